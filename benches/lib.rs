@@ -1,0 +1,1 @@
+//! Benchmarks: the same work in riskstream and in other systems, side by side.

@@ -1,0 +1,15 @@
+//! The contracts between the engine and what is plugged into it: [`Source`], [`Operator`], [`SinkWriter`] and [`Delivery`].
+//!
+//! Nothing here knows timely, tokio or a clock; implementations are driven by the runtime, and by the simulation, alike.
+
+mod columns;
+mod operator;
+mod sink;
+mod source;
+mod state;
+
+pub use columns::{DeadLetters, LATE, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITION, SourceSchema, dead_letter_schema, is_system_column};
+pub use operator::{EpochClose, Operator, OperatorError, Output, Routing};
+pub use sink::{Delivery, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles};
+pub use source::{Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError};
+pub use state::{SavedState, StateBatch};

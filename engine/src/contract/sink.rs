@@ -1,0 +1,89 @@
+//! How rows leave: staged by every worker into the epoch's outbox, delivered after the epoch is committed.
+
+use crate::contract::operator::EpochClose;
+use crate::ids::Epoch;
+use arrow::array::RecordBatch;
+use serde_json::Value;
+
+/// What one worker's part of an epoch sends to one sink.
+#[derive(Debug, Clone, Default)]
+pub struct OutboxPart {
+    /// Rows that the epoch file itself carries (small epochs).
+    pub rows: Vec<RecordBatch>,
+    /// Names of durable files that were staged beside the destination (large epochs), in the sink's own form.
+    pub files: Vec<Value>,
+}
+
+impl OutboxPart {
+    /// Whether nothing is to leave.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.files.is_empty()
+    }
+}
+
+/// The worker's side of a sink.
+pub trait SinkWriter: Send {
+    /// Rows of the open epoch.
+    ///
+    /// # Errors
+    /// When they can't be staged; the run stops.
+    fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch) -> Result<(), SinkError>;
+    /// The epoch's outbox. Files that it names must be complete; they are made durable by [`SyncFiles`] before the commit.
+    ///
+    /// # Errors
+    /// As for `on_batch`.
+    fn finish(&mut self, close: &EpochClose) -> Result<OutboxPart, SinkError>;
+}
+
+/// One committed epoch's outbox for one sink, of all workers.
+#[derive(Debug, Clone)]
+pub struct OutboxEntry {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Each worker's part.
+    pub parts: Vec<OutboxPart>,
+}
+
+/// The process's side of a sink: makes committed epochs visible outside, each once.
+pub trait Delivery: Send {
+    /// The last epoch that is visible outside, as the destination itself records it; none when it never saw one.
+    ///
+    /// # Errors
+    /// When the destination can't be asked.
+    fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError>;
+    /// Makes consecutive committed epochs visible, oldest first. A repeat after a crash must be harmless: what is at or below
+    /// [`Self::delivered_through`] is skipped by asking the destination again just before.
+    ///
+    /// # Errors
+    /// When the destination refuses for good, or stayed away longer than the retries allow.
+    fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError>;
+}
+
+/// Makes staged files durable before the epoch that names them is committed; called by the committer.
+pub type SyncFiles = std::sync::Arc<dyn Fn(&[Value]) -> Result<(), SinkError> + Send + Sync>;
+
+/// Why a sink can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// Writing failed.
+    #[error("sink {sink}: can't write {object}: {reason}")]
+    Write {
+        /// The sink's id.
+        sink: String,
+        /// File or table.
+        object: String,
+        /// Cause and advice.
+        reason: String,
+    },
+    /// The destination does not fit the rows.
+    #[error("sink {sink}: {object} does not fit: {reason}")]
+    Mismatch {
+        /// The sink's id.
+        sink: String,
+        /// File or table.
+        object: String,
+        /// What differs and what to do.
+        reason: String,
+    },
+}

@@ -1,0 +1,12 @@
+//! The engine: epochs, shards, watermarks, the store, the outbox and recovery, on timely dataflow.
+//!
+//! It knows nothing of money, payments or models. Decisions live in [`protocol`] and are pure; what is plugged in speaks one of the
+//! [`contract`]s; [`store`] holds the one durable truth; [`runtime`] drives it all with timely workers.
+
+pub mod contract;
+pub mod history;
+pub mod ids;
+pub mod key;
+pub mod protocol;
+pub mod runtime;
+pub mod store;
