@@ -1,1 +1,39 @@
-//! riskstream sinks.
+//! Where rows leave the program: Delta tables, exactly once.
+//!
+//! ```text
+//!   worker:   batches ──▶ Stager::stage ──▶ [StagedFile]        Parquet files that nobody sees
+//!   committer:            sync_files, then the epoch file names them: the epoch is committed
+//!   delivery:             DeltaTableWriter::deliver(epoch, files)   one Delta commit with txn(app id, epoch)
+//! ```
+//!
+//! A crash anywhere repeats the delivery, and the writer finds the epoch recorded in the table's log and does nothing.
+//! Exactly once holds per table; several tables of a pipeline do not become visible at the same instant.
+//!
+//! This crate knows nothing of the engine's threads: its adapter to the engine's `Sink` contract lives with the caller.
+
+mod alerts;
+mod compact;
+mod console;
+mod delta;
+mod error;
+mod log;
+mod maintain;
+mod parquet_settings;
+mod partition;
+mod runtime;
+mod snapshot;
+mod stage;
+mod stats;
+mod table;
+mod vacuum;
+
+pub use alerts::{ALERT_ID_COLUMN, alert_ids, alert_schema, with_alert_ids};
+pub use console::{LastRows, SinkSummary, format_summary};
+pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
+pub use error::{ErrorClass, SinkError};
+pub use maintain::{MaintainOptions, MaintainReport, maintain};
+pub use parquet_settings::{IntegerEncoding, StageCompression, StageSettings};
+pub use runtime::DeltaRuntime;
+pub use snapshot::{ActiveFile, TableSnapshot};
+pub use stage::{StagedFile, Stager, sync_files};
+pub use table::{PartitionRule, TableSpec};

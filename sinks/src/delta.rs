@@ -1,0 +1,348 @@
+//! Delivery to a Delta table, exactly once.
+//!
+//! One commit carries an epoch's files and `txn(app id, epoch)`. Delta itself refuses neither a repeated nor a lower `txn`
+//! version, so the writer looks first:
+//!
+//! ```text
+//!   refresh ──▶ recorded >= epoch? ── yes ──▶ already delivered
+//!      ▲               │ no
+//!      │               ▼
+//!      └── taken ── put version+1 if absent ── landed ──▶ delivered
+//!          or unknown
+//! ```
+//!
+//! Between refreshes the writer remembers the version it last saw. That is as good as a refresh: the put is at exactly the
+//! next version, so it lands only if nothing else did since. A delivery therefore costs one synced file, whatever the
+//! table's history, and the writer holds no list of files.
+//!
+//! Invariants: a table has one writer per app id at a time (the engine's generation fences others), and what is delivered for
+//! an epoch is what the epoch file names, so a stale writer could only repeat the same files.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt, Protocol, Transaction, new_metadata};
+use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
+use serde_json::{Map, Value, json};
+
+use crate::error::SinkError;
+use crate::log::{Put, checkpoint_version, commit_bytes, log_folder, put_commit, sync_checkpoint};
+use crate::runtime::DeltaRuntime;
+use crate::snapshot::{TableSnapshot, table_builder};
+use crate::stage::{StagedFile, sync_path};
+use crate::table::{SchemaDecision, TableSpec, decide_schema};
+
+/// Limits of a table's writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterOptions {
+    /// A log checkpoint is written every so many commits. At least 1.
+    pub checkpoint_commits: u64,
+    /// Attempts per delivery before giving up.
+    pub attempts_max: u32,
+    /// The wait after the first failed attempt; doubled each time, to two seconds at most.
+    pub backoff: Duration,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { checkpoint_commits: 50, attempts_max: 20, backoff: Duration::from_millis(10) }
+    }
+}
+
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// What a delivery did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// The epoch's files became visible at this table version.
+    Now {
+        /// The table's version.
+        version: u64,
+    },
+    /// The table has this epoch or a later one already; nothing was changed.
+    Already {
+        /// The epoch recorded in the table.
+        recorded: i64,
+    },
+}
+
+/// What the table's log said when it was last looked at.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    version: u64,
+    recorded: Option<i64>,
+}
+
+/// Delivers epochs to one table. Blocking: for a delivery thread, never within an async task.
+#[derive(Debug)]
+pub struct DeltaTableWriter {
+    spec: TableSpec,
+    app_id: String,
+    options: WriterOptions,
+    runtime: DeltaRuntime,
+    /// `None` after an outcome that leaves doubt.
+    seen: Option<Seen>,
+    checkpoint_error: Option<String>,
+}
+
+impl DeltaTableWriter {
+    /// Opens the table, creates it (empty) if there is none, and adds columns that it lacks.
+    ///
+    /// # Errors
+    /// The folder can't be written; the table has another schema, partitioning or protocol.
+    pub fn open_or_create(
+        spec: TableSpec,
+        app_id: impl Into<String>,
+        options: WriterOptions,
+        runtime: &DeltaRuntime,
+    ) -> Result<Self, SinkError> {
+        let mut writer = Self { spec, app_id: app_id.into(), options, runtime: runtime.clone(), seen: None, checkpoint_error: None };
+        writer.create_if_absent()?;
+        writer.evolve()?;
+        Ok(writer)
+    }
+
+    /// The highest epoch that the table records for this writer's app id, as last seen.
+    pub fn delivered_through(&self) -> Option<i64> {
+        self.seen.and_then(|seen| seen.recorded)
+    }
+
+    /// The table's version as last seen.
+    pub fn version(&self) -> Option<u64> {
+        self.seen.map(|seen| seen.version)
+    }
+
+    /// The table that is written.
+    pub fn spec(&self) -> &TableSpec {
+        &self.spec
+    }
+
+    /// Why the last log checkpoint failed, if it did. Deliveries go on without: reading the log only gets slower.
+    pub fn checkpoint_error(&self) -> Option<&str> {
+        self.checkpoint_error.as_deref()
+    }
+
+    /// Reads the table's log again and returns the epoch recorded.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn refresh(&mut self) -> Result<Option<i64>, SinkError> {
+        self.seen = None;
+        let snapshot = TableSnapshot::open(&self.runtime, &self.spec.location)?;
+        let recorded = self.runtime.block_on(snapshot.delivered_through(&self.app_id))?;
+        // What was just read has to survive a power failure before anyone relies on it.
+        sync_path(&log_folder(&self.spec.location))?;
+        self.seen = Some(Seen { version: snapshot.version(), recorded });
+        Ok(recorded)
+    }
+
+    /// Makes an epoch's files visible, once however often it is called. The files have to be synced. An epoch without files is
+    /// recorded too, so that the table tells how far it is complete. `metadata` goes to the commit's information.
+    ///
+    /// # Errors
+    /// A staged file is gone, or no attempt succeeded; nothing of the epoch is visible then, unless the outcome of the last
+    /// attempt is unknown, which the next call finds out.
+    pub fn deliver(&mut self, epoch: i64, files: &[StagedFile], metadata: &Map<String, Value>) -> Result<Delivered, SinkError> {
+        let mut reason = String::new();
+        let mut files_checked = false;
+        for attempt in 0..self.options.attempts_max.max(1) {
+            if attempt > 0 {
+                std::thread::sleep(backoff(self.options.backoff, attempt));
+            }
+            let seen = match self.current() {
+                Ok(seen) => seen,
+                Err(error) => {
+                    reason = error.to_string();
+                    continue;
+                }
+            };
+            if let Some(recorded) = seen.recorded.filter(|recorded| *recorded >= epoch) {
+                return Ok(Delivered::Already { recorded });
+            }
+            if !files_checked {
+                self.check_files(epoch, files)?;
+                files_checked = true;
+            }
+            match self.put(seen, epoch, files, metadata) {
+                Ok(Put::Landed) => {
+                    let version = seen.version + 1;
+                    self.seen = Some(Seen { version, recorded: Some(epoch) });
+                    self.checkpoint_if_due(version);
+                    return Ok(Delivered::Now { version });
+                }
+                Ok(Put::Taken) => reason = format!("version {} was taken", seen.version + 1),
+                Err(error) => reason = error.to_string(),
+            }
+            self.seen = None;
+        }
+        Err(SinkError::DeliveryGaveUp { table: self.spec.name.clone(), attempts: self.options.attempts_max.max(1), reason })
+    }
+
+    /// Writes a log checkpoint at the newest version, so that readers start there.
+    ///
+    /// # Errors
+    /// The log can't be read or the checkpoint can't be written; the table is unchanged.
+    pub fn checkpoint(&mut self) -> Result<(), SinkError> {
+        write_checkpoint(&self.runtime, &TableSnapshot::open(&self.runtime, &self.spec.location)?)
+    }
+
+    /// What is known about the log, read again where there is doubt.
+    fn current(&mut self) -> Result<Seen, SinkError> {
+        if let Some(seen) = self.seen {
+            // Old log entries are only removed below a checkpoint. Without one ahead of us, the next version's file would
+            // still be there if it was ever taken, so the put can't land in a gap.
+            let checkpoint = checkpoint_version(&self.spec.location)?;
+            if checkpoint.is_none_or(|version| version <= seen.version) {
+                return Ok(seen);
+            }
+        }
+        self.refresh()?;
+        self.seen.ok_or_else(|| SinkError::NotATable { location: self.spec.location.clone() })
+    }
+
+    fn put(&self, seen: Seen, epoch: i64, files: &[StagedFile], metadata: &Map<String, Value>) -> Result<Put, SinkError> {
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        let actions = files.iter().map(|file| Action::Add(add_action(file, now_ms, true))).collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(self.spec.partition_by()).filter(|columns| !columns.is_empty()),
+            predicate: None,
+        };
+        let mut info = metadata.clone();
+        info.insert("riskstreamEpoch".into(), json!(epoch));
+        let transaction = Transaction::new_with_last_update(&self.app_id, epoch, Some(now_ms));
+        let bytes = commit_bytes(&self.spec.location, actions, operation, info, vec![transaction])?;
+        put_commit(&self.spec.location, seen.version + 1, &bytes)
+    }
+
+    fn check_files(&self, epoch: i64, files: &[StagedFile]) -> Result<(), SinkError> {
+        for file in files {
+            let path = self.spec.location.join(&file.path);
+            let complete = std::fs::metadata(&path).is_ok_and(|found| found.len() == file.bytes);
+            if !complete {
+                return Err(SinkError::StagedFileMissing { table: self.spec.name.clone(), epoch, path });
+            }
+        }
+        Ok(())
+    }
+
+    fn checkpoint_if_due(&mut self, version: u64) {
+        let last = checkpoint_version(&self.spec.location).ok().flatten().unwrap_or(0);
+        if version.saturating_sub(last) >= self.options.checkpoint_commits.max(1) {
+            self.checkpoint_error = self.checkpoint().err().map(|error| error.to_string());
+        }
+    }
+
+    fn create_if_absent(&self) -> Result<(), SinkError> {
+        let location = &self.spec.location;
+        let log = log_folder(location);
+        std::fs::create_dir_all(&log).map_err(SinkError::io("create folder", &log))?;
+        sync_path(location)?;
+        let exists = self.runtime.block_on(async {
+            let table = table_builder(location)?.build().map_err(SinkError::delta(location))?;
+            table.verify_deltatable_existence().await.map_err(SinkError::delta(location))
+        })?;
+        if exists {
+            return Ok(());
+        }
+        let protocol: Protocol = serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
+        let no_configuration: [(String, String); 0] = [];
+        let metadata = new_metadata(&self.spec.delta_schema()?, self.spec.partition_by(), no_configuration)
+            .and_then(|metadata| metadata.with_name(self.spec.name.clone()))
+            .map_err(SinkError::delta(location))?;
+        let table_url = table_builder(location)?.build().map_err(SinkError::delta(location))?.table_url().clone();
+        let operation = DeltaOperation::Create {
+            mode: SaveMode::ErrorIfExists,
+            location: table_url,
+            protocol: protocol.clone(),
+            metadata: metadata.clone(),
+        };
+        let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
+        let bytes = commit_bytes(location, actions, operation, Map::new(), Vec::new())?;
+        // Whoever creates the table first decides its schema; `evolve` compares it with ours.
+        put_commit(location, 0, &bytes)?;
+        Ok(())
+    }
+
+    /// Refreshes, and adds missing columns in a commit of their own before any row.
+    fn evolve(&mut self) -> Result<(), SinkError> {
+        for _ in 0..self.options.attempts_max.max(1) {
+            let snapshot = TableSnapshot::open(&self.runtime, &self.spec.location)?;
+            let Some(metadata) = self.evolved_metadata(&snapshot)? else {
+                self.refresh()?;
+                return Ok(());
+            };
+            let fields = metadata.1;
+            let bytes = commit_bytes(
+                &self.spec.location,
+                vec![Action::Metadata(metadata.0)],
+                DeltaOperation::AddColumn { fields },
+                Map::new(),
+                Vec::new(),
+            )?;
+            // Landed or taken, the next round reads what the table says now.
+            put_commit(&self.spec.location, snapshot.version() + 1, &bytes)?;
+        }
+        Err(SinkError::DeliveryGaveUp {
+            table: self.spec.name.clone(),
+            attempts: self.options.attempts_max.max(1),
+            reason: "other writers kept changing the table while columns were added".into(),
+        })
+    }
+
+    fn evolved_metadata(
+        &self,
+        snapshot: &TableSnapshot,
+    ) -> Result<Option<(Metadata, Vec<deltalake_core::kernel::StructField>)>, SinkError> {
+        let location = &self.spec.location;
+        let (reader, writer) = snapshot.protocol()?;
+        if reader > 1 || writer > 2 {
+            return Err(SinkError::UnsupportedProtocol { table: self.spec.name.clone(), location: location.clone(), reader, writer });
+        }
+        let decision = decide_schema(
+            snapshot.schema()?.as_ref(),
+            &snapshot.partition_by()?,
+            self.spec.table_schema().as_ref(),
+            &self.spec.partition_by(),
+        );
+        match decision {
+            SchemaDecision::Same => Ok(None),
+            SchemaDecision::Refuse { difference, help } => {
+                Err(SinkError::SchemaMismatch { table: self.spec.name.clone(), location: location.clone(), difference, help })
+            }
+            SchemaDecision::AddColumns(columns) => {
+                let wanted = self.spec.delta_schema()?;
+                let added: Vec<_> = wanted.fields().filter(|field| columns.contains(field.name())).cloned().collect();
+                let existing = snapshot.kernel_schema()?;
+                let fields = existing.fields().cloned().chain(added.iter().cloned());
+                let schema = deltalake_core::kernel::StructType::try_new(fields).map_err(SinkError::delta(location))?;
+                let metadata = snapshot.metadata()?.clone().with_schema(&schema).map_err(SinkError::delta(location))?;
+                Ok(Some((metadata, added)))
+            }
+        }
+    }
+}
+
+/// The add action of a data file.
+pub(crate) fn add_action(file: &StagedFile, modification_time: i64, data_change: bool) -> Add {
+    Add {
+        path: file.path.clone(),
+        partition_values: file.partition_values.iter().map(|(column, value)| (column.clone(), value.clone())).collect::<HashMap<_, _>>(),
+        size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+        modification_time,
+        data_change,
+        stats: Some(file.stats_json.clone()),
+        ..Add::default()
+    }
+}
+
+/// Writes and syncs a log checkpoint of a snapshot with all its files.
+pub(crate) fn write_checkpoint(runtime: &DeltaRuntime, snapshot: &TableSnapshot) -> Result<(), SinkError> {
+    let location = snapshot.location();
+    runtime.block_on(checkpoints::create_checkpoint(snapshot.delta_table(), None)).map_err(SinkError::delta(location))?;
+    sync_checkpoint(location, snapshot.version())
+}
+
+fn backoff(first: Duration, attempt: u32) -> Duration {
+    first.saturating_mul(1 << (attempt - 1).min(16)).min(BACKOFF_MAX)
+}

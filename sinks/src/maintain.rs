@@ -1,0 +1,96 @@
+//! Maintenance of one table: small files compacted, old and orphaned files removed, the log checkpointed and trimmed.
+//!
+//! Safe beside a running pipeline: each step is a commit of its own that gives way to whoever was faster, and files are removed
+//! only when no version within the retention, and nothing that waits for delivery, names them.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use deltalake_core::protocol::checkpoints;
+
+use crate::compact::{Compacted, compact};
+use crate::delta::write_checkpoint;
+use crate::error::SinkError;
+use crate::runtime::DeltaRuntime;
+use crate::snapshot::TableSnapshot;
+use crate::vacuum::{Vacuumed, vacuum};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// What maintenance does, and within which limits.
+#[derive(Debug, Clone)]
+pub struct MaintainOptions {
+    /// The size that compacted files aim at; files of at least three quarters of it are left alone.
+    pub target_file_bytes: u64,
+    /// A partition with fewer small files is left alone. At least 2.
+    pub min_files: usize,
+    /// How long a file that a later version dropped stays, for readers of older versions; at most the table's own
+    /// `delta.deletedFileRetentionDuration` (7 days unless set), after which the log forgets when it was dropped.
+    pub retention: Duration,
+    /// How long a file that no version names stays: a running epoch may have staged it and not named it yet.
+    pub orphan_retention: Duration,
+    /// Paths below the table's folder that wait for delivery, however old: those that live epoch files name.
+    pub keep: HashSet<String>,
+    /// Only report what would be done.
+    pub dry_run: bool,
+}
+
+impl Default for MaintainOptions {
+    fn default() -> Self {
+        Self { target_file_bytes: 128 << 20, min_files: 4, retention: 7 * DAY, orphan_retention: DAY, keep: HashSet::new(), dry_run: false }
+    }
+}
+
+/// What maintenance did, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MaintainReport {
+    /// Small files that were replaced.
+    pub files_compacted: u64,
+    /// Files that replaced them.
+    pub files_written: u64,
+    /// Rows in these.
+    pub rows_rewritten: u64,
+    /// Bytes before and after compaction.
+    pub bytes_before: u64,
+    /// See `bytes_before`.
+    pub bytes_after: u64,
+    /// Groups left for the next time, because another commit removed one of their files.
+    pub groups_skipped: u64,
+    /// Files removed from the disk.
+    pub files_removed: u64,
+    /// Their bytes.
+    pub bytes_removed: u64,
+    /// Expired log files removed.
+    pub log_files_removed: u64,
+    /// The table's version afterwards.
+    pub version: u64,
+}
+
+/// Compacts, checkpoints the log, trims it and removes old files, in this order.
+///
+/// # Errors
+/// No table, an unreadable log or file, a full disk. Steps that were committed before the error stay; rows are never lost.
+pub fn maintain(runtime: &DeltaRuntime, location: &Path, options: &MaintainOptions) -> Result<MaintainReport, SinkError> {
+    let compacted: Compacted = compact(runtime, location, options)?;
+    let snapshot = TableSnapshot::open(runtime, location)?;
+    let mut report = MaintainReport {
+        files_compacted: compacted.files_before,
+        files_written: compacted.files_after,
+        rows_rewritten: compacted.rows,
+        bytes_before: compacted.bytes_before,
+        bytes_after: compacted.bytes_after,
+        groups_skipped: compacted.groups_skipped,
+        version: snapshot.version(),
+        ..MaintainReport::default()
+    };
+    if !options.dry_run {
+        write_checkpoint(runtime, &snapshot)?;
+        let removed = runtime.block_on(checkpoints::cleanup_metadata(snapshot.delta_table(), None)).map_err(SinkError::delta(location))?;
+        report.log_files_removed = removed as u64;
+    }
+    let vacuumed: Vacuumed = vacuum(runtime, &snapshot, options)?;
+    report.files_removed = vacuumed.files;
+    report.bytes_removed = vacuumed.bytes;
+    Ok(report)
+}

@@ -1,0 +1,138 @@
+//! How Parquet files are written: fast on the hot path, small when compacted.
+//!
+//! Measured by `examples/stage_speed.rs`. What costs time when staging is the dictionary (a hash per value) and the compressor,
+//! so numbers are written as packed differences or plain, and only strings that repeat get a dictionary.
+
+use std::collections::HashSet;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Schema};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+
+/// Rows of a column that are looked at to decide on a dictionary.
+const SAMPLE_ROWS: usize = 2048;
+/// A dictionary is worth its hashing when values repeat at least this often.
+const REPEATS_MIN: usize = 4;
+
+/// The compressor of staged files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StageCompression {
+    /// None.
+    Uncompressed,
+    /// Snappy: read by everything.
+    Snappy,
+    /// LZ4 without frames.
+    #[default]
+    Lz4,
+    /// Zstandard, level 1: the smallest, the slowest.
+    Zstd1,
+}
+
+/// How integers, timestamps, dates and decimals are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IntegerEncoding {
+    /// Eight (or four) bytes per value.
+    Plain,
+    /// Packed differences: small for times, counts and ids.
+    #[default]
+    DeltaPacked,
+    /// A dictionary, plain when it overflows: the Parquet writer's own default.
+    Dictionary,
+}
+
+/// Settings of the staged files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageSettings {
+    /// The compressor.
+    pub compression: StageCompression,
+    /// The encoding of integers, timestamps, dates and decimals.
+    pub integers: IntegerEncoding,
+    /// Rows per row group.
+    pub row_group_rows: usize,
+    /// Bytes per data page, before compression.
+    pub data_page_bytes: usize,
+    /// Values handed to an encoder at a time.
+    pub write_batch_rows: usize,
+}
+
+impl Default for StageSettings {
+    fn default() -> Self {
+        Self {
+            compression: StageCompression::default(),
+            integers: IntegerEncoding::default(),
+            row_group_rows: 1 << 20,
+            data_page_bytes: 1 << 20,
+            write_batch_rows: 8192,
+        }
+    }
+}
+
+/// Which string columns repeat enough for a dictionary, judged by the first rows.
+pub(crate) fn dictionary_columns(batch: &RecordBatch) -> Vec<bool> {
+    batch.columns().iter().map(|column| repeats(column)).collect()
+}
+
+fn repeats(column: &ArrayRef) -> bool {
+    let sample = column.slice(0, column.len().min(SAMPLE_ROWS));
+    let distinct = match sample.data_type() {
+        DataType::Dictionary(..) => return true,
+        DataType::Utf8 => sample.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::LargeUtf8 => sample.as_string::<i64>().iter().flatten().collect::<HashSet<_>>().len(),
+        DataType::Utf8View => sample.as_string_view().iter().flatten().collect::<HashSet<_>>().len(),
+        _ => return false,
+    };
+    let values = sample.len() - sample.null_count();
+    distinct * REPEATS_MIN <= values
+}
+
+/// The properties of staged files with these columns.
+pub(crate) fn stage_properties(schema: &Schema, dictionaries: &[bool], settings: &StageSettings) -> WriterProperties {
+    let compression = match settings.compression {
+        StageCompression::Uncompressed => Compression::UNCOMPRESSED,
+        StageCompression::Snappy => Compression::SNAPPY,
+        StageCompression::Lz4 => Compression::LZ4_RAW,
+        StageCompression::Zstd1 => Compression::ZSTD(ZstdLevel::default()),
+    };
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(compression)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_dictionary_enabled(false)
+        .set_max_row_group_row_count(Some(settings.row_group_rows))
+        .set_data_page_size_limit(settings.data_page_bytes)
+        .set_data_page_row_count_limit(settings.row_group_rows)
+        .set_write_batch_size(settings.write_batch_rows);
+    for (field, dictionary) in schema.fields().iter().zip(dictionaries) {
+        let path = || ColumnPath::from(field.name().as_str());
+        if *dictionary {
+            builder = builder.set_column_dictionary_enabled(path(), true);
+        } else if stored_as_integer(field.data_type()) {
+            builder = match settings.integers {
+                IntegerEncoding::Plain => builder,
+                IntegerEncoding::DeltaPacked => builder.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED),
+                IntegerEncoding::Dictionary => builder.set_column_dictionary_enabled(path(), true),
+            };
+        }
+    }
+    builder.build()
+}
+
+/// The properties of compacted files: smaller, with page bounds for readers that skip by them.
+pub(crate) fn compacted_properties() -> WriterProperties {
+    WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .build()
+}
+
+fn stored_as_integer(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32 | DataType::Timestamp(..) => true,
+        DataType::Decimal32(precision, _) | DataType::Decimal64(precision, _) | DataType::Decimal128(precision, _) => *precision <= 18,
+        _ => false,
+    }
+}

@@ -1,0 +1,32 @@
+//! The small tokio runtime on which deltalake reads logs, shared by all tables of a program.
+
+use std::sync::Arc;
+
+use crate::error::SinkError;
+
+/// A shared tokio runtime for blocking callers. Cloning is cheap; its threads end with the last clone.
+#[derive(Debug, Clone)]
+pub struct DeltaRuntime {
+    runtime: Arc<tokio::runtime::Runtime>,
+}
+
+impl DeltaRuntime {
+    /// Starts the runtime's threads.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn new() -> Result<Self, SinkError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("riskstream-delta")
+            .enable_all()
+            .build()
+            .map_err(SinkError::io("start the Delta runtime for", "."))?;
+        Ok(Self { runtime: Arc::new(runtime) })
+    }
+
+    /// Runs a future to its end. Must not be called from within an async task.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+}

@@ -1,0 +1,228 @@
+//! Staging: each worker writes the rows of an epoch to Parquet files that nobody sees until the epoch is delivered.
+//!
+//! A [`Stager`] reads no clock and draws no random numbers: the same rows, epoch, generation and worker give the same files.
+//! A generation belongs to one run, so no two runs write the same name. A file has to be synced (by [`sync_files`], from any
+//! thread) before an epoch file names it.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+
+use crate::error::SinkError;
+use crate::parquet_settings::{StageSettings, dictionary_columns, stage_properties};
+use crate::partition::{EventDay, split_by_day};
+use crate::stats::{delta_stats, nan_columns};
+use crate::table::{TableSpec, column_names};
+
+/// The folder name that Hive-style partitioning uses for a missing value.
+const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+const WRITE_BUFFER_BYTES: usize = 256 * 1024;
+
+/// A Parquet file that waits for delivery; what an epoch file stores about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StagedFile {
+    /// The path below the table's folder, with `/`.
+    pub path: String,
+    /// Rows in the file.
+    pub rows: u64,
+    /// The file's size.
+    pub bytes: u64,
+    /// Partition column to value, `None` where the event time is missing.
+    pub partition_values: BTreeMap<String, Option<String>>,
+    /// Delta's per-file statistics.
+    pub stats_json: String,
+}
+
+/// Writes one worker's rows of each epoch to staged files.
+#[derive(Debug)]
+pub struct Stager {
+    spec: TableSpec,
+    settings: StageSettings,
+    generation: u64,
+    worker: u32,
+    time_index: Option<usize>,
+    properties: Option<WriterProperties>,
+    folders_made: HashSet<PathBuf>,
+}
+
+impl Stager {
+    /// A stager for one worker of one run.
+    ///
+    /// # Errors
+    /// The table's partition rule does not fit its columns.
+    pub fn new(spec: TableSpec, generation: u64, worker: u32, settings: StageSettings) -> Result<Self, SinkError> {
+        let time_index = spec.time_column_index()?;
+        Ok(Self { spec, settings, generation, worker, time_index, properties: None, folders_made: HashSet::new() })
+    }
+
+    /// Writes the rows of an epoch, one file per event date, and returns the files; none for no rows.
+    /// To be called at most once per epoch, since the names carry the epoch. The files are not synced yet.
+    ///
+    /// # Errors
+    /// Batches with other columns than the table's, event times beyond the calendar, a full or failing disk.
+    pub fn stage(&mut self, epoch: u64, batches: &[RecordBatch]) -> Result<Vec<StagedFile>, SinkError> {
+        for batch in batches {
+            self.check_schema(batch)?;
+        }
+        let parts = match self.time_index {
+            Some(index) => split_by_day(&self.spec.name, index, batches)?,
+            None => {
+                let rows: Vec<RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
+                let mut parts = BTreeMap::new();
+                if !rows.is_empty() {
+                    parts.insert(None, rows);
+                }
+                parts
+            }
+        };
+        let mut files = Vec::with_capacity(parts.len());
+        for (number, (day, rows)) in parts.into_iter().enumerate() {
+            files.push(self.write_file(epoch, number, day, &rows)?);
+        }
+        Ok(files)
+    }
+
+    fn write_file(&mut self, epoch: u64, number: usize, day: EventDay, rows: &[RecordBatch]) -> Result<StagedFile, SinkError> {
+        let (folder, partition_values) = self.partition(day);
+        let name = format!("part-{:06}-{epoch:012}-{:04}-{number:04}.parquet", self.generation, self.worker);
+        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+        let full_path = self.spec.location.join(&path);
+        self.make_folder(&full_path)?;
+
+        let file_schema = parquet_schema(&self.spec.schema);
+        let properties = self.properties(&rows[0]);
+        let written = write_parquet(&full_path, &file_schema, properties, rows)?;
+        Ok(StagedFile { path, rows: written.rows, bytes: written.bytes, partition_values, stats_json: written.stats_json })
+    }
+
+    fn partition(&self, day: EventDay) -> (String, BTreeMap<String, Option<String>>) {
+        let Some(rule) = &self.spec.partition else {
+            return (String::new(), BTreeMap::new());
+        };
+        let column = rule.partition_column();
+        let value = day.and_then(date_text);
+        let folder = format!("{column}={}", value.as_deref().unwrap_or(NULL_PARTITION));
+        (folder, BTreeMap::from([(column.to_owned(), value)]))
+    }
+
+    fn properties(&mut self, first: &RecordBatch) -> WriterProperties {
+        self.properties.get_or_insert_with(|| stage_properties(&self.spec.schema, &dictionary_columns(first), &self.settings)).clone()
+    }
+
+    fn make_folder(&mut self, file: &Path) -> Result<(), SinkError> {
+        let Some(folder) = file.parent() else {
+            return Ok(());
+        };
+        if self.folders_made.contains(folder) {
+            return Ok(());
+        }
+        std::fs::create_dir_all(folder).map_err(SinkError::io("create folder", folder))?;
+        self.folders_made.insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn check_schema(&self, batch: &RecordBatch) -> Result<(), SinkError> {
+        let (found, expected) = (batch.schema_ref(), &self.spec.schema);
+        let same = Arc::ptr_eq(found, expected)
+            || (found.fields().len() == expected.fields().len()
+                && found.fields().iter().zip(expected.fields()).all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type()));
+        if same {
+            return Ok(());
+        }
+        let with_types = |schema: &Schema| {
+            let columns: Vec<String> = schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+            columns.join(", ")
+        };
+        let names_differ = column_names(found) != column_names(expected);
+        let text = |schema: &Schema| {
+            if names_differ { column_names(schema) } else { with_types(schema) }
+        };
+        Err(SinkError::BatchSchema { table: self.spec.name.clone(), found: text(found), expected: text(expected) })
+    }
+}
+
+/// Makes staged files durable: the files, the folders that name them, and the table's folder. Safe to call from several
+/// threads and more than once.
+///
+/// # Errors
+/// A file is missing or the disk fails.
+pub fn sync_files(table_root: &Path, files: &[StagedFile]) -> Result<(), SinkError> {
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let path = table_root.join(&file.path);
+        sync_path(&path)?;
+        if let Some(folder) = path.parent() {
+            folders.insert(folder.to_owned());
+        }
+    }
+    for folder in &folders {
+        sync_path(folder)?;
+    }
+    if !files.is_empty() && !folders.contains(table_root) {
+        sync_path(table_root)?;
+    }
+    Ok(())
+}
+
+/// Syncs a file, or a folder's entries.
+pub(crate) fn sync_path(path: &Path) -> Result<(), SinkError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(SinkError::io("sync", path))
+}
+
+/// What was written to a Parquet file.
+#[derive(Debug)]
+pub(crate) struct WrittenFile {
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+    pub(crate) stats_json: String,
+}
+
+/// Writes batches to a new Parquet file, without syncing it. A file of the same name is replaced.
+pub(crate) fn write_parquet(
+    path: &Path,
+    schema: &SchemaRef,
+    properties: WriterProperties,
+    batches: &[RecordBatch],
+) -> Result<WrittenFile, SinkError> {
+    let file = File::create(path).map_err(SinkError::io("create", path))?;
+    // Without the Arrow schema in the footer each reader sees the plain Parquet types: a dictionary is a string again.
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    let buffered = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
+    let mut writer = ArrowWriter::try_new_with_options(buffered, schema.clone(), options).map_err(SinkError::parquet(path))?;
+    for batch in batches {
+        // The writer wants its own schema object; names and types were checked by the caller.
+        let batch = RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?;
+        writer.write(&batch).map_err(SinkError::parquet(path))?;
+    }
+    let metadata = writer.finish().map_err(SinkError::parquet(path))?;
+    let bytes = writer.bytes_written() as u64;
+    let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+    let stats_json = delta_stats(schema, &metadata, &nan_columns(schema, batches));
+    writer
+        .into_inner()
+        .map_err(SinkError::parquet(path))?
+        .into_inner()
+        .map_err(|error| SinkError::io("write", path)(error.into_error()))?;
+    Ok(WrittenFile { rows, bytes, stats_json })
+}
+
+/// The columns as they are written: all nullable, so that files agree with the log whatever the batches promised.
+pub(crate) fn parquet_schema(schema: &Schema) -> SchemaRef {
+    let fields: Vec<Field> = schema.fields().iter().map(|field| Field::new(field.name(), field.data_type().clone(), true)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+/// A day since 1970 as `2018-04-01`.
+pub(crate) fn date_text(day: i32) -> Option<String> {
+    let date = chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0)?;
+    Some(date.format("%Y-%m-%d").to_string())
+}

@@ -1,0 +1,270 @@
+//! Delta's per-file statistics, read from the Parquet footer that was just written, so that no column is scanned twice.
+//!
+//! Form: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics>. Bounds are never tighter than the data:
+//! timestamps are widened to whole milliseconds, long strings to 32 characters, and a float column that holds NaN gets no
+//! bounds, since engines order NaN above all numbers and Parquet leaves it out.
+
+use std::fmt::Write as _;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, TimeUnit};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::statistics::Statistics;
+
+/// Longer strings are cut to this many characters, as Spark does.
+const STRING_CHARS_MAX: usize = 32;
+
+/// A bound in the column's physical order.
+#[derive(Debug, Clone, PartialEq)]
+enum Bound {
+    Integer(i128),
+    Float(f64),
+    Text(String),
+}
+
+#[derive(Debug, Clone, Default)]
+struct ColumnStats {
+    min: Option<Bound>,
+    max: Option<Bound>,
+    /// `None` as soon as one row group does not say.
+    null_count: Option<u64>,
+    bounds_known: bool,
+}
+
+/// The `stats` of an add action for a file of `schema` with this footer. `nan_columns[i]` tells whether column `i` holds NaN.
+pub(crate) fn delta_stats(schema: &Schema, metadata: &ParquetMetaData, nan_columns: &[bool]) -> String {
+    let rows: i64 = metadata.row_groups().iter().map(|group| group.num_rows()).sum();
+    let mut columns: Vec<Option<ColumnStats>> = vec![None; schema.fields().len()];
+    let leaves = metadata.file_metadata().schema_descr();
+    for leaf in 0..leaves.num_columns() {
+        if leaves.column(leaf).path().parts().len() > 1 {
+            // Bounds of nested columns are not written: readers do not skip by them.
+            continue;
+        }
+        let root = leaves.get_column_root_idx(leaf);
+        let field = schema.field(root);
+        let mut stats =
+            ColumnStats { null_count: Some(0), bounds_known: !nan_columns.get(root).copied().unwrap_or(false), ..ColumnStats::default() };
+        for group in metadata.row_groups() {
+            stats.merge(field.data_type(), group.column(leaf).statistics(), group.num_rows());
+        }
+        columns[root] = Some(stats);
+    }
+    let mut json = format!("{{\"numRecords\":{rows}");
+    write_bounds(&mut json, "minValues", schema, &columns, |stats| &stats.min, min_text);
+    write_bounds(&mut json, "maxValues", schema, &columns, |stats| &stats.max, max_text);
+    json.push_str(",\"nullCount\":{");
+    let mut first = true;
+    for (field, stats) in schema.fields().iter().zip(&columns) {
+        if let Some(count) = stats.as_ref().and_then(|stats| stats.null_count) {
+            write_key(&mut json, &mut first, field);
+            let _ = write!(json, "{count}");
+        }
+    }
+    json.push_str("}}");
+    json
+}
+
+/// Which columns of these batches hold NaN.
+pub(crate) fn nan_columns(schema: &Schema, batches: &[RecordBatch]) -> Vec<bool> {
+    let is_nan = |index: usize| match schema.field(index).data_type() {
+        DataType::Float64 => batches.iter().any(|batch| {
+            let column = batch.column(index).as_primitive::<Float64Type>();
+            // Without a branch per row the loop is vectorized: the sum is NaN or infinite exactly when a value may be.
+            !column.values().iter().map(|value| value * 0.0).sum::<f64>().eq(&0.0) && column.iter().flatten().any(f64::is_nan)
+        }),
+        DataType::Float32 => batches.iter().any(|batch| {
+            let column = batch.column(index).as_primitive::<Float32Type>();
+            column.iter().flatten().any(f32::is_nan)
+        }),
+        _ => false,
+    };
+    (0..schema.fields().len()).map(is_nan).collect()
+}
+
+impl ColumnStats {
+    fn merge(&mut self, data_type: &DataType, statistics: Option<&Statistics>, rows: i64) {
+        let nulls = statistics.and_then(Statistics::null_count_opt);
+        self.null_count = self.null_count.zip(nulls).map(|(sum, more)| sum + more);
+        if nulls == u64::try_from(rows).ok() {
+            return;
+        }
+        let bounds = statistics.and_then(|statistics| bounds(data_type, statistics));
+        let Some((low, high)) = bounds else {
+            self.bounds_known = false;
+            return;
+        };
+        if self.min.as_ref().is_none_or(|min| less(&low, min)) {
+            self.min = Some(low);
+        }
+        if self.max.as_ref().is_none_or(|max| less(max, &high)) {
+            self.max = Some(high);
+        }
+    }
+}
+
+fn less(left: &Bound, right: &Bound) -> bool {
+    match (left, right) {
+        (Bound::Integer(left), Bound::Integer(right)) => left < right,
+        (Bound::Float(left), Bound::Float(right)) => left < right,
+        (Bound::Text(left), Bound::Text(right)) => left < right,
+        _ => false,
+    }
+}
+
+fn bounds(data_type: &DataType, statistics: &Statistics) -> Option<(Bound, Bound)> {
+    let data_type = match data_type {
+        DataType::Dictionary(_, value) => value.as_ref(),
+        other => other,
+    };
+    if matches!(data_type, DataType::Boolean | DataType::Binary | DataType::LargeBinary | DataType::BinaryView) {
+        return None;
+    }
+    match statistics {
+        Statistics::Int32(values) => Some((Bound::Integer((*values.min_opt()?).into()), Bound::Integer((*values.max_opt()?).into()))),
+        Statistics::Int64(values) => Some((Bound::Integer((*values.min_opt()?).into()), Bound::Integer((*values.max_opt()?).into()))),
+        Statistics::Float(values) => Some((Bound::Float((*values.min_opt()?).into()), Bound::Float((*values.max_opt()?).into()))),
+        Statistics::Double(values) => Some((Bound::Float(*values.min_opt()?), Bound::Float(*values.max_opt()?))),
+        Statistics::FixedLenByteArray(values) => {
+            Some((Bound::Integer(big_endian(values.min_opt()?.data())?), Bound::Integer(big_endian(values.max_opt()?.data())?)))
+        }
+        Statistics::ByteArray(values) => Some((
+            Bound::Text(std::str::from_utf8(values.min_opt()?.data()).ok()?.to_owned()),
+            Bound::Text(std::str::from_utf8(values.max_opt()?.data()).ok()?.to_owned()),
+        )),
+        Statistics::Boolean(_) | Statistics::Int96(_) => None,
+    }
+}
+
+/// A decimal of more than 18 digits is stored as big-endian two's complement.
+fn big_endian(bytes: &[u8]) -> Option<i128> {
+    if bytes.is_empty() || bytes.len() > 16 {
+        return None;
+    }
+    let negative = bytes[0] & 0x80 != 0;
+    let mut value: i128 = if negative { -1 } else { 0 };
+    for byte in bytes {
+        value = (value << 8) | i128::from(*byte);
+    }
+    Some(value)
+}
+
+fn write_key(json: &mut String, first: &mut bool, field: &Field) {
+    if !std::mem::take(first) {
+        json.push(',');
+    }
+    json.push_str(&serde_json::Value::from(field.name().as_str()).to_string());
+    json.push(':');
+}
+
+fn write_bounds(
+    json: &mut String,
+    name: &str,
+    schema: &Schema,
+    columns: &[Option<ColumnStats>],
+    pick: impl Fn(&ColumnStats) -> &Option<Bound>,
+    text: impl Fn(&str) -> Option<String>,
+) {
+    let _ = write!(json, ",\"{name}\":{{");
+    let mut first = true;
+    for (field, stats) in schema.fields().iter().zip(columns) {
+        let Some(stats) = stats.as_ref().filter(|stats| stats.bounds_known) else {
+            continue;
+        };
+        let Some(bound) = pick(stats) else { continue };
+        let upward = name == "maxValues";
+        if let Some(value) = bound_json(field.data_type(), bound, upward, &text) {
+            write_key(json, &mut first, field);
+            json.push_str(&value);
+        }
+    }
+    json.push('}');
+}
+
+fn bound_json(data_type: &DataType, bound: &Bound, upward: bool, text: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    match (data_type, bound) {
+        (DataType::Dictionary(_, value), bound) => bound_json(value, bound, upward, text),
+        (DataType::Date32, Bound::Integer(days)) => {
+            let date = chrono::DateTime::from_timestamp(i64::try_from(*days).ok()? * 86_400, 0)?;
+            Some(format!("\"{}\"", date.format("%Y-%m-%d")))
+        }
+        (DataType::Timestamp(TimeUnit::Microsecond, _), Bound::Integer(micros)) => {
+            let micros = i64::try_from(*micros).ok()?;
+            let millis = micros.div_euclid(1000) + i64::from(upward && micros.rem_euclid(1000) != 0);
+            let at = chrono::DateTime::from_timestamp_millis(millis)?;
+            Some(format!("\"{}\"", at.format("%Y-%m-%dT%H:%M:%S%.3fZ")))
+        }
+        (DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale), Bound::Integer(value)) => {
+            Some(decimal_text(*value, u32::try_from(*scale).ok()?))
+        }
+        (_, Bound::Integer(value)) => Some(value.to_string()),
+        (_, Bound::Float(value)) => value.is_finite().then(|| serde_json::Value::from(*value).to_string()),
+        (_, Bound::Text(value)) => text(value).map(|value| serde_json::Value::from(value).to_string()),
+    }
+}
+
+/// An exact decimal as a JSON number.
+fn decimal_text(value: i128, scale: u32) -> String {
+    let Some(unit) = 10u128.checked_pow(scale).filter(|_| scale > 0) else {
+        return value.to_string();
+    };
+    let sign = if value < 0 { "-" } else { "" };
+    let magnitude = value.unsigned_abs();
+    format!("{sign}{}.{:0width$}", magnitude / unit, magnitude % unit, width = scale as usize)
+}
+
+fn min_text(value: &str) -> Option<String> {
+    Some(value.chars().take(STRING_CHARS_MAX).collect())
+}
+
+/// A cut maximum has to stay above every string that starts with it, so the highest character is appended.
+fn max_text(value: &str) -> Option<String> {
+    match value.char_indices().nth(STRING_CHARS_MAX) {
+        None => Some(value.to_owned()),
+        Some((_, char::MAX)) => None,
+        Some((end, _)) => Some(format!("{}{}", &value[..end], char::MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_exact() {
+        assert_eq!(decimal_text(1234, 2), "12.34");
+        assert_eq!(decimal_text(-5, 2), "-0.05");
+        assert_eq!(decimal_text(7, 0), "7");
+        assert_eq!(decimal_text(99_999_999_999_999_999_999_999_999_999_999_999_999, 10), "9999999999999999999999999999.9999999999");
+    }
+
+    #[test]
+    fn a_cut_maximum_stays_above_the_string() {
+        let long = "z".repeat(40);
+        assert!(max_text(&long).expect("a bound").as_str() > long.as_str());
+        assert!(min_text(&long).expect("a bound").as_str() <= long.as_str());
+        assert_eq!(max_text("short").as_deref(), Some("short"));
+        let highest: String = std::iter::repeat_n(char::MAX, 40).collect();
+        assert_eq!(max_text(&highest), None);
+        let umlauts = "ü".repeat(33);
+        assert!(max_text(&umlauts).expect("a bound") > umlauts);
+    }
+
+    #[test]
+    fn timestamps_are_widened_to_milliseconds() {
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let bound = Bound::Integer(1_500_000_000_123_456);
+        let text = |upward| bound_json(&utc, &bound, upward, &min_text).expect("a bound");
+        assert_eq!(text(false), "\"2017-07-14T02:40:00.123Z\"");
+        assert_eq!(text(true), "\"2017-07-14T02:40:00.124Z\"");
+        let before_1970 = Bound::Integer(-1);
+        assert_eq!(bound_json(&utc, &before_1970, false, &min_text).as_deref(), Some("\"1969-12-31T23:59:59.999Z\""));
+    }
+
+    #[test]
+    fn big_endian_keeps_the_sign() {
+        assert_eq!(big_endian(&[0xff, 0xfe]), Some(-2));
+        assert_eq!(big_endian(&[0x01, 0x00]), Some(256));
+        assert_eq!(big_endian(&[]), None);
+    }
+}

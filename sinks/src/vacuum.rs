@@ -1,0 +1,117 @@
+//! Removal of files that nothing names any more: dropped by a later version longer ago than the retention, or never committed.
+//!
+//! deltalake's own vacuum cannot be told of files that wait for delivery, and would remove them once old enough, so this one
+//! starts from the log's state and the caller's list. It removes nothing it is not sure of: on any doubt the file stays.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use futures::TryStreamExt;
+
+use crate::error::SinkError;
+use crate::maintain::MaintainOptions;
+use crate::runtime::DeltaRuntime;
+use crate::snapshot::TableSnapshot;
+use crate::stage::sync_path;
+
+/// What was removed, or would be.
+#[derive(Debug, Default)]
+pub(crate) struct Vacuumed {
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+pub(crate) fn vacuum(runtime: &DeltaRuntime, snapshot: &TableSnapshot, options: &MaintainOptions) -> Result<Vacuumed, SinkError> {
+    let location = snapshot.location();
+    // The files are listed before the newest log is read: a file committed in between is then seen as active.
+    let mut found = Vec::new();
+    list_data_files(location, location, &mut found)?;
+    let newest = TableSnapshot::open(runtime, location)?;
+    let active: HashSet<String> = newest.files()?.into_iter().map(|file| file.path).collect();
+    let dropped_at = tombstones(runtime, &newest)?;
+    let now = SystemTime::now();
+
+    let mut report = Vacuumed::default();
+    let mut folders = HashSet::new();
+    for file in found {
+        let age = age_of(&file, dropped_at.get(&file.path).copied(), now);
+        let retention = if dropped_at.contains_key(&file.path) { options.retention } else { options.orphan_retention };
+        let needed = active.contains(&file.path) || options.keep.contains(&file.path);
+        if needed || age.is_none_or(|age| age < retention) {
+            continue;
+        }
+        report.files += 1;
+        report.bytes += file.bytes;
+        if !options.dry_run {
+            let path = location.join(&file.path);
+            std::fs::remove_file(&path).map_err(SinkError::io("remove", &path))?;
+            folders.extend(path.parent().map(Path::to_owned));
+        }
+    }
+    for folder in folders {
+        sync_path(&folder)?;
+    }
+    Ok(report)
+}
+
+struct FoundFile {
+    path: String,
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+/// How long a file has been unneeded: since its tombstone, or else since it was written. `None` if that can't be told.
+fn age_of(file: &FoundFile, dropped_at_ms: Option<i64>, now: SystemTime) -> Option<Duration> {
+    let since = match dropped_at_ms {
+        Some(millis) => SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).ok()?),
+        None => file.modified?,
+    };
+    now.duration_since(since).ok()
+}
+
+/// When files were dropped, milliseconds since 1970. One without a time counts as never named, by its own age.
+fn tombstones(runtime: &DeltaRuntime, snapshot: &TableSnapshot) -> Result<HashMap<String, i64>, SinkError> {
+    let location = snapshot.location();
+    let table = snapshot.delta_table();
+    let state = table.snapshot().map_err(SinkError::delta(location))?;
+    let log_store = table.log_store();
+    runtime.block_on(async {
+        state
+            .all_tombstones(log_store.as_ref())
+            .try_filter_map(|view| {
+                let dropped = view.deletion_timestamp().map(|at| (view.path().into_owned(), at));
+                std::future::ready(Ok(dropped))
+            })
+            .try_collect()
+            .await
+            .map_err(SinkError::delta(location))
+    })
+}
+
+/// Parquet files below a folder; names that start with `_` or `.` (the log, temporary files) are not looked at.
+fn list_data_files(root: &Path, folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), SinkError> {
+    let entries = std::fs::read_dir(folder).map_err(SinkError::io("list", folder))?;
+    for entry in entries {
+        let entry = entry.map_err(SinkError::io("list", folder))?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| !name.starts_with(['_', '.'])) else {
+            continue;
+        };
+        let path: PathBuf = entry.path();
+        let metadata = entry.metadata().map_err(SinkError::io("look at", &path))?;
+        if metadata.is_dir() {
+            list_data_files(root, &path, found)?;
+        } else if name.ends_with(".parquet") {
+            let Some(relative) = path.strip_prefix(root).ok().and_then(Path::to_str) else {
+                continue;
+            };
+            found.push(FoundFile {
+                path: relative.replace(std::path::MAIN_SEPARATOR, "/"),
+                bytes: metadata.len(),
+                modified: metadata.modified().ok(),
+            });
+        }
+    }
+    Ok(())
+}
