@@ -1,1 +1,54 @@
-fn main() {}
+//! The riskstream program: parses the command line, runs one command, prints its error and gives the exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use riskstream_pipeline::cli::{Cli, Command, OutputFormat};
+use riskstream_pipeline::commands::{self, CommandError};
+
+/// Fewer locks between workers that allocate than the system's allocator has.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe, such as `head`, has what it wants.
+        Err(Failure { error: CommandError::Output(error), .. }) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure { error, is_printed }) => {
+            if !is_printed {
+                let color = commands::takes_color(&std::io::stderr());
+                // Nothing is left to tell it to if standard error is closed.
+                let _closed = writeln!(std::io::stderr(), "{}", error.render(color));
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// A command's error, and whether the command's own answer on standard output has said it already.
+struct Failure {
+    error: CommandError,
+    is_printed: bool,
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        Self { error, is_printed: false }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match cli.command {
+        Some(Command::Check(args)) => {
+            let is_printed = args.output.format == OutputFormat::Json;
+            commands::check::check(&args, &mut out).map_err(|error| Failure { error, is_printed })?;
+        }
+        Some(Command::Explain(args)) => commands::explain::explain(&args, &mut out)?,
+        None => Cli::command().print_help().map_err(CommandError::from)?,
+    }
+    Ok(())
+}

@@ -1,0 +1,385 @@
+//! The command line: one `Args` struct per command, with examples in its `--help`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The configuration that a command takes if none is named.
+pub const CONFIG_FILE: &str = "pipelines.toml";
+
+/// Turns bank data into scores, fraud decisions and tables while it happens.
+#[derive(Debug, Parser)]
+#[command(name = "riskstream", version, max_term_width = 100, after_help = "Without a command, runs pipelines.toml.\n\n\
+Exit codes: 0 done, 1 a run failed, 2 the configuration or the command line is wrong (nothing was started).")]
+pub struct Cli {
+    /// What to do; `run` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check a configuration and report all that is wrong with it, without starting anything.
+    Check(CheckArgs),
+    /// Show the dataflow of a configuration.
+    Explain(ExplainArgs),
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OutputFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// For a script.
+    Json,
+}
+
+/// `--format text|json`, for commands whose answer a script would read.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OutputArgs {
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
+}
+
+/// Which configuration, and what to change in it.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigArgs {
+    /// The configuration [default: pipelines.toml].
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Sets a value before the configuration is checked; repeatable. The value is TOML, or else a string. In `steps` and `to`, name
+    /// the element by its id.
+    #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// The configuration's path.
+    pub fn file(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new(CONFIG_FILE))
+    }
+}
+
+/// As [`ConfigArgs`], for commands whose first argument is something else.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConfigOption {
+    /// The configuration [default: pipelines.toml].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Sets a value before the configuration is checked; repeatable.
+    #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl From<&ConfigOption> for ConfigArgs {
+    fn from(option: &ConfigOption) -> Self {
+        Self { file: option.config.clone(), set: option.set.clone() }
+    }
+}
+
+/// Run pipelines until their sources end, or until Ctrl-C.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream run                                            # pipelines.toml
+  riskstream run examples/card-fraud-file.toml --set sources.payments.path=payments.csv
+  riskstream run --only card-fraud --workers 2
+  riskstream run --set riskstream.epoch.max=100ms --set pipelines.card-fraud.steps.terminal-risk.delay=3d
+
+Ctrl-C finishes the open epoch, commits it and leaves; the next run goes on from there.")]
+pub struct RunArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Runs this pipeline only; repeatable.
+    #[arg(long, value_name = "PIPELINE")]
+    pub only: Vec<String>,
+    /// Worker threads; another number than last time is fine [default: one per core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// How the summary is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Check a configuration and report all that is wrong with it, without starting anything.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream check
+  riskstream check my.toml --set sources.payments.path=payments.csv
+  riskstream check my.toml --format json | jq '.problems[] | {line, column, message, help}'
+
+Exit code 0: it can be run; 2: it can't.")]
+pub struct CheckArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Show the dataflow of a configuration.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream explain
+  riskstream explain --format mermaid > dataflow.mmd        # for Markdown pages and https://mermaid.live
+  riskstream explain --only card-fraud --format json")]
+pub struct ExplainArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Shows this pipeline only; repeatable.
+    #[arg(long, value_name = "PIPELINE")]
+    pub only: Vec<String>,
+    /// How the dataflow is drawn.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ExplainFormat,
+}
+
+/// How a dataflow is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ExplainFormat {
+    /// An indented list.
+    #[default]
+    Text,
+    /// A Mermaid flowchart.
+    Mermaid,
+    /// Nodes and edges.
+    Json,
+}
+
+/// Write simulated card payments to a file.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  riskstream generate --out payments.csv --format csv --rows 100000
+  riskstream generate --out payments.parquet --customers 50000 --terminals 100000 --days 183
+  riskstream generate --rows 10 --format json               # to the terminal")]
+pub struct GenerateArgs {
+    /// The file [default: standard output, for json and csv].
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The file's format [default: by the extension of FILE, else json].
+    #[arg(long, value_enum)]
+    pub format: Option<GenerateFormat>,
+    /// Ends after this many payments [default: all of the simulated days].
+    #[arg(long, value_name = "N")]
+    pub rows: Option<u64>,
+    /// The same seed gives the same payments.
+    #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_SEED)]
+    pub seed: u64,
+    /// Customers.
+    #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_CUSTOMERS)]
+    pub customers: u64,
+    /// Terminals.
+    #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_TERMINALS)]
+    pub terminals: u64,
+    /// Distance within which a customer uses terminals, on a square of 100 by 100.
+    #[arg(long, value_name = "DISTANCE", default_value_t = crate::config::defaults::GENERATOR_RADIUS)]
+    pub radius: f64,
+    /// Simulated days.
+    #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_DAYS)]
+    pub days: u32,
+    /// The first simulated day [default: 2018-04-01].
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub start: Option<chrono::NaiveDate>,
+    /// Leaves out the columns tx_fraud and tx_fraud_scenario.
+    #[arg(long)]
+    pub no_labels: bool,
+    /// Share (0 to 1) of rows made undecodable, to try dead letters (json and csv).
+    #[arg(long, value_name = "SHARE", default_value_t = crate::config::defaults::GENERATOR_BROKEN_SHARE)]
+    pub broken_share: f64,
+}
+
+/// The format of a generated file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GenerateFormat {
+    /// One JSON object per line.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+    /// Apache Parquet, zstd.
+    Parquet,
+}
+
+/// Train a model on the features that a pipeline serves, and put it into the registry.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  riskstream train fraud-card --table payments_scored --label tx_fraud --algorithm logistic \\
+      --train 2018-07-25..2018-07-31 --test 2018-08-08..2018-08-14
+  riskstream train fraud-card --from payments_scored.parquet --label tx_fraud --algorithm forest --format json
+
+A running pipeline picks the new version up at an epoch boundary.")]
+pub struct TrainArgs {
+    /// The model's name in the registry.
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
+    /// Trains on this Delta table of the data folder.
+    #[arg(long, value_name = "TABLE", conflicts_with = "from", required_unless_present = "from")]
+    pub table: Option<String>,
+    /// Trains on Parquet files (path or pattern).
+    #[arg(long, value_name = "FILES")]
+    pub from: Option<String>,
+    /// The column that is 1 for fraud.
+    #[arg(long, value_name = "COLUMN", default_value = "tx_fraud")]
+    pub label: String,
+    /// The features, in order [default: the numeric columns of the pipeline's `features` and `derive` steps and the amount].
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub features: Vec<String>,
+    /// What is fitted.
+    #[arg(long, value_enum, default_value_t)]
+    pub algorithm: Algorithm,
+    /// Days to train on, both included.
+    #[arg(long, value_name = "FIRST..LAST")]
+    pub train: Option<String>,
+    /// Days to test on, both included; labels of the delay before them are unknown to the model.
+    #[arg(long, value_name = "FIRST..LAST")]
+    pub test: Option<String>,
+    /// Days until a fraud is known.
+    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    pub delay: u32,
+    /// The same seed gives the same forest.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// How the table of metrics is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What is fitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Algorithm {
+    /// Logistic regression on standardized features.
+    #[default]
+    Logistic,
+    /// A random forest.
+    Forest,
+}
+
+/// Ask the tables a question in SQL (DataFusion).
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  riskstream query \"select decision, count(*) from payments_scored group by decision\"
+  riskstream query \"select * from alerts order by fraud_score desc limit 10\" --format json
+  riskstream query \"show tables\"")]
+pub struct QueryArgs {
+    /// One SQL statement that reads.
+    #[arg(value_name = "SQL")]
+    pub sql: String,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
+    /// How the rows are printed: a table, or one JSON object per line.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Show what a data folder holds: epochs, positions, tables, models, dead letters.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream status
+  riskstream status --format json | jq .committed_epoch
+
+Works beside a running program.")]
+pub struct StatusArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Compact the small files of the tables, and delete old ones.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream maintain
+  riskstream maintain --table payments_scored --retain 30d
+  riskstream maintain --dry-run
+
+Works beside a running program. Files that a table needed within the retention stay, so that readers aren't cut off.")]
+pub struct MaintainArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Maintains this table only; repeatable.
+    #[arg(long, value_name = "TABLE")]
+    pub table: Vec<String>,
+    /// Keeps files that a table needed within this time [default: 7d].
+    #[arg(long, value_name = "DURATION")]
+    pub retain: Option<String>,
+    /// Says what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Put dead-letter rows through their pipeline again, after what rejected them is fixed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream replay                                         # all of them
+  riskstream replay --source payments --reason decode
+  riskstream replay --dry-run                               # how many, by source and reason
+
+A row that fails again is a dead letter again; one that passes isn't replayed twice.")]
+pub struct ReplayArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Replays rows of this source only; repeatable.
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Vec<String>,
+    /// Replays rows that were rejected for this reason only; repeatable.
+    #[arg(long, value_name = "REASON")]
+    pub reason: Vec<String>,
+    /// Says what would be replayed.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_consistent_definition_and_examples() {
+        Cli::command().debug_assert();
+        let commands = [
+            RunArgs::augment_args(clap::Command::new("run")),
+            CheckArgs::augment_args(clap::Command::new("check")),
+            ExplainArgs::augment_args(clap::Command::new("explain")),
+            GenerateArgs::augment_args(clap::Command::new("generate")),
+            TrainArgs::augment_args(clap::Command::new("train")),
+            QueryArgs::augment_args(clap::Command::new("query")),
+            StatusArgs::augment_args(clap::Command::new("status")),
+            MaintainArgs::augment_args(clap::Command::new("maintain")),
+            ReplayArgs::augment_args(clap::Command::new("replay")),
+        ];
+        for mut command in commands {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:\n  riskstream "), "{help}");
+            command.debug_assert();
+        }
+    }
+
+    #[test]
+    fn no_command_means_none_and_sets_repeat() {
+        assert!(Cli::parse_from(["riskstream"]).command.is_none());
+        let cli = Cli::parse_from(["riskstream", "check", "a.toml", "--set", "a=1", "--set", "b=2", "--format", "json"]);
+        let Some(Command::Check(args)) = cli.command else { panic!("not check") };
+        assert_eq!(args.config.set, ["a=1", "b=2"]);
+        assert_eq!((args.config.file(), args.output.format), (Path::new("a.toml"), OutputFormat::Json));
+    }
+}

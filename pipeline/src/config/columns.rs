@@ -1,0 +1,259 @@
+//! Which columns exist at each step of a pipeline, and what names one that doesn't.
+//!
+//! The flow is by name; types are followed where the file says them (sums need numbers), and are otherwise DataFusion's business.
+//! Validation runs it where the input's columns are known from the file; the planner runs it again, by [`check_columns`], once a
+//! schema has been inferred.
+
+use arrow::datatypes::{DataType, Schema};
+
+use super::defaults;
+use super::expression;
+use super::problem::Problem;
+use super::span::{Span, Spanned};
+use super::spec::{
+    Aggregate, Decide, DerivedColumn, Destination, DestinationKind, Features, Late, Partitioning, Pipeline, ScoreColumn, Source, Sql, StepKind,
+    TimeFormat,
+};
+use super::suggest;
+use super::validate::from_schema;
+
+/// Checks every column that a pipeline names against its input's schema, through all steps to the destinations.
+pub fn check_columns(pipeline: &Pipeline, input: &Schema) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_pipeline(pipeline, Some(from_schema(input)), None, &mut problems);
+    problems
+}
+
+/// Checks every column that a source names (event time, ties, checks) against its schema.
+pub fn check_source_columns(source: &Source, schema: &Schema) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    check_source(source, &from_schema(schema), &mut problems);
+    problems
+}
+
+/// A column that exists at some point of a pipeline.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    name: String,
+    data_type: Option<DataType>,
+    /// Where the file makes it; `None`: the input has it.
+    made_at: Option<Span>,
+}
+
+impl Known {
+    pub(super) fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), data_type: None, made_at: None }
+    }
+
+    pub(super) fn of_type(self, data_type: DataType) -> Self {
+        Self { data_type: Some(data_type), ..self }
+    }
+}
+
+/// Checks a source's own columns.
+pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<Problem>) {
+    let flow = Flow { columns: input.to_vec(), is_complete: true };
+    let time = &source.event_time;
+    if let Some(column) = flow.find(&time.column, problems) {
+        let problem = match (&column.data_type, &time.format) {
+            (Some(DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Utf8) | None, _) => None,
+            (Some(data_type), TimeFormat::UnixSeconds | TimeFormat::UnixMillis | TimeFormat::UnixMicros) if data_type.is_integer() => None,
+            (Some(data_type), TimeFormat::Auto | TimeFormat::Pattern(_)) if data_type.is_integer() => {
+                Some("say what the number counts: format = \"unix-s\", \"unix-ms\" or \"unix-us\"")
+            }
+            _ => Some("an event time is a `timestamp`, a `date`, or a `string` or integer with a `format`"),
+        };
+        if let Some(help) = problem {
+            let data_type = column.data_type.as_ref().map(type_name).unwrap_or_default();
+            problems.push(Problem::new(time.column.span, format!("the event time `{}` is of type {data_type}", time.column)).help(help));
+        }
+    }
+    for column in &time.ties_by {
+        flow.find(column, problems);
+    }
+    for check in &source.checks {
+        flow.check_sql(check, &[], problems);
+    }
+}
+
+/// Checks a pipeline's columns. `input`: what is known of the source, `None` if nothing is; `sound_steps`: how many steps from the
+/// first were read well, `None` for all.
+pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sound_steps: Option<usize>, problems: &mut Vec<Problem>) {
+    let mut flow = Flow { is_complete: input.is_some(), columns: input.unwrap_or_default() };
+    if pipeline.late == Late::Apply {
+        flow.columns.push(Known::new(defaults::LATE_COLUMN).of_type(DataType::Boolean));
+    }
+    let mut scores: Vec<String> = Vec::new();
+    for step in pipeline.steps.iter().take(sound_steps.unwrap_or(usize::MAX)) {
+        match &step.kind {
+            StepKind::Filter(sql) => flow.check_sql(sql, &[], problems),
+            StepKind::Derive(columns) => flow.derive(columns, problems),
+            StepKind::Features(features) => flow.features(features, problems),
+            StepKind::Score(columns) => {
+                for score in columns {
+                    flow.score(score, problems);
+                    scores.push(score.column.value.clone());
+                }
+            }
+            StepKind::Decide(decide) => flow.decide(decide, &scores, problems),
+        }
+    }
+    if sound_steps.is_none() {
+        for destination in &pipeline.to {
+            flow.destination(destination, problems);
+        }
+    }
+}
+
+struct Flow {
+    columns: Vec<Known>,
+    /// Whether `columns` are all there are; otherwise an unknown name may be the input's.
+    is_complete: bool,
+}
+
+impl Flow {
+    fn get(&self, name: &str) -> Option<&Known> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.columns.iter().map(|column| column.name.as_str())
+    }
+
+    /// The column, or a problem that says which there are.
+    fn find(&self, name: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<&Known> {
+        let found = self.get(name);
+        if found.is_none() && self.is_complete {
+            problems.push(self.unknown(name, name.span));
+        }
+        found
+    }
+
+    fn unknown(&self, name: &str, span: Span) -> Problem {
+        Problem::new(span, format!("there is no column `{name}` here")).maybe_help(suggest::help(name, self.names(), "the columns are"))
+    }
+
+    /// Checks the columns that an expression names; `siblings` are made by the same step.
+    fn check_sql(&self, sql: &Sql, siblings: &[DerivedColumn], problems: &mut Vec<Problem>) {
+        if !self.is_complete {
+            return;
+        }
+        for column in expression::columns(sql) {
+            let lower = column.name.to_lowercase();
+            if self.get(&column.name).is_some() || (!column.quoted && self.get(&lower).is_some()) {
+                continue;
+            }
+            let mut problem = self.unknown(&column.name, sql.span_within(column.range));
+            if siblings.iter().any(|sibling| sibling.name.value == column.name) {
+                problem = problem.help("columns of one `derive` don't see each other: make it in a step before");
+            } else if column.quoted && suggest::closest(&column.name, self.names()).is_none() {
+                problem = problem.help(format!("double quotes are around names; a text is in single ones: '{}'", column.name));
+            }
+            problems.push(problem);
+        }
+    }
+
+    /// Adds a column; its name may not be taken.
+    fn add(&mut self, name: &str, span: Span, data_type: Option<DataType>, problems: &mut Vec<Problem>) {
+        if let Some(taken) = self.get(name) {
+            let problem = Problem::new(span, format!("there is a column `{name}` already")).help("give the new column another name");
+            problems.push(match taken.made_at {
+                Some(made_at) if made_at != span => problem.related(made_at, "made here"),
+                _ => problem,
+            });
+            return;
+        }
+        self.columns.push(Known { name: name.to_owned(), data_type, made_at: Some(span) });
+    }
+
+    fn derive(&mut self, columns: &[DerivedColumn], problems: &mut Vec<Problem>) {
+        for column in columns {
+            self.check_sql(&column.sql, columns, problems);
+        }
+        for column in columns {
+            self.add(&column.name, column.name.span, None, problems);
+        }
+    }
+
+    fn features(&mut self, features: &Features, problems: &mut Vec<Problem>) {
+        for key in &features.by {
+            self.find(key, problems);
+        }
+        for feature in &features.features {
+            let Some(input) = feature.aggregate.input() else { continue };
+            let Some(column) = self.find(input, problems) else { continue };
+            if let Some(data_type) = &column.data_type
+                && feature.aggregate.needs_number()
+                && !data_type.is_numeric()
+                && *data_type != DataType::Boolean
+            {
+                problems.push(
+                    Problem::new(input.span, format!("`{}` needs a number; `{input}` is of type {}", feature.aggregate, type_name(data_type)))
+                        .help("`count(col)`, `count(distinct col)`, `min`, `max` and `last` take any type"),
+                );
+            }
+        }
+        for (name, feature, _) in features.columns() {
+            self.add(&name, feature.name.span, feature_type(&feature.aggregate), problems);
+        }
+    }
+
+    fn score(&mut self, score: &ScoreColumn, problems: &mut Vec<Problem>) {
+        self.add(&score.column, score.column.span, Some(DataType::Float64), problems);
+        self.add(&score.model_column(), score.column.span, Some(DataType::Utf8), problems);
+    }
+
+    fn decide(&mut self, decide: &Decide, scores: &[String], problems: &mut Vec<Problem>) {
+        if !scores.contains(&decide.score.value) {
+            let problem = Problem::new(decide.score.span, format!("no `score` step before this one makes the column `{}`", decide.score));
+            let help = suggest::help(&decide.score, scores.iter().map(String::as_str), "the scores are");
+            problems.push(problem.help(help.unwrap_or_else(|| "put a step with score = { COLUMN = \"MODEL\" } before it".into())));
+        }
+        self.add(defaults::DECISION_COLUMN, decide.score.span, Some(DataType::Utf8), problems);
+        if decide.reasons > 0 {
+            self.add(defaults::REASONS_COLUMN, decide.score.span, None, problems);
+        }
+    }
+
+    fn destination(&self, destination: &Destination, problems: &mut Vec<Problem>) {
+        if let Some(when) = &destination.when {
+            self.check_sql(when, &[], problems);
+        }
+        for column in destination.columns.iter().flatten() {
+            self.find(column, problems);
+        }
+        let (DestinationKind::Delta(table) | DestinationKind::Alerts(table)) = &destination.kind else { return };
+        let Partitioning::Columns(partition_by) = &table.partition_by else { return };
+        for column in partition_by {
+            let found = self.find(column, problems);
+            if let (Some(_), Some(kept)) = (found, &destination.columns)
+                && !kept.iter().any(|kept| kept.value == column.value)
+            {
+                problems.push(
+                    Problem::new(column.span, format!("the table is partitioned by `{column}`, which `columns` leaves out"))
+                        .help(format!("add \"{column}\" to `columns`")),
+                );
+            }
+        }
+    }
+}
+
+/// The type of a feature's column, where no other step could tell it from another.
+fn feature_type(aggregate: &Aggregate) -> Option<DataType> {
+    match aggregate {
+        Aggregate::CountAll | Aggregate::Count(_) | Aggregate::CountDistinct(_) => Some(DataType::Int64),
+        Aggregate::Mean(_) | Aggregate::StdDev(_) | Aggregate::SecondsSinceLast => Some(DataType::Float64),
+        Aggregate::Sum(_) | Aggregate::Min(_) | Aggregate::Max(_) | Aggregate::Last(_) => None,
+    }
+}
+
+/// An Arrow type as `pipelines.toml` writes it.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".into(),
+        DataType::Timestamp(..) => "timestamp".into(),
+        DataType::Date32 | DataType::Date64 => "date".into(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        other => other.to_string().to_lowercase(),
+    }
+}

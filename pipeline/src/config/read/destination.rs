@@ -1,0 +1,122 @@
+//! `[[pipelines.NAME.to]]`.
+
+use super::source::unknown_kind;
+use crate::config::defaults;
+use crate::config::document::{Node, Value};
+use crate::config::problem::Problem;
+use crate::config::reader::{self, Table};
+use crate::config::span::Spanned;
+use crate::config::spec::{Console, Deliver, Destination, DestinationKind, Partitioning, Sql, TableDestination};
+use crate::config::values::NameKind;
+
+const KINDS: [&str; 3] = ["delta", "alerts", "console"];
+const KINDS_LATER: [&str; 2] = ["kafka", "webhook"];
+/// What `partition_by` says to partition by the date of the event time.
+const EVENT_DATE: &str = "event-date";
+
+pub(super) fn destination(
+    node: &Node,
+    index: usize,
+    pipeline: &str,
+    deliver_default: Deliver,
+    has_decide: bool,
+    problems: &mut Vec<Problem>,
+) -> Option<Destination> {
+    let mut table = Table::new(node, format!("destination {} of pipeline `{pipeline}`", index + 1), problems)?;
+    let id = table.required("id", "id = \"NAME\", the key of the destination's progress", problems).and_then(|id| reader::string(&id.node, "`id`", problems));
+    if let Some(id) = &id {
+        reader::check_name(NameKind::Id, id, "a destination", problems);
+        table.what = format!("destination `{id}`");
+    }
+    let kind_name = table.required("kind", "kind = \"delta\"", problems).and_then(|kind| reader::string(&kind.node, "`kind`", problems));
+    let when = table.sql("when", problems);
+    let columns = columns(&mut table, problems);
+    let deliver = table.keyword::<Deliver>("deliver", problems);
+    let kind = match kind_name.as_ref().map(|kind| kind.value.as_str()) {
+        Some("delta") => {
+            let table_name = table.required("table", "table = \"NAME\"", problems).and_then(|name| reader::string(&name.node, "`table`", problems));
+            let partition_by = partition_by(&mut table, problems);
+            table_name.map(|name| DestinationKind::Delta(table_destination(name, partition_by, problems)))
+        }
+        Some("alerts") => {
+            let span = table.span;
+            let name = table.string("table", problems).unwrap_or_else(|| Spanned::new(defaults::ALERTS_TABLE.into(), span));
+            let partition_by = partition_by(&mut table, problems);
+            Some(DestinationKind::Alerts(table_destination(name, partition_by, problems)))
+        }
+        Some("console") => {
+            let rows = table.integer("rows", 1, 1_000_000, problems).map_or(defaults::CONSOLE_ROWS, |rows| rows.value);
+            Some(DestinationKind::Console(Console { rows }))
+        }
+        _ => {
+            if let Some(kind) = &kind_name {
+                problems.push(unknown_kind(kind, "destination", &KINDS, &KINDS_LATER));
+            }
+            return None;
+        }
+    };
+    let when = match (&kind, when) {
+        (Some(DestinationKind::Alerts(_)), None) if table.get("when").is_none() => alerts_when(&table, has_decide, problems),
+        (_, when) => when,
+    };
+    let is_delta = matches!(kind, Some(DestinationKind::Delta(_)));
+    let deliver = match deliver {
+        Some(deliver) if is_delta && deliver.value == Deliver::Immediately => {
+            problems.push(
+                Problem::new(deliver.span, "a Delta table takes rows only once they are committed")
+                    .help("`immediately` is for destinations of kind `alerts` and `console`"),
+            );
+            Deliver::Committed
+        }
+        Some(deliver) => deliver.value,
+        None if is_delta => Deliver::Committed,
+        None => deliver_default,
+    };
+    table.finish(problems);
+    Some(Destination { id: id?, kind: kind?, when, columns, deliver })
+}
+
+/// The rows that are alerts if the file doesn't say: those that a `decide` step didn't approve.
+fn alerts_when(table: &Table<'_>, has_decide: bool, problems: &mut Vec<Problem>) -> Option<Sql> {
+    if !has_decide {
+        problems.push(
+            Problem::new(table.span, format!("{} doesn't say which rows are alerts", table.what))
+                .help("add a `decide` step to the pipeline, or when = \"SQL\" here"),
+        );
+        return None;
+    }
+    Some(Sql { text: Spanned::new(defaults::ALERTS_WHEN.into(), table.span), verbatim_at: None })
+}
+
+fn table_destination(table: Spanned<String>, partition_by: Partitioning, problems: &mut Vec<Problem>) -> TableDestination {
+    reader::check_name(NameKind::Identifier, &table, "a table", problems);
+    TableDestination { table, partition_by }
+}
+
+fn columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
+    let span = table.get("columns")?.node.span;
+    let columns = table.strings("columns", problems)?;
+    if columns.is_empty() {
+        problems.push(Problem::new(span, "`columns` names no column").help("remove it to keep all columns"));
+    }
+    no_repeats(&columns, "columns", problems);
+    Some(columns)
+}
+
+fn partition_by(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Partitioning {
+    let Some(entry) = table.get("partition_by") else { return Partitioning::EventDate };
+    if matches!(&entry.node.value, Value::String { text, .. } if text == EVENT_DATE || text == defaults::EVENT_DATE_COLUMN) {
+        return Partitioning::EventDate;
+    }
+    let columns = table.strings("partition_by", problems).unwrap_or_default();
+    no_repeats(&columns, "partition_by", problems);
+    Partitioning::Columns(columns)
+}
+
+fn no_repeats(columns: &[Spanned<String>], key: &str, problems: &mut Vec<Problem>) {
+    for (index, column) in columns.iter().enumerate() {
+        if let Some(first) = columns[..index].iter().find(|first| first.value == column.value) {
+            problems.push(Problem::new(column.span, format!("`{key}` names `{column}` twice")).related(first.span, "the first"));
+        }
+    }
+}

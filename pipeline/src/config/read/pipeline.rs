@@ -1,0 +1,61 @@
+//! `[pipelines.NAME]`.
+
+use super::{destination, step, tables};
+use crate::config::defaults;
+use crate::config::document::Entry;
+use crate::config::problem::Problem;
+use crate::config::reader::{self, Table};
+use crate::config::spec::Pipeline;
+
+/// A pipeline, and how many of its steps from the first were read without a problem (`None`: all); nothing if it has no `from`.
+pub(super) fn pipeline(entry: &Entry, problems: &mut Vec<Problem>) -> Option<(Pipeline, Option<usize>)> {
+    let name = &entry.key;
+    let mut table = Table::new(&entry.node, format!("pipeline `{name}`"), problems)?;
+    let from = table.required("from", "from = \"SOURCE\"", problems).and_then(|from| reader::string(&from.node, "`from`", problems));
+    let order = table.keyword("order", problems).map_or(defaults::ORDER, |order| order.value);
+    let late = table.keyword("late", problems).map_or(defaults::LATE, |late| late.value);
+    let deliver = table.keyword("deliver", problems).map_or(defaults::DELIVER, |deliver| deliver.value);
+
+    let mut steps = Vec::new();
+    let mut sound_steps = None;
+    if let Some(entry) = table.get("steps") {
+        let elements = tables(entry, "`steps`", &format!("[[pipelines.{name}.steps]]"), problems);
+        if elements.is_empty() && !matches!(&entry.node.value, crate::config::document::Value::Array(_)) {
+            sound_steps = Some(0);
+        }
+        for (index, element) in elements.iter().enumerate() {
+            let before = problems.len();
+            let step = step::step(element, index, name, problems);
+            if step.is_none() || problems.len() > before {
+                sound_steps = sound_steps.or(Some(steps.len()));
+            }
+            steps.extend(step);
+        }
+    }
+    let mut to = Vec::new();
+    let mut has_to = false;
+    match table.get("to") {
+        Some(entry) => {
+            let elements = tables(entry, "`to`", &format!("[[pipelines.{name}.to]]"), problems);
+            has_to = !elements.is_empty();
+            let has_decide = sound_steps.is_some() || steps.iter().any(|step| matches!(step.kind, crate::config::spec::StepKind::Decide(_)));
+            for (index, element) in elements.iter().enumerate() {
+                to.extend(destination::destination(element, index, name, deliver, has_decide, problems));
+            }
+        }
+        None if has_near_miss(&table, "to") => has_to = true,
+        None => {}
+    }
+    if !has_to {
+        problems.push(
+            Problem::new(table.span, format!("pipeline `{name}` leads nowhere"))
+                .help(format!("add a destination: [[pipelines.{name}.to]] with id = \"NAME\", kind = \"delta\" and table = \"NAME\"")),
+        );
+    }
+    table.finish(problems);
+    Some((Pipeline { name: name.clone(), from: from?, order, late, steps, to }, sound_steps))
+}
+
+fn has_near_miss(table: &Table<'_>, key: &str) -> bool {
+    crate::config::suggest::closest(key, table.entries().iter().map(|entry| entry.key.value.as_str())).is_some()
+}

@@ -1,0 +1,333 @@
+//! `[sources.NAME]`.
+
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono::format::{Item, StrftimeItems};
+
+use super::check_local;
+use crate::config::defaults;
+use crate::config::document::{Entry, Value};
+use crate::config::problem::Problem;
+use crate::config::reader::{self, Table};
+use crate::config::span::{Span, Spanned};
+use crate::config::spec::{
+    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, FraudScenario, GeneratorSource, Keywords, Rate, Source, SourceKind,
+    Sql, TimeFormat,
+};
+use crate::config::suggest;
+use crate::config::values;
+
+/// The kinds of this release, and those that are known to come.
+const KINDS: [&str; 2] = ["file", "generator"];
+const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
+const FORMATS_LATER: [&str; 1] = ["debezium-json"];
+/// A million customers make five million payments in twelve hours of simulated time; more is a slip of the hand.
+const SIMULATED_MAX: u64 = 1_000_000_000;
+/// A century of simulated days.
+const DAYS_MAX: u64 = 36_525;
+
+/// What could be read of a source.
+pub(super) struct ReadSource {
+    pub(super) source: Option<Source>,
+    /// Whether its columns, if given, were read without a problem.
+    pub(super) has_sound_columns: bool,
+}
+
+pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
+    let nothing = ReadSource { source: None, has_sound_columns: false };
+    let Some(mut table) = Table::new(&entry.node, format!("source `{}`", entry.key), problems) else { return nothing };
+    let kind_name = match table.required("kind", "kind = \"file\"", problems) {
+        Some(kind) => reader::string(&kind.node, "`kind`", problems),
+        None => None,
+    };
+    let before_schema = problems.len();
+    let schema = schema(&mut table, problems);
+    let has_sound_columns = problems.len() == before_schema;
+    let event_time = event_time(&mut table, problems);
+    let checks = checks(&mut table, problems);
+    let kind = match kind_name.as_ref().map(|kind| kind.value.as_str()) {
+        Some("file") => file(&mut table, schema.is_some() || !has_sound_columns, problems).map(SourceKind::File),
+        Some("generator") => {
+            if schema.is_some() {
+                let span = table.get("schema").map_or(table.span, |entry| entry.key.span);
+                problems.push(Problem::new(span, "a generator knows its own columns").help("remove `schema`"));
+            }
+            Some(SourceKind::Generator(generator(&mut table, problems)))
+        }
+        _ => {
+            if let Some(kind) = &kind_name {
+                problems.push(unknown_kind(kind, "source", &KINDS, &KINDS_LATER));
+            }
+            // Which keys belong here can't be said without the kind.
+            return ReadSource { source: None, has_sound_columns };
+        }
+    };
+    let event_time = event_time.unwrap_or_else(|| match &kind {
+        Some(SourceKind::Generator(_)) => Some(generator_event_time(entry.key.span)),
+        _ => {
+            problems.push(
+                Problem::new(table.span, format!("{} has no `event_time`", table.what))
+                    .help("add event_time = { column = \"NAME\" }: the column that says when a row happened"),
+            );
+            None
+        }
+    });
+    table.finish(problems);
+    let source = match (kind, event_time) {
+        (Some(kind), Some(event_time)) => Some(Source { name: entry.key.clone(), kind, event_time, schema, checks }),
+        _ => None,
+    };
+    ReadSource { source, has_sound_columns }
+}
+
+/// The problem of a `kind` that isn't one of this release.
+pub(super) fn unknown_kind(kind: &Spanned<String>, of: &str, known: &[&str], later: &[&str]) -> Problem {
+    if later.contains(&kind.value.as_str()) {
+        return Problem::new(kind.span, format!("a {of} of kind `{kind}` comes with a later release"))
+            .help(format!("the kinds of this release are {}", suggest::list(known.iter().copied())));
+    }
+    let problem = Problem::new(kind.span, format!("there is no {of} of kind `{kind}`"));
+    match suggest::closest(&kind.value, later.iter().copied()) {
+        Some(near) if suggest::closest(&kind.value, known.iter().copied()).is_none() => {
+            problem.help(format!("did you mean `{near}`? It comes with a later release; the kinds of this one are {}", suggest::list(known.iter().copied())))
+        }
+        _ => problem.maybe_help(suggest::help(&kind.value, known.iter().copied(), "the kinds are")),
+    }
+}
+
+fn schema(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Field>> {
+    let schema = table.table("schema", problems)?;
+    if schema.entries().is_empty() {
+        problems.push(Problem::new(schema.span, "the schema has no columns").help("name columns and types, or remove `schema` to have it inferred"));
+    }
+    let mut fields = Vec::new();
+    for entry in schema.entries() {
+        if entry.key.value.is_empty() || entry.key.value.chars().any(char::is_control) {
+            problems.push(Problem::new(entry.key.span, "a column needs a name without control characters"));
+        }
+        let Some(text) = reader::string(&entry.node, &format!("the type of `{}`", entry.key), problems) else { continue };
+        if let Some(data_type) = reader::parsed(&text, text.span, values::data_type, problems) {
+            fields.push(Field { name: entry.key.clone(), data_type: Spanned::new(data_type, text.span) });
+        }
+    }
+    Some(fields)
+}
+
+fn checks(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<Sql> {
+    let Some(entry) = table.get("checks") else { return Vec::new() };
+    match &entry.node.value {
+        Value::Array(elements) => elements.iter().filter_map(|element| reader::sql(element, "a check", problems)).collect(),
+        Value::String { .. } => reader::sql(&entry.node, "`checks`", problems).into_iter().collect(),
+        _ => {
+            problems.push(reader::expected(&entry.node, "`checks`", "an array of SQL expressions").help("such as checks = [\"tx_amount >= 0\"]"));
+            Vec::new()
+        }
+    }
+}
+
+fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) -> Option<FileSource> {
+    let paths = table.required("path", "path = \"payments.csv\"", problems).and_then(|entry| {
+        let paths = reader::strings(&entry.node, "path", problems)?;
+        if paths.is_empty() {
+            problems.push(Problem::new(entry.node.span, "`path` names no file").help("name files or patterns, such as \"in/*.json\""));
+        }
+        for path in &paths {
+            if check_local(path, problems)
+                && let Err(error) = glob::Pattern::new(&path.value)
+            {
+                problems.push(Problem::new(path.span, format!("`{path}` isn't a file pattern: {}", error.msg)).help("put a literal `[` as `[[]`"));
+            }
+        }
+        Some(paths)
+    });
+    let format = table.string("format", problems).and_then(|format| {
+        if FORMATS_LATER.contains(&format.value.as_str()) {
+            let formats = suggest::list(FileFormat::ALL.iter().map(|(name, _)| *name));
+            problems.push(Problem::new(format.span, format!("the format `{format}` comes with a later release")).help(format!("the formats of this release are {formats}")));
+            return None;
+        }
+        reader::keyword::<FileFormat>("format", &format, problems).map(|keyword| Spanned::new(keyword, format.span))
+    });
+    let compression = table.keyword::<Compression>("compression", problems);
+    let follow_span = table.get("follow").map(|entry| entry.node.span);
+    let follow = table.boolean("follow", problems).unwrap_or(defaults::FOLLOW);
+    let format_value = format.map(|format| format.value);
+    let csv = csv(table, format_value, has_schema, problems);
+    if let (Some(FileFormat::Parquet), Some(compression)) = (format_value, &compression)
+        && matches!(compression.value, Compression::Gzip | Compression::Zstd)
+    {
+        problems.push(Problem::new(compression.span, "Parquet compresses within the file").help("remove `compression`"));
+    }
+    if let (true, Some(span)) = (follow, follow_span) {
+        if format_value == Some(FileFormat::Parquet) {
+            problems.push(Problem::new(span, "a Parquet file can't be followed").help("its rows are readable only once it is complete; JSON and CSV can be followed"));
+        }
+        if matches!(compression.as_deref(), Some(Compression::Gzip | Compression::Zstd)) {
+            problems.push(Problem::new(span, "a compressed file can't be followed").help("follow the plain file"));
+        }
+    }
+    Some(FileSource { paths: paths?, format: format_value, compression: compression.map_or(defaults::COMPRESSION, |c| c.value), follow, csv })
+}
+
+fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, problems: &mut Vec<Problem>) -> CsvOptions {
+    let mut options = CsvOptions { header: defaults::CSV_HEADER, delimiter: defaults::CSV_DELIMITER, quote: defaults::CSV_QUOTE };
+    let key_span = table.get("csv").map(|entry| entry.key.span);
+    let Some(mut csv) = table.table("csv", problems) else { return options };
+    if let (Some(format), Some(span)) = (format, key_span)
+        && format != FileFormat::Csv
+    {
+        problems.push(Problem::new(span, format!("`csv` says nothing about a source of format `{format}`")).help("remove it, or write format = \"csv\""));
+    }
+    options.header = csv.boolean("header", problems).unwrap_or(options.header);
+    if !options.header && !has_schema {
+        problems.push(Problem::new(csv.span, "a CSV file without a header has no column names").help("name the columns in order by `schema`"));
+    }
+    if let Some(byte) = one_byte(&mut csv, "delimiter", problems) {
+        options.delimiter = byte;
+    }
+    if let Some(byte) = one_byte(&mut csv, "quote", problems) {
+        options.quote = byte;
+    }
+    if options.delimiter == options.quote {
+        problems.push(Problem::new(csv.span, "`delimiter` and `quote` are the same"));
+    }
+    csv.finish(problems);
+    options
+}
+
+fn one_byte(table: &mut Table<'_>, key: &'static str, problems: &mut Vec<Problem>) -> Option<u8> {
+    let entry = table.get(key)?;
+    // Not through `string`, for which a tab would be empty.
+    if let Value::String { text, .. } = &entry.node.value
+        && let [byte] = text.as_bytes()
+        && byte.is_ascii()
+        && !matches!(byte, b'\n' | b'\r')
+    {
+        return Some(*byte);
+    }
+    problems.push(Problem::new(entry.node.span, format!("`{key}` isn't one ASCII character")).help("such as \",\", \";\" or \"\\t\""));
+    None
+}
+
+fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> GeneratorSource {
+    let integer = |table: &mut Table<'_>, key, min, max, default: u64, problems: &mut Vec<Problem>| {
+        table.integer(key, min, max, problems).map_or(default, |value| value.value)
+    };
+    GeneratorSource {
+        seed: integer(table, "seed", 0, u64::MAX, defaults::GENERATOR_SEED, problems),
+        customers: integer(table, "customers", 1, SIMULATED_MAX, defaults::GENERATOR_CUSTOMERS, problems),
+        terminals: integer(table, "terminals", 1, SIMULATED_MAX, defaults::GENERATOR_TERMINALS, problems),
+        radius: table.number("radius", 0.0, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
+        days: integer(table, "days", 1, DAYS_MAX, u64::from(defaults::GENERATOR_DAYS), problems) as u32,
+        start: start(table, problems),
+        rate: rate(table, problems),
+        rows: table.integer("rows", 1, u64::MAX, problems).map(|rows| rows.value),
+        scenarios: scenarios(table, problems),
+        broken_share: table.number("broken_share", 0.0, 1.0, problems).map_or(defaults::GENERATOR_BROKEN_SHARE, |share| share.value),
+        labels: table.boolean("labels", problems).unwrap_or(defaults::GENERATOR_LABELS),
+    }
+}
+
+fn start(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> NaiveDate {
+    let (year, month, day) = defaults::GENERATOR_START;
+    let default = NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MIN);
+    let Some(entry) = table.get("start") else { return default };
+    let parsed = match &entry.node.value {
+        Value::String { text, .. } | Value::Datetime(text) => text.parse::<NaiveDate>().ok(),
+        _ => None,
+    };
+    // Years that Parquet readers and dates in text agree on.
+    let (first, last) = (NaiveDate::from_ymd_opt(1970, 1, 1), NaiveDate::from_ymd_opt(2200, 1, 1));
+    match parsed.filter(|date| Some(*date) >= first && Some(*date) < last) {
+        Some(date) => date,
+        None => {
+            problems.push(Problem::new(entry.node.span, "`start` isn't a day from 1970 to 2199").help("such as start = 2018-04-01"));
+            default
+        }
+    }
+}
+
+fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
+    let Some(entry) = table.get("rate") else { return Rate::Max };
+    let rate = match &entry.node.value {
+        Value::String { text, .. } if text == "max" => return Rate::Max,
+        Value::Integer(rate) => *rate as f64,
+        Value::Float(rate) => *rate,
+        _ => f64::NAN,
+    };
+    if rate > 0.0 && rate.is_finite() {
+        return Rate::PerSecond(rate);
+    }
+    problems.push(Problem::new(entry.node.span, "`rate` isn't a number of rows per second").help("such as rate = 20000, or rate = \"max\""));
+    Rate::Max
+}
+
+fn scenarios(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<FraudScenario> {
+    if table.get("scenarios").is_none() {
+        return FraudScenario::ALL.iter().map(|(_, scenario)| *scenario).collect();
+    }
+    let names = table.strings("scenarios", problems).unwrap_or_default();
+    let mut scenarios = Vec::new();
+    for name in &names {
+        if let Some(scenario) = reader::keyword("scenarios", name, problems)
+            && !scenarios.contains(&scenario)
+        {
+            scenarios.push(scenario);
+        }
+    }
+    scenarios
+}
+
+fn generator_event_time(span: Span) -> EventTime {
+    EventTime {
+        column: Spanned::new(defaults::GENERATOR_EVENT_TIME.into(), span),
+        format: TimeFormat::Auto,
+        // The generator emits in event-time order.
+        out_of_orderness: Duration::ZERO,
+        ties_by: vec![Spanned::new(defaults::GENERATOR_TIES_BY.into(), span)],
+        idle_after: defaults::IDLE_AFTER,
+        future_skew_max: defaults::FUTURE_SKEW_MAX,
+    }
+}
+
+/// `None`: absent; `Some(None)`: there, but wrong.
+fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Option<EventTime>> {
+    let entry = table.get("event_time")?;
+    if let Value::String { text, .. } = &entry.node.value {
+        problems.push(reader::expected(&entry.node, "`event_time`", "a table").help(format!("did you mean event_time = {{ column = \"{text}\" }}?")));
+        return Some(None);
+    }
+    let Some(mut time) = Table::new(&entry.node, "`event_time`", problems) else { return Some(None) };
+    let column = time.required("column", "column = \"NAME\"", problems).and_then(|column| reader::string(&column.node, "`column`", problems));
+    let format = time.string("format", problems).map_or(TimeFormat::Auto, |format| time_format(&format, problems));
+    let duration = |time: &mut Table<'_>, key, default, problems: &mut Vec<Problem>| time.duration(key, problems).map_or(default, |value| value.value);
+    let out_of_orderness = duration(&mut time, "out_of_orderness", defaults::OUT_OF_ORDERNESS, problems);
+    let ties_by = time.strings("ties_by", problems).unwrap_or_default();
+    let idle_after = duration(&mut time, "idle_after", defaults::IDLE_AFTER, problems);
+    let future_skew_max = duration(&mut time, "future_skew_max", defaults::FUTURE_SKEW_MAX, problems);
+    time.finish(problems);
+    Some(column.map(|column| EventTime { column, format, out_of_orderness, ties_by, idle_after, future_skew_max }))
+}
+
+fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeFormat {
+    match text.value.as_str() {
+        "auto" => TimeFormat::Auto,
+        "unix-s" => TimeFormat::UnixSeconds,
+        "unix-ms" => TimeFormat::UnixMillis,
+        "unix-us" => TimeFormat::UnixMicros,
+        pattern => {
+            let help = "it is `auto` (RFC 3339), `unix-s`, `unix-ms`, `unix-us`, or a strftime pattern such as \"%d/%m/%Y %H:%M:%S\"";
+            if !pattern.contains('%') {
+                let problem = Problem::new(text.span, format!("`{text}` isn't a time format"));
+                problems.push(match suggest::closest(pattern, ["auto", "unix-s", "unix-ms", "unix-us"]) {
+                    Some(near) => problem.help(format!("did you mean `{near}`?")),
+                    None => problem.help(help),
+                });
+            } else if StrftimeItems::new(pattern).any(|item| matches!(item, Item::Error)) {
+                problems.push(Problem::new(text.span, format!("`{text}` has a `%` that no strftime pattern has")).help(help));
+            }
+            TimeFormat::Pattern(text.value.clone())
+        }
+    }
+}

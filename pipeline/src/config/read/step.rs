@@ -1,0 +1,227 @@
+//! `[[pipelines.NAME.steps]]`.
+
+use std::collections::BTreeMap;
+
+use crate::config::aggregate;
+use crate::config::defaults;
+use crate::config::document::{Entry, Node, Value};
+use crate::config::problem::Problem;
+use crate::config::reader::{self, Table};
+use crate::config::span::Spanned;
+use crate::config::spec::{Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window};
+use crate::config::values::{self, NameKind};
+
+const KINDS: [&str; 5] = ["filter", "derive", "features", "score", "decide"];
+/// Keys that only a `features` step has.
+const FEATURES_KEYS: [&str; 5] = ["by", "over", "delay", "include_current", "empty"];
+/// Windows of one step; each costs a cursor over the history and a state per key.
+const WINDOWS_MAX: usize = 64;
+
+pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> Option<Step> {
+    let mut table = Table::new(node, format!("step {} of pipeline `{pipeline}`", index + 1), problems)?;
+    let id = table.required("id", "id = \"NAME\", the key of the step's state", problems).and_then(|id| reader::string(&id.node, "`id`", problems));
+    if let Some(id) = &id {
+        reader::check_name(NameKind::Id, id, "a step", problems);
+        table.what = format!("step `{id}`");
+    }
+    let rules = table.get("rules");
+    if let Some(rules) = rules {
+        let help = "a `filter`, `derive` or `decide` step, or `when` of a destination, says much the same";
+        problems.push(Problem::new(rules.key.span, "a `rules` step comes with a later release").help(help));
+    }
+    let kinds: Vec<&Entry> = KINDS.iter().filter_map(|kind| table.get(kind)).collect();
+    let kind = match kinds.as_slice() {
+        [one] => kind(&mut table, one, problems),
+        [] => {
+            let names: Vec<_> = table.entries().iter().map(|entry| entry.key.value.as_str()).collect();
+            let is_misspelled = KINDS.iter().any(|kind| crate::config::suggest::closest(kind, names.iter().copied()).is_some());
+            if !is_misspelled && rules.is_none() {
+                let what = table.what.clone();
+                problems.push(Problem::new(table.span, format!("{what} does nothing")).help("a step has one of `filter`, `derive`, `features`, `score`, `decide`"));
+            }
+            None
+        }
+        [first, second, ..] => {
+            problems.push(
+                Problem::new(second.key.span, format!("a step has one of `{}` and `{}`", first.key, second.key))
+                    .related(first.key.span, "the first")
+                    .help("make two steps, each with its own `id`"),
+            );
+            None
+        }
+    };
+    if kinds.is_empty() {
+        // Which keys belong here can't be said; those of the commonest kind are no surprise.
+        for key in FEATURES_KEYS {
+            table.get(key);
+        }
+    }
+    table.finish(problems);
+    Some(Step { id: id?, kind: kind? })
+}
+
+fn kind(table: &mut Table<'_>, entry: &Entry, problems: &mut Vec<Problem>) -> Option<StepKind> {
+    match entry.key.value.as_str() {
+        "filter" => table.sql("filter", problems).map(StepKind::Filter),
+        "derive" => derive(table, problems).map(StepKind::Derive),
+        "features" => features(table, problems).map(StepKind::Features),
+        "score" => score(entry, table, problems).map(StepKind::Score),
+        _ => decide(table, problems).map(StepKind::Decide),
+    }
+}
+
+fn derive(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<DerivedColumn>> {
+    let columns = table.table("derive", problems)?;
+    if columns.entries().is_empty() {
+        problems.push(Problem::new(columns.span, "`derive` names no column").help("such as derive = { is_night = \"extract(hour from tx_datetime) <= 6\" }"));
+    }
+    let mut derived = Vec::new();
+    for entry in columns.entries() {
+        reader::check_name(NameKind::Identifier, &entry.key, "a column", problems);
+        let sql = reader::sql(&entry.node, &format!("`{}`", entry.key), problems);
+        derived.push(sql.map(|sql| DerivedColumn { name: entry.key.clone(), sql }));
+    }
+    derived.into_iter().collect()
+}
+
+fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Features> {
+    let calls = table.table("features", problems);
+    let by = table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems).and_then(|entry| {
+        let by = reader::strings(&entry.node, "by", problems)?;
+        if by.is_empty() {
+            problems.push(Problem::new(entry.node.span, "`by` names no column").help("name the key's column, such as by = \"customer_id\""));
+        }
+        Some(by)
+    });
+    if let Some(by) = &by {
+        for (index, column) in by.iter().enumerate() {
+            if let Some(first) = by[..index].iter().find(|first| first.value == column.value) {
+                problems.push(Problem::new(column.span, format!("`by` names `{column}` twice")).related(first.span, "the first"));
+            }
+        }
+    }
+    let over_entry = table.get("over").map(|entry| entry.node.span);
+    let over = windows(table, problems);
+    let delay = table.duration("delay", problems).map(|delay| delay.value).unwrap_or_default();
+    let include_current = table.boolean("include_current", problems).unwrap_or(defaults::INCLUDE_CURRENT);
+    let empty = table.number("empty", f64::MIN, f64::MAX, problems).map(|value| value.value);
+
+    let calls = calls?;
+    if calls.entries().is_empty() {
+        problems.push(Problem::new(calls.span, "`features` names no feature").help("such as features = { customer_nb_tx = \"count(*)\" }"));
+    }
+    let mut features = Vec::new();
+    for entry in calls.entries() {
+        reader::check_name(NameKind::Identifier, &entry.key, "a feature", problems);
+        features.push(feature(entry, problems));
+    }
+    let features: Option<Vec<Feature>> = features.into_iter().collect();
+    let features = features?;
+    if let (None, Some(windowed)) = (over_entry, features.iter().find(|feature| feature.aggregate.is_windowed())) {
+        problems.push(
+            Problem::new(windowed.call.span(), format!("`{}` needs windows", windowed.aggregate)).help("add over = [\"1d\", \"7d\"] to the step"),
+        );
+    }
+    if let (Some(span), false) = (over_entry, features.is_empty() || features.iter().any(|feature| feature.aggregate.is_windowed())) {
+        problems.push(Problem::new(span, "no feature of this step has a window").help("remove `over`"));
+    }
+    Some(Features { features, by: by?, over: over?, delay, include_current, empty })
+}
+
+fn feature(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Feature> {
+    let text = reader::string(&entry.node, &format!("the feature `{}`", entry.key), problems)?;
+    let Value::String { verbatim_at, .. } = entry.node.value else { return None };
+    let call = crate::config::spec::Sql { text, verbatim_at };
+    match aggregate::parse(&call) {
+        Ok(aggregate) => Some(Feature { name: entry.key.clone(), aggregate, call }),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+/// `None` if a window is wrong; no windows if `over` is missing.
+fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<Window>>> {
+    let Some(entry) = table.get("over") else { return Some(Vec::new()) };
+    let texts = reader::strings(&entry.node, "over", problems)?;
+    if texts.is_empty() || texts.len() > WINDOWS_MAX {
+        let problem = Problem::new(entry.node.span, format!("`over` has {} windows", texts.len()));
+        problems.push(problem.help(format!("1 to {WINDOWS_MAX}, such as over = [\"1d\", \"7d\", \"30d\"]")));
+        return None;
+    }
+    let mut seen: BTreeMap<std::time::Duration, Spanned<String>> = BTreeMap::new();
+    let mut windows = Vec::new();
+    for text in texts {
+        let Some(length) = reader::parsed(&text, text.span, values::duration, problems) else {
+            windows.push(None);
+            continue;
+        };
+        let label: String = text.value.chars().filter(|c| !c.is_whitespace()).collect();
+        if length.is_zero() {
+            problems.push(Problem::new(text.span, format!("the window `{text}` is empty")).help("a window has some length, such as \"1d\""));
+        } else if let Some(first) = seen.get(&length) {
+            problems.push(Problem::new(text.span, format!("`{text}` is the same window as `{first}`")).related(first.span, "the first"));
+        }
+        seen.entry(length).or_insert_with(|| text.clone());
+        windows.push(Some(Spanned::new(Window { label, length }, text.span)));
+    }
+    windows.into_iter().collect()
+}
+
+fn score(entry: &Entry, table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<ScoreColumn>> {
+    if let Value::String { text, .. } = &entry.node.value {
+        let problem = reader::expected(&entry.node, "`score`", "a table");
+        problems.push(problem.help(format!("name the new column and the model: score = {{ fraud_score = \"{text}\" }}")));
+        return None;
+    }
+    let columns = table.table("score", problems)?;
+    if columns.entries().is_empty() {
+        problems.push(Problem::new(columns.span, "`score` names no column").help("such as score = { fraud_score = \"fraud-card\" }"));
+    }
+    let scores: Vec<_> = columns.entries().iter().map(|entry| score_column(entry, problems)).collect();
+    scores.into_iter().collect()
+}
+
+fn score_column(entry: &Entry, problems: &mut Vec<Problem>) -> Option<ScoreColumn> {
+    reader::check_name(NameKind::Identifier, &entry.key, "a column", problems);
+    let (model, version) = match &entry.node.value {
+        Value::String { .. } => (reader::string(&entry.node, "the model", problems)?, None),
+        Value::Table(_) => {
+            let mut table = Table::new(&entry.node, format!("the model of `{}`", entry.key), problems)?;
+            let model = table.required("model", "model = \"NAME\"", problems).and_then(|model| reader::string(&model.node, "`model`", problems));
+            let version = table.get("version").and_then(|version| match &version.node.value {
+                Value::Integer(number) if *number >= 0 => Some(Spanned::new(number.to_string(), version.node.span)),
+                _ => reader::string(&version.node, "`version`", problems),
+            });
+            table.finish(problems);
+            (model?, version)
+        }
+        _ => {
+            problems.push(reader::expected(&entry.node, "the model", "a name or { model = \"NAME\", version = \"3\" }"));
+            return None;
+        }
+    };
+    reader::check_name(NameKind::Id, &model, "a model", problems);
+    Some(ScoreColumn { column: entry.key.clone(), model, version })
+}
+
+fn decide(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Decide> {
+    let mut decide = table.table("decide", problems)?;
+    decide.what = "`decide`".into();
+    let score = decide.required("score", "score = \"COLUMN\", a column of a `score` step", problems).and_then(|score| reader::string(&score.node, "`score`", problems));
+    let review = decide.number("review", 0.0, 1.0, problems);
+    let decline = decide.number("decline", 0.0, 1.0, problems);
+    if let (Some(review), Some(decline)) = (review, decline)
+        && review.value > decline.value
+    {
+        problems.push(
+            Problem::new(review.span, format!("`review` ({}) is above `decline` ({})", review.value, decline.value))
+                .related(decline.span, "declined from here")
+                .help("scores from `review` on are reviewed, from `decline` on declined"),
+        );
+    }
+    let reasons = decide.integer("reasons", 0, 64, problems).map_or(defaults::REASONS, |count| count.value as usize);
+    decide.finish(problems);
+    Some(Decide { score: score?, review: review.map(|value| value.value), decline: decline.map(|value| value.value), reasons })
+}

@@ -1,0 +1,209 @@
+//! `[sources.NAME]`: where rows come from, how they are decoded, and what their event time is.
+
+use std::time::Duration;
+
+use arrow::datatypes::{DataType, Schema, TimeUnit};
+use chrono::NaiveDate;
+
+use super::{Sql, keywords};
+use crate::config::span::Spanned;
+
+/// One source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The NAME of `[sources.NAME]`, unique.
+    pub name: Spanned<String>,
+    /// Where rows come from.
+    pub kind: SourceKind,
+    /// When a row happened, and how disorderly rows come.
+    pub event_time: EventTime,
+    /// The columns to decode, in the order of the file; `None`: inferred from the input.
+    pub schema: Option<Vec<Field>>,
+    /// Expressions that every possible row meets, such as `tx_amount >= 0`; a row for which one is false is a dead letter.
+    /// A row for which one is null passes.
+    pub checks: Vec<Sql>,
+}
+
+impl Source {
+    /// The schema as given in the file.
+    pub fn arrow_schema(&self) -> Option<Schema> {
+        let fields = self.schema.as_ref()?;
+        let fields: Vec<_> =
+            fields.iter().map(|field| arrow::datatypes::Field::new(&*field.name.value, field.data_type.value.clone(), true)).collect();
+        Some(Schema::new(fields))
+    }
+}
+
+/// Where the rows of a source come from.
+#[derive(Debug, Clone)]
+pub enum SourceKind {
+    /// Files that exist, or that are still being written.
+    File(FileSource),
+    /// Simulated card payments.
+    Generator(GeneratorSource),
+}
+
+impl SourceKind {
+    /// The name in `pipelines.toml`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Generator(_) => "generator",
+        }
+    }
+}
+
+/// `kind = "file"`.
+#[derive(Debug, Clone)]
+pub struct FileSource {
+    /// Paths and glob patterns, at least one. Each file is a partition.
+    pub paths: Vec<Spanned<String>>,
+    /// `None`: from each file's extension (`.json`, `.jsonl`, `.ndjson`, `.csv`, `.parquet`, before `.gz` or `.zst`).
+    pub format: Option<FileFormat>,
+    /// How the bytes are compressed; Parquet compresses within the file, so that this is for JSON and CSV.
+    pub compression: Compression,
+    /// Whether to wait for more lines at the end of a file instead of ending.
+    pub follow: bool,
+    /// How CSV is read.
+    pub csv: CsvOptions,
+}
+
+/// The format of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// One JSON object per line.
+    Json,
+    /// Comma-separated values.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+keywords!(FileFormat { "json" => Json, "csv" => Csv, "parquet" => Parquet });
+
+/// The compression around a JSON or CSV file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// By the file's first bytes.
+    Auto,
+    /// Plain.
+    None,
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+}
+keywords!(Compression { "auto" => Auto, "none" => None, "gzip" => Gzip, "zstd" => Zstd });
+
+/// `csv = { header, delimiter, quote }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// Whether the first line names the columns. Without it, `schema` names them in order.
+    pub header: bool,
+    /// The byte between values.
+    pub delimiter: u8,
+    /// The byte around a value that holds delimiters.
+    pub quote: u8,
+}
+
+/// `kind = "generator"`: card payments after the Fraud Detection Handbook's simulator.
+#[derive(Debug, Clone)]
+pub struct GeneratorSource {
+    /// The same seed gives the same rows.
+    pub seed: u64,
+    /// Number of customers, at least 1.
+    pub customers: u64,
+    /// Number of terminals, at least 1.
+    pub terminals: u64,
+    /// Distance within which a customer uses terminals, on a square of 100 by 100.
+    pub radius: f64,
+    /// Simulated days, at least 1.
+    pub days: u32,
+    /// The first simulated day.
+    pub start: NaiveDate,
+    /// How fast rows come.
+    pub rate: Rate,
+    /// Ends after this many rows; `None`: after `days`.
+    pub rows: Option<u64>,
+    /// Which frauds happen.
+    pub scenarios: Vec<FraudScenario>,
+    /// Share (0 to 1) of rows made undecodable on purpose, to show dead letters.
+    pub broken_share: f64,
+    /// Whether rows carry `tx_fraud` and `tx_fraud_scenario`.
+    pub labels: bool,
+}
+
+/// Names of the generator's columns, labels aside.
+pub const GENERATOR_COLUMNS: [&str; 5] = ["transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_amount"];
+/// Names of the columns that `labels = true` adds.
+pub const GENERATOR_LABEL_COLUMNS: [&str; 2] = ["tx_fraud", "tx_fraud_scenario"];
+
+/// How fast a generator makes rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// As fast as they are taken.
+    Max,
+    /// This many a second, on the wall clock.
+    PerSecond(f64),
+}
+
+/// The Handbook's three kinds of fraud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FraudScenario {
+    /// 1: any amount above 220.
+    LargeAmount,
+    /// 2: two terminals a day are compromised for 28 days.
+    CompromisedTerminal,
+    /// 3: three customers a day are compromised for 14 days; a third of their payments is five times as high.
+    CompromisedCustomer,
+}
+keywords!(FraudScenario {
+    "large-amount" => LargeAmount,
+    "compromised-terminal" => CompromisedTerminal,
+    "compromised-customer" => CompromisedCustomer,
+});
+
+/// `event_time = { column, ... }`.
+#[derive(Debug, Clone)]
+pub struct EventTime {
+    /// The column that says when a row happened.
+    pub column: Spanned<String>,
+    /// How that column writes a time, where it isn't a timestamp already.
+    pub format: TimeFormat,
+    /// How far the watermark trails the newest event time of a partition; an older row is late.
+    pub out_of_orderness: Duration,
+    /// Columns that order rows of the same event time; after them the position in the source decides.
+    pub ties_by: Vec<Spanned<String>>,
+    /// A partition without rows for this long stops holding the watermark back.
+    pub idle_after: Duration,
+    /// A row further ahead of the clock than this is a dead letter.
+    pub future_skew_max: Duration,
+}
+
+/// How a text or number column writes a time. Without a zone it is UTC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// RFC 3339, and the same without zone or with a space for the `T`.
+    Auto,
+    /// Whole seconds since 1970.
+    UnixSeconds,
+    /// Whole milliseconds since 1970.
+    UnixMillis,
+    /// Whole microseconds since 1970.
+    UnixMicros,
+    /// A strftime pattern, such as `%d/%m/%Y %H:%M`.
+    Pattern(String),
+}
+
+/// One column of a given schema.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// The column's name.
+    pub name: Spanned<String>,
+    /// Its Arrow type; `timestamp` is microseconds UTC, `decimal(p,s)` is `Decimal128`.
+    pub data_type: Spanned<DataType>,
+}
+
+/// The Arrow type of every timestamp in the program.
+pub(crate) fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}

@@ -1,0 +1,101 @@
+//! What only the whole file shows: names that meet, and columns where the input's are known from the file.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::Schema;
+
+use super::columns::{self, Known};
+use super::defaults;
+use super::problem::Problem;
+use super::read::Draft;
+use super::span::Spanned;
+use super::spec::{GENERATOR_COLUMNS, GENERATOR_LABEL_COLUMNS, Pipeline, Source, SourceKind};
+use super::suggest;
+
+/// Notes every problem that is left once each section has been read.
+pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
+    for source in &draft.spec.sources {
+        if let Some(input) = known_columns(source)
+            && draft.sound_sources.contains(&source.name.value)
+        {
+            columns::check_source(source, &input, problems);
+        }
+    }
+    for (pipeline, sound_steps) in draft.spec.pipelines.iter().zip(&draft.sound_steps) {
+        check_from(pipeline, draft, problems);
+        check_ids(pipeline, problems);
+        let source = draft.spec.source(&pipeline.from);
+        let input = source.filter(|source| draft.sound_sources.contains(&source.name.value)).and_then(known_columns);
+        // Without the input's columns, a name made twice by the steps still shows.
+        columns::check_pipeline(pipeline, input, *sound_steps, problems);
+    }
+    check_tables(draft, problems);
+}
+
+/// The columns of a source, where the file says them.
+fn known_columns(source: &Source) -> Option<Vec<Known>> {
+    match &source.kind {
+        SourceKind::Generator(generator) => {
+            let labels: &[&str] = if generator.labels { &GENERATOR_LABEL_COLUMNS } else { &[] };
+            Some(GENERATOR_COLUMNS.iter().chain(labels).map(|name| Known::new(*name)).collect())
+        }
+        SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
+    }
+}
+
+/// The columns of a schema.
+pub(super) fn from_schema(schema: &Schema) -> Vec<Known> {
+    schema.fields().iter().map(|field| Known::new(field.name()).of_type(field.data_type().clone())).collect()
+}
+
+fn check_from(pipeline: &Pipeline, draft: &Draft, problems: &mut Vec<Problem>) {
+    let declared = &draft.declared_sources;
+    if declared.iter().any(|source| source.value == pipeline.from.value) || declared.is_empty() {
+        return;
+    }
+    let names = declared.iter().map(|source| source.value.as_str());
+    problems.push(
+        Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from))
+            .maybe_help(suggest::help(&pipeline.from, names, "the sources are")),
+    );
+}
+
+fn check_ids(pipeline: &Pipeline, problems: &mut Vec<Problem>) {
+    check_unique(pipeline.steps.iter().map(|step| &step.id), "step", problems);
+    check_unique(pipeline.to.iter().map(|destination| &destination.id), "destination", problems);
+}
+
+fn check_unique<'a>(ids: impl Iterator<Item = &'a Spanned<String>>, what: &str, problems: &mut Vec<Problem>) {
+    let mut first_of: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
+    for id in ids {
+        match first_of.get(id.value.as_str()) {
+            Some(first) => problems.push(
+                Problem::new(id.span, format!("a second {what} has the id `{id}`"))
+                    .related(first.span, "the first")
+                    .help("the id is the key of its state: give each its own"),
+            ),
+            None => {
+                first_of.insert(&id.value, id);
+            }
+        }
+    }
+}
+
+fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {
+    let mut first_of: BTreeMap<String, &Spanned<String>> = BTreeMap::new();
+    for table in draft.spec.tables() {
+        // Folders on some systems, and SQL everywhere, don't tell cases apart.
+        let folded = table.value.to_ascii_lowercase();
+        if folded == defaults::DEAD_LETTER_TABLE {
+            problems.push(Problem::new(table.span, format!("the table `{table}` is where dead letters go")).help("give this destination another `table`"));
+        } else if let Some(first) = first_of.get(&folded) {
+            problems.push(
+                Problem::new(table.span, format!("a second destination writes the table `{table}`"))
+                    .related(first.span, "the first")
+                    .help("give each destination its own `table`"),
+            );
+        } else {
+            first_of.insert(folded, table);
+        }
+    }
+}
