@@ -1,1 +1,24 @@
-//! Pure decisions.
+//! The engine's decisions, as pure functions and small state machines: no timely, no tokio, no clock, no I/O.
+//!
+//! | decision | owner |
+//! | --- | --- |
+//! | what an epoch contains and when it closes | [`EpochPolicy`] |
+//! | how far event time has come | [`WatermarkTracker`] |
+//! | which rows wait, pass, or are late | [`Hold`] |
+//! | which commits are the truth after a restart | [`decide_resume`] |
+//! | which files nothing names any more | [`decide_collect`] |
+//! | what fires when | [`Timers`] |
+
+mod collect;
+mod epochs;
+mod hold;
+mod resume;
+mod timers;
+mod watermark;
+
+pub use collect::{CollectDecision, CollectFacts, SNAPSHOTS_KEPT, decide_collect};
+pub use epochs::{EpochDecision, EpochLimits, EpochPolicy};
+pub use hold::{Hold, LatePolicy, Order};
+pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume};
+pub use timers::{Timer, Timers};
+pub use watermark::{PartitionFacts, WatermarkTracker};

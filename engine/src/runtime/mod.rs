@@ -1,1 +1,32 @@
-//! Timely workers.
+//! Timely workers around the pure parts: what runs a pipeline.
+//!
+//! ```text
+//!  feed thread            every worker (timely)                                             committer thread        delivery thread
+//!  ───────────   blocks   ──────────────────────────────────────────────────────────  parts  ────────────  commits  ──────────────
+//!  Source.poll  ────────▶ intake ─▶ clock ─▶ hold ─▶ (route ─▶ step)* ─▶ sinks ─▶ done ─────▶ epoch file   ────────▶ Delivery
+//!       ▲                 decode    watermark  wait           keyed                          put, sync                visible
+//!       └──────────────── committed epoch: the next may open ◀──────────────────────────────────┘
+//! ```
+//! An epoch is closed by the feed alone. A close travels with the rows: every step on every worker sees each epoch's close once, after all
+//! of its rows, hands over what changed, and passes it on. When the last step has, the worker's part goes to the committer; when all parts
+//! are there, one file is written. Any failure anywhere stops the whole run; the next one goes on from the last commit.
+
+mod clock;
+mod committer;
+mod deliver;
+mod failure;
+mod feed;
+mod host;
+mod intake;
+mod metrics;
+mod parcel;
+mod parts;
+mod plan;
+mod route;
+mod run;
+
+pub use clock::{Clock, SystemClock};
+pub use failure::RunError;
+pub use metrics::{Metrics, StepMetrics};
+pub use plan::{BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WorkerContext};
+pub use run::{RunControl, RunSummary, run};

@@ -1,1 +1,23 @@
-//! The store.
+//! The one durable truth of a pipeline: epoch files, snapshots, claims and history, in a folder.
+//!
+//! ```text
+//! <root>/identity.json                     format, version, shards, hash seed
+//! <root>/lock                              held by the running program
+//! <root>/generations/<g>.claim, .resumed   who runs, and after which epoch it went on
+//! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent, synced
+//! <root>/snapshots/<e>-<g>.snapshot        the same form: all state as of an epoch
+//! <root>/history/<step>/...                segments of the event history
+//! ```
+//! Invariants: an epoch is committed exactly when its file is there, whole and of a generation that counts; files are never changed;
+//! nothing that a kept snapshot or an undelivered epoch needs is deleted.
+
+mod epoch_file;
+mod error;
+mod files;
+mod open;
+mod recover;
+
+pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
+pub use error::StoreError;
+pub use open::{Identity, Store};
+pub use recover::{Recovered, UndeliveredEpoch};

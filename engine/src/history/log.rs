@@ -1,0 +1,155 @@
+//! A log: time-ordered chunks, each in memory, in a segment file, or both.
+
+use super::{CHUNK_ROWS, Chunk, HistoryError, Width, segment};
+use crate::ids::{KeyId, Ownership, SHARDS, ShardId};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A set of shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardSet([u64; 4]);
+
+impl ShardSet {
+    /// Every shard.
+    pub const ALL: Self = Self([u64::MAX; 4]);
+
+    /// The shards that `worker` owns.
+    #[must_use]
+    pub fn owned(worker: usize, ownership: Ownership) -> Self {
+        let mut words = [0; 4];
+        for shard in 0..SHARDS {
+            if ownership.owns(worker, ShardId(shard as u8)) {
+                words[shard / 64] |= 1 << (shard % 64);
+            }
+        }
+        Self(words)
+    }
+
+    /// The shards in both.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
+    }
+
+    /// Whether it holds the key's shard.
+    #[must_use]
+    pub fn has_key(&self, key: u32) -> bool {
+        let shard = usize::from(KeyId(key).shard().0);
+        self.0[shard / 64] >> (shard % 64) & 1 == 1
+    }
+
+    /// Whether it is every shard.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        *self == Self::ALL
+    }
+
+    /// Whether it is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// 32 bytes, the shards from the lowest bit on.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|w| w.to_le_bytes()).collect()
+    }
+
+    /// The inverse of [`Self::to_bytes`].
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|c| u64::from_le_bytes(*c)).collect();
+        (bytes.len() == 32).then(|| Self(std::array::from_fn(|i| words[i])))
+    }
+}
+
+/// A chunk in a segment file, as a snapshot names it.
+#[derive(Debug, Clone)]
+pub struct SavedChunk {
+    /// The file's name within the step's folder.
+    pub file: Arc<str>,
+    /// Which chunk of the file.
+    pub index: usize,
+    /// Rows in the file's chunk, before `shards` is applied.
+    pub rows: usize,
+    /// Earliest time.
+    pub min: i64,
+    /// Latest time.
+    pub max: i64,
+    /// Shards whose rows count.
+    pub shards: ShardSet,
+}
+
+/// A chunk of a log.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) min: i64,
+    pub(super) max: i64,
+    pub(super) rows: usize,
+    pub(super) data: Option<Arc<Chunk>>,
+    /// File and index in it.
+    pub(super) place: Option<(Arc<str>, usize)>,
+    pub(super) shards: ShardSet,
+}
+
+/// Chunks in time order; numbers of chunks never change while older ones are dropped.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// The number of the first chunk.
+    pub(super) first: u64,
+    pub(super) slots: VecDeque<Slot>,
+}
+
+impl Log {
+    /// The number after the last chunk's.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.slots.len() as u64
+    }
+
+    pub(super) fn slot(&self, number: u64) -> Option<&Slot> {
+        self.slots.get(usize::try_from(number.checked_sub(self.first)?).ok()?)
+    }
+
+    /// Adds rows `from..` of `rows`, which are sorted and not before the log's last row.
+    pub(super) fn append(&mut self, rows: &Chunk, mut from: usize, layout: &[Width]) {
+        while from < rows.len() {
+            let open = self.slots.back().is_some_and(|s| s.place.is_none() && s.data.is_some() && s.rows < CHUNK_ROWS);
+            if !open {
+                let data = Some(Arc::new(Chunk::empty(layout)));
+                self.slots.push_back(Slot {
+                    min: rows.times[from],
+                    max: rows.times[from],
+                    rows: 0,
+                    data,
+                    place: None,
+                    shards: ShardSet::ALL,
+                });
+            }
+            let Some(slot) = self.slots.back_mut() else { return };
+            let Some(data) = &mut slot.data else { return };
+            let to = rows.len().min(from + CHUNK_ROWS - slot.rows);
+            Arc::make_mut(data).extend(rows, from, to);
+            slot.rows += to - from;
+            slot.max = rows.times[to - 1];
+            from = to;
+        }
+    }
+
+    /// Adds a chunk that is in a file.
+    pub(super) fn push_saved(&mut self, saved: SavedChunk) {
+        let SavedChunk { file, index, rows, min, max, shards } = saved;
+        self.slots.push_back(Slot { min, max, rows, data: None, place: Some((file, index)), shards });
+    }
+
+    /// The chunk's rows, from memory or its file.
+    pub(super) fn load(&self, number: u64, folder: &Path, layout: &[Width]) -> Result<Arc<Chunk>, HistoryError> {
+        let slot = self.slot(number).ok_or_else(|| HistoryError::new("read", "the history", format!("chunk {number} is not kept")))?;
+        match (&slot.data, &slot.place) {
+            (Some(data), _) => Ok(Arc::clone(data)),
+            (None, Some((file, index))) => segment::read(&folder.join(file.as_ref()), *index, layout, &slot.shards).map(Arc::new),
+            (None, None) => Err(HistoryError::new("read", "the history", format!("chunk {number} is nowhere"))),
+        }
+    }
+}

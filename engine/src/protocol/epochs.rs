@@ -1,0 +1,169 @@
+//! When an epoch closes, and when the next may open.
+
+use crate::ids::Epoch;
+
+/// Limits of one epoch and of how many may be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochLimits {
+    /// An epoch with rows stays open at least this long, microseconds (unless it is full).
+    pub min_micros: i64,
+    /// An epoch closes after this long, microseconds.
+    pub max_micros: i64,
+    /// An epoch closes when it holds this many rows (counted, or estimated from bytes).
+    pub rows_max: u64,
+    /// An epoch closes when its blocks hold this many bytes.
+    pub bytes_max: u64,
+    /// Epochs opened and not committed yet, at most.
+    pub in_flight_max: u64,
+    /// A snapshot is taken every so many epochs,
+    pub snapshot_every_epochs: u64,
+    /// and no sooner than after so many rows, so that a quiet stream of short epochs is not all snapshots.
+    pub snapshot_rows_min: u64,
+}
+
+/// What the feed must do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EpochDecision {
+    /// Read on.
+    Read,
+    /// Close the open epoch; with the flag, as a snapshot.
+    Close {
+        /// Steps hand over their whole state.
+        snapshot: bool,
+    },
+    /// The next epoch may not open before an older one is committed.
+    WaitForCommit,
+}
+
+/// The one place that decides what an epoch contains.
+#[derive(Debug, Clone)]
+pub struct EpochPolicy {
+    limits: EpochLimits,
+    open: Epoch,
+    opened_at: Option<i64>,
+    rows: u64,
+    bytes: u64,
+    epochs_since_snapshot: u64,
+    rows_since_snapshot: u64,
+}
+
+impl EpochPolicy {
+    /// Starts with `first` as the open epoch.
+    #[must_use]
+    pub fn new(limits: EpochLimits, first: Epoch) -> Self {
+        Self { limits, open: first, opened_at: None, rows: 0, bytes: 0, epochs_since_snapshot: 0, rows_since_snapshot: 0 }
+    }
+
+    /// The open epoch.
+    #[must_use]
+    pub fn open(&self) -> Epoch {
+        self.open
+    }
+
+    /// Whether the open epoch holds anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opened_at.is_none()
+    }
+
+    /// Rows that still fit.
+    #[must_use]
+    pub fn rows_left(&self) -> u64 {
+        self.limits.rows_max.saturating_sub(self.rows).max(1)
+    }
+
+    /// A block went into the open epoch at `now` (microseconds of any steady clock).
+    pub fn add(&mut self, rows: u64, bytes: u64, now: i64) {
+        self.opened_at.get_or_insert(now);
+        self.rows += rows;
+        self.bytes += bytes;
+    }
+
+    /// What to do at `now`, when `committed` is the last durable epoch. `quiet` says that nothing more can be read at this moment.
+    ///
+    /// An epoch closes when it is full or too old; or when it is old enough and there is room in flight (so epochs follow each other as
+    /// fast as commits finish), or nothing more to read. An empty epoch never closes.
+    #[must_use]
+    pub fn decide(&self, now: i64, committed: Epoch, quiet: bool) -> EpochDecision {
+        let in_flight = self.open.0.saturating_sub(committed.0 + 1);
+        if in_flight >= self.limits.in_flight_max {
+            return EpochDecision::WaitForCommit;
+        }
+        let Some(opened_at) = self.opened_at else { return EpochDecision::Read };
+        let age = now - opened_at;
+        let full = self.rows >= self.limits.rows_max || self.bytes >= self.limits.bytes_max;
+        let old = age >= self.limits.max_micros;
+        let ripe = age >= self.limits.min_micros && quiet;
+        if full || old || ripe { EpochDecision::Close { snapshot: self.snapshot_due() } } else { EpochDecision::Read }
+    }
+
+    /// Microseconds from `now` until the open epoch is ripe, when it holds something.
+    #[must_use]
+    pub fn ripe_in(&self, now: i64) -> Option<i64> {
+        self.opened_at.map(|at| (at + self.limits.min_micros - now).max(0))
+    }
+
+    fn snapshot_due(&self) -> bool {
+        self.epochs_since_snapshot + 1 >= self.limits.snapshot_every_epochs
+            && self.rows_since_snapshot + self.rows >= self.limits.snapshot_rows_min
+    }
+
+    /// The open epoch was closed; gives its number.
+    pub fn closed(&mut self, snapshot: bool) -> Epoch {
+        let closed = self.open;
+        self.rows_since_snapshot += self.rows;
+        self.epochs_since_snapshot += 1;
+        if snapshot {
+            self.rows_since_snapshot = 0;
+            self.epochs_since_snapshot = 0;
+        }
+        self.open = closed.next();
+        self.opened_at = None;
+        self.rows = 0;
+        self.bytes = 0;
+        closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: EpochLimits = EpochLimits {
+        min_micros: 10,
+        max_micros: 100,
+        rows_max: 1_000,
+        bytes_max: 10_000,
+        in_flight_max: 2,
+        snapshot_every_epochs: 2,
+        snapshot_rows_min: 100,
+    };
+
+    #[test]
+    fn an_epoch_closes_at_the_first_of_rows_bytes_and_time() {
+        let mut p = EpochPolicy::new(LIMITS, Epoch(1));
+        assert_eq!(p.decide(0, Epoch(0), true), EpochDecision::Read, "an empty epoch never closes");
+        p.add(1_000, 1, 0);
+        assert_eq!(p.decide(0, Epoch(0), false), EpochDecision::Close { snapshot: false });
+        p.closed(false);
+        p.add(1, 10_000, 0);
+        assert_eq!(p.decide(0, Epoch(1), false), EpochDecision::Close { snapshot: true });
+        p.closed(true);
+        p.add(1, 1, 0);
+        assert_eq!(p.decide(50, Epoch(2), false), EpochDecision::Read);
+        assert_eq!(p.decide(50, Epoch(2), true), EpochDecision::Close { snapshot: false });
+        assert_eq!(p.decide(100, Epoch(2), false), EpochDecision::Close { snapshot: false });
+    }
+
+    #[test]
+    fn reading_stops_while_too_many_epochs_are_in_flight() {
+        let mut p = EpochPolicy::new(LIMITS, Epoch(1));
+        for _ in 0..2 {
+            p.add(1_000, 1, 0);
+            assert!(matches!(p.decide(0, Epoch(0), false), EpochDecision::Close { .. }));
+            p.closed(false);
+        }
+        assert_eq!(p.decide(0, Epoch(0), false), EpochDecision::WaitForCommit);
+        assert_eq!(p.decide(0, Epoch(1), false), EpochDecision::Read);
+    }
+}

@@ -1,0 +1,271 @@
+//! Which rows wait for the watermark, which pass, and which are late.
+//!
+//! In event-time order a row waits until the watermark reaches it, so every epoch releases exactly the rows between the old watermark and
+//! the new one. In arrival order rows pass at once. A row at or before the watermark that held when it arrived is late: it passes at once
+//! with `_late` set, or becomes a dead letter, as the pipeline says.
+
+use crate::contract::{
+    DeadLetters, EpochClose, LATE, Operator, OperatorError, Output, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, SourceSchema,
+    StateBatch,
+};
+use crate::ids::{Epoch, EventTime, Ownership};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{filter_record_batch, not};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
+use arrow::error::ArrowError;
+use std::sync::Arc;
+
+/// The order in which a pipeline's steps see rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By event time, ties by the source's columns, then by source position; waits for the watermark.
+    EventTime,
+    /// As they come.
+    Arrival,
+}
+
+/// What becomes of a late row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LatePolicy {
+    /// It is applied, with `_late` set.
+    Apply,
+    /// It goes to the dead-letter table.
+    DeadLetter,
+}
+
+/// The state of the wait: one per pipeline and worker.
+#[derive(Debug)]
+pub struct Hold {
+    step: String,
+    source: String,
+    schema: SourceSchema,
+    order: Order,
+    late: LatePolicy,
+    watermark: EventTime,
+    waiting: Vec<Waiting>,
+    arrived: Vec<RecordBatch>,
+    late_rows: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    rows: RecordBatch,
+    earliest: i64,
+    latest: i64,
+}
+
+impl Hold {
+    /// A hold for rows of `source` in `schema`; `step` is the id under which waiting rows are saved.
+    pub fn new(step: impl Into<String>, source: impl Into<String>, schema: SourceSchema, order: Order, late: LatePolicy) -> Self {
+        Self {
+            step: step.into(),
+            source: source.into(),
+            schema,
+            order,
+            late,
+            watermark: EventTime::MIN,
+            waiting: Vec::new(),
+            arrived: Vec::new(),
+            late_rows: 0,
+        }
+    }
+
+    /// Late rows seen since the last call.
+    pub fn take_late_rows(&mut self) -> u64 {
+        std::mem::take(&mut self.late_rows)
+    }
+
+    fn arrow(&self, source: ArrowError) -> OperatorError {
+        OperatorError::Arrow { step: self.step.clone(), source }
+    }
+
+    fn times<'a>(&self, rows: &'a RecordBatch) -> &'a [i64] {
+        rows.column(self.schema.event_time).as_primitive::<TimestampMicrosecondType>().values()
+    }
+
+    /// Takes late rows out of `rows`; gives the others.
+    fn part_late(&mut self, rows: RecordBatch, out: &mut Output) -> Result<RecordBatch, OperatorError> {
+        let watermark = self.watermark.0;
+        if watermark == i64::MIN || self.times(&rows).iter().all(|t| *t > watermark) {
+            return Ok(rows);
+        }
+        let times = self.times(&rows);
+        let mask = BooleanArray::new(BooleanBuffer::collect_bool(times.len(), |i| times[i] <= watermark), None);
+        self.late_rows += mask.true_count() as u64;
+        let late = filter_record_batch(&rows, &mask).map_err(|e| self.arrow(e))?;
+        let rest = not(&mask).and_then(|m| filter_record_batch(&rows, &m)).map_err(|e| self.arrow(e))?;
+        match self.late {
+            LatePolicy::Apply => out.push(self.flagged(&late)?),
+            LatePolicy::DeadLetter => out.dead.push(self.dead(&late)?),
+        }
+        Ok(rest)
+    }
+
+    fn flagged(&self, late: &RecordBatch) -> Result<RecordBatch, OperatorError> {
+        let at = late.schema().index_of(LATE).map_err(|e| self.arrow(e))?;
+        let mut columns = late.columns().to_vec();
+        columns[at] = Arc::new(BooleanArray::new(BooleanBuffer::new_set(late.num_rows()), None)) as ArrayRef;
+        RecordBatch::try_new(late.schema(), columns).map_err(|e| self.arrow(e))
+    }
+
+    fn dead(&self, late: &RecordBatch) -> Result<RecordBatch, OperatorError> {
+        let column = |name: &str| late.column_by_name(name).ok_or_else(|| self.arrow(ArrowError::SchemaError(format!("no column {name}"))));
+        let partitions = column(SOURCE_PARTITION)?.as_primitive::<UInt32Type>();
+        let offsets = column(SOURCE_OFFSET)?.as_primitive::<Int64Type>();
+        let user = user_columns(late).map_err(|e| self.arrow(e))?;
+        let times = self.times(late);
+        let mut dead = DeadLetters::default();
+        for i in 0..late.num_rows() {
+            let bytes = row_as_json(&user.slice(i, 1)).map_err(|e| self.arrow(e))?;
+            let detail = format!("event time is {} ms behind the watermark", (self.watermark.0.saturating_sub(times[i])) / 1000);
+            dead.push(&self.source, &partitions.value(i).to_string(), offsets.value(i), REASON_LATE, &detail, &bytes, Some(times[i]));
+        }
+        Ok(dead.finish())
+    }
+
+    fn wait(&mut self, rows: RecordBatch) {
+        let times = self.times(&rows);
+        if let (Some(&earliest), Some(&latest)) = (times.iter().min(), times.iter().max()) {
+            self.waiting.push(Waiting { rows, earliest, latest });
+        }
+    }
+}
+
+/// The batch without the engine's own columns.
+fn user_columns(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let keep: Vec<usize> =
+        rows.schema().fields().iter().enumerate().filter(|(_, f)| !crate::contract::is_system_column(f.name())).map(|(i, _)| i).collect();
+    rows.project(&keep)
+}
+
+/// One row as a JSON object: the original of a row that has no bytes of its own any more.
+fn row_as_json(row: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+    let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
+    writer.write(row)?;
+    writer.finish()?;
+    let mut bytes = writer.into_inner();
+    bytes.truncate(bytes.trim_ascii_end().len());
+    Ok(bytes)
+}
+
+impl Operator for Hold {
+    fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema.schema)
+    }
+
+    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        for rows in saved.named("clock") {
+            let column = rows.column(0).as_primitive::<Int64Type>();
+            if !column.is_empty() {
+                self.watermark = self.watermark.max(EventTime(column.value(column.len() - 1)));
+            }
+        }
+        // Waiting rows are nobody's by key: deal them out by offset, so that any number of workers takes each once.
+        let watermark = self.watermark.0;
+        let dealt: Vec<RecordBatch> = saved.named("waiting").cloned().collect();
+        for rows in dealt {
+            let Some(offsets) = rows.column_by_name(SOURCE_OFFSET) else {
+                let reason =
+                    format!("its waiting rows have no {SOURCE_OFFSET} column; the source's schema has changed: finish the old input first");
+                return Err(OperatorError::State { step: self.step.clone(), reason });
+            };
+            if rows.schema().fields() != self.schema.schema.fields() {
+                let reason =
+                    "rows that wait for the watermark were saved with other columns; run once with the old schema to release them".into();
+                return Err(OperatorError::State { step: self.step.clone(), reason });
+            }
+            let offsets = offsets.as_primitive::<Int64Type>().values().clone();
+            let times = self.times(&rows);
+            let workers = ownership.workers() as u64;
+            let mine = BooleanBuffer::collect_bool(times.len(), |i| {
+                times[i] > watermark && (offsets[i] as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20) % workers == worker as u64
+            });
+            let rows = filter_record_batch(&rows, &BooleanArray::new(mine, None)).map_err(|e| self.arrow(e))?;
+            self.wait(rows);
+        }
+        Ok(())
+    }
+
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        let rows = self.part_late(batch, out)?;
+        match self.order {
+            Order::Arrival => out.push(rows),
+            Order::EventTime => {
+                if rows.num_rows() > 0 {
+                    self.arrived.push(rows);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
+        self.watermark = close.watermark;
+        let watermark = close.watermark.0;
+        let arrived = std::mem::take(&mut self.arrived);
+        // What arrived in this epoch and still waits must be saved with it; what waited before was saved then.
+        let waited: Vec<Waiting> = std::mem::take(&mut self.waiting);
+        for held in waited {
+            self.release(held, watermark, out)?;
+        }
+        for rows in arrived {
+            let times = self.times(&rows);
+            let (earliest, latest) = (times.iter().min().copied().unwrap_or(0), times.iter().max().copied().unwrap_or(0));
+            let before = self.waiting.len();
+            self.release(Waiting { rows, earliest, latest }, watermark, out)?;
+            for held in &self.waiting[before..] {
+                self.arrived.push(held.rows.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn changes(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        let clock = arrow::array::Int64Array::from(vec![close.watermark.0]);
+        let mut saved = vec![StateBatch::new(
+            "clock",
+            RecordBatch::try_from_iter([("watermark", Arc::new(clock) as ArrayRef)]).map_err(|e| self.arrow(e))?,
+        )];
+        for rows in self.arrived.drain(..) {
+            saved.push(StateBatch::new("waiting", rows));
+        }
+        Ok(saved)
+    }
+
+    fn snapshot(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        let clock = arrow::array::Int64Array::from(vec![close.watermark.0]);
+        let mut saved = vec![StateBatch::new(
+            "clock",
+            RecordBatch::try_from_iter([("watermark", Arc::new(clock) as ArrayRef)]).map_err(|e| self.arrow(e))?,
+        )];
+        saved.extend(self.waiting.iter().map(|w| StateBatch::new("waiting", w.rows.clone())));
+        Ok(saved)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.waiting.iter().map(|w| w.rows.get_array_memory_size()).sum()
+    }
+}
+
+impl Hold {
+    fn release(&mut self, held: Waiting, watermark: i64, out: &mut Output) -> Result<(), OperatorError> {
+        if held.latest <= watermark {
+            out.push(held.rows);
+            return Ok(());
+        }
+        if held.earliest > watermark {
+            self.waiting.push(held);
+            return Ok(());
+        }
+        let times = self.times(&held.rows);
+        let due = BooleanArray::new(BooleanBuffer::collect_bool(times.len(), |i| times[i] <= watermark), None);
+        out.push(filter_record_batch(&held.rows, &due).map_err(|e| self.arrow(e))?);
+        let rest = not(&due).and_then(|m| filter_record_batch(&held.rows, &m)).map_err(|e| self.arrow(e))?;
+        self.wait(rest);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

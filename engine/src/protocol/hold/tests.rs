@@ -1,0 +1,69 @@
+use super::*;
+use arrow::array::{Int64Array, TimestampMicrosecondArray, UInt32Array};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+
+fn schema() -> SourceSchema {
+    let user = Schema::new(vec![Field::new("t", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false)]);
+    SourceSchema::new(&user, "t", &[]).expect("a timestamp column")
+}
+
+fn rows(times: &[i64]) -> RecordBatch {
+    let n = times.len();
+    RecordBatch::try_new(
+        schema().schema,
+        vec![
+            Arc::new(TimestampMicrosecondArray::from(times.to_vec()).with_timezone("UTC")),
+            Arc::new(UInt32Array::from(vec![0; n])),
+            Arc::new(Int64Array::from_iter_values(times.iter().copied())),
+            Arc::new(BooleanArray::from(vec![false; n])),
+        ],
+    )
+    .expect("columns fit")
+}
+
+fn close(epoch: u64, before: i64, watermark: i64) -> EpochClose {
+    EpochClose { epoch: Epoch(epoch), watermark: EventTime(watermark), watermark_before: EventTime(before), snapshot: false, last: false }
+}
+
+fn times(out: &Output) -> Vec<i64> {
+    let mut all: Vec<i64> =
+        out.rows.iter().flat_map(|b| b.column(0).as_primitive::<TimestampMicrosecondType>().values().to_vec()).collect();
+    all.sort_unstable();
+    all
+}
+
+#[test]
+fn rows_wait_for_the_watermark_and_survive_a_restart_on_other_workers() {
+    let mut hold = Hold::new("p.hold", "s", schema(), Order::EventTime, LatePolicy::Apply);
+    let mut out = Output::default();
+    hold.on_batch(Epoch(1), rows(&[10, 30, 20]), &mut out).expect("rows");
+    assert!(out.rows.is_empty());
+    hold.on_close(&close(1, i64::MIN, 20), &mut out).expect("close");
+    assert_eq!(times(&out), [10, 20]);
+    let saved = SavedState { snapshot: None, changes: vec![(Epoch(1), hold.changes(&close(1, i64::MIN, 20)).expect("changes"))] };
+    let mut released = Vec::new();
+    for worker in 0..3 {
+        let mut again = Hold::new("p.hold", "s", schema(), Order::EventTime, LatePolicy::Apply);
+        again.restore(&saved, worker, Ownership::new(3)).expect("restore");
+        let mut out = Output::default();
+        again.on_close(&close(2, 20, 40), &mut out).expect("close");
+        released.extend(times(&out));
+    }
+    assert_eq!(released, [30], "each waiting row is taken by exactly one worker, released rows by none");
+}
+
+#[test]
+fn a_late_row_is_flagged_or_dead_lettered_and_never_lost() {
+    for (policy, passed, dead) in [(LatePolicy::Apply, vec![5], 0), (LatePolicy::DeadLetter, vec![], 1)] {
+        let mut hold = Hold::new("p.hold", "s", schema(), Order::EventTime, policy);
+        let mut out = Output::default();
+        hold.on_close(&close(1, i64::MIN, 10), &mut out).expect("close");
+        hold.on_batch(Epoch(2), rows(&[5, 11]), &mut out).expect("rows");
+        assert_eq!(times(&out), passed);
+        assert_eq!(out.dead.iter().map(RecordBatch::num_rows).sum::<usize>(), dead);
+        assert_eq!(hold.take_late_rows(), 1);
+        for batch in &out.rows {
+            assert!(batch.column_by_name(LATE).expect("system column").as_boolean().value(0));
+        }
+    }
+}

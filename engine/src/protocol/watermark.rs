@@ -1,0 +1,127 @@
+//! How far event time has come: one watermark per source, the least of its partitions'.
+//!
+//! Invariants: it moves only when an epoch closes; it never goes back; it depends only on the facts of closed epochs, so every worker
+//! computes the same one and a replay does too.
+
+use crate::ids::EventTime;
+use serde::{Deserialize, Serialize};
+
+/// What one epoch's close says of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PartitionFacts {
+    /// Newest event time seen in this epoch, microseconds.
+    pub event_time_max: Option<i64>,
+    /// Caught up and quiet: it no longer holds the watermark back.
+    pub idle: bool,
+    /// Read to its end.
+    pub finished: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Partition {
+    event_time_max: Option<i64>,
+    idle: bool,
+    finished: bool,
+}
+
+/// The watermark of one source; its serialized form is part of every commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatermarkTracker {
+    out_of_orderness: i64,
+    partitions: Vec<Partition>,
+    watermark: i64,
+}
+
+impl WatermarkTracker {
+    /// A tracker that has seen nothing; a partition's watermark trails its newest event by `out_of_orderness` microseconds.
+    #[must_use]
+    pub fn new(out_of_orderness: i64) -> Self {
+        Self { out_of_orderness, partitions: Vec::new(), watermark: i64::MIN }
+    }
+
+    /// Takes over the allowed out-of-orderness of a changed configuration.
+    #[must_use]
+    pub fn with_out_of_orderness(mut self, micros: i64) -> Self {
+        self.out_of_orderness = micros;
+        self
+    }
+
+    /// The watermark that holds now.
+    #[must_use]
+    pub fn watermark(&self) -> EventTime {
+        EventTime(self.watermark)
+    }
+
+    /// Closes an epoch with what it saw of each partition (by number); gives the watermark from now on.
+    ///
+    /// With `last` the input has ended: nothing is waited for any more, and the watermark goes to the newest event seen. It does not go
+    /// beyond, so that a later run on the same data folder may go on with newer events.
+    pub fn close(&mut self, facts: &[PartitionFacts], last: bool) -> EventTime {
+        if facts.len() > self.partitions.len() {
+            self.partitions.resize(facts.len(), Partition::default());
+        }
+        for (partition, fact) in self.partitions.iter_mut().zip(facts) {
+            partition.event_time_max = partition.event_time_max.max(fact.event_time_max);
+            partition.idle = fact.idle;
+            partition.finished = fact.finished;
+        }
+        let candidate = if last { self.newest() } else { self.trailing() };
+        // A regression (a new or returning partition behind the others) is held at the old value: its rows are late, not the clock wrong.
+        self.watermark = self.watermark.max(candidate.unwrap_or(i64::MIN));
+        EventTime(self.watermark)
+    }
+
+    fn newest(&self) -> Option<i64> {
+        self.partitions.iter().filter_map(|p| p.event_time_max).max()
+    }
+
+    fn trailing(&self) -> Option<i64> {
+        let mut least = None;
+        let mut any_active = false;
+        for p in &self.partitions {
+            if p.idle || p.finished {
+                continue;
+            }
+            any_active = true;
+            // A partition that has shown nothing yet holds the watermark where it is.
+            let time = p.event_time_max?.saturating_sub(self.out_of_orderness);
+            least = Some(least.map_or(time, |l: i64| l.min(time)));
+        }
+        if any_active { least } else { self.newest().map(|n| n.saturating_sub(self.out_of_orderness)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(t: i64) -> PartitionFacts {
+        PartitionFacts { event_time_max: Some(t), ..Default::default() }
+    }
+
+    #[test]
+    fn the_slowest_partition_holds_the_watermark_back() {
+        let mut w = WatermarkTracker::new(5);
+        assert_eq!(w.close(&[seen(100), PartitionFacts::default()], false), EventTime::MIN);
+        assert_eq!(w.close(&[seen(200), seen(50)], false), EventTime(45));
+        assert_eq!(w.close(&[seen(90), seen(60)], false), EventTime(55), "maxima never go back");
+    }
+
+    #[test]
+    fn an_idle_or_finished_partition_stops_holding_it_back() {
+        let mut w = WatermarkTracker::new(0);
+        w.close(&[seen(100), seen(10)], false);
+        let idle = PartitionFacts { idle: true, ..Default::default() };
+        assert_eq!(w.close(&[seen(110), idle], false), EventTime(110));
+        assert_eq!(w.close(&[seen(120), seen(20)], false), EventTime(110), "a returning partition never moves it back");
+        let finished = PartitionFacts { finished: true, ..Default::default() };
+        assert_eq!(w.close(&[seen(130), finished], false), EventTime(130));
+    }
+
+    #[test]
+    fn the_end_of_input_waits_for_nothing_and_leaves_room_for_newer_events() {
+        let mut w = WatermarkTracker::new(1_000);
+        assert_eq!(w.close(&[seen(100)], true), EventTime(100));
+        assert_eq!(w.close(&[seen(1_200)], false), EventTime(200));
+    }
+}

@@ -1,0 +1,214 @@
+//! The committer: one thread that gathers every worker's part of an epoch and makes it the truth with one file.
+
+use crate::contract::{OutboxEntry, OutboxPart, SinkError, StateBatch, SyncFiles};
+use crate::ids::Epoch;
+use crate::runtime::clock::Clock;
+use crate::runtime::failure::{Failure, RunError};
+use crate::runtime::intake::first_reason;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::parts::{FeedClose, Part};
+use crate::runtime::plan::EngineConfig;
+use crate::store::{EpochHeader, Section, SectionKind, Store, StoreError, batch_to_ipc};
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, Sender};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A worker's part, encoded on the worker.
+#[derive(Debug)]
+pub(crate) struct EncodedPart {
+    pub(crate) epoch: Epoch,
+    pub(crate) feed: Arc<FeedClose>,
+    pub(crate) changes: Vec<Section>,
+    pub(crate) snapshot: Vec<Section>,
+    pub(crate) history_files: Vec<String>,
+    pub(crate) outbox: Vec<(String, OutboxPart)>,
+    pub(crate) rows: u64,
+    pub(crate) late: u64,
+    pub(crate) dead: u64,
+    pub(crate) first_dead: String,
+}
+
+/// A committed epoch on its way to the sinks.
+#[derive(Debug)]
+pub(crate) struct CommittedEpoch {
+    pub(crate) epoch: Epoch,
+    pub(crate) outbox: BTreeMap<String, OutboxEntry>,
+}
+
+impl EncodedPart {
+    /// Encodes a part; `dead_sink` is the outbox part that its dead letters became.
+    pub(crate) fn encode(epoch: Epoch, worker: usize, mut part: Part, dead_sink: Option<(String, OutboxPart)>) -> Result<Self, RunError> {
+        let bug = |what: String| RunError::Bug { what };
+        let feed = part.feed.take().ok_or_else(|| bug(format!("worker {worker} never saw the close of epoch {epoch}")))?;
+        let worker = u32::try_from(worker).map_err(|_| bug("more than 2^32 workers".into()))?;
+        let dead = part.dead.iter().map(|d| d.num_rows() as u64).sum();
+        let first_dead = first_reason(&part.dead);
+        part.outbox.extend(dead_sink);
+        let mut changes = encode_state(part.changes, worker)?;
+        for (sink, out) in &part.outbox {
+            for rows in &out.rows {
+                let payload = batch_to_ipc(rows).map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
+                changes.push(Section { kind: SectionKind::Outbox, step: sink.clone(), name: "rows".into(), worker, payload });
+            }
+            for file in &out.files {
+                let payload = serde_json::to_vec(file).map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
+                changes.push(Section {
+                    kind: SectionKind::File,
+                    step: sink.clone(),
+                    name: "file".into(),
+                    worker,
+                    payload: Bytes::from(payload),
+                });
+            }
+        }
+        let snapshot = encode_state(part.snapshot, worker)?;
+        Ok(Self {
+            epoch,
+            feed,
+            changes,
+            snapshot,
+            history_files: part.history_files,
+            outbox: part.outbox,
+            rows: part.rows,
+            late: part.late,
+            dead,
+            first_dead,
+        })
+    }
+}
+
+fn encode_state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<Section>, RunError> {
+    let mut sections = Vec::with_capacity(batches.len());
+    for (step, batch) in batches {
+        let payload = batch_to_ipc(&batch.rows).map_err(|e| RunError::Bug { what: format!("state of {step} can't be encoded: {e}") })?;
+        sections.push(Section { kind: SectionKind::State, step, name: batch.name, worker, payload });
+    }
+    Ok(sections)
+}
+
+pub(crate) struct Committer {
+    pub(crate) store: Store,
+    pub(crate) workers: usize,
+    pub(crate) next: Epoch,
+    pub(crate) steps: Vec<String>,
+    pub(crate) syncs: BTreeMap<String, SyncFiles>,
+    pub(crate) config: EngineConfig,
+    pub(crate) parts: Receiver<EncodedPart>,
+    pub(crate) committed: Sender<Epoch>,
+    pub(crate) deliveries: Sender<CommittedEpoch>,
+    pub(crate) snapshots: BTreeMap<Epoch, BTreeSet<String>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) failure: Failure,
+}
+
+impl Committer {
+    /// Commits epochs in order until the workers are gone.
+    pub(crate) fn run(mut self) {
+        let mut open: BTreeMap<Epoch, Vec<EncodedPart>> = BTreeMap::new();
+        while let Ok(part) = self.parts.recv() {
+            open.entry(part.epoch).or_default().push(part);
+            while open.get(&self.next).is_some_and(|parts| parts.len() == self.workers) {
+                let Some(parts) = open.remove(&self.next) else { break };
+                if self.failure.is_set() {
+                    return;
+                }
+                if let Err(e) = self.commit(parts) {
+                    return self.failure.set(e);
+                }
+                self.next = self.next.next();
+            }
+        }
+    }
+
+    fn commit(&mut self, parts: Vec<EncodedPart>) -> Result<(), RunError> {
+        let started = self.clock.steady_nanos();
+        let (rows, dead, late) = parts.iter().fold((0, 0, 0), |sum, p| (sum.0 + p.rows, sum.1 + p.dead, sum.2 + p.late));
+        self.check_dead(&parts, rows, dead)?;
+        self.sync_staged(&parts)?;
+        let Some(feed) = parts.first().map(|p| Arc::clone(&p.feed)) else { return Ok(()) };
+        let mut header = EpochHeader {
+            epoch: feed.epoch,
+            generation: self.store.generation(),
+            positions: feed.positions.clone(),
+            rows,
+            dead,
+            late,
+            steps: self.steps.clone(),
+            history_files: Vec::new(),
+            checksum: 0,
+        };
+        let mut changes = Vec::new();
+        let mut snapshot = Vec::new();
+        let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();
+        for part in parts {
+            changes.extend(part.changes);
+            snapshot.extend(part.snapshot);
+            header.history_files.extend(part.history_files);
+            for (sink, out) in part.outbox {
+                outbox.entry(sink).or_insert_with(|| OutboxEntry { epoch: feed.epoch, parts: Vec::new() }).parts.push(out);
+            }
+        }
+        let history_files = std::mem::take(&mut header.history_files);
+        let mut written = self.store.commit(header.clone(), &changes)?;
+        self.metrics.rows_committed_total.fetch_add(rows, Ordering::Relaxed);
+        self.metrics.dead_committed_total.fetch_add(dead, Ordering::Relaxed);
+        self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);
+        self.metrics.committed_epoch.store(feed.epoch.0, Ordering::Release);
+        // The feed may be gone already; then nobody waits for room.
+        let _gone = self.committed.send(feed.epoch);
+        if self.deliveries.send(CommittedEpoch { epoch: feed.epoch, outbox }).is_err() && !self.failure.is_set() {
+            return Err(RunError::Bug { what: "the delivery thread is gone".into() });
+        }
+        if feed.snapshot {
+            header.history_files.clone_from(&history_files);
+            written += self.store.snapshot(header, &snapshot)?;
+            self.snapshots.insert(feed.epoch, history_files.into_iter().collect());
+            self.collect()?;
+        }
+        self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
+        self.metrics.commit_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn check_dead(&self, parts: &[EncodedPart], rows: u64, dead: u64) -> Result<(), RunError> {
+        // Rejected rows never became rows; rows that a step dead-lettered count twice here, on the safe side.
+        let total = rows + dead;
+        let share = if total == 0 { 0.0 } else { dead as f64 / total as f64 };
+        if total < self.config.dead_rows_min || share <= self.config.dead_rows_max {
+            return Ok(());
+        }
+        let first = parts.iter().map(|p| p.first_dead.clone()).find(|f| !f.is_empty()).unwrap_or_default();
+        let epoch = parts.first().map_or(0, |p| p.epoch.0);
+        Err(RunError::TooManyDead { epoch, dead, total, allowed_percent: self.config.dead_rows_max * 100.0, first })
+    }
+
+    fn sync_staged(&self, parts: &[EncodedPart]) -> Result<(), SinkError> {
+        let mut by_sink: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
+        for (sink, out) in parts.iter().flat_map(|p| &p.outbox) {
+            by_sink.entry(sink).or_default().extend(out.files.iter().cloned());
+        }
+        for (sink, files) in by_sink {
+            if let (false, Some(sync)) = (files.is_empty(), self.syncs.get(sink)) {
+                sync(&files)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what the new snapshot made needless.
+    fn collect(&mut self) -> Result<(), StoreError> {
+        let mut dropped: BTreeSet<String> = BTreeSet::new();
+        while self.snapshots.len() > crate::protocol::SNAPSHOTS_KEPT {
+            if let Some((_, files)) = self.snapshots.pop_first() {
+                dropped.extend(files);
+            }
+        }
+        let named: BTreeSet<String> = self.snapshots.values().flatten().cloned().collect();
+        let delivered = Epoch(self.metrics.delivered_epoch.load(Ordering::Acquire));
+        self.store.collect(delivered, dropped.into_iter().collect(), named)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The delivery thread: makes committed epochs visible outside, in order, several at a time.
+
+use crate::contract::{Delivery, OutboxEntry, SinkError};
+use crate::ids::Epoch;
+use crate::runtime::clock::Clock;
+use crate::runtime::committer::CommittedEpoch;
+use crate::runtime::failure::Failure;
+use crate::runtime::metrics::Metrics;
+use crate::store::UndeliveredEpoch;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Rows that wait for delivery in memory, at most, before they are delivered whatever the interval.
+const WAITING_ROWS_MAX: usize = 200_000;
+/// Epochs that are delivered together, at most.
+const WAITING_EPOCHS_MAX: usize = 4_096;
+
+pub(crate) struct DeliveryLoop {
+    pub(crate) sinks: Vec<(String, Box<dyn Delivery>)>,
+    pub(crate) epochs: Receiver<CommittedEpoch>,
+    pub(crate) interval: Duration,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) failure: Failure,
+}
+
+impl DeliveryLoop {
+    /// Delivers what earlier runs left, then every epoch that is committed, until the committer is gone and all is out.
+    pub(crate) fn run(mut self, left: Vec<UndeliveredEpoch>) {
+        let waiting = left.into_iter().map(|e| CommittedEpoch {
+            epoch: e.epoch,
+            outbox: e.parts.into_iter().map(|(sink, parts)| (sink, OutboxEntry { epoch: e.epoch, parts })).collect(),
+        });
+        if let Err(e) = self.deliver_all(waiting.collect()) {
+            self.failure.set(e);
+        }
+    }
+
+    fn deliver_all(&mut self, left: Vec<CommittedEpoch>) -> Result<(), SinkError> {
+        self.flush(left)?;
+        let mut waiting: Vec<CommittedEpoch> = Vec::new();
+        let mut flushed_at = self.clock.steady_nanos();
+        loop {
+            let since = Duration::from_nanos(self.clock.steady_nanos() - flushed_at);
+            let patience = if waiting.is_empty() { Duration::from_secs(3_600) } else { self.interval.saturating_sub(since) };
+            let ended = match self.epochs.recv_timeout(patience) {
+                Ok(epoch) => {
+                    waiting.push(epoch);
+                    false
+                }
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            let since = Duration::from_nanos(self.clock.steady_nanos() - flushed_at);
+            let rows: usize =
+                waiting.iter().flat_map(|e| e.outbox.values()).flat_map(|o| &o.parts).flat_map(|p| &p.rows).map(|r| r.num_rows()).sum();
+            let full = rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;
+            if ended || full || (since >= self.interval && !waiting.is_empty()) {
+                self.flush(std::mem::take(&mut waiting))?;
+                flushed_at = self.clock.steady_nanos();
+            }
+            if ended {
+                return Ok(());
+            }
+        }
+    }
+
+    fn flush(&mut self, epochs: Vec<CommittedEpoch>) -> Result<(), SinkError> {
+        let Some(newest) = epochs.last().map(|e| e.epoch) else { return Ok(()) };
+        let started = self.clock.steady_nanos();
+        let mut by_sink: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
+        for epoch in epochs {
+            for (sink, entry) in epoch.outbox {
+                by_sink.entry(sink).or_default().push(entry);
+            }
+        }
+        for (sink, delivery) in &mut self.sinks {
+            if let Some(entries) = by_sink.remove(sink) {
+                delivery.deliver(entries)?;
+            }
+        }
+        self.metrics.delivered_epoch.store(newest.0, Ordering::Release);
+        self.metrics.delivery_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The least epoch that any sink has made visible; outboxes after it are read back.
+///
+/// A sink that never saw an epoch counts as epoch 0.
+pub(crate) fn least_delivered(sinks: &mut [(String, Box<dyn Delivery>)]) -> Result<Epoch, SinkError> {
+    let mut least: Option<Epoch> = None;
+    for (_, delivery) in sinks {
+        let delivered = delivery.delivered_through()?.unwrap_or(Epoch(0));
+        least = Some(least.map_or(delivered, |l| l.min(delivered)));
+    }
+    Ok(least.unwrap_or(Epoch(0)))
+}

@@ -1,0 +1,77 @@
+//! The first failure of a run; everything stops when there is one.
+
+use crate::contract::{OperatorError, SinkError, SourceError};
+use crate::store::StoreError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why a run ended before its input did.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Reading failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A step failed.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
+    /// A sink failed.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Too much of the input is broken.
+    #[error(
+        "epoch {epoch}: {dead} of {total} rows are dead letters, more than the {allowed_percent:.1} % that `dead_rows_max` allows; \
+         nothing of this epoch was kept. First reason: {first}"
+    )]
+    TooManyDead {
+        /// The epoch.
+        epoch: u64,
+        /// Dead rows in it.
+        dead: u64,
+        /// All rows in it.
+        total: u64,
+        /// What is allowed.
+        allowed_percent: f64,
+        /// An example.
+        first: String,
+    },
+    /// The store holds state of steps that the pipeline no longer has.
+    #[error(
+        "the data folder holds state of the step {step:?}, which the pipeline no longer has; give the step its old id back, or start with another `data` folder"
+    )]
+    UnknownState {
+        /// The step.
+        step: String,
+    },
+    /// A thread ended without saying why.
+    #[error("internal error: {what}; please report it")]
+    Bug {
+        /// What happened.
+        what: String,
+    },
+}
+
+/// Set once, by whoever fails first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Failure {
+    set: Arc<AtomicBool>,
+    first: Arc<Mutex<Option<RunError>>>,
+}
+
+impl Failure {
+    pub(crate) fn set(&self, error: impl Into<RunError>) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error.into());
+        self.set.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.set.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn take(&self) -> Option<RunError> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

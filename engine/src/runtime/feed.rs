@@ -1,0 +1,318 @@
+//! The feed: one thread that reads the source and decides, by [`EpochPolicy`], what each epoch contains.
+
+use crate::contract::{Block, PartitionInfo, Payload, Poll, PollLimit, Position, Source};
+use crate::ids::Epoch;
+use crate::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
+use crate::runtime::clock::Clock;
+use crate::runtime::failure::Failure;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::parts::FeedClose;
+use crate::runtime::plan::{EngineConfig, EpochHook};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+use timely::scheduling::SyncActivator;
+
+/// To a worker's intake.
+#[derive(Debug)]
+pub(crate) enum FeedMessage {
+    Block { epoch: Epoch, block: Block, bytes: u64 },
+    Close(Arc<FeedClose>),
+}
+
+/// What the workers tell the feed about partitions; a few words per block.
+#[derive(Debug)]
+pub(crate) struct PartitionClock {
+    /// Newest event time decoded.
+    pub(crate) event_time_max: AtomicI64,
+    /// Blocks decoded.
+    pub(crate) decoded: AtomicU64,
+}
+
+/// The feed's view of all partitions; grows when new ones are found.
+pub(crate) type PartitionClocks = Arc<arc_list::AppendOnly<PartitionClock>>;
+
+/// A list that only grows, read without a lock.
+pub(crate) mod arc_list {
+    use std::sync::{Arc, OnceLock};
+
+    const CHUNK: usize = 64;
+    const CHUNKS: usize = 1024;
+
+    /// At most 65,536 items.
+    #[derive(Debug)]
+    pub(crate) struct AppendOnly<T> {
+        chunks: Vec<OnceLock<Box<[OnceLock<Arc<T>>]>>>,
+    }
+
+    impl<T> Default for AppendOnly<T> {
+        fn default() -> Self {
+            Self { chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect() }
+        }
+    }
+
+    impl<T> AppendOnly<T> {
+        /// The item, made by `make` when it is not there yet; `None` beyond the list's bound.
+        pub(crate) fn get_or(&self, at: usize, make: impl FnOnce() -> T) -> Option<&Arc<T>> {
+            let chunk = self.chunks.get(at / CHUNK)?.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
+            Some(chunk.get(at % CHUNK)?.get_or_init(|| Arc::new(make())))
+        }
+    }
+}
+
+/// One worker's end.
+#[derive(Debug)]
+pub(crate) struct WorkerEnd {
+    pub(crate) blocks: Sender<FeedMessage>,
+    pub(crate) wake: SyncActivator,
+}
+
+pub(crate) struct Feed {
+    pub(crate) source: Box<dyn Source>,
+    pub(crate) policy: EpochPolicy,
+    pub(crate) config: EngineConfig,
+    pub(crate) idle_after: i64,
+    pub(crate) skew_max: i64,
+    pub(crate) workers: Vec<WorkerEnd>,
+    pub(crate) clocks: PartitionClocks,
+    pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
+    pub(crate) hooks: Vec<EpochHook>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) committed: Receiver<Epoch>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) failure: Failure,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct PartitionState {
+    sent: u64,
+    finished: bool,
+    /// Steady time since when it has been caught up and quiet.
+    quiet_since: Option<i64>,
+}
+
+/// Blocks of one partition that may be on their way to be decoded when there are several partitions to keep in step.
+const BLOCKS_AHEAD_MAX: u64 = 2;
+/// How long the feed sleeps when there is nothing to do, at least and at most.
+const SLEEP_MICROS: (u64, u64) = (50, 2_000);
+
+impl Feed {
+    /// Reads until the source ends, the run is stopped, or something fails.
+    pub(crate) fn run(mut self) {
+        if let Err(()) = self.read() {
+            // Whoever made it fail has said why; closing the channels lets the workers end.
+        }
+    }
+
+    fn now(&self) -> i64 {
+        i64::try_from(self.clock.steady_nanos() / 1_000).unwrap_or(i64::MAX)
+    }
+
+    fn read(&mut self) -> Result<(), ()> {
+        let mut states: Vec<PartitionState> = Vec::new();
+        let mut committed = Epoch(self.policy.open().0 - 1);
+        let mut next_worker = 0;
+        let mut idle_rounds = 0u32;
+        self.opened();
+        let mut discover_at = self.now();
+        loop {
+            if self.failure.is_set() {
+                return Err(());
+            }
+            while let Ok(epoch) = self.committed.try_recv() {
+                committed = epoch;
+            }
+            let stopping = self.stop.load(Ordering::Acquire);
+            states.resize(self.source.partitions().len(), PartitionState::default());
+            for (number, (_, position)) in &self.positions {
+                if let Some(state) = states.get_mut(*number as usize) {
+                    state.finished = position.finished;
+                }
+            }
+            let ended = !stopping && states.iter().all(|s| s.finished);
+            if stopping || ended {
+                // A stop leaves rows waiting for the watermark where they are; the end of the input releases them.
+                if ended || !self.policy.is_empty() {
+                    self.close(false, ended, &states)?;
+                }
+                return Ok(());
+            }
+            let quiet = idle_rounds > 0;
+            match self.policy.decide(self.now(), committed, quiet) {
+                EpochDecision::Close { snapshot } => {
+                    self.close(snapshot, false, &states)?;
+                    continue;
+                }
+                EpochDecision::WaitForCommit => {
+                    if let Ok(epoch) = self.committed.recv_timeout(Duration::from_millis(20)) {
+                        committed = epoch;
+                    }
+                    continue;
+                }
+                EpochDecision::Read => {}
+            }
+            if self.read_block(&mut states, &mut next_worker)? {
+                idle_rounds = 0;
+                continue;
+            }
+            idle_rounds = idle_rounds.saturating_add(1);
+            if self.now() - discover_at > 1_000_000 {
+                discover_at = self.now();
+                self.source.discover().map_err(|e| self.failure.set(e))?;
+            }
+            self.sleep(idle_rounds);
+        }
+    }
+
+    fn sleep(&self, idle_rounds: u32) {
+        let (least, most) = SLEEP_MICROS;
+        let mut micros = (least << idle_rounds.min(6)).min(most);
+        if let Some(ripe) = self.policy.ripe_in(self.now()) {
+            micros = micros.min(u64::try_from(ripe).unwrap_or(0).max(10));
+        }
+        std::thread::sleep(Duration::from_micros(micros));
+    }
+
+    /// Reads one block of the partition that is furthest behind in event time; false when nothing can be read now.
+    fn read_block(&mut self, states: &mut [PartitionState], next_worker: &mut usize) -> Result<bool, ()> {
+        let many = states.iter().filter(|s| !s.finished).count() > 1;
+        let mut candidates: Vec<(i64, usize)> = Vec::with_capacity(states.len());
+        for (number, state) in states.iter().enumerate().filter(|(_, s)| !s.finished) {
+            let Some(clock) = self.partition_clock(number) else { continue };
+            candidates.push((clock.event_time_max.load(Ordering::Acquire), number));
+            let _ = state;
+        }
+        candidates.sort_unstable();
+        let slowest = candidates.first().map_or(i64::MIN, |c| c.0);
+        for (event_time, number) in candidates {
+            if many {
+                let decoded = self.partition_clock(number).map_or(0, |c| c.decoded.load(Ordering::Acquire));
+                let ahead = slowest != i64::MIN && event_time.saturating_sub(slowest) > self.skew_max;
+                if states[number].sent - decoded >= BLOCKS_AHEAD_MAX || ahead {
+                    continue;
+                }
+            }
+            let partition = u32::try_from(number).map_err(|_| self.bug("more than 2^32 partitions"))?;
+            let rows = usize::try_from(self.policy.rows_left()).unwrap_or(usize::MAX).min(self.config.block_rows);
+            let limit = PollLimit { rows, bytes: self.config.block_bytes };
+            match self.source.poll(partition, limit).map_err(|e| self.failure.set(e))? {
+                Poll::Block(block) => {
+                    states[number].sent += 1;
+                    states[number].quiet_since = None;
+                    self.send(block, next_worker)?;
+                    return Ok(true);
+                }
+                Poll::Pending { caught_up } => {
+                    let now = self.now();
+                    let since = states[number].quiet_since.get_or_insert(now);
+                    if !caught_up {
+                        *since = now;
+                    }
+                }
+                Poll::Finished(position) => {
+                    states[number].finished = true;
+                    self.set_position(partition, position);
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn partition_clock(&self, number: usize) -> Option<&Arc<PartitionClock>> {
+        self.clocks.get_or(number, PartitionClock::new)
+    }
+
+    fn bug(&self, what: &str) {
+        self.failure.set(crate::runtime::failure::RunError::Bug { what: what.into() });
+    }
+
+    fn set_position(&mut self, partition: u32, position: Position) {
+        if let Some(info) = self.source.partitions().get(partition as usize) {
+            self.positions.insert(partition, (info.clone(), position));
+        }
+    }
+
+    fn send(&mut self, mut block: Block, next_worker: &mut usize) -> Result<(), ()> {
+        block.read_at = self.clock.wall_micros();
+        let bytes = match &block.payload {
+            Payload::Raw(bytes) => bytes.len() as u64,
+            Payload::Rows(rows) => rows.get_array_memory_size() as u64,
+            Payload::Other(_) => 0,
+        };
+        let rows = match &block.payload {
+            Payload::Rows(rows) => rows.num_rows() as u64,
+            _ => self.estimated_rows(bytes),
+        };
+        self.set_position(block.partition, block.next.clone());
+        self.policy.add(rows, bytes, self.now());
+        if let Some((done, total)) = self.source.progress() {
+            self.metrics.progress_done.store(done, Ordering::Relaxed);
+            self.metrics.progress_total.store(total, Ordering::Relaxed);
+        }
+        let mut message = FeedMessage::Block { epoch: self.policy.open(), block, bytes };
+        loop {
+            for _ in 0..self.workers.len() {
+                let worker = &self.workers[*next_worker];
+                *next_worker = (*next_worker + 1) % self.workers.len();
+                match worker.blocks.try_send(message) {
+                    Ok(()) => return self.wake(worker),
+                    Err(TrySendError::Full(back)) => message = back,
+                    Err(TrySendError::Disconnected(_)) => return Err(()),
+                }
+            }
+            if self.failure.is_set() {
+                return Err(());
+            }
+            std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+
+    /// Rows in so many raw bytes, going by what was decoded so far.
+    fn estimated_rows(&self, bytes: u64) -> u64 {
+        let (rows, seen) = (self.metrics.rows_in_total.load(Ordering::Relaxed), self.metrics.bytes_in_total.load(Ordering::Relaxed));
+        if rows == 0 || seen == 0 { bytes / 100 + 1 } else { (bytes.saturating_mul(rows) / seen).max(1) }
+    }
+
+    fn wake(&self, worker: &WorkerEnd) -> Result<(), ()> {
+        worker.wake.activate().map_err(|_| ())
+    }
+
+    fn close(&mut self, snapshot: bool, last: bool, states: &[PartitionState]) -> Result<(), ()> {
+        let now = self.now();
+        let partitions = states
+            .iter()
+            .map(|s| PartitionFacts {
+                event_time_max: None,
+                idle: s.quiet_since.is_some_and(|since| now - since >= self.idle_after),
+                finished: s.finished,
+            })
+            .collect();
+        let epoch = self.policy.closed(snapshot);
+        let close = Arc::new(FeedClose { epoch, snapshot, last, partitions, positions: self.positions.clone() });
+        for worker in &self.workers {
+            worker.blocks.send(FeedMessage::Close(Arc::clone(&close))).map_err(|_| ())?;
+            self.wake(worker)?;
+        }
+        self.opened();
+        Ok(())
+    }
+
+    fn opened(&mut self) {
+        let epoch = self.policy.open();
+        self.metrics.open_epoch.store(epoch.0, Ordering::Relaxed);
+        let now = self.clock.wall_micros();
+        for hook in &mut self.hooks {
+            hook(epoch, now);
+        }
+    }
+}
+
+impl PartitionClock {
+    pub(crate) fn new() -> Self {
+        Self { event_time_max: AtomicI64::new(i64::MIN), decoded: AtomicU64::new(0) }
+    }
+}

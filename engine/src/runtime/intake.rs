@@ -1,0 +1,249 @@
+//! The start of the dataflow on each worker: blocks are decoded, and the facts of an epoch become its watermark.
+
+use crate::contract::{Decoder, EpochClose};
+use crate::ids::{Epoch, EventTime};
+use crate::protocol::{PartitionFacts, WatermarkTracker};
+use crate::runtime::clock::Clock;
+use crate::runtime::failure::{Failure, RunError};
+use crate::runtime::feed::{FeedMessage, PartitionClock, PartitionClocks};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::parcel::{Body, Facts, Parcel};
+use crate::runtime::parts::{FeedClose, Parts};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::TimestampMicrosecondType;
+use crossbeam_channel::{Receiver, TryRecvError};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Operator as _;
+use timely::dataflow::operators::generic::operator::source;
+use timely::dataflow::{Scope, StreamVec};
+use timely::scheduling::SyncActivator;
+
+type Builder = CapacityContainerBuilder<Vec<Parcel>>;
+
+/// Blocks decoded per activation before other operators get their turn.
+const BLOCKS_PER_ACTIVATION: usize = 1;
+
+pub(crate) struct Intake {
+    pub(crate) first: Epoch,
+    pub(crate) blocks: Receiver<FeedMessage>,
+    pub(crate) decoder: Box<dyn Decoder>,
+    pub(crate) event_time: usize,
+    pub(crate) clocks: PartitionClocks,
+    pub(crate) parts: Parts,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) failure: Failure,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Intake {
+    /// The timely source; hands its activator to the feed through `wake`.
+    pub(crate) fn build<'s>(
+        mut self,
+        scope: Scope<'s, u64>,
+        wake: &std::sync::mpsc::Sender<(usize, SyncActivator)>,
+    ) -> StreamVec<'s, u64, Parcel> {
+        let (worker, workers) = (scope.index(), scope.peers());
+        let wake = wake.clone();
+        source::<_, Builder, _, _>(scope, "intake", move |capability, info| {
+            let again = scope.activator_for(Rc::clone(&info.address));
+            let failure = self.failure.clone();
+            if wake.send((worker, scope.worker().sync_activator_for(info.address.to_vec()))).is_err() {
+                failure.set(RunError::Bug { what: "the feed is gone before it began".into() });
+            }
+            let mut capability = Some(capability);
+            if let Some(c) = capability.as_mut() {
+                c.downgrade(&self.first.0);
+            }
+            let mut seen: BTreeMap<u32, i64> = BTreeMap::new();
+            let decoded = self.metrics.step("decode");
+            move |output| {
+                let Some(held) = capability.as_mut() else { return };
+                if self.failure.is_set() {
+                    capability = None;
+                    return;
+                }
+                for _ in 0..BLOCKS_PER_ACTIVATION {
+                    match self.blocks.try_recv() {
+                        Ok(FeedMessage::Block { epoch, block, bytes }) => {
+                            debug_assert_eq!(epoch.0, *held.time());
+                            let started = self.clock.steady_nanos();
+                            match self.decode(epoch, block, bytes, &mut seen) {
+                                Ok(rows) if rows.num_rows() > 0 => {
+                                    let n = rows.num_rows() as u64;
+                                    output.session(&*held).give(Parcel::rows(worker, rows));
+                                    self.metrics.steps[decoded].add(n, n, self.clock.steady_nanos() - started);
+                                }
+                                Ok(_) => {}
+                                Err(e) => self.failure.set(e),
+                            }
+                            again.activate();
+                        }
+                        Ok(FeedMessage::Close(feed)) => {
+                            let facts = self.facts(&feed, &mut seen);
+                            self.parts.with(feed.epoch, |p| p.feed = Some(Arc::clone(&feed)));
+                            {
+                                let mut session = output.session(&*held);
+                                for to in 0..workers {
+                                    session.give(Parcel::facts(to, facts.clone()));
+                                }
+                            }
+                            held.downgrade(&feed.epoch.next().0);
+                            again.activate();
+                        }
+                        Err(TryRecvError::Empty) => break,
+                        Err(TryRecvError::Disconnected) => {
+                            capability = None;
+                            return;
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    fn facts(&self, feed: &FeedClose, seen: &mut BTreeMap<u32, i64>) -> Facts {
+        Facts {
+            event_time_max: std::mem::take(seen).into_iter().collect(),
+            partitions: feed.partitions.clone(),
+            snapshot: feed.snapshot,
+            last: feed.last,
+        }
+    }
+
+    fn decode(
+        &mut self,
+        epoch: Epoch,
+        block: crate::contract::Block,
+        bytes: u64,
+        seen: &mut BTreeMap<u32, i64>,
+    ) -> Result<RecordBatch, RunError> {
+        let partition = block.partition;
+        let decoded = self.decoder.decode(block)?;
+        let newest = newest_time(&decoded.rows, self.event_time);
+        if let Some(newest) = newest {
+            let max = seen.entry(partition).or_insert(newest);
+            *max = newest.max(*max);
+            self.metrics.event_time_max_micros.fetch_max(newest, Ordering::Relaxed);
+        }
+        if let Some(clock) = self.clocks.get_or(partition as usize, PartitionClock::new) {
+            clock.event_time_max.fetch_max(newest.unwrap_or(i64::MIN), Ordering::AcqRel);
+            clock.decoded.fetch_add(1, Ordering::AcqRel);
+        }
+        let rows = decoded.rows.num_rows() as u64;
+        self.metrics.rows_in_total.fetch_add(rows, Ordering::Relaxed);
+        self.metrics.bytes_in_total.fetch_add(bytes, Ordering::Relaxed);
+        self.parts.with(epoch, |part| {
+            part.rows += rows;
+            if let Some(rejected) = decoded.rejected.filter(|r| r.num_rows() > 0) {
+                part.dead.push(rejected);
+            }
+        });
+        Ok(decoded.rows)
+    }
+}
+
+fn newest_time(rows: &RecordBatch, column: usize) -> Option<i64> {
+    rows.column(column).as_primitive_opt::<TimestampMicrosecondType>()?.values().iter().copied().max()
+}
+
+/// The step id under which a source's clock is saved.
+pub(crate) const CLOCK_STEP: &str = "source.clock";
+
+/// Gathers every worker's facts of an epoch and turns them into its close, the same on every worker.
+pub(crate) fn clock<'s>(
+    stream: StreamVec<'s, u64, Parcel>,
+    mut tracker: WatermarkTracker,
+    parts: Parts,
+    metrics: Arc<Metrics>,
+    failure: Failure,
+) -> StreamVec<'s, u64, Parcel> {
+    let worker = stream.scope().index();
+    stream.unary_frontier::<Builder, _, _, _>(Exchange::new(|p: &Parcel| u64::from(p.to)), "clock", move |_, _| {
+        let mut open: BTreeMap<u64, (timely::dataflow::operators::Capability<u64>, Vec<Facts>)> = BTreeMap::new();
+        move |(input, frontier), output| {
+            let port = output.output_index();
+            input.for_each_time(|capability, batches| {
+                let mut session = output.session(&capability);
+                for parcels in batches {
+                    for parcel in parcels.drain(..) {
+                        match parcel.body {
+                            Body::Facts(facts) => {
+                                open.entry(*capability.time()).or_insert_with(|| (capability.retain(port), Vec::new())).1.push(facts);
+                            }
+                            Body::Rows(_) | Body::Close(_) => session.give(parcel),
+                        }
+                    }
+                }
+            });
+            if failure.is_set() {
+                open.clear();
+                return;
+            }
+            while let Some(first) = open.first_entry() {
+                if frontier.less_equal(first.key()) {
+                    break;
+                }
+                let (capability, facts) = first.remove();
+                let close = close_epoch(&mut tracker, Epoch(*capability.time()), &facts);
+                metrics.watermark_micros.store(close.watermark.0, Ordering::Relaxed);
+                if worker == 0 {
+                    match saved_clock(&tracker) {
+                        Ok(batch) => parts.with(close.epoch, |p| {
+                            if close.snapshot {
+                                p.snapshot.push((CLOCK_STEP.into(), batch.clone()));
+                            }
+                            p.changes.push((CLOCK_STEP.into(), batch));
+                        }),
+                        Err(e) => failure.set(e),
+                    }
+                }
+                output.session(&capability).give(Parcel::close(worker, close));
+            }
+        }
+    })
+}
+
+fn close_epoch(tracker: &mut WatermarkTracker, epoch: Epoch, facts: &[Facts]) -> EpochClose {
+    let before = tracker.watermark();
+    let feed = facts.first();
+    let mut partitions: Vec<PartitionFacts> = feed.map(|f| f.partitions.clone()).unwrap_or_default();
+    for (partition, newest) in facts.iter().flat_map(|f| &f.event_time_max) {
+        let at = *partition as usize;
+        if partitions.len() <= at {
+            partitions.resize(at + 1, PartitionFacts::default());
+        }
+        partitions[at].event_time_max = partitions[at].event_time_max.max(Some(*newest));
+    }
+    let last = feed.is_some_and(|f| f.last);
+    let watermark: EventTime = tracker.close(&partitions, last);
+    EpochClose { epoch, watermark, watermark_before: before, snapshot: feed.is_some_and(|f| f.snapshot), last }
+}
+
+fn saved_clock(tracker: &WatermarkTracker) -> Result<crate::contract::StateBatch, RunError> {
+    let bug = |e: &dyn std::fmt::Display| RunError::Bug { what: format!("the watermark can't be saved: {e}") };
+    let json = serde_json::to_string(tracker).map_err(|e| bug(&e))?;
+    let rows = RecordBatch::try_from_iter([("tracker", Arc::new(StringArray::from(vec![json])) as ArrayRef)]).map_err(|e| bug(&e))?;
+    Ok(crate::contract::StateBatch::new("tracker", rows))
+}
+
+/// The tracker that was saved, if there is one.
+pub(crate) fn restored_clock(saved: Option<&crate::contract::SavedState>) -> Option<WatermarkTracker> {
+    let rows = saved?.named("tracker").last()?.clone();
+    serde_json::from_str(rows.column(0).as_string_opt::<i32>()?.iter().next()??).ok()
+}
+
+/// The first of some dead letters, in words.
+pub(crate) fn first_reason(dead: &[RecordBatch]) -> String {
+    let text = |rows: &RecordBatch, name: &str| {
+        let column = rows.column_by_name(name)?.as_string_opt::<i32>()?;
+        column.iter().next().flatten().map(str::to_owned)
+    };
+    let Some(rows) = dead.iter().find(|r| r.num_rows() > 0) else { return String::new() };
+    let (partition, reason, detail) = (text(rows, "partition"), text(rows, "reason"), text(rows, "detail"));
+    format!("{} in {}: {}", reason.unwrap_or_default(), partition.unwrap_or_default(), detail.unwrap_or_default())
+}

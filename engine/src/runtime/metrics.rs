@@ -1,0 +1,116 @@
+//! Numbers that a run shows while it goes: plain counters, read by whoever draws.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Counters of a run.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Rows decoded.
+    pub rows_in_total: AtomicU64,
+    /// Raw bytes of blocks that were decoded.
+    pub bytes_in_total: AtomicU64,
+    /// Rows of committed epochs.
+    pub rows_committed_total: AtomicU64,
+    /// Dead letters of committed epochs.
+    pub dead_committed_total: AtomicU64,
+    /// Late rows of committed epochs.
+    pub late_committed_total: AtomicU64,
+    /// Last committed epoch.
+    pub committed_epoch: AtomicU64,
+    /// Last epoch that every sink has made visible.
+    pub delivered_epoch: AtomicU64,
+    /// The open epoch.
+    pub open_epoch: AtomicU64,
+    /// Watermark, microseconds; `i64::MIN` before the first.
+    pub watermark_micros: AtomicI64,
+    /// Newest event time seen.
+    pub event_time_max_micros: AtomicI64,
+    /// Bytes written to epoch files and snapshots.
+    pub store_bytes_total: AtomicU64,
+    /// Nanoseconds that commits took.
+    pub commit_nanos_total: AtomicU64,
+    /// Nanoseconds that deliveries took.
+    pub delivery_nanos_total: AtomicU64,
+    /// What the source has read, and how much there is (0: unknown).
+    pub progress_done: AtomicU64,
+    /// See `progress_done`.
+    pub progress_total: AtomicU64,
+    /// The steps, in the order of the pipeline: `read`, `decode`, each step, each sink.
+    pub steps: Vec<StepMetrics>,
+    /// The newest problem that is being retried, shown to whoever watches.
+    pub degraded: Mutex<Option<String>>,
+}
+
+/// Counters of one step, over all workers.
+#[derive(Debug)]
+pub struct StepMetrics {
+    /// The step's id.
+    pub id: String,
+    /// Rows that came in.
+    pub rows_in: AtomicU64,
+    /// Rows that went out.
+    pub rows_out: AtomicU64,
+    /// Nanoseconds of work.
+    pub busy_nanos: AtomicU64,
+    /// Bytes of state, at the last epoch, all workers.
+    pub state_bytes: Vec<AtomicU64>,
+}
+
+impl StepMetrics {
+    fn new(id: String, workers: usize) -> Self {
+        Self {
+            id,
+            rows_in: AtomicU64::new(0),
+            rows_out: AtomicU64::new(0),
+            busy_nanos: AtomicU64::new(0),
+            state_bytes: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Bytes of state over all workers.
+    #[must_use]
+    pub fn state_bytes_total(&self) -> u64 {
+        self.state_bytes.iter().map(|b| b.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn add(&self, rows_in: u64, rows_out: u64, nanos: u64) {
+        self.rows_in.fetch_add(rows_in, Ordering::Relaxed);
+        self.rows_out.fetch_add(rows_out, Ordering::Relaxed);
+        self.busy_nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new(ids: impl IntoIterator<Item = String>, workers: usize) -> Self {
+        Self {
+            rows_in_total: AtomicU64::new(0),
+            bytes_in_total: AtomicU64::new(0),
+            rows_committed_total: AtomicU64::new(0),
+            dead_committed_total: AtomicU64::new(0),
+            late_committed_total: AtomicU64::new(0),
+            committed_epoch: AtomicU64::new(0),
+            delivered_epoch: AtomicU64::new(0),
+            open_epoch: AtomicU64::new(0),
+            watermark_micros: AtomicI64::new(i64::MIN),
+            event_time_max_micros: AtomicI64::new(i64::MIN),
+            store_bytes_total: AtomicU64::new(0),
+            commit_nanos_total: AtomicU64::new(0),
+            delivery_nanos_total: AtomicU64::new(0),
+            progress_done: AtomicU64::new(0),
+            progress_total: AtomicU64::new(0),
+            steps: ids.into_iter().map(|id| StepMetrics::new(id, workers)).collect(),
+            degraded: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn step(&self, id: &str) -> usize {
+        self.steps.iter().position(|s| s.id == id).unwrap_or(0)
+    }
+
+    /// Says that something is being retried, or that it is well again.
+    pub fn set_degraded(&self, reason: Option<String>) {
+        *self.degraded.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+}

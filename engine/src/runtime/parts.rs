@@ -1,0 +1,46 @@
+//! One worker's part of each open epoch, gathered from its operators as they close it.
+
+use crate::contract::{OutboxPart, PartitionInfo, Position, StateBatch};
+use crate::ids::Epoch;
+use arrow::array::RecordBatch;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The feed's word on a closed epoch.
+#[derive(Debug)]
+pub(crate) struct FeedClose {
+    pub(crate) epoch: Epoch,
+    pub(crate) snapshot: bool,
+    pub(crate) last: bool,
+    pub(crate) partitions: Vec<crate::protocol::PartitionFacts>,
+    pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
+}
+
+/// What a worker hands to the committer.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    pub(crate) feed: Option<Arc<FeedClose>>,
+    pub(crate) changes: Vec<(String, StateBatch)>,
+    pub(crate) snapshot: Vec<(String, StateBatch)>,
+    pub(crate) history_files: Vec<String>,
+    pub(crate) outbox: Vec<(String, OutboxPart)>,
+    pub(crate) dead: Vec<RecordBatch>,
+    pub(crate) rows: u64,
+    pub(crate) late: u64,
+}
+
+/// The parts of one worker's open epochs; shared by its operators, which all run on its thread.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parts(Rc<RefCell<BTreeMap<Epoch, Part>>>);
+
+impl Parts {
+    pub(crate) fn with<R>(&self, epoch: Epoch, change: impl FnOnce(&mut Part) -> R) -> R {
+        change(self.0.borrow_mut().entry(epoch).or_default())
+    }
+
+    pub(crate) fn take(&self, epoch: Epoch) -> Part {
+        self.0.borrow_mut().remove(&epoch).unwrap_or_default()
+    }
+}

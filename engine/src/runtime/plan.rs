@@ -1,0 +1,115 @@
+//! What a run is made of: the source, the steps, the sinks, as factories that each worker calls for itself.
+
+use crate::contract::{Delivery, Operator, OperatorError, SinkError, SinkWriter, Source, SyncFiles};
+use crate::ids::{Epoch, Generation, Ownership};
+use crate::protocol::{EpochLimits, LatePolicy, Order};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Who is asking for a step.
+#[derive(Debug, Clone)]
+pub struct WorkerContext {
+    /// The worker's number.
+    pub worker: usize,
+    /// Shards to workers.
+    pub ownership: Ownership,
+    /// This run.
+    pub generation: Generation,
+    /// The folder of history files; a step's own lie in a folder of its id below it.
+    pub history: PathBuf,
+}
+
+/// Makes a step's logic for one worker.
+pub type BuildStep = Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn Operator>, OperatorError> + Send + Sync>;
+/// Makes a sink's writer for one worker.
+pub type BuildWriter = Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn SinkWriter>, SinkError> + Send + Sync>;
+/// Called when an epoch opens, before any of its rows are read, with the wall clock's microseconds; a place to publish a new model from this epoch on.
+pub type EpochHook = Box<dyn FnMut(Epoch, i64) + Send>;
+
+/// One step.
+#[derive(Clone)]
+pub struct StepPlan {
+    /// Unique in the pipeline; the name of its state.
+    pub id: String,
+    /// Its logic.
+    pub build: BuildStep,
+}
+
+impl std::fmt::Debug for StepPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StepPlan").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// One sink, and the steps that only it sees (a filter).
+pub struct SinkPlan {
+    /// Unique in the pipeline.
+    pub id: String,
+    /// Local steps before it.
+    pub steps: Vec<StepPlan>,
+    /// The workers' side.
+    pub writer: BuildWriter,
+    /// Makes staged files durable.
+    pub sync: SyncFiles,
+    /// The process's side.
+    pub delivery: Box<dyn Delivery>,
+}
+
+impl std::fmt::Debug for SinkPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SinkPlan").field("id", &self.id).field("steps", &self.steps).finish_non_exhaustive()
+    }
+}
+
+/// A pipeline, ready to run.
+pub struct Plan {
+    /// Its name.
+    pub name: String,
+    /// Where rows come from.
+    pub source: Box<dyn Source>,
+    /// How far a partition's events may be out of order, microseconds.
+    pub out_of_orderness: i64,
+    /// A partition that is caught up and quiet for so long stops holding the watermark back, microseconds.
+    pub idle_after: i64,
+    /// A partition is not read further ahead of the slowest than this, in event time, microseconds.
+    pub skew_max: i64,
+    /// What the steps see first.
+    pub order: Order,
+    /// What becomes of late rows.
+    pub late: LatePolicy,
+    /// The steps, in order.
+    pub steps: Vec<StepPlan>,
+    /// Where rows go.
+    pub sinks: Vec<SinkPlan>,
+    /// Where rejected and dead-lettered rows go.
+    pub dead_letters: SinkPlan,
+    /// Called as epochs open.
+    pub hooks: Vec<EpochHook>,
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("name", &self.name).field("steps", &self.steps).field("sinks", &self.sinks).finish_non_exhaustive()
+    }
+}
+
+/// How a pipeline is run.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The store's folder.
+    pub store: PathBuf,
+    /// Threads of the dataflow.
+    pub workers: usize,
+    /// Epochs.
+    pub limits: EpochLimits,
+    /// Rows of a block, at most.
+    pub block_rows: usize,
+    /// Bytes of a block, about.
+    pub block_bytes: usize,
+    /// More dead letters than this share of an epoch's rows stop the run,
+    pub dead_rows_max: f64,
+    /// in epochs of at least so many rows.
+    pub dead_rows_min: u64,
+    /// Committed epochs are delivered together at most this far apart, microseconds.
+    pub delivery_interval: i64,
+}

@@ -1,0 +1,443 @@
+//! Starting, driving and ending a run.
+
+use crate::contract::{Decoder, Operator as StepLogic, SavedState, SinkWriter};
+use crate::ids::{Epoch, Ownership};
+use crate::protocol::{EpochPolicy, Hold, WatermarkTracker};
+use crate::runtime::clock::Clock;
+use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
+use crate::runtime::deliver::{DeliveryLoop, least_delivered};
+use crate::runtime::failure::{Failure, RunError};
+use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, WorkerEnd};
+use crate::runtime::host::{HostContext, host_sink, host_step};
+use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::parcel::Parcel;
+use crate::runtime::parts::Parts;
+use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
+use crate::runtime::route::route;
+use crate::store::{Recovered, Store};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::{Capability, Concatenate, Operator as _};
+use timely::dataflow::{Scope, StreamVec};
+use timely::scheduling::SyncActivator;
+
+/// Steers and watches a run from another thread.
+#[derive(Debug, Clone)]
+pub struct RunControl {
+    /// Set it to end the run cleanly after the open epoch.
+    pub stop: Arc<AtomicBool>,
+    /// What the run is doing.
+    pub metrics: Arc<Metrics>,
+}
+
+impl RunControl {
+    /// Control of a run of `plan`.
+    #[must_use]
+    pub fn new(plan: &Plan, workers: usize) -> Self {
+        let mut ids = vec!["decode".to_owned(), hold_step(&plan.name)];
+        ids.extend(plan.steps.iter().map(|s| s.id.clone()));
+        for sink in plan.sinks.iter().chain([&plan.dead_letters]) {
+            ids.extend(sink.steps.iter().map(|s| s.id.clone()));
+            ids.push(sink.id.clone());
+        }
+        Self { stop: Arc::new(AtomicBool::new(false)), metrics: Arc::new(Metrics::new(ids, workers)) }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunSummary {
+    /// Its generation.
+    pub generation: u64,
+    /// The epoch that it went on after; 0 for a new store.
+    pub resumed_after: u64,
+    /// Its last committed epoch.
+    pub committed: u64,
+    /// It was stopped before the input ended.
+    pub stopped: bool,
+}
+
+/// The id under which rows that wait for the watermark are saved.
+fn hold_step(_pipeline: &str) -> String {
+    "source.hold".to_owned()
+}
+
+/// What every worker builds its dataflow from.
+struct Blueprint {
+    plan_name: String,
+    source_name: String,
+    schema: crate::contract::SourceSchema,
+    order: crate::protocol::Order,
+    late: crate::protocol::LatePolicy,
+    out_of_orderness: i64,
+    steps: Vec<StepPlan>,
+    sinks: Vec<(String, Vec<StepPlan>, crate::runtime::plan::BuildWriter)>,
+    dead: (String, crate::runtime::plan::BuildWriter),
+    history: PathBuf,
+    recovered: Recovered,
+    ownership: Ownership,
+    generation: crate::ids::Generation,
+    ends: Vec<Mutex<Option<(Receiver<FeedMessage>, Box<dyn Decoder>)>>>,
+    wake: Mutex<std::sync::mpsc::Sender<(usize, SyncActivator)>>,
+    parts: Sender<EncodedPart>,
+    clocks: PartitionClocks,
+    metrics: Arc<Metrics>,
+    failure: Failure,
+    clock: Arc<dyn Clock>,
+}
+
+/// Runs a pipeline until its input ends, it is stopped, or something fails; blocks. What was committed stays, whatever happens.
+///
+/// # Errors
+/// The first failure of any part.
+pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn Clock>) -> Result<RunSummary, RunError> {
+    let workers = config.workers.clamp(1, crate::ids::SHARDS);
+    let mut store = Store::open(&config.store)?;
+    let Plan { name, mut source, out_of_orderness, idle_after, skew_max, order, late, steps, sinks, dead_letters, hooks } = plan;
+
+    let mut syncs = BTreeMap::new();
+    let mut deliveries = Vec::new();
+    let mut writers = Vec::new();
+    let mut dead = None;
+    let dead_id = dead_letters.id.clone();
+    for sink in sinks.into_iter().chain([dead_letters]) {
+        syncs.insert(sink.id.clone(), sink.sync);
+        deliveries.push((sink.id.clone(), sink.delivery));
+        if sink.id == dead_id { dead = Some((sink.id, sink.writer)) } else { writers.push((sink.id, sink.steps, sink.writer)) }
+    }
+    let dead = dead.ok_or_else(|| RunError::Bug { what: "the plan has no dead-letter sink".into() })?;
+    let delivered = least_delivered(&mut deliveries)?;
+    let mut recovered = store.recover(delivered)?;
+    let step_ids: Vec<String> = steps.iter().chain(writers.iter().flat_map(|w| &w.1)).map(|s| s.id.clone()).collect();
+    for known in recovered.state.keys().filter(|k| !k.starts_with("source.")) {
+        if !step_ids.contains(known) {
+            return Err(RunError::UnknownState { step: known.clone() });
+        }
+    }
+    collect_orphans(&store, &recovered)?;
+    source.open(&recovered.positions)?;
+    if let Some((done, total)) = source.progress() {
+        control.metrics.progress_done.store(done, Ordering::Relaxed);
+        control.metrics.progress_total.store(total, Ordering::Relaxed);
+    }
+
+    let failure = Failure::default();
+    let first = recovered.committed.next();
+    let summary = RunSummary { generation: store.generation().0, resumed_after: recovered.committed.0, committed: 0, stopped: false };
+    control.metrics.committed_epoch.store(recovered.committed.0, Ordering::Release);
+    control.metrics.delivered_epoch.store(delivered.0, Ordering::Release);
+    let (parts_in, parts_out) = unbounded();
+    let (committed_in, committed_out) = unbounded();
+    let (deliver_in, deliver_out) = bounded::<CommittedEpoch>(64);
+    let (wake_in, wake_out) = std::sync::mpsc::channel();
+    let mut senders = Vec::new();
+    let mut ends = Vec::new();
+    for _ in 0..workers {
+        let (sender, receiver) = bounded(4);
+        senders.push(sender);
+        ends.push(Mutex::new(Some((receiver, source.decoder()))));
+    }
+    let clocks = PartitionClocks::default();
+    let committer = Committer {
+        workers,
+        next: first,
+        steps: step_ids,
+        syncs,
+        config: config.clone(),
+        parts: parts_out,
+        committed: committed_in,
+        deliveries: deliver_in,
+        snapshots: std::mem::take(&mut recovered.snapshots),
+        metrics: Arc::clone(&control.metrics),
+        clock: Arc::clone(&time),
+        failure: failure.clone(),
+        store,
+    };
+    let delivery = DeliveryLoop {
+        sinks: deliveries,
+        epochs: deliver_out,
+        interval: Duration::from_micros(u64::try_from(config.delivery_interval).unwrap_or(0)),
+        metrics: Arc::clone(&control.metrics),
+        clock: Arc::clone(&time),
+        failure: failure.clone(),
+    };
+    let left = std::mem::take(&mut recovered.outbox);
+    let positions = recovered.positions.clone();
+    let blueprint = Arc::new(Blueprint {
+        plan_name: name,
+        source_name: source.name().to_owned(),
+        schema: source.schema().clone(),
+        order,
+        late,
+        out_of_orderness,
+        steps,
+        sinks: writers,
+        dead,
+        history: config.store.join("history"),
+        ownership: Ownership::new(workers),
+        generation: committer.store.generation(),
+        recovered,
+        ends,
+        wake: Mutex::new(wake_in),
+        parts: parts_in,
+        clocks: Arc::clone(&clocks),
+        metrics: Arc::clone(&control.metrics),
+        failure: failure.clone(),
+        clock: Arc::clone(&time),
+    });
+
+    let threads = vec![spawn("committer", move || committer.run())?, spawn("delivery", move || delivery.run(left))?];
+    let guards = {
+        let blueprint = Arc::clone(&blueprint);
+        timely::execute(timely::Config::process(workers), move |worker| work(worker, &blueprint))
+            .map_err(|e| RunError::Bug { what: format!("the workers can't be started: {e}") })?
+    };
+    // Every worker says how to wake it once its dataflow is built; a failing one says nothing and drops its end.
+    let mut wakes: BTreeMap<usize, SyncActivator> = BTreeMap::new();
+    while wakes.len() < workers && !failure.is_set() {
+        if let Ok((worker, wake)) = wake_out.recv_timeout(Duration::from_millis(20)) {
+            wakes.insert(worker, wake);
+        }
+    }
+    let feed = Feed {
+        policy: EpochPolicy::new(config.limits, first),
+        idle_after,
+        skew_max,
+        workers: wakes.into_values().zip(senders).map(|(wake, blocks)| WorkerEnd { blocks, wake }).collect(),
+        clocks,
+        positions,
+        hooks,
+        clock: Arc::clone(&time),
+        metrics: Arc::clone(&control.metrics),
+        committed: committed_out,
+        stop: Arc::clone(&control.stop),
+        failure: failure.clone(),
+        config,
+        source,
+    };
+    if !failure.is_set() {
+        spawn("feed", move || feed.run())?.join().map_err(|_| panicked("feed"))?;
+    } else {
+        drop(feed);
+    }
+    drop(blueprint);
+    for result in guards.join() {
+        if let Err(reason) = result {
+            failure.set(RunError::Bug { what: format!("a worker panicked: {reason}") });
+        }
+    }
+    for thread in threads {
+        thread.join().map_err(|_| panicked("committer or delivery"))?;
+    }
+    match failure.take() {
+        Some(error) => Err(error),
+        None => Ok(RunSummary {
+            committed: control.metrics.committed_epoch.load(Ordering::Acquire),
+            stopped: control.stop.load(Ordering::Acquire),
+            ..summary
+        }),
+    }
+}
+
+fn panicked(thread: &str) -> RunError {
+    RunError::Bug { what: format!("the {thread} thread panicked") }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, RunError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|e| RunError::Bug { what: format!("the {name} thread can't be started: {e}") })
+}
+
+/// Deletes history files that a run wrote and never named in a commit.
+fn collect_orphans(store: &Store, recovered: &Recovered) -> Result<(), RunError> {
+    let named = recovered.snapshots.values().flatten().cloned().collect();
+    store.collect(Epoch(0), store.history_files()?, named)?;
+    Ok(())
+}
+
+/// One worker's life.
+fn work(worker: &mut timely::worker::Worker, blueprint: &Blueprint) {
+    let index = worker.index();
+    match Logic::build(blueprint, index) {
+        Ok(logic) => worker.dataflow_named::<u64, _, _>(&blueprint.plan_name, |scope| wire(scope, blueprint, logic)),
+        Err(e) => blueprint.failure.set(e),
+    }
+    while worker.has_dataflows() {
+        if blueprint.failure.is_set() {
+            for dataflow in worker.installed_dataflows() {
+                worker.drop_dataflow(dataflow);
+            }
+            return;
+        }
+        worker.step_or_park(Some(Duration::from_millis(20)));
+    }
+}
+
+/// A worker's steps and writers, their state restored.
+struct Logic {
+    hold: Hold,
+    steps: Vec<(String, Box<dyn StepLogic>)>,
+    sinks: Vec<(String, Vec<(String, Box<dyn StepLogic>)>, Box<dyn SinkWriter>)>,
+    dead: Box<dyn SinkWriter>,
+    blocks: Receiver<FeedMessage>,
+    decoder: Box<dyn Decoder>,
+    tracker: WatermarkTracker,
+}
+
+impl Logic {
+    fn build(blueprint: &Blueprint, worker: usize) -> Result<Self, RunError> {
+        let context =
+            WorkerContext { worker, ownership: blueprint.ownership, generation: blueprint.generation, history: blueprint.history.clone() };
+        let saved = &blueprint.recovered.state;
+        let nothing = SavedState::default();
+        let step = |plan: &StepPlan| -> Result<(String, Box<dyn StepLogic>), RunError> {
+            let mut operator = (plan.build)(&context)?;
+            let saved = saved.get(&plan.id).unwrap_or(&nothing);
+            operator.restore(saved, worker, blueprint.ownership)?;
+            Ok((plan.id.clone(), operator))
+        };
+        let hold_id = hold_step(&blueprint.plan_name);
+        let mut hold = Hold::new(&hold_id, &blueprint.source_name, blueprint.schema.clone(), blueprint.order, blueprint.late);
+        hold.restore(saved.get(&hold_id).unwrap_or(&nothing), worker, blueprint.ownership)?;
+        let steps = blueprint.steps.iter().map(step).collect::<Result<_, _>>()?;
+        let mut sinks = Vec::new();
+        for (id, own_steps, writer) in &blueprint.sinks {
+            sinks.push((id.clone(), own_steps.iter().map(step).collect::<Result<_, _>>()?, writer(&context)?));
+        }
+        let dead = (blueprint.dead.1)(&context)?;
+        let end = blueprint.ends.get(worker).and_then(|e| e.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let (blocks, decoder) = end.ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
+        let tracker = restored_clock(saved.get(CLOCK_STEP))
+            .map_or_else(|| WatermarkTracker::new(blueprint.out_of_orderness), |t| t.with_out_of_orderness(blueprint.out_of_orderness));
+        Ok(Self { hold, steps, sinks, dead, blocks, decoder, tracker })
+    }
+}
+
+/// Builds the dataflow; the same on every worker.
+fn wire(scope: Scope<'_, u64>, blueprint: &Blueprint, logic: Logic) {
+    let first = blueprint.recovered.committed.next();
+    let context = HostContext {
+        worker: scope.index(),
+        first,
+        parts: Parts::default(),
+        metrics: Arc::clone(&blueprint.metrics),
+        failure: blueprint.failure.clone(),
+        clock: Arc::clone(&blueprint.clock),
+    };
+    let intake = Intake {
+        first,
+        blocks: logic.blocks,
+        decoder: logic.decoder,
+        event_time: blueprint.schema.event_time,
+        clocks: Arc::clone(&blueprint.clocks),
+        parts: context.parts.clone(),
+        metrics: Arc::clone(&blueprint.metrics),
+        failure: blueprint.failure.clone(),
+        clock: Arc::clone(&blueprint.clock),
+    };
+    let wake = blueprint.wake.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let read = intake.build(scope, &wake);
+    let clocked = clock(read, logic.tracker, context.parts.clone(), Arc::clone(&blueprint.metrics), blueprint.failure.clone());
+    let mut stream = host_step(clocked, &hold_step(&blueprint.plan_name), Box::new(logic.hold), false, &context);
+    for (id, operator) in logic.steps {
+        stream = step(stream, &id, operator, blueprint, &context);
+    }
+    let mut done = Vec::new();
+    for (id, steps, writer) in logic.sinks {
+        let mut branch = stream.clone();
+        for (step_id, operator) in steps {
+            branch = step(branch, &step_id, operator, blueprint, &context);
+        }
+        done.push(host_sink(branch, &id, writer, &context));
+    }
+    if done.is_empty() {
+        done.push(stream);
+    }
+    let done = scope.concatenate(done);
+    hand_over(done, blueprint.dead.0.clone(), logic.dead, blueprint.parts.clone(), &context);
+}
+
+fn step<'s>(
+    stream: StreamVec<'s, u64, Parcel>,
+    id: &str,
+    operator: Box<dyn StepLogic>,
+    blueprint: &Blueprint,
+    context: &HostContext,
+) -> StreamVec<'s, u64, Parcel> {
+    match operator.routing() {
+        crate::contract::Routing::Local => host_step(stream, id, operator, false, context),
+        crate::contract::Routing::ByKey(key) => {
+            let routed = route(stream, &format!("{id}.route"), key, blueprint.ownership, blueprint.failure.clone());
+            host_step(routed, id, operator, true, context)
+        }
+    }
+}
+
+/// The end: once every step of every worker has closed an epoch, this worker's part goes to the committer.
+fn hand_over(
+    done: StreamVec<'_, u64, Parcel>,
+    dead_id: String,
+    mut dead: Box<dyn SinkWriter>,
+    to: Sender<EncodedPart>,
+    context: &HostContext,
+) {
+    let context = context.clone();
+    let metrics = context.metrics.step(&dead_id);
+    // The sender goes with the dataflow: when all workers have ended, the committer ends.
+    done.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "hand over", move |_, _| {
+        let mut open: BTreeMap<u64, (Capability<u64>, crate::contract::EpochClose)> = BTreeMap::new();
+        move |(input, frontier), output| {
+            let port = output.output_index();
+            input.for_each_time(|capability, batches| {
+                for parcel in batches.flat_map(|b| b.drain(..)) {
+                    if let crate::runtime::parcel::Body::Close(close) = parcel.body {
+                        open.entry(*capability.time()).or_insert_with(|| (capability.retain(port), close));
+                    }
+                }
+            });
+            if context.failure.is_set() {
+                open.clear();
+                return;
+            }
+            while let Some(first) = open.first_entry() {
+                if frontier.less_equal(first.key()) {
+                    break;
+                }
+                let (_, close) = first.remove();
+                let part = context.parts.take(close.epoch);
+                let sent = dead_part(&mut dead, &part, &close)
+                    .and_then(|out| EncodedPart::encode(close.epoch, context.worker, part, out.map(|o| (dead_id.clone(), o))));
+                match sent {
+                    Ok(part) => {
+                        context.metrics.steps[metrics].add(part.dead, part.dead, 0);
+                        if to.send(part).is_err() && !context.failure.is_set() {
+                            context.failure.set(RunError::Bug { what: "the committer is gone".into() });
+                        }
+                    }
+                    Err(e) => context.failure.set(e),
+                }
+            }
+        }
+    });
+}
+
+fn dead_part(
+    writer: &mut Box<dyn SinkWriter>,
+    part: &crate::runtime::parts::Part,
+    close: &crate::contract::EpochClose,
+) -> Result<Option<crate::contract::OutboxPart>, RunError> {
+    for rows in &part.dead {
+        writer.on_batch(close.epoch, rows.clone())?;
+    }
+    let out = writer.finish(close)?;
+    Ok(if out.is_empty() { None } else { Some(out) })
+}

@@ -1,0 +1,235 @@
+//! Opening, claiming and writing a store.
+
+use crate::ids::{Epoch, Generation, SHARDS};
+use crate::key::HASH_SEED;
+use crate::protocol::{Claim, CollectDecision, CollectFacts, EpochName, ResumeFacts, decide_collect};
+use crate::store::epoch_file::{EpochHeader, Section, encode};
+use crate::store::error::StoreError;
+use crate::store::files::Files;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+const FORMAT: &str = "riskstream-store";
+const VERSION: u32 = 1;
+
+/// What never changes about a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Always `riskstream-store`.
+    pub format: String,
+    /// Of the file formats.
+    pub version: u32,
+    /// Hash buckets of keys.
+    pub shards: usize,
+    /// Seed of the key hash.
+    pub hash_seed: u64,
+}
+
+/// An open store, held by this process alone.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    pub(crate) files: Files,
+    generation: Generation,
+    /// The lock lives as long as the file is open.
+    _lock: File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Resumed {
+    after: u64,
+}
+
+impl Store {
+    /// Opens the store at `root`, making it if absent, and locks it. `clean` before [`Self::claim`]: nothing is written but the identity.
+    ///
+    /// # Errors
+    /// When another program holds it, when it is of another version, or can't be read or written.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        let files = Files::new(root)?;
+        let lock = lock(root)?;
+        let ours = Identity { format: FORMAT.into(), version: VERSION, shards: SHARDS, hash_seed: HASH_SEED };
+        let path = root.join("identity.json");
+        let json = serde_json::to_vec_pretty(&ours).map_err(|e| StoreError::io("encode", &path, &e))?;
+        if !files.put_if_absent("identity.json", Bytes::from(json))? {
+            let bytes = files.read("identity.json")?;
+            let theirs: Identity = serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged {
+                path: path.clone(),
+                reason: format!("{e}; it is not a riskstream store, or was cut short"),
+            })?;
+            if theirs != ours {
+                let tell = |i: &Identity| format!("{} version {} ({} shards, seed {:x})", i.format, i.version, i.shards, i.hash_seed);
+                return Err(StoreError::OtherVersion { path, found: tell(&theirs), expected: tell(&ours) });
+            }
+        }
+        Ok(Self { root: root.to_owned(), files, generation: Generation(0), _lock: lock })
+    }
+
+    /// The store's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// This run's number; 0 before [`Self::claim`].
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Lists what resuming depends on.
+    pub(crate) fn facts(&self) -> Result<ResumeFacts, StoreError> {
+        let mut facts = ResumeFacts::default();
+        let generations = self.files.list("generations")?;
+        for name in &generations {
+            let Some(g) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else { continue };
+            let resumed_name = format!("{g:010}.resumed");
+            let resumed_after = if generations.contains(&resumed_name) {
+                let bytes = self.files.read(&format!("generations/{resumed_name}"))?;
+                serde_json::from_slice::<Resumed>(&bytes).ok().map(|r| Epoch(r.after))
+            } else {
+                None
+            };
+            facts.claims.push(Claim { generation: Generation(g), resumed_after });
+        }
+        facts.epochs = self.names("epochs", ".epoch")?;
+        facts.snapshots = self.names("snapshots", ".snapshot")?;
+        Ok(facts)
+    }
+
+    fn names(&self, folder: &str, suffix: &str) -> Result<Vec<EpochName>, StoreError> {
+        let parse = |name: &String| {
+            let (epoch, generation) = name.strip_suffix(suffix)?.split_once('-')?;
+            Some(EpochName { epoch: Epoch(epoch.parse().ok()?), generation: Generation(generation.parse().ok()?) })
+        };
+        Ok(self.files.list(folder)?.iter().filter_map(parse).collect())
+    }
+
+    /// Claims a generation, fencing every lower one.
+    ///
+    /// # Errors
+    /// When the claim can't be written.
+    pub(crate) fn claim(&mut self, mut generation: Generation) -> Result<(), StoreError> {
+        while !self.files.put_if_absent(&format!("generations/{:010}.claim", generation.0), Bytes::from_static(b"{}"))? {
+            generation = Generation(generation.0 + 1);
+        }
+        self.generation = generation;
+        Ok(())
+    }
+
+    /// Records after which epoch this run goes on, which ends every older run's say.
+    pub(crate) fn record_resumed(&self, after: Epoch) -> Result<(), StoreError> {
+        let name = format!("generations/{:010}.resumed", self.generation.0);
+        let json = serde_json::to_vec(&Resumed { after: after.0 }).map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
+        self.files.put_if_absent(&name, Bytes::from(json))?;
+        // Claims before this one have nothing left to say once their epochs are superseded; keep the last few for a look.
+        for old in self.files.list("generations")? {
+            let number = old.split('.').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(u64::MAX);
+            if number + 100 < self.generation.0 {
+                self.files.delete(&format!("generations/{old}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Commits an epoch: after this returns it is durable and the truth. Gives the bytes written.
+    ///
+    /// # Errors
+    /// `Fenced` when a newer run has claimed the store: then this epoch may or may not be the truth, and nothing of it may be delivered by this run.
+    pub fn commit(&self, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+        let name = format!("epochs/{:020}-{:010}.epoch", header.epoch.0, self.generation.0);
+        let written = self.write(&name, header, sections)?;
+        self.check_fence()?;
+        Ok(written)
+    }
+
+    /// Writes a snapshot of all state as of a committed epoch.
+    ///
+    /// # Errors
+    /// When it can't be written; the epoch stays committed.
+    pub fn snapshot(&self, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+        let name = format!("snapshots/{:020}-{:010}.snapshot", header.epoch.0, self.generation.0);
+        self.write(&name, header, sections)
+    }
+
+    fn write(&self, name: &str, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+        let bytes = encode(header, sections).map_err(|e| StoreError::io("encode", self.files.path(name), &e))?;
+        let written = bytes.len() as u64;
+        if self.files.put_if_absent(name, bytes)? {
+            Ok(written)
+        } else {
+            Err(StoreError::Damaged { path: self.files.path(name), reason: "it is there already, though this run never wrote it".into() })
+        }
+    }
+
+    fn check_fence(&self) -> Result<(), StoreError> {
+        let newest = self
+            .files
+            .list("generations")?
+            .iter()
+            .filter_map(|n| n.strip_suffix(".claim")?.parse::<u64>().ok())
+            .max()
+            .unwrap_or(self.generation.0);
+        if newest > self.generation.0 { Err(StoreError::Fenced { mine: self.generation.0, newer: newest }) } else { Ok(()) }
+    }
+
+    /// Deletes epochs and snapshots that nothing needs any more, and those of the history files `history` that `history_named` does not hold.
+    ///
+    /// # Errors
+    /// When listing or deleting fails.
+    pub fn collect(&self, delivered: Epoch, history: Vec<String>, history_named: BTreeSet<String>) -> Result<CollectDecision, StoreError> {
+        let listed = self.facts()?;
+        let decision =
+            decide_collect(&CollectFacts { epochs: listed.epochs, snapshots: listed.snapshots, delivered, history, history_named });
+        for name in &decision.epochs {
+            self.files.delete(&epoch_path(name))?;
+        }
+        for name in &decision.snapshots {
+            self.files.delete(&snapshot_path(name))?;
+        }
+        for name in &decision.history {
+            self.files.delete(&format!("history/{name}"))?;
+        }
+        Ok(decision)
+    }
+
+    /// History files that are there, below `history/`.
+    ///
+    /// # Errors
+    /// When the folder can't be listed.
+    pub fn history_files(&self) -> Result<Vec<String>, StoreError> {
+        self.files.list("history")
+    }
+}
+
+pub(crate) fn epoch_path(name: &EpochName) -> String {
+    format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)
+}
+
+pub(crate) fn snapshot_path(name: &EpochName) -> String {
+    format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)
+}
+
+/// Takes the folder for this process. The system drops the lock with the process, however it ends.
+fn lock(root: &Path) -> Result<File, StoreError> {
+    let path = root.join("lock");
+    let io = |e: &std::io::Error| StoreError::io("lock", &path, e);
+    let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(|e| io(&e))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            // The holder's number is a courtesy; without it the message still stands.
+            let _read = file.read_to_string(&mut holder);
+            let holder = holder.trim().parse::<u32>().map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            return Err(StoreError::InUse { path: root.to_owned(), holder });
+        }
+        Err(TryLockError::Error(e)) => return Err(io(&e)),
+    }
+    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())).map_err(|e| io(&e))?;
+    Ok(file)
+}

@@ -1,0 +1,157 @@
+//! Reading a store back after a start: positions, state, and what is still to be delivered.
+
+use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, StateBatch};
+use crate::ids::Epoch;
+use crate::protocol::{EpochName, ResumeDecision, decide_resume};
+use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode};
+use crate::store::error::StoreError;
+use crate::store::open::{Store, epoch_path, snapshot_path};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An epoch whose outbox may still have to leave: each sink's parts, by id.
+#[derive(Debug)]
+pub struct UndeliveredEpoch {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Parts by sink.
+    pub parts: BTreeMap<String, Vec<OutboxPart>>,
+}
+
+/// What a run goes on from.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The last committed epoch; 0 for a new store.
+    pub committed: Epoch,
+    /// How far each partition was read, by number.
+    pub positions: BTreeMap<u32, (PartitionInfo, Position)>,
+    /// Each step's state, by id.
+    pub state: BTreeMap<String, SavedState>,
+    /// Steps and sinks of the pipeline that wrote the last epoch.
+    pub steps: Vec<String>,
+    /// History files that each snapshot in the store names.
+    pub snapshots: BTreeMap<Epoch, BTreeSet<String>>,
+    /// Committed epochs, oldest first, that some sink may not have delivered yet.
+    pub outbox: Vec<UndeliveredEpoch>,
+}
+
+impl Store {
+    /// Claims the store for this run and reads back where to go on.
+    ///
+    /// `delivered` is the least epoch that any sink has made visible: outboxes after it are read.
+    ///
+    /// # Errors
+    /// When committed epochs are missing or damaged. A damaged snapshot is passed over for the one before it.
+    pub fn recover(&mut self, delivered: Epoch) -> Result<Recovered, StoreError> {
+        let next = decide_resume(&self.facts()?)?.next_generation;
+        self.claim(next)?;
+        // List again: what an older run wrote before it could see our claim is the truth too.
+        let mut facts = self.facts()?;
+        loop {
+            let decision = decide_resume(&facts)?;
+            let snapshot = match decision.snapshot {
+                None => None,
+                Some(name) => match self.read_file(&snapshot_path(&name)) {
+                    Ok(file) => Some(file),
+                    Err(StoreError::Damaged { .. }) => {
+                        facts.snapshots.retain(|s| *s != name);
+                        continue;
+                    }
+                    Err(e) => return Err(e),
+                },
+            };
+            let mut recovered = self.replay(&decision, snapshot, delivered)?;
+            for name in &facts.snapshots {
+                if let Ok((header, _)) = self.read_file(&snapshot_path(name)) {
+                    recovered.snapshots.insert(name.epoch, header.history_files.into_iter().collect());
+                }
+            }
+            self.record_resumed(recovered.committed)?;
+            return Ok(recovered);
+        }
+    }
+
+    fn read_file(&self, name: &str) -> Result<(EpochHeader, Vec<Section>), StoreError> {
+        let bytes = self.files.read(name)?;
+        decode(&bytes).map_err(|reason| StoreError::Damaged { path: self.files.path(name), reason })
+    }
+
+    fn replay(
+        &self,
+        decision: &ResumeDecision,
+        snapshot: Option<(EpochHeader, Vec<Section>)>,
+        delivered: Epoch,
+    ) -> Result<Recovered, StoreError> {
+        let mut recovered = Recovered::default();
+        let mut from = Epoch(0);
+        if let (Some((header, sections)), Some(name)) = (snapshot, decision.snapshot) {
+            from = name.epoch;
+            recovered.take_header(header);
+            for (step, batches) in self.state_by_step(&snapshot_path(&name), sections)? {
+                recovered.state.entry(step).or_default().snapshot = Some((name.epoch, batches));
+            }
+        }
+        for name in decision.epochs.iter().filter(|n| n.epoch > from || n.epoch > delivered) {
+            match self.read_file(&epoch_path(name)) {
+                Ok((header, sections)) => self.take_epoch(name, header, sections, from, &mut recovered)?,
+                // The newest file alone can be torn by a power loss before it was synced: then it was never committed.
+                Err(StoreError::Damaged { .. }) if Some(name) == decision.epochs.last() && name.epoch > from => {
+                    self.files.delete(&epoch_path(name))?;
+                    break;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(recovered)
+    }
+
+    fn take_epoch(
+        &self,
+        name: &EpochName,
+        header: EpochHeader,
+        sections: Vec<Section>,
+        from: Epoch,
+        recovered: &mut Recovered,
+    ) -> Result<(), StoreError> {
+        let path = epoch_path(name);
+        let (state, outbox): (Vec<_>, Vec<_>) = sections.into_iter().partition(|s| s.kind == SectionKind::State);
+        let mut parts: BTreeMap<String, BTreeMap<u32, OutboxPart>> = BTreeMap::new();
+        for section in outbox {
+            let part = parts.entry(section.step.clone()).or_default().entry(section.worker).or_default();
+            if section.kind == SectionKind::Outbox {
+                part.rows.push(batch_from_ipc(&section.payload).map_err(|e| self.damaged(&path, &e))?);
+            } else {
+                part.files.push(serde_json::from_slice(&section.payload).map_err(|e| self.damaged(&path, &e))?);
+            }
+        }
+        let parts = parts.into_iter().map(|(sink, by_worker)| (sink, by_worker.into_values().collect())).collect();
+        recovered.outbox.push(UndeliveredEpoch { epoch: name.epoch, parts });
+        if name.epoch > from {
+            recovered.take_header(header);
+            for (step, batches) in self.state_by_step(&path, state)? {
+                recovered.state.entry(step).or_default().changes.push((name.epoch, batches));
+            }
+        }
+        Ok(())
+    }
+
+    fn state_by_step(&self, path: &str, sections: Vec<Section>) -> Result<BTreeMap<String, Vec<StateBatch>>, StoreError> {
+        let mut by_step: BTreeMap<String, Vec<StateBatch>> = BTreeMap::new();
+        for section in sections {
+            let rows = batch_from_ipc(&section.payload).map_err(|e| self.damaged(path, &e))?;
+            by_step.entry(section.step).or_default().push(StateBatch::new(section.name, rows));
+        }
+        Ok(by_step)
+    }
+
+    fn damaged(&self, path: &str, error: &dyn std::error::Error) -> StoreError {
+        StoreError::Damaged { path: self.files.path(path), reason: error.to_string() }
+    }
+}
+
+impl Recovered {
+    fn take_header(&mut self, header: EpochHeader) {
+        self.committed = header.epoch;
+        self.positions = header.positions;
+        self.steps = header.steps;
+    }
+}
