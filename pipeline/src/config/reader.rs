@@ -226,18 +226,13 @@ pub(crate) fn strings(node: &Node, key: &str, problems: &mut Vec<Problem>) -> Op
     }
 }
 
-/// An SQL expression, its syntax checked.
+/// An SQL expression, its syntax checked; one with wrong syntax is noted and given all the same, for what surrounds it to be checked.
 pub(crate) fn sql(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Sql> {
     let text = string(node, what, problems)?;
     let Value::String { verbatim_at, .. } = node.value else { return None };
     let sql = Sql { text, verbatim_at };
-    match super::expression::check_syntax(&sql) {
-        Ok(()) => Some(sql),
-        Err(problem) => {
-            problems.push(problem);
-            None
-        }
-    }
+    problems.extend(super::expression::check_syntax(&sql).err());
+    Some(sql)
 }
 
 /// The value of one of an enum's names.
@@ -270,5 +265,18 @@ pub(crate) fn parsed<T>(
 pub(crate) fn check_name(kind: NameKind, name: &Spanned<String>, what: &str, problems: &mut Vec<Problem>) {
     if let Err(Refusal { message, help }) = values::name(kind, &name.value) {
         problems.push(Problem::new(name.span, format!("the name `{name}` of {what} {message}")).maybe_help(help));
+    }
+}
+
+/// Notes ids that are used twice.
+pub(crate) fn check_unique(ids: &[Spanned<String>], what: &str, problems: &mut Vec<Problem>) {
+    for (index, id) in ids.iter().enumerate() {
+        if let Some(first) = ids[..index].iter().find(|first| first.value == id.value) {
+            problems.push(
+                Problem::new(id.span, format!("a second {what} has the id `{id}`"))
+                    .related(first.span, "the first")
+                    .help("the id is the key of its state: give each its own"),
+            );
+        }
     }
 }

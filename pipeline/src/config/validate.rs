@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 
 use super::columns::{self, Known};
 use super::defaults;
@@ -23,7 +23,6 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
     }
     for (pipeline, sound_steps) in draft.spec.pipelines.iter().zip(&draft.sound_steps) {
         check_from(pipeline, draft, problems);
-        check_ids(pipeline, problems);
         let source = draft.spec.source(&pipeline.from);
         let input = source.filter(|source| draft.sound_sources.contains(&source.name.value)).and_then(known_columns);
         // Without the input's columns, a name made twice by the steps still shows.
@@ -45,7 +44,12 @@ fn known_columns(source: &Source) -> Option<Vec<Known>> {
 
 /// The columns of a schema.
 pub(super) fn from_schema(schema: &Schema) -> Vec<Known> {
-    schema.fields().iter().map(|field| Known::new(field.name()).of_type(field.data_type().clone())).collect()
+    let known = |field: &std::sync::Arc<arrow::datatypes::Field>| match field.data_type() {
+        // A column whose type the file writes wrongly.
+        DataType::Null => Known::new(field.name()),
+        data_type => Known::new(field.name()).of_type(data_type.clone()),
+    };
+    schema.fields().iter().map(known).collect()
 }
 
 fn check_from(pipeline: &Pipeline, draft: &Draft, problems: &mut Vec<Problem>) {
@@ -58,27 +62,6 @@ fn check_from(pipeline: &Pipeline, draft: &Draft, problems: &mut Vec<Problem>) {
         Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from))
             .maybe_help(suggest::help(&pipeline.from, names, "the sources are")),
     );
-}
-
-fn check_ids(pipeline: &Pipeline, problems: &mut Vec<Problem>) {
-    check_unique(pipeline.steps.iter().map(|step| &step.id), "step", problems);
-    check_unique(pipeline.to.iter().map(|destination| &destination.id), "destination", problems);
-}
-
-fn check_unique<'a>(ids: impl Iterator<Item = &'a Spanned<String>>, what: &str, problems: &mut Vec<Problem>) {
-    let mut first_of: BTreeMap<&str, &Spanned<String>> = BTreeMap::new();
-    for id in ids {
-        match first_of.get(id.value.as_str()) {
-            Some(first) => problems.push(
-                Problem::new(id.span, format!("a second {what} has the id `{id}`"))
-                    .related(first.span, "the first")
-                    .help("the id is the key of its state: give each its own"),
-            ),
-            None => {
-                first_of.insert(&id.value, id);
-            }
-        }
-    }
 }
 
 fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {

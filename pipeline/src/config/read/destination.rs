@@ -14,6 +14,7 @@ const KINDS_LATER: [&str; 2] = ["kafka", "webhook"];
 /// What `partition_by` says to partition by the date of the event time.
 const EVENT_DATE: &str = "event-date";
 
+/// The destination's id, and the destination if it could be read.
 pub(super) fn destination(
     node: &Node,
     index: usize,
@@ -21,8 +22,10 @@ pub(super) fn destination(
     deliver_default: Deliver,
     has_decide: bool,
     problems: &mut Vec<Problem>,
-) -> Option<Destination> {
-    let mut table = Table::new(node, format!("destination {} of pipeline `{pipeline}`", index + 1), problems)?;
+) -> (Option<Spanned<String>>, Option<Destination>) {
+    let Some(mut table) = Table::new(node, format!("destination {} of pipeline `{pipeline}`", index + 1), problems) else {
+        return (None, None);
+    };
     let id = table.required("id", "id = \"NAME\", the key of the destination's progress", problems).and_then(|id| reader::string(&id.node, "`id`", problems));
     if let Some(id) = &id {
         reader::check_name(NameKind::Id, id, "a destination", problems);
@@ -52,7 +55,7 @@ pub(super) fn destination(
             if let Some(kind) = &kind_name {
                 problems.push(unknown_kind(kind, "destination", &KINDS, &KINDS_LATER));
             }
-            return None;
+            return (id, None);
         }
     };
     let when = match (&kind, when) {
@@ -73,7 +76,8 @@ pub(super) fn destination(
         None => deliver_default,
     };
     table.finish(problems);
-    Some(Destination { id: id?, kind: kind?, when, columns, deliver })
+    let destination = id.clone().zip(kind).map(|(id, kind)| Destination { id, kind, when, columns, deliver });
+    (id, destination)
 }
 
 /// The rows that are alerts if the file doesn't say: those that a `decide` step didn't approve.

@@ -23,14 +23,16 @@ pub(super) fn pipeline(entry: &Entry, problems: &mut Vec<Problem>) -> Option<(Pi
         if elements.is_empty() && !matches!(&entry.node.value, crate::config::document::Value::Array(_)) {
             sound_steps = Some(0);
         }
+        let mut ids = Vec::new();
         for (index, element) in elements.iter().enumerate() {
-            let before = problems.len();
-            let step = step::step(element, index, name, problems);
-            if step.is_none() || problems.len() > before {
+            let (id, step) = step::step(element, index, name, problems);
+            ids.extend(id);
+            if step.is_none() {
                 sound_steps = sound_steps.or(Some(steps.len()));
             }
             steps.extend(step);
         }
+        reader::check_unique(&ids, "step", problems);
     }
     let mut to = Vec::new();
     let mut has_to = false;
@@ -39,9 +41,13 @@ pub(super) fn pipeline(entry: &Entry, problems: &mut Vec<Problem>) -> Option<(Pi
             let elements = tables(entry, "`to`", &format!("[[pipelines.{name}.to]]"), problems);
             has_to = !elements.is_empty();
             let has_decide = sound_steps.is_some() || steps.iter().any(|step| matches!(step.kind, crate::config::spec::StepKind::Decide(_)));
+            let mut ids = Vec::new();
             for (index, element) in elements.iter().enumerate() {
-                to.extend(destination::destination(element, index, name, deliver, has_decide, problems));
+                let (id, destination) = destination::destination(element, index, name, deliver, has_decide, problems);
+                ids.extend(id);
+                to.extend(destination);
             }
+            reader::check_unique(&ids, "destination", problems);
         }
         None if has_near_miss(&table, "to") => has_to = true,
         None => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arrow::datatypes::DataType;
 use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
 
@@ -41,9 +42,8 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         Some(kind) => reader::string(&kind.node, "`kind`", problems),
         None => None,
     };
-    let before_schema = problems.len();
     let schema = schema(&mut table, problems);
-    let has_sound_columns = problems.len() == before_schema;
+    let has_sound_columns = schema.is_some() || table.get("schema").is_none();
     let event_time = event_time(&mut table, problems);
     let checks = checks(&mut table, problems);
     let kind = match kind_name.as_ref().map(|kind| kind.value.as_str()) {
@@ -107,9 +107,9 @@ fn schema(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Fiel
             problems.push(Problem::new(entry.key.span, "a column needs a name without control characters"));
         }
         let Some(text) = reader::string(&entry.node, &format!("the type of `{}`", entry.key), problems) else { continue };
-        if let Some(data_type) = reader::parsed(&text, text.span, values::data_type, problems) {
-            fields.push(Field { name: entry.key.clone(), data_type: Spanned::new(data_type, text.span) });
-        }
+        // A column of an unknown type is a column still, for whatever names it.
+        let data_type = reader::parsed(&text, text.span, values::data_type, problems).unwrap_or(DataType::Null);
+        fields.push(Field { name: entry.key.clone(), data_type: Spanned::new(data_type, text.span) });
     }
     Some(fields)
 }

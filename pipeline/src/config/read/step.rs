@@ -17,8 +17,9 @@ const FEATURES_KEYS: [&str; 5] = ["by", "over", "delay", "include_current", "emp
 /// Windows of one step; each costs a cursor over the history and a state per key.
 const WINDOWS_MAX: usize = 64;
 
-pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> Option<Step> {
-    let mut table = Table::new(node, format!("step {} of pipeline `{pipeline}`", index + 1), problems)?;
+/// The step's id, and the step if it could be read.
+pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> (Option<Spanned<String>>, Option<Step>) {
+    let Some(mut table) = Table::new(node, format!("step {} of pipeline `{pipeline}`", index + 1), problems) else { return (None, None) };
     let id = table.required("id", "id = \"NAME\", the key of the step's state", problems).and_then(|id| reader::string(&id.node, "`id`", problems));
     if let Some(id) = &id {
         reader::check_name(NameKind::Id, id, "a step", problems);
@@ -57,7 +58,8 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
         }
     }
     table.finish(problems);
-    Some(Step { id: id?, kind: kind? })
+    let step = id.clone().zip(kind).map(|(id, kind)| Step { id, kind });
+    (id, step)
 }
 
 fn kind(table: &mut Table<'_>, entry: &Entry, problems: &mut Vec<Problem>) -> Option<StepKind> {
