@@ -13,7 +13,7 @@ use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Partitioning, Pipeline, Rate, Source, SourceKind, Spec, Step,
+    Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate, Source, SourceKind, Spec, Step,
     StepKind,
 };
 
@@ -52,10 +52,25 @@ pub fn no_such_pipeline(spec: &Spec, name: &str) -> CommandError {
 /// What flows where.
 #[derive(Debug, Clone, Serialize)]
 pub struct Graph {
+    /// The pipelines shown.
+    pub pipelines: Vec<PipelineHead>,
     /// Sources, steps and destinations, each after what it reads from.
     pub nodes: Vec<Node>,
     /// From a node to the next.
     pub edges: Vec<Edge>,
+}
+
+/// What holds for a pipeline as a whole.
+#[derive(Debug, Clone, Serialize)]
+pub struct PipelineHead {
+    /// Its name.
+    pub name: String,
+    /// Its source.
+    pub from: String,
+    /// `event-time` or `arrival`.
+    pub order: &'static str,
+    /// `apply` or `dead-letter`.
+    pub late: &'static str,
 }
 
 /// A source, step or destination.
@@ -105,7 +120,7 @@ pub struct Edge {
 
 /// The dataflow of a spec; `only` names the pipelines to show, none: all.
 pub fn graph(spec: &Spec, only: &[String]) -> Graph {
-    let mut graph = Graph { nodes: Vec::new(), edges: Vec::new() };
+    let mut graph = Graph { pipelines: Vec::new(), nodes: Vec::new(), edges: Vec::new() };
     let pipelines: Vec<&Pipeline> = spec.pipelines.iter().filter(|pipeline| only.is_empty() || only.contains(&pipeline.name.value)).collect();
     for source in &spec.sources {
         if pipelines.iter().any(|pipeline| *pipeline.from == *source.name) {
@@ -121,6 +136,12 @@ pub fn graph(spec: &Spec, only: &[String]) -> Graph {
 impl Graph {
     fn add_pipeline(&mut self, pipeline: &Pipeline) {
         let name = &pipeline.name.value;
+        self.pipelines.push(PipelineHead {
+            name: name.clone(),
+            from: pipeline.from.value.clone(),
+            order: pipeline.order.as_str(),
+            late: pipeline.late.as_str(),
+        });
         let mut last = pipeline.from.value.clone();
         for step in &pipeline.steps {
             let id = format!("{name}/{}", step.id);
@@ -147,8 +168,10 @@ impl Graph {
             if let Some(name) = node.pipeline.as_deref()
                 && pipeline != Some(name)
             {
-                let from = self.edges.iter().find(|edge| edge.to == node.id).map_or("", |edge| edge.from.as_str());
-                push_line(&mut out, format_args!("pipeline {name}, from {from}"));
+                for head in self.pipelines.iter().filter(|head| head.name == name) {
+                    let late = if head.late == Late::Apply.as_str() { "applied and flagged" } else { "to dead letters" };
+                    push_line(&mut out, format_args!("pipeline {name}, from {}, in {} order, late rows {late}", head.from, head.order));
+                }
                 pipeline = Some(name);
             }
             let exchange = self.edges.iter().find(|edge| edge.to == node.id).and_then(|edge| edge.exchange.as_deref());
@@ -356,5 +379,5 @@ fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    humantime::format_duration(duration).to_string().replace("days", "d").replace("day", "d")
 }

@@ -171,7 +171,7 @@ fn a_value_set_on_the_command_line_replaces_the_files() {
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
     let spec = config::parse("card-fraud.toml", &text, &sets).unwrap_or_else(|problems| panic!("{problems}")).spec;
     let drawn = graph(&spec, &[]).text();
-    for expected in ["other file.json", "ending 3days before", "+ customer_nb_tx_2d, customer_avg_amount_2d\n", "table elsewhere"] {
+    for expected in ["other file.json", "ending 3d before", "+ customer_nb_tx_2d, customer_avg_amount_2d\n", "table elsewhere"] {
         assert!(drawn.contains(expected), "no {expected:?} in\n{drawn}");
     }
     assert_eq!(spec.riskstream.epoch.max, std::time::Duration::from_millis(100));

@@ -1,0 +1,192 @@
+//! From a checked configuration to what the engine runs: sources opened for their schema, expressions compiled, models loaded, tables made.
+//!
+//! ```text
+//! config::Pipeline ─▶ source.rs (schema) ─▶ steps.rs (one schema to the next) ─▶ sinks.rs (tables) ─▶ engine Plan
+//! ```
+//! Everything that the configuration can get wrong and that is only known now (an inferred schema, a model's features, an expression's
+//! types) is reported with its place in the file, as `config` does, before anything is started.
+
+mod sinks;
+mod source;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order};
+use riskstream_engine::runtime::{EngineConfig, EpochHook, Plan, StepPlan};
+use riskstream_sinks::{DeltaRuntime, LastRows};
+
+use crate::config::spec::{self, Pipeline};
+use crate::config::{Config, Problem, check_columns, check_source_columns};
+
+pub use sinks::{PlannedTable, TableKind, dead_letter_table, table_location};
+pub use source::open_source;
+
+/// Rows of a block, at most.
+const BLOCK_ROWS: usize = 16_384;
+/// Bytes of a block, about.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Committed epochs are delivered together at most this far apart.
+const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
+/// A snapshot comes no sooner than after so many rows.
+const SNAPSHOT_ROWS_MIN: u64 = 1_000_000;
+/// A partition is not read further ahead of the slowest than this, in event time.
+const SKEW_MAX: Duration = Duration::from_secs(3_600);
+
+/// Why a pipeline can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The configuration does not fit its input, models or tables.
+    #[error("the configuration has problems")]
+    Config(Vec<Problem>),
+    /// The source can't be read.
+    #[error(transparent)]
+    Source(#[from] riskstream_engine::contract::SourceError),
+    /// A table can't be opened.
+    #[error(transparent)]
+    Sink(#[from] riskstream_engine::contract::SinkError),
+    /// A table can't be described.
+    #[error(transparent)]
+    Table(#[from] riskstream_sinks::SinkError),
+}
+
+impl From<Problem> for PlanError {
+    fn from(problem: Problem) -> Self {
+        Self::Config(vec![problem])
+    }
+}
+
+/// A pipeline, ready to run, and what there is to tell of it.
+#[derive(Debug)]
+pub struct Planned {
+    /// Its name.
+    pub name: String,
+    /// For the engine.
+    pub plan: Plan,
+    /// For the engine.
+    pub engine: EngineConfig,
+    /// Its tables, the dead letters' last.
+    pub tables: Vec<PlannedTable>,
+    /// Console sinks: id and the newest rows.
+    pub consoles: Vec<(String, Arc<Mutex<LastRows>>)>,
+    /// Columns after the last step.
+    pub schema: SchemaRef,
+}
+
+/// What steps are made from, and what they leave behind for the next.
+pub(crate) struct StepContext<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) event_time: String,
+    pub(crate) ties: Vec<String>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) steps: Vec<StepPlan>,
+    pub(crate) hooks: Vec<EpochHook>,
+    pub(crate) models: Vec<(String, Arc<riskstream_operators::ModelCell>)>,
+}
+
+/// The folder of a pipeline's store.
+pub fn store_location(config: &Config, pipeline: &str) -> PathBuf {
+    config.spec.riskstream.data.value.join("store").join(pipeline)
+}
+
+/// The folder of all tables.
+pub fn tables_location(config: &Config) -> PathBuf {
+    config.spec.riskstream.data.value.join("tables")
+}
+
+/// The registry's folder.
+pub fn registry_location(config: &Config) -> &Path {
+    &config.spec.riskstream.registry.value
+}
+
+/// Plans a pipeline whose rows come from `source`, which [`open_source`] made.
+///
+/// # Errors
+/// With every problem of the configuration that was found, or the table that can't be opened.
+pub fn plan_pipeline(
+    config: &Config,
+    pipeline: &Pipeline,
+    source: Box<dyn riskstream_engine::contract::Source>,
+    workers: usize,
+    runtime: &DeltaRuntime,
+) -> Result<Planned, PlanError> {
+    let Some(spec) = config.spec.source(&pipeline.from.value) else {
+        return Err(Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from)).into());
+    };
+    let schema = source.schema().clone();
+    let user = user_schema(&schema.schema);
+    let mut problems = check_source_columns(spec, &user);
+    problems.extend(check_columns(pipeline, &user));
+    if !problems.is_empty() {
+        return Err(PlanError::Config(problems));
+    }
+    let mut context = StepContext {
+        config,
+        pipeline,
+        event_time: spec.event_time.column.value.clone(),
+        ties: spec.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        schema: Arc::clone(&schema.schema),
+        steps: Vec::new(),
+        hooks: Vec::new(),
+        models: Vec::new(),
+    };
+    steps::plan_checks(&mut context, spec)?;
+    for step in &pipeline.steps {
+        steps::plan_step(&mut context, step)?;
+    }
+    let sinks = sinks::plan_sinks(&context, runtime)?;
+    let riskstream = &config.spec.riskstream;
+    let plan = Plan {
+        name: pipeline.name.value.clone(),
+        source,
+        out_of_orderness: micros(spec.event_time.out_of_orderness),
+        idle_after: micros(spec.event_time.idle_after),
+        skew_max: micros(SKEW_MAX.max(spec.event_time.out_of_orderness)),
+        order: match pipeline.order {
+            spec::Order::EventTime => Order::EventTime,
+            spec::Order::Arrival => Order::Arrival,
+        },
+        late: match pipeline.late {
+            spec::Late::Apply => LatePolicy::Apply,
+            spec::Late::DeadLetter => LatePolicy::DeadLetter,
+        },
+        steps: context.steps,
+        sinks: sinks.plans,
+        dead_letters: sinks.dead_letters,
+        hooks: context.hooks,
+    };
+    let engine = EngineConfig {
+        store: store_location(config, &pipeline.name.value),
+        workers,
+        limits: EpochLimits {
+            min_micros: micros(riskstream.epoch.min),
+            max_micros: micros(riskstream.epoch.max),
+            rows_max: riskstream.epoch.rows,
+            bytes_max: riskstream.epoch.bytes,
+            in_flight_max: riskstream.in_flight_epochs as u64,
+            snapshot_every_epochs: riskstream.snapshot_every,
+            snapshot_rows_min: SNAPSHOT_ROWS_MIN,
+        },
+        block_rows: BLOCK_ROWS,
+        block_bytes: BLOCK_BYTES,
+        dead_rows_max: riskstream.dead_rows_max,
+        dead_rows_min: riskstream.dead_rows_min,
+        delivery_interval: micros(DELIVERY_INTERVAL),
+    };
+    Ok(Planned { name: plan.name.clone(), plan, engine, tables: sinks.tables, consoles: sinks.consoles, schema: context.schema })
+}
+
+/// The columns that are the user's own.
+fn user_schema(schema: &arrow::datatypes::Schema) -> arrow::datatypes::Schema {
+    let fields: Vec<_> =
+        schema.fields().iter().filter(|f| !riskstream_engine::contract::is_system_column(f.name())).cloned().collect();
+    arrow::datatypes::Schema::new(fields)
+}
+
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

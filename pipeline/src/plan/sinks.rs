@@ -1,0 +1,281 @@
+//! Sinks: tables made if absent, console rows kept for the end.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use riskstream_engine::contract::{
+    Delivery, EpochClose, LATE, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter, dead_letter_schema,
+};
+use riskstream_engine::ids::Epoch;
+use riskstream_engine::runtime::SinkPlan;
+use riskstream_sinks::{
+    AlertIdentity, DeltaRuntime, LastRows, PartitionRule, Projection, StageSettings, TableSink, TableSpec, alerts_table_schema,
+};
+
+use super::{PlanError, StepContext, steps, tables_location};
+use crate::config::spec::{Deliver, Destination, DestinationKind, Late, Partitioning, TableDestination};
+use crate::config::{Config, Problem, defaults};
+
+/// What a table is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// Rows of a pipeline.
+    Rows,
+    /// Alerts.
+    Alerts,
+    /// Dead letters.
+    DeadLetters,
+}
+
+/// A table that a pipeline writes.
+#[derive(Debug, Clone)]
+pub struct PlannedTable {
+    /// The sink's id.
+    pub sink: String,
+    /// The table's name, as `query` knows it.
+    pub table: String,
+    /// Its folder.
+    pub location: PathBuf,
+    /// What it is for.
+    pub kind: TableKind,
+}
+
+pub(super) struct Sinks {
+    pub(super) plans: Vec<SinkPlan>,
+    pub(super) dead_letters: SinkPlan,
+    pub(super) tables: Vec<PlannedTable>,
+    pub(super) consoles: Vec<(String, Arc<Mutex<LastRows>>)>,
+}
+
+/// The folder of a table.
+pub fn table_location(config: &Config, table: &str) -> PathBuf {
+    tables_location(config).join(table)
+}
+
+/// The dead-letter table's description.
+///
+/// # Errors
+/// Never for the fixed schema; the signature of every table.
+pub fn dead_letter_table(config: &Config) -> Result<TableSpec, PlanError> {
+    let name = defaults::DEAD_LETTER_TABLE;
+    Ok(TableSpec::new(name, table_location(config, name), dead_letter_schema(), None)?)
+}
+
+pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sinks, PlanError> {
+    let mut sinks = Sinks {
+        plans: Vec::new(),
+        dead_letters: dead_letters(context, runtime)?,
+        tables: Vec::new(),
+        consoles: Vec::new(),
+    };
+    for destination in &context.pipeline.to {
+        let steps = match &destination.when {
+            Some(sql) => vec![steps::plan_filter(&format!("{}.when", destination.id), sql, &context.schema)?],
+            None => Vec::new(),
+        };
+        match &destination.kind {
+            DestinationKind::Delta(table) => {
+                let sink = table_sink(context, destination, table, None)?;
+                sinks.add(context, sink, steps, TableKind::Rows, runtime)?;
+            }
+            DestinationKind::Alerts(table) => {
+                let identity = if context.ties.is_empty() { vec![context.event_time.clone()] } else { context.ties.clone() };
+                let identity = AlertIdentity { pipeline: context.pipeline.name.value.clone(), columns: identity };
+                let sink = table_sink(context, destination, table, Some(identity))?;
+                sinks.add(context, sink, steps, TableKind::Alerts, runtime)?;
+            }
+            DestinationKind::Console(console) => {
+                let rows = Arc::new(Mutex::new(LastRows::new(usize::try_from(console.rows).unwrap_or(usize::MAX))));
+                let projection = Arc::new(projection(context, destination)?);
+                let immediately = destination.deliver == Deliver::Immediately;
+                let id = destination.id.value.clone();
+                sinks.consoles.push((id.clone(), Arc::clone(&rows)));
+                let writer_rows = Arc::clone(&rows);
+                sinks.plans.push(SinkPlan {
+                    id,
+                    steps,
+                    writer: Arc::new(move |_| {
+                        Ok(Box::new(ConsoleWriter {
+                            projection: Arc::clone(&projection),
+                            now: immediately.then(|| Arc::clone(&writer_rows)),
+                            rows: Vec::new(),
+                        }))
+                    }),
+                    sync: Arc::new(|_| Ok(())),
+                    delivery: Box::new(ConsoleDelivery { rows }),
+                });
+            }
+        }
+    }
+    sinks.tables.push(PlannedTable {
+        sink: defaults::DEAD_LETTER_TABLE.into(),
+        table: defaults::DEAD_LETTER_TABLE.into(),
+        location: table_location(context.config, defaults::DEAD_LETTER_TABLE),
+        kind: TableKind::DeadLetters,
+    });
+    Ok(sinks)
+}
+
+impl Sinks {
+    fn add(
+        &mut self,
+        context: &StepContext<'_>,
+        sink: TableSink,
+        steps: Vec<riskstream_engine::runtime::StepPlan>,
+        kind: TableKind,
+        runtime: &DeltaRuntime,
+    ) -> Result<(), PlanError> {
+        self.tables.push(PlannedTable {
+            sink: sink.id.clone(),
+            table: sink.table.name.clone(),
+            location: sink.table.location.clone(),
+            kind,
+        });
+        self.plans.push(table_plan(context, sink, steps, runtime)?);
+        Ok(())
+    }
+}
+
+fn table_plan(
+    context: &StepContext<'_>,
+    sink: TableSink,
+    steps: Vec<riskstream_engine::runtime::StepPlan>,
+    runtime: &DeltaRuntime,
+) -> Result<SinkPlan, PlanError> {
+    let sink = Arc::new(sink);
+    let app_id = format!("{}/{}/{}", context.config.spec.riskstream.name, context.pipeline.name, sink.id);
+    let delivery = sink.delivery(&app_id, runtime)?;
+    let writer_sink = Arc::clone(&sink);
+    Ok(SinkPlan {
+        id: sink.id.clone(),
+        steps,
+        writer: Arc::new(move |worker| writer_sink.writer(worker.generation.0, worker.worker)),
+        sync: sink.sync(),
+        delivery: Box::new(delivery),
+    })
+}
+
+fn dead_letters(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<SinkPlan, PlanError> {
+    let table = dead_letter_table(context.config)?;
+    let columns: Vec<(String, String)> = table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
+    let projection = Projection::new(&table.schema, &columns)?;
+    let sink = TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings: StageSettings::default() };
+    table_plan(context, sink, Vec::new(), runtime)
+}
+
+fn table_sink(
+    context: &StepContext<'_>,
+    destination: &Destination,
+    table: &TableDestination,
+    alerts: Option<AlertIdentity>,
+) -> Result<TableSink, PlanError> {
+    let projection = projection(context, destination)?;
+    let schema: SchemaRef = if alerts.is_some() { alerts_table_schema(&projection)? } else { Arc::clone(projection.schema()) };
+    if let Some(identity) = &alerts {
+        for column in &identity.columns {
+            if schema.index_of(column).is_err() {
+                let message = format!("an alert's id is made from `{column}`, which `columns` leaves out");
+                return Err(Problem::new(destination.id.span, message).help(format!("add `{column}` to `columns`")).into());
+            }
+        }
+    }
+    let partition = match &table.partition_by {
+        Partitioning::EventDate if schema.index_of(&context.event_time).is_ok() => Some(PartitionRule::event_date(&context.event_time)),
+        Partitioning::EventDate => {
+            let message = format!("the table is partitioned by the date of `{}`, which `columns` leaves out", context.event_time);
+            return Err(Problem::new(destination.id.span, message).help(format!("add `{}` to `columns`", context.event_time)).into());
+        }
+        Partitioning::Columns(columns) => match columns.first() {
+            None => None,
+            Some(first) => {
+                let message = "a table is partitioned by the event's date, or not at all".to_owned();
+                return Err(Problem::new(first.span, message).help("leave `partition_by` out, or write `partition_by = []`").into());
+            }
+        },
+    };
+    let location = table_location(context.config, &table.table.value);
+    let spec = TableSpec::new(&*table.table.value, location, schema, partition)
+        .map_err(|e| Problem::new(table.table.span, e.to_string()))?;
+    Ok(TableSink { id: destination.id.value.clone(), table: spec, projection, alerts, settings: StageSettings::default() })
+}
+
+/// The columns that leave: those named, or all but the source position.
+fn projection(context: &StepContext<'_>, destination: &Destination) -> Result<Projection, PlanError> {
+    let names: Vec<String> = match &destination.columns {
+        Some(columns) => columns.iter().map(|c| c.value.clone()).collect(),
+        None => context.schema.fields().iter().map(|f| f.name().clone()).filter(|n| lands(n, context)).collect(),
+    };
+    let columns: Vec<(String, String)> = names.into_iter().map(|n| (n.clone(), n)).collect();
+    let schema: &Schema = &context.schema;
+    Projection::new(schema, &columns).map_err(|e| Problem::new(destination.id.span, e.to_string()).into())
+}
+
+fn lands(column: &str, context: &StepContext<'_>) -> bool {
+    match column {
+        SOURCE_PARTITION | SOURCE_OFFSET => false,
+        LATE => context.pipeline.late == Late::Apply,
+        _ => true,
+    }
+}
+
+/// Rows for the console; as they come, or with their epoch.
+struct ConsoleWriter {
+    projection: Arc<Projection>,
+    now: Option<Arc<Mutex<LastRows>>>,
+    rows: Vec<RecordBatch>,
+}
+
+impl SinkWriter for ConsoleWriter {
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch) -> Result<(), SinkError> {
+        let rows = self.projection.apply(&batch).map_err(|e| SinkError::Write {
+            sink: "console".into(),
+            object: "rows".into(),
+            reason: e.to_string(),
+        })?;
+        match &self.now {
+            Some(shown) => shown.lock().unwrap_or_else(PoisonError::into_inner).push(&rows),
+            None => self.rows.push(rows),
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _close: &EpochClose) -> Result<OutboxPart, SinkError> {
+        // Only the newest rows are ever shown, so the epoch carries no more of them than fit a screen.
+        let mut rows: Vec<RecordBatch> = Vec::new();
+        let mut count = 0;
+        for batch in std::mem::take(&mut self.rows).into_iter().rev() {
+            if count >= CONSOLE_OUTBOX_ROWS {
+                break;
+            }
+            let take = batch.num_rows().min(CONSOLE_OUTBOX_ROWS - count);
+            count += take;
+            rows.push(batch.slice(batch.num_rows() - take, take));
+        }
+        rows.reverse();
+        Ok(OutboxPart { rows, files: Vec::new() })
+    }
+}
+
+/// Rows of one worker's epoch that a console keeps at most.
+const CONSOLE_OUTBOX_ROWS: usize = 1_000;
+
+struct ConsoleDelivery {
+    rows: Arc<Mutex<LastRows>>,
+}
+
+impl Delivery for ConsoleDelivery {
+    fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
+        // A screen that is gone needs nothing again.
+        Ok(Some(Epoch(u64::MAX)))
+    }
+
+    fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
+        let mut shown = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        for rows in entries.iter().flat_map(|e| &e.parts).flat_map(|p| &p.rows) {
+            shown.push(rows);
+        }
+        Ok(())
+    }
+}
