@@ -19,6 +19,7 @@
 //! an epoch is what the epoch file names, so a stale writer could only repeat the same files.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt, Protocol, Transaction, new_metadata};
@@ -136,13 +137,28 @@ impl DeltaTableWriter {
         Ok(recorded)
     }
 
-    /// Makes an epoch's files visible, once however often it is called. The files have to be synced. An epoch without files is
-    /// recorded too, so that the table tells how far it is complete. `metadata` goes to the commit's information.
+    /// Makes an epoch's files visible, once however often it is called: [`DeltaTableWriter::deliver_range`] of one epoch.
     ///
     /// # Errors
-    /// A staged file is gone, or no attempt succeeded; nothing of the epoch is visible then, unless the outcome of the last
-    /// attempt is unknown, which the next call finds out.
+    /// As there.
     pub fn deliver(&mut self, epoch: i64, files: &[StagedFile], metadata: &Map<String, Value>) -> Result<Delivered, SinkError> {
+        self.deliver_range(epoch..=epoch, files, metadata)
+    }
+
+    /// Makes the files of consecutive epochs visible in one commit, once however often it is called. The files have to be synced.
+    /// No files are a commit too, so that the table tells how far it is complete. `metadata` goes to the commit's information.
+    ///
+    /// # Errors
+    /// [`SinkError::PartlyDelivered`] if the table has the first epochs of the range already, whose files must not land twice.
+    /// A staged file is gone, or no attempt succeeded; nothing is visible then, unless the outcome of the last attempt is unknown,
+    /// which the next call finds out.
+    pub fn deliver_range(
+        &mut self,
+        epochs: RangeInclusive<i64>,
+        files: &[StagedFile],
+        metadata: &Map<String, Value>,
+    ) -> Result<Delivered, SinkError> {
+        let (first, epoch) = epochs.into_inner();
         let mut reason = String::new();
         let mut files_checked = false;
         for attempt in 0..self.options.attempts_max.max(1) {
@@ -158,6 +174,9 @@ impl DeltaTableWriter {
             };
             if let Some(recorded) = seen.recorded.filter(|recorded| *recorded >= epoch) {
                 return Ok(Delivered::Already { recorded });
+            }
+            if let Some(recorded) = seen.recorded.filter(|recorded| *recorded >= first) {
+                return Err(SinkError::PartlyDelivered { table: self.spec.name.clone(), first, last: epoch, recorded });
             }
             if !files_checked {
                 self.check_files(epoch, files)?;

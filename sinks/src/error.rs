@@ -96,6 +96,18 @@ pub enum SinkError {
         /// The file's path.
         path: PathBuf,
     },
+    /// The table has some of the epochs that were to land together.
+    #[error("table '{table}': epochs {first} to {last} were to land together, but it has those up to {recorded}; deliver the rest alone")]
+    PartlyDelivered {
+        /// The table's name.
+        table: String,
+        /// The first epoch of the range.
+        first: i64,
+        /// The last epoch of the range.
+        last: i64,
+        /// The epoch recorded in the table.
+        recorded: i64,
+    },
     /// No commit landed after all attempts.
     #[error("table '{table}': no commit landed after {attempts} attempts, last reason: {reason}")]
     DeliveryGaveUp {
@@ -167,7 +179,7 @@ impl SinkError {
             | Self::SchemaMismatch { .. }
             | Self::UnsupportedProtocol { .. }
             | Self::NotATable { .. } => ErrorClass::Config,
-            Self::DeliveryGaveUp { .. } | Self::Io { .. } | Self::Delta { .. } => ErrorClass::Transient,
+            Self::PartlyDelivered { .. } | Self::DeliveryGaveUp { .. } | Self::Io { .. } | Self::Delta { .. } => ErrorClass::Transient,
             Self::BatchSchema { .. }
             | Self::EventTimeRange { .. }
             | Self::StagedFileMissing { .. }

@@ -9,7 +9,7 @@
 //! A crash anywhere repeats the delivery, and the writer finds the epoch recorded in the table's log and does nothing.
 //! Exactly once holds per table; several tables of a pipeline do not become visible at the same instant.
 //!
-//! This crate knows nothing of the engine's threads: its adapter to the engine's `Sink` contract lives with the caller.
+//! `outbox.rs` speaks the engine's `SinkWriter` and `Delivery` contracts; the rest knows nothing of the engine.
 
 mod alerts;
 mod compact;
@@ -18,6 +18,7 @@ mod delta;
 mod error;
 mod log;
 mod maintain;
+mod outbox;
 mod parquet_settings;
 mod partition;
 mod runtime;
@@ -32,6 +33,7 @@ pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
 pub use error::{ErrorClass, SinkError};
 pub use maintain::{MaintainOptions, MaintainReport, maintain};
+pub use outbox::{AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files};
 pub use parquet_settings::{IntegerEncoding, StageCompression, StageSettings};
 pub use runtime::DeltaRuntime;
 pub use snapshot::{ActiveFile, TableSnapshot};

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -207,11 +207,7 @@ pub(crate) fn write_parquet(
     let bytes = writer.bytes_written() as u64;
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
     let stats_json = delta_stats(schema, &metadata, &nan_columns(schema, batches));
-    writer
-        .into_inner()
-        .map_err(SinkError::parquet(path))?
-        .into_inner()
-        .map_err(|error| SinkError::io("write", path)(error.into_error()))?;
+    writer.inner_mut().flush().map_err(SinkError::io("write", path))?;
     Ok(WrittenFile { rows, bytes, stats_json })
 }
 

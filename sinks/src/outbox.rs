@@ -1,0 +1,278 @@
+//! A Delta table as the engine's sink: rows into the epoch's outbox on every worker, out of it into the table once.
+//!
+//! A worker's part of a large epoch is staged as Parquet at once, and the epoch file only names the files; a small part travels as rows in the epoch
+//! file and becomes Parquet when it is delivered, many epochs to one file. Which of the two is a matter of cost, never of guarantees.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError as EngineSinkError, SinkWriter, SyncFiles};
+use riskstream_engine::ids::Epoch;
+use serde_json::{Map, Value, json};
+
+use crate::alerts::{alert_schema, with_alert_ids};
+use crate::delta::{DeltaTableWriter, WriterOptions};
+use crate::error::SinkError;
+use crate::parquet_settings::StageSettings;
+use crate::runtime::DeltaRuntime;
+use crate::stage::{StagedFile, Stager, sync_files};
+use crate::table::TableSpec;
+
+/// A worker's part of an epoch with fewer rows than this travels in the epoch file.
+pub const STAGE_ROWS_MIN: usize = 8_192;
+/// The worker number in the names of files that the delivery itself writes.
+const DELIVERY_WORKER: u32 = u32::MAX;
+
+/// Which columns of a row land in the table, and under which names.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    columns: Vec<usize>,
+    schema: SchemaRef,
+}
+
+impl Projection {
+    /// Takes `columns` (input name, table name) of `input`, in that order.
+    ///
+    /// # Errors
+    /// A column is missing.
+    pub fn new(input: &Schema, columns: &[(String, String)]) -> Result<Self, SinkError> {
+        let mut indices = Vec::with_capacity(columns.len());
+        let mut fields: Vec<FieldRef> = Vec::with_capacity(columns.len());
+        for (from, to) in columns {
+            let index = input.index_of(from)?;
+            indices.push(index);
+            fields.push(Arc::new(input.field(index).clone().with_name(to)));
+        }
+        Ok(Self { columns: indices, schema: Arc::new(Schema::new(fields)) })
+    }
+
+    /// The projected columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The projected columns of `rows`.
+    ///
+    /// # Errors
+    /// The rows have other columns than those given to [`Self::new`].
+    pub fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
+        let columns = self.columns.iter().map(|c| rows.column(*c).clone()).collect();
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+/// What makes an alert's id.
+#[derive(Debug, Clone)]
+pub struct AlertIdentity {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Columns (as the table names them) whose values tell one alert from another.
+    pub columns: Vec<String>,
+}
+
+/// A table, and how rows become its rows.
+#[derive(Debug, Clone)]
+pub struct TableSink {
+    /// The sink's id.
+    pub id: String,
+    /// The table.
+    pub table: TableSpec,
+    /// From the pipeline's rows.
+    pub projection: Projection,
+    /// Set for an alerts table: `alert_id` goes in front.
+    pub alerts: Option<AlertIdentity>,
+    /// How files are written.
+    pub settings: StageSettings,
+}
+
+/// The schema of an alerts table over projected rows.
+///
+/// # Errors
+/// The rows have an `alert_id` already.
+pub fn alerts_table_schema(projection: &Projection) -> Result<SchemaRef, SinkError> {
+    alert_schema(projection.schema())
+}
+
+impl TableSink {
+    fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
+        let rows = self.projection.apply(rows)?;
+        match &self.alerts {
+            Some(identity) => with_alert_ids(&self.table.schema, &identity.pipeline, &self.id, &identity.columns, &rows),
+            None => Ok(rows),
+        }
+    }
+
+    fn failed(&self, error: &SinkError) -> EngineSinkError {
+        engine_error(&self.id, &self.table, error)
+    }
+
+    /// The writer of one worker.
+    ///
+    /// # Errors
+    /// The table's rule does not fit its columns.
+    pub fn writer(self: &Arc<Self>, generation: u64, worker: usize) -> Result<Box<dyn SinkWriter>, EngineSinkError> {
+        let worker = u32::try_from(worker).unwrap_or(DELIVERY_WORKER - 1);
+        let stager = Stager::new(self.table.clone(), generation, worker, self.settings).map_err(|e| self.failed(&e))?;
+        Ok(Box::new(DeltaSinkWriter { sink: Arc::clone(self), stager, rows: Vec::new() }))
+    }
+
+    /// Makes staged files durable.
+    pub fn sync(&self) -> SyncFiles {
+        let (id, table) = (self.id.clone(), self.table.clone());
+        Arc::new(move |names: &[Value]| {
+            let files = staged(names).map_err(|e| engine_error(&id, &table, &e))?;
+            sync_files(&table.location, &files).map_err(|e| engine_error(&id, &table, &e))
+        })
+    }
+
+    /// The delivery into the table, which is made if absent. `app_id` names this sink in the table's log for ever.
+    ///
+    /// # Errors
+    /// The table can't be opened, or has another schema.
+    pub fn delivery(self: &Arc<Self>, app_id: &str, runtime: &DeltaRuntime) -> Result<DeltaDelivery, EngineSinkError> {
+        let writer =
+            DeltaTableWriter::open_or_create(self.table.clone(), app_id, WriterOptions::default(), runtime).map_err(|e| self.failed(&e))?;
+        let recorded = writer.delivered_through();
+        Ok(DeltaDelivery { sink: Arc::clone(self), writer, app_id: app_id.to_owned(), recorded, run: None })
+    }
+}
+
+fn engine_error(sink: &str, table: &TableSpec, error: &SinkError) -> EngineSinkError {
+    let (sink, object, reason) = (sink.to_owned(), format!("table {} at {}", table.name, table.location.display()), error.to_string());
+    match error {
+        SinkError::SchemaMismatch { .. } | SinkError::UnsupportedProtocol { .. } | SinkError::UnsupportedColumn { .. } => {
+            EngineSinkError::Mismatch { sink, object, reason }
+        }
+        _ => EngineSinkError::Write { sink, object, reason },
+    }
+}
+
+fn staged(names: &[Value]) -> Result<Vec<StagedFile>, SinkError> {
+    names.iter().map(|n| serde_json::from_value(n.clone()).map_err(SinkError::from)).collect()
+}
+
+#[derive(Debug)]
+struct DeltaSinkWriter {
+    sink: Arc<TableSink>,
+    stager: Stager,
+    rows: Vec<RecordBatch>,
+}
+
+impl SinkWriter for DeltaSinkWriter {
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch) -> Result<(), EngineSinkError> {
+        self.rows.push(self.sink.rows(&batch).map_err(|e| self.sink.failed(&e))?);
+        Ok(())
+    }
+
+    fn finish(&mut self, close: &EpochClose) -> Result<OutboxPart, EngineSinkError> {
+        let rows = std::mem::take(&mut self.rows);
+        let count: usize = rows.iter().map(RecordBatch::num_rows).sum();
+        if count == 0 {
+            return Ok(OutboxPart::default());
+        }
+        if count < STAGE_ROWS_MIN {
+            let rows = concat_batches(&self.sink.table.schema, &rows).map_err(|e| self.sink.failed(&e.into()))?;
+            return Ok(OutboxPart { rows: vec![rows], files: Vec::new() });
+        }
+        let files = self.stager.stage(close.epoch.0, &rows).map_err(|e| self.sink.failed(&e))?;
+        let files =
+            files.into_iter().map(|f| serde_json::to_value(f).map_err(|e| self.sink.failed(&e.into()))).collect::<Result<_, _>>()?;
+        Ok(OutboxPart { rows: Vec::new(), files })
+    }
+}
+
+/// The process's side: committed epochs into the table, each once.
+#[derive(Debug)]
+pub struct DeltaDelivery {
+    sink: Arc<TableSink>,
+    writer: DeltaTableWriter,
+    app_id: String,
+    recorded: Option<i64>,
+    run: Option<Stager>,
+}
+
+impl DeltaDelivery {
+    /// The table's folder.
+    pub fn location(&self) -> &Path {
+        &self.sink.table.location
+    }
+
+    /// Writes the rows of small epochs as files of one name series per delivery.
+    fn stage_rows(&mut self, epoch: i64, rows: &[RecordBatch]) -> Result<Vec<StagedFile>, SinkError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Names must be new for each attempt: a repeat after a crash must not overwrite a file that the table may name by now.
+        let attempt = uuid::Uuid::new_v4().as_u128() as u64;
+        let stager = match &mut self.run {
+            Some(stager) => stager,
+            None => self.run.insert(Stager::new(self.sink.table.clone(), attempt, DELIVERY_WORKER, self.sink.settings)?),
+        };
+        let rows = concat_batches(&self.sink.table.schema, rows)?;
+        let files = stager.stage(u64::try_from(epoch).unwrap_or(0), &[rows])?;
+        sync_files(&self.sink.table.location, &files)?;
+        Ok(files)
+    }
+
+    /// Delivers what the table lacks. A delivery whose outcome was unknown, or another process, may have recorded some of these epochs since
+    /// the last look: then only the rest goes out.
+    fn deliver_all(&mut self, entries: &[OutboxEntry]) -> Result<(), SinkError> {
+        match self.deliver_missing(entries) {
+            Err(SinkError::PartlyDelivered { recorded, .. }) => {
+                self.recorded = Some(recorded);
+                self.deliver_missing(entries)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn deliver_missing(&mut self, entries: &[OutboxEntry]) -> Result<(), SinkError> {
+        let mut files = Vec::new();
+        let mut rows = Vec::new();
+        let mut newest = None;
+        let mut oldest = None;
+        for entry in entries {
+            let epoch = i64::try_from(entry.epoch.0).unwrap_or(i64::MAX);
+            if self.recorded.is_some_and(|r| epoch <= r) {
+                continue;
+            }
+            oldest.get_or_insert(epoch);
+            newest = Some(epoch);
+            for part in &entry.parts {
+                rows.extend(part.rows.iter().cloned());
+                files.extend(staged(&part.files)?);
+            }
+        }
+        let (Some(newest), Some(oldest)) = (newest, oldest) else { return Ok(()) };
+        files.extend(self.stage_rows(newest, &rows)?);
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut metadata = Map::new();
+        metadata.insert("riskstream".into(), json!({ "app": self.app_id, "first_epoch": oldest, "last_epoch": newest }));
+        self.writer.deliver_range(oldest..=newest, &files, &metadata)?;
+        self.recorded = Some(newest);
+        Ok(())
+    }
+}
+
+impl Delivery for DeltaDelivery {
+    fn delivered_through(&mut self) -> Result<Option<Epoch>, EngineSinkError> {
+        let recorded = self.writer.refresh().map_err(|e| self.sink.failed(&e))?;
+        self.recorded = recorded;
+        Ok(recorded.and_then(|r| u64::try_from(r).ok()).map(Epoch))
+    }
+
+    fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), EngineSinkError> {
+        self.deliver_all(&entries).map_err(|e| self.sink.failed(&e))
+    }
+}
+
+/// Paths (below each table's folder) that the outboxes of a store still name, by table: what a vacuum must keep.
+pub fn named_files(parts: &BTreeMap<PathBuf, Vec<Value>>) -> Result<BTreeMap<PathBuf, Vec<String>>, SinkError> {
+    parts.iter().map(|(table, names)| Ok((table.clone(), staged(names)?.into_iter().map(|f| f.path).collect()))).collect()
+}
