@@ -1,1 +1,37 @@
-//! riskstream operators.
+//! The steps of a pipeline: logic over batches, driven by the engine through its `Operator` contract.
+//!
+//! | step | what it does |
+//! | --- | --- |
+//! | [`filter`] | keeps rows for which an SQL condition is true |
+//! | [`derive`] | adds or replaces columns by SQL expressions |
+//! | [`checks`] | sends rows that can't be to the dead-letter table |
+//! | [`score`] | adds a model's score; models are swapped between epochs |
+//! | [`decide`] | adds `decision` and `reasons` |
+//! | [`features`] | adds exact trailing windows per key |
+//!
+//! Steps without state implement [`Stateless`]; [`Stateless::into_operator`] makes the engine's `Operator` of them. A row that a step can't
+//! process becomes a dead letter and never stops the run. A step that is not possible on its input is refused when it is made, with a
+//! [`StepError`] (or [`ExpressionError`], which knows the place in the text).
+
+pub mod checks;
+mod dead_rows;
+pub mod decide;
+pub mod derive;
+pub mod expression;
+pub mod features;
+pub mod filter;
+pub mod score;
+mod stateless;
+mod step_error;
+#[cfg(test)]
+mod testing;
+
+pub use checks::ChecksOperator;
+pub use dead_rows::{REASON_COMPUTE, REASON_IMPOSSIBLE};
+pub use decide::{DecideOperator, Decision};
+pub use derive::DeriveOperator;
+pub use expression::{CompiledExpression, Compiler, EvaluationError, ExpressionError};
+pub use filter::FilterOperator;
+pub use score::{ModelCell, ModelWatch, ScoreColumn, ScoreOperator, check_features};
+pub use stateless::{Stateless, StatelessOperator};
+pub use step_error::{FeatureMismatch, StepError};

@@ -1,7 +1,7 @@
 //! The history of one step on one worker: logs, the side, a cursor per edge, and what is in memory.
 
 use super::cursor::Cursor;
-use super::log::{Log, SavedChunk, ShardSet};
+use super::log::{Log, SavedChunk};
 use super::side::Side;
 use super::{CHUNK_ROWS, Chunk, HistoryError, Width, segment};
 use crate::ids::{Epoch, Generation};
@@ -401,6 +401,12 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Rows held, in memory and files, at most.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.logs.iter().flat_map(|l| &l.slots).map(|s| s.rows).sum::<usize>() + self.side.len()
     }
 
     /// Bytes of memory, about.

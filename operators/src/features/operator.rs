@@ -1,0 +1,331 @@
+//! The features step as an operator: gathers or takes rows, processes them in order, and hands out its state.
+
+use super::dictionary::Dictionary;
+use super::encode::encode;
+use super::fast::{self, LANES_MAX, Shape};
+use super::order::in_order;
+use super::plan::Plan;
+use super::shown::{Block, Builder};
+use super::spec::{FeaturesError, FeaturesSpec, Order};
+use super::state::{Lane, State};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::history::{Chunk, History, HistoryConfig, HistoryError};
+use riskstream_engine::ids::{Epoch, EventTime, Generation, KeyId, Ownership};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Rows whose numbers are held before they are turned into columns: small enough for the cache.
+const BLOCK_ROWS: usize = 2048;
+
+/// How far behind the watermark a row may come and still get features: at least this.
+const LATE_HORIZON_MIN_MICROS: i64 = 24 * 3600 * 1_000_000;
+
+/// Where a step's history lives, and who writes it.
+#[derive(Debug, Clone)]
+pub struct HistoryDir {
+    /// The store's `history` folder; the step's files go to a folder of its id below.
+    pub root: PathBuf,
+    /// The run's generation.
+    pub generation: Generation,
+    /// The worker.
+    pub worker: usize,
+}
+
+/// Exact trailing windows per key, as of every row. See the [module documentation](super).
+#[derive(Debug)]
+pub struct FeaturesOperator {
+    pub(super) plan: Plan,
+    order: Order,
+    pub(super) late_horizon: i64,
+    pub(super) dictionary: Dictionary,
+    pub(super) state: State,
+    pub(super) history: History,
+    pub(super) worker: usize,
+    /// The watermark of the last close; `i64::MIN` before the first.
+    pub(super) watermark: i64,
+    /// Batches of the open epoch, in event-time order.
+    gathered: Vec<RecordBatch>,
+    /// Rows processed in the open epoch, for `changes`.
+    pub(super) processed: Vec<Chunk>,
+    block: Block,
+    /// Files of the last two snapshots.
+    pub(super) snapshot_files: [BTreeSet<String>; 2],
+}
+
+impl FeaturesOperator {
+    /// A step with empty state.
+    ///
+    /// # Errors
+    /// When the step does not fit the input.
+    pub fn new(spec: FeaturesSpec, input_schema: &Schema, history: HistoryDir) -> Result<Self, FeaturesError> {
+        let plan = Plan::new(&spec, input_schema)?;
+        let config = HistoryConfig {
+            root: history.root,
+            step: spec.step_id,
+            generation: history.generation,
+            worker: history.worker,
+            layout: plan.layout.clone(),
+            edges: plan.edges.clone(),
+            memory_bytes: spec.history_memory_bytes,
+        };
+        let types: Vec<&DataType> = plan.by.iter().map(|c| input_schema.field(*c).data_type()).collect();
+        Ok(Self {
+            order: spec.order,
+            late_horizon: plan.reach().max(LATE_HORIZON_MIN_MICROS),
+            dictionary: Dictionary::new(&types),
+            state: State::new(&plan),
+            history: History::new(config),
+            worker: history.worker,
+            watermark: i64::MIN,
+            gathered: Vec::new(),
+            processed: Vec::new(),
+            block: Block::default(),
+            snapshot_files: [BTreeSet::new(), BTreeSet::new()],
+            plan,
+        })
+    }
+
+    /// Rows that come behind the watermark by more than `micros` get null features (they are still counted in later rows' windows); the history is
+    /// kept this much longer than the longest window. Unless set: the longest window and delay, at least a day.
+    #[must_use]
+    pub fn with_late_horizon(mut self, micros: i64) -> Self {
+        self.late_horizon = micros.max(0);
+        self
+    }
+
+    pub(super) fn in_event_time(&self) -> bool {
+        self.order == Order::EventTime
+    }
+
+    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
+        OperatorError::Arrow { step: self.plan.step.clone(), source }
+    }
+
+    pub(super) fn storage(&self, e: HistoryError) -> OperatorError {
+        OperatorError::Storage { step: self.plan.step.clone(), action: e.action, object: e.object, reason: e.reason }
+    }
+
+    /// Numbers the keys of a batch and takes what the history keeps.
+    fn take_in(&mut self, batch: &RecordBatch) -> Result<Chunk, OperatorError> {
+        let keys: Vec<_> = self.plan.by.iter().map(|c| batch.column(*c).clone()).collect();
+        let keys = self.dictionary.number(&keys).map_err(|e| self.arrow(e))?;
+        self.state.grow(&self.plan, self.dictionary.counts());
+        let times = batch.column(self.plan.time).as_primitive_opt::<TimestampMicrosecondType>();
+        let times = times.ok_or_else(|| self.compute("the event time column has changed its type".into()))?.values().to_vec();
+        let columns = encode(batch, &self.plan.kept).map_err(|e| self.arrow(e))?;
+        let rows = Chunk { times, keys, columns };
+        self.prepare(&rows)?;
+        Ok(rows)
+    }
+
+    fn compute(&self, reason: String) -> OperatorError {
+        OperatorError::Compute { step: self.plan.step.clone(), reason }
+    }
+
+    pub(super) fn prepare(&mut self, rows: &Chunk) -> Result<(), OperatorError> {
+        let held = self.history.rows() + rows.len();
+        self.state.prepare(&self.plan, &rows.columns, held).map_err(|reason| self.compute(reason))
+    }
+
+    /// Processes rows and, with `builder`, writes their outputs.
+    pub(super) fn process(&mut self, rows: &Chunk, mut builder: Option<&mut Builder>) -> Result<(), OperatorError> {
+        let mut block = std::mem::take(&mut self.block);
+        block.clear();
+        // In event-time order rows behind the clock come first; the others go to the log as they are.
+        let behind = match self.order {
+            Order::EventTime => rows.times.partition_point(|t| *t < self.history.clock()),
+            Order::Arrival => rows.len(),
+        };
+        let mut from = 0;
+        while from < rows.len() {
+            let upto = if from < behind { behind } else { rows.len() }.min(from + BLOCK_ROWS);
+            if from == behind {
+                self.history.append(rows, behind).map_err(|e| self.storage(e))?;
+            }
+            if from >= behind && self.is_simple() {
+                self.process_fast(rows, from..upto, &mut block)?;
+            } else {
+                for row in from..upto {
+                    self.process_row(rows, row, from >= behind, builder.is_some(), &mut block)?;
+                }
+            }
+            block.rows = upto - from;
+            if let Some(builder) = &mut builder {
+                builder.push(&self.plan, &self.state, &block);
+            }
+            block.clear();
+            from = upto;
+        }
+        self.block = block;
+        Ok(())
+    }
+
+    /// Whether the fast loop can be used: rows and 64-bit sums, no nulls so far.
+    fn is_simple(&self) -> bool {
+        let lanes = &self.state.lanes;
+        let simple = lanes.first() == Some(&Lane::Rows) && lanes[1..].iter().all(|l| matches!(l, Lane::Sum(_)));
+        simple && lanes.len() <= LANES_MAX && self.state.wide_lanes.is_empty() && !self.plan.has_extras()
+    }
+
+    fn process_fast(&mut self, rows: &Chunk, range: std::ops::Range<usize>, block: &mut Block) -> Result<(), OperatorError> {
+        let lanes = self.state.lanes.len();
+        let sums: Vec<usize> = self.state.lanes.iter().filter_map(|l| if let Lane::Sum(c) = l { Some(*c) } else { None }).collect();
+        let Plan { undelayed, include, .. } = self.plan;
+        let shape = Shape { sums: &sums, edges: self.plan.edges.len(), tails: &self.plan.tails, undelayed, include };
+        let width = lanes * self.plan.tails.len();
+        block.narrow.resize(range.len() * width, 0);
+        let mut from = range.start;
+        while from < range.end {
+            let due = self.history.others_due();
+            if rows.times[from] >= due {
+                let (plan, state) = (&self.plan, &mut self.state);
+                let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
+                self.history.advance(rows.times[from], fold).map_err(|e| self.storage(e))?;
+                continue;
+            }
+            let mut tails = self.history.tails();
+            let out = &mut block.narrow[(from - range.start) * width..];
+            let shards = &mut self.state.narrow;
+            let left = from..range.end;
+            let done = match lanes {
+                1 => fast::run::<1>(&shape, shards, rows, left, &mut tails, due, out),
+                2 => fast::run::<2>(&shape, shards, rows, left, &mut tails, due, out),
+                3 => fast::run::<3>(&shape, shards, rows, left, &mut tails, due, out),
+                _ => fast::run::<LANES_MAX>(&shape, shards, rows, left, &mut tails, due, out),
+            };
+            let clock = if done > from { rows.times[done - 1] } else { self.history.clock() };
+            self.history.set_tails(tails, clock).map_err(|e| self.storage(e))?;
+            from = done;
+        }
+        Ok(())
+    }
+
+    /// Processes one row; `logged` when it is in the main log already.
+    fn process_row(&mut self, rows: &Chunk, row: usize, logged: bool, show: bool, block: &mut Block) -> Result<(), OperatorError> {
+        let time = rows.times[row];
+        let late = time < self.history.clock();
+        if !late {
+            let (plan, state) = (&self.plan, &mut self.state);
+            let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
+            self.history.advance(time, fold).map_err(|e| self.storage(e))?;
+        }
+        let key = KeyId(rows.keys[row]);
+        let unknown = time < self.watermark.saturating_sub(self.late_horizon);
+        let since = if self.plan.since && show && !unknown { self.since_last(key, time)? } else { None };
+        if self.plan.include {
+            self.enter(rows, row, logged);
+        }
+        if show {
+            if unknown {
+                block.unknown.push(block.rows);
+                self.show_nothing(block);
+            } else if late {
+                self.show_late(key, time, since, block)?;
+            } else {
+                self.show(key, time, since, block);
+            }
+            block.rows += 1;
+        }
+        if !self.plan.include {
+            self.enter(rows, row, logged);
+        }
+        if self.plan.since {
+            let extras = &mut self.state.extras[usize::from(key.shard().0)][key.local()];
+            extras.last_time = extras.last_time.max(time);
+        }
+        Ok(())
+    }
+}
+
+impl FeaturesOperator {
+    /// Processes a batch and sends it on with its features.
+    fn emit(&mut self, batch: &RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        let rows = self.take_in(batch)?;
+        let mut builder = Builder::new(&self.plan, rows.len());
+        self.process(&rows, Some(&mut builder))?;
+        self.processed.push(rows);
+        let mut columns = batch.columns().to_vec();
+        columns.extend(builder.finish(&self.plan).map_err(|e| self.arrow(e))?);
+        let schema = std::sync::Arc::clone(&self.plan.output_schema);
+        out.push(RecordBatch::try_new(schema, columns).map_err(|e| self.arrow(e))?);
+        Ok(())
+    }
+
+    /// The end of an epoch's rows: the clock moves to the watermark, rows up to it are settled, what no window can reach is forgotten.
+    pub(super) fn close(&mut self, watermark: EventTime) -> Result<(), OperatorError> {
+        // The largest time means that the input has ended; should it go on in another run, the last real watermark still holds.
+        if watermark == EventTime::MAX || watermark.0 <= self.watermark {
+            return Ok(());
+        }
+        let clock = self.history.clock().max(watermark.0);
+        let (plan, state) = (&self.plan, &mut self.state);
+        let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
+        self.history.advance(clock, fold).map_err(|e| self.storage(e))?;
+        if self.order == Order::Arrival {
+            self.history.settle(self.watermark, watermark.0).map_err(|e| self.storage(e))?;
+        }
+        self.watermark = watermark.0;
+        self.history.prune(self.floor());
+        Ok(())
+    }
+
+    /// Rows at or before this time can't be reached by any row that still gets features.
+    pub(super) fn floor(&self) -> i64 {
+        self.watermark.saturating_sub(self.late_horizon).saturating_sub(self.plan.reach())
+    }
+}
+
+impl Operator for FeaturesOperator {
+    fn output_schema(&self) -> SchemaRef {
+        std::sync::Arc::clone(&self.plan.output_schema)
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKey(self.plan.by.clone())
+    }
+
+    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        self.restore_saved(saved, worker, ownership)
+    }
+
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        match self.order {
+            Order::EventTime => {
+                self.gathered.push(batch);
+                Ok(())
+            }
+            Order::Arrival => self.emit(&batch, out),
+        }
+    }
+
+    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
+        let gathered = std::mem::take(&mut self.gathered);
+        let batches = in_order(gathered, self.plan.time, &self.plan.ties).map_err(|e| self.arrow(e))?;
+        for batch in &batches {
+            self.emit(batch, out)?;
+        }
+        self.close(close.watermark)?;
+        self.history.enforce_budget(close.epoch).map_err(|e| self.storage(e))
+    }
+
+    fn changes(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_changes(close)
+    }
+
+    fn snapshot(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_snapshot(close)
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.dictionary.bytes() + self.state.bytes() + self.history.bytes()
+    }
+
+    fn live_files(&self) -> Vec<String> {
+        let mut files = self.history.files();
+        files.extend(self.snapshot_files.iter().flatten().cloned());
+        files.into_iter().collect()
+    }
+}

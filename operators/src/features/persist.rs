@@ -1,0 +1,443 @@
+//! What a features step saves, and how it takes it back.
+//!
+//! Changes of an epoch: the rows it processed, in order (`history`), its new keys (`keys`), and the watermark at its end (`close`). A snapshot: all
+//! keys (`keys`) with their numbers (`sums`) and structures (`extremes`, `distinct`, `last`), the history's chunks in segment files (`segments`) and rows in none
+//! (`tail`, `side`), and the state's shape and clock (`meta`). To restore is to load the snapshot and process the changes' rows again, without output.
+//! Rows carry their key's number, and with it the shard, so that any number of workers can share them out. What belongs to one worker's clock
+//! carries that clock: rows of workers that had come less far are counted up to the farthest.
+
+use super::extras::Different;
+use super::operator::FeaturesOperator;
+use super::state::{Lane, State, WideLane};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, UInt32Type, UInt64Type};
+use arrow::error::ArrowError;
+use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
+use riskstream_engine::history::{Chunk, SavedChunk, ShardSet};
+use riskstream_engine::ids::{EventTime, KeyId, Ownership, ShardId};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const KEYS: &str = "keys";
+const HISTORY: &str = "history";
+const CLOSE: &str = "close";
+const META: &str = "meta";
+const SUMS: &str = "sums";
+const EXTREMES: &str = "extremes";
+const DISTINCT: &str = "distinct";
+const LAST: &str = "last";
+const SEGMENTS: &str = "segments";
+const TAIL: &str = "tail";
+const SIDE: &str = "side";
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
+    RecordBatch::try_from_iter(columns)
+}
+
+fn decimals(values: Vec<i128>) -> ArrayRef {
+    Arc::new(Decimal128Array::from(values).with_data_type(DataType::Decimal128(38, 0)))
+}
+
+fn wrong(column: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("column {column} is missing or has another type"))
+}
+
+fn integers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i64], ArrowError> {
+    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Int64Type>());
+    Ok(array.ok_or_else(|| wrong(column))?.values())
+}
+
+fn numbers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [u32], ArrowError> {
+    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<UInt32Type>());
+    Ok(array.ok_or_else(|| wrong(column))?.values())
+}
+
+fn wides<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i128], ArrowError> {
+    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Decimal128Type>());
+    Ok(array.ok_or_else(|| wrong(column))?.values())
+}
+
+fn lane_name(lane: Lane) -> String {
+    match lane {
+        Lane::Rows => "rows".into(),
+        Lane::Sum(c) => format!("sum{c}"),
+        Lane::Nulls(c) => format!("nulls{c}"),
+    }
+}
+
+fn wide_lane_name(lane: WideLane) -> String {
+    match lane {
+        WideLane::Sum(c) => format!("wide{c}"),
+        WideLane::Squares(c) => format!("squares{c}"),
+    }
+}
+
+/// Adds columns that are the same in every row.
+fn with_constants(batch: &RecordBatch, constants: &[(&str, i64)]) -> Result<RecordBatch, ArrowError> {
+    let mut fields: Vec<_> = batch.schema().fields().iter().cloned().collect();
+    let mut columns = batch.columns().to_vec();
+    for (name, value) in constants {
+        fields.push(Arc::new(Field::new(*name, DataType::Int64, false)));
+        columns.push(Arc::new(Int64Array::from(vec![*value; batch.num_rows()])));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+impl State {
+    fn keys_iter(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.keys.iter().enumerate().flat_map(|(shard, count)| (0..*count).map(move |local| (shard, local)))
+    }
+
+    fn save_sums(&self) -> Result<RecordBatch, ArrowError> {
+        let keys: Vec<u32> = self.keys_iter().map(|(shard, local)| KeyId::new(ShardId(shard as u8), local as u32).0).collect();
+        let mut columns: Vec<(String, ArrayRef)> = vec![("key".into(), Arc::new(UInt32Array::from(keys)))];
+        for edge in 0..self.edges {
+            for (at, lane) in self.lanes.iter().enumerate() {
+                let place = edge * self.lanes.len() + at;
+                let values = self.keys_iter().map(|(shard, local)| self.narrow[shard][local * self.stride() + place]);
+                columns.push((format!("{}_{edge}", lane_name(*lane)), Arc::new(Int64Array::from_iter_values(values))));
+            }
+            for (at, lane) in self.wide_lanes.iter().enumerate() {
+                let place = edge * self.wide_lanes.len() + at;
+                let values = self.keys_iter().map(|(shard, local)| self.wide[shard][local * self.wide_stride() + place]);
+                columns.push((format!("{}_{edge}", wide_lane_name(*lane)), decimals(values.collect())));
+            }
+        }
+        RecordBatch::try_from_iter(columns)
+    }
+
+    /// Takes one worker's sums back. Lanes that the worker had more are added first; in lanes that it lacked its keys have 0.
+    fn restore_sums(&mut self, saved: &RecordBatch, shards: &ShardSet, kept: usize) -> Result<(), ArrowError> {
+        let keys = numbers(saved, "key")?;
+        for column in 0..kept {
+            let lane = Lane::Nulls(column);
+            if saved.column_by_name(&format!("{}_0", lane_name(lane))).is_some() && !self.lanes.contains(&lane) {
+                self.add_lane(lane);
+            }
+            if saved.column_by_name(&format!("{}_0", wide_lane_name(WideLane::Sum(column)))).is_some()
+                && !self.wide_lanes.contains(&WideLane::Sum(column))
+            {
+                self.promote(column);
+            }
+        }
+        let (lanes, wide_lanes) = (self.lanes.clone(), self.wide_lanes.clone());
+        let (stride, wide_stride) = (self.stride(), self.wide_stride());
+        for edge in 0..self.edges {
+            for (at, lane) in lanes.iter().enumerate() {
+                let name = format!("{}_{edge}", lane_name(*lane));
+                if saved.column_by_name(&name).is_none() && matches!(lane, Lane::Nulls(_)) {
+                    continue;
+                }
+                for (key, value) in keys.iter().zip(integers(saved, &name)?).filter(|(k, _)| shards.has_key(**k)) {
+                    let key = KeyId(*key);
+                    self.narrow[usize::from(key.shard().0)][key.local() * stride + edge * lanes.len() + at] = *value;
+                }
+            }
+            for (at, lane) in wide_lanes.iter().enumerate() {
+                let name = format!("{}_{edge}", wide_lane_name(*lane));
+                let values: Vec<i128> = match (saved.column_by_name(&name), lane) {
+                    (None, WideLane::Sum(c)) => {
+                        // This worker had not promoted the column: differences from the last edge, as a promotion starts it.
+                        let here = integers(saved, &format!("{}_{edge}", lane_name(Lane::Sum(*c))))?;
+                        let last = integers(saved, &format!("{}_{}", lane_name(Lane::Sum(*c)), self.edges - 1))?;
+                        here.iter().zip(last).map(|(h, l)| i128::from(h.wrapping_sub(*l))).collect()
+                    }
+                    _ => wides(saved, &name)?.to_vec(),
+                };
+                for (key, value) in keys.iter().zip(values).filter(|(k, _)| shards.has_key(**k)) {
+                    let key = KeyId(*key);
+                    self.wide[usize::from(key.shard().0)][key.local() * wide_stride + edge * wide_lanes.len() + at] = value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn save_extras(&self) -> Result<Vec<StateBatch>, ArrowError> {
+        let (mut extremes, mut distinct, mut last) = (Rows::default(), Rows::default(), Rows::default());
+        for (shard, local) in self.keys_iter() {
+            let key = KeyId::new(ShardId(shard as u8), local as u32).0;
+            let Some(extras) = self.extras[shard].get(local) else { continue };
+            for (index, candidates) in extras.extremes.iter().enumerate() {
+                candidates.iter().for_each(|(time, value)| extremes.push(key, index, *time, *value));
+            }
+            for (index, different) in extras.different.iter().enumerate() {
+                for (value, counts) in &different.counts {
+                    // The windows' counts one after another: the place of a window is the structure's times the windows and its own.
+                    let base = index * counts.len();
+                    counts.iter().enumerate().for_each(|(w, count)| distinct.push(key, base + w, i64::from(*count), *value));
+                }
+            }
+            for (index, (time, value)) in extras.lasts.iter().enumerate().filter(|(_, l)| l.0 != i64::MIN) {
+                last.push(key, index, *time, *value);
+            }
+            if extras.last_time != i64::MIN {
+                last.push(key, extras.lasts.len(), extras.last_time, 0);
+            }
+        }
+        Ok(vec![
+            StateBatch::new(EXTREMES, extremes.into_batch()?),
+            StateBatch::new(DISTINCT, distinct.into_batch()?),
+            StateBatch::new(LAST, last.into_batch()?),
+        ])
+    }
+
+    fn restore_extras(&mut self, name: &str, saved: &RecordBatch, shards: &ShardSet, windows: usize) -> Result<(), ArrowError> {
+        let (keys, index) = (numbers(saved, "key")?, numbers(saved, "index")?);
+        let (times, values) = (integers(saved, "number")?, wides(saved, "value")?);
+        for row in (0..keys.len()).filter(|r| shards.has_key(keys[*r])) {
+            let key = KeyId(keys[row]);
+            let extras = self.extras[usize::from(key.shard().0)].get_mut(key.local()).ok_or_else(|| wrong("key"))?;
+            let index = index[row] as usize;
+            match name {
+                EXTREMES => extras.extremes.get_mut(index).ok_or_else(|| wrong("index"))?.push_back((times[row], values[row])),
+                DISTINCT => {
+                    let (structure, window) = (index / windows.max(1), index % windows.max(1));
+                    let different: &mut Different = extras.different.get_mut(structure).ok_or_else(|| wrong("index"))?;
+                    let counts = different.counts.entry(values[row]).or_insert_with(|| vec![0; windows]);
+                    counts[window] = times[row] as u32;
+                    different.values[window] += u32::from(times[row] > 0);
+                }
+                _ => match extras.lasts.get_mut(index) {
+                    Some(last) => *last = (times[row], values[row]),
+                    None => extras.last_time = times[row],
+                },
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rows of a structure: key, which structure, a time or count, a value.
+#[derive(Default)]
+struct Rows {
+    keys: Vec<u32>,
+    index: Vec<u32>,
+    numbers: Vec<i64>,
+    values: Vec<i128>,
+}
+
+impl Rows {
+    fn push(&mut self, key: u32, index: usize, number: i64, value: i128) {
+        self.keys.push(key);
+        self.index.push(index as u32);
+        self.numbers.push(number);
+        self.values.push(value);
+    }
+
+    fn into_batch(self) -> Result<RecordBatch, ArrowError> {
+        batch(vec![
+            ("key", Arc::new(UInt32Array::from(self.keys))),
+            ("index", Arc::new(UInt32Array::from(self.index))),
+            ("number", Arc::new(Int64Array::from(self.numbers))),
+            ("value", decimals(self.values)),
+        ])
+    }
+}
+
+impl FeaturesOperator {
+    pub(super) fn save_changes(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        let mut out = Vec::new();
+        if let Some(keys) = self.dictionary.take_new().map_err(|e| self.arrow(e))? {
+            out.push(StateBatch::new(KEYS, keys));
+        }
+        for rows in std::mem::take(&mut self.processed) {
+            out.push(StateBatch::new(HISTORY, rows.into_batch().map_err(|e| self.arrow(e))?));
+        }
+        let watermark: ArrayRef = Arc::new(Int64Array::from(vec![close.watermark.0]));
+        out.push(StateBatch::new(CLOSE, batch(vec![("watermark", watermark)]).map_err(|e| self.arrow(e))?));
+        Ok(out)
+    }
+
+    pub(super) fn save_snapshot(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.history.flush(close.epoch).map_err(|e| self.storage(e))?;
+        let files = std::mem::replace(&mut self.snapshot_files[1], self.history.files());
+        self.snapshot_files[0] = files;
+        self.snapshot_batches().map_err(|e| self.arrow(e))
+    }
+
+    fn snapshot_batches(&self) -> Result<Vec<StateBatch>, ArrowError> {
+        let clock = self.history.clock();
+        let worker = self.worker as i64;
+        let meta = batch(vec![
+            ("shape", Arc::new(StringArray::from(vec![self.plan.shape()]))),
+            ("clock", Arc::new(Int64Array::from(vec![clock]))),
+            ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
+            (
+                "magnitude",
+                Arc::new(StringArray::from(vec![self.state.magnitude.iter().map(u128::to_string).collect::<Vec<_>>().join(" ")])),
+            ),
+        ])?;
+        let mut out = vec![
+            StateBatch::new(META, meta),
+            StateBatch::new(KEYS, self.dictionary.all()?),
+            StateBatch::new(SUMS, self.state.save_sums()?),
+        ];
+        if self.plan.has_extras() {
+            out.extend(self.state.save_extras()?);
+        }
+        for (number, (chunks, rest)) in self.history.saved_logs().into_iter().enumerate() {
+            let constants = [("clock", clock), ("worker", worker), ("log", number as i64)];
+            if !chunks.is_empty() {
+                out.push(StateBatch::new(SEGMENTS, with_constants(&segments_batch(&chunks)?, &constants)?));
+            }
+            if !rest.is_empty() {
+                out.push(StateBatch::new(TAIL, with_constants(&rest.into_batch()?, &constants)?));
+            }
+        }
+        let side = self.history.side_rows();
+        if !side.is_empty() {
+            out.push(StateBatch::new(SIDE, with_constants(&side.into_batch()?, &[("clock", clock)])?));
+        }
+        Ok(out)
+    }
+
+    pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        let shards = ShardSet::owned(worker, ownership);
+        self.worker = worker;
+        let keys = saved.named(KEYS).try_for_each(|keys| self.dictionary.restore(keys, &shards));
+        keys.map_err(|e| self.arrow(e))?;
+        self.state.grow(&self.plan, self.dictionary.counts());
+        if let Some((_, batches)) = &saved.snapshot {
+            self.restore_snapshot(batches, &shards)?;
+        }
+        for (epoch, batches) in &saved.changes {
+            let mut rows = Chunk::empty(self.history.layout());
+            let mut watermark = EventTime::MIN;
+            for saved in batches {
+                if saved.name == HISTORY {
+                    let mut some = Chunk::from_batch(&saved.rows, self.history.layout()).map_err(|e| self.arrow(e))?;
+                    some.retain_keys(|k| shards.has_key(k));
+                    rows.extend(&some, 0, some.len());
+                } else if saved.name == CLOSE {
+                    let saved = integers(&saved.rows, "watermark").map_err(|e| self.arrow(e))?;
+                    watermark = saved.iter().fold(watermark, |w, s| w.max(EventTime(*s)));
+                }
+            }
+            // Workers' rows are put in time order; rows of one key, which are all one worker's, keep their order where times are equal.
+            if self.in_event_time() {
+                rows = rows.sorted();
+            }
+            self.prepare(&rows)?;
+            self.process(&rows, None)?;
+            self.close(watermark)?;
+            self.history.enforce_budget(*epoch).map_err(|e| self.storage(e))?;
+        }
+        Ok(())
+    }
+
+    fn restore_snapshot(&mut self, batches: &[StateBatch], shards: &ShardSet) -> Result<(), OperatorError> {
+        let mut clock = i64::MIN;
+        let mut logs: BTreeMap<(i64, i64), (Vec<SavedChunk>, Chunk, i64)> = BTreeMap::new();
+        let windows = self.plan.tails.len();
+        let mut side = Vec::new();
+        for StateBatch { name, rows } in batches {
+            let loaded: Result<(), ArrowError> = match name.as_str() {
+                META => {
+                    self.check_shape(rows)?;
+                    clock = clock.max(integers(rows, "clock").map_err(|e| self.arrow(e))?.iter().copied().max().unwrap_or(clock));
+                    self.restore_meta(rows)
+                }
+                SUMS => self.state.restore_sums(rows, shards, self.plan.kept.len()),
+                EXTREMES | DISTINCT | LAST => self.state.restore_extras(name, rows, shards, windows),
+                SEGMENTS => log_of(&mut logs, rows, self.history.layout()).and_then(|log| {
+                    log.0.extend(segments_from(rows, shards)?);
+                    Ok(())
+                }),
+                TAIL => Chunk::from_batch(rows, self.history.layout()).and_then(|mut tail| {
+                    tail.retain_keys(|k| shards.has_key(k));
+                    log_of(&mut logs, rows, self.history.layout())?.1.extend(&tail, 0, tail.len());
+                    Ok(())
+                }),
+                SIDE => Chunk::from_batch(rows, self.history.layout()).and_then(|mut some| {
+                    some.retain_keys(|k| shards.has_key(k));
+                    side.push((some, integers(rows, "clock")?.first().copied().unwrap_or(i64::MIN)));
+                    Ok(())
+                }),
+                _ => Ok(()),
+            };
+            loaded.map_err(|e| self.arrow(e))?;
+        }
+        // The longest log goes on as the main one.
+        let mut logs: Vec<_> = logs.into_values().filter(|(chunks, rest, _)| !chunks.is_empty() || !rest.is_empty()).collect();
+        logs.sort_by_key(|(chunks, rest, _)| std::cmp::Reverse(chunks.iter().map(|c| c.rows).sum::<usize>() + rest.len()));
+        for (index, (chunks, rest, clock)) in logs.into_iter().enumerate() {
+            self.history.restore_log(chunks, &rest, clock, index == 0).map_err(|e| self.storage(e))?;
+        }
+        let (plan, state) = (&self.plan, &mut self.state);
+        let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
+        let started = self.history.start(clock, fold);
+        for (rows, clock) in &side {
+            for row in 0..rows.len() {
+                self.history.insert_since(rows, row, *clock, fold);
+            }
+        }
+        started.map_err(|e| self.storage(e))?;
+        // What the snapshot names stays until a later snapshot is committed.
+        self.snapshot_files = [self.history.files(), self.history.files()];
+        Ok(())
+    }
+
+    fn check_shape(&self, meta: &RecordBatch) -> Result<(), OperatorError> {
+        let shape = meta.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty()).map(|c| c.value(0));
+        if shape == Some(self.plan.shape().as_str()) {
+            return Ok(());
+        }
+        let reason = "the step's windows or features have changed since; give the changed step another id, or the old windows back".into();
+        Err(OperatorError::State { step: self.plan.step.clone(), reason })
+    }
+
+    fn restore_meta(&mut self, meta: &RecordBatch) -> Result<(), ArrowError> {
+        self.watermark = integers(meta, "watermark")?.iter().fold(self.watermark, |w, s| w.max(*s));
+        let saved = meta.column_by_name("magnitude").and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| wrong("magnitude"))?;
+        for (magnitude, saved) in self.state.magnitude.iter_mut().zip(saved.value(0).split(' ')) {
+            *magnitude = (*magnitude).max(saved.parse().unwrap_or(0));
+        }
+        Ok(())
+    }
+}
+
+type SavedLog = (Vec<SavedChunk>, Chunk, i64);
+
+/// The log that a batch of the snapshot belongs to, by the worker that saved it and its number there.
+fn log_of<'a>(
+    logs: &'a mut BTreeMap<(i64, i64), SavedLog>,
+    rows: &RecordBatch,
+    layout: &[riskstream_engine::history::Width],
+) -> Result<&'a mut SavedLog, ArrowError> {
+    let first = |name| integers(rows, name)?.first().copied().ok_or_else(|| wrong(name));
+    let clock = first("clock")?;
+    Ok(logs.entry((first("worker")?, first("log")?)).or_insert_with(|| (Vec::new(), Chunk::empty(layout), clock)))
+}
+
+fn segments_batch(chunks: &[SavedChunk]) -> Result<RecordBatch, ArrowError> {
+    let shards: Vec<Vec<u8>> = chunks.iter().map(|c| c.shards.to_bytes()).collect();
+    batch(vec![
+        ("file", Arc::new(StringArray::from_iter_values(chunks.iter().map(|c| c.file.as_ref())))),
+        ("index", Arc::new(UInt32Array::from_iter_values(chunks.iter().map(|c| c.index as u32)))),
+        ("rows", Arc::new(UInt64Array::from_iter_values(chunks.iter().map(|c| c.rows as u64)))),
+        ("min", Arc::new(Int64Array::from_iter_values(chunks.iter().map(|c| c.min)))),
+        ("max", Arc::new(Int64Array::from_iter_values(chunks.iter().map(|c| c.max)))),
+        ("shards", Arc::new(BinaryArray::from_iter_values(shards.iter()))),
+    ])
+}
+
+/// The chunks of which any row may be of `owned`.
+fn segments_from(rows: &RecordBatch, owned: &ShardSet) -> Result<Vec<SavedChunk>, ArrowError> {
+    let file = rows.column_by_name("file").and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| wrong("file"))?;
+    let index = numbers(rows, "index")?;
+    let count = rows.column_by_name("rows").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(|| wrong("rows"))?;
+    let (min, max) = (integers(rows, "min")?, integers(rows, "max")?);
+    let shards = rows.column_by_name("shards").and_then(|c| c.as_binary_opt::<i32>()).ok_or_else(|| wrong("shards"))?;
+    let mut out = Vec::new();
+    for row in 0..rows.num_rows() {
+        let shards = ShardSet::from_bytes(shards.value(row)).ok_or_else(|| wrong("shards"))?.and(owned);
+        if !shards.is_empty() {
+            let (file, rows) = (file.value(row).into(), count.value(row) as usize);
+            out.push(SavedChunk { file, index: index[row] as usize, rows, min: min[row], max: max[row], shards });
+        }
+    }
+    Ok(out)
+}
