@@ -1,24 +1,17 @@
 //! A forest of regression trees on labels 0 and 1: the score is the mean of the trees' leaf means.
 //!
-//! Stored, each tree is four arrays. Scored, all trees lie in one array of 12-byte nodes, and a value is replaced by its **rank** among
-//! the forest's own cut points of that feature (how many of them are below it). `value <= cut` is exactly `rank <= rank of the cut`,
-//! so ranks give bit for bit what comparing floats gives, while a row of 15 features fits one cache line and nodes stay small.
-//! Rows go through a tree in blocks, so that the tree stays in cache, and [`LANES`] rows step down together, so that the processor
-//! overlaps their memory reads.
+//! Stored, each tree is four arrays; how they are compiled for scoring is in [`compiled`].
 //!
 //! Invariants (checked by [`Forest::new`]): a node's children come after it, so every walk ends; the false child is next to the true child.
 
+mod compiled;
 pub(crate) mod fit;
 
 use serde::{Deserialize, Serialize};
 
+use self::compiled::Compiled;
 use crate::exact;
 use crate::features::FeatureMatrix;
-
-/// Rows ranked together: 15 KiB of ranks for 15 features.
-const BLOCK_ROWS: usize = 256;
-/// Rows that walk down a tree side by side.
-const LANES: usize = 8;
 
 /// One tree. All vectors have one entry per node; node 0 is the root.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -64,17 +57,16 @@ pub enum ForestError {
         /// What is wrong.
         problem: &'static str,
     },
-    /// More nodes than a 32-bit index can name.
-    #[error("the forest has more than {} nodes", u32::MAX)]
-    TooLarge,
-}
-
-/// A node as it is scored. At a leaf `child` is the node itself and no rank exceeds `cut`, so that another step stays there.
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    feature: u32,
-    cut: u32,
-    child: u32,
+    /// Larger than the compiled form can name.
+    #[error("{what} is {found}, but at most {limit} can be scored; fit smaller trees or fewer features")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        found: usize,
+        /// How large it may be.
+        limit: usize,
+    },
 }
 
 /// A forest, ready to score.
@@ -82,11 +74,7 @@ struct Node {
 pub struct Forest {
     trees: Vec<Tree>,
     width: usize,
-    /// Per feature, the distinct thresholds of all trees, ascending.
-    cuts: Vec<Vec<f64>>,
-    nodes: Vec<Node>,
-    values: Vec<f64>,
-    roots: Vec<u32>,
+    compiled: Compiled,
 }
 
 impl PartialEq for Forest {
@@ -108,40 +96,8 @@ impl Forest {
         for (index, tree) in trees.iter().enumerate() {
             tree.check(index, width)?;
         }
-        let node_count: usize = trees.iter().map(Tree::len).sum();
-        if u32::try_from(node_count).is_err() {
-            return Err(ForestError::TooLarge);
-        }
-
-        let mut cuts = vec![Vec::new(); width];
-        for tree in &trees {
-            for node in (0..tree.len()).filter(|node| !tree.is_leaf(*node)) {
-                cuts[tree.feature[node] as usize].push(tree.threshold[node]);
-            }
-        }
-        for feature_cuts in &mut cuts {
-            feature_cuts.sort_by(f64::total_cmp);
-            // `==`, so that -0.0 and 0.0, which compare as equal when scoring, are one cut.
-            feature_cuts.dedup();
-        }
-
-        let mut nodes = Vec::with_capacity(node_count);
-        let mut values = Vec::with_capacity(node_count);
-        let mut roots = Vec::with_capacity(trees.len());
-        for tree in &trees {
-            let root = nodes.len() as u32;
-            roots.push(root);
-            for node in 0..tree.len() {
-                nodes.push(if tree.is_leaf(node) {
-                    Node { feature: 0, cut: u32::MAX, child: root + node as u32 }
-                } else {
-                    let cut = rank(&cuts[tree.feature[node] as usize], tree.threshold[node]);
-                    Node { feature: tree.feature[node], cut, child: root + tree.child[node] }
-                });
-                values.push(tree.value[node]);
-            }
-        }
-        Ok(Self { trees, width, cuts, nodes, values, roots })
+        let compiled = Compiled::new(&trees, width)?;
+        Ok(Self { trees, width, compiled })
     }
 
     /// The trees as they are stored.
@@ -156,51 +112,12 @@ impl Forest {
 
     /// Number of nodes, leaves included, of all trees.
     pub fn node_count(&self) -> usize {
-        self.nodes.len()
+        self.trees.iter().map(Tree::len).sum()
     }
 
     /// Writes the score of each row to `out`, which has as many entries as the matrix has rows.
     pub(crate) fn score_into(&self, columns: &FeatureMatrix<'_>, out: &mut [f64]) {
-        let mut ranks = vec![0u32; BLOCK_ROWS.min(out.len().next_multiple_of(LANES)) * self.width];
-        for (block, sums) in out.chunks_mut(BLOCK_ROWS).enumerate() {
-            let start = block * BLOCK_ROWS;
-            for (feature, cuts) in self.cuts.iter().enumerate() {
-                let values = &columns.column(feature)[start..start + sums.len()];
-                for (row_ranks, value) in ranks.chunks_exact_mut(self.width).zip(values) {
-                    row_ranks[feature] = rank(cuts, *value);
-                }
-            }
-            sums.fill(0.0);
-            for root in &self.roots {
-                for (lanes, sums) in ranks.chunks_exact(LANES * self.width).zip(sums.chunks_mut(LANES)) {
-                    let leaves = self.walk(*root, lanes);
-                    for (sum, leaf) in sums.iter_mut().zip(leaves) {
-                        *sum += self.values[leaf as usize];
-                    }
-                }
-            }
-            let trees = self.roots.len() as f64;
-            for sum in sums {
-                *sum /= trees;
-            }
-        }
-    }
-
-    /// The leaves that [`LANES`] rows reach from a root.
-    fn walk(&self, root: u32, lanes: &[u32]) -> [u32; LANES] {
-        let mut at = [root; LANES];
-        loop {
-            let mut moved = 0;
-            for (lane, here) in at.iter_mut().enumerate() {
-                let node = self.nodes[*here as usize];
-                let next = node.child + u32::from(lanes[lane * self.width + node.feature as usize] > node.cut);
-                moved |= next ^ *here;
-                *here = next;
-            }
-            if moved == 0 {
-                return at;
-            }
-        }
+        self.compiled.score_into(columns, out);
     }
 
     /// What each feature of one row adds to the score, against the mean of the roots: each step down a tree changes the node's mean,
@@ -267,11 +184,6 @@ impl Tree {
         }
         Ok(())
     }
-}
-
-/// How many of the ascending cuts are below the value.
-fn rank(cuts: &[f64], value: f64) -> u32 {
-    cuts.partition_point(|cut| *cut < value) as u32
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
+use smartcore::linalg::basic::arrays::Array;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -31,7 +32,7 @@ pub struct ForestParameters {
     pub depth_max: u16,
     /// Fewest training rows in a leaf.
     pub leaf_rows_min: usize,
-    /// Features tried at each split; `None` for the square root of their number.
+    /// Features tried at each split; `None` for a third of them, rounded up, the usual choice for regression trees.
     pub features_per_split: Option<usize>,
     /// The same seed gives the same forest.
     pub seed: u64,
@@ -41,7 +42,7 @@ pub struct ForestParameters {
 
 impl Default for ForestParameters {
     fn default() -> Self {
-        Self { trees: 100, depth_max: 16, leaf_rows_min: 1, features_per_split: None, seed: 0, threads: 2 }
+        Self { trees: 100, depth_max: 10, leaf_rows_min: 1, features_per_split: None, seed: 0, threads: 2 }
     }
 }
 
@@ -53,8 +54,10 @@ fn failed(reason: String) -> TrainError {
 
 /// Fits to `columns` (one per feature, finite values) and `labels` (true: fraud).
 pub(crate) fn fit(columns: &[Vec<f64>], labels: &[bool], parameters: &ForestParameters) -> Result<Forest, TrainError> {
-    if parameters.trees == 0 || parameters.depth_max == 0 || parameters.leaf_rows_min == 0 {
-        return Err(TrainError::Spec { problem: "a forest needs at least 1 tree, a depth of 1 and 1 row per leaf".to_owned() });
+    if parameters.trees == 0 || parameters.depth_max == 0 || parameters.leaf_rows_min == 0 || parameters.features_per_split == Some(0) {
+        return Err(TrainError::Spec {
+            problem: "a forest needs at least 1 tree, a depth of 1, 1 row per leaf and 1 feature per split".to_owned(),
+        });
     }
     let x = DenseMatrix::new(labels.len(), columns.len(), columns.concat(), true).map_err(|error| failed(error.to_string()))?;
     let y: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
@@ -97,15 +100,14 @@ fn grow_part(
 }
 
 fn fit_smartcore(x: &DenseMatrix<f64>, y: &Vec<f64>, parameters: &ForestParameters, trees: usize, seed: u64) -> Result<Fitted, TrainError> {
-    let mut smartcore_parameters = RandomForestRegressorParameters::default()
+    let features_per_split = parameters.features_per_split.unwrap_or(x.shape().1.div_ceil(3));
+    let smartcore_parameters = RandomForestRegressorParameters::default()
         .with_n_trees(trees)
         // smartcore counts levels: the root is level 1.
         .with_max_depth(parameters.depth_max.saturating_add(1))
         .with_min_samples_leaf(parameters.leaf_rows_min)
+        .with_m(features_per_split)
         .with_seed(seed);
-    if let Some(features) = parameters.features_per_split {
-        smartcore_parameters = smartcore_parameters.with_m(features);
-    }
     Fitted::fit(x, y, smartcore_parameters).map_err(|error| failed(error.to_string()))
 }
 

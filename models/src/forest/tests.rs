@@ -73,6 +73,24 @@ fn trees_that_could_loop_or_read_outside_are_refused() {
     assert_eq!(Forest::new(vec![Tree::default()], 2).unwrap_err(), ForestError::Empty { tree: 0 });
 }
 
+#[test]
+fn wide_rows_score_as_narrow_ones_and_too_wide_ones_are_refused() {
+    // The same decision on feature 0 or on the last of `width` features; the widths go through each of the compiled forms.
+    for width in [1, 16, 17, 64, 65, 256, 257, 1024] {
+        let last = width - 1;
+        let tree =
+            Tree { feature: vec![last as u32, 0, 0], threshold: vec![0.5, 0.0, 0.0], child: vec![1, 0, 0], value: vec![0.4, 0.25, 0.75] };
+        let forest = Forest::new(vec![tree], width).unwrap();
+        let other = vec![9.0; 3];
+        let mut columns: Vec<&[f64]> = vec![&other; width];
+        columns[last] = &[0.5, 0.6, -1.0];
+        assert_eq!(score(&forest, &matrix(&columns)), [0.25, 0.75, 0.25]);
+    }
+    let error = Forest::new(vec![two_level_tree()], 1025).unwrap_err();
+    assert_eq!(error.to_string(), "the number of features is 1025, but at most 1024 can be scored; fit smaller trees or fewer features");
+    assert_eq!(Forest::new(vec![two_level_tree()], 0).unwrap_err(), ForestError::NoFeatures);
+}
+
 /// A tree grown from a list of choices: each splits one of the present leaves, chosen by the first number.
 fn arbitrary_tree(width: u32) -> impl Strategy<Value = Tree> {
     // Few distinct thresholds and values, so that ties with a threshold are common.
