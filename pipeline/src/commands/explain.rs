@@ -13,8 +13,8 @@ use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate, Source, SourceKind, Spec, Step,
-    StepKind,
+    Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate, Source, SourceKind, Spec,
+    Step, StepKind,
 };
 
 /// Prints the dataflow of a configuration.
@@ -121,7 +121,8 @@ pub struct Edge {
 /// The dataflow of a spec; `only` names the pipelines to show, none: all.
 pub fn graph(spec: &Spec, only: &[String]) -> Graph {
     let mut graph = Graph { pipelines: Vec::new(), nodes: Vec::new(), edges: Vec::new() };
-    let pipelines: Vec<&Pipeline> = spec.pipelines.iter().filter(|pipeline| only.is_empty() || only.contains(&pipeline.name.value)).collect();
+    let pipelines: Vec<&Pipeline> =
+        spec.pipelines.iter().filter(|pipeline| only.is_empty() || only.contains(&pipeline.name.value)).collect();
     for source in &spec.sources {
         if pipelines.iter().any(|pipeline| *pipeline.from == *source.name) {
             graph.nodes.push(source_node(source));
@@ -227,7 +228,9 @@ impl Graph {
         }
         for edge in &self.edges {
             match &edge.exchange {
-                Some(exchange) => push_line(&mut out, format_args!("  {} -->|\"{}\"| {}", key(&edge.from), escape(exchange), key(&edge.to))),
+                Some(exchange) => {
+                    push_line(&mut out, format_args!("  {} -->|\"{}\"| {}", key(&edge.from), escape(exchange), key(&edge.to)))
+                }
                 None => push_line(&mut out, format_args!("  {} --> {}", key(&edge.from), key(&edge.to))),
             }
         }

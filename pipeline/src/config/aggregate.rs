@@ -10,7 +10,8 @@ use super::spec::{Aggregate, Sql};
 use super::suggest;
 
 /// The functions as messages show them.
-const FUNCTIONS: &str = "count(*), count(col), count(distinct col), sum(col), avg(col), min(col), max(col), stddev(col), last(col), seconds_since_last()";
+const FUNCTIONS: &str =
+    "count(*), count(col), count(distinct col), sum(col), avg(col), min(col), max(col), stddev(col), last(col), seconds_since_last()";
 const NAMES: [&str; 9] = ["count", "sum", "avg", "mean", "min", "max", "stddev", "last", "seconds_since_last"];
 
 /// Parses a call.
@@ -48,9 +49,7 @@ pub(crate) fn parse(call: &Sql) -> Result<Aggregate, Problem> {
     let column = || column(call, distinct.clone().unwrap_or_else(|| argument.clone()), &function);
     match function.as_str() {
         "seconds_since_last" if argument.is_empty() => Ok(Aggregate::SecondsSinceLast),
-        "seconds_since_last" => {
-            Err(wrong(argument, "`seconds_since_last` takes no argument".into()).help("write seconds_since_last()"))
-        }
+        "seconds_since_last" => Err(wrong(argument, "`seconds_since_last` takes no argument".into()).help("write seconds_since_last()")),
         "count" if &text[argument.clone()] == "*" => Ok(Aggregate::CountAll),
         "count" if distinct.is_some() => Ok(Aggregate::CountDistinct(column()?)),
         _ if distinct.is_some() => Err(wrong(argument, format!("`{function}` doesn't take `distinct`")).help("`count(distinct col)` does")),
@@ -144,7 +143,21 @@ mod tests {
 
     #[test]
     fn what_is_no_call_is_refused_with_its_place() {
-        for wrong in ["", "avg", "avg(", "avg()", "avg(*)", "avg(a) + 1", "avg(a", "median(a)", "sum(distinct a)", "avg(a*b)", "((", ")(", "sum(é é)"] {
+        for wrong in [
+            "",
+            "avg",
+            "avg(",
+            "avg()",
+            "avg(*)",
+            "avg(a) + 1",
+            "avg(a",
+            "median(a)",
+            "sum(distinct a)",
+            "avg(a*b)",
+            "((",
+            ")(",
+            "sum(é é)",
+        ] {
             assert!(call(wrong).is_err(), "{wrong}");
         }
         let problem = call("agv(x)").unwrap_err();

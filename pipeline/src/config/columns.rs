@@ -11,8 +11,8 @@ use super::expression;
 use super::problem::Problem;
 use super::span::{Span, Spanned};
 use super::spec::{
-    Aggregate, Decide, DerivedColumn, Destination, DestinationKind, Features, Late, Partitioning, Pipeline, ScoreColumn, Source, Sql, StepKind,
-    TimeFormat,
+    Aggregate, Decide, DerivedColumn, Destination, DestinationKind, Features, Late, Partitioning, Pipeline, ScoreColumn, Source, Sql,
+    StepKind, TimeFormat,
 };
 use super::suggest;
 use super::validate::from_schema;
@@ -188,8 +188,11 @@ impl Flow {
                 && *data_type != DataType::Boolean
             {
                 problems.push(
-                    Problem::new(input.span, format!("`{}` needs a number; `{input}` is of type {}", feature.aggregate, type_name(data_type)))
-                        .help("`count(col)`, `count(distinct col)`, `min`, `max` and `last` take any type"),
+                    Problem::new(
+                        input.span,
+                        format!("`{}` needs a number; `{input}` is of type {}", feature.aggregate, type_name(data_type)),
+                    )
+                    .help("`count(col)`, `count(distinct col)`, `min`, `max` and `last` take any type"),
                 );
             }
         }

@@ -18,7 +18,10 @@ pub(crate) struct Node {
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
     /// A string; `verbatim_at` is the offset of its first byte where the text has no escapes.
-    String { text: String, verbatim_at: Option<u32> },
+    String {
+        text: String,
+        verbatim_at: Option<u32>,
+    },
     Integer(i64),
     Float(f64),
     Boolean(bool),
@@ -77,10 +80,23 @@ pub(crate) fn parse_document(origin: Origin, text: &str) -> Result<Node, Vec<Pro
 fn syntax_problems(origin: Origin, text: &str, shift: usize, errors: &[toml::de::Error]) -> Vec<Problem> {
     let mut lines = std::collections::BTreeSet::new();
     let mut problems = Vec::new();
+    // The line of a table header that stood before: the keys under it are then repeats too, and no news.
+    let mut repeated_header: Option<usize> = None;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let start = (shift + span.start).min(text.len());
         let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+        let is_header_at = |line: usize| text.lines().nth(line).is_some_and(|line| line.trim_start().starts_with('['));
+        let is_repeat = error.message() == "duplicate key";
+        if let Some(header) = repeated_header.filter(|header| is_repeat && *header < line)
+            && !(header + 1..=line).any(is_header_at)
+        {
+            continue;
+        }
+        let is_repeated_header = is_repeat && is_header_at(line);
+        if is_repeated_header {
+            repeated_header = Some(line);
+        }
         if lines.insert(line) {
             let (message, expected) = match error.message().split_once(", expected ") {
                 Some((message, expected)) => (message, Some(format!("expected {expected}"))),
@@ -88,6 +104,11 @@ fn syntax_problems(origin: Origin, text: &str, shift: usize, errors: &[toml::de:
             };
             let mut problem = Problem::new(Span::new(origin, start..shift + span.end), format!("not valid TOML: {message}"));
             problem.label = expected;
+            problem.help = match (is_repeat, is_repeated_header) {
+                (true, true) => Some("a table has one header: put its keys under the first, or give this one another name".into()),
+                (true, false) => Some("the key stands above already: keep one".into()),
+                _ => None,
+            };
             problems.push(problem);
         }
     }
@@ -168,9 +189,10 @@ fn table_value(converter: Converter<'_>, table: DeTable<'_>, problems: &mut Vec<
 /// Where the string starts in the text, if the text within its quotes is the string itself.
 fn verbatim_at(converter: Converter<'_>, span: Span, value: &str) -> Option<u32> {
     let written = converter.text.get(span.range())?;
-    [1, 3].into_iter().find_map(|quotes| {
-        let inner = written.get(quotes..written.len().checked_sub(quotes)?)?;
-        (inner == value).then_some(span.start + quotes as u32)
+    // TOML drops a line break right after the opening quotes.
+    ["\"\"\"\r\n", "\"\"\"\n", "'''\r\n", "'''\n", "\"\"\"", "'''", "\"", "'"].into_iter().find_map(|opening| {
+        let inner = written.strip_prefix(opening)?.strip_suffix(opening.trim_end())?;
+        (inner == value).then_some(span.start + opening.len() as u32)
     })
 }
 
@@ -183,9 +205,8 @@ pub(crate) fn apply_set(root: &mut Node, index: u32, argument: &str) -> Result<(
     let Some((key, _)) = argument.split_once('=') else {
         return Err(Problem::new(whole, format!("`--set {argument}` has no `=`")).help(usage));
     };
-    let path = key_path(origin, key).ok_or_else(|| {
-        Problem::new(Span::new(origin, 0..key.len()), format!("`{}` isn't a path to a key", key.trim())).help(usage)
-    })?;
+    let path = key_path(origin, key)
+        .ok_or_else(|| Problem::new(Span::new(origin, 0..key.len()), format!("`{}` isn't a path to a key", key.trim())).help(usage))?;
     let value = parse_set_value(origin, argument, key.len() + 1);
     let Some((last, parents)) = path.split_last() else {
         return Err(Problem::new(whole, "the path is empty").help(usage));
@@ -250,9 +271,8 @@ fn child<'n>(at: &'n mut Node, segment: &Spanned<String>) -> Result<&'n mut Node
                 .collect();
             match position {
                 Some(position) => Ok(&mut elements[position]),
-                None => Err(Problem::new(segment.span, format!("nothing in this array has the id `{segment}`")).maybe_help(
-                    super::suggest::help(&segment.value, ids.iter().map(String::as_str), "the ids are"),
-                )),
+                None => Err(Problem::new(segment.span, format!("nothing in this array has the id `{segment}`"))
+                    .maybe_help(super::suggest::help(&segment.value, ids.iter().map(String::as_str), "the ids are"))),
             }
         }
         _ => Err(refused),

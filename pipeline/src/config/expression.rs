@@ -84,9 +84,9 @@ fn syntax_problem(sql: &Sql, parser: &Parser<'_>, error: ParserError) -> Problem
     // The parser says where in its message; it stands at most one token further.
     match message.rsplit_once(" at Line: ") {
         Some((message, place)) => {
-            let location = place.split_once(", Column: ").and_then(|(line, column)| {
-                Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
-            });
+            let location = place
+                .split_once(", Column: ")
+                .and_then(|(line, column)| Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? }));
             let start = location.map_or(0, |location| offset(text, location));
             let rest = &text[start..];
             let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -102,7 +102,7 @@ fn syntax_problem(sql: &Sql, parser: &Parser<'_>, error: ParserError) -> Problem
 
 fn problem(sql: &Sql, range: Range<usize>, message: String) -> Problem {
     let message = match message.strip_prefix("Expected: ") {
-        Some(expected) => format!("expected {}", expected.trim()),
+        Some(expected) => format!("expected {}", expected.trim().replace("found: EOF", "found its end").replace("found: ", "found ")),
         None => message,
     };
     Problem::new(sql.span_within(range), format!("not an SQL expression: {message}"))

@@ -38,7 +38,9 @@ impl<'n> Table<'n> {
 
     /// The entry of `key`, if it is there.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<&'n Entry> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.entries.iter().find(|entry| entry.key.value == key)
     }
 
@@ -175,14 +177,20 @@ impl<'n> Table<'n> {
         keyword(key, &value, problems).map(|keyword| Spanned::new(keyword, value.span))
     }
 
-    /// Reports the keys that nobody asked for.
+    /// Reports the keys that nobody asked for, with what may have been meant.
     pub(crate) fn finish(self, problems: &mut Vec<Problem>) {
+        self.finish_with(problems, |_| None);
+    }
+
+    /// As [`Self::finish`]; `explain` knows better than a list of keys for some.
+    pub(crate) fn finish_with(self, problems: &mut Vec<Problem>, explain: impl Fn(&str) -> Option<String>) {
         for entry in self.entries {
             if !self.asked.contains(&entry.key.value.as_str()) {
                 let free = self.asked.iter().copied().filter(|key| !self.entries.iter().any(|entry| entry.key.value == *key));
-                let help = match suggest::closest(&entry.key.value, free) {
-                    Some(near) => Some(format!("did you mean `{near}`?")),
-                    None => suggest::help(&entry.key.value, self.asked.iter().copied(), "the keys here are"),
+                let help = match (explain(&entry.key.value), suggest::closest(&entry.key.value, free)) {
+                    (Some(help), _) => Some(help),
+                    (None, Some(near)) => Some(format!("did you mean `{near}`?")),
+                    (None, None) => suggest::help(&entry.key.value, self.asked.iter().copied(), "the keys here are"),
                 };
                 let message = format!("{} has no key `{}`", self.what, entry.key);
                 problems.push(Problem::new(entry.key.span, message).label("unknown key").maybe_help(help));
@@ -246,12 +254,7 @@ pub(crate) fn keyword<K: Keywords>(key: &str, text: &Spanned<String>, problems: 
 }
 
 /// A small text, parsed.
-pub(crate) fn parsed<T>(
-    text: &str,
-    span: Span,
-    parse: impl FnOnce(&str) -> Result<T, Refusal>,
-    problems: &mut Vec<Problem>,
-) -> Option<T> {
+pub(crate) fn parsed<T>(text: &str, span: Span, parse: impl FnOnce(&str) -> Result<T, Refusal>, problems: &mut Vec<Problem>) -> Option<T> {
     match parse(text) {
         Ok(value) => Some(value),
         Err(Refusal { message, help }) => {

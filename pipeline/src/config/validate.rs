@@ -58,10 +58,11 @@ fn check_from(pipeline: &Pipeline, draft: &Draft, problems: &mut Vec<Problem>) {
         return;
     }
     let names = declared.iter().map(|source| source.value.as_str());
-    problems.push(
-        Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from))
-            .maybe_help(suggest::help(&pipeline.from, names, "the sources are")),
-    );
+    problems.push(Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from)).maybe_help(suggest::help(
+        &pipeline.from,
+        names,
+        "the sources are",
+    )));
 }
 
 fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {
@@ -70,7 +71,10 @@ fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {
         // Folders on some systems, and SQL everywhere, don't tell cases apart.
         let folded = table.value.to_ascii_lowercase();
         if folded == defaults::DEAD_LETTER_TABLE {
-            problems.push(Problem::new(table.span, format!("the table `{table}` is where dead letters go")).help("give this destination another `table`"));
+            problems.push(
+                Problem::new(table.span, format!("the table `{table}` is where dead letters go"))
+                    .help("give this destination another `table`"),
+            );
         } else if let Some(first) = first_of.get(&folded) {
             problems.push(
                 Problem::new(table.span, format!("a second destination writes the table `{table}`"))

@@ -16,7 +16,8 @@ fn folder(name: &str) -> PathBuf {
 
 fn configs(name: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder(name)).expect("the folder of configurations is part of the project");
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
     files.sort();
     files
 }
@@ -96,8 +97,38 @@ impl Random {
 
 /// What mutations insert: the characters and words that the grammar turns on.
 const PIECES: [&str; 32] = [
-    "\"", "'", "[", "]", "[[", "]]", "{", "}", "=", ".", ",", "#", "\n", "\r\n", "\\", "\\u00e9", "é", "\u{feff}", "\0", "-", "1e999", "nan",
-    "inf", "99999999999999999999", "1979-05-27", "true", "(", ")", "*", "steps", "\"\"\"", "count(distinct ",
+    "\"",
+    "'",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    "=",
+    ".",
+    ",",
+    "#",
+    "\n",
+    "\r\n",
+    "\\",
+    "\\u00e9",
+    "é",
+    "\u{feff}",
+    "\0",
+    "-",
+    "1e999",
+    "nan",
+    "inf",
+    "99999999999999999999",
+    "1979-05-27",
+    "true",
+    "(",
+    ")",
+    "*",
+    "steps",
+    "\"\"\"",
+    "count(distinct ",
 ];
 
 fn mutate(text: &str, random: &mut Random) -> String {
@@ -122,8 +153,11 @@ fn mutate(text: &str, random: &mut Random) -> String {
 #[test]
 fn no_mutation_of_a_good_configuration_makes_the_reader_panic() {
     let texts: Vec<String> = configs("good").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    // On a stack as small as a test thread's, so that recursion shows.
-    for seed in 0..4_000 {
+    // `FUZZ_SECONDS=60` goes on for so long; a test thread's stack is small, so that recursion shows.
+    let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let until = seconds.map(|seconds| std::time::Instant::now() + std::time::Duration::from_secs(seconds));
+    let goes_on = |seed: u64| seed < 4_000 || until.is_some_and(|until| std::time::Instant::now() < until);
+    for seed in (0..).take_while(|seed| goes_on(*seed)) {
         let mut random = Random(seed);
         let text = mutate(&texts[random.below(texts.len())], &mut random);
         let set = mutate("pipelines.card-fraud.steps.score.score.fraud_score=\"fraud-card\"", &mut random);

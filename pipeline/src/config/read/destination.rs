@@ -26,7 +26,9 @@ pub(super) fn destination(
     let Some(mut table) = Table::new(node, format!("destination {} of pipeline `{pipeline}`", index + 1), problems) else {
         return (None, None);
     };
-    let id = table.required("id", "id = \"NAME\", the key of the destination's progress", problems).and_then(|id| reader::string(&id.node, "`id`", problems));
+    let id = table
+        .required("id", "id = \"NAME\", the key of the destination's progress", problems)
+        .and_then(|id| reader::string(&id.node, "`id`", problems));
     if let Some(id) = &id {
         reader::check_name(NameKind::Id, id, "a destination", problems);
         table.what = format!("destination `{id}`");
@@ -37,7 +39,8 @@ pub(super) fn destination(
     let deliver = table.keyword::<Deliver>("deliver", problems);
     let kind = match kind_name.as_ref().map(|kind| kind.value.as_str()) {
         Some("delta") => {
-            let table_name = table.required("table", "table = \"NAME\"", problems).and_then(|name| reader::string(&name.node, "`table`", problems));
+            let table_name =
+                table.required("table", "table = \"NAME\"", problems).and_then(|name| reader::string(&name.node, "`table`", problems));
             let partition_by = partition_by(&mut table, problems);
             table_name.map(|name| DestinationKind::Delta(table_destination(name, partition_by, problems)))
         }

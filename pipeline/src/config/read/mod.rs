@@ -73,9 +73,8 @@ pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
 /// The entries of `[sources.NAME]` or `[pipelines.NAME]`; having none is a problem.
 fn named_tables<'n>(table: &mut Table<'n>, key: &'static str, example: &str, problems: &mut Vec<Problem>) -> &'n [Entry] {
     let one = key.trim_end_matches('s');
-    let missing = |span: Span| {
-        Problem::new(span, format!("there is no {one}")).help(format!("add `[{key}.NAME]` with at least `{example}`"))
-    };
+    let missing =
+        |span: Span| Problem::new(span, format!("there is no {one}")).help(format!("add `[{key}.NAME]` with at least `{example}`"));
     match table.get(key) {
         None => {
             if super::suggest::closest(key, table.entries().iter().map(|entry| entry.key.value.as_str())).is_none() {
@@ -101,12 +100,7 @@ fn default_riskstream() -> Riskstream {
         data: Spanned::new(PathBuf::from(defaults::DATA), nowhere),
         registry: Spanned::new(PathBuf::from(defaults::REGISTRY), nowhere),
         workers: None,
-        epoch: EpochLimits {
-            min: defaults::EPOCH_MIN,
-            max: defaults::EPOCH_MAX,
-            rows: defaults::EPOCH_ROWS,
-            bytes: defaults::EPOCH_BYTES,
-        },
+        epoch: EpochLimits { min: defaults::EPOCH_MIN, max: defaults::EPOCH_MAX, rows: defaults::EPOCH_ROWS, bytes: defaults::EPOCH_BYTES },
         in_flight_epochs: defaults::IN_FLIGHT_EPOCHS,
         snapshot_every: defaults::SNAPSHOT_EVERY,
         history_memory: defaults::HISTORY_MEMORY,
@@ -168,7 +162,9 @@ fn epoch_limits(mut table: Table<'_>, problems: &mut Vec<Problem>) -> EpochLimit
         (None, Some(max)) => limits.min = limits.min.min(max.value),
         (Some(min), None) => limits.max = limits.max.max(min.value),
         (Some(min), Some(max)) if min.value > max.value => problems.push(
-            Problem::new(min.span, "`min` of an epoch is longer than its `max`").related(max.span, "the `max`").help("lower `min` or raise `max`"),
+            Problem::new(min.span, "`min` of an epoch is longer than its `max`")
+                .related(max.span, "the `max`")
+                .help("lower `min` or raise `max`"),
         ),
         _ => {}
     }
@@ -192,7 +188,8 @@ fn check_local(path: &Spanned<String>, problems: &mut Vec<Problem>) -> bool {
     let Some((scheme, rest)) = path.value.split_once("://") else { return true };
     let problem = match scheme {
         "s3" | "s3a" | "gs" | "gcs" | "az" | "abfs" | "abfss" | "adl" => {
-            Problem::new(path.span, format!("`{path}` is on an object store, which comes with a later release")).help("name a local folder or file")
+            Problem::new(path.span, format!("`{path}` is on an object store, which comes with a later release"))
+                .help("name a local folder or file")
         }
         "file" => Problem::new(path.span, format!("`{path}` is a URL")).help(format!("write it as a path: \"{rest}\"")),
         _ => Problem::new(path.span, format!("`{path}` is a URL")).help("name a local folder or file"),
@@ -206,7 +203,9 @@ fn tables<'n>(entry: &'n Entry, what: &str, header: &str, problems: &mut Vec<Pro
     match &entry.node.value {
         Value::Array(elements) => elements,
         _ => {
-            problems.push(reader::expected(&entry.node, what, "an array of tables").help(format!("write its header in double brackets: `{header}`")));
+            problems.push(
+                reader::expected(&entry.node, what, "an array of tables").help(format!("write its header in double brackets: `{header}`")),
+            );
             &[]
         }
     }

@@ -40,7 +40,8 @@ pub(super) fn pipeline(entry: &Entry, problems: &mut Vec<Problem>) -> Option<(Pi
         Some(entry) => {
             let elements = tables(entry, "`to`", &format!("[[pipelines.{name}.to]]"), problems);
             has_to = !elements.is_empty();
-            let has_decide = sound_steps.is_some() || steps.iter().any(|step| matches!(step.kind, crate::config::spec::StepKind::Decide(_)));
+            let has_decide =
+                sound_steps.is_some() || steps.iter().any(|step| matches!(step.kind, crate::config::spec::StepKind::Decide(_)));
             let mut ids = Vec::new();
             for (index, element) in elements.iter().enumerate() {
                 let (id, destination) = destination::destination(element, index, name, deliver, has_decide, problems);

@@ -89,9 +89,10 @@ pub(super) fn unknown_kind(kind: &Spanned<String>, of: &str, known: &[&str], lat
     }
     let problem = Problem::new(kind.span, format!("there is no {of} of kind `{kind}`"));
     match suggest::closest(&kind.value, later.iter().copied()) {
-        Some(near) if suggest::closest(&kind.value, known.iter().copied()).is_none() => {
-            problem.help(format!("did you mean `{near}`? It comes with a later release; the kinds of this one are {}", suggest::list(known.iter().copied())))
-        }
+        Some(near) if suggest::closest(&kind.value, known.iter().copied()).is_none() => problem.help(format!(
+            "did you mean `{near}`? It comes with a later release; the kinds of this one are {}",
+            suggest::list(known.iter().copied())
+        )),
         _ => problem.maybe_help(suggest::help(&kind.value, known.iter().copied(), "the kinds are")),
     }
 }
@@ -99,7 +100,9 @@ pub(super) fn unknown_kind(kind: &Spanned<String>, of: &str, known: &[&str], lat
 fn schema(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Field>> {
     let schema = table.table("schema", problems)?;
     if schema.entries().is_empty() {
-        problems.push(Problem::new(schema.span, "the schema has no columns").help("name columns and types, or remove `schema` to have it inferred"));
+        problems.push(
+            Problem::new(schema.span, "the schema has no columns").help("name columns and types, or remove `schema` to have it inferred"),
+        );
     }
     let mut fields = Vec::new();
     for entry in schema.entries() {
@@ -120,7 +123,9 @@ fn checks(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<Sql> {
         Value::Array(elements) => elements.iter().filter_map(|element| reader::sql(element, "a check", problems)).collect(),
         Value::String { .. } => reader::sql(&entry.node, "`checks`", problems).into_iter().collect(),
         _ => {
-            problems.push(reader::expected(&entry.node, "`checks`", "an array of SQL expressions").help("such as checks = [\"tx_amount >= 0\"]"));
+            problems.push(
+                reader::expected(&entry.node, "`checks`", "an array of SQL expressions").help("such as checks = [\"tx_amount >= 0\"]"),
+            );
             Vec::new()
         }
     }
@@ -136,7 +141,9 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
             if check_local(path, problems)
                 && let Err(error) = glob::Pattern::new(&path.value)
             {
-                problems.push(Problem::new(path.span, format!("`{path}` isn't a file pattern: {}", error.msg)).help("put a literal `[` as `[[]`"));
+                problems.push(
+                    Problem::new(path.span, format!("`{path}` isn't a file pattern: {}", error.msg)).help("put a literal `[` as `[[]`"),
+                );
             }
         }
         Some(paths)
@@ -144,7 +151,10 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
     let format = table.string("format", problems).and_then(|format| {
         if FORMATS_LATER.contains(&format.value.as_str()) {
             let formats = suggest::list(FileFormat::ALL.iter().map(|(name, _)| *name));
-            problems.push(Problem::new(format.span, format!("the format `{format}` comes with a later release")).help(format!("the formats of this release are {formats}")));
+            problems.push(
+                Problem::new(format.span, format!("the format `{format}` comes with a later release"))
+                    .help(format!("the formats of this release are {formats}")),
+            );
             return None;
         }
         reader::keyword::<FileFormat>("format", &format, problems).map(|keyword| Spanned::new(keyword, format.span))
@@ -161,13 +171,22 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
     }
     if let (true, Some(span)) = (follow, follow_span) {
         if format_value == Some(FileFormat::Parquet) {
-            problems.push(Problem::new(span, "a Parquet file can't be followed").help("its rows are readable only once it is complete; JSON and CSV can be followed"));
+            problems.push(
+                Problem::new(span, "a Parquet file can't be followed")
+                    .help("its rows are readable only once it is complete; JSON and CSV can be followed"),
+            );
         }
         if matches!(compression.as_deref(), Some(Compression::Gzip | Compression::Zstd)) {
             problems.push(Problem::new(span, "a compressed file can't be followed").help("follow the plain file"));
         }
     }
-    Some(FileSource { paths: paths?, format: format_value, compression: compression.map_or(defaults::COMPRESSION, |c| c.value), follow, csv })
+    Some(FileSource {
+        paths: paths?,
+        format: format_value,
+        compression: compression.map_or(defaults::COMPRESSION, |c| c.value),
+        follow,
+        csv,
+    })
 }
 
 fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, problems: &mut Vec<Problem>) -> CsvOptions {
@@ -177,11 +196,15 @@ fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, prob
     if let (Some(format), Some(span)) = (format, key_span)
         && format != FileFormat::Csv
     {
-        problems.push(Problem::new(span, format!("`csv` says nothing about a source of format `{format}`")).help("remove it, or write format = \"csv\""));
+        problems.push(
+            Problem::new(span, format!("`csv` says nothing about a source of format `{format}`"))
+                .help("remove it, or write format = \"csv\""),
+        );
     }
     options.header = csv.boolean("header", problems).unwrap_or(options.header);
     if !options.header && !has_schema {
-        problems.push(Problem::new(csv.span, "a CSV file without a header has no column names").help("name the columns in order by `schema`"));
+        problems
+            .push(Problem::new(csv.span, "a CSV file without a header has no column names").help("name the columns in order by `schema`"));
     }
     if let Some(byte) = one_byte(&mut csv, "delimiter", problems) {
         options.delimiter = byte;
@@ -259,7 +282,8 @@ fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
     if rate > 0.0 && rate.is_finite() {
         return Rate::PerSecond(rate);
     }
-    problems.push(Problem::new(entry.node.span, "`rate` isn't a number of rows per second").help("such as rate = 20000, or rate = \"max\""));
+    problems
+        .push(Problem::new(entry.node.span, "`rate` isn't a number of rows per second").help("such as rate = 20000, or rate = \"max\""));
     Rate::Max
 }
 
@@ -295,13 +319,17 @@ fn generator_event_time(span: Span) -> EventTime {
 fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Option<EventTime>> {
     let entry = table.get("event_time")?;
     if let Value::String { text, .. } = &entry.node.value {
-        problems.push(reader::expected(&entry.node, "`event_time`", "a table").help(format!("did you mean event_time = {{ column = \"{text}\" }}?")));
+        problems.push(
+            reader::expected(&entry.node, "`event_time`", "a table").help(format!("did you mean event_time = {{ column = \"{text}\" }}?")),
+        );
         return Some(None);
     }
     let Some(mut time) = Table::new(&entry.node, "`event_time`", problems) else { return Some(None) };
-    let column = time.required("column", "column = \"NAME\"", problems).and_then(|column| reader::string(&column.node, "`column`", problems));
+    let column =
+        time.required("column", "column = \"NAME\"", problems).and_then(|column| reader::string(&column.node, "`column`", problems));
     let format = time.string("format", problems).map_or(TimeFormat::Auto, |format| time_format(&format, problems));
-    let duration = |time: &mut Table<'_>, key, default, problems: &mut Vec<Problem>| time.duration(key, problems).map_or(default, |value| value.value);
+    let duration =
+        |time: &mut Table<'_>, key, default, problems: &mut Vec<Problem>| time.duration(key, problems).map_or(default, |value| value.value);
     let out_of_orderness = duration(&mut time, "out_of_orderness", defaults::OUT_OF_ORDERNESS, problems);
     let ties_by = time.strings("ties_by", problems).unwrap_or_default();
     let idle_after = duration(&mut time, "idle_after", defaults::IDLE_AFTER, problems);

@@ -20,7 +20,9 @@ const WINDOWS_MAX: usize = 64;
 /// The step's id, and the step if it could be read.
 pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> (Option<Spanned<String>>, Option<Step>) {
     let Some(mut table) = Table::new(node, format!("step {} of pipeline `{pipeline}`", index + 1), problems) else { return (None, None) };
-    let id = table.required("id", "id = \"NAME\", the key of the step's state", problems).and_then(|id| reader::string(&id.node, "`id`", problems));
+    let id = table
+        .required("id", "id = \"NAME\", the key of the step's state", problems)
+        .and_then(|id| reader::string(&id.node, "`id`", problems));
     if let Some(id) = &id {
         reader::check_name(NameKind::Id, id, "a step", problems);
         table.what = format!("step `{id}`");
@@ -38,7 +40,10 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
             let is_misspelled = KINDS.iter().any(|kind| crate::config::suggest::closest(kind, names.iter().copied()).is_some());
             if !is_misspelled && rules.is_none() {
                 let what = table.what.clone();
-                problems.push(Problem::new(table.span, format!("{what} does nothing")).help("a step has one of `filter`, `derive`, `features`, `score`, `decide`"));
+                problems.push(
+                    Problem::new(table.span, format!("{what} does nothing"))
+                        .help("a step has one of `filter`, `derive`, `features`, `score`, `decide`"),
+                );
             }
             None
         }
@@ -57,7 +62,7 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
             table.get(key);
         }
     }
-    table.finish(problems);
+    table.finish_with(problems, |key| FEATURES_KEYS.contains(&key).then(|| format!("`{key}` belongs to a `features` step")));
     let step = id.clone().zip(kind).map(|(id, kind)| Step { id, kind });
     (id, step)
 }
@@ -75,7 +80,10 @@ fn kind(table: &mut Table<'_>, entry: &Entry, problems: &mut Vec<Problem>) -> Op
 fn derive(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<DerivedColumn>> {
     let columns = table.table("derive", problems)?;
     if columns.entries().is_empty() {
-        problems.push(Problem::new(columns.span, "`derive` names no column").help("such as derive = { is_night = \"extract(hour from tx_datetime) <= 6\" }"));
+        problems.push(
+            Problem::new(columns.span, "`derive` names no column")
+                .help("such as derive = { is_night = \"extract(hour from tx_datetime) <= 6\" }"),
+        );
     }
     let mut derived = Vec::new();
     for entry in columns.entries() {
@@ -91,7 +99,8 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     let by = table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems).and_then(|entry| {
         let by = reader::strings(&entry.node, "by", problems)?;
         if by.is_empty() {
-            problems.push(Problem::new(entry.node.span, "`by` names no column").help("name the key's column, such as by = \"customer_id\""));
+            problems
+                .push(Problem::new(entry.node.span, "`by` names no column").help("name the key's column, such as by = \"customer_id\""));
         }
         Some(by)
     });
@@ -121,7 +130,8 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     let features = features?;
     if let (None, Some(windowed)) = (over_entry, features.iter().find(|feature| feature.aggregate.is_windowed())) {
         problems.push(
-            Problem::new(windowed.call.span(), format!("`{}` needs windows", windowed.aggregate)).help("add over = [\"1d\", \"7d\"] to the step"),
+            Problem::new(windowed.call.span(), format!("`{}` needs windows", windowed.aggregate))
+                .help("add over = [\"1d\", \"7d\"] to the step"),
         );
     }
     if let (Some(span), false) = (over_entry, features.is_empty() || features.iter().any(|feature| feature.aggregate.is_windowed())) {
@@ -161,7 +171,8 @@ fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
         };
         let label: String = text.value.chars().filter(|c| !c.is_whitespace()).collect();
         if length.is_zero() {
-            problems.push(Problem::new(text.span, format!("the window `{text}` is empty")).help("a window has some length, such as \"1d\""));
+            problems
+                .push(Problem::new(text.span, format!("the window `{text}` is empty")).help("a window has some length, such as \"1d\""));
         } else if let Some(first) = seen.get(&length) {
             problems.push(Problem::new(text.span, format!("`{text}` is the same window as `{first}`")).related(first.span, "the first"));
         }
@@ -191,7 +202,8 @@ fn score_column(entry: &Entry, problems: &mut Vec<Problem>) -> Option<ScoreColum
         Value::String { .. } => (reader::string(&entry.node, "the model", problems)?, None),
         Value::Table(_) => {
             let mut table = Table::new(&entry.node, format!("the model of `{}`", entry.key), problems)?;
-            let model = table.required("model", "model = \"NAME\"", problems).and_then(|model| reader::string(&model.node, "`model`", problems));
+            let model =
+                table.required("model", "model = \"NAME\"", problems).and_then(|model| reader::string(&model.node, "`model`", problems));
             let version = table.get("version").and_then(|version| match &version.node.value {
                 Value::Integer(number) if *number >= 0 => Some(Spanned::new(number.to_string(), version.node.span)),
                 _ => reader::string(&version.node, "`version`", problems),
@@ -211,7 +223,9 @@ fn score_column(entry: &Entry, problems: &mut Vec<Problem>) -> Option<ScoreColum
 fn decide(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Decide> {
     let mut decide = table.table("decide", problems)?;
     decide.what = "`decide`".into();
-    let score = decide.required("score", "score = \"COLUMN\", a column of a `score` step", problems).and_then(|score| reader::string(&score.node, "`score`", problems));
+    let score = decide
+        .required("score", "score = \"COLUMN\", a column of a `score` step", problems)
+        .and_then(|score| reader::string(&score.node, "`score`", problems));
     let review = decide.number("review", 0.0, 1.0, problems);
     let decline = decide.number("decline", 0.0, 1.0, problems);
     if let (Some(review), Some(decline)) = (review, decline)
