@@ -133,3 +133,50 @@ fn event_times(column: &ArrayRef, name: &str) -> Result<ArrayRef, TrainError> {
         other => Err(TrainError::ColumnType { column: name.to_owned(), found: other.clone(), role: "the event time must be a timestamp" }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int8Array, Int32Array, TimestampSecondArray};
+    use chrono::NaiveDate;
+
+    use super::*;
+
+    fn columns() -> Columns {
+        Columns { event_time: "time".to_owned(), label: "fraud".to_owned(), key: "card".to_owned(), features: vec!["amount".to_owned()] }
+    }
+
+    fn rows(times: Vec<Option<i64>>, cards: Vec<Option<i32>>, labels: Vec<Option<i8>>) -> RecordBatch {
+        let amounts = Float64Array::from_iter((0..times.len()).map(|row| (row != 1).then_some(row as f64)));
+        RecordBatch::try_from_iter_with_nullable(vec![
+            ("time", Arc::new(TimestampSecondArray::from(times)) as ArrayRef, true),
+            ("card", Arc::new(Int32Array::from(cards)), true),
+            ("fraud", Arc::new(Int8Array::from(labels)), true),
+            ("amount", Arc::new(amounts), true),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn seconds_without_a_zone_and_integer_keys_are_read_and_rows_that_lack_something_are_counted() {
+        let split = Split { train_start: NaiveDate::default(), train_days: 1, delay_days: 0, test_days: 1 };
+        let batch = rows(
+            vec![Some(0), Some(86_399), Some(86_400), Some(172_800), Some(-1), None, Some(10), Some(10)],
+            vec![Some(7), Some(9), Some(7), Some(1), Some(1), Some(1), None, Some(1)],
+            vec![Some(0), Some(1), Some(0), Some(0), None, Some(0), Some(0), None],
+        );
+        let dataset = Dataset::collect(&[batch], &columns(), &split).unwrap();
+        assert_eq!((dataset.days, dataset.cards, dataset.labels), (vec![0, 0, 1], vec![0, 1, 0], vec![false, true, false]));
+        assert!(dataset.columns[0][1].is_nan() && dataset.columns[0][2] == 2.0);
+        // No time, no key, no label; a row outside the windows that lacks its label does not matter.
+        assert_eq!(dataset.unusable, 3);
+    }
+
+    #[test]
+    fn a_label_of_2_is_refused() {
+        let split = Split { train_start: NaiveDate::default(), train_days: 1, delay_days: 0, test_days: 1 };
+        let error = Dataset::collect(&[rows(vec![Some(0)], vec![Some(1)], vec![Some(2)])], &columns(), &split).unwrap_err();
+        assert_eq!(error.to_string(), "label 2 in column `fraud` is neither 0 nor 1");
+    }
+}
