@@ -1,1 +1,24 @@
-//! riskstream ingest.
+//! Where rows come from: files, a generator of card payments, and dead letters taken in again.
+//!
+//! ```text
+//!   file ──▶ blocks of whole records ──▶ decoder (one per worker) ──▶ rows │ rejected rows
+//!   feed thread: FileSource, GeneratorSource, ReplaySource     workers: decode/
+//! ```
+//! Invariants:
+//! - Every record is either a row or a rejected row, whatever the block sizes were; nothing that a file holds makes the program panic.
+//! - Money is parsed exactly: a decimal that does not fit its column is rejected, never rounded.
+//! - Offsets never depend on block sizes, so a source that is stopped after any block and resumed gives the same rows.
+
+mod decode;
+mod file;
+mod generate;
+mod paced;
+mod replay;
+mod types;
+
+pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, reason};
+pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
+pub use generate::{GeneratorSource, GeneratorSpec, IdType, WriteError, WriteFormat, write_file, write_text};
+pub use paced::Paced;
+pub use replay::{DeadLetterRows, ReplaySource};
+pub use types::{parse_type, type_name, utc_timestamp};

@@ -1,0 +1,464 @@
+//! One column under construction: values are pushed from text, and taken back when their row is rejected.
+//!
+//! Nulls are rare, so they are kept as row numbers and become a bitmap at the end.
+
+use crate::decode::number::{NumberFault, parse_decimal, scan_decimal, scan_float, scan_integer};
+use crate::decode::reason;
+use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat, parse_date};
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray, TimestampMicrosecondArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow::error::ArrowError;
+use std::sync::Arc;
+
+/// Why a record is rejected: a reason code and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// One of [`reason`].
+    pub(crate) reason: &'static str,
+    /// What is wrong, with the value.
+    pub(crate) detail: String,
+}
+
+impl Fault {
+    pub(crate) fn new(reason: &'static str, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+#[derive(Debug)]
+enum Values {
+    Bool(Vec<bool>),
+    Int8(Vec<i8>),
+    Int16(Vec<i16>),
+    Int32(Vec<i32>),
+    Int64(Vec<i64>),
+    UInt8(Vec<u8>),
+    UInt16(Vec<u16>),
+    UInt32(Vec<u32>),
+    UInt64(Vec<u64>),
+    Float32(Vec<f32>),
+    Float64(Vec<f64>),
+    Decimal(Vec<i128>, u8, i8),
+    Text(Vec<u8>, Vec<i32>),
+    Timestamp(Vec<i64>),
+    Date(Vec<i32>),
+}
+
+/// A column under construction.
+#[derive(Debug)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    values: Values,
+    nulls: Vec<u32>,
+    len: usize,
+    format: TimeFormat,
+}
+
+/// Runs `$body` with `$values` bound to the vector of any integer column.
+macro_rules! for_integers {
+    ($subject:expr, $values:ident => $body:expr, _ => $other:expr) => {
+        match $subject {
+            Values::Int8($values) => $body,
+            Values::Int16($values) => $body,
+            Values::Int32($values) => $body,
+            Values::Int64($values) => $body,
+            Values::UInt8($values) => $body,
+            Values::UInt16($values) => $body,
+            Values::UInt32($values) => $body,
+            Values::UInt64($values) => $body,
+            _ => $other,
+        }
+    };
+}
+
+impl Column {
+    /// A column of a type that [`crate::types::is_carried`].
+    pub(crate) fn new(name: &str, data_type: &DataType, format: TimeFormat) -> Result<Self, ArrowError> {
+        let values = match data_type {
+            DataType::Boolean => Values::Bool(Vec::new()),
+            DataType::Int8 => Values::Int8(Vec::new()),
+            DataType::Int16 => Values::Int16(Vec::new()),
+            DataType::Int32 => Values::Int32(Vec::new()),
+            DataType::Int64 => Values::Int64(Vec::new()),
+            DataType::UInt8 => Values::UInt8(Vec::new()),
+            DataType::UInt16 => Values::UInt16(Vec::new()),
+            DataType::UInt32 => Values::UInt32(Vec::new()),
+            DataType::UInt64 => Values::UInt64(Vec::new()),
+            DataType::Float32 => Values::Float32(Vec::new()),
+            DataType::Float64 => Values::Float64(Vec::new()),
+            DataType::Decimal128(p, s) => Values::Decimal(Vec::new(), *p, *s),
+            DataType::Utf8 => Values::Text(Vec::new(), vec![0]),
+            DataType::Timestamp(..) => Values::Timestamp(Vec::new()),
+            DataType::Date32 => Values::Date(Vec::new()),
+            other => return Err(ArrowError::SchemaError(format!("column {name}: a source can't carry {other}"))),
+        };
+        Ok(Self { name: name.to_owned(), values, nulls: Vec::new(), len: 0, format })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Makes room for `rows` more.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Bool(v) => v.reserve(rows),
+            Values::Float32(v) => v.reserve(rows),
+            Values::Float64(v) => v.reserve(rows),
+            Values::Decimal(v, ..) => v.reserve(rows),
+            Values::Text(bytes, offsets) => {
+                bytes.reserve(rows * 8);
+                offsets.reserve(rows);
+            }
+            Values::Timestamp(v) => v.reserve(rows),
+            Values::Date(v) => v.reserve(rows),
+            integers => for_integers!(integers, v => v.reserve(rows), _ => ()),
+        }
+    }
+
+    /// Forgets the rows from `len` on.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        if self.len <= len {
+            return;
+        }
+        self.len = len;
+        while self.nulls.last().is_some_and(|n| *n as usize >= len) {
+            self.nulls.pop();
+        }
+        match &mut self.values {
+            Values::Bool(v) => v.truncate(len),
+            Values::Float32(v) => v.truncate(len),
+            Values::Float64(v) => v.truncate(len),
+            Values::Decimal(v, ..) => v.truncate(len),
+            Values::Text(bytes, offsets) => {
+                offsets.truncate(len + 1);
+                bytes.truncate(offsets[len] as usize);
+            }
+            Values::Timestamp(v) => v.truncate(len),
+            Values::Date(v) => v.truncate(len),
+            integers => for_integers!(integers, v => v.truncate(len), _ => ()),
+        }
+    }
+
+    pub(crate) fn push_null(&mut self) {
+        self.nulls.push(self.len as u32);
+        match &mut self.values {
+            Values::Bool(v) => v.push(false),
+            Values::Float32(v) => v.push(0.0),
+            Values::Float64(v) => v.push(0.0),
+            Values::Decimal(v, ..) => v.push(0),
+            Values::Text(bytes, offsets) => offsets.push(bytes.len() as i32),
+            Values::Timestamp(v) => v.push(0),
+            Values::Date(v) => v.push(0),
+            integers => for_integers!(integers, v => v.push(0), _ => ()),
+        }
+        self.len += 1;
+    }
+
+    /// The newest value, when this is a timestamp column and it is not null.
+    pub(crate) fn last_time(&self) -> Option<i64> {
+        let last = self.len.checked_sub(1)?;
+        if self.nulls.last().is_some_and(|n| *n as usize == last) {
+            return None;
+        }
+        match &self.values {
+            Values::Timestamp(v) => v.last().copied(),
+            _ => None,
+        }
+    }
+
+    /// The fast way in for a bare JSON value (no string) or an unquoted CSV field at the start of `text`: its length when it was pushed. None
+    /// changes nothing and says only that the careful way must look at it. What follows the value is the caller's to check.
+    #[inline]
+    pub(crate) fn push_bare_prefix(&mut self, text: &[u8]) -> Option<usize> {
+        let taken = match &mut self.values {
+            Values::Int64(v) => {
+                let (value, taken) = scan_integer(text)?;
+                v.push(value);
+                taken
+            }
+            Values::Decimal(v, p, s) => {
+                let (value, taken) = scan_decimal(text, usize::from(s.unsigned_abs()))?;
+                if *p < 18 && value.unsigned_abs() >= 10_u64.pow(u32::from(*p)) {
+                    return None;
+                }
+                v.push(i128::from(value));
+                taken
+            }
+            Values::Float64(v) => {
+                let (value, taken) = scan_float(text)?;
+                v.push(value);
+                taken
+            }
+            Values::Bool(v) => match text {
+                [b't', b'r', b'u', b'e', ..] => {
+                    v.push(true);
+                    4
+                }
+                [b'f', b'a', b'l', b's', b'e', ..] => {
+                    v.push(false);
+                    5
+                }
+                _ => return None,
+            },
+            Values::Timestamp(v) if self.format == TimeFormat::EpochMicros => {
+                let (value, taken) = scan_integer(text)?;
+                v.push(value);
+                taken
+            }
+            Values::Timestamp(v) if self.format == TimeFormat::EpochMillis => {
+                let (value, taken) = scan_integer(text)?;
+                v.push(value.checked_mul(1_000)?);
+                taken
+            }
+            Values::Text(bytes, offsets) => {
+                let (_, taken) = scan_integer(text)?;
+                bytes.extend_from_slice(&text[..taken]);
+                offsets.push(bytes.len() as i32);
+                taken
+            }
+            integers => {
+                let (value, taken) = scan_integer(text)?;
+                for_integers!(integers, v => v.push(value.try_into().ok()?), _ => return None);
+                taken
+            }
+        };
+        self.len += 1;
+        Some(taken)
+    }
+
+    /// The fast way in for the inside of a JSON string without escapes, or a CSV field of a string or timestamp column. False changes nothing.
+    #[inline]
+    pub(crate) fn push_plain_text(&mut self, text: &[u8]) -> bool {
+        match &mut self.values {
+            Values::Text(bytes, offsets) => {
+                bytes.extend_from_slice(text);
+                offsets.push(bytes.len() as i32);
+            }
+            Values::Timestamp(v) => match self.format.read(text) {
+                Some(us) => v.push(us),
+                None => return false,
+            },
+            _ => return false,
+        }
+        self.len += 1;
+        true
+    }
+
+    /// Whether [`Self::push_plain_text`] takes a bare CSV field of this column.
+    pub(crate) fn is_textual(&self) -> bool {
+        matches!(self.values, Values::Text(..) | Values::Timestamp(_))
+    }
+
+    /// A JSON string's text, or a CSV field (`from_csv`): of a JSON string, booleans, integers and floats are not taken, decimals are.
+    pub(crate) fn push_text(&mut self, text: &str, from_csv: bool) -> Result<(), Fault> {
+        let bytes = text.as_bytes();
+        match &mut self.values {
+            Values::Text(..) => {
+                self.push_plain_text(bytes);
+                return Ok(());
+            }
+            Values::Timestamp(v) => match self.format.read(bytes) {
+                Some(us) => v.push(us),
+                None => return Err(self.no_time(text)),
+            },
+            Values::Date(v) => match parse_date(bytes) {
+                Some(days) if text.len() == 10 => v.push(days as i32),
+                _ => return Err(self.no_time(text)),
+            },
+            Values::Decimal(..) => return self.push_number(text),
+            Values::Bool(v) if from_csv => match text {
+                "true" | "TRUE" | "True" | "1" => v.push(true),
+                "false" | "FALSE" | "False" | "0" => v.push(false),
+                _ => return Err(self.wrong_type(text)),
+            },
+            Values::Bool(_) => return Err(self.wrong_type(text)),
+            _ if from_csv => return self.push_number(text),
+            _ => return Err(self.wrong_type(text)),
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// A number's text.
+    pub(crate) fn push_number(&mut self, text: &str) -> Result<(), Fault> {
+        let bytes = text.as_bytes();
+        match &mut self.values {
+            Values::Decimal(v, p, s) => match parse_decimal(bytes, *p, *s) {
+                Ok(value) => v.push(value),
+                Err(NumberFault::Syntax) => return Err(self.not_a_number(text)),
+                Err(NumberFault::Range) => return Err(self.out_of_range(text)),
+                Err(NumberFault::Fraction) => {
+                    return Err(Fault::new(
+                        reason::TYPE,
+                        format!("{}: {} has more than {s} digits below the point", self.name, shown(text)),
+                    ));
+                }
+            },
+            Values::Float64(v) => match lexical_core::parse::<f64>(bytes) {
+                Ok(value) if value.is_finite() => v.push(value),
+                _ => return Err(self.not_a_number(text)),
+            },
+            Values::Float32(v) => match lexical_core::parse::<f32>(bytes) {
+                Ok(value) if value.is_finite() => v.push(value),
+                _ => return Err(self.not_a_number(text)),
+            },
+            Values::Timestamp(v) => match self.format.read_epoch(bytes) {
+                Some(us) => v.push(us),
+                None => return Err(self.wrong_type(text)),
+            },
+            // An identifier that is a number in the input and text in the schema: its digits, unchanged.
+            Values::Text(..) if bytes.iter().all(|b| b.is_ascii_digit() || *b == b'-') => {
+                self.push_plain_text(bytes);
+                return Ok(());
+            }
+            Values::Text(..) | Values::Bool(_) | Values::Date(_) => return Err(self.wrong_type(text)),
+            integers => {
+                let value = match parse_decimal(bytes, 38, 0) {
+                    Ok(value) if bytes.iter().all(|b| b.is_ascii_digit() || *b == b'-') => value,
+                    Ok(_) => return Err(self.wrong_type(text)),
+                    Err(NumberFault::Syntax) => return Err(self.not_a_number(text)),
+                    Err(NumberFault::Range) => return Err(self.out_of_range(text)),
+                    Err(NumberFault::Fraction) => return Err(self.wrong_type(text)),
+                };
+                let pushed = for_integers!(integers, v => value.try_into().map(|x| v.push(x)).is_ok(), _ => false);
+                if !pushed {
+                    return Err(self.out_of_range(text));
+                }
+            }
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    pub(crate) fn push_bool(&mut self, value: bool) -> Result<(), Fault> {
+        match &mut self.values {
+            Values::Bool(v) => v.push(value),
+            _ => return Err(self.wrong_type(if value { "true" } else { "false" })),
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    pub(crate) fn wrong_type(&self, text: &str) -> Fault {
+        Fault::new(reason::TYPE, format!("{}: {} is not {}", self.name, shown(text), self.wanted()))
+    }
+
+    fn no_time(&self, text: &str) -> Fault {
+        Fault::new(reason::TYPE, format!("{}: {} is not {}", self.name, shown(text), self.wanted()))
+    }
+
+    fn out_of_range(&self, text: &str) -> Fault {
+        Fault::new(reason::TYPE, format!("{}: {} does not fit {}", self.name, shown(text), self.wanted()))
+    }
+
+    /// Not a number at all, or one of the values that no amount can have.
+    fn not_a_number(&self, text: &str) -> Fault {
+        let bare = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
+        let overflows = lexical_core::parse::<f64>(text.as_bytes()).is_ok_and(|f| !f.is_finite());
+        if overflows || matches!(bare.as_str(), "nan" | "inf" | "infinity") {
+            return Fault::new(reason::IMPOSSIBLE, format!("{}: {} is not a finite number", self.name, shown(text)));
+        }
+        self.wrong_type(text)
+    }
+
+    fn wanted(&self) -> String {
+        match &self.values {
+            Values::Bool(_) => "true or false".into(),
+            Values::Int8(_) => "an int8".into(),
+            Values::Int16(_) => "an int16".into(),
+            Values::Int32(_) => "an int32".into(),
+            Values::Int64(_) => "an int64".into(),
+            Values::UInt8(_) => "a uint8".into(),
+            Values::UInt16(_) => "a uint16".into(),
+            Values::UInt32(_) => "a uint32".into(),
+            Values::UInt64(_) => "a uint64".into(),
+            Values::Float32(_) => "a float32".into(),
+            Values::Float64(_) => "a float64".into(),
+            Values::Decimal(_, p, s) => format!("a decimal({p},{s})"),
+            Values::Text(..) => "a string".into(),
+            Values::Timestamp(_) => match &self.format {
+                TimeFormat::Auto => "a timestamp".into(),
+                TimeFormat::Pattern(pattern) => format!("a timestamp of the form {pattern}"),
+                _ => "a timestamp in the stated unit since 1970".into(),
+            },
+            Values::Date(_) => "a date".into(),
+        }
+    }
+
+    /// The column so far as an array, leaving this one empty.
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let nulls = self.take_nulls();
+        self.len = 0;
+        Ok(match &mut self.values {
+            Values::Bool(v) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(v)), nulls)),
+            Values::Int8(v) => primitive::<Int8Type>(v, nulls)?,
+            Values::Int16(v) => primitive::<Int16Type>(v, nulls)?,
+            Values::Int32(v) => primitive::<Int32Type>(v, nulls)?,
+            Values::Int64(v) => primitive::<Int64Type>(v, nulls)?,
+            Values::UInt8(v) => primitive::<UInt8Type>(v, nulls)?,
+            Values::UInt16(v) => primitive::<UInt16Type>(v, nulls)?,
+            Values::UInt32(v) => primitive::<UInt32Type>(v, nulls)?,
+            Values::UInt64(v) => primitive::<UInt64Type>(v, nulls)?,
+            Values::Float32(v) => primitive::<Float32Type>(v, nulls)?,
+            Values::Float64(v) => primitive::<Float64Type>(v, nulls)?,
+            Values::Decimal(v, p, s) => {
+                let values = ScalarBuffer::from(std::mem::take(v));
+                Arc::new(Decimal128Array::try_new(values, nulls)?.with_precision_and_scale(*p, *s)?)
+            }
+            Values::Text(bytes, offsets) => {
+                let offsets = std::mem::replace(offsets, vec![0]);
+                let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+                Arc::new(StringArray::try_new(offsets, std::mem::take(bytes).into(), nulls)?)
+            }
+            Values::Timestamp(v) => {
+                Arc::new(TimestampMicrosecondArray::try_new(ScalarBuffer::from(std::mem::take(v)), nulls)?.with_timezone("UTC"))
+            }
+            Values::Date(v) => Arc::new(Date32Array::try_new(ScalarBuffer::from(std::mem::take(v)), nulls)?),
+        })
+    }
+
+    fn take_nulls(&mut self) -> Option<NullBuffer> {
+        if self.nulls.is_empty() {
+            return None;
+        }
+        let mut valid = vec![true; self.len];
+        for row in self.nulls.drain(..) {
+            valid[row as usize] = false;
+        }
+        Some(NullBuffer::from(valid))
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+    Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?))
+}
+
+/// A value as a message shows it: quoted, cut when long.
+pub(crate) fn shown(text: &str) -> String {
+    if text.chars().count() > 80 {
+        let head: String = text.chars().take(80).collect();
+        format!("{head:?}…")
+    } else {
+        format!("{text:?}")
+    }
+}
+
+/// Why an event time can't be taken; `latest` is the newest time that is possible now.
+pub(crate) fn check_event_time(name: &str, time: Option<i64>, latest: i64) -> Result<(), Fault> {
+    match time {
+        None => Err(Fault::new(reason::NULL, format!("{name}: the event time is missing"))),
+        Some(us) if !(EARLIEST_US..=LATEST_US).contains(&us) => {
+            Err(Fault::new(reason::IMPOSSIBLE, format!("{name}: the event time {us} µs since 1970 is outside the years 1 to 9999")))
+        }
+        Some(us) if us > latest => {
+            let time = chrono::DateTime::from_timestamp_micros(us).map_or_else(|| us.to_string(), |t| t.to_rfc3339());
+            Err(Fault::new(reason::FUTURE, format!("{name}: the event time {time} is further ahead than the clock allows")))
+        }
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,177 @@
+//! The grammar of a CSV record, shared by the feed (which cuts blocks between records) and the decoder (which splits them), so that both see
+//! the same records whatever the block sizes are.
+//!
+//! A quote opens a field only as its first character; inside, two quotes are one, and newlines are text. A quote that is not closed within the
+//! record limit, or by the end of the file, is a mistake of its line alone: reading goes on with the next line.
+
+use memchr::{memchr, memchr2, memrchr};
+
+/// Where a record ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordEnd {
+    /// The next record begins here; the terminator, if any, is included.
+    At(usize),
+    /// The buffer ends first, outside quotes.
+    Open,
+    /// A quote is not closed within the buffer.
+    Quoted,
+    /// A quote is not closed within the limit.
+    TooLong,
+}
+
+/// The end of the record at `start`, which may be `bytes_max` long if it has quotes. When `last`, nothing follows `text`.
+pub(crate) fn record_end(text: &[u8], start: usize, delimiter: u8, quote: u8, bytes_max: usize, last: bool) -> RecordEnd {
+    let mut at = start;
+    let mut quoted_newline = false;
+    let end = loop {
+        if text.get(at) == Some(&quote) {
+            at += 1;
+            loop {
+                let Some(found) = text.get(at..).and_then(|rest| memchr(quote, rest)) else {
+                    return if text.len() - start > bytes_max { RecordEnd::TooLong } else { RecordEnd::Quoted };
+                };
+                quoted_newline |= memchr(b'\n', &text[at..at + found]).is_some();
+                at += found + 1;
+                match text.get(at) {
+                    Some(next) if *next == quote => at += 1,
+                    None if !last => return RecordEnd::Quoted,
+                    _ => break,
+                }
+            }
+        }
+        match memchr2(delimiter, b'\n', &text[at..]) {
+            None if last => break text.len(),
+            None => return RecordEnd::Open,
+            Some(found) if text[at + found] == b'\n' => break at + found + 1,
+            Some(found) => at += found + 1,
+        }
+    };
+    if quoted_newline && end - start > bytes_max { RecordEnd::TooLong } else { RecordEnd::At(end) }
+}
+
+/// How much of `text` (which begins with a record) holds whole records; 0 when more must be read first.
+pub(crate) fn cut_csv(text: &[u8], delimiter: u8, quote: u8, bytes_max: usize, last: bool) -> usize {
+    let mut start = 0;
+    loop {
+        let next_quote = match memchr(quote, &text[start..]) {
+            Some(found) => start + found,
+            None if last => return text.len(),
+            None => return memrchr(b'\n', &text[start..]).map_or(start, |at| start + at + 1),
+        };
+        if let Some(newline) = memrchr(b'\n', &text[start..next_quote]) {
+            start += newline + 1;
+        }
+        match record_end(text, start, delimiter, quote, bytes_max, last) {
+            RecordEnd::At(end) => start = end,
+            RecordEnd::Open => return start,
+            RecordEnd::Quoted if !last => return start,
+            // The block ends with the faulty line, so that the decoder finds the quote open and rejects the line.
+            RecordEnd::Quoted | RecordEnd::TooLong => {
+                return memchr(b'\n', &text[start..]).map_or(if last { text.len() } else { start }, |at| start + at + 1);
+            }
+        }
+        if start == text.len() {
+            return start;
+        }
+    }
+}
+
+/// A field of a record: its place in the record, or in `unquoted` when quotes had to be taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CsvField {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) quoted: bool,
+}
+
+/// Splits a whole record (without its line end) into `fields`; the text of quoted ones goes to `unquoted`. False when text follows a closing
+/// quote.
+pub(crate) fn split_record(record: &[u8], delimiter: u8, quote: u8, fields: &mut Vec<CsvField>, unquoted: &mut Vec<u8>) -> bool {
+    fields.clear();
+    unquoted.clear();
+    let mut at = 0;
+    loop {
+        if record.get(at) == Some(&quote) {
+            let start = unquoted.len();
+            at += 1;
+            loop {
+                let Some(found) = memchr(quote, &record[at..]) else { return false };
+                unquoted.extend_from_slice(&record[at..at + found]);
+                at += found + 1;
+                if record.get(at) != Some(&quote) {
+                    break;
+                }
+                unquoted.push(quote);
+                at += 1;
+            }
+            fields.push(CsvField { start, end: unquoted.len(), quoted: true });
+            match record.get(at) {
+                None => return true,
+                Some(next) if *next == delimiter => at += 1,
+                Some(_) => return false,
+            }
+        } else {
+            let end = memchr(delimiter, &record[at..]).map_or(record.len(), |found| at + found);
+            fields.push(CsvField { start: at, end, quoted: false });
+            if end == record.len() {
+                return true;
+            }
+            at = end + 1;
+        }
+    }
+}
+
+/// A record without its line end.
+pub(crate) fn trim_line_end(record: &[u8]) -> &[u8] {
+    let record = record.strip_suffix(b"\n").unwrap_or(record);
+    record.strip_suffix(b"\r").unwrap_or(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(text: &str, last: bool) -> RecordEnd {
+        record_end(text.as_bytes(), 0, b',', b'"', 1000, last)
+    }
+
+    #[test]
+    fn a_newline_ends_a_record_unless_it_is_quoted() {
+        assert_eq!(end("a,b\nc", false), RecordEnd::At(4));
+        assert_eq!(end("a,\"b\nc\",d\ne", false), RecordEnd::At(10));
+        assert_eq!(end("a,\"b\"\"\nc\"\ne", false), RecordEnd::At(10));
+        assert_eq!(end("a,b", false), RecordEnd::Open);
+        assert_eq!(end("a,b", true), RecordEnd::At(3));
+        assert_eq!(end("a,\"b\n", true), RecordEnd::Quoted);
+        assert_eq!(end("5\" pipe,x\n", false), RecordEnd::At(10));
+    }
+
+    #[test]
+    fn a_quote_at_the_end_of_the_buffer_waits_for_what_follows() {
+        assert_eq!(end("a,\"b\"", false), RecordEnd::Quoted);
+        assert_eq!(end("a,\"b\"", true), RecordEnd::At(5));
+    }
+
+    #[test]
+    fn blocks_are_cut_between_records() {
+        let cut = |text: &str, last| cut_csv(text.as_bytes(), b',', b'"', 1000, last);
+        assert_eq!(cut("a,b\nc,d\ne", false), 8);
+        assert_eq!(cut("a,b\n\"c\nd\",e\nf", false), 12);
+        assert_eq!(cut("a,b\n\"c\nd", false), 4);
+        assert_eq!(cut("\"c\nd", false), 0);
+        assert_eq!(cut("a\n\"c\nd\n", true), 5);
+        assert_eq!(cut_csv(b"\"c\nd\ne\nf\n", b',', b'"', 4, false), 3);
+    }
+
+    #[test]
+    fn quotes_are_taken_out_of_fields() {
+        let (mut fields, mut text) = (Vec::new(), Vec::new());
+        assert!(split_record(b"a,\"b\"\"c\",,\"\"", b',', b'"', &mut fields, &mut text));
+        assert_eq!(fields.len(), 4);
+        assert_eq!(&text[fields[1].start..fields[1].end], b"b\"c");
+        assert!(fields[3].quoted && fields[3].start == fields[3].end);
+        assert!(!split_record(b"\"a\"b,c", b',', b'"', &mut fields, &mut text));
+        assert!(split_record(b"a,", b',', b'"', &mut fields, &mut text));
+        assert_eq!(fields.len(), 2);
+    }
+}

@@ -1,0 +1,148 @@
+//! NDJSON: one object per line, into columns.
+//!
+//! Each line is first scanned the fast way (`json_scan`). What that does not understand (escapes, nested values, unusual spacing, anything
+//! wrong) is read by serde_json, which alone decides what is valid and gives the messages.
+//! Fields that the schema lacks are ignored and counted; fields that the record lacks are null; a column's field given twice is rejected.
+
+use crate::decode::column::{Column, Fault, shown};
+use crate::decode::json_scan::Scanner;
+use crate::decode::reason;
+use crate::decode::sink::RowSink;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// Decodes one record into a row or a rejected row of `sink`.
+#[inline]
+pub(crate) fn decode_json(record: &[u8], offset: i64, valid_utf8: bool, scanner: &mut Scanner, sink: &mut RowSink) {
+    let row = sink.row();
+    if valid_utf8 && scanner.scan(record, &mut sink.columns, row) {
+        sink.end_row(offset, record);
+        return;
+    }
+    sink.undo_row();
+    match decode_carefully(record, &mut sink.columns, row) {
+        Ok(ignored) => {
+            scanner.ignored_fields += ignored;
+            sink.end_row(offset, record);
+        }
+        Err(fault) => {
+            sink.undo_row();
+            sink.reject(offset, record, &fault, None);
+        }
+    }
+}
+
+/// Pushes a record's values; the number of fields that were ignored. On error some were pushed.
+fn decode_carefully(record: &[u8], columns: &mut [Column], row: usize) -> Result<u64, Fault> {
+    let text =
+        std::str::from_utf8(record).map_err(|e| Fault::new(reason::MALFORMED, format!("not UTF-8 from byte {}", e.valid_up_to())))?;
+    let mut fields = Fields { columns, row, ignored: 0, fault: None };
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = json.deserialize_map(&mut fields).and_then(|()| json.end());
+    read.map_err(|e| {
+        let not_object = e.is_data();
+        Fault::new(reason::MALFORMED, if not_object { format!("not a JSON object: {}", shown(text)) } else { format!("invalid JSON: {e}") })
+    })?;
+    // Broken JSON behind a value that does not fit is what counts, so the value's fault is looked at only now.
+    fields.fault.map_or(Ok(fields.ignored), Err)
+}
+
+struct Fields<'a> {
+    columns: &'a mut [Column],
+    row: usize,
+    ignored: u64,
+    /// The first value that does not fit.
+    fault: Option<Fault>,
+}
+
+impl<'de> Visitor<'de> for &mut Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut first_fault = None;
+        let read = (|| {
+            while let Some(name) = map.next_key::<Key<'de>>()? {
+                let Some(column) = self.columns.iter_mut().find(|c| c.name == name.0) else {
+                    map.next_value::<IgnoredAny>()?;
+                    self.ignored += 1;
+                    continue;
+                };
+                let value: &RawValue = map.next_value()?;
+                if first_fault.is_some() {
+                    continue;
+                }
+                if column.len() > self.row {
+                    first_fault = Some(Fault::new(reason::DUPLICATE_FIELD, format!("{} is given twice", column.name)));
+                    continue;
+                }
+                if let Err(fault) = push_raw(column, value.get()) {
+                    first_fault = Some(fault);
+                }
+            }
+            Ok(())
+        })();
+        if read.is_ok() {
+            self.fault = first_fault;
+        }
+        read
+    }
+}
+
+/// A key, borrowed when it has no escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_borrowed_str<E: Error>(self, v: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(v)))
+            }
+            fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(v.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// Pushes a value that serde_json has found valid.
+fn push_raw(column: &mut Column, raw: &str) -> Result<(), Fault> {
+    match raw.as_bytes().first() {
+        Some(b'"') => {
+            let text: Cow<'_, str> = match plain(raw) {
+                Some(text) => Cow::Borrowed(text),
+                None => {
+                    let text = serde_json::from_str::<String>(raw);
+                    Cow::Owned(text.map_err(|e| Fault::new(reason::MALFORMED, format!("{}: invalid string: {e}", column.name)))?)
+                }
+            };
+            column.push_text(&text, false)
+        }
+        Some(b't') => column.push_bool(true),
+        Some(b'f') => column.push_bool(false),
+        Some(b'n') => {
+            column.push_null();
+            Ok(())
+        }
+        Some(b'{' | b'[') | None => Err(column.wrong_type(raw)),
+        Some(_) => column.push_number(raw),
+    }
+}
+
+fn plain(raw: &str) -> Option<&str> {
+    let text = raw.strip_prefix('"')?.strip_suffix('"')?;
+    (!text.contains('\\')).then_some(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! Decoders: records in, rows of the source's schema or rejected rows out.
+//!
+//! [`RecordDecoder`] decodes text records of a block; `rows` converts columns that a source read itself (Parquet). Both end in the same
+//! checks, and no record of a block is influenced by another.
+
+mod column;
+mod csv;
+mod csv_record;
+mod json;
+mod json_scan;
+mod number;
+mod record;
+mod rows;
+mod sink;
+mod time;
+
+pub(crate) use column::shown;
+pub use csv::CsvLayout;
+pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
+pub(crate) use number::scan_integer;
+pub(crate) use record::TOO_LONG_HEAD_BYTES;
+pub use record::{RecordDecoder, RecordFormat};
+pub(crate) use rows::{JsonRows, RowsDecoder, can_convert};
+pub(crate) use sink::{BlockOrigin, RowRules};
+pub use time::TimeFormat;
+#[cfg(test)]
+pub(crate) use time::days_from_civil;
+pub(crate) use time::parse_timestamp;
+
+/// Reason codes of rejected rows.
+pub mod reason {
+    /// The record can't be read at all: broken UTF-8, invalid JSON, a wrong number of CSV fields.
+    pub const MALFORMED: &str = "malformed";
+    /// A value is not of its column's type or does not fit it.
+    pub const TYPE: &str = "type";
+    /// The event time is missing.
+    pub const NULL: &str = "null";
+    /// A value that can't be: NaN, an infinite amount, an event time outside the years 1 to 9999.
+    pub const IMPOSSIBLE: &str = "impossible";
+    /// The event time is ahead of the clock by more than is allowed.
+    pub const FUTURE: &str = "future";
+    /// The record is longer than the source's limit; its first part was kept.
+    pub const TOO_LONG: &str = "too-long";
+    /// A JSON object names a field twice, so what it says is anybody's guess.
+    pub const DUPLICATE_FIELD: &str = "duplicate-field";
+}

@@ -1,0 +1,234 @@
+//! Numbers from bytes: exact decimals, and integers at the start of a slice for the fast decoders.
+
+/// Why a text is not the number that a column wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NumberFault {
+    /// Not a number.
+    Syntax,
+    /// More digits than the type holds.
+    Range,
+    /// Non-zero digits beyond the scale: taking it would mean rounding.
+    Fraction,
+}
+
+/// 10 to the power 0 … 38.
+pub(crate) const POWERS: [i128; 39] = {
+    let mut powers = [1_i128; 39];
+    let mut i = 1;
+    while i < 39 {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+/// An exact decimal: `[+-]digits[.digits][e[+-]digits]`, in units of 10^-scale.
+pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, NumberFault> {
+    let (negative, rest) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    let (mantissa, exponent) = match memchr::memchr2(b'e', b'E', rest) {
+        Some(at) => (&rest[..at], parse_exponent(&rest[at + 1..])?),
+        None => (rest, 0),
+    };
+    let (whole, fraction) = match memchr::memchr(b'.', mantissa) {
+        Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
+        None => (mantissa, &[][..]),
+    };
+    if whole.is_empty() && fraction.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
+        return Err(NumberFault::Syntax);
+    }
+    // The digit at index `i` counts 10^(whole.len() + exponent - 1 - i); what lies below 10^-scale must be zero.
+    let kept = (whole.len() as i64).saturating_add(exponent).saturating_add(i64::from(scale));
+    let mut value: i128 = 0;
+    let mut digits = 0_i64;
+    for (i, digit) in whole.iter().chain(fraction).map(|b| b - b'0').enumerate() {
+        if (i as i64) < kept {
+            value = value.checked_mul(10).and_then(|v| v.checked_add(i128::from(digit))).ok_or(NumberFault::Range)?;
+            digits += 1;
+        } else if digit != 0 {
+            return Err(NumberFault::Fraction);
+        }
+    }
+    if value != 0 {
+        for _ in digits..kept {
+            value = value.checked_mul(10).ok_or(NumberFault::Range)?;
+        }
+    }
+    if value >= POWERS[usize::from(precision.min(38))] {
+        return Err(NumberFault::Range);
+    }
+    Ok(if negative { -value } else { value })
+}
+
+fn parse_exponent(text: &[u8]) -> Result<i64, NumberFault> {
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(NumberFault::Syntax);
+    }
+    let size = digits.iter().fold(0_i64, |v, d| (v * 10 + i64::from(d - b'0')).min(1_000_000));
+    Ok(if negative { -size } else { size })
+}
+
+/// A JSON integer of at most 18 digits at the start of `text`, and its length. None: not one, or not for the fast way.
+#[inline]
+pub(crate) fn scan_integer(text: &[u8]) -> Option<(i64, usize)> {
+    let negative = text.first() == Some(&b'-');
+    let start = usize::from(negative);
+    let mut at = start;
+    let mut value: i64 = 0;
+    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+        if at - start == 18 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+        at += 1;
+    }
+    if at == start || (text[start] == b'0' && at > start + 1) {
+        return None;
+    }
+    Some((if negative { -value } else { value }, at))
+}
+
+/// A plain JSON decimal of at most 18 digits, of which at most `scale` below the point, at the start of `text`: its value in units of
+/// 10^-scale, and its length. None: not one, or not for the fast way.
+#[inline]
+pub(crate) fn scan_decimal(text: &[u8], scale: usize) -> Option<(i64, usize)> {
+    let (mantissa, fraction, at) = scan_mantissa(text, scale)?;
+    let factor = *SMALL_POWERS.get(scale - fraction)?;
+    Some((mantissa.checked_mul(factor)?, at))
+}
+
+/// A plain JSON number of at most 15 significant digits as a float, exact by Clinger's fast path (both parts are exact floats, and one
+/// division rounds correctly).
+#[inline]
+pub(crate) fn scan_float(text: &[u8]) -> Option<(f64, usize)> {
+    let (mantissa, fraction, at) = scan_mantissa(text, 15)?;
+    if !(-(1 << 53)..=(1 << 53)).contains(&mantissa) || (mantissa == 0 && text[0] == b'-') {
+        return None;
+    }
+    Some((mantissa as f64 / SMALL_POWERS[fraction] as f64, at))
+}
+
+const SMALL_POWERS: [i64; 19] = {
+    let mut powers = [1_i64; 19];
+    let mut i = 1;
+    while i < 19 {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+/// Digits without their point, the number of them below it, and the length.
+#[inline]
+fn scan_mantissa(text: &[u8], fraction_max: usize) -> Option<(i64, usize, usize)> {
+    let negative = text.first() == Some(&b'-');
+    let start = usize::from(negative);
+    let mut at = start;
+    let mut value: i64 = 0;
+    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+        if at - start == 18 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+        at += 1;
+    }
+    let whole = at - start;
+    if whole == 0 || (text[start] == b'0' && whole > 1) {
+        return None;
+    }
+    let mut fraction = 0;
+    if text.get(at) == Some(&b'.') {
+        at += 1;
+        while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+            if fraction == fraction_max || whole + fraction == 18 {
+                return None;
+            }
+            value = value * 10 + i64::from(digit);
+            fraction += 1;
+            at += 1;
+        }
+        if fraction == 0 {
+            return None;
+        }
+    }
+    Some((if negative { -value } else { value }, fraction, at))
+}
+
+/// The decimal whose nearest float is `value`, in units of 10^-scale: what printing the float and reading the text would give.
+pub(crate) fn decimal_from_float(value: f64, precision: u8, scale: i8) -> Result<i128, NumberFault> {
+    let power = POWERS[scale.unsigned_abs() as usize] as f64;
+    let rounded = (value * power).round();
+    // Below 2^53 (and with a power that is itself exact) one division is correctly rounded, so it gives `value` back exactly when `value` is
+    // the float nearest to that decimal.
+    if rounded.abs() < 9_007_199_254_740_992.0 && scale <= 22 {
+        if rounded / power != value {
+            return Err(NumberFault::Fraction);
+        }
+        let units = rounded as i128;
+        return if units.abs() < POWERS[usize::from(precision.min(38))] { Ok(units) } else { Err(NumberFault::Range) };
+    }
+    parse_decimal(format!("{value:e}").as_bytes(), precision, scale)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn decimals_are_exact_or_refused() {
+        assert_eq!(parse_decimal(b"33.1", 12, 2), Ok(3310));
+        assert_eq!(parse_decimal(b"-0.05", 12, 2), Ok(-5));
+        assert_eq!(parse_decimal(b"33.100", 12, 2), Ok(3310));
+        assert_eq!(parse_decimal(b"33.101", 12, 2), Err(NumberFault::Fraction));
+        assert_eq!(parse_decimal(b"1.5e3", 12, 2), Ok(150_000));
+        assert_eq!(parse_decimal(b"150e-2", 12, 2), Ok(150));
+        assert_eq!(parse_decimal(b"1e-3", 12, 2), Err(NumberFault::Fraction));
+        assert_eq!(parse_decimal(b"0e999999999999", 12, 2), Ok(0));
+        assert_eq!(parse_decimal(b"1e999999999999", 12, 2), Err(NumberFault::Range));
+        assert_eq!(parse_decimal(b"9999999999.99", 12, 2), Ok(999_999_999_999));
+        assert_eq!(parse_decimal(b"10000000000", 12, 2), Err(NumberFault::Range));
+        assert_eq!(parse_decimal(b"99999999999999999999999999999999999999", 38, 0), Ok(POWERS[38] - 1));
+        for text in ["", "-", ".", "1.2.3", "0x1", "NaN", "1e", "1 "] {
+            assert_eq!(parse_decimal(text.as_bytes(), 12, 2), Err(NumberFault::Syntax), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_float_becomes_the_decimal_that_it_prints_as() {
+        assert_eq!(decimal_from_float(33.1, 12, 2), Ok(3310));
+        assert_eq!(decimal_from_float(0.1 + 0.2, 12, 2), Err(NumberFault::Fraction));
+        assert_eq!(decimal_from_float(1e300, 12, 2), Err(NumberFault::Range));
+        assert_eq!(decimal_from_float(-0.0, 12, 2), Ok(0));
+        assert_eq!(decimal_from_float(1e17, 38, 2), Ok(POWERS[19]));
+    }
+
+    proptest! {
+        #[test]
+        fn cents_survive_a_float(cents in -100_000_000_000_i64..100_000_000_000) {
+            let text = format!("{}.{:02}", cents / 100, (cents % 100).abs());
+            let text = if cents < 0 && cents > -100 { format!("-{text}") } else { text };
+            prop_assert_eq!(parse_decimal(text.as_bytes(), 20, 2), Ok(i128::from(cents)));
+            prop_assert_eq!(scan_decimal(text.as_bytes(), 2), Some((cents, text.len())));
+            let float: f64 = text.parse().expect("a float");
+            prop_assert_eq!(decimal_from_float(float, 20, 2), Ok(i128::from(cents)));
+            prop_assert_eq!(scan_float(text.as_bytes()).map(|(f, _)| f).unwrap_or(float), float);
+        }
+
+        #[test]
+        fn scanned_floats_equal_parsed_ones(text in "-?(0|[1-9][0-9]{0,9})(\\.[0-9]{1,8})?") {
+            if let Some((value, length)) = scan_float(text.as_bytes()) {
+                prop_assert_eq!(length, text.len());
+                prop_assert_eq!(value.to_bits(), text.parse::<f64>().expect("a float").to_bits());
+            }
+        }
+    }
+}

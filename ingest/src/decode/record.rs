@@ -1,0 +1,101 @@
+//! Text records into rows: what the workers' decoders of files, and the replay of dead letters, have in common.
+
+use crate::decode::column::Fault;
+use crate::decode::csv::{CsvLayout, CsvScratch, decode_csv_block};
+use crate::decode::csv_record::trim_line_end;
+use crate::decode::json::decode_json;
+use crate::decode::json_scan::Scanner;
+use crate::decode::reason;
+use crate::decode::sink::{BlockOrigin, RowRules, RowSink};
+use memchr::memchr;
+use riskstream_engine::contract::{Decoded, SourceError};
+use std::sync::Arc;
+
+/// How text records are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordFormat {
+    /// One JSON object per line.
+    Json,
+    /// CSV records of a layout.
+    Csv(CsvLayout),
+}
+
+/// Decodes blocks of text records; one per worker.
+#[derive(Debug)]
+pub struct RecordDecoder {
+    scanner: Scanner,
+    scratch: CsvScratch,
+    sink: RowSink,
+}
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+impl RecordDecoder {
+    pub(crate) fn new(rules: Arc<RowRules>) -> Result<Self, SourceError> {
+        let sink = RowSink::new(Arc::clone(&rules)).map_err(|e| rules.bug(&e))?;
+        Ok(Self { scanner: Scanner::default(), scratch: CsvScratch::default(), sink })
+    }
+
+    /// Begins a block of about `bytes` bytes.
+    pub(crate) fn begin(&mut self, origin: BlockOrigin, bytes: usize) {
+        self.sink.begin(origin, bytes / 96);
+    }
+
+    /// Decodes consecutive records; `first_offset` is the first one's, a byte offset.
+    pub(crate) fn push_text(&mut self, text: &[u8], first_offset: i64, format: &RecordFormat) {
+        let (text, first_offset) = match text.strip_prefix(BOM) {
+            Some(rest) if first_offset == 0 => (rest, BOM.len() as i64),
+            _ => (text, first_offset),
+        };
+        let valid_utf8 = std::str::from_utf8(text).is_ok();
+        match format {
+            RecordFormat::Json => self.push_lines(text, first_offset, valid_utf8),
+            RecordFormat::Csv(layout) => decode_csv_block(text, first_offset, valid_utf8, layout, &mut self.scratch, &mut self.sink),
+        }
+    }
+
+    fn push_lines(&mut self, text: &[u8], first_offset: i64, valid_utf8: bool) {
+        let bytes_max = self.sink.rules.record_bytes_max;
+        let mut start = 0;
+        while start < text.len() {
+            let end = memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at + 1);
+            let line = trim_line_end(&text[start..end]);
+            let offset = first_offset + start as i64;
+            if line.len() > bytes_max {
+                self.push_too_long(&line[..line.len().min(TOO_LONG_HEAD_BYTES)], line.len() as u64, offset);
+            } else if !line.trim_ascii().is_empty() {
+                decode_json(line, offset, valid_utf8, &mut self.scanner, &mut self.sink);
+            }
+            start = end;
+        }
+    }
+
+    /// Decodes one record on its own; whatever it is, it becomes a row or a rejected row.
+    pub(crate) fn push_record(&mut self, record: &[u8], offset: i64, format: &RecordFormat) {
+        let before = self.sink.records();
+        self.push_text(record, offset, format);
+        if self.sink.records() == before {
+            self.sink.reject(offset, record, &Fault::new(reason::MALFORMED, "the record is empty"), None);
+        }
+    }
+
+    /// Rejects a record of which only the `head` was kept.
+    pub(crate) fn push_too_long(&mut self, head: &[u8], length: u64, offset: i64) {
+        let limit = self.sink.rules.record_bytes_max;
+        let detail = format!("{length} bytes long, at most {limit} are taken; the first {} are kept", head.len());
+        self.sink.reject(offset, head, &Fault::new(reason::TOO_LONG, detail), None);
+    }
+
+    /// The block's rows.
+    pub(crate) fn finish(&mut self) -> Result<Decoded, SourceError> {
+        self.sink.finish()
+    }
+
+    /// Fields that the schema lacks, since the last call.
+    pub(crate) fn take_ignored_fields(&mut self) -> u64 {
+        std::mem::take(&mut self.scanner.ignored_fields)
+    }
+}
+
+/// How much of a record that is too long is kept in its dead letter.
+pub(crate) const TOO_LONG_HEAD_BYTES: usize = 64 * 1024;

@@ -1,0 +1,155 @@
+//! Where a decoder's rows go: columns under construction on one side, dead letters on the other.
+
+use crate::decode::column::{Column, Fault, check_event_time};
+use crate::decode::time::TimeFormat;
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::error::ArrowError;
+use riskstream_engine::contract::{DeadLetters, Decoded, SourceError, SourceSchema};
+use std::sync::Arc;
+
+/// What a source's rows must be.
+#[derive(Debug, Clone)]
+pub(crate) struct RowRules {
+    pub(crate) source_name: String,
+    pub(crate) schema: SourceSchema,
+    pub(crate) event_time_format: TimeFormat,
+    /// How far ahead of the feed's clock an event time may be, in microseconds.
+    pub(crate) future_skew_max_us: i64,
+    /// Longer records are rejected unread.
+    pub(crate) record_bytes_max: usize,
+}
+
+impl RowRules {
+    /// Columns of the user, without the three of the engine.
+    pub(crate) fn user_columns(&self) -> usize {
+        self.schema.schema.fields().len() - 3
+    }
+
+    pub(crate) fn latest_time(&self, read_at: i64) -> i64 {
+        read_at.saturating_add(self.future_skew_max_us)
+    }
+
+    pub(crate) fn bug(&self, error: &ArrowError) -> SourceError {
+        SourceError::Bug { source_name: self.source_name.clone(), reason: error.to_string() }
+    }
+}
+
+/// Where a block's records come from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BlockOrigin {
+    pub(crate) partition: u32,
+    pub(crate) partition_name: Arc<str>,
+    pub(crate) read_at: i64,
+}
+
+/// The rows and rejected rows of one block.
+#[derive(Debug)]
+pub(crate) struct RowSink {
+    pub(crate) rules: Arc<RowRules>,
+    pub(crate) columns: Vec<Column>,
+    offsets: Vec<i64>,
+    dead: DeadLetters,
+    pub(crate) origin: BlockOrigin,
+    latest_time: i64,
+}
+
+impl RowSink {
+    pub(crate) fn new(rules: Arc<RowRules>) -> Result<Self, ArrowError> {
+        let columns = rules.schema.schema.fields()[..rules.user_columns()]
+            .iter()
+            .enumerate()
+            .map(|(i, f)| {
+                let format = if i == rules.schema.event_time { rules.event_time_format.clone() } else { TimeFormat::Auto };
+                Column::new(f.name(), f.data_type(), format)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            rules,
+            columns,
+            offsets: Vec::new(),
+            dead: DeadLetters::default(),
+            origin: BlockOrigin::default(),
+            latest_time: i64::MAX,
+        })
+    }
+
+    /// Begins a block of about `rows` rows.
+    pub(crate) fn begin(&mut self, origin: BlockOrigin, rows: usize) {
+        debug_assert!(self.offsets.is_empty() && self.dead.is_empty(), "the last block was finished");
+        self.latest_time = self.rules.latest_time(origin.read_at);
+        self.origin = origin;
+        self.offsets.reserve(rows);
+        for column in &mut self.columns {
+            column.reserve(rows);
+        }
+    }
+
+    /// Rows so far.
+    #[inline]
+    pub(crate) fn row(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Rows and rejected rows so far.
+    pub(crate) fn records(&self) -> usize {
+        self.offsets.len() + self.dead.len()
+    }
+
+    /// Drops what was pushed of the open row.
+    pub(crate) fn undo_row(&mut self) {
+        let row = self.row();
+        for column in &mut self.columns {
+            column.truncate(row);
+        }
+    }
+
+    /// Ends the open row: fills what it lacks with nulls and checks its event time.
+    #[inline]
+    pub(crate) fn end_row(&mut self, offset: i64, record: &[u8]) {
+        let row = self.row();
+        for column in &mut self.columns {
+            if column.len() == row {
+                column.push_null();
+            }
+        }
+        let column = &self.columns[self.rules.schema.event_time];
+        let time = column.last_time();
+        match check_event_time(&column.name, time, self.latest_time) {
+            Ok(()) => self.offsets.push(offset),
+            Err(fault) => {
+                self.undo_row();
+                self.reject(offset, record, &fault, time);
+            }
+        }
+    }
+
+    pub(crate) fn reject(&mut self, offset: i64, record: &[u8], fault: &Fault, event_time: Option<i64>) {
+        let source = &self.rules.source_name;
+        self.dead.push(source, &self.origin.partition_name, offset, fault.reason, &fault.detail, record, event_time);
+    }
+
+    /// The block's rows, leaving this empty.
+    pub(crate) fn finish(&mut self) -> Result<Decoded, SourceError> {
+        let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
+        let rules = Arc::clone(&self.rules);
+        let rows = arrays
+            .and_then(|arrays| with_system_columns(&rules, arrays, self.origin.partition, std::mem::take(&mut self.offsets)))
+            .map_err(|e| rules.bug(&e))?;
+        Ok(Decoded { rows, rejected: (!self.dead.is_empty()).then(|| self.dead.finish()) })
+    }
+}
+
+/// A batch of the source's schema from the user's columns.
+pub(crate) fn with_system_columns(
+    rules: &RowRules,
+    mut columns: Vec<ArrayRef>,
+    partition: u32,
+    offsets: Vec<i64>,
+) -> Result<RecordBatch, ArrowError> {
+    let rows = offsets.len();
+    columns.push(Arc::new(UInt32Array::from_value(partition, rows)));
+    columns.push(Arc::new(Int64Array::from(offsets)));
+    columns.push(Arc::new(BooleanArray::new(BooleanBuffer::new_unset(rows), None)));
+    RecordBatch::try_new(Arc::clone(&rules.schema.schema), columns)
+}

@@ -1,0 +1,261 @@
+//! Timestamps from text, into microseconds since 1970 in UTC.
+//!
+//! A text without an offset is UTC. Digits below a microsecond are cut off. Years are 1 to 9999.
+
+use crate::decode::number::{NumberFault, parse_decimal};
+use chrono::{DateTime, NaiveDate, NaiveDateTime};
+
+/// The first microsecond of year 1.
+pub(crate) const EARLIEST_US: i64 = -62_135_596_800_000_000;
+/// The last microsecond of year 9999.
+pub(crate) const LATEST_US: i64 = 253_402_300_799_999_999;
+
+/// How a timestamp column is written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum TimeFormat {
+    /// RFC 3339, `YYYY-MM-DD HH:MM:SS[.ffffff]` with or without an offset, or a date.
+    #[default]
+    Auto,
+    /// Seconds since 1970, fractions allowed.
+    EpochSeconds,
+    /// Milliseconds since 1970.
+    EpochMillis,
+    /// Microseconds since 1970.
+    EpochMicros,
+    /// A chrono pattern such as `%d/%m/%Y %H:%M`.
+    Pattern(String),
+}
+
+impl TimeFormat {
+    /// Reads the form used in a configuration: `epoch_s`, `epoch_ms`, `epoch_us` or a strftime pattern.
+    ///
+    /// # Errors
+    /// A sentence, when the pattern has no or unknown `%` fields.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" | "rfc3339" => Ok(Self::Auto),
+            "epoch_s" => Ok(Self::EpochSeconds),
+            "epoch_ms" => Ok(Self::EpochMillis),
+            "epoch_us" => Ok(Self::EpochMicros),
+            pattern => {
+                let unknown = chrono::format::StrftimeItems::new(pattern).any(|item| matches!(item, chrono::format::Item::Error));
+                if unknown || !pattern.contains('%') {
+                    return Err(format!(
+                        "{pattern:?} is not a time format; use epoch_s, epoch_ms, epoch_us or a pattern such as %Y-%m-%d %H:%M:%S"
+                    ));
+                }
+                Ok(Self::Pattern(pattern.to_owned()))
+            }
+        }
+    }
+
+    /// Microseconds per unit, for the numeric forms.
+    pub(crate) fn epoch_scale(&self) -> Option<i64> {
+        match self {
+            Self::EpochSeconds => Some(1_000_000),
+            Self::EpochMillis => Some(1_000),
+            Self::EpochMicros => Some(1),
+            Self::Auto | Self::Pattern(_) => None,
+        }
+    }
+
+    /// The time that `text` says.
+    pub(crate) fn read(&self, text: &[u8]) -> Option<i64> {
+        match self {
+            Self::Auto => parse_timestamp(text),
+            Self::Pattern(pattern) => parse_pattern(std::str::from_utf8(text).ok()?, pattern),
+            Self::EpochSeconds | Self::EpochMillis | Self::EpochMicros => self.read_epoch(text),
+        }
+    }
+
+    /// The time that a number says. A number too large to be a time saturates, and is found impossible by the range check.
+    pub(crate) fn read_epoch(&self, text: &[u8]) -> Option<i64> {
+        let digits = match self.epoch_scale()? {
+            1_000_000 => 6,
+            1_000 => 3,
+            _ => 0,
+        };
+        match parse_decimal(text, 38, digits) {
+            Ok(us) => Some(i64::try_from(us).unwrap_or(if us < 0 { i64::MIN } else { i64::MAX })),
+            Err(NumberFault::Range) => Some(i64::MAX),
+            Err(_) => None,
+        }
+    }
+}
+
+fn parse_pattern(text: &str, pattern: &str) -> Option<i64> {
+    if let Ok(time) = DateTime::parse_from_str(text, pattern) {
+        return Some(time.timestamp_micros());
+    }
+    if let Ok(time) = NaiveDateTime::parse_from_str(text, pattern) {
+        return Some(time.and_utc().timestamp_micros());
+    }
+    let date = NaiveDate::parse_from_str(text, pattern).ok()?;
+    Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
+}
+
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let year_of_era = y - era * 400;
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+fn days_in_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+#[inline]
+fn two(text: &[u8], at: usize) -> Option<i64> {
+    let high = text.get(at)?.wrapping_sub(b'0');
+    let low = text.get(at + 1)?.wrapping_sub(b'0');
+    if high > 9 || low > 9 { None } else { Some(i64::from(high) * 10 + i64::from(low)) }
+}
+
+/// Days since 1970 of `YYYY-MM-DD` at the start of `text`.
+#[inline]
+pub(crate) fn parse_date(text: &[u8]) -> Option<i64> {
+    let date = text.first_chunk::<10>()?;
+    if date[4] != b'-' || date[7] != b'-' {
+        return None;
+    }
+    let year = two(date, 0)? * 100 + two(date, 2)?;
+    let (month, day) = (two(date, 5)?, two(date, 8)?);
+    if year < 1 || !(1..=12).contains(&month) || day < 1 || (day > 28 && day > days_in_month(year, month)) {
+        return None;
+    }
+    Some(days_from_civil(year, month, day))
+}
+
+/// Microseconds of RFC 3339 or its relatives; see [`TimeFormat::Auto`].
+#[inline]
+pub(crate) fn parse_timestamp(text: &[u8]) -> Option<i64> {
+    let days = parse_date(text)?;
+    if text.len() == 10 {
+        return Some(days * 86_400_000_000);
+    }
+    if text.len() < 16 || !matches!(text[10], b'T' | b't' | b' ') || text[13] != b':' {
+        return None;
+    }
+    let (hour, minute) = (two(text, 11)?, two(text, 14)?);
+    let (second, mut at) = if text.get(16) == Some(&b':') { (two(text, 17)?, 19) } else { (0, 16) };
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut us = ((days * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000;
+    if text.len() == at {
+        return Some(us);
+    }
+    if text[at] == b'.' || text[at] == b',' {
+        let start = at + 1;
+        at = start;
+        let mut place = 100_000;
+        while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
+            us += i64::from(digit) * place;
+            place /= 10;
+            at += 1;
+        }
+        if at == start {
+            return None;
+        }
+    }
+    Some(us - parse_offset(&text[at..])? * 60_000_000)
+}
+
+/// Minutes east of UTC: nothing, `Z`, `+HH`, `+HHMM` or `+HH:MM`, after an optional space.
+fn parse_offset(text: &[u8]) -> Option<i64> {
+    let text = text.strip_prefix(b" ").unwrap_or(text);
+    let (sign, rest) = match text {
+        [] | [b'Z' | b'z'] | [b'U', b'T', b'C'] => return Some(0),
+        [b'+', rest @ ..] => (1, rest),
+        [b'-', rest @ ..] => (-1, rest),
+        _ => return None,
+    };
+    let minutes = match rest.len() {
+        2 => 0,
+        4 => two(rest, 2)?,
+        5 if rest[2] == b':' => two(rest, 3)?,
+        _ => return None,
+    };
+    let hours = two(rest, 0)?;
+    if hours > 23 || minutes > 59 { None } else { Some(sign * (hours * 60 + minutes)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_usual_forms_say_the_same_instant() {
+        let expected = Some(1_522_540_831_000_000);
+        for text in [
+            "2018-04-01 00:00:31",
+            "2018-04-01T00:00:31",
+            "2018-04-01T00:00:31Z",
+            "2018-04-01T00:00:31.000Z",
+            "2018-04-01T02:00:31+02:00",
+            "2018-03-31T18:30:31-0530",
+            "2018-04-01 01:00:31+01",
+            "2018-04-01 00:00:31 UTC",
+        ] {
+            assert_eq!(parse_timestamp(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(parse_timestamp(b"2018-04-01 00:00:31.1234567"), Some(1_522_540_831_123_456));
+        assert_eq!(parse_timestamp(b"2018-04-01"), Some(1_522_540_800_000_000));
+    }
+
+    #[test]
+    fn the_first_and_the_last_instant_are_taken_and_nothing_beyond() {
+        assert_eq!(parse_timestamp(b"0001-01-01 00:00:00"), Some(EARLIEST_US));
+        assert_eq!(parse_timestamp(b"9999-12-31 23:59:59.999999"), Some(LATEST_US));
+        for text in [
+            "0000-01-01 00:00:00",
+            "2018-02-29",
+            "2018-13-01",
+            "2018-04-31",
+            "10000-01-01",
+            "2018-04-01T24:00:00",
+            "2018-04-01T00:00:60",
+            "",
+            "2018-4-1",
+            "2018-04-01T00:00:31.",
+            "2018-04-01T00:00:31x",
+        ] {
+            assert_eq!(parse_timestamp(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn epochs_and_patterns_are_read() {
+        assert_eq!(TimeFormat::EpochSeconds.read(b"1522540831.5"), Some(1_522_540_831_500_000));
+        assert_eq!(TimeFormat::EpochMillis.read(b"1522540831500"), Some(1_522_540_831_500_000));
+        assert_eq!(TimeFormat::EpochMicros.read(b"-1"), Some(-1));
+        let pattern = TimeFormat::parse("%d/%m/%Y %H:%M").expect("a pattern");
+        assert_eq!(pattern.read(b"01/04/2018 00:00"), Some(1_522_540_800_000_000));
+        assert!(TimeFormat::parse("yyyy-mm").is_err());
+        assert!(TimeFormat::parse("%Q!").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_that_chrono_writes_is_read_back(us in EARLIEST_US..=LATEST_US) {
+            let time = DateTime::from_timestamp_micros(us).expect("in range");
+            prop_assert_eq!(parse_timestamp(time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().as_bytes()), Some(us));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(text in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = parse_timestamp(&text);
+        }
+    }
+}

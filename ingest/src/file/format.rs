@@ -1,0 +1,148 @@
+//! What a user says about a file source, and what a file's name says by itself.
+
+use crate::decode::TimeFormat;
+use arrow::datatypes::DataType;
+use std::path::{Path, PathBuf};
+
+/// How a file's records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// One JSON object per line.
+    Json,
+    /// Comma- or otherwise separated values.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// How a text file is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip, with any number of members.
+    Gzip,
+    /// Zstandard, with any number of frames.
+    Zstd,
+}
+
+/// How CSV files are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// The first record names the columns; otherwise the fields are the schema's columns in order.
+    pub header: bool,
+    /// Between fields; none: a tab in `.tsv` files, else a comma.
+    pub delimiter: Option<u8>,
+    /// Around fields.
+    pub quote: u8,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        Self { header: true, delimiter: None, quote: b'"' }
+    }
+}
+
+/// The column that says when a row happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventTimeSpec {
+    /// Its name.
+    pub column: String,
+    /// How it is written.
+    pub format: TimeFormat,
+}
+
+/// A file source as configured.
+#[derive(Debug, Clone)]
+pub struct FileSourceSpec {
+    /// The source's name in the configuration.
+    pub name: String,
+    /// Files or patterns (`data/*.ndjson`, `data/**/*.csv.gz`).
+    pub paths: Vec<String>,
+    /// What relative paths are relative to. Partitions are named as the path was written, so the folder may move.
+    pub base: PathBuf,
+    /// None: by the file names' extensions.
+    pub format: Option<FileFormat>,
+    /// None: by the file names' extensions.
+    pub compression: Option<Compression>,
+    /// Go on when the end is reached: growing text files, and new files that match.
+    pub follow: bool,
+    /// For CSV files.
+    pub csv: CsvOptions,
+    /// Columns in order; none: inferred from the first file.
+    pub schema: Option<Vec<(String, DataType)>>,
+    /// The event time.
+    pub event_time: EventTimeSpec,
+    /// Columns that order rows of equal event time.
+    pub ties_by: Vec<String>,
+    /// How far ahead of the clock an event time may be, in microseconds.
+    pub future_skew_max_us: i64,
+    /// Longer records become dead letters.
+    pub record_bytes_max: usize,
+}
+
+impl FileSourceSpec {
+    /// A source of `paths` with the event time in `column` and everything else at its default: format by extension, schema inferred, a day of
+    /// skew, records up to 16 MiB.
+    #[must_use]
+    pub fn new(name: &str, paths: Vec<String>, column: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            paths,
+            base: PathBuf::from("."),
+            format: None,
+            compression: None,
+            follow: false,
+            csv: CsvOptions::default(),
+            schema: None,
+            event_time: EventTimeSpec { column: column.to_owned(), format: TimeFormat::Auto },
+            ties_by: Vec::new(),
+            future_skew_max_us: 86_400_000_000,
+            record_bytes_max: 16 * 1024 * 1024,
+        }
+    }
+
+    pub(crate) fn delimiter(&self, path: &Path) -> u8 {
+        self.csv.delimiter.unwrap_or(if stem_extension(path).0.as_deref() == Some("tsv") { b'\t' } else { b',' })
+    }
+
+    pub(crate) fn compression_of(&self, path: &Path) -> Compression {
+        self.compression.unwrap_or_else(|| stem_extension(path).1)
+    }
+}
+
+/// The extension that tells the format, and the compression that the one behind it tells: `a.csv.gz` is (`csv`, gzip).
+fn stem_extension(path: &Path) -> (Option<String>, Compression) {
+    let extension = |p: &Path| p.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    let compression = match extension(path).as_deref() {
+        Some("gz" | "gzip") => Compression::Gzip,
+        Some("zst" | "zstd") => Compression::Zstd,
+        other => return (other.map(str::to_owned), Compression::None),
+    };
+    (path.file_stem().and_then(|stem| extension(Path::new(stem))), compression)
+}
+
+/// The format that a file's name tells.
+pub(crate) fn format_of(path: &Path) -> Option<FileFormat> {
+    match stem_extension(path).0?.as_str() {
+        "json" | "ndjson" | "jsonl" => Some(FileFormat::Json),
+        "csv" | "tsv" => Some(FileFormat::Csv),
+        "parquet" | "pq" => Some(FileFormat::Parquet),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_format_and_compression() {
+        assert_eq!(format_of(Path::new("a/b.ndjson")), Some(FileFormat::Json));
+        assert_eq!(format_of(Path::new("b.CSV.GZ")), Some(FileFormat::Csv));
+        assert_eq!(format_of(Path::new("b.gz")), None);
+        let spec = FileSourceSpec::new("s", Vec::new(), "t");
+        assert_eq!(spec.compression_of(Path::new("b.jsonl.zst")), Compression::Zstd);
+        assert_eq!(spec.delimiter(Path::new("b.tsv.gz")), b'\t');
+    }
+}

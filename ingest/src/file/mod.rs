@@ -1,0 +1,15 @@
+//! Files as a source: NDJSON, CSV and Parquet; one, many, patterns; gzip and zstd; growing files.
+//!
+//! A partition is a file. Its offset counts bytes after decompression (text) or rows (Parquet).
+
+mod format;
+mod infer;
+mod opened;
+mod parquet_reader;
+mod paths;
+mod shared;
+mod source;
+mod text;
+
+pub use format::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSourceSpec};
+pub use source::FileSource;

@@ -1,0 +1,243 @@
+//! A text file as blocks of whole records.
+//!
+//! Where a block is cut depends on how much was asked for; where a record begins and ends does not. At most one record (and one block) is in
+//! memory: a longer record than the limit is read past in pieces.
+
+use crate::decode::{TOO_LONG_HEAD_BYTES, cut_csv};
+use crate::file::format::Compression;
+use bytes::Bytes;
+use memchr::{memchr, memrchr};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How much of a record that is too long is read past in one poll.
+const SKIP_BYTES_PER_POLL: usize = 64 * 1024 * 1024;
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// What ends a record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RecordGrammar {
+    /// A newline.
+    Lines,
+    /// A newline outside quotes.
+    Csv { delimiter: u8, quote: u8 },
+}
+
+/// The next piece of a file.
+#[derive(Debug)]
+pub(crate) enum TextPoll {
+    /// Whole records.
+    Records { first_offset: i64, text: Bytes },
+    /// A record over the limit: its beginning and its length.
+    TooLong { first_offset: i64, head: Bytes, length: u64 },
+    /// Work was done, ask again.
+    Busy,
+    /// The present end of a file that may grow.
+    Waiting,
+    /// The end.
+    End,
+}
+
+/// A record that is being read past.
+#[derive(Debug)]
+struct LongRecord {
+    head: Vec<u8>,
+    length: u64,
+}
+
+/// Reads one text file.
+pub(crate) struct TextReader {
+    input: Box<dyn Read + Send>,
+    grammar: RecordGrammar,
+    record_bytes_max: usize,
+    may_grow: bool,
+    /// Bytes read and not handed out; begins with a record.
+    buffer: Vec<u8>,
+    /// The offset of the buffer's first byte (or of the long record).
+    offset: i64,
+    at_end: bool,
+    long: Option<LongRecord>,
+}
+
+/// Counts the bytes of the file itself, before decompression.
+struct Counting {
+    file: File,
+    read: Arc<AtomicU64>,
+}
+
+impl Read for Counting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// The file's content, decompressed.
+pub(crate) fn decompressed(file: File, compression: Compression, read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+    let counting = Counting { file, read };
+    Ok(match compression {
+        Compression::None => Box::new(counting),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, counting))),
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(counting)?),
+    })
+}
+
+impl TextReader {
+    /// Reads on from `input`, which stands at `offset`, the beginning of a record.
+    pub(crate) fn new(input: Box<dyn Read + Send>, offset: i64, grammar: RecordGrammar, record_bytes_max: usize, may_grow: bool) -> Self {
+        Self { input, grammar, record_bytes_max, may_grow, buffer: Vec::new(), offset, at_end: false, long: None }
+    }
+
+    /// Where the next record begins.
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// The next piece, of about `bytes` bytes.
+    pub(crate) fn poll(&mut self, bytes: usize) -> io::Result<TextPoll> {
+        let mut wanted = bytes.max(1);
+        loop {
+            if self.long.is_some() {
+                return self.skip_long();
+            }
+            self.fill(wanted)?;
+            let last = self.at_end && !self.may_grow;
+            let cut = self.cut(last);
+            if cut > 0 {
+                return Ok(self.take(cut));
+            }
+            if self.at_end {
+                return Ok(if self.may_grow { TextPoll::Waiting } else { TextPoll::End });
+            }
+            // One more than the limit: the byte may be the carriage return of a line end.
+            if self.buffer.len() > self.record_bytes_max.saturating_add(1) {
+                let buffer = std::mem::take(&mut self.buffer);
+                let head = buffer[..buffer.len().min(TOO_LONG_HEAD_BYTES)].to_vec();
+                self.long = Some(LongRecord { head, length: buffer.len() as u64 });
+                continue;
+            }
+            // A block smaller than the record: read more of it, up to just over the limit.
+            wanted = wanted.max(self.buffer.len()).saturating_mul(2).min(self.record_bytes_max.saturating_add(PIECE_BYTES));
+        }
+    }
+
+    /// Reads until the buffer has `wanted` bytes or the input ends.
+    fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        if self.buffer.len() >= wanted || (self.at_end && !self.may_grow) {
+            return Ok(());
+        }
+        let missing = wanted - self.buffer.len();
+        self.buffer.reserve(missing);
+        let read = self.input.by_ref().take(missing as u64).read_to_end(&mut self.buffer)?;
+        self.at_end = read < missing;
+        Ok(())
+    }
+
+    fn cut(&self, last: bool) -> usize {
+        match self.grammar {
+            RecordGrammar::Lines if last => self.buffer.len(),
+            RecordGrammar::Lines => memrchr(b'\n', &self.buffer).map_or(0, |at| at + 1),
+            RecordGrammar::Csv { delimiter, quote } => cut_csv(&self.buffer, delimiter, quote, self.record_bytes_max, last),
+        }
+    }
+
+    fn take(&mut self, cut: usize) -> TextPoll {
+        let tail = self.buffer[cut..].to_vec();
+        let mut text = std::mem::replace(&mut self.buffer, tail);
+        text.truncate(cut);
+        let first_offset = self.offset;
+        self.offset += cut as i64;
+        TextPoll::Records { first_offset, text: Bytes::from(text) }
+    }
+
+    /// Reads past the long record, a bounded piece per call.
+    fn skip_long(&mut self) -> io::Result<TextPoll> {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let mut skipped = 0;
+        while skipped < SKIP_BYTES_PER_POLL {
+            piece.clear();
+            let read = self.input.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
+            self.at_end = read < PIECE_BYTES;
+            let newline = memchr(b'\n', &piece);
+            if let Some(long) = &mut self.long {
+                long.length += newline.unwrap_or(read) as u64;
+            }
+            if let Some(newline) = newline {
+                self.buffer = piece[newline + 1..].to_vec();
+                return Ok(self.end_long(1));
+            }
+            if self.at_end {
+                return Ok(if self.may_grow { TextPoll::Waiting } else { self.end_long(0) });
+            }
+            skipped += read;
+        }
+        Ok(TextPoll::Busy)
+    }
+
+    fn end_long(&mut self, terminator: i64) -> TextPoll {
+        let first_offset = self.offset;
+        match self.long.take() {
+            Some(long) => {
+                self.offset += long.length as i64 + terminator;
+                TextPoll::TooLong { first_offset, head: Bytes::from(long.head), length: long.length }
+            }
+            None => TextPoll::Busy,
+        }
+    }
+}
+
+impl std::fmt::Debug for TextReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextReader").field("offset", &self.offset).field("buffered", &self.buffer.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn records(text: &[u8], bytes: usize, grammar: RecordGrammar, max: usize) -> Vec<(i64, Vec<u8>)> {
+        let mut reader = TextReader::new(Box::new(io::Cursor::new(text.to_vec())), 0, grammar, max, false);
+        let mut blocks = Vec::new();
+        loop {
+            match reader.poll(bytes).expect("readable") {
+                TextPoll::Records { first_offset, text } => blocks.push((first_offset, text.to_vec())),
+                TextPoll::TooLong { first_offset, head, length } => {
+                    blocks.push((first_offset, format!("{length}:{}", head.len()).into_bytes()))
+                }
+                TextPoll::Busy => {}
+                TextPoll::Waiting | TextPoll::End => return blocks,
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_over_the_limit_is_read_past() {
+        let text = [&b"a\n"[..], &vec![b'x'; 3_000_000], b"\nb\n"].concat();
+        let blocks = records(&text, 16, RecordGrammar::Lines, 1000);
+        assert_eq!(blocks.len(), 3);
+        assert_eq!(blocks[0], (0, b"a\n".to_vec()));
+        assert_eq!(blocks[2], (3_000_003, b"b\n".to_vec()));
+        assert!(blocks[1].1.starts_with(b"3000000:"));
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_put_together_are_the_file(text in "[a,\"\n]{0,200}", bytes in 1_usize..50) {
+            for grammar in [RecordGrammar::Lines, RecordGrammar::Csv { delimiter: b',', quote: b'"' }] {
+                let blocks = records(text.as_bytes(), bytes, grammar, 1000);
+                let mut offset = 0;
+                for (first_offset, block) in &blocks {
+                    prop_assert_eq!(*first_offset, offset);
+                    offset += block.len() as i64;
+                }
+                let joined: Vec<u8> = blocks.into_iter().flat_map(|(_, b)| b).collect();
+                prop_assert_eq!(joined, text.as_bytes());
+            }
+        }
+    }
+}

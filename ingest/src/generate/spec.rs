@@ -1,0 +1,132 @@
+//! What is to be generated.
+
+use arrow::datatypes::{DataType, Field, Schema};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// How customer and terminal ids are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdType {
+    /// 32-bit integers.
+    Int32,
+    /// 64-bit integers.
+    Int64,
+    /// The number as text.
+    Text,
+}
+
+impl IdType {
+    pub(crate) fn data_type(self) -> DataType {
+        match self {
+            Self::Int32 => DataType::Int32,
+            Self::Int64 => DataType::Int64,
+            Self::Text => DataType::Utf8,
+        }
+    }
+}
+
+/// A generator as configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GeneratorSpec {
+    /// The source's name in the configuration.
+    pub name: String,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Customers; at most `i32::MAX`.
+    pub customers: u32,
+    /// Terminals; at most `i32::MAX`.
+    pub terminals: u32,
+    /// How far a customer goes to pay, on a map of 100 by 100.
+    pub radius: f64,
+    /// The first day, in days since 1970.
+    pub start_day: i32,
+    /// The number of days; none: no end.
+    pub days: Option<u32>,
+    /// The number of rows; none: as the days bring.
+    pub rows: Option<u64>,
+    /// Rows per second that a [`crate::Paced`] source lets through; none: as fast as they are taken.
+    pub rate: Option<f64>,
+    /// How ids are written.
+    pub ids: IdType,
+    /// Rows arrive up to this many seconds out of order, within their day.
+    pub jitter_seconds: u32,
+    /// The share of records that arrive broken, 0 to 1, to show dead letters.
+    pub broken_share: f64,
+}
+
+impl GeneratorSpec {
+    /// The Handbook's own size: 5,000 customers and 10,000 terminals from 2018-04-01 on, without an end.
+    #[must_use]
+    pub fn new(name: &str, seed: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            seed,
+            customers: 5_000,
+            terminals: 10_000,
+            radius: 5.0,
+            start_day: 17_622,
+            days: None,
+            rows: None,
+            rate: None,
+            ids: IdType::Int64,
+            jitter_seconds: 0,
+            broken_share: 0.0,
+        }
+    }
+
+    /// Columns of the rows: `transaction_id` (time order), `tx_datetime`, `customer_id`, `terminal_id`, `tx_amount` (decimal(12,2)),
+    /// `tx_fraud` and `tx_fraud_scenario` (0 none, 1 large amount, 2 compromised terminal, 3 compromised customer).
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        Schema::new(vec![
+            Field::new("transaction_id", DataType::Int64, true),
+            Field::new("tx_datetime", crate::types::utc_timestamp(), false),
+            Field::new("customer_id", self.ids.data_type(), true),
+            Field::new("terminal_id", self.ids.data_type(), true),
+            Field::new("tx_amount", DataType::Decimal128(12, 2), true),
+            Field::new("tx_fraud", DataType::Int8, true),
+            Field::new("tx_fraud_scenario", DataType::Int8, true),
+        ])
+    }
+
+    /// What is wrong with the numbers, if anything.
+    ///
+    /// # Errors
+    /// A sentence that names the option and its limits.
+    pub fn validate(&self) -> Result<(), String> {
+        let max = i32::MAX as u32;
+        if self.customers == 0 || self.customers > max {
+            return Err(format!("customers is {}; use 1 to {max}", self.customers));
+        }
+        if self.terminals == 0 || self.terminals > max {
+            return Err(format!("terminals is {}; use 1 to {max}", self.terminals));
+        }
+        if !(self.radius > 0.0 && self.radius <= 150.0) {
+            return Err(format!("radius is {}; use more than 0 and at most 150, the map is 100 by 100", self.radius));
+        }
+        if !(0.0..=1.0).contains(&self.broken_share) {
+            return Err(format!("broken_share is {}; use 0 to 1", self.broken_share));
+        }
+        if self.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+            return Err(format!("rate is {}; use more than 0 rows per second", self.rate.unwrap_or(0.0)));
+        }
+        if self.jitter_seconds > 86_400 {
+            return Err(format!("the jitter is {} s; use at most a day", self.jitter_seconds));
+        }
+        if !(-719_162..=2_932_000).contains(&self.start_day) {
+            return Err("the start is outside the years 1 to 9996".into());
+        }
+        Ok(())
+    }
+
+    /// The last day, exclusive. Times end with the year 9999.
+    pub(crate) fn days_end(&self) -> u32 {
+        let possible = (2_932_896 - i64::from(self.start_day)).max(0) as u32;
+        self.days.unwrap_or(possible).min(possible)
+    }
+
+    /// A hash of what the rows follow from. How many rows there are, and how fast they come, may change between runs.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let Self { seed, customers, terminals, radius, start_day, ids, jitter_seconds, broken_share, .. } = self;
+        xxh3_64(format!("1 {seed} {customers} {terminals} {radius} {start_day} {ids:?} {jitter_seconds} {broken_share}").as_bytes())
+    }
+}

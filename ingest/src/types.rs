@@ -1,0 +1,117 @@
+//! Column types as they are written in a configuration, and the ones that sources can carry.
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+/// The one timestamp type of the program: microseconds since 1970 in UTC.
+#[must_use]
+pub fn utc_timestamp() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// Reads a type as a user writes it: `int8` … `int64`, `uint8` … `uint64`, `float32`, `float64`, `bool`, `string`, `timestamp`, `date`,
+/// `decimal(precision,scale)`.
+///
+/// # Errors
+/// A sentence that names the text and what would be right.
+pub fn parse_type(text: &str) -> Result<DataType, String> {
+    let lower = text.trim().to_ascii_lowercase();
+    Ok(match lower.as_str() {
+        "bool" | "boolean" => DataType::Boolean,
+        "int8" => DataType::Int8,
+        "int16" => DataType::Int16,
+        "int32" | "int" | "integer" => DataType::Int32,
+        "int64" | "bigint" => DataType::Int64,
+        "uint8" => DataType::UInt8,
+        "uint16" => DataType::UInt16,
+        "uint32" => DataType::UInt32,
+        "uint64" => DataType::UInt64,
+        "float32" | "float" => DataType::Float32,
+        "float64" | "double" => DataType::Float64,
+        "string" | "text" | "utf8" => DataType::Utf8,
+        "timestamp" => utc_timestamp(),
+        "date" => DataType::Date32,
+        other => return parse_decimal_type(other, text),
+    })
+}
+
+fn parse_decimal_type(lower: &str, text: &str) -> Result<DataType, String> {
+    let arguments = lower.strip_prefix("decimal").map(str::trim).and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
+    let Some(arguments) = arguments else {
+        return Err(format!(
+            "{text:?} is not a type; use int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, bool, string, timestamp, date \
+             or decimal(precision,scale)"
+        ));
+    };
+    let mut parts = arguments.split(',').map(str::trim);
+    let precision = parts.next().and_then(|p| p.parse::<u8>().ok());
+    let scale = parts.next().map_or(Some(0), |s| s.parse::<i8>().ok());
+    match (precision, scale, parts.next()) {
+        (Some(p), Some(s), None) if (1..=38).contains(&p) && s >= 0 && s as u8 <= p => Ok(DataType::Decimal128(p, s)),
+        _ => Err(format!("{text:?} is not a decimal type; use decimal(precision,scale) with precision 1 to 38 and scale 0 to precision")),
+    }
+}
+
+/// A type as [`parse_type`] reads it.
+#[must_use]
+pub fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Boolean => "bool".into(),
+        DataType::Utf8 => "string".into(),
+        DataType::Timestamp(..) => "timestamp".into(),
+        DataType::Date32 => "date".into(),
+        DataType::Decimal128(p, s) => format!("decimal({p},{s})"),
+        other => other.to_string().to_ascii_lowercase(),
+    }
+}
+
+/// The type that a column of a Parquet file gets when no schema is given; none when sources can't carry it.
+pub(crate) fn carried_type(data_type: &DataType) -> Option<DataType> {
+    Some(match data_type {
+        DataType::Boolean
+        | DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
+        | DataType::UInt32
+        | DataType::UInt64
+        | DataType::Float32
+        | DataType::Float64
+        | DataType::Utf8
+        | DataType::Date32 => data_type.clone(),
+        DataType::Decimal128(_, s) if *s >= 0 => data_type.clone(),
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) if *s >= 0 => DataType::Decimal128(*p, *s),
+        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
+        DataType::Timestamp(..) => utc_timestamp(),
+        DataType::Dictionary(_, values) => return carried_type(values),
+        _ => return None,
+    })
+}
+
+/// Whether a source's column can have this type.
+pub(crate) fn is_carried(data_type: &DataType) -> bool {
+    carried_type(data_type).as_ref() == Some(data_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_reads_back_from_its_name() {
+        for text in ["bool", "int8", "int64", "uint32", "float64", "string", "timestamp", "date", "decimal(12,2)"] {
+            let data_type = parse_type(text).expect("a type");
+            assert_eq!(type_name(&data_type), text);
+            assert!(is_carried(&data_type));
+        }
+    }
+
+    #[test]
+    fn a_wrong_type_says_what_would_be_right() {
+        assert!(parse_type("strng").expect_err("no type").contains("string"));
+        assert!(parse_type("decimal(40,2)").expect_err("too wide").contains("precision 1 to 38"));
+        assert!(parse_type("decimal(4,5)").is_err());
+        assert!(parse_type("decimal()").is_err());
+    }
+}
