@@ -17,6 +17,7 @@
 mod error;
 mod numbers;
 mod place;
+mod times;
 
 pub use error::{EvaluationError, ExpressionError};
 pub(crate) use error::{hint, nearest};
@@ -26,7 +27,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -102,7 +102,9 @@ impl Compiler {
         let context =
             SimplifyContext::builder().with_schema(Arc::new(fields.clone())).with_config_options(Arc::clone(&self.options)).build();
         let simplifier = ExprSimplifier::new(context);
-        let logical = numbers::decimals_beside_floats(logical, &fields).map_err(|e| error::planning(&e))?;
+        let logical = numbers::decimals_beside_floats(logical, &fields)
+            .and_then(|logical| times::without_zone(logical, &fields))
+            .map_err(|e| error::planning(&e))?;
         let coerced = simplifier.coerce(logical, &fields).map_err(|e| error::planning(&e))?;
         let simplified = simplifier.simplify(coerced).map_err(|e| error::planning(&e))?;
         let physical = create_physical_expr(&simplified, &fields, &self.properties, &PhysicalPlanningContext::default())
@@ -199,7 +201,7 @@ impl CompiledExpression {
         let value = self.physical.evaluate(batch).map_err(|e| EvaluationError::from(&e))?;
         let array = value.into_array_of_size(batch.num_rows()).map_err(|e| EvaluationError::from(&e))?;
         match &self.storage {
-            Some(data_type) => cast(&array, data_type).map_err(|e| EvaluationError::from(&DataFusionError::from(e))),
+            Some(data_type) => times::store(&array, data_type).map_err(|e| EvaluationError::from(&DataFusionError::from(e))),
             None => Ok(array),
         }
     }

@@ -95,6 +95,21 @@ fn settings_that_make_no_sense_are_refused() {
     assert!(refused(text, None).contains("Utf8"));
 }
 
+/// Not a bound, which would fail on a busy machine, but a figure to look at: `--nocapture`.
+#[test]
+fn decision_times_are_shown() {
+    for (name, every) in [("none stopped", usize::MAX), ("1 of 100 stopped", 100), ("all stopped", 1)] {
+        let scores: Vec<Option<f64>> = (1..=8192).map(|row| Some(if row % every == 0 { 0.95 } else { 0.1 })).collect();
+        let rows = scored(&scores);
+        let step = DecideOperator::new("decide", decision(Some(0.5), None, 3), cell(), schema()).unwrap();
+        let started = std::time::Instant::now();
+        for _ in 0..50 {
+            std::hint::black_box(step.decide(Epoch(1), &rows).unwrap());
+        }
+        println!("{name}: {:.2} ns/row", started.elapsed().as_secs_f64() * 1e9 / (50.0 * 8192.0));
+    }
+}
+
 proptest! {
     #[test]
     fn every_row_gets_the_decision_of_its_own_score(

@@ -79,6 +79,23 @@ fn texts_times_and_casts_work() {
 }
 
 #[test]
+fn parts_of_a_time_are_those_of_utc() {
+    let times = [0, -1, 1_522_540_831_000_000, 1_583_020_799_999_999, -62_135_596_800_000_000, 253_402_300_799_999_999];
+    let rows = times.map(|time| Row { time, ..Row::default() });
+    assert_eq!(values("date_part('hour', tx_datetime)", &rows), ["0", "23", "0", "23", "0", "23"]);
+    assert_eq!(values("date_part('day', tx_datetime)", &rows), ["1", "31", "1", "29", "1", "31"]);
+    assert_eq!(values("extract(year from tx_datetime)", &rows), ["1970", "1969", "2018", "2020", "1", "9999"]);
+    assert_eq!(values("date_part('epoch', tx_datetime)", &rows)[2], "1522540831.0");
+    assert_eq!(values("cast(tx_datetime as date)", &rows)[1..4], ["1969-12-31", "2018-04-01", "2020-02-29"]);
+    // DataFusion truncates times of 1677 to 2262 only; others fail on their row.
+    let near = &rows[..4];
+    assert!(compile("date_trunc('month', tx_datetime)").evaluate(&batch(&rows)).is_err());
+    assert_eq!(values("date_trunc('hour', tx_datetime)", near)[1..3], ["1969-12-31T23:00:00", "2018-04-01T00:00:00"]);
+    assert_eq!(values("date_trunc('day', tx_datetime) = tx_datetime", near)[..3], ["true", "false", "false"]);
+    assert_eq!(values("date_trunc('month', tx_datetime) = timestamp '2020-02-01'", near)[3], "true");
+}
+
+#[test]
 fn a_constant_fills_the_whole_batch() {
     assert_eq!(values("1 + 1", &vec![Row::default(); 3]), ["2", "2", "2"]);
     assert_eq!(compile("'x'").evaluate(&batch(&[])).unwrap().len(), 0);
@@ -214,6 +231,13 @@ fn compile_and_evaluation_times_are_shown() {
         "coalesce(risk, 0.0)",
         "coalesce(risk, 0.0) > 0.3 and amount > 100",
         "date_part('hour', tx_datetime)",
+        "extract(dow from tx_datetime) in (0, 6)",
+        "date_part('hour', tx_datetime) <= 6",
+        "date_trunc('day', tx_datetime)",
+        "cast(tx_datetime as date)",
+        "count + 1",
+        "amount * 2",
+        "case when risk > 0.5 then 1 else 0 end",
     ] {
         let started = std::time::Instant::now();
         let compiled = compiler.compile(sql, &schema()).unwrap();
