@@ -1,6 +1,6 @@
 //! A log: time-ordered chunks, each in memory, in a segment file, or both.
 
-use super::{CHUNK_ROWS, Chunk, HistoryError, Width, segment};
+use super::{Chunk, HistoryError, Width, segment};
 use crate::ids::{KeyId, Ownership, SHARDS, ShardId};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -113,9 +113,9 @@ impl Log {
     }
 
     /// Adds rows `from..` of `rows`, which are sorted and not before the log's last row.
-    pub(super) fn append(&mut self, rows: &Chunk, mut from: usize, layout: &[Width]) {
+    pub(super) fn append(&mut self, rows: &Chunk, mut from: usize, layout: &[Width], chunk_rows: usize) {
         while from < rows.len() {
-            let open = self.slots.back().is_some_and(|s| s.place.is_none() && s.data.is_some() && s.rows < CHUNK_ROWS);
+            let open = self.slots.back().is_some_and(|s| s.place.is_none() && s.data.is_some() && s.rows < chunk_rows);
             if !open {
                 let data = Some(Arc::new(Chunk::empty(layout)));
                 self.slots.push_back(Slot {
@@ -129,7 +129,7 @@ impl Log {
             }
             let Some(slot) = self.slots.back_mut() else { return };
             let Some(data) = &mut slot.data else { return };
-            let to = rows.len().min(from + CHUNK_ROWS - slot.rows);
+            let to = rows.len().min(from + chunk_rows - slot.rows);
             Arc::make_mut(data).extend(rows, from, to);
             slot.rows += to - from;
             slot.max = rows.times[to - 1];

@@ -23,8 +23,10 @@ pub use chunk::{Chunk, Column, Values, Width};
 pub use log::{SavedChunk, ShardSet};
 pub use window::{History, HistoryConfig, Tail};
 
-/// Rows per chunk: the unit of reading and of dropping from memory.
+/// Rows per chunk at most: the unit of reading and of dropping from memory.
 pub const CHUNK_ROWS: usize = 16 * 1024;
+/// Rows per chunk at least, however small the memory budget.
+pub const CHUNK_ROWS_MIN: usize = 16;
 
 /// Why the history can't go on.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::log::{Log, SavedChunk};
 use super::side::Side;
-use super::{CHUNK_ROWS, Chunk, HistoryError, Width, segment};
+use super::{CHUNK_ROWS, CHUNK_ROWS_MIN, Chunk, HistoryError, Width, segment};
 use crate::ids::{Epoch, Generation};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -57,6 +57,7 @@ pub struct History {
     side_at: Vec<i64>,
     side_next: Vec<i64>,
     clock: i64,
+    chunk_rows: usize,
     files: u64,
     /// Chunks last read by `scan`: log, chunk number, rows.
     scanned: Vec<(usize, u64, Arc<Chunk>)>,
@@ -69,6 +70,9 @@ impl History {
         let folder = config.root.join(&config.step);
         let edges = config.edges.len();
         let side = Side::new(&config.layout);
+        // A small budget takes small chunks, so that several fit.
+        let row_bytes = 12 + config.layout.iter().map(|w| if *w == Width::Narrow { 8 } else { 16 }).sum::<usize>();
+        let chunk_rows = (config.memory_bytes / row_bytes / 16).clamp(CHUNK_ROWS_MIN, CHUNK_ROWS);
         let mut history = Self {
             config,
             folder,
@@ -78,6 +82,7 @@ impl History {
             side_at: vec![i64::MIN; edges],
             side_next: vec![i64::MAX; edges],
             clock: i64::MIN,
+            chunk_rows,
             files: 0,
             scanned: Vec::new(),
         };
@@ -119,7 +124,7 @@ impl History {
             }
         }
         self.scanned.retain(|(log, chunk, _)| *log != 0 || *chunk < open);
-        self.logs[0].append(rows, from, &self.config.layout);
+        self.logs[0].append(rows, from, &self.config.layout, self.chunk_rows);
         for (cursor, age) in self.cursors[0].iter_mut().zip(&self.config.edges) {
             if *age > 0 {
                 cursor.settle(&self.logs[0], &self.folder, &self.config.layout)?;
@@ -348,7 +353,8 @@ impl History {
     /// # Errors
     /// When it can't be written.
     pub fn flush(&mut self, epoch: Epoch) -> Result<(), HistoryError> {
-        let unsaved = |s: &&mut super::log::Slot| s.place.is_none() && s.rows >= CHUNK_ROWS && s.data.is_some();
+        let full = self.chunk_rows;
+        let unsaved = |s: &&mut super::log::Slot| s.place.is_none() && s.rows >= full && s.data.is_some();
         let slots: Vec<_> = self.logs.iter_mut().flat_map(|l| l.slots.iter_mut()).filter(unsaved).collect();
         if slots.is_empty() {
             return Ok(());
@@ -470,7 +476,7 @@ impl History {
         for chunk in chunks {
             log.push_saved(chunk);
         }
-        log.append(rest, 0, &self.config.layout);
+        log.append(rest, 0, &self.config.layout, self.chunk_rows);
         let mut cursors = Vec::with_capacity(self.config.edges.len());
         for edge in 0..self.config.edges.len() {
             let after = self.limit(edge, clock);
