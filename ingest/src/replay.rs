@@ -1,119 +1,228 @@
 //! Dead letters taken in again, after the configuration or the source's schema was put right.
+//!
+//! A replay is a run of the same pipeline on the same store, so state, features and exactly-once hold. Its source stands in for the real one:
+//! the partitions that were committed stay as they are, and behind them come partitions of its own, one per reason, named
+//! `dead-letters/<reason>`. The position of such a partition says up to which dead letter it was replayed, so the next replay takes only newer
+//! ones. The real sources keep these partitions too, and read nothing from them.
 
 use crate::decode::{BlockOrigin, RecordDecoder, RecordFormat};
 use crate::file::FileSource;
 use crate::generate::GeneratorSource;
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::Int64Type;
 use riskstream_engine::contract::{
     Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
 };
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Where the rows of the dead-letter table come from, in an order that stays the same: batches in the dead-letter schema, none at the end, or
-/// why they can't be read.
-pub type DeadLetterRows = Box<dyn FnMut() -> Result<Option<RecordBatch>, String> + Send>;
+/// Dead letters of one source and pipeline that were rejected for one reason.
+pub struct DeadLetterRows {
+    /// The reason.
+    pub reason: String,
+    /// Batches with the columns `partition` (Utf8), `bytes` (Binary) and `epoch` (Int64), by rising epoch and within an epoch in an order that
+    /// stays the same; none at the end, or why they can't be read.
+    pub next: Box<dyn FnMut() -> Result<Option<RecordBatch>, String> + Send>,
+}
 
-const PARTITION: &str = "dead-letters";
+impl std::fmt::Debug for DeadLetterRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeadLetterRows").field("reason", &self.reason).finish_non_exhaustive()
+    }
+}
+
+const PARTITION_PREFIX: &str = "dead-letters/";
+const MARK_PREFIX: &str = "dead-letters@";
+
+/// The name of the partition in which dead letters of a reason are replayed.
+#[must_use]
+pub fn replay_partition(reason: &str) -> String {
+    format!("{PARTITION_PREFIX}{reason}")
+}
+
+/// Whether a committed position is one of a replay: no file and no generator has such a fingerprint.
+#[must_use]
+pub fn is_replayed(position: &Position) -> bool {
+    position.fingerprint.starts_with(MARK_PREFIX)
+}
+
+/// Up to which dead letter was replayed: all of epochs before `epoch`, and the first `rows` of that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Mark {
+    epoch: i64,
+    rows: i64,
+}
+
+impl Mark {
+    fn of(position: &Position) -> Option<Self> {
+        let (epoch, rows) = position.fingerprint.strip_prefix(MARK_PREFIX)?.split_once('+')?;
+        Some(Self { epoch: epoch.parse().ok()?, rows: rows.parse().ok()? })
+    }
+
+    /// Counts a row of `epoch`.
+    fn advance(&mut self, epoch: i64) {
+        *self = if epoch == self.epoch { Self { rows: self.rows + 1, ..*self } } else { Self { epoch, rows: 1 } };
+    }
+
+    fn position(self, next_offset: i64) -> Position {
+        // Never finished: there may be new dead letters for the next replay.
+        Position { next_offset, finished: false, fingerprint: format!("{MARK_PREFIX}{}+{}", self.epoch, self.rows) }
+    }
+}
 
 type FormatOf = Box<dyn Fn(&str) -> Result<RecordFormat, SourceError> + Send>;
 type MakeDecoder = Box<dyn Fn() -> Result<RecordDecoder, SourceError> + Send>;
 
-/// Yields the original bytes of a source's dead letters, to be decoded as that source decodes now. One partition, `dead-letters`; its offset
-/// is the running number of the dead letter. Dead letters of other sources are passed over.
+/// Yields the original bytes of a source's dead letters, to be decoded as that source decodes now. An offset is the running number of the
+/// replayed dead letter of its reason.
 pub struct ReplaySource {
     name: String,
     schema: SourceSchema,
     partitions: Vec<PartitionInfo>,
-    rows: DeadLetterRows,
+    states: Vec<State>,
+    rows: Vec<DeadLetterRows>,
     format_of: FormatOf,
     make_decoder: MakeDecoder,
     formats: HashMap<String, Arc<RecordFormat>>,
-    queue: VecDeque<ReplayedRecord>,
-    next_offset: i64,
-    /// Dead letters that a former run has taken in.
-    skip: i64,
+    stop: Arc<AtomicBool>,
 }
 
-struct ReplayedRecord {
+enum State {
+    /// A partition of the real source, or of an earlier replay of another reason: it stays where it is.
+    Kept(Position),
+    Replayed(Box<Replayed>),
+}
+
+struct Replayed {
+    rows: DeadLetterRows,
+    /// As the rows are read.
+    read: Mark,
+    /// What a former run has taken in.
+    taken: Mark,
+    /// As blocks are handed out.
+    handed: Mark,
+    queue: VecDeque<Record>,
+    next_offset: i64,
+    ended: bool,
+}
+
+struct Record {
     bytes: Vec<u8>,
     format: Arc<RecordFormat>,
+    epoch: i64,
 }
 
 /// Records of one block.
-struct ReplayedRecords(Vec<ReplayedRecord>);
+struct Records {
+    partition: Arc<str>,
+    records: Vec<Record>,
+}
 
 impl ReplaySource {
     /// Replays dead letters of a file source. What a CSV header says is taken from the record's file, or from the source's first one.
     ///
-    /// # Errors
-    /// When the source can't decode.
-    pub fn of_files(source: &FileSource, rows: DeadLetterRows) -> Result<Self, SourceError> {
-        let (formats, decoders) = (source.records(), source.records());
-        decoders.decoder()?;
-        Ok(Self::new(
-            source.name().to_owned(),
-            source.schema().clone(),
-            rows,
-            Box::new(move |partition| formats.format_of(partition)),
-            Box::new(move || decoders.decoder()),
-        ))
-    }
-
-    /// Replays dead letters of a generator.
+    /// `stop` is the run's: when the real source was not read to its end, the replay ends by it, so that rows which wait for the watermark go
+    /// on waiting.
     ///
     /// # Errors
     /// When the source can't decode.
-    pub fn of_generator(source: GeneratorSource, rows: DeadLetterRows) -> Result<Self, SourceError> {
-        source.record_decoder()?;
-        Ok(Self::new(
-            source.name().to_owned(),
-            source.schema().clone(),
-            rows,
-            Box::new(|_| Ok(RecordFormat::Json)),
-            Box::new(move || source.record_decoder()),
-        ))
+    pub fn of_files(source: &FileSource, rows: Vec<DeadLetterRows>, stop: Arc<AtomicBool>) -> Result<Self, SourceError> {
+        let (formats, decoders) = (source.records(), source.records());
+        decoders.decoder()?;
+        let format_of: FormatOf = Box::new(move |partition| formats.format_of(partition));
+        Ok(Self::new(source.name(), source.schema(), rows, stop, format_of, Box::new(move || decoders.decoder())))
     }
 
-    fn new(name: String, schema: SourceSchema, rows: DeadLetterRows, format_of: FormatOf, make_decoder: MakeDecoder) -> Self {
-        let partitions = vec![PartitionInfo { name: PARTITION.into() }];
+    /// Replays dead letters of a generator; otherwise as [`Self::of_files`].
+    ///
+    /// # Errors
+    /// When the source can't decode.
+    pub fn of_generator(source: GeneratorSource, rows: Vec<DeadLetterRows>, stop: Arc<AtomicBool>) -> Result<Self, SourceError> {
+        source.record_decoder()?;
+        let (name, schema) = (source.name().to_owned(), source.schema().clone());
+        let format_of: FormatOf = Box::new(|_| Ok(RecordFormat::Json));
+        Ok(Self::new(&name, &schema, rows, stop, format_of, Box::new(move || source.record_decoder())))
+    }
+
+    fn new(
+        name: &str,
+        schema: &SourceSchema,
+        rows: Vec<DeadLetterRows>,
+        stop: Arc<AtomicBool>,
+        format_of: FormatOf,
+        make_decoder: MakeDecoder,
+    ) -> Self {
         Self {
-            name,
-            schema,
-            partitions,
+            name: name.to_owned(),
+            schema: schema.clone(),
+            partitions: Vec::new(),
+            states: Vec::new(),
             rows,
             format_of,
             make_decoder,
             formats: HashMap::new(),
-            queue: VecDeque::new(),
-            next_offset: 0,
-            skip: 0,
+            stop,
         }
     }
 
+    fn add(&mut self, name: String, state: State) {
+        self.partitions.push(PartitionInfo { name });
+        self.states.push(state);
+    }
+
+    /// Whether the real source has more to read than was committed.
+    fn rest_is_unread(&self) -> bool {
+        self.states.iter().any(|s| matches!(s, State::Kept(position) if !position.finished && !is_replayed(position)))
+    }
+
+    fn poll_replayed(&mut self, partition: u32, mut state: Box<Replayed>, limit: PollLimit) -> Result<Poll, SourceError> {
+        while state.queue.is_empty() && self.refill(&mut state)? {}
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while records.len() < limit.rows.max(1) && (records.is_empty() || bytes < limit.bytes) {
+            let Some(record) = state.queue.pop_front() else { break };
+            bytes += record.bytes.len();
+            state.handed.advance(record.epoch);
+            records.push(record);
+        }
+        let first_offset = state.next_offset;
+        state.next_offset += records.len() as i64;
+        let next = state.handed.position(state.next_offset);
+        state.ended = records.is_empty();
+        self.states[partition as usize] = State::Replayed(state);
+        if records.is_empty() {
+            let all_ended = self.states.iter().all(|s| !matches!(s, State::Replayed(r) if !r.ended));
+            if all_ended && self.rest_is_unread() {
+                self.stop.store(true, Ordering::Release);
+            }
+            return Ok(Poll::Finished(next));
+        }
+        let name = self.partitions[partition as usize].name.as_str().into();
+        let payload = Payload::Other(Box::new(Records { partition: name, records }));
+        Ok(Poll::Block(Block { partition, first_offset, next, payload, read_at: 0 }))
+    }
+
     /// Queues the next batch; false at the end.
-    fn refill(&mut self) -> Result<bool, SourceError> {
-        let unreadable = |name: &str, reason: String| SourceError::Unreadable {
-            source_name: name.to_owned(),
-            object: "the dead-letter table".into(),
-            reason,
-        };
-        let Some(batch) = (self.rows)().map_err(|reason| unreadable(&self.name, reason))? else { return Ok(false) };
-        let text = |name: &str| batch.column_by_name(name).and_then(|c| c.as_string_opt::<i32>());
+    fn refill(&mut self, state: &mut Replayed) -> Result<bool, SourceError> {
+        let unreadable =
+            |reason: String| SourceError::Unreadable { source_name: self.name.clone(), object: "the dead-letter table".into(), reason };
+        let Some(batch) = (state.rows.next)().map_err(unreadable)? else { return Ok(false) };
+        let partitions = batch.column_by_name("partition").and_then(|c| c.as_string_opt::<i32>());
         let bytes = batch.column_by_name("bytes").and_then(|c| c.as_binary_opt::<i32>());
-        let (Some(sources), Some(partitions), Some(bytes)) = (text("source"), text("partition"), bytes) else {
-            return Err(unreadable(&self.name, "it lacks the column source, partition or bytes".into()));
+        let epochs = batch.column_by_name("epoch").and_then(|c| c.as_primitive_opt::<Int64Type>());
+        let (Some(partitions), Some(bytes), Some(epochs)) = (partitions, bytes, epochs) else {
+            return Err(unreadable("it lacks the column partition, bytes or epoch".into()));
         };
-        let wanted: Vec<usize> = (0..batch.num_rows()).filter(|r| sources.value(*r) == self.name).collect();
-        for row in wanted {
-            if self.skip > 0 {
-                self.skip -= 1;
+        for row in 0..batch.num_rows() {
+            let epoch = epochs.value(row);
+            state.read.advance(epoch);
+            if state.read <= state.taken {
                 continue;
             }
             let record = if bytes.is_null(row) { &[][..] } else { bytes.value(row) };
             let format = self.format_of_record(partitions.value(row), record)?;
-            self.queue.push_back(ReplayedRecord { bytes: record.to_vec(), format });
+            state.queue.push_back(Record { bytes: record.to_vec(), format, epoch });
         }
         Ok(true)
     }
@@ -142,9 +251,21 @@ impl Source for ReplaySource {
     }
 
     fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
-        if let Some((_, position)) = resume.get(&0) {
-            self.skip = position.next_offset.max(0);
-            self.next_offset = self.skip;
+        let mut rows: BTreeMap<String, DeadLetterRows> =
+            std::mem::take(&mut self.rows).into_iter().map(|r| (replay_partition(&r.reason), r)).collect();
+        for (number, (info, position)) in resume {
+            if *number as usize != self.partitions.len() {
+                let reason = format!("partition {number} was committed, but not the one before it");
+                return Err(SourceError::Bug { source_name: self.name.clone(), reason });
+            }
+            let state = match (Mark::of(position), rows.remove(&info.name)) {
+                (Some(taken), Some(rows)) => State::Replayed(Box::new(Replayed::new(rows, taken, position.next_offset))),
+                _ => State::Kept(position.clone()),
+            };
+            self.add(info.name.clone(), state);
+        }
+        for (name, rows) in rows {
+            self.add(name, State::Replayed(Box::new(Replayed::new(rows, Mark::default(), 0))));
         }
         Ok(())
     }
@@ -153,21 +274,21 @@ impl Source for ReplaySource {
         &self.partitions
     }
 
-    fn poll(&mut self, _partition: u32, limit: PollLimit) -> Result<Poll, SourceError> {
-        while self.queue.is_empty() && self.refill()? {}
-        let (mut records, mut bytes) = (Vec::new(), 0);
-        while records.len() < limit.rows.max(1) && (records.is_empty() || bytes < limit.bytes) {
-            let Some(record) = self.queue.pop_front() else { break };
-            bytes += record.bytes.len();
-            records.push(record);
+    fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError> {
+        let unknown = || SourceError::Bug { source_name: self.name.clone(), reason: format!("partition {partition} is not known") };
+        let state = self.states.get_mut(partition as usize).ok_or_else(unknown)?;
+        match state {
+            State::Kept(position) if position.finished || is_replayed(position) => Ok(Poll::Finished(position.clone())),
+            // It holds the watermark where it is: the rows between are still to come.
+            State::Kept(_) => Ok(Poll::Pending { caught_up: false }),
+            State::Replayed(_) => {
+                let held = State::Kept(Mark::default().position(0));
+                match std::mem::replace(state, held) {
+                    State::Replayed(replayed) => self.poll_replayed(partition, replayed, limit),
+                    State::Kept(position) => Ok(Poll::Finished(position)),
+                }
+            }
         }
-        let first_offset = self.next_offset;
-        self.next_offset += records.len() as i64;
-        let next = Position { next_offset: self.next_offset, finished: records.is_empty(), fingerprint: PARTITION.into() };
-        if records.is_empty() {
-            return Ok(Poll::Finished(next));
-        }
-        Ok(Poll::Block(Block { partition: 0, first_offset, next, payload: Payload::Other(Box::new(ReplayedRecords(records))), read_at: 0 }))
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
@@ -175,9 +296,15 @@ impl Source for ReplaySource {
     }
 }
 
+impl Replayed {
+    fn new(rows: DeadLetterRows, taken: Mark, next_offset: i64) -> Self {
+        Self { rows, read: Mark::default(), taken, handed: taken, queue: VecDeque::new(), next_offset, ended: false }
+    }
+}
+
 impl std::fmt::Debug for ReplaySource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplaySource").field("name", &self.name).field("next_offset", &self.next_offset).finish_non_exhaustive()
+        f.debug_struct("ReplaySource").field("name", &self.name).field("partitions", &self.partitions).finish_non_exhaustive()
     }
 }
 
@@ -192,9 +319,9 @@ impl Decoder for ReplayDecoder {
         let bug = |reason: String| SourceError::Bug { source_name: self.name.clone(), reason };
         let decoder = self.records.as_mut().map_err(|e| bug(e.to_string()))?;
         let Payload::Other(payload) = block.payload else { return Err(bug("a payload of another source".into())) };
-        let records = payload.downcast::<ReplayedRecords>().map_err(|_| bug("a payload of another source".into()))?;
-        decoder.begin(BlockOrigin { partition: block.partition, partition_name: PARTITION.into(), read_at: block.read_at }, 0);
-        for (record, offset) in records.0.iter().zip(block.first_offset..) {
+        let records = payload.downcast::<Records>().map_err(|_| bug("a payload of another source".into()))?;
+        decoder.begin(BlockOrigin { partition: block.partition, partition_name: records.partition, read_at: block.read_at }, 0);
+        for (record, offset) in records.records.iter().zip(block.first_offset..) {
             decoder.push_record(&record.bytes, offset, &record.format);
         }
         decoder.finish()

@@ -1,7 +1,7 @@
 //! Where a decoder's rows go: columns under construction on one side, dead letters on the other.
 
 use crate::decode::column::{Column, Fault, check_event_time};
-use crate::decode::time::TimeFormat;
+use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::error::ArrowError;
@@ -77,7 +77,7 @@ impl RowSink {
     /// Begins a block of about `rows` rows.
     pub(crate) fn begin(&mut self, origin: BlockOrigin, rows: usize) {
         debug_assert!(self.offsets.is_empty() && self.dead.is_empty(), "the last block was finished");
-        self.latest_time = self.rules.latest_time(origin.read_at);
+        self.latest_time = self.rules.latest_time(origin.read_at).min(LATEST_US);
         self.origin = origin;
         self.offsets.reserve(rows);
         for column in &mut self.columns {
@@ -115,6 +115,10 @@ impl RowSink {
         }
         let column = &self.columns[self.rules.schema.event_time];
         let time = column.last_time();
+        if time.is_some_and(|us| us >= EARLIEST_US && us <= self.latest_time) {
+            self.offsets.push(offset);
+            return;
+        }
         match check_event_time(&column.name, time, self.latest_time) {
             Ok(()) => self.offsets.push(offset),
             Err(fault) => {

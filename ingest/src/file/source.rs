@@ -8,6 +8,7 @@ use crate::file::parquet_reader::ParquetReader;
 use crate::file::paths::{FoundFile, find_files, unreadable};
 use crate::file::shared::{FileDecoder, Shared, SharedPartition, TooLongRecord};
 use crate::file::text::{RecordGrammar, TextPoll, TextReader, decompressed};
+use crate::replay::is_replayed;
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{Field, Schema};
 use riskstream_engine::contract::{
@@ -136,6 +137,11 @@ impl FileSource {
     fn resume(&mut self, info: &PartitionInfo, position: &Position) -> Result<(), SourceError> {
         let path = self.spec.base.join(&info.name);
         let mut position = position.clone();
+        if is_replayed(&position) {
+            // Dead letters that `riskstream replay` has taken in: no file, nothing to read.
+            self.add(FoundFile { name: info.name.clone(), path: PathBuf::new() }, position);
+            return Ok(());
+        }
         if let Ok(metadata) = path.metadata() {
             if let Some(reason) = difference(&path, &position.fingerprint).map_err(|e| unreadable(&self.spec, &info.name, e.to_string()))? {
                 return Err(self.changed(&info.name, &reason));
@@ -308,7 +314,7 @@ impl Source for FileSource {
         match find_files(&self.spec) {
             Ok(found) => self.add_new(found),
             // Everything was read and taken away since.
-            Err(_) if !self.files.is_empty() && self.files.iter().all(|f| f.position.finished) => false,
+            Err(_) if !self.files.is_empty() && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position)) => false,
             Err(error) => return Err(error),
         };
         Ok(())
@@ -330,7 +336,7 @@ impl Source for FileSource {
         let Some(file) = self.files.get_mut(partition as usize) else {
             return Err(SourceError::Bug { source_name: self.spec.name.clone(), reason: format!("partition {partition} is not known") });
         };
-        if file.position.finished {
+        if file.position.finished || is_replayed(&file.position) {
             return Ok(Poll::Finished(file.position.clone()));
         }
         if file.input.is_none() && !self.open_file(partition, limit)? {

@@ -47,6 +47,14 @@ struct LongRecord {
     length: u64,
 }
 
+impl LongRecord {
+    fn push(&mut self, piece: &[u8]) {
+        let kept = piece.len().min(TOO_LONG_HEAD_BYTES - self.head.len());
+        self.head.extend_from_slice(&piece[..kept]);
+        self.length += piece.len() as u64;
+    }
+}
+
 /// Reads one text file.
 pub(crate) struct TextReader {
     input: Box<dyn Read + Send>,
@@ -114,9 +122,9 @@ impl TextReader {
             }
             // One more than the limit: the byte may be the carriage return of a line end.
             if self.buffer.len() > self.record_bytes_max.saturating_add(1) {
-                let buffer = std::mem::take(&mut self.buffer);
-                let head = buffer[..buffer.len().min(TOO_LONG_HEAD_BYTES)].to_vec();
-                self.long = Some(LongRecord { head, length: buffer.len() as u64 });
+                let mut long = LongRecord { head: Vec::new(), length: 0 };
+                long.push(&std::mem::take(&mut self.buffer));
+                self.long = Some(long);
                 continue;
             }
             // A block smaller than the record: read more of it, up to just over the limit.
@@ -163,7 +171,7 @@ impl TextReader {
             self.at_end = read < PIECE_BYTES;
             let newline = memchr(b'\n', &piece);
             if let Some(long) = &mut self.long {
-                long.length += newline.unwrap_or(read) as u64;
+                long.push(&piece[..newline.unwrap_or(read)]);
             }
             if let Some(newline) = newline {
                 self.buffer = piece[newline + 1..].to_vec();
@@ -180,8 +188,13 @@ impl TextReader {
     fn end_long(&mut self, terminator: i64) -> TextPoll {
         let first_offset = self.offset;
         match self.long.take() {
-            Some(long) => {
+            Some(mut long) => {
                 self.offset += long.length as i64 + terminator;
+                // A carriage return is part of the line end, which only shows when the whole record was kept.
+                if long.length == long.head.len() as u64 && long.head.ends_with(b"\r") {
+                    long.head.pop();
+                    long.length -= 1;
+                }
                 TextPoll::TooLong { first_offset, head: Bytes::from(long.head), length: long.length }
             }
             None => TextPoll::Busy,

@@ -1,0 +1,7 @@
+//! Files as they come, good and bad: what each gives, from the outside.
+
+mod bad_input;
+mod formats;
+mod replay;
+mod resume;
+mod support;
