@@ -4,3 +4,6 @@
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod plan;
+pub mod progress;
+pub mod report;

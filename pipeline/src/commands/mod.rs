@@ -2,6 +2,9 @@
 
 pub mod check;
 pub mod explain;
+pub mod generate;
+pub mod query;
+pub mod run;
 
 use std::io::IsTerminal;
 
@@ -21,6 +24,12 @@ pub enum CommandError {
         /// What would be right.
         help: Option<String>,
     },
+    /// The command was started and failed.
+    #[error("{message}")]
+    Failed {
+        /// What failed, on what, and what to do.
+        message: String,
+    },
     /// The answer can't be written.
     #[error("the answer can't be written: {0}")]
     Output(#[from] std::io::Error),
@@ -34,7 +43,7 @@ impl CommandError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage { .. } => 2,
-            Self::Output(_) | Self::Json(_) => 1,
+            Self::Failed { .. } | Self::Output(_) | Self::Json(_) => 1,
         }
     }
 
@@ -74,6 +83,18 @@ impl From<Problems> for CommandError {
     fn from(problems: Problems) -> Self {
         Self::Config(ConfigError::Invalid(problems))
     }
+}
+
+/// A command that was started and failed, in the words of what failed.
+pub(crate) fn failed(error: impl std::fmt::Display) -> CommandError {
+    CommandError::Failed { message: error.to_string() }
+}
+
+/// Prints an answer for a script.
+pub(crate) fn print_json(answer: &impl serde::Serialize, out: &mut dyn std::io::Write) -> Result<(), CommandError> {
+    serde_json::to_writer_pretty(&mut *out, answer)?;
+    writeln!(out)?;
+    Ok(())
 }
 
 /// Loads the configuration that a command names.

@@ -6,6 +6,7 @@
 //! Everything that the configuration can get wrong and that is only known now (an inferred schema, a model's features, an expression's
 //! types) is reported with its place in the file, as `config` does, before anything is started.
 
+mod dead_letters;
 mod sinks;
 mod source;
 mod steps;
@@ -22,8 +23,10 @@ use riskstream_sinks::{DeltaRuntime, LastRows};
 use crate::config::spec::{self, Pipeline};
 use crate::config::{Config, Problem, check_columns, check_source_columns};
 
-pub use sinks::{PlannedTable, TableKind, dead_letter_table, table_location};
+pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
+pub use sinks::{PlannedTable, TableKind, table_location};
 pub use source::open_source;
+pub(crate) use source::{file_spec, generator_spec};
 
 /// Rows of a block, at most.
 const BLOCK_ROWS: usize = 16_384;
@@ -182,8 +185,7 @@ pub fn plan_pipeline(
 
 /// The columns that are the user's own.
 fn user_schema(schema: &arrow::datatypes::Schema) -> arrow::datatypes::Schema {
-    let fields: Vec<_> =
-        schema.fields().iter().filter(|f| !riskstream_engine::contract::is_system_column(f.name())).cloned().collect();
+    let fields: Vec<_> = schema.fields().iter().filter(|f| !riskstream_engine::contract::is_system_column(f.name())).cloned().collect();
     arrow::datatypes::Schema::new(fields)
 }
 

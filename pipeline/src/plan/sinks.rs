@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use riskstream_engine::contract::{
-    Delivery, EpochClose, LATE, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter, dead_letter_schema,
+    Delivery, EpochClose, LATE, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter,
 };
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::runtime::SinkPlan;
@@ -14,6 +14,7 @@ use riskstream_sinks::{
     AlertIdentity, DeltaRuntime, LastRows, PartitionRule, Projection, StageSettings, TableSink, TableSpec, alerts_table_schema,
 };
 
+use super::dead_letters::{TaggedWriter, dead_letter_table};
 use super::{PlanError, StepContext, steps, tables_location};
 use crate::config::spec::{Deliver, Destination, DestinationKind, Late, Partitioning, TableDestination};
 use crate::config::{Config, Problem, defaults};
@@ -54,22 +55,8 @@ pub fn table_location(config: &Config, table: &str) -> PathBuf {
     tables_location(config).join(table)
 }
 
-/// The dead-letter table's description.
-///
-/// # Errors
-/// Never for the fixed schema; the signature of every table.
-pub fn dead_letter_table(config: &Config) -> Result<TableSpec, PlanError> {
-    let name = defaults::DEAD_LETTER_TABLE;
-    Ok(TableSpec::new(name, table_location(config, name), dead_letter_schema(), None)?)
-}
-
 pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sinks, PlanError> {
-    let mut sinks = Sinks {
-        plans: Vec::new(),
-        dead_letters: dead_letters(context, runtime)?,
-        tables: Vec::new(),
-        consoles: Vec::new(),
-    };
+    let mut sinks = Sinks { plans: Vec::new(), dead_letters: dead_letters(context, runtime)?, tables: Vec::new(), consoles: Vec::new() };
     for destination in &context.pipeline.to {
         let steps = match &destination.when {
             Some(sql) => vec![steps::plan_filter(&format!("{}.when", destination.id), sql, &context.schema)?],
@@ -162,7 +149,10 @@ fn dead_letters(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sin
     let columns: Vec<(String, String)> = table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(&table.schema, &columns)?;
     let sink = TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings: StageSettings::default() };
-    table_plan(context, sink, Vec::new(), runtime)
+    let mut plan = table_plan(context, sink, Vec::new(), runtime)?;
+    let (build, pipeline) = (plan.writer, context.pipeline.name.value.clone());
+    plan.writer = Arc::new(move |worker| Ok(Box::new(TaggedWriter { pipeline: pipeline.clone(), inner: build(worker)? })));
+    Ok(plan)
 }
 
 fn table_sink(
@@ -196,8 +186,8 @@ fn table_sink(
         },
     };
     let location = table_location(context.config, &table.table.value);
-    let spec = TableSpec::new(&*table.table.value, location, schema, partition)
-        .map_err(|e| Problem::new(table.table.span, e.to_string()))?;
+    let spec =
+        TableSpec::new(&*table.table.value, location, schema, partition).map_err(|e| Problem::new(table.table.span, e.to_string()))?;
     Ok(TableSink { id: destination.id.value.clone(), table: spec, projection, alerts, settings: StageSettings::default() })
 }
 

@@ -8,8 +8,8 @@ use riskstream_engine::runtime::{StepPlan, WorkerContext};
 use riskstream_models::Registry;
 use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec, HistoryDir};
 use riskstream_operators::{
-    ChecksOperator, DecideOperator, Decision, DeriveOperator, ExpressionError, FilterOperator, ModelCell, ModelWatch, ScoreOperator, Stateless,
-    StepError,
+    ChecksOperator, DecideOperator, Decision, DeriveOperator, ExpressionError, FilterOperator, ModelCell, ModelWatch, ScoreOperator,
+    Stateless, StepError,
 };
 
 use super::{PlanError, StepContext, micros, registry_location};
@@ -50,7 +50,7 @@ pub(super) fn plan_checks(context: &mut StepContext<'_>, source: &Source) -> Res
         move || ChecksOperator::new(&id, &sql, Arc::clone(&schema))?.with_event_time(&time)
     };
     make().map_err(|e| problem(&e, &source.checks, source.name.span))?;
-    context.add(&id, schema, Arc::new(move |_| Ok(make().map_err(|e| e.to_string())?.into_operator())));
+    context.add(&id, schema, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
     Ok(())
 }
 
@@ -61,7 +61,7 @@ pub(super) fn plan_filter(id: &str, sql: &Sql, schema: &SchemaRef) -> Result<Ste
         move || FilterOperator::new(&id, &text, Arc::clone(&schema))
     };
     make().map_err(|e| problem(&e, std::slice::from_ref(sql), sql.span()))?;
-    Ok(step_plan(id, Arc::new(move |_| Ok(make().map_err(|e| e.to_string())?.into_operator()))))
+    Ok(step_plan(id, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>))))
 }
 
 /// One step of the file.
@@ -80,17 +80,18 @@ pub(super) fn plan_step(context: &mut StepContext<'_>, step: &Step) -> Result<()
             let name = id.clone();
             let make = move || DeriveOperator::new(&name, &texts, Arc::clone(&schema))?.with_event_time(&time);
             let output = make().map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
-            context.add(&id, output, Arc::new(move |_| Ok(make().map_err(|e| e.to_string())?.into_operator())));
+            context.add(&id, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
         }
         StepKind::Features(features) => plan_features(context, step, features)?,
         StepKind::Score(columns) => plan_score(context, step, columns)?,
         StepKind::Decide(decide) => {
-            let decision = Decision { score: decide.score.value.clone(), review: decide.review, decline: decide.decline, reasons: decide.reasons };
+            let decision =
+                Decision { score: decide.score.value.clone(), review: decide.review, decline: decide.decline, reasons: decide.reasons };
             let models = context.models.iter().find(|(column, _)| *column == decide.score.value).map(|(_, cell)| Arc::clone(cell));
             let name = id.clone();
             let make = move || DecideOperator::new(&name, decision.clone(), models.clone(), Arc::clone(&schema));
             let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
-            context.add(&id, output, Arc::new(move |_| Ok(make().map_err(|e| e.to_string())?.into_operator())));
+            context.add(&id, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
         }
     }
     Ok(())
@@ -104,11 +105,7 @@ fn plan_features(context: &mut StepContext<'_>, step: &Step, spec: &spec::Featur
         step_id: step.id.value.clone(),
         by: spec.by.iter().map(|b| b.value.clone()).collect(),
         features: spec.features.iter().map(|f| feature(f, spec.empty)).collect(),
-        windows: spec
-            .over
-            .iter()
-            .map(|w| features::Window { label: w.value.label.clone(), micros: micros(w.value.length) })
-            .collect(),
+        windows: spec.over.iter().map(|w| features::Window { label: w.value.label.clone(), micros: micros(w.value.length) }).collect(),
         delay_micros: micros(spec.delay),
         include_current: spec.include_current,
         order: match context.pipeline.order {
@@ -121,7 +118,7 @@ fn plan_features(context: &mut StepContext<'_>, step: &Step, spec: &spec::Featur
     };
     let output = features_spec.output_schema(&schema).map_err(|e| Problem::new(step.id.span, e.to_string()))?;
     let build: BuildLogic = Arc::new(move |worker| {
-        let dir = HistoryDir { root: worker.history.clone(), generation: worker.generation.0, worker: worker.worker };
+        let dir = HistoryDir { root: worker.history.clone(), generation: worker.generation, worker: worker.worker };
         let operator = FeaturesOperator::new(features_spec.clone(), &schema, dir).map_err(|e| e.to_string())?;
         Ok(Box::new(operator) as Box<dyn Operator>)
     });
@@ -185,11 +182,15 @@ fn plan_score(context: &mut StepContext<'_>, step: &Step, columns: &[ScoreColumn
     let id = step.id.value.clone();
     let make = move || ScoreOperator::new(&id, scores.clone(), Arc::clone(&schema));
     let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
-    context.add(&step.id.value, output, Arc::new(move |_| Ok(make().map_err(|e| e.to_string())?.into_operator())));
+    context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
     Ok(())
 }
 
-fn load_pinned(registry: &Registry, column: &ScoreColumn, version: &crate::config::Spanned<String>) -> Result<riskstream_models::Model, PlanError> {
+fn load_pinned(
+    registry: &Registry,
+    column: &ScoreColumn,
+    version: &crate::config::Spanned<String>,
+) -> Result<riskstream_models::Model, PlanError> {
     let number: u64 = version
         .value
         .trim_start_matches('v')
@@ -221,8 +222,5 @@ fn problem(error: &StepError, sqls: &[Sql], step: Span) -> Problem {
 
 /// Where in an expression the error is, if it says so.
 fn place(sql: &Sql, error: &ExpressionError) -> Span {
-    match error.position() {
-        Some(at) if at < sql.as_str().len() => sql.span_within(at..at + 1),
-        _ => sql.span(),
-    }
+    error.at().map_or_else(|| sql.span(), |range| sql.span_within(range))
 }

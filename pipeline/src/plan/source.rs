@@ -1,0 +1,87 @@
+//! Sources: from the configuration to what `ingest` opens. An absent schema is inferred here, before anything is planned.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::Datelike;
+use riskstream_engine::contract::{Source, SourceError};
+use riskstream_engine::runtime::Clock;
+use riskstream_ingest::{
+    Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, Paced, TimeFormat,
+};
+
+use super::micros;
+use crate::config::spec::{self, Rate, SourceKind};
+
+/// Days from 0001-01-01 to 1970-01-01, for chrono's day count.
+const EPOCH_DAYS_FROM_CE: i32 = 719_163;
+
+/// Opens a source: files are found and a schema is inferred if none is given; nothing is read beyond that.
+///
+/// # Errors
+/// When no file is found, or one can't be read.
+pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, SourceError> {
+    match &source.kind {
+        SourceKind::File(file) => Ok(Box::new(FileSource::new(file_spec(source, file))?)),
+        SourceKind::Generator(generator) => {
+            let spec = generator_spec(&source.name.value, generator);
+            let made = GeneratorSource::new(spec)?;
+            match generator.rate {
+                Rate::Max => Ok(Box::new(made)),
+                Rate::PerSecond(rate) => {
+                    let clock = Arc::clone(clock);
+                    Ok(Box::new(Paced::new(Box::new(made), rate, Box::new(move || i64::try_from(clock.steady_nanos() / 1_000).unwrap_or(i64::MAX)))))
+                }
+            }
+        }
+    }
+}
+
+/// A file source as `ingest` takes it.
+pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileSourceSpec {
+    FileSourceSpec {
+        base: PathBuf::from("."),
+        format: file.format.map(|f| match f {
+            spec::FileFormat::Json => FileFormat::Json,
+            spec::FileFormat::Csv => FileFormat::Csv,
+            spec::FileFormat::Parquet => FileFormat::Parquet,
+        }),
+        compression: match file.compression {
+            spec::Compression::Auto => None,
+            spec::Compression::None => Some(Compression::None),
+            spec::Compression::Gzip => Some(Compression::Gzip),
+            spec::Compression::Zstd => Some(Compression::Zstd),
+        },
+        follow: file.follow,
+        csv: CsvOptions { header: file.csv.header, delimiter: Some(file.csv.delimiter), quote: file.csv.quote },
+        schema: source.schema.as_ref().map(|fields| fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()),
+        event_time: EventTimeSpec { column: source.event_time.column.value.clone(), format: time_format(&source.event_time.format) },
+        ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        future_skew_max_us: micros(source.event_time.future_skew_max),
+        ..FileSourceSpec::new(&source.name.value, file.paths.iter().map(|p| p.value.clone()).collect(), &source.event_time.column.value)
+    }
+}
+
+fn time_format(format: &spec::TimeFormat) -> TimeFormat {
+    match format {
+        spec::TimeFormat::Auto => TimeFormat::Auto,
+        spec::TimeFormat::UnixSeconds => TimeFormat::EpochSeconds,
+        spec::TimeFormat::UnixMillis => TimeFormat::EpochMillis,
+        spec::TimeFormat::UnixMicros => TimeFormat::EpochMicros,
+        spec::TimeFormat::Pattern(pattern) => TimeFormat::Pattern(pattern.clone()),
+    }
+}
+
+/// A generator as `ingest` takes it.
+pub fn generator_spec(name: &str, generator: &spec::GeneratorSource) -> GeneratorSpec {
+    GeneratorSpec {
+        customers: u32::try_from(generator.customers).unwrap_or(u32::MAX),
+        terminals: u32::try_from(generator.terminals).unwrap_or(u32::MAX),
+        radius: generator.radius,
+        start_day: generator.start.num_days_from_ce() - EPOCH_DAYS_FROM_CE,
+        days: Some(generator.days),
+        rows: generator.rows,
+        broken_share: generator.broken_share,
+        ..GeneratorSpec::new(name, generator.seed)
+    }
+}

@@ -1,0 +1,210 @@
+//! What came of a run: for people a short page with a query to try, for scripts JSON.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use riskstream_engine::runtime::{Metrics, RunSummary};
+use riskstream_sinks::LastRows;
+use serde::Serialize;
+
+use super::commands::CommandError;
+use crate::cli::{CONFIG_FILE, RunArgs};
+use crate::config::Config;
+use crate::plan::{PlannedTable, TableKind};
+use crate::progress::{grouped, time};
+
+/// A whole run.
+#[derive(Debug, Serialize)]
+pub struct RunReport {
+    /// From the start of the program to here.
+    pub seconds: f64,
+    /// Each pipeline's.
+    pub pipelines: Vec<PipelineReport>,
+}
+
+/// One pipeline's part of a run.
+#[derive(Debug, Serialize)]
+pub struct PipelineReport {
+    /// Its name.
+    pub pipeline: String,
+    /// Threads of its dataflow.
+    pub workers: usize,
+    /// Whether it failed.
+    pub failed: bool,
+    /// Whether it was stopped before its input ended.
+    pub stopped: bool,
+    /// The epoch that it went on after; 0: a new start.
+    pub resumed_after: u64,
+    /// The last committed epoch.
+    pub committed_epoch: u64,
+    /// Rows read and committed.
+    pub rows_in: u64,
+    /// Late rows.
+    pub late: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Alerts.
+    pub alerts: u64,
+    /// Newest event time, UTC.
+    pub event_time: String,
+    /// Bytes written to the store.
+    pub store_bytes: u64,
+    /// Seconds that commits took, on the committer's thread.
+    pub commit_seconds: f64,
+    /// Seconds that deliveries took, on the delivery thread.
+    pub delivery_seconds: f64,
+    /// The steps: where rows went and what they cost.
+    pub steps: Vec<StepReport>,
+    /// The tables.
+    pub tables: Vec<TableReport>,
+    /// Newest rows of console sinks.
+    #[serde(skip)]
+    consoles: Vec<(String, String)>,
+}
+
+/// One step's work.
+#[derive(Debug, Serialize)]
+pub struct StepReport {
+    /// Its id.
+    pub step: String,
+    /// Rows in.
+    pub rows_in: u64,
+    /// Rows out.
+    pub rows_out: u64,
+    /// Seconds of work, all workers together.
+    pub busy_seconds: f64,
+    /// Bytes of state in memory.
+    pub state_bytes: u64,
+}
+
+/// One table.
+#[derive(Debug, Serialize)]
+pub struct TableReport {
+    /// Its name in SQL.
+    pub table: String,
+    /// Its folder.
+    pub location: PathBuf,
+    /// Rows that this run sent to it.
+    pub rows: u64,
+}
+
+impl PipelineReport {
+    /// Reads a pipeline's counters at its end.
+    pub fn new(
+        name: &str,
+        workers: usize,
+        summary: Option<&RunSummary>,
+        metrics: &Metrics,
+        tables: &[PlannedTable],
+        consoles: &[(String, Arc<Mutex<LastRows>>)],
+    ) -> Self {
+        let seconds = |nanos: u64| nanos as f64 / 1e9;
+        let steps: Vec<StepReport> = metrics
+            .steps
+            .iter()
+            .map(|s| StepReport {
+                step: s.id.clone(),
+                rows_in: s.rows_in.load(Ordering::Relaxed),
+                rows_out: s.rows_out.load(Ordering::Relaxed),
+                busy_seconds: seconds(s.busy_nanos.load(Ordering::Relaxed)),
+                state_bytes: s.state_bytes_total(),
+            })
+            .collect();
+        let sent = |sink: &str| steps.iter().find(|s| s.step == sink).map_or(0, |s| s.rows_in);
+        let alerts = tables.iter().filter(|t| t.kind == TableKind::Alerts).map(|t| sent(&t.sink)).sum();
+        let dead = metrics.dead_committed_total.load(Ordering::Relaxed);
+        let tables = tables
+            .iter()
+            .map(|t| TableReport {
+                table: t.table.clone(),
+                location: t.location.clone(),
+                rows: if t.kind == TableKind::DeadLetters { dead } else { sent(&t.sink) },
+            })
+            .collect();
+        let consoles = consoles
+            .iter()
+            .map(|(id, rows)| {
+                let text = rows.lock().unwrap_or_else(PoisonError::into_inner).render();
+                (id.clone(), text.unwrap_or_else(|e| e.to_string()))
+            })
+            .collect();
+        Self {
+            pipeline: name.to_owned(),
+            workers,
+            failed: summary.is_none(),
+            stopped: summary.is_some_and(|s| s.stopped),
+            resumed_after: summary.map_or(0, |s| s.resumed_after),
+            committed_epoch: metrics.committed_epoch.load(Ordering::Relaxed),
+            rows_in: metrics.rows_committed_total.load(Ordering::Relaxed),
+            late: metrics.late_committed_total.load(Ordering::Relaxed),
+            dead,
+            alerts,
+            event_time: time(metrics.event_time_max_micros.load(Ordering::Relaxed)),
+            store_bytes: metrics.store_bytes_total.load(Ordering::Relaxed),
+            commit_seconds: seconds(metrics.commit_nanos_total.load(Ordering::Relaxed)),
+            delivery_seconds: seconds(metrics.delivery_nanos_total.load(Ordering::Relaxed)),
+            steps,
+            tables,
+            consoles,
+        }
+    }
+
+    fn print(&self, seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+        let how = match (self.failed, self.stopped) {
+            (true, _) => "failed",
+            (_, true) => "stopped",
+            _ => "done",
+        };
+        let rate = self.rows_in as f64 / seconds.max(1e-9);
+        writeln!(out, "\n{} {how}: {} rows in {seconds:.2} s ({} events/s)", self.pipeline, grouped(self.rows_in), grouped(rate as u64))?;
+        if self.resumed_after > 0 {
+            writeln!(out, "  went on after epoch {}, committed through {}", self.resumed_after, self.committed_epoch)?;
+        }
+        writeln!(
+            out,
+            "  event time up to {}   late {}   dead letters {}   alerts {}",
+            self.event_time,
+            grouped(self.late),
+            grouped(self.dead),
+            grouped(self.alerts)
+        )?;
+        for table in &self.tables {
+            writeln!(out, "  {:<20} {:>12} rows   {}", table.table, grouped(table.rows), table.location.display())?;
+        }
+        for (id, rows) in &self.consoles {
+            writeln!(out, "\n{id}, the newest rows:\n{rows}")?;
+        }
+        Ok(())
+    }
+}
+
+impl RunReport {
+    /// Prints the report for a person.
+    ///
+    /// # Errors
+    /// When `out` can't be written.
+    pub fn print(&self, config: &Config, args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
+        for pipeline in &self.pipelines {
+            pipeline.print(self.seconds, out)?;
+        }
+        if let Some(sql) = self.query_to_try() {
+            let file = args.config.file();
+            let named = if file.as_os_str() == CONFIG_FILE { String::new() } else { format!(" --config {}", file.display()) };
+            let sets: String = args.config.set.iter().map(|s| format!(" --set '{s}'")).collect();
+            writeln!(out, "\nTry: riskstream query{named}{sets} \"{sql}\"")?;
+        }
+        if self.pipelines.iter().any(|p| p.dead > 0) {
+            writeln!(out, "Dead letters: riskstream query \"select reason, detail, count(*) from dead_letters group by all\"")?;
+        }
+        let _ = config;
+        Ok(())
+    }
+
+    fn query_to_try(&self) -> Option<String> {
+        let tables = self.pipelines.iter().flat_map(|p| &p.tables).filter(|t| t.table != crate::config::defaults::DEAD_LETTER_TABLE);
+        let most = tables.max_by_key(|t| t.rows)?;
+        Some(format!("select event_date, count(*) from {} group by event_date order by event_date desc limit 10", most.table))
+    }
+}
