@@ -1,6 +1,6 @@
 //! Measures staging: nanoseconds per row and bytes per row of 18 columns, for each compressor and integer encoding.
 //!
-//! `cargo run --release -p riskstream-sinks --example stage_speed [ROWS]`
+//! `cargo run --release -p riskstream-sinks --example stage_speed [ROWS] [ROWS_PER_DAY] [COMPRESSION] [INTEGERS]`
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,15 +14,21 @@ const BATCH_ROWS: usize = 8192;
 const ROUNDS: usize = 3;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let rows = std::env::args().nth(1).map_or(Ok(1_000_000), |text| text.parse())?;
-    let batches = scored_payments(rows)?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize, default: usize| arguments.get(index).map_or(Ok(default), |text| text.parse());
+    let (rows, rows_per_day) = (number(0, 1_000_000)?, number(1, 9_600)?);
+    let wanted = |index: usize, name: String| arguments.get(index).is_none_or(|text| *text == name);
+    let batches = scored_payments(rows, rows_per_day)?;
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     // Nothing is removed before the end: a file system is slow at making files where many were just removed.
     let folder = tempfile::tempdir()?;
-    println!("{rows} rows of 18 columns, one thread, best of {ROUNDS}; sync apart");
+    println!("{rows} rows of 18 columns, {rows_per_day} a day, one thread, best of {ROUNDS}; sync apart");
     println!("{:<14} {:<12} {:>10} {:>10} {:>10}", "compression", "integers", "cpu ns/row", "bytes/row", "sync ms");
     for compression in [StageCompression::Uncompressed, StageCompression::Snappy, StageCompression::Lz4, StageCompression::Zstd1] {
         for integers in [IntegerEncoding::Plain, IntegerEncoding::DeltaPacked, IntegerEncoding::Dictionary] {
+            if !wanted(2, format!("{compression:?}")) || !wanted(3, format!("{integers:?}")) {
+                continue;
+            }
             let settings = StageSettings { compression, integers, ..StageSettings::default() };
             let mut best = (f64::MAX, 0, 0.0);
             for round in 0..ROUNDS {
@@ -63,8 +69,9 @@ fn cpu_nanos() -> Option<u64> {
 }
 
 /// Rows like those of the scored payments table: id, time, two keys, amount, twelve window features, score.
-fn scored_payments(rows: usize) -> Result<Vec<RecordBatch>, Box<dyn Error>> {
+fn scored_payments(rows: usize, rows_per_day: usize) -> Result<Vec<RecordBatch>, Box<dyn Error>> {
     let schema = scored_schema();
+    let step_micros = 86_400_000_000 / rows_per_day as i64;
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut random = move || {
         state ^= state << 13;
@@ -79,8 +86,7 @@ fn scored_payments(rows: usize) -> Result<Vec<RecordBatch>, Box<dyn Error>> {
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values(range.clone().map(|row| row as i64))),
             Arc::new(
-                // About 9,500 rows a day, as in the file of the proof.
-                TimestampMicrosecondArray::from_iter_values(range.clone().map(|row| 1_522_540_800_000_000 + row as i64 * 9_000_000))
+                TimestampMicrosecondArray::from_iter_values(range.clone().map(|row| 1_522_540_800_000_000 + row as i64 * step_micros))
                     .with_timezone("UTC"),
             ),
             Arc::new(StringArray::from_iter_values((0..count).map(|_| format!("{}", random() % 5000)))),

@@ -112,7 +112,10 @@ pub(crate) fn stage_properties(schema: &Schema, dictionaries: &[bool], settings:
         } else if stored_as_integer(field.data_type()) {
             builder = match settings.integers {
                 IntegerEncoding::Plain => builder,
-                IntegerEncoding::DeltaPacked => builder.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED),
+                // Packed bits hardly shrink, so the compressor's time is saved.
+                IntegerEncoding::DeltaPacked => builder
+                    .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
+                    .set_column_compression(path(), Compression::UNCOMPRESSED),
                 IntegerEncoding::Dictionary => builder.set_column_dictionary_enabled(path(), true),
             };
         }
