@@ -20,7 +20,11 @@ pub(super) struct Cursor {
 impl Cursor {
     /// Before the first row later than `after`.
     pub(super) fn seek(log: &Log, after: i64, folder: &Path, layout: &[Width]) -> Result<Self, HistoryError> {
-        let index = log.slots.partition_point(|s| s.max <= after);
+        let mut index = log.slots.partition_point(|s| s.max <= after);
+        // The open chunk may still grow: its end is not the next chunk's start.
+        if index > 0 && index == log.slots.len() && log.slots[index - 1].place.is_none() {
+            index -= 1;
+        }
         let mut cursor = Self { chunk: log.first + index as u64, row: 0, data: None, next: i64::MAX };
         if cursor.chunk < log.end() {
             let data = log.load(cursor.chunk, folder, layout)?;

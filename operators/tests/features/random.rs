@@ -5,7 +5,7 @@ use crate::world::{Dice, Keys, World, batch, spec};
 use riskstream_engine::ids::Epoch;
 use riskstream_operators::features::Function;
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 60;
 
 fn random_step(dice: &mut Dice, arrival: bool) -> Step {
     let mut windows: Vec<i64> = (0..1 + dice.below(4)).map(|_| 1 + dice.below(60)).collect();
