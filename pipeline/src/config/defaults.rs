@@ -95,5 +95,3 @@ pub const COMPRESSION: Compression = Compression::Auto;
 pub const FOLLOW: bool = false;
 /// `include_current` of a `features` step: a payment counts in its own windows, as in the Fraud Detection Handbook.
 pub const INCLUDE_CURRENT: bool = true;
-/// `labels` of a generator.
-pub const GENERATOR_LABELS: bool = true;

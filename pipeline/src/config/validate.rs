@@ -9,7 +9,7 @@ use super::defaults;
 use super::problem::Problem;
 use super::read::Draft;
 use super::span::Spanned;
-use super::spec::{GENERATOR_COLUMNS, GENERATOR_LABEL_COLUMNS, Pipeline, Source, SourceKind};
+use super::spec::{GENERATOR_COLUMNS, Pipeline, Source, SourceKind};
 use super::suggest;
 
 /// Notes every problem that is left once each section has been read.
@@ -34,10 +34,7 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
 /// The columns of a source, where the file says them.
 fn known_columns(source: &Source) -> Option<Vec<Known>> {
     match &source.kind {
-        SourceKind::Generator(generator) => {
-            let labels: &[&str] = if generator.labels { &GENERATOR_LABEL_COLUMNS } else { &[] };
-            Some(GENERATOR_COLUMNS.iter().chain(labels).map(|name| Known::new(*name)).collect())
-        }
+        SourceKind::Generator(_) => Some(GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect()),
         SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
     }
 }

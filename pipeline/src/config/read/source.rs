@@ -13,8 +13,7 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, FraudScenario, GeneratorSource, Keywords, Rate, Source, SourceKind,
-    Sql, TimeFormat,
+    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Rate, Source, SourceKind, Sql, TimeFormat,
 };
 use crate::config::suggest;
 use crate::config::values;
@@ -23,8 +22,8 @@ use crate::config::values;
 const KINDS: [&str; 2] = ["file", "generator"];
 const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
 const FORMATS_LATER: [&str; 1] = ["debezium-json"];
-/// A million customers make five million payments in twelve hours of simulated time; more is a slip of the hand.
-const SIMULATED_MAX: u64 = 1_000_000_000;
+/// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
+const SIMULATED_MAX: u64 = i32::MAX as u64;
 /// A century of simulated days.
 const DAYS_MAX: u64 = 36_525;
 
@@ -246,9 +245,7 @@ fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> GeneratorSou
         start: start(table, problems),
         rate: rate(table, problems),
         rows: table.integer("rows", 1, u64::MAX, problems).map(|rows| rows.value),
-        scenarios: scenarios(table, problems),
         broken_share: table.number("broken_share", 0.0, 1.0, problems).map_or(defaults::GENERATOR_BROKEN_SHARE, |share| share.value),
-        labels: table.boolean("labels", problems).unwrap_or(defaults::GENERATOR_LABELS),
     }
 }
 
@@ -285,22 +282,6 @@ fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
     problems
         .push(Problem::new(entry.node.span, "`rate` isn't a number of rows per second").help("such as rate = 20000, or rate = \"max\""));
     Rate::Max
-}
-
-fn scenarios(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<FraudScenario> {
-    if table.get("scenarios").is_none() {
-        return FraudScenario::ALL.iter().map(|(_, scenario)| *scenario).collect();
-    }
-    let names = table.strings("scenarios", problems).unwrap_or_default();
-    let mut scenarios = Vec::new();
-    for name in &names {
-        if let Some(scenario) = reader::keyword("scenarios", name, problems)
-            && !scenarios.contains(&scenario)
-        {
-            scenarios.push(scenario);
-        }
-    }
-    scenarios
 }
 
 fn generator_event_time(span: Span) -> EventTime {

@@ -8,7 +8,7 @@ use crate::config::document::{Entry, Node, Value};
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::Spanned;
-use crate::config::spec::{Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window};
+use crate::config::spec::{Aggregate, Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window};
 use crate::config::values::{self, NameKind};
 
 const KINDS: [&str; 5] = ["filter", "derive", "features", "score", "decide"];
@@ -115,7 +115,7 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     let over = windows(table, problems);
     let delay = table.duration("delay", problems).map(|delay| delay.value).unwrap_or_default();
     let include_current = table.boolean("include_current", problems).unwrap_or(defaults::INCLUDE_CURRENT);
-    let empty = table.number("empty", f64::MIN, f64::MAX, problems).map(|value| value.value);
+    let empty = table.number("empty", f64::MIN, f64::MAX, problems);
 
     let calls = calls?;
     if calls.entries().is_empty() {
@@ -137,7 +137,14 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     if let (Some(span), false) = (over_entry, features.is_empty() || features.iter().any(|feature| feature.aggregate.is_windowed())) {
         problems.push(Problem::new(span, "no feature of this step has a window").help("remove `over`"));
     }
-    Some(Features { features, by: by?, over: over?, delay, include_current, empty })
+    if let Some(empty) = empty
+        && !features.iter().any(|feature| matches!(feature.aggregate, Aggregate::Mean(_)))
+    {
+        let problem = Problem::new(empty.span, "no feature of this step is an `avg`");
+        problems
+            .push(problem.help("`empty` is the value of an `avg` over no rows; for others, `coalesce` in a `derive` step after this one"));
+    }
+    Some(Features { features, by: by?, over: over?, delay, include_current, empty: empty.map(|value| value.value) })
 }
 
 fn feature(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Feature> {

@@ -11,8 +11,8 @@ pub use pipeline::{
     Pipeline, ScoreColumn, Step, StepKind, TableDestination, Window,
 };
 pub use source::{
-    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, FraudScenario, GENERATOR_COLUMNS, GENERATOR_LABEL_COLUMNS,
-    GeneratorSource, Rate, Source, SourceKind, TimeFormat,
+    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Rate, Source, SourceKind,
+    TimeFormat,
 };
 
 pub(crate) use source::timestamp_type;

@@ -102,7 +102,7 @@ pub struct Features {
     pub delay: Duration,
     /// Whether the row itself counts. With a `delay` it never does, whatever this says.
     pub include_current: bool,
-    /// The value of sum, avg, min, max and stddev where a window holds no value, instead of null.
+    /// The value of every `avg` where a window holds no value, instead of null (a sum of nothing is null, as in SQL).
     pub empty: Option<f64>,
 }
 

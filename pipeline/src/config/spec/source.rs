@@ -124,18 +124,13 @@ pub struct GeneratorSource {
     pub rate: Rate,
     /// Ends after this many rows; `None`: after `days`.
     pub rows: Option<u64>,
-    /// Which frauds happen.
-    pub scenarios: Vec<FraudScenario>,
     /// Share (0 to 1) of rows made undecodable on purpose, to show dead letters.
     pub broken_share: f64,
-    /// Whether rows carry `tx_fraud` and `tx_fraud_scenario`.
-    pub labels: bool,
 }
 
-/// Names of the generator's columns, labels aside.
-pub const GENERATOR_COLUMNS: [&str; 5] = ["transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_amount"];
-/// Names of the columns that `labels = true` adds.
-pub const GENERATOR_LABEL_COLUMNS: [&str; 2] = ["tx_fraud", "tx_fraud_scenario"];
+/// Names of the generator's columns; `tx_fraud` is 1 for fraud, `tx_fraud_scenario` is 0 or the Handbook's number of the fraud.
+pub const GENERATOR_COLUMNS: [&str; 7] =
+    ["transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_amount", "tx_fraud", "tx_fraud_scenario"];
 
 /// How fast a generator makes rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -145,22 +140,6 @@ pub enum Rate {
     /// This many a second, on the wall clock.
     PerSecond(f64),
 }
-
-/// The Handbook's three kinds of fraud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FraudScenario {
-    /// 1: any amount above 220.
-    LargeAmount,
-    /// 2: two terminals a day are compromised for 28 days.
-    CompromisedTerminal,
-    /// 3: three customers a day are compromised for 14 days; a third of their payments is five times as high.
-    CompromisedCustomer,
-}
-keywords!(FraudScenario {
-    "large-amount" => LargeAmount,
-    "compromised-terminal" => CompromisedTerminal,
-    "compromised-customer" => CompromisedCustomer,
-});
 
 /// `event_time = { column, ... }`.
 #[derive(Debug, Clone)]
