@@ -1,9 +1,9 @@
 //! How fast a file is read and decoded on one core: `decode_speed FILE EVENT_TIME_COLUMN [name=type ...]`.
 //!
-//! Without a file it generates payments and says how fast that was.
+//! Without a file it generates payments, writes them in each format and reads them.
 
 use riskstream_engine::contract::{Poll, PollLimit, Source};
-use riskstream_ingest::{FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, parse_type};
+use riskstream_ingest::{FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, WriteFormat, parse_type, write_file};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [path, event_time, columns @ ..] = &arguments[..] else {
-        println!("usage: decode_speed FILE EVENT_TIME_COLUMN [name=type ...]; generating instead");
-        let spec = GeneratorSpec { rows: Some(5_000_000), ..GeneratorSpec::new("speed", 1) };
-        return measure(&mut GeneratorSource::new(spec)?, "generator");
+        return measure_generated();
     };
     let mut spec = FileSourceSpec::new("speed", vec![path.clone()], event_time);
     if !columns.is_empty() {
@@ -22,6 +20,22 @@ fn main() -> Result<(), Box<dyn Error>> {
         spec.schema = Some(columns.into_iter().map(|(n, t)| t.map(|t| (n, t))).collect::<Result<_, _>>()?);
     }
     measure(&mut FileSource::new(spec)?, path)
+}
+
+fn measure_generated() -> Result<(), Box<dyn Error>> {
+    let spec = GeneratorSpec { rows: Some(2_000_000), ..GeneratorSpec::new("speed", 1) };
+    measure(&mut GeneratorSource::new(spec.clone())?, "generator")?;
+    let folder = tempfile::tempdir()?;
+    for (name, format) in [("a.ndjson", WriteFormat::Json), ("a.csv", WriteFormat::Csv), ("a.parquet", WriteFormat::Parquet)] {
+        let path = folder.path().join(name);
+        let start = Instant::now();
+        write_file(&spec, &path, format, &mut |_| {})?;
+        println!("{name}: {} bytes, generated and written in {:.1} s", path.metadata()?.len(), start.elapsed().as_secs_f64());
+        let mut file = FileSourceSpec::new("speed", vec![path.to_string_lossy().into_owned()], "tx_datetime");
+        file.schema = Some(spec.schema().fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect());
+        measure(&mut FileSource::new(file)?, name)?;
+    }
+    Ok(())
 }
 
 fn measure(source: &mut dyn Source, name: &str) -> Result<(), Box<dyn Error>> {

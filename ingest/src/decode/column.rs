@@ -2,7 +2,7 @@
 //!
 //! Nulls are rare, so they are kept as row numbers and become a bitmap at the end.
 
-use crate::decode::number::{NumberFault, parse_decimal, scan_decimal, scan_float, scan_integer};
+use crate::decode::number::{NumberFault, decimal_from_text, parse_decimal, scan_decimal, scan_float, scan_integer};
 use crate::decode::reason;
 use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat, parse_date};
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray, TimestampMicrosecondArray};
@@ -288,7 +288,7 @@ impl Column {
     pub(crate) fn push_number(&mut self, text: &str) -> Result<(), Fault> {
         let bytes = text.as_bytes();
         match &mut self.values {
-            Values::Decimal(v, p, s) => match parse_decimal(bytes, *p, *s) {
+            Values::Decimal(v, p, s) => match decimal_from_text(bytes, *p, *s) {
                 Ok(value) => v.push(value),
                 Err(NumberFault::Syntax) => return Err(self.not_a_number(text)),
                 Err(NumberFault::Range) => return Err(self.out_of_range(text)),

@@ -162,20 +162,40 @@ fn scan_mantissa(text: &[u8], fraction_max: usize) -> Option<(i64, usize, usize)
     Some((if negative { -value } else { value }, fraction, at))
 }
 
-/// The decimal whose nearest float is `value`, in units of 10^-scale: what printing the float and reading the text would give.
+/// The decimal that a float stands for, in units of 10^-scale: within what a sum or a product of such decimals strays by (285.79999999999995
+/// is 285.80), and never a rounding that a user could notice.
 pub(crate) fn decimal_from_float(value: f64, precision: u8, scale: i8) -> Result<i128, NumberFault> {
     let power = POWERS[scale.unsigned_abs() as usize] as f64;
-    let rounded = (value * power).round();
-    // Below 2^53 (and with a power that is itself exact) one division is correctly rounded, so it gives `value` back exactly when `value` is
-    // the float nearest to that decimal.
-    if rounded.abs() < 9_007_199_254_740_992.0 && scale <= 22 {
-        if rounded / power != value {
-            return Err(NumberFault::Fraction);
-        }
-        let units = rounded as i128;
-        return if units.abs() < POWERS[usize::from(precision.min(38))] { Ok(units) } else { Err(NumberFault::Range) };
+    let scaled = value * power;
+    let rounded = scaled.round();
+    // Above 2^53 every float is whole, so its digits decide.
+    if rounded.abs() >= 9_007_199_254_740_992.0 {
+        return parse_decimal(format!("{value:e}").as_bytes(), precision, scale);
     }
-    parse_decimal(format!("{value:e}").as_bytes(), precision, scale)
+    // A billionth of the unit before scaling, or four units in the last place if that is more.
+    let tolerance = (1e-9 * power).min(1e-6).max(scaled.abs() * (4.0 * f64::EPSILON)).min(0.01);
+    if (scaled - rounded).abs() > tolerance {
+        return Err(NumberFault::Fraction);
+    }
+    let units = rounded as i128;
+    if units.abs() < POWERS[usize::from(precision.min(38))] { Ok(units) } else { Err(NumberFault::Range) }
+}
+
+/// A decimal from a number's text: exact, but for the printout of a float that strayed (15 significant digits or more), which
+/// [`decimal_from_float`] judges.
+pub(crate) fn decimal_from_text(text: &[u8], precision: u8, scale: i8) -> Result<i128, NumberFault> {
+    match parse_decimal(text, precision, scale) {
+        Err(NumberFault::Fraction) if significant_digits(text) >= 15 => match lexical_core::parse::<f64>(text) {
+            Ok(value) => decimal_from_float(value, precision, scale),
+            Err(_) => Err(NumberFault::Fraction),
+        },
+        exact => exact,
+    }
+}
+
+fn significant_digits(text: &[u8]) -> usize {
+    let mantissa = text.split(|b| matches!(b, b'e' | b'E')).next().unwrap_or(text);
+    mantissa.iter().skip_while(|b| !(b'1'..=b'9').contains(*b)).filter(|b| b.is_ascii_digit()).count()
 }
 
 #[cfg(test)]
@@ -203,9 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn a_float_becomes_the_decimal_that_it_prints_as() {
+    fn a_float_becomes_the_decimal_that_it_stands_for() {
         assert_eq!(decimal_from_float(33.1, 12, 2), Ok(3310));
-        assert_eq!(decimal_from_float(0.1 + 0.2, 12, 2), Err(NumberFault::Fraction));
+        assert_eq!(decimal_from_float(0.1 + 0.2, 12, 2), Ok(30));
+        assert_eq!(decimal_from_float(57.16 * 5.0, 12, 2), Ok(28_580));
+        assert_eq!(decimal_from_float(0.300_001, 12, 2), Err(NumberFault::Fraction));
+        assert_eq!(decimal_from_text(b"285.79999999999995", 12, 2), Ok(28_580));
+        assert_eq!(decimal_from_text(b"285.7999", 12, 2), Err(NumberFault::Fraction));
+        assert_eq!(decimal_from_text(b"285.7999999990000", 12, 2), Err(NumberFault::Fraction));
         assert_eq!(decimal_from_float(1e300, 12, 2), Err(NumberFault::Range));
         assert_eq!(decimal_from_float(-0.0, 12, 2), Ok(0));
         assert_eq!(decimal_from_float(1e17, 38, 2), Ok(POWERS[19]));
