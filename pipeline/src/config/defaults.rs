@@ -81,7 +81,7 @@ pub const DECISION_COLUMN: &str = "decision";
 /// The column that a `decide` step adds: the features that pushed the score, with their values.
 pub const REASONS_COLUMN: &str = "reasons";
 /// The column that flags a late row when the pipeline says `late = "apply"`.
-pub const LATE_COLUMN: &str = "late";
+pub const LATE_COLUMN: &str = "_late";
 
 /// `[pipelines.NAME] order`: the same rows whatever batches, workers and epochs were.
 pub const ORDER: Order = Order::EventTime;
