@@ -6,7 +6,9 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, TimeUnit};
 use riskstream_query::{Catalog, QueryError, format_csv, format_json, format_table, listing};
-use riskstream_sinks::{DeltaRuntime, DeltaTableWriter, PartitionRule, StageSettings, Stager, TableSpec, WriterOptions, sync_files};
+use riskstream_sinks::{
+    DeltaRuntime, DeltaTableWriter, MaintainOptions, PartitionRule, StageSettings, Stager, TableSpec, WriterOptions, maintain, sync_files,
+};
 use serde_json::Map;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -152,6 +154,35 @@ fn each_query_sees_the_newest_version_at_its_start() {
     assert_eq!(one_number(&catalog, "select count(*) from payments_scored"), 96);
     deliver(folder.path(), "payments_scored", 3, &[rows(96..100)]);
     assert_eq!(one_number(&catalog, "select count(*) from payments_scored"), 100);
+}
+
+#[test]
+fn a_column_added_later_is_null_in_older_rows_also_after_compaction() {
+    let (folder, catalog) = tables();
+    let location = folder.path().join("payments_scored");
+    deliver(folder.path(), "payments_scored", 3, &[rows(100..104)]);
+    let old = rows(96..100);
+    let fields = old.schema_ref().fields().iter().map(|field| field.as_ref().clone()).chain([Field::new("model", DataType::Int64, true)]);
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let model: ArrayRef = Arc::new(Int64Array::from(vec![7; 4]));
+    let batch = RecordBatch::try_new(schema.clone(), old.columns().iter().cloned().chain([model]).collect()).unwrap();
+    let spec = TableSpec::new("payments_scored", &location, schema, Some(PartitionRule::event_date("at"))).unwrap();
+    let runtime = DeltaRuntime::new().unwrap();
+    let mut writer = DeltaTableWriter::open_or_create(spec.clone(), "app", WriterOptions::default(), &runtime).unwrap();
+    let files = Stager::new(spec, 1, 0, StageSettings::default()).unwrap().stage(4, &[batch]).unwrap();
+    sync_files(&location, &files).unwrap();
+    writer.deliver(4, &files, &Map::new()).unwrap();
+    let check = || {
+        assert_eq!(one_number(&catalog, "select count(*) from payments_scored where model is null"), 100);
+        assert_eq!(one_number(&catalog, "select sum(id) from payments_scored where model = 7"), 96 + 97 + 98 + 99);
+        let all = catalog.sql("select * from payments_scored").unwrap();
+        assert_eq!(all.iter().map(RecordBatch::num_rows).sum::<usize>(), 104);
+        assert_eq!(all[0].schema_ref().fields().last().unwrap().name(), "event_date");
+    };
+    check();
+    let options = MaintainOptions { min_files: 2, ..MaintainOptions::default() };
+    assert!(maintain(&runtime, &location, &options).unwrap().files_compacted > 0);
+    check();
 }
 
 #[test]

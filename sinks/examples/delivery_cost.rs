@@ -1,6 +1,6 @@
 //! Measures deliveries to one table as its history grows, and opening it; leaves the table for other readers to check.
 //!
-//! `cargo run --release -p riskstream-sinks --example delivery_cost TABLE_FOLDER [COMMITS] [CHECKPOINT_COMMITS]`
+//! `cargo run --release -p riskstream-sinks --example delivery_cost TABLE_FOLDER [COMMITS] [CHECKPOINT_COMMITS] [--maintain]`
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -11,7 +11,9 @@ use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use riskstream_sinks::{DeltaRuntime, DeltaTableWriter, PartitionRule, StageSettings, Stager, TableSpec, WriterOptions, sync_files};
+use riskstream_sinks::{
+    DeltaRuntime, DeltaTableWriter, MaintainOptions, PartitionRule, StageSettings, Stager, TableSpec, WriterOptions, maintain, sync_files,
+};
 use serde_json::Map;
 
 const ROWS_PER_EPOCH: i64 = 2000;
@@ -57,6 +59,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             );
             window.clear();
         }
+    }
+    if arguments.iter().any(|argument| argument == "--maintain") {
+        let started = Instant::now();
+        let report = maintain(&runtime, &location, &MaintainOptions { min_files: 2, ..MaintainOptions::default() })?;
+        println!("{report:?} in {:.1} s", started.elapsed().as_secs_f64());
     }
     Ok(())
 }
