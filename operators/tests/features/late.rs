@@ -50,7 +50,12 @@ fn segments_behind_every_window_are_given_up_and_memory_stays_within_bounds() {
     let mut world = World::new(spec(&step(), Keys::Integer, 4096), folder.path(), 2, 10);
     let (mut id, mut most) = (0, 0);
     for epoch in 1..=200 {
-        let rows: Vec<Row> = (0..50).map(|_| { id += 1; Row { key: Some(id % 5), ..row(id, id / 25, 1) } }).collect();
+        let rows: Vec<Row> = (0..50)
+            .map(|_| {
+                id += 1;
+                Row { key: Some(id % 5), ..row(id, id / 25, 1) }
+            })
+            .collect();
         world.epoch(Epoch(epoch), &[batch(&rows)], id / 25, epoch % 10 == 0, false);
         most = most.max(world.operators.iter().map(riskstream_engine::contract::Operator::state_bytes).sum());
     }
@@ -66,7 +71,12 @@ fn sums_beyond_64_bits_go_on_in_128() {
     let large = 999_999_999_999_999_999 / 10;
     let mut id = 0;
     for epoch in 1..=5u64 {
-        let rows: Vec<Row> = (0..60).map(|_| { id += 1; row(id, id, if epoch == 1 { -7 } else { large }) }).collect();
+        let rows: Vec<Row> = (0..60)
+            .map(|_| {
+                id += 1;
+                row(id, id, if epoch == 1 { -7 } else { large })
+            })
+            .collect();
         world.epoch(Epoch(epoch), &[batch(&rows)], id, epoch % 2 == 0, false);
         if epoch == 3 {
             world.start(2);

@@ -56,7 +56,8 @@ fn over(function: Function, column: Option<&str>, rows: &[&Row], empty: Option<f
     let Some(column) = column else { return Value::Integer(rows.len() as i128) };
     let float = column == "float";
     let divisor = if float { 1e9 } else { 100.0 };
-    let present: Vec<&&Row> = rows.iter().filter(|r| if column == "text" { r.text.is_some() } else { integer(r, column).is_some() }).collect();
+    let present: Vec<&&Row> =
+        rows.iter().filter(|r| if column == "text" { r.text.is_some() } else { integer(r, column).is_some() }).collect();
     let numbers: Vec<i128> = present.iter().filter_map(|r| integer(r, column)).collect();
     let n = numbers.len() as f64;
     let sum: i128 = numbers.iter().sum();
@@ -81,8 +82,10 @@ fn over(function: Function, column: Option<&str>, rows: &[&Row], empty: Option<f
         Function::Min => best(true),
         Function::Max => best(false),
         Function::Distinct => {
-            let mut different: Vec<String> =
-                present.iter().map(|r| if column == "text" { r.text.clone().unwrap() } else { format!("{:?}", value(r, column)) }).collect();
+            let mut different: Vec<String> = present
+                .iter()
+                .map(|r| if column == "text" { r.text.clone().unwrap() } else { format!("{:?}", value(r, column)) })
+                .collect();
             different.sort();
             different.dedup();
             Value::Integer(different.len() as i128)
