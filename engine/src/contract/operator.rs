@@ -36,6 +36,8 @@ pub struct Output {
     pub rows: Vec<RecordBatch>,
     /// To the dead-letter table, in its schema.
     pub dead: Vec<RecordBatch>,
+    /// Rows that were found late, wherever they went.
+    pub late: u64,
 }
 
 impl Output {

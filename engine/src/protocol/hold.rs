@@ -45,7 +45,6 @@ pub struct Hold {
     watermark: EventTime,
     waiting: Vec<Waiting>,
     arrived: Vec<RecordBatch>,
-    late_rows: u64,
 }
 
 #[derive(Debug)]
@@ -67,13 +66,7 @@ impl Hold {
             watermark: EventTime::MIN,
             waiting: Vec::new(),
             arrived: Vec::new(),
-            late_rows: 0,
         }
-    }
-
-    /// Late rows seen since the last call.
-    pub fn take_late_rows(&mut self) -> u64 {
-        std::mem::take(&mut self.late_rows)
     }
 
     fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -92,7 +85,7 @@ impl Hold {
         }
         let times = self.times(&rows);
         let mask = BooleanArray::new(BooleanBuffer::collect_bool(times.len(), |i| times[i] <= watermark), None);
-        self.late_rows += mask.true_count() as u64;
+        out.late += mask.true_count() as u64;
         let late = filter_record_batch(&rows, &mask).map_err(|e| self.arrow(e))?;
         let rest = not(&mask).and_then(|m| filter_record_batch(&rows, &m)).map_err(|e| self.arrow(e))?;
         match self.late {

@@ -48,8 +48,11 @@ struct HostedStep {
 
 impl HostedStep {
     fn take(&self, epoch: Epoch, out: Output) -> Vec<RecordBatch> {
-        if !out.dead.is_empty() {
-            self.context.parts.with(epoch, |p| p.dead.extend(out.dead));
+        if !out.dead.is_empty() || out.late > 0 {
+            self.context.parts.with(epoch, |p| {
+                p.dead.extend(out.dead);
+                p.late += out.late;
+            });
         }
         out.rows
     }
@@ -80,7 +83,9 @@ impl Hosted for HostedStep {
             p.history_files.extend(live);
         });
         let metrics = &self.context.metrics.steps[self.metrics];
-        metrics.state_bytes[self.context.worker].store(self.operator.state_bytes() as u64, Ordering::Relaxed);
+        if let Some(bytes) = metrics.state_bytes.get(self.context.worker) {
+            bytes.store(self.operator.state_bytes() as u64, Ordering::Relaxed);
+        }
         let sent = out.rows.iter().map(|r| r.num_rows() as u64).sum();
         metrics.add(0, sent, self.context.clock.steady_nanos() - started);
         Ok(self.take(close.epoch, out))
