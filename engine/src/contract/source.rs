@@ -83,7 +83,7 @@ pub enum Poll {
         /// Everything there is was read.
         caught_up: bool,
     },
-    /// The partition has ended.
+    /// The partition has ended for this run. It has ended for good only if the position says so.
     Finished(Position),
 }
 
@@ -121,7 +121,7 @@ pub trait Source: Send {
     fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError>;
     /// A decoder for one worker.
     fn decoder(&self) -> Box<dyn Decoder>;
-    /// Total bytes or rows to read, when known, and how many were read: for progress bars.
+    /// For progress bars: first how many bytes or rows there are in all, then how many were read; none when that is not known.
     fn progress(&self) -> Option<(u64, u64)> {
         None
     }

@@ -13,7 +13,7 @@ pub struct EpochLimits {
     pub rows_max: u64,
     /// An epoch closes when its blocks hold this many bytes.
     pub bytes_max: u64,
-    /// Epochs opened and not committed yet, at most.
+    /// Epochs closed and not committed yet, at most; 0 counts as 1.
     pub in_flight_max: u64,
     /// A snapshot is taken every so many epochs,
     pub snapshot_every_epochs: u64,
@@ -86,7 +86,7 @@ impl EpochPolicy {
     #[must_use]
     pub fn decide(&self, now: i64, committed: Epoch, quiet: bool) -> EpochDecision {
         let in_flight = self.open.0.saturating_sub(committed.0 + 1);
-        if in_flight >= self.limits.in_flight_max {
+        if in_flight >= self.limits.in_flight_max.max(1) {
             return EpochDecision::WaitForCommit;
         }
         let Some(opened_at) = self.opened_at else { return EpochDecision::Read };

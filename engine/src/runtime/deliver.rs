@@ -88,14 +88,7 @@ impl DeliveryLoop {
     }
 }
 
-/// The least epoch that any sink has made visible; outboxes after it are read back.
-///
-/// A sink that never saw an epoch counts as epoch 0.
-pub(crate) fn least_delivered(sinks: &mut [(String, Box<dyn Delivery>)]) -> Result<Epoch, SinkError> {
-    let mut least: Option<Epoch> = None;
-    for (_, delivery) in sinks {
-        let delivered = delivery.delivered_through()?.unwrap_or(Epoch(0));
-        least = Some(least.map_or(delivered, |l| l.min(delivered)));
-    }
-    Ok(least.unwrap_or(Epoch(0)))
+/// The last epoch that each sink has made visible, by id; 0 for one that never saw any.
+pub(crate) fn ask_delivered(sinks: &mut [(String, Box<dyn Delivery>)]) -> Result<BTreeMap<String, Epoch>, SinkError> {
+    sinks.iter_mut().map(|(id, delivery)| Ok((id.clone(), delivery.delivered_through()?.unwrap_or(Epoch(0))))).collect()
 }

@@ -37,6 +37,19 @@ pub enum RunError {
         /// An example.
         first: String,
     },
+    /// A sink has made epochs visible that the store does not know.
+    #[error(
+        "sink {sink} has epoch {delivered} already, but the data folder is behind it (its last is {committed}): it was deleted, or is an old \
+         copy. New rows would be taken for repeats and dropped; bring the data folder back, or give the sink another destination"
+    )]
+    SinkAhead {
+        /// The sink.
+        sink: String,
+        /// The last epoch that it has made visible.
+        delivered: u64,
+        /// The last epoch of the store.
+        committed: u64,
+    },
     /// The store holds state of steps that the pipeline no longer has.
     #[error(
         "the data folder holds state of the step {step:?}, which the pipeline no longer has; give the step its old id back, or start with another `data` folder"

@@ -99,6 +99,17 @@ const BLOCKS_AHEAD_MAX: u64 = 2;
 /// How long the feed sleeps when there is nothing to do, at least and at most.
 const SLEEP_MICROS: (u64, u64) = (50, 2_000);
 
+impl Drop for Feed {
+    /// However the feed ends, each worker must see that its channel is closed: one that is asleep would wait for ever.
+    fn drop(&mut self) {
+        for WorkerEnd { blocks, wake } in self.workers.drain(..) {
+            drop(blocks);
+            // A worker that has ended needs no waking.
+            let _ended = wake.activate();
+        }
+    }
+}
+
 impl Feed {
     /// Reads until the source ends, the run is stopped, or something fails.
     pub(crate) fn run(mut self) {
@@ -127,11 +138,7 @@ impl Feed {
             }
             let stopping = self.stop.load(Ordering::Acquire);
             states.resize(self.source.partitions().len(), PartitionState::default());
-            for (number, (_, position)) in &self.positions {
-                if let Some(state) = states.get_mut(*number as usize) {
-                    state.finished = position.finished;
-                }
-            }
+            // Whether a partition has ended is for the source to say in this run: a file that was finished may have grown since.
             let ended = !stopping && states.iter().all(|s| s.finished);
             if stopping || ended {
                 // A stop leaves rows waiting for the watermark where they are; the end of the input releases them.
@@ -180,13 +187,14 @@ impl Feed {
     fn read_block(&mut self, states: &mut [PartitionState], next_worker: &mut usize) -> Result<bool, ()> {
         let many = states.iter().filter(|s| !s.finished).count() > 1;
         let mut candidates: Vec<(i64, usize)> = Vec::with_capacity(states.len());
-        for (number, state) in states.iter().enumerate().filter(|(_, s)| !s.finished) {
+        for (number, _) in states.iter().enumerate().filter(|(_, s)| !s.finished) {
             let Some(clock) = self.partition_clock(number) else { continue };
             candidates.push((clock.event_time_max.load(Ordering::Acquire), number));
-            let _ = state;
         }
         candidates.sort_unstable();
-        let slowest = candidates.first().map_or(i64::MIN, |c| c.0);
+        // An idle partition holds the others back no more than it holds the watermark.
+        let now = self.now();
+        let slowest = candidates.iter().find(|c| !self.is_idle(&states[c.1], now)).map_or(i64::MIN, |c| c.0);
         for (event_time, number) in candidates {
             if many {
                 let decoded = self.partition_clock(number).map_or(0, |c| c.decoded.load(Ordering::Acquire));
@@ -222,6 +230,10 @@ impl Feed {
         Ok(false)
     }
 
+    fn is_idle(&self, state: &PartitionState, now: i64) -> bool {
+        state.quiet_since.is_some_and(|since| now - since >= self.idle_after)
+    }
+
     fn partition_clock(&self, number: usize) -> Option<&Arc<PartitionClock>> {
         self.clocks.get_or(number, PartitionClock::new)
     }
@@ -249,7 +261,7 @@ impl Feed {
         };
         self.set_position(block.partition, block.next.clone());
         self.policy.add(rows, bytes, self.now());
-        if let Some((done, total)) = self.source.progress() {
+        if let Some((total, done)) = self.source.progress() {
             self.metrics.progress_done.store(done, Ordering::Relaxed);
             self.metrics.progress_total.store(total, Ordering::Relaxed);
         }
@@ -283,14 +295,8 @@ impl Feed {
 
     fn close(&mut self, snapshot: bool, last: bool, states: &[PartitionState]) -> Result<(), ()> {
         let now = self.now();
-        let partitions = states
-            .iter()
-            .map(|s| PartitionFacts {
-                event_time_max: None,
-                idle: s.quiet_since.is_some_and(|since| now - since >= self.idle_after),
-                finished: s.finished,
-            })
-            .collect();
+        let partitions =
+            states.iter().map(|s| PartitionFacts { event_time_max: None, idle: self.is_idle(s, now), finished: s.finished }).collect();
         let epoch = self.policy.closed(snapshot);
         let close = Arc::new(FeedClose { epoch, snapshot, last, partitions, positions: self.positions.clone() });
         for worker in &self.workers {

@@ -5,7 +5,7 @@ use crate::ids::{Epoch, Ownership};
 use crate::protocol::{EpochPolicy, Hold, WatermarkTracker};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
-use crate::runtime::deliver::{DeliveryLoop, least_delivered};
+use crate::runtime::deliver::{DeliveryLoop, ask_delivered};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, WorkerEnd};
 use crate::runtime::host::{HostContext, host_sink, host_step};
@@ -17,7 +17,9 @@ use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
 use crate::runtime::route::route;
 use crate::store::{Recovered, Store};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,8 +115,12 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         if sink.id == dead_id { dead = Some((sink.id, sink.writer)) } else { writers.push((sink.id, sink.steps, sink.writer)) }
     }
     let dead = dead.ok_or_else(|| RunError::Bug { what: "the plan has no dead-letter sink".into() })?;
-    let delivered = least_delivered(&mut deliveries)?;
-    let mut recovered = store.recover(delivered)?;
+    let visible = ask_delivered(&mut deliveries)?;
+    let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
+    let mut recovered = store.recover(delivered, visible.values().max().copied().unwrap_or(Epoch(0)))?;
+    if let Some((sink, ahead)) = visible.into_iter().find(|(_, through)| *through > recovered.committed) {
+        return Err(RunError::SinkAhead { sink, delivered: ahead.0, committed: recovered.committed.0 });
+    }
     let step_ids: Vec<String> = steps.iter().chain(writers.iter().flat_map(|w| &w.1)).map(|s| s.id.clone()).collect();
     for known in recovered.state.keys().filter(|k| !k.starts_with("source.")) {
         if !step_ids.contains(known) {
@@ -123,7 +129,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     }
     collect_orphans(&store, &recovered)?;
     source.open(&recovered.positions)?;
-    if let Some((done, total)) = source.progress() {
+    if let Some((total, done)) = source.progress() {
         control.metrics.progress_done.store(done, Ordering::Relaxed);
         control.metrics.progress_total.store(total, Ordering::Relaxed);
     }
@@ -193,11 +199,18 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         clock: Arc::clone(&time),
     });
 
-    let threads = vec![spawn("committer", move || committer.run())?, spawn("delivery", move || delivery.run(left))?];
+    let threads =
+        [("committer", spawn("committer", move || committer.run())?), ("delivery", spawn("delivery", move || delivery.run(left))?)];
     let guards = {
         let blueprint = Arc::clone(&blueprint);
-        timely::execute(timely::Config::process(workers), move |worker| work(worker, &blueprint))
-            .map_err(|e| RunError::Bug { what: format!("the workers can't be started: {e}") })?
+        timely::execute(timely::Config::process(workers), move |worker| {
+            // The others must hear of a panic: without this worker they would wait for it for ever.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(worker, &blueprint))) {
+                blueprint.failure.set(panicked(&format!("worker {}", worker.index()), panic.as_ref()));
+                resume_unwind(panic);
+            }
+        })
+        .map_err(|e| RunError::Bug { what: format!("the workers can't be started: {e}") })?
     };
     // Every worker says how to wake it once its dataflow is built; a failing one says nothing and drops its end.
     let mut wakes: BTreeMap<usize, SyncActivator> = BTreeMap::new();
@@ -223,7 +236,9 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         source,
     };
     if !failure.is_set() {
-        spawn("feed", move || feed.run())?.join().map_err(|_| panicked("feed"))?;
+        if let Err(panic) = spawn("feed", move || feed.run())?.join() {
+            failure.set(panicked("feed", panic.as_ref()));
+        }
     } else {
         drop(feed);
     }
@@ -233,8 +248,10 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
             failure.set(RunError::Bug { what: format!("a worker panicked: {reason}") });
         }
     }
-    for thread in threads {
-        thread.join().map_err(|_| panicked("committer or delivery"))?;
+    for (name, thread) in threads {
+        if let Err(panic) = thread.join() {
+            failure.set(panicked(name, panic.as_ref()));
+        }
     }
     match failure.take() {
         Some(error) => Err(error),
@@ -246,8 +263,9 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     }
 }
 
-fn panicked(thread: &str) -> RunError {
-    RunError::Bug { what: format!("the {thread} thread panicked") }
+fn panicked(thread: &str, panic: &(dyn Any + Send)) -> RunError {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    RunError::Bug { what: format!("{thread} panicked: {}", said.unwrap_or("without a word")) }
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, RunError> {

@@ -37,15 +37,17 @@ pub struct Recovered {
 impl Store {
     /// Claims the store for this run and reads back where to go on.
     ///
-    /// `delivered` is the least epoch that any sink has made visible: outboxes after it are read.
+    /// `delivered` is the least epoch that all sinks have made visible: outboxes after it are read. `seen` is the newest that any has: it
+    /// certainly was committed.
     ///
     /// # Errors
-    /// When committed epochs are missing or damaged. A damaged snapshot is passed over for the one before it.
-    pub fn recover(&mut self, delivered: Epoch) -> Result<Recovered, StoreError> {
+    /// When committed epochs are missing or damaged. A damaged snapshot is passed over for the one before it, and deleted.
+    pub fn recover(&mut self, delivered: Epoch, seen: Epoch) -> Result<Recovered, StoreError> {
         let next = decide_resume(&self.facts()?)?.next_generation;
         self.claim(next)?;
         // List again: what an older run wrote before it could see our claim is the truth too.
         let mut facts = self.facts()?;
+        let mut damaged = Vec::new();
         loop {
             let decision = decide_resume(&facts)?;
             let snapshot = match decision.snapshot {
@@ -54,12 +56,17 @@ impl Store {
                     Ok(file) => Some(file),
                     Err(StoreError::Damaged { .. }) => {
                         facts.snapshots.retain(|s| *s != name);
+                        damaged.push(name);
                         continue;
                     }
                     Err(e) => return Err(e),
                 },
             };
-            let mut recovered = self.replay(&decision, snapshot, delivered)?;
+            let mut recovered = self.replay(&decision, snapshot, delivered, seen)?;
+            // Else it would count as one of the snapshots that are kept, and epochs before it would be collected.
+            for name in &damaged {
+                self.files.delete(&snapshot_path(name))?;
+            }
             for name in &facts.snapshots {
                 if let Ok((header, _)) = self.read_file(&snapshot_path(name)) {
                     recovered.snapshots.insert(name.epoch, header.history_files.into_iter().collect());
@@ -80,6 +87,7 @@ impl Store {
         decision: &ResumeDecision,
         snapshot: Option<(EpochHeader, Vec<Section>)>,
         delivered: Epoch,
+        seen: Epoch,
     ) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         let mut from = Epoch(0);
@@ -93,8 +101,8 @@ impl Store {
         for name in decision.epochs.iter().filter(|n| n.epoch > from || n.epoch > delivered) {
             match self.read_file(&epoch_path(name)) {
                 Ok((header, sections)) => self.take_epoch(name, header, sections, from, &mut recovered)?,
-                // The newest file alone can be torn by a power loss before it was synced: then it was never committed.
-                Err(StoreError::Damaged { .. }) if Some(name) == decision.epochs.last() && name.epoch > from => {
+                // The newest file alone can be torn by a power loss before it was synced: then it was never committed, and no sink has it.
+                Err(StoreError::Damaged { .. }) if Some(name) == decision.epochs.last() && name.epoch > from.max(seen) => {
                     self.files.delete(&epoch_path(name))?;
                     break;
                 }

@@ -1,0 +1,13 @@
+//! The real runtime, driven with a source, a step and sinks in memory: timely threads, a store in a folder, restarts.
+
+#![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
+
+mod failing;
+mod flow;
+mod operator;
+mod results;
+mod resume;
+mod sinks;
+mod source;
+mod store;
+mod world;

@@ -1,0 +1,71 @@
+//! Stopping and going on.
+
+use crate::source::{End, Line, LineSource};
+use crate::world::{Settings, World, broken, lines, reference, until};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+#[test]
+fn a_stopped_run_goes_on_where_it_was_with_other_workers() {
+    let input = lines(2, 600);
+    let world = World::new();
+    let mut resumed_after = 0;
+    for (round, workers) in [1, 3, 2].into_iter().enumerate() {
+        // The input up to here is there, the rest appears after the restart.
+        let upto = 100 * (round + 1);
+        let part: Arc<Vec<Vec<Line>>> = Arc::new(input.iter().map(|p| p[..upto.min(p.len())].to_vec()).collect());
+        let mut source = LineSource::new(&part);
+        source.ends = vec![End::Follow; 2];
+        let read = Arc::clone(&source.rows_read);
+        let running = world.start(source, &Settings { workers, ..Settings::default() });
+        until("all was read", || read.load(Ordering::SeqCst) == 200);
+        running.control.stop.store(true, Ordering::SeqCst);
+        let summary = running.end().expect("a clean stop");
+        assert!(summary.stopped);
+        assert_eq!((summary.generation, summary.resumed_after), (round as u64 + 1, resumed_after));
+        assert!(summary.committed > resumed_after);
+        resumed_after = summary.committed;
+    }
+    let summary = world.run(&input, &Settings::default()).expect("the rest");
+    assert!(!summary.stopped);
+    assert!(world.said() == reference(&input));
+    assert_eq!(world.dead_rows(), broken(&input));
+}
+
+#[test]
+fn a_restart_with_nothing_new_ends_at_once_and_delivers_nothing_again() {
+    let input = lines(2, 300);
+    let world = World::new();
+    world.run(&input, &Settings::default()).expect("a clean run");
+    let before = world.said();
+    for _ in 0..3 {
+        let started = std::time::Instant::now();
+        world.run(&input, &Settings::default()).expect("a clean run");
+        assert!(started.elapsed().as_millis() < 2_000);
+    }
+    assert!(world.said() == before && before == reference(&input));
+}
+
+#[test]
+fn what_was_committed_and_not_delivered_is_delivered_by_the_next_run() {
+    let input = lines(2, 400);
+    let world = World::new();
+    world.table.lock().expect("free").refuse_from = Some(riskstream_engine::ids::Epoch(3));
+    let error = world.run(&input, &Settings::default()).expect_err("the table refuses");
+    assert!(error.to_string().contains("the table is closed"), "{error}");
+    world.table.lock().expect("free").refuse_from = None;
+    world.run(&input, &Settings { workers: 3, ..Settings::default() }).expect("a clean run");
+    assert!(world.said() == reference(&input));
+}
+
+#[test]
+fn epochs_and_snapshots_that_nothing_needs_are_collected() {
+    let input = lines(1, 2_000);
+    let world = World::new();
+    let settings = Settings { epoch_rows: 20, block_rows: 20, snapshot_every: 4, ..Settings::default() };
+    let summary = world.run(&input, &settings).expect("a clean run");
+    assert!(summary.committed >= 100);
+    assert!(world.files("snapshots").len() <= 2);
+    assert!(world.files("epochs").len() < 60, "{} epoch files are left", world.files("epochs").len());
+    assert!(world.said() == reference(&input));
+}
