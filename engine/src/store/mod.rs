@@ -14,10 +14,12 @@
 mod epoch_file;
 mod error;
 mod files;
+mod inspect;
 mod open;
 mod recover;
 
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
+pub use inspect::{Inspection, inspect};
 pub use open::{Identity, Store};
 pub use recover::{Recovered, UndeliveredEpoch};

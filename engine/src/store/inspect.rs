@@ -1,0 +1,298 @@
+//! Looking at a store without opening it: nothing is locked, claimed, written or made, so a running program is not disturbed.
+//!
+//! A running program adds and collects files all the while; what is told here was true at one moment between the call and its return, but
+//! for the size, which is only about right.
+
+use crate::contract::{PartitionInfo, Position};
+use crate::ids::{Epoch, Generation};
+use crate::protocol::{Claim, EpochName, ResumeFacts, decide_resume};
+use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode};
+use crate::store::error::StoreError;
+use arrow::array::AsArray;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// How often a listing is made again when files were collected while they were read.
+const ATTEMPTS_MAX: u32 = 20;
+/// The state under which a source's clock is saved, and what its rows are called.
+const CLOCK: (&str, &str) = ("source.clock", "tracker");
+
+/// What a store holds.
+#[derive(Debug, Clone, Default)]
+pub struct Inspection {
+    /// The last committed epoch; 0 when there is none.
+    pub committed: Epoch,
+    /// The newest run that claimed the store; 0 when there is none.
+    pub generation: Generation,
+    /// Epoch files that count.
+    pub epochs: Vec<Epoch>,
+    /// Snapshots that count.
+    pub snapshots: Vec<Epoch>,
+    /// How far each partition was read, by number.
+    pub positions: BTreeMap<u32, (PartitionInfo, Position)>,
+    /// Steps and sinks of the pipeline that wrote the last epoch.
+    pub steps: Vec<String>,
+    /// The newest event time, microseconds since 1970.
+    pub event_time: Option<i64>,
+    /// The watermark, microseconds since 1970.
+    pub watermark: Option<i64>,
+    /// Staged files that the outboxes of epoch files name, by sink.
+    pub staged: BTreeMap<String, Vec<serde_json::Value>>,
+    /// Size of all files.
+    pub bytes: u64,
+    /// The process that holds the store, when one does; its number when it is known.
+    pub held_by: Option<Option<u32>>,
+    /// Files that can't be read: path and why.
+    pub problems: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct SavedClock {
+    watermark: i64,
+    partitions: Vec<SavedPartition>,
+}
+
+#[derive(Deserialize)]
+struct SavedPartition {
+    event_time_max: Option<i64>,
+}
+
+/// Looks at the store in the folder `root`; `None` when there is none.
+///
+/// # Errors
+/// When files can't be listed or read, or epochs are missing.
+pub fn inspect(root: &Path) -> Result<Option<Inspection>, StoreError> {
+    if !root.join("identity.json").is_file() {
+        return Ok(None);
+    }
+    for _ in 0..ATTEMPTS_MAX {
+        match look(root)? {
+            Some(mut inspection) => {
+                inspection.bytes = size(root)?;
+                inspection.held_by = holder(root);
+                return Ok(Some(inspection));
+            }
+            None => std::thread::yield_now(),
+        }
+    }
+    Err(StoreError::Io { action: "read", path: root.to_owned(), reason: "its files change too fast to be read; try again".into() })
+}
+
+/// One look; `None` when a file went away meanwhile.
+fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
+    let facts = facts(root)?;
+    let Ok(decision) = decide_resume(&facts) else {
+        // Epochs may have been collected between the two listings; a gap that stays is reported by the last attempt.
+        decide_resume(&self::facts(root)?)?;
+        return Ok(None);
+    };
+    let mut inspection = Inspection {
+        generation: Generation(decision.next_generation.0.saturating_sub(1)),
+        snapshots: facts.snapshots.iter().map(|n| n.epoch).collect::<BTreeSet<_>>().into_iter().collect(),
+        ..Inspection::default()
+    };
+    if let Some(name) = decision.snapshot {
+        match read(&root.join(format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)))? {
+            File::Gone => return Ok(None),
+            File::Damaged(problem) => inspection.problems.push(problem),
+            File::Read(header, sections) => inspection.take(*header, &sections),
+        }
+    }
+    for name in &decision.epochs {
+        match read(&root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)))? {
+            File::Gone => return Ok(None),
+            File::Damaged(problem) => inspection.problems.push(problem),
+            File::Read(header, sections) => {
+                inspection.epochs.push(name.epoch);
+                for section in sections.iter().filter(|s| s.kind == SectionKind::File) {
+                    if let Ok(file) = serde_json::from_slice(&section.payload) {
+                        inspection.staged.entry(section.step.clone()).or_default().push(file);
+                    }
+                }
+                if header.epoch >= inspection.committed {
+                    inspection.take(*header, &sections);
+                }
+            }
+        }
+    }
+    Ok(Some(inspection))
+}
+
+impl Inspection {
+    fn take(&mut self, header: EpochHeader, sections: &[Section]) {
+        self.committed = header.epoch;
+        self.positions = header.positions;
+        self.steps = header.steps;
+        if let Some(clock) = saved_clock(sections) {
+            self.watermark = Some(clock.watermark).filter(|w| *w != i64::MIN);
+            self.event_time = clock.partitions.iter().filter_map(|p| p.event_time_max).max();
+        }
+    }
+}
+
+fn saved_clock(sections: &[Section]) -> Option<SavedClock> {
+    let section = sections.iter().find(|s| s.kind == SectionKind::State && (s.step.as_str(), s.name.as_str()) == CLOCK)?;
+    let rows = batch_from_ipc(&section.payload).ok()?;
+    serde_json::from_str(rows.columns().first()?.as_string_opt::<i32>()?.iter().next()??).ok()
+}
+
+enum File {
+    Gone,
+    Damaged(String),
+    Read(Box<EpochHeader>, Vec<Section>),
+}
+
+fn read(path: &Path) -> Result<File, StoreError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(match decode(&bytes) {
+            Ok((header, sections)) => File::Read(Box::new(header), sections),
+            Err(reason) => File::Damaged(format!("{} is damaged: {reason}", path.display())),
+        }),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(File::Gone),
+        Err(e) => Err(StoreError::io("read", path, &e)),
+    }
+}
+
+fn facts(root: &Path) -> Result<ResumeFacts, StoreError> {
+    let mut facts = ResumeFacts::default();
+    for name in list(&root.join("generations"))? {
+        let Some(generation) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else { continue };
+        let resumed = std::fs::read(root.join(format!("generations/{generation:010}.resumed"))).ok();
+        let after = resumed.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok()?.get("after")?.as_u64());
+        facts.claims.push(Claim { generation: Generation(generation), resumed_after: after.map(Epoch) });
+    }
+    facts.epochs = names(root, "epochs", ".epoch")?;
+    facts.snapshots = names(root, "snapshots", ".snapshot")?;
+    Ok(facts)
+}
+
+fn names(root: &Path, folder: &str, suffix: &str) -> Result<Vec<EpochName>, StoreError> {
+    let parse = |name: &String| {
+        let (epoch, generation) = name.strip_suffix(suffix)?.split_once('-')?;
+        Some(EpochName { epoch: Epoch(epoch.parse().ok()?), generation: Generation(generation.parse().ok()?) })
+    };
+    Ok(list(&root.join(folder))?.iter().filter_map(parse).collect())
+}
+
+/// Names in a folder; none when it is not there.
+fn list(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let failed = |e: &std::io::Error| StoreError::io("list", folder, e);
+    match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(failed(&e)),
+        Ok(entries) => {
+            let mut names = Vec::new();
+            for entry in entries {
+                names.extend(entry.map_err(|e| failed(&e))?.file_name().into_string().ok());
+            }
+            Ok(names)
+        }
+    }
+}
+
+/// Bytes of all files below a folder; one that goes away meanwhile counts nothing.
+fn size(root: &Path) -> Result<u64, StoreError> {
+    let mut bytes = 0;
+    let mut folders: Vec<PathBuf> = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for name in list(&folder)? {
+            let path = folder.join(name);
+            match path.symlink_metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(path),
+                Ok(metadata) => bytes += metadata.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Whether a program holds the store's lock, and which. Where the system lists its locks (Linux) the lock is not touched; elsewhere it is
+/// tried for a moment, shared.
+fn holder(root: &Path) -> Option<Option<u32>> {
+    let path = root.join("lock");
+    let held = match std::fs::read_to_string("/proc/locks") {
+        Ok(locks) => {
+            let inode = inode(&path)?;
+            locks.lines().any(|line| {
+                let mut words = line.split_whitespace();
+                words.any(|w| w == "FLOCK") && words.filter_map(|w| w.rsplit(':').next()).any(|w| w == inode)
+            })
+        }
+        Err(_) => std::fs::File::open(&path).ok().is_some_and(|file| file.try_lock_shared().is_err()),
+    };
+    held.then(|| std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()))
+}
+
+#[cfg(unix)]
+fn inode(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    Some(path.metadata().ok()?.ino().to_string())
+}
+
+#[cfg(not(unix))]
+fn inode(_path: &Path) -> Option<String> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    fn header(epoch: u64) -> EpochHeader {
+        let position = Position { next_offset: 7, finished: true, fingerprint: "f".into() };
+        EpochHeader {
+            epoch: Epoch(epoch),
+            generation: Generation(1),
+            positions: BTreeMap::from([(0, (PartitionInfo { name: "a.csv".into() }, position))]),
+            rows: 1,
+            dead: 0,
+            late: 0,
+            steps: vec!["s".into()],
+            history_files: vec![],
+            checksum: 0,
+        }
+    }
+
+    #[test]
+    fn a_held_store_is_looked_at_without_being_touched() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(inspect(folder.path()).expect("looked").is_none(), "nothing is made");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 0);
+
+        let mut store = Store::open(folder.path()).expect("opened");
+        store.recover(Epoch(0), Epoch(0)).expect("recovered");
+        let file = Section {
+            kind: SectionKind::File,
+            step: "scored".into(),
+            name: String::new(),
+            worker: 0,
+            payload: bytes::Bytes::from_static(b"{\"path\":\"x.parquet\"}"),
+        };
+        store.commit(header(1), &[]).expect("committed");
+        store.commit(header(2), &[file]).expect("committed");
+        let seen = inspect(folder.path()).expect("looked").expect("there is a store");
+        assert_eq!((seen.committed, seen.generation, seen.epochs.len()), (Epoch(2), Generation(1), 2));
+        assert_eq!(seen.positions[&0].1.next_offset, 7);
+        assert_eq!(seen.staged["scored"][0]["path"], "x.parquet");
+        assert_eq!(seen.held_by, Some(Some(std::process::id())));
+        assert!(seen.bytes > 0);
+        drop(store);
+        assert_eq!(inspect(folder.path()).expect("looked").expect("there is a store").held_by, None);
+    }
+
+    #[test]
+    fn a_damaged_newest_epoch_is_reported_and_the_one_before_it_shown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut store = Store::open(folder.path()).expect("opened");
+        store.recover(Epoch(0), Epoch(0)).expect("recovered");
+        store.commit(header(1), &[]).expect("committed");
+        std::fs::write(folder.path().join(format!("epochs/{:020}-{:010}.epoch", 2, 1)), b"torn").expect("written");
+        let seen = inspect(folder.path()).expect("looked").expect("there is a store");
+        assert_eq!(seen.committed, Epoch(1));
+        assert!(seen.problems[0].contains("is damaged"), "{:?}", seen.problems);
+    }
+}
