@@ -45,6 +45,9 @@ pub struct OutboxEntry {
     pub parts: Vec<OutboxPart>,
 }
 
+/// What [`Delivery::delivered_through`] says for a destination that remembers nothing, such as a screen: nothing is delivered to it again.
+pub const NEEDS_NOTHING_AGAIN: Epoch = Epoch(u64::MAX);
+
 /// The process's side of a sink: makes committed epochs visible outside, each once.
 pub trait Delivery: Send {
     /// The last epoch that is visible outside, as the destination itself records it; none when it never saw one.

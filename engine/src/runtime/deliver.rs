@@ -1,6 +1,6 @@
 //! The delivery thread: makes committed epochs visible outside, in order, several at a time.
 
-use crate::contract::{Delivery, OutboxEntry, SinkError};
+use crate::contract::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, SinkError};
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::CommittedEpoch;
@@ -88,7 +88,14 @@ impl DeliveryLoop {
     }
 }
 
-/// The last epoch that each sink has made visible, by id; 0 for one that never saw any.
+/// The last epoch that each sink has made visible, by id; 0 for one that never saw any. Sinks that need nothing again are left out.
 pub(crate) fn ask_delivered(sinks: &mut [(String, Box<dyn Delivery>)]) -> Result<BTreeMap<String, Epoch>, SinkError> {
-    sinks.iter_mut().map(|(id, delivery)| Ok((id.clone(), delivery.delivered_through()?.unwrap_or(Epoch(0))))).collect()
+    let mut delivered = BTreeMap::new();
+    for (id, delivery) in sinks {
+        let through = delivery.delivered_through()?.unwrap_or(Epoch(0));
+        if through != NEEDS_NOTHING_AGAIN {
+            delivered.insert(id.clone(), through);
+        }
+    }
+    Ok(delivered)
 }

@@ -118,6 +118,9 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let visible = ask_delivered(&mut deliveries)?;
     let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
     let mut recovered = store.recover(delivered, visible.values().max().copied().unwrap_or(Epoch(0)))?;
+    for epoch in &mut recovered.outbox {
+        epoch.parts.retain(|sink, _| visible.contains_key(sink));
+    }
     if let Some((sink, ahead)) = visible.into_iter().find(|(_, through)| *through > recovered.committed) {
         return Err(RunError::SinkAhead { sink, delivered: ahead.0, committed: recovered.committed.0 });
     }
