@@ -15,7 +15,7 @@ pub(crate) enum RecordEnd {
     Open,
     /// A quote is not closed within the buffer.
     Quoted,
-    /// A quote is not closed within the limit.
+    /// The record has a quoted newline and is longer than the limit: its quote was a mistake.
     TooLong,
 }
 
@@ -23,30 +23,38 @@ pub(crate) enum RecordEnd {
 pub(crate) fn record_end(text: &[u8], start: usize, delimiter: u8, quote: u8, bytes_max: usize, last: bool) -> RecordEnd {
     let mut at = start;
     let mut quoted_newline = false;
-    let end = loop {
+    // A record of several lines that is too long is so however much of it is in the buffer; one of a single line is the caller's to limit.
+    let bounded =
+        |end: RecordEnd, length: usize, quoted_newline: bool| if quoted_newline && length > bytes_max { RecordEnd::TooLong } else { end };
+    loop {
         if text.get(at) == Some(&quote) {
             at += 1;
             loop {
-                let Some(found) = text.get(at..).and_then(|rest| memchr(quote, rest)) else {
-                    return if text.len() - start > bytes_max { RecordEnd::TooLong } else { RecordEnd::Quoted };
+                let rest = text.get(at..).unwrap_or_default();
+                let found = memchr(quote, rest);
+                quoted_newline |= memchr(b'\n', &rest[..found.unwrap_or(rest.len())]).is_some();
+                let Some(found) = found else {
+                    return bounded(RecordEnd::Quoted, text.len() - start, quoted_newline);
                 };
-                quoted_newline |= memchr(b'\n', &text[at..at + found]).is_some();
                 at += found + 1;
                 match text.get(at) {
                     Some(next) if *next == quote => at += 1,
-                    None if !last => return RecordEnd::Quoted,
+                    // Two quotes or one: the next byte tells.
+                    None if !last => return bounded(RecordEnd::Quoted, text.len() - start, quoted_newline),
                     _ => break,
                 }
             }
         }
         match memchr2(delimiter, b'\n', &text[at..]) {
-            None if last => break text.len(),
-            None => return RecordEnd::Open,
-            Some(found) if text[at + found] == b'\n' => break at + found + 1,
+            None if last => return bounded(RecordEnd::At(text.len()), text.len() - start, quoted_newline),
+            None => return bounded(RecordEnd::Open, text.len() - start, quoted_newline),
+            Some(found) if text[at + found] == b'\n' => {
+                let end = at + found + 1;
+                return bounded(RecordEnd::At(end), end - start, quoted_newline);
+            }
             Some(found) => at += found + 1,
         }
-    };
-    if quoted_newline && end - start > bytes_max { RecordEnd::TooLong } else { RecordEnd::At(end) }
+    }
 }
 
 /// How much of `text` (which begins with a record) holds whole records; 0 when more must be read first.

@@ -1,15 +1,35 @@
 //! Dead letters come in again once what was wrong is right.
 
 use crate::support::{read_all, read_from, spec};
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::DataType;
-use riskstream_engine::contract::{PollLimit, Source};
-use riskstream_ingest::{DeadLetterRows, FileSource, FileSourceSpec, ReplaySource, utc_timestamp};
+use riskstream_engine::contract::{Poll, PollLimit, Source};
+use riskstream_ingest::{DeadLetterRows, FileSource, FileSourceSpec, ReplaySource, is_replayed, replay_partition, utc_timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-fn rows_of(batches: &[RecordBatch]) -> DeadLetterRows {
-    let mut batches: Vec<_> = batches.iter().rev().cloned().collect();
-    Box::new(move || Ok(batches.pop()))
+/// Dead letters as the table holds them, each of an epoch of its own, in the order of their offsets. One reason stands for all.
+fn rows_of(batches: &[RecordBatch]) -> Vec<DeadLetterRows> {
+    let all = concat_batches(&batches[0].schema(), batches).expect("one schema");
+    let by_offset = all.column_by_name("offset").expect("a column").clone();
+    let sorted = lexsort_to_indices(&[arrow::compute::SortColumn { values: by_offset, options: None }], None).expect("sorted");
+    let all = take_record_batch(&all, &UInt32Array::from_iter(sorted.iter())).expect("taken");
+    let mut left: Vec<RecordBatch> = (0..all.num_rows())
+        .rev()
+        .map(|row| {
+            let one = all.slice(row, 1);
+            let column = |name: &str| one.column_by_name(name).expect("a column").clone();
+            let epoch = Arc::new(Int64Array::from(vec![row as i64 + 1])) as ArrayRef;
+            RecordBatch::try_from_iter([("partition", column("partition")), ("bytes", column("bytes")), ("epoch", epoch)]).expect("a batch")
+        })
+        .collect();
+    vec![DeadLetterRows { reason: "any".into(), next: Box::new(move || Ok(left.pop())) }]
+}
+
+fn never() -> Arc<AtomicBool> {
+    Arc::new(AtomicBool::new(false))
 }
 
 #[test]
@@ -30,16 +50,42 @@ fn what_a_wider_schema_takes_becomes_rows_and_the_rest_stays_dead() {
             [("id", DataType::Int64), ("time", utc_timestamp()), ("card", DataType::Utf8), ("amount", DataType::Decimal128(12, 3))];
         let wider = FileSourceSpec { schema: Some(columns.map(|(n, t)| (n.to_owned(), t)).to_vec()), ..spec(folder.path(), &[name]) };
         let wider = FileSource::new(wider).expect("a source");
-        let mut replay = ReplaySource::of_files(&wider, rows_of(&first.dead)).expect("a source");
-        assert_eq!(replay.partitions()[0].name, "dead-letters");
+        // The file was finished, and its partition stays; the dead letters come behind it.
+        let mut replay = ReplaySource::of_files(&wider, rows_of(&first.dead), never()).expect("a source");
         let limit = PollLimit { rows: 1, bytes: 1 };
-        let second = read_from(&mut replay, BTreeMap::new(), limit, 1).expect("read");
+        let second = read_from(&mut replay, first.positions.clone(), limit, 1).expect("read");
+        assert_eq!(replay.partitions()[1].name, replay_partition("any"));
         assert_eq!((second.row_count(), second.dead_count()), (1, 0), "{name}");
         // A replay goes on where it was stopped.
-        let mut replay = ReplaySource::of_files(&wider, rows_of(&first.dead)).expect("a source");
+        let mut replay = ReplaySource::of_files(&wider, rows_of(&first.dead), never()).expect("a source");
         let third = read_from(&mut replay, second.positions, limit, usize::MAX).expect("read");
         assert_eq!(third.row_count() + third.dead_count(), first.dead_count() - 1, "{name}");
         assert!(third.dead_letters().iter().all(|(offset, ..)| *offset >= 1));
-        assert!(third.positions[&0].1.finished);
+        assert_eq!(third.positions[&0], first.positions[&0], "{name}: the file stays where it was");
+        assert!(is_replayed(&third.positions[&1].1) && !third.positions[&1].1.finished);
+        // All of them were taken in; another replay finds nothing, and the real source goes on beside the replayed partition.
+        let mut replay = ReplaySource::of_files(&wider, rows_of(&first.dead), never()).expect("a source");
+        let fourth = read_from(&mut replay, third.positions.clone(), limit, usize::MAX).expect("read");
+        assert_eq!(fourth.row_count() + fourth.dead_count(), 0, "{name}");
+        let mut real = FileSource::new(spec(folder.path(), &[name])).expect("a source");
+        let fifth = read_from(&mut real, third.positions.clone(), limit, usize::MAX).expect("read");
+        assert_eq!((fifth.row_count() + fifth.dead_count(), &fifth.positions[&1]), (0, &third.positions[&1]), "{name}");
     }
+}
+
+#[test]
+fn a_source_that_was_not_read_to_its_end_stays_where_it_is_and_the_replay_stops_the_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = "id,time,amount\nx,2018-04-01,1.00\n1,2018-04-01,1.00\n2,2018-04-01,1.00\n";
+    std::fs::write(folder.path().join("a.csv"), text).expect("written");
+    let source = FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source");
+    let mut first = read_all(&mut FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source")).expect("read");
+    first.positions.get_mut(&0).expect("the file").1.finished = false;
+    let stop = never();
+    let mut replay = ReplaySource::of_files(&source, rows_of(&first.dead), Arc::clone(&stop)).expect("a source");
+    replay.open(&first.positions).expect("opened");
+    let limit = PollLimit { rows: 10, bytes: 1000 };
+    assert!(matches!(replay.poll(0, limit).expect("polled"), Poll::Pending { caught_up: false }));
+    assert!(matches!(replay.poll(1, limit).expect("polled"), Poll::Block(_)) && !stop.load(Ordering::Acquire));
+    assert!(matches!(replay.poll(1, limit).expect("polled"), Poll::Finished(_)) && stop.load(Ordering::Acquire));
 }
