@@ -25,10 +25,24 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run pipelines until their sources end, or until Ctrl-C.
+    Run(RunArgs),
     /// Check a configuration and report all that is wrong with it, without starting anything.
     Check(CheckArgs),
     /// Show the dataflow of a configuration.
     Explain(ExplainArgs),
+    /// Write simulated card payments to a file.
+    Generate(GenerateArgs),
+    /// Train a model on the features that a pipeline serves, and put it into the registry.
+    Train(TrainArgs),
+    /// Ask the tables a question in SQL (DataFusion).
+    Query(QueryArgs),
+    /// Show what a data folder holds: epochs, positions, tables, models, dead letters.
+    Status(StatusArgs),
+    /// Compact the small files of the tables, and delete old ones.
+    Maintain(MaintainArgs),
+    /// Put dead-letter rows through their pipeline again, after what rejected them is fixed.
+    Replay(ReplayArgs),
 }
 
 /// How an answer is printed.
@@ -190,9 +204,6 @@ pub struct GenerateArgs {
     /// The first simulated day [default: 2018-04-01].
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub start: Option<chrono::NaiveDate>,
-    /// Leaves out the columns tx_fraud and tx_fraud_scenario.
-    #[arg(long)]
-    pub no_labels: bool,
     /// Share (0 to 1) of rows made undecodable, to try dead letters (json and csv).
     #[arg(long, value_name = "SHARE", default_value_t = crate::config::defaults::GENERATOR_BROKEN_SHARE)]
     pub broken_share: f64,
@@ -227,22 +238,28 @@ pub struct TrainArgs {
     /// Trains on this Delta table of the data folder.
     #[arg(long, value_name = "TABLE", conflicts_with = "from", required_unless_present = "from")]
     pub table: Option<String>,
-    /// Trains on Parquet files (path or pattern).
+    /// Trains on Parquet, CSV or JSON files (path or pattern).
     #[arg(long, value_name = "FILES")]
     pub from: Option<String>,
     /// The column that is 1 for fraud.
     #[arg(long, value_name = "COLUMN", default_value = "tx_fraud")]
     pub label: String,
-    /// The features, in order [default: the numeric columns of the pipeline's `features` and `derive` steps and the amount].
+    /// The column that says whose card or account it is.
+    #[arg(long, value_name = "COLUMN", default_value = "customer_id")]
+    pub key: String,
+    /// The column that says when a row happened [default: the source's event time, or the only timestamp].
+    #[arg(long, value_name = "COLUMN")]
+    pub time: Option<String>,
+    /// The features, in order [default: every numeric column but label, ids, times, scores and the program's own].
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub features: Vec<String>,
     /// What is fitted.
     #[arg(long, value_enum, default_value_t)]
     pub algorithm: Algorithm,
-    /// Days to train on, both included.
+    /// Days to train on, both included [default: the last week that leaves room for the delay and a test week].
     #[arg(long, value_name = "FIRST..LAST")]
     pub train: Option<String>,
-    /// Days to test on, both included; labels of the delay before them are unknown to the model.
+    /// Days to test on, both included; labels of the delay before them are unknown to the model [default: the last week].
     #[arg(long, value_name = "FIRST..LAST")]
     pub test: Option<String>,
     /// Days until a fraud is known.
@@ -264,6 +281,8 @@ pub enum Algorithm {
     Logistic,
     /// A random forest.
     Forest,
+    /// Both; the one with the better average precision is registered.
+    All,
 }
 
 /// Ask the tables a question in SQL (DataFusion).
@@ -288,7 +307,7 @@ pub struct QueryArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
   riskstream status
-  riskstream status --format json | jq .committed_epoch
+  riskstream status --format json | jq '.pipelines[].committed_epoch'
 
 Works beside a running program.")]
 pub struct StatusArgs {

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-use riskstream_pipeline::cli::{Cli, Command, OutputFormat};
+use clap::Parser;
+use riskstream_pipeline::cli::{Cli, Command, OutputFormat, RunArgs};
 use riskstream_pipeline::commands::{self, CommandError};
 
 /// Fewer locks between workers that allocate than the system's allocator has.
@@ -48,7 +48,14 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             commands::check::check(&args, &mut out).map_err(|error| Failure { error, is_printed })?;
         }
         Some(Command::Explain(args)) => commands::explain::explain(&args, &mut out)?,
-        None => Cli::command().print_help().map_err(CommandError::from)?,
+        Some(Command::Run(args)) => commands::run::run(&args, &mut out)?,
+        Some(Command::Generate(args)) => commands::generate::generate(&args, &mut out)?,
+        Some(Command::Train(args)) => commands::train::train(&args, &mut out)?,
+        Some(Command::Status(args)) => commands::status::status(&args, &mut out)?,
+        Some(Command::Maintain(args)) => commands::maintain::maintain(&args, &mut out)?,
+        Some(Command::Replay(args)) => commands::replay::replay(&args, &mut out)?,
+        Some(Command::Query(args)) => commands::query::query(&args, &mut out)?,
+        None => commands::run::run(&RunArgs::default(), &mut out)?,
     }
     Ok(())
 }

@@ -3,8 +3,12 @@
 pub mod check;
 pub mod explain;
 pub mod generate;
+pub mod maintain;
 pub mod query;
+pub mod replay;
 pub mod run;
+pub mod status;
+pub mod train;
 
 use std::io::IsTerminal;
 

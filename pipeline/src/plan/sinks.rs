@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use riskstream_engine::contract::{
-    Delivery, EpochClose, LATE, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter,
+    Delivery, EpochClose, LATE, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter,
 };
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::runtime::SinkPlan;
@@ -258,7 +258,7 @@ struct ConsoleDelivery {
 impl Delivery for ConsoleDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
         // A screen that is gone needs nothing again.
-        Ok(Some(Epoch(u64::MAX)))
+        Ok(Some(NEEDS_NOTHING_AGAIN))
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {

@@ -1,3 +1,6 @@
 //! Tests of the program as a whole.
 
+mod commands;
 mod configs;
+mod examples;
+mod program;

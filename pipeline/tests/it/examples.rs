@@ -1,0 +1,184 @@
+//! Every file in examples/ does what its comments say, and so does pipelines.toml.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::{example, project, riskstream, trained};
+
+fn count(folder: &Path, config: &str, sql: &str) -> i64 {
+    riskstream(folder, &["query", sql, "--config", config, "--format", "json"]).rows()[0]["n"].as_i64().unwrap()
+}
+
+fn payments() -> String {
+    trained().join("payments.csv").to_str().unwrap().to_owned()
+}
+
+fn lines(path: &str) -> i64 {
+    fs::read_to_string(path).unwrap().lines().count() as i64 - 1
+}
+
+#[test]
+fn every_example_is_tested_here() {
+    let tested = include_str!("examples.rs");
+    for entry in fs::read_dir(project("examples")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(tested.contains(&format!("example(\"{name}\")")), "{name}");
+    }
+}
+
+#[test]
+fn card_fraud_file_scores_every_payment_and_raises_alerts_once() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("card-fraud-file.toml"));
+    let here = folder.path();
+    let registry = format!("riskstream.registry={}", trained().join("registry").display());
+    let path = format!("sources.payments.path={}", payments());
+    let run = || riskstream(here, &["run", &config, "--set", &path, "--set", &registry, "--format", "json"]).json();
+    let report = run();
+    let rows = lines(&payments());
+    assert_eq!(report["pipelines"][0]["rows_in"], rows, "{report:#}");
+    assert_eq!(count(here, &config, "select count(*) as n from payments_scored"), rows);
+    let alerts = count(here, &config, "select count(*) as n from alerts");
+    assert!(alerts > 0 && alerts < rows / 5, "{alerts} alerts");
+    assert_eq!(count(here, &config, "select count(distinct alert_id) as n from alerts"), alerts);
+    assert_eq!(count(here, &config, "select count(*) as n from payments_scored where decision <> 'approve'"), alerts);
+    assert_eq!(count(here, &config, "select count(*) as n from payments_scored where customer_nb_tx_1d < 1 or terminal_risk_7d is null"), 0);
+    // A second run finds nothing new.
+    assert_eq!(run()["pipelines"][0]["rows_in"], 0);
+    assert_eq!(count(here, &config, "select count(*) as n from alerts"), alerts);
+}
+
+#[test]
+fn csv_to_delta_lands_good_rows_keeps_bad_ones_and_takes_them_in_after_a_fix() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("csv-to-delta.toml"));
+    let here = folder.path();
+    let loans = "loan_id;opened;customer_id;principal;rate\n\
+        a;03.01.2024;c1;1000.00;0.05\nb;04.01.2024;c2;-5;0.05\nc;05.01.2024;c3;2000.00;1.5\nd;2024-01-06;c4;1.00;0.1\ne;07.01.2024;c5;x;0.1\n";
+    fs::write(here.join("loans.csv"), loans).unwrap();
+    let report = riskstream(here, &["run", &config, "--format", "json"]).json();
+    assert_eq!(report["pipelines"][0]["dead"], 4, "{report:#}");
+    assert_eq!(count(here, &config, "select count(*) as n from loans where loan_id = 'a' and yearly_interest = 50 and year_opened = 2024"), 1);
+    // A rate may be in percent too.
+    let fix = "sources.loans.checks=[\"principal > 0\", \"rate between 0 and 100\"]";
+    let replayed = riskstream(here, &["replay", &config, "--set", fix, "--format", "json"]).json();
+    assert_eq!((&replayed["replayed"][0]["taken"], &replayed["replayed"][0]["dead_again"]), (&4.into(), &3.into()), "{replayed:#}");
+    assert_eq!(count(here, &config, "select count(*) as n from loans"), 2);
+}
+
+#[test]
+fn features_only_needs_no_schema_and_no_model() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("features-only.toml"));
+    let here = folder.path();
+    riskstream(here, &["generate", "--out", "payments.csv", "--customers", "20", "--terminals", "30", "--rows", "2000"]).ok();
+    riskstream(here, &["run", &config]).ok();
+    assert_eq!(count(here, &config, "select count(*) as n from payment_features"), 2000);
+    let wrong = "select count(*) as n from payment_features where nb_1h > nb_1d or least_30d > mean_30d or mean_30d > most_30d \
+        or terminals_30d > nb_30d or visits_30d > nb_30d or (nb_30d > 1 and seconds_since is null)";
+    assert_eq!(count(here, &config, wrong), 0);
+}
+
+#[test]
+fn late_data_is_applied_and_flagged_or_a_dead_letter() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("late-data.toml"));
+    let here = folder.path();
+    let mut events = String::from("id,at,account,amount\n");
+    for id in 0..20_000 {
+        // Every hundredth row is two hours late.
+        let second = if id % 100 == 99 { id.max(7200) - 7200 } else { id };
+        events.push_str(&format!("{id},2024-01-01T{:02}:{:02}:{:02}Z,a{},1.00\n", second / 3600, second / 60 % 60, second % 60, id % 7));
+    }
+    fs::write(here.join("events.csv"), events).unwrap();
+    let blocks = "riskstream.epoch.bytes=65536";
+    let report = riskstream(here, &["run", &config, "--set", blocks, "--format", "json"]).json();
+    let of = |name: &str| report["pipelines"].as_array().unwrap().iter().find(|p| p["pipeline"] == name).unwrap();
+    assert_eq!(count(here, &config, "select count(*) as n from applied"), 20_000);
+    let late = count(here, &config, "select count(*) as n from applied where _late");
+    assert!(late > 0 && late <= 200 && of("applied")["late"] == late, "{late}: {report:#}");
+    let dead = count(here, &config, "select count(*) as n from dead_letters where reason = 'late' and pipeline = 'strict'");
+    assert!(dead > 0 && of("strict")["dead"] == dead, "{dead}: {report:#}");
+    assert_eq!(count(here, &config, "select count(*) as n from strict") + dead, 20_000);
+}
+
+#[test]
+fn many_files_give_the_table_that_one_file_gives() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("many-files.toml"));
+    let here = folder.path();
+    riskstream(here, &["generate", "--out", "all.csv", "--customers", "20", "--terminals", "30", "--rows", "3000"]).ok();
+    let all = fs::read_to_string(here.join("all.csv")).unwrap();
+    let (header, rows) = all.split_once('\n').unwrap();
+    fs::create_dir(here.join("in")).unwrap();
+    for part in 0..4 {
+        let of_part: Vec<&str> = rows.lines().enumerate().filter(|(i, _)| i % 4 == part).map(|(_, row)| row).collect();
+        fs::write(here.join(format!("in/{part}.csv")), format!("{header}\n{}\n", of_part.join("\n"))).unwrap();
+    }
+    let table = |data: &str, path: &str| {
+        let set = [format!("riskstream.data={data}"), format!("sources.payments.path={path}")];
+        riskstream(here, &["run", &config, "--set", &set[0], "--set", &set[1]]).ok();
+        let sql = "select transaction_id, customer_nb_tx_1d, customer_nb_tx_7d, customer_total_7d from payments order by 1";
+        riskstream(here, &["query", sql, "--config", &config, "--set", &set[0], "--format", "json"]).ok()
+    };
+    let one = table("one", "all.csv");
+    assert_eq!((one.lines().count(), one == table("many", "in/*.csv")), (3000, true));
+    let busy = "select count(*) as n from busy_customers where customer_nb_tx_1d < 5";
+    let rows = riskstream(here, &["query", busy, "--config", &config, "--set", "riskstream.data=one", "--format", "json"]).rows();
+    assert_eq!(rows[0]["n"], 0);
+}
+
+/// Unix only: the program is asked to end as Ctrl-C asks it.
+#[cfg(unix)]
+#[test]
+fn a_growing_file_is_followed_until_the_program_is_stopped() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("follow-a-growing-file.toml"));
+    let here = folder.path();
+    let row = |id: i64| format!("{{\"id\":{id},\"time\":\"2024-05-01T09:00:{id:02}Z\",\"card\":\"c1\",\"amount\":1.50}}\n");
+    fs::write(here.join("payments.json"), row(1)).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_riskstream"))
+        .args(["run", &config])
+        .current_dir(here)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = |rows: i64| {
+        let started = Instant::now();
+        loop {
+            let sql = ["query", "select count(*) as n from payments", "--config", &config, "--format", "json"];
+            let said = riskstream(here, &sql);
+            if said.code == 0 && said.rows()[0]["n"] == rows {
+                return;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30), "{rows} rows did not come");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    until(1);
+    let status = riskstream(here, &["status", &config, "--format", "json"]).json();
+    assert_eq!((&status["pipelines"][0]["running"], &status["pipelines"][0]["process"]), (&true.into(), &program.id().into()));
+    let second = riskstream(here, &["run", &config]).refused(1);
+    assert!(second.contains("is in use by another riskstream"), "{second}");
+    let mut file = fs::OpenOptions::new().append(true).open(here.join("payments.json")).unwrap();
+    file.write_all(row(2).as_bytes()).unwrap();
+    until(2);
+    assert!(Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap().success());
+    assert!(program.wait().unwrap().success());
+    // What is appended while nothing runs is read by the next run; it ends if it isn't told to follow.
+    file.write_all(row(3).as_bytes()).unwrap();
+    riskstream(here, &["run", &config, "--set", "sources.payments.follow=false"]).ok();
+    until(3);
+    assert_eq!(count(here, &config, "select count(*) as n from payments where payments_1h <> id"), 0);
+}
+
+#[test]
+fn the_embedded_default_runs_with_the_shipped_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::copy(project("pipelines.toml"), here.join("pipelines.toml")).unwrap();
+    let registry = format!("riskstream.registry={}", project("registry").display());
+    let smaller = ["--set", "sources.payments.customers=100", "--set", "sources.payments.terminals=200", "--set", "sources.payments.days=40"];
+    let said = riskstream(here, &[&["run", "--set", &registry], &smaller[..]].concat()).ok();
+    assert!(said.contains("card-fraud done: ") && said.contains("Try: riskstream query"), "{said}");
+    let rows = riskstream(here, &["query", "select count(*) as n from payments_scored", "--format", "json"]).rows();
+    assert!(rows[0]["n"].as_i64() > Some(5000), "{rows:?}");
+}
