@@ -76,7 +76,7 @@ fn what_a_wider_schema_takes_becomes_rows_and_the_rest_stays_dead() {
 #[test]
 fn a_source_that_was_not_read_to_its_end_stays_where_it_is_and_the_replay_stops_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let text = "id,time,amount\nx,2018-04-01,1.00\n1,2018-04-01,1.00\n2,2018-04-01,1.00\n";
+    let text = "id,time,card,amount\nx,2018-04-01,c,1.00\n1,2018-04-01,c,1.00\n2,2018-04-01,c,1.00\n";
     std::fs::write(folder.path().join("a.csv"), text).expect("written");
     let source = FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source");
     let mut first = read_all(&mut FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source")).expect("read");
