@@ -116,7 +116,8 @@ impl Extras {
 /// Adds a value to the candidates; it may be earlier than some.
 pub(super) fn offer(candidates: &mut Candidates, time: i64, value: i128, largest: bool) {
     let beats = |a: i128, b: i128| if largest { a >= b } else { a <= b };
-    let place = candidates.partition_point(|c| c.0 <= time);
+    let latest = candidates.back().is_none_or(|c| c.0 <= time);
+    let place = if latest { candidates.len() } else { candidates.partition_point(|c| c.0 <= time) };
     // A later candidate that is as good outlives it.
     if candidates.get(place).is_some_and(|later| beats(later.1, value)) {
         return;
