@@ -150,27 +150,39 @@ impl Stager {
     }
 }
 
+/// Files that are synced at the same time: a journaling file system commits them together, so waiting for one is waiting for all.
+const SYNCS_AT_ONCE: usize = 16;
+
 /// Makes staged files durable: the files, the folders that name them, and the table's folder. Safe to call from several
 /// threads and more than once.
 ///
 /// # Errors
 /// A file is missing or the disk fails.
 pub fn sync_files(table_root: &Path, files: &[StagedFile]) -> Result<(), SinkError> {
-    let mut folders = BTreeSet::new();
-    for file in files {
-        let path = table_root.join(&file.path);
-        sync_path(&path)?;
-        if let Some(folder) = path.parent() {
-            folders.insert(folder.to_owned());
+    if files.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<PathBuf> = files.iter().map(|file| table_root.join(&file.path)).collect();
+    let mut folders: BTreeSet<PathBuf> = paths.iter().filter_map(|path| path.parent().map(Path::to_owned)).collect();
+    folders.insert(table_root.to_owned());
+    sync_paths(&paths)?;
+    // Folders after files: a name that is durable names a whole file.
+    sync_paths(&Vec::from_iter(folders))
+}
+
+/// Syncs files or folders, several at once.
+fn sync_paths(paths: &[PathBuf]) -> Result<(), SinkError> {
+    let stripe = paths.len().div_ceil(SYNCS_AT_ONCE).max(1);
+    std::thread::scope(|scope| {
+        let syncing: Vec<_> =
+            paths.chunks(stripe).map(|stripe| scope.spawn(move || stripe.iter().try_for_each(|path| sync_path(path)))).collect();
+        let mut result = Ok(());
+        for thread in syncing {
+            let synced = thread.join().unwrap_or_else(|_| Err(SinkError::io("sync", "staged files")(std::io::Error::other("the syncing thread panicked"))));
+            result = result.and(synced);
         }
-    }
-    for folder in &folders {
-        sync_path(folder)?;
-    }
-    if !files.is_empty() && !folders.contains(table_root) {
-        sync_path(table_root)?;
-    }
-    Ok(())
+        result
+    })
 }
 
 /// Syncs a file, or a folder's entries.
