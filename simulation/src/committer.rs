@@ -1,0 +1,107 @@
+//! What the runtime's committer does, step by step: an epoch file from the workers' parts, a snapshot, collection.
+
+use crate::pipeline::WorkerPart;
+use anyhow::Result;
+use riskstream_engine::contract::{EpochClose, OutboxEntry, OutboxPart, PartitionInfo, Position, StateBatch};
+use riskstream_engine::ids::{Epoch, Generation};
+use riskstream_engine::protocol::SNAPSHOTS_KEPT;
+use riskstream_engine::store::{EpochHeader, Section, SectionKind, Store, batch_to_ipc};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) const OUT: &str = "out";
+pub(crate) const DEAD: &str = "dead";
+
+/// An epoch that the workers have closed.
+pub(crate) struct Closed {
+    pub(crate) close: EpochClose,
+    header: EpochHeader,
+    changes: Vec<Section>,
+    snapshot: Vec<Section>,
+    history_files: Vec<String>,
+    pub(crate) outbox: BTreeMap<String, OutboxEntry>,
+}
+
+fn state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<Section>> {
+    let section = |(step, batch): (String, StateBatch)| {
+        Ok(Section { kind: SectionKind::State, step, name: batch.name, worker, payload: batch_to_ipc(&batch.rows)? })
+    };
+    batches.into_iter().map(section).collect()
+}
+
+impl Closed {
+    pub(crate) fn new(
+        close: EpochClose,
+        generation: Generation,
+        positions: BTreeMap<u32, (PartitionInfo, Position)>,
+        rows: u64,
+        parts: Vec<WorkerPart>,
+    ) -> Result<Self> {
+        let mut header = EpochHeader {
+            epoch: close.epoch,
+            generation,
+            positions,
+            rows,
+            dead: 0,
+            late: 0,
+            steps: vec!["by-customer".into(), "by-terminal".into()],
+            history_files: Vec::new(),
+            checksum: 0,
+        };
+        let (mut changes, mut snapshot, mut history_files) = (Vec::new(), Vec::new(), Vec::new());
+        let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();
+        for (worker, part) in (0u32..).zip(parts) {
+            header.late += part.late;
+            header.dead += part.dead.iter().map(|d| d.num_rows() as u64).sum::<u64>();
+            changes.extend(state(part.changes, worker)?);
+            snapshot.extend(state(part.snapshot, worker)?);
+            history_files.extend(part.history_files);
+            for (sink, rows) in [(OUT, part.out), (DEAD, part.dead)] {
+                for batch in &rows {
+                    let payload = batch_to_ipc(batch)?;
+                    changes.push(Section { kind: SectionKind::Outbox, step: sink.into(), name: "rows".into(), worker, payload });
+                }
+                if !rows.is_empty() {
+                    let entry = outbox.entry(sink.into()).or_insert_with(|| OutboxEntry { epoch: close.epoch, parts: Vec::new() });
+                    entry.parts.push(OutboxPart { rows, files: Vec::new() });
+                }
+            }
+        }
+        Ok(Self { close, header, changes, snapshot, history_files, outbox })
+    }
+
+    pub(crate) fn header(&self) -> &EpochHeader {
+        &self.header
+    }
+
+    /// A fault: the file says that a partition was read further than it was.
+    pub(crate) fn skip_a_record(&mut self) {
+        if let Some((_, position)) = self.header.positions.values_mut().find(|(_, p)| !p.finished) {
+            position.next_offset += 1;
+        }
+    }
+
+    pub(crate) fn commit(&self, store: &Store) -> Result<()> {
+        store.commit(self.header.clone(), &self.changes)?;
+        Ok(())
+    }
+
+    /// The snapshot; gives the history files that it names.
+    pub(crate) fn write_snapshot(&self, store: &Store) -> Result<BTreeSet<String>> {
+        let header = EpochHeader { history_files: self.history_files.clone(), ..self.header.clone() };
+        store.snapshot(header, &self.snapshot)?;
+        Ok(self.history_files.iter().cloned().collect())
+    }
+}
+
+/// Deletes what the newest snapshot made needless.
+pub(crate) fn collect(store: &Store, snapshots: &mut BTreeMap<Epoch, BTreeSet<String>>, delivered: Epoch) -> Result<()> {
+    let mut dropped = BTreeSet::new();
+    while snapshots.len() > SNAPSHOTS_KEPT {
+        if let Some((_, files)) = snapshots.pop_first() {
+            dropped.extend(files);
+        }
+    }
+    let named = snapshots.values().flatten().cloned().collect();
+    store.collect(delivered, dropped.into_iter().collect(), named)?;
+    Ok(())
+}

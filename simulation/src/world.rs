@@ -1,0 +1,517 @@
+//! One world: runs and crashes on one store until all input is delivered, then the comparison with the oracles.
+
+use crate::auditor::{Auditor, CloseClaims};
+use crate::committer::{Closed, DEAD, OUT, collect};
+use crate::input::{Input, SOURCE, Setup};
+use crate::oracle::{Value, fates, features, values};
+use crate::pipeline::{Pipeline, without};
+use crate::sql;
+use crate::table::Table;
+use crate::trace::Trace;
+use anyhow::{Result, anyhow};
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use riskstream_engine::contract::{LATE, OutboxEntry, PartitionInfo, Position};
+use riskstream_engine::ids::Epoch;
+use riskstream_engine::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
+use riskstream_engine::store::{Recovered, Store};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
+
+/// A way to break the engine on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A restart forgets a row that waits for the watermark.
+    ForgetsAWaitingRow,
+    /// A sink does not look whether it has an epoch already.
+    DeliversTwice,
+    /// A commit says that a record was read that was not.
+    SkipsARecord,
+    /// A restart forgets what a features step had counted.
+    ForgetsState,
+    /// A row is lost on its way out.
+    LosesARow,
+    /// An epoch is delivered before it is committed.
+    DeliversEarly,
+    /// A committed epoch's file vanishes in a crash.
+    LosesAnEpoch,
+}
+
+/// How to simulate.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Print every event.
+    pub verbose: bool,
+    /// Break the engine.
+    pub fault: Option<Fault>,
+}
+
+/// What a world was like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// Records of the input.
+    pub records: usize,
+    /// Committed epochs.
+    pub epochs: u64,
+    /// Runs, each ended by a crash but the last of each part of the input.
+    pub runs: u64,
+    /// Crashes.
+    pub crashes: u64,
+    /// Rows delivered.
+    pub rows: usize,
+    /// Of which late.
+    pub late: usize,
+    /// Dead letters delivered.
+    pub dead: usize,
+    /// Rows whose features were also compared with SQL.
+    pub by_sql: usize,
+    /// A hash of all that happened.
+    pub trace: u64,
+}
+
+/// A world in which something was wrong.
+#[derive(Debug)]
+pub struct Failure {
+    /// Its seed.
+    pub seed: u64,
+    /// What was wrong.
+    pub what: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "seed {}: {}\nrepeat it with: cargo run --release -p riskstream-simulation -- --seed {} --verbose",
+            self.seed, self.what, self.seed
+        )
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Lives through one seed's world.
+///
+/// # Errors
+/// The first thing that was wrong.
+pub fn simulate(seed: u64, options: Options) -> Result<Report, Failure> {
+    let failure = |e: anyhow::Error| Failure { seed, what: format!("{e:#}") };
+    // Syncing is for real disks; here it would only be slow.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let folder = folder.map_err(|e| failure(e.into()))?;
+    World::new(seed, options, folder.path().join("store")).and_then(World::live).map_err(failure)
+}
+
+/// A crash that ended a run, or the end of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Crashed,
+    Done,
+}
+
+struct World {
+    rng: ChaCha8Rng,
+    options: Options,
+    setup: Setup,
+    input: Input,
+    /// Records of each partition that the source shows so far.
+    visible: Vec<usize>,
+    store: PathBuf,
+    out: Table,
+    dead: Table,
+    auditor: Auditor,
+    audited: usize,
+    trace: Trace,
+    /// The file that was being written in the crash is damaged.
+    torn: bool,
+    report: Report,
+}
+
+/// A run between two crashes.
+struct Run {
+    store: Store,
+    pipeline: Pipeline,
+    policy: EpochPolicy,
+    workers: usize,
+    positions: BTreeMap<u32, (PartitionInfo, Position)>,
+    snapshots: BTreeMap<Epoch, BTreeSet<String>>,
+    now: i64,
+    rows: u64,
+    input_ended: bool,
+    closed: VecDeque<Closed>,
+    committed: Epoch,
+    undelivered: VecDeque<(Epoch, BTreeMap<String, OutboxEntry>)>,
+    delivered: Epoch,
+}
+
+impl World {
+    fn new(seed: u64, options: Options, store: PathBuf) -> Result<Self> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let setup = Setup::random(&mut rng)?;
+        let input = Input::random(&mut rng, &setup);
+        let mut trace = Trace::new(options.verbose);
+        trace.event(format_args!("{setup:?}"));
+        let records = input.partitions.iter().map(Vec::len).sum();
+        Ok(Self {
+            visible: input.partitions.iter().map(Vec::len).collect(),
+            rng,
+            options,
+            setup,
+            input,
+            store,
+            out: Table::default(),
+            dead: Table::default(),
+            auditor: Auditor::default(),
+            audited: 0,
+            trace,
+            torn: false,
+            report: Report { seed, records, ..Report::default() },
+        })
+    }
+
+    fn live(mut self) -> Result<Report> {
+        // In some worlds the input ends, and grows later.
+        if self.rng.random_bool(0.2) {
+            let whole = self.visible.clone();
+            for visible in &mut self.visible {
+                *visible = self.rng.random_range(0..=*visible);
+            }
+            self.run_to_the_end()?;
+            self.visible = whole;
+        }
+        self.run_to_the_end()?;
+        self.compare()?;
+        self.report.epochs = self.auditor.committed();
+        self.report.trace = self.trace.hash();
+        Ok(self.report)
+    }
+
+    fn run_to_the_end(&mut self) -> Result<()> {
+        loop {
+            self.report.runs += 1;
+            if self.run()? == Ended::Done {
+                return Ok(());
+            }
+            self.report.crashes += 1;
+            anyhow::ensure!(self.report.crashes < 10_000, "it never gets anywhere");
+        }
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.options.fault == Some(fault)
+    }
+
+    fn crashes(&mut self, chance: f64) -> bool {
+        chance > 0.0 && self.rng.random_bool(chance)
+    }
+
+    fn run(&mut self) -> Result<Ended> {
+        let mut store = Store::open(&self.store)?;
+        let through = [self.out.through, self.dead.through].map(|t| t.unwrap_or_default());
+        let (least, newest) = (through[0].min(through[1]), through[0].max(through[1]));
+        let mut recovered = store.recover(least, newest)?;
+        let generation = store.generation();
+        self.trace.event(format_args!("run {generation} after epoch {}", recovered.committed));
+        let torn = std::mem::take(&mut self.torn);
+        self.auditor.recovered(generation.0, recovered.committed, &recovered.positions, torn).map_err(|v| anyhow!(v))?;
+        if self.crashes(self.setup.crash) {
+            return Ok(Ended::Crashed);
+        }
+        let named = recovered.snapshots.values().flatten().cloned().collect();
+        store.collect(Epoch(0), store.history_files()?, named)?;
+        if self.has(Fault::ForgetsState) {
+            recovered.state.remove("by-customer");
+        }
+        let workers = self.rng.random_range(1..=self.setup.workers_max);
+        let history = store.root().join("history");
+        let mut pipeline = Pipeline::restore(&self.setup, &history, generation, workers, &recovered.state)?;
+        if self.has(Fault::ForgetsAWaitingRow) {
+            pipeline.forget_a_waiting_row(&self.setup)?;
+        }
+        let waiting = pipeline.waiting()?;
+        self.trace.event(format_args!("{workers} workers, watermark {}, {} rows wait", pipeline.watermark(), waiting.len()));
+        self.auditor.restored(&waiting, pipeline.tracker()).map_err(|v| anyhow!(v))?;
+        let run = Run::new(store, pipeline, workers, &self.setup, recovered, least);
+        self.drive(run)
+    }
+
+    fn drive(&mut self, mut run: Run) -> Result<Ended> {
+        loop {
+            if self.crashes(self.setup.crash) {
+                self.trace.event(format_args!("crash"));
+                return Ok(Ended::Crashed);
+            }
+            match self.rng.random_range(0..10) {
+                0..6 if !run.input_ended => self.feed(&mut run)?,
+                6..8 | 0..6 => {
+                    if self.commit(&mut run)? == Ended::Crashed {
+                        return Ok(Ended::Crashed);
+                    }
+                }
+                _ => {
+                    if self.deliver(&mut run)? == Ended::Crashed {
+                        return Ok(Ended::Crashed);
+                    }
+                }
+            }
+            if run.input_ended && run.closed.is_empty() && run.undelivered.is_empty() {
+                return Ok(Ended::Done);
+            }
+        }
+    }
+
+    /// The feed's turn: one block, or a close.
+    fn feed(&mut self, run: &mut Run) -> Result<()> {
+        run.now += self.rng.random_range(1..3_000);
+        let quiet = self.rng.random_bool(0.3);
+        match run.policy.decide(run.now, run.committed, quiet) {
+            EpochDecision::WaitForCommit => Ok(()),
+            EpochDecision::Close { snapshot } => self.close(run, snapshot, false),
+            EpochDecision::Read => {
+                let at = |p: usize| run.positions.get(&(p as u32)).map_or(0, |(_, at)| at.next_offset as usize);
+                let unread: Vec<usize> = (0..self.visible.len()).filter(|p| at(*p) < self.visible[*p]).collect();
+                if unread.is_empty() {
+                    run.input_ended = true;
+                    return self.close(run, false, true);
+                }
+                let partition = unread[self.rng.random_range(0..unread.len())];
+                let from = at(partition);
+                let most = self.setup.block_rows_max.min(usize::try_from(run.policy.rows_left())?).max(1);
+                let to = (from + self.rng.random_range(1..=most)).min(self.visible[partition]);
+                let worker = self.rng.random_range(0..run.workers);
+                self.trace.event(format_args!("epoch {}: worker {worker} reads {partition}: {from}..{to}", run.policy.open()));
+                let (rows, rejected) = self.input.decode(&self.setup, partition, from, to)?;
+                let position = Position { next_offset: to as i64, finished: false, fingerprint: String::new() };
+                run.positions.insert(partition as u32, (PartitionInfo { name: format!("{SOURCE}-{partition}") }, position));
+                run.policy.add((to - from) as u64, 60 * (to - from) as u64, run.now);
+                run.rows += rows.num_rows() as u64;
+                run.pipeline.read(run.policy.open(), worker, rows, rejected)
+            }
+        }
+    }
+
+    fn close(&mut self, run: &mut Run, snapshot: bool, last: bool) -> Result<()> {
+        let mut facts = Vec::new();
+        for partition in 0..self.visible.len() {
+            let read = run.positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize);
+            let (finished, idle) = (read >= self.visible[partition], self.crashes(self.setup.idle));
+            // The newest event time of this epoch alone; the tracker remembers older ones.
+            let from = self.auditor_read_to(run, partition);
+            let times = self.input.partitions[partition][from..read].iter();
+            let event_time_max = times.filter_map(|r| if let crate::input::Record::Good(row) = r { Some(row.time) } else { None }).max();
+            facts.push(PartitionFacts { event_time_max, idle, finished });
+        }
+        let epoch = run.policy.closed(snapshot);
+        let (close, mut parts) = run.pipeline.close(epoch, &facts, snapshot, last, &mut self.rng)?;
+        if self.has(Fault::LosesARow)
+            && epoch.0.is_multiple_of(3)
+            && let Some(rows) = parts.iter_mut().flat_map(|p| &mut p.out).find(|b| b.num_rows() > 0)
+        {
+            let id = rows.column(0).as_primitive::<Int64Type>().value(0);
+            *rows = without(rows, id)?;
+        }
+        let count = |batches: &[arrow::array::RecordBatch]| batches.iter().map(|b| b.num_rows() as u64).sum::<u64>();
+        let claims = CloseClaims {
+            positions: &run.positions,
+            facts: &facts,
+            left: parts.iter().map(|p| count(&p.out)).sum(),
+            dead: parts.iter().map(|p| count(&p.dead)).sum(),
+            waiting: run.pipeline.waiting()?,
+            tracker: run.pipeline.tracker().clone(),
+        };
+        self.trace.event(format_args!("{close:?} {} left, {} dead, {} wait", claims.left, claims.dead, claims.waiting.len()));
+        self.auditor.closed(&self.input, &self.setup, close, claims).map_err(|v| anyhow!(v))?;
+        let rows = std::mem::take(&mut run.rows);
+        let mut closed = Closed::new(close, run.store.generation(), run.positions.clone(), rows, parts)?;
+        if self.has(Fault::SkipsARecord) && epoch.0.is_multiple_of(3) {
+            closed.skip_a_record();
+        }
+        run.closed.push_back(closed);
+        Ok(())
+    }
+
+    /// Where the open epoch began in a partition.
+    fn auditor_read_to(&self, run: &Run, partition: usize) -> usize {
+        match run.closed.back() {
+            Some(closed) => closed.header().positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize),
+            None => self.auditor.epochs().last().map_or(0, |e| e.read_to[partition] as usize),
+        }
+    }
+
+    /// The committer's turn; a crash may come between any two of its writes.
+    fn commit(&mut self, run: &mut Run) -> Result<Ended> {
+        let Some(closed) = run.closed.pop_front() else { return Ok(Ended::Done) };
+        let epoch = closed.close.epoch;
+        if self.has(Fault::DeliversEarly) && epoch.0.is_multiple_of(5) {
+            run.undelivered.push_back((epoch, closed.outbox.clone()));
+            self.deliver(run)?;
+        }
+        self.auditor.attempted(epoch).map_err(|v| anyhow!(v))?;
+        closed.commit(&run.store)?;
+        if self.crashes(self.setup.crash) {
+            self.torn = self.rng.random_bool(0.5);
+            self.trace.event(format_args!("crash in the commit of {epoch}, torn: {}", self.torn));
+            if self.torn {
+                self.damage_newest("epochs")?;
+            }
+            return Ok(Ended::Crashed);
+        }
+        self.auditor.acknowledged(epoch);
+        self.trace.event(format_args!("committed {epoch}"));
+        run.committed = epoch;
+        run.undelivered.push_back((epoch, closed.outbox.clone()));
+        if self.has(Fault::LosesAnEpoch) && epoch.0.is_multiple_of(4) {
+            self.damage_newest("epochs")?;
+            return Ok(Ended::Crashed);
+        }
+        if !closed.close.snapshot || self.crashes(self.setup.crash) {
+            return Ok(if closed.close.snapshot { Ended::Crashed } else { Ended::Done });
+        }
+        let files = closed.write_snapshot(&run.store)?;
+        self.trace.event(format_args!("snapshot {epoch}"));
+        if self.crashes(self.setup.crash) {
+            if run.snapshots.len() >= 2 && self.rng.random_bool(0.5) {
+                self.trace.event(format_args!("the snapshot is damaged"));
+                self.damage_newest("snapshots")?;
+            }
+            return Ok(Ended::Crashed);
+        }
+        run.snapshots.insert(epoch, files);
+        collect(&run.store, &mut run.snapshots, run.delivered)?;
+        Ok(Ended::Done)
+    }
+
+    /// Cuts the newest file of a folder short, as a power loss would.
+    fn damage_newest(&self, folder: &str) -> Result<()> {
+        let mut files = Vec::new();
+        for file in std::fs::read_dir(self.store.join(folder))? {
+            files.push(file?.path());
+        }
+        files.sort();
+        let Some(newest) = files.pop() else { return Ok(()) };
+        let bytes = std::fs::read(&newest)?;
+        Ok(std::fs::write(newest, &bytes[..bytes.len() / 2])?)
+    }
+
+    /// The delivery's turn; a crash may come between two sinks.
+    fn deliver(&mut self, run: &mut Run) -> Result<Ended> {
+        if run.undelivered.is_empty() {
+            return Ok(Ended::Done);
+        }
+        let upto = self.rng.random_range(1..=run.undelivered.len());
+        let mut by_sink: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
+        let mut newest = run.delivered;
+        for (epoch, outbox) in run.undelivered.drain(..upto) {
+            newest = epoch;
+            for (sink, entry) in outbox {
+                by_sink.entry(sink).or_default().push(entry);
+            }
+        }
+        self.trace.event(format_args!("deliver up to {newest}"));
+        let careless = self.has(Fault::DeliversTwice);
+        self.out.deliver(by_sink.remove(OUT).unwrap_or_default(), careless);
+        for (epoch, rows) in &self.out.batches[self.audited..] {
+            self.auditor.delivered(*epoch, rows).map_err(|v| anyhow!(v))?;
+        }
+        self.audited = self.out.batches.len();
+        if self.crashes(self.setup.crash) {
+            self.trace.event(format_args!("crash between two sinks"));
+            return Ok(Ended::Crashed);
+        }
+        self.dead.deliver(by_sink.remove(DEAD).unwrap_or_default(), careless);
+        if self.crashes(self.setup.crash) {
+            return Ok(Ended::Crashed);
+        }
+        run.delivered = newest;
+        Ok(Ended::Done)
+    }
+
+    /// The end: what was delivered is what must have been.
+    fn compare(&mut self) -> Result<()> {
+        let fates = fates(&self.input, &self.setup, self.auditor.epochs());
+        let records: usize = self.visible.iter().sum();
+        anyhow::ensure!(fates.rows.len() + fates.dead.len() == records, "the input has not ended: some rows still wait");
+        let mut dead = BTreeSet::new();
+        for (_, batch) in &self.dead.batches {
+            let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
+            for row in 0..batch.num_rows() {
+                let letter = (text(1, row), batch.column(2).as_primitive::<Int64Type>().value(row), text(3, row));
+                anyhow::ensure!(dead.insert(letter.clone()), "dead letter {letter:?} was delivered twice");
+            }
+        }
+        anyhow::ensure!(dead == fates.dead, "dead letters are {dead:?}, must be {:?}", fates.dead);
+        let expected: Vec<BTreeMap<i64, Vec<Value>>> = self.setup.steps.iter().map(|s| features(&fates.rows, s)).collect();
+        let mut delivered: BTreeMap<i64, (u64, bool, Vec<Value>)> = BTreeMap::new();
+        let first_feature = self.setup.schema.schema.fields().len();
+        for (epoch, batch) in &self.out.batches {
+            let ids = batch.column(0).as_primitive::<Int64Type>().values();
+            let late = batch.column_by_name(LATE).ok_or_else(|| anyhow!("the column {LATE} is gone"))?.as_boolean();
+            for (row, (id, values)) in ids.iter().zip(values(batch, first_feature)).enumerate() {
+                delivered.insert(*id, (epoch.0, late.value(row), values));
+            }
+        }
+        anyhow::ensure!(delivered.len() == fates.rows.len(), "{} rows were delivered, {} must be", delivered.len(), fates.rows.len());
+        for row in &fates.rows {
+            let id = row.row.id;
+            let Some((epoch, late, values)) = delivered.get(&id) else { anyhow::bail!("row {id} was not delivered: {row:?}") };
+            anyhow::ensure!((*epoch, *late) == (row.epoch, row.late), "left with epoch {epoch}, late: {late}, but must be {row:?}");
+            let must: Vec<Value> = expected.iter().flat_map(|step| step[&id].clone()).collect();
+            let agree = values.len() == must.len() && values.iter().zip(&must).all(|(a, b)| a.agrees(*b));
+            anyhow::ensure!(agree, "features of {row:?}\nare     {values:?}\nmust be {must:?}");
+        }
+        let mut by_sql = 0;
+        let (_, places) = sql::query(&self.setup);
+        let answers = sql::answers(&self.setup, &fates.rows)?;
+        let width = expected[0].values().next().map_or(0, Vec::len);
+        for (step, spec) in self.setup.steps.iter().enumerate() {
+            for id in sql::comparable(&fates.rows, spec) {
+                by_sql += 1;
+                let (answer, (_, _, values)) = (&answers[&id], &delivered[&id]);
+                for ((at_step, column), must) in places.iter().zip(answer) {
+                    let value = values[at_step * width + column];
+                    anyhow::ensure!(
+                        *at_step != step || value.agrees(*must),
+                        "row {id}, step {}, column {column}: {value:?}, by SQL {must:?}",
+                        spec.step_id
+                    );
+                }
+            }
+        }
+        self.trace.event(format_args!("{delivered:?}"));
+        let late = fates.rows.iter().filter(|r| r.late).count();
+        self.report = Report { rows: fates.rows.len(), late, dead: dead.len(), by_sql, ..self.report };
+        Ok(())
+    }
+}
+
+impl Run {
+    fn new(store: Store, pipeline: Pipeline, workers: usize, setup: &Setup, recovered: Recovered, delivered: Epoch) -> Self {
+        Self {
+            store,
+            pipeline,
+            policy: EpochPolicy::new(setup.limits, recovered.committed.next()),
+            workers,
+            positions: recovered.positions,
+            snapshots: recovered.snapshots,
+            now: 0,
+            rows: 0,
+            input_ended: false,
+            closed: VecDeque::new(),
+            committed: recovered.committed,
+            undelivered: recovered
+                .outbox
+                .into_iter()
+                .map(|e| {
+                    let entries = e.parts.into_iter().map(|(sink, parts)| (sink, OutboxEntry { epoch: e.epoch, parts }));
+                    (e.epoch, entries.collect())
+                })
+                .collect(),
+            delivered,
+        }
+    }
+}
