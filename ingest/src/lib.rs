@@ -20,5 +20,5 @@ pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, reason};
 pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
 pub use generate::{GeneratorSource, GeneratorSpec, IdType, WriteError, WriteFormat, write_file, write_text};
 pub use paced::Paced;
-pub use replay::{DeadLetterRows, ReplaySource, is_replayed, replay_partition};
+pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
 pub use types::{parse_type, type_name, utc_timestamp};

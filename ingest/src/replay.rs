@@ -22,8 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct DeadLetterRows {
     /// The reason.
     pub reason: String,
-    /// Batches with the columns `partition` (Utf8), `bytes` (Binary) and `epoch` (Int64), by rising epoch and within an epoch in an order that
-    /// stays the same; none at the end, or why they can't be read.
+    /// Batches with the columns `partition` (Utf8), `bytes` (Binary), `epoch` (Int64) and `rewritten` (Boolean), by rising epoch and within an
+    /// epoch in an order that stays the same; none at the end, or why they can't be read. A record is rewritten when it was a row before it was
+    /// rejected (late, or by a step): then its bytes are the program's own JSON.
     pub next: Box<dyn FnMut() -> Result<Option<RecordBatch>, String> + Send>,
 }
 
@@ -34,6 +35,8 @@ impl std::fmt::Debug for DeadLetterRows {
 }
 
 const PARTITION_PREFIX: &str = "dead-letters/";
+/// Behind the partition's name in a dead letter that was rewritten before: it still is.
+pub const REWRITTEN_SUFFIX: &str = " (rewritten)";
 const MARK_PREFIX: &str = "dead-letters@";
 
 /// The name of the partition in which dead letters of a reason are replayed.
@@ -73,7 +76,8 @@ impl Mark {
 }
 
 type FormatOf = Box<dyn Fn(&str) -> Result<RecordFormat, SourceError> + Send>;
-type MakeDecoder = Box<dyn Fn() -> Result<RecordDecoder, SourceError> + Send>;
+/// Of records as they came, or of rewritten ones.
+type MakeDecoder = Box<dyn Fn(bool) -> Result<RecordDecoder, SourceError> + Send>;
 
 /// Yields the original bytes of a source's dead letters, to be decoded as that source decodes now. An offset is the running number of the
 /// replayed dead letter of its reason.
@@ -112,11 +116,13 @@ struct Record {
     bytes: Vec<u8>,
     format: Arc<RecordFormat>,
     epoch: i64,
+    rewritten: bool,
 }
 
-/// Records of one block.
+/// Records of one block, all rewritten or none.
 struct Records {
     partition: Arc<str>,
+    rewritten: bool,
     records: Vec<Record>,
 }
 
@@ -130,9 +136,9 @@ impl ReplaySource {
     /// When the source can't decode.
     pub fn of_files(source: &FileSource, rows: Vec<DeadLetterRows>, stop: Arc<AtomicBool>) -> Result<Self, SourceError> {
         let (formats, decoders) = (source.records(), source.records());
-        decoders.decoder()?;
+        decoders.decoder(false)?;
         let format_of: FormatOf = Box::new(move |partition| formats.format_of(partition));
-        Ok(Self::new(source.name(), source.schema(), rows, stop, format_of, Box::new(move || decoders.decoder())))
+        Ok(Self::new(source.name(), source.schema(), rows, stop, format_of, Box::new(move |rewritten| decoders.decoder(rewritten))))
     }
 
     /// Replays dead letters of a generator; otherwise as [`Self::of_files`].
@@ -140,10 +146,10 @@ impl ReplaySource {
     /// # Errors
     /// When the source can't decode.
     pub fn of_generator(source: GeneratorSource, rows: Vec<DeadLetterRows>, stop: Arc<AtomicBool>) -> Result<Self, SourceError> {
-        source.record_decoder()?;
+        source.record_decoder(false)?;
         let (name, schema) = (source.name().to_owned(), source.schema().clone());
         let format_of: FormatOf = Box::new(|_| Ok(RecordFormat::Json));
-        Ok(Self::new(&name, &schema, rows, stop, format_of, Box::new(move || source.record_decoder())))
+        Ok(Self::new(&name, &schema, rows, stop, format_of, Box::new(move |rewritten| source.record_decoder(rewritten))))
     }
 
     fn new(
@@ -180,8 +186,9 @@ impl ReplaySource {
     fn poll_replayed(&mut self, partition: u32, mut state: Box<Replayed>, limit: PollLimit) -> Result<Poll, SourceError> {
         while state.queue.is_empty() && self.refill(&mut state)? {}
         let (mut records, mut bytes) = (Vec::new(), 0);
+        let rewritten = state.queue.front().is_some_and(|r| r.rewritten);
         while records.len() < limit.rows.max(1) && (records.is_empty() || bytes < limit.bytes) {
-            let Some(record) = state.queue.pop_front() else { break };
+            let Some(record) = state.queue.pop_front_if(|r| r.rewritten == rewritten) else { break };
             bytes += record.bytes.len();
             state.handed.advance(record.epoch);
             records.push(record);
@@ -198,8 +205,9 @@ impl ReplaySource {
             }
             return Ok(Poll::Finished(next));
         }
-        let name = self.partitions[partition as usize].name.as_str().into();
-        let payload = Payload::Other(Box::new(Records { partition: name, records }));
+        let name = &self.partitions[partition as usize].name;
+        let name = if rewritten { format!("{name}{REWRITTEN_SUFFIX}").into() } else { name.as_str().into() };
+        let payload = Payload::Other(Box::new(Records { partition: name, rewritten, records }));
         Ok(Poll::Block(Block { partition, first_offset, next, payload, read_at: 0 }))
     }
 
@@ -211,8 +219,9 @@ impl ReplaySource {
         let partitions = batch.column_by_name("partition").and_then(|c| c.as_string_opt::<i32>());
         let bytes = batch.column_by_name("bytes").and_then(|c| c.as_binary_opt::<i32>());
         let epochs = batch.column_by_name("epoch").and_then(|c| c.as_primitive_opt::<Int64Type>());
-        let (Some(partitions), Some(bytes), Some(epochs)) = (partitions, bytes, epochs) else {
-            return Err(unreadable("it lacks the column partition, bytes or epoch".into()));
+        let rewritten = batch.column_by_name("rewritten").and_then(|c| c.as_boolean_opt());
+        let (Some(partitions), Some(bytes), Some(epochs), Some(rewritten)) = (partitions, bytes, epochs, rewritten) else {
+            return Err(unreadable("it lacks the column partition, bytes, epoch or rewritten".into()));
         };
         for row in 0..batch.num_rows() {
             let epoch = epochs.value(row);
@@ -221,17 +230,14 @@ impl ReplaySource {
                 continue;
             }
             let record = if bytes.is_null(row) { &[][..] } else { bytes.value(row) };
-            let format = self.format_of_record(partitions.value(row), record)?;
-            state.queue.push_back(Record { bytes: record.to_vec(), format, epoch });
+            let rewritten = rewritten.value(row);
+            let format = if rewritten { Arc::new(RecordFormat::Json) } else { self.format_of_record(partitions.value(row))? };
+            state.queue.push_back(Record { bytes: record.to_vec(), format, epoch, rewritten });
         }
         Ok(true)
     }
 
-    /// Late rows are kept as JSON whatever they came as.
-    fn format_of_record(&mut self, partition: &str, record: &[u8]) -> Result<Arc<RecordFormat>, SourceError> {
-        if record.first() == Some(&b'{') {
-            return Ok(Arc::new(RecordFormat::Json));
-        }
+    fn format_of_record(&mut self, partition: &str) -> Result<Arc<RecordFormat>, SourceError> {
         if let Some(format) = self.formats.get(partition) {
             return Ok(Arc::clone(format));
         }
@@ -292,7 +298,7 @@ impl Source for ReplaySource {
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(ReplayDecoder { name: self.name.clone(), records: (self.make_decoder)() })
+        Box::new(ReplayDecoder { name: self.name.clone(), records: (self.make_decoder)(false), rewritten: (self.make_decoder)(true) })
     }
 }
 
@@ -312,14 +318,16 @@ struct ReplayDecoder {
     name: String,
     /// The constructors have made sure that this is a decoder.
     records: Result<RecordDecoder, SourceError>,
+    rewritten: Result<RecordDecoder, SourceError>,
 }
 
 impl Decoder for ReplayDecoder {
     fn decode(&mut self, block: Block) -> Result<Decoded, SourceError> {
         let bug = |reason: String| SourceError::Bug { source_name: self.name.clone(), reason };
-        let decoder = self.records.as_mut().map_err(|e| bug(e.to_string()))?;
         let Payload::Other(payload) = block.payload else { return Err(bug("a payload of another source".into())) };
         let records = payload.downcast::<Records>().map_err(|_| bug("a payload of another source".into()))?;
+        let decoder = if records.rewritten { &mut self.rewritten } else { &mut self.records };
+        let decoder = decoder.as_mut().map_err(|e| bug(e.to_string()))?;
         decoder.begin(BlockOrigin { partition: block.partition, partition_name: records.partition, read_at: block.read_at }, 0);
         for (record, offset) in records.records.iter().zip(block.first_offset..) {
             decoder.push_record(&record.bytes, offset, &record.format);

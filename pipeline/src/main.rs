@@ -7,9 +7,6 @@ use clap::Parser;
 use riskstream_pipeline::cli::{Cli, Command, OutputFormat, RunArgs};
 use riskstream_pipeline::commands::{self, CommandError};
 
-/// Fewer locks between workers that allocate than the system's allocator has.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -21,6 +21,11 @@ pub(crate) struct RowRules {
 }
 
 impl RowRules {
+    /// The same for rows that the program has written as JSON: it writes times in one form, whatever the source's is.
+    pub(crate) fn of_rewritten(&self) -> Self {
+        Self { event_time_format: TimeFormat::Auto, ..self.clone() }
+    }
+
     /// Columns of the user, without the three of the engine.
     pub(crate) fn user_columns(&self) -> usize {
         self.schema.schema.fields().len() - 3

@@ -375,8 +375,9 @@ pub(crate) struct FileRecords {
 }
 
 impl FileRecords {
-    pub(crate) fn decoder(&self) -> Result<RecordDecoder, SourceError> {
-        RecordDecoder::new(Arc::clone(&self.rules))
+    /// A decoder of records as they came, or of rows that the program has written as JSON.
+    pub(crate) fn decoder(&self, rewritten: bool) -> Result<RecordDecoder, SourceError> {
+        RecordDecoder::new(if rewritten { Arc::new(self.rules.of_rewritten()) } else { Arc::clone(&self.rules) })
     }
 
     /// How records of the partition called `name` are written: as its file says, or, when that is gone, as the source's first file does. Rows of

@@ -255,8 +255,8 @@ impl GeneratorSource {
     }
 
     /// A decoder of dead letters of this source; for [`crate::ReplaySource`].
-    pub(crate) fn record_decoder(&self) -> Result<RecordDecoder, SourceError> {
-        RecordDecoder::new(Arc::clone(&self.rules))
+    pub(crate) fn record_decoder(&self, rewritten: bool) -> Result<RecordDecoder, SourceError> {
+        RecordDecoder::new(if rewritten { Arc::new(self.rules.of_rewritten()) } else { Arc::clone(&self.rules) })
     }
 
     fn position(&self, finished: bool) -> Position {

@@ -1,7 +1,7 @@
 //! Dead letters come in again once what was wrong is right.
 
 use crate::support::{read_all, read_from, spec};
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::DataType;
 use riskstream_engine::contract::{Poll, PollLimit, Source};
@@ -22,7 +22,9 @@ fn rows_of(batches: &[RecordBatch]) -> Vec<DeadLetterRows> {
             let one = all.slice(row, 1);
             let column = |name: &str| one.column_by_name(name).expect("a column").clone();
             let epoch = Arc::new(Int64Array::from(vec![row as i64 + 1])) as ArrayRef;
-            RecordBatch::try_from_iter([("partition", column("partition")), ("bytes", column("bytes")), ("epoch", epoch)]).expect("a batch")
+            let rewritten = Arc::new(BooleanArray::from(vec![false])) as ArrayRef;
+            let columns = [("partition", column("partition")), ("bytes", column("bytes")), ("epoch", epoch), ("rewritten", rewritten)];
+            RecordBatch::try_from_iter(columns).expect("a batch")
         })
         .collect();
     vec![DeadLetterRows { reason: "any".into(), next: Box::new(move || Ok(left.pop())) }]

@@ -46,7 +46,8 @@ pub fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Result<(), CommandE
 
 fn spec(args: &GenerateArgs) -> Result<GeneratorSpec, CommandError> {
     let count = |name: &str, value: u64| {
-        u32::try_from(value).map_err(|_| CommandError::Usage { message: format!("--{name} is {value}, more than {}", u32::MAX), help: None })
+        u32::try_from(value)
+            .map_err(|_| CommandError::Usage { message: format!("--{name} is {value}, more than {}", u32::MAX), help: None })
     };
     let (year, month, day) = GENERATOR_START;
     let first = args.start.or_else(|| chrono::NaiveDate::from_ymd_opt(year, month, day));
@@ -93,7 +94,11 @@ fn progress_bar(args: &GenerateArgs) -> ProgressBar {
         Some(rows) => ProgressBar::new(rows),
         None => ProgressBar::no_length(),
     };
-    let template = if args.rows.is_some() { "{bar:24} {percent:>3}%  {human_pos} rows, {per_sec}, {eta} left" } else { "{spinner} {human_pos} rows, {per_sec}" };
+    let template = if args.rows.is_some() {
+        "{bar:24} {percent:>3}%  {human_pos} rows, {per_sec}, {eta} left"
+    } else {
+        "{spinner} {human_pos} rows, {per_sec}"
+    };
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }

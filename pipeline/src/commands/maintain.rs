@@ -105,8 +105,11 @@ fn chosen(config: &Config, named: &[String]) -> Result<Vec<String>, CommandError
 fn waiting_files(config: &Config) -> Result<BTreeMap<PathBuf, HashSet<String>>, CommandError> {
     let tables = tables_location(config);
     let stores = config.spec.riskstream.data.value.join("store");
-    let all_tables: Vec<PathBuf> =
-        if tables.is_dir() { Catalog::open(&tables).and_then(|c| c.table_names()).map_err(failed)?.iter().map(|t| tables.join(t)).collect() } else { Vec::new() };
+    let all_tables: Vec<PathBuf> = if tables.is_dir() {
+        Catalog::open(&tables).and_then(|c| c.table_names()).map_err(failed)?.iter().map(|t| tables.join(t)).collect()
+    } else {
+        Vec::new()
+    };
     let mut waiting: BTreeMap<PathBuf, HashSet<String>> = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir(&stores) else { return Ok(waiting) };
     for entry in entries {

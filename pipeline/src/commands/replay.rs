@@ -3,6 +3,9 @@
 //! A replay is a run of the pipeline on its own store with another source, so that state, features and exactly-once hold; see
 //! `riskstream_ingest::ReplaySource`. Replayed rows are usually behind the watermark: the pipeline applies and flags them, or
 //! dead-letters them as late, as its `late` says.
+//!
+//! A row that a step rejected is replayed only if no `features` step had seen it before: else it would be counted twice. Such rows are listed as
+//! not replayable.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,10 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use riskstream_engine::contract::Source;
+use riskstream_engine::contract::{REASON_LATE, Source};
 use riskstream_engine::runtime::{self, Clock, RunControl, SystemClock};
 use riskstream_engine::store::inspect;
-use riskstream_ingest::{DeadLetterRows, FileSource, GeneratorSource, ReplaySource, replay_partition};
+use riskstream_ingest::{DeadLetterRows, FileSource, GeneratorSource, REWRITTEN_SUFFIX, ReplaySource, replay_partition};
 use riskstream_query::Catalog;
 use riskstream_sinks::DeltaRuntime;
 use serde::Serialize;
@@ -23,9 +26,9 @@ use serde::Serialize;
 use super::run::{default_workers, plan_failed};
 use super::{CommandError, failed, load, print_json};
 use crate::cli::{OutputFormat, ReplayArgs};
-use crate::config::spec::{self, Pipeline, SourceKind};
+use crate::config::spec::{self, Pipeline, SourceKind, StepKind};
 use crate::config::{Config, defaults, suggest_name};
-use crate::plan::{file_spec, generator_spec, plan_pipeline, store_location, tables_location};
+use crate::plan::{checks_step, file_spec, generator_spec, plan_pipeline, store_location, tables_location};
 use crate::progress::grouped;
 
 /// Dead letters of one pipeline and reason.
@@ -41,6 +44,8 @@ pub struct Waiting {
     pub rows: u64,
     /// How many of them earlier replays took in.
     pub replayed: u64,
+    /// Whether a replay takes them. It does not where the pipeline's state has counted them already, or the pipeline is gone.
+    pub replayable: bool,
 }
 
 /// What came of a pipeline's replay.
@@ -89,7 +94,7 @@ pub fn replay(args: &ReplayArgs, out: &mut dyn Write) -> Result<(), CommandError
     let mut answer = Answer { dry_run: args.dry_run, dead_letters: asked, replayed: Vec::new() };
     if let Some(catalog) = catalog.filter(|_| !args.dry_run) {
         for pipeline in &config.spec.pipelines {
-            let of_pipeline = |w: &&Waiting| w.pipeline == pipeline.name.value && w.source == pipeline.from.value && w.rows > w.replayed;
+            let of_pipeline = |w: &&Waiting| w.pipeline == pipeline.name.value && w.replayable && w.rows > w.replayed;
             let waiting: Vec<&Waiting> = answer.dead_letters.iter().filter(of_pipeline).collect();
             if !waiting.is_empty() {
                 let replayed = replay_pipeline(&config, pipeline, &waiting, &catalog)?;
@@ -118,20 +123,35 @@ fn check_reasons(all: &[Waiting], named: &[String]) -> Result<(), CommandError> 
     Err(CommandError::Usage { message: format!("no dead letter was rejected for the reason `{unknown}`"), help })
 }
 
+/// Who rejects rows that the pipeline's state has not counted: the source, its checks, and the steps before the first `features` step.
+fn rejecters(pipeline: &Pipeline) -> Vec<String> {
+    let before = pipeline.steps.iter().take_while(|step| !matches!(step.kind, StepKind::Features(_)));
+    let source = &pipeline.from.value;
+    [source.clone(), checks_step(source)].into_iter().chain(before.map(|step| step.id.value.clone())).collect()
+}
+
 /// Counts the dead letters, and how many of them were replayed already.
 fn waiting(config: &Config, catalog: &Catalog) -> Result<Vec<Waiting>, CommandError> {
     let table = defaults::DEAD_LETTER_TABLE;
-    let sql = format!("select pipeline, source, reason, count(*) as rows from {table} group by pipeline, source, reason order by 1, 2, 3");
-    let mut found = Vec::new();
+    let sql = format!("select pipeline, source, reason, count(*) as rows from {table} group by pipeline, source, reason");
+    let mut counts: BTreeMap<(String, String, String, bool), u64> = BTreeMap::new();
     for batch in catalog.sql(&sql).map_err(failed)? {
         let texts = (0..3).map(|c| cast(batch.column(c), &DataType::Utf8)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let counts = cast(batch.column(3), &DataType::Int64).map_err(failed)?;
+        let rows = cast(batch.column(3), &DataType::Int64).map_err(failed)?;
         for row in 0..batch.num_rows() {
             let text = |column: usize| texts[column].as_string::<i32>().value(row).to_owned();
-            let rows = u64::try_from(counts.as_primitive::<Int64Type>().value(row)).unwrap_or(0);
-            found.push(Waiting { pipeline: text(0), source: text(1), reason: text(2), rows, replayed: 0 });
+            let (name, rejected_by, reason) = (text(0), text(1), text(2));
+            let pipeline = config.spec.pipeline(&name);
+            let replayable = pipeline.is_some_and(|p| rejecters(p).contains(&rejected_by));
+            let source = pipeline.map_or(rejected_by, |p| p.from.value.clone());
+            let rows = u64::try_from(rows.as_primitive::<Int64Type>().value(row)).unwrap_or(0);
+            *counts.entry((name, source, reason, replayable)).or_default() += rows;
         }
     }
+    let mut found: Vec<Waiting> = counts
+        .into_iter()
+        .map(|((pipeline, source, reason, replayable), rows)| Waiting { pipeline, source, reason, rows, replayed: 0, replayable })
+        .collect();
     let mut replayed: BTreeMap<(String, String), u64> = BTreeMap::new();
     for pipeline in &config.spec.pipelines {
         let name = &pipeline.name.value;
@@ -140,7 +160,7 @@ fn waiting(config: &Config, catalog: &Catalog) -> Result<Vec<Waiting>, CommandEr
             replayed.insert((name.clone(), info.name), u64::try_from(position.next_offset).unwrap_or(0));
         }
     }
-    for w in &mut found {
+    for w in found.iter_mut().filter(|w| w.replayable) {
         w.replayed = replayed.get(&(w.pipeline.clone(), replay_partition(&w.reason))).copied().unwrap_or(0).min(w.rows);
     }
     Ok(found)
@@ -151,7 +171,7 @@ fn replay_pipeline(config: &Config, pipeline: &Pipeline, waiting: &[&Waiting], c
     let source = config.spec.source(&pipeline.from.value).ok_or_else(|| failed(format!("there is no source `{}`", pipeline.from)))?;
     let stop = Arc::new(AtomicBool::new(false));
     let before = taken(config, pipeline, &reasons)?;
-    let rows = reasons.iter().map(|reason| dead_letters(catalog, pipeline, source, reason)).collect::<Result<_, _>>()?;
+    let rows = reasons.iter().map(|reason| dead_letters(catalog, pipeline, reason)).collect::<Result<_, _>>()?;
     let replayed = open(source, rows, &stop)?;
     let deltas = DeltaRuntime::new().map_err(failed)?;
     let planned = plan_pipeline(config, pipeline, replayed, default_workers(config), &deltas).map_err(|e| plan_failed(config, e))?;
@@ -196,13 +216,15 @@ fn open(source: &spec::Source, rows: Vec<DeadLetterRows>, stop: &Arc<AtomicBool>
 }
 
 /// The dead letters of a pipeline and reason as they are now, in an order that later ones do not change.
-fn dead_letters(catalog: &Catalog, pipeline: &Pipeline, source: &spec::Source, reason: &str) -> Result<DeadLetterRows, CommandError> {
+fn dead_letters(catalog: &Catalog, pipeline: &Pipeline, reason: &str) -> Result<DeadLetterRows, CommandError> {
     let text = |value: &str| value.replace('\'', "''");
     let sql = format!(
-        "select \"partition\", bytes, epoch from {} where pipeline = '{}' and source = '{}' and reason = '{}' order by epoch, \"partition\", \"offset\", detail",
+        "select \"partition\", bytes, epoch, source <> '{}' or reason = '{REASON_LATE}' or \"partition\" like '%{REWRITTEN_SUFFIX}' as rewritten from {} where pipeline = '{}' and source in ({}) and reason = '{}' \
+         order by epoch, source, \"partition\", \"offset\", detail",
+        text(&pipeline.from.value),
         defaults::DEAD_LETTER_TABLE,
         text(&pipeline.name.value),
-        text(&source.name.value),
+        rejecters(pipeline).iter().map(|r| format!("'{}'", text(r))).collect::<Vec<_>>().join(", "),
         text(reason)
     );
     let mut batches = catalog.sql(&sql).map_err(failed)?.into_iter();
@@ -216,6 +238,7 @@ fn plain(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
         ("partition", cast(batch.column(0), &DataType::Utf8)?),
         ("bytes", cast(batch.column(1), &DataType::Binary)?),
         ("epoch", cast(batch.column(2), &DataType::Int64)?),
+        ("rewritten", cast(batch.column(3), &DataType::Boolean)?),
     ])
 }
 
@@ -226,7 +249,8 @@ impl Answer {
         }
         writeln!(out, "{:<20}{:<20}{:<18}{:>12}{:>18}", "pipeline", "source", "reason", "rows", "replayed before")?;
         for w in &self.dead_letters {
-            writeln!(out, "{:<20}{:<20}{:<18}{:>12}{:>18}", w.pipeline, w.source, w.reason, grouped(w.rows), grouped(w.replayed))?;
+            let replayed = if w.replayable { grouped(w.replayed) } else { "not replayable".to_owned() };
+            writeln!(out, "{:<20}{:<20}{:<18}{:>12}{:>18}", w.pipeline, w.source, w.reason, grouped(w.rows), replayed)?;
         }
         if self.dry_run {
             return Ok(());

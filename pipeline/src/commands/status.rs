@@ -202,7 +202,9 @@ impl PipelineStatus {
             (true, None) => "running".to_owned(),
             _ => "not running".to_owned(),
         };
-        let Some(epoch) = self.committed_epoch else { return writeln!(out, "pipeline {}: {running}, nothing committed yet", self.pipeline) };
+        let Some(epoch) = self.committed_epoch else {
+            return writeln!(out, "pipeline {}: {running}, nothing committed yet", self.pipeline);
+        };
         writeln!(out, "pipeline {}: {running}, committed epoch {epoch} (run {})", self.pipeline, self.generation)?;
         let or_none = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".into());
         writeln!(out, "  event time {}   watermark {}", or_none(&self.event_time), or_none(&self.watermark))?;

@@ -29,10 +29,8 @@ pub fn dead_letter_table(config: &Config) -> Result<TableSpec, PlanError> {
 }
 
 fn table_schema() -> SchemaRef {
-    let mut fields = vec![
-        Arc::new(Field::new(PIPELINE_COLUMN, DataType::Utf8, false)),
-        Arc::new(Field::new(EPOCH_COLUMN, DataType::Int64, false)),
-    ];
+    let mut fields =
+        vec![Arc::new(Field::new(PIPELINE_COLUMN, DataType::Utf8, false)), Arc::new(Field::new(EPOCH_COLUMN, DataType::Int64, false))];
     fields.extend(dead_letter_schema().fields().iter().cloned());
     Arc::new(Schema::new(fields))
 }

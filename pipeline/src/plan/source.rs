@@ -30,7 +30,11 @@ pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<
                 Rate::Max => Ok(Box::new(made)),
                 Rate::PerSecond(rate) => {
                     let clock = Arc::clone(clock);
-                    Ok(Box::new(Paced::new(Box::new(made), rate, Box::new(move || i64::try_from(clock.steady_nanos() / 1_000).unwrap_or(i64::MAX)))))
+                    Ok(Box::new(Paced::new(
+                        Box::new(made),
+                        rate,
+                        Box::new(move || i64::try_from(clock.steady_nanos() / 1_000).unwrap_or(i64::MAX)),
+                    )))
                 }
             }
         }
@@ -73,7 +77,7 @@ fn time_format(format: &spec::TimeFormat) -> TimeFormat {
 }
 
 /// A generator as `ingest` takes it.
-pub fn generator_spec(name: &str, generator: &spec::GeneratorSource) -> GeneratorSpec {
+pub(crate) fn generator_spec(name: &str, generator: &spec::GeneratorSource) -> GeneratorSpec {
     GeneratorSpec {
         customers: u32::try_from(generator.customers).unwrap_or(u32::MAX),
         terminals: u32::try_from(generator.terminals).unwrap_or(u32::MAX),

@@ -37,12 +37,17 @@ fn step_plan(id: &str, build: BuildLogic) -> StepPlan {
     }
 }
 
+/// The id of the step that a source's `checks` are.
+pub(crate) fn checks_step(source: &str) -> String {
+    format!("{source}.checks")
+}
+
 /// The source's `checks`, as the first step.
 pub(super) fn plan_checks(context: &mut StepContext<'_>, source: &Source) -> Result<(), PlanError> {
     if source.checks.is_empty() {
         return Ok(());
     }
-    let id = format!("{}.checks", source.name);
+    let id = checks_step(&source.name.value);
     let sql: Vec<String> = source.checks.iter().map(|c| c.as_str().to_owned()).collect();
     let (schema, time) = (Arc::clone(&context.schema), context.event_time.clone());
     let make = {
@@ -80,7 +85,11 @@ pub(super) fn plan_step(context: &mut StepContext<'_>, step: &Step) -> Result<()
             let name = id.clone();
             let make = move || DeriveOperator::new(&name, &texts, Arc::clone(&schema))?.with_event_time(&time);
             let output = make().map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
-            context.add(&id, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
+            context.add(
+                &id,
+                output,
+                Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)),
+            );
         }
         StepKind::Features(features) => plan_features(context, step, features)?,
         StepKind::Score(columns) => plan_score(context, step, columns)?,
@@ -91,7 +100,11 @@ pub(super) fn plan_step(context: &mut StepContext<'_>, step: &Step) -> Result<()
             let name = id.clone();
             let make = move || DecideOperator::new(&name, decision.clone(), models.clone(), Arc::clone(&schema));
             let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
-            context.add(&id, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
+            context.add(
+                &id,
+                output,
+                Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)),
+            );
         }
     }
     Ok(())
@@ -182,7 +195,11 @@ fn plan_score(context: &mut StepContext<'_>, step: &Step, columns: &[ScoreColumn
     let id = step.id.value.clone();
     let make = move || ScoreOperator::new(&id, scores.clone(), Arc::clone(&schema));
     let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
-    context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
+    context.add(
+        &step.id.value,
+        output,
+        Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)),
+    );
     Ok(())
 }
 

@@ -86,7 +86,11 @@ impl TrainingRows {
         not_features.extend(config.spec.sources.iter().flat_map(|s| &s.event_time.ties_by).map(|t| t.value.as_str()));
         // `tx_fraud_scenario` says what `tx_fraud` says: whatever begins with the label's name is as unknown as the label.
         let is_feature = |name: &str| {
-            !(not_features.contains(&name) || is_system_column(name) || name.starts_with(&args.label) || name == "id" || name.ends_with("_id"))
+            !(not_features.contains(&name)
+                || is_system_column(name)
+                || name.starts_with(&args.label)
+                || name == "id"
+                || name.ends_with("_id"))
         };
         let numeric = |t: &DataType| *t != DataType::Null && FeatureKind::of(t).is_some();
         let names = self.schema.fields().iter().filter(|f| numeric(f.data_type()) && is_feature(f.name())).map(|f| f.name().clone());
@@ -207,7 +211,9 @@ fn open_files(pattern: &str) -> Result<Asked, CommandError> {
     let suffix = format!(".{extension}");
     let frame = runtime.block_on(async {
         match extension.as_str() {
-            "parquet" | "pq" => context.read_parquet(paths.clone(), ParquetReadOptions { file_extension: &suffix, ..Default::default() }).await,
+            "parquet" | "pq" => {
+                context.read_parquet(paths.clone(), ParquetReadOptions { file_extension: &suffix, ..Default::default() }).await
+            }
             "csv" => context.read_csv(paths.clone(), CsvReadOptions::new().file_extension(&suffix)).await,
             _ => context.read_json(paths.clone(), JsonReadOptions { file_extension: &suffix, ..Default::default() }).await,
         }
