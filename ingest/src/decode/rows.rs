@@ -9,7 +9,7 @@ use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, RecordBatch, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::kernels::aggregate::{max, min};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use riskstream_engine::contract::{DeadLetters, Decoded, SourceError};
@@ -166,11 +166,8 @@ fn cast_checked(name: &str, array: &ArrayRef, to: &DataType, faults: &mut Faults
 
 /// The stored number of a temporal value.
 fn raw_number(column: &ArrayRef, row: usize) -> Option<String> {
-    let number = match column.data_type().primitive_width()? {
-        4 => i64::from(cast(&column.slice(row, 1), &DataType::Int32).ok()?.as_primitive_opt::<Int32Type>()?.value(0)),
-        _ => cast(&column.slice(row, 1), &DataType::Int64).ok()?.as_primitive_opt::<Int64Type>()?.value(0),
-    };
-    Some(number.to_string())
+    let number = cast(&column.slice(row, 1), &DataType::Int64).ok()?;
+    Some(number.as_primitive_opt::<Int64Type>()?.value(0).to_string())
 }
 
 fn find_infinite(name: &str, array: &ArrayRef, faults: &mut Faults) -> Result<(), ArrowError> {

@@ -112,6 +112,25 @@ fn bad_values_in_parquet_are_dead_letters_kept_as_json() {
 }
 
 #[test]
+fn a_time_that_no_calendar_has_is_a_dead_letter_with_its_number() {
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("time", Arc::new(TimestampMicrosecondArray::from(vec![1_522_540_800_000_000, -9_223_366_089_034_443_777]))),
+        ("card", Arc::new(StringArray::from(vec!["c1", "c2"]))),
+        ("amount", Arc::new(Float64Array::from(vec![1.0, 2.0]))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).expect("a writer");
+    writer.write(&batch).expect("written");
+    writer.close().expect("closed");
+    let read = read_bytes("a.parquet", &bytes).expect("read");
+    assert_eq!((read.row_count(), read.reasons()), (1, vec!["impossible".to_owned()]));
+    let record: serde_json::Value = serde_json::from_slice(&read.dead_letters()[0].2).expect("JSON");
+    assert_eq!(record["time"], "-9223366089034443777");
+}
+
+#[test]
 fn a_damaged_parquet_file_is_one_clear_error() {
     let whole = parquet_bytes(&[1.0; 1000]);
     for length in [1, 4, 100, whole.len() / 2, whole.len() - 1] {
