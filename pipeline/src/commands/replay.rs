@@ -59,7 +59,7 @@ pub struct Replayed {
     pub rows: u64,
     /// Of them, dead letters again.
     pub dead_again: u64,
-    /// Of the rows, late ones.
+    /// Of them, late ones.
     pub late: u64,
     /// The last committed epoch.
     pub committed_epoch: u64,
@@ -261,11 +261,11 @@ impl Answer {
         for r in &self.replayed {
             writeln!(
                 out,
-                "\n{}: {} replayed: {} are rows now ({} late), {} are dead letters again",
+                "\n{}: {} replayed ({} of them late): {} are rows now, {} are dead letters again",
                 r.pipeline,
                 grouped(r.taken),
-                grouped(r.rows),
                 grouped(r.late),
+                grouped(r.rows),
                 grouped(r.dead_again)
             )?;
         }
