@@ -26,10 +26,6 @@ use riskstream_sinks::DeltaRuntime;
 use arrivals::{Arrivals, Schedule};
 use figures::Figures;
 
-/// Fewer locks between workers that allocate, as in the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Payments per second.
@@ -51,7 +47,7 @@ struct Arguments {
     #[arg(long, default_value_t = 5_000)]
     epoch_max: i64,
     /// Epochs that are closed and not committed yet, at most.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 2)]
     in_flight: u64,
     /// Committed epochs are delivered at most this far apart, in microseconds.
     #[arg(long, default_value_t = 0)]
