@@ -6,7 +6,6 @@ use arrow::compute::{concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::DataType;
 use riskstream_engine::contract::{Poll, PollLimit, Source};
 use riskstream_ingest::{DeadLetterRows, FileSource, FileSourceSpec, ReplaySource, is_replayed, replay_partition, utc_timestamp};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
