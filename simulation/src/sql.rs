@@ -24,17 +24,24 @@ fn frame(spec: &FeaturesSpec, micros: i64) -> String {
     format!("PARTITION BY {} ORDER BY t RANGE BETWEEN INTERVAL '{from} microseconds' PRECEDING AND {to}", spec.by[0])
 }
 
-/// The function as SQL; none for those that SQL has no sliding form of.
-fn function(function: Function, column: Option<&str>) -> Option<String> {
+/// The function over a window as SQL; none for those that SQL has no sliding form of.
+fn function(function: Function, column: Option<&str>, window: &str) -> Option<String> {
     let column = column.unwrap_or("*");
+    let over = |call: &str| format!("{call} OVER {window}");
     Some(match function {
-        Function::Count => format!("count({column})"),
-        Function::Sum => format!("sum({column})"),
-        Function::Mean => format!("avg(CAST({column} AS DOUBLE))"),
-        Function::Min => format!("min({column})"),
-        Function::Max => format!("max({column})"),
-        Function::StdDev => format!("stddev_samp(CAST({column} AS DOUBLE))"),
-        Function::Distinct => format!("count(DISTINCT {column})"),
+        Function::Count => over(&format!("count({column})")),
+        Function::Sum => over(&format!("sum({column})")),
+        Function::Mean => over(&format!("avg(CAST({column} AS DOUBLE))")),
+        Function::Min => over(&format!("min({column})")),
+        Function::Max => over(&format!("max({column})")),
+        // Not stddev_samp: it slides by adding and taking off floats, which leaves errors above 1e-9. Sums of integers are exact.
+        Function::StdDev => {
+            let cents = format!("CAST({column} * 100 AS BIGINT)");
+            let (n, sum) = (over(&format!("count({column})")), over(&format!("sum({cents})")));
+            let squares = over(&format!("sum({cents} * {cents})"));
+            format!("CASE WHEN {n} > 1 THEN sqrt(CAST({n} * {squares} - {sum} * {sum} AS DOUBLE) / ({n} * ({n} - 1))) / 100 END")
+        }
+        Function::Distinct => over(&format!("count(DISTINCT {column})")),
         Function::Last | Function::SecondsSinceLast => return None,
     })
 }
@@ -54,8 +61,8 @@ pub fn query(setup: &Setup) -> (String, Vec<(usize, usize)>) {
                 continue;
             }
             for w in 0..spec.windows.len() {
-                if let Some(function) = function(feature.function, feature.column.as_deref()) {
-                    columns.push(format!("{function} OVER w_{step}_{w} AS f_{step}_{at}"));
+                if let Some(function) = function(feature.function, feature.column.as_deref(), &format!("w_{step}_{w}")) {
+                    columns.push(format!("{function} AS f_{step}_{at}"));
                     places.push((step, at));
                 }
                 at += 1;

@@ -301,8 +301,8 @@ impl World {
             let read = run.positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize);
             let (finished, idle) = (read >= self.visible[partition], self.crashes(self.setup.idle));
             // The newest event time of this epoch alone; the tracker remembers older ones.
-            let from = self.auditor_read_to(run, partition);
-            let times = self.input.partitions[partition][from..read].iter();
+            let from = self.epoch_began_at(run, partition);
+            let times = self.input.partitions[partition].iter().take(read).skip(from);
             let event_time_max = times.filter_map(|r| if let crate::input::Record::Good(row) = r { Some(row.time) } else { None }).max();
             facts.push(PartitionFacts { event_time_max, idle, finished });
         }
@@ -336,7 +336,7 @@ impl World {
     }
 
     /// Where the open epoch began in a partition.
-    fn auditor_read_to(&self, run: &Run, partition: usize) -> usize {
+    fn epoch_began_at(&self, run: &Run, partition: usize) -> usize {
         match run.closed.back() {
             Some(closed) => closed.header().positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize),
             None => self.auditor.epochs().last().map_or(0, |e| e.read_to[partition] as usize),
