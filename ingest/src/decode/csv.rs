@@ -45,8 +45,9 @@ pub(crate) fn decode_csv_block(
         if line.is_empty() {
             start = line_end;
         } else if line.len() > bytes_max {
-            let detail = format!("{} bytes long, at most {bytes_max} are taken; the first {TOO_LONG_HEAD_BYTES} are kept", line.len());
-            sink.reject(offset, &line[..line.len().min(TOO_LONG_HEAD_BYTES)], &Fault::new(reason::TOO_LONG, detail), None);
+            let head = &line[..line.len().min(TOO_LONG_HEAD_BYTES)];
+            let detail = format!("{} bytes long, at most {bytes_max} are taken; the first {} are kept", line.len(), head.len());
+            sink.reject(offset, head, &Fault::new(reason::TOO_LONG, detail), None);
             start = line_end;
         } else if memchr(layout.quote, line).is_none() {
             decode_line(line, offset, valid_utf8, layout, sink);

@@ -5,7 +5,7 @@ use crate::types::type_name;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,8 +27,11 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 }
 
 fn builder(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, String> {
+    // The Arrow schema that some writers embed says nothing that the conversion to the source's types needs, and its reader panics when it is
+    // damaged.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     guarded(|| {
-        ParquetRecordBatchReaderBuilder::try_new(file)
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
             .map_err(|e| format!("not a complete Parquet file ({e}); it may be cut off or still being written"))
     })
 }
