@@ -199,7 +199,9 @@ fn read_all(spec: &FileSourceSpec, limit: PollLimit) -> Result<Tables, Stopped> 
         }
     }
     let whole = |batches: &[RecordBatch]| match batches.first() {
-        Some(first) => concat_batches(&first.schema(), batches).map(Some).map_err(|e| Stopped::Broken(format!("blocks of several schemas: {e}"))),
+        Some(first) => {
+            concat_batches(&first.schema(), batches).map(Some).map_err(|e| Stopped::Broken(format!("blocks of several schemas: {e}")))
+        }
         None => Ok(None),
     };
     // A file without records may give an empty block or none.

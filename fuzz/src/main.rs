@@ -16,8 +16,8 @@ mod mutate;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
@@ -75,6 +75,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Target::Config => Box::new(config::Configs::new()?),
     };
     let first = args.seed.unwrap_or_else(clock_seed);
+    // A dependency's panic that the code under test catches and turns into an error is no failure, but worth knowing.
+    let panics: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&panics);
+    std::panic::set_hook(Box::new(move |info| seen.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string())));
     let started = Instant::now();
     let target = args.target.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
     println!("fuzzing {target} from case {first}");
@@ -92,7 +96,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 None
             }
             Ok(Err(broken)) => Some(broken),
-            Err(_) => Some("it panicked (message above)".to_owned()),
+            Err(_) => Some(panics.lock().unwrap_or_else(PoisonError::into_inner).last().cloned().unwrap_or_default()),
         };
         running.end();
         cases += 1;
@@ -106,6 +110,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     }
     let seconds = started.elapsed().as_secs_f64();
+    let contained = panics.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(first) = contained.first() {
+        println!("{} panics of dependencies were caught and became errors; the first: {first}", contained.len());
+    }
     println!("{target}: {cases} cases ({:.0}/s, {accepted} accepted, {bytes} bytes), no failure", cases as f64 / seconds.max(1e-9));
     Ok(ExitCode::SUCCESS)
 }
