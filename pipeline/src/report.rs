@@ -51,6 +51,8 @@ pub struct PipelineReport {
     pub event_time: String,
     /// Bytes written to the store.
     pub store_bytes: u64,
+    /// Seconds from the start of the run to when its state was restored and its first row could be read.
+    pub recovery_seconds: f64,
     /// Seconds that commits took, on the committer's thread.
     pub commit_seconds: f64,
     /// Seconds that deliveries took, on the delivery thread.
@@ -143,6 +145,7 @@ impl PipelineReport {
             alerts,
             event_time: time(metrics.event_time_max_micros.load(Ordering::Relaxed)),
             store_bytes: metrics.store_bytes_total.load(Ordering::Relaxed),
+            recovery_seconds: seconds(metrics.ready_nanos.load(Ordering::Relaxed)),
             commit_seconds: seconds(metrics.commit_nanos_total.load(Ordering::Relaxed)),
             delivery_seconds: seconds(metrics.delivery_nanos_total.load(Ordering::Relaxed)),
             steps,

@@ -31,7 +31,7 @@ pub enum EpochDecision {
         /// Steps hand over their whole state.
         snapshot: bool,
     },
-    /// The next epoch may not open before an older one is committed.
+    /// The open epoch is full, and may not close before an older one is committed.
     WaitForCommit,
 }
 
@@ -79,22 +79,29 @@ impl EpochPolicy {
         self.bytes += bytes;
     }
 
+    /// Whether the open epoch may close, when `committed` is the last durable epoch.
+    #[must_use]
+    pub fn has_room(&self, committed: Epoch) -> bool {
+        self.open.0.saturating_sub(committed.0 + 1) < self.limits.in_flight_max.max(1)
+    }
+
     /// What to do at `now`, when `committed` is the last durable epoch. `quiet` says that nothing more can be read at this moment.
     ///
-    /// An epoch closes when it is full or too old; or when it is old enough and there is room in flight (so epochs follow each other as
-    /// fast as commits finish), or nothing more to read. An empty epoch never closes.
+    /// An epoch closes when it is full or too old, or when it is old enough and there is nothing more to read; but only if there is room in
+    /// flight. Until there is, it is read on until it is full, so that epochs follow each other as fast as commits finish (group commit) and
+    /// a slow commit doesn't hold up the rows behind it. An empty epoch never closes.
     #[must_use]
     pub fn decide(&self, now: i64, committed: Epoch, quiet: bool) -> EpochDecision {
-        let in_flight = self.open.0.saturating_sub(committed.0 + 1);
-        if in_flight >= self.limits.in_flight_max.max(1) {
-            return EpochDecision::WaitForCommit;
-        }
         let Some(opened_at) = self.opened_at else { return EpochDecision::Read };
         let age = now - opened_at;
         let full = self.rows >= self.limits.rows_max || self.bytes >= self.limits.bytes_max;
         let old = age >= self.limits.max_micros;
         let ripe = age >= self.limits.min_micros && quiet;
-        if full || old || ripe { EpochDecision::Close { snapshot: self.snapshot_due() } } else { EpochDecision::Read }
+        match self.has_room(committed) {
+            true if full || old || ripe => EpochDecision::Close { snapshot: self.snapshot_due() },
+            false if full => EpochDecision::WaitForCommit,
+            _ => EpochDecision::Read,
+        }
     }
 
     /// Microseconds from `now` until the open epoch is ripe, when it holds something.
@@ -156,14 +163,18 @@ mod tests {
     }
 
     #[test]
-    fn reading_stops_while_too_many_epochs_are_in_flight() {
+    fn reading_stops_when_the_open_epoch_is_full_and_too_many_are_in_flight() {
         let mut p = EpochPolicy::new(LIMITS, Epoch(1));
         for _ in 0..2 {
             p.add(1_000, 1, 0);
             assert!(matches!(p.decide(0, Epoch(0), false), EpochDecision::Close { .. }));
             p.closed(false);
         }
-        assert_eq!(p.decide(0, Epoch(0), false), EpochDecision::WaitForCommit);
-        assert_eq!(p.decide(0, Epoch(1), false), EpochDecision::Read);
+        assert_eq!(p.decide(0, Epoch(0), false), EpochDecision::Read, "the next epoch is read while older ones are committed");
+        p.add(1, 1, 0);
+        assert_eq!(p.decide(1_000, Epoch(0), true), EpochDecision::Read, "it is old, but must not close");
+        p.add(999, 1, 0);
+        assert_eq!(p.decide(1_000, Epoch(0), false), EpochDecision::WaitForCommit);
+        assert!(matches!(p.decide(1_000, Epoch(1), false), EpochDecision::Close { .. }));
     }
 }

@@ -5,10 +5,10 @@ use crate::ids::Epoch;
 use crate::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::Failure;
-use crate::runtime::metrics::Metrics;
+use crate::runtime::metrics::{Metrics, READ_STEP};
 use crate::runtime::parts::FeedClose;
 use crate::runtime::plan::{EngineConfig, EpochHook};
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -127,6 +127,7 @@ impl Feed {
         let mut committed = Epoch(self.policy.open().0 - 1);
         let mut next_worker = 0;
         let mut idle_rounds = 0u32;
+        self.metrics.ready_nanos.store(self.clock.steady_nanos(), Ordering::Relaxed);
         self.opened();
         let mut discover_at = self.now();
         loop {
@@ -170,17 +171,27 @@ impl Feed {
                 discover_at = self.now();
                 self.source.discover().map_err(|e| self.failure.set(e))?;
             }
-            self.sleep(idle_rounds);
+            committed = self.pause(idle_rounds, committed);
         }
     }
 
-    fn sleep(&self, idle_rounds: u32) {
+    /// Waits a little, or until an epoch is committed, which may make room for the open one to close; gives the last one committed.
+    fn pause(&self, idle_rounds: u32, committed: Epoch) -> Epoch {
         let (least, most) = SLEEP_MICROS;
-        let mut micros = (least << idle_rounds.min(6)).min(most);
-        if let Some(ripe) = self.policy.ripe_in(self.now()) {
+        let mut micros = (least << (idle_rounds - 1).min(6)).min(most);
+        if let (true, Some(ripe)) = (self.policy.has_room(committed), self.policy.ripe_in(self.now())) {
             micros = micros.min(u64::try_from(ripe).unwrap_or(0).max(10));
         }
-        std::thread::sleep(Duration::from_micros(micros));
+        let patience = Duration::from_micros(micros);
+        match self.committed.recv_timeout(patience) {
+            Ok(epoch) => epoch,
+            Err(RecvTimeoutError::Timeout) => committed,
+            Err(RecvTimeoutError::Disconnected) => {
+                // The committer has ended; the workers' channels will say so.
+                std::thread::sleep(patience);
+                committed
+            }
+        }
     }
 
     /// Reads one block of the partition that is furthest behind in event time; false when nothing can be read now.
@@ -206,11 +217,14 @@ impl Feed {
             let partition = u32::try_from(number).map_err(|_| self.bug("more than 2^32 partitions"))?;
             let rows = usize::try_from(self.policy.rows_left()).unwrap_or(usize::MAX).min(self.config.block_rows);
             let limit = PollLimit { rows, bytes: self.config.block_bytes };
-            match self.source.poll(partition, limit).map_err(|e| self.failure.set(e))? {
+            let started = self.clock.steady_nanos();
+            let polled = self.source.poll(partition, limit).map_err(|e| self.failure.set(e))?;
+            let nanos = self.clock.steady_nanos() - started;
+            match polled {
                 Poll::Block(block) => {
                     states[number].sent += 1;
                     states[number].quiet_since = None;
-                    self.send(block, next_worker)?;
+                    self.send(block, nanos, next_worker)?;
                     return Ok(true);
                 }
                 Poll::Pending { caught_up } => {
@@ -248,7 +262,7 @@ impl Feed {
         }
     }
 
-    fn send(&mut self, mut block: Block, next_worker: &mut usize) -> Result<(), ()> {
+    fn send(&mut self, mut block: Block, read_nanos: u64, next_worker: &mut usize) -> Result<(), ()> {
         block.read_at = self.clock.wall_micros();
         let bytes = match &block.payload {
             Payload::Raw(bytes) => bytes.len() as u64,
@@ -259,6 +273,7 @@ impl Feed {
             Payload::Rows(rows) => rows.num_rows() as u64,
             _ => self.estimated_rows(bytes),
         };
+        self.metrics.steps[self.metrics.step(READ_STEP)].add(rows, rows, read_nanos);
         self.set_position(block.partition, block.next.clone());
         self.policy.add(rows, bytes, self.now());
         if let Some((total, done)) = self.source.progress() {

@@ -4,6 +4,11 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+/// The feed's polls of the source.
+pub(crate) const READ_STEP: &str = "source.read";
+/// The splitting of batches by key, before all steps that need it.
+pub(crate) const SPLIT_STEP: &str = "split";
+
 /// Counters of a run.
 #[derive(Debug)]
 pub struct Metrics {
@@ -31,13 +36,15 @@ pub struct Metrics {
     pub store_bytes_total: AtomicU64,
     /// Nanoseconds that commits took.
     pub commit_nanos_total: AtomicU64,
+    /// Nanoseconds of the run's clock at which its state was restored and the first row could be read; 0 before.
+    pub ready_nanos: AtomicU64,
     /// Nanoseconds that deliveries took.
     pub delivery_nanos_total: AtomicU64,
     /// What the source has read, and how much there is (0: unknown).
     pub progress_done: AtomicU64,
     /// See `progress_done`.
     pub progress_total: AtomicU64,
-    /// The steps, in the order of the pipeline: `read`, `decode`, each step, each sink.
+    /// The steps, in the order of the pipeline: `source.read`, `decode`, `source.hold`, each step, each sink, `split`.
     pub steps: Vec<StepMetrics>,
     /// The newest problem that is being retried, shown to whoever watches.
     pub degraded: Mutex<Option<String>>,
@@ -97,6 +104,7 @@ impl Metrics {
             event_time_max_micros: AtomicI64::new(i64::MIN),
             store_bytes_total: AtomicU64::new(0),
             commit_nanos_total: AtomicU64::new(0),
+            ready_nanos: AtomicU64::new(0),
             delivery_nanos_total: AtomicU64::new(0),
             progress_done: AtomicU64::new(0),
             progress_total: AtomicU64::new(0),

@@ -2,7 +2,9 @@
 
 use crate::ids::Ownership;
 use crate::key::{HASH_SEED, hash_keys, shard_of};
-use crate::runtime::failure::{Failure, RunError};
+use crate::runtime::failure::RunError;
+use crate::runtime::host::HostContext;
+use crate::runtime::metrics::SPLIT_STEP;
 use crate::runtime::parcel::{Body, Parcel};
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
@@ -18,8 +20,10 @@ pub(crate) fn route<'s>(
     name: &str,
     key: Vec<usize>,
     ownership: Ownership,
-    failure: Failure,
+    context: &HostContext,
 ) -> StreamVec<'s, u64, Parcel> {
+    let context = context.clone();
+    let metrics = context.metrics.step(SPLIT_STEP);
     stream.unary::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(Pipeline, name, move |_, _| {
         let mut splitter = Splitter::new(key, ownership);
         move |input, output| {
@@ -31,9 +35,14 @@ pub(crate) fn route<'s>(
                             session.give(parcel);
                             continue;
                         };
+                        let started = context.clock.steady_nanos();
+                        let n = rows.0.num_rows() as u64;
                         match splitter.split(rows.0) {
-                            Ok(split) => split.for_each(|(to, rows)| session.give(Parcel::rows(to, rows))),
-                            Err(e) => failure.set(RunError::Bug { what: format!("rows can't be split by key: {e}") }),
+                            Ok(split) => {
+                                context.metrics.steps[metrics].add(n, n, context.clock.steady_nanos() - started);
+                                split.for_each(|(to, rows)| session.give(Parcel::rows(to, rows)));
+                            }
+                            Err(e) => context.failure.set(RunError::Bug { what: format!("rows can't be split by key: {e}") }),
                         }
                     }
                 }

@@ -10,7 +10,7 @@ use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, WorkerEnd};
 use crate::runtime::host::{HostContext, host_sink, host_step};
 use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
-use crate::runtime::metrics::Metrics;
+use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
@@ -43,12 +43,13 @@ impl RunControl {
     /// Control of a run of `plan`.
     #[must_use]
     pub fn new(plan: &Plan, workers: usize) -> Self {
-        let mut ids = vec!["decode".to_owned(), hold_step(&plan.name)];
+        let mut ids = vec![READ_STEP.to_owned(), "decode".to_owned(), hold_step(&plan.name)];
         ids.extend(plan.steps.iter().map(|s| s.id.clone()));
         for sink in plan.sinks.iter().chain([&plan.dead_letters]) {
             ids.extend(sink.steps.iter().map(|s| s.id.clone()));
             ids.push(sink.id.clone());
         }
+        ids.push(SPLIT_STEP.to_owned());
         Self { stop: Arc::new(AtomicBool::new(false)), metrics: Arc::new(Metrics::new(ids, workers)) }
     }
 }
@@ -397,7 +398,7 @@ fn step<'s>(
     match operator.routing() {
         crate::contract::Routing::Local => host_step(stream, id, operator, false, context),
         crate::contract::Routing::ByKey(key) => {
-            let routed = route(stream, &format!("{id}.route"), key, blueprint.ownership, blueprint.failure.clone());
+            let routed = route(stream, &format!("{id}.route"), key, blueprint.ownership, context);
             host_step(routed, id, operator, true, context)
         }
     }
