@@ -7,7 +7,6 @@ use clap::Parser;
 use riskstream_pipeline::cli::{Cli, Command, OutputFormat, RunArgs};
 use riskstream_pipeline::commands::{self, CommandError};
 
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match dispatch(cli) {
