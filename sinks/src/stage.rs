@@ -178,7 +178,9 @@ fn sync_paths(paths: &[PathBuf]) -> Result<(), SinkError> {
             paths.chunks(stripe).map(|stripe| scope.spawn(move || stripe.iter().try_for_each(|path| sync_path(path)))).collect();
         let mut result = Ok(());
         for thread in syncing {
-            let synced = thread.join().unwrap_or_else(|_| Err(SinkError::io("sync", "staged files")(std::io::Error::other("the syncing thread panicked"))));
+            let synced = thread
+                .join()
+                .unwrap_or_else(|_| Err(SinkError::io("sync", "staged files")(std::io::Error::other("the syncing thread panicked"))));
             result = result.and(synced);
         }
         result
