@@ -11,7 +11,6 @@ use serde::Serialize;
 
 use super::commands::CommandError;
 use crate::cli::{CONFIG_FILE, RunArgs};
-use crate::config::Config;
 use crate::plan::{PlannedTable, TableKind};
 use crate::progress::{grouped, time};
 
@@ -188,20 +187,23 @@ impl RunReport {
     ///
     /// # Errors
     /// When `out` can't be written.
-    pub fn print(&self, config: &Config, args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
+    pub fn print(&self, args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
         for pipeline in &self.pipelines {
             pipeline.print(self.seconds, out)?;
         }
+        if self.pipelines.iter().any(|p| p.failed) {
+            return Ok(());
+        }
+        let file = args.config.file();
+        let named = if file.as_os_str() == CONFIG_FILE { String::new() } else { format!(" --config {}", file.display()) };
+        let sets: String = args.config.set.iter().map(|s| format!(" --set '{s}'")).collect();
         if let Some(sql) = self.query_to_try() {
-            let file = args.config.file();
-            let named = if file.as_os_str() == CONFIG_FILE { String::new() } else { format!(" --config {}", file.display()) };
-            let sets: String = args.config.set.iter().map(|s| format!(" --set '{s}'")).collect();
             writeln!(out, "\nTry: riskstream query{named}{sets} \"{sql}\"")?;
         }
         if self.pipelines.iter().any(|p| p.dead > 0) {
-            writeln!(out, "Dead letters: riskstream query \"select reason, detail, count(*) from dead_letters group by all\"")?;
+            let sql = "select reason, detail, count(*) from dead_letters group by reason, detail order by 3 desc limit 10";
+            writeln!(out, "Dead letters: riskstream query{named}{sets} \"{sql}\"")?;
         }
-        let _ = config;
         Ok(())
     }
 

@@ -66,7 +66,7 @@ static DEAD_LETTER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     ]))
 });
 
-/// Columns of the dead-letter table: `source`, `partition` (its name, e.g. a file's path), `offset`, `reason` (a short code such as
+/// Columns of the dead-letter table: `source`, `partition` (its name, e.g. a file's path; for a row that a step rejects, the partition's number), `offset`, `reason` (a short code such as
 /// `malformed`, `type`, `null`, `impossible`, `future`, `late`), `detail` (a sentence), `bytes` (the original record), `event_time` (when known).
 #[must_use]
 pub fn dead_letter_schema() -> SchemaRef {

@@ -8,6 +8,7 @@ use crate::runtime::failure::Failure;
 use crate::runtime::metrics::{Metrics, READ_STEP};
 use crate::runtime::parts::FeedClose;
 use crate::runtime::plan::{EngineConfig, EpochHook};
+use arrow::array::{Array, RecordBatch};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -266,7 +267,7 @@ impl Feed {
         block.read_at = self.clock.wall_micros();
         let bytes = match &block.payload {
             Payload::Raw(bytes) => bytes.len() as u64,
-            Payload::Rows(rows) => rows.get_array_memory_size() as u64,
+            Payload::Rows(rows) => sliced_bytes(rows),
             Payload::Other(_) => 0,
         };
         let rows = match &block.payload {
@@ -336,4 +337,9 @@ impl PartitionClock {
     pub(crate) fn new() -> Self {
         Self { event_time_max: AtomicI64::new(i64::MIN), decoded: AtomicU64::new(0) }
     }
+}
+
+/// Bytes of the rows themselves: a slice of a larger batch counts as the slice.
+fn sliced_bytes(rows: &RecordBatch) -> u64 {
+    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0) as u64).sum()
 }

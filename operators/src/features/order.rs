@@ -1,10 +1,10 @@
 //! An epoch's batches in the order of processing: event time, tie columns, source partition, source offset.
 //!
-//! Usually each batch is in order and the batches follow one another; then nothing is copied. Otherwise all rows are sorted by a stable
-//! merge sort, which finds the runs that are in order and merges them.
+//! Usually each batch is in order and the batches follow one another; then nothing is copied. Batches that overlap are merged by a stable sort,
+//! which finds the runs that are in order; the others stay as they are.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
@@ -22,6 +22,8 @@ enum Ties {
 struct Keyed {
     batch: RecordBatch,
     ties: Ties,
+    /// Its rows are in order.
+    sorted: bool,
 }
 
 impl Keyed {
@@ -76,20 +78,57 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
             None => Ties::Numbers(columns.iter().map(|c| cast(c, &DataType::Int64)).collect::<Result<_, _>>()?),
             Some(converter) => Ties::Rows(converter.convert_columns(&columns)?),
         };
-        Ok(Keyed { batch, ties })
+        let mut keyed = Keyed { batch, ties, sorted: false };
+        keyed.sorted = keyed.is_sorted(time);
+        Ok(keyed)
     };
     let mut keyed = batches.into_iter().map(key).collect::<Result<Vec<_>, _>>()?;
     let compare = |a: &Keyed, i: usize, b: &Keyed, j: usize| a.times(time)[i].cmp(&b.times(time)[j]).then_with(|| a.compare_ties(i, b, j));
     keyed.sort_by(|a, b| compare(a, 0, b, 0));
-    let follow = keyed.windows(2).all(|w| compare(&w[0], w[0].batch.num_rows() - 1, &w[1], 0) != Ordering::Greater);
-    if follow && keyed.iter().all(|k| k.is_sorted(time)) {
-        return together(keyed.into_iter().map(|k| k.batch).collect());
+    // Clusters of batches whose ranges overlap follow one another; only within a cluster are rows merged. Two workers' halves of one block
+    // of the source are such a cluster.
+    if keyed.iter().any(|k| !k.sorted) {
+        return together(vec![merge(keyed, time)?]);
     }
-    let all = key(concat_batches(&schema, keyed.iter().map(|k| &k.batch))?)?;
-    let mut order: Vec<(i64, u32)> = all.times(time).iter().enumerate().map(|(i, t)| (*t, i as u32)).collect();
-    order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| all.compare_ties(a.1 as usize, &all, b.1 as usize)));
-    let order = UInt32Array::from_iter_values(order.iter().map(|o| o.1));
-    Ok(vec![take_record_batch(&all.batch, &order)?])
+    let mut ordered = Vec::with_capacity(keyed.len());
+    let mut cluster: Vec<Keyed> = Vec::new();
+    let mut latest = 0;
+    for next in keyed {
+        let overlaps = cluster.get(latest).is_some_and(|l| compare(l, l.batch.num_rows() - 1, &next, 0) == Ordering::Greater);
+        if !cluster.is_empty() && !overlaps {
+            ordered.push(merge(std::mem::take(&mut cluster), time)?);
+            latest = 0;
+        }
+        let is_latest =
+            cluster.get(latest).is_none_or(|l| compare(l, l.batch.num_rows() - 1, &next, next.batch.num_rows() - 1) == Ordering::Less);
+        cluster.push(next);
+        if is_latest {
+            latest = cluster.len() - 1;
+        }
+    }
+    if !cluster.is_empty() {
+        ordered.push(merge(cluster, time)?);
+    }
+    together(ordered)
+}
+
+/// Merges batches that overlap into one in order.
+fn merge(mut cluster: Vec<Keyed>, time: usize) -> Result<RecordBatch, ArrowError> {
+    if let [only] = cluster.as_slice()
+        && only.sorted
+    {
+        return Ok(cluster.remove(0).batch);
+    }
+    let mut order: Vec<(i64, u32, u32)> = Vec::with_capacity(cluster.iter().map(|k| k.batch.num_rows()).sum());
+    for (number, keyed) in (0u32..).zip(&cluster) {
+        order.extend(keyed.times(time).iter().zip(0u32..).map(|(t, row)| (*t, number, row)));
+    }
+    // Stable, and it finds the runs that the batches are.
+    order
+        .sort_by(|a, b| a.0.cmp(&b.0).then_with(|| cluster[a.1 as usize].compare_ties(a.2 as usize, &cluster[b.1 as usize], b.2 as usize)));
+    let from: Vec<(usize, usize)> = order.iter().map(|o| (o.1 as usize, o.2 as usize)).collect();
+    let batches: Vec<&RecordBatch> = cluster.iter().map(|k| &k.batch).collect();
+    interleave_record_batch(&batches, &from)
 }
 
 /// Concatenates neighbors when batches are small on average.

@@ -55,7 +55,7 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     });
     let running: Vec<Running> = planned.into_iter().map(|p| start(p, &clock)).collect::<Result<_, _>>()?;
     watch(&running, &stop, args.output.format == OutputFormat::Text);
-    finish(running, &config, args, started, out)
+    finish(running, args, started, out)
 }
 
 /// The pipelines to run: all, or those named.
@@ -128,7 +128,7 @@ fn watch(running: &[Running], stop: &Arc<AtomicBool>, draw: bool) {
     progress.finish();
 }
 
-fn finish(running: Vec<Running>, config: &Config, args: &RunArgs, started: Instant, out: &mut dyn Write) -> Result<(), CommandError> {
+fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, out: &mut dyn Write) -> Result<(), CommandError> {
     let mut reports = Vec::new();
     let mut failure = None;
     for r in running {
@@ -151,7 +151,7 @@ fn finish(running: Vec<Running>, config: &Config, args: &RunArgs, started: Insta
             serde_json::to_writer_pretty(&mut *out, &report)?;
             writeln!(out)?;
         }
-        OutputFormat::Text => report.print(config, args, out)?,
+        OutputFormat::Text => report.print(args, out)?,
     }
     match failure {
         Some(message) => Err(CommandError::Failed { message }),

@@ -41,13 +41,14 @@ pub(super) fn destination(
         Some("delta") => {
             let table_name =
                 table.required("table", "table = \"NAME\"", problems).and_then(|name| reader::string(&name.node, "`table`", problems));
-            let partition_by = partition_by(&mut table, problems);
+            let partition_by = partition_by(&mut table, Partitioning::EventDate, problems);
             table_name.map(|name| DestinationKind::Delta(table_destination(name, partition_by, problems)))
         }
         Some("alerts") => {
             let span = table.span;
             let name = table.string("table", problems).unwrap_or_else(|| Spanned::new(defaults::ALERTS_TABLE.into(), span));
-            let partition_by = partition_by(&mut table, problems);
+            // Alerts are few: a file per day would make a table of tiny files.
+            let partition_by = partition_by(&mut table, Partitioning::Columns(Vec::new()), problems);
             Some(DestinationKind::Alerts(table_destination(name, partition_by, problems)))
         }
         Some("console") => {
@@ -65,12 +66,12 @@ pub(super) fn destination(
         (Some(DestinationKind::Alerts(_)), None) if table.get("when").is_none() => alerts_when(&table, has_decide, problems),
         (_, when) => when,
     };
-    let is_delta = matches!(kind, Some(DestinationKind::Delta(_)));
+    let is_delta = matches!(kind, Some(DestinationKind::Delta(_) | DestinationKind::Alerts(_)));
     let deliver = match deliver {
         Some(deliver) if is_delta && deliver.value == Deliver::Immediately => {
             problems.push(
                 Problem::new(deliver.span, "a Delta table takes rows only once they are committed")
-                    .help("`immediately` is for destinations of kind `alerts` and `console`"),
+                    .help("`immediately` is for destinations of kind `console`"),
             );
             Deliver::Committed
         }
@@ -110,8 +111,8 @@ fn columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
     Some(columns)
 }
 
-fn partition_by(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Partitioning {
-    let Some(entry) = table.get("partition_by") else { return Partitioning::EventDate };
+fn partition_by(table: &mut Table<'_>, absent: Partitioning, problems: &mut Vec<Problem>) -> Partitioning {
+    let Some(entry) = table.get("partition_by") else { return absent };
     if matches!(&entry.node.value, Value::String { text, .. } if text == EVENT_DATE || text == defaults::EVENT_DATE_COLUMN) {
         return Partitioning::EventDate;
     }

@@ -301,7 +301,7 @@ impl DestinationKind {
 pub struct TableDestination {
     /// The table's name, unique in the file.
     pub table: Spanned<String>,
-    /// How its files are laid out.
+    /// How its files are laid out; by event date unless said otherwise, and not at all for alerts.
     pub partition_by: Partitioning,
 }
 
