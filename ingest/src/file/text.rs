@@ -12,6 +12,8 @@ use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// How much of a record that is too long is read past in one poll.
 const SKIP_BYTES_PER_POLL: usize = 64 * 1024 * 1024;
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -107,6 +109,7 @@ impl TextReader {
     /// The next piece, of about `bytes` bytes.
     pub(crate) fn poll(&mut self, bytes: usize) -> io::Result<TextPoll> {
         let mut wanted = bytes.max(1);
+        self.skip_byte_order_mark()?;
         loop {
             if self.long.is_some() {
                 return self.skip_long();
@@ -130,6 +133,18 @@ impl TextReader {
             // A block smaller than the record: read more of it, up to just over the limit.
             wanted = wanted.max(self.buffer.len()).saturating_mul(2).min(self.record_bytes_max.saturating_add(PIECE_BYTES));
         }
+    }
+
+    /// A byte-order mark in front of the text is part of no record, however long the first one is.
+    fn skip_byte_order_mark(&mut self) -> io::Result<()> {
+        if self.offset == 0 && self.long.is_none() {
+            self.fill(BYTE_ORDER_MARK.len())?;
+            if self.buffer.starts_with(BYTE_ORDER_MARK) {
+                self.buffer.drain(..BYTE_ORDER_MARK.len());
+                self.offset = BYTE_ORDER_MARK.len() as i64;
+            }
+        }
+        Ok(())
     }
 
     /// Reads until the buffer has `wanted` bytes or the input ends.
@@ -212,6 +227,25 @@ impl std::fmt::Debug for TextReader {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_byte_order_mark_is_not_part_of_a_record_that_is_too_long() {
+        let text = [BYTE_ORDER_MARK, &[b'x'; 40], b"\n"].concat();
+        for bytes in [1, 16, 4096] {
+            let mut reader = TextReader::new(Box::new(io::Cursor::new(text.clone())), 0, RecordGrammar::Lines, 20, false);
+            let first = loop {
+                match reader.poll(bytes).expect("memory can be read") {
+                    TextPoll::Busy => {}
+                    other => break other,
+                }
+            };
+            match first {
+                TextPoll::TooLong { first_offset, length, .. } => assert_eq!((first_offset, length), (3, 40)),
+                TextPoll::Records { first_offset, text } => assert_eq!((first_offset, text.len()), (3, 41)),
+                TextPoll::Busy | TextPoll::Waiting | TextPoll::End => panic!("there is a record"),
+            }
+        }
+    }
 
     fn records(text: &[u8], bytes: usize, grammar: RecordGrammar, max: usize) -> Vec<(i64, Vec<u8>)> {
         let mut reader = TextReader::new(Box::new(io::Cursor::new(text.to_vec())), 0, grammar, max, false);
