@@ -11,7 +11,7 @@ fn the_source_runs_ahead_of_commits_by_the_epochs_in_flight_and_the_open_one_and
     for in_flight in [1, 2, 4] {
         let world = World::new();
         let settings = Settings { in_flight, epoch_rows: 40, block_rows: 10, ..Settings::default() };
-        settings.mischief.shut.store(true, Ordering::SeqCst);
+        settings.mischief.disk_stuck.store(true, Ordering::SeqCst);
         let source = LineSource::new(&input);
         let read = Arc::clone(&source.rows_read);
         let running = world.start(source, &settings);
@@ -20,7 +20,7 @@ fn the_source_runs_ahead_of_commits_by_the_epochs_in_flight_and_the_open_one_and
         std::thread::sleep(std::time::Duration::from_millis(60));
         assert_eq!(open(), in_flight + 1);
         assert!(read.load(Ordering::SeqCst) <= 40 * (in_flight as usize + 1));
-        settings.mischief.shut.store(false, Ordering::SeqCst);
+        settings.mischief.disk_stuck.store(false, Ordering::SeqCst);
         running.end().expect("a clean run");
         assert!(world.said() == reference(&input));
     }

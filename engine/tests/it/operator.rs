@@ -74,8 +74,10 @@ pub struct Mischief {
     pub fails_at: Option<i64>,
     /// Panics on a row with this id.
     pub panics_at: Option<i64>,
-    /// While set, no epoch can close.
+    /// While set, no epoch can close: the worker is held where it is.
     pub shut: Arc<AtomicBool>,
+    /// While set, no epoch is committed: its staged files don't reach the disk. The workers go on.
+    pub disk_stuck: Arc<AtomicBool>,
 }
 
 /// Counts a key's rows in event-time order; says so for every row, and again when the key has been quiet.
@@ -175,7 +177,7 @@ impl Operator for Counter {
 
     fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         while self.mischief.shut.load(Ordering::SeqCst) {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
         let rows = concat_batches(&source_schema().schema, &std::mem::take(&mut self.arrived)).map_err(Self::arrow)?;
         let int = |c: usize| rows.column(c).as_primitive::<Int64Type>().values();

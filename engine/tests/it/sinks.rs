@@ -66,6 +66,8 @@ impl SinkWriter for MemoryWriter {
         if self.fails_from.is_some_and(|from| close.epoch >= from) {
             return Err(SinkError::Write { sink: "out".into(), object: "stage".into(), reason: "no room".into() });
         }
-        Ok(OutboxPart { rows: std::mem::take(&mut self.rows), files: Vec::new() })
+        // The name of a file that was staged for every epoch, so that the committer has something to make durable.
+        let files = vec![serde_json::json!({ "epoch": close.epoch.0 })];
+        Ok(OutboxPart { rows: std::mem::take(&mut self.rows), files })
     }
 }

@@ -8,6 +8,7 @@ use riskstream_engine::ids::Epoch;
 use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order};
 use riskstream_engine::runtime::{EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock, run};
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -93,7 +94,13 @@ impl World {
     }
 
     fn plan(&self, source: LineSource, settings: &Settings) -> Plan {
-        let sync: riskstream_engine::contract::SyncFiles = Arc::new(|_| Ok(()));
+        let stuck = Arc::clone(&settings.mischief.disk_stuck);
+        let sync: riskstream_engine::contract::SyncFiles = Arc::new(move |_| {
+            while stuck.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        });
         let (mischief, fails_from) = (settings.mischief.clone(), settings.writer_fails_from);
         let build_fails_on = settings.build_fails_on;
         let count = StepPlan {
