@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMic
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowWriter;
 
-use crate::program::{Said, riskstream};
+use crate::program::{Said, project, riskstream};
 
 /// Longer than the 16 MiB that a record may have.
 const LONG_LINE_BYTES: usize = 20_000_000;
@@ -278,7 +278,7 @@ fn too_many_dead_letters_stop_the_run_with_the_reason_and_keep_nothing_of_the_ep
 
 #[test]
 fn every_broken_configuration_is_refused_before_anything_starts() {
-    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/configs/bad");
+    let configs = project("pipeline/tests/it/configs/bad");
     let folder = tempfile::tempdir().expect("a folder");
     let mut count = 0;
     for entry in fs::read_dir(configs).expect("the folder of configurations is part of the project") {

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use riskstream_pipeline::commands::explain::graph;
 use riskstream_pipeline::config::{self, Config, ConfigError, Problems};
 
+use crate::program::project;
+
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/configs").join(name)
+    project("pipeline/tests/it/configs").join(name)
 }
 
 fn configs(name: &str) -> Vec<PathBuf> {

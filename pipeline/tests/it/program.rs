@@ -53,9 +53,10 @@ pub(crate) fn riskstream(folder: &Path, args: &[&str]) -> Said {
     Said { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
 
-/// A file of the project's root.
+/// A file of the project's root. Cargo says at run time where that is: a target folder that two checkouts share holds the path of only one.
 pub(crate) fn project(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.join("..").join(path)
 }
 
 /// The same as an argument.
