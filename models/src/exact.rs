@@ -22,7 +22,7 @@ pub(crate) mod number {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        parse(&*Box::<RawValue>::deserialize(deserializer)?)
+        parse(&Box::<RawValue>::deserialize(deserializer)?)
     }
 }
 

@@ -190,7 +190,8 @@ impl Model {
             return inconsistent(format!("probe row {row} has {} values for {width} features", self.probes[row].values.len()));
         }
         for (row, (probe, actual)) in self.probes.iter().zip(self.score_probes()).enumerate() {
-            if !((probe.score - actual).abs() <= PROBE_TOLERANCE) {
+            let difference = (probe.score - actual).abs();
+            if difference.is_nan() || difference > PROBE_TOLERANCE {
                 return Err(ModelFileError::Probe { row, expected: probe.score, actual });
             }
         }

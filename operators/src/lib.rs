@@ -24,6 +24,7 @@ pub mod score;
 mod stateless;
 mod step_error;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod testing;
 
 pub use checks::ChecksOperator;

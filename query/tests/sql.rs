@@ -1,5 +1,7 @@
 //! SQL over tables as the sinks write them.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::path::Path;
 use std::sync::Arc;
 

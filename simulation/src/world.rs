@@ -248,7 +248,7 @@ impl World {
             }
             match self.rng.random_range(0..10) {
                 0..6 if !run.input_ended => self.feed(&mut run)?,
-                6..8 | 0..6 => {
+                0..8 => {
                     if self.commit(&mut run)? == Ended::Crashed {
                         return Ok(Ended::Crashed);
                     }

@@ -71,7 +71,7 @@ impl Default for StageSettings {
 
 /// Which string columns repeat enough for a dictionary, judged by the first rows.
 pub(crate) fn dictionary_columns(batch: &RecordBatch) -> Vec<bool> {
-    batch.columns().iter().map(|column| repeats(column)).collect()
+    batch.columns().iter().map(repeats).collect()
 }
 
 fn repeats(column: &ArrayRef) -> bool {

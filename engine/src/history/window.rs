@@ -236,11 +236,7 @@ impl History {
             let limit = self.limit(edge, self.clock);
             self.side_at[edge] = self.side_at[edge].max(limit);
             let counted = since != i64::MIN && time <= self.limit(edge, since);
-            if self.config.edges[edge] == 0 {
-                if !counted {
-                    fold(edge, rows, row);
-                }
-            } else if time <= limit {
+            if self.config.edges[edge] == 0 || time <= limit {
                 if !counted {
                     fold(edge, rows, row);
                 }

@@ -109,10 +109,10 @@ impl Hold {
         let user = user_columns(late).map_err(|e| self.arrow(e))?;
         let times = self.times(late);
         let mut dead = DeadLetters::default();
-        for i in 0..late.num_rows() {
+        for (i, time) in times.iter().enumerate() {
             let bytes = row_as_json(&user.slice(i, 1)).map_err(|e| self.arrow(e))?;
-            let detail = format!("event time is {} ms behind the watermark", (self.watermark.0.saturating_sub(times[i])) / 1000);
-            dead.push(&self.source, &partitions.value(i).to_string(), offsets.value(i), REASON_LATE, &detail, &bytes, Some(times[i]));
+            let detail = format!("event time is {} ms behind the watermark", (self.watermark.0.saturating_sub(*time)) / 1000);
+            dead.push(&self.source, &partitions.value(i).to_string(), offsets.value(i), REASON_LATE, &detail, &bytes, Some(*time));
         }
         Ok(dead.finish())
     }

@@ -45,8 +45,10 @@ pub(crate) mod arc_list {
     /// At most 65,536 items.
     #[derive(Debug)]
     pub(crate) struct AppendOnly<T> {
-        chunks: Vec<OnceLock<Box<[OnceLock<Arc<T>>]>>>,
+        chunks: Vec<OnceLock<Chunk<T>>>,
     }
+
+    type Chunk<T> = Box<[OnceLock<Arc<T>>]>;
 
     impl<T> Default for AppendOnly<T> {
         fn default() -> Self {

@@ -72,6 +72,9 @@ fn hold_step(_pipeline: &str) -> String {
     "source.hold".to_owned()
 }
 
+/// What a worker's intake takes: its blocks and its decoder.
+type IntakeEnd = (Receiver<FeedMessage>, Box<dyn Decoder>);
+
 /// What every worker builds its dataflow from.
 struct Blueprint {
     plan_name: String,
@@ -87,7 +90,7 @@ struct Blueprint {
     recovered: Recovered,
     ownership: Ownership,
     generation: crate::ids::Generation,
-    ends: Vec<Mutex<Option<(Receiver<FeedMessage>, Box<dyn Decoder>)>>>,
+    ends: Vec<Mutex<Option<IntakeEnd>>>,
     wake: Mutex<std::sync::mpsc::Sender<(usize, SyncActivator)>>,
     parts: Sender<EncodedPart>,
     clocks: PartitionClocks,
@@ -304,11 +307,14 @@ fn work(worker: &mut timely::worker::Worker, blueprint: &Blueprint) {
     }
 }
 
+/// Steps by id, in their order.
+type NamedSteps = Vec<(String, Box<dyn StepLogic>)>;
+
 /// A worker's steps and writers, their state restored.
 struct Logic {
     hold: Hold,
-    steps: Vec<(String, Box<dyn StepLogic>)>,
-    sinks: Vec<(String, Vec<(String, Box<dyn StepLogic>)>, Box<dyn SinkWriter>)>,
+    steps: NamedSteps,
+    sinks: Vec<(String, NamedSteps, Box<dyn SinkWriter>)>,
     dead: Box<dyn SinkWriter>,
     blocks: Receiver<FeedMessage>,
     decoder: Box<dyn Decoder>,

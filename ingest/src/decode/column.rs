@@ -174,6 +174,7 @@ impl Column {
     /// The fast way in for a bare JSON value (no string) or an unquoted CSV field at the start of `text`: its length when it was pushed. None
     /// changes nothing and says only that the careful way must look at it. What follows the value is the caller's to check.
     #[inline]
+    #[expect(clippy::useless_conversion, reason = "of the macro's types one is i64 itself")]
     pub(crate) fn push_bare_prefix(&mut self, text: &[u8]) -> Option<usize> {
         let taken = match &mut self.values {
             Values::Int64(v) => {

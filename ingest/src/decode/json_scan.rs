@@ -154,11 +154,11 @@ impl Scanner {
     /// The column of the key at `at`, which moves behind the colon.
     #[inline]
     fn field(&mut self, record: &[u8], at: &mut usize, place: usize, columns: &[Column]) -> Option<Option<usize>> {
-        if let Some(guess) = self.guesses.get(place) {
-            if record[*at..].starts_with(&guess.pattern) {
-                *at += guess.pattern.len();
-                return Some(guess.column);
-            }
+        if let Some(guess) = self.guesses.get(place)
+            && record[*at..].starts_with(&guess.pattern)
+        {
+            *at += guess.pattern.len();
+            return Some(guess.column);
         }
         self.learn_field(record, at, place, columns)
     }

@@ -187,7 +187,7 @@ fn wrong_columns_are_one_clear_error() {
     assert!(error_of("a.parquet", &bytes).contains("there is no column time; the file has id"));
     let folder = tempfile::tempdir().expect("a folder");
     for (columns, message) in [
-        (vec![payment_columns(), payment_columns()].concat(), "column id is there twice"),
+        ([payment_columns(), payment_columns()].concat(), "column id is there twice"),
         (payment_columns()[..1].to_vec(), "there is no column time"),
         (vec![("time".to_owned(), arrow::datatypes::DataType::Int64)], "not a timestamp"),
         (vec![("_late".to_owned(), arrow::datatypes::DataType::Int64)], "the program uses itself"),

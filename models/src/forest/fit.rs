@@ -23,6 +23,9 @@ use crate::error::TrainError;
 /// but each part sorts the columns again.
 const PARTS: usize = 8;
 
+/// A part's trees, once it is done.
+type Grown = Option<Result<Vec<Tree>, TrainError>>;
+
 /// How to fit a forest.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ForestParameters {
@@ -64,7 +67,7 @@ pub(crate) fn fit(columns: &[Vec<f64>], labels: &[bool], parameters: &ForestPara
 
     let parts = PARTS.min(parameters.trees);
     let next_part = AtomicUsize::new(0);
-    let grown: Mutex<Vec<Option<Result<Vec<Tree>, TrainError>>>> = Mutex::new((0..parts).map(|_| None).collect());
+    let grown: Mutex<Vec<Grown>> = Mutex::new((0..parts).map(|_| None).collect());
     std::thread::scope(|scope| {
         for _ in 0..parameters.threads.clamp(1, parts) {
             scope.spawn(|| {

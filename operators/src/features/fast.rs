@@ -39,6 +39,7 @@ fn columns<'a, const L: usize>(chunk: &'a Chunk, sums: &[usize]) -> [&'a [i64]; 
     })
 }
 
+#[expect(clippy::needless_range_loop, reason = "lanes of several arrays, counted by a constant")]
 /// Processes rows of `rows` from `from` on, until a row at or after `due` or `upto`, or until an edge has used up its chunk; returns the first row that was not
 /// processed. Each row's numbers go to `out` (windows × lanes per row; `out` starts at the range's first row).
 pub(super) fn run<const L: usize>(

@@ -27,7 +27,7 @@ struct Keyed {
 }
 
 impl Keyed {
-    fn times<'a>(&'a self, time: usize) -> &'a [i64] {
+    fn times(&self, time: usize) -> &[i64] {
         self.batch.column(time).as_primitive::<TimestampMicrosecondType>().values()
     }
 

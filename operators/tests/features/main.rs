@@ -1,5 +1,8 @@
 //! The features step against a reference that scans all earlier rows for each row.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
+
 mod late;
 mod random;
 mod reference;

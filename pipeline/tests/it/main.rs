@@ -1,5 +1,7 @@
 //! Tests of the program as a whole.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod bad_input;
 mod commands;
 mod configs;

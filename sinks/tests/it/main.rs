@@ -1,5 +1,7 @@
 //! Delivery, maintenance and reading back, on real folders.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod delivery;
 mod maintenance;
 mod staging;
