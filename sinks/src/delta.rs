@@ -130,6 +130,10 @@ impl DeltaTableWriter {
     pub fn refresh(&mut self) -> Result<Option<i64>, SinkError> {
         self.seen = None;
         let snapshot = TableSnapshot::open(&self.runtime, &self.spec.location)?;
+        self.see(&snapshot)
+    }
+
+    fn see(&mut self, snapshot: &TableSnapshot) -> Result<Option<i64>, SinkError> {
         let recorded = self.runtime.block_on(snapshot.delivered_through(&self.app_id))?;
         // What was just read has to survive a power failure before anyone relies on it.
         sync_path(&log_folder(&self.spec.location))?;
@@ -288,7 +292,7 @@ impl DeltaTableWriter {
         for _ in 0..self.options.attempts_max.max(1) {
             let snapshot = TableSnapshot::open(&self.runtime, &self.spec.location)?;
             let Some(metadata) = self.evolved_metadata(&snapshot)? else {
-                self.refresh()?;
+                self.see(&snapshot)?;
                 return Ok(());
             };
             let fields = metadata.1;

@@ -9,6 +9,7 @@ use crate::runtime::metrics::Metrics;
 use crate::store::UndeliveredEpoch;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -90,11 +91,16 @@ impl DeliveryLoop {
 
 /// The last epoch that each sink has made visible, by id; 0 for one that never saw any. Sinks that need nothing again are left out.
 pub(crate) fn ask_delivered(sinks: &mut [(String, Box<dyn Delivery>)]) -> Result<BTreeMap<String, Epoch>, SinkError> {
+    // All at once: each may have a log to read.
+    let asked: Vec<_> = std::thread::scope(|scope| {
+        let asking: Vec<_> = sinks.iter_mut().map(|(id, delivery)| (id, scope.spawn(|| delivery.delivered_through()))).collect();
+        asking.into_iter().map(|(id, thread)| (id.clone(), thread.join().unwrap_or_else(|panic| resume_unwind(panic)))).collect()
+    });
     let mut delivered = BTreeMap::new();
-    for (id, delivery) in sinks {
-        let through = delivery.delivered_through()?.unwrap_or(Epoch(0));
+    for (id, through) in asked {
+        let through = through?.unwrap_or(Epoch(0));
         if through != NEEDS_NOTHING_AGAIN {
-            delivered.insert(id.clone(), through);
+            delivered.insert(id, through);
         }
     }
     Ok(delivered)

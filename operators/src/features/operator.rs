@@ -3,12 +3,13 @@
 use super::dictionary::Dictionary;
 use super::encode::encode;
 use super::fast::{self, LANES_MAX, Shape};
-use super::order::in_order;
+use super::order::{Ordered, in_order};
 use super::plan::Plan;
 use super::shown::{Block, Builder};
 use super::spec::{FeaturesError, FeaturesSpec, Order};
 use super::state::{Lane, State};
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
@@ -244,11 +245,38 @@ impl FeaturesOperator {
     /// Processes a batch and sends it on with its features.
     fn emit(&mut self, batch: &RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
         let rows = self.take_in(batch)?;
+        let features = self.features(rows)?;
+        self.send(batch, features, out)
+    }
+
+    /// Processes the rows of several batches in `order`, and sends each batch on with its features. The batches' other columns, which are many, stay where
+    /// they are.
+    fn emit_merged(&mut self, batches: &[RecordBatch], order: &[(u32, u32)], out: &mut Output) -> Result<(), OperatorError> {
+        let taken = batches.iter().map(|batch| self.take_in(batch)).collect::<Result<Vec<_>, _>>()?;
+        let features = self.features(Chunk::interleaved(&taken, order))?;
+        let mut places: Vec<Vec<u32>> = batches.iter().map(|batch| vec![0; batch.num_rows()]).collect();
+        for (place, (batch, row)) in (0u32..).zip(order) {
+            places[*batch as usize][*row as usize] = place;
+        }
+        for (batch, places) in batches.iter().zip(places) {
+            let places = UInt32Array::from(places);
+            let features = features.iter().map(|column| take(column, &places, None)).collect::<Result<_, _>>();
+            self.send(batch, features.map_err(|e| self.arrow(e))?, out)?;
+        }
+        Ok(())
+    }
+
+    /// Processes rows; gives the columns that the step adds.
+    fn features(&mut self, rows: Chunk) -> Result<Vec<ArrayRef>, OperatorError> {
         let mut builder = Builder::new(&self.plan, rows.len());
         self.process(&rows, Some(&mut builder))?;
         self.processed.push(rows);
+        builder.finish(&self.plan).map_err(|e| self.arrow(e))
+    }
+
+    fn send(&self, batch: &RecordBatch, features: Vec<ArrayRef>, out: &mut Output) -> Result<(), OperatorError> {
         let mut columns = batch.columns().to_vec();
-        columns.extend(builder.finish(&self.plan).map_err(|e| self.arrow(e))?);
+        columns.extend(features);
         let schema = std::sync::Arc::clone(&self.plan.output_schema);
         out.push(RecordBatch::try_new(schema, columns).map_err(|e| self.arrow(e))?);
         Ok(())
@@ -303,9 +331,12 @@ impl Operator for FeaturesOperator {
 
     fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         let gathered = std::mem::take(&mut self.gathered);
-        let batches = in_order(gathered, self.plan.time, &self.plan.ties).map_err(|e| self.arrow(e))?;
-        for batch in &batches {
-            self.emit(batch, out)?;
+        let ordered = in_order(gathered, self.plan.time, &self.plan.ties).map_err(|e| self.arrow(e))?;
+        for part in &ordered {
+            match part {
+                Ordered::Batch(batch) => self.emit(batch, out)?,
+                Ordered::Merged { batches, order } => self.emit_merged(batches, order, out)?,
+            }
         }
         self.close(close.watermark)?;
         self.history.enforce_budget(close.epoch).map_err(|e| self.storage(e))

@@ -1,7 +1,7 @@
 //! An epoch's batches in the order of processing: event time, tie columns, source partition, source offset.
 //!
-//! Usually each batch is in order and the batches follow one another; then nothing is copied. Batches that overlap are merged by a stable sort,
-//! which finds the runs that are in order; the others stay as they are.
+//! Usually each batch is in order and the batches follow one another; then nothing is copied. The rows of batches that overlap are put in order by
+//! a stable sort, which finds the runs that are in order; large batches are not moved for that: only the places of their rows are.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, interleave_record_batch};
@@ -12,6 +12,20 @@ use std::cmp::Ordering;
 
 /// Batches below this many rows are put together.
 const SMALL_ROWS: usize = 1024;
+
+/// Rows in order.
+#[derive(Debug)]
+pub(super) enum Ordered {
+    /// As they stand in the batch.
+    Batch(RecordBatch),
+    /// Rows of several batches: which row of which comes next.
+    Merged {
+        /// The batches.
+        batches: Vec<RecordBatch>,
+        /// For every row in order: the batch, and the row within it.
+        order: Vec<(u32, u32)>,
+    },
+}
 
 /// A batch's tie columns, comparable by row.
 enum Ties {
@@ -58,8 +72,8 @@ impl Keyed {
     }
 }
 
-/// Puts the rows of `batches` in order; the result's batches follow one another.
-pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -> Result<Vec<RecordBatch>, ArrowError> {
+/// Puts the rows of `batches` in order; the parts of the result follow one another.
+pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -> Result<Vec<Ordered>, ArrowError> {
     let batches: Vec<RecordBatch> = batches.into_iter().filter(|b| b.num_rows() > 0).collect();
     let Some(first) = batches.first() else { return Ok(Vec::new()) };
     let schema = first.schema();
@@ -88,7 +102,7 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
     // Clusters of batches whose ranges overlap follow one another; only within a cluster are rows merged. Two workers' halves of one block
     // of the source are such a cluster.
     if keyed.iter().any(|k| !k.sorted) {
-        return together(vec![merge(keyed, time)?]);
+        return together(vec![merge(keyed, time)]);
     }
     let mut ordered = Vec::with_capacity(keyed.len());
     let mut cluster: Vec<Keyed> = Vec::new();
@@ -96,7 +110,7 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
     for next in keyed {
         let overlaps = cluster.get(latest).is_some_and(|l| compare(l, l.batch.num_rows() - 1, &next, 0) == Ordering::Greater);
         if !cluster.is_empty() && !overlaps {
-            ordered.push(merge(std::mem::take(&mut cluster), time)?);
+            ordered.push(merge(std::mem::take(&mut cluster), time));
             latest = 0;
         }
         let is_latest =
@@ -107,17 +121,17 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
         }
     }
     if !cluster.is_empty() {
-        ordered.push(merge(cluster, time)?);
+        ordered.push(merge(cluster, time));
     }
     together(ordered)
 }
 
-/// Merges batches that overlap into one in order.
-fn merge(mut cluster: Vec<Keyed>, time: usize) -> Result<RecordBatch, ArrowError> {
+/// Puts the rows of batches that overlap in order.
+fn merge(mut cluster: Vec<Keyed>, time: usize) -> Ordered {
     if let [only] = cluster.as_slice()
         && only.sorted
     {
-        return Ok(cluster.remove(0).batch);
+        return Ordered::Batch(cluster.remove(0).batch);
     }
     let mut order: Vec<(i64, u32, u32)> = Vec::with_capacity(cluster.iter().map(|k| k.batch.num_rows()).sum());
     for (number, keyed) in (0u32..).zip(&cluster) {
@@ -126,17 +140,41 @@ fn merge(mut cluster: Vec<Keyed>, time: usize) -> Result<RecordBatch, ArrowError
     // Stable, and it finds the runs that the batches are.
     order
         .sort_by(|a, b| a.0.cmp(&b.0).then_with(|| cluster[a.1 as usize].compare_ties(a.2 as usize, &cluster[b.1 as usize], b.2 as usize)));
-    let from: Vec<(usize, usize)> = order.iter().map(|o| (o.1 as usize, o.2 as usize)).collect();
-    let batches: Vec<&RecordBatch> = cluster.iter().map(|k| &k.batch).collect();
-    interleave_record_batch(&batches, &from)
+    let order = order.into_iter().map(|(_, batch, row)| (batch, row)).collect();
+    Ordered::Merged { batches: cluster.into_iter().map(|k| k.batch).collect(), order }
 }
 
-/// Concatenates neighbors when batches are small on average.
-fn together(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
-    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    if batches.len() > 1 && rows / batches.len() < SMALL_ROWS {
-        let schema = batches[0].schema();
-        return Ok(vec![concat_batches(&schema, &batches)?]);
+/// Moves rows into one batch when batches are small on average.
+fn together(ordered: Vec<Ordered>) -> Result<Vec<Ordered>, ArrowError> {
+    let batches = |o: &Ordered| if let Ordered::Merged { batches, .. } = o { batches.len() } else { 1 };
+    let count: usize = ordered.iter().map(batches).sum();
+    let rows: usize = ordered.iter().map(Ordered::rows).sum();
+    if count < 2 || rows / count >= SMALL_ROWS {
+        return Ok(ordered);
     }
-    Ok(batches)
+    let one = ordered.into_iter().map(Ordered::into_batch).collect::<Result<Vec<_>, _>>()?;
+    if let [only] = one.as_slice() {
+        return Ok(vec![Ordered::Batch(only.clone())]);
+    }
+    let schema = one[0].schema();
+    Ok(vec![Ordered::Batch(concat_batches(&schema, &one)?)])
+}
+
+impl Ordered {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.num_rows(),
+            Self::Merged { order, .. } => order.len(),
+        }
+    }
+
+    fn into_batch(self) -> Result<RecordBatch, ArrowError> {
+        match self {
+            Self::Batch(batch) => Ok(batch),
+            Self::Merged { batches, order } => {
+                let from: Vec<(usize, usize)> = order.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
+                interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &from)
+            }
+        }
+    }
 }

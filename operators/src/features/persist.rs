@@ -244,7 +244,7 @@ impl FeaturesOperator {
             out.push(StateBatch::new(KEYS, keys));
         }
         for rows in std::mem::take(&mut self.processed) {
-            out.push(StateBatch::new(HISTORY, rows.into_batch().map_err(|e| self.arrow(e))?));
+            out.push(StateBatch::new(HISTORY, rows.into_small_batch().map_err(|e| self.arrow(e))?));
         }
         let watermark: ArrayRef = Arc::new(Int64Array::from(vec![close.watermark.0]));
         out.push(StateBatch::new(CLOSE, batch(vec![("watermark", watermark)]).map_err(|e| self.arrow(e))?));

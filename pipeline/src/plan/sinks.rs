@@ -9,7 +9,7 @@ use riskstream_engine::contract::{
     Delivery, EpochClose, LATE, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter,
 };
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::runtime::SinkPlan;
+use riskstream_engine::runtime::{SinkPlan, StepPlan};
 use riskstream_sinks::{
     AlertIdentity, DeltaRuntime, LastRows, PartitionRule, Projection, StageSettings, TableSink, TableSpec, alerts_table_schema,
 };
@@ -43,6 +43,12 @@ pub struct PlannedTable {
     pub kind: TableKind,
 }
 
+/// A sink whose table is not opened yet, or that has none.
+enum Planning {
+    Table { sink: Arc<TableSink>, steps: Vec<StepPlan> },
+    Console(SinkPlan),
+}
+
 pub(super) struct Sinks {
     pub(super) plans: Vec<SinkPlan>,
     pub(super) dead_letters: SinkPlan,
@@ -56,7 +62,16 @@ pub fn table_location(config: &Config, table: &str) -> PathBuf {
 }
 
 pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sinks, PlanError> {
-    let mut sinks = Sinks { plans: Vec::new(), dead_letters: dead_letters(context, runtime)?, tables: Vec::new(), consoles: Vec::new() };
+    let (mut planning, mut tables, mut consoles) = (Vec::new(), Vec::new(), Vec::new());
+    let mut add = |sink: TableSink, steps: Vec<StepPlan>, kind: TableKind| {
+        tables.push(PlannedTable {
+            sink: sink.id.clone(),
+            table: sink.table.name.clone(),
+            location: sink.table.location.clone(),
+            kind,
+        });
+        Planning::Table { sink: Arc::new(sink), steps }
+    };
     for destination in &context.pipeline.to {
         let steps = match &destination.when {
             Some(sql) => vec![steps::plan_filter(&format!("{}.when", destination.id), sql, &context.schema)?],
@@ -65,22 +80,22 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
         match &destination.kind {
             DestinationKind::Delta(table) => {
                 let sink = table_sink(context, destination, table, None)?;
-                sinks.add(context, sink, steps, TableKind::Rows, runtime)?;
+                planning.push(add(sink, steps, TableKind::Rows));
             }
             DestinationKind::Alerts(table) => {
                 let identity = if context.ties.is_empty() { vec![context.event_time.clone()] } else { context.ties.clone() };
                 let identity = AlertIdentity { pipeline: context.pipeline.name.value.clone(), columns: identity };
                 let sink = table_sink(context, destination, table, Some(identity))?;
-                sinks.add(context, sink, steps, TableKind::Alerts, runtime)?;
+                planning.push(add(sink, steps, TableKind::Alerts));
             }
             DestinationKind::Console(console) => {
                 let rows = Arc::new(Mutex::new(LastRows::new(usize::try_from(console.rows).unwrap_or(usize::MAX))));
                 let projection = Arc::new(projection(context, destination)?);
                 let immediately = destination.deliver == Deliver::Immediately;
                 let id = destination.id.value.clone();
-                sinks.consoles.push((id.clone(), Arc::clone(&rows)));
+                consoles.push((id.clone(), Arc::clone(&rows)));
                 let writer_rows = Arc::clone(&rows);
-                sinks.plans.push(SinkPlan {
+                planning.push(Planning::Console(SinkPlan {
                     id,
                     steps,
                     writer: Arc::new(move |_| {
@@ -92,67 +107,58 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                     }),
                     sync: Arc::new(|_| Ok(())),
                     delivery: Box::new(ConsoleDelivery { rows }),
-                });
+                }));
             }
         }
     }
-    sinks.tables.push(PlannedTable {
-        sink: defaults::DEAD_LETTER_TABLE.into(),
-        table: defaults::DEAD_LETTER_TABLE.into(),
-        location: table_location(context.config, defaults::DEAD_LETTER_TABLE),
-        kind: TableKind::DeadLetters,
-    });
-    Ok(sinks)
+    let dead_letters = add(dead_letters(context)?, Vec::new(), TableKind::DeadLetters);
+    let pipeline = context.pipeline.name.value.clone();
+    let app = format!("{}/{pipeline}", context.config.spec.riskstream.name);
+    let (plans, mut dead_letters) = open_tables(&app, planning, dead_letters, runtime)?;
+    let build = dead_letters.writer;
+    dead_letters.writer = Arc::new(move |worker| Ok(Box::new(TaggedWriter { pipeline: pipeline.clone(), inner: build(worker)? })));
+    Ok(Sinks { plans, dead_letters, tables, consoles })
 }
 
-impl Sinks {
-    fn add(
-        &mut self,
-        context: &StepContext<'_>,
-        sink: TableSink,
-        steps: Vec<riskstream_engine::runtime::StepPlan>,
-        kind: TableKind,
-        runtime: &DeltaRuntime,
-    ) -> Result<(), PlanError> {
-        self.tables.push(PlannedTable {
-            sink: sink.id.clone(),
-            table: sink.table.name.clone(),
-            location: sink.table.location.clone(),
-            kind,
-        });
-        self.plans.push(table_plan(context, sink, steps, runtime)?);
-        Ok(())
-    }
-}
-
-fn table_plan(
-    context: &StepContext<'_>,
-    sink: TableSink,
-    steps: Vec<riskstream_engine::runtime::StepPlan>,
+/// Opens the tables, all at once: making one is a few writes that have to reach the disk one after the other.
+fn open_tables(
+    app: &str,
+    planning: Vec<Planning>,
+    last: Planning,
     runtime: &DeltaRuntime,
-) -> Result<SinkPlan, PlanError> {
-    let sink = Arc::new(sink);
-    let app_id = format!("{}/{}/{}", context.config.spec.riskstream.name, context.pipeline.name, sink.id);
-    let delivery = sink.delivery(&app_id, runtime)?;
-    let writer_sink = Arc::clone(&sink);
-    Ok(SinkPlan {
-        id: sink.id.clone(),
-        steps,
-        writer: Arc::new(move |worker| writer_sink.writer(worker.generation.0, worker.worker)),
-        sync: sink.sync(),
-        delivery: Box::new(delivery),
+) -> Result<(Vec<SinkPlan>, SinkPlan), SinkError> {
+    std::thread::scope(|scope| {
+        let opening: Vec<_> = planning.into_iter().map(|planning| scope.spawn(move || planning.open(app, runtime))).collect();
+        let last = last.open(app, runtime);
+        // A panic of a thread goes on as this one's.
+        let opened = opening.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        Ok((opened.collect::<Result<_, _>>()?, last?))
     })
 }
 
-fn dead_letters(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<SinkPlan, PlanError> {
+impl Planning {
+    fn open(self, app: &str, runtime: &DeltaRuntime) -> Result<SinkPlan, SinkError> {
+        let (sink, steps) = match self {
+            Self::Table { sink, steps } => (sink, steps),
+            Self::Console(plan) => return Ok(plan),
+        };
+        let delivery = sink.delivery(&format!("{app}/{}", sink.id), runtime)?;
+        let writer_sink = Arc::clone(&sink);
+        Ok(SinkPlan {
+            id: sink.id.clone(),
+            steps,
+            writer: Arc::new(move |worker| writer_sink.writer(worker.generation.0, worker.worker)),
+            sync: sink.sync(),
+            delivery: Box::new(delivery),
+        })
+    }
+}
+
+fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {
     let table = dead_letter_table(context.config)?;
     let columns: Vec<(String, String)> = table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(&table.schema, &columns)?;
-    let sink = TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings: StageSettings::default() };
-    let mut plan = table_plan(context, sink, Vec::new(), runtime)?;
-    let (build, pipeline) = (plan.writer, context.pipeline.name.value.clone());
-    plan.writer = Arc::new(move |worker| Ok(Box::new(TaggedWriter { pipeline: pipeline.clone(), inner: build(worker)? })));
-    Ok(plan)
+    Ok(TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings: StageSettings::default() })
 }
 
 fn table_sink(
