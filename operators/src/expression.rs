@@ -14,6 +14,7 @@
 //! Only what an expression needs of DataFusion is set up (functions and planners, no catalog, optimizer or runtime), so that a program
 //! with a few expressions starts in milliseconds.
 
+mod clock;
 mod error;
 mod numbers;
 mod place;
