@@ -12,6 +12,7 @@ pub struct Epoch(pub u64);
 
 impl Epoch {
     /// The epoch after this one.
+    #[inline]
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
@@ -49,6 +50,7 @@ impl EventTime {
     pub const MAX: Self = Self(i64::MAX);
 
     /// This time less `micros`, held at the ends of the range.
+    #[inline]
     #[must_use]
     pub fn saturating_sub(self, micros: i64) -> Self {
         Self(self.0.saturating_sub(micros))
@@ -66,6 +68,7 @@ impl KeyId {
     pub const LOCAL_MAX: u32 = (1 << 24) - 1;
 
     /// The key with number `local` in `shard`; `local` must be at most [`Self::LOCAL_MAX`].
+    #[inline]
     #[must_use]
     pub fn new(shard: ShardId, local: u32) -> Self {
         debug_assert!(local <= Self::LOCAL_MAX);
@@ -73,12 +76,14 @@ impl KeyId {
     }
 
     /// The shard that owns the key.
+    #[inline]
     #[must_use]
     pub fn shard(self) -> ShardId {
         ShardId((self.0 >> 24) as u8)
     }
 
     /// The key's number within its shard.
+    #[inline]
     #[must_use]
     pub fn local(self) -> usize {
         (self.0 & Self::LOCAL_MAX) as usize
@@ -93,24 +98,28 @@ pub struct Ownership {
 
 impl Ownership {
     /// Shards spread over `workers` (at least 1, at most [`SHARDS`]).
+    #[inline]
     #[must_use]
     pub fn new(workers: usize) -> Self {
         Self { workers: workers.clamp(1, SHARDS) }
     }
 
     /// The worker that owns `shard`.
+    #[inline]
     #[must_use]
     pub fn worker_of(self, shard: ShardId) -> usize {
         usize::from(shard.0) % self.workers
     }
 
     /// Whether `worker` owns `shard`.
+    #[inline]
     #[must_use]
     pub fn owns(self, worker: usize, shard: ShardId) -> bool {
         self.worker_of(shard) == worker
     }
 
     /// The number of workers.
+    #[inline]
     #[must_use]
     pub fn workers(self) -> usize {
         self.workers

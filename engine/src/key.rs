@@ -16,6 +16,7 @@ pub const HASH_SEED: u64 = 0x7269_736b_7374_726d;
 const NULL_MARK: &[u8] = b"\xff\x00null";
 
 /// The shard of a key's hash: its top 8 bits, so that the low bits stay free for hash tables.
+#[inline]
 #[must_use]
 pub fn shard_of(hash: u64) -> ShardId {
     ShardId((hash >> 56) as u8)

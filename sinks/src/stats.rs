@@ -70,8 +70,8 @@ pub(crate) fn nan_columns(schema: &Schema, batches: &[RecordBatch]) -> Vec<bool>
     let is_nan = |index: usize| match schema.field(index).data_type() {
         DataType::Float64 => batches.iter().any(|batch| {
             let column = batch.column(index).as_primitive::<Float64Type>();
-            // Without a branch per row the loop is vectorized: the sum is NaN or infinite exactly when a value may be.
-            !column.values().iter().map(|value| value * 0.0).sum::<f64>().eq(&0.0) && column.iter().flatten().any(f64::is_nan)
+            // Without a branch per row the loop is vectorized; a null's value may be NaN too.
+            column.values().iter().fold(false, |any, value| any | value.is_nan()) && column.iter().flatten().any(f64::is_nan)
         }),
         DataType::Float32 => batches.iter().any(|batch| {
             let column = batch.column(index).as_primitive::<Float32Type>();

@@ -50,6 +50,7 @@ impl Column {
     }
 
     /// The number of rows.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.values {
@@ -65,6 +66,7 @@ impl Column {
     }
 
     /// The number in `row` (0 when null).
+    #[inline]
     #[must_use]
     pub fn value(&self, row: usize) -> i128 {
         match &self.values {
@@ -74,12 +76,14 @@ impl Column {
     }
 
     /// Whether `row` is null.
+    #[inline]
     #[must_use]
     pub fn is_null(&self, row: usize) -> bool {
         self.nulls.get(row).copied().unwrap_or(false)
     }
 
     /// The numbers, when they are 64 bits wide.
+    #[inline]
     #[must_use]
     pub fn narrow(&self) -> Option<&[i64]> {
         match &self.values {
@@ -229,6 +233,7 @@ impl Chunk {
     }
 
     /// The number of rows.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.times.len()
@@ -386,8 +391,7 @@ mod tests {
     fn chunk(times: Vec<i64>, values: Vec<i64>, nulls: Vec<bool>) -> Chunk {
         let keys = (0..times.len() as u32).collect();
         let wide = values.iter().map(|v| i128::from(*v) << 64).collect();
-        let columns =
-            vec![Column { values: Values::Narrow(values), nulls }, Column { values: Values::Wide(wide), nulls: Vec::new() }];
+        let columns = vec![Column { values: Values::Narrow(values), nulls }, Column { values: Values::Wide(wide), nulls: Vec::new() }];
         Chunk { times, keys, columns }
     }
 

@@ -1,10 +1,15 @@
 //! The loop that most steps run in: counts and 64-bit sums of rows in time order.
 //!
 //! For each row, in order: every edge takes in the rows that have reached its age, the row's key takes in the row, and each window's numbers
-//! are written out as head minus tail. The number of lanes is a constant to the compiler; nothing is allocated.
+//! are written out as head minus tail. Edges do not depend on each other, so a block of rows is passed over once per edge: a merge of the rows
+//! that leave with the rows that look, one of either at a step, and nothing in the step depends on which it was but the values. So the
+//! processor never guesses wrong. The number of lanes is a constant to the compiler.
 
+use super::state::State;
 use riskstream_engine::history::{Chunk, Tail};
 use riskstream_engine::ids::KeyId;
+use std::hint::{black_box, select_unpredictable};
+use std::ops::Range;
 
 /// The most lanes (rows and sums) that the loop is built for.
 pub(super) const LANES_MAX: usize = 4;
@@ -13,7 +18,6 @@ pub(super) const LANES_MAX: usize = 4;
 pub(super) struct Shape<'a> {
     /// Per lane but the first, which counts rows: the kept column that is summed.
     pub(super) sums: &'a [usize],
-    pub(super) edges: usize,
     /// Per window, the edge at which rows leave.
     pub(super) tails: &'a [usize],
     /// Whether rows enter the first edge at once, and whether before the windows are read.
@@ -21,15 +25,17 @@ pub(super) struct Shape<'a> {
     pub(super) include: bool,
 }
 
-struct Reader<'a, const L: usize> {
-    age: i64,
-    times: &'a [i64],
-    keys: &'a [u32],
-    sums: [&'a [i64]; L],
-    row: usize,
-    more: bool,
-    /// The edge's place within a key's numbers.
-    base: usize,
+/// A key's numbers at the edge whose vectors, one per shard, these are.
+#[inline]
+fn numbers_of<const L: usize>(shards: &mut [Vec<i64>], key: u32) -> &mut [i64] {
+    let key = KeyId(key);
+    let base = key.local() * L;
+    &mut shards[usize::from(key.shard().0)][base..base + L]
+}
+
+/// The vectors of an edge.
+fn edge_of(numbers: &mut [Vec<i64>], edge: usize) -> &mut [Vec<i64>] {
+    &mut numbers[State::place(edge, 0)..State::place(edge + 1, 0)]
 }
 
 fn columns<'a, const L: usize>(chunk: &'a Chunk, sums: &[usize]) -> [&'a [i64]; L] {
@@ -39,84 +45,144 @@ fn columns<'a, const L: usize>(chunk: &'a Chunk, sums: &[usize]) -> [&'a [i64]; 
     })
 }
 
-#[expect(clippy::needless_range_loop, reason = "lanes of several arrays, counted by a constant")]
-/// Processes rows of `rows` from `from` on, until a row at or after `due` or `upto`, or until an edge has used up its chunk; returns the first row that was not
-/// processed. Each row's numbers go to `out` (windows × lanes per row; `out` starts at the range's first row).
+/// Rows that look, with room for what they see: one edge's numbers per row.
+struct Looking<'a, const L: usize> {
+    times: &'a [i64],
+    keys: &'a [u32],
+    seen: Vec<[i64; L]>,
+}
+
+/// Rows of an edge's chunk that leave when they reach its age.
+struct Leaving<'a, const L: usize> {
+    times: &'a [i64],
+    keys: &'a [u32],
+    sums: [&'a [i64]; L],
+}
+
+impl<'a, const L: usize> Leaving<'a, L> {
+    fn of(tail: &'a Tail, shape: &Shape<'_>) -> Self {
+        match &tail.chunk {
+            Some(chunk) => Self { times: &chunk.times, keys: &chunk.keys, sums: columns::<L>(chunk, shape.sums) },
+            None => Self { times: &[], keys: &[], sums: [&[][..]; L] },
+        }
+    }
+
+    /// Lets rows from `row` on leave as the lookers' times pass; `looking.seen` gets the edge's numbers of each looker's key. Returns the next row.
+    fn pass(&self, age: i64, mut row: usize, shards: &mut [Vec<i64>], looking: &mut Looking<'_, L>) -> usize {
+        let mut looker = 0;
+        while let (Some(time), Some(own), Some(seen)) = (looking.times.get(looker), looking.keys.get(looker), looking.seen.get_mut(looker))
+        {
+            // Past the chunk's end nothing leaves.
+            let passing = self.times.get(row).copied().unwrap_or(i64::MAX);
+            let leaves = passing <= time.saturating_sub(age);
+            let key = select_unpredictable(leaves, self.keys.get(row).copied().unwrap_or(0), *own);
+            // All bits, or none. Kept from the optimizer, which would turn it back into a branch that is as often wrong as right.
+            let mask = black_box(-i64::from(leaves));
+            let numbers = numbers_of::<L>(shards, key);
+            numbers[0] -= mask;
+            seen[0] = numbers[0];
+            for lane in 1..L {
+                let value = self.sums[lane].get(row).copied().unwrap_or(0);
+                numbers[lane] = numbers[lane].wrapping_add(value & mask);
+                // What is seen while rows still leave is overwritten when the looker's own turn comes.
+                seen[lane] = numbers[lane];
+            }
+            row += usize::from(leaves);
+            looker += usize::from(!leaves);
+        }
+        row
+    }
+
+    /// Lets every row from `row` on leave that has reached the age at `time`; returns the next row.
+    fn settle(&self, age: i64, mut row: usize, shards: &mut [Vec<i64>], time: i64) -> usize {
+        while self.times.get(row).is_some_and(|passing| *passing <= time.saturating_sub(age)) {
+            let numbers = numbers_of::<L>(shards, self.keys[row]);
+            numbers[0] += 1;
+            for lane in 1..L {
+                numbers[lane] = numbers[lane].wrapping_add(self.sums[lane][row]);
+            }
+            row += 1;
+        }
+        row
+    }
+}
+
+/// How many of the rows at `times` can be passed over before one at or after `due`, or before an edge needs its next chunk.
+fn passable(times: &[i64], tails: &[Tail], due: i64) -> usize {
+    let mut count = times.partition_point(|t| *t < due);
+    for tail in tails.iter().filter(|t| t.more) {
+        let last = tail.chunk.as_ref().and_then(|c| c.times.last().copied()).unwrap_or(i64::MIN);
+        count = count.min(times[..count].partition_point(|t| t.saturating_sub(tail.age) < last));
+    }
+    count
+}
+
+/// Processes rows of `rows` from `range.start` on, until a row at or after `due` or the range's end, or until an edge has used up its chunk; returns the
+/// first row that was not processed. Each row's numbers go to `out` (windows × lanes per row; `out` starts at the range's first row).
 pub(super) fn run<const L: usize>(
     shape: &Shape<'_>,
-    shards: &mut [Vec<i64>],
+    numbers: &mut [Vec<i64>],
     rows: &Chunk,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     tails: &mut [Tail],
     due: i64,
     out: &mut [i64],
 ) -> usize {
-    let mut readers: Vec<Reader<'_, L>> = tails
-        .iter()
-        .map(|tail| {
-            let (times, keys, sums): (&[i64], &[u32], _) = match &tail.chunk {
-                Some(chunk) => (&chunk.times, &chunk.keys, columns::<L>(chunk, shape.sums)),
-                None => (&[], &[], [&[][..]; L]),
-            };
-            Reader { age: tail.age, times, keys, sums, row: tail.row.min(times.len()), more: tail.more, base: tail.edge * L }
-        })
-        .collect();
-    let own = columns::<L>(rows, shape.sums);
-    let stride = shape.edges * L;
-    let mut written = out.chunks_exact_mut(shape.tails.len() * L);
-    let mut done = range.start;
-    'rows: for (at, (&time, &key)) in rows.times[range.clone()].iter().zip(&rows.keys[range.clone()]).enumerate() {
-        let at = range.start + at;
-        if time >= due {
-            break;
+    let count = passable(&rows.times[range.clone()], tails, due);
+    if count == 0 {
+        // An edge has to use up its chunk before the first row can look.
+        for tail in tails.iter_mut() {
+            tail.row = Leaving::<L>::of(tail, shape).settle(tail.age, tail.row, edge_of(numbers, tail.edge), rows.times[range.start]);
         }
-        for reader in &mut readers {
-            let limit = time - reader.age;
-            while let Some(&passing) = reader.times.get(reader.row) {
-                if passing > limit {
-                    break;
-                }
-                let key = KeyId(reader.keys[reader.row]);
-                let base = key.local() * stride + reader.base;
-                let numbers = &mut shards[usize::from(key.shard().0)][base..base + L];
-                numbers[0] += 1;
-                for lane in 1..L {
-                    numbers[lane] = numbers[lane].wrapping_add(reader.sums[lane][reader.row]);
-                }
-                reader.row += 1;
-            }
-            if reader.row == reader.times.len() && reader.more {
-                break 'rows;
-            }
-        }
-        let key = KeyId(key);
-        let base = key.local() * stride;
-        let numbers = &mut shards[usize::from(key.shard().0)][base..base + stride];
-        let enter = |numbers: &mut [i64]| {
-            numbers[0] += 1;
-            for lane in 1..L {
-                numbers[lane] = numbers[lane].wrapping_add(own[lane][at]);
-            }
-        };
-        if shape.include {
-            enter(numbers);
-        }
-        if let Some(shown) = written.next() {
-            for (window, shown) in shape.tails.iter().zip(shown.chunks_exact_mut(L)) {
-                let tail = &numbers[window * L..window * L + L];
-                for lane in 0..L {
-                    shown[lane] = numbers[lane].wrapping_sub(tail[lane]);
-                }
-            }
-        }
-        if shape.undelayed && !shape.include {
-            enter(numbers);
-        }
-        done = at + 1;
+        return range.start;
     }
-    let moved: Vec<usize> = readers.iter().map(|r| r.row).collect();
-    for (tail, row) in tails.iter_mut().zip(moved) {
-        tail.row = row;
+    let done = range.start + count;
+    let own = range.start..done;
+    let mut looking = Looking { times: &rows.times[own.clone()], keys: &rows.keys[own.clone()], seen: vec![[0; L]; count] };
+    let width = shape.tails.len() * L;
+    if shape.undelayed {
+        enter::<L>(shape, rows, own, edge_of(numbers, 0), &mut looking.seen);
+        heads(&looking.seen, width, out);
+    }
+    for tail in tails.iter_mut() {
+        tail.row = Leaving::<L>::of(tail, shape).pass(tail.age, tail.row, edge_of(numbers, tail.edge), &mut looking);
+        if tail.edge == 0 {
+            heads(&looking.seen, width, out);
+        }
+        for window in shape.tails.iter().enumerate().filter(|(_, edge)| **edge == tail.edge).map(|(window, _)| window) {
+            for (shown, seen) in out.chunks_exact_mut(width).zip(&looking.seen) {
+                for (shown, seen) in shown[window * L..(window + 1) * L].iter_mut().zip(seen) {
+                    *shown = shown.wrapping_sub(*seen);
+                }
+            }
+        }
     }
     done
+}
+
+/// Every window begins with the first edge's numbers.
+fn heads<const L: usize>(seen: &[[i64; L]], width: usize, out: &mut [i64]) {
+    for (shown, seen) in out.chunks_exact_mut(width).zip(seen) {
+        for shown in shown.chunks_exact_mut(L) {
+            shown.copy_from_slice(seen);
+        }
+    }
+}
+
+/// Rows enter the first edge as they come, and see it with themselves or before.
+fn enter<const L: usize>(shape: &Shape<'_>, rows: &Chunk, own: Range<usize>, shards: &mut [Vec<i64>], seen: &mut [[i64; L]]) {
+    let sums = columns::<L>(rows, shape.sums);
+    for (row, seen) in own.zip(seen) {
+        let numbers = numbers_of::<L>(shards, rows.keys[row]);
+        if !shape.include {
+            seen.copy_from_slice(numbers);
+        }
+        numbers[0] += 1;
+        for lane in 1..L {
+            numbers[lane] = numbers[lane].wrapping_add(sums[lane][row]);
+        }
+        if shape.include {
+            seen.copy_from_slice(numbers);
+        }
+    }
 }

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Rows whose numbers are held before they are turned into columns: small enough for the cache.
-const BLOCK_ROWS: usize = 2048;
+const BLOCK_ROWS: usize = 8192;
 
 /// How far behind the watermark a row may come and still get features: at least this.
 const LATE_HORIZON_MIN_MICROS: i64 = 24 * 3600 * 1_000_000;
@@ -175,7 +175,7 @@ impl FeaturesOperator {
         let lanes = self.state.lanes.len();
         let sums: Vec<usize> = self.state.lanes.iter().filter_map(|l| if let Lane::Sum(c) = l { Some(*c) } else { None }).collect();
         let Plan { undelayed, include, .. } = self.plan;
-        let shape = Shape { sums: &sums, edges: self.plan.edges.len(), tails: &self.plan.tails, undelayed, include };
+        let shape = Shape { sums: &sums, tails: &self.plan.tails, undelayed, include };
         let width = lanes * self.plan.tails.len();
         block.narrow.resize(range.len() * width, 0);
         let mut from = range.start;

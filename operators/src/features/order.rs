@@ -1,7 +1,8 @@
 //! An epoch's batches in the order of processing: event time, tie columns, source partition, source offset.
 //!
 //! Usually each batch is in order and the batches follow one another; then nothing is copied. The rows of batches that overlap are put in order by
-//! a stable sort, which finds the runs that are in order; large batches are not moved for that: only the places of their rows are.
+//! a stable sort, which finds the runs that are in order; large batches that are in order themselves are not moved for that: only the places of
+//! their rows are.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, interleave_record_batch};
@@ -102,7 +103,8 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
     // Clusters of batches whose ranges overlap follow one another; only within a cluster are rows merged. Two workers' halves of one block
     // of the source are such a cluster.
     if keyed.iter().any(|k| !k.sorted) {
-        return together(vec![merge(keyed, time)]);
+        // Batches that leave are in order, each in itself.
+        return Ok(vec![Ordered::Batch(merge(keyed, time).into_batch()?)]);
     }
     let mut ordered = Vec::with_capacity(keyed.len());
     let mut cluster: Vec<Keyed> = Vec::new();

@@ -94,9 +94,9 @@ impl State {
         let keys: Vec<u32> = self.keys_iter().map(|(shard, local)| KeyId::new(ShardId(shard as u8), local as u32).0).collect();
         let mut columns: Vec<(String, ArrayRef)> = vec![("key".into(), Arc::new(UInt32Array::from(keys)))];
         for edge in 0..self.edges {
+            let lanes = self.lanes.len();
             for (at, lane) in self.lanes.iter().enumerate() {
-                let place = edge * self.lanes.len() + at;
-                let values = self.keys_iter().map(|(shard, local)| self.narrow[shard][local * self.stride() + place]);
+                let values = self.keys_iter().map(|(shard, local)| self.narrow[Self::place(edge, shard)][local * lanes + at]);
                 columns.push((format!("{}_{edge}", lane_name(*lane)), Arc::new(Int64Array::from_iter_values(values))));
             }
             for (at, lane) in self.wide_lanes.iter().enumerate() {
@@ -123,7 +123,7 @@ impl State {
             }
         }
         let (lanes, wide_lanes) = (self.lanes.clone(), self.wide_lanes.clone());
-        let (stride, wide_stride) = (self.stride(), self.wide_stride());
+        let wide_stride = self.wide_stride();
         for edge in 0..self.edges {
             for (at, lane) in lanes.iter().enumerate() {
                 let name = format!("{}_{edge}", lane_name(*lane));
@@ -132,7 +132,7 @@ impl State {
                 }
                 for (key, value) in keys.iter().zip(integers(saved, &name)?).filter(|(k, _)| shards.has_key(**k)) {
                     let key = KeyId(*key);
-                    self.narrow[usize::from(key.shard().0)][key.local() * stride + edge * lanes.len() + at] = *value;
+                    self.narrow[Self::place(edge, usize::from(key.shard().0))][key.local() * lanes.len() + at] = *value;
                 }
             }
             for (at, lane) in wide_lanes.iter().enumerate() {

@@ -40,10 +40,12 @@ impl FeaturesOperator {
     pub(super) fn show(&self, key: KeyId, time: i64, since: Option<i64>, block: &mut Block) {
         let (plan, state) = (&self.plan, &self.state);
         let (shard, local) = (usize::from(key.shard().0), key.local());
-        let (stride, wide_stride) = (state.stride(), state.wide_stride());
-        let numbers = &state.narrow[shard][local * stride..(local + 1) * stride];
+        let wide_stride = state.wide_stride();
+        let mut numbers = std::mem::take(&mut block.numbers);
+        state.narrow_of_all(key, &mut numbers);
         let wide = &state.wide[shard][local * wide_stride..(local + 1) * wide_stride];
-        self.show_differences(numbers, wide, block);
+        self.show_differences(&numbers, wide, block);
+        block.numbers = numbers;
         if !plan.has_extras() {
             return;
         }
@@ -83,8 +85,9 @@ impl FeaturesOperator {
     /// The windows of a row behind the clock.
     pub(super) fn show_late(&mut self, key: KeyId, time: i64, since: Option<i64>, block: &mut Block) -> Result<(), OperatorError> {
         let (shard, local) = (usize::from(key.shard().0), key.local());
-        let (stride, wide_stride) = (self.state.stride(), self.state.wide_stride());
-        let mut numbers = self.state.narrow[shard][local * stride..(local + 1) * stride].to_vec();
+        let wide_stride = self.state.wide_stride();
+        let mut numbers = Vec::new();
+        self.state.narrow_of_all(key, &mut numbers);
         let mut wide = self.state.wide[shard][local * wide_stride..(local + 1) * wide_stride].to_vec();
         let clock = self.history.clock();
         for (edge, age) in self.plan.edges.iter().enumerate() {

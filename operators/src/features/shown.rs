@@ -14,6 +14,8 @@ pub(super) struct Block {
     pub(super) rows: usize,
     /// Row, window, lane.
     pub(super) narrow: Vec<i64>,
+    /// Room for one key's numbers at all edges.
+    pub(super) numbers: Vec<i64>,
     /// Row, window, wide lane.
     pub(super) wide: Vec<i128>,
     /// Row, output: the values of outputs that are neither counts nor sums.

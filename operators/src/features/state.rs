@@ -1,7 +1,8 @@
 //! What is added up per key: at every edge, the number of rows and the sums so far. A window is the difference of two edges.
 //!
 //! ```text
-//!   one key:  [edge 0: rows, sum, ..][edge 1: rows, sum, ..] ..       a Vec per shard, indexed by the key's number in the shard
+//!   edge 0:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..       a Vec per edge and shard, indexed by the key's number in the shard
+//!   edge 1:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..       (rows are passed over once per edge: what a pass needs lies together)
 //! ```
 //! 64-bit sums wrap around, and a difference of two wrapped sums is right as long as the window's own sum fits 64 bits. Before every batch the
 //! largest value seen times the number of rows held is compared with what fits; when it might not, the column is *promoted*: its sums
@@ -41,8 +42,9 @@ pub(super) struct State {
     pub(super) edges: usize,
     pub(super) lanes: Vec<Lane>,
     pub(super) wide_lanes: Vec<WideLane>,
-    /// Per shard: key, edge, lane.
+    /// Per edge and shard (at [`State::place`]): key, lane.
     pub(super) narrow: Vec<Vec<i64>>,
+    /// Per shard: key, edge, lane.
     pub(super) wide: Vec<Vec<i128>>,
     pub(super) extras: Vec<Vec<Extras>>,
     /// Keys per shard.
@@ -57,7 +59,7 @@ impl State {
             edges: plan.edges.len(),
             lanes: if plan.edges.is_empty() { Vec::new() } else { vec![Lane::Rows] },
             wide_lanes: Vec::new(),
-            narrow: vec![Vec::new(); SHARDS],
+            narrow: vec![Vec::new(); plan.edges.len() * SHARDS],
             wide: vec![Vec::new(); SHARDS],
             extras: (0..SHARDS).map(|_| Vec::new()).collect(),
             keys: vec![0; SHARDS],
@@ -75,12 +77,14 @@ impl State {
 
     /// Makes room for the keys that the dictionary has numbered.
     pub(super) fn grow(&mut self, plan: &Plan, counts: &[u32]) {
-        let (stride, wide_stride) = (self.stride(), self.wide_stride());
+        let (lanes, wide_stride) = (self.lanes.len(), self.wide_stride());
         for (shard, count) in counts.iter().enumerate() {
             let count = *count as usize;
             if self.keys[shard] < count {
                 self.keys[shard] = count;
-                self.narrow[shard].resize(count * stride, 0);
+                for edge in 0..self.edges {
+                    self.narrow[Self::place(edge, shard)].resize(count * lanes, 0);
+                }
                 self.wide[shard].resize(count * wide_stride, 0);
                 if plan.has_extras() {
                     self.extras[shard].resize_with(count, || Extras::new(plan));
@@ -89,8 +93,25 @@ impl State {
         }
     }
 
-    pub(super) fn stride(&self) -> usize {
-        self.edges * self.lanes.len()
+    /// Where the numbers of a shard's keys at an edge are.
+    #[inline]
+    pub(super) fn place(edge: usize, shard: usize) -> usize {
+        edge * SHARDS + shard
+    }
+
+    /// A key's numbers at an edge.
+    #[inline]
+    pub(super) fn narrow_of(&self, key: KeyId, edge: usize) -> &[i64] {
+        let lanes = self.lanes.len();
+        &self.narrow[Self::place(edge, usize::from(key.shard().0))][key.local() * lanes..(key.local() + 1) * lanes]
+    }
+
+    /// A key's numbers at all edges, one after the other.
+    pub(super) fn narrow_of_all(&self, key: KeyId, numbers: &mut Vec<i64>) {
+        numbers.clear();
+        for edge in 0..self.edges {
+            numbers.extend_from_slice(self.narrow_of(key, edge));
+        }
     }
 
     pub(super) fn wide_stride(&self) -> usize {
@@ -120,8 +141,8 @@ impl State {
         let shard = usize::from(key.shard().0);
         let local = key.local();
         let lanes = self.lanes.len();
-        let base = (local * self.edges + edge) * lanes;
-        for (sum, lane) in self.narrow[shard][base..base + lanes].iter_mut().zip(&self.lanes) {
+        let numbers = &mut self.narrow[Self::place(edge, shard)][local * lanes..(local + 1) * lanes];
+        for (sum, lane) in numbers.iter_mut().zip(&self.lanes) {
             *sum = sum.wrapping_add(lane.of(&rows.columns, row));
         }
         if !self.wide_lanes.is_empty() {
@@ -178,8 +199,8 @@ impl State {
         self.lanes.push(lane);
         for numbers in &mut self.narrow {
             let mut wider = Vec::with_capacity(numbers.len() / old.max(1) * (old + 1));
-            for edge in numbers.chunks_exact(old.max(1)) {
-                wider.extend_from_slice(edge);
+            for key in numbers.chunks_exact(old.max(1)) {
+                wider.extend_from_slice(key);
                 wider.push(0);
             }
             *numbers = wider;
@@ -192,13 +213,14 @@ impl State {
         let old = self.wide_lanes.len();
         self.wide_lanes.push(WideLane::Sum(column));
         let (lanes, edges) = (self.lanes.len(), self.edges);
-        for (narrow, wide) in self.narrow.iter().zip(&mut self.wide) {
-            let mut wider = Vec::with_capacity(narrow.len() / lanes * (old + 1));
-            for (at, key) in narrow.chunks_exact(edges * lanes).enumerate() {
-                let last = key[(edges - 1) * lanes + from];
+        for (shard, wide) in self.wide.iter_mut().enumerate() {
+            let mut wider = Vec::with_capacity(self.keys[shard] * edges * (old + 1));
+            for key in 0..self.keys[shard] {
+                let sum = |edge| self.narrow[Self::place(edge, shard)][key * lanes + from];
+                let last = sum(edges - 1);
                 for edge in 0..edges {
-                    wider.extend_from_slice(&wide[(at * edges + edge) * old..(at * edges + edge + 1) * old]);
-                    wider.push(i128::from(key[edge * lanes + from].wrapping_sub(last)));
+                    wider.extend_from_slice(&wide[(key * edges + edge) * old..(key * edges + edge + 1) * old]);
+                    wider.push(i128::from(sum(edge).wrapping_sub(last)));
                 }
             }
             *wide = wider;

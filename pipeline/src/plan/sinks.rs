@@ -64,12 +64,7 @@ pub fn table_location(config: &Config, table: &str) -> PathBuf {
 pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sinks, PlanError> {
     let (mut planning, mut tables, mut consoles) = (Vec::new(), Vec::new(), Vec::new());
     let mut add = |sink: TableSink, steps: Vec<StepPlan>, kind: TableKind| {
-        tables.push(PlannedTable {
-            sink: sink.id.clone(),
-            table: sink.table.name.clone(),
-            location: sink.table.location.clone(),
-            kind,
-        });
+        tables.push(PlannedTable { sink: sink.id.clone(), table: sink.table.name.clone(), location: sink.table.location.clone(), kind });
         Planning::Table { sink: Arc::new(sink), steps }
     };
     for destination in &context.pipeline.to {
@@ -121,12 +116,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
 }
 
 /// Opens the tables, all at once: making one is a few writes that have to reach the disk one after the other.
-fn open_tables(
-    app: &str,
-    planning: Vec<Planning>,
-    last: Planning,
-    runtime: &DeltaRuntime,
-) -> Result<(Vec<SinkPlan>, SinkPlan), SinkError> {
+fn open_tables(app: &str, planning: Vec<Planning>, last: Planning, runtime: &DeltaRuntime) -> Result<(Vec<SinkPlan>, SinkPlan), SinkError> {
     std::thread::scope(|scope| {
         let opening: Vec<_> = planning.into_iter().map(|planning| scope.spawn(move || planning.open(app, runtime))).collect();
         let last = last.open(app, runtime);
