@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Float64Type, Schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -15,6 +15,8 @@ use parquet::schema::types::ColumnPath;
 const SAMPLE_ROWS: usize = 2048;
 /// A dictionary is worth its hashing when values repeat at least this often.
 const REPEATS_MIN: usize = 4;
+/// Floats that repeat less often than this don't shrink.
+const NOISE_REPEATS_MAX: usize = 2;
 
 /// The compressor of staged files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,26 +71,41 @@ impl Default for StageSettings {
     }
 }
 
-/// Which string columns repeat enough for a dictionary, judged by the first rows.
-pub(crate) fn dictionary_columns(batch: &RecordBatch) -> Vec<bool> {
-    batch.columns().iter().map(repeats).collect()
+/// What a column's first rows tell of how to write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Strings that repeat enough for a dictionary.
+    RepeatingText,
+    /// Floats of which hardly any is there twice: a compressor works for nothing.
+    Noise,
+    /// Anything else.
+    Other,
 }
 
-fn repeats(column: &ArrayRef) -> bool {
+/// Judges columns by their first rows.
+pub(crate) fn contents(batch: &RecordBatch) -> Vec<Content> {
+    batch.columns().iter().map(content).collect()
+}
+
+fn content(column: &ArrayRef) -> Content {
     let sample = column.slice(0, column.len().min(SAMPLE_ROWS));
+    let values = sample.len() - sample.null_count();
     let distinct = match sample.data_type() {
-        DataType::Dictionary(..) => return true,
+        DataType::Dictionary(..) => return Content::RepeatingText,
+        DataType::Float64 => {
+            let distinct = sample.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits).collect::<HashSet<_>>().len();
+            return if distinct * NOISE_REPEATS_MAX > values { Content::Noise } else { Content::Other };
+        }
         DataType::Utf8 => sample.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
         DataType::LargeUtf8 => sample.as_string::<i64>().iter().flatten().collect::<HashSet<_>>().len(),
         DataType::Utf8View => sample.as_string_view().iter().flatten().collect::<HashSet<_>>().len(),
-        _ => return false,
+        _ => return Content::Other,
     };
-    let values = sample.len() - sample.null_count();
-    distinct * REPEATS_MIN <= values
+    if distinct * REPEATS_MIN <= values { Content::RepeatingText } else { Content::Other }
 }
 
 /// The properties of staged files with these columns.
-pub(crate) fn stage_properties(schema: &Schema, dictionaries: &[bool], settings: &StageSettings) -> WriterProperties {
+pub(crate) fn stage_properties(schema: &Schema, contents: &[Content], settings: &StageSettings) -> WriterProperties {
     let compression = match settings.compression {
         StageCompression::Uncompressed => Compression::UNCOMPRESSED,
         StageCompression::Snappy => Compression::SNAPPY,
@@ -105,10 +122,12 @@ pub(crate) fn stage_properties(schema: &Schema, dictionaries: &[bool], settings:
         .set_data_page_size_limit(settings.data_page_bytes)
         .set_data_page_row_count_limit(settings.row_group_rows)
         .set_write_batch_size(settings.write_batch_rows);
-    for (field, dictionary) in schema.fields().iter().zip(dictionaries) {
+    for (field, content) in schema.fields().iter().zip(contents) {
         let path = || ColumnPath::from(field.name().as_str());
-        if *dictionary {
+        if *content == Content::RepeatingText {
             builder = builder.set_column_dictionary_enabled(path(), true);
+        } else if *content == Content::Noise {
+            builder = builder.set_column_compression(path(), Compression::UNCOMPRESSED);
         } else if stored_as_integer(field.data_type()) {
             builder = match settings.integers {
                 IntegerEncoding::Plain => builder,

@@ -18,7 +18,7 @@ use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SinkError;
-use crate::parquet_settings::{StageSettings, dictionary_columns, stage_properties};
+use crate::parquet_settings::{StageSettings, contents, stage_properties};
 use crate::partition::{EventDay, split_by_day};
 use crate::stats::{delta_stats, nan_columns};
 use crate::table::{TableSpec, column_names};
@@ -115,7 +115,7 @@ impl Stager {
     }
 
     fn properties(&mut self, first: &RecordBatch) -> WriterProperties {
-        self.properties.get_or_insert_with(|| stage_properties(&self.spec.schema, &dictionary_columns(first), &self.settings)).clone()
+        self.properties.get_or_insert_with(|| stage_properties(&self.spec.schema, &contents(first), &self.settings)).clone()
     }
 
     fn make_folder(&mut self, file: &Path) -> Result<(), SinkError> {

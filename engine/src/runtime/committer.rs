@@ -1,6 +1,6 @@
 //! The committer: one thread that gathers every worker's part of an epoch and makes it the truth with one file.
 
-use crate::contract::{OutboxEntry, OutboxPart, SinkError, StateBatch, SyncFiles};
+use crate::contract::{OutboxEntry, OutboxPart, StateBatch, SyncFiles};
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
@@ -12,6 +12,7 @@ use crate::store::{EpochHeader, Section, SectionKind, Store, StoreError, batch_t
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -127,7 +128,6 @@ impl Committer {
         let started = self.clock.steady_nanos();
         let (rows, dead, late) = parts.iter().fold((0, 0, 0), |sum, p| (sum.0 + p.rows, sum.1 + p.dead, sum.2 + p.late));
         self.check_dead(&parts, rows, dead)?;
-        self.sync_staged(&parts)?;
         let Some(feed) = parts.first().map(|p| Arc::clone(&p.feed)) else { return Ok(()) };
         let mut header = EpochHeader {
             epoch: feed.epoch,
@@ -152,7 +152,8 @@ impl Committer {
             }
         }
         let history_files = std::mem::take(&mut header.history_files);
-        let mut written = self.store.commit(header.clone(), &changes)?;
+        let file = self.sync_while(&outbox, || self.store.epoch_file(header.clone(), &changes))?;
+        let mut written = self.store.commit_file(file)?;
         self.metrics.rows_committed_total.fetch_add(rows, Ordering::Relaxed);
         self.metrics.dead_committed_total.fetch_add(dead, Ordering::Relaxed);
         self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);
@@ -185,17 +186,28 @@ impl Committer {
         Err(RunError::TooManyDead { epoch, dead, total, allowed_percent: self.config.dead_rows_max * 100.0, first })
     }
 
-    fn sync_staged(&self, parts: &[EncodedPart]) -> Result<(), SinkError> {
-        let mut by_sink: BTreeMap<&str, Vec<serde_json::Value>> = BTreeMap::new();
-        for (sink, out) in parts.iter().flat_map(|p| &p.outbox) {
-            by_sink.entry(sink).or_default().extend(out.files.iter().cloned());
+    /// Makes staged files durable, and meanwhile what has nothing to do with the disk.
+    fn sync_while<T>(
+        &self,
+        outbox: &BTreeMap<String, OutboxEntry>,
+        meanwhile: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, RunError> {
+        let staged = |entry: &OutboxEntry| entry.parts.iter().flat_map(|p| &p.files).cloned().collect::<Vec<_>>();
+        let staged: Vec<_> = outbox
+            .iter()
+            .filter_map(|(sink, entry)| Some((self.syncs.get(sink)?, staged(entry))))
+            .filter(|(_, files)| !files.is_empty())
+            .collect();
+        if staged.is_empty() {
+            return Ok(meanwhile()?);
         }
-        for (sink, files) in by_sink {
-            if let (false, Some(sync)) = (files.is_empty(), self.syncs.get(sink)) {
-                sync(&files)?;
-            }
-        }
-        Ok(())
+        std::thread::scope(|scope| {
+            let syncing = scope.spawn(|| staged.iter().try_for_each(|(sync, files)| sync(files)));
+            let done = meanwhile();
+            // A panic of the thread goes on as this one's.
+            syncing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            Ok(done?)
+        })
     }
 
     /// Deletes what the new snapshot made needless.

@@ -78,11 +78,17 @@ impl DeliveryLoop {
                 by_sink.entry(sink).or_default().push(entry);
             }
         }
-        for (sink, delivery) in &mut self.sinks {
-            if let Some(entries) = by_sink.remove(sink) {
-                delivery.deliver(entries)?;
+        // Sinks don't wait for each other's disk.
+        let delivered: Vec<Result<(), SinkError>> = std::thread::scope(|scope| {
+            let mut delivering = Vec::new();
+            for (sink, delivery) in &mut self.sinks {
+                if let Some(entries) = by_sink.remove(sink) {
+                    delivering.push(scope.spawn(|| delivery.deliver(entries)));
+                }
             }
-        }
+            delivering.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        });
+        delivered.into_iter().collect::<Result<(), _>>()?;
         self.metrics.delivered_epoch.store(newest.0, Ordering::Release);
         self.metrics.delivery_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
         Ok(())

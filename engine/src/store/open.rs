@@ -44,6 +44,13 @@ struct Resumed {
     after: u64,
 }
 
+/// A file of the store that is made but not written.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    name: String,
+    content: Bytes,
+}
+
 impl Store {
     /// Opens the store at `root`, making it if absent, and locks it. `clean` before [`Self::claim`]: nothing is written but the identity.
     ///
@@ -141,8 +148,21 @@ impl Store {
     /// # Errors
     /// `Fenced` when a newer run has claimed the store: then this epoch may or may not be the truth, and nothing of it may be delivered by this run.
     pub fn commit(&self, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+        self.commit_file(self.epoch_file(header, sections)?)
+    }
+
+    /// An epoch's file, not written yet.
+    ///
+    /// # Errors
+    /// When it can't be encoded.
+    pub(crate) fn epoch_file(&self, header: EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
         let name = format!("epochs/{:020}-{:010}.epoch", header.epoch.0, self.generation.0);
-        let written = self.write(&name, header, sections)?;
+        self.new_file(name, header, sections)
+    }
+
+    /// As [`Self::commit`], the file being made.
+    pub(crate) fn commit_file(&self, file: NewFile) -> Result<u64, StoreError> {
+        let written = self.write(file)?;
         self.check_fence()?;
         Ok(written)
     }
@@ -153,16 +173,20 @@ impl Store {
     /// When it can't be written; the epoch stays committed.
     pub fn snapshot(&self, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
         let name = format!("snapshots/{:020}-{:010}.snapshot", header.epoch.0, self.generation.0);
-        self.write(&name, header, sections)
+        self.write(self.new_file(name, header, sections)?)
     }
 
-    fn write(&self, name: &str, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
-        let bytes = encode(header, sections).map_err(|e| StoreError::io("encode", self.files.path(name), &e))?;
-        let written = bytes.len() as u64;
-        if self.files.put_if_absent(name, bytes)? {
+    fn new_file(&self, name: String, header: EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
+        let content = encode(header, sections).map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
+        Ok(NewFile { name, content })
+    }
+
+    fn write(&self, NewFile { name, content }: NewFile) -> Result<u64, StoreError> {
+        let written = content.len() as u64;
+        if self.files.put_if_absent(&name, content)? {
             Ok(written)
         } else {
-            Err(StoreError::Damaged { path: self.files.path(name), reason: "it is there already, though this run never wrote it".into() })
+            Err(StoreError::Damaged { path: self.files.path(&name), reason: "it is there already, though this run never wrote it".into() })
         }
     }
 

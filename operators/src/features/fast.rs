@@ -5,6 +5,8 @@
 //! that leave with the rows that look, one of either at a step, and nothing in the step depends on which it was but the values. So the
 //! processor never guesses wrong. The number of lanes is a constant to the compiler.
 
+#![expect(clippy::needless_range_loop, reason = "lanes of several arrays, counted by a constant")]
+
 use super::state::State;
 use riskstream_engine::history::{Chunk, Tail};
 use riskstream_engine::ids::KeyId;
