@@ -13,7 +13,19 @@ use arrow::datatypes::{DataType, TimeUnit};
 use crate::error::TrainError;
 use crate::features::{FeatureKind, column_names, to_f64};
 use crate::protocol::Split;
-use crate::train::Columns;
+
+/// The columns of the training rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    /// A timestamp; without a zone it is taken as UTC.
+    pub event_time: String,
+    /// Boolean, or a number that is 0 or 1 (1: fraud). Rows with null are not used.
+    pub label: String,
+    /// Whose card or account it is; an integer or a string.
+    pub key: String,
+    /// Numbers and booleans, in the order that the model keeps.
+    pub features: Vec<String>,
+}
 
 /// Labeled rows of all windows. All vectors but `kinds` have one entry per row.
 #[derive(Debug, Default)]

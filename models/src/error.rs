@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
-use crate::forest::ForestError;
-
 /// A batch could not be scored. Every cause is the pipeline's set-up, never the value of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
@@ -232,5 +230,45 @@ pub enum RegistryError {
         path: PathBuf,
         /// The system's reason.
         source: std::io::Error,
+    },
+}
+
+/// The arrays do not form a forest.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ForestError {
+    /// No trees, or a tree without nodes.
+    #[error("tree {tree} has no nodes")]
+    Empty {
+        /// Which tree.
+        tree: usize,
+    },
+    /// Rows without features can't be split.
+    #[error("the forest has no features to look at")]
+    NoFeatures,
+    /// The arrays of a tree differ in length.
+    #[error("the arrays of tree {tree} differ in length")]
+    Lengths {
+        /// Which tree.
+        tree: usize,
+    },
+    /// A node names a feature or a child that can't be.
+    #[error("node {node} of tree {tree}: {problem}")]
+    Node {
+        /// Which tree.
+        tree: usize,
+        /// Which node.
+        node: usize,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// Larger than the compiled form can name.
+    #[error("{what} is {found}, but at most {limit} can be scored; fit smaller trees or fewer features")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large it is.
+        found: usize,
+        /// How large it may be.
+        limit: usize,
     },
 }

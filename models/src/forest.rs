@@ -10,6 +10,7 @@ pub(crate) mod fit;
 use serde::{Deserialize, Serialize};
 
 use self::compiled::Compiled;
+use crate::error::ForestError;
 use crate::exact;
 use crate::features::FeatureMatrix;
 
@@ -27,46 +28,6 @@ pub struct Tree {
     /// Mean label of the training rows that reached the node: its prediction as a leaf, the baseline of its children otherwise.
     #[serde(with = "exact::numbers")]
     pub value: Vec<f64>,
-}
-
-/// The arrays do not form a forest.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ForestError {
-    /// No trees, or a tree without nodes.
-    #[error("tree {tree} has no nodes")]
-    Empty {
-        /// Which tree.
-        tree: usize,
-    },
-    /// Rows without features can't be split.
-    #[error("the forest has no features to look at")]
-    NoFeatures,
-    /// The arrays of a tree differ in length.
-    #[error("the arrays of tree {tree} differ in length")]
-    Lengths {
-        /// Which tree.
-        tree: usize,
-    },
-    /// A node names a feature or a child that can't be.
-    #[error("node {node} of tree {tree}: {problem}")]
-    Node {
-        /// Which tree.
-        tree: usize,
-        /// Which node.
-        node: usize,
-        /// What is wrong.
-        problem: &'static str,
-    },
-    /// Larger than the compiled form can name.
-    #[error("{what} is {found}, but at most {limit} can be scored; fit smaller trees or fewer features")]
-    TooLarge {
-        /// What is too large.
-        what: &'static str,
-        /// How large it is.
-        found: usize,
-        /// How large it may be.
-        limit: usize,
-    },
 }
 
 /// A forest, ready to score.

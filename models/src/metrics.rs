@@ -8,7 +8,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::exact;
-use crate::train::ThresholdRule;
+
+/// How the suggested thresholds are chosen, see [`Thresholds`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ThresholdRule {
+    /// Most rows a day, on average over the test days, at or above the review threshold.
+    pub reviews_per_day: f64,
+    /// Least share of frauds among the test rows at or above the decline threshold.
+    pub decline_precision: f64,
+}
+
+impl Default for ThresholdRule {
+    fn default() -> Self {
+        Self { reviews_per_day: 100.0, decline_precision: 0.9 }
+    }
+}
 
 /// Rows with one score: how many of them, and of all rows with a higher score, there are.
 struct Prefix {

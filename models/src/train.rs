@@ -10,12 +10,12 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Columns, Dataset};
 use crate::error::TrainError;
 use crate::features::{FeatureMatrix, FeatureSpec};
 use crate::forest::fit::ForestParameters;
 use crate::logistic::fit::LogisticParameters;
-use crate::metrics::{Thresholds, auc_roc, average_precision, best_f1, card_precision_top_k};
+use crate::metrics::{ThresholdRule, Thresholds, auc_roc, average_precision, best_f1, card_precision_top_k};
 use crate::model::{Metrics, Model, Predictor, Probe, Scorer, TrainingWindow};
 use crate::protocol::{Split, SplitRows, split_rows};
 use crate::{forest, logistic};
@@ -41,34 +41,6 @@ impl Algorithm {
             Self::LogisticRegression(_) => "logistic regression",
             Self::RandomForest(_) => "random forest",
         }
-    }
-}
-
-/// The columns of the training rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Columns {
-    /// A timestamp; without a zone it is taken as UTC.
-    pub event_time: String,
-    /// Boolean, or a number that is 0 or 1 (1: fraud). Rows with null are not used.
-    pub label: String,
-    /// Whose card or account it is; an integer or a string.
-    pub key: String,
-    /// Numbers and booleans, in the order that the model keeps.
-    pub features: Vec<String>,
-}
-
-/// How the suggested thresholds are chosen, see [`Thresholds`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ThresholdRule {
-    /// Most rows a day, on average over the test days, at or above the review threshold.
-    pub reviews_per_day: f64,
-    /// Least share of frauds among the test rows at or above the decline threshold.
-    pub decline_precision: f64,
-}
-
-impl Default for ThresholdRule {
-    fn default() -> Self {
-        Self { reviews_per_day: 100.0, decline_precision: 0.9 }
     }
 }
 

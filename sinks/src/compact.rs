@@ -22,7 +22,7 @@ use serde_json::Map;
 use crate::delta::add_action;
 use crate::error::SinkError;
 use crate::log::{Put, commit_bytes, put_commit};
-use crate::maintain::MaintainOptions;
+use crate::maintain_options::MaintainOptions;
 use crate::parquet_settings::compacted_properties;
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::{ActiveFile, TableSnapshot};

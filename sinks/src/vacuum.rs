@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use futures::TryStreamExt;
 
 use crate::error::SinkError;
-use crate::maintain::MaintainOptions;
+use crate::maintain_options::MaintainOptions;
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::TableSnapshot;
 use crate::stage::sync_path;

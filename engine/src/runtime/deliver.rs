@@ -4,9 +4,9 @@ use crate::contract::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, SinkError};
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::CommittedEpoch;
-use crate::runtime::failure::Failure;
+use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
-use crate::store::UndeliveredEpoch;
+use crate::store::{DeliveredMarks, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -21,6 +21,7 @@ const WAITING_EPOCHS_MAX: usize = 4_096;
 
 pub(crate) struct DeliveryLoop {
     pub(crate) sinks: Vec<(String, Box<dyn Delivery>)>,
+    pub(crate) marks: DeliveredMarks,
     pub(crate) epochs: Receiver<CommittedEpoch>,
     pub(crate) interval: Duration,
     pub(crate) metrics: Arc<Metrics>,
@@ -40,7 +41,7 @@ impl DeliveryLoop {
         }
     }
 
-    fn deliver_all(&mut self, left: Vec<CommittedEpoch>) -> Result<(), SinkError> {
+    fn deliver_all(&mut self, left: Vec<CommittedEpoch>) -> Result<(), RunError> {
         self.flush(left)?;
         let mut waiting: Vec<CommittedEpoch> = Vec::new();
         let mut flushed_at = self.clock.steady_nanos();
@@ -69,7 +70,7 @@ impl DeliveryLoop {
         }
     }
 
-    fn flush(&mut self, epochs: Vec<CommittedEpoch>) -> Result<(), SinkError> {
+    fn flush(&mut self, epochs: Vec<CommittedEpoch>) -> Result<(), RunError> {
         let Some(newest) = epochs.last().map(|e| e.epoch) else { return Ok(()) };
         let started = self.clock.steady_nanos();
         let mut by_sink: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
@@ -89,6 +90,7 @@ impl DeliveryLoop {
             delivering.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
         });
         delivered.into_iter().collect::<Result<(), _>>()?;
+        self.marks.record(self.sinks.iter().map(|(sink, _)| sink.as_str()), newest)?;
         self.metrics.delivered_epoch.store(newest.0, Ordering::Release);
         self.metrics.delivery_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
         Ok(())

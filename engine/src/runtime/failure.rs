@@ -50,6 +50,21 @@ pub enum RunError {
         /// The last epoch of the store.
         committed: u64,
     },
+    /// A sink was taken out of the pipeline while rows waited for it.
+    #[error(
+        "sink {sink} is no longer in the pipeline, but rows of epochs {first} to {last} were committed for it and not delivered: put it back \
+         and run again, which delivers them, or delete {marks}, which gives them up"
+    )]
+    SinkGone {
+        /// The sink.
+        sink: String,
+        /// The first epoch with such rows.
+        first: u64,
+        /// The last.
+        last: u64,
+        /// The file that remembers how far the sink has come.
+        marks: String,
+    },
     /// The store holds state of steps that the pipeline no longer has.
     #[error(
         "the data folder holds state of the step {step:?}, which the pipeline no longer has; give the step its old id back, or start with another `data` folder"

@@ -15,7 +15,7 @@ use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
 use crate::runtime::route::route;
-use crate::store::{Recovered, Store};
+use crate::store::{DeliveredMarks, Recovered, Store, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -72,6 +72,15 @@ fn hold_step(_pipeline: &str) -> String {
     "source.hold".to_owned()
 }
 
+/// Rows that a sink never delivered must not go with the sink.
+fn refuse_sinks_gone(marks: &DeliveredMarks, outbox: &[UndeliveredEpoch], present: impl Fn(&str) -> bool) -> Result<(), RunError> {
+    let gone = |sink: &str, epoch| !present(sink) && marks.may_wait(sink, epoch);
+    let Some(sink) = outbox.iter().find_map(|e| e.parts.keys().find(|sink| gone(sink, e.epoch))) else { return Ok(()) };
+    let epochs = || outbox.iter().filter(|e| e.parts.contains_key(sink) && gone(sink, e.epoch)).map(|e| e.epoch.0);
+    let (first, last) = (epochs().min().unwrap_or(0), epochs().max().unwrap_or(0));
+    Err(RunError::SinkGone { sink: sink.clone(), first, last, marks: marks.path().display().to_string() })
+}
+
 /// What a worker's intake takes: its blocks and its decoder.
 type IntakeEnd = (Receiver<FeedMessage>, Box<dyn Decoder>);
 
@@ -121,7 +130,12 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let dead = dead.ok_or_else(|| RunError::Bug { what: "the plan has no dead-letter sink".into() })?;
     let visible = ask_delivered(&mut deliveries)?;
     let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
-    let mut recovered = store.recover(delivered, visible.values().max().copied().unwrap_or(Epoch(0)))?;
+    let mut marks = DeliveredMarks::open(&config.store)?;
+    let present = |sink: &str| deliveries.iter().any(|(id, _)| id == sink);
+    let needed = marks.least_absent(present).map_or(delivered, |mark| mark.min(delivered));
+    let mut recovered = store.recover(needed, visible.values().max().copied().unwrap_or(Epoch(0)))?;
+    refuse_sinks_gone(&marks, &recovered.outbox, present)?;
+    marks.begin(deliveries.iter().map(|(id, _)| id.as_str()), recovered.committed)?;
     for epoch in &mut recovered.outbox {
         epoch.parts.retain(|sink, _| visible.contains_key(sink));
     }
@@ -175,6 +189,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     };
     let delivery = DeliveryLoop {
         sinks: deliveries,
+        marks,
         epochs: deliver_out,
         interval: Duration::from_micros(u64::try_from(config.delivery_interval).unwrap_or(0)),
         metrics: Arc::clone(&control.metrics),

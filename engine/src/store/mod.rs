@@ -3,6 +3,7 @@
 //! ```text
 //! <root>/identity.json                     format, version, shards, hash seed
 //! <root>/lock                              held by the running program
+//! <root>/delivered.json                    how far each sink has come
 //! <root>/generations/<g>.claim, .resumed   who runs, and after which epoch it went on
 //! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent, synced
 //! <root>/snapshots/<e>-<g>.snapshot        the same form: all state as of an epoch
@@ -11,6 +12,7 @@
 //! Invariants: an epoch is committed exactly when its file is there, whole and of a generation that counts; files are never changed;
 //! nothing that a kept snapshot or an undelivered epoch needs is deleted.
 
+mod delivered;
 mod epoch_file;
 mod error;
 mod files;
@@ -18,6 +20,7 @@ mod inspect;
 mod open;
 mod recover;
 
+pub(crate) use delivered::DeliveredMarks;
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
 pub use inspect::{Inspection, inspect};

@@ -4,6 +4,7 @@
 
 mod failing;
 mod flow;
+mod history;
 mod operator;
 mod results;
 mod resume;

@@ -2,6 +2,7 @@
 
 use crate::source::{End, Line, LineSource};
 use crate::world::{Settings, World, broken, lines, reference, until};
+use riskstream_engine::runtime::RunError;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -56,6 +57,27 @@ fn what_was_committed_and_not_delivered_is_delivered_by_the_next_run() {
     world.table.lock().expect("free").refuse_from = None;
     world.run(&input, &Settings { workers: 3, ..Settings::default() }).expect("a clean run");
     assert!(world.said() == reference(&input));
+}
+
+#[test]
+fn a_sink_that_is_taken_out_while_rows_wait_for_it_is_an_error_until_they_are_delivered_or_given_up() {
+    for given_up in [false, true] {
+        let input = lines(1, 400);
+        let world = World::new();
+        world.table.lock().expect("free").refuse_from = Some(riskstream_engine::ids::Epoch(3));
+        world.run(&input, &Settings::default()).expect_err("the table refuses");
+        let without = Settings { with_sink: false, ..Settings::default() };
+        let error = world.run(&input, &without).expect_err("rows would be lost");
+        assert!(matches!(&error, RunError::SinkGone { sink, .. } if sink == "out"), "{error}");
+        if given_up {
+            std::fs::remove_file(world.store().join("delivered.json")).expect("deleted");
+        } else {
+            world.table.lock().expect("free").refuse_from = None;
+            world.run(&input, &Settings::default()).expect("a clean run");
+            assert!(world.said() == reference(&input));
+        }
+        world.run(&input, &without).expect("nothing waits");
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub struct Settings {
     pub writer_fails_from: Option<Epoch>,
     pub build_fails_on: Option<usize>,
     pub with_step: bool,
+    pub with_sink: bool,
 }
 
 impl Default for Settings {
@@ -58,6 +59,7 @@ impl Default for Settings {
             writer_fails_from: None,
             build_fails_on: None,
             with_step: true,
+            with_sink: true,
         }
     }
 }
@@ -122,7 +124,7 @@ impl World {
             order: Order::EventTime,
             late: settings.late,
             steps: if settings.with_step { vec![count] } else { vec![] },
-            sinks: if settings.with_step {
+            sinks: if settings.with_step && settings.with_sink {
                 vec![SinkPlan {
                     id: "out".into(),
                     steps: vec![],

@@ -79,6 +79,13 @@ fn parse_exponent(text: &[u8]) -> Result<i64, NumberFault> {
 /// A JSON integer of at most 18 digits at the start of `text`, and its length. None: not one, or not for the fast way.
 #[inline]
 pub(crate) fn scan_integer(text: &[u8]) -> Option<(i64, usize)> {
+    let (negative, value, at) = scan_whole(text)?;
+    Some((if negative { -value } else { value }, at))
+}
+
+/// Whether there is a minus, the value of the digits after it (1 to 18, no needless zero in front), and the length.
+#[inline]
+fn scan_whole(text: &[u8]) -> Option<(bool, i64, usize)> {
     let negative = text.first() == Some(&b'-');
     let start = usize::from(negative);
     let mut at = start;
@@ -93,7 +100,7 @@ pub(crate) fn scan_integer(text: &[u8]) -> Option<(i64, usize)> {
     if at == start || (text[start] == b'0' && at > start + 1) {
         return None;
     }
-    Some((if negative { -value } else { value }, at))
+    Some((negative, value, at))
 }
 
 /// A plain JSON decimal of at most 18 digits, of which at most `scale` below the point, at the start of `text`: its value in units of
@@ -129,21 +136,8 @@ const SMALL_POWERS: [i64; 19] = {
 /// Digits without their point, the number of them below it, and the length.
 #[inline]
 fn scan_mantissa(text: &[u8], fraction_max: usize) -> Option<(i64, usize, usize)> {
-    let negative = text.first() == Some(&b'-');
-    let start = usize::from(negative);
-    let mut at = start;
-    let mut value: i64 = 0;
-    while let Some(digit) = text.get(at).map(|b| b.wrapping_sub(b'0')).filter(|d| *d <= 9) {
-        if at - start == 18 {
-            return None;
-        }
-        value = value * 10 + i64::from(digit);
-        at += 1;
-    }
-    let whole = at - start;
-    if whole == 0 || (text[start] == b'0' && whole > 1) {
-        return None;
-    }
+    let (negative, mut value, mut at) = scan_whole(text)?;
+    let whole = at - usize::from(negative);
     let mut fraction = 0;
     if text.get(at) == Some(&b'.') {
         at += 1;

@@ -13,7 +13,13 @@ use riskstream_engine::history::{Column, Values, Width};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::plan::Kept;
+/// A column that the history keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Index in the input.
+    pub(super) input: usize,
+    pub(super) encoding: Encoding,
+}
 
 /// Steps per unit in which floats are added up.
 pub(super) const FLOAT_STEPS: f64 = 1e9;

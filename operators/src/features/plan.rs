@@ -1,20 +1,12 @@
 //! A checked features step: which columns the history keeps, which edges the windows have, which numbers each output needs.
 
-use super::encode::Encoding;
+use super::encode::{Encoding, Kept};
 use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION};
 use riskstream_engine::history::Width;
 use riskstream_engine::key::can_be_key;
 use std::sync::Arc;
-
-/// A column that the history keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
-    /// Index in the input.
-    pub(super) input: usize,
-    pub(super) encoding: Encoding,
-}
 
 /// What an output column shows; numbers are places in the plan's lists.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +60,16 @@ pub(super) struct Plan {
     pub(super) since: bool,
     pub(super) shown: Vec<Shown>,
     pub(super) output_schema: SchemaRef,
+}
+
+impl FeaturesSpec {
+    /// The input's columns, then one per feature and window: `<name>_<label>`; `<name>` for seconds since last.
+    ///
+    /// # Errors
+    /// When the step does not fit the input.
+    pub fn output_schema(&self, input: &Schema) -> Result<SchemaRef, FeaturesError> {
+        Ok(Plan::new(self, input)?.output_schema)
+    }
 }
 
 fn place<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {

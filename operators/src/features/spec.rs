@@ -1,8 +1,5 @@
 //! What a features step computes, as the configuration says it.
 
-use super::plan::Plan;
-use arrow::datatypes::{Schema, SchemaRef};
-
 /// What is computed over a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
@@ -118,14 +115,4 @@ pub enum FeaturesError {
         /// What, and what to do.
         reason: String,
     },
-}
-
-impl FeaturesSpec {
-    /// The input's columns, then one per feature and window: `<name>_<label>`; `<name>` for seconds since last.
-    ///
-    /// # Errors
-    /// When the step does not fit the input.
-    pub fn output_schema(&self, input: &Schema) -> Result<SchemaRef, FeaturesError> {
-        Ok(Plan::new(self, input)?.output_schema)
-    }
 }

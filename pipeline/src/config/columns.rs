@@ -15,7 +15,6 @@ use super::spec::{
     StepKind, TimeFormat,
 };
 use super::suggest;
-use super::validate::from_schema;
 
 /// Checks every column that a pipeline names against its input's schema, through all steps to the destinations.
 pub fn check_columns(pipeline: &Pipeline, input: &Schema) -> Vec<Problem> {
@@ -29,6 +28,16 @@ pub fn check_source_columns(source: &Source, schema: &Schema) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_source(source, &from_schema(schema), &mut problems);
     problems
+}
+
+/// The columns of a schema.
+pub(super) fn from_schema(schema: &Schema) -> Vec<Known> {
+    let known = |field: &std::sync::Arc<arrow::datatypes::Field>| match field.data_type() {
+        // A column whose type the file writes wrongly.
+        DataType::Null => Known::new(field.name()),
+        data_type => Known::new(field.name()).of_type(data_type.clone()),
+    };
+    schema.fields().iter().map(known).collect()
 }
 
 /// A column that exists at some point of a pipeline.

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::{DataType, Schema};
-
-use super::columns::{self, Known};
+use super::columns::{self, Known, from_schema};
 use super::defaults;
 use super::problem::Problem;
 use super::read::Draft;
@@ -37,16 +35,6 @@ fn known_columns(source: &Source) -> Option<Vec<Known>> {
         SourceKind::Generator(_) => Some(GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect()),
         SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
     }
-}
-
-/// The columns of a schema.
-pub(super) fn from_schema(schema: &Schema) -> Vec<Known> {
-    let known = |field: &std::sync::Arc<arrow::datatypes::Field>| match field.data_type() {
-        // A column whose type the file writes wrongly.
-        DataType::Null => Known::new(field.name()),
-        data_type => Known::new(field.name()).of_type(data_type.clone()),
-    };
-    schema.fields().iter().map(known).collect()
 }
 
 fn check_from(pipeline: &Pipeline, draft: &Draft, problems: &mut Vec<Problem>) {

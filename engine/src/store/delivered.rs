@@ -1,0 +1,65 @@
+//! How far each sink has come, as the store remembers it: so that a sink that is taken out of the pipeline while rows wait for it is noticed.
+//!
+//! What counts for a sink that is there is what its destination says. These marks are written after a delivery and not synced: one that a power
+//! loss takes back makes the check stricter, never laxer.
+
+use crate::ids::Epoch;
+use crate::store::error::StoreError;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "delivered.json";
+
+/// The last epoch delivered by every sink that ever was, by id.
+#[derive(Debug)]
+pub(crate) struct DeliveredMarks {
+    path: PathBuf,
+    /// `None` where the store was made before there were marks, or somebody deleted them.
+    marks: Option<BTreeMap<String, u64>>,
+}
+
+impl DeliveredMarks {
+    /// Reads a store's marks.
+    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
+        let path = root.join(FILE);
+        let marks = match std::fs::read(&path) {
+            Ok(bytes) => {
+                Some(serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged { path: path.clone(), reason: e.to_string() })?)
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => None,
+            Err(e) => return Err(StoreError::io("read", &path, &e)),
+        };
+        Ok(Self { path, marks })
+    }
+
+    /// Where they are kept.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether an epoch's rows may still wait for a sink that the pipeline no longer has.
+    pub(crate) fn may_wait(&self, sink: &str, epoch: Epoch) -> bool {
+        self.marks.as_ref().is_some_and(|marks| epoch.0 > marks.get(sink).copied().unwrap_or(0))
+    }
+
+    /// The least mark of sinks that are not among `present`.
+    pub(crate) fn least_absent(&self, present: impl Fn(&str) -> bool) -> Option<Epoch> {
+        self.marks.iter().flatten().filter(|(sink, _)| !present(sink)).map(|(_, epoch)| Epoch(*epoch)).min()
+    }
+
+    /// A store without any epoch starts its marks: nothing is delivered yet.
+    pub(crate) fn begin<'a>(&mut self, sinks: impl Iterator<Item = &'a str>, committed: Epoch) -> Result<(), StoreError> {
+        if committed == Epoch(0) && self.marks.is_none() { self.record(sinks, committed) } else { Ok(()) }
+    }
+
+    /// These sinks have delivered everything through `epoch`.
+    pub(crate) fn record<'a>(&mut self, sinks: impl Iterator<Item = &'a str>, epoch: Epoch) -> Result<(), StoreError> {
+        let marks = self.marks.get_or_insert_default();
+        marks.extend(sinks.map(|sink| (sink.to_owned(), epoch.0)));
+        let failed = |e: &(dyn std::error::Error + 'static)| StoreError::io("write", &self.path, e);
+        let bytes = serde_json::to_vec(marks).map_err(|e| failed(&e))?;
+        let next = self.path.with_extension("next");
+        std::fs::write(&next, bytes).and_then(|()| std::fs::rename(&next, &self.path)).map_err(|e| failed(&e))
+    }
+}
