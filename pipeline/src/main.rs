@@ -1,5 +1,7 @@
 //! The riskstream program: parses the command line, runs one command, prints its error and gives the exit code.
 
+mod heaps;
+
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -9,6 +11,9 @@ use riskstream_pipeline::commands::{self, CommandError};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(cli.command, None | Some(Command::Run(_) | Command::Replay(_) | Command::Train(_))) {
+        heaps::limit();
+    }
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe, such as `head`, has what it wants.
