@@ -21,7 +21,7 @@ pub const EPOCH_BYTES: u64 = 64 * 1024 * 1024;
 /// `in_flight_epochs`: epochs read but not committed. Two overlap reading with committing; more only add memory and latency.
 pub const IN_FLIGHT_EPOCHS: usize = 2;
 /// `snapshot_every`: epochs between snapshots of all state; bounds how many epoch files a restart reads.
-pub const SNAPSHOT_EVERY: u64 = 32;
+pub const SNAPSHOT_EVERY: u64 = 16;
 /// `history_memory`: bytes of window history that each worker keeps in memory before segments go to disk.
 pub const HISTORY_MEMORY: u64 = 16 * 1024 * 1024;
 /// `dead_rows_max`: the share of an epoch's rows that may be dead letters before the run stops.
