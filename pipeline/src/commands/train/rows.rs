@@ -131,10 +131,13 @@ impl TrainingRows {
             }
         }
         let (from, to) = (split.date(0), split.date(split.test_end()));
+        // The same rows give the same model, in whatever files they lie: a forest draws its rows by their places.
+        let order: Vec<String> = (1..=selected.len()).map(|place| place.to_string()).collect();
         let sql = format!(
-            "select {} from {} where {time} >= cast('{from}T00:00:00Z' as timestamp) and {time} < cast('{to}T00:00:00Z' as timestamp)",
+            "select {} from {} where {time} >= cast('{from}T00:00:00Z' as timestamp) and {time} < cast('{to}T00:00:00Z' as timestamp) order by {}",
             selected.join(", "),
-            quoted(&self.table)
+            quoted(&self.table),
+            order.join(", ")
         );
         self.asked.sql(&sql)
     }
