@@ -117,6 +117,27 @@ fn training_compares_registers_and_tells_scripts_everything() {
 }
 
 #[test]
+fn the_same_rows_in_another_order_give_the_same_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(trained().join("payments.csv")).unwrap();
+    let (header, rows) = text.split_once('\n').unwrap();
+    let backward: Vec<&str> = [header].into_iter().chain(rows.lines().rev()).collect();
+    fs::write(folder.path().join("backward.csv"), backward.join("\n")).unwrap();
+    let model = |from: &str, registry: &str| {
+        let registry = folder.path().join(registry);
+        let set = format!("riskstream.registry={}", registry.display());
+        let days = ["--train", "2018-05-01..2018-05-07", "--test", "2018-05-15..2018-05-20"];
+        let what = ["train", "m", "--set", &set, "--from", from, "--features", "tx_amount", "--algorithm", "forest"];
+        riskstream(trained(), &[&what[..], &days[..]].concat()).ok();
+        let mut model: serde_json::Value = serde_json::from_slice(&fs::read(registry.join("m/1/model.json")).unwrap()).unwrap();
+        assert!(model.as_object_mut().unwrap().remove("created_at").is_some());
+        model
+    };
+    let backward = folder.path().join("backward.csv");
+    assert!(model("payments.csv", "forward") == model(backward.to_str().unwrap(), "backward"));
+}
+
+#[test]
 fn training_on_what_is_not_there_is_refused_with_what_is() {
     let train = |more: &[&str]| riskstream(trained(), &[&["train", "m"], more].concat()).refused(2);
     assert!(train(&["--table", "payment_featurs"]).contains("payment_features"));
