@@ -129,9 +129,9 @@ fn the_same_rows_in_another_order_give_the_same_model() {
         let days = ["--train", "2018-05-01..2018-05-07", "--test", "2018-05-15..2018-05-20"];
         let what = ["train", "m", "--set", &set, "--from", from, "--features", "tx_amount", "--algorithm", "forest"];
         riskstream(trained(), &[&what[..], &days[..]].concat()).ok();
-        let mut model: serde_json::Value = serde_json::from_slice(&fs::read(registry.join("m/1/model.json")).unwrap()).unwrap();
-        assert!(model.as_object_mut().unwrap().remove("created_at").is_some());
-        model
+        let mut file: serde_json::Value = serde_json::from_slice(&fs::read(registry.join("m/1/model.json")).unwrap()).unwrap();
+        assert!(file["model"].as_object_mut().unwrap().remove("created_at").is_some());
+        file["model"].take()
     };
     let backward = folder.path().join("backward.csv");
     assert!(model("payments.csv", "forward") == model(backward.to_str().unwrap(), "backward"));
