@@ -77,7 +77,7 @@ def readers_agree(duckdb, data, has_delta_scan):
 
 def trial(binary, path, data, mean_seconds, dice):
     """Kills until the input is done; gives the workers of each run, the kills, those that came before the run's first commit, and its report."""
-    workers, kills, at_start = [], 0, 0
+    workers, kills, at_start, fruitless = [], 0, 0, 0
     config = proof.HERE / "kill.toml"
     epochs = data / "store" / "card-fraud" / "epochs"
     while True:
@@ -87,8 +87,8 @@ def trial(binary, path, data, mean_seconds, dice):
         process = subprocess.Popen(
             proof.run_arguments(binary, config, data, path, workers[-1]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        # Mostly in the middle, often enough within start-up and recovery.
-        delay = dice.uniform(0.0, 0.1) if dice.random() < 0.25 else dice.uniform(0.05, mean_seconds)
+        # Mostly in the middle, often enough within start-up and recovery; later after starts that came to nothing, so that the trial ends.
+        delay = dice.uniform(0.0, 0.1) if dice.random() < 0.25 else dice.uniform(0.05, mean_seconds * 1.1**fruitless)
         try:
             out, err = process.communicate(timeout=delay)
         except subprocess.TimeoutExpired:
@@ -96,7 +96,9 @@ def trial(binary, path, data, mean_seconds, dice):
             out, err = process.communicate()
         if process.returncode == -signal.SIGKILL:
             kills += 1
-            at_start += not {p.name for p in epochs.glob("*")} - before
+            came_to_nothing = not {p.name for p in epochs.glob("*")} - before
+            at_start += came_to_nothing
+            fruitless = fruitless + 1 if came_to_nothing else 0
             continue
         if process.returncode != 0 or "panicked" in err:
             sys.exit(f"a run after {kills} kills ended with {process.returncode}: {err}{out}")

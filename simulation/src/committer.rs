@@ -45,7 +45,6 @@ impl Closed {
             late: 0,
             steps: vec!["by-customer".into(), "by-terminal".into()],
             history_files: Vec::new(),
-            checksum: 0,
         };
         let (mut changes, mut snapshot, mut history_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();
@@ -80,15 +79,20 @@ impl Closed {
         }
     }
 
-    pub(crate) fn commit(&self, store: &Store) -> Result<()> {
-        store.commit(self.header.clone(), &self.changes)?;
-        Ok(())
+    /// Gives the bytes written.
+    pub(crate) fn commit(&self, store: &Store) -> Result<u64> {
+        Ok(store.commit(&self.header, &self.changes)?)
+    }
+
+    /// Bytes of the snapshot, about, when it is one.
+    pub(crate) fn snapshot_bytes(&self) -> Option<u64> {
+        self.close.snapshot.then(|| self.snapshot.iter().map(|s| s.payload.len() as u64).sum())
     }
 
     /// The snapshot; gives the history files that it names.
     pub(crate) fn write_snapshot(&self, store: &Store) -> Result<BTreeSet<String>> {
         let header = EpochHeader { history_files: self.history_files.clone(), ..self.header.clone() };
-        store.snapshot(header, &self.snapshot)?;
+        store.snapshot(&header, &self.snapshot)?;
         Ok(self.history_files.iter().cloned().collect())
     }
 }

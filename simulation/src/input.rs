@@ -104,7 +104,7 @@ impl Setup {
                 bytes_max: rng.random_range(500..20_000),
                 in_flight_max: rng.random_range(1..4),
                 snapshot_every_epochs: rng.random_range(1..7),
-                snapshot_rows_min: pick(rng, &[0, 0, 50]),
+                snapshot_growth_percent: pick(rng, &[0, 0, 100]),
             },
             block_rows_max: rng.random_range(1..40),
             workers_max: rng.random_range(1..6),

@@ -352,7 +352,7 @@ impl World {
             self.deliver(run)?;
         }
         self.auditor.attempted(epoch).map_err(|v| anyhow!(v))?;
-        closed.commit(&run.store)?;
+        let written = closed.commit(&run.store)?;
         if self.crashes(self.setup.crash) {
             self.torn = self.rng.random_bool(0.5);
             self.trace.event(format_args!("crash in the commit of {epoch}, torn: {}", self.torn));
@@ -364,6 +364,7 @@ impl World {
         self.auditor.acknowledged(epoch);
         self.trace.event(format_args!("committed {epoch}"));
         run.committed = epoch;
+        run.policy.committed(written, closed.snapshot_bytes());
         run.undelivered.push_back((epoch, closed.outbox.clone()));
         if self.has(Fault::LosesAnEpoch) && epoch.0.is_multiple_of(4) {
             self.damage_newest("epochs")?;
@@ -494,7 +495,7 @@ impl Run {
         Self {
             store,
             pipeline,
-            policy: EpochPolicy::new(setup.limits, recovered.committed.next()),
+            policy: EpochPolicy::new(setup.limits, recovered.committed.next(), recovered.age),
             workers,
             positions: recovered.positions,
             snapshots: recovered.snapshots,

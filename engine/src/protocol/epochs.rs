@@ -17,8 +17,30 @@ pub struct EpochLimits {
     pub in_flight_max: u64,
     /// A snapshot is taken every so many epochs,
     pub snapshot_every_epochs: u64,
-    /// and no sooner than after so many rows, so that a quiet stream of short epochs is not all snapshots.
-    pub snapshot_rows_min: u64,
+    /// and no sooner than when the epochs since the last one hold so many hundredths of its bytes. With 100, snapshots at most double what is
+    /// written, a restart reads at most about twice the state, and a quiet stream of short epochs is not all snapshots.
+    pub snapshot_growth_percent: u64,
+}
+
+/// What the next snapshot depends on: the last one, and the epochs since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SnapshotAge {
+    /// Bytes of the last snapshot; 0 when there is none.
+    pub snapshot_bytes: u64,
+    /// Epochs closed since.
+    pub epochs: u64,
+    /// Bytes of the epochs committed since.
+    pub epoch_bytes: u64,
+}
+
+impl SnapshotAge {
+    /// An epoch was committed in so many bytes; with `snapshot`, followed by a snapshot of so many.
+    pub fn committed(&mut self, bytes: u64, snapshot: Option<u64>) {
+        self.epoch_bytes += bytes;
+        if let Some(snapshot) = snapshot {
+            (self.snapshot_bytes, self.epoch_bytes) = (snapshot, 0);
+        }
+    }
 }
 
 /// What the feed must do now.
@@ -43,15 +65,14 @@ pub struct EpochPolicy {
     opened_at: Option<i64>,
     rows: u64,
     bytes: u64,
-    epochs_since_snapshot: u64,
-    rows_since_snapshot: u64,
+    age: SnapshotAge,
 }
 
 impl EpochPolicy {
     /// Starts with `first` as the open epoch.
     #[must_use]
-    pub fn new(limits: EpochLimits, first: Epoch) -> Self {
-        Self { limits, open: first, opened_at: None, rows: 0, bytes: 0, epochs_since_snapshot: 0, rows_since_snapshot: 0 }
+    pub fn new(limits: EpochLimits, first: Epoch, age: SnapshotAge) -> Self {
+        Self { limits, open: first, opened_at: None, rows: 0, bytes: 0, age }
     }
 
     /// The open epoch.
@@ -111,19 +132,19 @@ impl EpochPolicy {
     }
 
     fn snapshot_due(&self) -> bool {
-        self.epochs_since_snapshot + 1 >= self.limits.snapshot_every_epochs
-            && self.rows_since_snapshot + self.rows >= self.limits.snapshot_rows_min
+        let least = self.age.snapshot_bytes.saturating_mul(self.limits.snapshot_growth_percent) / 100;
+        self.age.epochs + 1 >= self.limits.snapshot_every_epochs && self.age.epoch_bytes >= least
+    }
+
+    /// A closed epoch was committed, as in [`SnapshotAge::committed`].
+    pub fn committed(&mut self, bytes: u64, snapshot: Option<u64>) {
+        self.age.committed(bytes, snapshot);
     }
 
     /// The open epoch was closed; gives its number.
     pub fn closed(&mut self, snapshot: bool) -> Epoch {
         let closed = self.open;
-        self.rows_since_snapshot += self.rows;
-        self.epochs_since_snapshot += 1;
-        if snapshot {
-            self.rows_since_snapshot = 0;
-            self.epochs_since_snapshot = 0;
-        }
+        self.age.epochs = if snapshot { 0 } else { self.age.epochs + 1 };
         self.open = closed.next();
         self.opened_at = None;
         self.rows = 0;
@@ -143,12 +164,12 @@ mod tests {
         bytes_max: 10_000,
         in_flight_max: 2,
         snapshot_every_epochs: 2,
-        snapshot_rows_min: 100,
+        snapshot_growth_percent: 100,
     };
 
     #[test]
     fn an_epoch_closes_at_the_first_of_rows_bytes_and_time() {
-        let mut p = EpochPolicy::new(LIMITS, Epoch(1));
+        let mut p = EpochPolicy::new(LIMITS, Epoch(1), SnapshotAge::default());
         assert_eq!(p.decide(0, Epoch(0), true), EpochDecision::Read, "an empty epoch never closes");
         p.add(1_000, 1, 0);
         assert_eq!(p.decide(0, Epoch(0), false), EpochDecision::Close { snapshot: false });
@@ -164,7 +185,7 @@ mod tests {
 
     #[test]
     fn reading_stops_when_the_open_epoch_is_full_and_too_many_are_in_flight() {
-        let mut p = EpochPolicy::new(LIMITS, Epoch(1));
+        let mut p = EpochPolicy::new(LIMITS, Epoch(1), SnapshotAge::default());
         for _ in 0..2 {
             p.add(1_000, 1, 0);
             assert!(matches!(p.decide(0, Epoch(0), false), EpochDecision::Close { .. }));
@@ -176,5 +197,23 @@ mod tests {
         p.add(999, 1, 0);
         assert_eq!(p.decide(1_000, Epoch(0), false), EpochDecision::WaitForCommit);
         assert!(matches!(p.decide(1_000, Epoch(1), false), EpochDecision::Close { .. }));
+    }
+
+    /// Whether the epoch that is closed now is a snapshot; it is committed with `bytes`, a snapshot with 1,000.
+    fn close(p: &mut EpochPolicy, bytes: u64) -> bool {
+        p.add(1_000, 1, 0);
+        let EpochDecision::Close { snapshot } = p.decide(0, p.open(), false) else { panic!("it is full") };
+        p.closed(snapshot);
+        p.committed(bytes, snapshot.then_some(1_000));
+        snapshot
+    }
+
+    #[test]
+    fn a_snapshot_waits_until_the_epochs_since_the_last_hold_as_many_bytes() {
+        let mut p = EpochPolicy::new(LIMITS, Epoch(1), SnapshotAge::default());
+        let taken: Vec<bool> = [300, 300, 600, 300, 200, 300].map(|bytes| close(&mut p, bytes)).to_vec();
+        assert_eq!(taken, [false, true, false, false, false, true], "the first after two epochs, the next after 1,000 bytes more");
+        let age = SnapshotAge { snapshot_bytes: 1_000, epochs: 7, epoch_bytes: 1_000 };
+        assert!(close(&mut EpochPolicy::new(LIMITS, Epoch(9), age), 1), "what an earlier run committed counts");
     }
 }

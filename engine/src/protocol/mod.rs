@@ -17,7 +17,7 @@ mod timers;
 mod watermark;
 
 pub use collect::{CollectDecision, CollectFacts, SNAPSHOTS_KEPT, decide_collect};
-pub use epochs::{EpochDecision, EpochLimits, EpochPolicy};
+pub use epochs::{EpochDecision, EpochLimits, EpochPolicy, SnapshotAge};
 pub use hold::{Hold, LatePolicy, Order};
 pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume};
 pub use timers::{Timer, Timers};

@@ -31,6 +31,15 @@ pub(crate) struct EncodedPart {
     pub(crate) first_dead: String,
 }
 
+/// What the feed hears of a commit.
+pub(crate) struct Committed {
+    pub(crate) epoch: Epoch,
+    /// Of the epoch's file.
+    pub(crate) bytes: u64,
+    /// Of the snapshot that follows, about.
+    pub(crate) snapshot_bytes: Option<u64>,
+}
+
 /// A committed epoch on its way to the sinks.
 #[derive(Debug)]
 pub(crate) struct CommittedEpoch {
@@ -97,7 +106,7 @@ pub(crate) struct Committer {
     pub(crate) syncs: BTreeMap<String, SyncFiles>,
     pub(crate) config: EngineConfig,
     pub(crate) parts: Receiver<EncodedPart>,
-    pub(crate) committed: Sender<Epoch>,
+    pub(crate) committed: Sender<Committed>,
     pub(crate) deliveries: Sender<CommittedEpoch>,
     pub(crate) snapshots: BTreeMap<Epoch, BTreeSet<String>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -138,7 +147,6 @@ impl Committer {
             late,
             steps: self.steps.clone(),
             history_files: Vec::new(),
-            checksum: 0,
         };
         let mut changes = Vec::new();
         let mut snapshot = Vec::new();
@@ -152,20 +160,21 @@ impl Committer {
             }
         }
         let history_files = std::mem::take(&mut header.history_files);
-        let file = self.sync_while(&outbox, || self.store.epoch_file(header.clone(), &changes))?;
+        let file = self.sync_while(&outbox, || self.store.epoch_file(&header, &changes))?;
         let mut written = self.store.commit_file(file)?;
         self.metrics.rows_committed_total.fetch_add(rows, Ordering::Relaxed);
         self.metrics.dead_committed_total.fetch_add(dead, Ordering::Relaxed);
         self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);
         self.metrics.committed_epoch.store(feed.epoch.0, Ordering::Release);
         // The feed may be gone already; then nobody waits for room.
-        let _gone = self.committed.send(feed.epoch);
+        let snapshot_bytes = feed.snapshot.then(|| snapshot.iter().map(|s| s.payload.len() as u64).sum());
+        let _gone = self.committed.send(Committed { epoch: feed.epoch, bytes: written, snapshot_bytes });
         if self.deliveries.send(CommittedEpoch { epoch: feed.epoch, outbox }).is_err() && !self.failure.is_set() {
             return Err(RunError::Bug { what: "the delivery thread is gone".into() });
         }
         if feed.snapshot {
             header.history_files.clone_from(&history_files);
-            written += self.store.snapshot(header, &snapshot)?;
+            written += self.store.snapshot(&header, &snapshot)?;
             self.snapshots.insert(feed.epoch, history_files.into_iter().collect());
             self.collect()?;
         }

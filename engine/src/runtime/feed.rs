@@ -4,6 +4,7 @@ use crate::contract::{Block, PartitionInfo, Payload, Poll, PollLimit, Position, 
 use crate::ids::Epoch;
 use crate::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
 use crate::runtime::clock::Clock;
+use crate::runtime::committer::Committed;
 use crate::runtime::failure::Failure;
 use crate::runtime::metrics::{Metrics, READ_STEP};
 use crate::runtime::parts::FeedClose;
@@ -84,7 +85,7 @@ pub(crate) struct Feed {
     pub(crate) hooks: Vec<EpochHook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) committed: Receiver<Epoch>,
+    pub(crate) committed: Receiver<Committed>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) failure: Failure,
 }
@@ -137,8 +138,8 @@ impl Feed {
             if self.failure.is_set() {
                 return Err(());
             }
-            while let Ok(epoch) = self.committed.try_recv() {
-                committed = epoch;
+            while let Ok(commit) = self.committed.try_recv() {
+                committed = self.take(&commit);
             }
             let stopping = self.stop.load(Ordering::Acquire);
             states.resize(self.source.partitions().len(), PartitionState::default());
@@ -158,8 +159,8 @@ impl Feed {
                     continue;
                 }
                 EpochDecision::WaitForCommit => {
-                    if let Ok(epoch) = self.committed.recv_timeout(Duration::from_millis(20)) {
-                        committed = epoch;
+                    if let Ok(commit) = self.committed.recv_timeout(Duration::from_millis(20)) {
+                        committed = self.take(&commit);
                     }
                     continue;
                 }
@@ -178,8 +179,13 @@ impl Feed {
         }
     }
 
+    fn take(&mut self, commit: &Committed) -> Epoch {
+        self.policy.committed(commit.bytes, commit.snapshot_bytes);
+        commit.epoch
+    }
+
     /// Waits a little, or until an epoch is committed, which may make room for the open one to close; gives the last one committed.
-    fn pause(&self, idle_rounds: u32, committed: Epoch) -> Epoch {
+    fn pause(&mut self, idle_rounds: u32, committed: Epoch) -> Epoch {
         let (least, most) = SLEEP_MICROS;
         let mut micros = (least << (idle_rounds - 1).min(6)).min(most);
         if let (true, Some(ripe)) = (self.policy.has_room(committed), self.policy.ripe_in(self.now())) {
@@ -187,7 +193,7 @@ impl Feed {
         }
         let patience = Duration::from_micros(micros);
         match self.committed.recv_timeout(patience) {
-            Ok(epoch) => epoch,
+            Ok(commit) => self.take(&commit),
             Err(RecvTimeoutError::Timeout) => committed,
             Err(RecvTimeoutError::Disconnected) => {
                 // The committer has ended; the workers' channels will say so.

@@ -160,6 +160,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let summary = RunSummary { generation: store.generation().0, resumed_after: recovered.committed.0, committed: 0, stopped: false };
     control.metrics.committed_epoch.store(recovered.committed.0, Ordering::Release);
     control.metrics.delivered_epoch.store(delivered.0, Ordering::Release);
+    let age = recovered.age;
     let (parts_in, parts_out) = unbounded();
     let (committed_in, committed_out) = unbounded();
     let (deliver_in, deliver_out) = bounded::<CommittedEpoch>(64);
@@ -242,7 +243,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         }
     }
     let feed = Feed {
-        policy: EpochPolicy::new(config.limits, first),
+        policy: EpochPolicy::new(config.limits, first, age),
         idle_after,
         skew_max,
         workers: wakes.into_values().zip(senders).map(|(wake, blocks)| WorkerEnd { blocks, wake }).collect(),

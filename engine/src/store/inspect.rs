@@ -253,7 +253,6 @@ mod tests {
             late: 0,
             steps: vec!["s".into()],
             history_files: vec![],
-            checksum: 0,
         }
     }
 
@@ -272,8 +271,8 @@ mod tests {
             worker: 0,
             payload: bytes::Bytes::from_static(b"{\"path\":\"x.parquet\"}"),
         };
-        store.commit(header(1), &[]).expect("committed");
-        store.commit(header(2), &[file]).expect("committed");
+        store.commit(&header(1), &[]).expect("committed");
+        store.commit(&header(2), &[file]).expect("committed");
         let seen = inspect(folder.path()).expect("looked").expect("there is a store");
         assert_eq!((seen.committed, seen.generation, seen.epochs.len()), (Epoch(2), Generation(1), 2));
         assert_eq!(seen.positions[&0].1.next_offset, 7);
@@ -289,7 +288,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let mut store = Store::open(folder.path()).expect("opened");
         store.recover(Epoch(0), Epoch(0)).expect("recovered");
-        store.commit(header(1), &[]).expect("committed");
+        store.commit(&header(1), &[]).expect("committed");
         std::fs::write(folder.path().join(format!("epochs/{:020}-{:010}.epoch", 2, 1)), b"torn").expect("written");
         let seen = inspect(folder.path()).expect("looked").expect("there is a store");
         assert_eq!(seen.committed, Epoch(1));

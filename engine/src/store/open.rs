@@ -14,7 +14,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "riskstream-store";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What never changes about a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,7 +147,7 @@ impl Store {
     ///
     /// # Errors
     /// `Fenced` when a newer run has claimed the store: then this epoch may or may not be the truth, and nothing of it may be delivered by this run.
-    pub fn commit(&self, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+    pub fn commit(&self, header: &EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
         self.commit_file(self.epoch_file(header, sections)?)
     }
 
@@ -155,7 +155,7 @@ impl Store {
     ///
     /// # Errors
     /// When it can't be encoded.
-    pub(crate) fn epoch_file(&self, header: EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
+    pub(crate) fn epoch_file(&self, header: &EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
         let name = format!("epochs/{:020}-{:010}.epoch", header.epoch.0, self.generation.0);
         self.new_file(name, header, sections)
     }
@@ -171,12 +171,12 @@ impl Store {
     ///
     /// # Errors
     /// When it can't be written; the epoch stays committed.
-    pub fn snapshot(&self, header: EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+    pub fn snapshot(&self, header: &EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
         let name = format!("snapshots/{:020}-{:010}.snapshot", header.epoch.0, self.generation.0);
         self.write(self.new_file(name, header, sections)?)
     }
 
-    fn new_file(&self, name: String, header: EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
+    fn new_file(&self, name: String, header: &EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
         let content = encode(header, sections).map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
         Ok(NewFile { name, content })
     }

@@ -2,7 +2,7 @@
 
 use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, StateBatch};
 use crate::ids::Epoch;
-use crate::protocol::{EpochName, ResumeDecision, decide_resume};
+use crate::protocol::{EpochName, ResumeDecision, SnapshotAge, decide_resume};
 use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, epoch_path, snapshot_path};
@@ -28,10 +28,20 @@ pub struct Recovered {
     pub state: BTreeMap<String, SavedState>,
     /// Steps and sinks of the pipeline that wrote the last epoch.
     pub steps: Vec<String>,
+    /// How old the snapshot is.
+    pub age: SnapshotAge,
     /// History files that each snapshot in the store names.
     pub snapshots: BTreeMap<Epoch, BTreeSet<String>>,
     /// Committed epochs, oldest first, that some sink may not have delivered yet.
     pub outbox: Vec<UndeliveredEpoch>,
+}
+
+/// A file of the store, read and checked.
+struct ReadFile {
+    header: EpochHeader,
+    sections: Vec<Section>,
+    /// Its length.
+    bytes: u64,
 }
 
 impl Store {
@@ -68,8 +78,8 @@ impl Store {
                 self.files.delete(&snapshot_path(name))?;
             }
             for name in &facts.snapshots {
-                if let Ok((header, _)) = self.read_file(&snapshot_path(name)) {
-                    recovered.snapshots.insert(name.epoch, header.history_files.into_iter().collect());
+                if let Ok(file) = self.read_file(&snapshot_path(name)) {
+                    recovered.snapshots.insert(name.epoch, file.header.history_files.into_iter().collect());
                 }
             }
             self.record_resumed(recovered.committed)?;
@@ -77,30 +87,32 @@ impl Store {
         }
     }
 
-    fn read_file(&self, name: &str) -> Result<(EpochHeader, Vec<Section>), StoreError> {
+    fn read_file(&self, name: &str) -> Result<ReadFile, StoreError> {
         let bytes = self.files.read(name)?;
-        decode(&bytes).map_err(|reason| StoreError::Damaged { path: self.files.path(name), reason })
+        let (header, sections) = decode(&bytes).map_err(|reason| StoreError::Damaged { path: self.files.path(name), reason })?;
+        Ok(ReadFile { header, sections, bytes: bytes.len() as u64 })
     }
 
     fn replay(
         &self,
         decision: &ResumeDecision,
-        snapshot: Option<(EpochHeader, Vec<Section>)>,
+        snapshot: Option<ReadFile>,
         delivered: Epoch,
         seen: Epoch,
     ) -> Result<Recovered, StoreError> {
         let mut recovered = Recovered::default();
         let mut from = Epoch(0);
-        if let (Some((header, sections)), Some(name)) = (snapshot, decision.snapshot) {
+        if let (Some(file), Some(name)) = (snapshot, decision.snapshot) {
             from = name.epoch;
-            recovered.take_header(header);
-            for (step, batches) in self.state_by_step(&snapshot_path(&name), sections)? {
+            recovered.take_header(file.header);
+            recovered.age.snapshot_bytes = file.bytes;
+            for (step, batches) in self.state_by_step(&snapshot_path(&name), file.sections)? {
                 recovered.state.entry(step).or_default().snapshot = Some((name.epoch, batches));
             }
         }
         for name in decision.epochs.iter().filter(|n| n.epoch > from || n.epoch > delivered) {
             match self.read_file(&epoch_path(name)) {
-                Ok((header, sections)) => self.take_epoch(name, header, sections, from, &mut recovered)?,
+                Ok(file) => self.take_epoch(name, file, from, &mut recovered)?,
                 // The newest file alone can be torn by a power loss before it was synced: then it was never committed, and no sink has it.
                 Err(StoreError::Damaged { .. }) if Some(name) == decision.epochs.last() && name.epoch > from.max(seen) => {
                     self.files.delete(&epoch_path(name))?;
@@ -115,8 +127,7 @@ impl Store {
     fn take_epoch(
         &self,
         name: &EpochName,
-        header: EpochHeader,
-        sections: Vec<Section>,
+        ReadFile { header, sections, bytes }: ReadFile,
         from: Epoch,
         recovered: &mut Recovered,
     ) -> Result<(), StoreError> {
@@ -135,6 +146,8 @@ impl Store {
         recovered.outbox.push(UndeliveredEpoch { epoch: name.epoch, parts });
         if name.epoch > from {
             recovered.take_header(header);
+            recovered.age.epochs += 1;
+            recovered.age.committed(bytes, None);
             for (step, batches) in self.state_by_step(&path, state)? {
                 recovered.state.entry(step).or_default().changes.push((name.epoch, batches));
             }

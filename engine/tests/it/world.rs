@@ -160,7 +160,7 @@ impl World {
                 bytes_max: u64::MAX,
                 in_flight_max: settings.in_flight,
                 snapshot_every_epochs: settings.snapshot_every,
-                snapshot_rows_min: 0,
+                snapshot_growth_percent: 0,
             },
             block_rows: settings.block_rows,
             block_bytes: 1 << 20,

@@ -35,8 +35,8 @@ const BLOCK_ROWS: usize = 16_384;
 const BLOCK_BYTES: usize = 1 << 20;
 /// Committed epochs are delivered together at most this far apart.
 const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
-/// A snapshot comes no sooner than after so many rows.
-const SNAPSHOT_ROWS_MIN: u64 = 1_000_000;
+/// A snapshot comes no sooner than when the epochs since the last hold so many hundredths of its bytes.
+const SNAPSHOT_GROWTH_PERCENT: u64 = 100;
 /// A partition is not read further ahead of the slowest than this, in event time.
 const SKEW_MAX: Duration = Duration::from_secs(3_600);
 
@@ -173,7 +173,7 @@ pub fn plan_pipeline(
             bytes_max: riskstream.epoch.bytes,
             in_flight_max: riskstream.in_flight_epochs as u64,
             snapshot_every_epochs: riskstream.snapshot_every,
-            snapshot_rows_min: SNAPSHOT_ROWS_MIN,
+            snapshot_growth_percent: SNAPSHOT_GROWTH_PERCENT,
         },
         block_rows: BLOCK_ROWS,
         block_bytes: BLOCK_BYTES,
