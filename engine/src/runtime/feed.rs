@@ -10,7 +10,7 @@ use crate::runtime::metrics::{Metrics, READ_STEP};
 use crate::runtime::parts::FeedClose;
 use crate::runtime::plan::{EngineConfig, EpochHook};
 use arrow::array::{Array, RecordBatch};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -98,6 +98,8 @@ struct PartitionState {
     quiet_since: Option<i64>,
 }
 
+/// Blocks that may wait for one worker. An epoch's close always fits, so that a worker deep in its work holds up no other.
+const BLOCKS_QUEUED_MAX: usize = 4;
 /// Blocks of one partition that may be on their way to be decoded when there are several partitions to keep in step.
 const BLOCKS_AHEAD_MAX: u64 = 2;
 /// How long the feed sleeps when there is nothing to do, at least and at most.
@@ -289,15 +291,14 @@ impl Feed {
             self.metrics.progress_done.store(done, Ordering::Relaxed);
             self.metrics.progress_total.store(total, Ordering::Relaxed);
         }
-        let mut message = FeedMessage::Block { epoch: self.policy.open(), block, bytes };
+        let message = FeedMessage::Block { epoch: self.policy.open(), block, bytes };
         loop {
             for _ in 0..self.workers.len() {
                 let worker = &self.workers[*next_worker];
                 *next_worker = (*next_worker + 1) % self.workers.len();
-                match worker.blocks.try_send(message) {
-                    Ok(()) => return self.wake(worker),
-                    Err(TrySendError::Full(back)) => message = back,
-                    Err(TrySendError::Disconnected(_)) => return Err(()),
+                if worker.blocks.len() < BLOCKS_QUEUED_MAX {
+                    worker.blocks.send(message).map_err(|_| ())?;
+                    return self.wake(worker);
                 }
             }
             if self.failure.is_set() {

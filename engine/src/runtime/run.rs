@@ -168,7 +168,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let mut senders = Vec::new();
     let mut ends = Vec::new();
     for _ in 0..workers {
-        let (sender, receiver) = bounded(4);
+        let (sender, receiver) = unbounded();
         senders.push(sender);
         ends.push(Mutex::new(Some((receiver, source.decoder()))));
     }

@@ -14,7 +14,7 @@
 
 use crate::contract::{PartitionInfo, Position};
 use crate::ids::{Epoch, Generation};
-use arrow::array::{ArrayRef, AsArray, LargeBinaryArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, LargeBinaryBuilder, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, UInt32Type};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
@@ -125,15 +125,18 @@ pub(crate) fn encode(header: &EpochHeader, sections: &[Section]) -> Result<Bytes
         ])
         .with_metadata(HashMap::from([(HEADER_KEY.to_owned(), json)])),
     );
+    let payload_bytes = sections.iter().map(|s| s.payload.len()).sum::<usize>();
+    let mut payloads = LargeBinaryBuilder::with_capacity(sections.len(), payload_bytes);
+    sections.iter().for_each(|s| payloads.append_value(&s.payload));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(sections.iter().map(|s| s.kind.name()))),
         Arc::new(StringArray::from_iter_values(sections.iter().map(|s| &s.step))),
         Arc::new(StringArray::from_iter_values(sections.iter().map(|s| &s.name))),
         Arc::new(UInt32Array::from_iter_values(sections.iter().map(|s| s.worker))),
-        Arc::new(LargeBinaryArray::from_iter_values(sections.iter().map(|s| &s.payload))),
+        Arc::new(payloads.finish()),
     ];
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    let mut bytes = Vec::with_capacity(sections.iter().map(|s| s.payload.len()).sum::<usize>() + 4096);
+    let mut bytes = Vec::with_capacity(payload_bytes + 4096);
     let mut writer = FileWriter::try_new(&mut bytes, &schema)?;
     writer.write(&batch)?;
     writer.finish()?;
