@@ -4,7 +4,7 @@
 
 use crate::decode::number::{NumberFault, decimal_from_text, parse_decimal, scan_decimal, scan_float, scan_integer};
 use crate::decode::reason;
-use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat, parse_date};
+use crate::decode::time::{DayMemo, EARLIEST_US, LATEST_US, TimeFormat, parse_date};
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray, TimestampMicrosecondArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -56,6 +56,7 @@ pub(crate) struct Column {
     nulls: Vec<u32>,
     len: usize,
     format: TimeFormat,
+    day: DayMemo,
 }
 
 /// Runs `$body` with `$values` bound to the vector of any integer column.
@@ -96,7 +97,7 @@ impl Column {
             DataType::Date32 => Values::Date(Vec::new()),
             other => return Err(ArrowError::SchemaError(format!("column {name}: a source can't carry {other}"))),
         };
-        Ok(Self { name: name.to_owned(), values, nulls: Vec::new(), len: 0, format })
+        Ok(Self { name: name.to_owned(), values, nulls: Vec::new(), len: 0, format, day: DayMemo::default() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -240,7 +241,7 @@ impl Column {
                 bytes.extend_from_slice(text);
                 offsets.push(bytes.len() as i32);
             }
-            Values::Timestamp(v) => match self.format.read(text) {
+            Values::Timestamp(v) => match self.format.read_near(text, &mut self.day) {
                 Some(us) => v.push(us),
                 None => return false,
             },

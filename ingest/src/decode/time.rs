@@ -68,6 +68,15 @@ impl TimeFormat {
         }
     }
 
+    /// As [`Self::read`]; `memo` saves working out the day that the text before had, which in a stream of events is nearly always the same.
+    #[inline]
+    pub(crate) fn read_near(&self, text: &[u8], memo: &mut DayMemo) -> Option<i64> {
+        match self {
+            Self::Auto => add_time_of_day(text, memo.days(text)?),
+            _ => self.read(text),
+        }
+    }
+
     /// The time that a number says. A number too large to be a time saturates, and is found impossible by the range check.
     pub(crate) fn read_epoch(&self, text: &[u8]) -> Option<i64> {
         let digits = match self.epoch_scale()? {
@@ -136,10 +145,34 @@ pub(crate) fn parse_date(text: &[u8]) -> Option<i64> {
     Some(days_from_civil(year, month, day))
 }
 
+/// The last date read, and its days since 1970.
+#[derive(Debug, Default)]
+pub(crate) struct DayMemo {
+    date: [u8; 10],
+    days: i64,
+}
+
+impl DayMemo {
+    #[inline]
+    fn days(&mut self, text: &[u8]) -> Option<i64> {
+        let date = text.first_chunk::<10>()?;
+        if *date != self.date {
+            self.days = parse_date(text)?;
+            self.date = *date;
+        }
+        Some(self.days)
+    }
+}
+
 /// Microseconds of RFC 3339 or its relatives; see [`TimeFormat::Auto`].
 #[inline]
 pub(crate) fn parse_timestamp(text: &[u8]) -> Option<i64> {
-    let days = parse_date(text)?;
+    add_time_of_day(text, parse_date(text)?)
+}
+
+/// The instant of a text that begins with a date, which is `days` since 1970.
+#[inline]
+fn add_time_of_day(text: &[u8], days: i64) -> Option<i64> {
     if text.len() == 10 {
         return Some(days * 86_400_000_000);
     }
@@ -212,6 +245,14 @@ mod tests {
         }
         assert_eq!(parse_timestamp(b"2018-04-01 00:00:31.1234567"), Some(1_522_540_831_123_456));
         assert_eq!(parse_timestamp(b"2018-04-01"), Some(1_522_540_800_000_000));
+    }
+
+    #[test]
+    fn a_remembered_day_is_the_same_day() {
+        let mut memo = DayMemo::default();
+        for text in ["2018-04-01 00:00:31", "2018-04-01 23:59:59", "2018-04-31 00:00:00", "2018-04-02", "2018-04-01T00:00:31Z", "", "0000-00-00"] {
+            assert_eq!(TimeFormat::Auto.read_near(text.as_bytes(), &mut memo), parse_timestamp(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]
