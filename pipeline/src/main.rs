@@ -12,7 +12,7 @@ use riskstream_pipeline::commands::{self, CommandError};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if matches!(cli.command, None | Some(Command::Run(_) | Command::Replay(_) | Command::Train(_))) {
-        heaps::limit();
+        heaps::settle();
     }
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -161,7 +161,7 @@ fn rewrite(location: &Path, schema: &SchemaRef, group: &Group) -> Result<StagedF
         rows,
         bytes: writer.bytes_written() as u64,
         partition_values: group.partition_values.clone(),
-        stats_json: delta_stats(schema, &metadata, &has_nan),
+        stats_json: delta_stats(schema, &metadata, &has_nan, Vec::new()),
     })
 }
 

@@ -22,6 +22,7 @@ mod maintain_options;
 mod outbox;
 mod parquet_settings;
 mod partition;
+mod row_group;
 mod runtime;
 mod snapshot;
 mod stage;

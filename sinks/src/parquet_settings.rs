@@ -11,6 +11,8 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
+use crate::row_group::is_number;
+
 /// Rows of a column that are looked at to decide on a dictionary.
 const SAMPLE_ROWS: usize = 2048;
 /// A dictionary is worth its hashing when values repeat at least this often.
@@ -124,6 +126,10 @@ pub(crate) fn stage_properties(schema: &Schema, contents: &[Content], settings: 
         .set_write_batch_size(settings.write_batch_rows);
     for (field, content) in schema.fields().iter().zip(contents) {
         let path = || ColumnPath::from(field.name().as_str());
+        if is_number(field.data_type()) {
+            // Their bounds stand in the Delta log, found by a faster loop than the Parquet writer's; compaction writes them into the file.
+            builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
+        }
         if *content == Content::RepeatingText {
             builder = builder.set_column_dictionary_enabled(path(), true);
         } else if *content == Content::Noise {

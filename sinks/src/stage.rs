@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::SinkError;
 use crate::parquet_settings::{StageSettings, contents, stage_properties};
 use crate::partition::{EventDay, split_by_day};
-use crate::stats::{delta_stats, nan_columns};
+use crate::row_group::write_row_group;
+use crate::stats::{delta_stats, number_stats};
 use crate::table::{TableSpec, column_names};
 
 /// The folder name that Hive-style partitioning uses for a missing value.
@@ -209,20 +210,45 @@ pub(crate) fn write_parquet(
 ) -> Result<WrittenFile, SinkError> {
     let file = File::create(path).map_err(SinkError::io("create", path))?;
     // Without the Arrow schema in the footer each reader sees the plain Parquet types: a dictionary is a string again.
-    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    let options = ArrowWriterOptions::new().with_properties(properties.clone()).with_skip_arrow_metadata(true);
     let buffered = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
-    let mut writer = ArrowWriter::try_new_with_options(buffered, schema.clone(), options).map_err(SinkError::parquet(path))?;
-    for batch in batches {
-        // The writer wants its own schema object; names and types were checked by the caller.
-        let batch = RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?;
-        writer.write(&batch).map_err(SinkError::parquet(path))?;
+    let group_rows = properties.max_row_group_row_count().unwrap_or(usize::MAX);
+    let writer = ArrowWriter::try_new_with_options(buffered, schema.clone(), options).map_err(SinkError::parquet(path))?;
+    let (mut writer, columns) = writer.into_serialized_writer().map_err(SinkError::parquet(path))?;
+    // The columns as the file has them: names and types were checked by the caller.
+    let batches = batches.iter().map(|batch| Ok(RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?));
+    let batches = batches.collect::<Result<Vec<_>, SinkError>>()?;
+    for group in row_groups(&batches, group_rows) {
+        write_row_group(&mut writer, &columns, &group).map_err(SinkError::parquet(path))?;
     }
     let metadata = writer.finish().map_err(SinkError::parquet(path))?;
     let bytes = writer.bytes_written() as u64;
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
-    let stats_json = delta_stats(schema, &metadata, &nan_columns(schema, batches));
+    let stats_json = delta_stats(schema, &metadata, &[], number_stats(schema, &batches));
     writer.inner_mut().flush().map_err(SinkError::io("write", path))?;
     Ok(WrittenFile { rows, bytes, stats_json })
+}
+
+/// The rows of `batches`, in groups of at most `rows_max`.
+fn row_groups(batches: &[RecordBatch], rows_max: usize) -> Vec<Vec<RecordBatch>> {
+    let mut groups: Vec<Vec<RecordBatch>> = vec![Vec::new()];
+    let mut room = rows_max.max(1);
+    for batch in batches {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            if room == 0 {
+                groups.push(Vec::new());
+                room = rows_max.max(1);
+            }
+            let taken = room.min(batch.num_rows() - from);
+            if let Some(group) = groups.last_mut() {
+                group.push(batch.slice(from, taken));
+            }
+            from += taken;
+            room -= taken;
+        }
+    }
+    groups
 }
 
 /// The columns as they are written: all nullable, so that files agree with the log whatever the batches promised.

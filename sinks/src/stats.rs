@@ -1,4 +1,4 @@
-//! Delta's per-file statistics, read from the Parquet footer that was just written, so that no column is scanned twice.
+//! Delta's per-file statistics: of numbers from the rows themselves, of other columns from the Parquet footer that was just written.
 //!
 //! Form: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics>. Bounds are never tighter than the data:
 //! timestamps are widened to whole milliseconds, long strings to 32 characters, and a float column that holds NaN gets no
@@ -6,10 +6,16 @@
 
 use std::fmt::Write as _;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, TimeUnit};
+use arrow::array::{Array, ArrayRef, ArrowNumericType, AsArray, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, TimeUnit,
+    TimestampMicrosecondType, UInt8Type, UInt16Type,
+};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
+
+use crate::row_group::is_number;
 
 /// Longer strings are cut to this many characters, as Spark does.
 const STRING_CHARS_MAX: usize = 32;
@@ -22,8 +28,9 @@ enum Bound {
     Text(String),
 }
 
+/// What is known of a column's values in a file.
 #[derive(Debug, Clone, Default)]
-struct ColumnStats {
+pub(crate) struct ColumnStats {
     min: Option<Bound>,
     max: Option<Bound>,
     /// `None` as soon as one row group does not say.
@@ -31,8 +38,14 @@ struct ColumnStats {
     bounds_known: bool,
 }
 
-/// The `stats` of an add action for a file of `schema` with this footer. `nan_columns[i]` tells whether column `i` holds NaN.
-pub(crate) fn delta_stats(schema: &Schema, metadata: &ParquetMetaData, nan_columns: &[bool]) -> String {
+/// The `stats` of an add action for a file of `schema` with this footer. `nan_columns[i]` tells whether column `i` holds NaN; what is known in
+/// `numbers[i]` is taken from there. Both may be shorter than the schema.
+pub(crate) fn delta_stats(
+    schema: &Schema,
+    metadata: &ParquetMetaData,
+    nan_columns: &[bool],
+    mut numbers: Vec<Option<ColumnStats>>,
+) -> String {
     let rows: i64 = metadata.row_groups().iter().map(|group| group.num_rows()).sum();
     let mut columns: Vec<Option<ColumnStats>> = vec![None; schema.fields().len()];
     let leaves = metadata.file_metadata().schema_descr();
@@ -43,6 +56,10 @@ pub(crate) fn delta_stats(schema: &Schema, metadata: &ParquetMetaData, nan_colum
         }
         let root = leaves.get_column_root_idx(leaf);
         let field = schema.field(root);
+        if let Some(known) = numbers.get_mut(root).and_then(Option::take) {
+            columns[root] = Some(known);
+            continue;
+        }
         let mut stats =
             ColumnStats { null_count: Some(0), bounds_known: !nan_columns.get(root).copied().unwrap_or(false), ..ColumnStats::default() };
         for group in metadata.row_groups() {
@@ -65,6 +82,12 @@ pub(crate) fn delta_stats(schema: &Schema, metadata: &ParquetMetaData, nan_colum
     json
 }
 
+/// Of each column of numbers in the batches of a file, what the rows tell.
+pub(crate) fn number_stats(schema: &Schema, batches: &[RecordBatch]) -> Vec<Option<ColumnStats>> {
+    let column = |index: usize| batches.iter().try_fold(ColumnStats::none(), |stats, batch| stats.and_rows(batch.column(index)));
+    (0..schema.fields().len()).map(column).collect()
+}
+
 /// Which columns of these batches hold NaN.
 pub(crate) fn nan_columns(schema: &Schema, batches: &[RecordBatch]) -> Vec<bool> {
     let is_nan = |index: usize| match schema.field(index).data_type() {
@@ -83,6 +106,52 @@ pub(crate) fn nan_columns(schema: &Schema, batches: &[RecordBatch]) -> Vec<bool>
 }
 
 impl ColumnStats {
+    /// Of no rows.
+    fn none() -> Self {
+        Self { null_count: Some(0), bounds_known: true, ..Self::default() }
+    }
+
+    /// With more rows; none when they are no numbers that [`is_number`] names.
+    fn and_rows(mut self, rows: &ArrayRef) -> Option<Self> {
+        let (low, high) = match rows.data_type() {
+            other if !is_number(other) => return None,
+            DataType::Int8 => integer_bounds::<Int8Type>(rows),
+            DataType::Int16 => integer_bounds::<Int16Type>(rows),
+            DataType::UInt8 => integer_bounds::<UInt8Type>(rows),
+            DataType::UInt16 => integer_bounds::<UInt16Type>(rows),
+            DataType::Int32 => integer_bounds::<Int32Type>(rows),
+            DataType::Date32 => integer_bounds::<Date32Type>(rows),
+            DataType::Int64 => integer_bounds::<Int64Type>(rows),
+            DataType::Timestamp(..) => integer_bounds::<TimestampMicrosecondType>(rows),
+            DataType::Decimal128(..) => integer_bounds::<Decimal128Type>(rows),
+            DataType::Float64 => {
+                let values = rows.as_primitive::<Float64Type>();
+                match rows.null_count() {
+                    0 => float_bounds(values.values().iter().copied()),
+                    _ => float_bounds(values.iter().flatten()),
+                }
+            }
+            DataType::Float32 => float_bounds(rows.as_primitive::<Float32Type>().iter().flatten().map(f64::from)),
+            _ => return None,
+        }
+        .unwrap_or_else(|NotANumber| {
+            self.bounds_known = false;
+            (None, None)
+        });
+        self.null_count = self.null_count.map(|count| count + rows.null_count() as u64);
+        self.widen(low, high);
+        Some(self)
+    }
+
+    fn widen(&mut self, low: Option<Bound>, high: Option<Bound>) {
+        if let Some(low) = low.filter(|low| self.min.as_ref().is_none_or(|min| less(low, min))) {
+            self.min = Some(low);
+        }
+        if let Some(high) = high.filter(|high| self.max.as_ref().is_none_or(|max| less(max, high))) {
+            self.max = Some(high);
+        }
+    }
+
     fn merge(&mut self, data_type: &DataType, statistics: Option<&Statistics>, rows: i64) {
         let nulls = statistics.and_then(Statistics::null_count_opt);
         self.null_count = self.null_count.zip(nulls).map(|(sum, more)| sum + more);
@@ -94,12 +163,35 @@ impl ColumnStats {
             self.bounds_known = false;
             return;
         };
-        if self.min.as_ref().is_none_or(|min| less(&low, min)) {
-            self.min = Some(low);
-        }
-        if self.max.as_ref().is_none_or(|max| less(max, &high)) {
-            self.max = Some(high);
-        }
+        self.widen(Some(low), Some(high));
+    }
+}
+
+/// A column holds a value that is no number, so it has no bounds.
+struct NotANumber;
+
+type Bounds = (Option<Bound>, Option<Bound>);
+
+fn integer_bounds<T: ArrowNumericType>(rows: &ArrayRef) -> Result<Bounds, NotANumber>
+where
+    T::Native: Into<i128>,
+{
+    let values = rows.as_primitive::<T>();
+    let bound = |value: T::Native| Bound::Integer(value.into());
+    Ok((min(values).map(bound), max(values).map(bound)))
+}
+
+fn float_bounds(values: impl Iterator<Item = f64>) -> Result<Bounds, NotANumber> {
+    // Comparisons without a branch, so that the loop is vectorized; NaN is below and above nothing.
+    let start = (f64::INFINITY, f64::NEG_INFINITY, false, false);
+    let (low, high, nan, any) = values.fold(start, |(low, high, nan, _), value| {
+        (if value < low { value } else { low }, if value > high { value } else { high }, nan | value.is_nan(), true)
+    });
+    match (nan, any) {
+        (true, _) => Err(NotANumber),
+        (_, false) => Ok((None, None)),
+        // Zeros are equal to a comparison and differ in their sign: the bound is the one that holds for both.
+        _ => Ok((Some(Bound::Float(if low == 0.0 { -0.0 } else { low })), Some(Bound::Float(if high == 0.0 { 0.0 } else { high })))),
     }
 }
 
@@ -229,6 +321,8 @@ fn max_text(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow::array::{Decimal128Array, Float64Array};
+    use std::sync::Arc;
 
     #[test]
     fn decimals_are_exact() {
@@ -259,6 +353,24 @@ mod tests {
         assert_eq!(text(true), "\"2017-07-14T02:40:00.124Z\"");
         let before_1970 = Bound::Integer(-1);
         assert_eq!(bound_json(&utc, &before_1970, false, &min_text).as_deref(), Some("\"1969-12-31T23:59:59.999Z\""));
+    }
+
+    #[test]
+    fn numbers_have_the_bounds_of_their_rows_and_floats_with_nan_none() {
+        let of = |arrays: &[ArrayRef]| arrays.iter().try_fold(ColumnStats::none(), ColumnStats::and_rows).expect("numbers");
+        let cents = |values: Vec<Option<i128>>| -> ArrayRef {
+            Arc::new(Decimal128Array::from(values).with_precision_and_scale(12, 2).expect("a decimal"))
+        };
+        let stats = of(&[cents(vec![Some(5), None, Some(-7)]), cents(vec![None]), cents(vec![Some(6)])]);
+        assert_eq!((stats.min, stats.max, stats.null_count), (Some(Bound::Integer(-7)), Some(Bound::Integer(6)), Some(2)));
+        let floats = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
+        let stats = of(&[floats(vec![0.5, f64::INFINITY]), floats(vec![0.25])]);
+        assert_eq!((stats.min, stats.max, stats.bounds_known), (Some(Bound::Float(0.25)), Some(Bound::Float(f64::INFINITY)), true));
+        assert!(!of(&[floats(vec![0.5]), floats(vec![f64::NAN]), floats(vec![1.0])]).bounds_known);
+        let zero = of(&[floats(vec![0.0, -0.0])]);
+        assert_eq!(zero.min.map(|bound| bound_json(&DataType::Float64, &bound, false, &min_text)), Some(Some("-0.0".into())));
+        let none = of(&[floats(vec![])]);
+        assert_eq!((none.min, none.max), (None, None));
     }
 
     #[test]

@@ -250,7 +250,9 @@ mod tests {
     #[test]
     fn a_remembered_day_is_the_same_day() {
         let mut memo = DayMemo::default();
-        for text in ["2018-04-01 00:00:31", "2018-04-01 23:59:59", "2018-04-31 00:00:00", "2018-04-02", "2018-04-01T00:00:31Z", "", "0000-00-00"] {
+        for text in
+            ["2018-04-01 00:00:31", "2018-04-01 23:59:59", "2018-04-31 00:00:00", "2018-04-02", "2018-04-01T00:00:31Z", "", "0000-00-00"]
+        {
             assert_eq!(TimeFormat::Auto.read_near(text.as_bytes(), &mut memo), parse_timestamp(text.as_bytes()), "{text}");
         }
     }
