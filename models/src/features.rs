@@ -157,9 +157,13 @@ pub(crate) fn to_f64(array: &dyn Array, fill: f64) -> Option<(Cow<'_, [f64]>, us
         DataType::UInt16 => convert::<UInt16Type>(array, fill, f64::from),
         DataType::UInt32 => convert::<UInt32Type>(array, fill, f64::from),
         DataType::UInt64 => convert::<UInt64Type>(array, fill, |value| value as f64),
-        DataType::Decimal128(_, scale) => {
+        DataType::Decimal128(precision, scale) => {
             // A division rounds correctly (12.34 becomes the float nearest to 12.34); a multiplication by 0.01 would not.
             let divisor = 10f64.powi(i32::from(*scale));
+            if *precision <= 18 {
+                // The processor has no way from 128 bits to a float.
+                return Some(convert::<Decimal128Type>(array, fill, |value| value as i64 as f64 / divisor));
+            }
             convert::<Decimal128Type>(array, fill, |value| value as f64 / divisor)
         }
         DataType::Boolean => {

@@ -42,9 +42,14 @@ impl Column {
     /// An empty column.
     #[must_use]
     pub fn empty(width: Width) -> Self {
+        Self::with_capacity(width, 0)
+    }
+
+    /// An empty column with room for `rows`.
+    fn with_capacity(width: Width, rows: usize) -> Self {
         let values = match width {
-            Width::Narrow => Values::Narrow(Vec::new()),
-            Width::Wide => Values::Wide(Vec::new()),
+            Width::Narrow => Values::Narrow(Vec::with_capacity(rows)),
+            Width::Wide => Values::Wide(Vec::with_capacity(rows)),
         };
         Self { values, nulls: Vec::new() }
     }
@@ -229,7 +234,14 @@ impl Chunk {
     /// No rows, with these columns.
     #[must_use]
     pub fn empty(layout: &[Width]) -> Self {
-        Self { times: Vec::new(), keys: Vec::new(), columns: layout.iter().map(|w| Column::empty(*w)).collect() }
+        Self::with_capacity(layout, 0)
+    }
+
+    /// No rows, with these columns and room for `rows`.
+    #[must_use]
+    pub fn with_capacity(layout: &[Width], rows: usize) -> Self {
+        let columns = layout.iter().map(|w| Column::with_capacity(*w, rows)).collect();
+        Self { times: Vec::with_capacity(rows), keys: Vec::with_capacity(rows), columns }
     }
 
     /// The number of rows.

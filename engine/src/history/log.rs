@@ -117,7 +117,7 @@ impl Log {
         while from < rows.len() {
             let open = self.slots.back().is_some_and(|s| s.place.is_none() && s.data.is_some() && s.rows < chunk_rows);
             if !open {
-                let data = Some(Arc::new(Chunk::empty(layout)));
+                let data = Some(Arc::new(Chunk::with_capacity(layout, chunk_rows)));
                 self.slots.push_back(Slot {
                     min: rows.times[from],
                     max: rows.times[from],
