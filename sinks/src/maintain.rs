@@ -7,6 +7,8 @@ use std::path::Path;
 
 use deltalake_core::protocol::checkpoints;
 
+use serde::Serialize;
+
 use crate::compact::{Compacted, compact};
 use crate::delta::write_checkpoint;
 use crate::error::SinkError;
@@ -16,7 +18,7 @@ use crate::snapshot::TableSnapshot;
 use crate::vacuum::{Vacuumed, vacuum};
 
 /// What maintenance did, or would do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MaintainReport {
     /// Small files that were replaced.
     pub files_compacted: u64,

@@ -6,7 +6,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::intake::first_reason;
 use crate::runtime::metrics::Metrics;
-use crate::runtime::parts::{FeedClose, Part};
+use crate::runtime::parts::{Committed, FeedClose, Part};
 use crate::runtime::plan::EngineConfig;
 use crate::store::{EpochHeader, Section, SectionKind, Store, StoreError, batch_to_ipc};
 use bytes::Bytes;
@@ -29,15 +29,6 @@ pub(crate) struct EncodedPart {
     pub(crate) late: u64,
     pub(crate) dead: u64,
     pub(crate) first_dead: String,
-}
-
-/// What the feed hears of a commit.
-pub(crate) struct Committed {
-    pub(crate) epoch: Epoch,
-    /// Of the epoch's file.
-    pub(crate) bytes: u64,
-    /// Of the snapshot that follows, about.
-    pub(crate) snapshot_bytes: Option<u64>,
 }
 
 /// A committed epoch on its way to the sinks.

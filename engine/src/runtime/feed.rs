@@ -4,10 +4,9 @@ use crate::contract::{Block, PartitionInfo, Payload, Poll, PollLimit, Position, 
 use crate::ids::Epoch;
 use crate::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
 use crate::runtime::clock::Clock;
-use crate::runtime::committer::Committed;
 use crate::runtime::failure::Failure;
 use crate::runtime::metrics::{Metrics, READ_STEP};
-use crate::runtime::parts::FeedClose;
+use crate::runtime::parts::{Committed, FeedClose};
 use crate::runtime::plan::{EngineConfig, EpochHook};
 use arrow::array::{Array, RecordBatch};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};

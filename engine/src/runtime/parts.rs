@@ -18,6 +18,16 @@ pub(crate) struct FeedClose {
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
 }
 
+/// What the feed hears of a commit.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) epoch: Epoch,
+    /// Of the epoch's file.
+    pub(crate) bytes: u64,
+    /// Of the snapshot that follows, about.
+    pub(crate) snapshot_bytes: Option<u64>,
+}
+
 /// What a worker hands to the committer.
 #[derive(Debug, Default)]
 pub(crate) struct Part {

@@ -5,8 +5,7 @@
 use crate::decode::column::{Column, Fault, shown};
 use crate::decode::csv_record::{CsvField, RecordEnd, record_end, split_record, trim_line_end};
 use crate::decode::reason;
-use crate::decode::record::TOO_LONG_HEAD_BYTES;
-use crate::decode::sink::RowSink;
+use crate::decode::sink::{RowSink, TOO_LONG_HEAD_BYTES};
 use memchr::memchr;
 
 /// How a file's CSV fields map to columns.

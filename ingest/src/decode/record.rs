@@ -6,7 +6,7 @@ use crate::decode::csv_record::trim_line_end;
 use crate::decode::json::decode_json;
 use crate::decode::json_scan::Scanner;
 use crate::decode::reason;
-use crate::decode::sink::{BlockOrigin, RowRules, RowSink};
+use crate::decode::sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 use memchr::memchr;
 use riskstream_engine::contract::{Decoded, SourceError};
 use std::sync::Arc;
@@ -96,6 +96,3 @@ impl RecordDecoder {
         std::mem::take(&mut self.scanner.ignored_fields)
     }
 }
-
-/// How much of a record that is too long is kept in its dead letter.
-pub(crate) const TOO_LONG_HEAD_BYTES: usize = 64 * 1024;

@@ -8,6 +8,9 @@ use arrow::error::ArrowError;
 use riskstream_engine::contract::{DeadLetters, Decoded, SourceError, SourceSchema};
 use std::sync::Arc;
 
+/// How much of a record that is too long is kept in its dead letter.
+pub(crate) const TOO_LONG_HEAD_BYTES: usize = 64 * 1024;
+
 /// What a source's rows must be.
 #[derive(Debug, Clone)]
 pub(crate) struct RowRules {

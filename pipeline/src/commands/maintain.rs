@@ -25,26 +25,11 @@ use crate::progress::grouped;
 pub struct TableMaintenance {
     /// The table.
     pub table: String,
-    /// Small files replaced, and the files that replaced them.
-    pub files_compacted: u64,
-    /// See `files_compacted`.
-    pub files_written: u64,
-    /// Bytes before and after compaction.
-    pub bytes_before: u64,
-    /// See `bytes_before`.
-    pub bytes_after: u64,
-    /// Groups of files left for the next time, because another commit was faster.
-    pub groups_skipped: u64,
-    /// Data files removed from the disk.
-    pub files_removed: u64,
-    /// Their bytes.
-    pub bytes_removed: u64,
-    /// Expired log files removed.
-    pub log_files_removed: u64,
+    /// What was done to it.
+    #[serde(flatten)]
+    pub report: MaintainReport,
     /// Files that wait for delivery and were kept.
     pub files_waiting: u64,
-    /// The version afterwards.
-    pub version: u64,
 }
 
 /// The whole answer.
@@ -74,7 +59,7 @@ pub fn maintain(args: &MaintainArgs, out: &mut dyn Write) -> Result<(), CommandE
         let defaults = MaintainOptions::default();
         let options = MaintainOptions { retention: retention.unwrap_or(defaults.retention), keep, dry_run: args.dry_run, ..defaults };
         let report = riskstream_sinks::maintain(&runtime, &location, &options).map_err(failed)?;
-        answer.tables.push(TableMaintenance::new(name, files_waiting, &report));
+        answer.tables.push(TableMaintenance { table: name, report, files_waiting });
     }
     match args.output.format {
         OutputFormat::Json => print_json(&answer, out),
@@ -132,24 +117,6 @@ fn waiting_files(config: &Config) -> Result<BTreeMap<PathBuf, HashSet<String>>, 
     Ok(waiting)
 }
 
-impl TableMaintenance {
-    fn new(table: String, files_waiting: u64, report: &MaintainReport) -> Self {
-        Self {
-            table,
-            files_compacted: report.files_compacted,
-            files_written: report.files_written,
-            bytes_before: report.bytes_before,
-            bytes_after: report.bytes_after,
-            groups_skipped: report.groups_skipped,
-            files_removed: report.files_removed,
-            bytes_removed: report.bytes_removed,
-            log_files_removed: report.log_files_removed,
-            files_waiting,
-            version: report.version,
-        }
-    }
-}
-
 impl Maintenance {
     fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
         if self.tables.is_empty() {
@@ -158,9 +125,9 @@ impl Maintenance {
         if self.dry_run {
             writeln!(out, "nothing was changed; this is what would be done:")?;
         }
-        for t in &self.tables {
+        for TableMaintenance { table, report: t, .. } in &self.tables {
             let (before, after) = (ByteSize(t.bytes_before), ByteSize(t.bytes_after));
-            write!(out, "{:<24} {} files compacted into {}", t.table, grouped(t.files_compacted), grouped(t.files_written))?;
+            write!(out, "{:<24} {} files compacted into {}", table, grouped(t.files_compacted), grouped(t.files_written))?;
             if t.files_compacted > 0 {
                 write!(out, " ({before} into {after})")?;
             }
