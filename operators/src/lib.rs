@@ -8,6 +8,7 @@
 //! | [`score`] | adds a model's score; models are swapped between epochs |
 //! | [`decide`] | adds `decision` and `reasons` |
 //! | [`features`] | adds exact trailing windows per key |
+//! | [`windows`] | adds rows up per key and window of time |
 //!
 //! Steps without state implement [`Stateless`]; [`Stateless::into_operator`] makes the engine's `Operator` of them. A row that a step can't
 //! process becomes a dead letter and never stops the run. A step that is not possible on its input is refused when it is made, with a
@@ -20,12 +21,14 @@ pub mod derive;
 pub mod expression;
 pub mod features;
 pub mod filter;
+mod keyed;
 pub mod score;
 mod stateless;
 mod step_error;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
 mod testing;
+pub mod windows;
 
 pub use checks::ChecksOperator;
 pub use dead_rows::{REASON_COMPUTE, REASON_IMPOSSIBLE};

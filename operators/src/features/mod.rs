@@ -13,8 +13,6 @@
 //!
 //! Numbers are integers throughout (see `encode`), so that what enters a sum leaves it again exactly.
 
-mod dictionary;
-mod encode;
 mod extras;
 mod fast;
 mod operator;

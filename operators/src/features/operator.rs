@@ -1,7 +1,7 @@
 //! The features step as an operator: gathers or takes rows, processes them in order, and hands out its state.
 
-use super::dictionary::Dictionary;
-use super::encode::encode;
+use crate::keyed::dictionary::Dictionary;
+use crate::keyed::encode::encode;
 use super::fast::{self, LANES_MAX, Shape};
 use super::order::{Ordered, in_order};
 use super::plan::Plan;

@@ -9,10 +9,11 @@
 use super::extras::Different;
 use super::operator::FeaturesOperator;
 use super::state::{Lane, State, WideLane};
+use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
-use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, UInt32Type, UInt64Type};
+use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
 use riskstream_engine::history::{Chunk, SavedChunk, ShardSet};
@@ -31,33 +32,6 @@ const LAST: &str = "last";
 const SEGMENTS: &str = "segments";
 const TAIL: &str = "tail";
 const SIDE: &str = "side";
-
-fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
-    RecordBatch::try_from_iter(columns)
-}
-
-fn decimals(values: Vec<i128>) -> ArrayRef {
-    Arc::new(Decimal128Array::from(values).with_data_type(DataType::Decimal128(38, 0)))
-}
-
-fn wrong(column: &str) -> ArrowError {
-    ArrowError::SchemaError(format!("column {column} is missing or has another type"))
-}
-
-fn integers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i64], ArrowError> {
-    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Int64Type>());
-    Ok(array.ok_or_else(|| wrong(column))?.values())
-}
-
-fn numbers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [u32], ArrowError> {
-    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<UInt32Type>());
-    Ok(array.ok_or_else(|| wrong(column))?.values())
-}
-
-fn wides<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i128], ArrowError> {
-    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Decimal128Type>());
-    Ok(array.ok_or_else(|| wrong(column))?.values())
-}
 
 fn lane_name(lane: Lane) -> String {
     match lane {

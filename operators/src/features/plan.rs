@@ -1,6 +1,6 @@
 //! A checked features step: which columns the history keeps, which edges the windows have, which numbers each output needs.
 
-use super::encode::{Encoding, Kept};
+use crate::keyed::encode::{Encoding, Kept};
 use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION};
@@ -198,7 +198,7 @@ impl Plan {
                 place(&mut self.sums, column);
                 let (divisor, sum_type) = match &data_type {
                     DataType::Decimal128(_, s) => (10f64.powi(i32::from(*s)), DataType::Decimal128(38, *s)),
-                    DataType::Float32 | DataType::Float64 => (super::encode::FLOAT_STEPS, DataType::Float64),
+                    DataType::Float32 | DataType::Float64 => (crate::keyed::encode::FLOAT_STEPS, DataType::Float64),
                     DataType::UInt64 => (1.0, DataType::Decimal128(38, 0)),
                     _ => (1.0, DataType::Int64),
                 };

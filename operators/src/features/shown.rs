@@ -1,6 +1,6 @@
 //! Output columns from the windows' numbers.
 
-use super::encode::{FLOAT_STEPS, decode};
+use crate::keyed::encode::{FLOAT_STEPS, decode};
 use super::plan::{Plan, Shows};
 use super::state::{State, SumPlace};
 use arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, NullBufferBuilder};

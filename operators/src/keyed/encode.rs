@@ -15,19 +15,19 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// A column that the history keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// Index in the input.
-    pub(super) input: usize,
-    pub(super) encoding: Encoding,
+    pub(crate) input: usize,
+    pub(crate) encoding: Encoding,
 }
 
 /// Steps per unit in which floats are added up.
-pub(super) const FLOAT_STEPS: f64 = 1e9;
+pub(crate) const FLOAT_STEPS: f64 = 1e9;
 const FLOAT_MAX: f64 = 1e20;
 
 /// How a value becomes an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// Integers up to 64 bits, decimals up to 18 digits, booleans, dates, timestamps.
     Narrow,
     /// Longer decimals, UInt64.
@@ -42,7 +42,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// For adding up.
-    pub(super) fn of_number(data_type: &DataType) -> Option<Self> {
+    pub(crate) fn of_number(data_type: &DataType) -> Option<Self> {
         match data_type {
             DataType::Float32 | DataType::Float64 => Some(Self::Fixed),
             DataType::Date32 | DataType::Timestamp(_, _) => None,
@@ -51,7 +51,7 @@ impl Encoding {
     }
 
     /// For keeping and comparing.
-    pub(super) fn of_value(data_type: &DataType) -> Option<Self> {
+    pub(crate) fn of_value(data_type: &DataType) -> Option<Self> {
         match data_type {
             DataType::UInt64 => Some(Self::Wide),
             DataType::Decimal128(p, _) => Some(if *p <= 18 { Self::Narrow } else { Self::Wide }),
@@ -63,14 +63,14 @@ impl Encoding {
     }
 
     /// For telling apart.
-    pub(super) fn of_any(data_type: &DataType) -> Option<Self> {
+    pub(crate) fn of_any(data_type: &DataType) -> Option<Self> {
         match data_type {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => Some(Self::Hash),
             other => Self::of_value(other),
         }
     }
 
-    pub(super) fn width(self) -> Width {
+    pub(crate) fn width(self) -> Width {
         match self {
             Self::Narrow | Self::Bits => Width::Narrow,
             Self::Wide | Self::Fixed | Self::Hash => Width::Wide,
@@ -79,7 +79,7 @@ impl Encoding {
 }
 
 /// The kept columns of a batch.
-pub(super) fn encode(batch: &RecordBatch, kept: &[Kept]) -> Result<Vec<Column>, ArrowError> {
+pub(crate) fn encode(batch: &RecordBatch, kept: &[Kept]) -> Result<Vec<Column>, ArrowError> {
     kept.iter().map(|k| encode_column(batch.column(k.input), k.encoding)).collect()
 }
 
@@ -145,7 +145,7 @@ fn float(ordered: i64) -> f64 {
 }
 
 /// The inverse for smallest, largest and last values: an array of `data_type`.
-pub(super) fn decode(values: &[i128], nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn decode(values: &[i128], nulls: Option<NullBuffer>, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
     let narrow = || Int64Array::new(values.iter().map(|v| *v as i64).collect::<Vec<_>>().into(), nulls.clone());
     match data_type {
         DataType::Decimal128(_, _) => Ok(Arc::new(Decimal128Array::new(values.to_vec().into(), nulls).with_data_type(data_type.clone()))),

@@ -36,7 +36,7 @@ enum Table {
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Dictionary {
+pub(crate) struct Dictionary {
     table: Table,
     /// Keys per shard.
     counts: Vec<u32>,
@@ -54,7 +54,7 @@ fn is_number(data_type: &DataType) -> bool {
 
 impl Dictionary {
     /// For keys of these types.
-    pub(super) fn new(types: &[&DataType]) -> Self {
+    pub(crate) fn new(types: &[&DataType]) -> Self {
         let table = match types {
             [one] if is_number(one) => Table::Numbers { table: HashTable::new(), null: None },
             _ => Table::Spelled { table: HashTable::new(), bytes: Vec::new(), scratch: Vec::new() },
@@ -71,12 +71,12 @@ impl Dictionary {
     }
 
     /// Keys in each shard.
-    pub(super) fn counts(&self) -> &[u32] {
+    pub(crate) fn counts(&self) -> &[u32] {
         &self.counts
     }
 
     /// The numbers of the rows' keys; unknown keys are numbered.
-    pub(super) fn number(&mut self, columns: &[ArrayRef]) -> Result<Vec<u32>, ArrowError> {
+    pub(crate) fn number(&mut self, columns: &[ArrayRef]) -> Result<Vec<u32>, ArrowError> {
         hash_keys(columns, HASH_SEED, &mut self.hashes)?;
         let rows = self.hashes.len();
         let mut ids = Vec::with_capacity(rows);
@@ -141,7 +141,7 @@ impl Dictionary {
     }
 
     /// The keys that are new since the last call: `key`, `hash`, `value`.
-    pub(super) fn take_new(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+    pub(crate) fn take_new(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         if self.new.is_empty() {
             return Ok(None);
         }
@@ -157,7 +157,7 @@ impl Dictionary {
     }
 
     /// All keys, as in [`Self::take_new`], ordered by number.
-    pub(super) fn all(&self) -> Result<RecordBatch, ArrowError> {
+    pub(crate) fn all(&self) -> Result<RecordBatch, ArrowError> {
         match &self.table {
             Table::Numbers { table, null } => {
                 let mut keys: Vec<(u32, u64, Option<i64>)> = table.iter().map(|n| (n.id, n.hash, Some(n.value))).collect();
@@ -176,7 +176,7 @@ impl Dictionary {
     }
 
     /// Takes keys back as [`Self::all`] and [`Self::take_new`] gave them, those of `shards`.
-    pub(super) fn restore(&mut self, batch: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+    pub(crate) fn restore(&mut self, batch: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
         let wrong = || ArrowError::SchemaError("keys: a column is missing or has another type".into());
         let ids = batch.column_by_name("key").and_then(|c| c.as_primitive_opt::<UInt32Type>()).ok_or_else(wrong)?;
         let hashes = batch.column_by_name("hash").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(wrong)?;
@@ -209,7 +209,7 @@ impl Dictionary {
     }
 
     /// Bytes of memory, about.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         match &self.table {
             Table::Numbers { table, .. } => table.capacity() * (size_of::<Number>() + 1),
             Table::Spelled { table, bytes, .. } => table.capacity() * (size_of::<Spelled>() + 1) + bytes.capacity(),

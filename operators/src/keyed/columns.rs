@@ -1,0 +1,33 @@
+//! Columns of saved state, by name and type.
+
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, RecordBatch};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type, UInt32Type};
+use arrow::error::ArrowError;
+use std::sync::Arc;
+
+pub(crate) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
+    RecordBatch::try_from_iter(columns)
+}
+
+pub(crate) fn decimals(values: Vec<i128>) -> ArrayRef {
+    Arc::new(Decimal128Array::from(values).with_data_type(DataType::Decimal128(38, 0)))
+}
+
+pub(crate) fn wrong(column: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("column {column} is missing or has another type"))
+}
+
+pub(crate) fn integers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i64], ArrowError> {
+    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Int64Type>());
+    Ok(array.ok_or_else(|| wrong(column))?.values())
+}
+
+pub(crate) fn numbers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [u32], ArrowError> {
+    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<UInt32Type>());
+    Ok(array.ok_or_else(|| wrong(column))?.values())
+}
+
+pub(crate) fn wides<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i128], ArrowError> {
+    let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Decimal128Type>());
+    Ok(array.ok_or_else(|| wrong(column))?.values())
+}

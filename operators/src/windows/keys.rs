@@ -1,0 +1,151 @@
+//! A worker's keys: numbered from 0 as they come, with their values for the rows that leave.
+
+use crate::keyed::columns::{numbers, wrong};
+use crate::keyed::dictionary::Dictionary;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
+use arrow::compute::take;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, Rows, SortField};
+use riskstream_engine::history::ShardSet;
+use riskstream_engine::ids::{KeyId, SHARDS};
+use std::sync::Arc;
+
+/// No number yet.
+const NONE: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// Knows a key by its number within its shard, which saved state goes by.
+    dictionary: Dictionary,
+    converter: RowConverter,
+    /// Columns `key` (the shard's number) and the key's own.
+    schema: SchemaRef,
+    /// Per shard: from the number there to the number here.
+    here: Vec<Vec<u32>>,
+    /// By the number here.
+    ids: Vec<u32>,
+    values: Rows,
+    /// The first number here that was not saved yet.
+    unsaved: usize,
+}
+
+impl Keys {
+    /// For key columns of these fields.
+    pub(super) fn new(fields: &[Field]) -> Result<Self, ArrowError> {
+        let converter = RowConverter::new(fields.iter().map(|f| SortField::new(f.data_type().clone())).collect())?;
+        let types: Vec<&DataType> = fields.iter().map(Field::data_type).collect();
+        let columns = fields.iter().enumerate().map(|(index, f)| Field::new(format!("value{index}"), f.data_type().clone(), true));
+        let columns = std::iter::once(Field::new("key", DataType::UInt32, false)).chain(columns).collect::<Vec<_>>();
+        Ok(Self {
+            dictionary: Dictionary::new(&types),
+            values: converter.empty_rows(0, 0),
+            converter,
+            schema: Arc::new(Schema::new(columns)),
+            here: vec![Vec::new(); SHARDS],
+            ids: Vec::new(),
+            unsaved: 0,
+        })
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The numbers of rows' keys; new keys are numbered.
+    pub(super) fn number(&mut self, columns: &[ArrayRef]) -> Result<Vec<u32>, ArrowError> {
+        let mut keys = self.dictionary.number(columns)?;
+        let mut new: Vec<u32> = Vec::new();
+        for (row, key) in (0u32..).zip(&mut keys) {
+            let known = self.known(*key);
+            *key = match known {
+                Some(number) => number,
+                None => {
+                    new.push(row);
+                    self.add(*key)
+                }
+            };
+        }
+        if !new.is_empty() {
+            let rows = UInt32Array::from(new);
+            let columns = columns.iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
+            self.converter.append(&mut self.values, &columns)?;
+        }
+        Ok(keys)
+    }
+
+    /// The number here of a key that saved state names.
+    pub(super) fn known(&self, id: u32) -> Option<u32> {
+        let id = KeyId(id);
+        self.here[usize::from(id.shard().0)].get(id.local()).copied().filter(|number| *number != NONE)
+    }
+
+    /// What saved state calls a key.
+    pub(super) fn id(&self, number: u32) -> u32 {
+        self.ids[number as usize]
+    }
+
+    fn add(&mut self, id: u32) -> u32 {
+        let number = self.ids.len() as u32;
+        self.ids.push(id);
+        let id = KeyId(id);
+        let shard = &mut self.here[usize::from(id.shard().0)];
+        if shard.len() <= id.local() {
+            shard.resize(id.local() + 1, NONE);
+        }
+        shard[id.local()] = number;
+        number
+    }
+
+    /// The values of keys, a column per key column.
+    pub(super) fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.converter.convert_rows(numbers.iter().map(|number| self.values.row(*number as usize)))
+    }
+
+    /// What is new since the last call: the dictionary's keys, and their values.
+    pub(super) fn take_new(&mut self) -> Result<Option<(RecordBatch, RecordBatch)>, ArrowError> {
+        let Some(keys) = self.dictionary.take_new()? else { return Ok(None) };
+        let values = self.saved_from(self.unsaved)?;
+        self.unsaved = self.ids.len();
+        Ok(Some((keys, values)))
+    }
+
+    /// All keys, as in [`Self::take_new`].
+    pub(super) fn all(&self) -> Result<(RecordBatch, RecordBatch), ArrowError> {
+        Ok((self.dictionary.all()?, self.saved_from(0)?))
+    }
+
+    fn saved_from(&self, first: usize) -> Result<RecordBatch, ArrowError> {
+        let numbers: Vec<u32> = (first..self.ids.len()).map(|number| number as u32).collect();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(self.ids[first..].to_vec()))];
+        columns.extend(self.columns(&numbers)?);
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+
+    /// Takes keys back that [`Self::take_new`] or [`Self::all`] gave.
+    pub(super) fn restore_keys(&mut self, keys: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+        self.dictionary.restore(keys, shards)
+    }
+
+    /// Takes their values back.
+    pub(super) fn restore_values(&mut self, values: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+        let own = numbers(values, "key")?.iter().enumerate().filter(|(_, key)| shards.has_key(**key));
+        let own: Vec<(u64, u32)> = own.map(|(row, key)| (row as u64, *key)).collect();
+        if values.num_columns() != self.schema.fields().len() {
+            return Err(wrong("value"));
+        }
+        let rows = UInt64Array::from_iter_values(own.iter().map(|(row, _)| *row));
+        let columns = values.columns()[1..].iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
+        self.converter.append(&mut self.values, &columns)?;
+        own.into_iter().for_each(|(_, key)| {
+            self.add(key);
+        });
+        self.unsaved = self.ids.len();
+        Ok(())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.dictionary.bytes() + self.values.size() + self.ids.capacity() * 8
+    }
+}

@@ -1,0 +1,27 @@
+//! Rows added up per key and window of event time.
+//!
+//! ```text
+//!   batches ─▶ keys (numbers) ─▶ panes: totals per key and slice of time ──(the epoch's close)──▶ published: one row per key and window
+//! ```
+//! A window is `[start, start + length)`, aligned to 1970-01-01 00:00 UTC, and starts every `step`: tumbling when the step is its length, hopping when
+//! it is shorter. Every row is added once, to the **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
+//! integers). So a window that hops 30 times costs no more per row than one that tumbles.
+//!
+//! At each epoch's close a window is published whose end the watermark has reached (**final**), and, unless only final results are wanted, each one that a row
+//! of the epoch changed. A row that comes after its window was final changes it all the same: the window is published again (**restated**). `revision`
+//! rises with every publication, so the newest row of a window is the one with the largest; `complete_through` is the watermark that it was published under,
+//! null at the end of the input. Panes are kept until no window that the watermark passed less than `keep` ago needs them; rows older than that
+//! are dead letters.
+
+mod keys;
+mod operator;
+mod panes;
+mod persist;
+mod publish;
+mod spec;
+mod totals;
+
+pub use operator::WindowsOperator;
+pub use spec::{
+    AggregateFunction, AggregateSpec, COMPLETE_THROUGH, IS_FINAL, Publish, REVISION, WINDOW, WINDOW_END, WINDOW_START, WindowKind, WindowsSpec,
+};

@@ -1,0 +1,139 @@
+//! The step as an operator: rows are added up as they come, windows leave when an epoch closes.
+
+use super::keys::Keys;
+use super::panes::Panes;
+use super::publish::{Moment, Publisher};
+use super::spec::{Plan, WindowsSpec};
+use crate::dead_rows::DeadRows;
+use crate::keyed::encode::encode;
+use crate::step_error::StepError;
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
+use riskstream_engine::history::Chunk;
+use riskstream_engine::ids::{Epoch, EventTime, Ownership};
+use std::sync::Arc;
+
+/// Rows added up per key and window. See the [module documentation](super).
+#[derive(Debug)]
+pub struct WindowsOperator {
+    pub(super) plan: Plan,
+    pub(super) keys: Keys,
+    /// By number of the window kind.
+    pub(super) panes: Vec<Panes>,
+    publisher: Publisher,
+    dead: DeadRows,
+    /// The last close's; `i64::MIN` before the first.
+    pub(super) watermark: i64,
+}
+
+impl WindowsOperator {
+    /// A step with empty state.
+    ///
+    /// # Errors
+    /// When the step does not fit the input.
+    pub fn new(spec: WindowsSpec, input: &Schema) -> Result<Self, StepError> {
+        let plan = Plan::new(spec, input)?;
+        let fields: Vec<_> = plan.by.iter().map(|index| input.field(*index).clone()).collect();
+        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
+            column: plan.spec.by.join(", "),
+            found: fields.first().map_or(arrow::datatypes::DataType::Null, |f| f.data_type().clone()),
+            role: "a key is a number, a text, a time or a truth value",
+        })?;
+        let mut dead = DeadRows::new(&plan.spec.step_id, input);
+        dead.set_event_time(&plan.spec.event_time, input)?;
+        let panes = plan.spec.windows.iter().cloned().map(Panes::new).collect();
+        Ok(Self { keys, panes, publisher: Publisher::default(), dead, watermark: i64::MIN, plan })
+    }
+
+    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
+        OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
+    }
+
+    /// Whether some window of a row at `time` is no longer kept.
+    fn is_gone(&self, time: i64) -> bool {
+        self.panes.iter().any(|panes| panes.last_end(time).saturating_add(self.plan.spec.keep) <= self.watermark)
+    }
+
+    /// The rows that can still be added; the others become dead letters.
+    fn kept(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, OperatorError> {
+        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
+        let oldest = times.iter().copied().min().unwrap_or(i64::MAX);
+        if !self.is_gone(oldest) {
+            return Ok(batch);
+        }
+        let gone: Vec<bool> = times.iter().map(|time| self.is_gone(*time)).collect();
+        let detail = "its windows were final so long ago that they are no longer kept (`keep` of the step)";
+        let rows: Vec<(usize, String)> =
+            gone.iter().enumerate().filter(|(_, gone)| **gone).map(|(row, _)| (row, detail.to_owned())).collect();
+        self.dead.push(&batch, &rows, REASON_LATE).map_err(|e| self.arrow(e))?;
+        self.dead.flush(out);
+        let kept = BooleanArray::from_iter(gone.iter().map(|gone| Some(!gone)));
+        filter_record_batch(&batch, &kept).map_err(|e| self.arrow(e))
+    }
+
+    fn take_in(&mut self, batch: &RecordBatch) -> Result<Chunk, ArrowError> {
+        let by: Vec<_> = self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+        Ok(Chunk {
+            keys: self.keys.number(&by)?,
+            times: batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values().to_vec(),
+            columns: encode(batch, &self.plan.kept)?,
+        })
+    }
+}
+
+impl Operator for WindowsOperator {
+    fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.plan.output)
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKey(self.plan.by.clone())
+    }
+
+    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        self.restore_saved(saved, worker, ownership)
+    }
+
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        let batch = self.kept(batch, out)?;
+        let rows = self.take_in(&batch).map_err(|e| self.arrow(e))?;
+        for panes in &mut self.panes {
+            panes.add(&self.plan.layout, &rows);
+        }
+        Ok(())
+    }
+
+    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
+        let moment = Moment {
+            before: self.watermark,
+            now: close.watermark.0.max(self.watermark),
+            revision: i64::try_from(close.epoch.0).unwrap_or(i64::MAX),
+        };
+        for numbered in self.panes.iter().enumerate() {
+            let published = self.publisher.publish(&self.plan, &self.keys, numbered, moment, out);
+            published.map_err(|source| OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source })?;
+        }
+        // The largest time means that the input has ended; should it go on in another run, the last real watermark still holds.
+        if close.watermark != EventTime::MAX {
+            self.watermark = moment.now;
+            let gone = self.watermark.saturating_sub(self.plan.spec.keep);
+            self.panes.iter_mut().for_each(|panes| panes.prune(gone));
+        }
+        Ok(())
+    }
+
+    fn changes(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_changes(close).map_err(|e| self.arrow(e))
+    }
+
+    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_all().map_err(|e| self.arrow(e))
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.keys.bytes() + self.publisher.bytes() + self.panes.iter().map(Panes::bytes).sum::<usize>()
+    }
+}

@@ -1,0 +1,118 @@
+//! The totals of one kind of windows: per slice of time as long as the windows' step, and key.
+
+use super::spec::WindowKind;
+use super::totals::{Layout, Totals};
+use hashbrown::HashMap;
+use riskstream_engine::history::Chunk;
+use std::collections::BTreeMap;
+
+/// Totals of the keys that have rows in one slice of time.
+#[derive(Debug, Default)]
+pub(super) struct Pane {
+    /// Key to slot.
+    slots: HashMap<u32, u32>,
+    /// Slot to key.
+    pub(super) keys: Vec<u32>,
+    pub(super) totals: Totals,
+    /// Slots that changed in the open epoch, each once.
+    pub(super) changed: Vec<u32>,
+    is_changed: Vec<bool>,
+}
+
+impl Pane {
+    pub(super) fn slot(&self, key: u32) -> Option<usize> {
+        self.slots.get(&key).map(|slot| *slot as usize)
+    }
+
+    /// The key's slot; a new one has no rows.
+    fn slot_for(&mut self, layout: &Layout, key: u32) -> usize {
+        if let Some(slot) = self.slots.get(&key) {
+            return *slot as usize;
+        }
+        let slot = self.totals.push(layout);
+        self.slots.insert(key, slot as u32);
+        self.keys.push(key);
+        self.is_changed.push(false);
+        slot
+    }
+
+    fn mark(&mut self, slot: usize) {
+        if !std::mem::replace(&mut self.is_changed[slot], true) {
+            self.changed.push(slot as u32);
+        }
+    }
+
+    /// Forgets which slots changed.
+    pub(super) fn settle(&mut self) {
+        for slot in self.changed.drain(..) {
+            self.is_changed[slot as usize] = false;
+        }
+    }
+
+    /// Takes a saved slot back, in place of what the key had.
+    pub(super) fn restore(&mut self, layout: &Layout, key: u32, counts: impl Iterator<Item = i64>, wides: impl Iterator<Item = i128>) {
+        let slot = self.slot_for(layout, key);
+        self.totals.counts[slot * layout.counts..].iter_mut().zip(counts).for_each(|(to, from)| *to = from);
+        self.totals.wides[slot * layout.wides.len()..].iter_mut().zip(wides).for_each(|(to, from)| *to = from);
+    }
+}
+
+/// The panes of one kind of windows, by their start.
+#[derive(Debug)]
+pub(super) struct Panes {
+    pub(super) kind: WindowKind,
+    pub(super) panes: BTreeMap<i64, Pane>,
+}
+
+impl Panes {
+    pub(super) fn new(kind: WindowKind) -> Self {
+        Self { kind, panes: BTreeMap::new() }
+    }
+
+    /// The start of the pane that holds `time`.
+    pub(super) fn pane_of(&self, time: i64) -> i64 {
+        time - time.rem_euclid(self.kind.step)
+    }
+
+    /// The starts of the windows that hold a pane.
+    pub(super) fn windows_of(&self, pane: i64) -> impl Iterator<Item = i64> + use<> {
+        let step = self.kind.step;
+        (0..self.kind.length / step).map(move |back| pane - back * step)
+    }
+
+    /// The end of the last window that holds `time`.
+    pub(super) fn last_end(&self, time: i64) -> i64 {
+        self.pane_of(time).saturating_add(self.kind.length)
+    }
+
+    /// Adds rows.
+    pub(super) fn add(&mut self, layout: &Layout, rows: &Chunk) {
+        let mut from = 0;
+        while from < rows.len() {
+            let start = self.pane_of(rows.times[from]);
+            let run = rows.times[from..].iter().take_while(|time| (start..start + self.kind.step).contains(time)).count();
+            let pane = self.panes.entry(start).or_default();
+            for row in from..from + run {
+                let slot = pane.slot_for(layout, rows.keys[row]);
+                pane.totals.add(layout, slot, &rows.columns, row);
+                pane.mark(slot);
+            }
+            from += run;
+        }
+    }
+
+    /// Forgets panes that no row can need whose own last window ends after `time`: it changes windows that began up to a length before it.
+    pub(super) fn prune(&mut self, time: i64) {
+        let reach = 2 * self.kind.length - self.kind.step;
+        while let Some(first) = self.panes.first_entry()
+            && first.key().saturating_add(reach) <= time
+        {
+            first.remove();
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let pane = |pane: &Pane| pane.totals.bytes() + pane.slots.capacity() * 9 + pane.keys.capacity() * 5;
+        self.panes.values().map(pane).sum()
+    }
+}

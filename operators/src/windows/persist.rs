@@ -1,0 +1,123 @@
+//! What the step saves, and how it takes it back.
+//!
+//! Changes of an epoch: its new keys (`keys`, `values`), per kind of windows the totals of the pane slots that it changed (`panes.LABEL`), and the
+//! watermark (`close`). A snapshot: the same of all. A slot that is restored takes the place of what was restored before.
+
+use super::operator::WindowsOperator;
+use super::panes::{Pane, Panes};
+use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::error::ArrowError;
+use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
+use riskstream_engine::history::ShardSet;
+use riskstream_engine::ids::Ownership;
+use std::sync::Arc;
+
+const KEYS: &str = "keys";
+const VALUES: &str = "values";
+const CLOSE: &str = "close";
+const PANES: &str = "panes.";
+
+impl WindowsOperator {
+    pub(super) fn save_changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, ArrowError> {
+        let mut out = Vec::new();
+        if let Some((keys, values)) = self.keys.take_new()? {
+            out.extend([StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values)]);
+        }
+        for panes in &self.panes {
+            if panes.panes.values().any(|pane| !pane.changed.is_empty()) {
+                out.push(self.saved(panes, |pane| pane.changed.iter().map(|slot| *slot as usize).collect())?);
+            }
+        }
+        for pane in self.panes.iter_mut().flat_map(|panes| panes.panes.values_mut()) {
+            pane.settle();
+        }
+        out.push(self.saved_close()?);
+        Ok(out)
+    }
+
+    pub(super) fn save_all(&self) -> Result<Vec<StateBatch>, ArrowError> {
+        let (keys, values) = self.keys.all()?;
+        let mut out = vec![StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values)];
+        for panes in &self.panes {
+            out.push(self.saved(panes, |pane| (0..pane.keys.len()).collect())?);
+        }
+        out.push(self.saved_close()?);
+        Ok(out)
+    }
+
+    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
+            ("shape", Arc::new(StringArray::from(vec![self.plan.shape()]))),
+        ];
+        Ok(StateBatch::new(CLOSE, batch(columns)?))
+    }
+
+    fn saved(&self, panes: &Panes, slots: impl Fn(&Pane) -> Vec<usize>) -> Result<StateBatch, ArrowError> {
+        let (mut starts, mut keys) = (Vec::new(), Vec::new());
+        let mut counts = vec![Vec::new(); self.plan.layout.counts];
+        let mut wides = vec![Vec::new(); self.plan.layout.wides.len()];
+        for (start, pane) in &panes.panes {
+            for slot in slots(pane) {
+                starts.push(*start);
+                keys.push(self.keys.id(pane.keys[slot]));
+                counts.iter_mut().zip(pane.totals.counts_of(&self.plan.layout, slot)).for_each(|(to, from)| to.push(*from));
+                wides.iter_mut().zip(pane.totals.wides_of(&self.plan.layout, slot)).for_each(|(to, from)| to.push(*from));
+            }
+        }
+        let mut columns: Vec<(String, ArrayRef)> =
+            vec![("key".into(), Arc::new(UInt32Array::from(keys))), ("start".into(), Arc::new(Int64Array::from(starts)))];
+        columns.extend(counts.into_iter().enumerate().map(|(lane, v)| (format!("count{lane}"), Arc::new(Int64Array::from(v)) as ArrayRef)));
+        columns.extend(wides.into_iter().enumerate().map(|(lane, v)| (format!("wide{lane}"), decimals(v))));
+        Ok(StateBatch::new(format!("{PANES}{}", panes.kind.label), RecordBatch::try_from_iter(columns)?))
+    }
+
+    pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        let shards = ShardSet::owned(worker, ownership);
+        let keys = saved.named(KEYS).try_for_each(|rows| self.keys.restore_keys(rows, &shards));
+        let values = keys.and_then(|()| saved.named(VALUES).try_for_each(|rows| self.keys.restore_values(rows, &shards)));
+        values.map_err(|e| self.arrow(e))?;
+        for close in saved.named(CLOSE) {
+            self.check_shape(close)?;
+            let watermarks = integers(close, "watermark").map_err(|e| self.arrow(e))?;
+            self.watermark = watermarks.iter().fold(self.watermark, |latest, w| latest.max(*w));
+        }
+        let mut panes = std::mem::take(&mut self.panes);
+        let restored = panes.iter_mut().try_for_each(|panes| {
+            let name = format!("{PANES}{}", panes.kind.label);
+            saved.named(&name).try_for_each(|rows| self.restore_panes(panes, rows))
+        });
+        self.panes = panes;
+        restored.map_err(|e| self.arrow(e))?;
+        let gone = self.watermark.saturating_sub(self.plan.spec.keep);
+        self.panes.iter_mut().for_each(|panes| panes.prune(gone));
+        Ok(())
+    }
+
+    fn restore_panes(&self, panes: &mut Panes, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let layout = &self.plan.layout;
+        let (keys, starts) = (numbers(rows, "key")?, integers(rows, "start")?);
+        let counts = (0..layout.counts).map(|lane| integers(rows, &format!("count{lane}"))).collect::<Result<Vec<_>, _>>()?;
+        let values = (0..layout.wides.len()).map(|lane| wides(rows, &format!("wide{lane}"))).collect::<Result<Vec<_>, _>>()?;
+        for (row, (key, start)) in keys.iter().zip(starts).enumerate() {
+            // Keys of other workers were not restored.
+            let Some(key) = self.keys.known(*key) else { continue };
+            let pane = panes.panes.entry(*start).or_default();
+            pane.restore(layout, key, counts.iter().map(|lane| lane[row]), values.iter().map(|lane| lane[row]));
+        }
+        Ok(())
+    }
+
+    fn check_shape(&self, close: &RecordBatch) -> Result<(), OperatorError> {
+        let shape = close.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty());
+        match shape.map(|c| c.value(0)) {
+            Some(shape) if shape == self.plan.shape() => Ok(()),
+            Some(_) => Err(OperatorError::State {
+                step: self.plan.spec.step_id.clone(),
+                reason: "the step's windows or aggregates have changed since; give the changed step another id, or the old ones back".into(),
+            }),
+            None => Err(self.arrow(wrong("shape"))),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Which windows are published at an epoch's close, and the rows that they become.
+
+use super::keys::Keys;
+use super::panes::Panes;
+use super::spec::{Plan, Publish, Shows};
+use super::totals::Totals;
+use crate::keyed::encode::{FLOAT_STEPS, decode};
+use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use riskstream_engine::contract::Output;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Rows of a batch that leaves.
+const BATCH_ROWS: usize = 16_384;
+
+/// Where event time stands at a close.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The watermark of the close before.
+    pub(super) before: i64,
+    /// The watermark now; `i64::MAX` at the end of the input.
+    pub(super) now: i64,
+    /// The number of the publication.
+    pub(super) revision: i64,
+}
+
+/// Rows on their way out, and room to find a key's row in.
+#[derive(Debug, Default)]
+pub(super) struct Publisher {
+    keys: Vec<u32>,
+    kinds: Vec<usize>,
+    starts: Vec<i64>,
+    is_final: Vec<bool>,
+    totals: Totals,
+    /// By key: one more than its row among those of the window at hand, or 0.
+    rows: Vec<u32>,
+}
+
+impl Publisher {
+    /// Publishes what is due of one kind of windows.
+    pub(super) fn publish(
+        &mut self,
+        plan: &Plan,
+        keys: &Keys,
+        (number, panes): (usize, &Panes),
+        moment: Moment,
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
+        let length = panes.kind.length;
+        let mut finals: BTreeSet<i64> = BTreeSet::new();
+        let mut changed: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (start, pane) in &panes.panes {
+            for window in panes.windows_of(*start) {
+                let end = window.saturating_add(length);
+                if end <= moment.now && end > moment.before {
+                    finals.insert(window);
+                } else if !pane.changed.is_empty() && (end <= moment.before || plan.spec.publish == Publish::Changes) {
+                    let keys = pane.changed.iter().map(|slot| pane.keys[*slot as usize]);
+                    changed.entry(window).or_default().extend(keys);
+                }
+            }
+        }
+        self.rows.resize(keys.len(), 0);
+        for window in finals {
+            let first = self.keys.len();
+            for pane in panes.panes.range(window..window + length).map(|(_, pane)| pane) {
+                for (slot, key) in pane.keys.iter().enumerate() {
+                    self.gather(plan, *key, &pane.totals, slot);
+                }
+            }
+            self.end_window(first, (number, window, true));
+            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+        }
+        for (window, changed) in changed {
+            let first = self.keys.len();
+            let held: Vec<_> = panes.panes.range(window..window + length).map(|(_, pane)| pane).collect();
+            for key in changed {
+                if self.rows[key as usize] != 0 {
+                    continue;
+                }
+                for pane in &held {
+                    if let Some(slot) = pane.slot(key) {
+                        self.gather(plan, key, &pane.totals, slot);
+                    }
+                }
+            }
+            self.end_window(first, (number, window, window.saturating_add(length) <= moment.before));
+            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+        }
+        self.flush(plan, keys, moment, 1, out)
+    }
+
+    /// Adds a pane's slot to its key's row of the window at hand.
+    #[inline]
+    fn gather(&mut self, plan: &Plan, key: u32, totals: &Totals, slot: usize) {
+        match &mut self.rows[key as usize] {
+            0 => {
+                let row = self.totals.push_copy(&plan.layout, totals, slot);
+                self.keys.push(key);
+                self.rows[key as usize] = row as u32 + 1;
+            }
+            row => self.totals.merge(&plan.layout, *row as usize - 1, totals, slot),
+        }
+    }
+
+    /// Ends the window at hand, whose rows begin at `first`.
+    fn end_window(&mut self, first: usize, (kind, start, is_final): (usize, i64, bool)) {
+        for key in &self.keys[first..] {
+            self.rows[*key as usize] = 0;
+        }
+        self.kinds.resize(self.keys.len(), kind);
+        self.starts.resize(self.keys.len(), start);
+        self.is_final.resize(self.keys.len(), is_final);
+    }
+
+    /// Sends the rows, when there are at least so many.
+    fn flush(&mut self, plan: &Plan, keys: &Keys, moment: Moment, least: usize, out: &mut Output) -> Result<(), ArrowError> {
+        if self.keys.len() < least.max(1) {
+            return Ok(());
+        }
+        let count = self.keys.len();
+        let mut columns = keys.columns(&self.keys)?;
+        let window = |kind: &usize| &plan.spec.windows[*kind];
+        let time = |values: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) };
+        columns.push(Arc::new(StringArray::from_iter_values(self.kinds.iter().map(|kind| window(kind).label.as_str()))));
+        columns.push(time(self.starts.clone()));
+        columns.push(time(self.kinds.iter().zip(&self.starts).map(|(kind, start)| start + window(kind).length).collect()));
+        for (shows, data_type) in &plan.shown {
+            columns.push(self.shown(plan, shows, data_type)?);
+        }
+        columns.push(Arc::new(Int64Array::from(vec![moment.revision; count])));
+        columns.push(Arc::new(BooleanArray::from(std::mem::take(&mut self.is_final))));
+        let complete = (moment.now != i64::MAX && moment.now != i64::MIN).then_some(moment.now);
+        columns.push(Arc::new(TimestampMicrosecondArray::from(vec![complete; count]).with_timezone("UTC")));
+        self.keys.clear();
+        self.kinds.clear();
+        self.starts.clear();
+        self.totals.clear();
+        let batch = RecordBatch::try_new(Arc::clone(&plan.output), columns)?;
+        (0..count).step_by(BATCH_ROWS).for_each(|from| out.push(batch.slice(from, BATCH_ROWS.min(count - from))));
+        Ok(())
+    }
+
+    fn shown(&self, plan: &Plan, shows: &Shows, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+        let slots = 0..self.keys.len();
+        let counts = |slot: usize, lane: usize| self.totals.counts_of(&plan.layout, slot)[lane];
+        let wides = |slot: usize, lane: usize| self.totals.wides_of(&plan.layout, slot)[lane];
+        Ok(match shows {
+            Shows::Count(lane) => Arc::new(Int64Array::from_iter_values(slots.map(|slot| counts(slot, *lane)))),
+            Shows::Sum { wide, count } => {
+                let sums = slots.map(|slot| (counts(slot, *count) > 0).then(|| wides(slot, *wide)));
+                match data_type {
+                    // A sum that does not fit is unknown rather than wrong.
+                    DataType::Int64 => Arc::new(sums.map(|sum| sum.and_then(|sum| i64::try_from(sum).ok())).collect::<Int64Array>()),
+                    DataType::Float64 => Arc::new(sums.map(|sum| sum.map(|sum| sum as f64 / FLOAT_STEPS)).collect::<Float64Array>()),
+                    _ => Arc::new(sums.collect::<Decimal128Array>().with_data_type(data_type.clone())),
+                }
+            }
+            Shows::Mean { wide, count, divisor } => {
+                let mean = |slot: usize| match counts(slot, *count) {
+                    0 => None,
+                    n => Some(wides(slot, *wide) as f64 / (n as f64 * divisor)),
+                };
+                Arc::new(slots.map(mean).collect::<Float64Array>())
+            }
+            Shows::Extreme { wide, count } => {
+                let values: Vec<i128> = slots.clone().map(|slot| wides(slot, *wide)).collect();
+                let valid = NullBuffer::from_iter(slots.map(|slot| counts(slot, *count) > 0));
+                decode(&values, Some(valid), data_type)?
+            }
+        })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.totals.bytes() + self.rows.capacity() * 4 + self.keys.capacity() * 21
+    }
+}

@@ -1,0 +1,203 @@
+//! What an `aggregate` step computes, as the configuration says it, and what that means on its input.
+
+use super::totals::{Lane, Layout, Op};
+use crate::keyed::encode::{Encoding, FLOAT_STEPS, Kept};
+use crate::step_error::StepError;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use std::sync::Arc;
+
+/// What is computed over a window's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AggregateFunction {
+    /// `count(*)`, or the values of a column that are not null. Int64.
+    Count,
+    /// Exact sum: Int64 of integers (null where it does not fit), Decimal128(38, s) of decimals, Float64 of floats (summed in steps of 1e-9).
+    Sum,
+    /// Mean: Float64, the exact sum divided once.
+    Mean,
+    /// Smallest value, in the column's type.
+    Min,
+    /// Largest value, in the column's type.
+    Max,
+}
+
+/// One column of the result.
+#[derive(Debug, Clone)]
+pub struct AggregateSpec {
+    /// Its name.
+    pub name: String,
+    /// What is computed.
+    pub function: AggregateFunction,
+    /// Of which column; none for `count(*)`.
+    pub column: Option<String>,
+}
+
+/// Windows of one length; microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowKind {
+    /// What the column `window` says, e.g. `1d` or `30d by 1d`.
+    pub label: String,
+    /// From a window's start to its end, above 0.
+    pub length: i64,
+    /// From one window's start to the next's; divides the length.
+    pub step: i64,
+}
+
+/// When windows are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// At each epoch's close, those that changed; and once more when they are final.
+    Changes,
+    /// When they are final, and whenever a late row changes them after that.
+    Final,
+}
+
+/// An `aggregate` step.
+#[derive(Debug, Clone)]
+pub struct WindowsSpec {
+    /// The step's id.
+    pub step_id: String,
+    /// Key columns.
+    pub by: Vec<String>,
+    /// What is computed.
+    pub aggregates: Vec<AggregateSpec>,
+    /// Over which windows.
+    pub windows: Vec<WindowKind>,
+    /// When they are published.
+    pub publish: Publish,
+    /// How long after its end the watermark may be and a window still takes rows; microseconds.
+    pub keep: i64,
+    /// The event time column in the input.
+    pub event_time: String,
+}
+
+/// Column of a window's label, Utf8.
+pub const WINDOW: &str = "window";
+/// Column of a window's first instant, Timestamp(Microsecond, UTC): the event time of what leaves the step.
+pub const WINDOW_START: &str = "window_start";
+/// Column of the first instant after a window.
+pub const WINDOW_END: &str = "window_end";
+/// Column of the publication's number, Int64: larger is newer.
+pub const REVISION: &str = "revision";
+/// Column that says whether the watermark had passed the window's end, Boolean.
+pub const IS_FINAL: &str = "is_final";
+/// Column of the watermark at publication, Timestamp(Microsecond, UTC); null when the input had ended.
+pub const COMPLETE_THROUGH: &str = "complete_through";
+
+/// How an aggregate's value comes from a key's totals.
+#[derive(Debug, Clone)]
+pub(super) enum Shows {
+    /// A count lane.
+    Count(usize),
+    /// A wide lane, null when the count lane is 0.
+    Sum { wide: usize, count: usize },
+    /// A wide lane over a count lane, divided by so many units.
+    Mean { wide: usize, count: usize, divisor: f64 },
+    /// A wide lane, in the column's own type.
+    Extreme { wide: usize, count: usize },
+}
+
+/// The step on its input.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) spec: WindowsSpec,
+    pub(super) by: Vec<usize>,
+    pub(super) time: usize,
+    pub(super) kept: Vec<Kept>,
+    pub(super) layout: Layout,
+    pub(super) shown: Vec<(Shows, DataType)>,
+    pub(super) output: SchemaRef,
+}
+
+impl Plan {
+    pub(super) fn new(spec: WindowsSpec, input: &Schema) -> Result<Self, StepError> {
+        let find = |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
+        let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
+        let time = find(&spec.event_time)?;
+        let mut kept: Vec<Kept> = Vec::new();
+        let mut layout = Layout::default();
+        let mut shown = Vec::new();
+        for aggregate in &spec.aggregates {
+            let Some(name) = &aggregate.column else {
+                shown.push((Shows::Count(0), DataType::Int64));
+                continue;
+            };
+            let input_index = find(name)?;
+            let data_type = input.field(input_index).data_type();
+            let wrong = |role| StepError::WrongType { column: name.clone(), found: data_type.clone(), role };
+            let encoding = match aggregate.function {
+                AggregateFunction::Count => Encoding::of_any(data_type).ok_or_else(|| wrong("a column that is counted holds plain values")),
+                AggregateFunction::Sum | AggregateFunction::Mean => {
+                    Encoding::of_number(data_type).ok_or_else(|| wrong("only numbers are added up"))
+                }
+                AggregateFunction::Min | AggregateFunction::Max => {
+                    Encoding::of_value(data_type).ok_or_else(|| wrong("only numbers and times have a smallest and a largest"))
+                }
+            }?;
+            let wanted = Kept { input: input_index, encoding };
+            let column = kept.iter().position(|k| *k == wanted).unwrap_or_else(|| {
+                kept.push(wanted);
+                kept.len() - 1
+            });
+            // Lane 0 counts rows.
+            let count = column + 1;
+            let mut wide = |op| layout.lane(Lane { column, op });
+            shown.push(match aggregate.function {
+                AggregateFunction::Count => (Shows::Count(count), DataType::Int64),
+                AggregateFunction::Sum => (Shows::Sum { wide: wide(Op::Add), count }, sum_type(data_type)),
+                AggregateFunction::Mean => {
+                    (Shows::Mean { wide: wide(Op::Add), count, divisor: mean_divisor(data_type) }, DataType::Float64)
+                }
+                AggregateFunction::Min => (Shows::Extreme { wide: wide(Op::Min), count }, data_type.clone()),
+                AggregateFunction::Max => (Shows::Extreme { wide: wide(Op::Max), count }, data_type.clone()),
+            });
+        }
+        layout.counts = kept.len() + 1;
+        let output = output_schema(&spec, input, &by, &shown)?;
+        Ok(Self { spec, by, time, kept, layout, shown, output })
+    }
+
+    /// What saved state depends on.
+    pub(super) fn shape(&self) -> String {
+        let columns: Vec<String> = self.kept.iter().map(|k| format!("{:?}", k.encoding)).collect();
+        let windows: Vec<String> = self.spec.windows.iter().map(|w| format!("{}: {} by {}", w.label, w.length, w.step)).collect();
+        format!("columns {columns:?}; lanes {:?}; windows {windows:?}", self.layout.wides)
+    }
+}
+
+fn sum_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Decimal128(_, scale) => DataType::Decimal128(38, *scale),
+        DataType::Float32 | DataType::Float64 => DataType::Float64,
+        _ => DataType::Int64,
+    }
+}
+
+/// Units of a column's integers per one.
+fn mean_divisor(data_type: &DataType) -> f64 {
+    match data_type {
+        DataType::Decimal128(_, scale) => 10f64.powi(i32::from(*scale)),
+        DataType::Float32 | DataType::Float64 => FLOAT_STEPS,
+        _ => 1.0,
+    }
+}
+
+fn output_schema(spec: &WindowsSpec, input: &Schema, by: &[usize], shown: &[(Shows, DataType)]) -> Result<SchemaRef, StepError> {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let mut fields: Vec<Field> = by.iter().map(|index| input.field(*index).clone().with_nullable(true)).collect();
+    fields.push(Field::new(WINDOW, DataType::Utf8, false));
+    fields.push(Field::new(WINDOW_START, time.clone(), false));
+    fields.push(Field::new(WINDOW_END, time.clone(), false));
+    for (aggregate, (shows, data_type)) in spec.aggregates.iter().zip(shown) {
+        fields.push(Field::new(&aggregate.name, data_type.clone(), !matches!(shows, Shows::Count(_))));
+    }
+    fields.push(Field::new(REVISION, DataType::Int64, false));
+    fields.push(Field::new(IS_FINAL, DataType::Boolean, false));
+    fields.push(Field::new(COMPLETE_THROUGH, time, true));
+    for (index, field) in fields.iter().enumerate() {
+        if fields[..index].iter().any(|other| other.name() == field.name()) {
+            return Err(StepError::ColumnExists { column: field.name().clone() });
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
