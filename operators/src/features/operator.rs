@@ -1,13 +1,13 @@
 //! The features step as an operator: gathers or takes rows, processes them in order, and hands out its state.
 
-use crate::keyed::dictionary::Dictionary;
-use crate::keyed::encode::encode;
 use super::fast::{self, LANES_MAX, Shape};
 use super::order::{Ordered, in_order};
 use super::plan::Plan;
 use super::shown::{Block, Builder};
 use super::spec::{FeaturesError, FeaturesSpec, Order};
 use super::state::{Lane, State};
+use crate::keyed::dictionary::Dictionary;
+use crate::keyed::encode::encode;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};

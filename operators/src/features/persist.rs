@@ -10,9 +10,7 @@ use super::extras::Different;
 use super::operator::FeaturesOperator;
 use super::state::{Lane, State, WideLane};
 use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};

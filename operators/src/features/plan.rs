@@ -1,7 +1,7 @@
 //! A checked features step: which columns the history keeps, which edges the windows have, which numbers each output needs.
 
-use crate::keyed::encode::{Encoding, Kept};
 use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function};
+use crate::keyed::encode::{Encoding, Kept};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION};
 use riskstream_engine::history::Width;

@@ -1,8 +1,8 @@
 //! Output columns from the windows' numbers.
 
-use crate::keyed::encode::{FLOAT_STEPS, decode};
 use super::plan::{Plan, Shows};
 use super::state::{State, SumPlace};
+use crate::keyed::encode::{FLOAT_STEPS, decode};
 use arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, NullBufferBuilder};
 use arrow::datatypes::{DataType, i256};
 use arrow::error::ArrowError;

@@ -9,8 +9,8 @@
 //!
 //! At each epoch's close a window is published whose end the watermark has reached (**final**), and, unless only final results are wanted, each one that a row
 //! of the epoch changed. A row that comes after its window was final changes it all the same: the window is published again (**restated**). `revision`
-//! rises with every publication, so the newest row of a window is the one with the largest; `complete_through` is the watermark that it was published under,
-//! null at the end of the input. Panes are kept until no window that the watermark passed less than `keep` ago needs them; rows older than that
+//! rises with every publication, so the newest row of a window is the one with the largest; `complete_through` is the watermark that it was published under.
+//! When the input ends, windows that are still open are published as they stand, not final: a later run may go on with newer rows. Panes are kept until no window that the watermark passed less than `keep` ago needs them; rows older than that
 //! are dead letters.
 
 mod keys;
@@ -23,5 +23,6 @@ mod totals;
 
 pub use operator::WindowsOperator;
 pub use spec::{
-    AggregateFunction, AggregateSpec, COMPLETE_THROUGH, IS_FINAL, Publish, REVISION, WINDOW, WINDOW_END, WINDOW_START, WindowKind, WindowsSpec,
+    AggregateFunction, AggregateSpec, COMPLETE_THROUGH, IS_FINAL, Publish, REVISION, WINDOW, WINDOW_END, WINDOW_START, WindowKind,
+    WindowsSpec,
 };

@@ -13,7 +13,7 @@ use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
 use riskstream_engine::history::Chunk;
-use riskstream_engine::ids::{Epoch, EventTime, Ownership};
+use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
 
 /// Rows added up per key and window. See the [module documentation](super).
@@ -27,6 +27,8 @@ pub struct WindowsOperator {
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
+    /// Rows came since the input ended last, when open windows were published.
+    pub(super) is_moved: bool,
 }
 
 impl WindowsOperator {
@@ -45,7 +47,7 @@ impl WindowsOperator {
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
         let panes = plan.spec.windows.iter().cloned().map(Panes::new).collect();
-        Ok(Self { keys, panes, publisher: Publisher::default(), dead, watermark: i64::MIN, plan })
+        Ok(Self { keys, panes, publisher: Publisher::default(), dead, watermark: i64::MIN, is_moved: false, plan })
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -100,6 +102,7 @@ impl Operator for WindowsOperator {
     fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
         let batch = self.kept(batch, out)?;
         let rows = self.take_in(&batch).map_err(|e| self.arrow(e))?;
+        self.is_moved |= !rows.is_empty();
         for panes in &mut self.panes {
             panes.add(&self.plan.layout, &rows);
         }
@@ -110,18 +113,17 @@ impl Operator for WindowsOperator {
         let moment = Moment {
             before: self.watermark,
             now: close.watermark.0.max(self.watermark),
+            open_too: close.last && self.is_moved,
             revision: i64::try_from(close.epoch.0).unwrap_or(i64::MAX),
         };
         for numbered in self.panes.iter().enumerate() {
             let published = self.publisher.publish(&self.plan, &self.keys, numbered, moment, out);
             published.map_err(|source| OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source })?;
         }
-        // The largest time means that the input has ended; should it go on in another run, the last real watermark still holds.
-        if close.watermark != EventTime::MAX {
-            self.watermark = moment.now;
-            let gone = self.watermark.saturating_sub(self.plan.spec.keep);
-            self.panes.iter_mut().for_each(|panes| panes.prune(gone));
-        }
+        self.is_moved &= !close.last;
+        self.watermark = moment.now;
+        let gone = self.watermark.saturating_sub(self.plan.spec.keep);
+        self.panes.iter_mut().for_each(|panes| panes.prune(gone));
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 use super::operator::WindowsOperator;
 use super::panes::{Pane, Panes};
 use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
 use riskstream_engine::history::ShardSet;
@@ -49,6 +49,7 @@ impl WindowsOperator {
     fn saved_close(&self) -> Result<StateBatch, ArrowError> {
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
+            ("is_moved", Arc::new(BooleanArray::from(vec![self.is_moved]))),
             ("shape", Arc::new(StringArray::from(vec![self.plan.shape()]))),
         ];
         Ok(StateBatch::new(CLOSE, batch(columns)?))
@@ -78,6 +79,11 @@ impl WindowsOperator {
         let keys = saved.named(KEYS).try_for_each(|rows| self.keys.restore_keys(rows, &shards));
         let values = keys.and_then(|()| saved.named(VALUES).try_for_each(|rows| self.keys.restore_values(rows, &shards)));
         values.map_err(|e| self.arrow(e))?;
+        // Which worker moved last does not matter: at the next end all publish their open windows.
+        let newest = saved.changes.last().map(|(_, batches)| batches).or(saved.snapshot.as_ref().map(|(_, batches)| batches));
+        let moved =
+            |rows: &RecordBatch| rows.column_by_name("is_moved").and_then(|c| c.as_boolean_opt()).is_none_or(|c| c.true_count() > 0);
+        self.is_moved = newest.is_some_and(|batches| batches.iter().any(|b| b.name == CLOSE && moved(&b.rows)));
         for close in saved.named(CLOSE) {
             self.check_shape(close)?;
             let watermarks = integers(close, "watermark").map_err(|e| self.arrow(e))?;
@@ -115,7 +121,8 @@ impl WindowsOperator {
             Some(shape) if shape == self.plan.shape() => Ok(()),
             Some(_) => Err(OperatorError::State {
                 step: self.plan.spec.step_id.clone(),
-                reason: "the step's windows or aggregates have changed since; give the changed step another id, or the old ones back".into(),
+                reason: "the step's windows or aggregates have changed since; give the changed step another id, or the old ones back"
+                    .into(),
             }),
             None => Err(self.arrow(wrong("shape"))),
         }

@@ -5,7 +5,9 @@ use super::panes::Panes;
 use super::spec::{Plan, Publish, Shows};
 use super::totals::Totals;
 use crate::keyed::encode::{FLOAT_STEPS, decode};
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
@@ -21,8 +23,10 @@ const BATCH_ROWS: usize = 16_384;
 pub(super) struct Moment {
     /// The watermark of the close before.
     pub(super) before: i64,
-    /// The watermark now; `i64::MAX` at the end of the input.
+    /// The watermark now.
     pub(super) now: i64,
+    /// The input has ended, and windows that are still open have changed since they were last published: they are published as they stand.
+    pub(super) open_too: bool,
     /// The number of the publication.
     pub(super) revision: i64,
 }
@@ -51,12 +55,15 @@ impl Publisher {
     ) -> Result<(), ArrowError> {
         let length = panes.kind.length;
         let mut finals: BTreeSet<i64> = BTreeSet::new();
+        let mut open: BTreeSet<i64> = BTreeSet::new();
         let mut changed: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         for (start, pane) in &panes.panes {
             for window in panes.windows_of(*start) {
                 let end = window.saturating_add(length);
                 if end <= moment.now && end > moment.before {
                     finals.insert(window);
+                } else if end > moment.now && moment.open_too {
+                    open.insert(window);
                 } else if !pane.changed.is_empty() && (end <= moment.before || plan.spec.publish == Publish::Changes) {
                     let keys = pane.changed.iter().map(|slot| pane.keys[*slot as usize]);
                     changed.entry(window).or_default().extend(keys);
@@ -64,14 +71,14 @@ impl Publisher {
             }
         }
         self.rows.resize(keys.len(), 0);
-        for window in finals {
+        for (window, is_final) in finals.into_iter().map(|w| (w, true)).chain(open.into_iter().map(|w| (w, false))) {
             let first = self.keys.len();
             for pane in panes.panes.range(window..window + length).map(|(_, pane)| pane) {
                 for (slot, key) in pane.keys.iter().enumerate() {
                     self.gather(plan, *key, &pane.totals, slot);
                 }
             }
-            self.end_window(first, (number, window, true));
+            self.end_window(first, (number, window, is_final));
             self.flush(plan, keys, moment, BATCH_ROWS, out)?;
         }
         for (window, changed) in changed {
@@ -133,7 +140,7 @@ impl Publisher {
         }
         columns.push(Arc::new(Int64Array::from(vec![moment.revision; count])));
         columns.push(Arc::new(BooleanArray::from(std::mem::take(&mut self.is_final))));
-        let complete = (moment.now != i64::MAX && moment.now != i64::MIN).then_some(moment.now);
+        let complete = (moment.now != i64::MIN).then_some(moment.now);
         columns.push(Arc::new(TimestampMicrosecondArray::from(vec![complete; count]).with_timezone("UTC")));
         self.keys.clear();
         self.kinds.clear();

@@ -48,7 +48,7 @@ pub struct WindowKind {
 pub enum Publish {
     /// At each epoch's close, those that changed; and once more when they are final.
     Changes,
-    /// When they are final, and whenever a late row changes them after that.
+    /// When they are final, and whenever a late row changes them after that; those still open when the input ends as they stand.
     Final,
 }
 
@@ -81,7 +81,7 @@ pub const WINDOW_END: &str = "window_end";
 pub const REVISION: &str = "revision";
 /// Column that says whether the watermark had passed the window's end, Boolean.
 pub const IS_FINAL: &str = "is_final";
-/// Column of the watermark at publication, Timestamp(Microsecond, UTC); null when the input had ended.
+/// Column of the watermark at publication, Timestamp(Microsecond, UTC); null when there was none yet.
 pub const COMPLETE_THROUGH: &str = "complete_through";
 
 /// How an aggregate's value comes from a key's totals.

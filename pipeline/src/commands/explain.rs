@@ -13,8 +13,8 @@ use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate, Source, SourceKind, Spec,
-    Step, StepKind,
+    Aggregation, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate, Results,
+    Source, SourceKind, Spec, Step, StepKind,
 };
 
 /// Prints the dataflow of a configuration.
@@ -147,7 +147,9 @@ impl Graph {
         for step in &pipeline.steps {
             let id = format!("{name}/{}", step.id);
             let exchange = match &step.kind {
-                StepKind::Features(features) => Some(format!("by {}", join(features.by.iter().map(|key| key.value.as_str())))),
+                StepKind::Features(Features { by, .. }) | StepKind::Aggregate(Aggregation { by, .. }) => {
+                    Some(format!("by {}", join(by.iter().map(|key| key.value.as_str()))))
+                }
                 _ => None,
             };
             self.edges.push(Edge { from: last, to: id.clone(), exchange });
@@ -295,6 +297,9 @@ fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
             derived.iter().map(|column| column.name.value.clone()).collect(),
         ),
         StepKind::Features(features) => (features_details(features), features.columns().map(|(name, _, _)| name).collect()),
+        StepKind::Aggregate(aggregation) => {
+            (aggregation_details(aggregation), aggregation.aggregates.iter().map(|aggregate| aggregate.name.value.clone()).collect())
+        }
         StepKind::Score(scores) => (
             scores
                 .iter()
@@ -332,6 +337,17 @@ fn features_details(features: &Features) -> Vec<String> {
         };
         details.push(format!("over the trailing {windows}{end}"));
     }
+    details
+}
+
+fn aggregation_details(aggregation: &Aggregation) -> Vec<String> {
+    let mut details: Vec<String> = aggregation.aggregates.iter().map(|a| format!("{} = {}", a.name, a.aggregate)).collect();
+    details.push(format!("in windows of {}", join(aggregation.windows.iter().map(|window| window.label.as_str()))));
+    let results = match aggregation.results {
+        Results::Changes => "published as they change, and when they are final",
+        Results::Final => "published when they are final",
+    };
+    details.push(format!("{results}; late rows change them for {}", duration(aggregation.keep)));
     details
 }
 
@@ -381,6 +397,11 @@ fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
 }
 
+/// As a configuration would say it: whole days, else what there is of each unit.
 fn duration(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string().replace("days", "d").replace("day", "d")
+    const DAY_SECONDS: u64 = 24 * 3600;
+    match (duration.as_secs(), duration.subsec_nanos()) {
+        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(DAY_SECONDS) => format!("{}d", seconds / DAY_SECONDS),
+        _ => humantime::format_duration(duration).to_string(),
+    }
 }

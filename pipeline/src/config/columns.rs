@@ -10,9 +10,11 @@ use super::defaults;
 use super::expression;
 use super::problem::Problem;
 use super::span::{Span, Spanned};
+use riskstream_operators::windows;
+
 use super::spec::{
-    Aggregate, Decide, DerivedColumn, Destination, DestinationKind, Features, Late, Partitioning, Pipeline, ScoreColumn, Source, Sql,
-    StepKind, TimeFormat,
+    Aggregate, Aggregation, Decide, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Partitioning, Pipeline,
+    ScoreColumn, Source, Sql, Step, StepKind, TimeFormat,
 };
 use super::suggest;
 
@@ -61,7 +63,7 @@ impl Known {
 
 /// Checks a source's own columns.
 pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<Problem>) {
-    let flow = Flow { columns: input.to_vec(), is_complete: true };
+    let flow = Flow { columns: input.to_vec(), is_complete: true, is_of_windows: false };
     let time = &source.event_time;
     if let Some(column) = flow.find(&time.column, problems) {
         let problem = match (&column.data_type, &time.format) {
@@ -88,7 +90,7 @@ pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<
 /// Checks a pipeline's columns. `input`: what is known of the source, `None` if nothing is; `sound_steps`: how many steps from the
 /// first were read well, `None` for all.
 pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sound_steps: Option<usize>, problems: &mut Vec<Problem>) {
-    let mut flow = Flow { is_complete: input.is_some(), columns: input.unwrap_or_default() };
+    let mut flow = Flow { is_complete: input.is_some(), columns: input.unwrap_or_default(), is_of_windows: false };
     if pipeline.late == Late::Apply {
         flow.columns.push(Known::new(defaults::LATE_COLUMN).of_type(DataType::Boolean));
     }
@@ -97,7 +99,18 @@ pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sou
         match &step.kind {
             StepKind::Filter(sql) => flow.check_sql(sql, &[], problems),
             StepKind::Derive(columns) => flow.derive(columns, problems),
-            StepKind::Features(features) => flow.features(features, problems),
+            StepKind::Features(features) => {
+                if flow.is_of_windows {
+                    problems.push(of_windows(step));
+                }
+                flow.features(features, problems);
+            }
+            StepKind::Aggregate(aggregation) => {
+                if flow.is_of_windows {
+                    problems.push(of_windows(step));
+                }
+                flow.aggregate(aggregation, problems);
+            }
             StepKind::Score(columns) => {
                 for score in columns {
                     flow.score(score, problems);
@@ -118,6 +131,15 @@ struct Flow {
     columns: Vec<Known>,
     /// Whether `columns` are all there are; otherwise an unknown name may be the input's.
     is_complete: bool,
+    /// Whether rows are windows, which are said again when they change.
+    is_of_windows: bool,
+}
+
+/// A step that counts events can't follow one whose rows are revisions of windows: it would count each revision.
+fn of_windows(step: &Step) -> Problem {
+    let message =
+        format!("step `{}` counts rows, and the rows after an `aggregate` step are windows, said again whenever they change", step.id);
+    Problem::new(step.id.span, message).help("put it before the `aggregate` step, or in a pipeline of its own")
 }
 
 impl Flow {
@@ -189,24 +211,58 @@ impl Flow {
             self.find(key, problems);
         }
         for feature in &features.features {
-            let Some(input) = feature.aggregate.input() else { continue };
-            let Some(column) = self.find(input, problems) else { continue };
-            if let Some(data_type) = &column.data_type
-                && feature.aggregate.needs_number()
-                && !data_type.is_numeric()
-                && *data_type != DataType::Boolean
-            {
-                problems.push(
-                    Problem::new(
-                        input.span,
-                        format!("`{}` needs a number; `{input}` is of type {}", feature.aggregate, type_name(data_type)),
-                    )
-                    .help("`count(col)`, `count(distinct col)`, `min`, `max` and `last` take any type"),
-                );
-            }
+            self.check_input(feature, problems);
         }
         for (name, feature, _) in features.columns() {
             self.add(&name, feature.name.span, feature_type(&feature.aggregate), problems);
+        }
+    }
+
+    /// Checks the column that an aggregate reads.
+    fn check_input(&self, feature: &Feature, problems: &mut Vec<Problem>) {
+        let Some(input) = feature.aggregate.input() else { return };
+        let Some(column) = self.find(input, problems) else { return };
+        if let Some(data_type) = &column.data_type
+            && feature.aggregate.needs_number()
+            && !data_type.is_numeric()
+            && *data_type != DataType::Boolean
+        {
+            problems.push(
+                Problem::new(input.span, format!("`{}` needs a number; `{input}` is of type {}", feature.aggregate, type_name(data_type)))
+                    .help("`count(col)`, `count(distinct col)`, `min`, `max` and `last` take any type"),
+            );
+        }
+    }
+
+    fn aggregate(&mut self, aggregation: &Aggregation, problems: &mut Vec<Problem>) {
+        let keys: Vec<(String, Span, Option<DataType>)> = aggregation
+            .by
+            .iter()
+            .map(|key| {
+                let data_type = self.find(key, problems).and_then(|known| known.data_type.clone());
+                (key.value.clone(), key.span, data_type)
+            })
+            .collect();
+        for aggregate in &aggregation.aggregates {
+            self.check_input(aggregate, problems);
+        }
+        // What leaves are windows: of the columns before the step only the key's are left.
+        *self = Self { columns: Vec::new(), is_complete: true, is_of_windows: true };
+        for (name, span, data_type) in keys {
+            self.add(&name, span, data_type, problems);
+        }
+        let time = crate::config::spec::timestamp_type();
+        let own = [
+            (windows::WINDOW, DataType::Utf8),
+            (windows::WINDOW_START, time.clone()),
+            (windows::WINDOW_END, time.clone()),
+            (windows::REVISION, DataType::Int64),
+            (windows::IS_FINAL, DataType::Boolean),
+            (windows::COMPLETE_THROUGH, time),
+        ];
+        self.columns.extend(own.map(|(name, data_type)| Known::new(name).of_type(data_type)));
+        for aggregate in &aggregation.aggregates {
+            self.add(&aggregate.name, aggregate.name.span, feature_type(&aggregate.aggregate), problems);
         }
     }
 

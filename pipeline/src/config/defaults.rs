@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::spec::{Compression, Deliver, Late, Order};
+use super::spec::{Compression, Deliver, Late, Order, Results};
 
 /// `[riskstream] name`: what status and table metadata call this program.
 pub const NAME: &str = "riskstream";
@@ -82,6 +82,11 @@ pub const DECISION_COLUMN: &str = "decision";
 pub const REASONS_COLUMN: &str = "reasons";
 /// The column that flags a late row when the pipeline says `late = "apply"`.
 pub const LATE_COLUMN: &str = "_late";
+
+/// `results` of an `aggregate` step: a window is seen as it fills, and again when it is final.
+pub const RESULTS: Results = Results::Changes;
+/// `keep` of an `aggregate` step: as long as its longest windows, and at least this.
+pub const KEEP_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// `[pipelines.NAME] order`: the same rows whatever batches, workers and epochs were.
 pub const ORDER: Order = Order::EventTime;

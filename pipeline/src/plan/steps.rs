@@ -7,6 +7,7 @@ use riskstream_engine::contract::{Operator, OperatorError};
 use riskstream_engine::runtime::{StepPlan, WorkerContext};
 use riskstream_models::Registry;
 use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec, HistoryDir};
+use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec};
 use riskstream_operators::{
     ChecksOperator, DecideOperator, Decision, DeriveOperator, ExpressionError, FilterOperator, ModelCell, ModelWatch, ScoreOperator,
     Stateless, StepError,
@@ -92,6 +93,7 @@ pub(super) fn plan_step(context: &mut StepContext<'_>, step: &Step) -> Result<()
             );
         }
         StepKind::Features(features) => plan_features(context, step, features)?,
+        StepKind::Aggregate(aggregation) => plan_aggregate(context, step, aggregation)?,
         StepKind::Score(columns) => plan_score(context, step, columns)?,
         StepKind::Decide(decide) => {
             let decision =
@@ -137,6 +139,45 @@ fn plan_features(context: &mut StepContext<'_>, step: &Step, spec: &spec::Featur
     });
     context.add(&step.id.value, output, build);
     Ok(())
+}
+
+fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggregation) -> Result<(), PlanError> {
+    let schema = Arc::clone(&context.schema);
+    let windows_spec = WindowsSpec {
+        step_id: step.id.value.clone(),
+        by: spec.by.iter().map(|b| b.value.clone()).collect(),
+        aggregates: spec.aggregates.iter().map(aggregate).collect::<Result<_, _>>()?,
+        windows: spec
+            .windows
+            .iter()
+            .map(|w| WindowKind { label: w.label.clone(), length: micros(w.length), step: micros(w.step) })
+            .collect(),
+        publish: match spec.results {
+            spec::Results::Changes => Publish::Changes,
+            spec::Results::Final => Publish::Final,
+        },
+        keep: micros(spec.keep),
+        event_time: context.event_time.clone(),
+    };
+    let make = move || WindowsOperator::new(windows_spec.clone(), &schema);
+    let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
+    // A window is known by its key, its kind and its start, and counts as of its start.
+    context.event_time = windows::WINDOW_START.into();
+    context.ties = spec.by.iter().map(|b| b.value.clone()).chain([windows::WINDOW.into(), windows::WINDOW_START.into()]).collect();
+    context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
+    Ok(())
+}
+
+fn aggregate(feature: &spec::Feature) -> Result<AggregateSpec, Problem> {
+    let function = match &feature.aggregate {
+        Aggregate::CountAll | Aggregate::Count(_) => AggregateFunction::Count,
+        Aggregate::Sum(_) => AggregateFunction::Sum,
+        Aggregate::Mean(_) => AggregateFunction::Mean,
+        Aggregate::Min(_) => AggregateFunction::Min,
+        Aggregate::Max(_) => AggregateFunction::Max,
+        other => return Err(Problem::new(feature.call.span(), format!("`{other}` can't be put together from parts of a window"))),
+    };
+    Ok(AggregateSpec { name: feature.name.value.clone(), function, column: feature.aggregate.input().map(|c| c.value.clone()) })
 }
 
 fn feature(feature: &spec::Feature, empty: Option<f64>) -> features::FeatureSpec {

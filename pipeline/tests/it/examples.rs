@@ -74,6 +74,40 @@ fn csv_to_delta_lands_good_rows_keeps_bad_ones_and_takes_them_in_after_a_fix() {
 }
 
 #[test]
+fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_come() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("loans-file.toml"));
+    let here = folder.path();
+    let header = "event_seq,event_time,loan_id,lender_id,old_status,new_status,balance_cents\n";
+    let first = "1,2024-03-01 09:00:00,a,north,,CURRENT,10000\n2,2024-03-01 10:00:00,b,north,,CURRENT,5000\n\
+        3,2024-03-02 10:00:00,a,north,CURRENT,DPD30,9000\n4,2024-03-02 11:00:00,b,north,CURRENT,CURRENT,4000\n";
+    fs::write(here.join("loan-events.csv"), format!("{header}{first}")).unwrap();
+    let run = |files: &str| riskstream(here, &["run", &config, "--set", &format!("sources.loans.path={files}"), "--format", "json"]).json();
+    assert_eq!(run("[\"loan-events.csv\"]")["pipelines"][0]["rows_in"], 4);
+    let newest = |label: &str, start: &str, to: &str| {
+        let sql = format!(
+            "select n_events, sum_balance_cents, is_final from loan_transitions where lender_id = 'north' and new_status = '{to}' \
+             and \"window\" = '{label}' and window_start = timestamp '{start}' order by revision desc limit 1"
+        );
+        let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
+        rows.first().map(|r| (r["n_events"].as_i64().unwrap(), r["sum_balance_cents"].as_i64().unwrap(), r["is_final"].as_bool().unwrap()))
+    };
+    assert_eq!(
+        newest("1d", "2024-03-01 00:00:00", "CURRENT"),
+        Some((2, 15_000, true)),
+        "the day is over; the unchanged status does not count"
+    );
+    assert_eq!(newest("1d", "2024-03-02 00:00:00", "DPD30"), Some((1, 9_000, false)), "the input ended within the day");
+    assert_eq!(newest("30d by 1d", "2024-02-02 00:00:00", "DPD30"), Some((1, 9_000, false)), "30 days up to and with the 2nd of March");
+    assert_eq!(newest("30d by 1d", "2024-02-01 00:00:00", "DPD30"), None);
+    // A loan of the 1st that comes late, and one that ends the 2nd.
+    let more = "5,2024-03-01 12:00:00,c,north,,CURRENT,1\n6,2024-03-05 12:00:00,d,north,,CURRENT,2\n";
+    fs::write(here.join("more.csv"), format!("{header}{more}")).unwrap();
+    assert_eq!(run("[\"loan-events.csv\", \"more.csv\"]")["pipelines"][0]["rows_in"], 2);
+    assert_eq!(newest("1d", "2024-03-01 00:00:00", "CURRENT"), Some((3, 15_001, true)), "restated");
+    assert_eq!(newest("1d", "2024-03-02 00:00:00", "DPD30"), Some((1, 9_000, true)));
+}
+
+#[test]
 fn features_only_needs_no_schema_and_no_model() {
     let (folder, config) = (tempfile::tempdir().unwrap(), example("features-only.toml"));
     let here = folder.path();

@@ -14,7 +14,7 @@ use riskstream_query::Catalog;
 use crate::cli::TrainArgs;
 use crate::commands::query::query_failed;
 use crate::commands::{CommandError, failed};
-use crate::config::spec::StepKind;
+use crate::config::spec::{Aggregation, Features, StepKind};
 use crate::config::{Config, defaults, suggest_name};
 use crate::plan::tables_location;
 
@@ -78,7 +78,9 @@ impl TrainingRows {
             for step in &pipeline.steps {
                 match &step.kind {
                     StepKind::Score(scores) => not_features.extend(scores.iter().map(|s| s.column.value.as_str())),
-                    StepKind::Features(features) => not_features.extend(features.by.iter().map(|b| b.value.as_str())),
+                    StepKind::Features(Features { by, .. }) | StepKind::Aggregate(Aggregation { by, .. }) => {
+                        not_features.extend(by.iter().map(|b| b.value.as_str()));
+                    }
                     _ => {}
                 }
             }

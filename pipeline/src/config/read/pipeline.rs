@@ -5,6 +5,7 @@ use crate::config::defaults;
 use crate::config::document::Entry;
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
+use crate::config::span::Spanned;
 use crate::config::spec::Pipeline;
 
 /// A pipeline, and how many of its steps from the first were read without a problem (`None`: all); nothing if it has no `from`.
@@ -17,6 +18,7 @@ pub(super) fn pipeline(entry: &Entry, problems: &mut Vec<Problem>) -> Option<(Pi
     let deliver = table.keyword("deliver", problems).map_or(defaults::DELIVER, |deliver| deliver.value);
 
     let mut steps = Vec::new();
+    let mut step_ids: Vec<Spanned<String>> = Vec::new();
     let mut sound_steps = None;
     if let Some(entry) = table.get("steps") {
         let elements = tables(entry, "`steps`", &format!("[[pipelines.{name}.steps]]"), problems);
@@ -33,6 +35,7 @@ pub(super) fn pipeline(entry: &Entry, problems: &mut Vec<Problem>) -> Option<(Pi
             steps.extend(step);
         }
         reader::check_unique(&ids, "step", problems);
+        step_ids = ids;
     }
     let mut to = Vec::new();
     let mut has_to = false;
@@ -49,6 +52,13 @@ pub(super) fn pipeline(entry: &Entry, problems: &mut Vec<Problem>) -> Option<(Pi
                 to.extend(destination);
             }
             reader::check_unique(&ids, "destination", problems);
+            for id in &ids {
+                if let Some(step) = step_ids.iter().find(|step| step.value == id.value) {
+                    let problem = Problem::new(id.span, format!("a step and a destination are both called `{id}`"));
+                    problems
+                        .push(problem.related(step.span, "the step").help("give one of them another id: rows and state are told by it"));
+                }
+            }
         }
         None if has_near_miss(&table, "to") => has_to = true,
         None => {}

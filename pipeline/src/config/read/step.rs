@@ -8,14 +8,27 @@ use crate::config::document::{Entry, Node, Value};
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::Spanned;
-use crate::config::spec::{Aggregate, Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window};
+use crate::config::spec::{
+    Aggregate, Aggregation, Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window, WindowEvery,
+};
 use crate::config::values::{self, NameKind};
 
-const KINDS: [&str; 5] = ["filter", "derive", "features", "score", "decide"];
-/// Keys that only a `features` step has.
-const FEATURES_KEYS: [&str; 5] = ["by", "over", "delay", "include_current", "empty"];
+const KINDS: [&str; 6] = ["filter", "derive", "features", "aggregate", "score", "decide"];
+/// Keys that only some steps have.
+const KIND_KEYS: [(&str, &str); 8] = [
+    ("by", "a `features` or `aggregate` step"),
+    ("over", "a `features` step"),
+    ("delay", "a `features` step"),
+    ("include_current", "a `features` step"),
+    ("empty", "a `features` step"),
+    ("windows", "an `aggregate` step"),
+    ("results", "an `aggregate` step"),
+    ("keep", "an `aggregate` step"),
+];
 /// Windows of one step; each costs a cursor over the history and a state per key.
 const WINDOWS_MAX: usize = 64;
+/// Windows of one kind that a row is in.
+const OVERLAP_MAX: u128 = 1_000;
 
 /// The step's id, and the step if it could be read.
 pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> (Option<Spanned<String>>, Option<Step>) {
@@ -42,7 +55,7 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
                 let what = table.what.clone();
                 problems.push(
                     Problem::new(table.span, format!("{what} does nothing"))
-                        .help("a step has one of `filter`, `derive`, `features`, `score`, `decide`"),
+                        .help("a step has one of `filter`, `derive`, `features`, `aggregate`, `score`, `decide`"),
                 );
             }
             None
@@ -58,11 +71,14 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
     };
     if kinds.is_empty() {
         // Which keys belong here can't be said; those of the commonest kind are no surprise.
-        for key in FEATURES_KEYS {
+        for (key, _) in KIND_KEYS {
             table.get(key);
         }
     }
-    table.finish_with(problems, |key| FEATURES_KEYS.contains(&key).then(|| format!("`{key}` belongs to a `features` step")));
+    table.finish_with(problems, |key| {
+        let (key, step) = KIND_KEYS.iter().find(|(name, _)| *name == key)?;
+        Some(format!("`{key}` belongs to {step}"))
+    });
     let step = id.clone().zip(kind).map(|(id, kind)| Step { id, kind });
     (id, step)
 }
@@ -72,6 +88,7 @@ fn kind(table: &mut Table<'_>, entry: &Entry, problems: &mut Vec<Problem>) -> Op
         "filter" => table.sql("filter", problems).map(StepKind::Filter),
         "derive" => derive(table, problems).map(StepKind::Derive),
         "features" => features(table, problems).map(StepKind::Features),
+        "aggregate" => aggregation(table, problems).map(StepKind::Aggregate),
         "score" => score(entry, table, problems).map(StepKind::Score),
         _ => decide(table, problems).map(StepKind::Decide),
     }
@@ -96,21 +113,7 @@ fn derive(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Deri
 
 fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Features> {
     let calls = table.table("features", problems);
-    let by = table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems).and_then(|entry| {
-        let by = reader::strings(&entry.node, "by", problems)?;
-        if by.is_empty() {
-            problems
-                .push(Problem::new(entry.node.span, "`by` names no column").help("name the key's column, such as by = \"customer_id\""));
-        }
-        Some(by)
-    });
-    if let Some(by) = &by {
-        for (index, column) in by.iter().enumerate() {
-            if let Some(first) = by[..index].iter().find(|first| first.value == column.value) {
-                problems.push(Problem::new(column.span, format!("`by` names `{column}` twice")).related(first.span, "the first"));
-            }
-        }
-    }
+    let by = key_columns(table, problems);
     let over_entry = table.get("over").map(|entry| entry.node.span);
     let over = windows(table, problems);
     let delay = table.duration("delay", problems).map(|delay| delay.value).unwrap_or_default();
@@ -145,6 +148,107 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
             .push(problem.help("`empty` is the value of an `avg` over no rows; for others, `coalesce` in a `derive` step after this one"));
     }
     Some(Features { features, by: by?, over: over?, delay, include_current, empty: empty.map(|value| value.value) })
+}
+
+/// The columns of `by`.
+fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
+    let entry = table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems)?;
+    let by = reader::strings(&entry.node, "by", problems)?;
+    if by.is_empty() {
+        problems.push(Problem::new(entry.node.span, "`by` names no column").help("name the key's column, such as by = \"customer_id\""));
+    }
+    for (index, column) in by.iter().enumerate() {
+        if let Some(first) = by[..index].iter().find(|first| first.value == column.value) {
+            problems.push(Problem::new(column.span, format!("`by` names `{column}` twice")).related(first.span, "the first"));
+        }
+    }
+    Some(by)
+}
+
+fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Aggregation> {
+    let calls = table.table("aggregate", problems);
+    let by = key_columns(table, problems);
+    let windows = windows_every(table, problems);
+    let results = table.keyword("results", problems).map_or(defaults::RESULTS, |results| results.value);
+    let keep = table.duration("keep", problems);
+    let calls = calls?;
+    if calls.entries().is_empty() {
+        problems.push(Problem::new(calls.span, "`aggregate` names no column").help("such as aggregate = { n_events = \"count(*)\" }"));
+    }
+    let mut aggregates = Vec::new();
+    for entry in calls.entries() {
+        reader::check_name(NameKind::Identifier, &entry.key, "a column", problems);
+        let aggregate = feature(entry, problems);
+        if let Some(aggregate) = &aggregate
+            && !is_additive(&aggregate.aggregate)
+        {
+            let message = format!("`{}` can't be put together from parts of a window", aggregate.aggregate);
+            problems.push(
+                Problem::new(aggregate.call.span(), message)
+                    .help("an `aggregate` step has `count(*)`, `count(col)`, `sum(col)`, `avg(col)`, `min(col)` and `max(col)`"),
+            );
+        }
+        aggregates.push(aggregate);
+    }
+    let aggregates: Option<Vec<Feature>> = aggregates.into_iter().collect();
+    let windows = windows?;
+    let longest = windows.iter().map(|window| window.length).max().unwrap_or_default();
+    let keep = keep.map_or(longest.max(defaults::KEEP_MIN), |keep| keep.value);
+    Some(Aggregation { aggregates: aggregates?, by: by?, windows, results, keep })
+}
+
+/// Whether the totals of a window's parts give the window's.
+fn is_additive(aggregate: &Aggregate) -> bool {
+    use Aggregate::{Count, CountAll, Max, Mean, Min, Sum};
+    matches!(aggregate, CountAll | Count(_) | Sum(_) | Mean(_) | Min(_) | Max(_))
+}
+
+/// `windows = ["1d", "30d by 1d"]`.
+fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<WindowEvery>>> {
+    let entry = table.required("windows", "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day", problems)?;
+    let texts = reader::strings(&entry.node, "windows", problems)?;
+    if texts.is_empty() || texts.len() > WINDOWS_MAX {
+        let problem = Problem::new(entry.node.span, format!("`windows` has {} kinds of windows", texts.len()));
+        problems.push(problem.help(format!("1 to {WINDOWS_MAX}, such as windows = [\"1d\", \"30d by 1d\"]")));
+        return None;
+    }
+    let mut windows: Vec<Option<Spanned<WindowEvery>>> = Vec::new();
+    for text in &texts {
+        let window = window_every(text, problems);
+        if let Some(window) = &window
+            && let Some(first) = windows.iter().flatten().find(|w| (w.length, w.step) == (window.length, window.step))
+        {
+            problems.push(
+                Problem::new(text.span, format!("`{text}` are the same windows as `{}`", first.label)).related(first.span, "the first"),
+            );
+        }
+        windows.push(window);
+    }
+    windows.into_iter().collect()
+}
+
+fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Spanned<WindowEvery>> {
+    let label = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
+    let length = reader::parsed(length, text.span, values::duration, problems)?;
+    let step = reader::parsed(step, text.span, values::duration, problems)?;
+    let mut refuse = |message: String, help: &str| {
+        problems.push(Problem::new(text.span, message).help(help));
+        None
+    };
+    if length.is_zero() || step.is_zero() {
+        return refuse(format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
+    }
+    if length.as_micros() % step.as_micros() != 0 {
+        return refuse(format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
+    }
+    if length.as_micros() / step.as_micros() > OVERLAP_MAX {
+        return refuse(
+            format!("`{text}`: a row would be in {} windows", length.as_micros() / step.as_micros()),
+            "at most 1000: take a longer step",
+        );
+    }
+    Some(Spanned::new(WindowEvery { label, length, step }, text.span))
 }
 
 fn feature(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Feature> {

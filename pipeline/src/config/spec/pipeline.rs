@@ -61,6 +61,8 @@ pub enum StepKind {
     Derive(Vec<DerivedColumn>),
     /// Adds aggregates over trailing windows of the row's key.
     Features(Features),
+    /// Adds rows up per key and window of event time; what leaves are windows, not the rows.
+    Aggregate(Aggregation),
     /// Adds scores by models of the registry.
     Score(Vec<ScoreColumn>),
     /// Adds `decision` and `reasons`.
@@ -74,6 +76,7 @@ impl StepKind {
             Self::Filter(_) => "filter",
             Self::Derive(_) => "derive",
             Self::Features(_) => "features",
+            Self::Aggregate(_) => "aggregate",
             Self::Score(_) => "score",
             Self::Decide(_) => "decide",
         }
@@ -118,6 +121,42 @@ impl Features {
         })
     }
 }
+
+/// `aggregate = { NAME = "sum(col)" }`, `by`, `windows`, `results`, `keep`.
+#[derive(Debug, Clone)]
+pub struct Aggregation {
+    /// What is computed, in the order of the file: `count`, `sum`, `avg`, `min` and `max`.
+    pub aggregates: Vec<Feature>,
+    /// The key. Null is a value like others.
+    pub by: Vec<Spanned<String>>,
+    /// The kinds of windows, at least one.
+    pub windows: Vec<Spanned<WindowEvery>>,
+    /// When windows leave.
+    pub results: Results,
+    /// How long after its end a window still takes late rows; rows that come later are dead letters.
+    pub keep: Duration,
+}
+
+/// Windows of a length, one every `step`, aligned to 1970-01-01 00:00 UTC.
+#[derive(Debug, Clone)]
+pub struct WindowEvery {
+    /// As written, spaces made single: what the column `window` says.
+    pub label: String,
+    /// From start to end.
+    pub length: Duration,
+    /// From start to the next one's start; divides the length, and is the length where windows follow one another.
+    pub step: Duration,
+}
+
+/// When the windows of an `aggregate` step leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Results {
+    /// With every epoch those that it changed, and once more when they are final.
+    Changes,
+    /// When they are final; and again whenever a late row changes them.
+    Final,
+}
+keywords!(Results { "changes" => Changes, "final" => Final });
 
 /// One `NAME = "function(column)"`.
 #[derive(Debug, Clone)]
