@@ -8,12 +8,14 @@
 //! | [`score`] | adds a model's score; models are swapped between epochs |
 //! | [`decide`] | adds `decision` and `reasons` |
 //! | [`features`] | adds exact trailing windows per key |
+//! | [`changelog`] | turns versions of records into rows taken back and rows added |
 //! | [`windows`] | adds rows up per key and window of time |
 //!
 //! Steps without state implement [`Stateless`]; [`Stateless::into_operator`] makes the engine's `Operator` of them. A row that a step can't
 //! process becomes a dead letter and never stops the run. A step that is not possible on its input is refused when it is made, with a
 //! [`StepError`] (or [`ExpressionError`], which knows the place in the text).
 
+pub mod changelog;
 pub mod checks;
 mod dead_rows;
 pub mod decide;

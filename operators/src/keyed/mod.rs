@@ -3,3 +3,4 @@
 pub(crate) mod columns;
 pub(crate) mod dictionary;
 pub(crate) mod encode;
+pub(crate) mod keys;

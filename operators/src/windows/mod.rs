@@ -4,7 +4,7 @@
 //!   batches ─▶ keys (numbers) ─▶ panes: totals per key and slice of time ──(the epoch's close)──▶ published: one row per key and window
 //! ```
 //! A window is `[start, start + length)`, aligned to 1970-01-01 00:00 UTC, and starts every `step`: tumbling when the step is its length, hopping when
-//! it is shorter. Every row is added once, to the **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
+//! it is shorter; or it has no start, and one ends every `step`: what there is as of then. Every row is added once, to the **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
 //! integers). So a window that hops 30 times costs no more per row than one that tumbles.
 //!
 //! At each epoch's close a window is published whose end the watermark has reached (**final**), and, unless only final results are wanted, each one that a row
@@ -13,7 +13,6 @@
 //! When the input ends, windows that are still open are published as they stand, not final: a later run may go on with newer rows. Panes are kept until no window that the watermark passed less than `keep` ago needs them; rows older than that
 //! are dead letters.
 
-mod keys;
 mod operator;
 mod panes;
 mod persist;

@@ -1,15 +1,15 @@
 //! The step as an operator: rows are added up as they come, windows leave when an epoch closes.
 
-use super::keys::Keys;
 use super::panes::Panes;
 use super::publish::{Moment, Publisher};
 use super::spec::{Plan, WindowsSpec};
 use crate::dead_rows::DeadRows;
 use crate::keyed::encode::encode;
+use crate::keyed::keys::Keys;
 use crate::step_error::StepError;
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
 use riskstream_engine::history::Chunk;
@@ -76,6 +76,12 @@ impl WindowsOperator {
         filter_record_batch(&batch, &kept).map_err(|e| self.arrow(e))
     }
 
+    /// Forgets panes that nothing needs. What changed in them must have been saved.
+    pub(super) fn prune(&mut self) {
+        let gone = self.watermark.saturating_sub(self.plan.spec.keep);
+        self.panes.iter_mut().for_each(|panes| panes.prune(&self.plan.layout, gone));
+    }
+
     fn take_in(&mut self, batch: &RecordBatch) -> Result<Chunk, ArrowError> {
         let by: Vec<_> = self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
         Ok(Chunk {
@@ -103,8 +109,9 @@ impl Operator for WindowsOperator {
         let batch = self.kept(batch, out)?;
         let rows = self.take_in(&batch).map_err(|e| self.arrow(e))?;
         self.is_moved |= !rows.is_empty();
+        let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
         for panes in &mut self.panes {
-            panes.add(&self.plan.layout, &rows);
+            panes.add(&self.plan.layout, &rows, times);
         }
         Ok(())
     }
@@ -122,8 +129,6 @@ impl Operator for WindowsOperator {
         }
         self.is_moved &= !close.last;
         self.watermark = moment.now;
-        let gone = self.watermark.saturating_sub(self.plan.spec.keep);
-        self.panes.iter_mut().for_each(|panes| panes.prune(gone));
         Ok(())
     }
 

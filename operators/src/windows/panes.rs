@@ -49,6 +49,14 @@ impl Pane {
         }
     }
 
+    /// Adds the totals of another pane.
+    fn merge(&mut self, layout: &Layout, other: &Self) {
+        for (slot, key) in other.keys.iter().enumerate() {
+            let own = self.slot_for(layout, *key);
+            self.totals.merge(layout, own, &other.totals, slot);
+        }
+    }
+
     /// Takes a saved slot back, in place of what the key had.
     pub(super) fn restore(&mut self, layout: &Layout, key: u32, counts: impl Iterator<Item = i64>, wides: impl Iterator<Item = i128>) {
         let slot = self.slot_for(layout, key);
@@ -62,11 +70,13 @@ impl Pane {
 pub(super) struct Panes {
     pub(super) kind: WindowKind,
     pub(super) panes: BTreeMap<i64, Pane>,
+    /// Of windows without a start: the totals of all panes before the first.
+    pub(super) base: Pane,
 }
 
 impl Panes {
     pub(super) fn new(kind: WindowKind) -> Self {
-        Self { kind, panes: BTreeMap::new() }
+        Self { kind, panes: BTreeMap::new(), base: Pane::default() }
     }
 
     /// The start of the pane that holds `time`.
@@ -74,19 +84,13 @@ impl Panes {
         time - time.rem_euclid(self.kind.step)
     }
 
-    /// The starts of the windows that hold a pane.
-    pub(super) fn windows_of(&self, pane: i64) -> impl Iterator<Item = i64> + use<> {
-        let step = self.kind.step;
-        (0..self.kind.length / step).map(move |back| pane - back * step)
-    }
-
-    /// The end of the last window that holds `time`.
+    /// The end of the last window that holds `time`; of windows without a start, of the first.
     pub(super) fn last_end(&self, time: i64) -> i64 {
-        self.pane_of(time).saturating_add(self.kind.length)
+        self.pane_of(time).saturating_add(self.kind.length.unwrap_or(self.kind.step))
     }
 
-    /// Adds rows.
-    pub(super) fn add(&mut self, layout: &Layout, rows: &Chunk) {
+    /// Adds rows, each as often as `times` says, or once.
+    pub(super) fn add(&mut self, layout: &Layout, rows: &Chunk, times: Option<&[i64]>) {
         let mut from = 0;
         while from < rows.len() {
             let start = self.pane_of(rows.times[from]);
@@ -94,7 +98,7 @@ impl Panes {
             let pane = self.panes.entry(start).or_default();
             for row in from..from + run {
                 let slot = pane.slot_for(layout, rows.keys[row]);
-                pane.totals.add(layout, slot, &rows.columns, row);
+                pane.totals.add(layout, slot, (&rows.columns, row, times.map_or(1, |times| times[row])));
                 pane.mark(slot);
             }
             from += run;
@@ -102,17 +106,20 @@ impl Panes {
     }
 
     /// Forgets panes that no row can need whose own last window ends after `time`: it changes windows that began up to a length before it.
-    pub(super) fn prune(&mut self, time: i64) {
-        let reach = 2 * self.kind.length - self.kind.step;
+    pub(super) fn prune(&mut self, layout: &Layout, time: i64) {
+        let reach = self.kind.length.map_or(self.kind.step, |length| 2 * length - self.kind.step);
         while let Some(first) = self.panes.first_entry()
             && first.key().saturating_add(reach) <= time
         {
-            first.remove();
+            let pane = first.remove();
+            if self.kind.length.is_none() {
+                self.base.merge(layout, &pane);
+            }
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
         let pane = |pane: &Pane| pane.totals.bytes() + pane.slots.capacity() * 9 + pane.keys.capacity() * 5;
-        self.panes.values().map(pane).sum()
+        self.panes.values().chain([&self.base]).map(pane).sum()
     }
 }

@@ -17,6 +17,8 @@ const KEYS: &str = "keys";
 const VALUES: &str = "values";
 const CLOSE: &str = "close";
 const PANES: &str = "panes.";
+/// The totals before the first pane, of windows without a start.
+const BASE: &str = "base.";
 
 impl WindowsOperator {
     pub(super) fn save_changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, ArrowError> {
@@ -26,12 +28,14 @@ impl WindowsOperator {
         }
         for panes in &self.panes {
             if panes.panes.values().any(|pane| !pane.changed.is_empty()) {
-                out.push(self.saved(panes, |pane| pane.changed.iter().map(|slot| *slot as usize).collect())?);
+                let changed = |pane: &Pane| pane.changed.iter().map(|slot| *slot as usize).collect();
+                out.push(self.saved(PANES, panes, &panes.panes, changed)?);
             }
         }
         for pane in self.panes.iter_mut().flat_map(|panes| panes.panes.values_mut()) {
             pane.settle();
         }
+        self.prune();
         out.push(self.saved_close()?);
         Ok(out)
     }
@@ -40,7 +44,11 @@ impl WindowsOperator {
         let (keys, values) = self.keys.all()?;
         let mut out = vec![StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values)];
         for panes in &self.panes {
-            out.push(self.saved(panes, |pane| (0..pane.keys.len()).collect())?);
+            let all = |pane: &Pane| (0..pane.keys.len()).collect();
+            out.push(self.saved(PANES, panes, &panes.panes, all)?);
+            if panes.kind.length.is_none() {
+                out.push(self.saved(BASE, panes, [(&i64::MIN, &panes.base)], all)?);
+            }
         }
         out.push(self.saved_close()?);
         Ok(out)
@@ -55,11 +63,17 @@ impl WindowsOperator {
         Ok(StateBatch::new(CLOSE, batch(columns)?))
     }
 
-    fn saved(&self, panes: &Panes, slots: impl Fn(&Pane) -> Vec<usize>) -> Result<StateBatch, ArrowError> {
+    fn saved<'a>(
+        &self,
+        what: &str,
+        panes: &Panes,
+        saved: impl IntoIterator<Item = (&'a i64, &'a Pane)>,
+        slots: impl Fn(&Pane) -> Vec<usize>,
+    ) -> Result<StateBatch, ArrowError> {
         let (mut starts, mut keys) = (Vec::new(), Vec::new());
         let mut counts = vec![Vec::new(); self.plan.layout.counts];
         let mut wides = vec![Vec::new(); self.plan.layout.wides.len()];
-        for (start, pane) in &panes.panes {
+        for (start, pane) in saved {
             for slot in slots(pane) {
                 starts.push(*start);
                 keys.push(self.keys.id(pane.keys[slot]));
@@ -71,7 +85,7 @@ impl WindowsOperator {
             vec![("key".into(), Arc::new(UInt32Array::from(keys))), ("start".into(), Arc::new(Int64Array::from(starts)))];
         columns.extend(counts.into_iter().enumerate().map(|(lane, v)| (format!("count{lane}"), Arc::new(Int64Array::from(v)) as ArrayRef)));
         columns.extend(wides.into_iter().enumerate().map(|(lane, v)| (format!("wide{lane}"), decimals(v))));
-        Ok(StateBatch::new(format!("{PANES}{}", panes.kind.label), RecordBatch::try_from_iter(columns)?))
+        Ok(StateBatch::new(format!("{what}{}", panes.kind.label), RecordBatch::try_from_iter(columns)?))
     }
 
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
@@ -91,13 +105,12 @@ impl WindowsOperator {
         }
         let mut panes = std::mem::take(&mut self.panes);
         let restored = panes.iter_mut().try_for_each(|panes| {
-            let name = format!("{PANES}{}", panes.kind.label);
-            saved.named(&name).try_for_each(|rows| self.restore_panes(panes, rows))
+            let (base, name) = (format!("{BASE}{}", panes.kind.label), format!("{PANES}{}", panes.kind.label));
+            saved.named(&base).chain(saved.named(&name)).try_for_each(|rows| self.restore_panes(panes, rows))
         });
         self.panes = panes;
         restored.map_err(|e| self.arrow(e))?;
-        let gone = self.watermark.saturating_sub(self.plan.spec.keep);
-        self.panes.iter_mut().for_each(|panes| panes.prune(gone));
+        self.prune();
         Ok(())
     }
 
@@ -109,7 +122,7 @@ impl WindowsOperator {
         for (row, (key, start)) in keys.iter().zip(starts).enumerate() {
             // Keys of other workers were not restored.
             let Some(key) = self.keys.known(*key) else { continue };
-            let pane = panes.panes.entry(*start).or_default();
+            let pane = if *start == i64::MIN { &mut panes.base } else { panes.panes.entry(*start).or_default() };
             pane.restore(layout, key, counts.iter().map(|lane| lane[row]), values.iter().map(|lane| lane[row]));
         }
         Ok(())

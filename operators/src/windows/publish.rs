@@ -1,16 +1,17 @@
 //! Which windows are published at an epoch's close, and the rows that they become.
 
-use super::keys::Keys;
-use super::panes::Panes;
+use super::panes::{Pane, Panes};
 use super::spec::{Plan, Publish, Shows};
 use super::totals::Totals;
 use crate::keyed::encode::{FLOAT_STEPS, decode};
+use crate::keyed::keys::Keys;
 use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+use hashbrown::HashMap;
 use riskstream_engine::contract::Output;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,11 +37,34 @@ pub(super) struct Moment {
 pub(super) struct Publisher {
     keys: Vec<u32>,
     kinds: Vec<usize>,
-    starts: Vec<i64>,
+    starts: Vec<Option<i64>>,
+    ends: Vec<i64>,
     is_final: Vec<bool>,
     totals: Totals,
     /// By key: one more than its row among those of the window at hand, or 0.
     rows: Vec<u32>,
+}
+
+/// Totals of all panes so far, by key.
+#[derive(Debug, Default)]
+struct Running {
+    slots: HashMap<u32, usize>,
+    keys: Vec<u32>,
+    totals: Totals,
+}
+
+impl Running {
+    fn merge(&mut self, plan: &Plan, pane: &Pane) {
+        for (slot, key) in pane.keys.iter().enumerate() {
+            match self.slots.get(key) {
+                Some(own) => self.totals.merge(&plan.layout, *own, &pane.totals, slot),
+                None => {
+                    self.slots.insert(*key, self.totals.push_copy(&plan.layout, &pane.totals, slot));
+                    self.keys.push(*key);
+                }
+            }
+        }
+    }
 }
 
 impl Publisher {
@@ -53,12 +77,12 @@ impl Publisher {
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
-        let length = panes.kind.length;
+        let Some(length) = panes.kind.length else { return self.publish_always(plan, keys, (number, panes), moment, out) };
         let mut finals: BTreeSet<i64> = BTreeSet::new();
         let mut open: BTreeSet<i64> = BTreeSet::new();
         let mut changed: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         for (start, pane) in &panes.panes {
-            for window in panes.windows_of(*start) {
+            for window in (0..length / panes.kind.step).map(|back| start - back * panes.kind.step) {
                 let end = window.saturating_add(length);
                 if end <= moment.now && end > moment.before {
                     finals.insert(window);
@@ -78,7 +102,7 @@ impl Publisher {
                     self.gather(plan, *key, &pane.totals, slot);
                 }
             }
-            self.end_window(first, (number, window, is_final));
+            self.end_window(first, (number, Some(window), window.saturating_add(length), is_final));
             self.flush(plan, keys, moment, BATCH_ROWS, out)?;
         }
         for (window, changed) in changed {
@@ -94,10 +118,68 @@ impl Publisher {
                     }
                 }
             }
-            self.end_window(first, (number, window, window.saturating_add(length) <= moment.before));
+            let end = window.saturating_add(length);
+            self.end_window(first, (number, Some(window), end, end <= moment.before));
             self.flush(plan, keys, moment, BATCH_ROWS, out)?;
         }
         self.flush(plan, keys, moment, 1, out)
+    }
+
+    /// As [`Self::publish`] for windows without a start: what there is at every step.
+    fn publish_always(
+        &mut self,
+        plan: &Plan,
+        keys: &Keys,
+        (number, panes): (usize, &Panes),
+        moment: Moment,
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
+        let step = panes.kind.step;
+        let after = |time: i64| time.saturating_sub(time.rem_euclid(step)).saturating_add(step);
+        let mut changed: HashMap<u32, i64> = HashMap::new();
+        for (start, pane) in &panes.panes {
+            pane.changed.iter().for_each(|slot| {
+                changed.entry(pane.keys[*slot as usize]).or_insert(*start);
+            });
+        }
+        let Some(newest) = panes.panes.keys().next_back().copied().or((!panes.base.keys.is_empty()).then_some(moment.before)) else {
+            return Ok(());
+        };
+        let oldest = panes.panes.keys().next().map_or(moment.before, |start| *start);
+        let due = if moment.before < oldest && panes.base.keys.is_empty() { after(oldest) } else { after(moment.before) };
+        let first_changed = changed.values().min().map_or(due, |start| start + step);
+        let mut running = Running::default();
+        running.merge(plan, &panes.base);
+        let mut ahead = panes.panes.iter().peekable();
+        self.rows.resize(keys.len(), 0);
+        // Ends that the watermark has reached: all keys at those that it had not reached before, else those that changed.
+        let mut end = first_changed.min(due);
+        while end <= moment.now {
+            while let Some((_, pane)) = ahead.next_if(|(start, _)| **start < end) {
+                running.merge(plan, pane);
+            }
+            let is_shown = |key: &u32| end > moment.before || changed.get(key).is_some_and(|start| *start < end);
+            self.show(plan, &running, is_shown, (number, None, end, true));
+            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+            end += step;
+        }
+        // And the one after all rows: what there is as far as is known.
+        if moment.open_too || plan.spec.publish == Publish::Changes {
+            ahead.for_each(|(_, pane)| running.merge(plan, pane));
+            let is_shown = |key: &u32| moment.open_too || changed.contains_key(key);
+            self.show(plan, &running, is_shown, (number, None, after(moment.now.max(newest)), false));
+        }
+        self.flush(plan, keys, moment, 1, out)
+    }
+
+    /// Adds a window of the keys that are shown.
+    fn show(&mut self, plan: &Plan, running: &Running, is_shown: impl Fn(&u32) -> bool, window: (usize, Option<i64>, i64, bool)) {
+        let first = self.keys.len();
+        for (slot, key) in running.keys.iter().enumerate().filter(|(_, key)| is_shown(key)) {
+            self.totals.push_copy(&plan.layout, &running.totals, slot);
+            self.keys.push(*key);
+        }
+        self.end_window(first, window);
     }
 
     /// Adds a pane's slot to its key's row of the window at hand.
@@ -114,12 +196,13 @@ impl Publisher {
     }
 
     /// Ends the window at hand, whose rows begin at `first`.
-    fn end_window(&mut self, first: usize, (kind, start, is_final): (usize, i64, bool)) {
+    fn end_window(&mut self, first: usize, (kind, start, end, is_final): (usize, Option<i64>, i64, bool)) {
         for key in &self.keys[first..] {
             self.rows[*key as usize] = 0;
         }
         self.kinds.resize(self.keys.len(), kind);
         self.starts.resize(self.keys.len(), start);
+        self.ends.resize(self.keys.len(), end);
         self.is_final.resize(self.keys.len(), is_final);
     }
 
@@ -130,11 +213,10 @@ impl Publisher {
         }
         let count = self.keys.len();
         let mut columns = keys.columns(&self.keys)?;
-        let window = |kind: &usize| &plan.spec.windows[*kind];
-        let time = |values: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(values).with_timezone("UTC")) };
-        columns.push(Arc::new(StringArray::from_iter_values(self.kinds.iter().map(|kind| window(kind).label.as_str()))));
-        columns.push(time(self.starts.clone()));
-        columns.push(time(self.kinds.iter().zip(&self.starts).map(|(kind, start)| start + window(kind).length).collect()));
+        let labels = self.kinds.iter().map(|kind| plan.spec.windows[*kind].label.as_str());
+        columns.push(Arc::new(StringArray::from_iter_values(labels)));
+        columns.push(Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.starts)).with_timezone("UTC")));
+        columns.push(Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.ends)).with_timezone("UTC")));
         for (shows, data_type) in &plan.shown {
             columns.push(self.shown(plan, shows, data_type)?);
         }
@@ -144,7 +226,6 @@ impl Publisher {
         columns.push(Arc::new(TimestampMicrosecondArray::from(vec![complete; count]).with_timezone("UTC")));
         self.keys.clear();
         self.kinds.clear();
-        self.starts.clear();
         self.totals.clear();
         let batch = RecordBatch::try_new(Arc::clone(&plan.output), columns)?;
         (0..count).step_by(BATCH_ROWS).for_each(|from| out.push(batch.slice(from, BATCH_ROWS.min(count - from))));

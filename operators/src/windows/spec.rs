@@ -1,6 +1,7 @@
 //! What an `aggregate` step computes, as the configuration says it, and what that means on its input.
 
 use super::totals::{Lane, Layout, Op};
+use crate::changelog::DIFF;
 use crate::keyed::encode::{Encoding, FLOAT_STEPS, Kept};
 use crate::step_error::StepError;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -32,14 +33,14 @@ pub struct AggregateSpec {
     pub column: Option<String>,
 }
 
-/// Windows of one length; microseconds.
+/// Windows of one kind; microseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowKind {
-    /// What the column `window` says, e.g. `1d` or `30d by 1d`.
+    /// What the column `window` says, e.g. `1d`, `30d by 1d` or `always by 1d`.
     pub label: String,
-    /// From a window's start to its end, above 0.
-    pub length: i64,
-    /// From one window's start to the next's; divides the length.
+    /// From a window's start to its end, above 0. None: from the beginning of time.
+    pub length: Option<i64>,
+    /// From one window's end to the next's; divides the length.
     pub step: i64,
 }
 
@@ -73,9 +74,9 @@ pub struct WindowsSpec {
 
 /// Column of a window's label, Utf8.
 pub const WINDOW: &str = "window";
-/// Column of a window's first instant, Timestamp(Microsecond, UTC): the event time of what leaves the step.
+/// Column of a window's first instant, Timestamp(Microsecond, UTC); null where it has none.
 pub const WINDOW_START: &str = "window_start";
-/// Column of the first instant after a window.
+/// Column of the first instant after a window: the event time of what leaves the step.
 pub const WINDOW_END: &str = "window_end";
 /// Column of the publication's number, Int64: larger is newer.
 pub const REVISION: &str = "revision";
@@ -103,6 +104,8 @@ pub(super) struct Plan {
     pub(super) spec: WindowsSpec,
     pub(super) by: Vec<usize>,
     pub(super) time: usize,
+    /// How often a row counts, when rows are changes.
+    pub(super) diff: Option<usize>,
     pub(super) kept: Vec<Kept>,
     pub(super) layout: Layout,
     pub(super) shown: Vec<(Shows, DataType)>,
@@ -114,6 +117,7 @@ impl Plan {
         let find = |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let time = find(&spec.event_time)?;
+        let diff = input.index_of(DIFF).ok().filter(|index| input.field(*index).data_type() == &DataType::Int64);
         let mut kept: Vec<Kept> = Vec::new();
         let mut layout = Layout::default();
         let mut shown = Vec::new();
@@ -125,6 +129,11 @@ impl Plan {
             let input_index = find(name)?;
             let data_type = input.field(input_index).data_type();
             let wrong = |role| StepError::WrongType { column: name.clone(), found: data_type.clone(), role };
+            if diff.is_some() && matches!(aggregate.function, AggregateFunction::Min | AggregateFunction::Max) {
+                return Err(wrong(
+                    "of rows that are taken back (after a `changelog` step) there is no smallest and no largest; use sum, count or avg",
+                ));
+            }
             let encoding = match aggregate.function {
                 AggregateFunction::Count => Encoding::of_any(data_type).ok_or_else(|| wrong("a column that is counted holds plain values")),
                 AggregateFunction::Sum | AggregateFunction::Mean => {
@@ -154,13 +163,13 @@ impl Plan {
         }
         layout.counts = kept.len() + 1;
         let output = output_schema(&spec, input, &by, &shown)?;
-        Ok(Self { spec, by, time, kept, layout, shown, output })
+        Ok(Self { spec, by, time, diff, kept, layout, shown, output })
     }
 
     /// What saved state depends on.
     pub(super) fn shape(&self) -> String {
         let columns: Vec<String> = self.kept.iter().map(|k| format!("{:?}", k.encoding)).collect();
-        let windows: Vec<String> = self.spec.windows.iter().map(|w| format!("{}: {} by {}", w.label, w.length, w.step)).collect();
+        let windows: Vec<String> = self.spec.windows.iter().map(|w| format!("{}: {:?} by {}", w.label, w.length, w.step)).collect();
         format!("columns {columns:?}; lanes {:?}; windows {windows:?}", self.layout.wides)
     }
 }
@@ -186,7 +195,7 @@ fn output_schema(spec: &WindowsSpec, input: &Schema, by: &[usize], shown: &[(Sho
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let mut fields: Vec<Field> = by.iter().map(|index| input.field(*index).clone().with_nullable(true)).collect();
     fields.push(Field::new(WINDOW, DataType::Utf8, false));
-    fields.push(Field::new(WINDOW_START, time.clone(), false));
+    fields.push(Field::new(WINDOW_START, time.clone(), true));
     fields.push(Field::new(WINDOW_END, time.clone(), false));
     for (aggregate, (shows, data_type)) in spec.aggregates.iter().zip(shown) {
         fields.push(Field::new(&aggregate.name, data_type.clone(), !matches!(shows, Shows::Count(_))));

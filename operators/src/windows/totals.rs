@@ -75,9 +75,9 @@ impl Totals {
         &self.wides[slot * layout.wides.len()..(slot + 1) * layout.wides.len()]
     }
 
-    /// Adds a row to a slot.
+    /// Adds a row to a slot, `times` times.
     #[inline]
-    pub(super) fn add(&mut self, layout: &Layout, slot: usize, columns: &[Column], row: usize) {
+    pub(super) fn add(&mut self, layout: &Layout, slot: usize, (columns, row, times): (&[Column], usize, i64)) {
         let counts = &mut self.counts[slot * layout.counts..(slot + 1) * layout.counts];
         let wides = &mut self.wides[slot * layout.wides.len()..(slot + 1) * layout.wides.len()];
         for (lane, wide) in layout.wides.iter().zip(wides) {
@@ -85,11 +85,15 @@ impl Totals {
             if column.is_null(row) {
                 continue;
             }
-            *wide = joined(lane.op, (*wide, counts[lane.column + 1]), (column.value(row), 1));
+            let value = column.value(row);
+            *wide = match lane.op {
+                Op::Add => wide.wrapping_add(value.wrapping_mul(i128::from(times))),
+                other => joined(other, (*wide, counts[lane.column + 1]), (value, 1)),
+            };
         }
-        counts[0] += 1;
+        counts[0] += times;
         for (count, column) in counts[1..].iter_mut().zip(columns) {
-            *count += i64::from(!column.is_null(row));
+            *count += if column.is_null(row) { 0 } else { times };
         }
     }
 

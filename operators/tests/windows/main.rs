@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
 
+mod always;
 mod reference;
 mod world;
 

@@ -71,7 +71,10 @@ fn spec(publish: Publish, keep: i64) -> WindowsSpec {
             of("sum_score", Sum, Some("score")),
             of("avg_score", Mean, Some("score")),
         ],
-        windows: KINDS.iter().map(|(label, length, step)| WindowKind { label: label.to_string(), length: *length, step: *step }).collect(),
+        windows: KINDS
+            .iter()
+            .map(|(label, length, step)| WindowKind { label: label.to_string(), length: Some(*length), step: *step })
+            .collect(),
         publish,
         keep,
         event_time: "time".into(),

@@ -13,8 +13,8 @@ use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Aggregation, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate, Results,
-    Source, SourceKind, Spec, Step, StepKind,
+    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate,
+    Results, Source, SourceKind, Spec, Step, StepKind,
 };
 
 /// Prints the dataflow of a configuration.
@@ -150,6 +150,7 @@ impl Graph {
                 StepKind::Features(Features { by, .. }) | StepKind::Aggregate(Aggregation { by, .. }) => {
                     Some(format!("by {}", join(by.iter().map(|key| key.value.as_str()))))
                 }
+                StepKind::Changelog(Changelog { key, .. }) => Some(format!("by {}", join(key.iter().map(|key| key.value.as_str())))),
                 _ => None,
             };
             self.edges.push(Edge { from: last, to: id.clone(), exchange });
@@ -297,6 +298,9 @@ fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
             derived.iter().map(|column| column.name.value.clone()).collect(),
         ),
         StepKind::Features(features) => (features_details(features), features.columns().map(|(name, _, _)| name).collect()),
+        StepKind::Changelog(changelog) => {
+            (changelog_details(changelog), changelog.ever.iter().map(|ever| ever.name.value.clone()).collect())
+        }
         StepKind::Aggregate(aggregation) => {
             (aggregation_details(aggregation), aggregation.aggregates.iter().map(|aggregate| aggregate.name.value.clone()).collect())
         }
@@ -337,6 +341,13 @@ fn features_details(features: &Features) -> Vec<String> {
         };
         details.push(format!("over the trailing {windows}{end}"));
     }
+    details
+}
+
+fn changelog_details(changelog: &Changelog) -> Vec<String> {
+    let mut details: Vec<String> = changelog.ever.iter().map(|ever| format!("{} once {}", ever.name, ever.sql.as_str())).collect();
+    details.extend(changelog.deleted.as_ref().map(|sql| format!("gone when {}", sql.as_str())));
+    details.push(format!("rows taken back and added; late rows put in their place for {}", duration(changelog.keep)));
     details
 }
 

@@ -126,7 +126,10 @@ fn check_reasons(all: &[Waiting], named: &[String]) -> Result<(), CommandError> 
 /// Who rejects rows that the pipeline's state has not counted: the source, its checks, and the steps before the first one
 /// with state.
 fn rejecters(pipeline: &Pipeline) -> Vec<String> {
-    let before = pipeline.steps.iter().take_while(|step| !matches!(step.kind, StepKind::Features(_) | StepKind::Aggregate(_)));
+    let before = pipeline
+        .steps
+        .iter()
+        .take_while(|step| !matches!(step.kind, StepKind::Features(_) | StepKind::Changelog(_) | StepKind::Aggregate(_)));
     let source = &pipeline.from.value;
     [source.clone(), checks_step(source)].into_iter().chain(before.map(|step| step.id.value.clone())).collect()
 }

@@ -10,11 +10,12 @@ use super::defaults;
 use super::expression;
 use super::problem::Problem;
 use super::span::{Span, Spanned};
+use riskstream_operators::changelog::DIFF;
 use riskstream_operators::windows;
 
 use super::spec::{
-    Aggregate, Aggregation, Decide, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Partitioning, Pipeline,
-    ScoreColumn, Source, Sql, Step, StepKind, TimeFormat,
+    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Partitioning,
+    Pipeline, ScoreColumn, Source, Sql, Step, StepKind, TimeFormat,
 };
 use super::suggest;
 
@@ -63,7 +64,7 @@ impl Known {
 
 /// Checks a source's own columns.
 pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<Problem>) {
-    let flow = Flow { columns: input.to_vec(), is_complete: true, is_of_windows: false };
+    let flow = Flow { columns: input.to_vec(), is_complete: true, is_of_windows: false, is_of_changes: false };
     let time = &source.event_time;
     if let Some(column) = flow.find(&time.column, problems) {
         let problem = match (&column.data_type, &time.format) {
@@ -90,7 +91,7 @@ pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<
 /// Checks a pipeline's columns. `input`: what is known of the source, `None` if nothing is; `sound_steps`: how many steps from the
 /// first were read well, `None` for all.
 pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sound_steps: Option<usize>, problems: &mut Vec<Problem>) {
-    let mut flow = Flow { is_complete: input.is_some(), columns: input.unwrap_or_default(), is_of_windows: false };
+    let mut flow = Flow { is_complete: input.is_some(), columns: input.unwrap_or_default(), is_of_windows: false, is_of_changes: false };
     if pipeline.late == Late::Apply {
         flow.columns.push(Known::new(defaults::LATE_COLUMN).of_type(DataType::Boolean));
     }
@@ -100,10 +101,16 @@ pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sou
             StepKind::Filter(sql) => flow.check_sql(sql, &[], problems),
             StepKind::Derive(columns) => flow.derive(columns, problems),
             StepKind::Features(features) => {
-                if flow.is_of_windows {
+                if flow.is_of_windows || flow.is_of_changes {
                     problems.push(of_windows(step));
                 }
                 flow.features(features, problems);
+            }
+            StepKind::Changelog(changelog) => {
+                if flow.is_of_windows {
+                    problems.push(of_windows(step));
+                }
+                flow.changelog(changelog, problems);
             }
             StepKind::Aggregate(aggregation) => {
                 if flow.is_of_windows {
@@ -133,13 +140,15 @@ struct Flow {
     is_complete: bool,
     /// Whether rows are windows, which are said again when they change.
     is_of_windows: bool,
+    /// Whether rows are changes, some of which take others back.
+    is_of_changes: bool,
 }
 
 /// A step that counts events can't follow one whose rows are revisions of windows: it would count each revision.
 fn of_windows(step: &Step) -> Problem {
     let message =
-        format!("step `{}` counts rows, and the rows after an `aggregate` step are windows, said again whenever they change", step.id);
-    Problem::new(step.id.span, message).help("put it before the `aggregate` step, or in a pipeline of its own")
+        format!("step `{}` counts rows, and the rows that it gets are revisions or changes, which say things more than once", step.id);
+    Problem::new(step.id.span, message).help("put it before the `changelog` or `aggregate` step, or in a pipeline of its own")
 }
 
 impl Flow {
@@ -234,6 +243,21 @@ impl Flow {
         }
     }
 
+    fn changelog(&mut self, changelog: &Changelog, problems: &mut Vec<Problem>) {
+        for column in changelog.key.iter().chain(changelog.columns.iter().flatten()) {
+            self.find(column, problems);
+        }
+        for sql in changelog.ever.iter().map(|ever| &ever.sql).chain(&changelog.deleted) {
+            self.check_sql(sql, &changelog.ever, problems);
+        }
+        self.is_of_changes = true;
+        self.columns.retain(|column| column.name != defaults::LATE_COLUMN);
+        for ever in &changelog.ever {
+            self.add(&ever.name, ever.name.span, Some(DataType::Boolean), problems);
+        }
+        self.columns.push(Known::new(DIFF).of_type(DataType::Int64));
+    }
+
     fn aggregate(&mut self, aggregation: &Aggregation, problems: &mut Vec<Problem>) {
         let keys: Vec<(String, Span, Option<DataType>)> = aggregation
             .by
@@ -247,7 +271,7 @@ impl Flow {
             self.check_input(aggregate, problems);
         }
         // What leaves are windows: of the columns before the step only the key's are left.
-        *self = Self { columns: Vec::new(), is_complete: true, is_of_windows: true };
+        *self = Self { columns: Vec::new(), is_complete: true, is_of_windows: true, is_of_changes: false };
         for (name, span, data_type) in keys {
             self.add(&name, span, data_type, problems);
         }

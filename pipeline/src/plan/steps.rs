@@ -6,6 +6,7 @@ use arrow::datatypes::SchemaRef;
 use riskstream_engine::contract::{Operator, OperatorError};
 use riskstream_engine::runtime::{StepPlan, WorkerContext};
 use riskstream_models::Registry;
+use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec};
 use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec, HistoryDir};
 use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec};
 use riskstream_operators::{
@@ -93,6 +94,7 @@ pub(super) fn plan_step(context: &mut StepContext<'_>, step: &Step) -> Result<()
             );
         }
         StepKind::Features(features) => plan_features(context, step, features)?,
+        StepKind::Changelog(changelog) => plan_changelog(context, step, changelog)?,
         StepKind::Aggregate(aggregation) => plan_aggregate(context, step, aggregation)?,
         StepKind::Score(columns) => plan_score(context, step, columns)?,
         StepKind::Decide(decide) => {
@@ -150,7 +152,7 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
         windows: spec
             .windows
             .iter()
-            .map(|w| WindowKind { label: w.label.clone(), length: micros(w.length), step: micros(w.step) })
+            .map(|w| WindowKind { label: w.label.clone(), length: w.length.map(micros), step: micros(w.step) })
             .collect(),
         publish: match spec.results {
             spec::Results::Changes => Publish::Changes,
@@ -161,9 +163,29 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
     };
     let make = move || WindowsOperator::new(windows_spec.clone(), &schema);
     let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
-    // A window is known by its key, its kind and its start, and counts as of its start.
-    context.event_time = windows::WINDOW_START.into();
-    context.ties = spec.by.iter().map(|b| b.value.clone()).chain([windows::WINDOW.into(), windows::WINDOW_START.into()]).collect();
+    // A window is known by its key, its kind and its end, and counts as of its end.
+    context.event_time = windows::WINDOW_END.into();
+    context.ties = spec.by.iter().map(|b| b.value.clone()).chain([windows::WINDOW.into(), windows::WINDOW_END.into()]).collect();
+    context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
+    Ok(())
+}
+
+fn plan_changelog(context: &mut StepContext<'_>, step: &Step, spec: &spec::Changelog) -> Result<(), PlanError> {
+    let schema = Arc::clone(&context.schema);
+    let changelog_spec = ChangelogSpec {
+        step_id: step.id.value.clone(),
+        key: spec.key.iter().map(|k| k.value.clone()).collect(),
+        columns: spec.columns.iter().flatten().map(|c| c.value.clone()).collect(),
+        deleted: spec.deleted.as_ref().map(|sql| sql.as_str().to_owned()),
+        ever: spec.ever.iter().map(|e| (e.name.value.clone(), e.sql.as_str().to_owned())).collect(),
+        keep: micros(spec.keep),
+        event_time: context.event_time.clone(),
+        ties: context.ties.clone(),
+    };
+    let sqls: Vec<Sql> = spec.ever.iter().map(|e| e.sql.clone()).chain(spec.deleted.clone()).collect();
+    let make = move || ChangelogOperator::new(changelog_spec.clone(), &schema);
+    let output = make().map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
+    context.ties.clear();
     context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
     Ok(())
 }

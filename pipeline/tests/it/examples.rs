@@ -91,6 +91,16 @@ fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_
         let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
         rows.first().map(|r| (r["n_events"].as_i64().unwrap(), r["sum_balance_cents"].as_i64().unwrap(), r["is_final"].as_bool().unwrap()))
     };
+    let book = |as_of: &str| {
+        let sql = format!(
+            "select n_loans_open, outstanding_balance_cents, n_dpd30 from portfolio where lender_id = 'north' and as_of = timestamp '{as_of}' \
+             order by revision desc limit 1"
+        );
+        let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
+        let number = |name: &str| rows[0][name].as_i64().unwrap();
+        (number("n_loans_open"), number("outstanding_balance_cents"), number("n_dpd30"))
+    };
+    assert_eq!((book("2024-03-02 00:00:00"), book("2024-03-03 00:00:00")), ((2, 15_000, 0), (2, 13_000, 1)));
     assert_eq!(
         newest("1d", "2024-03-01 00:00:00", "CURRENT"),
         Some((2, 15_000, true)),
@@ -105,6 +115,8 @@ fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_
     assert_eq!(run("[\"loan-events.csv\", \"more.csv\"]")["pipelines"][0]["rows_in"], 2);
     assert_eq!(newest("1d", "2024-03-01 00:00:00", "CURRENT"), Some((3, 15_001, true)), "restated");
     assert_eq!(newest("1d", "2024-03-02 00:00:00", "DPD30"), Some((1, 9_000, true)));
+    let days = ["2024-03-02 00:00:00", "2024-03-03 00:00:00", "2024-03-05 00:00:00"].map(book);
+    assert_eq!(days, [(3, 15_001, 0), (3, 13_001, 1), (3, 13_001, 1)], "the loan that came late counts from its own day on");
 }
 
 #[test]

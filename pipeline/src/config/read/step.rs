@@ -9,11 +9,11 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::Spanned;
 use crate::config::spec::{
-    Aggregate, Aggregation, Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window, WindowEvery,
+    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window, WindowEvery,
 };
 use crate::config::values::{self, NameKind};
 
-const KINDS: [&str; 6] = ["filter", "derive", "features", "aggregate", "score", "decide"];
+const KINDS: [&str; 7] = ["filter", "derive", "features", "changelog", "aggregate", "score", "decide"];
 /// Keys that only some steps have.
 const KIND_KEYS: [(&str, &str); 8] = [
     ("by", "a `features` or `aggregate` step"),
@@ -23,7 +23,7 @@ const KIND_KEYS: [(&str, &str); 8] = [
     ("empty", "a `features` step"),
     ("windows", "an `aggregate` step"),
     ("results", "an `aggregate` step"),
-    ("keep", "an `aggregate` step"),
+    ("keep", "a `changelog` or `aggregate` step"),
 ];
 /// Windows of one step; each costs a cursor over the history and a state per key.
 const WINDOWS_MAX: usize = 64;
@@ -55,7 +55,7 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
                 let what = table.what.clone();
                 problems.push(
                     Problem::new(table.span, format!("{what} does nothing"))
-                        .help("a step has one of `filter`, `derive`, `features`, `aggregate`, `score`, `decide`"),
+                        .help("a step has one of `filter`, `derive`, `features`, `changelog`, `aggregate`, `score`, `decide`"),
                 );
             }
             None
@@ -88,6 +88,7 @@ fn kind(table: &mut Table<'_>, entry: &Entry, problems: &mut Vec<Problem>) -> Op
         "filter" => table.sql("filter", problems).map(StepKind::Filter),
         "derive" => derive(table, problems).map(StepKind::Derive),
         "features" => features(table, problems).map(StepKind::Features),
+        "changelog" => changelog(table, problems).map(StepKind::Changelog),
         "aggregate" => aggregation(table, problems).map(StepKind::Aggregate),
         "score" => score(entry, table, problems).map(StepKind::Score),
         _ => decide(table, problems).map(StepKind::Decide),
@@ -102,6 +103,11 @@ fn derive(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Deri
                 .help("such as derive = { is_night = \"extract(hour from tx_datetime) <= 6\" }"),
         );
     }
+    expressions(&columns, problems)
+}
+
+/// Names and what they are made by.
+fn expressions(columns: &Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<DerivedColumn>> {
     let mut derived = Vec::new();
     for entry in columns.entries() {
         reader::check_name(NameKind::Identifier, &entry.key, "a column", problems);
@@ -165,6 +171,26 @@ fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec
     Some(by)
 }
 
+fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Changelog> {
+    let keep = table.duration("keep", problems).map_or(defaults::KEEP_MIN, |keep| keep.value);
+    let mut changelog = table.table("changelog", problems)?;
+    changelog.what = "`changelog`".into();
+    let key = changelog
+        .required("key", "key = \"COLUMN\", which tells records apart", problems)
+        .and_then(|key| reader::strings(&key.node, "key", problems));
+    if key.as_ref().is_some_and(Vec::is_empty) {
+        problems.push(Problem::new(changelog.span, "`key` names no column").help("name the column that tells records apart"));
+    }
+    let columns = changelog.strings("columns", problems);
+    let deleted = changelog.sql("deleted", problems);
+    let ever = match changelog.table("ever", problems) {
+        Some(ever) => expressions(&ever, problems)?,
+        None => Vec::new(),
+    };
+    changelog.finish(problems);
+    Some(Changelog { key: key?, columns, deleted, ever, keep })
+}
+
 fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Aggregation> {
     let calls = table.table("aggregate", problems);
     let by = key_columns(table, problems);
@@ -192,7 +218,7 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
     }
     let aggregates: Option<Vec<Feature>> = aggregates.into_iter().collect();
     let windows = windows?;
-    let longest = windows.iter().map(|window| window.length).max().unwrap_or_default();
+    let longest = windows.iter().filter_map(|window| window.length).max().unwrap_or_default();
     let keep = keep.map_or(longest.max(defaults::KEEP_MIN), |keep| keep.value);
     Some(Aggregation { aggregates: aggregates?, by: by?, windows, results, keep })
 }
@@ -230,23 +256,24 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
 fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Spanned<WindowEvery>> {
     let label = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
     let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
-    let length = reader::parsed(length, text.span, values::duration, problems)?;
+    let length = match length {
+        "always" if step != length => None,
+        length => Some(reader::parsed(length, text.span, values::duration, problems)?),
+    };
     let step = reader::parsed(step, text.span, values::duration, problems)?;
     let mut refuse = |message: String, help: &str| {
         problems.push(Problem::new(text.span, message).help(help));
         None
     };
-    if length.is_zero() || step.is_zero() {
+    if length.is_some_and(|length| length.is_zero()) || step.is_zero() {
         return refuse(format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
     }
-    if length.as_micros() % step.as_micros() != 0 {
+    let micros = length.map_or(0, |length| length.as_micros());
+    if micros % step.as_micros() != 0 {
         return refuse(format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
     }
-    if length.as_micros() / step.as_micros() > OVERLAP_MAX {
-        return refuse(
-            format!("`{text}`: a row would be in {} windows", length.as_micros() / step.as_micros()),
-            "at most 1000: take a longer step",
-        );
+    if micros / step.as_micros() > OVERLAP_MAX {
+        return refuse(format!("`{text}`: a row would be in {} windows", micros / step.as_micros()), "at most 1000: take a longer step");
     }
     Some(Spanned::new(WindowEvery { label, length, step }, text.span))
 }

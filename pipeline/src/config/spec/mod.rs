@@ -7,8 +7,8 @@ mod pipeline;
 mod source;
 
 pub use pipeline::{
-    Aggregate, Aggregation, Console, Decide, Deliver, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Order,
-    Partitioning, Pipeline, Results, ScoreColumn, Step, StepKind, TableDestination, Window, WindowEvery,
+    Aggregate, Aggregation, Changelog, Console, Decide, Deliver, DerivedColumn, Destination, DestinationKind, Feature, Features, Late,
+    Order, Partitioning, Pipeline, Results, ScoreColumn, Step, StepKind, TableDestination, Window, WindowEvery,
 };
 pub use source::{
     Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Rate, Source, SourceKind,

@@ -61,6 +61,8 @@ pub enum StepKind {
     Derive(Vec<DerivedColumn>),
     /// Adds aggregates over trailing windows of the row's key.
     Features(Features),
+    /// Turns versions of records into rows that are taken back and added.
+    Changelog(Changelog),
     /// Adds rows up per key and window of event time; what leaves are windows, not the rows.
     Aggregate(Aggregation),
     /// Adds scores by models of the registry.
@@ -76,6 +78,7 @@ impl StepKind {
             Self::Filter(_) => "filter",
             Self::Derive(_) => "derive",
             Self::Features(_) => "features",
+            Self::Changelog(_) => "changelog",
             Self::Aggregate(_) => "aggregate",
             Self::Score(_) => "score",
             Self::Decide(_) => "decide",
@@ -122,6 +125,21 @@ impl Features {
     }
 }
 
+/// `changelog = { key, columns, deleted, ever }`, `keep`.
+#[derive(Debug, Clone)]
+pub struct Changelog {
+    /// The columns that tell records apart.
+    pub key: Vec<Spanned<String>>,
+    /// What a record consists of; all columns where it is not given.
+    pub columns: Option<Vec<Spanned<String>>>,
+    /// True for a row that says that the record is gone.
+    pub deleted: Option<Sql>,
+    /// Columns that are true from the first row on for which the expression was.
+    pub ever: Vec<DerivedColumn>,
+    /// How far behind the watermark a row may come and still be put in its place; rows that come later are dead letters.
+    pub keep: Duration,
+}
+
 /// `aggregate = { NAME = "sum(col)" }`, `by`, `windows`, `results`, `keep`.
 #[derive(Debug, Clone)]
 pub struct Aggregation {
@@ -137,14 +155,14 @@ pub struct Aggregation {
     pub keep: Duration,
 }
 
-/// Windows of a length, one every `step`, aligned to 1970-01-01 00:00 UTC.
+/// Windows of a length, or from the beginning of time, one every `step`, aligned to 1970-01-01 00:00 UTC.
 #[derive(Debug, Clone)]
 pub struct WindowEvery {
     /// As written, spaces made single: what the column `window` says.
     pub label: String,
-    /// From start to end.
-    pub length: Duration,
-    /// From start to the next one's start; divides the length, and is the length where windows follow one another.
+    /// From start to end; none for `always`.
+    pub length: Option<Duration>,
+    /// From one's end to the next one's; divides the length, and is the length where windows follow one another.
     pub step: Duration,
 }
 

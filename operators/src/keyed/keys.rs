@@ -1,7 +1,7 @@
 //! A worker's keys: numbered from 0 as they come, with their values for the rows that leave.
 
-use crate::keyed::columns::{numbers, wrong};
-use crate::keyed::dictionary::Dictionary;
+use super::columns::{numbers, wrong};
+use super::dictionary::Dictionary;
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(crate) struct Keys {
     /// Knows a key by its number within its shard, which saved state goes by.
     dictionary: Dictionary,
     converter: RowConverter,
@@ -32,7 +32,7 @@ pub(super) struct Keys {
 
 impl Keys {
     /// For key columns of these fields.
-    pub(super) fn new(fields: &[Field]) -> Result<Self, ArrowError> {
+    pub(crate) fn new(fields: &[Field]) -> Result<Self, ArrowError> {
         let converter = RowConverter::new(fields.iter().map(|f| SortField::new(f.data_type().clone())).collect())?;
         let types: Vec<&DataType> = fields.iter().map(Field::data_type).collect();
         let columns = fields.iter().enumerate().map(|(index, f)| Field::new(format!("value{index}"), f.data_type().clone(), true));
@@ -49,12 +49,12 @@ impl Keys {
     }
 
     /// How many there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
     /// The numbers of rows' keys; new keys are numbered.
-    pub(super) fn number(&mut self, columns: &[ArrayRef]) -> Result<Vec<u32>, ArrowError> {
+    pub(crate) fn number(&mut self, columns: &[ArrayRef]) -> Result<Vec<u32>, ArrowError> {
         let mut keys = self.dictionary.number(columns)?;
         let mut new: Vec<u32> = Vec::new();
         for (row, key) in (0u32..).zip(&mut keys) {
@@ -76,13 +76,13 @@ impl Keys {
     }
 
     /// The number here of a key that saved state names.
-    pub(super) fn known(&self, id: u32) -> Option<u32> {
+    pub(crate) fn known(&self, id: u32) -> Option<u32> {
         let id = KeyId(id);
         self.here[usize::from(id.shard().0)].get(id.local()).copied().filter(|number| *number != NONE)
     }
 
     /// What saved state calls a key.
-    pub(super) fn id(&self, number: u32) -> u32 {
+    pub(crate) fn id(&self, number: u32) -> u32 {
         self.ids[number as usize]
     }
 
@@ -99,12 +99,12 @@ impl Keys {
     }
 
     /// The values of keys, a column per key column.
-    pub(super) fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
+    pub(crate) fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         self.converter.convert_rows(numbers.iter().map(|number| self.values.row(*number as usize)))
     }
 
     /// What is new since the last call: the dictionary's keys, and their values.
-    pub(super) fn take_new(&mut self) -> Result<Option<(RecordBatch, RecordBatch)>, ArrowError> {
+    pub(crate) fn take_new(&mut self) -> Result<Option<(RecordBatch, RecordBatch)>, ArrowError> {
         let Some(keys) = self.dictionary.take_new()? else { return Ok(None) };
         let values = self.saved_from(self.unsaved)?;
         self.unsaved = self.ids.len();
@@ -112,7 +112,7 @@ impl Keys {
     }
 
     /// All keys, as in [`Self::take_new`].
-    pub(super) fn all(&self) -> Result<(RecordBatch, RecordBatch), ArrowError> {
+    pub(crate) fn all(&self) -> Result<(RecordBatch, RecordBatch), ArrowError> {
         Ok((self.dictionary.all()?, self.saved_from(0)?))
     }
 
@@ -124,12 +124,12 @@ impl Keys {
     }
 
     /// Takes keys back that [`Self::take_new`] or [`Self::all`] gave.
-    pub(super) fn restore_keys(&mut self, keys: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+    pub(crate) fn restore_keys(&mut self, keys: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
         self.dictionary.restore(keys, shards)
     }
 
     /// Takes their values back.
-    pub(super) fn restore_values(&mut self, values: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+    pub(crate) fn restore_values(&mut self, values: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
         let own = numbers(values, "key")?.iter().enumerate().filter(|(_, key)| shards.has_key(**key));
         let own: Vec<(u64, u32)> = own.map(|(row, key)| (row as u64, *key)).collect();
         if values.num_columns() != self.schema.fields().len() {
@@ -145,7 +145,7 @@ impl Keys {
         Ok(())
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.dictionary.bytes() + self.values.size() + self.ids.capacity() * 8
     }
 }

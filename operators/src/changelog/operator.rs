@@ -1,0 +1,205 @@
+//! The step as an operator: versions are gathered as they come, changes leave when an epoch closes.
+
+use super::spec::{ChangelogSpec, Plan};
+use super::versions::{Change, Record, Version};
+use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
+use crate::expression::EvaluationError;
+use crate::keyed::keys::Keys;
+use crate::step_error::StepError;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
+use riskstream_engine::ids::{Epoch, Ownership};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Rows of a batch that leaves.
+const BATCH_ROWS: usize = 16_384;
+
+/// Versions of records into changes. See the [module documentation](super).
+#[derive(Debug)]
+pub struct ChangelogOperator {
+    pub(super) plan: Plan,
+    pub(super) keys: Keys,
+    /// Between columns of a record and bytes.
+    pub(super) rows: RowConverter,
+    /// Between what orders versions and bytes that compare.
+    pub(super) orders: RowConverter,
+    /// By the key's number.
+    pub(super) records: Vec<Record>,
+    /// Versions of the open epoch, by key.
+    open: BTreeMap<u32, Vec<Version>>,
+    /// Keys that the closed epoch changed, for `changes`.
+    pub(super) touched: Vec<u32>,
+    dead: DeadRows,
+    /// The last close's; `i64::MIN` before the first.
+    pub(super) watermark: i64,
+}
+
+impl ChangelogOperator {
+    /// A step with no records.
+    ///
+    /// # Errors
+    /// When the step does not fit the input.
+    pub fn new(spec: ChangelogSpec, input: &SchemaRef) -> Result<Self, StepError> {
+        let plan = Plan::new(spec, input)?;
+        let converter = |columns: &[usize], role| {
+            let fields = columns.iter().map(|index| SortField::new(input.field(*index).data_type().clone())).collect();
+            RowConverter::new(fields).map_err(|_| StepError::WrongType {
+                column: columns.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", "),
+                found: columns.first().map_or(DataType::Null, |index| input.field(*index).data_type().clone()),
+                role,
+            })
+        };
+        let fields: Vec<_> = plan.key.iter().map(|index| input.field(*index).clone()).collect();
+        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
+            column: plan.spec.key.join(", "),
+            found: fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
+            role: "a key is a number, a text, a time or a truth value",
+        })?;
+        let mut dead = DeadRows::new(&plan.spec.step_id, input);
+        dead.set_event_time(&plan.spec.event_time, input)?;
+        Ok(Self {
+            rows: converter(&plan.record, "a record's columns hold plain values")?,
+            orders: converter(&plan.order, "versions are ordered by plain values")?,
+            keys,
+            records: Vec::new(),
+            open: BTreeMap::new(),
+            touched: Vec::new(),
+            dead,
+            watermark: i64::MIN,
+            plan,
+        })
+    }
+
+    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
+        OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
+    }
+
+    /// Versions at or before this time come too late.
+    pub(super) fn horizon(&self) -> i64 {
+        self.watermark.saturating_sub(self.plan.spec.keep)
+    }
+
+    /// The rows that do not come too late; the others become dead letters.
+    fn in_time(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, ArrowError> {
+        let horizon = self.horizon();
+        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
+        if horizon == i64::MIN || times.iter().all(|time| *time > horizon) {
+            return Ok(batch);
+        }
+        let detail = "it comes after later versions of its record, by more than is kept (`keep` of the step)";
+        let late = times.iter().enumerate().filter(|(_, time)| **time <= horizon).map(|(row, _)| (row, detail.to_owned()));
+        let late: Vec<(usize, String)> = late.collect();
+        let kept = BooleanArray::from_iter(times.iter().map(|time| Some(*time > horizon)));
+        self.dead.push(&batch, &late, REASON_LATE)?;
+        self.dead.flush(out);
+        filter_record_batch(&batch, &kept)
+    }
+
+    /// Gathers the versions of a batch for which all conditions can be told.
+    fn gather(&mut self, batch: &RecordBatch, truths: &[BooleanArray]) -> Result<(), ArrowError> {
+        let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
+        let keys = self.keys.number(&columns(&self.plan.key))?;
+        let rows = self.rows.convert_columns(&columns(&self.plan.record))?;
+        let orders = self.orders.convert_columns(&columns(&self.plan.order))?;
+        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>();
+        let (ever, deleted) = truths.split_at(self.plan.ever.len());
+        let holds = |truth: &BooleanArray, row: usize| truth.is_valid(row) && truth.value(row);
+        for (row, key) in keys.into_iter().enumerate() {
+            let flags = ever.iter().enumerate().fold(0, |flags, (bit, truth)| flags | u64::from(holds(truth, row)) << bit);
+            self.open.entry(key).or_default().push(Version {
+                order: orders.row(row).as_ref().into(),
+                time: times.value(row),
+                row: rows.row(row).as_ref().into(),
+                is_deleted: deleted.first().is_some_and(|truth| holds(truth, row)),
+                flags,
+            });
+        }
+        self.records.resize_with(self.keys.len(), Record::default);
+        Ok(())
+    }
+
+    fn leave(&self, changes: &[Change], out: &mut Output) -> Result<(), ArrowError> {
+        let parser = self.rows.parser();
+        let mut record = self.rows.convert_rows(changes.iter().map(|change| parser.parse(&change.row)))?.into_iter();
+        let mut ever = 0..self.plan.spec.ever.len();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.plan.output.fields().len());
+        for field in self.plan.output.fields() {
+            if *field.name() == self.plan.spec.event_time {
+                let times = changes.iter().map(|change| change.time);
+                columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")));
+            } else if let Some(column) = record.next() {
+                columns.push(column);
+            } else if let Some(bit) = ever.next() {
+                columns.push(Arc::new(BooleanArray::from_iter(changes.iter().map(|change| Some(change.flags >> bit & 1 == 1)))));
+            } else {
+                columns.push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
+            }
+        }
+        out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
+        Ok(())
+    }
+}
+
+impl Operator for ChangelogOperator {
+    fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.plan.output)
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKey(self.plan.key.clone())
+    }
+
+    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        self.restore_saved(saved, worker, ownership)
+    }
+
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        let batch = self.in_time(batch, out).map_err(|e| self.arrow(e))?;
+        let isolated = isolate(&batch, |rows| -> Result<Vec<BooleanArray>, EvaluationError> {
+            self.plan.ever.iter().chain(&self.plan.deleted).map(|condition| condition.evaluate_predicate(rows)).collect()
+        });
+        self.dead.push(&batch, &isolated.bad, REASON_COMPUTE).map_err(|e| self.arrow(e))?;
+        self.dead.flush(out);
+        for (rows, truths) in &isolated.good {
+            self.gather(rows, truths).map_err(|e| self.arrow(e))?;
+        }
+        Ok(())
+    }
+
+    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
+        let horizon = self.horizon();
+        let mut changes = Vec::new();
+        self.touched.clear();
+        for (key, versions) in std::mem::take(&mut self.open) {
+            let record = &mut self.records[key as usize];
+            record.prune(horizon);
+            record.take(versions, &mut changes);
+            self.touched.push(key);
+            if changes.len() >= BATCH_ROWS {
+                self.leave(&std::mem::take(&mut changes), out).map_err(|e| self.arrow(e))?;
+            }
+        }
+        if !changes.is_empty() {
+            self.leave(&changes, out).map_err(|e| self.arrow(e))?;
+        }
+        self.watermark = self.watermark.max(close.watermark.0);
+        Ok(())
+    }
+
+    fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_changes().map_err(|e| self.arrow(e))
+    }
+
+    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_all().map_err(|e| self.arrow(e))
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.keys.bytes() + self.records.capacity() * size_of::<Record>() + self.records.iter().map(Record::bytes).sum::<usize>()
+    }
+}
