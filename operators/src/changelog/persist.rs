@@ -13,17 +13,12 @@ use riskstream_engine::history::ShardSet;
 use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
-const KEYS: &str = "keys";
-const VALUES: &str = "values";
 const VERSIONS: &str = "versions";
 const CLOSE: &str = "close";
 
 impl ChangelogOperator {
     pub(super) fn save_changes(&mut self) -> Result<Vec<StateBatch>, ArrowError> {
-        let mut out = Vec::new();
-        if let Some((keys, values)) = self.keys.take_new()? {
-            out.extend([StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values)]);
-        }
+        let mut out = self.keys.save_new()?;
         if !self.touched.is_empty() {
             out.push(StateBatch::new(VERSIONS, self.saved(&self.touched)?));
         }
@@ -36,9 +31,9 @@ impl ChangelogOperator {
         self.records.iter_mut().for_each(|record| record.prune(horizon));
         let held = (0..self.records.len() as u32).filter(|key| !self.records[*key as usize].is_forgotten(horizon));
         let held: Vec<u32> = held.collect();
-        let (keys, values) = self.keys.all()?;
-        let versions = self.saved(&held)?;
-        Ok(vec![StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values), StateBatch::new(VERSIONS, versions), self.saved_close()?])
+        let mut out = self.keys.save_all()?;
+        out.extend([StateBatch::new(VERSIONS, self.saved(&held)?), self.saved_close()?]);
+        Ok(out)
     }
 
     fn saved_close(&self) -> Result<StateBatch, ArrowError> {
@@ -77,9 +72,7 @@ impl ChangelogOperator {
 
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
-        let keys = saved.named(KEYS).try_for_each(|rows| self.keys.restore_keys(rows, &shards));
-        let values = keys.and_then(|()| saved.named(VALUES).try_for_each(|rows| self.keys.restore_values(rows, &shards)));
-        values.map_err(|e| self.arrow(e))?;
+        self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
         self.records.resize_with(self.keys.len(), Record::default);
         for close in saved.named(CLOSE) {
             self.check_shape(close)?;

@@ -7,10 +7,14 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
+use riskstream_engine::contract::{SavedState, StateBatch};
 use riskstream_engine::history::ShardSet;
 use riskstream_engine::ids::{KeyId, SHARDS};
 use std::sync::Arc;
 
+/// The dictionary's keys among a step's saved state, and their values.
+const KEYS: &str = "keys";
+const VALUES: &str = "values";
 /// No number yet.
 const NONE: u32 = u32::MAX;
 
@@ -103,17 +107,17 @@ impl Keys {
         self.converter.convert_rows(numbers.iter().map(|number| self.values.row(*number as usize)))
     }
 
-    /// What is new since the last call: the dictionary's keys, and their values.
-    pub(crate) fn take_new(&mut self) -> Result<Option<(RecordBatch, RecordBatch)>, ArrowError> {
-        let Some(keys) = self.dictionary.take_new()? else { return Ok(None) };
+    /// What is new since the last call.
+    pub(crate) fn save_new(&mut self) -> Result<Vec<StateBatch>, ArrowError> {
+        let Some(keys) = self.dictionary.take_new()? else { return Ok(Vec::new()) };
         let values = self.saved_from(self.unsaved)?;
         self.unsaved = self.ids.len();
-        Ok(Some((keys, values)))
+        Ok(vec![StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values)])
     }
 
-    /// All keys, as in [`Self::take_new`].
-    pub(crate) fn all(&self) -> Result<(RecordBatch, RecordBatch), ArrowError> {
-        Ok((self.dictionary.all()?, self.saved_from(0)?))
+    /// All keys, as in [`Self::save_new`].
+    pub(crate) fn save_all(&self) -> Result<Vec<StateBatch>, ArrowError> {
+        Ok(vec![StateBatch::new(KEYS, self.dictionary.all()?), StateBatch::new(VALUES, self.saved_from(0)?)])
     }
 
     fn saved_from(&self, first: usize) -> Result<RecordBatch, ArrowError> {
@@ -123,13 +127,13 @@ impl Keys {
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 
-    /// Takes keys back that [`Self::take_new`] or [`Self::all`] gave.
-    pub(crate) fn restore_keys(&mut self, keys: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
-        self.dictionary.restore(keys, shards)
+    /// Takes the keys of `shards` back from what a step saved.
+    pub(crate) fn restore(&mut self, saved: &SavedState, shards: &ShardSet) -> Result<(), ArrowError> {
+        saved.named(KEYS).try_for_each(|keys| self.dictionary.restore(keys, shards))?;
+        saved.named(VALUES).try_for_each(|values| self.restore_values(values, shards))
     }
 
-    /// Takes their values back.
-    pub(crate) fn restore_values(&mut self, values: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+    fn restore_values(&mut self, values: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
         let own = numbers(values, "key")?.iter().enumerate().filter(|(_, key)| shards.has_key(**key));
         let own: Vec<(u64, u32)> = own.map(|(row, key)| (row as u64, *key)).collect();
         if values.num_columns() != self.schema.fields().len() {

@@ -13,8 +13,6 @@ use riskstream_engine::history::ShardSet;
 use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
-const KEYS: &str = "keys";
-const VALUES: &str = "values";
 const CLOSE: &str = "close";
 const PANES: &str = "panes.";
 /// The totals before the first pane, of windows without a start.
@@ -22,10 +20,7 @@ const BASE: &str = "base.";
 
 impl WindowsOperator {
     pub(super) fn save_changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, ArrowError> {
-        let mut out = Vec::new();
-        if let Some((keys, values)) = self.keys.take_new()? {
-            out.extend([StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values)]);
-        }
+        let mut out = self.keys.save_new()?;
         for panes in &self.panes {
             if panes.panes.values().any(|pane| !pane.changed.is_empty()) {
                 let changed = |pane: &Pane| pane.changed.iter().map(|slot| *slot as usize).collect();
@@ -41,8 +36,7 @@ impl WindowsOperator {
     }
 
     pub(super) fn save_all(&self) -> Result<Vec<StateBatch>, ArrowError> {
-        let (keys, values) = self.keys.all()?;
-        let mut out = vec![StateBatch::new(KEYS, keys), StateBatch::new(VALUES, values)];
+        let mut out = self.keys.save_all()?;
         for panes in &self.panes {
             let all = |pane: &Pane| (0..pane.keys.len()).collect();
             out.push(self.saved(PANES, panes, &panes.panes, all)?);
@@ -90,9 +84,7 @@ impl WindowsOperator {
 
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
-        let keys = saved.named(KEYS).try_for_each(|rows| self.keys.restore_keys(rows, &shards));
-        let values = keys.and_then(|()| saved.named(VALUES).try_for_each(|rows| self.keys.restore_values(rows, &shards)));
-        values.map_err(|e| self.arrow(e))?;
+        self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
         // Which worker moved last does not matter: at the next end all publish their open windows.
         let newest = saved.changes.last().map(|(_, batches)| batches).or(saved.snapshot.as_ref().map(|(_, batches)| batches));
         let moved =
