@@ -127,7 +127,7 @@ def stages(form, run, rows):
     text = measured.table([f"riskstream, {form}", "ns/event", "limit", "rows", "state MB"], lines)
     cores = pipeline["workers"]
     text += f"\n  limits alone: {cores * 1e9 / limit:,.0f} events/s on {cores} cores; wall {run['wall_s'] * 1e9 / rows:,.0f} ns per event"
-    text += f"\n  beside the steps, on their own threads: commits {pipeline['commit_seconds']:.2f} s, deliveries {pipeline['delivery_seconds']:.2f} s"
+    text += f"\n  beside the steps, on their own threads: commits {pipeline['commit_seconds']:.2f} s, snapshots {pipeline['snapshot_seconds']:.2f} s, deliveries {pipeline['delivery_seconds']:.2f} s"
     inside = run["report"]["seconds"]
     text += f"\n  epochs {pipeline['committed_epoch']}; the program's own clock {inside:.2f} s, so start and end of the process took {run['wall_s'] - inside:.2f} s"
     return text

@@ -54,6 +54,8 @@ pub struct PipelineReport {
     pub recovery_seconds: f64,
     /// Seconds that commits took, on the committer's thread.
     pub commit_seconds: f64,
+    /// Seconds that writing snapshots took, on the housekeeper's thread.
+    pub snapshot_seconds: f64,
     /// Seconds that deliveries took, on the delivery thread.
     pub delivery_seconds: f64,
     /// The steps: where rows went and what they cost.
@@ -146,6 +148,7 @@ impl PipelineReport {
             store_bytes: metrics.store_bytes_total.load(Ordering::Relaxed),
             recovery_seconds: seconds(metrics.ready_nanos.load(Ordering::Relaxed)),
             commit_seconds: seconds(metrics.commit_nanos_total.load(Ordering::Relaxed)),
+            snapshot_seconds: seconds(metrics.snapshot_nanos_total.load(Ordering::Relaxed)),
             delivery_seconds: seconds(metrics.delivery_nanos_total.load(Ordering::Relaxed)),
             steps,
             tables,

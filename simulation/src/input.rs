@@ -94,6 +94,7 @@ impl Setup {
         let schema = SourceSchema::new(&user, "t", &tie_columns)?;
         let steps = vec![customer_step(rng, &schema), terminal_step(rng, &schema)];
         let min_micros = rng.random_range(0..2_000);
+        let (snapshot_growth_percent, snapshot_bytes_min) = pick(rng, &[(0, 0), (0, 20_000), (100, 0)]);
         Ok(Self {
             bound: pick(rng, &[0, SECOND, 5 * SECOND, 60 * SECOND]),
             late: pick(rng, &[LatePolicy::Apply, LatePolicy::DeadLetter]),
@@ -104,7 +105,8 @@ impl Setup {
                 bytes_max: rng.random_range(500..20_000),
                 in_flight_max: rng.random_range(1..4),
                 snapshot_every_epochs: rng.random_range(1..7),
-                snapshot_growth_percent: pick(rng, &[0, 0, 100]),
+                snapshot_growth_percent,
+                snapshot_bytes_min,
             },
             block_rows_max: rng.random_range(1..40),
             workers_max: rng.random_range(1..6),

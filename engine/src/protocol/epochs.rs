@@ -20,6 +20,8 @@ pub struct EpochLimits {
     /// and no sooner than when the epochs since the last one hold so many hundredths of its bytes. With 100, snapshots at most double what is
     /// written, a restart reads at most about twice the state, and a quiet stream of short epochs is not all snapshots.
     pub snapshot_growth_percent: u64,
+    /// Nor before they hold so many bytes: a small state isn't written over and over, and this much is read again in no time.
+    pub snapshot_bytes_min: u64,
 }
 
 /// What the next snapshot depends on: the last one, and the epochs since.
@@ -132,7 +134,8 @@ impl EpochPolicy {
     }
 
     fn snapshot_due(&self) -> bool {
-        let least = self.age.snapshot_bytes.saturating_mul(self.limits.snapshot_growth_percent) / 100;
+        let grown = self.age.snapshot_bytes.saturating_mul(self.limits.snapshot_growth_percent) / 100;
+        let least = grown.max(self.limits.snapshot_bytes_min);
         self.age.epochs + 1 >= self.limits.snapshot_every_epochs && self.age.epoch_bytes >= least
     }
 
@@ -165,6 +168,7 @@ mod tests {
         in_flight_max: 2,
         snapshot_every_epochs: 2,
         snapshot_growth_percent: 100,
+        snapshot_bytes_min: 0,
     };
 
     #[test]
@@ -215,5 +219,13 @@ mod tests {
         assert_eq!(taken, [false, true, false, false, false, true], "the first after two epochs, the next after 1,000 bytes more");
         let age = SnapshotAge { snapshot_bytes: 1_000, epochs: 7, epoch_bytes: 1_000 };
         assert!(close(&mut EpochPolicy::new(LIMITS, Epoch(9), age), 1), "what an earlier run committed counts");
+    }
+
+    #[test]
+    fn a_small_state_is_not_written_over_and_over() {
+        let limits = EpochLimits { snapshot_bytes_min: 1_500, ..LIMITS };
+        let mut p = EpochPolicy::new(limits, Epoch(1), SnapshotAge::default());
+        let taken: Vec<bool> = [700; 7].map(|bytes| close(&mut p, bytes)).to_vec();
+        assert_eq!(taken, [false, false, false, true, false, false, false], "1,500 bytes, though the snapshot has 1,000");
     }
 }

@@ -4,6 +4,7 @@ use crate::contract::{OutboxEntry, OutboxPart, StateBatch, SyncFiles};
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
+use crate::runtime::housekeeper::NewSnapshot;
 use crate::runtime::intake::first_reason;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::parts::{Committed, FeedClose, Part};
@@ -11,7 +12,7 @@ use crate::runtime::plan::EngineConfig;
 use crate::store::{EpochHeader, Section, SectionKind, Store, StoreError, batch_to_ipc};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -90,7 +91,7 @@ fn encode_state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<S
 }
 
 pub(crate) struct Committer {
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     pub(crate) workers: usize,
     pub(crate) next: Epoch,
     pub(crate) steps: Vec<String>,
@@ -99,7 +100,7 @@ pub(crate) struct Committer {
     pub(crate) parts: Receiver<EncodedPart>,
     pub(crate) committed: Sender<Committed>,
     pub(crate) deliveries: Sender<CommittedEpoch>,
-    pub(crate) snapshots: BTreeMap<Epoch, BTreeSet<String>>,
+    pub(crate) snapshots: Sender<NewSnapshot>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) failure: Failure,
@@ -152,7 +153,7 @@ impl Committer {
         }
         let history_files = std::mem::take(&mut header.history_files);
         let file = self.sync_while(&outbox, || self.store.epoch_file(&header, &changes))?;
-        let mut written = self.store.commit_file(file)?;
+        let written = self.store.commit_file(file)?;
         self.metrics.rows_committed_total.fetch_add(rows, Ordering::Relaxed);
         self.metrics.dead_committed_total.fetch_add(dead, Ordering::Relaxed);
         self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);
@@ -164,10 +165,9 @@ impl Committer {
             return Err(RunError::Bug { what: "the delivery thread is gone".into() });
         }
         if feed.snapshot {
-            header.history_files.clone_from(&history_files);
-            written += self.store.snapshot(&header, &snapshot)?;
-            self.snapshots.insert(feed.epoch, history_files.into_iter().collect());
-            self.collect()?;
+            header.history_files = history_files;
+            // A housekeeper that is gone has failed, or one more failure is said already.
+            let _gone = self.snapshots.send(NewSnapshot { header, sections: snapshot });
         }
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
         self.metrics.commit_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
@@ -208,19 +208,5 @@ impl Committer {
             syncing.join().unwrap_or_else(|panic| resume_unwind(panic))?;
             Ok(done?)
         })
-    }
-
-    /// Deletes what the new snapshot made needless.
-    fn collect(&mut self) -> Result<(), StoreError> {
-        let mut dropped: BTreeSet<String> = BTreeSet::new();
-        while self.snapshots.len() > crate::protocol::SNAPSHOTS_KEPT {
-            if let Some((_, files)) = self.snapshots.pop_first() {
-                dropped.extend(files);
-            }
-        }
-        let named: BTreeSet<String> = self.snapshots.values().flatten().cloned().collect();
-        let delivered = Epoch(self.metrics.delivered_epoch.load(Ordering::Acquire));
-        self.store.collect(delivered, dropped.into_iter().collect(), named)?;
-        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::committer::CommittedEpoch;
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
-use crate::store::{DeliveredMarks, UndeliveredEpoch};
+use crate::store::{DeliveredMarks, StoreError, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -16,12 +16,18 @@ use std::time::Duration;
 
 /// Rows that wait for delivery in memory, at most, before they are delivered whatever the interval.
 const WAITING_ROWS_MAX: usize = 200_000;
+/// How far sinks have come is written down this often, and at the end.
+const MARK_EVERY: Duration = Duration::from_secs(1);
 /// Epochs that are delivered together, at most.
 const WAITING_EPOCHS_MAX: usize = 4_096;
 
 pub(crate) struct DeliveryLoop {
     pub(crate) sinks: Vec<(String, Box<dyn Delivery>)>,
     pub(crate) marks: DeliveredMarks,
+    /// When they were last written down.
+    pub(crate) marked_at: u64,
+    /// Whether anything was delivered since.
+    pub(crate) unmarked: bool,
     pub(crate) epochs: Receiver<CommittedEpoch>,
     pub(crate) interval: Duration,
     pub(crate) metrics: Arc<Metrics>,
@@ -36,7 +42,10 @@ impl DeliveryLoop {
             epoch: e.epoch,
             outbox: e.parts.into_iter().map(|(sink, parts)| (sink, OutboxEntry { epoch: e.epoch, parts })).collect(),
         });
-        if let Err(e) = self.deliver_all(waiting.collect()) {
+        let delivered = self.deliver_all(waiting.collect());
+        // Whether or not the last one failed: those before it are out.
+        let marked = if self.unmarked { self.mark() } else { Ok(()) };
+        if let Err(e) = delivered.and(marked.map_err(RunError::from)) {
             self.failure.set(e);
         }
     }
@@ -70,6 +79,12 @@ impl DeliveryLoop {
         }
     }
 
+    fn mark(&mut self) -> Result<(), StoreError> {
+        (self.marked_at, self.unmarked) = (self.clock.steady_nanos(), false);
+        let through = Epoch(self.metrics.delivered_epoch.load(Ordering::Acquire));
+        self.marks.record(self.sinks.iter().map(|(sink, _)| sink.as_str()), through)
+    }
+
     fn flush(&mut self, epochs: Vec<CommittedEpoch>) -> Result<(), RunError> {
         let Some(newest) = epochs.last().map(|e| e.epoch) else { return Ok(()) };
         let started = self.clock.steady_nanos();
@@ -90,8 +105,11 @@ impl DeliveryLoop {
             delivering.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
         });
         delivered.into_iter().collect::<Result<(), _>>()?;
-        self.marks.record(self.sinks.iter().map(|(sink, _)| sink.as_str()), newest)?;
         self.metrics.delivered_epoch.store(newest.0, Ordering::Release);
+        self.unmarked = true;
+        if self.clock.steady_nanos() - self.marked_at >= MARK_EVERY.as_nanos() as u64 {
+            self.mark()?;
+        }
         self.metrics.delivery_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
         Ok(())
     }

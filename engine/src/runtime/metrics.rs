@@ -36,6 +36,8 @@ pub struct Metrics {
     pub store_bytes_total: AtomicU64,
     /// Nanoseconds that commits took.
     pub commit_nanos_total: AtomicU64,
+    /// Nanoseconds that writing snapshots took, beside the commits.
+    pub snapshot_nanos_total: AtomicU64,
     /// Nanoseconds of the run's clock at which its state was restored and the first row could be read; 0 before.
     pub ready_nanos: AtomicU64,
     /// Nanoseconds that deliveries took.
@@ -104,6 +106,7 @@ impl Metrics {
             event_time_max_micros: AtomicI64::new(i64::MIN),
             store_bytes_total: AtomicU64::new(0),
             commit_nanos_total: AtomicU64::new(0),
+            snapshot_nanos_total: AtomicU64::new(0),
             ready_nanos: AtomicU64::new(0),
             delivery_nanos_total: AtomicU64::new(0),
             progress_done: AtomicU64::new(0),

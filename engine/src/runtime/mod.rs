@@ -9,7 +9,7 @@
 //! ```
 //! An epoch is closed by the feed alone. A close travels with the rows: every step on every worker sees each epoch's close once, after all
 //! of its rows, hands over what changed, and passes it on. When the last step has, the worker's part goes to the committer; when all parts
-//! are there, one file is written. Any failure anywhere stops the whole run; the next one goes on from the last commit.
+//! are there, one file is written. Snapshots are written, and needless files deleted, by a thread beside the commits. Any failure anywhere stops the whole run; the next one goes on from the last commit.
 
 mod clock;
 mod committer;
@@ -17,6 +17,7 @@ mod deliver;
 mod failure;
 mod feed;
 mod host;
+mod housekeeper;
 mod intake;
 mod metrics;
 mod parcel;

@@ -9,6 +9,7 @@ use crate::runtime::deliver::{DeliveryLoop, ask_delivered};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, WorkerEnd};
 use crate::runtime::host::{HostContext, host_sink, host_step};
+use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
@@ -173,6 +174,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         ends.push(Mutex::new(Some((receiver, source.decoder()))));
     }
     let clocks = PartitionClocks::default();
+    let (snapshots_in, snapshots_out) = bounded(0);
+    let store = Arc::new(store);
     let committer = Committer {
         workers,
         next: first,
@@ -182,15 +185,26 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         parts: parts_out,
         committed: committed_in,
         deliveries: deliver_in,
-        snapshots: std::mem::take(&mut recovered.snapshots),
+        snapshots: snapshots_in,
         metrics: Arc::clone(&control.metrics),
         clock: Arc::clone(&time),
         failure: failure.clone(),
+        store: Arc::clone(&store),
+    };
+    let generation = store.generation();
+    let housekeeper = Housekeeper {
         store,
+        snapshots: snapshots_out,
+        kept: std::mem::take(&mut recovered.snapshots),
+        metrics: Arc::clone(&control.metrics),
+        clock: Arc::clone(&time),
+        failure: failure.clone(),
     };
     let delivery = DeliveryLoop {
         sinks: deliveries,
         marks,
+        marked_at: 0,
+        unmarked: false,
         epochs: deliver_out,
         interval: Duration::from_micros(u64::try_from(config.delivery_interval).unwrap_or(0)),
         metrics: Arc::clone(&control.metrics),
@@ -211,7 +225,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         dead,
         history: config.store.join("history"),
         ownership: Ownership::new(workers),
-        generation: committer.store.generation(),
+        generation,
         recovered,
         ends,
         wake: Mutex::new(wake_in),
@@ -222,8 +236,11 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         clock: Arc::clone(&time),
     });
 
-    let threads =
-        [("committer", spawn("committer", move || committer.run())?), ("delivery", spawn("delivery", move || delivery.run(left))?)];
+    let threads = [
+        ("committer", spawn("committer", move || committer.run())?),
+        ("housekeeper", spawn("housekeeper", move || housekeeper.run())?),
+        ("delivery", spawn("delivery", move || delivery.run(left))?),
+    ];
     let guards = {
         let blueprint = Arc::clone(&blueprint);
         timely::execute(timely::Config::process(workers), move |worker| {

@@ -1,7 +1,7 @@
 //! How far each sink has come, as the store remembers it: so that a sink that is taken out of the pipeline while rows wait for it is noticed.
 //!
-//! What counts for a sink that is there is what its destination says. These marks are written after a delivery and not synced: one that a power
-//! loss takes back makes the check stricter, never laxer.
+//! What counts for a sink that is there is what its destination says. These marks are written now and then, and not synced: one that is old,
+//! or that a power loss takes back, makes the check stricter, never laxer.
 
 use crate::ids::Epoch;
 use crate::store::error::StoreError;

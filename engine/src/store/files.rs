@@ -1,9 +1,10 @@
 //! Files of the store through `object_store`: put if absent, made durable, read, listed, deleted.
 //!
 //! On a local folder a put is a hidden file linked into place, so a name is either absent or whole; it counts as written only after the
-//! file and its folder were synced.
+//! file and its folder were synced. Epoch files are written over needless ones where there are any (see [`Spares`]).
 
 use crate::store::error::StoreError;
+use crate::store::spares::Spares;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::executor::block_on;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(crate) struct Files {
     root: PathBuf,
     objects: Arc<dyn ObjectStore>,
+    pub(crate) spares: Spares,
 }
 
 impl Files {
@@ -29,7 +31,7 @@ impl Files {
             std::fs::create_dir_all(&path).map_err(|e| StoreError::io("make the folder", &path, &e))?;
         }
         let objects = LocalFileSystem::new_with_prefix(root).map_err(|e| StoreError::io("open", root, &e))?;
-        Ok(Self { root: root.to_owned(), objects: Arc::new(objects) })
+        Ok(Self { root: root.to_owned(), objects: Arc::new(objects), spares: Spares::new(root) })
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -46,10 +48,16 @@ impl Files {
         }
         let path = self.path(name);
         sync(&path)?;
-        if let Some(folder) = path.parent() {
-            sync(folder)?;
-        }
+        sync_folder(&path)?;
         Ok(true)
+    }
+
+    /// As [`Self::put_if_absent`], over a spare when there is one.
+    pub(crate) fn put_over_spare(&self, name: &str, content: Bytes) -> Result<bool, StoreError> {
+        let path = self.path(name);
+        let Some(written) = self.spares.write_over(&path, &content)? else { return self.put_if_absent(name, content) };
+        sync_folder(&path)?;
+        Ok(written)
     }
 
     pub(crate) fn read(&self, name: &str) -> Result<Bytes, StoreError> {
@@ -71,6 +79,10 @@ impl Files {
             Err(e) => Err(StoreError::io("delete", self.path(name), &e)),
         }
     }
+}
+
+fn sync_folder(file: &Path) -> Result<(), StoreError> {
+    file.parent().map_or(Ok(()), sync)
 }
 
 /// Makes a file's or folder's content durable.

@@ -104,6 +104,8 @@ fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
         match read(&root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)))? {
             File::Gone => return Ok(None),
             File::Damaged(problem) => inspection.problems.push(problem),
+            // It was written over as another epoch while it was read.
+            File::Read(header, _) if header.epoch != name.epoch => return Ok(None),
             File::Read(header, sections) => {
                 inspection.epochs.push(name.epoch);
                 for section in sections.iter().filter(|s| s.kind == SectionKind::File) {
@@ -148,6 +150,8 @@ fn read(path: &Path) -> Result<File, StoreError> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(match decode(&bytes) {
             Ok((header, sections)) => File::Read(Box::new(header), sections),
+            // Collected while it was read.
+            Err(_) if !path.exists() => File::Gone,
             Err(reason) => File::Damaged(format!("{} is damaged: {reason}", path.display())),
         }),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(File::Gone),

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "riskstream-store";
 const VERSION: u32 = 2;
+/// Where epoch files are.
+const EPOCHS: &str = "epochs/";
 
 /// What never changes about a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +53,9 @@ pub(crate) struct NewFile {
     content: Bytes,
 }
 
+/// Puts a file that must not be there yet; false when it was.
+type PutNew = fn(&Files, &str, Bytes) -> Result<bool, StoreError>;
+
 impl Store {
     /// Opens the store at `root`, making it if absent, and locks it. `clean` before [`Self::claim`]: nothing is written but the identity.
     ///
@@ -59,6 +64,7 @@ impl Store {
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         let files = Files::new(root)?;
         let lock = lock(root)?;
+        files.spares.clear()?;
         let ours = Identity { format: FORMAT.into(), version: VERSION, shards: SHARDS, hash_seed: HASH_SEED };
         let path = root.join("identity.json");
         let json = serde_json::to_vec_pretty(&ours).map_err(|e| StoreError::io("encode", &path, &e))?;
@@ -156,13 +162,13 @@ impl Store {
     /// # Errors
     /// When it can't be encoded.
     pub(crate) fn epoch_file(&self, header: &EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
-        let name = format!("epochs/{:020}-{:010}.epoch", header.epoch.0, self.generation.0);
+        let name = epoch_path(&EpochName { epoch: header.epoch, generation: self.generation });
         self.new_file(name, header, sections)
     }
 
     /// As [`Self::commit`], the file being made.
     pub(crate) fn commit_file(&self, file: NewFile) -> Result<u64, StoreError> {
-        let written = self.write(file)?;
+        let written = self.write(file, Files::put_over_spare)?;
         self.check_fence()?;
         Ok(written)
     }
@@ -173,7 +179,7 @@ impl Store {
     /// When it can't be written; the epoch stays committed.
     pub fn snapshot(&self, header: &EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
         let name = format!("snapshots/{:020}-{:010}.snapshot", header.epoch.0, self.generation.0);
-        self.write(self.new_file(name, header, sections)?)
+        self.write(self.new_file(name, header, sections)?, Files::put_if_absent)
     }
 
     fn new_file(&self, name: String, header: &EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
@@ -181,9 +187,9 @@ impl Store {
         Ok(NewFile { name, content })
     }
 
-    fn write(&self, NewFile { name, content }: NewFile) -> Result<u64, StoreError> {
+    fn write(&self, NewFile { name, content }: NewFile, put: PutNew) -> Result<u64, StoreError> {
         let written = content.len() as u64;
-        if self.files.put_if_absent(&name, content)? {
+        if put(&self.files, &name, content)? {
             Ok(written)
         } else {
             Err(StoreError::Damaged { path: self.files.path(&name), reason: "it is there already, though this run never wrote it".into() })
@@ -206,19 +212,25 @@ impl Store {
     /// # Errors
     /// When listing or deleting fails.
     pub fn collect(&self, delivered: Epoch, history: Vec<String>, history_named: BTreeSet<String>) -> Result<CollectDecision, StoreError> {
-        let listed = self.facts()?;
-        let decision =
-            decide_collect(&CollectFacts { epochs: listed.epochs, snapshots: listed.snapshots, delivered, history, history_named });
-        for name in &decision.epochs {
-            self.files.delete(&epoch_path(name))?;
-        }
-        for name in &decision.snapshots {
-            self.files.delete(&snapshot_path(name))?;
-        }
-        for name in &decision.history {
-            self.files.delete(&format!("history/{name}"))?;
-        }
+        let decision = self.needless(delivered, history, history_named)?;
+        needless_files(&decision).try_for_each(|file| self.delete(&file))?;
         Ok(decision)
+    }
+
+    /// What [`Self::collect`] would delete.
+    pub(crate) fn needless(
+        &self,
+        delivered: Epoch,
+        history: Vec<String>,
+        history_named: BTreeSet<String>,
+    ) -> Result<CollectDecision, StoreError> {
+        let listed = self.facts()?;
+        Ok(decide_collect(&CollectFacts { epochs: listed.epochs, snapshots: listed.snapshots, delivered, history, history_named }))
+    }
+
+    /// Deletes one of [`needless_files`]; an epoch file may stay as a spare.
+    pub(crate) fn delete(&self, file: &str) -> Result<(), StoreError> {
+        if file.starts_with(EPOCHS) { self.files.spares.retire(&self.files.path(file)) } else { self.files.delete(file) }
     }
 
     /// History files that are there, below `history/`.
@@ -230,8 +242,16 @@ impl Store {
     }
 }
 
+/// The files that a decision names.
+pub(crate) fn needless_files(decision: &CollectDecision) -> impl Iterator<Item = String> {
+    let epochs = decision.epochs.iter().map(epoch_path);
+    let snapshots = decision.snapshots.iter().map(snapshot_path);
+    let history = decision.history.iter().map(|name| format!("history/{name}"));
+    epochs.chain(snapshots).chain(history)
+}
+
 pub(crate) fn epoch_path(name: &EpochName) -> String {
-    format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)
+    format!("{EPOCHS}{:020}-{:010}.epoch", name.epoch.0, name.generation.0)
 }
 
 pub(crate) fn snapshot_path(name: &EpochName) -> String {

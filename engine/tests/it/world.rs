@@ -161,6 +161,7 @@ impl World {
                 in_flight_max: settings.in_flight,
                 snapshot_every_epochs: settings.snapshot_every,
                 snapshot_growth_percent: 0,
+                snapshot_bytes_min: 0,
             },
             block_rows: settings.block_rows,
             block_bytes: 1 << 20,

@@ -37,6 +37,8 @@ const BLOCK_BYTES: usize = 1 << 20;
 const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
 /// A snapshot comes no sooner than when the epochs since the last hold so many hundredths of its bytes.
 const SNAPSHOT_GROWTH_PERCENT: u64 = 100;
+/// Nor before they hold so many bytes, which a restart reads in a fraction of a second.
+const SNAPSHOT_BYTES_MIN: u64 = 32 << 20;
 /// A partition is not read further ahead of the slowest than this, in event time.
 const SKEW_MAX: Duration = Duration::from_secs(3_600);
 
@@ -174,6 +176,7 @@ pub fn plan_pipeline(
             in_flight_max: riskstream.in_flight_epochs as u64,
             snapshot_every_epochs: riskstream.snapshot_every,
             snapshot_growth_percent: SNAPSHOT_GROWTH_PERCENT,
+            snapshot_bytes_min: SNAPSHOT_BYTES_MIN,
         },
         block_rows: BLOCK_ROWS,
         block_bytes: BLOCK_BYTES,

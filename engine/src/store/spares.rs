@@ -1,0 +1,134 @@
+//! Needless epoch files, kept to be written over: an epoch then costs the file system no new file and no deleted one.
+//!
+//! A stream of short epochs makes and deletes hundreds of files a second. Journaling file systems take that badly: ext4 looks for a free inode
+//! past all those deleted in the last minutes, and with `discard` a commit waits until the freed blocks are trimmed. (PostgreSQL recycles
+//! its log's segments for the same reason.)
+//!
+//! A spare is renamed out of the way, written over, made durable, and only then linked to its new name; so a name in `epochs/` is still
+//! either absent or whole. A crash may leave a spare that is linked as an epoch too: that is why spares never outlive the process.
+
+use crate::store::error::StoreError;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Spares that are kept, at most.
+const SPARES_MAX: usize = 4_096;
+/// Bytes of a file that is worth keeping, at most; bigger ones are never so many.
+const SPARE_BYTES_MAX: u64 = 64 << 10;
+
+/// The spares of one open store.
+#[derive(Debug, Clone)]
+pub(crate) struct Spares {
+    folder: PathBuf,
+    made: Arc<AtomicU64>,
+    put: Sender<PathBuf>,
+    take: Receiver<PathBuf>,
+}
+
+impl Spares {
+    /// None yet. Whoever holds the store calls [`Self::clear`] first.
+    pub(crate) fn new(root: &Path) -> Self {
+        let (put, take) = bounded(SPARES_MAX);
+        Self { folder: root.join("spares"), made: Arc::default(), put, take }
+    }
+
+    /// Deletes what an earlier process left.
+    pub(crate) fn clear(&self) -> Result<(), StoreError> {
+        let failed = |e: &std::io::Error| StoreError::io("clear the folder", &self.folder, e);
+        match std::fs::remove_dir_all(&self.folder) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(&e)),
+            _ => {}
+        }
+        std::fs::create_dir_all(&self.folder).map_err(|e| failed(&e))
+    }
+
+    /// Takes a file out of the store, as a spare or for good.
+    pub(crate) fn retire(&self, path: &Path) -> Result<(), StoreError> {
+        let failed = |e: &std::io::Error| StoreError::io("delete", path, e);
+        let size = match path.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(failed(&e)),
+        };
+        if size > SPARE_BYTES_MAX || self.put.is_full() {
+            return std::fs::remove_file(path).map_err(|e| failed(&e));
+        }
+        let spare = self.folder.join(format!("{}.spare", self.made.fetch_add(1, Ordering::Relaxed)));
+        std::fs::rename(path, &spare).map_err(|e| failed(&e))?;
+        match self.put.try_send(spare) {
+            Ok(()) => Ok(()),
+            Err(full) => std::fs::remove_file(full.into_inner()).map_err(|e| failed(&e)),
+        }
+    }
+
+    /// Writes a file that must not be there yet over a spare, durably but for its folder. `None` without a spare; false when it was there.
+    pub(crate) fn write_over(&self, path: &Path, content: &[u8]) -> Result<Option<bool>, StoreError> {
+        let Ok(spare) = self.take.try_recv() else { return Ok(None) };
+        let failed = |e: &std::io::Error| StoreError::io("write", path, e);
+        overwrite(&spare, content).map_err(|e| failed(&e))?;
+        let linked = std::fs::hard_link(&spare, path);
+        std::fs::remove_file(&spare).map_err(|e| failed(&e))?;
+        match linked {
+            Ok(()) => Ok(Some(true)),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(Some(false)),
+            Err(e) => Err(failed(&e)),
+        }
+    }
+}
+
+fn overwrite(spare: &Path, content: &[u8]) -> std::io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).open(spare)?;
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retired_file_is_written_over_and_linked_once() {
+        let root = tempfile::tempdir().expect("a folder");
+        let spares = Spares::new(root.path());
+        spares.clear().expect("made");
+        let (old, new) = (root.path().join("old"), root.path().join("new"));
+        assert_eq!(spares.write_over(&new, b"x").expect("looked"), None, "there is no spare");
+        std::fs::write(&old, b"a long content").expect("written");
+        spares.retire(&old).expect("retired");
+        assert!(!old.exists());
+        assert_eq!(spares.write_over(&new, b"short").expect("written"), Some(true));
+        assert_eq!(std::fs::read(&new).expect("read"), b"short");
+        assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_keeps_its_content() {
+        let root = tempfile::tempdir().expect("a folder");
+        let spares = Spares::new(root.path());
+        spares.clear().expect("made");
+        let (old, new) = (root.path().join("old"), root.path().join("new"));
+        std::fs::write(&old, b"old").expect("written");
+        std::fs::write(&new, b"truth").expect("written");
+        spares.retire(&old).expect("retired");
+        assert_eq!(spares.write_over(&new, b"other").expect("looked"), Some(false));
+        assert_eq!(std::fs::read(&new).expect("read"), b"truth");
+    }
+
+    #[test]
+    fn a_spare_that_a_crash_left_linked_is_never_written_over() {
+        let root = tempfile::tempdir().expect("a folder");
+        let epoch = root.path().join("epoch");
+        std::fs::create_dir(root.path().join("spares")).expect("made");
+        std::fs::write(&epoch, b"truth").expect("written");
+        std::fs::hard_link(&epoch, root.path().join("spares/0.spare")).expect("linked");
+        let spares = Spares::new(root.path());
+        spares.clear().expect("cleared");
+        assert_eq!(spares.write_over(&root.path().join("next"), b"next").expect("looked"), None);
+        assert_eq!(std::fs::read(&epoch).expect("read"), b"truth");
+    }
+}
