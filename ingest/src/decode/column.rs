@@ -278,21 +278,6 @@ impl Column {
         }
     }
 
-    /// A decimal's digits as a whole number, of which `scale` are below the point.
-    pub(crate) fn push_unscaled(&mut self, unscaled: i128, scale: i8) -> Result<(), Fault> {
-        // Through its text, which checks precision and scale in one place.
-        let digits = unscaled.unsigned_abs().to_string();
-        let sign = if unscaled < 0 { "-" } else { "" };
-        let below = usize::try_from(scale).unwrap_or(0);
-        let zeros = "0".repeat(usize::try_from(-i32::from(scale)).unwrap_or(0));
-        let padded = format!("{digits:0>width$}", width = below + 1);
-        let (whole, fraction) = padded.split_at(padded.len() - below);
-        // Zeros at the end are no digits that could be lost.
-        let fraction = fraction.trim_end_matches('0');
-        let point = if fraction.is_empty() { "" } else { "." };
-        self.push_number(&format!("{sign}{whole}{zeros}{point}{fraction}"))
-    }
-
     /// Days since 1970, into a date column.
     pub(crate) fn push_days(&mut self, days: i32) -> Result<(), Fault> {
         match &mut self.values {
