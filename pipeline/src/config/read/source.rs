@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use chrono::format::{Item, StrftimeItems};
+use riskstream_ingest::changes::COMMITTED_AT;
 
 use super::check_local;
 use crate::config::defaults;
@@ -13,7 +14,8 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Rate, Source, SourceKind, Sql, TimeFormat,
+    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Loans, Payments, Rate, Simulation,
+    SimulationKind, Source, SourceKind, Sql, TimeFormat,
 };
 use crate::config::suggest;
 use crate::config::values;
@@ -24,8 +26,11 @@ const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
 const FORMATS_LATER: [&str; 1] = ["debezium-json"];
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
-/// A century of simulated days.
+/// A century of simulated days, or months.
 const DAYS_MAX: u64 = 36_525;
+const MONTHS_MAX: u64 = 1_200;
+/// Lenders at most: each has a minute of the night for its changes.
+const LENDERS_MAX: u64 = 180;
 
 /// What could be read of a source.
 pub(super) struct ReadSource {
@@ -52,7 +57,11 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
                 let span = table.get("schema").map_or(table.span, |entry| entry.key.span);
                 problems.push(Problem::new(span, "a generator knows its own columns").help("remove `schema`"));
             }
-            Some(SourceKind::Generator(generator(&mut table, problems)))
+            let Some(generator) = generator(&mut table, problems) else {
+                // Which keys belong here can't be said without `of`.
+                return ReadSource { source: None, has_sound_columns: false };
+            };
+            Some(SourceKind::Generator(generator))
         }
         _ => {
             if let Some(kind) = &kind_name {
@@ -63,7 +72,7 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         }
     };
     let event_time = event_time.unwrap_or_else(|| match &kind {
-        Some(SourceKind::Generator(_)) => Some(generator_event_time(entry.key.span)),
+        Some(SourceKind::Generator(generator)) => Some(generator_event_time(&generator.of, entry.key.span)),
         _ => {
             problems.push(
                 Problem::new(table.span, format!("{} has no `event_time`", table.what))
@@ -232,25 +241,58 @@ fn one_byte(table: &mut Table<'_>, key: &'static str, problems: &mut Vec<Problem
     None
 }
 
-fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> GeneratorSource {
-    let integer = |table: &mut Table<'_>, key, min, max, default: u64, problems: &mut Vec<Problem>| {
-        table.integer(key, min, max, problems).map_or(default, |value| value.value)
+/// `None` when it isn't said what is simulated.
+fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<GeneratorSource> {
+    let is_said = table.get("of").is_some();
+    let kind = match table.keyword::<SimulationKind>("of", problems) {
+        Some(kind) => kind.value,
+        None if is_said => return None,
+        None => SimulationKind::Payments,
     };
-    GeneratorSource {
-        seed: integer(table, "seed", 0, u64::MAX, defaults::GENERATOR_SEED, problems),
-        customers: integer(table, "customers", 1, SIMULATED_MAX, defaults::GENERATOR_CUSTOMERS, problems),
-        terminals: integer(table, "terminals", 1, SIMULATED_MAX, defaults::GENERATOR_TERMINALS, problems),
-        radius: table.number("radius", 0.0, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
-        days: integer(table, "days", 1, DAYS_MAX, u64::from(defaults::GENERATOR_DAYS), problems) as u32,
-        start: start(table, problems),
+    let integer = |table: &mut Table<'_>, key, max, default: u64, problems: &mut Vec<Problem>| {
+        table.integer(key, 1, max, problems).map_or(default, |value| value.value)
+    };
+    let seed = table.integer("seed", 0, u64::MAX, problems).map_or(defaults::GENERATOR_SEED, |seed| seed.value);
+    let (of, start) = match kind {
+        SimulationKind::Payments => {
+            let payments = Payments {
+                customers: integer(table, "customers", SIMULATED_MAX, defaults::GENERATOR_CUSTOMERS, problems),
+                terminals: integer(table, "terminals", SIMULATED_MAX, defaults::GENERATOR_TERMINALS, problems),
+                radius: table.number("radius", 0.0, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
+                days: integer(table, "days", DAYS_MAX, u64::from(defaults::GENERATOR_DAYS), problems) as u32,
+            };
+            (Simulation::Payments(payments), start(table, defaults::GENERATOR_START, problems))
+        }
+        SimulationKind::Loans => {
+            let loans = Loans {
+                loans: integer(table, "loans", SIMULATED_MAX, defaults::GENERATOR_LOANS, problems),
+                lenders: integer(table, "lenders", LENDERS_MAX, u64::from(defaults::GENERATOR_LENDERS), problems) as u32,
+                months: integer(table, "months", MONTHS_MAX, u64::from(defaults::GENERATOR_MONTHS), problems) as u32,
+            };
+            let first = start(table, defaults::GENERATOR_LOANS_START, problems);
+            if let Some(entry) = table.get("start")
+                && first.day() != 1
+            {
+                let month = first.format("%Y-%m-01");
+                problems.push(
+                    Problem::new(entry.node.span, "the `start` of a loan book isn't the first of a month")
+                        .help(format!("such as start = {month}")),
+                );
+            }
+            (Simulation::Loans(loans), first)
+        }
+    };
+    Some(GeneratorSource {
+        of,
+        seed,
+        start,
         rate: rate(table, problems),
         rows: table.integer("rows", 1, u64::MAX, problems).map(|rows| rows.value),
         broken_share: table.number("broken_share", 0.0, 1.0, problems).map_or(defaults::GENERATOR_BROKEN_SHARE, |share| share.value),
-    }
+    })
 }
 
-fn start(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> NaiveDate {
-    let (year, month, day) = defaults::GENERATOR_START;
+fn start(table: &mut Table<'_>, (year, month, day): (i32, u32, u32), problems: &mut Vec<Problem>) -> NaiveDate {
     let default = NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MIN);
     let Some(entry) = table.get("start") else { return default };
     let parsed = match &entry.node.value {
@@ -284,13 +326,18 @@ fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
     Rate::Max
 }
 
-fn generator_event_time(span: Span) -> EventTime {
+fn generator_event_time(of: &Simulation, span: Span) -> EventTime {
+    let (column, ties_by) = match of {
+        Simulation::Payments(_) => (defaults::GENERATOR_EVENT_TIME, vec![Spanned::new(defaults::GENERATOR_TIES_BY.into(), span)]),
+        // Changes of one instant are in the order of the source.
+        Simulation::Loans(_) => (COMMITTED_AT, Vec::new()),
+    };
     EventTime {
-        column: Spanned::new(defaults::GENERATOR_EVENT_TIME.into(), span),
+        column: Spanned::new(column.into(), span),
         format: TimeFormat::Auto,
         // The generator emits in event-time order.
         out_of_orderness: Duration::ZERO,
-        ties_by: vec![Spanned::new(defaults::GENERATOR_TIES_BY.into(), span)],
+        ties_by,
         idle_after: defaults::IDLE_AFTER,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }
