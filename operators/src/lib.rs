@@ -8,6 +8,7 @@
 //! | [`score`] | adds a model's score; models are swapped between epochs |
 //! | [`decide`] | adds `decision` and `reasons` |
 //! | [`features`] | adds exact trailing windows per key |
+//! | [`captured`] | turns a table's captured changes into rows taken back and rows added |
 //! | [`changelog`] | turns versions of records into rows taken back and rows added |
 //! | [`windows`] | adds rows up per key and window of time |
 //!
@@ -15,6 +16,7 @@
 //! process becomes a dead letter and never stops the run. A step that is not possible on its input is refused when it is made, with a
 //! [`StepError`] (or [`ExpressionError`], which knows the place in the text).
 
+pub mod captured;
 pub mod changelog;
 pub mod checks;
 mod dead_rows;

@@ -2,12 +2,14 @@
 //!
 //! Nothing here knows timely, tokio or a clock; implementations are driven by the runtime, and by the simulation, alike.
 
+mod changes;
 mod columns;
 mod operator;
 mod sink;
 mod source;
 mod state;
 
+pub use changes::{CHANGE_COLUMNS, COMMIT_POSITION, COMMITTED_AT, OP, Op, POSITION, TRANSACTION, UNCHANGED, change_fields};
 pub use columns::{DeadLetters, LATE, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITION, SourceSchema, dead_letter_schema, is_system_column};
 pub use operator::{EpochClose, Operator, OperatorError, Output, Routing};
 pub use sink::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles};

@@ -27,6 +27,8 @@ pub enum Routing {
     Local,
     /// Rows with equal values in these columns (indices into the input schema) reach the same worker.
     ByKey(Vec<usize>),
+    /// As `ByKey`, but rows in which all of these columns are null reach every worker: they are about all keys.
+    ByKeyOrAll(Vec<usize>),
 }
 
 /// Rows that leave a step.

@@ -6,7 +6,7 @@ use crate::runtime::failure::RunError;
 use crate::runtime::host::HostContext;
 use crate::runtime::metrics::SPLIT_STEP;
 use crate::runtime::parcel::{Body, Parcel};
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{Array, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
 use timely::container::CapacityContainerBuilder;
@@ -18,14 +18,12 @@ use timely::dataflow::operators::Operator as _;
 pub(crate) fn route<'s>(
     stream: StreamVec<'s, u64, Parcel>,
     name: &str,
-    key: Vec<usize>,
-    ownership: Ownership,
+    mut splitter: Splitter,
     context: &HostContext,
 ) -> StreamVec<'s, u64, Parcel> {
     let context = context.clone();
     let metrics = context.metrics.step(SPLIT_STEP);
     stream.unary::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(Pipeline, name, move |_, _| {
-        let mut splitter = Splitter::new(key, ownership);
         move |input, output| {
             input.for_each_time(|capability, batches| {
                 let mut session = output.session(&capability);
@@ -52,16 +50,22 @@ pub(crate) fn route<'s>(
 }
 
 /// Splits batches; its buffers are used again.
-struct Splitter {
+pub(crate) struct Splitter {
     key: Vec<usize>,
+    null_to_all: bool,
     ownership: Ownership,
     hashes: Vec<u64>,
     indices: Vec<Vec<u32>>,
 }
 
 impl Splitter {
-    fn new(key: Vec<usize>, ownership: Ownership) -> Self {
-        Self { key, ownership, hashes: Vec::new(), indices: vec![Vec::new(); ownership.workers()] }
+    pub(crate) fn new(key: Vec<usize>, ownership: Ownership) -> Self {
+        Self { key, null_to_all: false, ownership, hashes: Vec::new(), indices: vec![Vec::new(); ownership.workers()] }
+    }
+
+    /// Rows in which the whole key is null go to every worker.
+    pub(crate) fn with_null_to_all(self) -> Self {
+        Self { null_to_all: true, ..self }
     }
 
     fn split(&mut self, rows: RecordBatch) -> Result<impl Iterator<Item = (usize, RecordBatch)> + use<>, ArrowError> {
@@ -80,7 +84,12 @@ impl Splitter {
             list.clear();
             list.reserve(rows.num_rows() / workers + 64);
         }
+        let about_all = |row: u32| self.null_to_all && columns.iter().all(|c| c.is_null(row as usize));
         for (row, hash) in (0u32..).zip(&self.hashes) {
+            if about_all(row) {
+                self.indices.iter_mut().for_each(|list| list.push(row));
+                continue;
+            }
             self.indices[usize::from(owners[usize::from(shard_of(*hash).0)])].push(row);
         }
         for (to, list) in self.indices.iter().enumerate() {
@@ -91,5 +100,27 @@ impl Splitter {
             }
         }
         Ok(split.into_iter())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{AsArray, Int64Array, RecordBatch};
+    use arrow::datatypes::Int64Type;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_row_without_a_key_reaches_every_worker_in_its_place() {
+        let key = Int64Array::from(vec![Some(1), None, Some(2), Some(3), Some(1)]);
+        let rows = RecordBatch::try_from_iter_with_nullable([("key", Arc::new(key) as _, true)]).unwrap();
+        let mut splitter = Splitter::new(vec![0], Ownership::new(3)).with_null_to_all();
+        let split: BTreeMap<usize, RecordBatch> = splitter.split(rows).unwrap().collect();
+        assert_eq!(split.len(), 3);
+        let all: Vec<Vec<Option<i64>>> = split.values().map(|r| r.column(0).as_primitive::<Int64Type>().iter().collect()).collect();
+        assert!(all.iter().all(|keys| keys.iter().filter(|k| k.is_none()).count() == 1));
+        let ones = all.iter().find(|keys| keys.contains(&Some(1))).unwrap();
+        assert_eq!(ones.iter().filter(|k| **k != Some(2) && **k != Some(3)).collect::<Vec<_>>(), [&Some(1), &None, &Some(1)]);
     }
 }

@@ -1,6 +1,6 @@
 //! Starting, driving and ending a run.
 
-use crate::contract::{Decoder, Operator as StepLogic, SavedState, SinkWriter};
+use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, SinkWriter};
 use crate::ids::{Epoch, Ownership};
 use crate::protocol::{EpochPolicy, Hold, WatermarkTracker};
 use crate::runtime::clock::Clock;
@@ -15,7 +15,7 @@ use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
-use crate::runtime::route::route;
+use crate::runtime::route::{Splitter, route};
 use crate::store::{DeliveredMarks, Recovered, Store, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::any::Any;
@@ -435,9 +435,13 @@ fn step<'s>(
     context: &HostContext,
 ) -> StreamVec<'s, u64, Parcel> {
     match operator.routing() {
-        crate::contract::Routing::Local => host_step(stream, id, operator, false, context),
-        crate::contract::Routing::ByKey(key) => {
-            let routed = route(stream, &format!("{id}.route"), key, blueprint.ownership, context);
+        Routing::Local => host_step(stream, id, operator, false, context),
+        Routing::ByKey(key) => {
+            let routed = route(stream, &format!("{id}.route"), Splitter::new(key, blueprint.ownership), context);
+            host_step(routed, id, operator, true, context)
+        }
+        Routing::ByKeyOrAll(key) => {
+            let routed = route(stream, &format!("{id}.route"), Splitter::new(key, blueprint.ownership).with_null_to_all(), context);
             host_step(routed, id, operator, true, context)
         }
     }

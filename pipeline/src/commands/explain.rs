@@ -302,7 +302,8 @@ fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
         ),
         StepKind::Features(features) => (features_details(features), features.columns().map(|(name, _, _)| name).collect()),
         StepKind::Changelog(changelog) => {
-            (changelog_details(changelog), changelog.ever.iter().map(|ever| ever.name.value.clone()).collect())
+            let made = changelog.previous.iter().map(|(name, _)| name).chain(changelog.ever.iter().map(|ever| &ever.name));
+            (changelog_details(changelog), made.map(|name| name.value.clone()).collect())
         }
         StepKind::Aggregate(aggregation) => {
             (aggregation_details(aggregation), aggregation.aggregates.iter().map(|aggregate| aggregate.name.value.clone()).collect())
@@ -350,7 +351,11 @@ fn features_details(features: &Features) -> Vec<String> {
 fn changelog_details(changelog: &Changelog) -> Vec<String> {
     let mut details: Vec<String> = changelog.ever.iter().map(|ever| format!("{} once {}", ever.name, ever.sql.as_str())).collect();
     details.extend(changelog.deleted.as_ref().map(|sql| format!("gone when {}", sql.as_str())));
-    details.push(format!("rows taken back and added; late rows put in their place for {}", duration(changelog.keep)));
+    details.extend(changelog.previous.iter().map(|(name, column)| format!("{name}: {column} before")));
+    details.push(match &changelog.operation {
+        Some(operation) => format!("captured changes by {operation}, in the database's order; rows taken back and added"),
+        None => format!("rows taken back and added; late rows put in their place for {}", duration(changelog.keep)),
+    });
     details
 }
 

@@ -10,6 +10,7 @@ use super::defaults;
 use super::expression;
 use super::problem::Problem;
 use super::span::{Span, Spanned};
+use riskstream_engine::contract::{COMMITTED_AT, change_fields};
 use riskstream_operators::changelog::DIFF;
 use riskstream_operators::windows;
 
@@ -244,7 +245,9 @@ impl Flow {
     }
 
     fn changelog(&mut self, changelog: &Changelog, problems: &mut Vec<Problem>) {
-        for column in changelog.key.iter().chain(changelog.columns.iter().flatten()) {
+        let previous: Vec<Option<DataType>> =
+            changelog.previous.iter().map(|(_, column)| self.find(column, problems).and_then(|known| known.data_type.clone())).collect();
+        for column in changelog.key.iter().chain(changelog.columns.iter().flatten()).chain(&changelog.operation) {
             self.find(column, problems);
         }
         for sql in changelog.ever.iter().map(|ever| &ever.sql).chain(&changelog.deleted) {
@@ -252,6 +255,13 @@ impl Flow {
         }
         self.is_of_changes = true;
         self.columns.retain(|column| column.name != defaults::LATE_COLUMN);
+        if changelog.operation.is_some() {
+            // What happened is over; when it did stays.
+            self.columns.retain(|known| known.name == COMMITTED_AT || !change_fields().iter().any(|field| *field.name() == known.name));
+        }
+        for ((name, _), data_type) in changelog.previous.iter().zip(previous) {
+            self.add(name, name.span, data_type, problems);
+        }
         for ever in &changelog.ever {
             self.add(&ever.name, ever.name.span, Some(DataType::Boolean), problems);
         }

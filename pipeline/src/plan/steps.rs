@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use riskstream_engine::contract::{Operator, OperatorError};
+use riskstream_engine::contract::{OP, Operator, OperatorError};
 use riskstream_engine::runtime::{StepPlan, WorkerContext};
 use riskstream_models::Registry;
+use riskstream_operators::captured::{CapturedOperator, CapturedSpec};
 use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec};
 use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec, HistoryDir};
 use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec};
@@ -16,7 +17,7 @@ use riskstream_operators::{
 
 use super::{PlanError, StepContext, micros, registry_location};
 use crate::config::spec::{self, Aggregate, ScoreColumn, Source, Sql, Step, StepKind};
-use crate::config::{Problem, Span};
+use crate::config::{Problem, Span, Spanned};
 
 /// How often the registry is looked at for a newer model.
 const MODEL_POLL_MICROS: i64 = 1_000_000;
@@ -171,6 +172,9 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
 }
 
 fn plan_changelog(context: &mut StepContext<'_>, step: &Step, spec: &spec::Changelog) -> Result<(), PlanError> {
+    if let Some(operation) = &spec.operation {
+        return plan_captured(context, step, spec, operation);
+    }
     let schema = Arc::clone(&context.schema);
     let changelog_spec = ChangelogSpec {
         step_id: step.id.value.clone(),
@@ -187,6 +191,32 @@ fn plan_changelog(context: &mut StepContext<'_>, step: &Step, spec: &spec::Chang
     let output = make().map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
     context.ties.clear();
     context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
+    Ok(())
+}
+
+fn plan_captured(context: &mut StepContext<'_>, step: &Step, spec: &spec::Changelog, operation: &Spanned<String>) -> Result<(), PlanError> {
+    if operation.value != OP {
+        let problem = Problem::new(operation.span, format!("`{operation}` is not the column in which a source says what happened"));
+        return Err(problem.help(format!("captured changes have it in `{OP}`")).into());
+    }
+    let schema = Arc::clone(&context.schema);
+    let captured_spec = CapturedSpec {
+        step_id: step.id.value.clone(),
+        key: spec.key.iter().map(|k| k.value.clone()).collect(),
+        columns: spec.columns.iter().flatten().map(|c| c.value.clone()).collect(),
+        previous: spec.previous.iter().map(|(name, column)| (name.value.clone(), column.value.clone())).collect(),
+        ever: spec.ever.iter().map(|e| (e.name.value.clone(), e.sql.as_str().to_owned())).collect(),
+        event_time: context.event_time.clone(),
+    };
+    let sqls: Vec<Sql> = spec.ever.iter().map(|e| e.sql.clone()).collect();
+    let make = move |worker| CapturedOperator::new(captured_spec.clone(), &schema, worker);
+    let output = make(0).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
+    context.ties.clear();
+    context.add(
+        &step.id.value,
+        output,
+        Arc::new(move |context| Ok(Box::new(make(context.worker).map_err(|e| e.to_string())?) as Box<dyn Operator>)),
+    );
     Ok(())
 }
 

@@ -182,13 +182,41 @@ fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Chang
         problems.push(Problem::new(changelog.span, "`key` names no column").help("name the column that tells records apart"));
     }
     let columns = changelog.strings("columns", problems);
+    let operation = changelog.string("operation", problems);
     let deleted = changelog.sql("deleted", problems);
+    if let (Some(operation), Some(deleted)) = (&operation, &deleted) {
+        problems.push(
+            Problem::new(deleted.span(), "captured changes say themselves which rows are gone")
+                .related(operation.span, "this column does")
+                .help("remove `deleted`; a condition for what leaves is a `filter` step after this one"),
+        );
+    }
+    let previous = previous(&mut changelog, operation.is_some(), problems);
     let ever = match changelog.table("ever", problems) {
         Some(ever) => expressions(&ever, problems)?,
         None => Vec::new(),
     };
     changelog.finish(problems);
-    Some(Changelog { key: key?, columns, deleted, ever, keep })
+    Some(Changelog { key: key?, columns, operation, deleted, previous, ever, keep })
+}
+
+/// `previous = { NAME = "column" }` of a changelog.
+fn previous(changelog: &mut Table<'_>, is_of_captured: bool, problems: &mut Vec<Problem>) -> Vec<(Spanned<String>, Spanned<String>)> {
+    let Some(previous) = changelog.table("previous", problems) else { return Vec::new() };
+    if !is_of_captured {
+        problems.push(
+            Problem::new(previous.span, "`previous` is for captured changes, which come in order")
+                .help("name the column that says what happened: operation = \"_op\""),
+        );
+    }
+    let mut columns = Vec::new();
+    for entry in previous.entries() {
+        reader::check_name(NameKind::Identifier, &entry.key, "a column", problems);
+        if let Some(column) = reader::string(&entry.node, &format!("`{}`", entry.key), problems) {
+            columns.push((entry.key.clone(), column));
+        }
+    }
+    columns
 }
 
 fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Aggregation> {

@@ -125,15 +125,19 @@ impl Features {
     }
 }
 
-/// `changelog = { key, columns, deleted, ever }`, `keep`.
+/// `changelog = { key, columns, operation, deleted, previous, ever }`, `keep`.
 #[derive(Debug, Clone)]
 pub struct Changelog {
     /// The columns that tell records apart.
     pub key: Vec<Spanned<String>>,
     /// What a record consists of; all columns where it is not given.
     pub columns: Option<Vec<Spanned<String>>>,
+    /// Of captured changes: the column that says what happened. Without it rows are versions of records.
+    pub operation: Option<Spanned<String>>,
     /// True for a row that says that the record is gone.
     pub deleted: Option<Sql>,
+    /// Of captured changes: columns with what another was before; name, and which.
+    pub previous: Vec<(Spanned<String>, Spanned<String>)>,
     /// Columns that are true from the first row on for which the expression was.
     pub ever: Vec<DerivedColumn>,
     /// How far behind the watermark a row may come and still be put in its place; rows that come later are dead letters.

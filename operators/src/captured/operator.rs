@@ -1,0 +1,379 @@
+//! The step as an operator: changes are gathered as they come, and applied in the source's order when an epoch closes.
+
+use super::rows::{LastRows, NONE, Sequence};
+use super::spec::{CapturedSpec, Plan};
+use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
+use crate::expression::EvaluationError;
+use crate::keyed::keys::Keys;
+use crate::step_error::StepError;
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
+use arrow::error::ArrowError;
+use riskstream_engine::contract::{EpochClose, Op, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::ids::{Epoch, Ownership};
+use std::sync::Arc;
+
+/// Rows of a batch that leaves, about.
+const BATCH_ROWS: usize = 16_384;
+/// Reason code of a change without a key.
+pub const REASON_NO_KEY: &str = "no-key";
+/// Reason code of a change that says to be of no kind that is known.
+pub const REASON_OPERATION: &str = "operation";
+
+/// Captured changes into changes of what there is. See the [module documentation](super).
+#[derive(Debug)]
+pub struct CapturedOperator {
+    pub(super) plan: Plan,
+    pub(super) keys: Keys,
+    pub(super) rows: LastRows,
+    /// The latest truncation.
+    pub(super) truncated: Option<Sequence>,
+    /// Batches of the open epoch.
+    open: Vec<RecordBatch>,
+    /// Keys that the closed epoch changed, for `changes`.
+    pub(super) touched: Vec<u32>,
+    leaving: Leaving,
+    /// A row that is being put together, and where its values end and those of the row before.
+    composed: Vec<u8>,
+    ends: [Vec<usize>; 2],
+    dead: DeadRows,
+    /// Rows without a key reach every worker; this one reports them.
+    reports_keyless: bool,
+}
+
+/// Rows on their way out.
+#[derive(Debug, Default)]
+struct Leaving {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+    times: Vec<i64>,
+    flags: Vec<u64>,
+    diffs: Vec<i64>,
+}
+
+impl Leaving {
+    fn push(&mut self, row: &[u8], time: i64, flags: u64, diff: i64) {
+        self.bytes.extend_from_slice(row);
+        self.ends.push(self.bytes.len());
+        self.times.push(time);
+        self.flags.push(flags);
+        self.diffs.push(diff);
+    }
+}
+
+/// The changes of a batch, column by column.
+struct Changes<'a> {
+    ops: &'a StringArray,
+    times: &'a TimestampMicrosecondArray,
+    commits: &'a Int64Array,
+    positions: &'a Int64Array,
+    offsets: &'a Int64Array,
+    unchanged: &'a StringArray,
+}
+
+impl Changes<'_> {
+    fn sequence(&self, row: usize) -> Sequence {
+        let known = |column: &Int64Array| if column.is_null(row) { NONE } else { column.value(row) };
+        Sequence { commit: known(self.commits), position: known(self.positions), offset: self.offsets.value(row) }
+    }
+}
+
+impl CapturedOperator {
+    /// A step with no rows, on worker number `worker`.
+    ///
+    /// # Errors
+    /// When the step does not fit the input.
+    pub fn new(spec: CapturedSpec, input: &SchemaRef, worker: usize) -> Result<Self, StepError> {
+        let plan = Plan::new(spec, input)?;
+        let fields: Vec<_> = plan.key.iter().map(|index| input.field(*index).clone()).collect();
+        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
+            column: plan.spec.key.join(", "),
+            found: fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
+            role: "a key is a number, a text, a time or a truth value",
+        })?;
+        let mut dead = DeadRows::new(&plan.spec.step_id, input);
+        dead.set_event_time(&plan.spec.event_time, input)?;
+        Ok(Self {
+            keys,
+            rows: LastRows::default(),
+            truncated: None,
+            open: Vec::new(),
+            touched: Vec::new(),
+            leaving: Leaving::default(),
+            composed: Vec::new(),
+            ends: Default::default(),
+            dead,
+            reports_keyless: worker == 0,
+            plan,
+        })
+    }
+
+    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
+        OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
+    }
+
+    /// The epoch's batches such that rows of a partition come by their offsets.
+    fn in_order(&self, mut batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
+        let place = |batch: &RecordBatch, row: usize| {
+            let partition = batch.column(self.plan.partition).as_primitive::<UInt32Type>().value(row);
+            (partition, batch.column(self.plan.offset).as_primitive::<Int64Type>().value(row))
+        };
+        batches.retain(|batch| batch.num_rows() > 0);
+        batches.sort_by_key(|batch| place(batch, 0));
+        let within = |batch: &RecordBatch| (1..batch.num_rows()).all(|row| place(batch, row - 1) <= place(batch, row));
+        let between = |pair: &[RecordBatch]| place(&pair[0], pair[0].num_rows() - 1) <= place(&pair[1], 0);
+        let Some(first) = batches.first() else { return Ok(batches) };
+        if batches.iter().all(within) && batches.windows(2).all(between) {
+            return Ok(batches);
+        }
+        let all = concat_batches(&first.schema(), &batches)?;
+        let mut order: Vec<u32> = (0..all.num_rows() as u32).collect();
+        // Stable: what one record of the source says comes in its order.
+        order.sort_by_key(|row| place(&all, *row as usize));
+        Ok(vec![take_record_batch(&all, &UInt32Array::from(order))?])
+    }
+
+    fn apply(&mut self, batch: &RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        let isolated = isolate(batch, |rows| self.conditions(&self.record(rows)));
+        self.dead.push(batch, &isolated.bad, REASON_COMPUTE).map_err(|e| self.arrow(e))?;
+        for (rows, truths) in &isolated.good {
+            self.apply_good(rows, truths, out).map_err(|e| self.arrow(e))?;
+        }
+        self.dead.flush(out);
+        Ok(())
+    }
+
+    /// The batch's columns that rows consist of.
+    fn record(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let columns = self.plan.record.iter().map(|at| Arc::clone(batch.column(*at))).collect();
+        RecordBatch::try_new(Arc::clone(&self.plan.record_schema), columns)
+    }
+
+    fn conditions(&self, record: &Result<RecordBatch, ArrowError>) -> Result<Vec<BooleanArray>, EvaluationError> {
+        let Ok(record) = record else { return Ok(Vec::new()) };
+        self.plan.ever.iter().map(|condition| condition.evaluate_predicate(record)).collect()
+    }
+
+    fn apply_good(&mut self, batch: &RecordBatch, truths: &[BooleanArray], out: &mut Output) -> Result<(), ArrowError> {
+        let key_columns: Vec<ArrayRef> = self.plan.key.iter().map(|at| Arc::clone(batch.column(*at))).collect();
+        let keyless: Vec<bool> = (0..batch.num_rows()).map(|row| key_columns.iter().all(|c| c.is_null(row))).collect();
+        let keys = self.keys.number(&key_columns)?;
+        self.rows.grow(self.keys.len(), !self.plan.ever.is_empty());
+        let record = self.record(batch)?;
+        // Until the row before is known, nothing was before.
+        let nothing = |at: &usize| new_null_array(record.column(*at).data_type(), batch.num_rows());
+        let columns: Vec<ArrayRef> = record.columns().iter().cloned().chain(self.plan.previous.iter().map(nothing)).collect();
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        self.plan.codec.encode(&columns, &mut bytes, &mut ends)?;
+        let changes = Changes {
+            ops: batch.column(self.plan.op).as_string(),
+            times: batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>(),
+            commits: batch.column(self.plan.commit).as_primitive(),
+            positions: batch.column(self.plan.position).as_primitive(),
+            offsets: batch.column(self.plan.offset).as_primitive(),
+            unchanged: batch.column(self.plan.unchanged).as_string(),
+        };
+        let (mut no_key, mut unknown) = (Vec::new(), Vec::new());
+        let mut start = 0;
+        for (row, end) in ends.into_iter().enumerate() {
+            let new = &bytes[start..end];
+            start = end;
+            let (time, sequence) = (changes.times.value(row), changes.sequence(row));
+            let op = Op::from_code(changes.ops.value(row));
+            match op {
+                None => unknown.push((row, format!("`{}` is none of c, u, d, r and t", changes.ops.value(row)))),
+                Some(Op::Truncate) => self.truncate(time, sequence),
+                Some(_) if keyless[row] => no_key.push((row, "the columns of `key` are null, so nobody knows what it changes".to_owned())),
+                Some(op) => {
+                    let unchanged = changes.unchanged.is_valid(row).then(|| changes.unchanged.value(row));
+                    let held = truths
+                        .iter()
+                        .enumerate()
+                        .fold(0, |all, (bit, truth)| all | u64::from(truth.is_valid(row) && truth.value(row)) << bit);
+                    let change = Change { key: keys[row], op, new, unchanged, held, time, sequence };
+                    self.change(&change)?;
+                }
+            }
+            if self.leaving.ends.len() >= BATCH_ROWS {
+                self.leave(out)?;
+            }
+        }
+        if self.reports_keyless {
+            self.dead.push(batch, &no_key, REASON_NO_KEY)?;
+        }
+        unknown.retain(|(row, _)| !keyless[*row] || self.reports_keyless);
+        self.dead.push(batch, &unknown, REASON_OPERATION)
+    }
+
+    fn truncate(&mut self, time: i64, sequence: Sequence) {
+        if self.truncated.is_none_or(|last| sequence.is_after(last)) {
+            self.truncated = Some(sequence);
+        }
+        for key in 0..self.rows.len() as u32 {
+            if self.rows.row(key).is_some() && self.rows.sequence(key).is_none_or(|last| sequence.is_after(last)) {
+                self.take_back(key, time);
+                self.rows.set(key, None, 0, sequence);
+                self.touched.push(key);
+            }
+        }
+    }
+
+    fn take_back(&mut self, key: u32, time: i64) {
+        if let Some(row) = self.rows.row(key) {
+            self.leaving.push(row, time, self.rows.flags(key), -1);
+        }
+    }
+
+    fn change(&mut self, change: &Change<'_>) -> Result<(), ArrowError> {
+        let Change { key, op, new, unchanged, held, time, sequence } = *change;
+        let is_after = |last: Option<Sequence>| last.is_none_or(|last| sequence.is_after(last));
+        if !is_after(self.rows.sequence(key)) || !is_after(self.truncated.filter(|t| t.position != NONE)) {
+            return Ok(());
+        }
+        self.touched.push(key);
+        if op == Op::Delete {
+            self.take_back(key, time);
+            self.rows.set(key, None, 0, sequence);
+            return Ok(());
+        }
+        if unchanged.is_none() && self.plan.previous.is_empty() {
+            self.replace(change, new, held);
+            return Ok(());
+        }
+        let mut row = std::mem::take(&mut self.composed);
+        let held = self.compose(change, &mut row)?;
+        self.replace(change, &row, held);
+        self.composed = row;
+        Ok(())
+    }
+
+    /// The key's row is `row` now, of which the conditions `held` hold.
+    fn replace(&mut self, Change { key, time, sequence, .. }: &Change<'_>, row: &[u8], held: u64) {
+        let before = self.rows.row(*key);
+        let flags_before = if before.is_some() { self.rows.flags(*key) } else { 0 };
+        let flags = flags_before | held;
+        if before != Some(row) || flags != flags_before {
+            self.take_back(*key, *time);
+            self.leaving.push(row, *time, flags, 1);
+        }
+        self.rows.set(*key, Some(row), flags, *sequence);
+    }
+
+    /// Puts a row together from what was sent and the row before; gives the conditions that hold for it.
+    fn compose(&mut self, change: &Change<'_>, row: &mut Vec<u8>) -> Result<u64, ArrowError> {
+        row.clear();
+        let Some(before) = self.rows.row(change.key) else {
+            row.extend_from_slice(change.new);
+            return Ok(change.held);
+        };
+        let [new_ends, before_ends] = &mut self.ends;
+        self.plan.codec.ends(change.new, new_ends);
+        self.plan.codec.ends(before, before_ends);
+        for (column, field) in self.plan.record_schema.fields().iter().enumerate() {
+            let was_sent = change.unchanged.is_none_or(|names| names.split(',').all(|name| name != field.name()));
+            row.extend_from_slice(if was_sent { segment(change.new, new_ends, column) } else { segment(before, before_ends, column) });
+        }
+        // A row that says what is there already keeps what was before it.
+        let says_the_same = before.starts_with(row) && before_ends.get(self.plan.record.len() - 1) == Some(&row.len());
+        let record = row.len();
+        if says_the_same {
+            row.extend_from_slice(&before[record..]);
+        } else {
+            self.plan.previous.iter().for_each(|column| row.extend_from_slice(segment(before, before_ends, *column)));
+        }
+        if change.unchanged.is_some() { self.held(&row[..record]) } else { Ok(change.held) }
+    }
+
+    /// Conditions that hold for a row that was put together here; `row` has the record's columns only.
+    fn held(&self, row: &[u8]) -> Result<u64, ArrowError> {
+        if self.plan.ever.is_empty() {
+            return Ok(0);
+        }
+        let mut whole = row.to_vec();
+        (0..self.plan.previous.len()).for_each(|_| whole.push(0));
+        let mut columns = self.plan.codec.decode([whole.as_slice()].into_iter())?;
+        columns.truncate(self.plan.record.len());
+        let record = RecordBatch::try_new(Arc::clone(&self.plan.record_schema), columns);
+        // A condition that can't be told for this row does not hold; rows that came whole are dead letters then.
+        let truths = self.conditions(&record).unwrap_or_default();
+        Ok(truths.iter().enumerate().fold(0, |all, (bit, truth)| all | u64::from(truth.is_valid(0) && truth.value(0)) << bit))
+    }
+
+    fn leave(&mut self, out: &mut Output) -> Result<(), ArrowError> {
+        let leaving = std::mem::take(&mut self.leaving);
+        if leaving.ends.is_empty() {
+            return Ok(());
+        }
+        let starts = std::iter::once(0).chain(leaving.ends.iter().copied());
+        let rows = starts.zip(&leaving.ends).map(|(start, end)| &leaving.bytes[start..*end]);
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(TimestampMicrosecondArray::from(leaving.times).with_timezone("UTC"))];
+        columns.extend(self.plan.codec.decode(rows)?);
+        for bit in 0..self.plan.ever.len() {
+            columns.push(Arc::new(BooleanArray::from_iter(leaving.flags.iter().map(|flags| Some(flags >> bit & 1 == 1)))));
+        }
+        columns.push(Arc::new(Int64Array::from(leaving.diffs)));
+        out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
+        Ok(())
+    }
+}
+
+/// One change of one key.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    key: u32,
+    op: Op,
+    new: &'a [u8],
+    unchanged: Option<&'a str>,
+    held: u64,
+    time: i64,
+    sequence: Sequence,
+}
+
+/// A value of a row.
+fn segment<'a>(row: &'a [u8], ends: &[usize], column: usize) -> &'a [u8] {
+    let start = if column == 0 { 0 } else { ends[column - 1] };
+    &row[start..ends[column]]
+}
+
+impl Operator for CapturedOperator {
+    fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.plan.output)
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKeyOrAll(self.plan.key.clone())
+    }
+
+    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        self.restore_saved(saved, worker, ownership)
+    }
+
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, _out: &mut Output) -> Result<(), OperatorError> {
+        self.open.push(batch);
+        Ok(())
+    }
+
+    fn on_close(&mut self, _close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
+        self.touched.clear();
+        let batches = std::mem::take(&mut self.open);
+        for batch in self.in_order(batches).map_err(|e| self.arrow(e))? {
+            self.apply(&batch, out)?;
+        }
+        self.leave(out).map_err(|e| self.arrow(e))
+    }
+
+    fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_changes().map_err(|e| self.arrow(e))
+    }
+
+    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_all().map_err(|e| self.arrow(e))
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.keys.bytes() + self.rows.bytes()
+    }
+}
