@@ -9,7 +9,7 @@
 //! - Money is parsed exactly: a decimal that does not fit its column is rejected, never rounded.
 //! - Offsets never depend on block sizes, so a source that is stopped after any block and resumed gives the same rows.
 
-pub mod changes;
+mod changes;
 mod decode;
 mod file;
 mod generate;
@@ -17,6 +17,7 @@ mod paced;
 mod replay;
 mod types;
 
+pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
 pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, reason};
 pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
 pub use generate::{Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat, write_file, write_text};

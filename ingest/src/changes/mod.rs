@@ -1,5 +1,10 @@
 //! Changes captured from a database: what Debezium writes becomes rows of the form that [`riskstream_engine::contract::change_fields`] describes.
 
-pub use riskstream_engine::contract::{
-    CHANGE_COLUMNS, COMMIT_POSITION, COMMITTED_AT, OP, Op, POSITION, TRANSACTION, UNCHANGED, change_fields,
-};
+use riskstream_engine::contract::{CHANGE_COLUMNS, Op};
+
+mod debezium;
+mod value;
+
+pub use debezium::DebeziumOptions;
+pub(crate) use debezium::{Message, MessageKey, push_change, push_recorded};
+pub use value::{DecimalHandling, TimePrecision};

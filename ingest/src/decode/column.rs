@@ -29,6 +29,21 @@ impl Fault {
     }
 }
 
+/// See [`Column::target`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A decimal of this scale.
+    Decimal(i8),
+    /// Days.
+    Date,
+    /// Microseconds.
+    Timestamp,
+    /// Text.
+    Text,
+    /// Numbers and truth values.
+    Other,
+}
+
 #[derive(Debug)]
 enum Values {
     Bool(Vec<bool>),
@@ -252,6 +267,52 @@ impl Column {
     }
 
     /// Whether [`Self::push_plain_text`] takes a bare CSV field of this column.
+    /// What it takes, as far as readers of forms other than plain JSON and CSV must know.
+    pub(crate) fn target(&self) -> Target {
+        match &self.values {
+            Values::Decimal(_, _, scale) => Target::Decimal(*scale),
+            Values::Date(_) => Target::Date,
+            Values::Timestamp(_) => Target::Timestamp,
+            Values::Text(..) => Target::Text,
+            _ => Target::Other,
+        }
+    }
+
+    /// A decimal's digits as a whole number, of which `scale` are below the point.
+    pub(crate) fn push_unscaled(&mut self, unscaled: i128, scale: i8) -> Result<(), Fault> {
+        // Through its text, which checks precision and scale in one place.
+        let digits = unscaled.unsigned_abs().to_string();
+        let sign = if unscaled < 0 { "-" } else { "" };
+        let below = usize::try_from(scale).unwrap_or(0);
+        let zeros = "0".repeat(usize::try_from(-i32::from(scale)).unwrap_or(0));
+        let padded = format!("{digits:0>width$}", width = below + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - below);
+        // Zeros at the end are no digits that could be lost.
+        let fraction = fraction.trim_end_matches('0');
+        let point = if fraction.is_empty() { "" } else { "." };
+        self.push_number(&format!("{sign}{whole}{zeros}{point}{fraction}"))
+    }
+
+    /// Days since 1970, into a date column.
+    pub(crate) fn push_days(&mut self, days: i32) -> Result<(), Fault> {
+        match &mut self.values {
+            Values::Date(v) => v.push(days),
+            _ => return Err(self.wrong_type(&days.to_string())),
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Microseconds since 1970, into a timestamp column.
+    pub(crate) fn push_micros(&mut self, micros: i64) -> Result<(), Fault> {
+        match &mut self.values {
+            Values::Timestamp(v) if (EARLIEST_US..=LATEST_US).contains(&micros) => v.push(micros),
+            _ => return Err(self.out_of_range(&micros.to_string())),
+        }
+        self.len += 1;
+        Ok(())
+    }
+
     pub(crate) fn is_textual(&self) -> bool {
         matches!(self.values, Values::Text(..) | Values::Timestamp(_))
     }

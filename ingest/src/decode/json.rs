@@ -116,7 +116,7 @@ impl<'de> serde::Deserialize<'de> for Key<'de> {
 }
 
 /// Pushes a value that serde_json has found valid.
-fn push_raw(column: &mut Column, raw: &str) -> Result<(), Fault> {
+pub(crate) fn push_raw(column: &mut Column, raw: &str) -> Result<(), Fault> {
     match raw.as_bytes().first() {
         Some(b'"') => {
             let text: Cow<'_, str> = match plain(raw) {

@@ -14,13 +14,14 @@ mod rows;
 mod sink;
 mod time;
 
-pub(crate) use column::shown;
+pub(crate) use column::{Column, Fault, Target, shown};
 pub use csv::CsvLayout;
 pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
+pub(crate) use json::push_raw;
 pub(crate) use number::scan_integer;
 pub use record::{RecordDecoder, RecordFormat};
 pub(crate) use rows::{JsonRows, RowsDecoder, can_convert};
-pub(crate) use sink::{BlockOrigin, RowRules, TOO_LONG_HEAD_BYTES};
+pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
 pub(crate) use time::days_from_civil;
 pub(crate) use time::parse_timestamp;

@@ -1,5 +1,6 @@
 //! Text records into rows: what the workers' decoders of files, and the replay of dead letters, have in common.
 
+use crate::changes::{DebeziumOptions, push_recorded};
 use crate::decode::column::Fault;
 use crate::decode::csv::{CsvLayout, CsvScratch, decode_csv_block};
 use crate::decode::csv_record::trim_line_end;
@@ -18,6 +19,8 @@ pub enum RecordFormat {
     Json,
     /// CSV records of a layout.
     Csv(CsvLayout),
+    /// One of Debezium's records per line.
+    Debezium(DebeziumOptions),
 }
 
 /// Decodes blocks of text records; one per worker.
@@ -49,12 +52,17 @@ impl RecordDecoder {
         };
         let valid_utf8 = std::str::from_utf8(text).is_ok();
         match format {
-            RecordFormat::Json => self.push_lines(text, first_offset, valid_utf8),
+            RecordFormat::Json => self.push_lines(text, first_offset, |line, offset, scanner, sink| {
+                decode_json(line, offset, valid_utf8, scanner, sink);
+            }),
+            RecordFormat::Debezium(options) => {
+                self.push_lines(text, first_offset, |line, offset, _, sink| push_recorded(line, offset, *options, sink));
+            }
             RecordFormat::Csv(layout) => decode_csv_block(text, first_offset, valid_utf8, layout, &mut self.scratch, &mut self.sink),
         }
     }
 
-    fn push_lines(&mut self, text: &[u8], first_offset: i64, valid_utf8: bool) {
+    fn push_lines(&mut self, text: &[u8], first_offset: i64, decode: impl Fn(&[u8], i64, &mut Scanner, &mut RowSink)) {
         let bytes_max = self.sink.rules.record_bytes_max;
         let mut start = 0;
         while start < text.len() {
@@ -64,7 +72,7 @@ impl RecordDecoder {
             if line.len() > bytes_max {
                 self.push_too_long(&line[..line.len().min(TOO_LONG_HEAD_BYTES)], line.len() as u64, offset);
             } else if !line.trim_ascii().is_empty() {
-                decode_json(line, offset, valid_utf8, &mut self.scanner, &mut self.sink);
+                decode(line, offset, &mut self.scanner, &mut self.sink);
             }
             start = end;
         }
@@ -74,7 +82,8 @@ impl RecordDecoder {
     pub(crate) fn push_record(&mut self, record: &[u8], offset: i64, format: &RecordFormat) {
         let before = self.sink.records();
         self.push_text(record, offset, format);
-        if self.sink.records() == before {
+        // A tombstone among changes is a record that says nothing.
+        if self.sink.records() == before && !matches!(format, RecordFormat::Debezium(_)) {
             self.sink.reject(offset, record, &Fault::new(reason::MALFORMED, "the record is empty"), None);
         }
     }

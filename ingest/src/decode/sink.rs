@@ -112,6 +112,12 @@ impl RowSink {
         }
     }
 
+    /// Drops the rows from `row` on, and what was pushed of the open one.
+    pub(crate) fn undo_rows(&mut self, row: usize) {
+        self.offsets.truncate(row);
+        self.undo_row();
+    }
+
     /// Ends the open row: fills what it lacks with nulls and checks its event time.
     #[inline]
     pub(crate) fn end_row(&mut self, offset: i64, record: &[u8]) {

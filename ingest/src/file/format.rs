@@ -1,5 +1,6 @@
 //! What a user says about a file source, and what a file's name says by itself.
 
+use crate::changes::DebeziumOptions;
 use crate::decode::TimeFormat;
 use arrow::datatypes::DataType;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,8 @@ pub enum FileFormat {
     Csv,
     /// Apache Parquet.
     Parquet,
+    /// Debezium's records, one per line: their values, or whole records as consumers write them.
+    Debezium(DebeziumOptions),
 }
 
 /// How a text file is compressed.

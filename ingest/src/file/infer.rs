@@ -119,6 +119,7 @@ pub(crate) fn infer_schema(spec: &FileSourceSpec, format: FileFormat, files: &[F
             FileFormat::Parquet => infer_parquet(spec, file),
             FileFormat::Json => infer_json(spec, file),
             FileFormat::Csv => infer_csv(spec, file),
+            FileFormat::Debezium(_) => Err("a change does not tell its columns' types; give the source the table's schema".into()),
         };
         if let Some(schema) = found.map_err(|reason| unreadable(spec, &file.name, reason))? {
             return Ok(schema);

@@ -21,7 +21,7 @@ pub(crate) fn fingerprint(path: &Path, format: FileFormat) -> io::Result<String>
     let hash = xxh3_64(&head);
     Ok(match format {
         FileFormat::Parquet => format!("{}-{hash:016x}-{}", head.len(), path.metadata()?.len()),
-        FileFormat::Json | FileFormat::Csv => format!("{}-{hash:016x}", head.len()),
+        FileFormat::Json | FileFormat::Csv | FileFormat::Debezium(_) => format!("{}-{hash:016x}", head.len()),
     })
 }
 

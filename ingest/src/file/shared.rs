@@ -69,7 +69,7 @@ impl FileDecoder {
     pub(crate) fn new(shared: Arc<Shared>, rules: Arc<RowRules>, format: FileFormat) -> Self {
         let inner = match format {
             FileFormat::Parquet => Inner::Rows(RowsDecoder::new(Arc::clone(&rules))),
-            FileFormat::Json | FileFormat::Csv => Inner::Text(None),
+            FileFormat::Json | FileFormat::Csv | FileFormat::Debezium(_) => Inner::Text(None),
         };
         Self { shared, rules, inner }
     }

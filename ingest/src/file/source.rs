@@ -12,7 +12,7 @@ use crate::replay::is_replayed;
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{Field, Schema};
 use riskstream_engine::contract::{
-    Block, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, is_system_column,
+    Block, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields, is_system_column,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -62,7 +62,7 @@ impl FileSource {
     pub fn new(spec: FileSourceSpec) -> Result<Self, SourceError> {
         let format = settle_format(&spec)?;
         let user = match &spec.schema {
-            Some(columns) => given_schema(&spec, columns)?,
+            Some(columns) => given_schema(&spec, columns, format)?,
             None => infer_schema(&spec, format, &find_files(&spec)?)?,
         };
         check_schema(&spec, &user)?;
@@ -117,6 +117,7 @@ impl FileSource {
         let format = match self.format {
             FileFormat::Csv => RecordFormat::Csv(layout_without_header(&self.spec, &self.user, &file.path)),
             FileFormat::Json | FileFormat::Parquet => RecordFormat::Json,
+            FileFormat::Debezium(options) => RecordFormat::Debezium(options),
         };
         self.shared.set(partition, SharedPartition { name: file.name.as_str().into(), format });
         self.partitions.push(PartitionInfo { name: file.name });
@@ -204,7 +205,7 @@ impl FileSource {
                 }
                 Input::Rows { reader, bytes }
             }
-            FileFormat::Json => Input::Text(self.open_text(&name, &path, file, offset, RecordGrammar::Lines)?),
+            FileFormat::Json | FileFormat::Debezium(_) => Input::Text(self.open_text(&name, &path, file, offset, RecordGrammar::Lines)?),
             FileFormat::Csv => {
                 let Some((layout, start)) = csv_start(&self.spec, &self.user, &name, &path, self.may_grow(&path))? else {
                     return Ok(false);
@@ -383,6 +384,9 @@ impl FileRecords {
     /// How records of the partition called `name` are written: as its file says, or, when that is gone, as the source's first file does. Rows of
     /// Parquet files are kept as JSON.
     pub(crate) fn format_of(&self, name: &str) -> Result<RecordFormat, SourceError> {
+        if let FileFormat::Debezium(options) = self.format {
+            return Ok(RecordFormat::Debezium(options));
+        }
         if self.format != FileFormat::Csv {
             return Ok(RecordFormat::Json);
         }
@@ -438,13 +442,20 @@ fn settle_format(spec: &FileSourceSpec) -> Result<FileFormat, SourceError> {
     }
 }
 
-fn given_schema(spec: &FileSourceSpec, columns: &[(String, arrow::datatypes::DataType)]) -> Result<Schema, SourceError> {
+fn given_schema(
+    spec: &FileSourceSpec,
+    columns: &[(String, arrow::datatypes::DataType)],
+    format: FileFormat,
+) -> Result<Schema, SourceError> {
     let mut fields = Vec::with_capacity(columns.len());
     for (name, data_type) in columns {
         if !is_carried(data_type) {
             return Err(unreadable(spec, "its schema", format!("column {name} is {}, which a source can't carry", type_name(data_type))));
         }
         fields.push(Field::new(name, data_type.clone(), *name != spec.event_time.column));
+    }
+    if matches!(format, FileFormat::Debezium(_)) {
+        fields.extend(change_fields());
     }
     Ok(Schema::new(fields))
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use arrow::datatypes::Schema;
+use riskstream_engine::contract::change_fields;
 use riskstream_ingest::LoansSpec;
 
 use super::columns::{self, Known, from_schema};
@@ -9,7 +11,7 @@ use super::defaults;
 use super::problem::Problem;
 use super::read::Draft;
 use super::span::Spanned;
-use super::spec::{GENERATOR_COLUMNS, Pipeline, Simulation, Source, SourceKind};
+use super::spec::{FileFormat, GENERATOR_COLUMNS, Pipeline, Simulation, Source, SourceKind};
 use super::suggest;
 
 /// Notes every problem that is left once each section has been read.
@@ -37,6 +39,10 @@ fn known_columns(source: &Source) -> Option<Vec<Known>> {
         SourceKind::Generator(generator) => Some(match &generator.of {
             Simulation::Payments(_) => GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect(),
             Simulation::Loans(_) => from_schema(&LoansSpec::columns()),
+        }),
+        SourceKind::File(file) if file.format == Some(FileFormat::DebeziumJson) => source.arrow_schema().map(|schema| {
+            let fields: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone()).chain(change_fields()).collect();
+            from_schema(&Schema::new(fields))
         }),
         SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
     }

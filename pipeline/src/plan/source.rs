@@ -7,7 +7,8 @@ use chrono::Datelike;
 use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
-    Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, LoansSpec, Paced, TimeFormat,
+    Compression, CsvOptions, DebeziumOptions, DecimalHandling, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource,
+    GeneratorSpec, LoansSpec, Paced, TimeFormat, TimePrecision,
 };
 
 use super::micros;
@@ -48,6 +49,7 @@ pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileS
             spec::FileFormat::Json => FileFormat::Json,
             spec::FileFormat::Csv => FileFormat::Csv,
             spec::FileFormat::Parquet => FileFormat::Parquet,
+            spec::FileFormat::DebeziumJson => FileFormat::Debezium(debezium_options(file.debezium)),
         }),
         compression: match file.compression {
             spec::Compression::Auto => None,
@@ -62,6 +64,20 @@ pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileS
         ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         future_skew_max_us: micros(source.event_time.future_skew_max),
         ..FileSourceSpec::new(&source.name.value, file.paths.iter().map(|p| p.value.clone()).collect(), &source.event_time.column.value)
+    }
+}
+
+fn debezium_options(debezium: spec::Debezium) -> DebeziumOptions {
+    DebeziumOptions {
+        decimals: match debezium.decimals {
+            spec::Decimals::Precise => DecimalHandling::Precise,
+            spec::Decimals::String => DecimalHandling::String,
+            spec::Decimals::Double => DecimalHandling::Double,
+        },
+        times: match debezium.times {
+            spec::Times::Adaptive => TimePrecision::Adaptive,
+            spec::Times::Connect => TimePrecision::Connect,
+        },
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use arrow::datatypes::DataType;
 use chrono::{Datelike, NaiveDate};
 use chrono::format::{Item, StrftimeItems};
-use riskstream_ingest::changes::COMMITTED_AT;
+
+use riskstream_engine::contract::COMMITTED_AT;
 
 use super::check_local;
 use crate::config::defaults;
@@ -14,8 +15,8 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Loans, Payments, Rate, Simulation,
-    SimulationKind, Source, SourceKind, Sql, TimeFormat,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Loans, Payments,
+    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
 };
 use crate::config::suggest;
 use crate::config::values;
@@ -23,7 +24,6 @@ use crate::config::values;
 /// The kinds of this release, and those that are known to come.
 const KINDS: [&str; 2] = ["file", "generator"];
 const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
-const FORMATS_LATER: [&str; 1] = ["debezium-json"];
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
 /// A century of simulated days, or months.
@@ -71,8 +71,22 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
             return ReadSource { source: None, has_sound_columns };
         }
     };
+    let of_changes = match &kind {
+        Some(SourceKind::File(file)) => file.format == Some(FileFormat::DebeziumJson),
+        Some(SourceKind::Generator(generator)) => matches!(generator.of, Simulation::Loans(_)),
+        None => false,
+    };
+    if let (true, Some(Some(time))) = (of_changes, &event_time)
+        && time.column.value != COMMITTED_AT
+    {
+        problems.push(
+            Problem::new(time.column.span, format!("a deleted row has no `{}`, so changes can't be ordered by it", time.column))
+                .help(format!("leave `column` as it is: changes happen at `{COMMITTED_AT}`")),
+        );
+    }
     let event_time = event_time.unwrap_or_else(|| match &kind {
-        Some(SourceKind::Generator(generator)) => Some(generator_event_time(&generator.of, entry.key.span)),
+        Some(_) if of_changes => Some(changes_event_time(entry.key.span)),
+        Some(SourceKind::Generator(_)) => Some(generator_event_time(entry.key.span)),
         _ => {
             problems.push(
                 Problem::new(table.span, format!("{} has no `event_time`", table.what))
@@ -156,22 +170,21 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
         }
         Some(paths)
     });
-    let format = table.string("format", problems).and_then(|format| {
-        if FORMATS_LATER.contains(&format.value.as_str()) {
-            let formats = suggest::list(FileFormat::ALL.iter().map(|(name, _)| *name));
-            problems.push(
-                Problem::new(format.span, format!("the format `{format}` comes with a later release"))
-                    .help(format!("the formats of this release are {formats}")),
-            );
-            return None;
-        }
-        reader::keyword::<FileFormat>("format", &format, problems).map(|keyword| Spanned::new(keyword, format.span))
-    });
+    let format = table
+        .string("format", problems)
+        .and_then(|format| reader::keyword::<FileFormat>("format", &format, problems).map(|keyword| Spanned::new(keyword, format.span)));
     let compression = table.keyword::<Compression>("compression", problems);
     let follow_span = table.get("follow").map(|entry| entry.node.span);
     let follow = table.boolean("follow", problems).unwrap_or(defaults::FOLLOW);
     let format_value = format.map(|format| format.value);
     let csv = csv(table, format_value, has_schema, problems);
+    let debezium = debezium(table, format_value == Some(FileFormat::DebeziumJson), problems);
+    if format_value == Some(FileFormat::DebeziumJson) && !has_schema {
+        problems.push(
+            Problem::new(table.span, "changes do not tell their columns' types")
+                .help("name the table's columns: schema = { loan_id = \"int64\", status = \"string\", ... }"),
+        );
+    }
     if let (Some(FileFormat::Parquet), Some(compression)) = (format_value, &compression)
         && matches!(compression.value, Compression::Gzip | Compression::Zstd)
     {
@@ -194,7 +207,25 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
         compression: compression.map_or(defaults::COMPRESSION, |c| c.value),
         follow,
         csv,
+        debezium,
     })
+}
+
+/// `debezium = { decimals, times }`.
+fn debezium(table: &mut Table<'_>, is_debezium: bool, problems: &mut Vec<Problem>) -> Debezium {
+    let mut options = Debezium { decimals: Decimals::Precise, times: Times::Adaptive };
+    let key_span = table.get("debezium").map(|entry| entry.key.span);
+    let Some(mut given) = table.table("debezium", problems) else { return options };
+    if let (false, Some(span)) = (is_debezium, key_span) {
+        problems.push(
+            Problem::new(span, "`debezium` says something about records of the format \"debezium-json\" only")
+                .help("remove it, or write format = \"debezium-json\""),
+        );
+    }
+    options.decimals = given.keyword::<Decimals>("decimals", problems).map_or(options.decimals, |decimals| decimals.value);
+    options.times = given.keyword::<Times>("times", problems).map_or(options.times, |times| times.value);
+    given.finish(problems);
+    options
 }
 
 fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, problems: &mut Vec<Problem>) -> CsvOptions {
@@ -326,18 +357,24 @@ fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
     Rate::Max
 }
 
-fn generator_event_time(of: &Simulation, span: Span) -> EventTime {
-    let (column, ties_by) = match of {
-        Simulation::Payments(_) => (defaults::GENERATOR_EVENT_TIME, vec![Spanned::new(defaults::GENERATOR_TIES_BY.into(), span)]),
-        // Changes of one instant are in the order of the source.
-        Simulation::Loans(_) => (COMMITTED_AT, Vec::new()),
-    };
+fn generator_event_time(span: Span) -> EventTime {
     EventTime {
-        column: Spanned::new(column.into(), span),
+        column: Spanned::new(defaults::GENERATOR_EVENT_TIME.into(), span),
         format: TimeFormat::Auto,
         // The generator emits in event-time order.
         out_of_orderness: Duration::ZERO,
-        ties_by,
+        ties_by: vec![Spanned::new(defaults::GENERATOR_TIES_BY.into(), span)],
+        idle_after: defaults::IDLE_AFTER,
+        future_skew_max: defaults::FUTURE_SKEW_MAX,
+    }
+}
+
+fn changes_event_time(span: Span) -> EventTime {
+    EventTime {
+        column: Spanned::new(COMMITTED_AT.into(), span),
+        format: TimeFormat::Auto,
+        out_of_orderness: Duration::ZERO,
+        ties_by: Vec::new(),
         idle_after: defaults::IDLE_AFTER,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }

@@ -66,6 +66,8 @@ pub struct FileSource {
     pub follow: bool,
     /// How CSV is read.
     pub csv: CsvOptions,
+    /// How Debezium's records are read.
+    pub debezium: Debezium,
 }
 
 /// The format of a file.
@@ -77,8 +79,41 @@ pub enum FileFormat {
     Csv,
     /// Apache Parquet.
     Parquet,
+    /// Debezium's change records as JSON.
+    DebeziumJson,
 }
-keywords!(FileFormat { "json" => Json, "csv" => Csv, "parquet" => Parquet });
+keywords!(FileFormat { "json" => Json, "csv" => Csv, "parquet" => Parquet, "debezium-json" => DebeziumJson });
+
+/// `debezium = { decimals, times }`: the connector's settings that its records do not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Debezium {
+    /// Its `decimal.handling.mode`.
+    pub decimals: Decimals,
+    /// Its `time.precision.mode`.
+    pub times: Times,
+}
+
+/// How the connector writes decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decimals {
+    /// As bytes.
+    Precise,
+    /// As text.
+    String,
+    /// As numbers.
+    Double,
+}
+keywords!(Decimals { "precise" => Precise, "string" => String, "double" => Double });
+
+/// How the connector writes times without a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// In microseconds.
+    Adaptive,
+    /// In milliseconds.
+    Connect,
+}
+keywords!(Times { "adaptive" => Adaptive, "connect" => Connect });
 
 /// The compression around a JSON or CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
