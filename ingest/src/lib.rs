@@ -1,4 +1,4 @@
-//! Where rows come from: files, a generator of card payments, and dead letters taken in again.
+//! Where rows come from: files, generators of card payments and of a loan book's changes, and dead letters taken in again.
 //!
 //! ```text
 //!   file ──▶ blocks of whole records ──▶ decoder (one per worker) ──▶ rows │ rejected rows
@@ -20,7 +20,7 @@ mod types;
 pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
 pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, reason};
 pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
-pub use generate::{GeneratorSource, GeneratorSpec, IdType, WriteError, WriteFormat, write_file, write_text};
+pub use generate::{Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat, write_file, write_text};
 pub use paced::Paced;
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
 pub use types::{parse_type, type_name, utc_timestamp};

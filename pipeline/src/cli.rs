@@ -31,7 +31,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Show the dataflow of a configuration.
     Explain(ExplainArgs),
-    /// Write simulated card payments to a file.
+    /// Write simulated card payments, or the changes of a loan book, to a file.
     Generate(GenerateArgs),
     /// Train a model on the features that a pipeline serves, and put it into the registry.
     Train(TrainArgs),
@@ -170,12 +170,16 @@ pub enum ExplainFormat {
     Json,
 }
 
-/// Write simulated card payments to a file.
+/// Write simulated card payments, or the changes of a loan book, to a file.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   riskstream generate --out payments.csv --format csv --rows 100000
   riskstream generate --out payments.parquet --customers 50000 --terminals 100000 --days 183
-  riskstream generate --rows 10 --format json               # to the terminal")]
+  riskstream generate --rows 10 --format json               # to the terminal
+  riskstream generate --of loans --out loans.parquet --loans 100000 --months 36
+
+Payments are made from --customers, --terminals, --radius and --days; loans from --loans, --lenders and --months. Changes of loans have the
+form of those that are captured from a database: the row after the change, and columns such as _op and _committed_at.")]
 pub struct GenerateArgs {
     /// The file [default: standard output, for json and csv].
     #[arg(long, value_name = "FILE")]
@@ -183,30 +187,52 @@ pub struct GenerateArgs {
     /// The file's format [default: by the extension of FILE, else json].
     #[arg(long, value_enum)]
     pub format: Option<GenerateFormat>,
-    /// Ends after this many payments [default: all of the simulated days].
+    /// What is simulated.
+    #[arg(long, value_enum, default_value_t)]
+    pub of: GenerateOf,
+    /// Ends after this many rows [default: all of the simulated time].
     #[arg(long, value_name = "N")]
     pub rows: Option<u64>,
-    /// The same seed gives the same payments.
+    /// The same seed gives the same rows.
     #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_SEED)]
     pub seed: u64,
-    /// Customers.
-    #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_CUSTOMERS)]
-    pub customers: u64,
-    /// Terminals.
-    #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_TERMINALS)]
-    pub terminals: u64,
-    /// Distance within which a customer uses terminals, on a square of 100 by 100.
-    #[arg(long, value_name = "DISTANCE", default_value_t = crate::config::defaults::GENERATOR_RADIUS)]
-    pub radius: f64,
-    /// Simulated days.
-    #[arg(long, value_name = "N", default_value_t = crate::config::defaults::GENERATOR_DAYS)]
-    pub days: u32,
-    /// The first simulated day [default: 2018-04-01].
+    /// Customers [default: 5000].
+    #[arg(long, value_name = "N")]
+    pub customers: Option<u64>,
+    /// Terminals [default: 10000].
+    #[arg(long, value_name = "N")]
+    pub terminals: Option<u64>,
+    /// Distance within which a customer uses terminals, on a square of 100 by 100 [default: 5].
+    #[arg(long, value_name = "DISTANCE")]
+    pub radius: Option<f64>,
+    /// Simulated days [default: 183].
+    #[arg(long, value_name = "N")]
+    pub days: Option<u32>,
+    /// Loans, those included that are there at the start [default: 20000].
+    #[arg(long, value_name = "N")]
+    pub loans: Option<u64>,
+    /// Lenders, each with its currency [default: 8].
+    #[arg(long, value_name = "N")]
+    pub lenders: Option<u32>,
+    /// Simulated months [default: 24].
+    #[arg(long, value_name = "N")]
+    pub months: Option<u32>,
+    /// The first simulated day, of loans the first of a month [default: 2018-04-01, of loans 2023-01-01].
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub start: Option<chrono::NaiveDate>,
     /// Share (0 to 1) of rows made undecodable, to try dead letters (json and csv).
     #[arg(long, value_name = "SHARE", default_value_t = crate::config::defaults::GENERATOR_BROKEN_SHARE)]
     pub broken_share: f64,
+}
+
+/// What is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum GenerateOf {
+    /// Card payments with known fraud.
+    #[default]
+    Payments,
+    /// Changes of a loan book.
+    Loans,
 }
 
 /// The format of a generated file.

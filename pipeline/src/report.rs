@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::commands::CommandError;
 use crate::cli::{CONFIG_FILE, RunArgs};
+use crate::config::defaults;
 use crate::plan::{PlannedTable, TableKind};
 use crate::progress::{grouped, time};
 
@@ -30,6 +31,8 @@ pub struct PipelineReport {
     pub pipeline: String,
     /// Threads of its dataflow.
     pub workers: usize,
+    /// From the start of the program to its end.
+    pub seconds: f64,
     /// Whether it failed.
     pub failed: bool,
     /// Whether it was stopped before its input ended.
@@ -91,6 +94,9 @@ pub struct TableReport {
     pub location: PathBuf,
     /// Rows that this run sent to it.
     pub rows: u64,
+    /// Whether it is partitioned by the event's date.
+    #[serde(skip)]
+    is_by_date: bool,
 }
 
 impl PipelineReport {
@@ -98,6 +104,7 @@ impl PipelineReport {
     pub fn new(
         name: &str,
         workers: usize,
+        seconds_in_all: f64,
         summary: Option<&RunSummary>,
         metrics: &Metrics,
         tables: &[PlannedTable],
@@ -123,6 +130,7 @@ impl PipelineReport {
             .map(|t| TableReport {
                 table: t.table.clone(),
                 location: t.location.clone(),
+                is_by_date: t.is_by_date,
                 rows: if t.kind == TableKind::DeadLetters { dead } else { sent(&t.sink) },
             })
             .collect();
@@ -136,6 +144,7 @@ impl PipelineReport {
         Self {
             pipeline: name.to_owned(),
             workers,
+            seconds: seconds_in_all,
             failed: summary.is_none(),
             stopped: summary.is_some_and(|s| s.stopped),
             resumed_after: summary.map_or(0, |s| s.resumed_after),
@@ -156,7 +165,8 @@ impl PipelineReport {
         }
     }
 
-    fn print(&self, seconds: f64, out: &mut dyn Write) -> std::io::Result<()> {
+    fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let seconds = self.seconds;
         let how = match (self.failed, self.stopped) {
             (true, _) => "failed",
             (_, true) => "stopped",
@@ -192,7 +202,7 @@ impl RunReport {
     /// When `out` can't be written.
     pub fn print(&self, args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
         for pipeline in &self.pipelines {
-            pipeline.print(self.seconds, out)?;
+            pipeline.print(out)?;
         }
         if self.pipelines.iter().any(|p| p.failed) {
             return Ok(());
@@ -200,8 +210,9 @@ impl RunReport {
         let file = args.config.file();
         let named = if file.as_os_str() == CONFIG_FILE { String::new() } else { format!(" --config {}", file.display()) };
         let sets: String = args.config.set.iter().map(|s| format!(" --set '{s}'")).collect();
-        if let Some(sql) = self.query_to_try() {
-            writeln!(out, "\nTry: riskstream query{named}{sets} \"{sql}\"")?;
+        for (index, sql) in self.queries_to_try().enumerate() {
+            let again = if index == 0 { "\nTry:" } else { "    " };
+            writeln!(out, "{again} riskstream query{named}{sets} \"{sql}\"")?;
         }
         if self.pipelines.iter().any(|p| p.dead > 0) {
             let sql = "select reason, detail, count(*) from dead_letters group by reason, detail order by 3 desc limit 10";
@@ -210,9 +221,15 @@ impl RunReport {
         Ok(())
     }
 
-    fn query_to_try(&self) -> Option<String> {
-        let tables = self.pipelines.iter().flat_map(|p| &p.tables).filter(|t| t.table != crate::config::defaults::DEAD_LETTER_TABLE);
-        let most = tables.max_by_key(|t| t.rows)?;
-        Some(format!("select event_date, count(*) from {} group by event_date order by event_date desc limit 10", most.table))
+    /// One for each pipeline: about its table with the most rows.
+    fn queries_to_try(&self) -> impl Iterator<Item = String> {
+        self.pipelines.iter().filter_map(|pipeline| {
+            let tables = pipeline.tables.iter().filter(|t| t.table != defaults::DEAD_LETTER_TABLE);
+            let TableReport { table, is_by_date, .. } = tables.max_by_key(|t| t.rows)?;
+            Some(match is_by_date {
+                true => format!("select event_date, count(*) from {table} group by event_date order by event_date desc limit 10"),
+                false => format!("select * from {table} limit 10"),
+            })
+        })
     }
 }

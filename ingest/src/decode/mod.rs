@@ -23,7 +23,6 @@ pub use record::{RecordDecoder, RecordFormat};
 pub(crate) use rows::{JsonRows, RowsDecoder, can_convert};
 pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
-#[cfg(test)]
 pub(crate) use time::days_from_civil;
 pub(crate) use time::parse_timestamp;
 

@@ -13,8 +13,8 @@ use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate,
-    Results, Source, SourceKind, Spec, Step, StepKind,
+    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Loans, Partitioning, Payments,
+    Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind,
 };
 
 /// Prints the dataflow of a configuration.
@@ -284,10 +284,13 @@ fn generator_detail(generator: &GeneratorSource) -> String {
         Rate::PerSecond(rate) => format!("{rate} rows/s"),
     };
     let rows = generator.rows.map(|rows| format!(", at most {rows} rows")).unwrap_or_default();
-    format!(
-        "{} customers, {} terminals, {} days from {}, seed {}, {rate}{rows}",
-        generator.customers, generator.terminals, generator.days, generator.start, generator.seed
-    )
+    let of = match &generator.of {
+        Simulation::Payments(Payments { customers, terminals, days, .. }) => {
+            format!("{customers} customers, {terminals} terminals, {days} days")
+        }
+        Simulation::Loans(Loans { loans, lenders, months }) => format!("{loans} loans, {lenders} lenders, {months} months"),
+    };
+    format!("{of} from {}, seed {}, {rate}{rows}", generator.start, generator.seed)
 }
 
 fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {

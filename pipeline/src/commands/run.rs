@@ -22,7 +22,8 @@ const DRAW_EVERY: Duration = Duration::from_millis(100);
 /// One pipeline of a run.
 struct Running {
     control: RunControl,
-    thread: std::thread::JoinHandle<Result<RunSummary, RunError>>,
+    /// What came of it, and when it ended.
+    thread: std::thread::JoinHandle<(Result<RunSummary, RunError>, Instant)>,
     tables: Vec<crate::plan::PlannedTable>,
     consoles: Vec<(String, Arc<std::sync::Mutex<riskstream_sinks::LastRows>>)>,
     name: String,
@@ -105,7 +106,7 @@ fn start(planned: Planned, clock: &Arc<dyn Clock>) -> Result<Running, CommandErr
     let (clock, for_thread) = (Arc::clone(clock), control.clone());
     let thread = std::thread::Builder::new()
         .name(format!("pipeline {name}"))
-        .spawn(move || runtime::run(plan, engine, &for_thread, clock))
+        .spawn(move || (runtime::run(plan, engine, &for_thread, clock), Instant::now()))
         .map_err(CommandError::Output)?;
     Ok(Running { control, thread, tables, consoles, name, workers })
 }
@@ -132,9 +133,9 @@ fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, out: &mut dyn
     let mut reports = Vec::new();
     let mut failure = None;
     for r in running {
-        let result = match r.thread.join() {
-            Ok(result) => result,
-            Err(_) => Err(RunError::Bug { what: format!("the thread of pipeline {} panicked", r.name) }),
+        let (result, ended) = match r.thread.join() {
+            Ok(ended) => ended,
+            Err(_) => (Err(RunError::Bug { what: format!("the thread of pipeline {} panicked", r.name) }), Instant::now()),
         };
         let summary = match result {
             Ok(summary) => Some(summary),
@@ -143,7 +144,8 @@ fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, out: &mut dyn
                 None
             }
         };
-        reports.push(PipelineReport::new(&r.name, r.workers, summary.as_ref(), &r.control.metrics, &r.tables, &r.consoles));
+        let seconds = ended.duration_since(started).as_secs_f64();
+        reports.push(PipelineReport::new(&r.name, r.workers, seconds, summary.as_ref(), &r.control.metrics, &r.tables, &r.consoles));
     }
     let report = RunReport { seconds: started.elapsed().as_secs_f64(), pipelines: reports };
     match args.output.format {

@@ -60,10 +60,18 @@ pub const GENERATOR_DAYS: u32 = 183;
 pub const GENERATOR_START: (i32, u32, u32) = (2018, 4, 1);
 /// Generator: share of rows made undecodable on purpose.
 pub const GENERATOR_BROKEN_SHARE: f64 = 0.0;
-/// Generator: the event-time column, used when the source has no `event_time`.
+/// Generator: the event-time column of payments, used when the source has no `event_time`.
 pub const GENERATOR_EVENT_TIME: &str = "tx_datetime";
-/// Generator: the column that orders ties in event time, used when the source has no `event_time`.
+/// Generator: the column that orders payments of one instant, used when the source has no `event_time`.
 pub const GENERATOR_TIES_BY: &str = "transaction_id";
+/// Generator: loans. With the months as here about 350,000 changes.
+pub const GENERATOR_LOANS: u64 = 20_000;
+/// Generator: lenders.
+pub const GENERATOR_LENDERS: u32 = 8;
+/// Generator: simulated months of a loan book.
+pub const GENERATOR_MONTHS: u32 = 24;
+/// Generator: the first simulated day of a loan book, the first of a month.
+pub const GENERATOR_LOANS_START: (i32, u32, u32) = (2023, 1, 1);
 
 /// `decide.reasons`: how many features are named as reasons.
 pub const REASONS: usize = 3;

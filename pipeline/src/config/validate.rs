@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::Schema;
 use riskstream_engine::contract::change_fields;
+use riskstream_ingest::LoansSpec;
 
 use super::columns::{self, Known, from_schema};
 use super::defaults;
 use super::problem::Problem;
 use super::read::Draft;
 use super::span::Spanned;
-use super::spec::{FileFormat, GENERATOR_COLUMNS, Pipeline, Source, SourceKind};
+use super::spec::{FileFormat, GENERATOR_COLUMNS, Pipeline, Simulation, Source, SourceKind};
 use super::suggest;
 
 /// Notes every problem that is left once each section has been read.
@@ -35,7 +36,10 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
 /// The columns of a source, where the file says them.
 fn known_columns(source: &Source) -> Option<Vec<Known>> {
     match &source.kind {
-        SourceKind::Generator(_) => Some(GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect()),
+        SourceKind::Generator(generator) => Some(match &generator.of {
+            Simulation::Payments(_) => GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect(),
+            Simulation::Loans(_) => from_schema(&LoansSpec::columns()),
+        }),
         SourceKind::File(file) if file.format == Some(FileFormat::DebeziumJson) => source.arrow_schema().map(|schema| {
             let fields: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone()).chain(change_fields()).collect();
             from_schema(&Schema::new(fields))

@@ -41,6 +41,8 @@ pub struct PlannedTable {
     pub location: PathBuf,
     /// What it is for.
     pub kind: TableKind,
+    /// Whether it is partitioned by the event's date.
+    pub is_by_date: bool,
 }
 
 /// A sink whose table is not opened yet, or that has none.
@@ -64,7 +66,8 @@ pub fn table_location(config: &Config, table: &str) -> PathBuf {
 pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sinks, PlanError> {
     let (mut planning, mut tables, mut consoles) = (Vec::new(), Vec::new(), Vec::new());
     let mut add = |sink: TableSink, steps: Vec<StepPlan>, kind: TableKind| {
-        tables.push(PlannedTable { sink: sink.id.clone(), table: sink.table.name.clone(), location: sink.table.location.clone(), kind });
+        let (table, location) = (sink.table.name.clone(), sink.table.location.clone());
+        tables.push(PlannedTable { sink: sink.id.clone(), table, location, kind, is_by_date: sink.table.partition.is_some() });
         Planning::Table { sink: Arc::new(sink), steps }
     };
     for destination in &context.pipeline.to {

@@ -8,11 +8,11 @@ use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
     Compression, CsvOptions, DebeziumOptions, DecimalHandling, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource,
-    GeneratorSpec, Paced, TimeFormat, TimePrecision,
+    GeneratorSpec, LoansSpec, Paced, TimeFormat, TimePrecision,
 };
 
 use super::micros;
-use crate::config::spec::{self, Rate, SourceKind};
+use crate::config::spec::{self, Rate, Simulation, SourceKind};
 
 /// Days from 0001-01-01 to 1970-01-01, for chrono's day count.
 const EPOCH_DAYS_FROM_CE: i32 = 719_163;
@@ -25,8 +25,7 @@ pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<
     match &source.kind {
         SourceKind::File(file) => Ok(Box::new(FileSource::new(file_spec(source, file))?)),
         SourceKind::Generator(generator) => {
-            let spec = generator_spec(&source.name.value, generator);
-            let made = GeneratorSource::new(spec)?;
+            let made = generator_source(&source.name.value, generator)?;
             match generator.rate {
                 Rate::Max => Ok(Box::new(made)),
                 Rate::PerSecond(rate) => {
@@ -92,16 +91,34 @@ fn time_format(format: &spec::TimeFormat) -> TimeFormat {
     }
 }
 
-/// A generator as `ingest` takes it.
-pub(crate) fn generator_spec(name: &str, generator: &spec::GeneratorSource) -> GeneratorSpec {
-    GeneratorSpec {
-        customers: u32::try_from(generator.customers).unwrap_or(u32::MAX),
-        terminals: u32::try_from(generator.terminals).unwrap_or(u32::MAX),
-        radius: generator.radius,
-        start_day: generator.start.num_days_from_ce() - EPOCH_DAYS_FROM_CE,
-        days: Some(generator.days),
-        rows: generator.rows,
-        broken_share: generator.broken_share,
-        ..GeneratorSpec::new(name, generator.seed)
+/// A generator, before it is held back to a rate.
+///
+/// # Errors
+/// When its numbers make no sense.
+pub(crate) fn generator_source(name: &str, generator: &spec::GeneratorSource) -> Result<GeneratorSource, SourceError> {
+    let start_day = generator.start.num_days_from_ce() - EPOCH_DAYS_FROM_CE;
+    let spec::GeneratorSource { seed, rows, broken_share, .. } = *generator;
+    let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    match &generator.of {
+        Simulation::Payments(payments) => GeneratorSource::new(GeneratorSpec {
+            customers: narrow(payments.customers),
+            terminals: narrow(payments.terminals),
+            radius: payments.radius,
+            start_day,
+            days: Some(payments.days),
+            rows,
+            broken_share,
+            ..GeneratorSpec::new(name, seed)
+        }),
+        Simulation::Loans(loans) => GeneratorSource::new(LoansSpec {
+            name: name.to_owned(),
+            seed,
+            loans: narrow(loans.loans),
+            lenders: loans.lenders,
+            start_day,
+            months: loans.months,
+            rows,
+            broken_share,
+        }),
     }
 }

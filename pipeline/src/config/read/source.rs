@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use chrono::format::{Item, StrftimeItems};
 
 use riskstream_engine::contract::COMMITTED_AT;
@@ -15,8 +15,8 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Rate, Source,
-    SourceKind, Sql, TimeFormat, Times,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Loans, Payments,
+    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
 };
 use crate::config::suggest;
 use crate::config::values;
@@ -26,8 +26,11 @@ const KINDS: [&str; 2] = ["file", "generator"];
 const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
-/// A century of simulated days.
+/// A century of simulated days, or months.
 const DAYS_MAX: u64 = 36_525;
+const MONTHS_MAX: u64 = 1_200;
+/// Lenders at most: each has a minute of the night for its changes.
+const LENDERS_MAX: u64 = 180;
 
 /// What could be read of a source.
 pub(super) struct ReadSource {
@@ -54,7 +57,11 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
                 let span = table.get("schema").map_or(table.span, |entry| entry.key.span);
                 problems.push(Problem::new(span, "a generator knows its own columns").help("remove `schema`"));
             }
-            Some(SourceKind::Generator(generator(&mut table, problems)))
+            let Some(generator) = generator(&mut table, problems) else {
+                // Which keys belong here can't be said without `of`.
+                return ReadSource { source: None, has_sound_columns: false };
+            };
+            Some(SourceKind::Generator(generator))
         }
         _ => {
             if let Some(kind) = &kind_name {
@@ -64,7 +71,11 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
             return ReadSource { source: None, has_sound_columns };
         }
     };
-    let of_changes = matches!(&kind, Some(SourceKind::File(file)) if file.format == Some(FileFormat::DebeziumJson));
+    let of_changes = match &kind {
+        Some(SourceKind::File(file)) => file.format == Some(FileFormat::DebeziumJson),
+        Some(SourceKind::Generator(generator)) => matches!(generator.of, Simulation::Loans(_)),
+        None => false,
+    };
     if let (true, Some(Some(time))) = (of_changes, &event_time)
         && time.column.value != COMMITTED_AT
     {
@@ -261,25 +272,58 @@ fn one_byte(table: &mut Table<'_>, key: &'static str, problems: &mut Vec<Problem
     None
 }
 
-fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> GeneratorSource {
-    let integer = |table: &mut Table<'_>, key, min, max, default: u64, problems: &mut Vec<Problem>| {
-        table.integer(key, min, max, problems).map_or(default, |value| value.value)
+/// `None` when it isn't said what is simulated.
+fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<GeneratorSource> {
+    let is_said = table.get("of").is_some();
+    let kind = match table.keyword::<SimulationKind>("of", problems) {
+        Some(kind) => kind.value,
+        None if is_said => return None,
+        None => SimulationKind::Payments,
     };
-    GeneratorSource {
-        seed: integer(table, "seed", 0, u64::MAX, defaults::GENERATOR_SEED, problems),
-        customers: integer(table, "customers", 1, SIMULATED_MAX, defaults::GENERATOR_CUSTOMERS, problems),
-        terminals: integer(table, "terminals", 1, SIMULATED_MAX, defaults::GENERATOR_TERMINALS, problems),
-        radius: table.number("radius", 0.0, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
-        days: integer(table, "days", 1, DAYS_MAX, u64::from(defaults::GENERATOR_DAYS), problems) as u32,
-        start: start(table, problems),
+    let integer = |table: &mut Table<'_>, key, max, default: u64, problems: &mut Vec<Problem>| {
+        table.integer(key, 1, max, problems).map_or(default, |value| value.value)
+    };
+    let seed = table.integer("seed", 0, u64::MAX, problems).map_or(defaults::GENERATOR_SEED, |seed| seed.value);
+    let (of, start) = match kind {
+        SimulationKind::Payments => {
+            let payments = Payments {
+                customers: integer(table, "customers", SIMULATED_MAX, defaults::GENERATOR_CUSTOMERS, problems),
+                terminals: integer(table, "terminals", SIMULATED_MAX, defaults::GENERATOR_TERMINALS, problems),
+                radius: table.number("radius", 0.0, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
+                days: integer(table, "days", DAYS_MAX, u64::from(defaults::GENERATOR_DAYS), problems) as u32,
+            };
+            (Simulation::Payments(payments), start(table, defaults::GENERATOR_START, problems))
+        }
+        SimulationKind::Loans => {
+            let loans = Loans {
+                loans: integer(table, "loans", SIMULATED_MAX, defaults::GENERATOR_LOANS, problems),
+                lenders: integer(table, "lenders", LENDERS_MAX, u64::from(defaults::GENERATOR_LENDERS), problems) as u32,
+                months: integer(table, "months", MONTHS_MAX, u64::from(defaults::GENERATOR_MONTHS), problems) as u32,
+            };
+            let first = start(table, defaults::GENERATOR_LOANS_START, problems);
+            if let Some(entry) = table.get("start")
+                && first.day() != 1
+            {
+                let month = first.format("%Y-%m-01");
+                problems.push(
+                    Problem::new(entry.node.span, "the `start` of a loan book isn't the first of a month")
+                        .help(format!("such as start = {month}")),
+                );
+            }
+            (Simulation::Loans(loans), first)
+        }
+    };
+    Some(GeneratorSource {
+        of,
+        seed,
+        start,
         rate: rate(table, problems),
         rows: table.integer("rows", 1, u64::MAX, problems).map(|rows| rows.value),
         broken_share: table.number("broken_share", 0.0, 1.0, problems).map_or(defaults::GENERATOR_BROKEN_SHARE, |share| share.value),
-    }
+    })
 }
 
-fn start(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> NaiveDate {
-    let (year, month, day) = defaults::GENERATOR_START;
+fn start(table: &mut Table<'_>, (year, month, day): (i32, u32, u32), problems: &mut Vec<Problem>) -> NaiveDate {
     let default = NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MIN);
     let Some(entry) = table.get("start") else { return default };
     let parsed = match &entry.node.value {

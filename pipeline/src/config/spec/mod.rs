@@ -11,8 +11,8 @@ pub use pipeline::{
     Order, Partitioning, Pipeline, Results, ScoreColumn, Step, StepKind, TableDestination, Window, WindowEvery,
 };
 pub use source::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Rate,
-    Source, SourceKind, TimeFormat, Times,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Loans,
+    Payments, Rate, Simulation, SimulationKind, Source, SourceKind, TimeFormat, Times,
 };
 
 pub(crate) use source::timestamp_type;

@@ -39,7 +39,7 @@ impl Source {
 pub enum SourceKind {
     /// Files that exist, or that are still being written.
     File(FileSource),
-    /// Simulated card payments.
+    /// Simulated rows.
     Generator(GeneratorSource),
 }
 
@@ -140,11 +140,35 @@ pub struct CsvOptions {
     pub quote: u8,
 }
 
-/// `kind = "generator"`: card payments after the Fraud Detection Handbook's simulator.
+/// `kind = "generator"`: simulated rows.
 #[derive(Debug, Clone)]
 pub struct GeneratorSource {
+    /// What is simulated.
+    pub of: Simulation,
     /// The same seed gives the same rows.
     pub seed: u64,
+    /// The first simulated day.
+    pub start: NaiveDate,
+    /// How fast rows come.
+    pub rate: Rate,
+    /// Ends after this many rows; `None`: when the simulated time ends.
+    pub rows: Option<u64>,
+    /// Share (0 to 1) of rows made undecodable on purpose, to show dead letters.
+    pub broken_share: f64,
+}
+
+/// What a generator simulates.
+#[derive(Debug, Clone)]
+pub enum Simulation {
+    /// Card payments after the Fraud Detection Handbook's simulator.
+    Payments(Payments),
+    /// A loan book, as the changes of the database that keeps it.
+    Loans(Loans),
+}
+
+/// `of = "payments"`.
+#[derive(Debug, Clone)]
+pub struct Payments {
     /// Number of customers, at least 1.
     pub customers: u64,
     /// Number of terminals, at least 1.
@@ -153,17 +177,30 @@ pub struct GeneratorSource {
     pub radius: f64,
     /// Simulated days, at least 1.
     pub days: u32,
-    /// The first simulated day.
-    pub start: NaiveDate,
-    /// How fast rows come.
-    pub rate: Rate,
-    /// Ends after this many rows; `None`: after `days`.
-    pub rows: Option<u64>,
-    /// Share (0 to 1) of rows made undecodable on purpose, to show dead letters.
-    pub broken_share: f64,
 }
 
-/// Names of the generator's columns; `tx_fraud` is 1 for fraud, `tx_fraud_scenario` is 0 or the Handbook's number of the fraud.
+/// `of = "loans"`.
+#[derive(Debug, Clone)]
+pub struct Loans {
+    /// Number of loans, those included that are there at the start; at least 1.
+    pub loans: u64,
+    /// Number of lenders, at least 1.
+    pub lenders: u32,
+    /// Simulated months, at least 1.
+    pub months: u32,
+}
+
+/// `of`, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SimulationKind {
+    /// [`Payments`].
+    Payments,
+    /// [`Loans`].
+    Loans,
+}
+keywords!(SimulationKind { "payments" => Payments, "loans" => Loans });
+
+/// Names of the columns of simulated payments; `tx_fraud` is 1 for fraud, `tx_fraud_scenario` is 0 or the Handbook's number of the fraud.
 pub const GENERATOR_COLUMNS: [&str; 7] =
     ["transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_amount", "tx_fraud", "tx_fraud_scenario"];
 

@@ -1,6 +1,6 @@
 //! Who pays where: customers and terminals on the map.
 
-use crate::generate::spec::GeneratorSpec;
+use crate::generate::cards::spec::GeneratorSpec;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -1,5 +1,7 @@
 //! What is to be generated.
 
+use crate::generate::cards::rows::PaymentRows;
+use crate::generate::{Breakage, Generate, GeneratedRows};
 use arrow::datatypes::{DataType, Field, Schema};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -73,10 +75,21 @@ impl GeneratorSpec {
         }
     }
 
+    /// The last day, exclusive. Times end with the year 9999.
+    pub(crate) fn days_end(&self) -> u32 {
+        let possible = (2_932_896 - i64::from(self.start_day)).max(0) as u32;
+        self.days.unwrap_or(possible).min(possible)
+    }
+}
+
+impl Generate for GeneratorSpec {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Columns of the rows: `transaction_id` (time order), `tx_datetime`, `customer_id`, `terminal_id`, `tx_amount` (decimal(12,2)),
     /// `tx_fraud` and `tx_fraud_scenario` (0 none, 1 large amount, 2 compromised terminal, 3 compromised customer).
-    #[must_use]
-    pub fn schema(&self) -> Schema {
+    fn schema(&self) -> Schema {
         Schema::new(vec![
             Field::new("transaction_id", DataType::Int64, true),
             Field::new("tx_datetime", crate::types::utc_timestamp(), false),
@@ -88,11 +101,11 @@ impl GeneratorSpec {
         ])
     }
 
-    /// What is wrong with the numbers, if anything.
-    ///
-    /// # Errors
-    /// A sentence that names the option and its limits.
-    pub fn validate(&self) -> Result<(), String> {
+    fn order(&self) -> (&'static str, Vec<String>) {
+        ("tx_datetime", vec!["transaction_id".to_owned()])
+    }
+
+    fn validate(&self) -> Result<(), String> {
         let max = i32::MAX as u32;
         if self.customers == 0 || self.customers > max {
             return Err(format!("customers is {}; use 1 to {max}", self.customers));
@@ -118,15 +131,20 @@ impl GeneratorSpec {
         Ok(())
     }
 
-    /// The last day, exclusive. Times end with the year 9999.
-    pub(crate) fn days_end(&self) -> u32 {
-        let possible = (2_932_896 - i64::from(self.start_day)).max(0) as u32;
-        self.days.unwrap_or(possible).min(possible)
-    }
-
-    /// A hash of what the rows follow from. How many rows there are, and how fast they come, may change between runs.
-    pub(crate) fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self) -> u64 {
         let Self { seed, customers, terminals, radius, start_day, ids, jitter_seconds, broken_share, .. } = self;
         xxh3_64(format!("1 {seed} {customers} {terminals} {radius} {start_day} {ids:?} {jitter_seconds} {broken_share}").as_bytes())
+    }
+
+    fn has_end(&self) -> bool {
+        self.rows.is_some() || self.days.is_some()
+    }
+
+    fn breakage(&self) -> Breakage {
+        Breakage { seed: self.seed, share: self.broken_share, amount: "tx_amount", time: ("tx_datetime", "tx_date") }
+    }
+
+    fn rows(&self) -> Box<dyn GeneratedRows> {
+        Box::new(PaymentRows::new(self))
     }
 }

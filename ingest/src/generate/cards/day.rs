@@ -1,7 +1,7 @@
 //! One day of payments.
 
-use crate::generate::spec::GeneratorSpec;
-use crate::generate::world::{World, below};
+use crate::generate::cards::spec::GeneratorSpec;
+use crate::generate::cards::world::{World, below};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
