@@ -189,7 +189,8 @@ impl Lane<'_> {
                 waiting_rows += entry.as_ref().map_or(0, |entry| rows_of(std::slice::from_ref(entry)));
                 waiting.extend(entry);
                 let full = waiting_rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;
-                received = if full { Err(RecvTimeoutError::Timeout) } else { self.epochs.try_recv().map_err(|_| RecvTimeoutError::Timeout) };
+                received =
+                    if full { Err(RecvTimeoutError::Timeout) } else { self.epochs.try_recv().map_err(|_| RecvTimeoutError::Timeout) };
             }
             let since = Duration::from_nanos(clock.steady_nanos() - flushed_at);
             let full = waiting_rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;

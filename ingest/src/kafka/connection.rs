@@ -88,8 +88,9 @@ impl Watcher {
         let watched = Arc::new(Watched { partitions: AtomicUsize::new(partitions), ..Watched::default() });
         let (ends, ended) = channel();
         let seen = Arc::clone(&watched);
-        let thread =
-            std::thread::Builder::new().name("kafka-watcher".into()).spawn(move || watch(&consumer, &topic, &seen, notice.as_ref(), &ended))?;
+        let thread = std::thread::Builder::new()
+            .name("kafka-watcher".into())
+            .spawn(move || watch(&consumer, &topic, &seen, notice.as_ref(), &ended))?;
         Ok(Self { watched, ends: Some(ends), thread: Some(thread) })
     }
 

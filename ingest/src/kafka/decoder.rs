@@ -1,8 +1,8 @@
 //! Messages into rows.
 
 use crate::decode::{BlockOrigin, RecordDecoder, RecordFormat, RowRules};
-use crate::kafka::messages::{Message, Messages};
 use crate::kafka::MessagePart;
+use crate::kafka::messages::{Message, Messages};
 use riskstream_engine::contract::{Block, Decoded, Decoder, Payload, SourceError};
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn fingerprints_read_back() {
-        for fingerprint in [Fingerprint { cluster: "c#1".replace('#', "-"), last: Some(77) }, Fingerprint { cluster: String::new(), last: None }] {
+        for fingerprint in
+            [Fingerprint { cluster: "c#1".replace('#', "-"), last: Some(77) }, Fingerprint { cluster: String::new(), last: None }]
+        {
             assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
         }
         assert_eq!(Fingerprint::parse("12:ab"), None);

@@ -102,8 +102,7 @@ impl KafkaSource {
         let config = client_config(&spec)?;
         let (parts, headers) = wanted_parts(parts.into_iter());
         let names: PartitionNames = Arc::new(RwLock::new(Vec::new()));
-        let decoders =
-            Arc::new(DecoderSpec { rules, format, skip_tombstones: spec.skip_tombstones, parts, names: Arc::clone(&names) });
+        let decoders = Arc::new(DecoderSpec { rules, format, skip_tombstones: spec.skip_tombstones, parts, names: Arc::clone(&names) });
         Ok(Self { spec, config, decoders, names, headers, notice: None, partitions: Vec::new(), states: Vec::new(), open: None })
     }
 
@@ -156,7 +155,11 @@ impl KafkaSource {
             let reason = consumer.context().reason().unwrap_or_else(|| error.to_string());
             if asked == ASK_TIMES {
                 let advice = "start the cluster, or correct `brokers` and `settings`";
-                return Err(unreadable(&self.spec, &format!("topic {} of {}", self.spec.topic, self.spec.brokers), format!("{reason}; {advice}")));
+                return Err(unreadable(
+                    &self.spec,
+                    &format!("topic {} of {}", self.spec.topic, self.spec.brokers),
+                    format!("{reason}; {advice}"),
+                ));
             }
             self.tell(Some(format!("the cluster can't be reached, and is tried again: {reason}")));
             if !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)) {
@@ -187,8 +190,12 @@ impl KafkaSource {
             _ => "the run can't go on",
         };
         let object = format!("topic {} of {}", self.spec.topic, self.spec.brokers);
-        unreadable(&self.spec, &object, format!("{code}: {advice}{}{reason}", if reason.is_empty() { "" } else { " (" }).trim_end().to_owned()
-            + if reason.is_empty() { "" } else { ")" })
+        unreadable(
+            &self.spec,
+            &object,
+            format!("{code}: {advice}{}{reason}", if reason.is_empty() { "" } else { " (" }).trim_end().to_owned()
+                + if reason.is_empty() { "" } else { ")" },
+        )
     }
 
     /// How many partitions the topic has.
@@ -215,8 +222,9 @@ impl KafkaSource {
                 (begin, Fingerprint { cluster: open.cluster.clone(), last: None })
             }
             Some(position) => {
-                let fingerprint = Fingerprint::parse(&position.fingerprint)
-                    .ok_or_else(|| self.changed(partition, "the store holds a position of another kind of source; start with a new data folder".into()))?;
+                let fingerprint = Fingerprint::parse(&position.fingerprint).ok_or_else(|| {
+                    self.changed(partition, "the store holds a position of another kind of source; start with a new data folder".into())
+                })?;
                 if fingerprint.cluster != open.cluster {
                     let reason = format!(
                         "it was read from the cluster {}, and this is the cluster {}; name the brokers of the former, or start with a new data folder",
@@ -232,7 +240,8 @@ impl KafkaSource {
         let known = if resume.is_some() && expected > low { fingerprint.last } else { None };
         let from = if known.is_some() { expected - 1 } else { expected };
         // The queue is split off before fetching begins, so that every message of the partition comes through it.
-        let queue = consumer.split_partition_queue(&topic, partition).ok_or_else(|| self.bug(format!("no queue for partition {partition}")))?;
+        let queue =
+            consumer.split_partition_queue(&topic, partition).ok_or_else(|| self.bug(format!("no queue for partition {partition}")))?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&topic, partition, Offset::Offset(from))
             .and_then(|()| consumer.incremental_assign(&list))
@@ -263,7 +272,10 @@ impl KafkaSource {
             SourceError::Changed {
                 source_name: self.spec.name.clone(),
                 object: name.to_owned(),
-                reason: format!("the source reads the topic {} now; start with a new data folder, or name the former topic", self.spec.topic),
+                reason: format!(
+                    "the source reads the topic {} now; start with a new data folder, or name the former topic",
+                    self.spec.topic
+                ),
             }
         })
     }
@@ -286,9 +298,9 @@ impl KafkaSource {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 let watermarks = open.consumer.fetch_watermarks(&self.spec.topic, reading.partition, ASK_WITHIN);
                 let reason = match watermarks {
-                    Ok((low, high)) => check_resume(reading.expected, low, high)
-                        .err()
-                        .unwrap_or_else(|| format!("the cluster says that there is no offset {}; it holds {low} to {high}", reading.expected)),
+                    Ok((low, high)) => check_resume(reading.expected, low, high).err().unwrap_or_else(|| {
+                        format!("the cluster says that there is no offset {}; it holds {low} to {high}", reading.expected)
+                    }),
                     Err(e) => format!("the cluster says that there is no offset {} any more ({e})", reading.expected),
                 };
                 Err(self.changed(reading.partition, reason))
@@ -431,7 +443,8 @@ impl Source for KafkaSource {
             }
             let partition = self.number_of(&info.name)?;
             if usize::try_from(partition).is_ok_and(|p| p >= count) {
-                let reason = format!("the topic has {count} partitions now: it was made anew; put it back, or start with a new data folder");
+                let reason =
+                    format!("the topic has {count} partitions now: it was made anew; put it back, or start with a new data folder");
                 return Err(self.changed(partition, reason));
             }
             self.add(&open, partition, Some(position), self.spec.start)?;

@@ -33,7 +33,7 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
 fn known_columns(source: &Source) -> Option<Vec<Known>> {
     match &source.kind {
         SourceKind::Generator(_) => Some(GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect()),
-        SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
+        SourceKind::File(_) | SourceKind::Kafka(_) => source.arrow_schema().as_ref().map(from_schema),
     }
 }
 

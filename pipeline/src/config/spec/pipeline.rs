@@ -326,7 +326,7 @@ impl Destination {
     pub fn table(&self) -> Option<&Spanned<String>> {
         match &self.kind {
             DestinationKind::Delta(table) | DestinationKind::Alerts(table) => Some(&table.table),
-            DestinationKind::Console(_) => None,
+            DestinationKind::Console(_) | DestinationKind::Kafka(_) => None,
         }
     }
 }
@@ -340,6 +340,8 @@ pub enum DestinationKind {
     Alerts(TableDestination),
     /// The terminal.
     Console(Console),
+    /// A Kafka topic.
+    Kafka(super::KafkaDestination),
 }
 
 impl DestinationKind {
@@ -349,6 +351,7 @@ impl DestinationKind {
             Self::Delta(_) => "delta",
             Self::Alerts(_) => "alerts",
             Self::Console(_) => "console",
+            Self::Kafka(_) => "kafka",
         }
     }
 }
