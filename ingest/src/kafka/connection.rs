@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use riskstream_engine::contract::Notice;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -70,6 +70,8 @@ pub(crate) fn is_final(code: RDKafkaErrorCode) -> bool {
 #[derive(Debug, Default)]
 struct Watched {
     partitions: AtomicUsize,
+    /// The cluster did not answer the last question.
+    away: AtomicBool,
     /// Next offsets by partition, to be shown in Kafka.
     committed: Mutex<BTreeMap<i32, i64>>,
 }
@@ -99,6 +101,11 @@ impl Watcher {
         self.watched.partitions.load(Ordering::Acquire)
     }
 
+    /// Whether the cluster can't be reached, as far as is known.
+    pub(crate) fn is_away(&self) -> bool {
+        self.watched.away.load(Ordering::Acquire)
+    }
+
     /// Has positions shown in Kafka, some time soon.
     pub(crate) fn show(&self, positions: impl Iterator<Item = (i32, i64)>) {
         self.watched.committed.lock().unwrap_or_else(PoisonError::into_inner).extend(positions);
@@ -117,7 +124,6 @@ impl Drop for Watcher {
 
 fn watch(consumer: &OurConsumer, topic: &str, watched: &Watched, notice: Option<&Notice>, ended: &Receiver<()>) {
     let mut shown = BTreeMap::new();
-    let mut away = false;
     loop {
         let ending = !matches!(ended.recv_timeout(WATCH_EVERY), Err(RecvTimeoutError::Timeout));
         let committed = watched.committed.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -136,14 +142,14 @@ fn watch(consumer: &OurConsumer, topic: &str, watched: &Watched, notice: Option<
             Ok(metadata) => {
                 let found = metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len());
                 watched.partitions.fetch_max(found, Ordering::AcqRel);
-                if std::mem::take(&mut away)
+                if watched.away.swap(false, Ordering::AcqRel)
                     && let Some(notice) = notice
                 {
                     notice(None);
                 }
             }
             Err(error) => {
-                away = true;
+                watched.away.store(true, Ordering::Release);
                 if let Some(notice) = notice {
                     let reason = consumer.context().reason().unwrap_or_else(|| error.to_string());
                     notice(Some(format!("the cluster can't be reached, and is tried again: {reason}")));

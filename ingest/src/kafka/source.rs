@@ -359,7 +359,8 @@ impl KafkaSource {
         if reading.end.is_some_and(|end| reading.expected >= end || reading.caught_up) {
             return Ok(Poll::Finished(position(reading)));
         }
-        Ok(Poll::Pending { caught_up: reading.caught_up })
+        // What a cluster that is away holds is not known: its partitions are not idle.
+        Ok(Poll::Pending { caught_up: reading.caught_up && !open.watcher.is_away() })
     }
 
     fn take(&self, messages: &mut Messages, message: &BorrowedMessage<'_>) {
