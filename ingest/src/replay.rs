@@ -345,7 +345,7 @@ impl Decoder for ReplayDecoder {
         let decoder = decoder.as_mut().map_err(|e| bug(e.to_string()))?;
         decoder.begin(BlockOrigin { partition: block.partition, partition_name: records.partition, read_at: block.read_at }, 0);
         for (record, offset) in records.records.iter().zip(block.first_offset..) {
-            decoder.push_record(&record.bytes, offset, &record.format);
+            decoder.push_message(&record.bytes, offset, &record.format);
         }
         decoder.finish()
     }

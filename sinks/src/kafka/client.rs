@@ -6,7 +6,7 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Keeps the newest reason of an error, and the first message that could not be written.
@@ -59,6 +59,25 @@ impl ProducerContext for Reports {
                 self.refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(code);
             }
         }
+    }
+}
+
+/// The reports of a producer whose messages are counted until they are acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Counted(pub(crate) Reports);
+
+impl ClientContext for Counted {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ProducerContext for Counted {
+    type DeliveryOpaque = Arc<AtomicUsize>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, pending: Arc<AtomicUsize>) {
+        self.0.delivery(result, ());
+        pending.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

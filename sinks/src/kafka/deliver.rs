@@ -27,6 +27,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 const START_ATTEMPTS: usize = 12;
 /// one that is under way after so many: a quarter of an hour at least. What was not delivered stays in the store.
 const ATTEMPTS: usize = 900;
+/// A topic that is just being made is asked for so often.
+const TOPIC_ATTEMPTS: usize = 25;
+const TOPIC_PAUSE: Duration = Duration::from_millis(200);
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct KafkaDelivery {
@@ -65,18 +68,7 @@ impl KafkaDelivery {
             BaseConsumer::from_config_and_context(&settings::group(spec, &name), reports()).map_err(made)?;
         let producer: BaseProducer<Reports> =
             BaseProducer::from_config_and_context(&settings::transactional(spec, &name), reports()).map_err(made)?;
-        // Asking for the topic has a cluster that makes topics by itself make it.
-        let metadata = producer.client().fetch_metadata(Some(&spec.topic), ANSWER_WITHIN).map_err(|e| asked(&producer, &e))?;
-        let missing = metadata
-            .topics()
-            .iter()
-            .find(|t| t.name() == spec.topic)
-            .map_or(Some(RDKafkaErrorCode::UnknownTopic), |t| t.error().map(Into::into));
-        match missing {
-            Some(RDKafkaErrorCode::LeaderNotAvailable) => return Err(Trouble::Unknown("the topic is just being made".into())),
-            Some(code) => return Err(asked(&producer, &KafkaError::MetadataFetch(code))),
-            None => {}
-        }
+        wait_for_topic(&producer, &spec.topic)?;
         // A run that has begun looks who delivers before it fences anybody.
         if self.claimed {
             self.check_claim(progress(&reader, &spec.topic).map_err(|e| asked(&producer, &e))?)?;
@@ -148,6 +140,22 @@ impl KafkaDelivery {
             self.sink.tell(Some(format!("the delivery is tried again: {reason}")));
             std::thread::sleep(PAUSE.min(Duration::from_millis(50) * tried.min(100) as u32));
         }
+    }
+}
+
+/// Waits until the topic is there. Asking for it has a cluster that makes topics by itself make it, which takes a moment.
+fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<(), Trouble> {
+    let mut asked_times = 0;
+    loop {
+        let metadata = producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|e| asked(producer, &e))?;
+        let found = metadata.topics().iter().find(|t| t.name() == topic);
+        let missing = found.map_or(Some(RDKafkaErrorCode::UnknownTopicOrPartition), |t| t.error().map(Into::into));
+        let Some(code) = missing else { return Ok(()) };
+        asked_times += 1;
+        if asked_times == TOPIC_ATTEMPTS {
+            return Err(asked(producer, &KafkaError::MetadataFetch(code)));
+        }
+        std::thread::sleep(TOPIC_PAUSE);
     }
 }
 

@@ -117,7 +117,12 @@ impl KafkaSink {
     #[must_use]
     pub fn immediate_sync(self: &Arc<Self>) -> SyncFiles {
         let sink = Arc::clone(self);
-        Arc::new(move |_| sink.immediate()?.acknowledged().map_err(|reason| sink.failed(reason)))
+        Arc::new(move |epochs| {
+            let epochs = epochs.iter().filter_map(serde_json::Value::as_u64).map(Epoch);
+            epochs.collect::<std::collections::BTreeSet<_>>().into_iter().try_for_each(|epoch| {
+                sink.immediate()?.acknowledged(epoch).map_err(|reason| sink.failed(reason))
+            })
+        })
     }
 
     /// The delivery of what was sent at once: there is nothing left to do.

@@ -9,6 +9,7 @@ use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::util::IntoOpaque;
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub(crate) enum Trouble {
 }
 
 /// A message for the producer.
-pub(crate) fn record<'a>(topic: &'a str, message: MessageRow<'a>) -> BaseRecord<'a, [u8], [u8], ()> {
-    let mut record = BaseRecord::to(topic).payload(message.value());
+pub(crate) fn record<'a, O: IntoOpaque>(topic: &'a str, message: MessageRow<'a>, opaque: O) -> BaseRecord<'a, [u8], [u8], O> {
+    let mut record = BaseRecord::with_opaque_to(topic, opaque).payload(message.value());
     if let Some(key) = message.key() {
         record = record.key(key);
     }
@@ -96,7 +97,7 @@ fn fill<'a>(
 }
 
 fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>) -> Result<(), Trouble> {
-    let mut record = record(topic, message);
+    let mut record = record(topic, message, ());
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),

@@ -1,7 +1,7 @@
 //! The workers' side: rows into messages, for the epoch's outbox or for the producer at once.
 
 use super::KafkaSink;
-use super::encode::{MessageRow, encode, message_schema};
+use super::encode::{encode, message_schema};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use riskstream_engine::contract::{EpochClose, OutboxPart, SinkError, SinkWriter};
@@ -50,19 +50,16 @@ impl ImmediateWriter {
 }
 
 impl SinkWriter for ImmediateWriter {
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch) -> Result<(), SinkError> {
+    fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch) -> Result<(), SinkError> {
         let messages = encode(&self.sink.spec, true, &batch).map_err(|e| self.sink.failed(e.to_string()))?;
-        let producer = self.sink.immediate()?;
-        for message in MessageRow::all(&messages) {
-            producer.send(message).map_err(|reason| self.sink.failed(reason))?;
-        }
+        self.sink.immediate()?.send(epoch, &messages).map_err(|reason| self.sink.failed(reason))?;
         self.sent += messages.num_rows() as u64;
         Ok(())
     }
 
-    fn finish(&mut self, _close: &EpochClose) -> Result<OutboxPart, SinkError> {
+    fn finish(&mut self, close: &EpochClose) -> Result<OutboxPart, SinkError> {
         // What stands here has the committer wait for the acknowledgements.
-        let files = if std::mem::take(&mut self.sent) > 0 { vec![json!("acknowledged")] } else { Vec::new() };
+        let files = if std::mem::take(&mut self.sent) > 0 { vec![json!(close.epoch.0)] } else { Vec::new() };
         Ok(OutboxPart { rows: Vec::new(), files })
     }
 }

@@ -4,6 +4,7 @@ use arrow::datatypes::DataType;
 
 use super::source::csv_options;
 use crate::config::defaults;
+use crate::config::document::Value;
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
@@ -167,9 +168,13 @@ fn settings(
             problems.push(Problem::new(entry.key.span, format!("`{}` is not for `settings` to say", entry.key)).help(advice));
             continue;
         }
-        if let Some(text) = reader::string(&entry.node, &format!("the setting `{}`", entry.key), problems) {
-            settings.extend(expanded(&text.value, text.span, problems).map(|value| (entry.key.clone(), value)));
-        }
+        let value = match &entry.node.value {
+            Value::Integer(number) => Some(number.to_string()),
+            Value::Boolean(value) => Some(value.to_string()),
+            _ => reader::string(&entry.node, &format!("the setting `{}`", entry.key), problems)
+                .and_then(|text| expanded(&text.value, text.span, problems)),
+        };
+        settings.extend(value.map(|value| (entry.key.clone(), value)));
     }
     settings
 }
