@@ -13,8 +13,8 @@ use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Loans, Partitioning, Payments,
-    Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind,
+    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, KafkaStop, Late, Loans, MessagePart,
+    Partitioning, Payments, Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind,
 };
 
 /// Prints the dataflow of a configuration.
@@ -259,6 +259,22 @@ fn source_node(source: &Source) -> Node {
             vec![format!("{}, {format}{follow}", join(file.paths.iter().map(|path| path.value.as_str())))]
         }
         SourceKind::Generator(generator) => vec![generator_detail(generator)],
+        SourceKind::Kafka(kafka) => {
+            let mut details = vec![format!(
+                "topic {} of {}, {}, from {}, {}",
+                kafka.topic,
+                kafka.brokers,
+                kafka.format,
+                kafka.start,
+                if kafka.stop == KafkaStop::End { "to the present end" } else { "followed" }
+            )];
+            details.extend(kafka.columns.iter().map(|(column, part)| match part {
+                MessagePart::Key => format!("{column} = the key"),
+                MessagePart::Timestamp => format!("{column} = the message's timestamp"),
+                MessagePart::Header(name) => format!("{column} = the header {name}"),
+            }));
+            details
+        }
     };
     let ties = match time.ties_by.is_empty() {
         true => "source position".to_owned(),
@@ -391,6 +407,11 @@ fn destination_node(destination: &Destination, id: &str, pipeline: &str) -> Node
             details.push(format!("table {}, {layout}", table.table));
         }
         DestinationKind::Console(console) => details.push(format!("up to {} rows", console.rows)),
+        DestinationKind::Kafka(kafka) => {
+            let key = kafka.key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
+            details.push(format!("topic {} of {}, JSON, {key}", kafka.topic, kafka.brokers));
+            details.extend(kafka.headers.iter().map(|(header, column)| format!("header {header} = {column}")));
+        }
     }
     if let Some(when) = &destination.when {
         details.push(format!("when {}", when.as_str()));

@@ -324,6 +324,11 @@ impl Flow {
         for column in destination.columns.iter().flatten() {
             self.find(column, problems);
         }
+        if let DestinationKind::Kafka(kafka) = &destination.kind {
+            for column in kafka.key.iter().chain(kafka.headers.iter().map(|(_, column)| column)) {
+                self.find(column, problems);
+            }
+        }
         let (DestinationKind::Delta(table) | DestinationKind::Alerts(table)) = &destination.kind else { return };
         let Partitioning::Columns(partition_by) = &table.partition_by else { return };
         for column in partition_by {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::spec::{Compression, Deliver, Late, Order, Results};
+use super::spec::{Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Results, Tombstones};
 
 /// `[riskstream] name`: what status and table metadata call this program.
 pub const NAME: &str = "riskstream";
@@ -45,6 +45,17 @@ pub const CSV_DELIMITER: u8 = b',';
 pub const CSV_QUOTE: u8 = b'"';
 /// `csv.header`: whether the first line names the columns.
 pub const CSV_HEADER: bool = true;
+
+/// Kafka `start`: nothing that the topic holds is left out.
+pub const KAFKA_START: KafkaStart = KafkaStart::Earliest;
+/// Kafka `stop`: a topic has no end.
+pub const KAFKA_STOP: KafkaStop = KafkaStop::Never;
+/// Kafka `isolation`: what a transaction took back never happened.
+pub const KAFKA_ISOLATION: Isolation = Isolation::ReadCommitted;
+/// Kafka `tombstones`: where no format gives it a meaning, a message without a value is a fault that someone should see.
+pub const KAFKA_TOMBSTONES: Tombstones = Tombstones::DeadLetter;
+/// Kafka `group`: before the source's name.
+pub const KAFKA_GROUP_PREFIX: &str = "riskstream-";
 
 /// Generator: the seed; the same seed gives the same rows on every machine.
 pub const GENERATOR_SEED: u64 = 42;

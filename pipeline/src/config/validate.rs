@@ -44,7 +44,7 @@ fn known_columns(source: &Source) -> Option<Vec<Known>> {
             let fields: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone()).chain(change_fields()).collect();
             from_schema(&Schema::new(fields))
         }),
-        SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
+        SourceKind::File(_) | SourceKind::Kafka(_) => source.arrow_schema().as_ref().map(from_schema),
     }
 }
 

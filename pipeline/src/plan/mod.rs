@@ -26,7 +26,7 @@ use crate::config::{Config, Problem, check_columns, check_source_columns};
 pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
 pub use sinks::{PlannedTable, TableKind, table_location};
 pub use source::open_source;
-pub(crate) use source::{file_spec, generator_source};
+pub(crate) use source::{file_spec, generator_source, kafka_spec};
 pub(crate) use steps::checks_step;
 
 /// Rows of a block, at most.

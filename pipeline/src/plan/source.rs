@@ -8,10 +8,11 @@ use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
     Compression, CsvOptions, DebeziumOptions, DecimalHandling, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource,
-    GeneratorSpec, LoansSpec, Paced, TimeFormat, TimePrecision,
+    GeneratorSpec, KafkaSource, KafkaSourceSpec, LoansSpec, MessageFormat, MessagePart, Paced, StartAt, TimeFormat, TimePrecision,
 };
 
 use super::micros;
+use crate::config::defaults;
 use crate::config::spec::{self, Rate, Simulation, SourceKind};
 
 /// Days from 0001-01-01 to 1970-01-01, for chrono's day count.
@@ -24,6 +25,7 @@ const EPOCH_DAYS_FROM_CE: i32 = 719_163;
 pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, SourceError> {
     match &source.kind {
         SourceKind::File(file) => Ok(Box::new(FileSource::new(file_spec(source, file))?)),
+        SourceKind::Kafka(kafka) => Ok(Box::new(KafkaSource::new(kafka_spec(source, kafka))?)),
         SourceKind::Generator(generator) => {
             let made = generator_source(&source.name.value, generator)?;
             match generator.rate {
@@ -88,6 +90,43 @@ fn time_format(format: &spec::TimeFormat) -> TimeFormat {
         spec::TimeFormat::UnixMillis => TimeFormat::EpochMillis,
         spec::TimeFormat::UnixMicros => TimeFormat::EpochMicros,
         spec::TimeFormat::Pattern(pattern) => TimeFormat::Pattern(pattern.clone()),
+    }
+}
+
+/// Longest value of a message; Kafka's own limit is a megabyte unless it is raised.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A topic as `ingest` takes it.
+pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> KafkaSourceSpec {
+    let name = &source.name.value;
+    let part = |part: &spec::MessagePart| match part {
+        spec::MessagePart::Key => MessagePart::Key,
+        spec::MessagePart::Timestamp => MessagePart::Timestamp,
+        spec::MessagePart::Header(header) => MessagePart::Header(header.clone()),
+    };
+    KafkaSourceSpec {
+        name: name.clone(),
+        brokers: kafka.brokers.value.clone(),
+        topic: kafka.topic.value.clone(),
+        format: match kafka.format {
+            spec::KafkaFormat::Json => MessageFormat::Json,
+            spec::KafkaFormat::Csv => MessageFormat::Csv { delimiter: kafka.csv.delimiter, quote: kafka.csv.quote },
+        },
+        start: match kafka.start {
+            spec::KafkaStart::Earliest => StartAt::Earliest,
+            spec::KafkaStart::Latest => StartAt::Latest,
+        },
+        stop_at_end: kafka.stop == spec::KafkaStop::End,
+        read_committed: kafka.isolation == spec::Isolation::ReadCommitted,
+        skip_tombstones: kafka.tombstones == spec::Tombstones::Skip,
+        group: kafka.group.as_ref().map_or_else(|| format!("{}{name}", defaults::KAFKA_GROUP_PREFIX), |group| group.value.clone()),
+        settings: kafka.settings.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
+        parts: kafka.columns.iter().map(|(column, from)| (column.value.clone(), part(from))).collect(),
+        schema: source.schema.iter().flatten().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect(),
+        event_time: EventTimeSpec { column: source.event_time.column.value.clone(), format: time_format(&source.event_time.format) },
+        ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        future_skew_max_us: micros(source.event_time.future_skew_max),
+        record_bytes_max: MESSAGE_BYTES_MAX,
     }
 }
 

@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod configs;
 mod examples;
+mod kafka;
 mod kill;
 mod program;
 mod resume;

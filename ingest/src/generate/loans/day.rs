@@ -79,14 +79,7 @@ impl Slices {
         let mut updated = (terms.month, terms.day, terms.second);
         loan.live_until(0, &terms, &self.book, |month, change, _| updated = (month, change.day, change.second));
         let (month, day, second) = updated;
-        Event {
-            op: Op::Read,
-            time: i64::from(self.start_day) * 86_400,
-            updated: self.time(month, day, second),
-            batch: 0,
-            terms,
-            loan,
-        }
+        Event { op: Op::Read, time: i64::from(self.start_day) * 86_400, updated: self.time(month, day, second), batch: 0, terms, loan }
     }
 
     /// What happens on a day, in the order of loans.

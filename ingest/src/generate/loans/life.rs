@@ -308,7 +308,10 @@ mod tests {
             charged_off += loan.charged_off;
         }
         let [dpd30, dpd60, dpd90] = [late[1] / open, late[2] / open, late[3] / open];
-        assert!((0.006..0.03).contains(&dpd30) && (0.003..0.015).contains(&dpd60) && (0.002..0.01).contains(&dpd90), "{dpd30} {dpd60} {dpd90}");
+        assert!(
+            (0.006..0.03).contains(&dpd30) && (0.003..0.015).contains(&dpd60) && (0.002..0.01).contains(&dpd90),
+            "{dpd30} {dpd60} {dpd90}"
+        );
         assert!((0.001..0.006).contains(&(defaults / open)), "defaults of a month: {}", defaults / open);
         assert!((0.007..0.013).contains(&(prepaid / open)), "prepayments of a month: {}", prepaid / open);
         let rate = recovered as f64 / charged_off as f64;

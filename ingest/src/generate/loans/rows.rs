@@ -195,15 +195,7 @@ impl Columns {
         numbered(&mut self.lender, format_args!("lender-{:02}", loan.lender + 1));
         self.status.append_value(loan.status.as_str());
         self.currency.append_value(currency(loan.lender));
-        let cents = [
-            loan.balance,
-            terms.original_cents,
-            loan.overdue(terms),
-            loan.charges,
-            loan.paid,
-            loan.charged_off,
-            loan.recovered,
-        ];
+        let cents = [loan.balance, terms.original_cents, loan.overdue(terms), loan.charges, loan.paid, loan.charged_off, loan.recovered];
         for (builder, cents) in self.cents.iter_mut().zip(cents) {
             builder.append_value(cents);
         }

@@ -1,6 +1,7 @@
 //! From the tree of keys and values to a [`Spec`], section by section; what can't be read is noted and left out.
 
 mod destination;
+mod kafka;
 mod pipeline;
 mod source;
 mod step;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
-use chrono::{Datelike, NaiveDate};
 use chrono::format::{Item, StrftimeItems};
+use chrono::{Datelike, NaiveDate};
 
 use riskstream_engine::contract::COMMITTED_AT;
 
@@ -22,8 +22,8 @@ use crate::config::suggest;
 use crate::config::values;
 
 /// The kinds of this release, and those that are known to come.
-const KINDS: [&str; 2] = ["file", "generator"];
-const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
+const KINDS: [&str; 3] = ["file", "generator", "kafka"];
+const KINDS_LATER: [&str; 3] = ["postgres", "http", "bank-api"];
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
 /// A century of simulated days, or months.
@@ -46,7 +46,7 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         Some(kind) => reader::string(&kind.node, "`kind`", problems),
         None => None,
     };
-    let schema = schema(&mut table, problems);
+    let mut schema = schema(&mut table, problems);
     let has_sound_columns = schema.is_some() || table.get("schema").is_none();
     let event_time = event_time(&mut table, problems);
     let checks = checks(&mut table, problems);
@@ -63,6 +63,7 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
             };
             Some(SourceKind::Generator(generator))
         }
+        Some("kafka") => super::kafka::source(&mut table, schema.as_mut(), problems).map(SourceKind::Kafka),
         _ => {
             if let Some(kind) = &kind_name {
                 problems.push(unknown_kind(kind, "source", &KINDS, &KINDS_LATER));
@@ -245,6 +246,11 @@ fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, prob
         problems
             .push(Problem::new(csv.span, "a CSV file without a header has no column names").help("name the columns in order by `schema`"));
     }
+    delimiter_and_quote(csv, &mut options, problems);
+    options
+}
+
+fn delimiter_and_quote(mut csv: Table<'_>, options: &mut CsvOptions, problems: &mut Vec<Problem>) {
     if let Some(byte) = one_byte(&mut csv, "delimiter", problems) {
         options.delimiter = byte;
     }
@@ -255,6 +261,18 @@ fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, prob
         problems.push(Problem::new(csv.span, "`delimiter` and `quote` are the same"));
     }
     csv.finish(problems);
+}
+
+/// `csv = { delimiter, quote }` of records that stand alone, without a header.
+pub(super) fn csv_options(table: &mut Table<'_>, is_csv: bool, problems: &mut Vec<Problem>) -> CsvOptions {
+    let mut options = CsvOptions { header: false, delimiter: defaults::CSV_DELIMITER, quote: defaults::CSV_QUOTE };
+    let key_span = table.get("csv").map(|entry| entry.key.span);
+    let Some(csv) = table.table("csv", problems) else { return options };
+    if let (false, Some(span)) = (is_csv, key_span) {
+        problems
+            .push(Problem::new(span, "`csv` says nothing about messages of another format").help("remove it, or write format = \"csv\""));
+    }
+    delimiter_and_quote(csv, &mut options, problems);
     options
 }
 

@@ -330,7 +330,7 @@ impl Destination {
     pub fn table(&self) -> Option<&Spanned<String>> {
         match &self.kind {
             DestinationKind::Delta(table) | DestinationKind::Alerts(table) => Some(&table.table),
-            DestinationKind::Console(_) => None,
+            DestinationKind::Console(_) | DestinationKind::Kafka(_) => None,
         }
     }
 }
@@ -344,6 +344,8 @@ pub enum DestinationKind {
     Alerts(TableDestination),
     /// The terminal.
     Console(Console),
+    /// A Kafka topic.
+    Kafka(super::KafkaDestination),
 }
 
 impl DestinationKind {
@@ -353,6 +355,7 @@ impl DestinationKind {
             Self::Delta(_) => "delta",
             Self::Alerts(_) => "alerts",
             Self::Console(_) => "console",
+            Self::Kafka(_) => "kafka",
         }
     }
 }

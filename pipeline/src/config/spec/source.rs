@@ -41,6 +41,8 @@ pub enum SourceKind {
     File(FileSource),
     /// Simulated rows.
     Generator(GeneratorSource),
+    /// A Kafka topic.
+    Kafka(super::KafkaSource),
 }
 
 impl SourceKind {
@@ -49,6 +51,7 @@ impl SourceKind {
         match self {
             Self::File(_) => "file",
             Self::Generator(_) => "generator",
+            Self::Kafka(_) => "kafka",
         }
     }
 }
