@@ -9,6 +9,7 @@
 //! - Money is parsed exactly: a decimal that does not fit its column is rejected, never rounded.
 //! - Offsets never depend on block sizes, so a source that is stopped after any block and resumed gives the same rows.
 
+pub mod changes;
 mod decode;
 mod file;
 mod generate;

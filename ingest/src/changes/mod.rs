@@ -1,0 +1,87 @@
+//! Changes captured from a database, in one form whatever captured them: Debezium's records and PostgreSQL's own replication.
+//!
+//! Each row is the table's row after a change, in the user's columns, and what happened, in these:
+//!
+//! | column | | |
+//! | --- | --- | --- |
+//! | `_op` | text | [`Op`] |
+//! | `_committed_at` | timestamp | when the transaction was committed at the database; of a snapshot's row, when it was read |
+//! | `_commit_position` | int64 or null | orders transactions |
+//! | `_position` | int64 or null | orders changes within one. Changes are ordered by both, never by this alone; where null, by their place in the source |
+//! | `_transaction` | text or null | the transaction's id |
+//! | `_unchanged` | text or null | columns, by comma, whose value was not sent because it did not change; here they are null |
+//!
+//! A deletion has the key's columns only, the others null, whatever the capturing program fills in. A change of a key is a deletion and a
+//! creation. A truncation has no column at all: it takes every row of the table away. The user's columns are all nullable.
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use riskstream_engine::contract::SourceSchema;
+
+/// Column of what happened, by [`Op::code`].
+pub const OP: &str = "_op";
+/// Column of when the change was committed.
+pub const COMMITTED_AT: &str = "_committed_at";
+/// Column that orders transactions.
+pub const COMMIT_POSITION: &str = "_commit_position";
+/// Column that orders changes within a transaction.
+pub const POSITION: &str = "_position";
+/// Column of the transaction's id.
+pub const TRANSACTION: &str = "_transaction";
+/// Column of what was not sent.
+pub const UNCHANGED: &str = "_unchanged";
+/// How many columns say what happened; they follow the user's.
+pub const CHANGE_COLUMNS: usize = 6;
+
+/// What happened to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// It was inserted.
+    Create,
+    /// It was changed.
+    Update,
+    /// It was deleted.
+    Delete,
+    /// It was there when a snapshot was read.
+    Read,
+    /// All rows of the table were deleted at once.
+    Truncate,
+}
+
+impl Op {
+    /// As the column [`OP`] has it, which is as Debezium does.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Create => "c",
+            Self::Update => "u",
+            Self::Delete => "d",
+            Self::Read => "r",
+            Self::Truncate => "t",
+        }
+    }
+
+    /// The inverse of [`Self::code`].
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Create, Self::Update, Self::Delete, Self::Read, Self::Truncate].into_iter().find(|op| op.code() == code)
+    }
+}
+
+/// The columns that say what happened, in order.
+#[must_use]
+pub fn change_fields() -> [Field; CHANGE_COLUMNS] {
+    [
+        Field::new(OP, DataType::Utf8, false),
+        Field::new(COMMITTED_AT, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+        Field::new(COMMIT_POSITION, DataType::Int64, true),
+        Field::new(POSITION, DataType::Int64, true),
+        Field::new(TRANSACTION, DataType::Utf8, true),
+        Field::new(UNCHANGED, DataType::Utf8, true),
+    ]
+}
+
+/// Whether rows of this schema are changes.
+#[must_use]
+pub fn are_changes(schema: &SourceSchema) -> bool {
+    schema.schema.index_of(OP).is_ok() && schema.schema.index_of(COMMITTED_AT).is_ok()
+}
