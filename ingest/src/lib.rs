@@ -14,6 +14,7 @@ mod decode;
 mod file;
 mod generate;
 mod paced;
+mod postgres;
 mod replay;
 mod types;
 
@@ -21,5 +22,6 @@ pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, reason};
 pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
 pub use generate::{GeneratorSource, GeneratorSpec, IdType, WriteError, WriteFormat, write_file, write_text};
 pub use paced::Paced;
+pub use postgres::{Endpoint, PostgresSource, PostgresSourceSpec};
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
 pub use types::{parse_type, type_name, utc_timestamp};

@@ -4,6 +4,7 @@
 //! Blocks go to the workers, where a [`Decoder`] (one per worker) turns them into rows, so that decoding uses every core while what an
 //! epoch contains is decided in one place.
 
+use crate::contract::Notice;
 use crate::contract::columns::SourceSchema;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -113,6 +114,15 @@ pub trait Source: Send {
     /// When the system can't be asked.
     fn discover(&mut self) -> Result<bool, SourceError> {
         Ok(false)
+    }
+    /// These positions are committed: what was read before them will not be read again. For telling the system how far its reader is; never what
+    /// a restart goes by.
+    fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
+        let _nobody_to_tell = positions;
+    }
+    /// Where to say that the system can't be reached, or is well again. Called once, before [`Self::open`].
+    fn report_to(&mut self, notice: Notice) {
+        let _nothing_to_say = notice;
     }
     /// The next block of a partition. `read_at` of the block is filled in by the feed.
     ///

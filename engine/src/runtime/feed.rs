@@ -10,7 +10,7 @@ use crate::runtime::parts::{Committed, FeedClose};
 use crate::runtime::plan::{EngineConfig, EpochHook};
 use arrow::array::{Array, RecordBatch};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -81,6 +81,8 @@ pub(crate) struct Feed {
     pub(crate) workers: Vec<WorkerEnd>,
     pub(crate) clocks: PartitionClocks,
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
+    /// Epochs that are closed and not known to be committed.
+    pub(crate) closed: VecDeque<Arc<FeedClose>>,
     pub(crate) hooks: Vec<EpochHook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
@@ -182,6 +184,13 @@ impl Feed {
 
     fn take(&mut self, commit: &Committed) -> Epoch {
         self.policy.committed(commit.bytes, commit.snapshot_bytes);
+        let mut newest = None;
+        while let Some(close) = self.closed.pop_front_if(|close| close.epoch <= commit.epoch) {
+            newest = Some(close);
+        }
+        if let Some(close) = newest {
+            self.source.committed(&close.positions);
+        }
         commit.epoch
     }
 
@@ -323,6 +332,7 @@ impl Feed {
             states.iter().map(|s| PartitionFacts { event_time_max: None, idle: self.is_idle(s, now), finished: s.finished }).collect();
         let epoch = self.policy.closed(snapshot);
         let close = Arc::new(FeedClose { epoch, snapshot, last, partitions, positions: self.positions.clone() });
+        self.closed.push_back(Arc::clone(&close));
         for worker in &self.workers {
             worker.blocks.send(FeedMessage::Close(Arc::clone(&close))).map_err(|_| ())?;
             self.wake(worker)?;

@@ -19,7 +19,7 @@ use crate::runtime::route::route;
 use crate::store::{DeliveredMarks, Recovered, Store, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,6 +129,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         if sink.id == dead_id { dead = Some((sink.id, sink.writer)) } else { writers.push((sink.id, sink.steps, sink.writer)) }
     }
     let dead = dead.ok_or_else(|| RunError::Bug { what: "the plan has no dead-letter sink".into() })?;
+    source.report_to(control.metrics.notice(format!("source {}", source.name())));
     let visible = ask_delivered(&mut deliveries)?;
     let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
     let mut marks = DeliveredMarks::open(&config.store)?;
@@ -266,6 +267,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         workers: wakes.into_values().zip(senders).map(|(wake, blocks)| WorkerEnd { blocks, wake }).collect(),
         clocks,
         positions,
+        closed: VecDeque::new(),
         hooks,
         clock: Arc::clone(&time),
         metrics: Arc::clone(&control.metrics),

@@ -14,13 +14,13 @@ mod rows;
 mod sink;
 mod time;
 
-pub(crate) use column::shown;
+pub(crate) use column::{Fault, shown};
 pub use csv::CsvLayout;
 pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
 pub(crate) use number::scan_integer;
 pub use record::{RecordDecoder, RecordFormat};
 pub(crate) use rows::{JsonRows, RowsDecoder, can_convert};
-pub(crate) use sink::{BlockOrigin, RowRules, TOO_LONG_HEAD_BYTES};
+pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
 #[cfg(test)]
 pub(crate) use time::days_from_civil;

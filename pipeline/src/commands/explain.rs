@@ -14,7 +14,7 @@ use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
     Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Partitioning, Pipeline, Rate,
-    Results, Source, SourceKind, Spec, Step, StepKind,
+    Results, Source, SourceKind, Spec, Step, StepKind, Stop,
 };
 
 /// Prints the dataflow of a configuration.
@@ -259,6 +259,13 @@ fn source_node(source: &Source) -> Node {
             vec![format!("{}, {format}{follow}", join(file.paths.iter().map(|path| path.value.as_str())))]
         }
         SourceKind::Generator(generator) => vec![generator_detail(generator)],
+        SourceKind::Postgres(postgres) => {
+            let stop = if postgres.stop == Stop::End { ", to the server's end" } else { "" };
+            vec![
+                format!("changes of {} at {}", postgres.table, postgres.url),
+                format!("slot {}, publication {}, heartbeat {}{stop}", postgres.slot, postgres.publication, duration(postgres.heartbeat)),
+            ]
+        }
     };
     let ties = match time.ties_by.is_empty() {
         true => "source position".to_owned(),

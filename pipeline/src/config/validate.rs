@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use riskstream_ingest::changes::change_fields;
+
 use super::columns::{self, Known, from_schema};
 use super::defaults;
 use super::problem::Problem;
@@ -27,6 +29,25 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
         columns::check_pipeline(pipeline, input, *sound_steps, problems);
     }
     check_tables(draft, problems);
+    check_slots(draft, problems);
+}
+
+/// A replication slot has one reader, and each pipeline reads its source itself.
+fn check_slots(draft: &Draft, problems: &mut Vec<Problem>) {
+    let mut first_of: BTreeMap<(&str, &str), (&Spanned<String>, &Spanned<String>)> = BTreeMap::new();
+    for pipeline in &draft.spec.pipelines {
+        let Some(Source { kind: SourceKind::Postgres(postgres), .. }) = draft.spec.source(&pipeline.from) else { continue };
+        let slot = (postgres.url.value.as_str(), postgres.slot.value.as_str());
+        if let Some((first, of)) = first_of.get(&slot) {
+            problems.push(
+                Problem::new(pipeline.from.span, format!("a second pipeline reads the slot `{}`, which gives each change once", postgres.slot))
+                    .related(first.span, format!("the first, `{of}`"))
+                    .help("give each pipeline a source with a `slot` of its own"),
+            );
+        } else {
+            first_of.insert(slot, (&pipeline.from, &pipeline.name));
+        }
+    }
 }
 
 /// The columns of a source, where the file says them.
@@ -34,6 +55,11 @@ fn known_columns(source: &Source) -> Option<Vec<Known>> {
     match &source.kind {
         SourceKind::Generator(_) => Some(GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect()),
         SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
+        SourceKind::Postgres(_) => {
+            let table = source.arrow_schema()?;
+            let own = table.fields().iter().map(|field| field.as_ref().clone());
+            Some(from_schema(&arrow::datatypes::Schema::new(own.chain(change_fields()).collect::<Vec<_>>())))
+        }
     }
 }
 

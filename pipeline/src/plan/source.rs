@@ -7,7 +7,8 @@ use chrono::Datelike;
 use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
-    Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, Paced, TimeFormat,
+    Compression, CsvOptions, Endpoint, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, Paced,
+    PostgresSource, PostgresSourceSpec, TimeFormat,
 };
 
 use super::micros;
@@ -23,6 +24,7 @@ const EPOCH_DAYS_FROM_CE: i32 = 719_163;
 pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, SourceError> {
     match &source.kind {
         SourceKind::File(file) => Ok(Box::new(FileSource::new(file_spec(source, file))?)),
+        SourceKind::Postgres(postgres) => Ok(Box::new(PostgresSource::new(postgres_spec(source, postgres)?)?)),
         SourceKind::Generator(generator) => {
             let spec = generator_spec(&source.name.value, generator);
             let made = GeneratorSource::new(spec)?;
@@ -64,6 +66,30 @@ pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileS
         future_skew_max_us: micros(source.event_time.future_skew_max),
         ..FileSourceSpec::new(&source.name.value, file.paths.iter().map(|p| p.value.clone()).collect(), &source.event_time.column.value)
     }
+}
+
+/// A PostgreSQL source as `ingest` takes it; its password is looked up here.
+fn postgres_spec(source: &spec::Source, postgres: &spec::PostgresSource) -> Result<PostgresSourceSpec, SourceError> {
+    let fail = |object: &str, reason: String| SourceError::Unreadable { source_name: source.name.value.clone(), object: object.into(), reason };
+    let mut endpoint = Endpoint::parse(&postgres.url.value).map_err(|reason| fail("its url", reason))?;
+    if let Some(variable) = &postgres.password_env {
+        let password = std::env::var(&variable.value)
+            .map_err(|_| fail("its password", format!("the environment variable {variable} is not set; set it to the password")))?;
+        endpoint = endpoint.with_password(password);
+    }
+    Ok(PostgresSourceSpec {
+        name: source.name.value.clone(),
+        endpoint,
+        table: postgres.table.value.clone(),
+        slot: postgres.slot.value.clone(),
+        publication: postgres.publication.value.clone(),
+        schema: source.schema.as_ref().map(|fields| fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()),
+        event_time: source.event_time.column.value.clone(),
+        ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        future_skew_max_us: micros(source.event_time.future_skew_max),
+        heartbeat: postgres.heartbeat,
+        stop_at_end: postgres.stop == spec::Stop::End,
+    })
 }
 
 fn time_format(format: &spec::TimeFormat) -> TimeFormat {

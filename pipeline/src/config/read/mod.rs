@@ -2,6 +2,7 @@
 
 mod destination;
 mod pipeline;
+mod postgres;
 mod source;
 mod step;
 

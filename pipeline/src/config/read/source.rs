@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
 
-use super::check_local;
+use super::{check_local, postgres};
 use crate::config::defaults;
 use crate::config::document::{Entry, Value};
 use crate::config::problem::Problem;
@@ -19,8 +19,8 @@ use crate::config::suggest;
 use crate::config::values;
 
 /// The kinds of this release, and those that are known to come.
-const KINDS: [&str; 2] = ["file", "generator"];
-const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
+const KINDS: [&str; 3] = ["file", "generator", "postgres"];
+const KINDS_LATER: [&str; 3] = ["kafka", "http", "bank-api"];
 const FORMATS_LATER: [&str; 1] = ["debezium-json"];
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
@@ -54,6 +54,7 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
             }
             Some(SourceKind::Generator(generator(&mut table, problems)))
         }
+        Some("postgres") => postgres::postgres(&mut table, problems).map(SourceKind::Postgres),
         _ => {
             if let Some(kind) = &kind_name {
                 problems.push(unknown_kind(kind, "source", &KINDS, &KINDS_LATER));
@@ -64,6 +65,9 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
     };
     let event_time = event_time.unwrap_or_else(|| match &kind {
         Some(SourceKind::Generator(_)) => Some(generator_event_time(entry.key.span)),
+        Some(SourceKind::Postgres(_)) => Some(postgres::event_time(entry.key.span)),
+        // What is wrong with it was said.
+        None if kind_name.as_ref().is_some_and(|kind| kind.value == "postgres") => None,
         _ => {
             problems.push(
                 Problem::new(table.span, format!("{} has no `event_time`", table.what))
