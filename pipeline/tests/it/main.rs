@@ -7,6 +7,7 @@ mod commands;
 mod configs;
 mod examples;
 mod kill;
+mod postgres;
 mod program;
 mod resume;
 mod shuffle;
