@@ -15,6 +15,7 @@ mod file;
 mod generate;
 mod kafka;
 mod paced;
+mod postgres;
 mod replay;
 mod types;
 
@@ -24,5 +25,6 @@ pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, F
 pub use generate::{Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat, write_file, write_text};
 pub use kafka::{KafkaSource, KafkaSourceSpec, MessageFormat, MessagePart, StartAt, setting_refused};
 pub use paced::Paced;
+pub use postgres::{Endpoint, PostgresSource, PostgresSourceSpec};
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
 pub use types::{parse_type, type_name, utc_timestamp};

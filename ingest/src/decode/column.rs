@@ -175,6 +175,14 @@ impl Column {
         self.len += 1;
     }
 
+    /// An int64, or a time in microseconds since 1970; false when this is neither's column.
+    pub(crate) fn push_i64(&mut self, value: i64) -> bool {
+        let (Values::Int64(v) | Values::Timestamp(v)) = &mut self.values else { return false };
+        v.push(value);
+        self.len += 1;
+        true
+    }
+
     /// The newest value, when this is a timestamp column and it is not null.
     pub(crate) fn last_time(&self) -> Option<i64> {
         let last = self.len.checked_sub(1)?;

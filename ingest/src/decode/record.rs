@@ -1,6 +1,6 @@
 //! Text records into rows: what the workers' decoders of files, and the replay of dead letters, have in common.
 
-use crate::changes::{DebeziumOptions, push_recorded};
+use crate::changes::{DebeziumOptions, Message, MessageKey, push_change, push_recorded};
 use crate::decode::column::{Fault, shown};
 use crate::decode::csv::{CsvLayout, CsvScratch, decode_csv_block};
 use crate::decode::csv_record::{RecordEnd, record_end, trim_line_end};
@@ -99,6 +99,7 @@ impl RecordDecoder {
                 let valid_utf8 = std::str::from_utf8(text).is_ok();
                 decode_json(text, offset, valid_utf8, &mut self.scanner, &mut self.sink);
             }
+            RecordFormat::Debezium(options) => push_recorded(text, offset, *options, &mut self.sink),
             RecordFormat::Csv(layout) => {
                 let record = trim_line_end(text);
                 let bytes_max = self.sink.rules.record_bytes_max;
@@ -113,6 +114,13 @@ impl RecordDecoder {
                 self.push_record(record, offset, format);
             }
         }
+    }
+
+    /// Decodes a change record; `written_at` in microseconds.
+    pub(crate) fn push_change(&mut self, key: Option<&[u8]>, value: &[u8], offset: i64, written_at: Option<i64>, options: DebeziumOptions) {
+        let key = key.map_or(MessageKey::Null, MessageKey::Json);
+        let message = Message { key, value: Some(value), offset, record: value, written_at };
+        push_change(&message, options, &mut self.sink);
     }
 
     /// Rejects a message without a value.

@@ -176,6 +176,12 @@ impl RowSink {
     /// Ends the open row: fills what it lacks with nulls and checks its event time.
     #[inline]
     pub(crate) fn end_row(&mut self, offset: i64, record: &[u8]) {
+        self.end_row_with(offset, || record);
+    }
+
+    /// As [`Self::end_row`], for a record that is written only when it is rejected.
+    #[inline]
+    pub(crate) fn end_row_with<R: AsRef<[u8]>>(&mut self, offset: i64, record: impl FnOnce() -> R) {
         let row = self.row();
         if let Err(fault) = self.carried.fill(&mut self.columns, row) {
             self.undo_row();
@@ -196,7 +202,7 @@ impl RowSink {
             Ok(()) => self.offsets.push(offset),
             Err(fault) => {
                 self.undo_row();
-                self.reject(offset, record, &fault, time);
+                self.reject(offset, record().as_ref(), &fault, time);
             }
         }
     }

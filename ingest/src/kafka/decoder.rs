@@ -83,7 +83,7 @@ impl Decoder for KafkaDecoder {
 /// headers and timestamp are all there.
 fn decode_message(spec: &DecoderSpec, records: &mut RecordDecoder, message: &Message<'_>) {
     let Some(value) = message.value else {
-        if !spec.skip_tombstones {
+        if !spec.skip_tombstones && !matches!(spec.format, RecordFormat::Debezium(_)) {
             records.push_tombstone(message.key, message.offset);
         }
         return;
@@ -96,7 +96,9 @@ fn decode_message(spec: &DecoderSpec, records: &mut RecordDecoder, message: &Mes
             Part::Timestamp => records.carry_time(*column, message.timestamp.map(|ms| ms.saturating_mul(1_000))),
         }
     }
-    if value.len() as u64 == message.whole {
+    if let (RecordFormat::Debezium(options), true) = (&spec.format, value.len() as u64 == message.whole) {
+        records.push_change(message.key, value, message.offset, message.timestamp.map(|ms| ms.saturating_mul(1_000)), *options);
+    } else if value.len() as u64 == message.whole {
         records.push_message(value, message.offset, &spec.format);
     } else {
         records.push_too_long(value, message.whole, message.offset);

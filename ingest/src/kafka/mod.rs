@@ -17,6 +17,7 @@ mod offsets;
 mod settings;
 mod source;
 
+use crate::changes::DebeziumOptions;
 use crate::file::EventTimeSpec;
 use arrow::datatypes::DataType;
 pub use settings::setting_refused;
@@ -34,6 +35,8 @@ pub enum MessageFormat {
         /// Around fields.
         quote: u8,
     },
+    /// One of Debezium's change records; its key tells what a deletion deletes, and its tombstones say nothing new.
+    Debezium(DebeziumOptions),
 }
 
 /// Where the first run of a pipeline begins in each partition.

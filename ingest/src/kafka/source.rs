@@ -16,7 +16,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use riskstream_engine::contract::{
-    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, is_system_column,
+    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields, is_system_column,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -94,6 +94,7 @@ impl KafkaSource {
         }
         let format = match spec.format {
             MessageFormat::Json => RecordFormat::Json,
+            MessageFormat::Debezium(options) => RecordFormat::Debezium(options),
             MessageFormat::Csv { delimiter, quote } => {
                 let from_value = (0..user.fields().len()).filter(|column| !parts.iter().any(|(filled, _)| filled == column));
                 RecordFormat::Csv(CsvLayout { delimiter, quote, columns: from_value.map(Some).collect() })
@@ -408,6 +409,9 @@ fn user_schema(spec: &KafkaSourceSpec) -> Result<Schema, SourceError> {
             continue;
         };
         return Err(unreadable(spec, "its schema", wrong));
+    }
+    if matches!(spec.format, MessageFormat::Debezium(_)) {
+        fields.extend(change_fields());
     }
     Ok(Schema::new(fields))
 }

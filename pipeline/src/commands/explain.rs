@@ -14,7 +14,7 @@ use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
     Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, KafkaStop, Late, Loans, MessagePart,
-    Partitioning, Payments, Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind,
+    Partitioning, Payments, Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop,
 };
 
 /// Prints the dataflow of a configuration.
@@ -274,6 +274,13 @@ fn source_node(source: &Source) -> Node {
                 MessagePart::Header(name) => format!("{column} = the header {name}"),
             }));
             details
+        }
+        SourceKind::Postgres(postgres) => {
+            let stop = if postgres.stop == Stop::End { ", to the server's end" } else { "" };
+            vec![
+                format!("changes of {} at {}", postgres.table, postgres.url),
+                format!("slot {}, publication {}, heartbeat {}{stop}", postgres.slot, postgres.publication, duration(postgres.heartbeat)),
+            ]
         }
     };
     let ties = match time.ties_by.is_empty() {

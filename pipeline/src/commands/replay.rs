@@ -212,6 +212,13 @@ fn taken(config: &Config, pipeline: &Pipeline, reasons: &[String]) -> Result<u64
 fn open(source: &spec::Source, rows: Vec<DeadLetterRows>, stop: &Arc<AtomicBool>) -> Result<Box<dyn Source>, CommandError> {
     let stop = Arc::clone(stop);
     let replay = match &source.kind {
+        SourceKind::Postgres(_) => {
+            let message = format!(
+                "the dead letters of source {} are changes that came in their order, between others of the same row, and can't be taken in again later;                  correct the rows in the database, or the columns in `schema`, and read the table anew",
+                source.name
+            );
+            return Err(CommandError::Failed { message });
+        }
         SourceKind::File(file) => FileSource::new(file_spec(source, file)).and_then(|files| ReplaySource::of_files(&files, rows, stop)),
         SourceKind::Kafka(kafka) => {
             KafkaSource::new(kafka_spec(source, kafka)).and_then(|topic| ReplaySource::of_kafka(&topic, rows, stop))

@@ -84,6 +84,12 @@ pub const GENERATOR_MONTHS: u32 = 24;
 /// Generator: the first simulated day of a loan book, the first of a month.
 pub const GENERATOR_LOANS_START: (i32, u32, u32) = (2023, 1, 1);
 
+/// PostgreSQL: how often a slot without changes moves on; a tenth of the time after which the server would think its reader gone.
+pub const POSTGRES_HEARTBEAT: Duration = Duration::from_secs(10);
+/// PostgreSQL: how far the watermark trails when the source has no `event_time`. Transactions come in the order of their commits, whose times
+/// are taken a moment before.
+pub const POSTGRES_OUT_OF_ORDERNESS: Duration = Duration::from_secs(1);
+
 /// `decide.reasons`: how many features are named as reasons.
 pub const REASONS: usize = 3;
 /// `to.table` of a destination of kind `alerts`.

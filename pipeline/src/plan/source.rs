@@ -7,8 +7,9 @@ use chrono::Datelike;
 use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
-    Compression, CsvOptions, DebeziumOptions, DecimalHandling, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource,
-    GeneratorSpec, KafkaSource, KafkaSourceSpec, LoansSpec, MessageFormat, MessagePart, Paced, StartAt, TimeFormat, TimePrecision,
+    Compression, CsvOptions, DebeziumOptions, DecimalHandling, Endpoint, EventTimeSpec, FileFormat, FileSource, FileSourceSpec,
+    GeneratorSource, GeneratorSpec, KafkaSource, KafkaSourceSpec, LoansSpec, MessageFormat, MessagePart, Paced, PostgresSource,
+    PostgresSourceSpec, StartAt, TimeFormat, TimePrecision,
 };
 
 use super::micros;
@@ -26,6 +27,7 @@ pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<
     match &source.kind {
         SourceKind::File(file) => Ok(Box::new(FileSource::new(file_spec(source, file))?)),
         SourceKind::Kafka(kafka) => Ok(Box::new(KafkaSource::new(kafka_spec(source, kafka))?)),
+        SourceKind::Postgres(postgres) => Ok(Box::new(PostgresSource::new(postgres_spec(source, postgres)?)?)),
         SourceKind::Generator(generator) => {
             let made = generator_source(&source.name.value, generator)?;
             match generator.rate {
@@ -83,6 +85,30 @@ fn debezium_options(debezium: spec::Debezium) -> DebeziumOptions {
     }
 }
 
+/// A PostgreSQL source as `ingest` takes it; its password is looked up here.
+fn postgres_spec(source: &spec::Source, postgres: &spec::PostgresSource) -> Result<PostgresSourceSpec, SourceError> {
+    let fail = |object: &str, reason: String| SourceError::Unreadable { source_name: source.name.value.clone(), object: object.into(), reason };
+    let mut endpoint = Endpoint::parse(&postgres.url.value).map_err(|reason| fail("its url", reason))?;
+    if let Some(variable) = &postgres.password_env {
+        let password = std::env::var(&variable.value)
+            .map_err(|_| fail("its password", format!("the environment variable {variable} is not set; set it to the password")))?;
+        endpoint = endpoint.with_password(password);
+    }
+    Ok(PostgresSourceSpec {
+        name: source.name.value.clone(),
+        endpoint,
+        table: postgres.table.value.clone(),
+        slot: postgres.slot.value.clone(),
+        publication: postgres.publication.value.clone(),
+        schema: source.schema.as_ref().map(|fields| fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()),
+        event_time: source.event_time.column.value.clone(),
+        ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        future_skew_max_us: micros(source.event_time.future_skew_max),
+        heartbeat: postgres.heartbeat,
+        stop_at_end: postgres.stop == spec::Stop::End,
+    })
+}
+
 fn time_format(format: &spec::TimeFormat) -> TimeFormat {
     match format {
         spec::TimeFormat::Auto => TimeFormat::Auto,
@@ -110,6 +136,7 @@ pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> Ka
         topic: kafka.topic.value.clone(),
         format: match kafka.format {
             spec::KafkaFormat::Json => MessageFormat::Json,
+            spec::KafkaFormat::DebeziumJson => MessageFormat::Debezium(debezium_options(kafka.debezium)),
             spec::KafkaFormat::Csv => MessageFormat::Csv { delimiter: kafka.csv.delimiter, quote: kafka.csv.quote },
         },
         start: match kafka.start {

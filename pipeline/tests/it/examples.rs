@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::postgres::Server;
 use crate::program::{example, project, riskstream, trained};
 
 fn count(folder: &Path, config: &str, sql: &str) -> i64 {
@@ -25,6 +26,7 @@ fn every_example_is_tested_here() {
     let tested = concat!(include_str!("examples.rs"), include_str!("kafka.rs"));
     for entry in fs::read_dir(project("examples")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
+        // Beside the examples stand the scripts that start what some of them read.
         if name == "servers" {
             continue;
         }
@@ -54,6 +56,24 @@ fn card_fraud_file_scores_every_payment_and_raises_alerts_once() {
     // A second run finds nothing new.
     assert_eq!(run()["pipelines"][0]["rows_in"], 0);
     assert_eq!(count(here, &config, "select count(*) as n from alerts"), alerts);
+}
+
+#[test]
+fn loans_postgres_reads_the_table_and_its_changes() {
+    let server = Server::start();
+    server.psql(&fs::read_to_string(project("examples/servers/loans.sql")).unwrap());
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("loans-postgres.toml"));
+    let here = folder.path();
+    let sets = ["--set".to_owned(), server.url_of("loans"), "--set".into(), "sources.loans.stop=end".into()];
+    let args: Vec<&str> = ["run", &config, "--format", "json"].into_iter().chain(sets.iter().map(String::as_str)).collect();
+    let report = server.riskstream(here, &args).json();
+    assert_eq!(report["pipelines"][0]["rows_in"], 991, "the table as it is, and a truncation before it: {report:#}");
+    server.psql("update loans set balance = balance + 1 where loan_id < 100; delete from loans where lender_id = 'lender-9'");
+    server.riskstream(here, &args).ok();
+    let n = |op: &str| count(here, &config, &format!("select count(*) as n from loan_changes where _op = '{op}'"));
+    let left: i64 = server.psql("select count(*) from loans").trim().parse().unwrap();
+    assert_eq!((n("r"), n("t"), n("r") - n("d")), (990, 1, left));
+    assert!(n("u") > 80, "{}", n("u"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod configs;
 mod examples;
 mod kafka;
 mod kill;
+mod postgres;
 mod program;
 mod resume;
 mod shuffle;

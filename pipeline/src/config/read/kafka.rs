@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 
-use super::source::csv_options;
+use super::source::{csv_options, debezium};
 use crate::config::defaults;
 use crate::config::document::Value;
 use crate::config::problem::Problem;
@@ -13,7 +13,6 @@ use crate::config::spec::{
 };
 use crate::config::suggest;
 
-const FORMATS_LATER: [&str; 1] = ["debezium-json"];
 /// Longest topic name in Kafka.
 const TOPIC_MAX: usize = 249;
 
@@ -23,6 +22,7 @@ pub(super) fn source(table: &mut Table<'_>, schema: Option<&mut Vec<Field>>, pro
     let topic = topic(table, problems);
     let format = format(table, problems);
     let csv = csv_options(table, format == Some(KafkaFormat::Csv), problems);
+    let debezium = debezium(table, format == Some(KafkaFormat::DebeziumJson), problems);
     let start = table.keyword::<KafkaStart>("start", problems).map_or(defaults::KAFKA_START, |v| v.value);
     let stop = table.keyword::<KafkaStop>("stop", problems).map_or(defaults::KAFKA_STOP, |v| v.value);
     let isolation = table.keyword::<Isolation>("isolation", problems).map_or(defaults::KAFKA_ISOLATION, |v| v.value);
@@ -46,6 +46,7 @@ pub(super) fn source(table: &mut Table<'_>, schema: Option<&mut Vec<Field>>, pro
         topic: topic?,
         format: format?,
         csv,
+        debezium,
         start,
         stop,
         isolation,
@@ -112,13 +113,6 @@ fn topic(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Spanned<S
 fn format(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<KafkaFormat> {
     let entry = table.required("format", "format = \"json\"", problems)?;
     let format = reader::string(&entry.node, "`format`", problems)?;
-    if FORMATS_LATER.contains(&format.value.as_str()) {
-        problems.push(
-            Problem::new(format.span, format!("the format `{format}` comes with a later release"))
-                .help("the formats of this release are json and csv"),
-        );
-        return None;
-    }
     reader::keyword::<KafkaFormat>("format", &format, problems)
 }
 

@@ -3,6 +3,7 @@
 mod destination;
 mod kafka;
 mod pipeline;
+mod postgres;
 mod source;
 mod step;
 

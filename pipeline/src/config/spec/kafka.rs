@@ -13,6 +13,8 @@ pub struct KafkaSource {
     /// What a message's value is.
     pub format: KafkaFormat,
     /// How CSV is read; a message has no header line.
+    pub debezium: super::Debezium,
+    /// How CSV is read.
     pub csv: super::CsvOptions,
     /// Where the first run begins.
     pub start: KafkaStart,
@@ -37,8 +39,10 @@ pub enum KafkaFormat {
     Json,
     /// One CSV record without a header.
     Csv,
+    /// One of Debezium's change records as JSON.
+    DebeziumJson,
 }
-keywords!(KafkaFormat { "json" => Json, "csv" => Csv });
+keywords!(KafkaFormat { "json" => Json, "csv" => Csv, "debezium-json" => DebeziumJson });
 
 /// Where the first run begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

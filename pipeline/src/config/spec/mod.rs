@@ -14,7 +14,7 @@ pub use pipeline::{
 };
 pub use source::{
     Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Loans,
-    Payments, Rate, Simulation, SimulationKind, Source, SourceKind, TimeFormat, Times,
+    Payments, PostgresSource, Rate, Simulation, SimulationKind, Source, SourceKind, Stop, TimeFormat, Times,
 };
 
 pub(crate) use source::timestamp_type;
