@@ -8,7 +8,8 @@ use riskstream_engine::runtime::{StepPlan, WorkerContext};
 use riskstream_models::Registry;
 use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec};
 use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec, HistoryDir};
-use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::periods::Every;
+use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
 use riskstream_operators::{
     ChecksOperator, DecideOperator, Decision, DeriveOperator, ExpressionError, FilterOperator, ModelCell, ModelWatch, ScoreOperator,
     Stateless, StepError,
@@ -152,7 +153,7 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
         windows: spec
             .windows
             .iter()
-            .map(|w| WindowKind { label: w.label.clone(), length: w.length.map(micros), step: micros(w.step) })
+            .map(|w| WindowKind { label: w.label.clone(), extent: extent(w.extent) })
             .collect(),
         publish: match spec.results {
             spec::Results::Changes => Publish::Changes,
@@ -188,6 +189,21 @@ fn plan_changelog(context: &mut StepContext<'_>, step: &Step, spec: &spec::Chang
     context.ties.clear();
     context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
     Ok(())
+}
+
+fn every(period: spec::Period) -> Every {
+    match period {
+        spec::Period::Time(length) => Every::Micros(micros(length)),
+        spec::Period::Months(count) => Every::Months(i64::from(count)),
+    }
+}
+
+fn extent(extent: spec::WindowExtent) -> Extent {
+    match extent {
+        spec::WindowExtent::Steps { step, count } => Extent::Steps { step: every(step), count: i64::try_from(count).unwrap_or(i64::MAX) },
+        spec::WindowExtent::Always { step } => Extent::Always { step: every(step) },
+        spec::WindowExtent::Session { gap } => Extent::Session { gap: micros(gap) },
+    }
 }
 
 fn aggregate(feature: &spec::Feature) -> Result<AggregateSpec, Problem> {

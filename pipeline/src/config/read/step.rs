@@ -1,6 +1,7 @@
 //! `[[pipelines.NAME.steps]]`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::config::aggregate;
 use crate::config::defaults;
@@ -9,7 +10,8 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::Spanned;
 use crate::config::spec::{
-    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window, WindowEvery,
+    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Feature, Features, Period, ScoreColumn, Step, StepKind, Window, WindowEvery,
+    WindowExtent,
 };
 use crate::config::values::{self, NameKind};
 
@@ -29,6 +31,8 @@ const KIND_KEYS: [(&str, &str); 8] = [
 const WINDOWS_MAX: usize = 64;
 /// Windows of one kind that a row is in.
 const OVERLAP_MAX: u128 = 1_000;
+/// The longest month.
+const MONTH_MAX: Duration = Duration::from_secs(31 * 86_400);
 
 /// The step's id, and the step if it could be read.
 pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> (Option<Spanned<String>>, Option<Step>) {
@@ -218,7 +222,14 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
     }
     let aggregates: Option<Vec<Feature>> = aggregates.into_iter().collect();
     let windows = windows?;
-    let longest = windows.iter().filter_map(|window| window.length).max().unwrap_or_default();
+    let longest = windows.iter().map(|window| length(window.extent)).max().unwrap_or_default();
+    let session = windows.iter().find(|window| matches!(window.extent, WindowExtent::Session { .. }));
+    if let (Some(session), false) = (session, aggregates.iter().flatten().any(|a| a.aggregate == Aggregate::CountAll)) {
+        problems.push(
+            Problem::new(session.span, format!("`{}` needs a `count(*)`: a session that became part of another is said to have 0 rows", session.label))
+                .help("add such as n = \"count(*)\" to `aggregate`"),
+        );
+    }
     let keep = keep.map_or(longest.max(defaults::KEEP_MIN), |keep| keep.value);
     Some(Aggregation { aggregates: aggregates?, by: by?, windows, results, keep })
 }
@@ -231,7 +242,7 @@ fn is_additive(aggregate: &Aggregate) -> bool {
 
 /// `windows = ["1d", "30d by 1d"]`.
 fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<WindowEvery>>> {
-    let entry = table.required("windows", "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day", problems)?;
+    let entry = table.required("windows", "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \"1mo\" a calendar month", problems)?;
     let texts = reader::strings(&entry.node, "windows", problems)?;
     if texts.is_empty() || texts.len() > WINDOWS_MAX {
         let problem = Problem::new(entry.node.span, format!("`windows` has {} kinds of windows", texts.len()));
@@ -242,7 +253,7 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
     for text in &texts {
         let window = window_every(text, problems);
         if let Some(window) = &window
-            && let Some(first) = windows.iter().flatten().find(|w| (w.length, w.step) == (window.length, window.step))
+            && let Some(first) = windows.iter().flatten().find(|w| w.extent == window.extent)
         {
             problems.push(
                 Problem::new(text.span, format!("`{text}` are the same windows as `{}`", first.label)).related(first.span, "the first"),
@@ -255,27 +266,56 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
 
 fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Spanned<WindowEvery>> {
     let label = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
-    let length = match length {
-        "always" if step != length => None,
-        length => Some(reader::parsed(length, text.span, values::duration, problems)?),
-    };
-    let step = reader::parsed(step, text.span, values::duration, problems)?;
     let mut refuse = |message: String, help: &str| {
         problems.push(Problem::new(text.span, message).help(help));
         None
     };
-    if length.is_some_and(|length| length.is_zero()) || step.is_zero() {
-        return refuse(format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
+    let extent = if let Some(gap) = label.strip_prefix("session ") {
+        let gap = reader::parsed(gap, text.span, values::duration, problems)?;
+        if gap.is_zero() {
+            return refuse(format!("the gap of `{text}` is empty"), "such as \"session 30m\"");
+        }
+        WindowExtent::Session { gap }
+    } else {
+        let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
+        let empty = |text: &str| text.bytes().take_while(u8::is_ascii_digit).all(|digit| digit == b'0') && values::duration(text).is_ok();
+        if empty(length) || empty(step) {
+            return refuse(format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
+        }
+        let length = match length {
+            "always" if step != length => None,
+            length => Some(reader::parsed(length, text.span, values::period, problems)?),
+        };
+        let step = reader::parsed(step, text.span, values::period, problems)?;
+        let mut refuse = |message: String, help: &str| {
+            problems.push(Problem::new(text.span, message).help(help));
+            None
+        };
+        let (whole, part) = match (length, step) {
+            (None, step) => return Some(Spanned::new(WindowEvery { label, extent: WindowExtent::Always { step } }, text.span)),
+            (Some(Period::Time(length)), Period::Time(step)) => (length.as_micros(), step.as_micros()),
+            (Some(Period::Months(length)), Period::Months(step)) => (u128::from(length), u128::from(step)),
+            _ => return refuse(format!("`{text}`: a month is no whole number of days"), "both in months, such as \"3mo by 1mo\", or neither"),
+        };
+        if whole % part != 0 {
+            return refuse(format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
+        }
+        if whole / part > OVERLAP_MAX {
+            return refuse(format!("`{text}`: a row would be in {} windows", whole / part), "at most 1000: take a longer step");
+        }
+        WindowExtent::Steps { step, count: (whole / part) as u64 }
+    };
+    Some(Spanned::new(WindowEvery { label, extent }, text.span))
+}
+
+/// A window's length, about; none for windows without a start.
+fn length(extent: WindowExtent) -> Duration {
+    match extent {
+        WindowExtent::Steps { step: Period::Time(step), count } => step.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)),
+        WindowExtent::Steps { step: Period::Months(months), count } => MONTH_MAX.saturating_mul(months.saturating_mul(count as u32)),
+        WindowExtent::Always { .. } => Duration::ZERO,
+        WindowExtent::Session { gap } => gap,
     }
-    let micros = length.map_or(0, |length| length.as_micros());
-    if micros % step.as_micros() != 0 {
-        return refuse(format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
-    }
-    if micros / step.as_micros() > OVERLAP_MAX {
-        return refuse(format!("`{text}`: a row would be in {} windows", micros / step.as_micros()), "at most 1000: take a longer step");
-    }
-    Some(Spanned::new(WindowEvery { label, length, step }, text.span))
 }
 
 fn feature(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Feature> {
@@ -300,7 +340,7 @@ fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
         problems.push(problem.help(format!("1 to {WINDOWS_MAX}, such as over = [\"1d\", \"7d\", \"30d\"]")));
         return None;
     }
-    let mut seen: BTreeMap<std::time::Duration, Spanned<String>> = BTreeMap::new();
+    let mut seen: BTreeMap<Duration, Spanned<String>> = BTreeMap::new();
     let mut windows = Vec::new();
     for text in texts {
         let Some(length) = reader::parsed(&text, text.span, values::duration, problems) else {

@@ -155,15 +155,44 @@ pub struct Aggregation {
     pub keep: Duration,
 }
 
-/// Windows of a length, or from the beginning of time, one every `step`, aligned to 1970-01-01 00:00 UTC.
+/// One of `windows`.
 #[derive(Debug, Clone)]
 pub struct WindowEvery {
     /// As written, spaces made single: what the column `window` says.
     pub label: String,
-    /// From start to end; none for `always`.
-    pub length: Option<Duration>,
-    /// From one's end to the next one's; divides the length, and is the length where windows follow one another.
-    pub step: Duration,
+    /// From where to where they go.
+    pub extent: WindowExtent,
+}
+
+/// From where to where windows go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowExtent {
+    /// `30d by 1d`: so many steps long, one every step.
+    Steps {
+        /// From one's start to the next one's.
+        step: Period,
+        /// At least one.
+        count: u64,
+    },
+    /// `always by 1d`: from the beginning of time, one every step.
+    Always {
+        /// From one's end to the next one's.
+        step: Period,
+    },
+    /// `session 30m`: rows of a key that are less than the gap apart.
+    Session {
+        /// The gap.
+        gap: Duration,
+    },
+}
+
+/// A stretch of time, the first of which began with 1970: a whole number of microseconds, or of calendar months, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// Such as `1d`.
+    Time(Duration),
+    /// Such as `1mo`, `1q`, `1y`.
+    Months(u32),
 }
 
 /// When the windows of an `aggregate` step leave.
