@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::book;
 use crate::config::aggregate;
 use crate::config::defaults;
 use crate::config::document::{Entry, Node, Value};
@@ -15,24 +16,25 @@ use crate::config::spec::{
 };
 use crate::config::values::{self, NameKind};
 
-const KINDS: [&str; 7] = ["filter", "derive", "features", "changelog", "aggregate", "score", "decide"];
+const KINDS: [&str; 11] =
+    ["filter", "derive", "features", "changelog", "previous", "sample", "aggregate", "shares", "identities", "score", "decide"];
 /// Keys that only some steps have.
-const KIND_KEYS: [(&str, &str); 8] = [
-    ("by", "a `features` or `aggregate` step"),
+const KIND_KEYS: [(&str, &str); 10] = [
+    ("by", "a `features`, `previous`, `sample` or `aggregate` step"),
     ("over", "a `features` step"),
     ("delay", "a `features` step"),
     ("include_current", "a `features` step"),
     ("empty", "a `features` step"),
     ("windows", "an `aggregate` step"),
     ("results", "an `aggregate` step"),
-    ("keep", "a `changelog` or `aggregate` step"),
+    ("keep", "a `changelog`, `previous` or `aggregate` step"),
+    ("totals", "an `aggregate` step"),
+    ("of", "a `shares` step"),
 ];
 /// Windows of one step; each costs a cursor over the history and a state per key.
 const WINDOWS_MAX: usize = 64;
 /// Windows of one kind that a row is in.
 const OVERLAP_MAX: u128 = 1_000;
-/// The longest month.
-const MONTH_MAX: Duration = Duration::from_secs(31 * 86_400);
 
 /// The step's id, and the step if it could be read.
 pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> (Option<Spanned<String>>, Option<Step>) {
@@ -59,7 +61,7 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
                 let what = table.what.clone();
                 problems.push(
                     Problem::new(table.span, format!("{what} does nothing"))
-                        .help("a step has one of `filter`, `derive`, `features`, `changelog`, `aggregate`, `score`, `decide`"),
+                        .help("a step has one of `filter`, `derive`, `features`, `changelog`, `previous`, `sample`, `aggregate`, `shares`, `identities`, `score`, `decide`"),
                 );
             }
             None
@@ -93,6 +95,10 @@ fn kind(table: &mut Table<'_>, entry: &Entry, problems: &mut Vec<Problem>) -> Op
         "derive" => derive(table, problems).map(StepKind::Derive),
         "features" => features(table, problems).map(StepKind::Features),
         "changelog" => changelog(table, problems).map(StepKind::Changelog),
+        "previous" => book::previous(table, problems).map(StepKind::Previous),
+        "sample" => book::sample(table, problems).map(StepKind::Sample),
+        "shares" => book::shares(table, problems).map(StepKind::Shares),
+        "identities" => book::identities(table, problems).map(StepKind::Identities),
         "aggregate" => aggregation(table, problems).map(StepKind::Aggregate),
         "score" => score(entry, table, problems).map(StepKind::Score),
         _ => decide(table, problems).map(StepKind::Decide),
@@ -161,7 +167,7 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
 }
 
 /// The columns of `by`.
-fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
+pub(super) fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
     let entry = table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems)?;
     let by = reader::strings(&entry.node, "by", problems)?;
     if by.is_empty() {
@@ -198,6 +204,7 @@ fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Chang
 fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Aggregation> {
     let calls = table.table("aggregate", problems);
     let by = key_columns(table, problems);
+    let totals = book::totals(table, by.as_deref(), problems);
     let windows = windows_every(table, problems);
     let results = table.keyword("results", problems).map_or(defaults::RESULTS, |results| results.value);
     let keep = table.duration("keep", problems);
@@ -222,7 +229,7 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
     }
     let aggregates: Option<Vec<Feature>> = aggregates.into_iter().collect();
     let windows = windows?;
-    let longest = windows.iter().map(|window| length(window.extent)).max().unwrap_or_default();
+    let longest = windows.iter().map(|window| window.extent.length()).max().unwrap_or_default();
     let session = windows.iter().find(|window| matches!(window.extent, WindowExtent::Session { .. }));
     if let (Some(session), false) = (session, aggregates.iter().flatten().any(|a| a.aggregate == Aggregate::CountAll)) {
         problems.push(
@@ -231,7 +238,7 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
         );
     }
     let keep = keep.map_or(longest.max(defaults::KEEP_MIN), |keep| keep.value);
-    Some(Aggregation { aggregates: aggregates?, by: by?, windows, results, keep })
+    Some(Aggregation { aggregates: aggregates?, by: by?, totals: totals?, windows, results, keep })
 }
 
 /// Whether the totals of a window's parts give the window's.
@@ -306,16 +313,6 @@ fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<S
         WindowExtent::Steps { step, count: (whole / part) as u64 }
     };
     Some(Spanned::new(WindowEvery { label, extent }, text.span))
-}
-
-/// A window's length, about; none for windows without a start.
-fn length(extent: WindowExtent) -> Duration {
-    match extent {
-        WindowExtent::Steps { step: Period::Time(step), count } => step.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)),
-        WindowExtent::Steps { step: Period::Months(months), count } => MONTH_MAX.saturating_mul(months.saturating_mul(count as u32)),
-        WindowExtent::Always { .. } => Duration::ZERO,
-        WindowExtent::Session { gap } => gap,
-    }
 }
 
 fn feature(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Feature> {
