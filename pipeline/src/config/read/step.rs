@@ -273,42 +273,38 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
 
 fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Spanned<WindowEvery>> {
     let label = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut refuse = |message: String, help: &str| {
+    let refuse = |problems: &mut Vec<Problem>, message: String, help: &str| {
         problems.push(Problem::new(text.span, message).help(help));
         None
     };
     let extent = if let Some(gap) = label.strip_prefix("session ") {
         let gap = reader::parsed(gap, text.span, values::duration, problems)?;
         if gap.is_zero() {
-            return refuse(format!("the gap of `{text}` is empty"), "such as \"session 30m\"");
+            return refuse(problems, format!("the gap of `{text}` is empty"), "such as \"session 30m\"");
         }
         WindowExtent::Session { gap }
     } else {
         let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
         let empty = |text: &str| text.bytes().take_while(u8::is_ascii_digit).all(|digit| digit == b'0') && values::duration(text).is_ok();
         if empty(length) || empty(step) {
-            return refuse(format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
+            return refuse(problems, format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
         }
         let length = match length {
             "always" if step != length => None,
             length => Some(reader::parsed(length, text.span, values::period, problems)?),
         };
         let step = reader::parsed(step, text.span, values::period, problems)?;
-        let mut refuse = |message: String, help: &str| {
-            problems.push(Problem::new(text.span, message).help(help));
-            None
-        };
         let (whole, part) = match (length, step) {
             (None, step) => return Some(Spanned::new(WindowEvery { label, extent: WindowExtent::Always { step } }, text.span)),
             (Some(Period::Time(length)), Period::Time(step)) => (length.as_micros(), step.as_micros()),
             (Some(Period::Months(length)), Period::Months(step)) => (u128::from(length), u128::from(step)),
-            _ => return refuse(format!("`{text}`: a month is no whole number of days"), "both in months, such as \"3mo by 1mo\", or neither"),
+            _ => return refuse(problems, format!("`{text}`: a month is no whole number of days"), "both in months, such as \"3mo by 1mo\", or neither"),
         };
         if whole % part != 0 {
-            return refuse(format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
+            return refuse(problems, format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
         }
         if whole / part > OVERLAP_MAX {
-            return refuse(format!("`{text}`: a row would be in {} windows", whole / part), "at most 1000: take a longer step");
+            return refuse(problems, format!("`{text}`: a row would be in {} windows", whole / part), "at most 1000: take a longer step");
         }
         WindowExtent::Steps { step, count: (whole / part) as u64 }
     };
