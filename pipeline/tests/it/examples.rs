@@ -143,11 +143,11 @@ fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
             (r["n_loans"].as_i64().unwrap(), r["n_from"].as_i64().unwrap(), r["roll_rate"].as_f64().unwrap(), r["roll_rate_balance"].as_f64())
         })
     };
-    // From the end of January (as of the 1st of February) to that of February.
-    assert_eq!(rate("north", "2024-03", "CURRENT", "DPD30"), Some((1, 2, 0.5, Some(0.75))));
-    assert_eq!(rate("north", "2024-03", "CURRENT", "CURRENT"), Some((1, 2, 0.5, Some(0.25))));
-    assert_eq!(rate("ALL", "2024-03", "CURRENT", "CURRENT"), Some((2, 3, 2.0 / 3.0, Some(15.0 / 45.0))));
-    assert_eq!(rate("north", "2024-04", "DPD30", "DPD60"), Some((1, 1, 1.0, Some(1.0))), "it gets later by itself");
+    // From the end of January to that of February.
+    assert_eq!(rate("north", "2024-02", "CURRENT", "DPD30"), Some((1, 2, 0.5, Some(0.75))));
+    assert_eq!(rate("north", "2024-02", "CURRENT", "CURRENT"), Some((1, 2, 0.5, Some(0.25))));
+    assert_eq!(rate("ALL", "2024-02", "CURRENT", "CURRENT"), Some((2, 3, 2.0 / 3.0, Some(15.0 / 45.0))));
+    assert_eq!(rate("north", "2024-03", "DPD30", "DPD60"), Some((1, 1, 1.0, Some(1.0))), "it gets later by itself");
     let vintage = |month: i64| {
         let sql = format!("select n_loans, n_ever_30p, balance_cents from vintages where month_on_book = {month} order by revision desc limit 1");
         let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
@@ -157,8 +157,8 @@ fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
     // It turns out that b had paid in February.
     fs::write(here.join("more.csv"), format!("{header}6,2024-02-20 09:00:00,b,north,2024-01-12 00:00:00,,CURRENT,29000,false\n")).unwrap();
     run("[\"loan-changes.csv\", \"more.csv\"]");
-    assert_eq!(rate("north", "2024-03", "CURRENT", "CURRENT"), Some((2, 2, 1.0, Some(1.0))), "restated");
-    assert_eq!(rate("north", "2024-03", "CURRENT", "DPD30").map(|r| (r.0, r.2)), Some((0, 0.0)));
+    assert_eq!(rate("north", "2024-02", "CURRENT", "CURRENT"), Some((2, 2, 1.0, Some(1.0))), "restated");
+    assert_eq!(rate("north", "2024-02", "CURRENT", "DPD30").map(|r| (r.0, r.2)), Some((0, 0.0)));
     assert_eq!(vintage(2), Some((3, 1, 44_000)), "it was late once all the same");
     assert_eq!(count(here, &config, "select count(*) as n from roll_rate_breaks"), 0);
 }
