@@ -16,7 +16,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use riskstream_engine::contract::{
-    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields, is_system_column,
+    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields,
+    is_system_column,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};

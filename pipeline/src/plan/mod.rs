@@ -6,6 +6,7 @@
 //! Everything that the configuration can get wrong and that is only known now (an inferred schema, a model's features, an expression's
 //! types) is reported with its place in the file, as `config` does, before anything is started.
 
+mod book;
 mod dead_letters;
 mod sinks;
 mod source;
@@ -89,6 +90,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) event_time: String,
     pub(crate) ties: Vec<String>,
     pub(crate) schema: SchemaRef,
+    /// The `aggregate` step before, when there was one.
+    pub(crate) windows: Option<steps::WindowsBefore>,
     pub(crate) steps: Vec<StepPlan>,
     pub(crate) hooks: Vec<EpochHook>,
     pub(crate) models: Vec<(String, Arc<riskstream_operators::ModelCell>)>,
@@ -136,6 +139,7 @@ pub fn plan_pipeline(
         event_time: spec.event_time.column.value.clone(),
         ties: spec.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         schema: Arc::clone(&schema.schema),
+        windows: None,
         steps: Vec::new(),
         hooks: Vec::new(),
         models: Vec::new(),

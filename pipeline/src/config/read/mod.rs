@@ -1,5 +1,6 @@
 //! From the tree of keys and values to a [`Spec`], section by section; what can't be read is noted and left out.
 
+mod book;
 mod destination;
 mod kafka;
 mod pipeline;

@@ -10,7 +10,8 @@ mod source;
 pub use kafka::{Isolation, KafkaDestination, KafkaFormat, KafkaSource, KafkaStart, KafkaStop, MessagePart, Tombstones};
 pub use pipeline::{
     Aggregate, Aggregation, Changelog, Console, Decide, Deliver, DerivedColumn, Destination, DestinationKind, Feature, Features, Late,
-    Order, Partitioning, Pipeline, Results, ScoreColumn, Step, StepKind, TableDestination, Window, WindowEvery,
+    Order, Partitioning, Period, Pipeline, Previous, Results, Sample, ScoreColumn, Share, ShareOf, Shares, Step, StepKind,
+    TableDestination, Window, WindowEvery, WindowExtent,
 };
 pub use source::{
     Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Loans,
