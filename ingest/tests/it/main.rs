@@ -3,5 +3,6 @@
 mod bad_input;
 mod formats;
 mod replay;
+mod postgres;
 mod resume;
 mod support;
