@@ -1,8 +1,8 @@
 //! Numbers that a run shows while it goes: plain counters, read by whoever draws.
 
 use crate::contract::Notice;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The feed's polls of the source.
 pub(crate) const READ_STEP: &str = "source.read";

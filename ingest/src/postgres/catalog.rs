@@ -98,11 +98,8 @@ pub(crate) async fn publication(session: &mut Session, table: &Table, name: &str
         .map_err(SessionError::settled)?;
     let only = if table.partitioned { "" } else { "only " };
     let Some(row) = found.first() else {
-        let make = format!(
-            "create publication {} for table {only}{} with (publish_via_partition_root = true)",
-            identifier(name),
-            table.quoted
-        );
+        let make =
+            format!("create publication {} for table {only}{} with (publish_via_partition_root = true)", identifier(name), table.quoted);
         check_identity(table, true)?;
         return match session.query(&make).await {
             Ok(_) => Ok(None),

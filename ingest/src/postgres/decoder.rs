@@ -1,9 +1,9 @@
 //! Blocks of frames into rows of the changelog form, on the workers.
 
+use crate::changes::{CHANGE_COLUMNS, Op};
 use crate::decode::{BlockOrigin, Fault, RowRules, RowSink, reason};
 use crate::postgres::frames::{Frame, Mapped, Transaction, next_frame};
 use crate::postgres::message::{Field, fields};
-use crate::changes::{CHANGE_COLUMNS, Op};
 use arrow::datatypes::DataType;
 use riskstream_engine::contract::{Block, Decoded, Decoder, Payload, SourceError};
 use std::sync::Arc;
@@ -84,16 +84,7 @@ impl Decoder for ChangeDecoder {
 impl ChangeDecoder {
     /// One row, or one dead letter.
     #[allow(clippy::too_many_arguments, reason = "what a row is made of")]
-    fn push(
-        &self,
-        sink: &mut RowSink,
-        context: &Context,
-        op: Op,
-        position: i64,
-        values: &[Field<'_>],
-        before: &[Field<'_>],
-        offset: i64,
-    ) {
+    fn push(&self, sink: &mut RowSink, context: &Context, op: Op, position: i64, values: &[Field<'_>], before: &[Field<'_>], offset: i64) {
         let transaction = context.transaction.unwrap_or(Transaction { commit: 0, at: 0, xid: 0 });
         match self.push_values(sink, context, op, values, before) {
             Ok(unchanged) => {
@@ -245,7 +236,13 @@ mod tests {
 
     fn columns() -> Vec<Mapped> {
         let column = |name: &str, target, key| Mapped { name: name.into(), target, key };
-        vec![column("loan_id", Some(0), true), column("new", None, false), column("amount", Some(2), false), column("note", Some(3), false), column("open", Some(1), false)]
+        vec![
+            column("loan_id", Some(0), true),
+            column("new", None, false),
+            column("amount", Some(2), false),
+            column("note", Some(3), false),
+            column("open", Some(1), false),
+        ]
     }
 
     const COLUMNS: [(&str, &str); 4] = [("loan_id", "int64"), ("open", "bool"), ("amount", "decimal(12,2)"), ("note", "string")];
@@ -302,7 +299,8 @@ mod tests {
         let dead = shown(&decoded.rejected.expect("rejected"));
         assert_eq!(dead.len(), 7);
         assert!(dead[0].contains("impossible") && dead[1].contains("impossible") && dead[2].contains("type"), "{dead:#?}");
-        let bytes: String = br#"{"_op":"c","amount":"NaN","loan_id":"1","new":"x","note":null,"open":"t"}"#.iter().map(|b| format!("{b:02x}")).collect();
+        let bytes: String =
+            br#"{"_op":"c","amount":"NaN","loan_id":"1","new":"x","note":null,"open":"t"}"#.iter().map(|b| format!("{b:02x}")).collect();
         assert!(dead[0].contains(&bytes), "{}", dead[0]);
     }
 

@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_shown_without_its_password() {
-        let e = Endpoint::parse("postgresql://risk:s%40crêt@db.example.com:6432/loans?sslmode=verify-full&sslrootcert=ca.pem").expect("good");
+        let e =
+            Endpoint::parse("postgresql://risk:s%40crêt@db.example.com:6432/loans?sslmode=verify-full&sslrootcert=ca.pem").expect("good");
         assert_eq!((e.host.as_str(), e.port, e.user.as_str(), e.database.as_str()), ("db.example.com", 6432, "risk", "loans"));
         assert_eq!(e.password.as_deref(), Some("s@crêt"));
         assert_eq!((e.ssl_mode, e.ssl_root_cert.as_deref()), (SslMode::VerifyFull, Some(std::path::Path::new("ca.pem"))));

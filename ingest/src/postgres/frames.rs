@@ -142,10 +142,8 @@ mod tests {
 
     #[test]
     fn frames_read_back() {
-        let columns = vec![
-            Mapped { name: "loan_id".into(), target: Some(0), key: true },
-            Mapped { name: "näher".into(), target: None, key: false },
-        ];
+        let columns =
+            vec![Mapped { name: "loan_id".into(), target: Some(0), key: true }, Mapped { name: "näher".into(), target: None, key: false }];
         let transaction = Transaction { commit: 5, at: -7, xid: 9 };
         let mut writer = FrameWriter::default();
         writer.relation(&columns);

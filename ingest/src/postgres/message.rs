@@ -19,13 +19,27 @@ pub(crate) enum Message {
         xid: u32,
     },
     /// It ends; the next one begins at `end` or later.
-    Commit { end: Lsn },
+    Commit {
+        end: Lsn,
+    },
     /// What a table is from now on.
     Relation(Relation),
-    Insert { relation: u32, new: Bytes },
-    Update { relation: u32, old: Option<OldRow>, new: Bytes },
-    Delete { relation: u32, old: OldRow },
-    Truncate { relations: Vec<u32> },
+    Insert {
+        relation: u32,
+        new: Bytes,
+    },
+    Update {
+        relation: u32,
+        old: Option<OldRow>,
+        new: Bytes,
+    },
+    Delete {
+        relation: u32,
+        old: OldRow,
+    },
+    Truncate {
+        relations: Vec<u32>,
+    },
     /// A type, an origin, a message of a user: nothing that changes a row.
     Other,
 }

@@ -66,6 +66,7 @@ mod tests {
         assert!(place.text().contains("16/B374D848"), "{}", place.text());
         assert_eq!(Place::parse(&place.text()), Ok(place));
         Place::parse("12 bytes").expect_err("another source's");
-        Place::parse(r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"16-B3","within":"0/0","taken":0}"#).expect_err("no LSN");
+        Place::parse(r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"16-B3","within":"0/0","taken":0}"#)
+            .expect_err("no LSN");
     }
 }

@@ -259,7 +259,10 @@ impl Reader {
     fn check_same_server(&self, place: &Place, system: &str, timeline: &str) -> Result<(), SessionError> {
         let again = "point `url` at the server that was read before, or start with a new data folder and another `slot`";
         if place.system != system {
-            return Err(SessionError::Changed(format!("the server is of another cluster ({system}) than the one read before ({}); {again}", place.system)));
+            return Err(SessionError::Changed(format!(
+                "the server is of another cluster ({system}) than the one read before ({}); {again}",
+                place.system
+            )));
         }
         if place.timeline != timeline && !place.snapshot {
             return Err(SessionError::Changed(format!(
@@ -269,7 +272,10 @@ impl Reader {
             )));
         }
         if place.slot != self.setup.slot {
-            return Err(SessionError::Changed(format!("it was read by the slot {}, not {}; set `slot` back, or {again}", place.slot, self.setup.slot)));
+            return Err(SessionError::Changed(format!(
+                "it was read by the slot {}, not {}; set `slot` back, or {again}",
+                place.slot, self.setup.slot
+            )));
         }
         Ok(())
     }
@@ -421,7 +427,9 @@ impl Reader {
             }
             Message::Relation(relation) if relation.id == table.oid => self.mapped(&relation, table),
             Message::Insert { relation, new } if relation == table.oid && self.is_new(open)? => self.block.row(b'c', position(at), &new),
-            Message::Delete { relation, old } if relation == table.oid && self.is_new(open)? => self.block.row(b'd', position(at), &old.tuple),
+            Message::Delete { relation, old } if relation == table.oid && self.is_new(open)? => {
+                self.block.row(b'd', position(at), &old.tuple)
+            }
             Message::Update { relation, old, new } if relation == table.oid && self.is_new(open)? => {
                 let columns = &self.columns;
                 let key = |i: usize| columns.get(i).is_some_and(|c| c.key);
@@ -565,7 +573,9 @@ fn check_slot(name: &str, slot: Option<&catalog::Slot>, place: &Place) -> Result
         return Err(SessionError::Changed(format!("the replication slot {name} is gone; {again}")));
     };
     if slot.lost {
-        return Err(SessionError::Changed(format!("the server has thrown away changes that the slot {name} needs (max_slot_wal_keep_size); {again}")));
+        return Err(SessionError::Changed(format!(
+            "the server has thrown away changes that the slot {name} needs (max_slot_wal_keep_size); {again}"
+        )));
     }
     if slot.confirmed > place.lsn {
         return Err(SessionError::Changed(format!(
@@ -582,5 +592,13 @@ fn position(lsn: Lsn) -> i64 {
 }
 
 fn unreachable_place(slot: &str) -> Place {
-    Place { system: String::new(), timeline: String::new(), slot: slot.to_owned(), snapshot: true, lsn: Lsn::ZERO, within: Lsn::ZERO, taken: 0 }
+    Place {
+        system: String::new(),
+        timeline: String::new(),
+        slot: slot.to_owned(),
+        snapshot: true,
+        lsn: Lsn::ZERO,
+        within: Lsn::ZERO,
+        taken: 0,
+    }
 }

@@ -38,7 +38,8 @@ impl Scram {
 
     /// The answer to the server's first message.
     pub(crate) fn answer(&mut self, user: &str, password: &str, server_first: &str) -> Result<String, String> {
-        let field = |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name)).ok_or("the server's SCRAM message is broken");
+        let field =
+            |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name)).ok_or("the server's SCRAM message is broken");
         let (nonce, salt, iterations) = (field("r=")?, field("s=")?, field("i=")?);
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
             return Err("the server answers another SCRAM exchange".into());
@@ -85,10 +86,7 @@ mod tests {
         assert_eq!(scram.first("user"), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
         let server = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
         let answer = scram.answer("user", "pencil", server).expect("answered");
-        assert_eq!(
-            answer,
-            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
-        );
+        assert_eq!(answer, "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
         scram.check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").expect("the server knows it");
         scram.check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=").expect_err("another signature");
         scram.check("e=invalid-proof").expect_err("refused");

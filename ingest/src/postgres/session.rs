@@ -20,7 +20,8 @@ const PROTOCOL: i32 = 196_608;
 /// What the server may take to answer while signing on.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Settings that change how values are written.
-const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c statement_timeout=0";
+const OPTIONS: &str =
+    "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c statement_timeout=0";
 /// Bytes that are read ahead.
 const READ_BUFFER: usize = 128 * 1024;
 
@@ -136,7 +137,12 @@ impl Session {
     async fn authenticate(&mut self, endpoint: &Endpoint, payload: &[u8], scram: &mut Option<Scram>) -> Result<(), SessionError> {
         let (code, rest) = parse_auth_request(payload)?;
         let password = || {
-            let missing = || SessionError::Fatal(format!("the server wants a password of {}; name the environment variable that holds it by `password_env`", endpoint.user));
+            let missing = || {
+                SessionError::Fatal(format!(
+                    "the server wants a password of {}; name the environment variable that holds it by `password_env`",
+                    endpoint.user
+                ))
+            };
             endpoint.password.as_deref().ok_or_else(missing)
         };
         let fatal = |reason: String| SessionError::Fatal(format!("signing on as {} fails: {reason}", endpoint.user));

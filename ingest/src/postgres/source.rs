@@ -14,9 +14,9 @@ use riskstream_engine::contract::{
     Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, is_system_column,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What to read.
@@ -68,7 +68,8 @@ impl PostgresSource {
     /// # Errors
     /// When the server can't be asked, the table is not there, or a column can't be carried.
     pub fn new(spec: PostgresSourceSpec) -> Result<Self, SourceError> {
-        let fail = |object: &str, reason: String| SourceError::Unreadable { source_name: spec.name.clone(), object: object.to_owned(), reason };
+        let fail =
+            |object: &str, reason: String| SourceError::Unreadable { source_name: spec.name.clone(), object: object.to_owned(), reason };
         let columns = match &spec.schema {
             Some(columns) => columns.clone(),
             None => columns_of(&spec).map_err(|reason| fail(&format!("table {} of {}", spec.table, spec.endpoint), reason))?,
@@ -157,7 +158,8 @@ impl Source for PostgresSource {
         if let Some((info, position)) = resume.get(&0) {
             let changed = |reason| SourceError::Changed { source_name: self.setup.name.clone(), object: info.name.clone(), reason };
             if info.name != self.setup.table {
-                let reason = format!("`table` is {} now; set it back, or start with a new data folder and another `slot`", self.setup.table);
+                let reason =
+                    format!("`table` is {} now; set it back, or start with a new data folder and another `slot`", self.setup.table);
                 return Err(changed(reason));
             }
             let place = Place::parse(&position.fingerprint).map_err(changed)?;

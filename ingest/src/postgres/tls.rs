@@ -39,10 +39,15 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Wire, SessionError> {
     match (tcp.read_u8().await?, endpoint.ssl_mode) {
         (b'S', _) => {}
         (_, SslMode::Prefer) => return Ok(Wire::Plain(tcp)),
-        _ => return Err(SessionError::Fatal("the server has no TLS; set it up there, or write sslmode=disable for a server on this machine".into())),
+        _ => {
+            return Err(SessionError::Fatal(
+                "the server has no TLS; set it up there, or write sslmode=disable for a server on this machine".into(),
+            ));
+        }
     }
     let config = client_config(endpoint).map_err(SessionError::Fatal)?;
-    let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| SessionError::Fatal(format!("{:?} is no host name", endpoint.host)))?;
+    let name =
+        ServerName::try_from(endpoint.host.clone()).map_err(|_| SessionError::Fatal(format!("{:?} is no host name", endpoint.host)))?;
     match TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
         Ok(stream) => Ok(Wire::Tls(Box::new(stream))),
         // A certificate does not become another by waiting.
@@ -103,11 +108,21 @@ impl ServerCertVerifier for AnyCertificate {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(&self, m: &[u8], c: &CertificateDer<'_>, d: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls12_signature(m, c, d, &self.0.signature_verification_algorithms)
     }
 
-    fn verify_tls13_signature(&self, m: &[u8], c: &CertificateDer<'_>, d: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         verify_tls13_signature(m, c, d, &self.0.signature_verification_algorithms)
     }
 
@@ -138,11 +153,21 @@ impl ServerCertVerifier for AnyName {
         }
     }
 
-    fn verify_tls12_signature(&self, m: &[u8], c: &CertificateDer<'_>, d: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls12_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         self.0.verify_tls12_signature(m, c, d)
     }
 
-    fn verify_tls13_signature(&self, m: &[u8], c: &CertificateDer<'_>, d: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+    fn verify_tls13_signature(
+        &self,
+        m: &[u8],
+        c: &CertificateDer<'_>,
+        d: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
         self.0.verify_tls13_signature(m, c, d)
     }
 

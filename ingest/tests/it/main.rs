@@ -2,7 +2,7 @@
 
 mod bad_input;
 mod formats;
-mod replay;
 mod postgres;
+mod replay;
 mod resume;
 mod support;

@@ -93,7 +93,9 @@ fn read(server: &Server, from: Option<&Position>) -> Run {
                 let decoded = decoder.decode(block).expect("decoded");
                 assert!(decoded.rejected.is_none());
                 let shown = arrow::util::pretty::pretty_format_batches(&[decoded.rows]).expect("shown").to_string();
-                rows.extend(shown.lines().filter(|l| l.starts_with('|')).skip(1).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")));
+                rows.extend(
+                    shown.lines().filter(|l| l.starts_with('|')).skip(1).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")),
+                );
                 assert_eq!(next.next_offset as usize, rows.len() + from.map_or(0, |p| p.next_offset as usize));
                 positions.push((rows.len(), next));
             }
@@ -127,7 +129,14 @@ fn reading_goes_on_after_any_block_even_within_a_transaction() {
     let step = (blocks.len() / 12).max(1);
     for (number, (done, position)) in blocks.iter().enumerate().filter(|(i, _)| i % step == 0 || i + 1 == blocks.len()) {
         let (rest, _) = read(&server, Some(position));
-        assert!(rest == rows[*done..], "after block {number} of {}, at {}: {} rows, {} expected", blocks.len(), position.fingerprint, rest.len(), rows.len() - done);
+        assert!(
+            rest == rows[*done..],
+            "after block {number} of {}, at {}: {} rows, {} expected",
+            blocks.len(),
+            position.fingerprint,
+            rest.len(),
+            rows.len() - done
+        );
     }
     // A snapshot that was not finished is read anew, from its truncation on, by a slot made anew.
     let claim = after.first().expect("blocks").1.clone();

@@ -40,9 +40,12 @@ fn check_slots(draft: &Draft, problems: &mut Vec<Problem>) {
         let slot = (postgres.url.value.as_str(), postgres.slot.value.as_str());
         if let Some((first, of)) = first_of.get(&slot) {
             problems.push(
-                Problem::new(pipeline.from.span, format!("a second pipeline reads the slot `{}`, which gives each change once", postgres.slot))
-                    .related(first.span, format!("the first, `{of}`"))
-                    .help("give each pipeline a source with a `slot` of its own"),
+                Problem::new(
+                    pipeline.from.span,
+                    format!("a second pipeline reads the slot `{}`, which gives each change once", postgres.slot),
+                )
+                .related(first.span, format!("the first, `{of}`"))
+                .help("give each pipeline a source with a `slot` of its own"),
             );
         } else {
             first_of.insert(slot, (&pipeline.from, &pipeline.name));

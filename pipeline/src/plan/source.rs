@@ -70,7 +70,8 @@ pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileS
 
 /// A PostgreSQL source as `ingest` takes it; its password is looked up here.
 fn postgres_spec(source: &spec::Source, postgres: &spec::PostgresSource) -> Result<PostgresSourceSpec, SourceError> {
-    let fail = |object: &str, reason: String| SourceError::Unreadable { source_name: source.name.value.clone(), object: object.into(), reason };
+    let fail =
+        |object: &str, reason: String| SourceError::Unreadable { source_name: source.name.value.clone(), object: object.into(), reason };
     let mut endpoint = Endpoint::parse(&postgres.url.value).map_err(|reason| fail("its url", reason))?;
     if let Some(variable) = &postgres.password_env {
         let password = std::env::var(&variable.value)

@@ -301,7 +301,11 @@ fn killed_runs_and_a_server_that_goes_away_lose_nothing_and_repeat_nothing() {
     let moved = format!("select confirmed_flush_lsn >= '{}' from pg_replication_slots", through.trim());
     let started = Instant::now();
     while server.psql(&moved).trim() != "t" {
-        assert!(started.elapsed() < Duration::from_secs(20), "the slot stays at {}", server.psql("select confirmed_flush_lsn from pg_replication_slots"));
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "the slot stays at {}",
+            server.psql("select confirmed_flush_lsn from pg_replication_slots")
+        );
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(run.try_wait().expect("a child").is_none(), "the run ended with the server");
@@ -325,12 +329,20 @@ fn what_can_not_go_on_says_why() {
     let schema = r#"sources.loans.schema={ loan_id = "int64" }"#;
     let url = |user: &str, rest: &str| format!("sources.loans.url=postgresql://{user}@localhost:{}/loans{rest}", server.port);
     let wrong = server.command(here, &["run"]).env("LOANS_PASSWORD", "guessed").output().expect("the program starts");
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("password authentication failed"), "{}", String::from_utf8_lossy(&wrong.stderr));
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr).contains("password authentication failed"),
+        "{}",
+        String::from_utf8_lossy(&wrong.stderr)
+    );
     for (sets, said) in [
         (vec!["sources.loans.table=public.loan".to_owned()], "there is no table"),
         (vec![url("riskstream", "?sslmode=verify-full")], "TLS fails"),
         (
-            vec![r#"sources.loans.schema={ loan_id = "int64", wrong = "string" }"#.into(), "riskstream.data=wrong".into(), "sources.loans.slot=wrong".into()],
+            vec![
+                r#"sources.loans.schema={ loan_id = "int64", wrong = "string" }"#.into(),
+                "riskstream.data=wrong".into(),
+                "sources.loans.slot=wrong".into(),
+            ],
             "no column wrong",
         ),
         (vec!["sources.loans.password_env=NO_SUCH_VARIABLE".into()], "NO_SUCH_VARIABLE"),

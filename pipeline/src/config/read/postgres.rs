@@ -33,7 +33,8 @@ pub(super) fn postgres(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Op
     let name = required(table, "table", "table = \"public.loans\"", problems);
     if let Some(name) = &name {
         let mut parts = name.split('.');
-        let good = parts.by_ref().take(2).all(|part| !part.is_empty() && part.len() <= NAME_BYTES_MAX && !part.chars().any(char::is_control));
+        let good =
+            parts.by_ref().take(2).all(|part| !part.is_empty() && part.len() <= NAME_BYTES_MAX && !part.chars().any(char::is_control));
         if !good || parts.next().is_some() {
             problems.push(Problem::new(name.span, format!("`{name}` isn't the name of a table")).help("such as table = \"public.loans\""));
         }

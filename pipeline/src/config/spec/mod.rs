@@ -11,8 +11,8 @@ pub use pipeline::{
     Order, Partitioning, Pipeline, Results, ScoreColumn, Step, StepKind, TableDestination, Window, WindowEvery,
 };
 pub use source::{
-    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, PostgresSource, Rate, Source, SourceKind,
-    Stop, TimeFormat,
+    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, PostgresSource, Rate, Source,
+    SourceKind, Stop, TimeFormat,
 };
 
 pub(crate) use source::timestamp_type;
