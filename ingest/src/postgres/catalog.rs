@@ -113,7 +113,8 @@ pub(crate) async fn publication(session: &mut Session, table: &Table, name: &str
     let filter = if text(row, 1) == "t" { "rowfilter" } else { "null" };
     let member = session
         .query(&format!(
-            "select {filter} from pg_publication_tables where pubname = {} and to_regclass(quote_ident(schemaname) || '.' || quote_ident(tablename)) = {}",
+            "select {filter} from pg_publication_tables where pubname = {} and (schemaname, tablename) = \
+             (select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = {})",
             literal(name),
             table.oid
         ))

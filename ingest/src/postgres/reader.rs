@@ -479,7 +479,11 @@ impl Reader {
         if let Some(place) = &mut self.place
             && lsn > place.lsn
         {
-            (place.lsn, place.within, place.taken) = (lsn, Lsn::ZERO, 0);
+            place.lsn = lsn;
+            // A transaction of which an earlier run has taken a part is still to come until this is past it.
+            if lsn > place.within {
+                (place.within, place.taken) = (Lsn::ZERO, 0);
+            }
         }
     }
 

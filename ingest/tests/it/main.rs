@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod formats;
+mod postgres;
 mod replay;
 mod resume;
 mod support;

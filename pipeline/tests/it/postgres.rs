@@ -337,7 +337,14 @@ fn what_can_not_go_on_says_why() {
     for (sets, said) in [
         (vec!["sources.loans.table=public.loan".to_owned()], "there is no table"),
         (vec![url("riskstream", "?sslmode=verify-full")], "TLS fails"),
-        (vec!["sources.loans.schema={ loan_id = \"int64\", wrong = \"string\" }".into()], "no column wrong"),
+        (
+            vec![
+                r#"sources.loans.schema={ loan_id = "int64", wrong = "string" }"#.into(),
+                "riskstream.data=wrong".into(),
+                "sources.loans.slot=wrong".into(),
+            ],
+            "no column wrong",
+        ),
         (vec!["sources.loans.password_env=NO_SUCH_VARIABLE".into()], "NO_SUCH_VARIABLE"),
     ] {
         let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
