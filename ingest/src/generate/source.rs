@@ -73,7 +73,8 @@ impl GeneratorSource {
     /// # Errors
     /// When the spec's numbers make no sense.
     pub fn new(spec: impl Generate) -> Result<Self, SourceError> {
-        let unreadable = |reason: String| SourceError::Unreadable { source_name: spec.name().to_owned(), object: "its options".into(), reason };
+        let unreadable =
+            |reason: String| SourceError::Unreadable { source_name: spec.name().to_owned(), object: "its options".into(), reason };
         spec.validate().map_err(unreadable)?;
         let (event_time, ties) = spec.order();
         let schema = SourceSchema::new(&spec.schema(), event_time, &ties).map_err(|e| unreadable(e.to_string()))?;

@@ -3,9 +3,7 @@
 use crate::generate::calendar::civil_from_days;
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Int8Type, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int8Type, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 /// The names of the columns, as a CSV header.

@@ -213,8 +213,9 @@ fn open(source: &spec::Source, rows: Vec<DeadLetterRows>, stop: &Arc<AtomicBool>
     let stop = Arc::clone(stop);
     let replay = match &source.kind {
         SourceKind::File(file) => FileSource::new(file_spec(source, file)).and_then(|files| ReplaySource::of_files(&files, rows, stop)),
-        SourceKind::Generator(generator) => generator_source(&source.name.value, generator)
-            .and_then(|generated| ReplaySource::of_generator(generated, rows, stop)),
+        SourceKind::Generator(generator) => {
+            generator_source(&source.name.value, generator).and_then(|generated| ReplaySource::of_generator(generated, rows, stop))
+        }
     };
     Ok(Box::new(replay.map_err(failed)?))
 }

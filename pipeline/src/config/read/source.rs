@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
-use chrono::{Datelike, NaiveDate};
 use chrono::format::{Item, StrftimeItems};
+use chrono::{Datelike, NaiveDate};
 
 use riskstream_engine::contract::COMMITTED_AT;
 
@@ -15,8 +15,8 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, Keywords, Loans, Payments,
-    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, Loans, Payments, Rate,
+    Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
 };
 use crate::config::suggest;
 use crate::config::values;
