@@ -140,7 +140,7 @@ impl Decoder for AsTheyAre {
     fn decode(&mut self, block: Block) -> Result<Decoded, SourceError> {
         let rows = match block.payload {
             Payload::Rows(rows) => rows,
-            Payload::Raw(_) | Payload::Other(_) => RecordBatch::new_empty(Arc::clone(&self.schema.schema)),
+            Payload::Raw(_) | Payload::Messages { .. } | Payload::Other(_) => RecordBatch::new_empty(Arc::clone(&self.schema.schema)),
         };
         Ok(Decoded { rows, rejected: None })
     }

@@ -16,10 +16,11 @@ PROJECT = HERE.parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "riskstream-proof"
 
 
-def with_readers():
-    """Goes on in an environment that has the readers; makes it if need be."""
+def with_readers(*more):
+    """Goes on in an environment that has the readers, and what else is named; makes it if need be."""
+    readers = [*READERS, *more]
     try:
-        for reader in READERS:
+        for reader in readers:
             __import__(reader)
         return
     except ImportError:
@@ -27,11 +28,11 @@ def with_readers():
     venv = CACHE / "venv"
     python = venv / "bin" / "python"
     if os.environ.get("RISKSTREAM_PROOF_VENV"):
-        sys.exit(f"the readers {', '.join(READERS)} can't be imported in {venv}; remove it and start again")
+        sys.exit(f"the readers {', '.join(readers)} can't be imported in {venv}; remove it and start again")
     if not python.exists():
-        print(f"installing {', '.join(READERS)} into {venv}", file=sys.stderr)
+        print(f"installing {', '.join(readers)} into {venv}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *READERS], check=True)
+    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *readers], check=True)
     os.environ["RISKSTREAM_PROOF_VENV"] = "1"
     os.execv(str(python), [str(python), *sys.argv])
 

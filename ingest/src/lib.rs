@@ -1,8 +1,8 @@
-//! Where rows come from: files, generators of card payments and of a loan book's changes, and dead letters taken in again.
+//! Where rows come from: files, Kafka topics, generators of card payments and of a loan book's changes, and dead letters taken in again.
 //!
 //! ```text
 //!   file ──▶ blocks of whole records ──▶ decoder (one per worker) ──▶ rows │ rejected rows
-//!   feed thread: FileSource, GeneratorSource, ReplaySource     workers: decode/
+//!   feed thread: FileSource, KafkaSource, GeneratorSource, ReplaySource     workers: decode/
 //! ```
 //! Invariants:
 //! - Every record is either a row or a rejected row, whatever the block sizes were; nothing that a file holds makes the program panic.
@@ -13,7 +13,9 @@ mod changes;
 mod decode;
 mod file;
 mod generate;
+mod kafka;
 mod paced;
+mod postgres;
 mod replay;
 mod types;
 
@@ -21,6 +23,8 @@ pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
 pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, reason};
 pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
 pub use generate::{Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat, write_file, write_text};
+pub use kafka::{KafkaSource, KafkaSourceSpec, MessageFormat, MessagePart, StartAt, setting_refused};
 pub use paced::Paced;
+pub use postgres::{Endpoint, PostgresSource, PostgresSourceSpec};
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
 pub use types::{parse_type, type_name, utc_timestamp};

@@ -36,6 +36,7 @@ fn rows_of(block: &Block) -> u64 {
     match &block.payload {
         Payload::Rows(batch) => batch.num_rows() as u64,
         Payload::Raw(text) => memchr_iter(b'\n', text).count().max(1) as u64,
+        Payload::Messages { rows, .. } => *rows as u64,
         Payload::Other(_) => (block.next.next_offset - block.first_offset).max(1) as u64,
     }
 }

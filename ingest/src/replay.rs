@@ -8,6 +8,7 @@
 use crate::decode::{BlockOrigin, RecordDecoder, RecordFormat};
 use crate::file::FileSource;
 use crate::generate::GeneratorSource;
+use crate::kafka::KafkaSource;
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -150,6 +151,20 @@ impl ReplaySource {
         let (name, schema) = (source.name().to_owned(), source.schema().clone());
         let format_of: FormatOf = Box::new(|_| Ok(RecordFormat::Json));
         Ok(Self::new(&name, &schema, rows, stop, format_of, Box::new(move |rewritten| source.record_decoder(rewritten))))
+    }
+
+    /// Replays dead letters of a Kafka source; otherwise as [`Self::of_files`]. A dead letter holds a message's value: columns that its key, its
+    /// headers or its timestamp filled are null, but for rows that a step rejected, which are kept whole.
+    ///
+    /// # Errors
+    /// When the source can't decode.
+    pub fn of_kafka(source: &KafkaSource, rows: Vec<DeadLetterRows>, stop: Arc<AtomicBool>) -> Result<Self, SourceError> {
+        source.record_decoder(false)?;
+        let (rules, format) = (source.rules(), source.record_format());
+        let format_of: FormatOf = Box::new(move |_| Ok(format.clone()));
+        let make_decoder: MakeDecoder =
+            Box::new(move |rewritten| RecordDecoder::new(if rewritten { Arc::new(rules.of_rewritten()) } else { Arc::clone(&rules) }));
+        Ok(Self::new(source.name(), source.schema(), rows, stop, format_of, make_decoder))
     }
 
     fn new(
@@ -330,7 +345,7 @@ impl Decoder for ReplayDecoder {
         let decoder = decoder.as_mut().map_err(|e| bug(e.to_string()))?;
         decoder.begin(BlockOrigin { partition: block.partition, partition_name: records.partition, read_at: block.read_at }, 0);
         for (record, offset) in records.records.iter().zip(block.first_offset..) {
-            decoder.push_record(&record.bytes, offset, &record.format);
+            decoder.push_message(&record.bytes, offset, &record.format);
         }
         decoder.finish()
     }

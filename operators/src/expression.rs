@@ -16,6 +16,7 @@
 
 mod clock;
 mod error;
+mod lateness;
 mod numbers;
 mod place;
 mod times;
@@ -40,6 +41,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{AggregateUDF, Expr, HigherOrderUDF, Operator, ScalarUDF, TableSource, Volatility, WindowUDF};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
@@ -75,6 +77,9 @@ impl Compiler {
                 functions.insert(alias.clone(), Arc::clone(&function));
             }
             functions.insert(function.name().to_owned(), function);
+        }
+        for function in lateness::functions() {
+            functions.insert(function.name().to_owned(), Arc::new(function));
         }
         Self {
             functions,
@@ -229,6 +234,14 @@ impl CompiledExpression {
     #[must_use]
     pub fn data_type(&self) -> &DataType {
         self.storage.as_ref().unwrap_or(&self.data_type)
+    }
+
+    /// The columns that it reads, in alphabetical order.
+    pub(crate) fn columns(&self) -> Vec<(String, usize)> {
+        let mut columns: Vec<_> =
+            collect_columns(&self.physical).into_iter().map(|column| (column.name().to_owned(), column.index())).collect();
+        columns.sort();
+        columns
     }
 
     /// Whether a value can be null.

@@ -1,4 +1,4 @@
-//! Where rows leave the program: Delta tables, exactly once.
+//! Where rows leave the program: Delta tables and Kafka topics, exactly once.
 //!
 //! ```text
 //!   worker:   batches ──▶ Stager::stage ──▶ [StagedFile]        Parquet files that nobody sees
@@ -16,6 +16,7 @@ mod compact;
 mod console;
 mod delta;
 mod error;
+mod kafka;
 mod log;
 mod maintain;
 mod maintain_options;
@@ -34,6 +35,7 @@ pub use alerts::{ALERT_ID_COLUMN, alert_ids, alert_schema, with_alert_ids};
 pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
 pub use error::{ErrorClass, SinkError};
+pub use kafka::{KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, kafka_setting_refused};
 pub use maintain::{MaintainReport, maintain};
 pub use maintain_options::MaintainOptions;
 pub use outbox::{AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files};

@@ -274,5 +274,7 @@ impl Delivery for DeltaDelivery {
 
 /// Paths (below each table's folder) that the outboxes of a store still name, by table: what a vacuum must keep.
 pub fn named_files(parts: &BTreeMap<PathBuf, Vec<Value>>) -> Result<BTreeMap<PathBuf, Vec<String>>, SinkError> {
-    parts.iter().map(|(table, names)| Ok((table.clone(), staged(names)?.into_iter().map(|f| f.path).collect()))).collect()
+    // What a sink of another kind wrote there is no object.
+    let objects = |names: &[Value]| names.iter().filter(|n| n.is_object()).cloned().collect::<Vec<_>>();
+    parts.iter().map(|(table, names)| Ok((table.clone(), staged(&objects(names))?.into_iter().map(|f| f.path).collect()))).collect()
 }

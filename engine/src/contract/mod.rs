@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows timely, tokio or a clock; implementations are driven by the runtime, and by the simulation, alike.
 
+use std::sync::Arc;
+
 mod changes;
 mod columns;
 mod operator;
@@ -15,3 +17,6 @@ pub use operator::{EpochClose, Operator, OperatorError, Output, Routing};
 pub use sink::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles};
 pub use source::{Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError};
 pub use state::{SavedState, StateBatch};
+
+/// How a source or a destination says that something is being retried (a sentence), or that it is well again (none).
+pub type Notice = Arc<dyn Fn(Option<String>) + Send + Sync>;

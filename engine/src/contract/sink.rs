@@ -1,9 +1,11 @@
 //! How rows leave: staged by every worker into the epoch's outbox, delivered after the epoch is committed.
 
+use crate::contract::Notice;
 use crate::contract::operator::EpochClose;
 use crate::ids::Epoch;
 use arrow::array::RecordBatch;
 use serde_json::Value;
+use std::time::Duration;
 
 /// What one worker's part of an epoch sends to one sink.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +57,15 @@ pub trait Delivery: Send {
     /// # Errors
     /// When the destination can't be asked.
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError>;
+    /// How long committed epochs may wait to be delivered together; none for the engine's own interval. A destination that takes a delivery in
+    /// milliseconds asks for none of the waiting.
+    fn interval(&self) -> Option<Duration> {
+        None
+    }
+    /// Where to say that the destination can't be reached, or is well again. Called once, before anything else.
+    fn report_to(&mut self, notice: Notice) {
+        let _nothing_to_say = notice;
+    }
     /// Makes consecutive committed epochs visible, oldest first. A repeat after a crash must be harmless: what is at or below
     /// [`Self::delivered_through`] is skipped by asking the destination again just before.
     ///

@@ -4,6 +4,7 @@
 //! Blocks go to the workers, where a [`Decoder`] (one per worker) turns them into rows, so that decoding uses every core while what an
 //! epoch contains is decided in one place.
 
+use crate::contract::Notice;
 use crate::contract::columns::SourceSchema;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -44,6 +45,15 @@ pub enum Payload {
     Raw(Bytes),
     /// Columns that the source could only read in order (Parquet, generators), still to be checked and given the source's schema.
     Rows(RecordBatch),
+    /// Records of a form that the source and its decoder agree on, counted by the source.
+    Messages {
+        /// How many records there are.
+        rows: usize,
+        /// About how many bytes they are.
+        bytes: usize,
+        /// The records.
+        messages: Box<dyn Any + Send>,
+    },
     /// Anything else that the source and its decoder agree on.
     Other(Box<dyn Any + Send>),
 }
@@ -53,6 +63,7 @@ impl std::fmt::Debug for Payload {
         match self {
             Self::Raw(b) => write!(f, "Raw({} bytes)", b.len()),
             Self::Rows(b) => write!(f, "Rows({})", b.num_rows()),
+            Self::Messages { rows, bytes, .. } => write!(f, "Messages({rows}, {bytes} bytes)"),
             Self::Other(_) => f.write_str("Other"),
         }
     }
@@ -113,6 +124,15 @@ pub trait Source: Send {
     /// When the system can't be asked.
     fn discover(&mut self) -> Result<bool, SourceError> {
         Ok(false)
+    }
+    /// These positions are committed: what was read before them will not be read again. For telling the system how far its reader is; never what
+    /// a restart goes by.
+    fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
+        let _nobody_to_tell = positions;
+    }
+    /// Where to say that the system can't be reached, or is well again. Called once, before [`Self::open`].
+    fn report_to(&mut self, notice: Notice) {
+        let _nothing_to_say = notice;
     }
     /// The next block of a partition. `read_at` of the block is filled in by the feed.
     ///

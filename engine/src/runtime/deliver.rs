@@ -1,4 +1,11 @@
-//! The delivery thread: makes committed epochs visible outside, in order, several at a time.
+//! Delivery: makes committed epochs visible outside, in order, several at a time.
+//!
+//! ```text
+//!   committer ─▶ hand over ─┬▶ lane of sink a: wait its interval, deliver ─┐
+//!                           └▶ lane of sink b: wait its interval, deliver ─┴▶ through = the least of all lanes
+//! ```
+//! A lane is a thread per sink, so that a sink that takes milliseconds never waits for one that takes a second. What counts as delivered
+//! ([`Metrics::delivered_epoch`], the marks) is what every sink has made visible.
 
 use crate::contract::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, SinkError};
 use crate::ids::Epoch;
@@ -7,15 +14,19 @@ use crate::runtime::committer::CommittedEpoch;
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
 use crate::store::{DeliveredMarks, StoreError, UndeliveredEpoch};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Rows that wait for delivery in memory, at most, before they are delivered whatever the interval.
+/// Rows that wait for one sink in memory, at most, before they are delivered whatever the interval.
 const WAITING_ROWS_MAX: usize = 200_000;
+/// Rows that wait for all sinks in memory; more wait at the committer, which holds up the feed.
+const WAITING_ROWS_ALL_MAX: u64 = 2 * WAITING_ROWS_MAX as u64;
+/// Epochs that the committer may be ahead of the hand-over.
+pub(crate) const EPOCHS_HANDED_OVER_MAX: usize = 4;
 /// How far sinks have come is written down this often, and at the end.
 const MARK_EVERY: Duration = Duration::from_secs(1);
 /// Epochs that are delivered together, at most.
@@ -24,54 +35,174 @@ const WAITING_EPOCHS_MAX: usize = 4_096;
 pub(crate) struct DeliveryLoop {
     pub(crate) sinks: Vec<(String, Box<dyn Delivery>)>,
     pub(crate) marks: DeliveredMarks,
-    /// When they were last written down.
-    pub(crate) marked_at: u64,
-    /// Whether anything was delivered since.
-    pub(crate) unmarked: bool,
     pub(crate) epochs: Receiver<CommittedEpoch>,
+    /// Of sinks that have none of their own.
     pub(crate) interval: Duration,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) failure: Failure,
 }
 
+/// A committed epoch for one sink; without an entry where it has nothing for it.
+type ForLane = (Epoch, Option<OutboxEntry>);
+
 impl DeliveryLoop {
     /// Delivers what earlier runs left, then every epoch that is committed, until the committer is gone and all is out.
-    pub(crate) fn run(mut self, left: Vec<UndeliveredEpoch>) {
-        let waiting = left.into_iter().map(|e| CommittedEpoch {
-            epoch: e.epoch,
-            outbox: e.parts.into_iter().map(|(sink, parts)| (sink, OutboxEntry { epoch: e.epoch, parts })).collect(),
+    pub(crate) fn run(self, left: Vec<UndeliveredEpoch>) {
+        let Self { sinks, marks, epochs, interval, metrics, clock, failure } = self;
+        let progress = Progress {
+            through: sinks.iter().map(|_| AtomicU64::new(0)).collect(),
+            waiting_rows: AtomicU64::new(0),
+            marks: Mutex::new(Marks { marks, marked_at: 0, unmarked: false }),
+            sinks: sinks.iter().map(|(sink, _)| sink.clone()).collect(),
+            metrics,
+            clock,
+        };
+        let newest_left = left.last().map(|e| e.epoch);
+        let mut left_by_sink: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
+        for epoch in left {
+            for (sink, parts) in epoch.parts {
+                left_by_sink.entry(sink).or_default().push(OutboxEntry { epoch: epoch.epoch, parts });
+            }
+        }
+        std::thread::scope(|scope| {
+            let mut senders: Vec<(String, Sender<ForLane>)> = Vec::new();
+            for (number, (sink, delivery)) in sinks.into_iter().enumerate() {
+                let (sender, receiver) = unbounded();
+                let interval = delivery.interval().unwrap_or(interval);
+                let left = left_by_sink.remove(&sink).unwrap_or_default();
+                senders.push((sink, sender));
+                let mut lane = Lane { number, delivery, epochs: receiver, interval, progress: &progress };
+                let failure = &failure;
+                scope.spawn(move || {
+                    if let Err(e) = lane.run(left, newest_left) {
+                        failure.set(e);
+                    }
+                });
+            }
+            hand_over(&epochs, &senders, &progress, &failure);
         });
-        let delivered = self.deliver_all(waiting.collect());
-        // Whether or not the last one failed: those before it are out.
-        let marked = if self.unmarked { self.mark() } else { Ok(()) };
-        if let Err(e) = delivered.and(marked.map_err(RunError::from)) {
-            self.failure.set(e);
+        // Whether or not one failed: what the others have delivered is out.
+        if let Err(e) = progress.mark() {
+            failure.set(e);
         }
     }
+}
 
-    fn deliver_all(&mut self, left: Vec<CommittedEpoch>) -> Result<(), RunError> {
-        self.flush(left)?;
-        let mut waiting: Vec<CommittedEpoch> = Vec::new();
-        let mut flushed_at = self.clock.steady_nanos();
+/// Gives each lane its share of the epochs, until there are no more or a lane is gone.
+fn hand_over(epochs: &Receiver<CommittedEpoch>, lanes: &[(String, Sender<ForLane>)], progress: &Progress, failure: &Failure) {
+    while let Ok(mut committed) = epochs.recv() {
+        while progress.waiting_rows.load(Ordering::Acquire) >= WAITING_ROWS_ALL_MAX && !failure.is_set() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        for (sink, lane) in lanes {
+            let entry = committed.outbox.remove(sink);
+            let rows = entry.as_ref().map_or(0, |entry| rows_of(std::slice::from_ref(entry)));
+            progress.waiting_rows.fetch_add(rows as u64, Ordering::AcqRel);
+            if lane.send((committed.epoch, entry)).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn rows_of(entries: &[OutboxEntry]) -> usize {
+    entries.iter().flat_map(|e| &e.parts).flat_map(|p| &p.rows).map(|rows| rows.num_rows()).sum()
+}
+
+/// How far the lanes have come.
+struct Progress {
+    through: Vec<AtomicU64>,
+    waiting_rows: AtomicU64,
+    marks: Mutex<Marks>,
+    sinks: Vec<String>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+}
+
+struct Marks {
+    marks: DeliveredMarks,
+    /// When they were last written down.
+    marked_at: u64,
+    /// Whether anything was delivered since.
+    unmarked: bool,
+}
+
+impl Progress {
+    /// A lane has made everything through `epoch` visible.
+    fn advance(&self, lane: usize, epoch: Epoch) -> Result<(), StoreError> {
+        self.through[lane].store(epoch.0, Ordering::Release);
+        let least = self.through.iter().map(|t| t.load(Ordering::Acquire)).min().unwrap_or(0);
+        if self.metrics.delivered_epoch.fetch_max(least, Ordering::AcqRel) >= least {
+            return Ok(());
+        }
+        let now = self.clock.steady_nanos();
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.unmarked = true;
+        if now.saturating_sub(marks.marked_at) >= MARK_EVERY.as_nanos() as u64 { marks.write(self, now) } else { Ok(()) }
+    }
+
+    /// Writes down what was not.
+    fn mark(&self) -> Result<(), StoreError> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        if marks.unmarked { marks.write(self, self.clock.steady_nanos()) } else { Ok(()) }
+    }
+}
+
+impl Marks {
+    fn write(&mut self, progress: &Progress, now: u64) -> Result<(), StoreError> {
+        (self.marked_at, self.unmarked) = (now, false);
+        let through = Epoch(progress.metrics.delivered_epoch.load(Ordering::Acquire));
+        self.marks.record(progress.sinks.iter().map(String::as_str), through)
+    }
+}
+
+/// One sink's deliveries.
+struct Lane<'a> {
+    number: usize,
+    delivery: Box<dyn Delivery>,
+    epochs: Receiver<ForLane>,
+    interval: Duration,
+    progress: &'a Progress,
+}
+
+impl Lane<'_> {
+    fn run(&mut self, left: Vec<OutboxEntry>, newest_left: Option<Epoch>) -> Result<(), RunError> {
+        if let Some(newest) = newest_left {
+            // They were never counted as waiting.
+            self.progress.waiting_rows.fetch_add(rows_of(&left) as u64, Ordering::AcqRel);
+            self.flush(left, newest)?;
+        }
+        let clock = Arc::clone(&self.progress.clock);
+        let mut waiting: Vec<OutboxEntry> = Vec::new();
+        let mut waiting_rows = 0;
+        let mut newest = None;
+        let mut flushed_at = clock.steady_nanos();
         loop {
-            let since = Duration::from_nanos(self.clock.steady_nanos() - flushed_at);
-            let patience = if waiting.is_empty() { Duration::from_secs(3_600) } else { self.interval.saturating_sub(since) };
-            let ended = match self.epochs.recv_timeout(patience) {
-                Ok(epoch) => {
-                    waiting.push(epoch);
-                    false
+            let since = Duration::from_nanos(clock.steady_nanos() - flushed_at);
+            let patience = if newest.is_none() { Duration::from_secs(3_600) } else { self.interval.saturating_sub(since) };
+            let mut received = self.epochs.recv_timeout(patience);
+            let ended = matches!(received, Err(RecvTimeoutError::Disconnected));
+            // All that is there by now goes out together.
+            while let Ok((epoch, entry)) = received {
+                newest = Some(epoch);
+                waiting_rows += entry.as_ref().map_or(0, |entry| rows_of(std::slice::from_ref(entry)));
+                waiting.extend(entry);
+                let full = waiting_rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;
+                received =
+                    if full { Err(RecvTimeoutError::Timeout) } else { self.epochs.try_recv().map_err(|_| RecvTimeoutError::Timeout) };
+            }
+            let since = Duration::from_nanos(clock.steady_nanos() - flushed_at);
+            let full = waiting_rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;
+            if let Some(through) = newest
+                && (ended || full || waiting.is_empty() || since >= self.interval)
+            {
+                let delivers = !waiting.is_empty();
+                self.flush(std::mem::take(&mut waiting), through)?;
+                (waiting_rows, newest) = (0, None);
+                if delivers {
+                    flushed_at = clock.steady_nanos();
                 }
-                Err(RecvTimeoutError::Timeout) => false,
-                Err(RecvTimeoutError::Disconnected) => true,
-            };
-            let since = Duration::from_nanos(self.clock.steady_nanos() - flushed_at);
-            let rows: usize =
-                waiting.iter().flat_map(|e| e.outbox.values()).flat_map(|o| &o.parts).flat_map(|p| &p.rows).map(|r| r.num_rows()).sum();
-            let full = rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;
-            if ended || full || (since >= self.interval && !waiting.is_empty()) {
-                self.flush(std::mem::take(&mut waiting))?;
-                flushed_at = self.clock.steady_nanos();
             }
             if ended {
                 return Ok(());
@@ -79,39 +210,16 @@ impl DeliveryLoop {
         }
     }
 
-    fn mark(&mut self) -> Result<(), StoreError> {
-        (self.marked_at, self.unmarked) = (self.clock.steady_nanos(), false);
-        let through = Epoch(self.metrics.delivered_epoch.load(Ordering::Acquire));
-        self.marks.record(self.sinks.iter().map(|(sink, _)| sink.as_str()), through)
-    }
-
-    fn flush(&mut self, epochs: Vec<CommittedEpoch>) -> Result<(), RunError> {
-        let Some(newest) = epochs.last().map(|e| e.epoch) else { return Ok(()) };
-        let started = self.clock.steady_nanos();
-        let mut by_sink: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
-        for epoch in epochs {
-            for (sink, entry) in epoch.outbox {
-                by_sink.entry(sink).or_default().push(entry);
-            }
+    fn flush(&mut self, entries: Vec<OutboxEntry>, through: Epoch) -> Result<(), RunError> {
+        let Progress { metrics, clock, waiting_rows, .. } = self.progress;
+        if !entries.is_empty() {
+            let rows = rows_of(&entries) as u64;
+            let started = clock.steady_nanos();
+            self.delivery.deliver(entries)?;
+            waiting_rows.fetch_sub(rows, Ordering::AcqRel);
+            metrics.delivery_nanos_total.fetch_add(clock.steady_nanos() - started, Ordering::Relaxed);
         }
-        // Sinks don't wait for each other's disk.
-        let delivered: Vec<Result<(), SinkError>> = std::thread::scope(|scope| {
-            let mut delivering = Vec::new();
-            for (sink, delivery) in &mut self.sinks {
-                if let Some(entries) = by_sink.remove(sink) {
-                    delivering.push(scope.spawn(|| delivery.deliver(entries)));
-                }
-            }
-            delivering.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-        });
-        delivered.into_iter().collect::<Result<(), _>>()?;
-        self.metrics.delivered_epoch.store(newest.0, Ordering::Release);
-        self.unmarked = true;
-        if self.clock.steady_nanos() - self.marked_at >= MARK_EVERY.as_nanos() as u64 {
-            self.mark()?;
-        }
-        self.metrics.delivery_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
-        Ok(())
+        Ok(self.progress.advance(self.number, through)?)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::runtime::parts::{Committed, FeedClose};
 use crate::runtime::plan::{EngineConfig, EpochHook};
 use arrow::array::{Array, RecordBatch};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -81,6 +81,8 @@ pub(crate) struct Feed {
     pub(crate) workers: Vec<WorkerEnd>,
     pub(crate) clocks: PartitionClocks,
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
+    /// Epochs that are closed and not known to be committed.
+    pub(crate) closed: VecDeque<Arc<FeedClose>>,
     pub(crate) hooks: Vec<EpochHook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
@@ -101,6 +103,8 @@ struct PartitionState {
 const BLOCKS_QUEUED_MAX: usize = 4;
 /// Blocks of one partition that may be on their way to be decoded when there are several partitions to keep in step.
 const BLOCKS_AHEAD_MAX: u64 = 2;
+/// How often new partitions are looked for.
+const DISCOVER_MICROS: i64 = 1_000_000;
 /// How long the feed sleeps when there is nothing to do, at least and at most.
 const SLEEP_MICROS: (u64, u64) = (50, 2_000);
 
@@ -142,6 +146,10 @@ impl Feed {
             while let Ok(commit) = self.committed.try_recv() {
                 committed = self.take(&commit);
             }
+            if self.now() - discover_at > DISCOVER_MICROS {
+                discover_at = self.now();
+                self.source.discover().map_err(|e| self.failure.set(e))?;
+            }
             let stopping = self.stop.load(Ordering::Acquire);
             states.resize(self.source.partitions().len(), PartitionState::default());
             // Whether a partition has ended is for the source to say in this run: a file that was finished may have grown since.
@@ -172,16 +180,19 @@ impl Feed {
                 continue;
             }
             idle_rounds = idle_rounds.saturating_add(1);
-            if self.now() - discover_at > 1_000_000 {
-                discover_at = self.now();
-                self.source.discover().map_err(|e| self.failure.set(e))?;
-            }
             committed = self.pause(idle_rounds, committed);
         }
     }
 
     fn take(&mut self, commit: &Committed) -> Epoch {
         self.policy.committed(commit.bytes, commit.snapshot_bytes);
+        let mut newest = None;
+        while let Some(close) = self.closed.pop_front_if(|close| close.epoch <= commit.epoch) {
+            newest = Some(close);
+        }
+        if let Some(close) = newest {
+            self.source.committed(&close.positions);
+        }
         commit.epoch
     }
 
@@ -277,10 +288,12 @@ impl Feed {
         let bytes = match &block.payload {
             Payload::Raw(bytes) => bytes.len() as u64,
             Payload::Rows(rows) => sliced_bytes(rows),
+            Payload::Messages { bytes, .. } => *bytes as u64,
             Payload::Other(_) => 0,
         };
         let rows = match &block.payload {
             Payload::Rows(rows) => rows.num_rows() as u64,
+            Payload::Messages { rows, .. } => *rows as u64,
             _ => self.estimated_rows(bytes),
         };
         self.metrics.steps[self.metrics.step(READ_STEP)].add(rows, rows, read_nanos);
@@ -323,6 +336,7 @@ impl Feed {
             states.iter().map(|s| PartitionFacts { event_time_max: None, idle: self.is_idle(s, now), finished: s.finished }).collect();
         let epoch = self.policy.closed(snapshot);
         let close = Arc::new(FeedClose { epoch, snapshot, last, partitions, positions: self.positions.clone() });
+        self.closed.push_back(Arc::clone(&close));
         for worker in &self.workers {
             worker.blocks.send(FeedMessage::Close(Arc::clone(&close))).map_err(|_| ())?;
             self.wake(worker)?;

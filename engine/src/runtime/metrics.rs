@@ -1,8 +1,8 @@
 //! Numbers that a run shows while it goes: plain counters, read by whoever draws.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use crate::contract::Notice;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The feed's polls of the source.
 pub(crate) const READ_STEP: &str = "source.read";
@@ -118,6 +118,19 @@ impl Metrics {
 
     pub(crate) fn step(&self, id: &str) -> usize {
         self.steps.iter().position(|s| s.id == id).unwrap_or(0)
+    }
+
+    /// A way to say so for one of several who may: none takes back what another has said.
+    pub(crate) fn notice(self: &Arc<Self>, who: String) -> Notice {
+        let metrics = Arc::clone(self);
+        Arc::new(move |reason| {
+            let mut shown = metrics.degraded.lock().unwrap_or_else(PoisonError::into_inner);
+            match reason {
+                Some(reason) => *shown = Some(format!("{who}: {reason}")),
+                None if shown.as_ref().is_some_and(|s| s.strip_prefix(&*who).is_some_and(|rest| rest.starts_with(": "))) => *shown = None,
+                None => {}
+            }
+        })
     }
 
     /// Says that something is being retried, or that it is well again.

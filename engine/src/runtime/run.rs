@@ -5,7 +5,7 @@ use crate::ids::{Epoch, Ownership};
 use crate::protocol::{EpochPolicy, Hold, WatermarkTracker};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
-use crate::runtime::deliver::{DeliveryLoop, ask_delivered};
+use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX, ask_delivered};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, WorkerEnd};
 use crate::runtime::host::{HostContext, host_sink, host_step};
@@ -19,7 +19,7 @@ use crate::runtime::route::{Splitter, route};
 use crate::store::{DeliveredMarks, Recovered, Store, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -129,6 +129,10 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         if sink.id == dead_id { dead = Some((sink.id, sink.writer)) } else { writers.push((sink.id, sink.steps, sink.writer)) }
     }
     let dead = dead.ok_or_else(|| RunError::Bug { what: "the plan has no dead-letter sink".into() })?;
+    for (id, delivery) in &mut deliveries {
+        delivery.report_to(control.metrics.notice(format!("sink {id}")));
+    }
+    source.report_to(control.metrics.notice(format!("source {}", source.name())));
     let visible = ask_delivered(&mut deliveries)?;
     let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
     let mut marks = DeliveredMarks::open(&config.store)?;
@@ -164,7 +168,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let age = recovered.age;
     let (parts_in, parts_out) = unbounded();
     let (committed_in, committed_out) = unbounded();
-    let (deliver_in, deliver_out) = bounded::<CommittedEpoch>(64);
+    let (deliver_in, deliver_out) = bounded::<CommittedEpoch>(EPOCHS_HANDED_OVER_MAX);
     let (wake_in, wake_out) = std::sync::mpsc::channel();
     let mut senders = Vec::new();
     let mut ends = Vec::new();
@@ -203,8 +207,6 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let delivery = DeliveryLoop {
         sinks: deliveries,
         marks,
-        marked_at: 0,
-        unmarked: false,
         epochs: deliver_out,
         interval: Duration::from_micros(u64::try_from(config.delivery_interval).unwrap_or(0)),
         metrics: Arc::clone(&control.metrics),
@@ -266,6 +268,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         workers: wakes.into_values().zip(senders).map(|(wake, blocks)| WorkerEnd { blocks, wake }).collect(),
         clocks,
         positions,
+        closed: VecDeque::new(),
         hooks,
         clock: Arc::clone(&time),
         metrics: Arc::clone(&control.metrics),

@@ -81,6 +81,11 @@ pub(super) fn push_value(
             let micros = i128::from(count) * i128::from(nanos) / 1_000;
             column.push_micros(i64::try_from(micros).map_err(|_| column.wrong_type(raw))?)
         }
+        (Target::Text, Some(b'{')) if serde_json::from_str::<VariableScale<'_>>(raw).is_ok() => {
+            let number: VariableScale<'_> = serde_json::from_str(raw).map_err(|_| column.wrong_type(raw))?;
+            let unscaled = unscaled(&number.value).ok_or_else(|| not_base64(column, &number.value))?;
+            column.push_text(&decimal_text(unscaled, number.scale), false)
+        }
         // Arrays, JSON, truth values: a text column has them as they are written.
         (Target::Text, Some(b'{' | b'[' | b't' | b'f' | b'0'..=b'9' | b'-')) => column.push_text(raw, false),
         _ => push_raw(column, raw),
@@ -102,21 +107,36 @@ fn text<'a>(raw: &'a str, column: &Column) -> Result<Cow<'a, str>, Fault> {
 }
 
 fn push_base64(column: &mut Column, text: &str, scale: i8) -> Result<(), Fault> {
-    let not_base64 = |column: &Column| {
-        let detail = format!(
-            "{}: {} is not a decimal's bytes in base64; if the connector's decimal.handling.mode is string or double, say so",
-            column.name,
-            shown(text)
-        );
-        Fault::new(reason::TYPE, detail)
-    };
-    let bytes = STANDARD.decode(text).map_err(|_| not_base64(column))?;
-    if bytes.is_empty() || bytes.len() > 16 {
-        return Err(not_base64(column));
-    }
+    let unscaled = unscaled(text).ok_or_else(|| not_base64(column, text))?;
+    // Through its text, which checks precision and scale in one place.
+    column.push_number(&decimal_text(unscaled, scale))
+}
+
+fn not_base64(column: &Column, text: &str) -> Fault {
+    let detail = format!(
+        "{}: {} is not the bytes of a decimal of up to 38 digits in base64; if the connector's decimal.handling.mode is string or double, say so",
+        column.name,
+        shown(text)
+    );
+    Fault::new(reason::TYPE, detail)
+}
+
+/// A whole number from its bytes, the highest first, in two's complement.
+fn unscaled(text: &str) -> Option<i128> {
+    let bytes = STANDARD.decode(text).ok().filter(|bytes| (1..=16).contains(&bytes.len()))?;
     let negative = bytes[0] & 0x80 != 0;
-    let unscaled = bytes.iter().fold(if negative { -1i128 } else { 0 }, |number, byte| (number << 8) | i128::from(*byte));
-    column.push_unscaled(unscaled, scale)
+    Some(bytes.iter().fold(if negative { -1 } else { 0 }, |number, byte| (number << 8) | i128::from(*byte)))
+}
+
+/// A whole number with `scale` of its digits below the point.
+fn decimal_text(unscaled: i128, scale: i8) -> String {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let below = usize::try_from(scale).unwrap_or(0);
+    let zeros = if unscaled == 0 { 0 } else { usize::try_from(-i32::from(scale)).unwrap_or(0) };
+    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = below + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - below);
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{}{point}{fraction}", "0".repeat(zeros))
 }
 
 /// The fields of a record's schema: what is known of each, by name.

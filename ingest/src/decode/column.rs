@@ -175,6 +175,14 @@ impl Column {
         self.len += 1;
     }
 
+    /// An int64, or a time in microseconds since 1970; false when this is neither's column.
+    pub(crate) fn push_i64(&mut self, value: i64) -> bool {
+        let (Values::Int64(v) | Values::Timestamp(v)) = &mut self.values else { return false };
+        v.push(value);
+        self.len += 1;
+        true
+    }
+
     /// The newest value, when this is a timestamp column and it is not null.
     pub(crate) fn last_time(&self) -> Option<i64> {
         let last = self.len.checked_sub(1)?;
@@ -278,21 +286,6 @@ impl Column {
         }
     }
 
-    /// A decimal's digits as a whole number, of which `scale` are below the point.
-    pub(crate) fn push_unscaled(&mut self, unscaled: i128, scale: i8) -> Result<(), Fault> {
-        // Through its text, which checks precision and scale in one place.
-        let digits = unscaled.unsigned_abs().to_string();
-        let sign = if unscaled < 0 { "-" } else { "" };
-        let below = usize::try_from(scale).unwrap_or(0);
-        let zeros = "0".repeat(usize::try_from(-i32::from(scale)).unwrap_or(0));
-        let padded = format!("{digits:0>width$}", width = below + 1);
-        let (whole, fraction) = padded.split_at(padded.len() - below);
-        // Zeros at the end are no digits that could be lost.
-        let fraction = fraction.trim_end_matches('0');
-        let point = if fraction.is_empty() { "" } else { "." };
-        self.push_number(&format!("{sign}{whole}{zeros}{point}{fraction}"))
-    }
-
     /// Days since 1970, into a date column.
     pub(crate) fn push_days(&mut self, days: i32) -> Result<(), Fault> {
         match &mut self.values {
@@ -393,6 +386,16 @@ impl Column {
                     return Err(self.out_of_range(text));
                 }
             }
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// A time, for a timestamp column.
+    pub(crate) fn push_micros(&mut self, micros: i64) -> Result<(), Fault> {
+        match &mut self.values {
+            Values::Timestamp(v) => v.push(micros),
+            _ => return Err(self.wrong_type(&micros.to_string())),
         }
         self.len += 1;
         Ok(())

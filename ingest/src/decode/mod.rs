@@ -40,6 +40,8 @@ pub mod reason {
     pub const FUTURE: &str = "future";
     /// The record is longer than the source's limit; its first part was kept.
     pub const TOO_LONG: &str = "too-long";
+    /// A message has no value.
+    pub const TOMBSTONE: &str = "tombstone";
     /// A JSON object names a field twice, so what it says is anybody's guess.
     pub const DUPLICATE_FIELD: &str = "duplicate-field";
 }

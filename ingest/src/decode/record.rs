@@ -1,13 +1,13 @@
 //! Text records into rows: what the workers' decoders of files, and the replay of dead letters, have in common.
 
-use crate::changes::{DebeziumOptions, push_recorded};
-use crate::decode::column::Fault;
+use crate::changes::{DebeziumOptions, Message, MessageKey, push_change, push_recorded};
+use crate::decode::column::{Fault, shown};
 use crate::decode::csv::{CsvLayout, CsvScratch, decode_csv_block};
-use crate::decode::csv_record::trim_line_end;
+use crate::decode::csv_record::{RecordEnd, record_end, trim_line_end};
 use crate::decode::json::decode_json;
 use crate::decode::json_scan::Scanner;
 use crate::decode::reason;
-use crate::decode::sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
+use crate::decode::sink::{BlockOrigin, CarriedValue, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 use memchr::memchr;
 use riskstream_engine::contract::{Decoded, SourceError};
 use std::sync::Arc;
@@ -86,6 +86,63 @@ impl RecordDecoder {
         if self.sink.records() == before && !matches!(format, RecordFormat::Debezium(_)) {
             self.sink.reject(offset, record, &Fault::new(reason::MALFORMED, "the record is empty"), None);
         }
+    }
+
+    /// Decodes a message that is one record, line breaks and all; whatever it is, it becomes a row or a rejected row.
+    pub(crate) fn push_message(&mut self, message: &[u8], offset: i64, format: &RecordFormat) {
+        let text = message.strip_prefix(BOM).unwrap_or(message);
+        if text.trim_ascii().is_empty() {
+            return self.sink.reject(offset, message, &Fault::new(reason::MALFORMED, "the message is empty"), None);
+        }
+        match format {
+            RecordFormat::Json => {
+                let valid_utf8 = std::str::from_utf8(text).is_ok();
+                decode_json(text, offset, valid_utf8, &mut self.scanner, &mut self.sink);
+            }
+            RecordFormat::Debezium(options) => push_recorded(text, offset, *options, &mut self.sink),
+            RecordFormat::Csv(layout) => {
+                let record = trim_line_end(text);
+                let bytes_max = self.sink.rules.record_bytes_max;
+                let ends = match record_end(record, 0, layout.delimiter, layout.quote, bytes_max, true) {
+                    RecordEnd::At(end) => end,
+                    RecordEnd::Open | RecordEnd::Quoted | RecordEnd::TooLong => record.len(),
+                };
+                if ends < record.len() {
+                    let fault = Fault::new(reason::MALFORMED, "the message holds more than one CSV record");
+                    return self.sink.reject(offset, message, &fault, None);
+                }
+                self.push_record(record, offset, format);
+            }
+        }
+    }
+
+    /// Decodes a change record; `written_at` in microseconds.
+    pub(crate) fn push_change(&mut self, key: Option<&[u8]>, value: &[u8], offset: i64, written_at: Option<i64>, options: DebeziumOptions) {
+        let key = key.map_or(MessageKey::Null, MessageKey::Json);
+        let message = Message { key, value: Some(value), offset, record: value, written_at };
+        push_change(&message, options, &mut self.sink);
+    }
+
+    /// Rejects a message without a value.
+    pub(crate) fn push_tombstone(&mut self, key: Option<&[u8]>, offset: i64) {
+        let key = key.map_or_else(|| "no key".to_owned(), |k| format!("the key {}", shown(&String::from_utf8_lossy(k))));
+        let fault = Fault::new(reason::TOMBSTONE, format!("a message with {key} and no value"));
+        self.sink.reject(offset, &[], &fault, None);
+    }
+
+    /// No column of the next record is filled from elsewhere than the record.
+    pub(crate) fn carry_nothing(&mut self) {
+        self.sink.carried.clear();
+    }
+
+    /// The next record's value of a timestamp column comes from elsewhere, in microseconds.
+    pub(crate) fn carry_time(&mut self, column: usize, time: Option<i64>) {
+        self.sink.carried.push(column, time.map_or(CarriedValue::Null, CarriedValue::Time), None);
+    }
+
+    /// The next record's value of a column comes from elsewhere, as text.
+    pub(crate) fn carry_text(&mut self, column: usize, text: Option<&[u8]>) {
+        self.sink.carried.push(column, CarriedValue::Null, text);
     }
 
     /// Rejects a record of which only the `head` was kept.

@@ -1,6 +1,7 @@
 //! Where a decoder's rows go: columns under construction on one side, dead letters on the other.
 
 use crate::decode::column::{Column, Fault, check_event_time};
+use crate::decode::reason;
 use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
@@ -51,9 +52,62 @@ pub(crate) struct BlockOrigin {
     pub(crate) read_at: i64,
 }
 
+/// A value that does not come from the record itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CarriedValue {
+    Null,
+    /// Microseconds.
+    Time(i64),
+    /// A range of the buffer.
+    Text(usize, usize),
+}
+
+/// Values of the open row that do not come from the record itself.
+#[derive(Debug, Default)]
+pub(crate) struct Carried {
+    values: Vec<(usize, CarriedValue)>,
+    bytes: Vec<u8>,
+}
+
+impl Carried {
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        self.bytes.clear();
+    }
+
+    /// The value of a column: `text`, or without one `value`.
+    pub(crate) fn push(&mut self, column: usize, value: CarriedValue, text: Option<&[u8]>) {
+        let value = text.map_or(value, |text| {
+            let start = self.bytes.len();
+            self.bytes.extend_from_slice(text);
+            CarriedValue::Text(start, self.bytes.len())
+        });
+        self.values.push((column, value));
+    }
+
+    /// Puts the values into the columns' row `row`, over what the record says.
+    fn fill(&self, columns: &mut [Column], row: usize) -> Result<(), Fault> {
+        for (column, value) in &self.values {
+            let column = &mut columns[*column];
+            column.truncate(row);
+            match value {
+                CarriedValue::Null => column.push_null(),
+                CarriedValue::Time(us) => column.push_micros(*us)?,
+                CarriedValue::Text(start, end) => {
+                    let text = std::str::from_utf8(&self.bytes[*start..*end])
+                        .map_err(|_| Fault::new(reason::MALFORMED, format!("{}: not UTF-8", column.name)))?;
+                    column.push_text(text, true)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The rows and rejected rows of one block.
 #[derive(Debug)]
 pub(crate) struct RowSink {
+    pub(crate) carried: Carried,
     pub(crate) rules: Arc<RowRules>,
     pub(crate) columns: Vec<Column>,
     offsets: Vec<i64>,
@@ -73,6 +127,7 @@ impl RowSink {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            carried: Carried::default(),
             rules,
             columns,
             offsets: Vec::new(),
@@ -121,7 +176,17 @@ impl RowSink {
     /// Ends the open row: fills what it lacks with nulls and checks its event time.
     #[inline]
     pub(crate) fn end_row(&mut self, offset: i64, record: &[u8]) {
+        self.end_row_with(offset, || record);
+    }
+
+    /// As [`Self::end_row`], for a record that is written only when it is rejected.
+    #[inline]
+    pub(crate) fn end_row_with<R: AsRef<[u8]>>(&mut self, offset: i64, record: impl FnOnce() -> R) {
         let row = self.row();
+        if let Err(fault) = self.carried.fill(&mut self.columns, row) {
+            self.undo_row();
+            return self.reject(offset, record, &fault, None);
+        }
         for column in &mut self.columns {
             if column.len() == row {
                 column.push_null();
@@ -137,7 +202,7 @@ impl RowSink {
             Ok(()) => self.offsets.push(offset),
             Err(fault) => {
                 self.undo_row();
-                self.reject(offset, record, &fault, time);
+                self.reject(offset, record().as_ref(), &fault, time);
             }
         }
     }

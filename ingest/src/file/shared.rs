@@ -106,7 +106,7 @@ impl Decoder for FileDecoder {
                 }
                 Err(_) => return Err(self.bug("a payload of another source".into())),
             },
-            Payload::Rows(_) => return Err(self.bug("text expected, not rows".into())),
+            Payload::Rows(_) | Payload::Messages { .. } => return Err(self.bug("text expected".into())),
         }
         self.shared.ignored_fields.fetch_add(decoder.take_ignored_fields(), Ordering::Relaxed);
         decoder.finish()

@@ -205,7 +205,7 @@ impl Decoder for GeneratorDecoder {
                 Ok(broken) => self.decode_broken(*broken, block.first_offset, &origin),
                 Err(_) => Err(foreign(&self.rules)),
             },
-            Payload::Raw(_) => Err(foreign(&self.rules)),
+            Payload::Raw(_) | Payload::Messages { .. } => Err(foreign(&self.rules)),
         }
     }
 }

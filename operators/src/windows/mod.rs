@@ -3,9 +3,12 @@
 //! ```text
 //!   batches ─▶ keys (numbers) ─▶ panes: totals per key and slice of time ──(the epoch's close)──▶ published: one row per key and window
 //! ```
-//! A window is `[start, start + length)`, aligned to 1970-01-01 00:00 UTC, and starts every `step`: tumbling when the step is its length, hopping when
-//! it is shorter; or it has no start, and one ends every `step`: what there is as of then. Every row is added once, to the **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
+//! A window is so many steps long and one starts every step: tumbling when it is one step, hopping when more. Steps are aligned to 1970-01-01 00:00 UTC,
+//! or are calendar months. Or a window has no start, and one ends every step: what there is as of then. Every row is added once, to the **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
 //! integers). So a window that hops 30 times costs no more per row than one that tumbles.
+//!
+//! **Sessions** are windows of a key's own: its rows that are less than a gap apart, to the gap after the last of them. A late row makes a session longer, or one of
+//! two; a session that is no longer there is published once more with a count of 0. A session is known by its start.
 //!
 //! At each epoch's close a window is published whose end the watermark has reached (**final**), and, unless only final results are wanted, each one that a row
 //! of the epoch changed. A row that comes after its window was final changes it all the same: the window is published again (**restated**). `revision`
@@ -17,11 +20,13 @@ mod operator;
 mod panes;
 mod persist;
 mod publish;
+mod sessions;
 mod spec;
 mod totals;
 
 pub use operator::WindowsOperator;
+pub(crate) use spec::sum_type;
 pub use spec::{
-    AggregateFunction, AggregateSpec, COMPLETE_THROUGH, IS_FINAL, Publish, REVISION, WINDOW, WINDOW_END, WINDOW_START, WindowKind,
+    AggregateFunction, AggregateSpec, COMPLETE_THROUGH, Extent, IS_FINAL, Publish, REVISION, WINDOW, WINDOW_END, WINDOW_START, WindowKind,
     WindowsSpec,
 };

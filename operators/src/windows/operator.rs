@@ -2,7 +2,8 @@
 
 use super::panes::Panes;
 use super::publish::{Moment, Publisher};
-use super::spec::{Plan, WindowsSpec};
+use super::sessions::Sessions;
+use super::spec::{Extent, Plan, WindowsSpec};
 use crate::dead_rows::DeadRows;
 use crate::keyed::encode::encode;
 use crate::keyed::keys::Keys;
@@ -21,8 +22,10 @@ use std::sync::Arc;
 pub struct WindowsOperator {
     pub(super) plan: Plan,
     pub(super) keys: Keys,
-    /// By number of the window kind.
+    /// Of the kinds of windows that have steps.
     pub(super) panes: Vec<Panes>,
+    /// Of the other kinds.
+    pub(super) sessions: Vec<Sessions>,
     publisher: Publisher,
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
@@ -46,8 +49,15 @@ impl WindowsOperator {
         })?;
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
-        let panes = plan.spec.windows.iter().cloned().map(Panes::new).collect();
-        Ok(Self { keys, panes, publisher: Publisher::default(), dead, watermark: i64::MIN, is_moved: false, plan })
+        let (mut panes, mut sessions) = (Vec::new(), Vec::new());
+        for kind in &plan.spec.windows {
+            match kind.extent {
+                Extent::Steps { step, count } => panes.push(Panes::new(&kind.label, step, Some(count))),
+                Extent::Always { step } => panes.push(Panes::new(&kind.label, step, None)),
+                Extent::Session { gap } => sessions.push(Sessions::new(&kind.label, gap)),
+            }
+        }
+        Ok(Self { keys, panes, sessions, publisher: Publisher::default(), dead, watermark: i64::MIN, is_moved: false, plan })
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -56,7 +66,8 @@ impl WindowsOperator {
 
     /// Whether some window of a row at `time` is no longer kept.
     fn is_gone(&self, time: i64) -> bool {
-        self.panes.iter().any(|panes| panes.last_end(time).saturating_add(self.plan.spec.keep) <= self.watermark)
+        let is_gone = |end: i64| end.saturating_add(self.plan.spec.keep) <= self.watermark;
+        self.panes.iter().any(|panes| is_gone(panes.last_end(time))) || self.sessions.iter().any(|sessions| is_gone(sessions.end_of(time)))
     }
 
     /// The rows that can still be added; the others become dead letters.
@@ -80,6 +91,7 @@ impl WindowsOperator {
     pub(super) fn prune(&mut self) {
         let gone = self.watermark.saturating_sub(self.plan.spec.keep);
         self.panes.iter_mut().for_each(|panes| panes.prune(&self.plan.layout, gone));
+        self.sessions.iter_mut().for_each(|sessions| sessions.prune(gone));
     }
 
     fn take_in(&mut self, batch: &RecordBatch) -> Result<Chunk, ArrowError> {
@@ -113,6 +125,9 @@ impl Operator for WindowsOperator {
         for panes in &mut self.panes {
             panes.add(&self.plan.layout, &rows, times);
         }
+        for sessions in &mut self.sessions {
+            sessions.add(&self.plan.layout, &rows);
+        }
         Ok(())
     }
 
@@ -123,8 +138,17 @@ impl Operator for WindowsOperator {
             open_too: close.last && self.is_moved,
             revision: i64::try_from(close.epoch.0).unwrap_or(i64::MAX),
         };
-        for numbered in self.panes.iter().enumerate() {
-            let published = self.publisher.publish(&self.plan, &self.keys, numbered, moment, out);
+        let (mut panes, mut sessions) = (self.panes.iter(), self.sessions.iter_mut());
+        for (number, kind) in self.plan.spec.windows.iter().enumerate() {
+            let published = if let Extent::Session { .. } = kind.extent
+                && let Some(sessions) = sessions.next()
+            {
+                self.publisher.publish_sessions(&self.plan, &self.keys, (number, sessions), moment, out)
+            } else if let Some(panes) = panes.next() {
+                self.publisher.publish(&self.plan, &self.keys, (number, panes), moment, out)
+            } else {
+                Ok(())
+            };
             published.map_err(|source| OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source })?;
         }
         self.is_moved &= !close.last;
@@ -141,6 +165,9 @@ impl Operator for WindowsOperator {
     }
 
     fn state_bytes(&self) -> usize {
-        self.keys.bytes() + self.publisher.bytes() + self.panes.iter().map(Panes::bytes).sum::<usize>()
+        self.keys.bytes()
+            + self.publisher.bytes()
+            + self.panes.iter().map(Panes::bytes).sum::<usize>()
+            + self.sessions.iter().map(Sessions::bytes).sum::<usize>()
     }
 }

@@ -1,7 +1,7 @@
 //! The totals of one kind of windows: per slice of time as long as the windows' step, and key.
 
-use super::spec::WindowKind;
 use super::totals::{Layout, Totals};
+use crate::periods::Every;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
 use std::collections::BTreeMap;
@@ -68,33 +68,33 @@ impl Pane {
 /// The panes of one kind of windows, by their start.
 #[derive(Debug)]
 pub(super) struct Panes {
-    pub(super) kind: WindowKind,
+    /// What the column `window` says.
+    pub(super) label: String,
+    pub(super) step: Every,
+    /// Of a window; none: all from the beginning of time.
+    pub(super) count: Option<i64>,
     pub(super) panes: BTreeMap<i64, Pane>,
     /// Of windows without a start: the totals of all panes before the first.
     pub(super) base: Pane,
 }
 
 impl Panes {
-    pub(super) fn new(kind: WindowKind) -> Self {
-        Self { kind, panes: BTreeMap::new(), base: Pane::default() }
-    }
-
-    /// The start of the pane that holds `time`.
-    pub(super) fn pane_of(&self, time: i64) -> i64 {
-        time - time.rem_euclid(self.kind.step)
+    pub(super) fn new(label: &str, step: Every, count: Option<i64>) -> Self {
+        Self { label: label.to_owned(), step, count, panes: BTreeMap::new(), base: Pane::default() }
     }
 
     /// The end of the last window that holds `time`; of windows without a start, of the first.
     pub(super) fn last_end(&self, time: i64) -> i64 {
-        self.pane_of(time).saturating_add(self.kind.length.unwrap_or(self.kind.step))
+        self.step.advance(self.step.floor(time), self.count.unwrap_or(1))
     }
 
     /// Adds rows, each as often as `times` says, or once.
     pub(super) fn add(&mut self, layout: &Layout, rows: &Chunk, times: Option<&[i64]>) {
         let mut from = 0;
         while from < rows.len() {
-            let start = self.pane_of(rows.times[from]);
-            let run = rows.times[from..].iter().take_while(|time| (start..start + self.kind.step).contains(time)).count();
+            let start = self.step.floor(rows.times[from]);
+            let end = self.step.advance(start, 1);
+            let run = rows.times[from..].iter().take_while(|time| (start..end).contains(time)).count().max(1);
             let pane = self.panes.entry(start).or_default();
             for row in from..from + run {
                 let slot = pane.slot_for(layout, rows.keys[row]);
@@ -107,12 +107,12 @@ impl Panes {
 
     /// Forgets panes that no row can need whose own last window ends after `time`: it changes windows that began up to a length before it.
     pub(super) fn prune(&mut self, layout: &Layout, time: i64) {
-        let reach = self.kind.length.map_or(self.kind.step, |length| 2 * length - self.kind.step);
+        let reach = self.count.map_or(1, |count| 2 * count - 1);
         while let Some(first) = self.panes.first_entry()
-            && first.key().saturating_add(reach) <= time
+            && self.step.advance(*first.key(), reach) <= time
         {
             let pane = first.remove();
-            if self.kind.length.is_none() {
+            if self.count.is_none() {
                 self.base.merge(layout, &pane);
             }
         }

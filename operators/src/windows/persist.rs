@@ -1,10 +1,11 @@
 //! What the step saves, and how it takes it back.
 //!
-//! Changes of an epoch: its new keys (`keys`, `values`), per kind of windows the totals of the pane slots that it changed (`panes.LABEL`), and the
+//! Changes of an epoch: its new keys (`keys`, `values`), per kind of windows the totals of the pane slots that it changed (`panes.LABEL`), the sessions (`sessions.LABEL`), and the
 //! watermark (`close`). A snapshot: the same of all. A slot that is restored takes the place of what was restored before.
 
 use super::operator::WindowsOperator;
 use super::panes::{Pane, Panes};
+use super::sessions::{Saved, Sessions};
 use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::error::ArrowError;
@@ -17,6 +18,7 @@ const CLOSE: &str = "close";
 const PANES: &str = "panes.";
 /// The totals before the first pane, of windows without a start.
 const BASE: &str = "base.";
+const SESSIONS: &str = "sessions.";
 
 impl WindowsOperator {
     pub(super) fn save_changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, ArrowError> {
@@ -30,6 +32,13 @@ impl WindowsOperator {
         for pane in self.panes.iter_mut().flat_map(|panes| panes.panes.values_mut()) {
             pane.settle();
         }
+        for sessions in &self.sessions {
+            let changed = sessions.changed();
+            if !changed.is_empty() {
+                out.push(self.saved_sessions(sessions, &changed)?);
+            }
+        }
+        self.sessions.iter_mut().for_each(Sessions::settle);
         self.prune();
         out.push(self.saved_close()?);
         Ok(out)
@@ -40,9 +49,12 @@ impl WindowsOperator {
         for panes in &self.panes {
             let all = |pane: &Pane| (0..pane.keys.len()).collect();
             out.push(self.saved(PANES, panes, &panes.panes, all)?);
-            if panes.kind.length.is_none() {
+            if panes.count.is_none() {
                 out.push(self.saved(BASE, panes, [(&i64::MIN, &panes.base)], all)?);
             }
+        }
+        for sessions in &self.sessions {
+            out.push(self.saved_sessions(sessions, &sessions.all())?);
         }
         out.push(self.saved_close()?);
         Ok(out)
@@ -79,7 +91,27 @@ impl WindowsOperator {
             vec![("key".into(), Arc::new(UInt32Array::from(keys))), ("start".into(), Arc::new(Int64Array::from(starts)))];
         columns.extend(counts.into_iter().enumerate().map(|(lane, v)| (format!("count{lane}"), Arc::new(Int64Array::from(v)) as ArrayRef)));
         columns.extend(wides.into_iter().enumerate().map(|(lane, v)| (format!("wide{lane}"), decimals(v))));
-        Ok(StateBatch::new(format!("{what}{}", panes.kind.label), RecordBatch::try_from_iter(columns)?))
+        Ok(StateBatch::new(format!("{what}{}", panes.label), RecordBatch::try_from_iter(columns)?))
+    }
+
+    fn saved_sessions(&self, sessions: &Sessions, saved: &[Saved]) -> Result<StateBatch, ArrowError> {
+        let layout = &self.plan.layout;
+        let integers = |value: fn(&Saved) -> i64| Arc::new(Int64Array::from_iter_values(saved.iter().map(value))) as ArrayRef;
+        let mut columns: Vec<(String, ArrayRef)> = vec![
+            ("key".into(), Arc::new(UInt32Array::from_iter_values(saved.iter().map(|s| self.keys.id(s.key))))),
+            ("start".into(), integers(|s| s.start)),
+            ("last".into(), integers(|s| s.last)),
+            ("flags".into(), integers(|s| s.flags)),
+        ];
+        for lane in 0..layout.counts {
+            let counts = saved.iter().map(|s| s.slot.map_or(0, |slot| sessions.totals.counts_of(layout, slot)[lane]));
+            columns.push((format!("count{lane}"), Arc::new(Int64Array::from_iter_values(counts))));
+        }
+        for lane in 0..layout.wides.len() {
+            let wides = saved.iter().map(|s| s.slot.map_or(0, |slot| sessions.totals.wides_of(layout, slot)[lane]));
+            columns.push((format!("wide{lane}"), decimals(wides.collect())));
+        }
+        Ok(StateBatch::new(format!("{SESSIONS}{}", sessions.label), RecordBatch::try_from_iter(columns)?))
     }
 
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
@@ -97,10 +129,17 @@ impl WindowsOperator {
         }
         let mut panes = std::mem::take(&mut self.panes);
         let restored = panes.iter_mut().try_for_each(|panes| {
-            let (base, name) = (format!("{BASE}{}", panes.kind.label), format!("{PANES}{}", panes.kind.label));
+            let (base, name) = (format!("{BASE}{}", panes.label), format!("{PANES}{}", panes.label));
             saved.named(&base).chain(saved.named(&name)).try_for_each(|rows| self.restore_panes(panes, rows))
         });
         self.panes = panes;
+        restored.map_err(|e| self.arrow(e))?;
+        let mut sessions = std::mem::take(&mut self.sessions);
+        let restored = sessions.iter_mut().try_for_each(|sessions| {
+            let name = format!("{SESSIONS}{}", sessions.label);
+            saved.named(&name).try_for_each(|rows| self.restore_sessions(sessions, rows))
+        });
+        self.sessions = sessions;
         restored.map_err(|e| self.arrow(e))?;
         self.prune();
         Ok(())
@@ -116,6 +155,21 @@ impl WindowsOperator {
             let Some(key) = self.keys.known(*key) else { continue };
             let pane = if *start == i64::MIN { &mut panes.base } else { panes.panes.entry(*start).or_default() };
             pane.restore(layout, key, counts.iter().map(|lane| lane[row]), values.iter().map(|lane| lane[row]));
+        }
+        Ok(())
+    }
+
+    fn restore_sessions(&self, sessions: &mut Sessions, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let layout = &self.plan.layout;
+        let (keys, starts) = (numbers(rows, "key")?, integers(rows, "start")?);
+        let (lasts, flags) = (integers(rows, "last")?, integers(rows, "flags")?);
+        let counts = (0..layout.counts).map(|lane| integers(rows, &format!("count{lane}"))).collect::<Result<Vec<_>, _>>()?;
+        let values = (0..layout.wides.len()).map(|lane| wides(rows, &format!("wide{lane}"))).collect::<Result<Vec<_>, _>>()?;
+        for (row, key) in keys.iter().enumerate() {
+            // Keys of other workers were not restored.
+            let Some(key) = self.keys.known(*key) else { continue };
+            let saved = Saved { key, start: starts[row], last: lasts[row], flags: flags[row], slot: None };
+            sessions.restore(layout, saved, counts.iter().map(|lane| lane[row]), values.iter().map(|lane| lane[row]));
         }
         Ok(())
     }

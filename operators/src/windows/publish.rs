@@ -1,6 +1,7 @@
 //! Which windows are published at an epoch's close, and the rows that they become.
 
 use super::panes::{Pane, Panes};
+use super::sessions::Sessions;
 use super::spec::{Plan, Publish, Shows};
 use super::totals::Totals;
 use crate::keyed::encode::{FLOAT_STEPS, decode};
@@ -77,13 +78,13 @@ impl Publisher {
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
-        let Some(length) = panes.kind.length else { return self.publish_always(plan, keys, (number, panes), moment, out) };
+        let Some(count) = panes.count else { return self.publish_always(plan, keys, (number, panes), moment, out) };
         let mut finals: BTreeSet<i64> = BTreeSet::new();
         let mut open: BTreeSet<i64> = BTreeSet::new();
         let mut changed: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         for (start, pane) in &panes.panes {
-            for window in (0..length / panes.kind.step).map(|back| start - back * panes.kind.step) {
-                let end = window.saturating_add(length);
+            for window in (0..count).map(|back| panes.step.advance(*start, -back)) {
+                let end = panes.step.advance(window, count);
                 if end <= moment.now && end > moment.before {
                     finals.insert(window);
                 } else if end > moment.now && moment.open_too {
@@ -97,17 +98,19 @@ impl Publisher {
         self.rows.resize(keys.len(), 0);
         for (window, is_final) in finals.into_iter().map(|w| (w, true)).chain(open.into_iter().map(|w| (w, false))) {
             let first = self.keys.len();
-            for pane in panes.panes.range(window..window + length).map(|(_, pane)| pane) {
+            let end = panes.step.advance(window, count);
+            for pane in panes.panes.range(window..end).map(|(_, pane)| pane) {
                 for (slot, key) in pane.keys.iter().enumerate() {
                     self.gather(plan, *key, &pane.totals, slot);
                 }
             }
-            self.end_window(first, (number, Some(window), window.saturating_add(length), is_final));
+            self.end_window(first, (number, Some(window), end, is_final));
             self.flush(plan, keys, moment, BATCH_ROWS, out)?;
         }
         for (window, changed) in changed {
             let first = self.keys.len();
-            let held: Vec<_> = panes.panes.range(window..window + length).map(|(_, pane)| pane).collect();
+            let end = panes.step.advance(window, count);
+            let held: Vec<_> = panes.panes.range(window..end).map(|(_, pane)| pane).collect();
             for key in changed {
                 if self.rows[key as usize] != 0 {
                     continue;
@@ -118,8 +121,30 @@ impl Publisher {
                     }
                 }
             }
-            let end = window.saturating_add(length);
             self.end_window(first, (number, Some(window), end, end <= moment.before));
+            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+        }
+        self.flush(plan, keys, moment, 1, out)
+    }
+
+    /// As [`Self::publish`] for sessions.
+    pub(super) fn publish_sessions(
+        &mut self,
+        plan: &Plan,
+        keys: &Keys,
+        (number, sessions): (usize, &mut Sessions),
+        moment: Moment,
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
+        self.rows.resize(keys.len(), 0);
+        for said in sessions.due(moment, plan.spec.publish) {
+            let first = self.keys.len();
+            match said.slot {
+                Some(slot) => self.totals.push_copy(&plan.layout, &sessions.totals, slot),
+                None => self.totals.push(&plan.layout),
+            };
+            self.keys.push(said.key);
+            self.end_window(first, (number, Some(said.start), said.end, said.end <= moment.now));
             self.flush(plan, keys, moment, BATCH_ROWS, out)?;
         }
         self.flush(plan, keys, moment, 1, out)
@@ -134,8 +159,8 @@ impl Publisher {
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
-        let step = panes.kind.step;
-        let after = |time: i64| time.saturating_sub(time.rem_euclid(step)).saturating_add(step);
+        let step = panes.step;
+        let after = |time: i64| step.after(time);
         let mut changed: HashMap<u32, i64> = HashMap::new();
         for (start, pane) in &panes.panes {
             pane.changed.iter().for_each(|slot| {
@@ -147,7 +172,7 @@ impl Publisher {
         };
         let oldest = panes.panes.keys().next().map_or(moment.before, |start| *start);
         let due = if moment.before < oldest && panes.base.keys.is_empty() { after(oldest) } else { after(moment.before) };
-        let first_changed = changed.values().min().map_or(due, |start| start + step);
+        let first_changed = changed.values().min().map_or(due, |start| step.advance(*start, 1));
         let mut running = Running::default();
         running.merge(plan, &panes.base);
         let mut ahead = panes.panes.iter().peekable();
@@ -161,7 +186,7 @@ impl Publisher {
             let is_shown = |key: &u32| end > moment.before || changed.get(key).is_some_and(|start| *start < end);
             self.show(plan, &running, is_shown, (number, None, end, true));
             self.flush(plan, keys, moment, BATCH_ROWS, out)?;
-            end += step;
+            end = step.advance(end, 1);
         }
         // And the one after all rows: what there is as far as is known.
         if moment.open_too || plan.spec.publish == Publish::Changes {

@@ -3,6 +3,7 @@
 use super::totals::{Lane, Layout, Op};
 use crate::changelog::DIFF;
 use crate::keyed::encode::{Encoding, FLOAT_STEPS, Kept};
+use crate::periods::Every;
 use crate::step_error::StepError;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use std::sync::Arc;
@@ -33,15 +34,35 @@ pub struct AggregateSpec {
     pub column: Option<String>,
 }
 
-/// Windows of one kind; microseconds.
+/// Windows of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowKind {
-    /// What the column `window` says, e.g. `1d`, `30d by 1d` or `always by 1d`.
+    /// What the column `window` says, e.g. `1d`, `30d by 1d`, `1mo`, `always by 1d` or `session 30m`.
     pub label: String,
-    /// From a window's start to its end, above 0. None: from the beginning of time.
-    pub length: Option<i64>,
-    /// From one window's end to the next's; divides the length.
-    pub step: i64,
+    /// From where to where they go.
+    pub extent: Extent,
+}
+
+/// From where to where windows go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Over so many steps, at least one; one begins every step.
+    Steps {
+        /// From one window's start to the next's.
+        step: Every,
+        /// From a window's start to its end.
+        count: i64,
+    },
+    /// From the beginning of time; one ends every step.
+    Always {
+        /// From one window's end to the next's.
+        step: Every,
+    },
+    /// From a key's first row to the gap after its last, where rows of the key that are less than the gap apart are together; microseconds, above 0.
+    Session {
+        /// The gap.
+        gap: i64,
+    },
 }
 
 /// When windows are published.
@@ -118,6 +139,10 @@ impl Plan {
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let time = find(&spec.event_time)?;
         let diff = input.index_of(DIFF).ok().filter(|index| input.field(*index).data_type() == &DataType::Int64);
+        if diff.is_some() && spec.windows.iter().any(|kind| matches!(kind.extent, Extent::Session { .. })) {
+            let role = "rows that are taken back (after a `changelog` step) have no sessions; use windows of a fixed length";
+            return Err(StepError::WrongType { column: DIFF.to_owned(), found: DataType::Int64, role });
+        }
         let mut kept: Vec<Kept> = Vec::new();
         let mut layout = Layout::default();
         let mut shown = Vec::new();
@@ -169,12 +194,13 @@ impl Plan {
     /// What saved state depends on.
     pub(super) fn shape(&self) -> String {
         let columns: Vec<String> = self.kept.iter().map(|k| format!("{:?}", k.encoding)).collect();
-        let windows: Vec<String> = self.spec.windows.iter().map(|w| format!("{}: {:?} by {}", w.label, w.length, w.step)).collect();
+        let windows: Vec<String> = self.spec.windows.iter().map(|w| format!("{}: {:?}", w.label, w.extent)).collect();
         format!("columns {columns:?}; lanes {:?}; windows {windows:?}", self.layout.wides)
     }
 }
 
-fn sum_type(data_type: &DataType) -> DataType {
+/// The type of a sum.
+pub(crate) fn sum_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Decimal128(_, scale) => DataType::Decimal128(38, *scale),
         DataType::Float32 | DataType::Float64 => DataType::Float64,

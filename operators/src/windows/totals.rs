@@ -59,6 +59,12 @@ impl Totals {
         slot
     }
 
+    /// Makes a slot one of no rows.
+    pub(super) fn reset(&mut self, layout: &Layout, slot: usize) {
+        self.counts[slot * layout.counts..(slot + 1) * layout.counts].fill(0);
+        self.wides[slot * layout.wides.len()..(slot + 1) * layout.wides.len()].fill(0);
+    }
+
     /// A new slot that is a copy of `from`'s.
     pub(super) fn push_copy(&mut self, layout: &Layout, from: &Self, slot: usize) -> usize {
         let new = self.slots(layout);

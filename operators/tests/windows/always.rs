@@ -9,7 +9,8 @@ use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, Stat
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::changelog::DIFF;
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::periods::Every;
+use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -50,7 +51,7 @@ fn spec(publish: Publish, function: AggregateFunction) -> WindowsSpec {
             of("n_amount", AggregateFunction::Count, Some("amount")),
             of("total", function, Some("amount")),
         ],
-        windows: vec![WindowKind { label: "always by 10m".into(), length: None, step: STEP }],
+        windows: vec![WindowKind { label: "always by 10m".into(), extent: Extent::Always { step: Every::Micros(STEP) } }],
         publish,
         keep: KEEP,
         event_time: "time".into(),

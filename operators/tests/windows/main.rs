@@ -5,6 +5,7 @@
 
 mod always;
 mod reference;
+mod sessions;
 mod world;
 
 use reference::Row;

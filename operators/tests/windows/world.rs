@@ -11,7 +11,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch};
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::periods::Every;
+use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -73,7 +74,10 @@ fn spec(publish: Publish, keep: i64) -> WindowsSpec {
         ],
         windows: KINDS
             .iter()
-            .map(|(label, length, step)| WindowKind { label: label.to_string(), length: Some(*length), step: *step })
+            .map(|(label, length, step)| WindowKind {
+                label: label.to_string(),
+                extent: Extent::Steps { step: Every::Micros(*step), count: length / step },
+            })
             .collect(),
         publish,
         keep,

@@ -7,14 +7,16 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::time::Duration;
 
+use riskstream_operators::sample::AS_OF;
+use riskstream_operators::{identities, windows};
 use serde::Serialize;
 
 use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, Late, Loans, Partitioning, Payments,
-    Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind,
+    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, KafkaStop, Late, Loans, MessagePart,
+    Partitioning, Payments, Period, Pipeline, Previous, Rate, Results, Sample, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop,
 };
 
 /// Prints the dataflow of a configuration.
@@ -150,6 +152,13 @@ impl Graph {
                 StepKind::Features(Features { by, .. }) | StepKind::Aggregate(Aggregation { by, .. }) => {
                     Some(format!("by {}", join(by.iter().map(|key| key.value.as_str()))))
                 }
+                StepKind::Previous(Previous { by, .. }) | StepKind::Sample(Sample { by, .. }) => {
+                    Some(format!("by {}", join(by.iter().map(|key| key.value.as_str()))))
+                }
+                StepKind::Shares(shares) => {
+                    let of = shares.of.iter().map(|key| key.value.as_str());
+                    Some(format!("by {}", join(of.chain([windows::WINDOW, windows::WINDOW_END]))))
+                }
                 StepKind::Changelog(Changelog { key, .. }) => Some(format!("by {}", join(key.iter().map(|key| key.value.as_str())))),
                 _ => None,
             };
@@ -259,6 +268,29 @@ fn source_node(source: &Source) -> Node {
             vec![format!("{}, {format}{follow}", join(file.paths.iter().map(|path| path.value.as_str())))]
         }
         SourceKind::Generator(generator) => vec![generator_detail(generator)],
+        SourceKind::Kafka(kafka) => {
+            let mut details = vec![format!(
+                "topic {} of {}, {}, from {}, {}",
+                kafka.topic,
+                kafka.brokers,
+                kafka.format,
+                kafka.start,
+                if kafka.stop == KafkaStop::End { "to the present end" } else { "followed" }
+            )];
+            details.extend(kafka.columns.iter().map(|(column, part)| match part {
+                MessagePart::Key => format!("{column} = the key"),
+                MessagePart::Timestamp => format!("{column} = the message's timestamp"),
+                MessagePart::Header(name) => format!("{column} = the header {name}"),
+            }));
+            details
+        }
+        SourceKind::Postgres(postgres) => {
+            let stop = if postgres.stop == Stop::End { ", to the server's end" } else { "" };
+            vec![
+                format!("changes of {} at {}", postgres.table, postgres.url),
+                format!("slot {}, publication {}, heartbeat {}{stop}", postgres.slot, postgres.publication, duration(postgres.heartbeat)),
+            ]
+        }
     };
     let ties = match time.ties_by.is_empty() {
         true => "source position".to_owned(),
@@ -308,6 +340,27 @@ fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
         StepKind::Aggregate(aggregation) => {
             (aggregation_details(aggregation), aggregation.aggregates.iter().map(|aggregate| aggregate.name.value.clone()).collect())
         }
+        StepKind::Previous(previous) => (
+            previous
+                .columns
+                .iter()
+                .map(|(name, from)| format!("{name} = {from} of the row before"))
+                .chain([format!("rows taken back and added; late rows put in their place for {}", duration(previous.keep))])
+                .collect(),
+            previous.columns.iter().map(|(name, _)| name.value.clone()).collect(),
+        ),
+        StepKind::Sample(sample) => {
+            (vec![format!("every record's row as of the end of every {}", period(sample.every))], vec![AS_OF.to_owned()])
+        }
+        StepKind::Shares(shares) => {
+            let of = join(shares.of.iter().map(|column| column.value.as_str()).chain(["window"]));
+            let details = shares.shares.iter().map(|s| format!("{} = {}({}) of {of}", s.name, s.function.as_str(), s.column));
+            (details.collect(), shares.shares.iter().map(|s| s.name.value.clone()).collect())
+        }
+        StepKind::Identities(identities) => (
+            identities.iter().map(|identity| format!("{}: {}", identity.name, identity.sql.as_str())).collect(),
+            [identities::BROKEN, identities::BROKEN_VALUES].map(str::to_owned).to_vec(),
+        ),
         StepKind::Score(scores) => (
             scores
                 .iter()
@@ -361,6 +414,7 @@ fn changelog_details(changelog: &Changelog) -> Vec<String> {
 
 fn aggregation_details(aggregation: &Aggregation) -> Vec<String> {
     let mut details: Vec<String> = aggregation.aggregates.iter().map(|a| format!("{} = {}", a.name, a.aggregate)).collect();
+    details.extend(aggregation.totals.iter().map(|(column, name)| format!("and of all {column}, as {name}")));
     details.push(format!("in windows of {}", join(aggregation.windows.iter().map(|window| window.label.as_str()))));
     let results = match aggregation.results {
         Results::Changes => "published as they change, and when they are final",
@@ -391,6 +445,11 @@ fn destination_node(destination: &Destination, id: &str, pipeline: &str) -> Node
             details.push(format!("table {}, {layout}", table.table));
         }
         DestinationKind::Console(console) => details.push(format!("up to {} rows", console.rows)),
+        DestinationKind::Kafka(kafka) => {
+            let key = kafka.key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
+            details.push(format!("topic {} of {}, JSON, {key}", kafka.topic, kafka.brokers));
+            details.extend(kafka.headers.iter().map(|(header, column)| format!("header {header} = {column}")));
+        }
     }
     if let Some(when) = &destination.when {
         details.push(format!("when {}", when.as_str()));
@@ -414,6 +473,15 @@ fn destination_node(destination: &Destination, id: &str, pipeline: &str) -> Node
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
+}
+
+/// As a configuration would say it.
+fn period(period: Period) -> String {
+    match period {
+        Period::Time(length) => duration(length),
+        Period::Months(months) if months % 12 == 0 => format!("{}y", months / 12),
+        Period::Months(months) => format!("{months}mo"),
+    }
 }
 
 /// As a configuration would say it: whole days, else what there is of each unit.

@@ -18,7 +18,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use riskstream_engine::contract::{REASON_LATE, Source};
 use riskstream_engine::runtime::{self, Clock, RunControl, SystemClock};
 use riskstream_engine::store::inspect;
-use riskstream_ingest::{DeadLetterRows, FileSource, REWRITTEN_SUFFIX, ReplaySource, replay_partition};
+use riskstream_ingest::{DeadLetterRows, FileSource, KafkaSource, REWRITTEN_SUFFIX, ReplaySource, replay_partition};
 use riskstream_query::Catalog;
 use riskstream_sinks::DeltaRuntime;
 use serde::Serialize;
@@ -28,7 +28,7 @@ use super::{CommandError, failed, load, print_json};
 use crate::cli::{OutputFormat, ReplayArgs};
 use crate::config::spec::{self, Pipeline, SourceKind, StepKind};
 use crate::config::{Config, defaults, suggest_name};
-use crate::plan::{checks_step, file_spec, generator_source, plan_pipeline, store_location, tables_location};
+use crate::plan::{checks_step, file_spec, generator_source, kafka_spec, plan_pipeline, store_location, tables_location};
 use crate::progress::grouped;
 
 /// Dead letters of one pipeline and reason.
@@ -212,7 +212,17 @@ fn taken(config: &Config, pipeline: &Pipeline, reasons: &[String]) -> Result<u64
 fn open(source: &spec::Source, rows: Vec<DeadLetterRows>, stop: &Arc<AtomicBool>) -> Result<Box<dyn Source>, CommandError> {
     let stop = Arc::clone(stop);
     let replay = match &source.kind {
+        SourceKind::Postgres(_) => {
+            let message = format!(
+                "the dead letters of source {} are changes that came in their order, between others of the same row, and can't be taken in again later;                  correct the rows in the database, or the columns in `schema`, and read the table anew",
+                source.name
+            );
+            return Err(CommandError::Failed { message });
+        }
         SourceKind::File(file) => FileSource::new(file_spec(source, file)).and_then(|files| ReplaySource::of_files(&files, rows, stop)),
+        SourceKind::Kafka(kafka) => {
+            KafkaSource::new(kafka_spec(source, kafka)).and_then(|topic| ReplaySource::of_kafka(&topic, rows, stop))
+        }
         SourceKind::Generator(generator) => {
             generator_source(&source.name.value, generator).and_then(|generated| ReplaySource::of_generator(generated, rows, stop))
         }

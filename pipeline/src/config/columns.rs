@@ -12,11 +12,13 @@ use super::problem::Problem;
 use super::span::{Span, Spanned};
 use riskstream_engine::contract::{COMMITTED_AT, change_fields};
 use riskstream_operators::changelog::DIFF;
+use riskstream_operators::identities;
+use riskstream_operators::sample::AS_OF;
 use riskstream_operators::windows;
 
 use super::spec::{
     Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Partitioning,
-    Pipeline, ScoreColumn, Source, Sql, Step, StepKind, TimeFormat,
+    Pipeline, Previous, Sample, ScoreColumn, Shares, Source, Sql, Step, StepKind, TimeFormat,
 };
 use super::suggest;
 
@@ -118,6 +120,35 @@ pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sou
                     problems.push(of_windows(step));
                 }
                 flow.aggregate(aggregation, problems);
+            }
+            StepKind::Previous(previous) => {
+                if flow.is_of_windows {
+                    problems.push(of_windows(step));
+                }
+                flow.previous(previous, problems);
+            }
+            StepKind::Sample(sample) => {
+                if !flow.is_of_changes {
+                    let message = format!("step `{}` samples records, and no `changelog` step before it says what they are", step.id);
+                    let help = "put a step with changelog = { key = \"COLUMN\" } before it";
+                    problems.push(Problem::new(step.id.span, message).help(help));
+                }
+                flow.sample(sample, step, problems);
+            }
+            StepKind::Shares(shares) => {
+                if !flow.is_of_windows {
+                    let message = format!("step `{}` takes shares of windows, and there is no `aggregate` step before it", step.id);
+                    problems.push(Problem::new(step.id.span, message).help("put it after the `aggregate` step whose rows it compares"));
+                }
+                flow.shares(shares, problems);
+            }
+            StepKind::Identities(identities) => {
+                for identity in identities {
+                    flow.check_sql(&identity.sql, &[], problems);
+                }
+                for column in [identities::BROKEN, identities::BROKEN_VALUES] {
+                    flow.add(column, step.id.span, Some(DataType::Utf8), problems);
+                }
             }
             StepKind::Score(columns) => {
                 for score in columns {
@@ -268,6 +299,38 @@ impl Flow {
         self.columns.push(Known::new(DIFF).of_type(DataType::Int64));
     }
 
+    fn previous(&mut self, previous: &Previous, problems: &mut Vec<Problem>) {
+        for key in &previous.by {
+            self.find(key, problems);
+        }
+        let mut types = Vec::new();
+        for (_, from) in &previous.columns {
+            types.push(self.find(from, problems).and_then(|known| known.data_type.clone()));
+        }
+        self.columns.retain(|column| column.name != defaults::LATE_COLUMN && column.name != DIFF);
+        for ((name, _), data_type) in previous.columns.iter().zip(types) {
+            self.add(name, name.span, data_type, problems);
+        }
+        self.is_of_changes = true;
+        self.columns.push(Known::new(DIFF).of_type(DataType::Int64));
+    }
+
+    fn sample(&mut self, sample: &Sample, step: &Step, problems: &mut Vec<Problem>) {
+        for key in &sample.by {
+            self.find(key, problems);
+        }
+        self.add(AS_OF, step.id.span, Some(crate::config::spec::timestamp_type()), problems);
+    }
+
+    fn shares(&mut self, shares: &Shares, problems: &mut Vec<Problem>) {
+        for column in shares.of.iter().chain(shares.shares.iter().map(|share| &share.column)) {
+            self.find(column, problems);
+        }
+        for share in &shares.shares {
+            self.add(&share.name, share.name.span, None, problems);
+        }
+    }
+
     fn aggregate(&mut self, aggregation: &Aggregation, problems: &mut Vec<Problem>) {
         let keys: Vec<(String, Span, Option<DataType>)> = aggregation
             .by
@@ -323,6 +386,11 @@ impl Flow {
         }
         for column in destination.columns.iter().flatten() {
             self.find(column, problems);
+        }
+        if let DestinationKind::Kafka(kafka) = &destination.kind {
+            for column in kafka.key.iter().chain(kafka.headers.iter().map(|(_, column)| column)) {
+                self.find(column, problems);
+            }
         }
         let (DestinationKind::Delta(table) | DestinationKind::Alerts(table)) = &destination.kind else { return };
         let Partitioning::Columns(partition_by) = &table.partition_by else { return };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::spec::{Compression, Deliver, Late, Order, Results};
+use super::spec::{Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Results, Tombstones};
 
 /// `[riskstream] name`: what status and table metadata call this program.
 pub const NAME: &str = "riskstream";
@@ -46,6 +46,17 @@ pub const CSV_QUOTE: u8 = b'"';
 /// `csv.header`: whether the first line names the columns.
 pub const CSV_HEADER: bool = true;
 
+/// Kafka `start`: nothing that the topic holds is left out.
+pub const KAFKA_START: KafkaStart = KafkaStart::Earliest;
+/// Kafka `stop`: a topic has no end.
+pub const KAFKA_STOP: KafkaStop = KafkaStop::Never;
+/// Kafka `isolation`: what a transaction took back never happened.
+pub const KAFKA_ISOLATION: Isolation = Isolation::ReadCommitted;
+/// Kafka `tombstones`: where no format gives it a meaning, a message without a value is a fault that someone should see.
+pub const KAFKA_TOMBSTONES: Tombstones = Tombstones::DeadLetter;
+/// Kafka `group`: before the source's name.
+pub const KAFKA_GROUP_PREFIX: &str = "riskstream-";
+
 /// Generator: the seed; the same seed gives the same rows on every machine.
 pub const GENERATOR_SEED: u64 = 42;
 /// Generator: customers. With terminals, radius and days as here about 1.75 million payments (the Handbook's data set).
@@ -72,6 +83,12 @@ pub const GENERATOR_LENDERS: u32 = 8;
 pub const GENERATOR_MONTHS: u32 = 24;
 /// Generator: the first simulated day of a loan book, the first of a month.
 pub const GENERATOR_LOANS_START: (i32, u32, u32) = (2023, 1, 1);
+
+/// PostgreSQL: how often a slot without changes moves on; a tenth of the time after which the server would think its reader gone.
+pub const POSTGRES_HEARTBEAT: Duration = Duration::from_secs(10);
+/// PostgreSQL: how far the watermark trails when the source has no `event_time`. Transactions come in the order of their commits, whose times
+/// are taken a moment before.
+pub const POSTGRES_OUT_OF_ORDERNESS: Duration = Duration::from_secs(1);
 
 /// `decide.reasons`: how many features are named as reasons.
 pub const REASONS: usize = 3;

@@ -11,7 +11,7 @@ use super::defaults;
 use super::problem::Problem;
 use super::read::Draft;
 use super::span::Spanned;
-use super::spec::{FileFormat, GENERATOR_COLUMNS, Pipeline, Simulation, Source, SourceKind};
+use super::spec::{FileFormat, GENERATOR_COLUMNS, KafkaFormat, Pipeline, Simulation, Source, SourceKind};
 use super::suggest;
 
 /// Notes every problem that is left once each section has been read.
@@ -31,6 +31,28 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
         columns::check_pipeline(pipeline, input, *sound_steps, problems);
     }
     check_tables(draft, problems);
+    check_slots(draft, problems);
+}
+
+/// A replication slot has one reader, and each pipeline reads its source itself.
+fn check_slots(draft: &Draft, problems: &mut Vec<Problem>) {
+    let mut first_of: BTreeMap<(&str, &str), (&Spanned<String>, &Spanned<String>)> = BTreeMap::new();
+    for pipeline in &draft.spec.pipelines {
+        let Some(Source { kind: SourceKind::Postgres(postgres), .. }) = draft.spec.source(&pipeline.from) else { continue };
+        let slot = (postgres.url.value.as_str(), postgres.slot.value.as_str());
+        if let Some((first, of)) = first_of.get(&slot) {
+            problems.push(
+                Problem::new(
+                    pipeline.from.span,
+                    format!("a second pipeline reads the slot `{}`, which gives each change once", postgres.slot),
+                )
+                .related(first.span, format!("the first, `{of}`"))
+                .help("give each pipeline a source with a `slot` of its own"),
+            );
+        } else {
+            first_of.insert(slot, (&pipeline.from, &pipeline.name));
+        }
+    }
 }
 
 /// The columns of a source, where the file says them.
@@ -40,11 +62,10 @@ fn known_columns(source: &Source) -> Option<Vec<Known>> {
             Simulation::Payments(_) => GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect(),
             Simulation::Loans(_) => from_schema(&LoansSpec::columns()),
         }),
-        SourceKind::File(file) if file.format == Some(FileFormat::DebeziumJson) => source.arrow_schema().map(|schema| {
-            let fields: Vec<_> = schema.fields().iter().map(|f| f.as_ref().clone()).chain(change_fields()).collect();
-            from_schema(&Schema::new(fields))
-        }),
-        SourceKind::File(_) => source.arrow_schema().as_ref().map(from_schema),
+        SourceKind::File(file) if file.format == Some(FileFormat::DebeziumJson) => of_changes(source),
+        SourceKind::Kafka(kafka) if kafka.format == KafkaFormat::DebeziumJson => of_changes(source),
+        SourceKind::Postgres(_) => of_changes(source),
+        SourceKind::File(_) | SourceKind::Kafka(_) => source.arrow_schema().as_ref().map(from_schema),
     }
 }
 
@@ -81,4 +102,11 @@ fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {
             first_of.insert(folded, table);
         }
     }
+}
+
+/// A table's columns, and what happened to its rows.
+fn of_changes(source: &Source) -> Option<Vec<Known>> {
+    let table = source.arrow_schema()?;
+    let own = table.fields().iter().map(|field| field.as_ref().clone());
+    Some(from_schema(&Schema::new(own.chain(change_fields()).collect::<Vec<_>>())))
 }

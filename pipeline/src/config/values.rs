@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use arrow::datatypes::DataType;
 
+use super::spec::Period;
 use super::suggest;
 
 /// Longest duration that any setting takes: ten years.
 const DURATION_MAX: Duration = Duration::from_secs(3660 * 86_400);
+/// The same in calendar months.
+const MONTHS_MAX: u32 = 120;
 /// Digits that a Decimal128 holds.
 const DECIMAL_PRECISION_MAX: u8 = 38;
 
@@ -56,6 +59,28 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
     match micros.map(Duration::from_micros).filter(|duration| *duration <= DURATION_MAX) {
         Some(duration) => Ok(duration),
         None => refuse("is too long", "at most ten years, \"3660d\""),
+    }
+}
+
+/// Units of whole months.
+const MONTH_UNITS: [(&str, u32); 3] = [("mo", 1), ("q", 3), ("y", 12)];
+
+/// A [`duration`], or calendar months: `1mo`, `1q`, `1y`. It is not empty.
+pub(crate) fn period(text: &str) -> Result<Period, Refusal> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let months = MONTH_UNITS.iter().find(|(name, _)| *name == unit.trim_start()).filter(|_| !number.is_empty());
+    if let Some((_, months)) = months {
+        return match number.parse::<u32>().ok().and_then(|number| number.checked_mul(*months)) {
+            Some(0) => refuse("is empty", "such as \"1mo\""),
+            Some(months) if months <= MONTHS_MAX => Ok(Period::Months(months)),
+            _ => refuse("is too long", "at most ten years, \"10y\""),
+        };
+    }
+    match duration(text) {
+        Ok(length) if length.is_zero() => refuse("is empty", "such as \"1d\""),
+        Ok(length) => Ok(Period::Time(length)),
+        Err(refusal) => Err(refusal),
     }
 }
 

@@ -6,6 +6,7 @@
 //! Everything that the configuration can get wrong and that is only known now (an inferred schema, a model's features, an expression's
 //! types) is reported with its place in the file, as `config` does, before anything is started.
 
+mod book;
 mod dead_letters;
 mod sinks;
 mod source;
@@ -26,7 +27,7 @@ use crate::config::{Config, Problem, check_columns, check_source_columns};
 pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
 pub use sinks::{PlannedTable, TableKind, table_location};
 pub use source::open_source;
-pub(crate) use source::{file_spec, generator_source};
+pub(crate) use source::{file_spec, generator_source, kafka_spec};
 pub(crate) use steps::checks_step;
 
 /// Rows of a block, at most.
@@ -89,6 +90,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) event_time: String,
     pub(crate) ties: Vec<String>,
     pub(crate) schema: SchemaRef,
+    /// The `aggregate` step before, when there was one.
+    pub(crate) windows: Option<steps::WindowsBefore>,
     pub(crate) steps: Vec<StepPlan>,
     pub(crate) hooks: Vec<EpochHook>,
     pub(crate) models: Vec<(String, Arc<riskstream_operators::ModelCell>)>,
@@ -136,6 +139,7 @@ pub fn plan_pipeline(
         event_time: spec.event_time.column.value.clone(),
         ties: spec.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         schema: Arc::clone(&schema.schema),
+        windows: None,
         steps: Vec::new(),
         hooks: Vec::new(),
         models: Vec::new(),

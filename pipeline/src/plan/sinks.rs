@@ -11,13 +11,18 @@ use riskstream_engine::contract::{
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::runtime::{SinkPlan, StepPlan};
 use riskstream_sinks::{
-    AlertIdentity, DeltaRuntime, LastRows, PartitionRule, Projection, StageSettings, TableSink, TableSpec, alerts_table_schema,
+    AlertIdentity, DeltaRuntime, KafkaSink, KafkaSinkSpec, LastRows, PartitionRule, Projection, StageSettings, TableSink, TableSpec,
+    alerts_table_schema,
 };
 
 use super::dead_letters::{TaggedWriter, dead_letter_table};
-use super::{PlanError, StepContext, steps, tables_location};
-use crate::config::spec::{Deliver, Destination, DestinationKind, Late, Partitioning, TableDestination};
+use super::{PlanError, StepContext, steps, store_location, tables_location};
+use crate::config::Spanned;
+use crate::config::spec::{Deliver, Destination, DestinationKind, KafkaDestination, Late, Partitioning, TableDestination};
 use crate::config::{Config, Problem, defaults};
+
+/// The file of a store's identity in Kafka clusters.
+const KAFKA_IDENTITY: &str = "kafka-identity";
 
 /// What a table is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +53,7 @@ pub struct PlannedTable {
 /// A sink whose table is not opened yet, or that has none.
 enum Planning {
     Table { sink: Arc<TableSink>, steps: Vec<StepPlan> },
-    Console(SinkPlan),
+    Open(SinkPlan),
 }
 
 pub(super) struct Sinks {
@@ -86,6 +91,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                 let sink = table_sink(context, destination, table, Some(identity))?;
                 planning.push(add(sink, steps, TableKind::Alerts));
             }
+            DestinationKind::Kafka(kafka) => planning.push(Planning::Open(kafka_sink(context, destination, kafka, steps)?)),
             DestinationKind::Console(console) => {
                 let rows = Arc::new(Mutex::new(LastRows::new(usize::try_from(console.rows).unwrap_or(usize::MAX))));
                 let projection = Arc::new(projection(context, destination)?);
@@ -93,7 +99,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                 let id = destination.id.value.clone();
                 consoles.push((id.clone(), Arc::clone(&rows)));
                 let writer_rows = Arc::clone(&rows);
-                planning.push(Planning::Console(SinkPlan {
+                planning.push(Planning::Open(SinkPlan {
                     id,
                     steps,
                     writer: Arc::new(move |_| {
@@ -133,7 +139,7 @@ impl Planning {
     fn open(self, app: &str, runtime: &DeltaRuntime) -> Result<SinkPlan, SinkError> {
         let (sink, steps) = match self {
             Self::Table { sink, steps } => (sink, steps),
-            Self::Console(plan) => return Ok(plan),
+            Self::Open(plan) => return Ok(plan),
         };
         let delivery = sink.delivery(&format!("{app}/{}", sink.id), runtime)?;
         let writer_sink = Arc::clone(&sink);
@@ -145,6 +151,40 @@ impl Planning {
             delivery: Box::new(delivery),
         })
     }
+}
+
+/// A topic; nothing is connected before the run.
+fn kafka_sink(
+    context: &StepContext<'_>,
+    destination: &Destination,
+    kafka: &KafkaDestination,
+    steps: Vec<StepPlan>,
+) -> Result<SinkPlan, PlanError> {
+    let index = |column: &Spanned<String>| {
+        context.schema.index_of(column).map_err(|_| Problem::new(column.span, format!("there is no column `{column}` here")))
+    };
+    let headers = kafka.headers.iter().map(|(name, column)| Ok((name.value.clone(), index(column)?))).collect::<Result<_, Problem>>()?;
+    let origin = context.schema.index_of(SOURCE_PARTITION).ok().zip(context.schema.index_of(SOURCE_OFFSET).ok());
+    let pipeline = &context.pipeline.name.value;
+    let id = destination.id.value.clone();
+    let sink = Arc::new(KafkaSink::new(KafkaSinkSpec {
+        id: id.clone(),
+        brokers: kafka.brokers.value.clone(),
+        topic: kafka.topic.value.clone(),
+        key: kafka.key.as_ref().map(index).transpose()?,
+        headers,
+        projection: projection(context, destination)?,
+        settings: kafka.settings.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
+        name: format!("{}.{pipeline}.{id}", context.config.spec.riskstream.name),
+        identity: store_location(context.config, pipeline).join(KAFKA_IDENTITY),
+        origin,
+    })?);
+    if destination.deliver == Deliver::Immediately {
+        let (delivery, sync) = (sink.immediate_delivery(), sink.immediate_sync());
+        return Ok(SinkPlan { id, steps, writer: Arc::new(move |_| sink.immediate_writer()), sync, delivery });
+    }
+    let delivery = sink.committed_delivery();
+    Ok(SinkPlan { id, steps, writer: Arc::new(move |_| Ok(sink.committed_writer())), sync: Arc::new(|_| Ok(())), delivery })
 }
 
 fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {

@@ -7,11 +7,13 @@ use chrono::Datelike;
 use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
-    Compression, CsvOptions, DebeziumOptions, DecimalHandling, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource,
-    GeneratorSpec, LoansSpec, Paced, TimeFormat, TimePrecision,
+    Compression, CsvOptions, DebeziumOptions, DecimalHandling, Endpoint, EventTimeSpec, FileFormat, FileSource, FileSourceSpec,
+    GeneratorSource, GeneratorSpec, KafkaSource, KafkaSourceSpec, LoansSpec, MessageFormat, MessagePart, Paced, PostgresSource,
+    PostgresSourceSpec, StartAt, TimeFormat, TimePrecision,
 };
 
 use super::micros;
+use crate::config::defaults;
 use crate::config::spec::{self, Rate, Simulation, SourceKind};
 
 /// Days from 0001-01-01 to 1970-01-01, for chrono's day count.
@@ -24,6 +26,8 @@ const EPOCH_DAYS_FROM_CE: i32 = 719_163;
 pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, SourceError> {
     match &source.kind {
         SourceKind::File(file) => Ok(Box::new(FileSource::new(file_spec(source, file))?)),
+        SourceKind::Kafka(kafka) => Ok(Box::new(KafkaSource::new(kafka_spec(source, kafka))?)),
+        SourceKind::Postgres(postgres) => Ok(Box::new(PostgresSource::new(postgres_spec(source, postgres)?)?)),
         SourceKind::Generator(generator) => {
             let made = generator_source(&source.name.value, generator)?;
             match generator.rate {
@@ -81,6 +85,31 @@ fn debezium_options(debezium: spec::Debezium) -> DebeziumOptions {
     }
 }
 
+/// A PostgreSQL source as `ingest` takes it; its password is looked up here.
+fn postgres_spec(source: &spec::Source, postgres: &spec::PostgresSource) -> Result<PostgresSourceSpec, SourceError> {
+    let fail =
+        |object: &str, reason: String| SourceError::Unreadable { source_name: source.name.value.clone(), object: object.into(), reason };
+    let mut endpoint = Endpoint::parse(&postgres.url.value).map_err(|reason| fail("its url", reason))?;
+    if let Some(variable) = &postgres.password_env {
+        let password = std::env::var(&variable.value)
+            .map_err(|_| fail("its password", format!("the environment variable {variable} is not set; set it to the password")))?;
+        endpoint = endpoint.with_password(password);
+    }
+    Ok(PostgresSourceSpec {
+        name: source.name.value.clone(),
+        endpoint,
+        table: postgres.table.value.clone(),
+        slot: postgres.slot.value.clone(),
+        publication: postgres.publication.value.clone(),
+        schema: source.schema.as_ref().map(|fields| fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()),
+        event_time: source.event_time.column.value.clone(),
+        ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        future_skew_max_us: micros(source.event_time.future_skew_max),
+        heartbeat: postgres.heartbeat,
+        stop_at_end: postgres.stop == spec::Stop::End,
+    })
+}
+
 fn time_format(format: &spec::TimeFormat) -> TimeFormat {
     match format {
         spec::TimeFormat::Auto => TimeFormat::Auto,
@@ -88,6 +117,44 @@ fn time_format(format: &spec::TimeFormat) -> TimeFormat {
         spec::TimeFormat::UnixMillis => TimeFormat::EpochMillis,
         spec::TimeFormat::UnixMicros => TimeFormat::EpochMicros,
         spec::TimeFormat::Pattern(pattern) => TimeFormat::Pattern(pattern.clone()),
+    }
+}
+
+/// Longest value of a message; Kafka's own limit is a megabyte unless it is raised.
+const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A topic as `ingest` takes it.
+pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> KafkaSourceSpec {
+    let name = &source.name.value;
+    let part = |part: &spec::MessagePart| match part {
+        spec::MessagePart::Key => MessagePart::Key,
+        spec::MessagePart::Timestamp => MessagePart::Timestamp,
+        spec::MessagePart::Header(header) => MessagePart::Header(header.clone()),
+    };
+    KafkaSourceSpec {
+        name: name.clone(),
+        brokers: kafka.brokers.value.clone(),
+        topic: kafka.topic.value.clone(),
+        format: match kafka.format {
+            spec::KafkaFormat::Json => MessageFormat::Json,
+            spec::KafkaFormat::DebeziumJson => MessageFormat::Debezium(debezium_options(kafka.debezium)),
+            spec::KafkaFormat::Csv => MessageFormat::Csv { delimiter: kafka.csv.delimiter, quote: kafka.csv.quote },
+        },
+        start: match kafka.start {
+            spec::KafkaStart::Earliest => StartAt::Earliest,
+            spec::KafkaStart::Latest => StartAt::Latest,
+        },
+        stop_at_end: kafka.stop == spec::KafkaStop::End,
+        read_committed: kafka.isolation == spec::Isolation::ReadCommitted,
+        skip_tombstones: kafka.tombstones == spec::Tombstones::Skip,
+        group: kafka.group.as_ref().map_or_else(|| format!("{}{name}", defaults::KAFKA_GROUP_PREFIX), |group| group.value.clone()),
+        settings: kafka.settings.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
+        parts: kafka.columns.iter().map(|(column, from)| (column.value.clone(), part(from))).collect(),
+        schema: source.schema.iter().flatten().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect(),
+        event_time: EventTimeSpec { column: source.event_time.column.value.clone(), format: time_format(&source.event_time.format) },
+        ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        future_skew_max_us: micros(source.event_time.future_skew_max),
+        record_bytes_max: MESSAGE_BYTES_MAX,
     }
 }
 

@@ -9,24 +9,34 @@ use riskstream_models::Registry;
 use riskstream_operators::captured::{CapturedOperator, CapturedSpec};
 use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec};
 use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec, HistoryDir};
-use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::periods::Every;
+use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
 use riskstream_operators::{
     ChecksOperator, DecideOperator, Decision, DeriveOperator, ExpressionError, FilterOperator, ModelCell, ModelWatch, ScoreOperator,
     Stateless, StepError,
 };
 
-use super::{PlanError, StepContext, micros, registry_location};
+use super::{PlanError, StepContext, book, micros, registry_location};
 use crate::config::spec::{self, Aggregate, ScoreColumn, Source, Sql, Step, StepKind};
 use crate::config::{Problem, Span, Spanned};
 
 /// How often the registry is looked at for a newer model.
 const MODEL_POLL_MICROS: i64 = 1_000_000;
 
-type BuildLogic = Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn Operator>, String> + Send + Sync>;
+/// The `aggregate` step that made the rows at hand.
+pub(crate) struct WindowsBefore {
+    /// Its key.
+    pub(crate) by: Vec<String>,
+    /// How long after its end a window may still be published again; microseconds.
+    pub(crate) keep: i64,
+    pub(crate) has_sessions: bool,
+}
+
+pub(super) type BuildLogic = Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn Operator>, String> + Send + Sync>;
 
 impl StepContext<'_> {
     /// Adds a step whose output has the columns of `schema`.
-    fn add(&mut self, id: &str, schema: SchemaRef, build: BuildLogic) {
+    pub(super) fn add(&mut self, id: &str, schema: SchemaRef, build: BuildLogic) {
         self.schema = schema;
         self.steps.push(step_plan(id, build));
     }
@@ -96,7 +106,14 @@ pub(super) fn plan_step(context: &mut StepContext<'_>, step: &Step) -> Result<()
         }
         StepKind::Features(features) => plan_features(context, step, features)?,
         StepKind::Changelog(changelog) => plan_changelog(context, step, changelog)?,
-        StepKind::Aggregate(aggregation) => plan_aggregate(context, step, aggregation)?,
+        StepKind::Previous(previous) => book::plan_previous(context, step, previous)?,
+        StepKind::Sample(sample) => book::plan_sample(context, step, sample)?,
+        StepKind::Shares(shares) => book::plan_shares(context, step, shares)?,
+        StepKind::Identities(identities) => book::plan_identities(context, step, identities)?,
+        StepKind::Aggregate(aggregation) => {
+            book::plan_totals(context, step, aggregation)?;
+            plan_aggregate(context, step, aggregation)?;
+        }
         StepKind::Score(columns) => plan_score(context, step, columns)?,
         StepKind::Decide(decide) => {
             let decision =
@@ -150,11 +167,7 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
         step_id: step.id.value.clone(),
         by: spec.by.iter().map(|b| b.value.clone()).collect(),
         aggregates: spec.aggregates.iter().map(aggregate).collect::<Result<_, _>>()?,
-        windows: spec
-            .windows
-            .iter()
-            .map(|w| WindowKind { label: w.label.clone(), length: w.length.map(micros), step: micros(w.step) })
-            .collect(),
+        windows: spec.windows.iter().map(|w| WindowKind { label: w.label.clone(), extent: extent(w.extent) }).collect(),
         publish: match spec.results {
             spec::Results::Changes => Publish::Changes,
             spec::Results::Final => Publish::Final,
@@ -164,6 +177,12 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
     };
     let make = move || WindowsOperator::new(windows_spec.clone(), &schema);
     let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
+    context.windows = Some(WindowsBefore {
+        by: spec.by.iter().map(|b| b.value.clone()).collect(),
+        // A late row changes windows that began up to their length before its own.
+        keep: micros(spec.keep).saturating_add(spec.windows.iter().map(|w| micros(w.extent.length())).max().unwrap_or_default()),
+        has_sessions: spec.windows.iter().any(|w| matches!(w.extent, spec::WindowExtent::Session { .. })),
+    });
     // A window is known by its key, its kind and its end, and counts as of its end.
     context.event_time = windows::WINDOW_END.into();
     context.ties = spec.by.iter().map(|b| b.value.clone()).chain([windows::WINDOW.into(), windows::WINDOW_END.into()]).collect();
@@ -218,6 +237,21 @@ fn plan_captured(context: &mut StepContext<'_>, step: &Step, spec: &spec::Change
         Arc::new(move |context| Ok(Box::new(make(context.worker).map_err(|e| e.to_string())?) as Box<dyn Operator>)),
     );
     Ok(())
+}
+
+pub(super) fn every(period: spec::Period) -> Every {
+    match period {
+        spec::Period::Time(length) => Every::Micros(micros(length)),
+        spec::Period::Months(count) => Every::Months(i64::from(count)),
+    }
+}
+
+fn extent(extent: spec::WindowExtent) -> Extent {
+    match extent {
+        spec::WindowExtent::Steps { step, count } => Extent::Steps { step: every(step), count: i64::try_from(count).unwrap_or(i64::MAX) },
+        spec::WindowExtent::Always { step } => Extent::Always { step: every(step) },
+        spec::WindowExtent::Session { gap } => Extent::Session { gap: micros(gap) },
+    }
 }
 
 fn aggregate(feature: &spec::Feature) -> Result<AggregateSpec, Problem> {
@@ -319,7 +353,7 @@ fn model_problem(registry: &Registry, column: &ScoreColumn, reason: &str) -> Pro
 }
 
 /// A step's refusal, with its place in the file.
-fn problem(error: &StepError, sqls: &[Sql], step: Span) -> Problem {
+pub(super) fn problem(error: &StepError, sqls: &[Sql], step: Span) -> Problem {
     let message = error.to_string();
     match error {
         StepError::Expression { index, source } => match sqls.get(*index) {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::postgres::Server;
 use crate::program::{example, project, riskstream, trained};
 
 fn count(folder: &Path, config: &str, sql: &str) -> i64 {
@@ -23,9 +24,13 @@ fn lines(path: &str) -> i64 {
 
 #[test]
 fn every_example_is_tested_here() {
-    let tested = include_str!("examples.rs");
+    let tested = concat!(include_str!("examples.rs"), include_str!("kafka.rs"));
     for entry in fs::read_dir(project("examples")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
+        // Beside the examples stand the scripts that start what some of them read.
+        if name == "servers" {
+            continue;
+        }
         assert!(tested.contains(&format!("example(\"{name}\")")), "{name}");
     }
 }
@@ -52,6 +57,24 @@ fn card_fraud_file_scores_every_payment_and_raises_alerts_once() {
     // A second run finds nothing new.
     assert_eq!(run()["pipelines"][0]["rows_in"], 0);
     assert_eq!(count(here, &config, "select count(*) as n from alerts"), alerts);
+}
+
+#[test]
+fn loans_postgres_reads_the_table_and_its_changes() {
+    let server = Server::start();
+    server.psql(&fs::read_to_string(project("examples/servers/loans.sql")).unwrap());
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("loans-postgres.toml"));
+    let here = folder.path();
+    let sets = ["--set".to_owned(), server.url_of("loans"), "--set".into(), "sources.loans.stop=end".into()];
+    let args: Vec<&str> = ["run", &config, "--format", "json"].into_iter().chain(sets.iter().map(String::as_str)).collect();
+    let report = server.riskstream(here, &args).json();
+    assert_eq!(report["pipelines"][0]["rows_in"], 991, "the table as it is, and a truncation before it: {report:#}");
+    server.psql("update loans set balance = balance + 1 where loan_id < 100; delete from loans where lender_id = 'lender-9'");
+    server.riskstream(here, &args).ok();
+    let n = |op: &str| count(here, &config, &format!("select count(*) as n from loan_changes where _op = '{op}'"));
+    let left: i64 = server.psql("select count(*) from loans").trim().parse().unwrap();
+    assert_eq!((n("r"), n("t"), n("r") - n("d")), (990, 1, left));
+    assert!(n("u") > 80, "{}", n("u"));
 }
 
 #[test]
@@ -118,6 +141,56 @@ fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_
     assert_eq!(newest("1d", "2024-03-02 00:00:00", "DPD30"), Some((1, 9_000, true)));
     let days = ["2024-03-02 00:00:00", "2024-03-03 00:00:00", "2024-03-05 00:00:00"].map(book);
     assert_eq!(days, [(3, 15_001, 0), (3, 13_001, 1), (3, 13_001, 1)], "the loan that came late counts from its own day on");
+}
+
+#[test]
+fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("loan-roll-rates.toml"));
+    let here = folder.path();
+    let header = "change_id,changed_at,loan_id,lender_id,originated,unpaid_since,status,balance_cents,is_closed\n";
+    // Loan a is paid; b misses its payment of the 1st of February and nothing more is heard of it; c is of another lender.
+    let first = "1,2024-01-10 09:00:00,a,north,2024-01-10 00:00:00,,CURRENT,10000,false\n\
+        2,2024-01-12 09:00:00,b,north,2024-01-12 00:00:00,,CURRENT,30000,false\n\
+        3,2024-01-20 09:00:00,c,south,2024-01-20 00:00:00,,CURRENT,5000,false\n\
+        4,2024-02-02 09:00:00,b,north,2024-01-12 00:00:00,2024-02-01 00:00:00,DPD30,30000,false\n\
+        5,2024-04-15 09:00:00,a,north,2024-01-10 00:00:00,,CURRENT,8000,false\n";
+    fs::write(here.join("loan-changes.csv"), format!("{header}{first}")).unwrap();
+    let run = |files: &str| riskstream(here, &["run", &config, "--set", &format!("sources.loans.path={files}"), "--format", "json"]).json();
+    run("[\"loan-changes.csv\"]");
+    let rate = |lender: &str, month: &str, from: &str, to: &str| {
+        let sql = format!(
+            "select n_loans, n_from, roll_rate, roll_rate_balance from roll_rates where lender_id = '{lender}' and from_bucket = '{from}' \
+             and bucket = '{to}' and month = timestamp '{month}-01 00:00:00' order by revision desc limit 1"
+        );
+        let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
+        rows.first().map(|r| {
+            (
+                r["n_loans"].as_i64().unwrap(),
+                r["n_from"].as_i64().unwrap(),
+                r["roll_rate"].as_f64().unwrap(),
+                r["roll_rate_balance"].as_f64(),
+            )
+        })
+    };
+    // From the end of January to that of February.
+    assert_eq!(rate("north", "2024-02", "CURRENT", "DPD30"), Some((1, 2, 0.5, Some(0.75))));
+    assert_eq!(rate("north", "2024-02", "CURRENT", "CURRENT"), Some((1, 2, 0.5, Some(0.25))));
+    assert_eq!(rate("ALL", "2024-02", "CURRENT", "CURRENT"), Some((2, 3, 2.0 / 3.0, Some(15.0 / 45.0))));
+    assert_eq!(rate("north", "2024-03", "DPD30", "DPD60"), Some((1, 1, 1.0, Some(1.0))), "it gets later by itself");
+    let vintage = |month: i64| {
+        let sql =
+            format!("select n_loans, n_ever_30p, balance_cents from vintages where month_on_book = {month} order by revision desc limit 1");
+        let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
+        rows.first().map(|r| (r["n_loans"].as_i64().unwrap(), r["n_ever_30p"].as_i64().unwrap(), r["balance_cents"].as_i64().unwrap()))
+    };
+    assert_eq!([1, 2, 3, 4].map(vintage), [Some((3, 0, 45_000)), Some((3, 1, 45_000)), Some((3, 1, 45_000)), None], "April is not over");
+    // It turns out that b had paid in February.
+    fs::write(here.join("more.csv"), format!("{header}6,2024-02-20 09:00:00,b,north,2024-01-12 00:00:00,,CURRENT,29000,false\n")).unwrap();
+    run("[\"loan-changes.csv\", \"more.csv\"]");
+    assert_eq!(rate("north", "2024-02", "CURRENT", "CURRENT"), Some((2, 2, 1.0, Some(1.0))), "restated");
+    assert_eq!(rate("north", "2024-02", "CURRENT", "DPD30").map(|r| (r.0, r.2)), Some((0, 0.0)));
+    assert_eq!(vintage(2), Some((3, 1, 44_000)), "it was late once all the same");
+    assert_eq!(count(here, &config, "select count(*) as n from roll_rate_breaks"), 0);
 }
 
 #[test]

@@ -133,6 +133,9 @@ fn decimals_are_read_in_every_form() {
     let double = DebeziumOptions { decimals: DecimalHandling::Double, ..precise };
     assert_eq!(with("13.5", double), Some(135_000));
     assert_eq!(with("null", precise), None);
+    let value = format!(r#"{{"after":{{"notes":{{"scale":9,"value":"XODppWAV/sWq36MorjmBFQ=="}}}},{SOURCE},"op":"c"}}"#);
+    let as_text = text(&rows(MessageKey::Unknown, &value), "notes");
+    assert_eq!(as_text, [Some("123456789012345678901234567890.123456789".into())], "more digits than a decimal column holds");
     assert!(wrong(MessageKey::Unknown, &format!(r#"{{"after":{{"apr":"13.50"}},{SOURCE},"op":"c"}}"#)).contains("decimal.handling.mode"));
 }
 

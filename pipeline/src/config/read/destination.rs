@@ -9,8 +9,8 @@ use crate::config::span::Spanned;
 use crate::config::spec::{Console, Deliver, Destination, DestinationKind, Partitioning, Sql, TableDestination};
 use crate::config::values::NameKind;
 
-const KINDS: [&str; 3] = ["delta", "alerts", "console"];
-const KINDS_LATER: [&str; 2] = ["kafka", "webhook"];
+const KINDS: [&str; 4] = ["delta", "alerts", "console", "kafka"];
+const KINDS_LATER: [&str; 1] = ["webhook"];
 /// What `partition_by` says to partition by the date of the event time.
 const EVENT_DATE: &str = "event-date";
 
@@ -55,6 +55,7 @@ pub(super) fn destination(
             let rows = table.integer("rows", 1, 1_000_000, problems).map_or(defaults::CONSOLE_ROWS, |rows| rows.value);
             Some(DestinationKind::Console(Console { rows }))
         }
+        Some("kafka") => super::kafka::destination(&mut table, problems).map(DestinationKind::Kafka),
         _ => {
             if let Some(kind) = &kind_name {
                 problems.push(unknown_kind(kind, "destination", &KINDS, &KINDS_LATER));
@@ -71,7 +72,7 @@ pub(super) fn destination(
         Some(deliver) if is_delta && deliver.value == Deliver::Immediately => {
             problems.push(
                 Problem::new(deliver.span, "a Delta table takes rows only once they are committed")
-                    .help("`immediately` is for destinations of kind `console`"),
+                    .help("`immediately` is for destinations of kind `console` and `kafka`"),
             );
             Deliver::Committed
         }

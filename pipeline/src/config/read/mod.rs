@@ -1,7 +1,10 @@
 //! From the tree of keys and values to a [`Spec`], section by section; what can't be read is noted and left out.
 
+mod book;
 mod destination;
+mod kafka;
 mod pipeline;
+mod postgres;
 mod source;
 mod step;
 

@@ -8,22 +8,22 @@ use chrono::{Datelike, NaiveDate};
 
 use riskstream_engine::contract::COMMITTED_AT;
 
-use super::check_local;
+use super::{check_local, postgres};
 use crate::config::defaults;
 use crate::config::document::{Entry, Value};
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, Loans, Payments, Rate,
-    Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, KafkaFormat, Loans, Payments,
+    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
 };
 use crate::config::suggest;
 use crate::config::values;
 
 /// The kinds of this release, and those that are known to come.
-const KINDS: [&str; 2] = ["file", "generator"];
-const KINDS_LATER: [&str; 4] = ["kafka", "postgres", "http", "bank-api"];
+const KINDS: [&str; 4] = ["file", "generator", "kafka", "postgres"];
+const KINDS_LATER: [&str; 2] = ["http", "bank-api"];
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
 /// A century of simulated days, or months.
@@ -46,7 +46,7 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         Some(kind) => reader::string(&kind.node, "`kind`", problems),
         None => None,
     };
-    let schema = schema(&mut table, problems);
+    let mut schema = schema(&mut table, problems);
     let has_sound_columns = schema.is_some() || table.get("schema").is_none();
     let event_time = event_time(&mut table, problems);
     let checks = checks(&mut table, problems);
@@ -63,6 +63,8 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
             };
             Some(SourceKind::Generator(generator))
         }
+        Some("kafka") => super::kafka::source(&mut table, schema.as_mut(), problems).map(SourceKind::Kafka),
+        Some("postgres") => postgres::postgres(&mut table, problems).map(SourceKind::Postgres),
         _ => {
             if let Some(kind) = &kind_name {
                 problems.push(unknown_kind(kind, "source", &KINDS, &KINDS_LATER));
@@ -74,6 +76,8 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
     let of_changes = match &kind {
         Some(SourceKind::File(file)) => file.format == Some(FileFormat::DebeziumJson),
         Some(SourceKind::Generator(generator)) => matches!(generator.of, Simulation::Loans(_)),
+        Some(SourceKind::Kafka(kafka)) => kafka.format == KafkaFormat::DebeziumJson,
+        Some(SourceKind::Postgres(_)) => true,
         None => false,
     };
     if let (true, Some(Some(time))) = (of_changes, &event_time)
@@ -85,8 +89,11 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         );
     }
     let event_time = event_time.unwrap_or_else(|| match &kind {
+        Some(SourceKind::Postgres(_)) => Some(postgres::event_time(entry.key.span)),
         Some(_) if of_changes => Some(changes_event_time(entry.key.span)),
         Some(SourceKind::Generator(_)) => Some(generator_event_time(entry.key.span)),
+        // What is wrong with it was said.
+        None if kind_name.as_ref().is_some_and(|kind| kind.value == "postgres") => None,
         _ => {
             problems.push(
                 Problem::new(table.span, format!("{} has no `event_time`", table.what))
@@ -212,7 +219,7 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
 }
 
 /// `debezium = { decimals, times }`.
-fn debezium(table: &mut Table<'_>, is_debezium: bool, problems: &mut Vec<Problem>) -> Debezium {
+pub(super) fn debezium(table: &mut Table<'_>, is_debezium: bool, problems: &mut Vec<Problem>) -> Debezium {
     let mut options = Debezium { decimals: Decimals::Precise, times: Times::Adaptive };
     let key_span = table.get("debezium").map(|entry| entry.key.span);
     let Some(mut given) = table.table("debezium", problems) else { return options };
@@ -245,6 +252,11 @@ fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, prob
         problems
             .push(Problem::new(csv.span, "a CSV file without a header has no column names").help("name the columns in order by `schema`"));
     }
+    delimiter_and_quote(csv, &mut options, problems);
+    options
+}
+
+fn delimiter_and_quote(mut csv: Table<'_>, options: &mut CsvOptions, problems: &mut Vec<Problem>) {
     if let Some(byte) = one_byte(&mut csv, "delimiter", problems) {
         options.delimiter = byte;
     }
@@ -255,6 +267,18 @@ fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, prob
         problems.push(Problem::new(csv.span, "`delimiter` and `quote` are the same"));
     }
     csv.finish(problems);
+}
+
+/// `csv = { delimiter, quote }` of records that stand alone, without a header.
+pub(super) fn csv_options(table: &mut Table<'_>, is_csv: bool, problems: &mut Vec<Problem>) -> CsvOptions {
+    let mut options = CsvOptions { header: false, delimiter: defaults::CSV_DELIMITER, quote: defaults::CSV_QUOTE };
+    let key_span = table.get("csv").map(|entry| entry.key.span);
+    let Some(csv) = table.table("csv", problems) else { return options };
+    if let (false, Some(span)) = (is_csv, key_span) {
+        problems
+            .push(Problem::new(span, "`csv` says nothing about messages of another format").help("remove it, or write format = \"csv\""));
+    }
+    delimiter_and_quote(csv, &mut options, problems);
     options
 }
 

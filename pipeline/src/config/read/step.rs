@@ -1,7 +1,9 @@
 //! `[[pipelines.NAME.steps]]`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use super::book;
 use crate::config::aggregate;
 use crate::config::defaults;
 use crate::config::document::{Entry, Node, Value};
@@ -9,21 +11,25 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::Spanned;
 use crate::config::spec::{
-    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Feature, Features, ScoreColumn, Step, StepKind, Window, WindowEvery,
+    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Feature, Features, Period, ScoreColumn, Step, StepKind, Window, WindowEvery,
+    WindowExtent,
 };
 use crate::config::values::{self, NameKind};
 
-const KINDS: [&str; 7] = ["filter", "derive", "features", "changelog", "aggregate", "score", "decide"];
+const KINDS: [&str; 11] =
+    ["filter", "derive", "features", "changelog", "previous", "sample", "aggregate", "shares", "identities", "score", "decide"];
 /// Keys that only some steps have.
-const KIND_KEYS: [(&str, &str); 8] = [
-    ("by", "a `features` or `aggregate` step"),
+const KIND_KEYS: [(&str, &str); 10] = [
+    ("by", "a `features`, `previous`, `sample` or `aggregate` step"),
     ("over", "a `features` step"),
     ("delay", "a `features` step"),
     ("include_current", "a `features` step"),
     ("empty", "a `features` step"),
     ("windows", "an `aggregate` step"),
     ("results", "an `aggregate` step"),
-    ("keep", "a `changelog` or `aggregate` step"),
+    ("keep", "a `changelog`, `previous` or `aggregate` step"),
+    ("totals", "an `aggregate` step"),
+    ("of", "a `shares` step"),
 ];
 /// Windows of one step; each costs a cursor over the history and a state per key.
 const WINDOWS_MAX: usize = 64;
@@ -55,7 +61,7 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
                 let what = table.what.clone();
                 problems.push(
                     Problem::new(table.span, format!("{what} does nothing"))
-                        .help("a step has one of `filter`, `derive`, `features`, `changelog`, `aggregate`, `score`, `decide`"),
+                        .help("a step has one of `filter`, `derive`, `features`, `changelog`, `previous`, `sample`, `aggregate`, `shares`, `identities`, `score`, `decide`"),
                 );
             }
             None
@@ -89,6 +95,10 @@ fn kind(table: &mut Table<'_>, entry: &Entry, problems: &mut Vec<Problem>) -> Op
         "derive" => derive(table, problems).map(StepKind::Derive),
         "features" => features(table, problems).map(StepKind::Features),
         "changelog" => changelog(table, problems).map(StepKind::Changelog),
+        "previous" => book::previous(table, problems).map(StepKind::Previous),
+        "sample" => book::sample(table, problems).map(StepKind::Sample),
+        "shares" => book::shares(table, problems).map(StepKind::Shares),
+        "identities" => book::identities(table, problems).map(StepKind::Identities),
         "aggregate" => aggregation(table, problems).map(StepKind::Aggregate),
         "score" => score(entry, table, problems).map(StepKind::Score),
         _ => decide(table, problems).map(StepKind::Decide),
@@ -157,7 +167,7 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
 }
 
 /// The columns of `by`.
-fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
+pub(super) fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
     let entry = table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems)?;
     let by = reader::strings(&entry.node, "by", problems)?;
     if by.is_empty() {
@@ -222,6 +232,7 @@ fn previous(changelog: &mut Table<'_>, is_of_captured: bool, problems: &mut Vec<
 fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Aggregation> {
     let calls = table.table("aggregate", problems);
     let by = key_columns(table, problems);
+    let totals = book::totals(table, by.as_deref(), problems);
     let windows = windows_every(table, problems);
     let results = table.keyword("results", problems).map_or(defaults::RESULTS, |results| results.value);
     let keep = table.duration("keep", problems);
@@ -246,9 +257,19 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
     }
     let aggregates: Option<Vec<Feature>> = aggregates.into_iter().collect();
     let windows = windows?;
-    let longest = windows.iter().filter_map(|window| window.length).max().unwrap_or_default();
+    let longest = windows.iter().map(|window| window.extent.length()).max().unwrap_or_default();
+    let session = windows.iter().find(|window| matches!(window.extent, WindowExtent::Session { .. }));
+    if let (Some(session), false) = (session, aggregates.iter().flatten().any(|a| a.aggregate == Aggregate::CountAll)) {
+        problems.push(
+            Problem::new(
+                session.span,
+                format!("`{}` needs a `count(*)`: a session that became part of another is said to have 0 rows", session.label),
+            )
+            .help("add such as n = \"count(*)\" to `aggregate`"),
+        );
+    }
     let keep = keep.map_or(longest.max(defaults::KEEP_MIN), |keep| keep.value);
-    Some(Aggregation { aggregates: aggregates?, by: by?, windows, results, keep })
+    Some(Aggregation { aggregates: aggregates?, by: by?, totals: totals?, windows, results, keep })
 }
 
 /// Whether the totals of a window's parts give the window's.
@@ -259,7 +280,11 @@ fn is_additive(aggregate: &Aggregate) -> bool {
 
 /// `windows = ["1d", "30d by 1d"]`.
 fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<WindowEvery>>> {
-    let entry = table.required("windows", "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day", problems)?;
+    let entry = table.required(
+        "windows",
+        "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \"1mo\" a calendar month",
+        problems,
+    )?;
     let texts = reader::strings(&entry.node, "windows", problems)?;
     if texts.is_empty() || texts.len() > WINDOWS_MAX {
         let problem = Problem::new(entry.node.span, format!("`windows` has {} kinds of windows", texts.len()));
@@ -270,7 +295,7 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
     for text in &texts {
         let window = window_every(text, problems);
         if let Some(window) = &window
-            && let Some(first) = windows.iter().flatten().find(|w| (w.length, w.step) == (window.length, window.step))
+            && let Some(first) = windows.iter().flatten().find(|w| w.extent == window.extent)
         {
             problems.push(
                 Problem::new(text.span, format!("`{text}` are the same windows as `{}`", first.label)).related(first.span, "the first"),
@@ -283,27 +308,48 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
 
 fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Spanned<WindowEvery>> {
     let label = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
-    let length = match length {
-        "always" if step != length => None,
-        length => Some(reader::parsed(length, text.span, values::duration, problems)?),
-    };
-    let step = reader::parsed(step, text.span, values::duration, problems)?;
-    let mut refuse = |message: String, help: &str| {
+    let refuse = |problems: &mut Vec<Problem>, message: String, help: &str| {
         problems.push(Problem::new(text.span, message).help(help));
         None
     };
-    if length.is_some_and(|length| length.is_zero()) || step.is_zero() {
-        return refuse(format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
-    }
-    let micros = length.map_or(0, |length| length.as_micros());
-    if micros % step.as_micros() != 0 {
-        return refuse(format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
-    }
-    if micros / step.as_micros() > OVERLAP_MAX {
-        return refuse(format!("`{text}`: a row would be in {} windows", micros / step.as_micros()), "at most 1000: take a longer step");
-    }
-    Some(Spanned::new(WindowEvery { label, length, step }, text.span))
+    let extent = if let Some(gap) = label.strip_prefix("session ") {
+        let gap = reader::parsed(gap, text.span, values::duration, problems)?;
+        if gap.is_zero() {
+            return refuse(problems, format!("the gap of `{text}` is empty"), "such as \"session 30m\"");
+        }
+        WindowExtent::Session { gap }
+    } else {
+        let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
+        let empty = |text: &str| text.bytes().take_while(u8::is_ascii_digit).all(|digit| digit == b'0') && values::duration(text).is_ok();
+        if empty(length) || empty(step) {
+            return refuse(problems, format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
+        }
+        let length = match length {
+            "always" if step != length => None,
+            length => Some(reader::parsed(length, text.span, values::period, problems)?),
+        };
+        let step = reader::parsed(step, text.span, values::period, problems)?;
+        let (whole, part) = match (length, step) {
+            (None, step) => return Some(Spanned::new(WindowEvery { label, extent: WindowExtent::Always { step } }, text.span)),
+            (Some(Period::Time(length)), Period::Time(step)) => (length.as_micros(), step.as_micros()),
+            (Some(Period::Months(length)), Period::Months(step)) => (u128::from(length), u128::from(step)),
+            _ => {
+                return refuse(
+                    problems,
+                    format!("`{text}`: a month is no whole number of days"),
+                    "both in months, such as \"3mo by 1mo\", or neither",
+                );
+            }
+        };
+        if whole % part != 0 {
+            return refuse(problems, format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
+        }
+        if whole / part > OVERLAP_MAX {
+            return refuse(problems, format!("`{text}`: a row would be in {} windows", whole / part), "at most 1000: take a longer step");
+        }
+        WindowExtent::Steps { step, count: (whole / part) as u64 }
+    };
+    Some(Spanned::new(WindowEvery { label, extent }, text.span))
 }
 
 fn feature(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Feature> {
@@ -328,7 +374,7 @@ fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
         problems.push(problem.help(format!("1 to {WINDOWS_MAX}, such as over = [\"1d\", \"7d\", \"30d\"]")));
         return None;
     }
-    let mut seen: BTreeMap<std::time::Duration, Spanned<String>> = BTreeMap::new();
+    let mut seen: BTreeMap<Duration, Spanned<String>> = BTreeMap::new();
     let mut windows = Vec::new();
     for text in texts {
         let Some(length) = reader::parsed(&text, text.span, values::duration, problems) else {

@@ -3,16 +3,19 @@
 //! Paths are relative to the working directory, as the arguments of a command are. Names and expressions keep their [`Span`](super::Span),
 //! so that the planner can still point at them once the schema of the input is known.
 
+mod kafka;
 mod pipeline;
 mod source;
 
+pub use kafka::{Isolation, KafkaDestination, KafkaFormat, KafkaSource, KafkaStart, KafkaStop, MessagePart, Tombstones};
 pub use pipeline::{
     Aggregate, Aggregation, Changelog, Console, Decide, Deliver, DerivedColumn, Destination, DestinationKind, Feature, Features, Late,
-    Order, Partitioning, Pipeline, Results, ScoreColumn, Step, StepKind, TableDestination, Window, WindowEvery,
+    Order, Partitioning, Period, Pipeline, Previous, Results, Sample, ScoreColumn, Share, ShareOf, Shares, Step, StepKind,
+    TableDestination, Window, WindowEvery, WindowExtent,
 };
 pub use source::{
     Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Loans,
-    Payments, Rate, Simulation, SimulationKind, Source, SourceKind, TimeFormat, Times,
+    Payments, PostgresSource, Rate, Simulation, SimulationKind, Source, SourceKind, Stop, TimeFormat, Times,
 };
 
 pub(crate) use source::timestamp_type;

@@ -65,6 +65,14 @@ pub enum StepKind {
     Changelog(Changelog),
     /// Adds rows up per key and window of event time; what leaves are windows, not the rows.
     Aggregate(Aggregation),
+    /// Adds columns of the row before of the same key.
+    Previous(Previous),
+    /// Gives every record's row as of each period's end.
+    Sample(Sample),
+    /// Adds each window's share of its group.
+    Shares(Shares),
+    /// Says which of these do not hold for a row: a name and a condition each.
+    Identities(Vec<DerivedColumn>),
     /// Adds scores by models of the registry.
     Score(Vec<ScoreColumn>),
     /// Adds `decision` and `reasons`.
@@ -80,6 +88,10 @@ impl StepKind {
             Self::Features(_) => "features",
             Self::Changelog(_) => "changelog",
             Self::Aggregate(_) => "aggregate",
+            Self::Previous(_) => "previous",
+            Self::Sample(_) => "sample",
+            Self::Shares(_) => "shares",
+            Self::Identities(_) => "identities",
             Self::Score(_) => "score",
             Self::Decide(_) => "decide",
         }
@@ -144,13 +156,69 @@ pub struct Changelog {
     pub keep: Duration,
 }
 
-/// `aggregate = { NAME = "sum(col)" }`, `by`, `windows`, `results`, `keep`.
+/// `previous = { NEW = "COLUMN" }`, `by`, `keep`.
+#[derive(Debug, Clone)]
+pub struct Previous {
+    /// New columns, and the columns of the row before that they show.
+    pub columns: Vec<(Spanned<String>, Spanned<String>)>,
+    /// The key whose rows follow one another.
+    pub by: Vec<Spanned<String>>,
+    /// How far behind the watermark a row may come and still be put in its place; rows that come later are dead letters.
+    pub keep: Duration,
+}
+
+/// `sample = "1mo"`, `by`.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// How often.
+    pub every: Period,
+    /// The key of the records.
+    pub by: Vec<Spanned<String>>,
+}
+
+/// `shares = { NAME = "share(col)" }`, `of`.
+#[derive(Debug, Clone)]
+pub struct Shares {
+    /// What is computed, in the order of the file.
+    pub shares: Vec<Share>,
+    /// Rows of one window that are equal in these are a group; none: all rows of a window.
+    pub of: Vec<Spanned<String>>,
+}
+
+/// One `NAME = "function(column)"` of a `shares` step.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// The new column.
+    pub name: Spanned<String>,
+    /// What is computed.
+    pub function: ShareOf,
+    /// Of which column.
+    pub column: Spanned<String>,
+}
+
+/// What a `shares` step computes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareOf {
+    /// The row's value over the group's total.
+    Share,
+    /// The group's total.
+    Total,
+    /// The sum of the squares of the group's shares.
+    Hhi,
+    /// The largest share of the group.
+    Top,
+}
+keywords!(ShareOf { "share" => Share, "total" => Total, "hhi" => Hhi, "top" => Top });
+
+/// `aggregate = { NAME = "sum(col)" }`, `by`, `totals`, `windows`, `results`, `keep`.
 #[derive(Debug, Clone)]
 pub struct Aggregation {
     /// What is computed, in the order of the file: `count`, `sum`, `avg`, `min` and `max`.
     pub aggregates: Vec<Feature>,
     /// The key. Null is a value like others.
     pub by: Vec<Spanned<String>>,
+    /// Columns of the key, each with a name under which every row counts too.
+    pub totals: Vec<(Spanned<String>, Spanned<String>)>,
     /// The kinds of windows, at least one.
     pub windows: Vec<Spanned<WindowEvery>>,
     /// When windows leave.
@@ -159,15 +227,61 @@ pub struct Aggregation {
     pub keep: Duration,
 }
 
-/// Windows of a length, or from the beginning of time, one every `step`, aligned to 1970-01-01 00:00 UTC.
+/// One of `windows`.
 #[derive(Debug, Clone)]
 pub struct WindowEvery {
     /// As written, spaces made single: what the column `window` says.
     pub label: String,
-    /// From start to end; none for `always`.
-    pub length: Option<Duration>,
-    /// From one's end to the next one's; divides the length, and is the length where windows follow one another.
-    pub step: Duration,
+    /// From where to where they go.
+    pub extent: WindowExtent,
+}
+
+/// From where to where windows go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowExtent {
+    /// `30d by 1d`: so many steps long, one every step.
+    Steps {
+        /// From one's start to the next one's.
+        step: Period,
+        /// At least one.
+        count: u64,
+    },
+    /// `always by 1d`: from the beginning of time, one every step.
+    Always {
+        /// From one's end to the next one's.
+        step: Period,
+    },
+    /// `session 30m`: rows of a key that are less than the gap apart.
+    Session {
+        /// The gap.
+        gap: Duration,
+    },
+}
+
+/// The longest month.
+const MONTH_MAX: Duration = Duration::from_secs(31 * 86_400);
+
+impl WindowExtent {
+    /// The length of a window, at most; none of windows without a start.
+    pub fn length(self) -> Duration {
+        match self {
+            Self::Steps { step: Period::Time(step), count } => step.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)),
+            Self::Steps { step: Period::Months(months), count } => {
+                MONTH_MAX.saturating_mul(months.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)))
+            }
+            Self::Always { .. } => Duration::ZERO,
+            Self::Session { gap } => gap,
+        }
+    }
+}
+
+/// A stretch of time, the first of which began with 1970: a whole number of microseconds, or of calendar months, in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// Such as `1d`.
+    Time(Duration),
+    /// Such as `1mo`, `1q`, `1y`.
+    Months(u32),
 }
 
 /// When the windows of an `aggregate` step leave.
@@ -330,7 +444,7 @@ impl Destination {
     pub fn table(&self) -> Option<&Spanned<String>> {
         match &self.kind {
             DestinationKind::Delta(table) | DestinationKind::Alerts(table) => Some(&table.table),
-            DestinationKind::Console(_) => None,
+            DestinationKind::Console(_) | DestinationKind::Kafka(_) => None,
         }
     }
 }
@@ -344,6 +458,8 @@ pub enum DestinationKind {
     Alerts(TableDestination),
     /// The terminal.
     Console(Console),
+    /// A Kafka topic.
+    Kafka(super::KafkaDestination),
 }
 
 impl DestinationKind {
@@ -353,6 +469,7 @@ impl DestinationKind {
             Self::Delta(_) => "delta",
             Self::Alerts(_) => "alerts",
             Self::Console(_) => "console",
+            Self::Kafka(_) => "kafka",
         }
     }
 }

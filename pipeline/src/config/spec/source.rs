@@ -41,6 +41,10 @@ pub enum SourceKind {
     File(FileSource),
     /// Simulated rows.
     Generator(GeneratorSource),
+    /// A Kafka topic.
+    Kafka(super::KafkaSource),
+    /// The changes of a PostgreSQL table.
+    Postgres(PostgresSource),
 }
 
 impl SourceKind {
@@ -49,6 +53,8 @@ impl SourceKind {
         match self {
             Self::File(_) => "file",
             Self::Generator(_) => "generator",
+            Self::Kafka(_) => "kafka",
+            Self::Postgres(_) => "postgres",
         }
     }
 }
@@ -212,6 +218,35 @@ pub enum Rate {
     /// This many a second, on the wall clock.
     PerSecond(f64),
 }
+
+/// `kind = "postgres"`: a table's rows and then its changes, by logical replication.
+#[derive(Debug, Clone)]
+pub struct PostgresSource {
+    /// `postgresql://user@host:port/database?sslmode=…`, without a password.
+    pub url: Spanned<String>,
+    /// The environment variable that holds the password.
+    pub password_env: Option<Spanned<String>>,
+    /// `schema.table`.
+    pub table: Spanned<String>,
+    /// The replication slot. It is the source's own, and has one reader.
+    pub slot: Spanned<String>,
+    /// The publication; made when there is none.
+    pub publication: Spanned<String>,
+    /// How often a slot without changes moves on, so that the server can throw WAL away.
+    pub heartbeat: Duration,
+    /// When to end.
+    pub stop: Stop,
+}
+
+/// When a source of changes ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// When the run is stopped.
+    Never,
+    /// At the end that the server had when the run began.
+    End,
+}
+keywords!(Stop { "never" => Never, "end" => End });
 
 /// `event_time = { column, ... }`.
 #[derive(Debug, Clone)]

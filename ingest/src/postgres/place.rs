@@ -1,0 +1,72 @@
+//! How far a slot was read: the text in a committed position from which a later run goes on.
+
+use pgwire_replication::Lsn;
+use serde::{Deserialize, Serialize};
+
+/// Where reading goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The cluster's identifier.
+    pub(crate) system: String,
+    /// Its timeline, which a fail-over changes.
+    pub(crate) timeline: String,
+    pub(crate) slot: String,
+    /// The table's first rows are still to be read. From its first commit on, the slot of this name is this source's own.
+    pub(crate) snapshot: bool,
+    /// Everything that was committed before this was read.
+    #[serde(with = "lsn_text")]
+    pub(crate) lsn: Lsn,
+    /// And so many changes of the transaction that was committed here.
+    #[serde(with = "lsn_text")]
+    pub(crate) within: Lsn,
+    pub(crate) taken: u64,
+}
+
+impl Place {
+    /// Reads a position's text.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text).map_err(|e| format!("{text:?} is no position of a PostgreSQL source ({e})"))
+    }
+
+    /// Its text.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+mod lsn_text {
+    use pgwire_replication::Lsn;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(lsn: &Lsn, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(lsn)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Lsn, D::Error> {
+        let text = String::deserialize(from)?;
+        Lsn::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_reads_back_from_its_text() {
+        let place = Place {
+            system: "7300000000000000001".into(),
+            timeline: "1".into(),
+            slot: "loans".into(),
+            snapshot: false,
+            lsn: Lsn(0x16_B374_D848),
+            within: Lsn(0x16_B374_D900),
+            taken: 3,
+        };
+        assert!(place.text().contains("16/B374D848"), "{}", place.text());
+        assert_eq!(Place::parse(&place.text()), Ok(place));
+        Place::parse("12 bytes").expect_err("another source's");
+        Place::parse(r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"16-B3","within":"0/0","taken":0}"#)
+            .expect_err("no LSN");
+    }
+}

@@ -1,0 +1,600 @@
+//! The reader: one thread that holds the connection, reads the snapshot and then the stream, and hands over blocks.
+//!
+//! ```text
+//! connect ─▶ check: the same server? publication? slot? ─▶ snapshot (when none was finished) ─▶ stream ─▶ ...
+//!    ▲                                                                                            │ connection lost: wait, and on from
+//!    └────────────────────────────────────────────────────────────────────────────────────────────┘ where reading was
+//! ```
+//! Invariants:
+//! - A slot is made only once a commit says that a slot of this name is this source's own; so one that is there before is a stranger's, and
+//!   is never dropped.
+//! - The server is told of nothing that is not committed. A quiet slot moves because an empty block carries the server's position into a commit.
+//! - [`Place`] moves with each change, so a block may end within a transaction.
+
+use crate::postgres::catalog::{self, Table};
+use crate::postgres::endpoint::Endpoint;
+use crate::postgres::frames::{FrameWriter, Mapped, Transaction};
+use crate::postgres::message::{Message, Relation, key_differs};
+use crate::postgres::place::Place;
+use crate::postgres::session::{Session, SessionError};
+use arrow::datatypes::DataType;
+use bytes::Bytes;
+use pgwire_replication::Lsn;
+use pgwire_replication::protocol::replication::ReplicationCopyData;
+use riskstream_engine::contract::{Notice, Position, SourceError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// Blocks that may wait for the feed.
+pub(crate) const BLOCKS_WAITING_MAX: usize = 4;
+/// A block is handed over when it holds so many bytes or rows,
+const BLOCK_BYTES: usize = 1 << 20;
+const BLOCK_ROWS: usize = 8_192;
+/// or is this old, or nothing has followed for so long.
+const BLOCK_AGE: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(1);
+/// How often acknowledgements, heartbeats and a stop are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// Waits between attempts to connect.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// A server that says nothing at all for this long, though it was asked, is gone.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What a source reads.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) name: String,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) table: String,
+    pub(crate) slot: String,
+    pub(crate) publication: String,
+    /// The source's columns of the table.
+    pub(crate) columns: Vec<(String, DataType)>,
+    pub(crate) heartbeat: Duration,
+    pub(crate) stop_at_end: bool,
+}
+
+/// What the source and its reader know of each other.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) stop: AtomicBool,
+    /// Connected and streaming: what is not there is not at the server either.
+    pub(crate) streaming: AtomicBool,
+    committed: Mutex<Option<Place>>,
+    notice: Mutex<Option<Notice>>,
+}
+
+/// What the reader hands over.
+#[derive(Debug)]
+pub(crate) enum Handed {
+    /// Frames, how many rows they are, and where to go on after them.
+    Block { frames: Bytes, first_offset: i64, next: Position },
+    /// Everything up to the end that was asked for was read.
+    End(Position),
+}
+
+impl Shared {
+    pub(crate) fn set_committed(&self, place: Place) {
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    }
+
+    pub(crate) fn set_notice(&self, notice: Notice) {
+        *self.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice);
+    }
+
+    fn is_claimed(&self) -> bool {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Everything before it is safe here.
+    fn safe(&self) -> Lsn {
+        let committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        committed.as_ref().filter(|place| !place.snapshot).map_or(Lsn::ZERO, |place| place.lsn)
+    }
+
+    fn say(&self, reason: Option<String>) {
+        if let Some(notice) = &*self.notice.lock().unwrap_or_else(PoisonError::into_inner) {
+            notice(reason);
+        }
+    }
+}
+
+/// The transaction that is being read.
+struct Open {
+    commit: Lsn,
+    /// Changes of the table so far, and how many of them an earlier run has taken.
+    seen: u64,
+    taken: u64,
+}
+
+/// See the module.
+pub(crate) struct Reader {
+    setup: Arc<Setup>,
+    shared: Arc<Shared>,
+    out: SyncSender<Result<Handed, SourceError>>,
+    /// How far was read; none at the very first.
+    place: Option<Place>,
+    /// Number of the next row, which is the block's first plus its rows.
+    first_offset: i64,
+    block: FrameWriter,
+    block_since: Instant,
+    /// What changes are now written with, and whether the block knows it already.
+    columns: Vec<Mapped>,
+    columns_written: bool,
+    transaction: Option<Transaction>,
+    transaction_written: bool,
+    /// The server's end when the run began, if reading is to stop there.
+    end: Option<Lsn>,
+    /// The position last handed over.
+    handed: Option<Place>,
+    backoff: Duration,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        setup: Arc<Setup>,
+        shared: Arc<Shared>,
+        out: SyncSender<Result<Handed, SourceError>>,
+        place: Option<Place>,
+        next_offset: i64,
+    ) -> Self {
+        Self {
+            setup,
+            shared,
+            out,
+            handed: place.clone(),
+            place,
+            first_offset: next_offset,
+            block: FrameWriter::default(),
+            block_since: Instant::now(),
+            columns: Vec::new(),
+            columns_written: false,
+            transaction: None,
+            transaction_written: false,
+            end: None,
+            backoff: BACKOFF.0,
+        }
+    }
+
+    /// Reads until nobody wants more, or it can't.
+    pub(crate) fn run(mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let ended = match runtime {
+            Ok(runtime) => runtime.block_on(self.read()),
+            Err(e) => Err(SessionError::Fatal(format!("no thread can wait for the network: {e}"))),
+        };
+        self.shared.streaming.store(false, Ordering::Release);
+        let (source_name, object) = (self.setup.name.clone(), self.object());
+        let error = match ended {
+            Ok(()) | Err(SessionError::Stopped) => return,
+            Err(SessionError::Changed(reason)) => SourceError::Changed { source_name, object, reason },
+            Err(SessionError::Fatal(reason) | SessionError::Passing(reason)) => SourceError::Unreadable { source_name, object, reason },
+            Err(SessionError::Refused { code, message }) => {
+                SourceError::Unreadable { source_name, object, reason: format!("{message} (SQLSTATE {code})") }
+            }
+        };
+        // Nobody to tell when the source is gone.
+        let _gone = self.out.send(Err(error));
+    }
+
+    fn object(&self) -> String {
+        format!("table {} of {}", self.setup.table, self.setup.endpoint)
+    }
+
+    async fn read(&mut self) -> Result<(), SessionError> {
+        loop {
+            let reason = match self.attempt().await.map_err(SessionError::settled) {
+                Err(SessionError::Passing(reason)) => reason,
+                other => return other,
+            };
+            self.shared.streaming.store(false, Ordering::Release);
+            self.shared.say(Some(format!("{} can't be read, trying again: {reason}", self.object())));
+            self.flush(None).await?;
+            let until = Instant::now() + self.backoff;
+            while Instant::now() < until {
+                self.check_stop()?;
+                sleep(TICK.min(self.backoff)).await;
+            }
+            self.backoff = (self.backoff * 2).min(BACKOFF.1);
+        }
+    }
+
+    fn check_stop(&self) -> Result<(), SessionError> {
+        if self.shared.stop.load(Ordering::Acquire) { Err(SessionError::Stopped) } else { Ok(()) }
+    }
+
+    /// One connection, from beginning to end.
+    async fn attempt(&mut self) -> Result<(), SessionError> {
+        let setup = Arc::clone(&self.setup);
+        let mut session = Session::open(&setup.endpoint, &format!("riskstream {}", setup.name)).await?;
+        let system = session.query("IDENTIFY_SYSTEM").await?;
+        let told = |at: usize| system.first().and_then(|row| row.get(at).cloned().flatten()).unwrap_or_default();
+        let (system, timeline) = (told(0), told(1));
+        if let Some(place) = &self.place {
+            self.check_same_server(place, &system, &timeline)?;
+        }
+        let table = catalog::table(&mut session, &setup.table).await?;
+        let filter = catalog::publication(&mut session, &table, &setup.publication).await?;
+        if setup.stop_at_end && self.end.is_none() {
+            let rows = session.query("select pg_current_wal_flush_lsn()").await?;
+            let text = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
+            self.end = Some(Lsn::parse(&text).map_err(|e| SessionError::Fatal(e.to_string()))?);
+        }
+        let database = setup.endpoint.database.as_str();
+        let slot = catalog::slot(&mut session, &setup.slot).await?;
+        match (&self.place, &slot) {
+            (None, Some(_)) => {
+                return Err(SessionError::Fatal(format!(
+                    "there is a replication slot {} already, which is not of this data folder; if nobody needs it, run: select \
+                     pg_drop_replication_slot('{}'), else name another in `slot`",
+                    setup.slot, setup.slot
+                )));
+            }
+            (None, None) => self.claim(system, timeline).await?,
+            (Some(_), Some(slot)) => {
+                if slot.plugin != "pgoutput" || slot.database != database {
+                    return Err(SessionError::Changed(format!(
+                        "the slot {} is now of the plugin {} and the database {}; name another in `slot` and start with a new data folder",
+                        setup.slot, slot.plugin, slot.database
+                    )));
+                }
+                if let Some(reader) = &slot.reader {
+                    return Err(SessionError::Passing(format!("the slot {} is being read by the server's process {reader}", setup.slot)));
+                }
+            }
+            (Some(_), None) => {}
+        }
+        let place = self.place.clone().unwrap_or_else(|| unreachable_place(&setup.slot));
+        if place.snapshot {
+            self.snapshot(&mut session, &table, filter.as_deref(), slot.is_some()).await?;
+        } else {
+            check_slot(&setup.slot, slot.as_ref(), &place)?;
+        }
+        self.stream(&mut session, &table).await
+    }
+
+    fn check_same_server(&self, place: &Place, system: &str, timeline: &str) -> Result<(), SessionError> {
+        let again = "point `url` at the server that was read before, or start with a new data folder and another `slot`";
+        if place.system != system {
+            return Err(SessionError::Changed(format!(
+                "the server is of another cluster ({system}) than the one read before ({}); {again}",
+                place.system
+            )));
+        }
+        if place.timeline != timeline && !place.snapshot {
+            return Err(SessionError::Changed(format!(
+                "the server has changed its timeline from {} to {timeline} (a fail-over or a restored backup), so that what was read may not be what it \
+                 has; {again}",
+                place.timeline
+            )));
+        }
+        if place.slot != self.setup.slot {
+            return Err(SessionError::Changed(format!(
+                "it was read by the slot {}, not {}; set `slot` back, or {again}",
+                place.slot, self.setup.slot
+            )));
+        }
+        Ok(())
+    }
+
+    /// Has it committed that a slot of this name is ours, before there is one.
+    async fn claim(&mut self, system: String, timeline: String) -> Result<(), SessionError> {
+        let place = Place { system, timeline, slot: self.setup.slot.clone(), snapshot: true, lsn: Lsn::ZERO, within: Lsn::ZERO, taken: 0 };
+        self.place = Some(place);
+        self.hand_over(None).await?;
+        while !self.shared.is_claimed() {
+            self.check_stop()?;
+            sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    /// Makes the slot anew and reads the table as it is at the slot's beginning.
+    async fn snapshot(&mut self, session: &mut Session, table: &Table, filter: Option<&str>, has_slot: bool) -> Result<(), SessionError> {
+        let slot = self.setup.slot.clone();
+        catalog::check_columns(table, &self.setup.columns).map_err(SessionError::Fatal)?;
+        if has_slot {
+            session.query(&format!("DROP_REPLICATION_SLOT {slot}")).await?;
+        }
+        session.query("begin isolation level repeatable read read only").await?;
+        let made = session.query(&format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput USE_SNAPSHOT")).await?;
+        let begins = made.first().and_then(|row| row.get(1).cloned().flatten()).unwrap_or_default();
+        let begins = Lsn::parse(&begins).map_err(|e| SessionError::Fatal(format!("the new slot begins nowhere: {e}")))?;
+        let now = session.query("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").await?;
+        let now = now.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default();
+        let columns: Vec<&String> = table.columns.iter().map(|(name, _)| name).filter(|name| self.target(name).is_some()).collect();
+        self.columns = columns.iter().map(|name| Mapped { name: (*name).clone(), target: self.target(name), key: false }).collect();
+        // Just before everything that the slot will send.
+        self.transaction = Some(Transaction { commit: position(begins) - 1, at: now, xid: 0 });
+        (self.columns_written, self.transaction_written) = (false, false);
+        // Whatever an earlier attempt has read, or another slot: the table is what comes now.
+        self.prepare();
+        self.block.row(b't', position(begins), &[]);
+        let list: Vec<String> = columns.iter().map(|name| catalog::identifier(name)).collect();
+        let only = if table.partitioned { "" } else { "only " };
+        let rows_of = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
+        session.begin_query(&format!("select {} from {only}{}{rows_of}", list.join(", "), table.quoted)).await?;
+        while let Some(row) = session.next_row().await? {
+            self.prepare();
+            self.block.row(b'r', position(begins), &row);
+            if self.is_full() {
+                self.flush(None).await?;
+            }
+        }
+        session.query("commit").await?;
+        if let Some(place) = &mut self.place {
+            (place.snapshot, place.lsn, place.within, place.taken) = (false, begins, Lsn::ZERO, 0);
+        }
+        self.transaction = None;
+        self.hand_over(None).await
+    }
+
+    fn target(&self, name: &str) -> Option<u16> {
+        self.setup.columns.iter().position(|(column, _)| column == name).and_then(|at| u16::try_from(at).ok())
+    }
+
+    /// Streams until the connection ends or the end is reached.
+    async fn stream(&mut self, session: &mut Session, table: &Table) -> Result<(), SessionError> {
+        let from = self.place.as_ref().map_or(Lsn::ZERO, |place| place.lsn);
+        session.start(&self.setup.slot, &self.setup.publication, from).await?;
+        self.backoff = BACKOFF.0;
+        self.shared.say(None);
+        self.shared.streaming.store(true, Ordering::Release);
+        let (mut acknowledged, mut heard, mut beat, mut looked) = (Lsn::ZERO, Instant::now(), Instant::now(), Instant::now());
+        let mut open: Option<Open> = None;
+        session.acknowledge(self.shared.safe(), true).await?;
+        loop {
+            let received = tokio::select! {
+                biased;
+                message = session.receive() => Some(message?),
+                () = sleep(LINGER), if self.block.rows() > 0 => {
+                    self.flush(Some(session)).await?;
+                    None
+                }
+                () = sleep(TICK) => None,
+            };
+            if let Some(received) = received {
+                heard = Instant::now();
+                self.take(session, table, &mut open, received).await?;
+                if self.is_full() {
+                    self.flush(Some(session)).await?;
+                }
+            }
+            let through = self.place.as_ref().map_or(Lsn::ZERO, |place| place.lsn);
+            if open.is_none() && self.end.is_some_and(|end| through >= end) {
+                self.flush(Some(session)).await?;
+                let position = self.position(self.first_offset);
+                return self.send(None, Handed::End(position)).await;
+            }
+            let now = Instant::now();
+            if now - looked < TICK {
+                continue;
+            }
+            looked = now;
+            self.check_stop()?;
+            let safe = self.shared.safe();
+            let ask = now - beat >= self.setup.heartbeat || self.end.is_some();
+            if safe > acknowledged || ask {
+                session.acknowledge(safe, ask).await?;
+                acknowledged = safe;
+            }
+            if now - beat >= self.setup.heartbeat {
+                beat = now;
+                if self.block.rows() == 0 && self.place != self.handed {
+                    self.hand_over(Some(session)).await?;
+                }
+            }
+            if heard.elapsed() > SILENCE.max(self.setup.heartbeat * 4) {
+                return Err(SessionError::Passing(format!("the server has said nothing for {} s", heard.elapsed().as_secs())));
+            }
+        }
+    }
+
+    /// Takes a message of the stream.
+    async fn take(
+        &mut self,
+        session: &mut Session,
+        table: &Table,
+        open: &mut Option<Open>,
+        received: ReplicationCopyData,
+    ) -> Result<(), SessionError> {
+        let (at, data) = match received {
+            ReplicationCopyData::KeepAlive { wal_end, reply_requested, .. } => {
+                // Between transactions, everything that was committed before this was sent.
+                if open.is_none() {
+                    self.read_through(wal_end);
+                }
+                if reply_requested {
+                    session.acknowledge(self.shared.safe(), false).await?;
+                }
+                return Ok(());
+            }
+            ReplicationCopyData::XLogData { wal_start, data, .. } => (wal_start, data),
+        };
+        let message = Message::parse(&data).map_err(|_| SessionError::Fatal(format!("the message at {at} can't be read")))?;
+        match message {
+            Message::Begin { commit, at, xid } => {
+                *open = Some(self.opened(commit)?);
+                self.transaction = Some(Transaction { commit: position(commit), at, xid });
+                self.transaction_written = false;
+            }
+            Message::Commit { end } => {
+                *open = None;
+                self.read_through(end);
+            }
+            Message::Relation(relation) if relation.id == table.oid => self.mapped(&relation, table),
+            Message::Insert { relation, new } if relation == table.oid && self.is_new(open)? => self.block.row(b'c', position(at), &new),
+            Message::Delete { relation, old } if relation == table.oid && self.is_new(open)? => {
+                self.block.row(b'd', position(at), &old.tuple)
+            }
+            Message::Update { relation, old, new } if relation == table.oid && self.is_new(open)? => {
+                let columns = &self.columns;
+                let key = |i: usize| columns.get(i).is_some_and(|c| c.key);
+                match &old {
+                    Some(old) if key_differs(&old.tuple, &new, key) => self.block.change(b'k', position(at), &old.tuple, &new),
+                    Some(old) if old.full => self.block.change(b'u', position(at), &old.tuple, &new),
+                    _ => self.block.change(b'u', position(at), &[], &new),
+                }
+            }
+            Message::Truncate { relations } if relations.contains(&table.oid) && self.is_new(open)? => {
+                self.block.row(b't', position(at), &[]);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn opened(&self, commit: Lsn) -> Result<Open, SessionError> {
+        let taken = match &self.place {
+            Some(place) if place.taken > 0 && place.within == commit => place.taken,
+            Some(place) if place.taken > 0 && commit > place.within => {
+                return Err(SessionError::Changed(format!(
+                    "the transaction at {}, of which {} changes were read, is not sent any more; start with a new data folder and another `slot`",
+                    place.within, place.taken
+                )));
+            }
+            _ => 0,
+        };
+        Ok(Open { commit, seen: 0, taken })
+    }
+
+    /// Counts a change of the table; false when an earlier run has taken it. The block is ready for it.
+    fn is_new(&mut self, open: &mut Option<Open>) -> Result<bool, SessionError> {
+        let Some(open) = open else { return Err(SessionError::Fatal("the server sends a change outside of a transaction".into())) };
+        open.seen += 1;
+        if open.seen <= open.taken {
+            return Ok(false);
+        }
+        if let Some(place) = &mut self.place {
+            (place.within, place.taken) = (open.commit, open.seen);
+        }
+        self.prepare();
+        Ok(true)
+    }
+
+    fn read_through(&mut self, lsn: Lsn) {
+        if let Some(place) = &mut self.place
+            && lsn > place.lsn
+        {
+            (place.lsn, place.within, place.taken) = (lsn, Lsn::ZERO, 0);
+        }
+    }
+
+    fn mapped(&mut self, relation: &Relation, table: &Table) {
+        // With REPLICA IDENTITY FULL every column is of the identity; what tells rows apart is the primary key, if there is one.
+        let full = relation.identity == b'f' && !table.primary_key.is_empty();
+        let columns = relation.columns.iter().map(|column| Mapped {
+            name: column.name.clone(),
+            target: self.target(&column.name),
+            key: if full { table.primary_key.contains(&column.name) } else { column.key },
+        });
+        self.columns = columns.collect();
+        self.columns_written = false;
+        let ignored: Vec<&str> = self.columns.iter().filter(|c| c.target.is_none()).map(|c| c.name.as_str()).collect();
+        let is_new = |name: &&str| !table.columns.iter().any(|(known, _)| known == *name);
+        if ignored.iter().any(is_new) {
+            self.shared.say(Some(format!(
+                "the table {} has got columns that the source's schema lacks, and which are ignored: {}",
+                self.setup.table,
+                ignored.into_iter().filter(is_new).collect::<Vec<_>>().join(", ")
+            )));
+        }
+    }
+
+    /// Writes to the block what the next change needs.
+    fn prepare(&mut self) {
+        if self.block.rows() == 0 {
+            self.block_since = Instant::now();
+        }
+        if !self.columns_written {
+            self.block.relation(&self.columns);
+            self.columns_written = true;
+        }
+        if let (false, Some(transaction)) = (self.transaction_written, self.transaction) {
+            self.block.transaction(transaction);
+            self.transaction_written = true;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let rows = self.block.rows();
+        rows > 0 && (rows >= BLOCK_ROWS || self.block.len() >= BLOCK_BYTES || self.block_since.elapsed() >= BLOCK_AGE)
+    }
+
+    async fn flush(&mut self, session: Option<&mut Session>) -> Result<(), SessionError> {
+        if self.block.rows() == 0 { Ok(()) } else { self.hand_over(session).await }
+    }
+
+    fn position(&self, next_offset: i64) -> Position {
+        Position { next_offset, finished: false, fingerprint: self.place.as_ref().map(Place::text).unwrap_or_default() }
+    }
+
+    /// Hands over the block, even an empty one.
+    async fn hand_over(&mut self, session: Option<&mut Session>) -> Result<(), SessionError> {
+        let first_offset = self.first_offset;
+        self.first_offset += self.block.rows() as i64;
+        let next = self.position(self.first_offset);
+        let frames = self.block.take();
+        (self.columns_written, self.transaction_written) = (false, false);
+        self.handed.clone_from(&self.place);
+        self.send(session, Handed::Block { frames, first_offset, next }).await
+    }
+
+    /// Waits for room, while the server hears that somebody is there.
+    async fn send(&self, mut session: Option<&mut Session>, handed: Handed) -> Result<(), SessionError> {
+        let mut item = Ok(handed);
+        let mut told = Instant::now();
+        loop {
+            match self.out.try_send(item) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err(SessionError::Stopped),
+                Err(TrySendError::Full(back)) => item = back,
+            }
+            self.check_stop()?;
+            sleep(Duration::from_millis(1)).await;
+            if let (Some(session), true) = (&mut session, told.elapsed() > Duration::from_secs(1)) {
+                told = Instant::now();
+                session.acknowledge(self.shared.safe(), false).await?;
+            }
+        }
+    }
+}
+
+fn check_slot(name: &str, slot: Option<&catalog::Slot>, place: &Place) -> Result<(), SessionError> {
+    let again = "what came in between is lost to this data folder; start with a new one and another `slot`, which reads the table anew";
+    let Some(slot) = slot else {
+        return Err(SessionError::Changed(format!("the replication slot {name} is gone; {again}")));
+    };
+    if slot.lost {
+        return Err(SessionError::Changed(format!(
+            "the server has thrown away changes that the slot {name} needs (max_slot_wal_keep_size); {again}"
+        )));
+    }
+    if slot.confirmed > place.lsn {
+        return Err(SessionError::Changed(format!(
+            "the slot {name} has moved on to {}, past {}, up to which this data folder has read: somebody else has read or moved it; {again}",
+            slot.confirmed, place.lsn
+        )));
+    }
+    Ok(())
+}
+
+/// Positions are carried as signed numbers; PostgreSQL's WAL does not reach their end.
+fn position(lsn: Lsn) -> i64 {
+    i64::try_from(lsn.as_u64()).unwrap_or(i64::MAX)
+}
+
+fn unreachable_place(slot: &str) -> Place {
+    Place {
+        system: String::new(),
+        timeline: String::new(),
+        slot: slot.to_owned(),
+        snapshot: true,
+        lsn: Lsn::ZERO,
+        within: Lsn::ZERO,
+        taken: 0,
+    }
+}

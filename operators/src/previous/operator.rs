@@ -1,0 +1,191 @@
+//! The step as an operator: rows are gathered as they come, pairs leave when an epoch closes.
+
+use super::spec::{Plan, PreviousSpec};
+use super::timeline::{Change, Entry, Timeline};
+use crate::dead_rows::DeadRows;
+use crate::keyed::keys::Keys;
+use crate::step_error::StepError;
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, new_null_array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
+use riskstream_engine::ids::{Epoch, Ownership};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Rows of a batch that leaves.
+const BATCH_ROWS: usize = 16_384;
+
+/// Rows beside the rows before them. See the [module documentation](super).
+#[derive(Debug)]
+pub struct PreviousOperator {
+    pub(super) plan: Plan,
+    pub(super) keys: Keys,
+    /// Between a row's columns and bytes.
+    pub(super) rows: RowConverter,
+    /// Between what orders rows and bytes that compare.
+    pub(super) orders: RowConverter,
+    /// Between what is shown of a row and bytes.
+    pub(super) shown: RowConverter,
+    /// What is shown where there is no row before.
+    nothing: Box<[u8]>,
+    /// By the key's number.
+    pub(super) timelines: Vec<Timeline>,
+    /// Rows of the open epoch, by key.
+    open: BTreeMap<u32, Vec<Entry>>,
+    /// Keys that the closed epoch changed, for `changes`.
+    pub(super) touched: Vec<u32>,
+    dead: DeadRows,
+    /// The last close's; `i64::MIN` before the first.
+    pub(super) watermark: i64,
+}
+
+impl PreviousOperator {
+    /// A step that has seen no rows.
+    ///
+    /// # Errors
+    /// When the step does not fit the input.
+    pub fn new(spec: PreviousSpec, input: &SchemaRef) -> Result<Self, StepError> {
+        let plan = Plan::new(spec, input)?;
+        let names = |columns: &[usize]| columns.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", ");
+        let found = |columns: &[usize]| columns.first().map_or(DataType::Null, |index| input.field(*index).data_type().clone());
+        let converter = |columns: &[usize], role| {
+            let fields = columns.iter().map(|index| SortField::new(input.field(*index).data_type().clone())).collect();
+            let wrong = |_| StepError::WrongType { column: names(columns), found: found(columns), role };
+            RowConverter::new(fields).map_err(wrong)
+        };
+        let fields: Vec<Field> = plan.by.iter().map(|index| input.field(*index).clone()).collect();
+        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
+            column: plan.spec.by.join(", "),
+            found: found(&plan.by),
+            role: "a key is a number, a text, a time or a truth value",
+        })?;
+        let mut dead = DeadRows::new(&plan.spec.step_id, input);
+        dead.set_event_time(&plan.spec.event_time, input)?;
+        let shown = converter(&plan.shown, "a row's columns hold plain values")?;
+        let nulls: Vec<ArrayRef> = plan.shown.iter().map(|index| new_null_array(input.field(*index).data_type(), 1)).collect();
+        let nothing = shown.convert_columns(&nulls).map(|rows| rows.row(0).as_ref().into()).unwrap_or_default();
+        Ok(Self {
+            rows: converter(&plan.row, "a row's columns hold plain values")?,
+            orders: converter(&plan.order, "rows are ordered by plain values")?,
+            shown,
+            nothing,
+            keys,
+            timelines: Vec::new(),
+            open: BTreeMap::new(),
+            touched: Vec::new(),
+            dead,
+            watermark: i64::MIN,
+            plan,
+        })
+    }
+
+    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
+        OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
+    }
+
+    /// Rows at or before this time come too late.
+    pub(super) fn horizon(&self) -> i64 {
+        self.watermark.saturating_sub(self.plan.spec.keep)
+    }
+
+    /// The rows that do not come too late; the others become dead letters.
+    fn in_time(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, ArrowError> {
+        let horizon = self.horizon();
+        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
+        if horizon == i64::MIN || times.iter().all(|time| *time > horizon) {
+            return Ok(batch);
+        }
+        let detail = "it comes after later rows of its key, by more than is kept (`keep` of the step)";
+        let late = times.iter().enumerate().filter(|(_, time)| **time <= horizon).map(|(row, _)| (row, detail.to_owned()));
+        let late: Vec<(usize, String)> = late.collect();
+        let kept = BooleanArray::from_iter(times.iter().map(|time| Some(*time > horizon)));
+        self.dead.push(&batch, &late, REASON_LATE)?;
+        self.dead.flush(out);
+        filter_record_batch(&batch, &kept)
+    }
+
+    fn gather(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
+        let keys = self.keys.number(&columns(&self.plan.by))?;
+        let rows = self.rows.convert_columns(&columns(&self.plan.row))?;
+        let orders = self.orders.convert_columns(&columns(&self.plan.order))?;
+        let shown = self.shown.convert_columns(&columns(&self.plan.shown))?;
+        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>();
+        let diffs = self.plan.diff.map(|index| batch.column(index).as_primitive::<Int64Type>());
+        for (row, key) in keys.into_iter().enumerate() {
+            self.open.entry(key).or_default().push(Entry {
+                order: orders.row(row).as_ref().into(),
+                row: rows.row(row).as_ref().into(),
+                time: times.value(row),
+                shown: shown.row(row).as_ref().into(),
+                count: diffs.map_or(1, |diffs| diffs.value(row)),
+            });
+        }
+        self.timelines.resize_with(self.keys.len(), Timeline::default);
+        Ok(())
+    }
+
+    fn leave(&self, changes: &[Change], out: &mut Output) -> Result<(), ArrowError> {
+        let (rows, shown) = (self.rows.parser(), self.shown.parser());
+        let mut columns = self.rows.convert_rows(changes.iter().map(|change| rows.parse(&change.row)))?;
+        let before = changes.iter().map(|change| shown.parse(change.before.as_ref().unwrap_or(&self.nothing)));
+        columns.extend(self.shown.convert_rows(before)?);
+        columns.push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
+        out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
+        Ok(())
+    }
+}
+
+impl Operator for PreviousOperator {
+    fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.plan.output)
+    }
+
+    fn routing(&self) -> Routing {
+        Routing::ByKey(self.plan.by.clone())
+    }
+
+    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+        self.restore_saved(saved, worker, ownership)
+    }
+
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        let batch = self.in_time(batch, out).map_err(|e| self.arrow(e))?;
+        self.gather(&batch).map_err(|e| self.arrow(e))
+    }
+
+    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
+        let horizon = self.horizon();
+        let mut changes = Vec::new();
+        self.touched.clear();
+        for (key, entries) in std::mem::take(&mut self.open) {
+            let timeline = &mut self.timelines[key as usize];
+            timeline.prune(horizon);
+            timeline.take(entries, &mut changes);
+            self.touched.push(key);
+            if changes.len() >= BATCH_ROWS {
+                self.leave(&std::mem::take(&mut changes), out).map_err(|e| self.arrow(e))?;
+            }
+        }
+        if !changes.is_empty() {
+            self.leave(&changes, out).map_err(|e| self.arrow(e))?;
+        }
+        self.watermark = self.watermark.max(close.watermark.0);
+        Ok(())
+    }
+
+    fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_changes().map_err(|e| self.arrow(e))
+    }
+
+    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.save_all().map_err(|e| self.arrow(e))
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.keys.bytes() + self.timelines.iter().map(Timeline::bytes).sum::<usize>()
+    }
+}

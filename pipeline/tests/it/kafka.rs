@@ -1,0 +1,234 @@
+//! Kafka, with a real broker that the test starts: runs killed by SIGKILL and a broker that is stopped and started lose nothing and repeat nothing,
+//! for a reader of committed transactions and in Delta alike.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::program::{example, riskstream};
+
+const PARTITIONS: i32 = 3;
+/// Messages in all; every hundredth can't be read.
+const MESSAGES: u32 = 30_000;
+
+const PAYMENTS: &str = r#"
+[riskstream]
+name  = "acme"
+epoch = { min = "1ms", max = "1s", rows = 500 }
+
+[sources.payments]
+kind       = "kafka"
+brokers    = "BROKERS"
+topic      = "payments"
+format     = "json"
+schema     = { id = "int64", amount = "decimal(12,2)" }
+columns    = { card = "key", channel = "header:channel", produced_at = "timestamp" }
+event_time = { column = "produced_at" }
+
+[pipelines.payments]
+from  = "payments"
+order = "arrival"
+
+[[pipelines.payments.steps]]
+id     = "doubled"
+derive = { double = "amount + amount" }
+
+[[pipelines.payments.to]]
+id      = "topic"
+kind    = "kafka"
+brokers = "BROKERS"
+topic   = "doubled"
+key     = "card"
+headers = { channel = "channel" }
+
+[[pipelines.payments.to]]
+id           = "at-once"
+kind         = "kafka"
+brokers      = "BROKERS"
+topic        = "at-once"
+deliver      = "immediately"
+columns      = ["id"]
+
+[[pipelines.payments.to]]
+id    = "table"
+kind  = "delta"
+table = "doubled"
+"#;
+
+/// A broker on two free ports of this machine; it ends with the test.
+struct Broker {
+    port: u16,
+    state: PathBuf,
+}
+
+impl Broker {
+    fn start(state: PathBuf) -> Self {
+        let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        let port = (20_000 + (std::process::id() % 10_000) as u16..60_000).step_by(2).find(|p| free(*p) && free(p + 1)).unwrap();
+        let broker = Self { port, state };
+        broker.script("start");
+        broker
+    }
+
+    /// The project's own script does it; where java or mvn are missing it says so.
+    fn script(&self, action: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers/kafka.sh");
+        let done = Command::new(script)
+            .args([action, &self.port.to_string()])
+            .env("KAFKA_STATE", &self.state)
+            .env("KAFKA_PARTITIONS", PARTITIONS.to_string())
+            .env("KAFKA_TIER", "1")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "kafka.sh {action}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", format!("127.0.0.1:{}", self.port)).set("group.id", "reader").set("enable.partition.eof", "true");
+        config
+    }
+
+    /// The example, as its comments say.
+    fn check_example(&self, here: &Path) {
+        let config = example("payments-kafka.toml");
+        let brokers = format!("127.0.0.1:{}", self.port);
+        riskstream(here, &["generate", "--out", "generated.json", "--rows", "3000", "--customers", "50", "--terminals", "50"]).ok();
+        let text = std::fs::read_to_string(here.join("generated.json")).unwrap();
+        let mut config_here = std::fs::read_to_string(config).unwrap().replace("127.0.0.1:9092", &brokers);
+        config_here = config_here.replace("\"payments\"\nformat", "\"generated\"\nformat");
+        std::fs::write(here.join("example.toml"), config_here).unwrap();
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+        for line in text.lines() {
+            producer.send(BaseRecord::<(), str>::to("generated").payload(line)).map_err(|(e, _)| e).unwrap();
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+        let data = ["--set", "riskstream.data=example-data"];
+        riskstream(here, &[&["run", "example.toml", "--set", "sources.payments.stop=end"], &data[..]].concat()).ok();
+        let odd = "select count(*) as n from payment_features where customer_nb_tx_1d > 8 or tx_amount > 200";
+        let answer = riskstream(here, &[&["query", odd, "--config", "example.toml", "--format", "json"], &data[..]].concat()).ok();
+        let messages: u32 = self.consume("odd-payments").values().map(|(times, ..)| times).sum();
+        assert!(messages > 0 && answer.contains(&format!("\"n\":{messages}")), "{messages} messages, {answer}");
+    }
+
+    fn produce(&self, ids: std::ops::Range<u32>) {
+        let mut config = self.client();
+        let producer: BaseProducer =
+            config.remove("group.id").remove("enable.partition.eof").set("enable.idempotence", "true").create().unwrap();
+        for id in ids {
+            // Every hundredth is no JSON: a dead letter.
+            let value = if id % 100 == 99 { format!("broken {id}") } else { format!(r#"{{"id": {id}, "amount": {}.25}}"#, id % 1_000) };
+            let key = format!("card-{}", id % 97);
+            let headers = OwnedHeaders::new().insert(Header { key: "channel", value: Some(if id % 2 == 0 { "web" } else { "pos" }) });
+            let mut record = BaseRecord::to("payments").payload(&value).key(&key).headers(headers);
+            while let Err((_, back)) = producer.send(record) {
+                producer.poll(Duration::from_millis(10));
+                record = back;
+            }
+        }
+        producer.flush(Duration::from_secs(30)).unwrap();
+    }
+
+    /// Every message of a topic that a reader of committed transactions sees, by its value; how often, with key and channel.
+    fn consume(&self, topic: &str) -> BTreeMap<String, (u32, String, String)> {
+        let consumer: BaseConsumer = self.client().set("isolation.level", "read_committed").create().unwrap();
+        let mut list = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        let (mut ends, mut seen) = (0, BTreeMap::new());
+        while ends < PARTITIONS {
+            match consumer.poll(Duration::from_secs(20)).expect("an end within the time") {
+                Err(KafkaError::PartitionEOF(_)) => ends += 1,
+                Err(error) => panic!("{error}"),
+                Ok(message) => {
+                    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
+                    let header = message.headers().map(|h| text(h.get(0).value)).unwrap_or_default();
+                    seen.entry(text(message.payload())).or_insert((0, text(message.key()), header)).0 += 1;
+                }
+            }
+        }
+        seen
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.script("wipe");
+    }
+}
+
+fn spawn(folder: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_riskstream"))
+        .arg("run")
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+fn kill(mut run: Child) {
+    assert!(run.try_wait().unwrap().is_none(), "a run that follows a topic does not end by itself");
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
+#[test]
+fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let broker = Broker::start(here.join("broker"));
+    let config = PAYMENTS.replace("BROKERS", &format!("127.0.0.1:{}", broker.port));
+    std::fs::write(here.join("pipelines.toml"), config).unwrap();
+
+    broker.produce(0..MESSAGES / 2);
+    for millis in [700, 1_000, 1_600] {
+        let run = spawn(here);
+        std::thread::sleep(Duration::from_millis(millis));
+        kill(run);
+    }
+    let run = spawn(here);
+    std::thread::sleep(Duration::from_millis(700));
+    broker.script("stop");
+    std::thread::sleep(Duration::from_millis(500));
+    broker.script("start");
+    broker.produce(MESSAGES / 2..MESSAGES);
+    std::thread::sleep(Duration::from_millis(500));
+    kill(run);
+    riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
+
+    let good: Vec<u32> = (0..MESSAGES).filter(|id| id % 100 != 99).collect();
+    let seen = broker.consume("doubled");
+    assert_eq!(seen.len(), good.len(), "every row is in the topic");
+    for id in &good {
+        let found = seen.iter().find(|(value, _)| value.starts_with(&format!("{{\"id\":{id},")));
+        let (value, (times, key, channel)) = found.unwrap();
+        let double = (id % 1_000) * 2;
+        assert_eq!(*times, 1, "{value}");
+        assert!(value.contains(&format!("\"amount\":{}.25,", id % 1_000)) && value.contains(&format!("\"double\":{double}.50")), "{value}");
+        assert_eq!((key.as_str(), channel.as_str()), (&*format!("card-{}", id % 97), if id % 2 == 0 { "web" } else { "pos" }));
+    }
+    // What leaves at once is there at least once; a repetition has the id that the first had.
+    let at_once = broker.consume("at-once");
+    assert_eq!(at_once.len(), good.len());
+    assert!(at_once.values().all(|(_, _, id)| id.contains('-')), "every message has its id");
+
+    broker.check_example(here);
+
+    let counts = "select count(*) as n, count(distinct id) as ids, min(card) as card from doubled";
+    let answer = riskstream(here, &["query", counts, "--format", "json"]).ok();
+    assert!(answer.contains(&format!("\"n\":{0},\"ids\":{0},\"card\":\"card-0\"", good.len())), "{answer}");
+    let dead = riskstream(here, &["query", "select count(*) as n from dead_letters where reason = 'malformed'", "--format", "json"]).ok();
+    assert!(dead.contains(&format!("\"n\":{}", MESSAGES / 100)), "{dead}");
+}

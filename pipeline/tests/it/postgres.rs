@@ -1,0 +1,362 @@
+//! The PostgreSQL source against the real server: whatever happens to the table, to the server and to us, the changes folded by key are the table.
+//!
+//! The server is Debian's, started by `examples/servers/postgres.sh`; without the package the tests fail and say so.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{Said, project};
+
+/// A server of a test's own, gone with it.
+pub(crate) struct Server {
+    folder: TempDir,
+    port: u16,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        // The server may run as another user, who must get at its folder.
+        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("the folder is ours");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let server = Self { folder, port };
+        server.script(&["start", &port.to_string()]);
+        server
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("server")
+    }
+
+    fn script(&self, args: &[&str]) -> String {
+        let said = Command::new(project("examples/servers/postgres.sh"))
+            .args(args)
+            .env("POSTGRES_STATE", self.state())
+            .env("POSTGRES_FSYNC", "off")
+            .stdin(Stdio::null())
+            .output()
+            .expect("the script starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(said.status.success(), "postgres.sh {args:?}: {}{}", text(&said.stdout), text(&said.stderr));
+        text(&said.stdout)
+    }
+
+    /// Runs SQL; gives its rows as text.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        self.script(&["psql", "-qtA", "-c", sql])
+    }
+
+    fn psql_in_background(&self, sql: &str) -> Child {
+        Command::new(project("examples/servers/postgres.sh"))
+            .args(["psql", "-qtA", "-v", "ON_ERROR_STOP=0", "-c", sql])
+            .env("POSTGRES_STATE", self.state())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the script starts")
+    }
+
+    /// The setting that points a source at this server.
+    pub(crate) fn url_of(&self, source: &str) -> String {
+        format!("sources.{source}.url=postgresql://riskstream@localhost:{}/loans", self.port)
+    }
+
+    fn command(&self, folder: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_riskstream"));
+        command.args(args).current_dir(folder).env("LOANS_PASSWORD", "riskstream");
+        command
+    }
+
+    pub(crate) fn riskstream(&self, folder: &Path, args: &[&str]) -> Said {
+        let said = self.command(folder, args).output().expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program speaks UTF-8");
+        Said { code: said.status.code().unwrap_or(-1), out: text(said.stdout), err: text(said.stderr) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let stopped = Command::new(project("examples/servers/postgres.sh")).arg("stop").env("POSTGRES_STATE", self.state()).output();
+        if let Err(e) = stopped {
+            eprintln!("the server was not stopped: {e}");
+        }
+    }
+}
+
+const TABLE: &str = "create type loan_status as enum ('current', 'late', 'paid'); \
+    create table loans (loan_id bigint primary key, lender text not null, status loan_status not null, balance numeric(14,2), opened date, \
+    changed timestamptz, is_open boolean, marks int[], note text); alter table loans alter column note set storage external; \
+    create table others (id bigint primary key, what text)";
+
+/// `to`: TLS or not; `more`: lines of the source.
+fn prepare(server: &Server, folder: &Path, more: &str) {
+    let (port, root) = (server.port, server.state().join("ca.crt"));
+    let config = format!(
+        r#"
+[riskstream]
+name  = "acme"
+epoch = {{ min = "1ms", max = "50ms" }}
+
+[sources.loans]
+kind         = "postgres"
+url          = "postgresql://riskstream@localhost:{port}/loans?sslmode=verify-full&sslrootcert={}"
+password_env = "LOANS_PASSWORD"
+table        = "public.loans"
+slot         = "test_loans"
+heartbeat    = "200ms"
+{more}
+
+[pipelines.loans]
+from  = "loans"
+order = "arrival"
+
+[[pipelines.loans.to]]
+id           = "changes"
+kind         = "delta"
+table        = "changes"
+partition_by = []
+"#,
+        root.display()
+    );
+    std::fs::write(folder.join("pipelines.toml"), config).expect("written");
+}
+
+fn run_to_end(server: &Server, folder: &Path) -> Value {
+    server.riskstream(folder, &["run", "--set", "sources.loans.stop=end", "--format", "json"]).json()
+}
+
+/// All changes, in their order.
+fn changes(server: &Server, folder: &Path) -> Vec<Value> {
+    let sql = "select _op, _unchanged, _transaction, _source_offset, loan_id, lender, status, cast(balance as varchar) as balance, cast(opened as varchar) as opened, \
+               cast(changed as bigint) as changed, is_open, marks, note from changes order by _commit_position, _position, _source_partition, _source_offset";
+    let rows = server.riskstream(folder, &["query", sql, "--format", "json"]).rows();
+    let mut offsets: Vec<i64> = rows.iter().map(|row| row["_source_offset"].as_i64().expect("an offset")).collect();
+    assert!(offsets.is_sorted(), "the order of changes is the source's");
+    offsets.dedup();
+    assert_eq!(offsets.len(), rows.len(), "no change came twice");
+    rows
+}
+
+const COLUMNS: [&str; 9] = ["loan_id", "lender", "status", "balance", "opened", "changed", "is_open", "marks", "note"];
+
+/// The table that the changes make, by key.
+fn folded(rows: &[Value]) -> BTreeMap<i64, Value> {
+    let mut table: BTreeMap<i64, Value> = BTreeMap::new();
+    let mut deleted = Value::Null;
+    for row in rows {
+        let key = row["loan_id"].as_i64();
+        match (row["_op"].as_str().expect("an operation"), key) {
+            ("t", None) => table.clear(),
+            ("d", Some(key)) => deleted = table.remove(&key).expect("what is deleted was there"),
+            (op, Some(key)) => {
+                // Under a new key the row is what it was under the old one.
+                let before = table.remove(&key).unwrap_or_else(|| if op == "c" { deleted.clone() } else { Value::Null });
+                let unchanged: Vec<&str> = row["_unchanged"].as_str().map(|names| names.split(',').collect()).unwrap_or_default();
+                let value = |column: &str| if unchanged.contains(&column) { before[column].clone() } else { row[column].clone() };
+                table.insert(key, COLUMNS.iter().map(|c| ((*c).to_owned(), value(c))).collect::<serde_json::Map<_, _>>().into());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    table
+}
+
+#[track_caller]
+fn assert_is_the_table(server: &Server, folder: &Path) -> Vec<Value> {
+    let rows = changes(server, folder);
+    let found = folded(&rows);
+    let sql = "select json_build_object('loan_id', loan_id, 'lender', lender, 'status', status, 'balance', balance::text, 'opened', opened::text, \
+               'changed', (extract(epoch from changed) * 1000000)::bigint, 'is_open', is_open, 'marks', marks::text, 'note', note) from loans";
+    let expected: BTreeMap<i64, Value> = server
+        .psql(sql)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .map(|row| (row["loan_id"].as_i64().expect("a key"), row))
+        .collect();
+    for (key, row) in &expected {
+        assert_eq!(found.get(key).unwrap_or(&json!("missing")), row, "loan {key}");
+    }
+    assert_eq!(found.len(), expected.len(), "loans that should be gone");
+    rows
+}
+
+#[test]
+fn every_kind_of_change_comes_once_and_in_order() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
+    let here = folder.path();
+    server.psql(TABLE);
+    let long = "array_to_string(array(select md5((g * 7919 + n)::text) from generate_series(1, 200) g), '')";
+    let insert = |from: i64, to: i64| {
+        format!(
+            "insert into loans select n, 'l' || n % 3, 'current', n * 1.01, date '2024-02-28' + n::int, timestamptz '2024-03-31 01:30:00.123456+00' + n * interval '1 hour', \
+             n % 2 = 0, array[n, n + 1], case when n % 4 = 0 then {long} when n % 4 = 1 then null else 'Zürich \"' || n || E'\\\\\\n' end from generate_series({from}, {to}) n"
+        )
+    };
+    server.psql(&insert(1, 400));
+    // The catalog's columns; SCRAM, and TLS with the host's name verified.
+    prepare(&server, here, "");
+    let report = run_to_end(&server, here);
+    assert_eq!(report["pipelines"][0]["rows_in"], 401, "{report:#}");
+    assert_is_the_table(&server, here);
+
+    for sql in [
+        "update loans set balance = balance + 0.01, status = 'late' where loan_id % 3 = 0",
+        "begin; update loans set lender = 'nobody'; delete from loans; rollback",
+        "begin; delete from loans where loan_id = 5; insert into loans (loan_id, lender, status) values (5, 'back', 'paid'); update loans set balance = -1 where loan_id = 5; commit",
+        "update loans set loan_id = loan_id + 1000 where loan_id between 21 and 40",
+        "begin; savepoint a; update loans set lender = 'x' where loan_id = 50; rollback to a; update loans set lender = 'y' where loan_id = 51; commit",
+        "delete from loans where loan_id % 7 = 0",
+        "update loans set balance = null, changed = null, is_open = null, opened = null, marks = null where loan_id % 11 = 0",
+        "insert into others select n, 'not ours' from generate_series(1, 100) n",
+    ] {
+        server.psql(sql);
+    }
+    // Interleaved: each waits for the other's first half.
+    let mut first = server.psql_in_background("begin; update loans set balance = 1 where loan_id = 60; select pg_sleep(0.4); update loans set balance = 1 where loan_id = 61; commit");
+    let mut second = server.psql_in_background("begin; select pg_sleep(0.2); update loans set balance = 2 where loan_id = 62; select pg_sleep(0.4); update loans set balance = 2 where loan_id = 60; commit");
+    assert!(first.wait().expect("waited").success() && second.wait().expect("waited").success());
+    run_to_end(&server, here);
+    let rows = assert_is_the_table(&server, here);
+    let unchanged = rows.iter().filter(|row| row["_unchanged"] == "note").count();
+    assert!(unchanged > 20, "{unchanged} changes without their long note");
+    assert!(rows.iter().all(|row| row["lender"] != "nobody" && row["lender"] != "x"), "what was rolled back never happened");
+    // A deletion has its key alone.
+    assert!(rows.iter().filter(|row| row["_op"] == "d").all(|row| row["lender"].is_null() && row["balance"].is_null()));
+
+    // Whole old rows, so that nothing is left out; the key is still the primary key.
+    server.psql("alter table loans replica identity full");
+    server.psql("update loans set balance = 7 where loan_id between 100 and 140; update loans set loan_id = 5000 + loan_id where loan_id between 141 and 160; delete from loans where loan_id = 161");
+    let before = rows.len();
+    run_to_end(&server, here);
+    let rows = assert_is_the_table(&server, here);
+    assert!(rows.len() > before + 60 && rows[before..].iter().all(|row| row["_unchanged"].is_null()));
+    assert!(rows[before..].iter().filter(|row| row["_op"] == "d").all(|row| row["lender"].is_null()));
+    server.psql("alter table loans replica identity default");
+
+    server.psql("truncate loans");
+    server.psql(&insert(300, 350));
+    run_to_end(&server, here);
+    assert_is_the_table(&server, here);
+
+    // What comes to the table later is not the source's; what goes is null.
+    server.psql("alter table loans add column extra text default 'more'; update loans set balance = 3 where loan_id < 310");
+    let columns = r#"schema = { loan_id = "int64", lender = "string", status = "string", balance = "decimal(14,2)", opened = "date", changed = "timestamp", is_open = "bool", marks = "string", note = "string" }"#;
+    prepare(&server, here, columns);
+    run_to_end(&server, here);
+    assert_is_the_table(&server, here);
+    server.psql("alter table loans alter column balance type numeric(20,4); update loans set balance = 1.2345 where loan_id = 301; update loans set balance = 'NaN' where loan_id = 302");
+    let report = run_to_end(&server, here);
+    assert_eq!(report["pipelines"][0]["dead"], 2, "{report:#}");
+    server.psql("update loans set balance = 4 where loan_id in (301, 302); update loans set balance = round(balance, 2); alter table loans alter column balance type numeric(14,2); alter table loans drop column opened");
+    server.psql("insert into loans (loan_id, lender, status) values (1, 'without', 'paid')");
+    run_to_end(&server, here);
+    let rows = changes(&server, here);
+    assert!(rows.iter().any(|row| row["lender"] == "without" && row["opened"].is_null()));
+}
+
+#[test]
+fn killed_runs_and_a_server_that_goes_away_lose_nothing_and_repeat_nothing() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
+    let here = folder.path();
+    server.psql(TABLE);
+    server.psql("insert into loans select n, 'l' || n % 3, 'current', n from generate_series(1, 20000) n");
+    prepare(&server, here, "");
+    // Several at once, with transactions of a thousand changes, so that blocks end within them.
+    let work = |client: i64| {
+        format!(
+            "do $$ begin for i in 1..60 loop \
+             update loans set balance = balance + 1 where loan_id % 10 = {client} and loan_id <= 10000; \
+             delete from loans where loan_id = {client} + i * 20; \
+             insert into loans select 100000 + {client} * 1000 + i, 'new', 'late', i; \
+             update loans set loan_id = loan_id + 1000000 where loan_id = 10000 + {client} + i * 20; \
+             if i % 5 = 0 then rollback; else commit; end if; end loop; end $$"
+        )
+    };
+    let mut clients: Vec<Child> = (0..2).map(|client| server.psql_in_background(&work(client))).collect();
+    let mut kills = 0;
+    for round in 0..8_u64 {
+        let mut run = server.command(here, &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        std::thread::sleep(Duration::from_millis(150 + 137 * round % 900));
+        assert!(run.try_wait().expect("a child").is_none(), "a run ended by itself");
+        run.kill().expect("killed");
+        run.wait().expect("waited");
+        kills += 1;
+    }
+    for client in &mut clients {
+        assert!(client.wait().expect("waited").success());
+    }
+    // The server dies under a run, which goes on when it is back.
+    let mut run = server.command(here, &["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    std::thread::sleep(Duration::from_millis(500));
+    server.script(&["restart"]);
+    server.psql("update loans set status = 'paid' where loan_id % 100 = 0");
+    // Changes of another table let a slot without changes move on.
+    server.psql("insert into others select n, 'more' from generate_series(1, 1000) n");
+    let through = server.psql("select pg_current_wal_lsn()");
+    let moved = format!("select confirmed_flush_lsn >= '{}' from pg_replication_slots", through.trim());
+    let started = Instant::now();
+    while server.psql(&moved).trim() != "t" {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "the slot stays at {}",
+            server.psql("select confirmed_flush_lsn from pg_replication_slots")
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(run.try_wait().expect("a child").is_none(), "the run ended with the server");
+    run.kill().expect("killed");
+    run.wait().expect("waited");
+    run_to_end(&server, here);
+    let rows = assert_is_the_table(&server, here);
+    println!("{kills} kills, {} changes", rows.len());
+}
+
+#[test]
+fn what_can_not_go_on_says_why() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
+    let here = folder.path();
+    server.psql(TABLE);
+    prepare(&server, here, "");
+    let run = |sets: &[&str]| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        server.riskstream(here, &[&["run", "--set", "sources.loans.stop=end"], &sets[..]].concat())
+    };
+    let schema = r#"sources.loans.schema={ loan_id = "int64" }"#;
+    let url = |user: &str, rest: &str| format!("sources.loans.url=postgresql://{user}@localhost:{}/loans{rest}", server.port);
+    let wrong = server.command(here, &["run"]).env("LOANS_PASSWORD", "guessed").output().expect("the program starts");
+    assert!(
+        String::from_utf8_lossy(&wrong.stderr).contains("password authentication failed"),
+        "{}",
+        String::from_utf8_lossy(&wrong.stderr)
+    );
+    for (sets, said) in [
+        (vec!["sources.loans.table=public.loan".to_owned()], "there is no table"),
+        (vec![url("riskstream", "?sslmode=verify-full")], "TLS fails"),
+        (vec!["sources.loans.schema={ loan_id = \"int64\", wrong = \"string\" }".into()], "no column wrong"),
+        (vec!["sources.loans.password_env=NO_SUCH_VARIABLE".into()], "NO_SUCH_VARIABLE"),
+    ] {
+        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
+        let message = run(&sets).refused(1);
+        assert!(message.contains(said), "{sets:?}: {message}");
+    }
+    // A stranger's slot is left alone.
+    server.psql("select pg_create_logical_replication_slot('strange', 'pgoutput')");
+    let message = server.riskstream(here, &["run", "--set", "sources.loans.slot=strange", "--set", "riskstream.data=other"]).refused(1);
+    assert!(message.contains("not of this data folder"), "{message}");
+    server.psql("create table keyless (a int)");
+    let message = run(&["sources.loans.table=keyless", "sources.loans.slot=keyless", "riskstream.data=keyless"]).refused(1);
+    assert!(message.contains("replica identity full"), "{message}");
+    // A slot that is gone, or that somebody else has moved.
+    run(&[schema]).ok();
+    server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid'); select pg_replication_slot_advance('test_loans', pg_current_wal_lsn())");
+    let message = run(&[schema]).refused(1);
+    assert!(message.contains("has moved on"), "{message}");
+    server.psql("select pg_drop_replication_slot('test_loans')");
+    let message = run(&[schema]).refused(1);
+    assert!(message.contains("the replication slot test_loans is gone"), "{message}");
+}

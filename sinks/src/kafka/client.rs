@@ -1,0 +1,108 @@
+//! What librdkafka reports of a producer, kept for who asks.
+
+use super::NoticeSlot;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Keeps the newest reason of an error, and the first message that could not be written.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    reason: Mutex<Option<String>>,
+    refused: Mutex<Option<RDKafkaErrorCode>>,
+    away: AtomicBool,
+    notice: Arc<Mutex<NoticeSlot>>,
+}
+
+impl Reports {
+    pub(crate) fn new(notice: Arc<Mutex<NoticeSlot>>) -> Self {
+        Self { notice, ..Self::default() }
+    }
+
+    /// The newest reason that librdkafka gave.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the first of the messages that failed since the last call did.
+    pub(crate) fn take_refused(&self) -> Option<RDKafkaErrorCode> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ClientContext for Reports {
+    fn error(&self, _error: KafkaError, reason: &str) {
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        self.away.store(true, Ordering::Release);
+        NoticeSlot::tell(&self.notice, Some(format!("the cluster can't be reached, and is tried again: {reason}")));
+    }
+}
+
+impl ConsumerContext for Reports {}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(_) => {
+                if self.away.swap(false, Ordering::AcqRel) {
+                    NoticeSlot::tell(&self.notice, None);
+                }
+            }
+            Err((error, _)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                self.refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(code);
+            }
+        }
+    }
+}
+
+/// The reports of a producer whose messages are counted until they are acknowledged.
+#[derive(Debug, Default)]
+pub(crate) struct Counted(pub(crate) Reports);
+
+impl ClientContext for Counted {
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.0.error(error, reason);
+    }
+}
+
+impl ProducerContext for Counted {
+    type DeliveryOpaque = Arc<AtomicUsize>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, pending: Arc<AtomicUsize>) {
+        self.0.delivery(result, ());
+        pending.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether trying again can't help: somebody must change the configuration, or the cluster.
+pub(crate) fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
+    use RDKafkaErrorCode as Code;
+    Some(match code {
+        Code::Authentication | Code::SaslAuthenticationFailed | Code::UnsupportedSASLMechanism => {
+            "the cluster does not accept who we say we are; correct `settings`"
+        }
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => "we are not allowed to; have the cluster allow it",
+        Code::MessageSizeTooLarge => {
+            "a row is too large for the topic; raise the topic's max.message.bytes (and `message.max.bytes` in `settings`), or leave columns out"
+        }
+        Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition | Code::InvalidTopic => {
+            "there is no such topic, and the cluster makes none by itself; make it, or correct `topic`"
+        }
+        Code::InvalidTransactionTimeout => {
+            "the cluster does not allow transactions to last that long; lower `transaction.timeout.ms` in `settings`"
+        }
+        Code::PolicyViolation | Code::InvalidRecord => "the cluster's rules do not allow such a message",
+        Code::UnsupportedFeature | Code::UnsupportedVersion => "the cluster is too old; transactions need Kafka 2.5 or newer",
+        _ => return None,
+    })
+}

@@ -1,0 +1,166 @@
+//! One transaction: messages, and the number of the last epoch among them.
+//!
+//! Errors are librdkafka's three kinds (KIP-98): what may be tried again as it is, what needs the transaction to be aborted and made anew, and what
+//! this producer does not survive. Nothing else is decided here.
+
+use super::client::{Reports, advice};
+use super::encode::MessageRow;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::util::IntoOpaque;
+use rdkafka::{Offset, TopicPartitionList};
+use std::time::Duration;
+
+/// A call that waits for the cluster does so for this long before it is made again.
+const CALL_WITHIN: Duration = Duration::from_secs(5);
+/// Calls that may be made again are made so often, which is longer than a transaction may last.
+const CALLS_MAX: usize = 24;
+
+/// Why a transaction did not come about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It was aborted; the same can be tried again with this producer.
+    Aborted(String),
+    /// Whether it came about is for a new producer to find out.
+    Unknown(String),
+    /// It can never come about.
+    Final(String),
+}
+
+/// A message for the producer.
+pub(crate) fn record<'a, O: IntoOpaque>(topic: &'a str, message: MessageRow<'a>, opaque: O) -> BaseRecord<'a, [u8], [u8], O> {
+    let mut record = BaseRecord::with_opaque_to(topic, opaque).payload(message.value());
+    if let Some(key) = message.key() {
+        record = record.key(key);
+    }
+    let mut headers: Option<OwnedHeaders> = None;
+    for (key, value) in message.headers() {
+        headers = Some(headers.take().unwrap_or_default().insert(Header { key, value }));
+    }
+    match headers {
+        Some(headers) => record.headers(headers),
+        None => record,
+    }
+}
+
+/// Where a transaction says up to which epoch it goes.
+pub(crate) struct Progress<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) group: &'a ConsumerGroupMetadata,
+    pub(crate) epoch: i64,
+    /// Who says so.
+    pub(crate) run: &'a str,
+}
+
+/// Makes one transaction of the messages and the progress.
+pub(crate) fn transact<'a>(
+    producer: &BaseProducer<Reports>,
+    progress: &Progress<'a>,
+    messages: impl Iterator<Item = MessageRow<'a>>,
+) -> Result<(), Trouble> {
+    producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
+    let made = fill(producer, progress, messages);
+    match made {
+        Err(Trouble::Aborted(reason)) => match again(producer, || producer.abort_transaction(CALL_WITHIN)) {
+            Ok(()) => Err(Trouble::Aborted(reason)),
+            Err(_) => Err(Trouble::Unknown(reason)),
+        },
+        Err(trouble) => Err(trouble),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn fill<'a>(
+    producer: &BaseProducer<Reports>,
+    progress: &Progress<'a>,
+    messages: impl Iterator<Item = MessageRow<'a>>,
+) -> Result<(), Trouble> {
+    for message in messages {
+        send(producer, progress.topic, message)?;
+    }
+    let mut offsets = TopicPartitionList::new();
+    {
+        let mut offset = offsets.add_partition(progress.topic, 0);
+        offset.set_offset(Offset::Offset(progress.epoch)).map_err(|e| Trouble::Final(e.to_string()))?;
+        offset.set_metadata(progress.run);
+    }
+    again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))?;
+    // Served here, since the commit's own waiting looks only every tenth of a second.
+    while producer.in_flight_count() > 0 {
+        producer.poll(Duration::from_millis(1));
+        refused(producer)?;
+    }
+    refused(producer)?;
+    again(producer, || producer.commit_transaction(CALL_WITHIN))
+}
+
+fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>) -> Result<(), Trouble> {
+    let mut record = record(topic, message, ());
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                record = back;
+                producer.poll(Duration::from_millis(1));
+                refused(producer)?;
+            }
+            Err((error, _)) => return Err(judge(producer, &error)),
+        }
+    }
+}
+
+/// A message that the cluster, or time, has refused.
+fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
+    let Some(code) = producer.context().take_refused() else { return Ok(()) };
+    Err(match advice(code) {
+        Some(advice) => Trouble::Final(format!("{code}: {advice}")),
+        None => Trouble::Aborted(with_reason(producer, format!("a message was not taken: {code}"))),
+    })
+}
+
+/// Makes a call again for as long as that is all it needs.
+pub(crate) fn again(producer: &BaseProducer<Reports>, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), Trouble> {
+    let mut calls = 0;
+    loop {
+        let Err(error) = call() else { return Ok(()) };
+        calls += 1;
+        let retriable = match &error {
+            KafkaError::Transaction(e) => e.is_retriable() && !e.txn_requires_abort() && !e.is_fatal(),
+            KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => true,
+            _ => false,
+        };
+        if !retriable || calls >= CALLS_MAX {
+            return Err(judge(producer, &error));
+        }
+        producer.poll(Duration::from_millis(20));
+    }
+}
+
+fn judge(producer: &BaseProducer<Reports>, error: &KafkaError) -> Trouble {
+    let described = describe(producer, error);
+    if let Some(advice) = error.rdkafka_error_code().and_then(advice) {
+        return Trouble::Final(format!("{described}: {advice}"));
+    }
+    match error {
+        KafkaError::Transaction(e) if e.txn_requires_abort() && !e.is_fatal() => Trouble::Aborted(described),
+        _ if producer.client().fatal_error().is_some() => Trouble::Unknown(described),
+        KafkaError::MessageProduction(_) => Trouble::Aborted(described),
+        _ => Trouble::Unknown(described),
+    }
+}
+
+fn describe(producer: &BaseProducer<Reports>, error: &KafkaError) -> String {
+    match producer.client().fatal_error() {
+        Some((_, reason)) => reason,
+        None => with_reason(producer, error.to_string()),
+    }
+}
+
+fn with_reason(producer: &BaseProducer<Reports>, what: String) -> String {
+    match producer.context().reason() {
+        Some(reason) => format!("{what} ({reason})"),
+        None => what,
+    }
+}
