@@ -12,7 +12,7 @@ use crate::mutate::{WORDS, mutated};
 const INPUT_BYTES_MAX: usize = 16 * 1024;
 
 /// Words of TOML and of this program's own keys.
-const CONFIG_WORDS: [&[u8]; 40] = [
+const CONFIG_WORDS: [&[u8]; 41] = [
     b"[riskstream]",
     b"[sources.payments]",
     b"[pipelines.card-fraud]",
@@ -20,6 +20,7 @@ const CONFIG_WORDS: [&[u8]; 40] = [
     b"[[pipelines.card-fraud.to]]",
     b"kind = \"file\"",
     b"kind = \"generator\"",
+    b"of = \"loans\"",
     b"from",
     b"features",
     b"derive",

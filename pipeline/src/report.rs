@@ -65,6 +65,9 @@ pub struct PipelineReport {
     pub steps: Vec<StepReport>,
     /// The tables.
     pub tables: Vec<TableReport>,
+    /// Whether it has a destination for alerts.
+    #[serde(skip)]
+    has_alerts: bool,
     /// Newest rows of console sinks.
     #[serde(skip)]
     consoles: Vec<(String, String)>,
@@ -124,6 +127,7 @@ impl PipelineReport {
             .collect();
         let sent = |sink: &str| steps.iter().find(|s| s.step == sink).map_or(0, |s| s.rows_in);
         let alerts = tables.iter().filter(|t| t.kind == TableKind::Alerts).map(|t| sent(&t.sink)).sum();
+        let has_alerts = tables.iter().any(|t| t.kind == TableKind::Alerts);
         let dead = metrics.dead_committed_total.load(Ordering::Relaxed);
         let tables = tables
             .iter()
@@ -161,6 +165,7 @@ impl PipelineReport {
             delivery_seconds: seconds(metrics.delivery_nanos_total.load(Ordering::Relaxed)),
             steps,
             tables,
+            has_alerts,
             consoles,
         }
     }
@@ -177,15 +182,13 @@ impl PipelineReport {
         if self.resumed_after > 0 {
             writeln!(out, "  went on after epoch {}, committed through {}", self.resumed_after, self.committed_epoch)?;
         }
-        writeln!(
-            out,
-            "  event time up to {}   late {}   dead letters {}   alerts {}",
-            self.event_time,
-            grouped(self.late),
-            grouped(self.dead),
-            grouped(self.alerts)
-        )?;
-        for table in &self.tables {
+        write!(out, "  event time up to {}   late {}   dead letters {}", self.event_time, grouped(self.late), grouped(self.dead))?;
+        if self.has_alerts {
+            write!(out, "   alerts {}", grouped(self.alerts))?;
+        }
+        writeln!(out)?;
+        // No dead letters were told of already.
+        for table in self.tables.iter().filter(|t| t.rows > 0 || t.table != defaults::DEAD_LETTER_TABLE) {
             writeln!(out, "  {:<20} {:>12} rows   {}", table.table, grouped(table.rows), table.location.display())?;
         }
         for (id, rows) in &self.consoles {

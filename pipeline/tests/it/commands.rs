@@ -29,6 +29,28 @@ fn generated_payments_are_the_same_in_every_format_and_on_the_terminal() {
     assert!(with(&["--out", "none/p.csv"]).refused(1).contains("can't write none/p.csv"));
 }
 
+#[test]
+fn generated_changes_of_loans_are_the_same_in_every_format_and_take_their_own_options() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let with = |more: &[&str]| riskstream(here, &[&["generate", "--of", "loans", "--loans", "50", "--months", "3"], more].concat());
+    for name in ["l.csv", "l.json", "l.parquet"] {
+        let said = with(&["--out", name]).ok();
+        assert!(said.contains(" changes of loans in "), "{said}");
+    }
+    let text = fs::read_to_string(here.join("l.csv")).unwrap();
+    assert_eq!((with(&["--format", "csv"]).ok(), with(&[]).ok()), (text.clone(), fs::read_to_string(here.join("l.json")).unwrap()));
+    assert!(text.starts_with("loan_id,user_id,lender_id,status,currency,balance_cents,"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains(",r,2023-01-01T00:00:00Z,")).count(), 45, "the snapshot");
+    let ops = |op: &str| text.lines().filter(|line| line.contains(&format!(",{op},202"))).count();
+    assert!(ops("c") == 5 && ops("u") > 30, "{text}");
+
+    assert!(with(&["--customers", "5"]).refused(2).contains("--customers says nothing about loans"));
+    assert!(riskstream(here, &["generate", "--months", "5"]).refused(2).contains("--of loans"));
+    assert!(with(&["--start", "2024-02-02"]).refused(2).contains("first of a month"));
+    assert!(with(&["--lenders", "0"]).refused(2).contains("lenders is 0"));
+}
+
 fn query(sql: &str) -> Said {
     riskstream(trained(), &["query", sql, "--format", "json"])
 }

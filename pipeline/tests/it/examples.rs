@@ -1,5 +1,6 @@
 //! Every file in examples/ does what its comments say, and so does pipelines.toml.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -304,8 +305,54 @@ fn the_embedded_default_runs_with_the_shipped_model() {
     let registry = format!("riskstream.registry={}", project("registry").display());
     let smaller =
         ["--set", "sources.payments.customers=100", "--set", "sources.payments.terminals=200", "--set", "sources.payments.days=40"];
-    let said = riskstream(here, &[&["run", "--set", &registry], &smaller[..]].concat()).ok();
-    assert!(said.contains("card-fraud done: ") && said.contains("Try: riskstream query"), "{said}");
-    let rows = riskstream(here, &["query", "select count(*) as n from payments_scored", "--format", "json"]).rows();
+    let loans = ["--set", "sources.loan-changes.loans=600", "--set", "sources.loan-changes.months=8"];
+    let run = |more: &[&str]| riskstream(here, &[&["run", "--set", &registry], &smaller[..], &loans[..], more].concat());
+    let said = run(&[]).ok();
+    let done = ["card-fraud", "portfolio", "transitions", "loan-events"].map(|name| said.contains(&format!("{name} done: ")));
+    assert!(done == [true; 4] && said.contains("Try: riskstream query") && !said.contains("dead_letters"), "{said}");
+    let query = |sql: &str| riskstream(here, &["query", sql, "--format", "json"]).rows();
+    let rows = query("select count(*) as n from payments_scored");
     assert!(rows[0]["n"].as_i64() > Some(5000), "{rows:?}");
+
+    // The book as the same changes, written as a file, leave it.
+    riskstream(here, &["generate", "--of", "loans", "--loans", "600", "--months", "8", "--out", "loans.csv"]).ok();
+    let (text, mut loans) = (fs::read_to_string(here.join("loans.csv")).unwrap(), BTreeMap::new());
+    for line in text.lines().skip(1) {
+        let values: Vec<&str> = line.split(',').collect();
+        let [loan, _, lender, status, _, balance, _, overdue, ..] = values[..] else { panic!("{line}") };
+        match values[19] {
+            "d" => loans.remove(loan),
+            _ => loans.insert(loan, (lender, status, balance.parse::<i64>().unwrap(), overdue.parse::<i64>().unwrap())),
+        };
+    }
+    let mut books: BTreeMap<&str, [i64; 5]> = BTreeMap::new();
+    for (lender, status, balance, overdue) in loans.values() {
+        let book = books.entry(lender).or_default();
+        let is_open = matches!(*status, "CURRENT" | "DPD30" | "DPD60" | "DPD90P");
+        let late = i64::from(is_open && *status != "CURRENT") * balance;
+        let of_loan = [1, i64::from(is_open), i64::from(is_open) * balance, late, *overdue];
+        book.iter_mut().zip(of_loan).for_each(|(sum, value)| *sum += value);
+    }
+    let newest = query(
+        "select distinct on (lender_id) lender_id, n_loans_ever, n_loans_open, outstanding_balance_cents, \
+         bal_dpd30_cents + bal_dpd60_cents + bal_dpd90p_cents as late_cents, overdue_cents from portfolio \
+         order by lender_id, as_of desc, revision desc",
+    );
+    let names = ["n_loans_ever", "n_loans_open", "outstanding_balance_cents", "late_cents", "overdue_cents"];
+    let found: BTreeMap<&str, [i64; 5]> =
+        newest.iter().map(|row| (row["lender_id"].as_str().unwrap(), names.map(|name| row[name].as_i64().unwrap()))).collect();
+    assert_eq!(found, books);
+    let broken = "originated_cum_cents + charges_cum_cents - paid_cum_cents - charged_off_cum_cents <> outstanding_balance_cents";
+    assert!(query(&format!("select as_of from portfolio where {broken} or par90 > par60 or par60 > par30")).is_empty());
+
+    // Windows count the events, each once.
+    let events = query("select count(*) as n from loan_updated where \"timestamp\" is not null and new_status is not null")[0]["n"].clone();
+    assert!(events.as_i64() > Some(200), "{events}");
+    let by_day = "select sum(n_events) as n from (select distinct on (lender_id, old_status, new_status, window_start) n_events \
+         from loan_transitions where \"window\" = '1d' order by lender_id, old_status, new_status, window_start, revision desc)";
+    assert_eq!(query(by_day)[0]["n"], events);
+
+    // A second run finds nothing new.
+    let again = run(&["--format", "json"]).json();
+    assert!(again["pipelines"].as_array().unwrap().iter().all(|p| p["rows_in"] == 0), "{again:#}");
 }

@@ -1,14 +1,16 @@
 //! One slice of the changes: a piece of the snapshot, or a day.
 
-use crate::changes::Op;
 use crate::generate::calendar::Months;
 use crate::generate::loans::draws::Purpose;
-use crate::generate::loans::life::{Change, LIFE_MONTHS, Loan, Status};
+use crate::generate::loans::life::{Change, LIFE_MONTHS, Loan};
 use crate::generate::loans::spec::LoansSpec;
 use crate::generate::loans::terms::{Book, Terms, due_day, pay_day};
+use riskstream_engine::contract::Op;
 
 /// Loans of the snapshot in a slice.
 const SNAPSHOT_LOANS: u32 = 65_536;
+/// Loans whose state is kept from slice to slice, at most: 50 MiB. Without them each slice works its loans out from their origination; the rows are the same.
+const KEPT_LOANS: u32 = 262_144;
 
 /// A change of a loan, and the loan after it.
 #[derive(Debug, Clone)]
@@ -31,6 +33,14 @@ impl Event {
     }
 }
 
+/// A loan as it stood before a month, from where its life is worked out further.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    month: i32,
+    terms: Terms,
+    loan: Loan,
+}
+
 /// The slices of a book.
 #[derive(Debug)]
 pub(crate) struct Slices {
@@ -41,6 +51,8 @@ pub(crate) struct Slices {
     /// Slices of the snapshot; those of days follow.
     snapshot: u32,
     end: u32,
+    /// By the loan's number, modulo how many there are.
+    kept: Vec<Option<Kept>>,
 }
 
 impl Slices {
@@ -49,7 +61,8 @@ impl Slices {
         let snapshot_loans = book.first_of(0);
         let snapshot = snapshot_loans.div_ceil(SNAPSHOT_LOANS);
         let days = (months.day(spec.months as i32, 1) - spec.start_day) as u32;
-        Self { book, months, start_day: spec.start_day, snapshot_loans, snapshot, end: snapshot + days }
+        let kept = vec![None; spec.loans.min(KEPT_LOANS) as usize];
+        Self { book, months, start_day: spec.start_day, snapshot_loans, snapshot, end: snapshot + days, kept }
     }
 
     /// How many there are.
@@ -58,7 +71,7 @@ impl Slices {
     }
 
     /// The events of a slice, in order.
-    pub(crate) fn make(&self, slice: u32) -> Vec<Event> {
+    pub(crate) fn make(&mut self, slice: u32) -> Vec<Event> {
         if slice < self.snapshot {
             let first = slice * SNAPSHOT_LOANS;
             return (first..self.snapshot_loans.min(first + SNAPSHOT_LOANS)).map(|loan| self.read(loan)).collect();
@@ -77,13 +90,13 @@ impl Slices {
         let terms = self.book.terms(number);
         let mut loan = Loan::new(&terms);
         let mut updated = (terms.month, terms.day, terms.second);
-        loan.live_until(0, &terms, &self.book, |month, change, _| updated = (month, change.day, change.second));
+        loan.live_through(terms.month + 1..0, &terms, &self.book, |month, change, _| updated = (month, change.day, change.second));
         let (month, day, second) = updated;
         Event { op: Op::Read, time: i64::from(self.start_day) * 86_400, updated: self.time(month, day, second), batch: 0, terms, loan }
     }
 
     /// What happens on a day, in the order of loans.
-    fn day(&self, day: i32) -> Vec<Event> {
+    fn day(&mut self, day: i32) -> Vec<Event> {
         let (month, in_month) = self.months.of(day);
         let (new, end) = (self.book.first_of(month), self.book.first_of(month + 1));
         let mut events = Vec::new();
@@ -118,14 +131,25 @@ impl Slices {
         in_month == due_day || (in_month > due_day && in_month == pay_day(draws, due_day, month))
     }
 
-    fn live(&self, number: u32, month: i32, in_month: u32, events: &mut Vec<Event>) {
-        let terms = self.book.terms(number);
+    /// A loan before a month.
+    fn before(&mut self, number: u32, month: i32) -> Kept {
+        let at = number as usize % self.kept.len();
+        let mut kept = match self.kept[at] {
+            Some(kept) if kept.terms.loan == number && kept.month <= month => kept,
+            _ => {
+                let terms = self.book.terms(number);
+                Kept { month: terms.month + 1, loan: Loan::new(&terms), terms }
+            }
+        };
+        kept.loan.live_through(kept.month..month, &kept.terms, &self.book, |_, _, _| {});
+        kept.month = month;
+        self.kept[at] = Some(kept);
+        kept
+    }
+
+    fn live(&mut self, number: u32, month: i32, in_month: u32, events: &mut Vec<Event>) {
+        let Kept { terms, mut loan, .. } = self.before(number, month);
         if terms.deleted_on.is_some() {
-            return;
-        }
-        let mut loan = Loan::new(&terms);
-        loan.live_until(month, &terms, &self.book, |_, _, _| {});
-        if matches!(loan.status, Status::PaidOff | Status::Prepaid) {
             return;
         }
         loan.live(month, &terms, &self.book, |Change { day, second, batch }, loan| {

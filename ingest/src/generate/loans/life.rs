@@ -3,6 +3,7 @@
 use crate::generate::loans::chain::{CHARGE_OFF, band, unpaid_after};
 use crate::generate::loans::draws::Purpose;
 use crate::generate::loans::terms::{Book, TERM_MAX, Terms, pay_day};
+use std::ops::Range;
 
 /// Getting into a worse bucket costs so much.
 const LATE_FEE_CENTS: i64 = 1_500;
@@ -109,9 +110,9 @@ impl Loan {
         (i64::from(self.late) * terms.installment_cents).min(self.balance)
     }
 
-    /// Lives through the months from the one after the origination to before `month`.
-    pub(crate) fn live_until(&mut self, month: i32, terms: &Terms, book: &Book, mut changed: impl FnMut(i32, Change, &Self)) {
-        for passed in terms.month + 1..month {
+    /// Lives through months, of which the first is at the earliest the one after the origination.
+    pub(crate) fn live_through(&mut self, months: Range<i32>, terms: &Terms, book: &Book, mut changed: impl FnMut(i32, Change, &Self)) {
+        for passed in months {
             if matches!(self.status, Status::Prepaid | Status::PaidOff) {
                 return;
             }
@@ -267,7 +268,7 @@ mod tests {
         for number in 0..spec.loans {
             let terms = book.terms(number);
             let (mut loan, mut before, mut time) = (Loan::new(&terms), Loan::new(&terms), (terms.month, 28, 0));
-            loan.live_until(terms.month + LIFE_MONTHS, &terms, &book, |month, change, now| {
+            loan.live_through(terms.month + 1..terms.month + LIFE_MONTHS, &terms, &book, |month, change, now| {
                 assert_eq!(now.balance, terms.original_cents + now.charges - now.paid - now.charged_off, "{terms:?} {now:?}");
                 assert!(may_follow(before.status, now.status), "{before:?} {now:?}");
                 assert!(now.balance >= 0 && now.overdue(&terms) >= 0 && now.recovered <= now.charged_off);

@@ -20,7 +20,7 @@
 //! paying more than the installment of the month.
 //!
 //! A loan's random numbers are a function of the seed, the loan, the month and what they are for, so its state at any time is worked out from its origination
-//! on: a day is made without the days before it, and nothing but one day is in memory.
+//! on: a day is made without the days before it, and what is in memory is one day, and at most so many loans as they stood last.
 
 mod chain;
 mod day;

@@ -1,6 +1,5 @@
 //! Changes of loans as batches. A slice is a piece of the snapshot, or a day.
 
-use crate::changes::Op;
 use crate::generate::loans::day::{Event, Slices};
 use crate::generate::loans::spec::LoansSpec;
 use crate::generate::loans::terms::currency;
@@ -11,6 +10,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
+use riskstream_engine::contract::Op;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -258,10 +258,10 @@ fn numbered(builder: &mut StringBuilder, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::changes::{COMMIT_POSITION, COMMITTED_AT, OP, POSITION};
     use arrow::array::cast::AsArray;
     use arrow::array::{Array, Int64Array, StringArray};
     use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+    use riskstream_engine::contract::{COMMIT_POSITION, COMMITTED_AT, OP, POSITION};
     use std::collections::{BTreeMap, BTreeSet};
 
     fn text<'a>(rows: &'a RecordBatch, name: &str) -> &'a StringArray {

@@ -1,10 +1,10 @@
 //! What loan book is to be generated.
 
-use crate::changes::{COMMITTED_AT, change_fields};
 use crate::generate::calendar::civil_from_days;
 use crate::generate::loans::rows::LoanRows;
 use crate::generate::{Breakage, Generate, GeneratedRows};
 use arrow::datatypes::{DataType, Field, Schema};
+use riskstream_engine::contract::{COMMITTED_AT, change_fields};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Months before the first one in which loans are originated that the snapshot holds.
@@ -44,7 +44,7 @@ impl LoansSpec {
         Self { name: name.to_owned(), seed, loans: 20_000, lenders: 8, start_day: 19_358, months: 24, rows: None, broken_share: 0.0 }
     }
 
-    /// Columns of the rows: the loan after the change, then what happened, as in [`crate::changes`].
+    /// Columns of the rows: the loan after the change, then what happened, as in [`change_fields`].
     #[must_use]
     pub fn columns() -> Schema {
         let text = |name| Field::new(name, DataType::Utf8, true);

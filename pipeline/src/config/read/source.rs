@@ -15,8 +15,8 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, KafkaFormat, Keywords, Loans,
-    Payments, Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, KafkaFormat, Loans, Payments,
+    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
 };
 use crate::config::suggest;
 use crate::config::values;
