@@ -83,9 +83,8 @@ impl ScalarUDFImpl for Lateness {
         let [due, as_of] = take_function_args(self.name(), args.args)?;
         let one = matches!((&due, &as_of), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let rows = if one { 1 } else { args.number_rows };
-        let micros = |value: ColumnarValue| -> Result<_> {
-            Ok(cast(&value.into_array(rows)?, &DataType::Timestamp(TimeUnit::Microsecond, None))?)
-        };
+        let micros =
+            |value: ColumnarValue| -> Result<_> { Ok(cast(&value.into_array(rows)?, &DataType::Timestamp(TimeUnit::Microsecond, None))?) };
         let (due, as_of) = (micros(due)?, micros(as_of)?);
         let pairs = due.as_primitive::<TimestampMicrosecondType>().iter().zip(as_of.as_primitive::<TimestampMicrosecondType>());
         let late: Int64Array = pairs.map(|(due, as_of)| Some(self.convention.count(due?, as_of?))).collect();
@@ -95,14 +94,10 @@ impl ScalarUDFImpl for Lateness {
 
 /// The functions of this module.
 pub(super) fn functions() -> impl Iterator<Item = ScalarUDF> {
-    let named = [
-        ("days_past_due", Convention::Days),
-        ("months_past_due_mba", Convention::Mba),
-        ("months_past_due_ots", Convention::Ots),
-    ];
-    named.into_iter().map(|(name, convention)| {
-        ScalarUDF::from(Lateness { name, convention, signature: Signature::any(2, Volatility::Immutable) })
-    })
+    let named = [("days_past_due", Convention::Days), ("months_past_due_mba", Convention::Mba), ("months_past_due_ots", Convention::Ots)];
+    named
+        .into_iter()
+        .map(|(name, convention)| ScalarUDF::from(Lateness { name, convention, signature: Signature::any(2, Volatility::Immutable) }))
 }
 
 #[cfg(test)]

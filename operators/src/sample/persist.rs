@@ -43,8 +43,11 @@ impl SampleOperator {
 
     /// What saved state depends on.
     fn shape(&self) -> String {
-        let fields: Vec<String> =
-            riskstream_engine::contract::Operator::output_schema(self).fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
+        let fields: Vec<String> = riskstream_engine::contract::Operator::output_schema(self)
+            .fields()
+            .iter()
+            .map(|f| format!("{} {}", f.name(), f.data_type()))
+            .collect();
         format!("{fields:?}; by {:?}; every {:?}", self.spec.by, self.spec.every)
     }
 
@@ -121,7 +124,8 @@ impl SampleOperator {
             Some(shape) if shape == self.shape() => Ok(()),
             Some(_) => Err(OperatorError::State {
                 step: self.spec.step_id.clone(),
-                reason: "the step's columns or its period have changed since; give the changed step another id, or the old ones back".into(),
+                reason: "the step's columns or its period have changed since; give the changed step another id, or the old ones back"
+                    .into(),
             }),
             None => Err(self.arrow(wrong("shape"))),
         }

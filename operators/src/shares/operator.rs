@@ -151,7 +151,8 @@ impl SharesOperator {
             let share = |value: Option<i128>, figures: &Figures| {
                 value.filter(|_| figures.totals[*measure] != 0).map(|value| value as f64 / figures.totals[*measure] as f64)
             };
-            let floats = |of: &dyn Fn(&(&Member, &Figures)) -> Option<f64>| Arc::new(said.iter().map(of).collect::<Float64Array>()) as ArrayRef;
+            let floats =
+                |of: &dyn Fn(&(&Member, &Figures)) -> Option<f64>| Arc::new(said.iter().map(of).collect::<Float64Array>()) as ArrayRef;
             columns.push(match function {
                 ShareFunction::Share => floats(&|(member, figures)| share(member.values[*measure], figures)),
                 ShareFunction::Hhi => floats(&|(_, figures)| figures.hhi[*measure]),

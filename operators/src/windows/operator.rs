@@ -165,6 +165,9 @@ impl Operator for WindowsOperator {
     }
 
     fn state_bytes(&self) -> usize {
-        self.keys.bytes() + self.publisher.bytes() + self.panes.iter().map(Panes::bytes).sum::<usize>() + self.sessions.iter().map(Sessions::bytes).sum::<usize>()
+        self.keys.bytes()
+            + self.publisher.bytes()
+            + self.panes.iter().map(Panes::bytes).sum::<usize>()
+            + self.sessions.iter().map(Sessions::bytes).sum::<usize>()
     }
 }

@@ -204,13 +204,7 @@ impl Sessions {
     }
 
     /// Takes a saved session back, in place of what there was under its start.
-    pub(super) fn restore(
-        &mut self,
-        layout: &Layout,
-        saved: Saved,
-        counts: impl Iterator<Item = i64>,
-        wides: impl Iterator<Item = i128>,
-    ) {
+    pub(super) fn restore(&mut self, layout: &Layout, saved: Saved, counts: impl Iterator<Item = i64>, wides: impl Iterator<Item = i128>) {
         let held = self.by_key.entry(saved.key).or_default();
         if let Some(at) = held.iter().position(|s| s.start == saved.start) {
             let old = held.remove(at);

@@ -97,10 +97,10 @@ fn the_newest_rows_are_the_shares_of_the_newest_windows() {
             }
             let left = workers.epoch(&input, watermark, dice.one_in(4));
             windows.extend(rows);
-            for (place, row) in texts(&left, &["lender", "to", "window", "window_end"]).into_iter().zip(texts(
-                &left,
-                &["revision", "n", "cents", "share", "of_cents", "all", "hhi", "top"],
-            )) {
+            for (place, row) in texts(&left, &["lender", "to", "window", "window_end"])
+                .into_iter()
+                .zip(texts(&left, &["revision", "n", "cents", "share", "of_cents", "all", "hhi", "top"]))
+            {
                 let old = said.insert(place, (row[0].parse().unwrap(), row[1..].to_vec()));
                 assert!(old.is_none_or(|old| old.0 < epoch), "seed {seed}: said twice");
             }

@@ -4,8 +4,8 @@
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
 
 mod always;
-mod sessions;
 mod reference;
+mod sessions;
 mod world;
 
 use reference::Row;

@@ -278,7 +278,8 @@ fn rows_exactly_the_gap_apart_are_two_sessions_and_old_ones_are_forgotten() {
 
 #[test]
 fn sessions_of_rows_that_are_taken_back_are_refused() {
-    let error = WindowsOperator::new(spec(Publish::Final, "session 5m", Extent::Session { gap: GAP }, AggregateFunction::Sum), &fields(true));
+    let error =
+        WindowsOperator::new(spec(Publish::Final, "session 5m", Extent::Session { gap: GAP }, AggregateFunction::Sum), &fields(true));
     let error = error.unwrap_err().to_string();
     assert!(error.contains("no sessions"), "{error}");
 }

@@ -74,7 +74,10 @@ fn spec(publish: Publish, keep: i64) -> WindowsSpec {
         ],
         windows: KINDS
             .iter()
-            .map(|(label, length, step)| WindowKind { label: label.to_string(), extent: Extent::Steps { step: Every::Micros(*step), count: length / step } })
+            .map(|(label, length, step)| WindowKind {
+                label: label.to_string(),
+                extent: Extent::Steps { step: Every::Micros(*step), count: length / step },
+            })
             .collect(),
         publish,
         keep,

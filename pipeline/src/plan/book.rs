@@ -106,10 +106,6 @@ pub(super) fn plan_totals(context: &mut StepContext<'_>, step: &Step, spec: &spe
     let (name, totals, schema) = (id.clone(), pairs(&spec.totals), Arc::clone(&context.schema));
     let make = move || TotalsOperator::new(&name, &totals, &schema);
     let output = Stateless::output_schema(&make().map_err(|e| problem(&e, &[], step.id.span))?);
-    context.add(
-        &id,
-        output,
-        Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)),
-    );
+    context.add(&id, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
     Ok(())
 }

@@ -166,11 +166,7 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
         step_id: step.id.value.clone(),
         by: spec.by.iter().map(|b| b.value.clone()).collect(),
         aggregates: spec.aggregates.iter().map(aggregate).collect::<Result<_, _>>()?,
-        windows: spec
-            .windows
-            .iter()
-            .map(|w| WindowKind { label: w.label.clone(), extent: extent(w.extent) })
-            .collect(),
+        windows: spec.windows.iter().map(|w| WindowKind { label: w.label.clone(), extent: extent(w.extent) }).collect(),
         publish: match spec.results {
             spec::Results::Changes => Publish::Changes,
             spec::Results::Final => Publish::Final,

@@ -140,7 +140,12 @@ fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
         );
         let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
         rows.first().map(|r| {
-            (r["n_loans"].as_i64().unwrap(), r["n_from"].as_i64().unwrap(), r["roll_rate"].as_f64().unwrap(), r["roll_rate_balance"].as_f64())
+            (
+                r["n_loans"].as_i64().unwrap(),
+                r["n_from"].as_i64().unwrap(),
+                r["roll_rate"].as_f64().unwrap(),
+                r["roll_rate_balance"].as_f64(),
+            )
         })
     };
     // From the end of January to that of February.
@@ -149,7 +154,8 @@ fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
     assert_eq!(rate("ALL", "2024-02", "CURRENT", "CURRENT"), Some((2, 3, 2.0 / 3.0, Some(15.0 / 45.0))));
     assert_eq!(rate("north", "2024-03", "DPD30", "DPD60"), Some((1, 1, 1.0, Some(1.0))), "it gets later by itself");
     let vintage = |month: i64| {
-        let sql = format!("select n_loans, n_ever_30p, balance_cents from vintages where month_on_book = {month} order by revision desc limit 1");
+        let sql =
+            format!("select n_loans, n_ever_30p, balance_cents from vintages where month_on_book = {month} order by revision desc limit 1");
         let rows = riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
         rows.first().map(|r| (r["n_loans"].as_i64().unwrap(), r["n_ever_30p"].as_i64().unwrap(), r["balance_cents"].as_i64().unwrap()))
     };

@@ -233,8 +233,11 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
     let session = windows.iter().find(|window| matches!(window.extent, WindowExtent::Session { .. }));
     if let (Some(session), false) = (session, aggregates.iter().flatten().any(|a| a.aggregate == Aggregate::CountAll)) {
         problems.push(
-            Problem::new(session.span, format!("`{}` needs a `count(*)`: a session that became part of another is said to have 0 rows", session.label))
-                .help("add such as n = \"count(*)\" to `aggregate`"),
+            Problem::new(
+                session.span,
+                format!("`{}` needs a `count(*)`: a session that became part of another is said to have 0 rows", session.label),
+            )
+            .help("add such as n = \"count(*)\" to `aggregate`"),
         );
     }
     let keep = keep.map_or(longest.max(defaults::KEEP_MIN), |keep| keep.value);
@@ -249,7 +252,11 @@ fn is_additive(aggregate: &Aggregate) -> bool {
 
 /// `windows = ["1d", "30d by 1d"]`.
 fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<WindowEvery>>> {
-    let entry = table.required("windows", "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \"1mo\" a calendar month", problems)?;
+    let entry = table.required(
+        "windows",
+        "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \"1mo\" a calendar month",
+        problems,
+    )?;
     let texts = reader::strings(&entry.node, "windows", problems)?;
     if texts.is_empty() || texts.len() > WINDOWS_MAX {
         let problem = Problem::new(entry.node.span, format!("`windows` has {} kinds of windows", texts.len()));
@@ -298,7 +305,13 @@ fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<S
             (None, step) => return Some(Spanned::new(WindowEvery { label, extent: WindowExtent::Always { step } }, text.span)),
             (Some(Period::Time(length)), Period::Time(step)) => (length.as_micros(), step.as_micros()),
             (Some(Period::Months(length)), Period::Months(step)) => (u128::from(length), u128::from(step)),
-            _ => return refuse(problems, format!("`{text}`: a month is no whole number of days"), "both in months, such as \"3mo by 1mo\", or neither"),
+            _ => {
+                return refuse(
+                    problems,
+                    format!("`{text}`: a month is no whole number of days"),
+                    "both in months, such as \"3mo by 1mo\", or neither",
+                );
+            }
         };
         if whole % part != 0 {
             return refuse(problems, format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");

@@ -8,7 +8,8 @@ mod source;
 
 pub use pipeline::{
     Aggregate, Aggregation, Changelog, Console, Decide, Deliver, DerivedColumn, Destination, DestinationKind, Feature, Features, Late,
-    Order, Partitioning, Period, Pipeline, Previous, Results, Sample, ScoreColumn, Share, ShareOf, Shares, Step, StepKind, TableDestination, Window, WindowEvery, WindowExtent,
+    Order, Partitioning, Period, Pipeline, Previous, Results, Sample, ScoreColumn, Share, ShareOf, Shares, Step, StepKind,
+    TableDestination, Window, WindowEvery, WindowExtent,
 };
 pub use source::{
     Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Rate, Source, SourceKind,
