@@ -4,7 +4,7 @@
     roll_rates.py MONTHLY.parquet GOLDEN.parquet [--binary PATH]
 
 MONTHLY has the columns loan_id, month, status, balance, and lender_id or seller. The rows come in order of months; up to 45 days out of order with 45 days
-allowed; and the same with 2 days allowed, so that most rows are late and restate what was published. Each with 1, 2 and 3 workers, published as windows
+allowed; and the same with 2 days allowed, so that rows are late and restate what was published. Each with 1, 2 and 3 workers, published as windows
 change and only when they are final. The newest row of every lender, month and pair of statuses must equal the golden answer's, on all rows, rates
 within 1e-12, and no identity may break. Ends with 1 if one doesn't.
 """

@@ -46,7 +46,7 @@ pub struct SampleOperator {
     pub(super) by: Vec<usize>,
     time: usize,
     diff: usize,
-    /// The columns of a row.
+    /// The columns of a row: all but the event time and `_diff`.
     pub(super) row: Vec<usize>,
     pub(super) rows: RowConverter,
     pub(super) keys: Keys,
@@ -68,7 +68,8 @@ impl SampleOperator {
         let find = |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let (time, diff) = (find(&spec.event_time)?, find(DIFF)?);
-        let row: Vec<usize> = (0..input.fields().len()).filter(|index| *index != diff).collect();
+        // Without its event time: a change that takes a row back has another than the one that added it.
+        let row: Vec<usize> = (0..input.fields().len()).filter(|index| *index != diff && *index != time).collect();
         let mut fields: Vec<Field> = row.iter().map(|index| input.field(*index).clone()).collect();
         if fields.iter().any(|field| field.name() == AS_OF) {
             return Err(StepError::ColumnExists { column: AS_OF.to_owned() });

@@ -59,21 +59,15 @@ fn count(rows: &RecordBatch, net: &mut Net) {
 }
 
 fn expected(rows: &[Row]) -> Net {
-    let mut there: BTreeMap<(i64, i64, &str), i64> = BTreeMap::new();
+    let mut there: BTreeMap<(i64, i64, &'static str), i64> = BTreeMap::new();
     rows.iter().for_each(|r| *there.entry((r.1, r.0, r.2)).or_default() += r.3);
-    there.retain(|_, count| *count > 0);
-    let there: Vec<(i64, i64, &str)> = there.into_keys().collect();
-    let schema = schema(false);
-    let shown = |r: &(i64, i64, &'static str)| texts(&batch(&[(r.1, r.0, r.2, 1)], false), &["time"])[0][0].clone();
-    assert_eq!(schema.fields().len(), 3);
+    let there: Vec<Row> = there.into_iter().filter(|(_, count)| *count > 0).map(|((loan, time, s), _)| (time, loan, s, 1)).collect();
+    let texts = texts(&batch(&there, false), &["loan", "time", "status"]);
     let mut net = Net::new();
-    for (index, row) in there.iter().enumerate() {
-        let status = ["CURRENT", "DPD30", "DPD60"].into_iter().find(|s| *s == row.2).unwrap();
-        let before = index.checked_sub(1).map(|before| there[before]).filter(|before| before.0 == row.0);
-        let named = |s: &str| ["CURRENT", "DPD30", "DPD60"].into_iter().find(|n| *n == s).unwrap();
-        let from = before.map(|b| (b.2.to_owned(), shown(&(b.0, b.1, named(b.2)))));
-        let (from_status, from_time) = from.unwrap_or_else(|| ("-".into(), "-".into()));
-        net.insert(vec![row.0.to_string(), shown(&(row.0, row.1, status)), row.2.into(), from_status, from_time], 1);
+    for (index, row) in texts.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| &texts[before]).filter(|before| before[0] == row[0]);
+        let shown = before.map_or_else(|| ["-".to_owned(), "-".to_owned()], |before| [before[2].clone(), before[1].clone()]);
+        net.insert(row.iter().cloned().chain(shown).collect(), 1);
     }
     net
 }

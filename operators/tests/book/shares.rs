@@ -104,10 +104,12 @@ fn the_newest_rows_are_the_shares_of_the_newest_windows() {
                 let old = said.insert(place, (row[0].parse().unwrap(), row[1..].to_vec()));
                 assert!(old.is_none_or(|old| old.0 < epoch), "seed {seed}: said twice");
             }
-            let of = |p: &(&str, &str, &str, i64)| windows.iter().filter(move |(q, _)| (q.0, q.2, q.3) == (p.0, p.2, p.3));
             let ends = |end: i64| texts(&batch(&[("A", "x", "10s", end, 0, None)], 0, 0), &["window_end"])[0][0].clone();
             for (place, (n, cents)) in &windows {
-                let group: Vec<(i64, Option<i64>)> = of(place).map(|(_, v)| *v).collect();
+                let group: Vec<(i64, Option<i64>)> = {
+                    let group = windows.iter().filter(|(other, _)| (other.0, other.2, other.3) == (place.0, place.2, place.3));
+                    group.map(|(_, v)| *v).collect()
+                };
                 let (all, total) = (group.iter().map(|g| g.0).sum::<i64>(), group.iter().filter_map(|g| g.1).sum::<i64>());
                 let over = |value: i64, total: i64| (total != 0).then(|| value as f64 / total as f64);
                 let mut squares: Vec<f64> = group.iter().filter_map(|g| over(g.0, all)).map(|share| share.powi(2)).collect();
