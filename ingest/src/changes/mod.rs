@@ -1,6 +1,6 @@
 //! Changes captured from a database: what Debezium writes becomes rows of the form that [`riskstream_engine::contract::change_fields`] describes.
 
-pub(crate) use riskstream_engine::contract::{CHANGE_COLUMNS, COMMITTED_AT, OP, Op, change_fields};
+pub(crate) use riskstream_engine::contract::{CHANGE_COLUMNS, OP, Op, change_fields};
 #[cfg(test)]
 pub(crate) use riskstream_engine::contract::{COMMIT_POSITION, POSITION};
 

@@ -391,16 +391,6 @@ impl Column {
         Ok(())
     }
 
-    /// A time, for a timestamp column.
-    pub(crate) fn push_micros(&mut self, micros: i64) -> Result<(), Fault> {
-        match &mut self.values {
-            Values::Timestamp(v) => v.push(micros),
-            _ => return Err(self.wrong_type(&micros.to_string())),
-        }
-        self.len += 1;
-        Ok(())
-    }
-
     pub(crate) fn push_bool(&mut self, value: bool) -> Result<(), Fault> {
         match &mut self.values {
             Values::Bool(v) => v.push(value),

@@ -185,7 +185,7 @@ impl RowSink {
         let row = self.row();
         if let Err(fault) = self.carried.fill(&mut self.columns, row) {
             self.undo_row();
-            return self.reject(offset, record, &fault, None);
+            return self.reject(offset, record().as_ref(), &fault, None);
         }
         for column in &mut self.columns {
             if column.len() == row {

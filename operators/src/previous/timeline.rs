@@ -58,7 +58,9 @@ impl Timeline {
             return;
         }
         self.pairs_from(from, 1, &mut both);
-        let mut net: BTreeMap<(Box<[u8]>, Option<Box<[u8]>>), i64> = BTreeMap::new();
+        // A row and the one before it.
+        type Pair = (Box<[u8]>, Option<Box<[u8]>>);
+        let mut net: BTreeMap<Pair, i64> = BTreeMap::new();
         for change in both {
             *net.entry((change.row, change.before)).or_default() += change.diff;
         }

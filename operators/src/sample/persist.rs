@@ -56,7 +56,7 @@ impl SampleOperator {
         let nothing = self.nothing()?;
         let of = |key: &u32| {
             let record = &self.records[*key as usize];
-            let gone = record.is_empty().then(|| (*key, 0, 0, &*nothing));
+            let gone = record.is_empty().then_some((*key, 0, 0, &*nothing));
             record.iter().map(|c| (*key, c.time, c.diff, &*c.row)).chain(gone).collect::<Vec<_>>()
         };
         let changes: Vec<(u32, i64, i64, &[u8])> = keys.iter().flat_map(of).collect();

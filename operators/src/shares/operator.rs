@@ -254,8 +254,9 @@ impl Operator for SharesOperator {
     }
 
     fn state_bytes(&self) -> usize {
-        let member = |(key, member): (&Box<[u8]>, &Member)| key.len() + member.row.len() + member.values.len() * 32 + 64;
-        self.keys.bytes() + self.groups.values().map(|group| 96 + group.members.iter().map(member).sum::<usize>()).sum::<usize>()
+        let member = |key: &[u8], member: &Member| key.len() + member.row.len() + member.values.len() * 32 + 64;
+        let group = |group: &Group| 96 + group.members.iter().map(|(key, kept)| member(key, kept)).sum::<usize>();
+        self.keys.bytes() + self.groups.values().map(group).sum::<usize>()
     }
 }
 

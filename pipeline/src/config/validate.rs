@@ -36,7 +36,9 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
 
 /// A replication slot has one reader, and each pipeline reads its source itself.
 fn check_slots(draft: &Draft, problems: &mut Vec<Problem>) {
-    let mut first_of: BTreeMap<(&str, &str), (&Spanned<String>, &Spanned<String>)> = BTreeMap::new();
+    // By server and slot: where the first pipeline names its source, and its name.
+    type First<'a> = (&'a Spanned<String>, &'a Spanned<String>);
+    let mut first_of: BTreeMap<(&str, &str), First<'_>> = BTreeMap::new();
     for pipeline in &draft.spec.pipelines {
         let Some(Source { kind: SourceKind::Postgres(postgres), .. }) = draft.spec.source(&pipeline.from) else { continue };
         let slot = (postgres.url.value.as_str(), postgres.slot.value.as_str());
