@@ -365,7 +365,8 @@ fn what_can_not_go_on_says_why() {
     assert!(message.contains("replica identity full"), "{message}");
     // A slot that is gone, or that somebody else has moved.
     run(&[schema]).ok();
-    server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid'); select pg_replication_slot_advance('test_loans', pg_current_wal_lsn())");
+    server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid')");
+    server.psql("select pg_replication_slot_advance('test_loans', pg_current_wal_lsn())");
     let message = run(&[schema]).refused(1);
     assert!(message.contains("has moved on"), "{message}");
     server.psql("select pg_drop_replication_slot('test_loans')");
