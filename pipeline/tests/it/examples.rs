@@ -62,7 +62,7 @@ fn card_fraud_file_scores_every_payment_and_raises_alerts_once() {
 #[test]
 fn loans_postgres_reads_the_table_and_its_changes() {
     let server = Server::start();
-    server.psql(&fs::read_to_string(project("examples/servers/loans.sql")).unwrap());
+    server.psql_file(&project("examples/servers/loans.sql"));
     let (folder, config) = (tempfile::tempdir().unwrap(), example("loans-postgres.toml"));
     let here = folder.path();
     let sets = ["--set".to_owned(), server.url_of("loans"), "--set".into(), "sources.loans.stop=end".into()];

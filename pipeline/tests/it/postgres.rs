@@ -52,6 +52,11 @@ impl Server {
         self.script(&["psql", "-qtA", "-c", sql])
     }
 
+    /// Runs a file of SQL, statement by statement.
+    pub(crate) fn psql_file(&self, path: &Path) {
+        self.script(&["psql", "-q", "-f", path.to_str().expect("UTF-8")]);
+    }
+
     fn psql_in_background(&self, sql: &str) -> Child {
         Command::new(project("examples/servers/postgres.sh"))
             .args(["psql", "-qtA", "-v", "ON_ERROR_STOP=0", "-c", sql])
@@ -245,7 +250,7 @@ fn every_kind_of_change_comes_once_and_in_order() {
 
     // What comes to the table later is not the source's; what goes is null.
     server.psql("alter table loans add column extra text default 'more'; update loans set balance = 3 where loan_id < 310");
-    let columns = r#"schema = { loan_id = "int64", lender = "string", status = "string", balance = "decimal(14,2)", opened = "date", changed = "timestamp", is_open = "bool", marks = "string", note = "string" }"#;
+    let columns = r#"schema = { loan_id = "int64", lender = "string", status = "string", balance = "decimal(14,2)", opened = "date", changed = "timestamp", is_open = "boolean", marks = "string", note = "string" }"#;
     prepare(&server, here, columns);
     run_to_end(&server, here);
     assert_is_the_table(&server, here);
@@ -360,7 +365,8 @@ fn what_can_not_go_on_says_why() {
     assert!(message.contains("replica identity full"), "{message}");
     // A slot that is gone, or that somebody else has moved.
     run(&[schema]).ok();
-    server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid'); select pg_replication_slot_advance('test_loans', pg_current_wal_lsn())");
+    server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid')");
+    server.psql("select pg_replication_slot_advance('test_loans', pg_current_wal_lsn())");
     let message = run(&[schema]).refused(1);
     assert!(message.contains("has moved on"), "{message}");
     server.psql("select pg_drop_replication_slot('test_loans')");
