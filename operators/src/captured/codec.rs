@@ -240,11 +240,12 @@ impl Writer {
         let damaged = || ArrowError::SchemaError("a kept row is damaged".into());
         let (number, length) = get(row);
         let mut take = |bytes: usize| -> Result<&[u8], ArrowError> {
-            let value = row.get(length..length + bytes).ok_or_else(damaged)?;
-            *row = &row[length + bytes..];
+            let end = length.checked_add(bytes).ok_or_else(damaged)?;
+            let value = row.get(length..end).ok_or_else(damaged)?;
+            *row = &row[end..];
             Ok(value)
         };
-        let text = usize::try_from(number.saturating_sub(1)).map_err(|_| damaged())?;
+        let text = || usize::try_from(number.saturating_sub(1)).map_err(|_| damaged());
         match self {
             Self::Integer(values, valid) => {
                 take(0)?;
@@ -264,11 +265,11 @@ impl Writer {
                 valid.push(number != 0);
             }
             Self::Text(builder) => {
-                let bytes = take(text)?;
+                let bytes = take(text()?)?;
                 builder.append_option((number != 0).then_some(std::str::from_utf8(bytes).map_err(|_| damaged())?));
             }
             Self::Bytes(builder) => {
-                let bytes = take(text)?;
+                let bytes = take(text()?)?;
                 builder.append_option((number != 0).then_some(bytes));
             }
         }

@@ -23,10 +23,11 @@ impl Sequence {
         if self.position == NONE || other.position == NONE {
             return true;
         }
+        // Rows of a snapshot, and the truncation before them, have one place: their order in the source tells.
         if self.commit != NONE && other.commit != NONE {
-            return (self.commit, self.position) > (other.commit, other.position);
+            return (self.commit, self.position, self.offset) > (other.commit, other.position, other.offset);
         }
-        self.position > other.position || (self.position == other.position && self.offset > other.offset)
+        (self.position, self.offset) > (other.position, other.offset)
     }
 }
 
@@ -164,7 +165,8 @@ mod tests {
     #[test]
     fn changes_are_ordered_by_transaction_then_position() {
         assert!(at(20, 3, 0).is_after(at(10, 9, 1)), "a later transaction may have begun earlier");
-        assert!(!at(10, 5, 9).is_after(at(10, 5, 1)), "the same change again, at another offset");
+        assert!(at(10, 5, 9).is_after(at(10, 5, 1)), "rows of a snapshot have one place; the same change again says what is there already");
+        assert!(!at(10, 4, 9).is_after(at(10, 5, 1)), "an older change again, at another offset");
         assert!(at(10, 7, 1).is_after(at(NONE, 5, 0)), "a change after the snapshot");
         assert!(!at(NONE, 5, 9).is_after(at(10, 7, 1)), "the old snapshot again");
         assert!(at(NONE, 5, 1).is_after(at(NONE, 5, 0)), "rows of a snapshot have one position");

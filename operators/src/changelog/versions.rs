@@ -37,7 +37,9 @@ pub(super) struct Change {
 impl Record {
     /// Takes new versions in; `changes` gets what that changes.
     pub(super) fn take(&mut self, mut new: Vec<Version>, changes: &mut Vec<Change>) {
+        let repeats = |again: &mut Version, first: &mut Version| first.order == again.order;
         new.sort_by(|a, b| a.order.cmp(&b.order));
+        new.dedup_by(repeats);
         let Some(first) = new.first() else { return };
         let from = self.versions.partition_point(|v| v.order < first.order);
         if from == self.versions.len() {
@@ -47,10 +49,12 @@ impl Record {
         }
         let mut both = Vec::new();
         self.changes_from(from, -1, &mut both);
-        self.versions.append(&mut new);
+        let mut later = self.versions.split_off(from);
+        later.append(&mut new);
         // Stable: of versions that say to be the same, which is a repetition, the first stays.
-        self.versions[from..].sort_by(|a, b| a.order.cmp(&b.order));
-        self.versions.dedup_by(|b, a| a.order == b.order);
+        later.sort_by(|a, b| a.order.cmp(&b.order));
+        later.dedup_by(repeats);
+        self.versions.append(&mut later);
         self.changes_from(from, 1, &mut both);
         let mut net: BTreeMap<(i64, Box<[u8]>, u64), i64> = BTreeMap::new();
         for change in both {
@@ -126,6 +130,15 @@ mod tests {
         taken(&mut record, vec![version(1, "a", 0), version(5, "c", 0)]);
         let changes = taken(&mut record, vec![version(3, "b", 0)]);
         assert_eq!(changes, [(3, "a".into(), 0, -1), (3, "b".into(), 0, 1), (5, "a".into(), 0, 1), (5, "b".into(), 0, -1)]);
+    }
+
+    #[test]
+    fn a_version_that_comes_twice_at_once_and_again_later_leaves_no_trace() {
+        let mut record = Record::default();
+        taken(&mut record, vec![version(1, "a", 0), version(2, "b", 0), version(1, "a", 0), version(5, "c", 0)]);
+        assert_eq!(taken(&mut record, vec![version(5, "c", 0), version(2, "b", 0)]), []);
+        assert_eq!(taken(&mut record, vec![version(5, "c", 0)]), []);
+        assert_eq!(record.versions.len(), 3);
     }
 
     #[test]
