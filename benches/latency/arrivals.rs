@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use riskstream_engine::contract::{
     Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, is_system_column,
 };
-use riskstream_ingest::{GeneratorSource, GeneratorSpec};
+use riskstream_ingest::{Generate as _, GeneratorSource, GeneratorSpec};
 
 /// The column that numbers the payments in the order of their arrival.
 pub(crate) const ARRIVAL: &str = "arrival";

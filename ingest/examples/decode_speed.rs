@@ -3,7 +3,7 @@
 //! Without a file it generates payments, writes them in each format and reads them.
 
 use riskstream_engine::contract::{Poll, PollLimit, Source};
-use riskstream_ingest::{FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, WriteFormat, parse_type, write_file};
+use riskstream_ingest::{FileSource, FileSourceSpec, Generate as _, GeneratorSource, GeneratorSpec, WriteFormat, parse_type, write_file};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};

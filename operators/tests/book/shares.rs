@@ -7,6 +7,9 @@ use riskstream_operators::shares::{ShareFunction, ShareSpec, SharesOperator, Sha
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// By the window's key and end: its count and its sum.
+type Windows<'a> = BTreeMap<(&'a str, &'a str, &'a str, i64), (i64, Option<i64>)>;
+
 const LENGTH: i64 = 10;
 const KEEP: i64 = 50;
 
@@ -74,13 +77,13 @@ fn the_newest_rows_are_the_shares_of_the_newest_windows() {
     for seed in 1..=120 {
         let mut dice = Dice::seed(seed);
         let mut workers = Workers::new(|| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1 + dice.below(4) as usize);
-        let mut windows: BTreeMap<(&str, &str, &str, i64), (i64, Option<i64>)> = BTreeMap::new();
+        let mut windows: Windows<'_> = BTreeMap::new();
         let mut said: BTreeMap<Vec<String>, (i64, Vec<String>)> = BTreeMap::new();
         let mut watermark = 0;
         for epoch in 1..=2 + dice.below(14) {
             let before = watermark;
             watermark += dice.below(8);
-            let mut rows: BTreeMap<(&str, &str, &str, i64), (i64, Option<i64>)> = BTreeMap::new();
+            let mut rows: Windows<'_> = BTreeMap::new();
             for _ in 0..dice.below(10) {
                 let end = (before / LENGTH + 1 - dice.below(4)) * LENGTH;
                 let window = ["10s", "always"][dice.below(2) as usize];
