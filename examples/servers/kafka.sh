@@ -25,7 +25,7 @@ state=${KAFKA_STATE:-${TMPDIR:-/tmp}/riskstream-kafka-$port}
 fail() { echo "kafka.sh: $*" >&2; exit 1; }
 
 fetch() {
-  if [ -f "$cache/complete" ]; then return; fi
+  if [ -f "$cache/fetched" ]; then return; fi
   command -v mvn >/dev/null || fail "mvn is missing; install it, such as by: apt-get install maven"
   command -v java >/dev/null || fail "java is missing; install it, such as by: apt-get install openjdk-17-jre-headless"
   mkdir -p "$cache"
@@ -35,6 +35,7 @@ fetch() {
   <groupId>riskstream</groupId><artifactId>kafka-broker</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies>
     <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
+    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
     <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
   </dependencies>
 </project>
@@ -42,10 +43,10 @@ POM
   # Two at once must not fill one folder.
   exec 9>"$cache/lock"
   flock 9
-  if [ ! -f "$cache/complete" ]; then
+  if [ ! -f "$cache/fetched" ]; then
     (cd "$cache" && mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime) ||
       fail "the jars can't be fetched from Maven Central"
-    touch "$cache/complete"
+    touch "$cache/fetched"
   fi
   flock -u 9
 }

@@ -168,18 +168,23 @@ impl Drop for Broker {
     }
 }
 
+/// What the last run said.
+const LOG: &str = "run.log";
+
 fn spawn(folder: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_riskstream"))
         .arg("run")
         .current_dir(folder)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(folder.join(LOG)).unwrap())
         .spawn()
         .unwrap()
 }
 
-fn kill(mut run: Child) {
-    assert!(run.try_wait().unwrap().is_none(), "a run that follows a topic does not end by itself");
+fn kill(mut run: Child, folder: &Path) {
+    let ended = run.try_wait().unwrap();
+    let said = std::fs::read_to_string(folder.join(LOG)).unwrap();
+    assert!(ended.is_none(), "a run that follows a topic does not end by itself: {said}");
     run.kill().unwrap();
     run.wait().unwrap();
 }
@@ -196,7 +201,7 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     for millis in [700, 1_000, 1_600] {
         let run = spawn(here);
         std::thread::sleep(Duration::from_millis(millis));
-        kill(run);
+        kill(run, here);
     }
     let run = spawn(here);
     std::thread::sleep(Duration::from_millis(700));
@@ -205,7 +210,7 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     broker.script("start");
     broker.produce(MESSAGES / 2..MESSAGES);
     std::thread::sleep(Duration::from_millis(500));
-    kill(run);
+    kill(run, here);
     riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
 
     let good: Vec<u32> = (0..MESSAGES).filter(|id| id % 100 != 99).collect();
