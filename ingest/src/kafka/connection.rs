@@ -55,8 +55,6 @@ pub(crate) fn is_final(code: RDKafkaErrorCode) -> bool {
             | Code::GroupAuthorizationFailed
             | Code::ClusterAuthorizationFailed
             | Code::UnsupportedSASLMechanism
-            | Code::UnknownTopic
-            | Code::UnknownPartition
             | Code::UnknownTopicOrPartition
             | Code::InvalidTopic
             | Code::BadMessage
