@@ -40,11 +40,11 @@ struct Arguments {
     /// Threads of the dataflow.
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// An epoch is open this long at least, in microseconds.
-    #[arg(long, default_value_t = 1_000)]
+    /// An epoch is open this long at least, in microseconds: shorter ones commit sooner, and cost more.
+    #[arg(long, default_value_t = 5_000)]
     epoch_min: i64,
     /// An epoch is open this long at most, in microseconds.
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 10_000)]
     epoch_max: i64,
     /// Epochs that are closed and not committed yet, at most.
     #[arg(long, default_value_t = 2)]

@@ -181,8 +181,9 @@ def check(duckdb, broker, data, records):
         connection.execute(f"create table topic as select * from read_json('{file.name}', format = 'newline_delimited', columns = {columns})")
     _, files = proof.table_files(data, "features")
     names = "transaction_id, tx_datetime, customer_id, tx_amount, card, source_id, nb_tx_1h, nb_tx_1d, sum_amount_1h, sum_amount_1d"
-    types = "transaction_id, tx_datetime at time zone 'UTC' as tx_datetime, customer_id, tx_amount, card, source_id, nb_tx_1h::bigint, nb_tx_1d::bigint, " \
-            "sum_amount_1h::decimal(38,2), sum_amount_1d::decimal(38,2)"
+    types = "transaction_id, tx_datetime at time zone 'UTC' as tx_datetime, customer_id, tx_amount, card, source_id, " \
+            "nb_tx_1h::bigint as nb_tx_1h, nb_tx_1d::bigint as nb_tx_1d, " \
+            "sum_amount_1h::decimal(38,2) as sum_amount_1h, sum_amount_1d::decimal(38,2) as sum_amount_1d"
     connection.execute("set timezone = 'UTC'")
     connection.execute(f"create table delta as select {types} from read_parquet({files}, hive_partitioning = true)")
     for table in ("topic", "delta"):

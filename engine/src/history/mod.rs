@@ -10,7 +10,7 @@
 //! it reaches that age. It knows nothing of what is added up.
 //!
 //! Invariants: a log is sorted by time; at clock `T` exactly the rows with time at most `T - age` have been handed over for an edge;
-//! a chunk leaves memory only after it is in a synced segment file; a segment file never changes.
+//! a chunk leaves memory only after it is in a segment file, which never changes and is synced before the first snapshot that names it.
 
 mod chunk;
 mod cursor;

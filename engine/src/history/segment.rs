@@ -1,4 +1,6 @@
-//! Segment files: a few chunks each, as an Arrow IPC file with one batch per chunk. Written once, synced, never changed.
+//! Segment files: a few chunks each, as an Arrow IPC file with one batch per chunk. Written once, never changed.
+//!
+//! The worker that writes a segment doesn't wait for the disk: who writes a snapshot syncs the segments that it names first.
 
 use super::{Chunk, HistoryError, ShardSet, Width};
 use arrow::ipc::reader::FileReader;
@@ -8,7 +10,7 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Writes `chunks` to `folder/name` and syncs the file and its folder.
+/// Writes `chunks` to `folder/name`; not synced.
 pub(super) fn write(folder: &Path, name: &str, chunks: &[Arc<Chunk>]) -> Result<(), HistoryError> {
     let path = folder.join(name);
     let fail = |e: &dyn std::fmt::Display| HistoryError::new("write", path.display().to_string(), e);
@@ -28,10 +30,9 @@ pub(super) fn write(folder: &Path, name: &str, chunks: &[Arc<Chunk>]) -> Result<
     if let Some(mut writer) = writer {
         writer.finish().map_err(|e| fail(&e))?;
         let buffer = writer.into_inner().map_err(|e| fail(&e))?;
-        let file = buffer.into_inner().map_err(|e| fail(&e.error()))?;
-        file.sync_all().map_err(|e| fail(&e))?;
+        buffer.into_inner().map_err(|e| fail(&e.error()))?;
     }
-    File::open(folder).and_then(|f| f.sync_all()).map_err(|e| fail(&e))
+    Ok(())
 }
 
 /// Reads chunk `index` of a segment, only rows of `shards`.

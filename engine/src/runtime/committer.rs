@@ -7,7 +7,7 @@ use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::housekeeper::NewSnapshot;
 use crate::runtime::intake::first_reason;
 use crate::runtime::metrics::Metrics;
-use crate::runtime::parts::{Committed, FeedClose, Part};
+use crate::runtime::parts::{Committed, FeedClose, Part, sliced_bytes};
 use crate::runtime::plan::EngineConfig;
 use crate::store::{EpochHeader, Section, SectionKind, Store, StoreError, batch_to_ipc};
 use bytes::Bytes;
@@ -23,13 +23,28 @@ pub(crate) struct EncodedPart {
     pub(crate) epoch: Epoch,
     pub(crate) feed: Arc<FeedClose>,
     pub(crate) changes: Vec<Section>,
-    pub(crate) snapshot: Vec<Section>,
+    /// Of the whole state, when one was asked for; whoever writes it encodes it.
+    pub(crate) snapshot: WholeState,
     pub(crate) history_files: Vec<String>,
     pub(crate) outbox: Vec<(String, OutboxPart)>,
     pub(crate) rows: u64,
     pub(crate) late: u64,
     pub(crate) dead: u64,
     pub(crate) first_dead: String,
+}
+
+/// The whole state of one worker's steps.
+#[derive(Debug)]
+pub(crate) struct WholeState {
+    pub(crate) worker: u32,
+    pub(crate) batches: Vec<(String, StateBatch)>,
+}
+
+impl WholeState {
+    /// Bytes when written, about.
+    fn bytes(&self) -> u64 {
+        self.batches.iter().map(|(_, batch)| sliced_bytes(&batch.rows)).sum()
+    }
 }
 
 /// A committed epoch on its way to the sinks.
@@ -65,12 +80,11 @@ impl EncodedPart {
                 });
             }
         }
-        let snapshot = encode_state(part.snapshot, worker)?;
         Ok(Self {
             epoch,
             feed,
             changes,
-            snapshot,
+            snapshot: WholeState { worker, batches: part.snapshot },
             history_files: part.history_files,
             outbox: part.outbox,
             rows: part.rows,
@@ -81,7 +95,7 @@ impl EncodedPart {
     }
 }
 
-fn encode_state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<Section>, RunError> {
+pub(crate) fn encode_state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<Section>, RunError> {
     let mut sections = Vec::with_capacity(batches.len());
     for (step, batch) in batches {
         let payload = batch_to_ipc(&batch.rows).map_err(|e| RunError::Bug { what: format!("state of {step} can't be encoded: {e}") })?;
@@ -145,7 +159,7 @@ impl Committer {
         let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();
         for part in parts {
             changes.extend(part.changes);
-            snapshot.extend(part.snapshot);
+            snapshot.push(part.snapshot);
             header.history_files.extend(part.history_files);
             for (sink, out) in part.outbox {
                 outbox.entry(sink).or_insert_with(|| OutboxEntry { epoch: feed.epoch, parts: Vec::new() }).parts.push(out);
@@ -159,7 +173,7 @@ impl Committer {
         self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);
         self.metrics.committed_epoch.store(feed.epoch.0, Ordering::Release);
         // The feed may be gone already; then nobody waits for room.
-        let snapshot_bytes = feed.snapshot.then(|| snapshot.iter().map(|s| s.payload.len() as u64).sum());
+        let snapshot_bytes = feed.snapshot.then(|| snapshot.iter().map(WholeState::bytes).sum());
         let _gone = self.committed.send(Committed { epoch: feed.epoch, bytes: written, snapshot_bytes });
         if self.deliveries.send(CommittedEpoch { epoch: feed.epoch, outbox }).is_err() && !self.failure.is_set() {
             return Err(RunError::Bug { what: "the delivery thread is gone".into() });
@@ -167,7 +181,7 @@ impl Committer {
         if feed.snapshot {
             header.history_files = history_files;
             // A housekeeper that is gone has failed, or one more failure is said already.
-            let _gone = self.snapshots.send(NewSnapshot { header, sections: snapshot });
+            let _gone = self.snapshots.send(NewSnapshot { header, parts: snapshot });
         }
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
         self.metrics.commit_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);

@@ -6,9 +6,8 @@ use crate::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::Failure;
 use crate::runtime::metrics::{Metrics, READ_STEP};
-use crate::runtime::parts::{Committed, FeedClose};
+use crate::runtime::parts::{Committed, FeedClose, sliced_bytes};
 use crate::runtime::plan::{EngineConfig, EpochHook};
-use arrow::array::{Array, RecordBatch};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -105,8 +104,9 @@ const BLOCKS_QUEUED_MAX: usize = 4;
 const BLOCKS_AHEAD_MAX: u64 = 2;
 /// How often new partitions are looked for.
 const DISCOVER_MICROS: i64 = 1_000_000;
-/// How long the feed sleeps when there is nothing to do, at least and at most.
-const SLEEP_MICROS: (u64, u64) = (50, 2_000);
+/// How long the feed sleeps when there is nothing to do, at least and at most. What comes meanwhile shares a batch, which costs less than a wake-up
+/// for every row of a slow stream.
+const SLEEP_MICROS: (u64, u64) = (500, 2_000);
 
 impl Drop for Feed {
     /// However the feed ends, each worker must see that its channel is closed: one that is asleep would wait for ever.
@@ -359,9 +359,4 @@ impl PartitionClock {
     pub(crate) fn new() -> Self {
         Self { event_time_max: AtomicI64::new(i64::MIN), decoded: AtomicU64::new(0) }
     }
-}
-
-/// Bytes of the rows themselves: a slice of a larger batch counts as the slice.
-fn sliced_bytes(rows: &RecordBatch) -> u64 {
-    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0) as u64).sum()
 }

@@ -1,12 +1,13 @@
-//! The housekeeper: one thread that writes snapshots and deletes what they made needless, so that no commit waits for either.
+//! The housekeeper: one thread that writes snapshots and deletes what they made needless, so that neither a commit nor a worker waits for either.
 //!
 //! It deletes a few files at a time: a file system that is told to drop hundreds at once lets the next commit's sync wait for all of them.
 
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
+use crate::runtime::committer::{WholeState, encode_state};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
-use crate::store::{EpochHeader, Section, Store, StoreError, needless_files};
+use crate::store::{EpochHeader, Store, StoreError, needless_files};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,11 +19,11 @@ const DELETE_EVERY: Duration = Duration::from_millis(5);
 /// A share of what waits goes each time, so that it never piles up.
 const DELETE_SHARE: usize = 64;
 
-/// The whole state as of a committed epoch, encoded.
+/// The whole state as of a committed epoch.
 #[derive(Debug)]
 pub(crate) struct NewSnapshot {
     pub(crate) header: EpochHeader,
-    pub(crate) sections: Vec<Section>,
+    pub(crate) parts: Vec<WholeState>,
 }
 
 pub(crate) struct Housekeeper {
@@ -69,8 +70,16 @@ impl Housekeeper {
         }
     }
 
-    fn write(&mut self, NewSnapshot { header, sections }: NewSnapshot) -> Result<(), StoreError> {
+    fn write(&mut self, NewSnapshot { header, parts }: NewSnapshot) -> Result<(), RunError> {
         let started = self.clock.steady_nanos();
+        // Those that an earlier snapshot names are synced already.
+        let synced = self.kept.values().next_back();
+        let new = header.history_files.iter().filter(|file| synced.is_none_or(|synced| !synced.contains(*file)));
+        self.store.sync_history(new.map(String::as_str))?;
+        let mut sections = Vec::new();
+        for WholeState { worker, batches } in parts {
+            sections.extend(encode_state(batches, worker)?);
+        }
         let written = self.store.snapshot(&header, &sections)?;
         self.kept.insert(header.epoch, header.history_files.into_iter().collect());
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);

@@ -10,6 +10,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::parcel::{Body, Facts, Parcel};
 use crate::runtime::parts::{FeedClose, Parts};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
 use crossbeam_channel::{Receiver, TryRecvError};
 use std::collections::BTreeMap;
@@ -25,8 +26,11 @@ use timely::scheduling::SyncActivator;
 
 type Builder = CapacityContainerBuilder<Vec<Parcel>>;
 
-/// Blocks decoded per activation before other operators get their turn.
-const BLOCKS_PER_ACTIVATION: usize = 1;
+/// Blocks decoded per activation before other operators get their turn, at most. Those that wait go on as one batch: a step's cost per batch
+/// is then shared by all that came while it was busy, and a worker that has fallen behind catches up.
+const BLOCKS_GATHERED: usize = 4;
+/// So many rows are enough for a batch; a block with more goes on alone, as it is.
+const ROWS_GATHERED: usize = 1_024;
 
 pub(crate) struct Intake {
     pub(crate) first: Epoch,
@@ -60,6 +64,7 @@ impl Intake {
                 c.downgrade(&self.first.0);
             }
             let mut seen: BTreeMap<u32, i64> = BTreeMap::new();
+            let mut gathered = Gathered::default();
             let decoded = self.metrics.step("decode");
             move |output| {
                 let Some(held) = capability.as_mut() else { return };
@@ -67,40 +72,48 @@ impl Intake {
                     capability = None;
                     return;
                 }
-                for _ in 0..BLOCKS_PER_ACTIVATION {
+                let (mut closed, mut ended) = (None, false);
+                for _ in 0..BLOCKS_GATHERED {
                     match self.blocks.try_recv() {
                         Ok(FeedMessage::Block { epoch, block, bytes }) => {
                             debug_assert_eq!(epoch.0, *held.time());
                             let started = self.clock.steady_nanos();
                             match self.decode(epoch, block, bytes, &mut seen) {
-                                Ok(rows) if rows.num_rows() > 0 => {
+                                Ok(rows) => {
                                     let n = rows.num_rows() as u64;
-                                    output.session(&*held).give(Parcel::rows(worker, rows));
+                                    gathered.push(rows);
                                     self.metrics.steps[decoded].add(n, n, self.clock.steady_nanos() - started);
                                 }
-                                Ok(_) => {}
                                 Err(e) => self.failure.set(e),
                             }
-                            again.activate();
                         }
-                        Ok(FeedMessage::Close(feed)) => {
-                            let facts = self.facts(&feed, &mut seen);
-                            self.parts.with(feed.epoch, |p| p.feed = Some(Arc::clone(&feed)));
-                            {
-                                let mut session = output.session(&*held);
-                                for to in 0..workers {
-                                    session.give(Parcel::facts(to, facts.clone()));
-                                }
-                            }
-                            held.downgrade(&feed.epoch.next().0);
-                            again.activate();
-                        }
+                        Ok(FeedMessage::Close(feed)) => closed = Some(feed),
                         Err(TryRecvError::Empty) => break,
-                        Err(TryRecvError::Disconnected) => {
-                            capability = None;
-                            return;
+                        Err(TryRecvError::Disconnected) => ended = true,
+                    }
+                    again.activate();
+                    if closed.is_some() || ended || gathered.rows >= ROWS_GATHERED {
+                        break;
+                    }
+                }
+                {
+                    let mut session = output.session(&*held);
+                    for rows in gathered.take(&self.failure) {
+                        session.give(Parcel::rows(worker, rows));
+                    }
+                    if let Some(feed) = &closed {
+                        let facts = self.facts(feed, &mut seen);
+                        self.parts.with(feed.epoch, |p| p.feed = Some(Arc::clone(feed)));
+                        for to in 0..workers {
+                            session.give(Parcel::facts(to, facts.clone()));
                         }
                     }
+                }
+                if let Some(feed) = closed {
+                    held.downgrade(&feed.epoch.next().0);
+                }
+                if ended {
+                    capability = None;
                 }
             }
         })
@@ -144,6 +157,38 @@ impl Intake {
             }
         });
         Ok(decoded.rows)
+    }
+}
+
+/// Decoded rows on their way into the dataflow.
+#[derive(Debug, Default)]
+struct Gathered {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+}
+
+impl Gathered {
+    fn push(&mut self, rows: RecordBatch) {
+        if rows.num_rows() > 0 {
+            self.rows += rows.num_rows();
+            self.batches.push(rows);
+        }
+    }
+
+    /// The rows in their order: small batches together, a large one alone.
+    fn take(&mut self, failure: &Failure) -> Vec<RecordBatch> {
+        self.rows = 0;
+        let batches = std::mem::take(&mut self.batches);
+        let last_is_large = batches.last().is_some_and(|last| last.num_rows() >= ROWS_GATHERED);
+        let (small, large) = batches.split_at(batches.len() - usize::from(last_is_large));
+        let together = match small {
+            [] => None,
+            [one] => Some(one.clone()),
+            [first, ..] => concat_batches(&first.schema(), small)
+                .map_err(|e| failure.set(RunError::Bug { what: format!("blocks of one source can't be put together: {e}") }))
+                .ok(),
+        };
+        together.into_iter().chain(large.iter().cloned()).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::contract::{OutboxPart, PartitionInfo, Position, StateBatch};
 use crate::ids::Epoch;
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -53,4 +53,9 @@ impl Parts {
     pub(crate) fn take(&self, epoch: Epoch) -> Part {
         self.0.borrow_mut().remove(&epoch).unwrap_or_default()
     }
+}
+
+/// Bytes of the rows themselves: a slice of a larger batch counts as the slice.
+pub(crate) fn sliced_bytes(rows: &RecordBatch) -> u64 {
+    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0) as u64).sum()
 }

@@ -233,6 +233,21 @@ impl Store {
         if file.starts_with(EPOCHS) { self.files.spares.retire(&self.files.path(file)) } else { self.files.delete(file) }
     }
 
+    /// Makes history files durable, and their names in their folders.
+    ///
+    /// # Errors
+    /// When one is gone, or the disk says no.
+    pub(crate) fn sync_history<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
+        let sync = |path: &Path| File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync", path, &e));
+        let mut folders = BTreeSet::new();
+        for name in names {
+            let path = self.files.path(&format!("history/{name}"));
+            sync(&path)?;
+            folders.extend(path.parent().map(Path::to_owned));
+        }
+        folders.iter().try_for_each(|folder| sync(folder))
+    }
+
     /// History files that are there, below `history/`.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How often the watcher looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// So many looks in a row must not find the topic before it counts as gone: a broker that has just come back does not know its topics yet.
+const LOOKS_UNTIL_GONE: usize = 30;
 /// How long it waits for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
@@ -44,7 +46,7 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {}
 
-/// Whether trying again can't help: somebody must change the configuration, or the cluster.
+/// Whether trying again can't help: somebody must change the configuration, or the cluster. (A topic that isn't there is the watcher's matter.)
 pub(crate) fn is_final(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -55,7 +57,6 @@ pub(crate) fn is_final(code: RDKafkaErrorCode) -> bool {
             | Code::GroupAuthorizationFailed
             | Code::ClusterAuthorizationFailed
             | Code::UnsupportedSASLMechanism
-            | Code::UnknownTopicOrPartition
             | Code::InvalidTopic
             | Code::BadMessage
             | Code::BadCompression
@@ -70,6 +71,8 @@ struct Watched {
     partitions: AtomicUsize,
     /// The cluster did not answer the last question.
     away: AtomicBool,
+    /// Looks in a row at which the cluster answered and did not know the topic.
+    missing: AtomicUsize,
     /// Next offsets by partition, to be shown in Kafka.
     committed: Mutex<BTreeMap<i32, i64>>,
 }
@@ -102,6 +105,11 @@ impl Watcher {
     /// Whether the cluster can't be reached, as far as is known.
     pub(crate) fn is_away(&self) -> bool {
         self.watched.away.load(Ordering::Acquire)
+    }
+
+    /// Whether the cluster has said for a while that there is no such topic.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.watched.missing.load(Ordering::Acquire) >= LOOKS_UNTIL_GONE
     }
 
     /// Has positions shown in Kafka, some time soon.
@@ -140,6 +148,11 @@ fn watch(consumer: &OurConsumer, topic: &str, watched: &Watched, notice: Option<
             Ok(metadata) => {
                 let found = metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len());
                 watched.partitions.fetch_max(found, Ordering::AcqRel);
+                if found == 0 {
+                    watched.missing.fetch_add(1, Ordering::AcqRel);
+                } else {
+                    watched.missing.store(0, Ordering::Release);
+                }
                 if watched.away.swap(false, Ordering::AcqRel)
                     && let Some(notice) = notice
                 {

@@ -25,8 +25,10 @@ use std::time::Duration;
 
 /// How long one question to the cluster may take when the source is opened,
 const ASK_WITHIN: Duration = Duration::from_secs(5);
-/// and how often it is asked before the source gives up.
+/// and how often it is asked before the source gives up;
 const ASK_TIMES: usize = 12;
+/// less often when it answers that there is no such topic, which a broker that has just started may do.
+const ASK_TIMES_MISSING: usize = 5;
 
 /// Reads a topic; see the module's documentation.
 pub struct KafkaSource {
@@ -154,6 +156,9 @@ impl KafkaSource {
                 return Err(self.refused(consumer, code));
             }
             asked += 1;
+            if asked == ASK_TIMES_MISSING && error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
+                return Err(self.refused(consumer, RDKafkaErrorCode::UnknownTopicOrPartition));
+            }
             let reason = consumer.context().reason().unwrap_or_else(|| error.to_string());
             if asked == ASK_TIMES {
                 let advice = "start the cluster, or correct `brokers` and `settings`";
@@ -180,9 +185,7 @@ impl KafkaSource {
     fn refused(&self, consumer: &OurConsumer, code: RDKafkaErrorCode) -> SourceError {
         let reason = consumer.context().reason().unwrap_or_default();
         let advice = match code {
-            RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition => {
-                "there is no such topic (any more); make it, or correct `topic`"
-            }
+            RDKafkaErrorCode::UnknownTopicOrPartition => "there is no such topic (any more); make it, or correct `topic`",
             RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::UnsupportedSASLMechanism => {
                 "the cluster does not accept who we say we are; correct `settings`"
             }
@@ -468,6 +471,9 @@ impl Source for KafkaSource {
 
     fn discover(&mut self) -> Result<bool, SourceError> {
         let Some(open) = &self.open else { return Ok(false) };
+        if open.watcher.is_gone() {
+            return Err(self.refused(&open.consumer, RDKafkaErrorCode::UnknownTopicOrPartition));
+        }
         if self.spec.stop_at_end {
             return Ok(false);
         }
