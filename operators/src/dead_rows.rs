@@ -2,7 +2,7 @@
 
 use arrow::array::types::{TimestampMicrosecondType, UInt32Type};
 use arrow::array::{Array, AsArray, RecordBatch, UInt64Array};
-use arrow::compute::take_record_batch;
+use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::datatypes::{DataType, Int64Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
@@ -76,6 +76,21 @@ impl DeadRows {
             self.letters.push(&self.step, &partition, offset, reason, detail, &bytes, time);
         }
         Ok(())
+    }
+
+    /// The rows of `batch` that are not `dead`, by row; the others become dead letters, all with this reason and detail.
+    pub(crate) fn sort_out(
+        &mut self,
+        batch: &RecordBatch,
+        dead: &[bool],
+        (reason, detail): (&str, &str),
+        out: &mut Output,
+    ) -> Result<RecordBatch, ArrowError> {
+        let rows: Vec<(usize, String)> =
+            dead.iter().enumerate().filter(|(_, dead)| **dead).map(|(row, _)| (row, detail.to_owned())).collect();
+        self.push(batch, &rows, reason)?;
+        self.flush(out);
+        filter_record_batch(batch, &dead.iter().map(|dead| Some(!dead)).collect())
     }
 
     /// Hands over what was added since the last call.

@@ -21,14 +21,14 @@ use riskstream_engine::contract::{
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one question to the cluster may take when the source is opened,
 const ASK_WITHIN: Duration = Duration::from_secs(5);
-/// and how often it is asked before the source gives up;
-const ASK_TIMES: usize = 12;
-/// less often when it answers that there is no such topic, which a broker that has just started may do.
-const ASK_TIMES_MISSING: usize = 5;
+/// for how long it is asked again before the source gives up,
+const ASK_FOR: Duration = Duration::from_secs(60);
+/// and for how long when it answers that there is no such topic, which a broker that has just started may do.
+const ASK_FOR_MISSING: Duration = Duration::from_secs(3);
 
 /// Reads a topic; see the module's documentation.
 pub struct KafkaSource {
@@ -139,7 +139,7 @@ impl KafkaSource {
 
     /// Asks the cluster until it answers, or it is clear that it won't.
     fn ask<T>(&self, consumer: &OurConsumer, mut question: impl FnMut(&OurConsumer) -> Result<T, KafkaError>) -> Result<T, SourceError> {
-        let mut asked = 0;
+        let started = Instant::now();
         loop {
             // What librdkafka has to say about the connection comes this way.
             let event = consumer.poll(Duration::from_millis(10));
@@ -155,12 +155,11 @@ impl KafkaSource {
             if let Some(code) = error.rdkafka_error_code().filter(|code| is_final(*code)) {
                 return Err(self.refused(consumer, code));
             }
-            asked += 1;
-            if asked == ASK_TIMES_MISSING && error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
+            if started.elapsed() >= ASK_FOR_MISSING && error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
                 return Err(self.refused(consumer, RDKafkaErrorCode::UnknownTopicOrPartition));
             }
             let reason = consumer.context().reason().unwrap_or_else(|| error.to_string());
-            if asked == ASK_TIMES {
+            if started.elapsed() >= ASK_FOR {
                 let advice = "start the cluster, or correct `brokers` and `settings`";
                 return Err(unreadable(
                     &self.spec,

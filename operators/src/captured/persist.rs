@@ -5,6 +5,7 @@
 
 use super::operator::CapturedOperator;
 use super::rows::{NONE, Sequence};
+use crate::keyed::close::{CLOSE, check_shape};
 use crate::keyed::columns::{batch, integers, numbers, wrong};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::error::ArrowError;
@@ -14,7 +15,6 @@ use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
 const ROWS: &str = "rows";
-const CLOSE: &str = "close";
 /// Rows of one batch of saved state; its bytes must be fewer than 2 GiB.
 const BATCH_ROWS: usize = 1 << 18;
 
@@ -73,7 +73,7 @@ impl CapturedOperator {
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
         self.rows.grow(self.keys.len(), !self.plan.ever.is_empty());
         for close in saved.named(CLOSE) {
-            self.check_shape(close)?;
+            check_shape(close, &self.plan.spec.step_id, &self.shape(), "columns or conditions")?;
             let truncated = close.column_by_name("truncated").and_then(|c| c.as_primitive_opt::<arrow::datatypes::Int64Type>());
             let truncated = truncated.filter(|t| t.len() == 3).ok_or_else(|| self.arrow(wrong("truncated")))?;
             if truncated.null_count() == 0 {
@@ -97,19 +97,6 @@ impl CapturedOperator {
             self.rows.set(key, rows.is_valid(at).then(|| rows.value(at)), flags[at] as u64, sequence);
         }
         Ok(())
-    }
-
-    fn check_shape(&self, close: &RecordBatch) -> Result<(), OperatorError> {
-        let shape = close.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty());
-        match shape.map(|c| c.value(0)) {
-            Some(shape) if shape == self.shape() => Ok(()),
-            Some(_) => Err(OperatorError::State {
-                step: self.plan.spec.step_id.clone(),
-                reason: "the step's columns or conditions have changed since; give the changed step another id, or the old ones back"
-                    .into(),
-            }),
-            None => Err(self.arrow(wrong("shape"))),
-        }
     }
 }
 

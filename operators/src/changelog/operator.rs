@@ -7,7 +7,6 @@ use crate::expression::EvaluationError;
 use crate::keyed::keys::Keys;
 use crate::step_error::StepError;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
@@ -91,13 +90,9 @@ impl ChangelogOperator {
         if horizon == i64::MIN || times.iter().all(|time| *time > horizon) {
             return Ok(batch);
         }
+        let late: Vec<bool> = times.iter().map(|time| *time <= horizon).collect();
         let detail = "it comes after later versions of its record, by more than is kept (`keep` of the step)";
-        let late = times.iter().enumerate().filter(|(_, time)| **time <= horizon).map(|(row, _)| (row, detail.to_owned()));
-        let late: Vec<(usize, String)> = late.collect();
-        let kept = BooleanArray::from_iter(times.iter().map(|time| Some(*time > horizon)));
-        self.dead.push(&batch, &late, REASON_LATE)?;
-        self.dead.flush(out);
-        filter_record_batch(&batch, &kept)
+        self.dead.sort_out(&batch, &late, (REASON_LATE, detail), out)
     }
 
     /// Gathers the versions of a batch for which all conditions can be told.

@@ -5,8 +5,9 @@
 
 use super::operator::ChangelogOperator;
 use super::versions::{Record, Version};
-use crate::keyed::columns::{batch, integers, numbers, wrong};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use crate::keyed::close::{restore_close, saved_close};
+use crate::keyed::columns::{integers, numbers, wrong};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
 use riskstream_engine::history::ShardSet;
@@ -14,7 +15,6 @@ use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
 const VERSIONS: &str = "versions";
-const CLOSE: &str = "close";
 
 impl ChangelogOperator {
     pub(super) fn save_changes(&mut self) -> Result<Vec<StateBatch>, ArrowError> {
@@ -22,7 +22,7 @@ impl ChangelogOperator {
         if !self.touched.is_empty() {
             out.push(StateBatch::new(VERSIONS, self.saved(&self.touched)?));
         }
-        out.push(self.saved_close()?);
+        out.push(saved_close(self.watermark, self.shape(), Vec::new())?);
         Ok(out)
     }
 
@@ -32,16 +32,8 @@ impl ChangelogOperator {
         let held = (0..self.records.len() as u32).filter(|key| !self.records[*key as usize].is_forgotten(horizon));
         let held: Vec<u32> = held.collect();
         let mut out = self.keys.save_all()?;
-        out.extend([StateBatch::new(VERSIONS, self.saved(&held)?), self.saved_close()?]);
+        out.extend([StateBatch::new(VERSIONS, self.saved(&held)?), saved_close(self.watermark, self.shape(), Vec::new())?]);
         Ok(out)
-    }
-
-    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
-            ("shape", Arc::new(StringArray::from(vec![self.shape()]))),
-        ];
-        Ok(StateBatch::new(CLOSE, batch(columns)?))
     }
 
     /// What saved state depends on.
@@ -74,11 +66,7 @@ impl ChangelogOperator {
         let shards = ShardSet::owned(worker, ownership);
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
         self.records.resize_with(self.keys.len(), Record::default);
-        for close in saved.named(CLOSE) {
-            self.check_shape(close)?;
-            let watermarks = integers(close, "watermark").map_err(|e| self.arrow(e))?;
-            self.watermark = watermarks.iter().fold(self.watermark, |latest, w| latest.max(*w));
-        }
+        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id, &self.shape(), "columns or conditions")?);
         // A key's versions are all in one batch of an epoch: a later batch's take their place.
         saved.named(VERSIONS).try_for_each(|rows| self.restore_versions(rows)).map_err(|e| self.arrow(e))
     }
@@ -111,18 +99,5 @@ impl ChangelogOperator {
             });
         }
         Ok(())
-    }
-
-    fn check_shape(&self, close: &RecordBatch) -> Result<(), OperatorError> {
-        let shape = close.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty());
-        match shape.map(|c| c.value(0)) {
-            Some(shape) if shape == self.shape() => Ok(()),
-            Some(_) => Err(OperatorError::State {
-                step: self.plan.spec.step_id.clone(),
-                reason: "the step's columns or conditions have changed since; give the changed step another id, or the old ones back"
-                    .into(),
-            }),
-            None => Err(self.arrow(wrong("shape"))),
-        }
     }
 }

@@ -1,5 +1,6 @@
-//! What steps with state per key have in common: keys as numbers, values as integers, and columns of saved state.
+//! What steps with state per key have in common: keys as numbers, values as integers, and saved state.
 
+pub(crate) mod close;
 pub(crate) mod columns;
 pub(crate) mod dictionary;
 pub(crate) mod encode;

@@ -5,8 +5,7 @@ use super::timeline::{Change, Entry, Timeline};
 use crate::dead_rows::DeadRows;
 use crate::keyed::keys::Keys;
 use crate::step_error::StepError;
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, new_null_array};
-use arrow::compute::filter_record_batch;
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
@@ -98,13 +97,9 @@ impl PreviousOperator {
         if horizon == i64::MIN || times.iter().all(|time| *time > horizon) {
             return Ok(batch);
         }
+        let late: Vec<bool> = times.iter().map(|time| *time <= horizon).collect();
         let detail = "it comes after later rows of its key, by more than is kept (`keep` of the step)";
-        let late = times.iter().enumerate().filter(|(_, time)| **time <= horizon).map(|(row, _)| (row, detail.to_owned()));
-        let late: Vec<(usize, String)> = late.collect();
-        let kept = BooleanArray::from_iter(times.iter().map(|time| Some(*time > horizon)));
-        self.dead.push(&batch, &late, REASON_LATE)?;
-        self.dead.flush(out);
-        filter_record_batch(&batch, &kept)
+        self.dead.sort_out(&batch, &late, (REASON_LATE, detail), out)
     }
 
     fn gather(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {

@@ -5,8 +5,9 @@
 
 use super::operator::PreviousOperator;
 use super::timeline::{Entry, Timeline};
-use crate::keyed::columns::{batch, integers, numbers, wrong};
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use crate::keyed::close::{restore_close, saved_close};
+use crate::keyed::columns::{integers, numbers, wrong};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
 use riskstream_engine::history::ShardSet;
@@ -14,7 +15,6 @@ use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
 const ROWS: &str = "rows";
-const CLOSE: &str = "close";
 
 impl PreviousOperator {
     pub(super) fn save_changes(&mut self) -> Result<Vec<StateBatch>, ArrowError> {
@@ -22,7 +22,7 @@ impl PreviousOperator {
         if !self.touched.is_empty() {
             out.push(StateBatch::new(ROWS, self.saved(&self.touched)?));
         }
-        out.push(self.saved_close()?);
+        out.push(saved_close(self.watermark, self.shape(), Vec::new())?);
         Ok(out)
     }
 
@@ -31,16 +31,8 @@ impl PreviousOperator {
         self.timelines.iter_mut().for_each(|timeline| timeline.prune(horizon));
         let all: Vec<u32> = (0..self.timelines.len() as u32).collect();
         let mut out = self.keys.save_all()?;
-        out.extend([StateBatch::new(ROWS, self.saved(&all)?), self.saved_close()?]);
+        out.extend([StateBatch::new(ROWS, self.saved(&all)?), saved_close(self.watermark, self.shape(), Vec::new())?]);
         Ok(out)
-    }
-
-    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
-            ("shape", Arc::new(StringArray::from(vec![self.shape()]))),
-        ];
-        Ok(StateBatch::new(CLOSE, batch(columns)?))
     }
 
     /// What saved state depends on.
@@ -72,11 +64,7 @@ impl PreviousOperator {
         let shards = ShardSet::owned(worker, ownership);
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
         self.timelines.resize_with(self.keys.len(), Timeline::default);
-        for close in saved.named(CLOSE) {
-            self.check_shape(close)?;
-            let watermarks = integers(close, "watermark").map_err(|e| self.arrow(e))?;
-            self.watermark = watermarks.iter().fold(self.watermark, |latest, w| latest.max(*w));
-        }
+        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id, &self.shape(), "columns")?);
         saved.named(ROWS).try_for_each(|rows| self.restore_rows(rows)).map_err(|e| self.arrow(e))
     }
 
@@ -107,17 +95,5 @@ impl PreviousOperator {
             });
         }
         Ok(())
-    }
-
-    fn check_shape(&self, close: &RecordBatch) -> Result<(), OperatorError> {
-        let shape = close.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| c.iter().len() > 0);
-        match shape.map(|c| c.value(0)) {
-            Some(shape) if shape == self.shape() => Ok(()),
-            Some(_) => Err(OperatorError::State {
-                step: self.plan.spec.step_id.clone(),
-                reason: "the step's columns have changed since; give the changed step another id, or the old ones back".into(),
-            }),
-            None => Err(self.arrow(wrong("shape"))),
-        }
     }
 }

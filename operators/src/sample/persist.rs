@@ -4,8 +4,9 @@
 //! the same of all records. A record takes the place of what was restored before; one that has nothing left is a row with a `diff` of 0.
 
 use super::operator::{Change, SampleOperator, fold};
-use crate::keyed::columns::{batch, integers, numbers, wrong};
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array, new_null_array};
+use crate::keyed::close::{restore_close, saved_close};
+use crate::keyed::columns::{integers, numbers, wrong};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt32Array, new_null_array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
 use riskstream_engine::history::ShardSet;
@@ -13,7 +14,6 @@ use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
 const RECORDS: &str = "records";
-const CLOSE: &str = "close";
 
 impl SampleOperator {
     pub(super) fn save_changes(&mut self) -> Result<Vec<StateBatch>, ArrowError> {
@@ -22,23 +22,15 @@ impl SampleOperator {
         if !touched.is_empty() {
             out.push(StateBatch::new(RECORDS, self.saved(&touched)?));
         }
-        out.push(self.saved_close()?);
+        out.push(saved_close(self.watermark, self.shape(), Vec::new())?);
         Ok(out)
     }
 
     pub(super) fn save_all(&mut self) -> Result<Vec<StateBatch>, ArrowError> {
         let all: Vec<u32> = (0..self.records.len() as u32).filter(|key| !self.records[*key as usize].is_empty()).collect();
         let mut out = self.keys.save_all()?;
-        out.extend([StateBatch::new(RECORDS, self.saved(&all)?), self.saved_close()?]);
+        out.extend([StateBatch::new(RECORDS, self.saved(&all)?), saved_close(self.watermark, self.shape(), Vec::new())?]);
         Ok(out)
-    }
-
-    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
-            ("shape", Arc::new(StringArray::from(vec![self.shape()]))),
-        ];
-        Ok(StateBatch::new(CLOSE, batch(columns)?))
     }
 
     /// What saved state depends on.
@@ -81,11 +73,7 @@ impl SampleOperator {
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
-        for close in saved.named(CLOSE) {
-            self.check_shape(close)?;
-            let watermarks = integers(close, "watermark").map_err(|e| self.arrow(e))?;
-            self.watermark = watermarks.iter().fold(self.watermark, |latest, w| latest.max(*w));
-        }
+        self.watermark = self.watermark.max(restore_close(saved, &self.spec.step_id, &self.shape(), "columns or its period")?);
         self.records.resize_with(self.keys.len(), Vec::new);
         saved.named(RECORDS).try_for_each(|rows| self.restore_records(rows)).map_err(|e| self.arrow(e))?;
         let sampled = self.sampled();
@@ -116,18 +104,5 @@ impl SampleOperator {
             }
         }
         Ok(())
-    }
-
-    fn check_shape(&self, close: &RecordBatch) -> Result<(), OperatorError> {
-        let shape = close.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| c.iter().len() > 0);
-        match shape.map(|c| c.value(0)) {
-            Some(shape) if shape == self.shape() => Ok(()),
-            Some(_) => Err(OperatorError::State {
-                step: self.spec.step_id.clone(),
-                reason: "the step's columns or its period have changed since; give the changed step another id, or the old ones back"
-                    .into(),
-            }),
-            None => Err(self.arrow(wrong("shape"))),
-        }
     }
 }

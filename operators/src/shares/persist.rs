@@ -4,8 +4,9 @@
 //! of all. Taking the rows in again gives the groups again.
 
 use super::operator::SharesOperator;
-use crate::keyed::columns::{batch, integers, wrong};
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use crate::keyed::close::{restore_close, saved_close};
+use crate::keyed::columns::wrong;
+use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
@@ -15,7 +16,6 @@ use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use std::sync::Arc;
 
 const ROWS: &str = "rows";
-const CLOSE: &str = "close";
 
 impl SharesOperator {
     pub(super) fn save_changes(&mut self) -> Result<Vec<StateBatch>, ArrowError> {
@@ -23,22 +23,14 @@ impl SharesOperator {
         if !self.touched.is_empty() {
             out.push(self.saved(true)?);
         }
-        out.push(self.saved_close()?);
+        out.push(saved_close(self.watermark, self.shape(), Vec::new())?);
         Ok(out)
     }
 
     pub(super) fn save_all(&self) -> Result<Vec<StateBatch>, ArrowError> {
         let mut out = self.keys.save_all()?;
-        out.extend([self.saved(false)?, self.saved_close()?]);
+        out.extend([self.saved(false)?, saved_close(self.watermark, self.shape(), Vec::new())?]);
         Ok(out)
-    }
-
-    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
-            ("shape", Arc::new(StringArray::from(vec![self.shape()]))),
-        ];
-        Ok(StateBatch::new(CLOSE, batch(columns)?))
     }
 
     /// What saved state depends on.
@@ -57,11 +49,7 @@ impl SharesOperator {
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
-        for close in saved.named(CLOSE) {
-            self.check_shape(close)?;
-            let watermarks = integers(close, "watermark").map_err(|e| self.arrow(e))?;
-            self.watermark = watermarks.iter().fold(self.watermark, |latest, w| latest.max(*w));
-        }
+        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id, &self.shape(), "columns")?);
         for rows in saved.named(ROWS) {
             self.restore_rows(rows, worker, ownership).map_err(|e| self.arrow(e))?;
         }
@@ -81,17 +69,5 @@ impl SharesOperator {
         let own = UInt32Array::from_iter_values(own.map(|(row, _)| row));
         let rows = RecordBatch::try_new(Arc::clone(&self.plan.input), rows.columns().to_vec())?;
         self.gather(&take_record_batch(&rows, &own)?)
-    }
-
-    fn check_shape(&self, close: &RecordBatch) -> Result<(), OperatorError> {
-        let shape = close.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| c.iter().len() > 0);
-        match shape.map(|c| c.value(0)) {
-            Some(shape) if shape == self.shape() => Ok(()),
-            Some(_) => Err(OperatorError::State {
-                step: self.plan.spec.step_id.clone(),
-                reason: "the step's columns have changed since; give the changed step another id, or the old ones back".into(),
-            }),
-            None => Err(self.arrow(wrong("shape"))),
-        }
     }
 }

@@ -8,8 +8,7 @@ use crate::dead_rows::DeadRows;
 use crate::keyed::encode::encode;
 use crate::keyed::keys::Keys;
 use crate::step_error::StepError;
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
@@ -79,12 +78,7 @@ impl WindowsOperator {
         }
         let gone: Vec<bool> = times.iter().map(|time| self.is_gone(*time)).collect();
         let detail = "its windows were final so long ago that they are no longer kept (`keep` of the step)";
-        let rows: Vec<(usize, String)> =
-            gone.iter().enumerate().filter(|(_, gone)| **gone).map(|(row, _)| (row, detail.to_owned())).collect();
-        self.dead.push(&batch, &rows, REASON_LATE).map_err(|e| self.arrow(e))?;
-        self.dead.flush(out);
-        let kept = BooleanArray::from_iter(gone.iter().map(|gone| Some(!gone)));
-        filter_record_batch(&batch, &kept).map_err(|e| self.arrow(e))
+        self.dead.sort_out(&batch, &gone, (REASON_LATE, detail), out).map_err(|e| self.arrow(e))
     }
 
     /// Forgets panes that nothing needs. What changed in them must have been saved.

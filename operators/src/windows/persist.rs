@@ -6,15 +6,15 @@
 use super::operator::WindowsOperator;
 use super::panes::{Pane, Panes};
 use super::sessions::{Saved, Sessions};
-use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use crate::keyed::close::{CLOSE, restore_close, saved_close};
+use crate::keyed::columns::{decimals, integers, numbers, wides};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
 use riskstream_engine::history::ShardSet;
 use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
-const CLOSE: &str = "close";
 const PANES: &str = "panes.";
 /// The totals before the first pane, of windows without a start.
 const BASE: &str = "base.";
@@ -40,7 +40,7 @@ impl WindowsOperator {
         }
         self.sessions.iter_mut().for_each(Sessions::settle);
         self.prune();
-        out.push(self.saved_close()?);
+        out.push(saved_close(self.watermark, self.plan.shape(), vec![("is_moved", Arc::new(BooleanArray::from(vec![self.is_moved])))])?);
         Ok(out)
     }
 
@@ -56,17 +56,8 @@ impl WindowsOperator {
         for sessions in &self.sessions {
             out.push(self.saved_sessions(sessions, &sessions.all())?);
         }
-        out.push(self.saved_close()?);
+        out.push(saved_close(self.watermark, self.plan.shape(), vec![("is_moved", Arc::new(BooleanArray::from(vec![self.is_moved])))])?);
         Ok(out)
-    }
-
-    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
-        let columns: Vec<(&str, ArrayRef)> = vec![
-            ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
-            ("is_moved", Arc::new(BooleanArray::from(vec![self.is_moved]))),
-            ("shape", Arc::new(StringArray::from(vec![self.plan.shape()]))),
-        ];
-        Ok(StateBatch::new(CLOSE, batch(columns)?))
     }
 
     fn saved<'a>(
@@ -122,11 +113,7 @@ impl WindowsOperator {
         let moved =
             |rows: &RecordBatch| rows.column_by_name("is_moved").and_then(|c| c.as_boolean_opt()).is_none_or(|c| c.true_count() > 0);
         self.is_moved = newest.is_some_and(|batches| batches.iter().any(|b| b.name == CLOSE && moved(&b.rows)));
-        for close in saved.named(CLOSE) {
-            self.check_shape(close)?;
-            let watermarks = integers(close, "watermark").map_err(|e| self.arrow(e))?;
-            self.watermark = watermarks.iter().fold(self.watermark, |latest, w| latest.max(*w));
-        }
+        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id, &self.plan.shape(), "windows or aggregates")?);
         let mut panes = std::mem::take(&mut self.panes);
         let restored = panes.iter_mut().try_for_each(|panes| {
             let (base, name) = (format!("{BASE}{}", panes.label), format!("{PANES}{}", panes.label));
@@ -172,18 +159,5 @@ impl WindowsOperator {
             sessions.restore(layout, saved, counts.iter().map(|lane| lane[row]), values.iter().map(|lane| lane[row]));
         }
         Ok(())
-    }
-
-    fn check_shape(&self, close: &RecordBatch) -> Result<(), OperatorError> {
-        let shape = close.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty());
-        match shape.map(|c| c.value(0)) {
-            Some(shape) if shape == self.plan.shape() => Ok(()),
-            Some(_) => Err(OperatorError::State {
-                step: self.plan.spec.step_id.clone(),
-                reason: "the step's windows or aggregates have changed since; give the changed step another id, or the old ones back"
-                    .into(),
-            }),
-            None => Err(self.arrow(wrong("shape"))),
-        }
     }
 }
