@@ -6,7 +6,8 @@
 The clients insert, update, delete, change keys and move loans between lenders, in transactions of 1 to 20 statements that interleave, of which a
 tenth is rolled back and some end in a deadlock; on the way there are a COPY, a TRUNCATE and an ALTER TABLE. Meanwhile runs are killed at random
 moments. At the end a last run reads to the server's end, and then: no change has come twice, the changes folded by key equal the table row by row,
-and every lender's sums by status equal what PostgreSQL itself answers, to the cent. The server is Debian's (examples/servers/postgres.sh). Ends
+and every lender's counts and sums by status, both of the folded table and as the program's own rollup has them, equal what PostgreSQL itself
+answers, to the cent. The server is Debian's (examples/servers/postgres.sh). Ends
 with 1 if anything differs.
 """
 import csv
@@ -162,6 +163,15 @@ def folded(duckdb, data):
     return table, kinds, problems
 
 
+def rollup(duckdb, data):
+    """The newest row of each lender and status in the program's own rollup, but for those without loans."""
+    _, files = proof.table_files(data, "lenders")
+    rows = duckdb.execute(
+        f"select lender_id, status, n_loans, balance from read_parquet({files}) "
+        "qualify row_number() over (partition by lender_id, status order by window_end desc, revision desc) = 1").fetchall()
+    return {(lender, status): (count, Decimal(balance)) for lender, status, count, balance in rows if count}
+
+
 def main():
     parser = proof.arguments(__doc__)
     parser.add_argument("--changes", type=int, default=200_000, help="statements of all clients [200000]")
@@ -184,7 +194,7 @@ def main():
         server.psql(TABLE.replace("FIRST", str(LOANS_FIRST)))
         special = {0: [(0.3, copy_of_loans())], 1: [(0.4, "truncate loans;")], 2: [(0.6, "alter table loans add column extra int default 7;")]}
         clients = [Client(server, n + 1, args.changes // args.clients, args.seed, special.get(n, [])) for n in range(args.clients)]
-        command = [binary, "run", str(proof.HERE / "postgres.toml"), "--set", f"riskstream.data={data}", "--set", f"sources.loans.url={server.url}"]
+        command = [binary, "run", str(proof.HERE / "postgres.toml"), "--set", f"riskstream.data={data}", *(arg for source in ("loans", "loans-again") for arg in ("--set", f"sources.{source}.url={server.url}"))]
         started = time.monotonic()
         for client in clients:
             client.start()
@@ -200,7 +210,7 @@ def main():
             kills += 1
             meanwhile += any(client.is_alive() for client in clients)
         seconds = time.monotonic() - started
-        done = subprocess.run([*command, "--set", "sources.loans.stop=end"], env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run([*command, "--set", "sources.loans.stop=end", "--set", "sources.loans-again.stop=end"], env=server.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode != 0:
             sys.exit(f"the last run ended with {done.returncode}: {done.stdout}")
         table, kinds, problems = folded(duckdb, data)
@@ -221,7 +231,11 @@ def main():
             sums[values[1], values[2]] = (count + 1, total + values[3])
         answer = {(r[0], r[1]): (int(r[2]), Decimal(r[3])) for r in server.rows("select lender_id, status, count(*), sum(balance) from loans group by 1, 2")}
         if sums != answer:
-            problems.append("the sums by lender and status differ")
+            problems.append("the folded sums by lender and status differ")
+        rolled_up = rollup(duckdb, data)
+        if rolled_up != answer:
+            other = sorted(key for key in answer.keys() | rolled_up.keys() if answer.get(key) != rolled_up.get(key))
+            problems.append(f"the rollup differs in {len(other)} rows, as {other[0]}: {answer.get(other[0])} in PostgreSQL, {rolled_up.get(other[0])} rolled up")
         print(f"{sum(kinds.values()):,} changes ({', '.join(f'{op} {n:,}' for op, n in sorted(kinds.items()))}) of {args.clients} clients in {seconds:.0f} s; "
               f"{kills} kills, {meanwhile} of them while the clients worked; seed {args.seed}")
         total = sum((total for _, total in answer.values()), Decimal(0))
