@@ -9,10 +9,8 @@
 //!
 //! Equal values have equal bytes, so rows compare as bytes. The form is part of saved state: it never changes.
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, Decimal128Array, Float64Array, Int64Array, StringArray, StringBuilder,
-};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Float64Array, Int64Array, StringArray};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use arrow::error::ArrowError;
@@ -180,7 +178,7 @@ fn put_wide(out: &mut Vec<u8>, mut number: u128) {
     out.push(number as u8);
 }
 
-/// The number at the start of `row`, and its length; 0 and 0 at the end.
+/// The number at the start of `row`, and its length; 0 and 0 at the end. Nine bytes hold nearly all: what is longer is wide.
 #[inline]
 fn get(row: &[u8]) -> (u128, usize) {
     let (mut narrow, mut shift) = (0u64, 0u32);
@@ -191,7 +189,12 @@ fn get(row: &[u8]) -> (u128, usize) {
             return (u128::from(narrow), at + 1);
         }
     }
-    let mut wide = u128::from(narrow);
+    get_wide(row, narrow)
+}
+
+#[cold]
+fn get_wide(row: &[u8], narrow: u64) -> (u128, usize) {
+    let (mut wide, mut shift) = (u128::from(narrow), 63u32);
     for (at, byte) in row.iter().enumerate().skip(9) {
         if shift < 128 {
             wide |= u128::from(byte & 0x7f) << shift;
@@ -220,8 +223,36 @@ enum Writer {
     Integer(Vec<i64>, Vec<bool>),
     Wide(Vec<i128>, Vec<bool>),
     Float(Vec<f64>, Vec<bool>),
-    Text(StringBuilder),
-    Bytes(BinaryBuilder),
+    Text(Spans),
+    Bytes(Spans),
+}
+
+/// Texts or byte strings, one after another.
+#[derive(Default)]
+struct Spans {
+    bytes: Vec<u8>,
+    lengths: Vec<usize>,
+    valid: Vec<bool>,
+}
+
+impl Spans {
+    fn push(&mut self, value: &[u8], valid: bool) {
+        self.bytes.extend_from_slice(value);
+        self.lengths.push(value.len());
+        self.valid.push(valid);
+    }
+
+    /// Where they end, the bytes, and which are null. An offset has 31 bits.
+    fn parts(self) -> Result<(OffsetBuffer<i32>, Buffer, Option<NullBuffer>), ArrowError> {
+        if i32::try_from(self.bytes.len()).is_err() {
+            return Err(ArrowError::OffsetOverflowError(self.bytes.len()));
+        }
+        Ok((OffsetBuffer::from_lengths(self.lengths), Buffer::from_vec(self.bytes), nulls(self.valid)))
+    }
+}
+
+fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
+    valid.contains(&false).then(|| NullBuffer::from(valid))
 }
 
 impl Writer {
@@ -230,8 +261,8 @@ impl Writer {
             Form::Integer => Self::Integer(Vec::new(), Vec::new()),
             Form::Wide => Self::Wide(Vec::new(), Vec::new()),
             Form::Float => Self::Float(Vec::new(), Vec::new()),
-            Form::Text => Self::Text(StringBuilder::new()),
-            Form::Bytes => Self::Bytes(BinaryBuilder::new()),
+            Form::Text => Self::Text(Spans::default()),
+            Form::Bytes => Self::Bytes(Spans::default()),
         }
     }
 
@@ -264,20 +295,13 @@ impl Writer {
                 values.push(bytes.try_into().map_or(0.0, f64::from_le_bytes));
                 valid.push(number != 0);
             }
-            Self::Text(builder) => {
-                let bytes = take(text()?)?;
-                builder.append_option((number != 0).then_some(std::str::from_utf8(bytes).map_err(|_| damaged())?));
-            }
-            Self::Bytes(builder) => {
-                let bytes = take(text()?)?;
-                builder.append_option((number != 0).then_some(bytes));
-            }
+            // Texts are looked at all at once in the end.
+            Self::Text(spans) | Self::Bytes(spans) => spans.push(take(text()?)?, number != 0),
         }
         Ok(())
     }
 
     fn finish(self, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-        let nulls = |valid: Vec<bool>| valid.contains(&false).then(|| NullBuffer::from(valid));
         match self {
             Self::Integer(values, valid) => {
                 let integers: ArrayRef = Arc::new(Int64Array::new(values.into(), nulls(valid)));
@@ -292,8 +316,14 @@ impl Writer {
                 }
             }
             Self::Float(values, valid) => cast(&Float64Array::new(values.into(), nulls(valid)), data_type),
-            Self::Text(mut builder) => cast(&builder.finish(), data_type),
-            Self::Bytes(mut builder) => cast(&builder.finish(), data_type),
+            Self::Text(spans) => {
+                let (offsets, bytes, nulls) = spans.parts()?;
+                cast(&StringArray::try_new(offsets, bytes, nulls)?, data_type)
+            }
+            Self::Bytes(spans) => {
+                let (offsets, bytes, nulls) = spans.parts()?;
+                cast(&BinaryArray::try_new(offsets, bytes, nulls)?, data_type)
+            }
         }
     }
 }
