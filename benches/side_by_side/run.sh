@@ -11,32 +11,10 @@ root=$here/../..
 . "$here/../common.sh"
 find_program "$root"
 
-if [ ! -e "$cache/venv/ready" ]; then
-    python3 -m venv "$cache/venv"
-    "$cache/venv/bin/pip" install --quiet polars==2.1.0 duckdb==2.0.0
-    touch "$cache/venv/ready"
-fi
-if ! cmp -s "$here/flink/PaymentFeatures.java" "$cache/flink/PaymentFeatures.java" || ! cmp -s "$here/flink/pom.xml" "$cache/flink/pom.xml"; then
-    rm -rf "$cache/flink"
-    mkdir -p "$cache/flink/classes"
-    mvn --quiet --batch-mode --file "$here/flink/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-        -DoutputDirectory="$cache/flink/lib" -DincludeScope=runtime
-    javac -cp "$cache/flink/lib/*" -d "$cache/flink/classes" "$here/flink/PaymentFeatures.java"
-    cp "$here/flink/PaymentFeatures.java" "$here/flink/pom.xml" "$cache/flink/"
-fi
-
-if [ $# -gt 0 ]; then
-    input=$1
-    data=$cache/data-$(cksum <"$input" | cut -d' ' -f1)
-else
-    input=$cache/generated.parquet
-    data=$cache/data-generated
-    [ -e "$input" ] || { "$program" generate --out "$cache/part.parquet" && mv "$cache/part.parquet" "$input"; }
-fi
-if [ ! -e "$data/rows" ]; then
-    echo "writing $input as Parquet and NDJSON"
-    "$cache/venv/bin/python" "$here/prepare.py" "$input" "$data"
-fi
+. "$here/../peers.sh"
+python_peers
+flink_peer "$here/flink" PaymentFeatures
+payments_of "$@"
 
 # A logistic regression on the job's own features, trained once per input; not part of what is measured.
 if [ ! -e "$data/registry/fraud-card" ]; then

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use arrow::datatypes::{DataType, Schema};
-use datafusion::common::utils::datafusion_strsim::levenshtein;
-use datafusion::common::{DataFusionError, SchemaError};
+use datafusion_common::utils::datafusion_strsim::levenshtein;
+use datafusion_common::{DataFusionError, SchemaError};
 
 use super::place;
 
@@ -186,7 +186,7 @@ fn words(error: &DataFusionError) -> String {
         other => other.strip_backtrace(),
     };
     let said = said.split("Candidate functions").next().unwrap_or_default();
-    let said = said.split(datafusion::common::DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
+    let said = said.split(datafusion_common::DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
     let said = said.strip_prefix("sql parser error: ").unwrap_or(said);
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }

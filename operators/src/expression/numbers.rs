@@ -4,10 +4,10 @@
 //! as in PostgreSQL and DuckDB, the decimal becomes a float, for literals the one nearest to what was written. Decimals among
 //! themselves, and with integers, stay exact.
 
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::{Expr, ExprSchemable, cast};
+use arrow::datatypes::DataType;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, Result, ScalarValue};
+use datafusion_expr::{Expr, ExprSchemable, cast};
 
 /// Makes every decimal operand that stands beside a float operand a float.
 pub(super) fn decimals_beside_floats(expression: Expr, schema: &DFSchema) -> Result<Expr> {
