@@ -133,8 +133,9 @@ impl Broker {
         for _ in 0..2 {
             for record in records.lines() {
                 // A connector's key is the table's, so that a loan's changes stay in their order.
-                let key = record.split("\"loan_id\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
-                producer.send(BaseRecord::to("lending.public.loans").key(key).payload(record)).map_err(|(e, _)| e).unwrap();
+                let id = record.split("\"loan_id\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+                let key = format!("{{\"loan_id\":{id}}}");
+                producer.send(BaseRecord::to("lending.public.loans").key(&key).payload(record)).map_err(|(e, _)| e).unwrap();
             }
             producer.flush(Duration::from_secs(30)).unwrap();
             let data = ["--set", "riskstream.data=loans-data"];
