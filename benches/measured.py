@@ -57,3 +57,15 @@ def table(header, rows):
         lines.append("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip())
     lines.insert(1, "  ".join("-" * w for w in widths))
     return "\n".join(lines)
+
+
+def middle(runs):
+    """The run with the median wall time, so that all its figures belong together."""
+    return sorted(runs, key=lambda r: r["wall_s"])[(len(runs) - 1) // 2]
+
+
+def flink(cache, job):
+    """The command that runs a Flink job that peers.sh has compiled into the cache folder; its arguments follow."""
+    opened = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in ("java.lang", "java.util", "java.time", "java.net")]
+    where = pathlib.Path(cache) / "flink"
+    return ["java", "-Xmx2g", *opened, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{where}/classes:{where}/lib/*", job]

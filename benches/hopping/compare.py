@@ -13,7 +13,6 @@ import measured  # noqa: E402, it lies one folder up
 
 # Events per CPU second, riskstream's over the other's.
 GOALS = {"Flink": 10.0, "DuckDB": 1.0}
-OPENED = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in ("java.lang", "java.util", "java.time", "java.net")]
 
 
 def arguments():
@@ -34,13 +33,11 @@ def contenders(args):
     python, out, threads, source = args.cache / "venv/bin/python", args.work / "out", str(args.threads), args.data / "payments.ndjson"
     sets = [f"sources.payments.path={source}", f"riskstream.data={out}/riskstream"]
     riskstream = [args.program, "run", HERE / "hopping.toml", "--workers", threads, "--format", "json", *[a for s in sets for a in ("--set", s)]]
-    flink = args.cache / "flink"
-    java = ["java", "-Xmx2g", *OPENED, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{flink}/classes:{flink}/lib/*"]
     found = [
         ("riskstream", riskstream, None),
         ("DuckDB", [python, HERE / "duckdb_hopping.py", source, out / "counts.parquet", threads], f"read_parquet('{out}/counts.parquet')"),
         ("Polars", [python, HERE / "polars_hopping.py", source, out / "counts.parquet", threads], f"read_parquet('{out}/counts.parquet')"),
-        ("Flink", [*java, "HoppingCount", source, out / "flink", threads],
+        ("Flink", [*measured.flink(args.cache, "HoppingCount"), source, out / "flink", threads],
          f"(SELECT column0 AS customer_id, make_timestamp(column1 * 1000) AS window_end, column2 AS n FROM read_csv('{out}/flink/**/*part*', header = false))"),
     ]
     return [c for c in found if args.only.lower() in c[0].lower()]
@@ -88,7 +85,7 @@ def main():
     for _ in range(args.runs):
         for name, command, relation in contenders(args):
             taken.setdefault(name, []).append(once(args, name, command, relation))
-    medians = {name: sorted(runs, key=lambda r: r["wall_s"])[(len(runs) - 1) // 2] for name, runs in taken.items()}
+    medians = {name: measured.middle(runs) for name, runs in taken.items()}
     ours = medians.get("riskstream")
     lines = []
     for name, run in medians.items():

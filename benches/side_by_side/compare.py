@@ -26,7 +26,6 @@ LIMITS = {
 GOALS = {"Polars": 1.4, "DuckDB": 3.0, "Flink": 12.0}
 GOAL_FLINK_CPU = 10.0
 GOAL_RATE = {"parquet": 1.2e6, "ndjson": 1.0e6}
-OPENED = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in ("java.lang", "java.util", "java.time", "java.net")]
 
 
 def arguments():
@@ -55,9 +54,7 @@ def contenders(args):
         found.append(("riskstream", form, riskstream + [a for s in sets for a in ("--set", s)]))
         found.append(("Polars", form, [python, HERE / "polars_features.py", source, out / "features.parquet", threads]))
         found.append(("DuckDB", form, [python, HERE / "duckdb_features.py", source, out / "features.parquet", threads]))
-    flink = args.cache / "flink"
-    java = ["java", "-Xmx2g", *OPENED, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{flink}/classes:{flink}/lib/*"]
-    found.append(("Flink", "ndjson", [*java, "PaymentFeatures", args.data / "payments.ndjson", out / "flink", threads]))
+    found.append(("Flink", "ndjson", [*measured.flink(args.cache, "PaymentFeatures"), args.data / "payments.ndjson", out / "flink", threads]))
     return [c for c in found if args.only.lower() in c[0].lower()]
 
 
@@ -84,11 +81,6 @@ def once(args, name, form, command, rows):
     measured.note_result(args.results, bench="side_by_side", name=name, form=form, rows=rows, threads=args.threads, **taken)
     print(f"  {name} from {form}: {taken['wall_s']:.2f} s", flush=True)
     return taken
-
-
-def middle(runs):
-    """The run with the median wall time, so that all its figures belong together."""
-    return sorted(runs, key=lambda r: r["wall_s"])[(len(runs) - 1) // 2]
 
 
 def comparison(medians, rows):
@@ -142,7 +134,7 @@ def main():
     for _ in range(args.runs):
         for name, form, command in contenders(args):
             taken.setdefault((name, form), []).append(once(args, name, form, command, rows))
-    medians = {key: middle(runs) for key, runs in taken.items()}
+    medians = {key: measured.middle(runs) for key, runs in taken.items()}
     print("\nThe median round of each:\n")
     print(comparison(medians, rows))
     spread = {key: [r["wall_s"] for r in runs] for key, runs in taken.items()}

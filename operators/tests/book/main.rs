@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
 
+#[path = "../common/dice.rs"]
+mod dice;
 mod identities;
 mod previous;
 mod sample;

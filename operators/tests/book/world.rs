@@ -1,5 +1,6 @@
 //! Runs a step on several workers, with crashes and other numbers of workers.
 
+pub(crate) use crate::dice::Dice;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -7,23 +8,9 @@ use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedSt
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 
-/// A seeded stream of numbers.
-pub struct Dice(pub u64);
-
 impl Dice {
     pub fn seed(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) + 3)
-    }
-
-    pub fn below(&mut self, n: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as i64 % n
-    }
-
-    pub fn one_in(&mut self, n: i64) -> bool {
-        self.below(n) == 0
     }
 
     pub fn shuffle<T>(&mut self, items: &mut [T]) {

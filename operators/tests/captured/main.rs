@@ -3,9 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../common/dice.rs"]
+mod dice;
+
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use dice::Dice;
 use riskstream_engine::contract::{
     EpochClose, Operator, Output, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, StateBatch, change_fields, dead_letter_schema,
 };
@@ -15,22 +19,6 @@ use riskstream_operators::captured::{CapturedOperator, CapturedSpec, REASON_NO_K
 use riskstream_operators::changelog::DIFF;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// A seeded stream of numbers.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as i64 % n
-    }
-
-    fn one_in(&mut self, n: i64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 /// A row of the table, and what the step knows besides: the status before, whether it ever was late.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "../common/dice.rs"]
+mod dice;
+
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use dice::Dice;
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch};
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
@@ -13,22 +17,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const KEEP: i64 = 100;
-
-/// A seeded stream of numbers.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as i64 % n
-    }
-
-    fn one_in(&mut self, n: i64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 /// A version of a loan: `status` "gone" takes it away.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,6 @@
 //! Runs a step on several workers, with crashes, restores, collected files, and other numbers of workers.
 
+pub(crate) use crate::dice::Dice;
 use crate::reference::{Row, Step, Value};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -20,22 +21,6 @@ pub enum Keys {
     Integer,
     Text,
     Both,
-}
-
-/// A seeded stream of numbers.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn below(&mut self, n: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as i64 % n
-    }
-
-    pub fn one_in(&mut self, n: i64) -> bool {
-        self.below(n) == 0
-    }
 }
 
 pub fn schema() -> SchemaRef {

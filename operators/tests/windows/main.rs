@@ -4,6 +4,8 @@
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
 
 mod always;
+#[path = "../common/dice.rs"]
+mod dice;
 mod reference;
 mod sessions;
 mod world;

@@ -1,6 +1,7 @@
 //! Runs the step on several workers, with crashes and other numbers of workers.
 
 use crate::MINUTE;
+pub(crate) use crate::dice::Dice;
 use crate::reference::{Place, Row, Said, windows};
 use arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
@@ -18,22 +19,6 @@ use std::sync::Arc;
 
 /// Label, length, step.
 const KINDS: [(&str, i64, i64); 2] = [("10m", 10 * MINUTE, 10 * MINUTE), ("30m by 5m", 30 * MINUTE, 5 * MINUTE)];
-
-/// A seeded stream of numbers.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn below(&mut self, n: i64) -> i64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) as i64 % n
-    }
-
-    pub fn one_in(&mut self, n: i64) -> bool {
-        self.below(n) == 0
-    }
-}
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
