@@ -36,10 +36,10 @@ struct Arguments {
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
     /// Seconds of payments, the warm-up included.
-    #[arg(long, default_value_t = 35)]
+    #[arg(long, default_value_t = 75)]
     seconds: u64,
-    /// Seconds that don't count.
-    #[arg(long, default_value_t = 10)]
+    /// Seconds that don't count: a broker that has just started compiles its own code for half a minute, with half a processor.
+    #[arg(long, default_value_t = 45)]
     warm_up: u64,
     /// Sees results of open transactions too.
     #[arg(long)]

@@ -12,6 +12,7 @@
 //! Invariants: a log is sorted by time; at clock `T` exactly the rows with time at most `T - age` have been handed over for an edge;
 //! a chunk leaves memory only after it is in a segment file, which never changes and is synced before the first snapshot that names it.
 
+mod by_key;
 mod chunk;
 mod cursor;
 mod log;

@@ -8,6 +8,8 @@ use std::ops::Bound::{Excluded, Included};
 #[derive(Debug, Default)]
 pub(super) struct Side {
     order: BTreeMap<(i64, u64), usize>,
+    /// The same places by key first.
+    by_key: BTreeMap<(u32, i64, u64), usize>,
     rows: Chunk,
     free: Vec<usize>,
     arrivals: u64,
@@ -30,12 +32,19 @@ impl Side {
             }
         };
         self.order.insert((rows.times[row], self.arrivals), place);
+        self.by_key.insert((rows.keys[row], rows.times[row], self.arrivals), place);
         self.arrivals += 1;
     }
 
     /// Rows with time in (`after`, `upto`], in order.
     pub(super) fn range(&self, after: i64, upto: i64) -> impl Iterator<Item = (&Chunk, usize)> {
         let range = (after < upto).then(|| self.order.range((Excluded((after, u64::MAX)), Included((upto, u64::MAX)))));
+        range.into_iter().flatten().map(|(_, place)| (&self.rows, *place))
+    }
+
+    /// The key's rows with time in (`after`, `upto`], in order.
+    pub(super) fn range_of(&self, key: u32, after: i64, upto: i64) -> impl Iterator<Item = (&Chunk, usize)> {
+        let range = (after < upto).then(|| self.by_key.range((Excluded((key, after, u64::MAX)), Included((key, upto, u64::MAX)))));
         range.into_iter().flatten().map(|(_, place)| (&self.rows, *place))
     }
 
@@ -55,6 +64,7 @@ impl Side {
         for key in keys {
             if let Some(place) = self.order.remove(&key) {
                 out.extend(&self.rows, place, place + 1);
+                self.by_key.remove(&(self.rows.keys[place], key.0, key.1));
                 self.free.push(place);
             }
         }
@@ -82,6 +92,6 @@ impl Side {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.rows.bytes() + self.order.len() * 48
+        self.rows.bytes() + self.order.len() * 104
     }
 }

@@ -1,5 +1,6 @@
 //! The history of one step on one worker: logs, the side, a cursor per edge, and what is in memory.
 
+use super::by_key::KnownChunks;
 use super::cursor::Cursor;
 use super::log::{Log, SavedChunk};
 use super::side::Side;
@@ -61,6 +62,7 @@ pub struct History {
     files: u64,
     /// Chunks last read by `scan`: log, chunk number, rows.
     scanned: Vec<(usize, u64, Arc<Chunk>)>,
+    known: KnownChunks,
 }
 
 impl History {
@@ -85,6 +87,7 @@ impl History {
             chunk_rows,
             files: 0,
             scanned: Vec::new(),
+            known: KnownChunks::new(2 * (edges + 1)),
         };
         history.push_log(Log::default());
         history
@@ -288,20 +291,16 @@ impl History {
                 if self.logs[log].slots[index].min > upto {
                     break;
                 }
-                let data = self.scanned_chunk(log, self.logs[log].first + index as u64)?;
+                let number = self.logs[log].first + index as u64;
+                let data = self.scanned_chunk(log, number)?;
                 let first = data.times.partition_point(|t| *t <= after);
                 let last = data.times.partition_point(|t| *t <= upto);
-                for row in first..last {
-                    if data.keys[row] == key {
-                        see(&data, row);
-                    }
-                }
+                let grows = number + 1 == self.logs[log].end();
+                self.known.look((log, number), &data, grows, key, first..last, see);
             }
         }
-        for (rows, row) in self.side.range(after, upto) {
-            if rows.keys[row] == key {
-                see(rows, row);
-            }
+        for (rows, row) in self.side.range_of(key, after, upto) {
+            see(rows, row);
         }
         Ok(())
     }
@@ -336,6 +335,7 @@ impl History {
                 self.logs.remove(index);
                 self.cursors.remove(index);
                 self.scanned.clear();
+                self.known.clear();
             }
         }
         if !self.side.is_empty() {
@@ -425,7 +425,7 @@ impl History {
             .sum();
         let slots: usize = self.logs.iter().map(|l| l.slots.len() * 96).sum();
         let scanned: usize = self.scanned.iter().map(|(_, _, d)| d.bytes()).sum();
-        self.chunk_bytes() + held + scanned + self.side.bytes() + slots
+        self.chunk_bytes() + held + scanned + self.known.bytes() + self.side.bytes() + slots
     }
 
     /// Segment files that are in use: paths below `root`.

@@ -5,6 +5,7 @@ use crate::ids::Epoch;
 use crate::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::Failure;
+use crate::runtime::gather::{ROWS_GATHERED, ROWS_MERGED};
 use crate::runtime::metrics::{Metrics, READ_STEP};
 use crate::runtime::parts::{Committed, FeedClose, sliced_bytes};
 use crate::runtime::plan::{EngineConfig, EpochHook};
@@ -18,7 +19,8 @@ use timely::scheduling::SyncActivator;
 /// To a worker's intake.
 #[derive(Debug)]
 pub(crate) enum FeedMessage {
-    Block { epoch: Epoch, block: Block, bytes: u64 },
+    /// Blocks with their bytes, read one right after the other.
+    Blocks { epoch: Epoch, blocks: Vec<(Block, u64)> },
     Close(Arc<FeedClose>),
 }
 
@@ -77,7 +79,12 @@ pub(crate) struct Feed {
     pub(crate) config: EngineConfig,
     pub(crate) idle_after: i64,
     pub(crate) skew_max: i64,
+    /// Whether blocks of several partitions are merged by event time.
+    pub(crate) merge: bool,
+    pub(crate) round: Round,
     pub(crate) workers: Vec<WorkerEnd>,
+    /// The worker whose turn it is.
+    pub(crate) next_worker: usize,
     pub(crate) clocks: PartitionClocks,
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
     /// Epochs that are closed and not known to be committed.
@@ -98,10 +105,19 @@ struct PartitionState {
     quiet_since: Option<i64>,
 }
 
-/// Blocks that may wait for one worker. An epoch's close always fits, so that a worker deep in its work holds up no other.
-const BLOCKS_QUEUED_MAX: usize = 4;
+/// Small blocks that are read one right after the other, on their way to one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    blocks: Vec<(Block, u64)>,
+    rows: u64,
+}
+
+/// Rounds that may wait for one worker. An epoch's close always fits, so that a worker deep in its work holds up no other.
+const ROUNDS_QUEUED_MAX: usize = 4;
 /// Blocks of one partition that may be on their way to be decoded when there are several partitions to keep in step.
 const BLOCKS_AHEAD_MAX: u64 = 2;
+/// Rows of a block of many partitions that are merged, at least.
+const BLOCK_ROWS_MIN: usize = 256;
 /// How often new partitions are looked for.
 const DISCOVER_MICROS: i64 = 1_000_000;
 /// How long the feed sleeps when there is nothing to do, at least and at most. What comes meanwhile shares a batch, which costs less than a wake-up
@@ -134,7 +150,6 @@ impl Feed {
     fn read(&mut self) -> Result<(), ()> {
         let mut states: Vec<PartitionState> = Vec::new();
         let mut committed = Epoch(self.policy.open().0 - 1);
-        let mut next_worker = 0;
         let mut idle_rounds = 0u32;
         self.metrics.ready_nanos.store(self.clock.steady_nanos(), Ordering::Relaxed);
         self.opened();
@@ -168,6 +183,7 @@ impl Feed {
                     continue;
                 }
                 EpochDecision::WaitForCommit => {
+                    self.send()?;
                     if let Ok(commit) = self.committed.recv_timeout(Duration::from_millis(20)) {
                         committed = self.take(&commit);
                     }
@@ -175,10 +191,11 @@ impl Feed {
                 }
                 EpochDecision::Read => {}
             }
-            if self.read_block(&mut states, &mut next_worker)? {
+            if self.read_block(&mut states)? {
                 idle_rounds = 0;
                 continue;
             }
+            self.send()?;
             idle_rounds = idle_rounds.saturating_add(1);
             committed = self.pause(idle_rounds, committed);
         }
@@ -216,8 +233,10 @@ impl Feed {
     }
 
     /// Reads one block of the partition that is furthest behind in event time; false when nothing can be read now.
-    fn read_block(&mut self, states: &mut [PartitionState], next_worker: &mut usize) -> Result<bool, ()> {
-        let many = states.iter().filter(|s| !s.finished).count() > 1;
+    fn read_block(&mut self, states: &mut [PartitionState]) -> Result<bool, ()> {
+        let open = states.iter().filter(|s| !s.finished).count();
+        let many = open > 1;
+        let block_rows = if self.merge && many { (ROWS_MERGED / open).max(BLOCK_ROWS_MIN) } else { self.config.block_rows };
         let mut candidates: Vec<(i64, usize)> = Vec::with_capacity(states.len());
         for (number, _) in states.iter().enumerate().filter(|(_, s)| !s.finished) {
             let Some(clock) = self.partition_clock(number) else { continue };
@@ -236,7 +255,7 @@ impl Feed {
                 }
             }
             let partition = u32::try_from(number).map_err(|_| self.bug("more than 2^32 partitions"))?;
-            let rows = usize::try_from(self.policy.rows_left()).unwrap_or(usize::MAX).min(self.config.block_rows);
+            let rows = usize::try_from(self.policy.rows_left()).unwrap_or(usize::MAX).min(block_rows);
             let limit = PollLimit { rows, bytes: self.config.block_bytes };
             let started = self.clock.steady_nanos();
             let polled = self.source.poll(partition, limit).map_err(|e| self.failure.set(e))?;
@@ -245,7 +264,7 @@ impl Feed {
                 Poll::Block(block) => {
                     states[number].sent += 1;
                     states[number].quiet_since = None;
-                    self.send(block, nanos, next_worker)?;
+                    self.take_block(block, nanos)?;
                     return Ok(true);
                 }
                 Poll::Pending { caught_up } => {
@@ -283,7 +302,8 @@ impl Feed {
         }
     }
 
-    fn send(&mut self, mut block: Block, read_nanos: u64, next_worker: &mut usize) -> Result<(), ()> {
+    /// Puts a block into the round, which is sent when it has enough rows.
+    fn take_block(&mut self, mut block: Block, read_nanos: u64) -> Result<(), ()> {
         block.read_at = self.clock.wall_micros();
         let bytes = match &block.payload {
             Payload::Raw(bytes) => bytes.len() as u64,
@@ -303,12 +323,24 @@ impl Feed {
             self.metrics.progress_done.store(done, Ordering::Relaxed);
             self.metrics.progress_total.store(total, Ordering::Relaxed);
         }
-        let message = FeedMessage::Block { epoch: self.policy.open(), block, bytes };
+        self.round.blocks.push((block, bytes));
+        self.round.rows += rows;
+        let enough = if self.merge { ROWS_MERGED } else { ROWS_GATHERED };
+        if self.round.rows >= enough as u64 { self.send() } else { Ok(()) }
+    }
+
+    /// Sends the round to the next worker that has room.
+    fn send(&mut self) -> Result<(), ()> {
+        let Round { blocks, .. } = std::mem::take(&mut self.round);
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        let message = FeedMessage::Blocks { epoch: self.policy.open(), blocks };
         loop {
             for _ in 0..self.workers.len() {
-                let worker = &self.workers[*next_worker];
-                *next_worker = (*next_worker + 1) % self.workers.len();
-                if worker.blocks.len() < BLOCKS_QUEUED_MAX {
+                let worker = &self.workers[self.next_worker];
+                self.next_worker = (self.next_worker + 1) % self.workers.len();
+                if worker.blocks.len() < ROUNDS_QUEUED_MAX {
                     worker.blocks.send(message).map_err(|_| ())?;
                     return self.wake(worker);
                 }
@@ -331,6 +363,7 @@ impl Feed {
     }
 
     fn close(&mut self, snapshot: bool, last: bool, states: &[PartitionState]) -> Result<(), ()> {
+        self.send()?;
         let now = self.now();
         let partitions =
             states.iter().map(|s| PartitionFacts { event_time_max: None, idle: self.is_idle(s, now), finished: s.finished }).collect();

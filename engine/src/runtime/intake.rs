@@ -6,11 +6,11 @@ use crate::protocol::{PartitionFacts, WatermarkTracker};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::feed::{FeedMessage, PartitionClock, PartitionClocks};
+use crate::runtime::gather::Gathered;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::parcel::{Body, Facts, Parcel};
 use crate::runtime::parts::{FeedClose, Parts};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
 use crossbeam_channel::{Receiver, TryRecvError};
 use std::collections::BTreeMap;
@@ -26,17 +26,17 @@ use timely::scheduling::SyncActivator;
 
 type Builder = CapacityContainerBuilder<Vec<Parcel>>;
 
-/// Blocks decoded per activation before other operators get their turn, at most. Those that wait go on as one batch: a step's cost per batch
-/// is then shared by all that came while it was busy, and a worker that has fallen behind catches up.
-const BLOCKS_GATHERED: usize = 4;
-/// So many rows are enough for a batch; a block with more goes on alone, as it is.
-const ROWS_GATHERED: usize = 1_024;
+/// Rounds of blocks decoded per activation before other operators get their turn, at most. Those that wait go on as one batch, so that a worker that has
+/// fallen behind catches up.
+const ROUNDS_GATHERED: usize = 4;
 
 pub(crate) struct Intake {
     pub(crate) first: Epoch,
     pub(crate) blocks: Receiver<FeedMessage>,
     pub(crate) decoder: Box<dyn Decoder>,
     pub(crate) event_time: usize,
+    /// Whether blocks of several partitions are merged by event time.
+    pub(crate) merge: bool,
     pub(crate) clocks: PartitionClocks,
     pub(crate) parts: Parts,
     pub(crate) metrics: Arc<Metrics>,
@@ -64,7 +64,7 @@ impl Intake {
                 c.downgrade(&self.first.0);
             }
             let mut seen: BTreeMap<u32, i64> = BTreeMap::new();
-            let mut gathered = Gathered::default();
+            let mut gathered = Gathered::new(self.merge.then_some(self.event_time));
             let decoded = self.metrics.step("decode");
             move |output| {
                 let Some(held) = capability.as_mut() else { return };
@@ -73,18 +73,20 @@ impl Intake {
                     return;
                 }
                 let (mut closed, mut ended) = (None, false);
-                for _ in 0..BLOCKS_GATHERED {
+                for _ in 0..ROUNDS_GATHERED {
                     match self.blocks.try_recv() {
-                        Ok(FeedMessage::Block { epoch, block, bytes }) => {
+                        Ok(FeedMessage::Blocks { epoch, blocks }) => {
                             debug_assert_eq!(epoch.0, *held.time());
-                            let started = self.clock.steady_nanos();
-                            match self.decode(epoch, block, bytes, &mut seen) {
-                                Ok(rows) => {
-                                    let n = rows.num_rows() as u64;
-                                    gathered.push(rows);
-                                    self.metrics.steps[decoded].add(n, n, self.clock.steady_nanos() - started);
+                            for (block, bytes) in blocks {
+                                let (started, partition) = (self.clock.steady_nanos(), block.partition);
+                                match self.decode(epoch, block, bytes, &mut seen) {
+                                    Ok(rows) => {
+                                        let n = rows.num_rows() as u64;
+                                        gathered.push(partition, rows);
+                                        self.metrics.steps[decoded].add(n, n, self.clock.steady_nanos() - started);
+                                    }
+                                    Err(e) => self.failure.set(e),
                                 }
-                                Err(e) => self.failure.set(e),
                             }
                         }
                         Ok(FeedMessage::Close(feed)) => closed = Some(feed),
@@ -92,14 +94,15 @@ impl Intake {
                         Err(TryRecvError::Disconnected) => ended = true,
                     }
                     again.activate();
-                    if closed.is_some() || ended || gathered.rows >= ROWS_GATHERED {
+                    if closed.is_some() || ended || gathered.is_enough() {
                         break;
                     }
                 }
                 {
                     let mut session = output.session(&*held);
-                    for rows in gathered.take(&self.failure) {
-                        session.give(Parcel::rows(worker, rows));
+                    match gathered.take() {
+                        Ok(batches) => batches.into_iter().for_each(|rows| session.give(Parcel::rows(worker, rows))),
+                        Err(e) => self.failure.set(e),
                     }
                     if let Some(feed) = &closed {
                         let facts = self.facts(feed, &mut seen);
@@ -157,38 +160,6 @@ impl Intake {
             }
         });
         Ok(decoded.rows)
-    }
-}
-
-/// Decoded rows on their way into the dataflow.
-#[derive(Debug, Default)]
-struct Gathered {
-    batches: Vec<RecordBatch>,
-    rows: usize,
-}
-
-impl Gathered {
-    fn push(&mut self, rows: RecordBatch) {
-        if rows.num_rows() > 0 {
-            self.rows += rows.num_rows();
-            self.batches.push(rows);
-        }
-    }
-
-    /// The rows in their order: small batches together, a large one alone.
-    fn take(&mut self, failure: &Failure) -> Vec<RecordBatch> {
-        self.rows = 0;
-        let batches = std::mem::take(&mut self.batches);
-        let last_is_large = batches.last().is_some_and(|last| last.num_rows() >= ROWS_GATHERED);
-        let (small, large) = batches.split_at(batches.len() - usize::from(last_is_large));
-        let together = match small {
-            [] => None,
-            [one] => Some(one.clone()),
-            [first, ..] => concat_batches(&first.schema(), small)
-                .map_err(|e| failure.set(RunError::Bug { what: format!("blocks of one source can't be put together: {e}") }))
-                .ok(),
-        };
-        together.into_iter().chain(large.iter().cloned()).collect()
     }
 }
 

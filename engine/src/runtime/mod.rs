@@ -16,6 +16,7 @@ mod committer;
 mod deliver;
 mod failure;
 mod feed;
+mod gather;
 mod host;
 mod housekeeper;
 mod intake;

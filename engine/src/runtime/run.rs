@@ -7,7 +7,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
 use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX, ask_delivered};
 use crate::runtime::failure::{Failure, RunError};
-use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, WorkerEnd};
+use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, Round, WorkerEnd};
 use crate::runtime::host::{HostContext, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
@@ -265,6 +265,9 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         policy: EpochPolicy::new(config.limits, first, age),
         idle_after,
         skew_max,
+        merge: order == crate::protocol::Order::Arrival,
+        round: Round::default(),
+        next_worker: 0,
         workers: wakes.into_values().zip(senders).map(|(wake, blocks)| WorkerEnd { blocks, wake }).collect(),
         clocks,
         positions,
@@ -402,6 +405,7 @@ fn wire(scope: Scope<'_, u64>, blueprint: &Blueprint, logic: Logic) {
         blocks: logic.blocks,
         decoder: logic.decoder,
         event_time: blueprint.schema.event_time,
+        merge: blueprint.order == crate::protocol::Order::Arrival,
         clocks: Arc::clone(&blueprint.clocks),
         parts: context.parts.clone(),
         metrics: Arc::clone(&blueprint.metrics),

@@ -3,6 +3,7 @@
 //! A message's value is a JSON object of the row's columns: numbers and decimals with their exact digits, timestamps as RFC 3339 in UTC, nulls as
 //! null. Encoded once, on the worker: what is delivered again after a crash is the same, byte for byte.
 
+use super::timestamps::Timestamps;
 use super::{KafkaSinkSpec, MESSAGE_ID_HEADER};
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, BinaryArray, BinaryBuilder, RecordBatch, StructArray};
@@ -38,7 +39,8 @@ pub(crate) fn encode(spec: &KafkaSinkSpec, with_ids: bool, rows: &RecordBatch) -
     let options = EncoderOptions::default()
         .with_explicit_nulls(true)
         .with_timestamp_format(TIMESTAMP_FORMAT.to_owned())
-        .with_timestamp_tz_format(TIMESTAMP_FORMAT.to_owned());
+        .with_timestamp_tz_format(TIMESTAMP_FORMAT.to_owned())
+        .with_encoder_factory(Arc::new(Timestamps));
     let mut encoder = make_encoder(&field, &objects, &options)?;
     let mut values = BinaryBuilder::with_capacity(rows.num_rows(), rows.num_rows() * 128);
     let mut text = Vec::new();

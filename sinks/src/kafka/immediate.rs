@@ -2,7 +2,7 @@
 
 use super::client::{Counted, Reports, advice};
 use super::encode::MessageRow;
-use super::transaction::record;
+use super::transaction::{record, wait};
 use super::{KafkaSinkSpec, NoticeSlot, settings};
 use arrow::array::RecordBatch;
 use rdkafka::config::FromClientConfigAndContext;
@@ -12,7 +12,6 @@ use riskstream_engine::ids::Epoch;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 pub(crate) struct Immediate {
     producer: BaseProducer<Counted>,
@@ -45,7 +44,7 @@ impl Immediate {
                     Ok(()) => break,
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                         record = back;
-                        self.producer.poll(Duration::from_millis(2));
+                        wait(&self.producer);
                         self.check()?;
                     }
                     Err((error, _)) => {
@@ -62,7 +61,7 @@ impl Immediate {
     pub(crate) fn acknowledged(&self, epoch: Epoch) -> Result<(), String> {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&epoch);
         while pending.as_ref().is_some_and(|pending| pending.load(Ordering::Acquire) > 0) {
-            self.producer.poll(Duration::from_millis(1));
+            wait(&self.producer);
             self.check()?;
         }
         self.check()

@@ -14,6 +14,7 @@ mod deliver;
 mod encode;
 mod immediate;
 mod settings;
+mod timestamps;
 mod transaction;
 mod writer;
 

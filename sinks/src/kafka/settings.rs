@@ -42,7 +42,9 @@ fn with_settings(mut config: ClientConfig, spec: &KafkaSinkSpec) -> ClientConfig
 pub(crate) fn transactional(spec: &KafkaSinkSpec, transactional_id: &str) -> ClientConfig {
     let mut config = common();
     // All messages of a transaction are there at once: nothing comes by waiting.
-    config.set("linger.ms", "0").set("retry.backoff.ms", "20").set("retry.backoff.max.ms", "500");
+    config.set("linger.ms", "0");
+    // A transaction that begins right after another is told to try again until the cluster has done with that one: a few milliseconds.
+    config.set("retry.backoff.ms", "2").set("retry.backoff.max.ms", "500");
     config.set("queue.buffering.max.messages", "1000000").set("queue.buffering.max.kbytes", "262144");
     let mut config = with_settings(config, spec);
     config.set("transactional.id", transactional_id);

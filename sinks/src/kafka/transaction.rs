@@ -8,13 +8,15 @@ use super::encode::MessageRow;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::util::IntoOpaque;
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;
 
 /// A call that waits for the cluster does so for this long before it is made again.
 const CALL_WITHIN: Duration = Duration::from_secs(5);
+/// Between two looks at what the cluster has answered.
+const GLANCE: Duration = Duration::from_micros(300);
 /// Calls that may be made again are made so often, which is longer than a transaction may last.
 const CALLS_MAX: usize = 24;
 
@@ -77,9 +79,8 @@ fn fill<'a>(
     progress: &Progress<'a>,
     messages: impl Iterator<Item = MessageRow<'a>>,
 ) -> Result<(), Trouble> {
-    for message in messages {
-        send(producer, progress.topic, message)?;
-    }
+    // Where the transaction goes to comes before its messages: while the cluster is still busy with the transaction before, this is asked again after
+    // `retry.backoff.ms`, whereas a message's partition would wait for 20 ms.
     let mut offsets = TopicPartitionList::new();
     {
         let mut offset = offsets.add_partition(progress.topic, 0);
@@ -87,13 +88,27 @@ fn fill<'a>(
         offset.set_metadata(progress.run);
     }
     again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))?;
-    // Served here, since the commit's own waiting looks only every tenth of a second.
+    for message in messages {
+        send(producer, progress.topic, message)?;
+    }
+    // Waited for here, since the commit's own waiting looks only every tenth of a second.
     while producer.in_flight_count() > 0 {
-        producer.poll(Duration::from_millis(1));
+        // Wakes the producer's threads, which do not see by themselves that a partition has become part of the transaction.
+        let _all_are_taken = producer.flush(Duration::ZERO);
+        wait(producer);
         refused(producer)?;
     }
     refused(producer)?;
     again(producer, || producer.commit_transaction(CALL_WITHIN))
+}
+
+/// Takes what the cluster has answered, and waits a little for more. A poll of a millisecond would do so too, but it keeps the processor busy meanwhile.
+pub(crate) fn wait<C: ProducerContext>(producer: &BaseProducer<C>) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() == before {
+        std::thread::sleep(GLANCE);
+    }
 }
 
 fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>) -> Result<(), Trouble> {
@@ -103,7 +118,7 @@ fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>) 
             Ok(()) => return Ok(()),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                 record = back;
-                producer.poll(Duration::from_millis(1));
+                wait(producer);
                 refused(producer)?;
             }
             Err((error, _)) => return Err(judge(producer, &error)),
