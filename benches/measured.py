@@ -64,6 +64,20 @@ def middle(runs):
     return sorted(runs, key=lambda r: r["wall_s"])[(len(runs) - 1) // 2]
 
 
+def landed(data, name):
+    """The files that the Delta log of a riskstream table names, as a relation of DuckDB's."""
+    table = pathlib.Path(data) / "tables" / name
+    files = set()
+    for commit in sorted((table / "_delta_log").glob("*.json")):
+        for line in commit.read_text().splitlines():
+            action = json.loads(line)
+            if "add" in action:
+                files.add(action["add"]["path"])
+            elif "remove" in action:
+                files.discard(action["remove"]["path"])
+    return "read_parquet([" + ", ".join(f"'{table / file}'" for file in sorted(files)) + "])"
+
+
 def flink(cache, job):
     """The command that runs a Flink job that peers.sh has compiled into the cache folder; its arguments follow."""
     opened = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in ("java.lang", "java.util", "java.time", "java.net")]

@@ -43,20 +43,6 @@ def contenders(args):
     return [c for c in found if args.only.lower() in c[0].lower()]
 
 
-def landed(out):
-    """The files that the Delta log of riskstream's table names."""
-    table = out / "riskstream" / "tables" / "counts"
-    files = set()
-    for commit in sorted((table / "_delta_log").glob("*.json")):
-        for line in commit.read_text().splitlines():
-            action = json.loads(line)
-            if "add" in action:
-                files.add(action["add"]["path"])
-            elif "remove" in action:
-                files.discard(action["remove"]["path"])
-    return "read_parquet([" + ", ".join(f"'{table / file}'" for file in sorted(files)) + "])"
-
-
 def answer(relation):
     """Rows, payments counted, and a sum that tells whether any row is another."""
     import duckdb
@@ -70,7 +56,7 @@ def once(args, name, command, relation):
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     taken = measured.run([str(c) for c in command], args.work / f"{name}.log", cwd=args.work)
-    taken["answer"] = [int(v) for v in answer(relation or landed(out))]
+    taken["answer"] = [int(v) for v in answer(relation or measured.landed(out / "riskstream", "counts"))]
     measured.note_result(args.results, bench="hopping", name=name, threads=args.threads, **taken)
     print(f"  {name}: {taken['wall_s']:.2f} s", flush=True)
     return taken

@@ -20,7 +20,10 @@ use timely::scheduling::SyncActivator;
 #[derive(Debug)]
 pub(crate) enum FeedMessage {
     /// Blocks with their bytes, read one right after the other.
-    Blocks { epoch: Epoch, blocks: Vec<(Block, u64)> },
+    Blocks {
+        epoch: Epoch,
+        blocks: Vec<(Block, u64)>,
+    },
     Close(Arc<FeedClose>),
 }
 

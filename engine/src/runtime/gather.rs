@@ -74,8 +74,10 @@ fn merge(batches: &[(u32, RecordBatch)], time: usize) -> Result<RecordBatch, Arr
     for (number, (partition, _)) in batches.iter().enumerate() {
         partitions.entry(*partition).or_default().0.push(number);
     }
-    let mut heads: BinaryHeap<Reverse<(i64, u32)>> =
-        partitions.iter().filter_map(|(partition, (of, ..))| Some(Reverse((*times(&batches[of[0]].1, time).first()?, *partition)))).collect();
+    let mut heads: BinaryHeap<Reverse<(i64, u32)>> = partitions
+        .iter()
+        .filter_map(|(partition, (of, ..))| Some(Reverse((*times(&batches[of[0]].1, time).first()?, *partition))))
+        .collect();
     let mut order = Vec::with_capacity(batches.iter().map(|(_, rows)| rows.num_rows()).sum());
     while let Some(Reverse((_, partition))) = heads.pop() {
         let Some((of, at, row)) = partitions.get_mut(&partition) else { continue };

@@ -60,6 +60,14 @@ impl Files {
         Ok(written)
     }
 
+    /// As [`Self::put_if_absent`], for a large file beside small ones that are in a hurry.
+    pub(crate) fn put_in_pieces(&self, name: &str, content: Bytes) -> Result<bool, StoreError> {
+        let path = self.path(name);
+        let written = self.spares.write_in_pieces(&path, &content)?;
+        sync_folder(&path)?;
+        Ok(written)
+    }
+
     pub(crate) fn read(&self, name: &str) -> Result<Bytes, StoreError> {
         block_on(async { self.objects.get(&ObjectPath::from(name)).await?.bytes().await })
             .map_err(|e| StoreError::io("read", self.path(name), &e))

@@ -179,7 +179,7 @@ impl Store {
     /// When it can't be written; the epoch stays committed.
     pub fn snapshot(&self, header: &EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
         let name = format!("snapshots/{:020}-{:010}.snapshot", header.epoch.0, self.generation.0);
-        self.write(self.new_file(name, header, sections)?, Files::put_if_absent)
+        self.write(self.new_file(name, header, sections)?, Files::put_in_pieces)
     }
 
     fn new_file(&self, name: String, header: &EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {

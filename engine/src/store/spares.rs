@@ -1,4 +1,5 @@
-//! Needless epoch files, kept to be written over: an epoch then costs the file system no new file and no deleted one.
+//! What is written aside before it gets its name: large files, and what goes over needless epoch files, which are kept for it: an epoch then costs the
+//! file system no new file and no deleted one.
 //!
 //! A stream of short epochs makes and deletes hundreds of files a second. Journaling file systems take that badly: ext4 looks for a free inode
 //! past all those deleted in the last minutes, and with `discard` a commit waits until the freed blocks are trimmed. (PostgreSQL recycles
@@ -19,6 +20,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SPARES_MAX: usize = 4_096;
 /// Bytes of a file that is worth keeping, at most; bigger ones are never so many.
 const SPARE_BYTES_MAX: u64 = 64 << 10;
+/// Bytes of a large file that are written before they are made durable.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// The spares of one open store.
 #[derive(Debug, Clone)]
@@ -70,13 +73,36 @@ impl Spares {
         let Ok(spare) = self.take.try_recv() else { return Ok(None) };
         let failed = |e: &std::io::Error| StoreError::io("write", path, e);
         overwrite(&spare, content).map_err(|e| failed(&e))?;
-        let linked = std::fs::hard_link(&spare, path);
-        std::fs::remove_file(&spare).map_err(|e| failed(&e))?;
-        match linked {
-            Ok(()) => Ok(Some(true)),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(Some(false)),
-            Err(e) => Err(failed(&e)),
-        }
+        move_to_absent(&spare, path).map(Some).map_err(|e| failed(&e))
+    }
+
+    /// Writes a large file that must not be there yet, durably but for its folder; false when it was there. It becomes durable piece by piece: a
+    /// file system that is told to sync a small file meanwhile may have to write first what was written of this one.
+    pub(crate) fn write_in_pieces(&self, path: &Path, content: &[u8]) -> Result<bool, StoreError> {
+        let failed = |e: &std::io::Error| StoreError::io("write", path, e);
+        let hidden = self.folder.join(format!("{}.new", self.made.fetch_add(1, Ordering::Relaxed)));
+        std::fs::create_dir_all(&self.folder)
+            .and_then(|()| File::create(&hidden))
+            .and_then(|mut file| {
+                for piece in content.chunks(PIECE_BYTES) {
+                    file.write_all(piece)?;
+                    file.sync_data()?;
+                }
+                file.sync_all()
+            })
+            .map_err(|e| failed(&e))?;
+        move_to_absent(&hidden, path).map_err(|e| failed(&e))
+    }
+}
+
+/// Gives a file another name, unless that is taken.
+fn move_to_absent(file: &Path, to: &Path) -> std::io::Result<bool> {
+    let linked = std::fs::hard_link(file, to);
+    std::fs::remove_file(file)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e),
     }
 }
 
@@ -103,6 +129,17 @@ mod tests {
         assert!(!old.exists());
         assert_eq!(spares.write_over(&new, b"short").expect("written"), Some(true));
         assert_eq!(std::fs::read(&new).expect("read"), b"short");
+        assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn a_large_file_is_written_once_in_pieces() {
+        let root = tempfile::tempdir().expect("a folder");
+        let spares = Spares::new(root.path());
+        let (path, content) = (root.path().join("large"), vec![7; 2 * PIECE_BYTES + 1]);
+        assert!(spares.write_in_pieces(&path, &content).expect("written"));
+        assert!(!spares.write_in_pieces(&path, b"other").expect("looked"));
+        assert_eq!(std::fs::read(&path).expect("read"), content);
         assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
     }
 

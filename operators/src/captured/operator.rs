@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// Rows of a batch that leaves, about.
 const BATCH_ROWS: usize = 16_384;
+/// Rows whose keys' last rows are fetched from memory together: few enough that they are still in the cache when their turn comes.
+const TOUCHED_ROWS: usize = 512;
 /// Reason code of a change without a key.
 pub const REASON_NO_KEY: &str = "no-key";
 /// Reason code of a change that says to be of no kind that is known.
@@ -89,7 +91,7 @@ impl CapturedOperator {
     pub fn new(spec: CapturedSpec, input: &SchemaRef, worker: usize) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
         let fields: Vec<_> = plan.key.iter().map(|index| input.field(*index).clone()).collect();
-        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
+        let keys = Keys::without_values(&fields).map_err(|_| StepError::WrongType {
             column: plan.spec.key.join(", "),
             found: fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
             role: "a key is a number, a text, a time or a truth value",
@@ -179,6 +181,9 @@ impl CapturedOperator {
         let (mut no_key, mut unknown) = (Vec::new(), Vec::new());
         let mut start = 0;
         for (row, end) in ends.into_iter().enumerate() {
+            if row % TOUCHED_ROWS == 0 {
+                self.rows.touch(&keys[row..keys.len().min(row + TOUCHED_ROWS)]);
+            }
             let new = &bytes[start..end];
             start = end;
             let (time, sequence) = (changes.times.value(row), changes.sequence(row));

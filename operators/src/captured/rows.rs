@@ -1,5 +1,7 @@
 //! The last row of every key, and when in the database's order it was written.
 
+use std::hint::black_box;
+
 /// No position is known.
 pub(super) const NONE: i64 = i64::MIN;
 
@@ -45,14 +47,14 @@ struct Slot {
     length: u32,
 }
 
-const EMPTY: Slot = Slot { sequence: Sequence { commit: NONE, position: NONE, offset: -1 }, chunk: 0, start: 0, length: GONE };
+/// A chunk that says that the key was never seen.
+const UNSEEN: u32 = u32::MAX;
+const EMPTY: Slot = Slot { sequence: Sequence { commit: NONE, position: NONE, offset: -1 }, chunk: UNSEEN, start: 0, length: GONE };
 
 /// Rows by the number of their key.
 #[derive(Debug, Default)]
 pub(super) struct LastRows {
     slots: Vec<Slot>,
-    /// Whether a key was ever seen.
-    seen: Vec<bool>,
     /// A bit per condition that ever held; empty where there are no conditions.
     flags: Vec<u64>,
     chunks: Vec<Vec<u8>>,
@@ -64,7 +66,6 @@ impl LastRows {
     /// Makes room for keys below `keys`.
     pub(super) fn grow(&mut self, keys: usize, has_flags: bool) {
         self.slots.resize(keys, EMPTY);
-        self.seen.resize(keys, false);
         if has_flags {
             self.flags.resize(keys, 0);
         }
@@ -83,7 +84,17 @@ impl LastRows {
 
     /// When the key was changed last; none if it was never seen.
     pub(super) fn sequence(&self, key: u32) -> Option<Sequence> {
-        self.seen[key as usize].then(|| self.slots[key as usize].sequence)
+        let slot = &self.slots[key as usize];
+        (slot.chunk != UNSEEN).then_some(slot.sequence)
+    }
+
+    /// Fetches the rows of keys from memory, all at once where the processor would else wait for one after the other.
+    pub(super) fn touch(&self, keys: &[u32]) {
+        let first = |key: &u32| {
+            let slot = self.slots.get(*key as usize)?;
+            self.chunks.get(slot.chunk as usize)?.get(slot.start as usize)
+        };
+        black_box(keys.iter().filter_map(first).fold(0, |all, byte| all ^ byte));
     }
 
     pub(super) fn flags(&self, key: u32) -> u64 {
@@ -97,12 +108,13 @@ impl LastRows {
         let had = if old.length == GONE { 0 } else { old.length as usize };
         match row {
             None => {
+                slot.chunk = if old.chunk == UNSEEN { 0 } else { old.chunk };
                 slot.length = GONE;
                 self.garbage += had;
                 self.live -= had;
             }
             Some(row) => {
-                if row.len() <= had {
+                if row.len() <= had && old.length != GONE {
                     self.chunks[old.chunk as usize][old.start as usize..][..row.len()].copy_from_slice(row);
                     self.garbage += had - row.len();
                 } else {
@@ -115,7 +127,6 @@ impl LastRows {
             }
         }
         self.slots[key as usize] = slot;
-        self.seen[key as usize] = true;
         if let Some(held) = self.flags.get_mut(key as usize) {
             *held = flags;
         }
@@ -150,7 +161,7 @@ impl LastRows {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>() + self.seen.capacity() + self.flags.capacity() * 8 + self.chunks.len() * CHUNK
+        self.slots.capacity() * size_of::<Slot>() + self.flags.capacity() * 8 + self.chunks.len() * CHUNK
     }
 }
 

@@ -194,6 +194,33 @@ fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
 }
 
 #[test]
+fn loan_performance_says_how_a_book_is_paid_back_and_how_scores_moved() {
+    let (folder, config) = (tempfile::tempdir().unwrap(), example("loan-performance.toml"));
+    let here = folder.path();
+    let sets = ["--set", "sources.loan-changes.loans=600", "--set", "sources.loan-changes.months=7"];
+    riskstream(here, &[&["run", config.as_str()][..], &sets].concat()).ok();
+    // Months that are over, but for the first, which has none before it.
+    assert_eq!(count(here, &config, "select count(distinct month) as n from performance where is_final"), 5);
+    let wrong = "select count(*) as n from performance where smm not between 0 and 1 or cpr < smm or cdr < mdr or n_cured > n_late \
+        or scheduled_cents > start_balance_cents or defaulted_cents > start_balance_cents or (n_defaults = 0 and mdr > 0)";
+    assert_eq!(count(here, &config, wrong), 0);
+    assert_eq!(count(here, &config, "select count(*) as n from performance_breaks"), 0);
+    let prepaid =
+        count(here, &config, "select cast(count(*) filter (where cpr > 0) > 0 and sum(n_cured) > 0 as int) as n from performance");
+    assert_eq!(prepaid, 1, "somebody prepays, and somebody is cured");
+    let newest = "(select *, row_number() over (partition by lender_id, month, band_at_origination, band order by revision desc) as age from score_shift)";
+    let of_one = format!(
+        "select count(*) as n from (select sum(share) as one, sum(n_loans) as loans, max(n_of_band) as of_band from {newest} \
+         where age = 1 and n_loans > 0 group by lender_id, month, band_at_origination) where abs(one - 1) > 1e-9 or loans <> of_band"
+    );
+    assert_eq!(count(here, &config, &of_one), 0, "a band's loans are somewhere now");
+    let lenders = format!(
+        "select sum(case when lender_id = 'ALL' then n_loans else -n_loans end) as n from {newest} where age = 1 and month < timestamp '2023-06-01'"
+    );
+    assert_eq!(count(here, &config, &lenders), 0, "all is the sum of the lenders");
+}
+
+#[test]
 fn features_only_needs_no_schema_and_no_model() {
     let (folder, config) = (tempfile::tempdir().unwrap(), example("features-only.toml"));
     let here = folder.path();
