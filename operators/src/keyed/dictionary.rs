@@ -31,7 +31,7 @@ enum Table {
     /// One integer column.
     Numbers { table: HashTable<Number>, null: Option<(u64, u32)> },
     /// Anything else, spelled as bytes.
-    Spelled { table: HashTable<Spelled>, bytes: Vec<u8>, scratch: Vec<u8> },
+    Spelled { table: HashTable<Spelled>, bytes: Vec<u8>, scratch: Vec<u8>, candidates: Vec<Option<Spelled>> },
 }
 
 /// See the module documentation.
@@ -57,7 +57,7 @@ impl Dictionary {
     pub(crate) fn new(types: &[&DataType]) -> Self {
         let table = match types {
             [one] if is_number(one) => Table::Numbers { table: HashTable::new(), null: None },
-            _ => Table::Spelled { table: HashTable::new(), bytes: Vec::new(), scratch: Vec::new() },
+            _ => Table::Spelled { table: HashTable::new(), bytes: Vec::new(), scratch: Vec::new(), candidates: Vec::new() },
         };
         Self {
             table,
@@ -114,15 +114,19 @@ impl Dictionary {
                     ids.push(id);
                 }
             }
-            Table::Spelled { table, bytes, scratch } => {
+            Table::Spelled { table, bytes, scratch, candidates } => {
                 let speller = columns.iter().map(Speller::new).collect::<Result<Vec<_>, _>>()?;
-                for (row, &hash) in self.hashes.iter().enumerate() {
+                // First all hashes, then all bytes: the processor fetches those of many rows at once, instead of a row's bytes after its hash.
+                candidates.clear();
+                candidates.extend(self.hashes.iter().map(|&hash| table.find(hash, |s| s.hash == hash).copied()));
+                for (row, (&hash, candidate)) in self.hashes.iter().zip(&*candidates).enumerate() {
                     scratch.clear();
                     for column in &speller {
                         column.spell(row, scratch);
                     }
-                    let found = table.find(hash, |s| s.hash == hash && bytes[s.start..s.start + s.len as usize] == scratch[..]);
-                    if let Some(found) = found {
+                    let same = |s: &Spelled| s.hash == hash && bytes[s.start..s.start + s.len as usize] == scratch[..];
+                    // None, or another key of the same hash: the key may have come earlier in this batch.
+                    if let Some(found) = candidate.filter(same).or_else(|| table.find(hash, same).copied()) {
                         ids.push(found.id);
                         continue;
                     }
