@@ -83,3 +83,50 @@ def flink(cache, job):
     opened = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in ("java.lang", "java.util", "java.time", "java.net")]
     where = pathlib.Path(cache) / "flink"
     return ["java", "-Xmx2g", *opened, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{where}/classes:{where}/lib/*", job]
+
+
+# The share of the epochs after which a run is killed.
+KILL_AT = 0.9
+
+
+def newest_epoch(store):
+    """The number of the newest committed epoch of a pipeline's store; its file is named EPOCH-GENERATION."""
+    numbers = [int(f.name.split("-")[0]) for f in (store / "epochs").glob("*") if f.name[0].isdigit()]
+    return max(numbers, default=0)
+
+
+def killed_and_again(command, store, epochs, work):
+    """Kills a run of so many epochs near its end and starts it again: how long that took to be back at work and at its first commit, and its peak memory."""
+    target = max(1, int(epochs * KILL_AT))
+    with open(work / "killed.log", "wb") as log:
+        first = subprocess.Popen(command, stdout=log, stderr=log, cwd=work)
+        while newest_epoch(store) < target:
+            if first.poll() is not None:
+                raise Failed(f"the run ended before epoch {target}, which was to be its last")
+            time.sleep(0.002)
+        first.kill()
+        first.wait()
+    at = newest_epoch(store)
+    store_mb = sum(f.stat().st_size for f in store.rglob("*") if f.is_file()) / 2**20
+    print(f"  killed after epoch {at} of {epochs}, with a store of {store_mb:,.0f} MB", flush=True)
+    with open(work / "again.log", "wb") as log:
+        started = time.monotonic()
+        again = subprocess.Popen(command, stdout=log, stderr=log, cwd=work)
+        while newest_epoch(store) <= at:
+            if again.poll() is not None:
+                raise Failed((work / "again.log").read_text(errors="replace")[-2000:])
+            time.sleep(0.002)
+        first_commit = time.monotonic() - started
+        _, status, usage = os.wait4(again.pid, 0)
+        again.returncode = os.waitstatus_to_exitcode(status)
+    if again.returncode != 0:
+        raise Failed((work / "again.log").read_text(errors="replace")[-2000:])
+    report = report_of(work / "again.log")["pipelines"][0]
+    return {
+        "epoch": at,
+        "epochs": epochs,
+        "store_mb": store_mb,
+        "recovery_s": report["recovery_seconds"],
+        "first_commit_s": first_commit,
+        "again_peak_rss_mb": usage.ru_maxrss / 1024,
+    }

@@ -26,11 +26,11 @@ def arguments():
     return parser.parse_args()
 
 
-def differences(out, expected):
+def differences(out, data, expected):
     """Rows of riskstream's table, and how many of them DuckDB has otherwise or not at all; every midnight of the book must be among them."""
     import duckdb
 
-    found = measured.landed(out / "riskstream", "portfolio")
+    found = measured.landed(out / data, "portfolio")
     connection = duckdb.connect()
     same = " AND ".join(f"f.{c} = e.{c}" for c in ["n_loans", "n_open", "open_balance_cents"])
     rows, wrong = connection.execute(
@@ -65,7 +65,7 @@ def main():
             taken.setdefault(name, []).append(run)
             measured.note_result(args.results, bench="loans", name=name, threads=args.threads, changes=changes, **run)
             print(f"  {name}: {run['wall_s']:.2f} s", flush=True)
-        answers.add(differences(out, args.work / "expected.parquet"))
+        answers.add(differences(out, "riskstream", args.work / "expected.parquet"))
     lines = []
     for name, runs in taken.items():
         run = measured.middle(runs)

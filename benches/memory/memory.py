@@ -7,7 +7,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -16,8 +15,6 @@ import measured  # noqa: E402, it lies one folder up
 # What has 1.75 million payments in half a year.
 CUSTOMERS, TERMINALS, RADIUS = 5_000, 10_000, 5.0
 GOAL_MEMORY, GOAL_RECOVERY_S = 1.5, 5.0
-# The share of the epochs after which the run is killed.
-KILL_AT = 0.9
 
 
 def arguments():
@@ -48,12 +45,6 @@ def command(args, source, data):
     return [args.program, "run", str(config), "--format", "json"] + [a for s in sets for a in ("--set", s)]
 
 
-def newest_epoch(data):
-    """The number of the newest committed epoch; its file is named EPOCH-GENERATION."""
-    numbers = [int(f.name.split("-")[0]) for f in (data / "store/card-fraud/epochs").glob("*") if f.name[0].isdigit()]
-    return max(numbers, default=0)
-
-
 def landed(args, data):
     config = HERE.parent / "side_by_side/card-fraud.toml"
     query = [args.program, "query", "select count(*) as n, count(distinct transaction_id) as ids from payments_scored", "--config", str(config)]
@@ -77,36 +68,14 @@ def whole_run(args, times, work):
 
 def killed_run(args, times, epochs, work):
     """Kills a run near its end, starts it again, and says how long that took to be back at work and at its first commit."""
-    source, data = generated(args, times), work / "killed"
-    target = max(1, int(epochs * KILL_AT))
-    with open(work / "killed.log", "wb") as log:
-        first = subprocess.Popen(command(args, source, data), stdout=log, stderr=log, cwd=work)
-        while newest_epoch(data) < target:
-            if first.poll() is not None:
-                raise measured.Failed(f"the run ended before epoch {target}, which was to be its last")
-            time.sleep(0.002)
-        first.kill()
-        first.wait()
-    at = newest_epoch(data)
-    store_mb = sum(f.stat().st_size for f in (data / "store").rglob("*") if f.is_file()) / 2**20
-    print(f"  killed after epoch {at} of {epochs}, with a store of {store_mb:,.0f} MB", flush=True)
-    with open(work / "again.log", "wb") as log:
-        started = time.monotonic()
-        again = subprocess.Popen(command(args, source, data), stdout=log, stderr=log, cwd=work)
-        while newest_epoch(data) <= at and again.poll() is None:
-            time.sleep(0.002)
-        first_commit = time.monotonic() - started
-        if again.wait() != 0:
-            raise measured.Failed((work / "again.log").read_text(errors="replace")[-2000:])
-    report = measured.report_of(work / "again.log")["pipelines"][0]
+    data = work / "killed"
+    again = measured.killed_and_again(command(args, generated(args, times), data), data / "store/card-fraud", epochs, work)
     rows, ids = landed(args, data)
     shutil.rmtree(data)
     if (rows, ids) != (args.rows * times, args.rows * times):
         raise measured.Failed(f"the table has {rows} rows of {ids} payments; there are {args.rows * times}")
-    measured.note_result(
-        args.results, bench="recovery", rows=rows, epoch=at, epochs=epochs, store_mb=store_mb, recovery_s=report["recovery_seconds"], first_commit_s=first_commit
-    )
-    return report["recovery_seconds"], first_commit, store_mb
+    measured.note_result(args.results, bench="recovery", rows=rows, **again)
+    return again["recovery_s"], again["first_commit_s"], again["store_mb"]
 
 
 def main():

@@ -8,5 +8,6 @@ pub mod history;
 pub mod ids;
 pub mod key;
 pub mod protocol;
+pub mod rows;
 pub mod runtime;
 pub mod store;

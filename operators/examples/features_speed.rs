@@ -4,9 +4,9 @@
 
 use arrow::array::{BooleanArray, Decimal128Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use riskstream_engine::contract::{EpochClose, Operator, Output};
+use riskstream_engine::contract::{EpochClose, Operator, Output, StateDir};
 use riskstream_engine::ids::{Epoch, EventTime, Generation};
-use riskstream_operators::features::{FeatureSpec, FeaturesOperator, FeaturesSpec, Function, HistoryDir, Order, Window};
+use riskstream_operators::features::{FeatureSpec, FeaturesOperator, FeaturesSpec, Function, Order, Window};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,7 +101,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ties: vec![0],
                 history_memory_bytes: 256 << 20,
             };
-            let history = HistoryDir { root: folder.clone(), generation: Generation(1), worker: 0 };
+            let history = StateDir { root: folder.clone(), generation: Generation(1), worker: 0 };
             let mut operator = FeaturesOperator::new(spec, &schema, history)?;
             let (mut took, mut saving, mut out_rows) = (Duration::ZERO, Duration::ZERO, 0);
             let mut before = EventTime::MIN;

@@ -8,11 +8,11 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_engine::protocol::{Hold, Order, PartitionFacts, WatermarkTracker};
-use riskstream_operators::features::{FeaturesOperator, HistoryDir};
+use riskstream_operators::features::FeaturesOperator;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl Pipeline {
         for spec in &setup.steps {
             let mut of_workers = Vec::new();
             for worker in 0..workers {
-                let dir = HistoryDir { root: history.to_owned(), generation, worker };
+                let dir = StateDir { root: history.to_owned(), generation, worker };
                 let mut operator = FeaturesOperator::new(spec.clone(), &input, dir)?;
                 operator.restore(saved(&spec.step_id), worker, ownership)?;
                 of_workers.push(operator);

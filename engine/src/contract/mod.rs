@@ -16,7 +16,7 @@ pub use columns::{DeadLetters, LATE, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITIO
 pub use operator::{EpochClose, Operator, OperatorError, Output, Routing};
 pub use sink::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles};
 pub use source::{Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError};
-pub use state::{SavedState, StateBatch};
+pub use state::{SavedState, StateBatch, StateDir};
 
 /// How a source or a destination says that something is being retried (a sentence), or that it is well again (none).
 pub type Notice = Arc<dyn Fn(Option<String>) + Send + Sync>;

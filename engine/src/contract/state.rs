@@ -1,7 +1,19 @@
 //! What an operator saves with each commit, and what it gets back.
 
-use crate::ids::Epoch;
+use crate::ids::{Epoch, Generation};
 use arrow::array::RecordBatch;
+use std::path::PathBuf;
+
+/// Where a step on one worker keeps the files that its state lives in.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    /// The store's `history` folder; the step's files go to a folder of its id below.
+    pub root: PathBuf,
+    /// The run's generation; part of the names of files.
+    pub generation: Generation,
+    /// The worker; part of the names of files.
+    pub worker: usize,
+}
 
 /// A named piece of an operator's state, as rows. Rows of keyed state carry their [`crate::ids::KeyId`] or shard, so that
 /// after a restart with another number of workers each worker picks its own.

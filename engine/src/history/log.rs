@@ -14,6 +14,9 @@ impl ShardSet {
     /// Every shard.
     pub const ALL: Self = Self([u64::MAX; 4]);
 
+    /// No shard.
+    pub const NONE: Self = Self([0; 4]);
+
     /// The shards that `worker` owns.
     #[must_use]
     pub fn owned(worker: usize, ownership: Ownership) -> Self {
@@ -32,11 +35,24 @@ impl ShardSet {
         Self(std::array::from_fn(|i| self.0[i] & other.0[i]))
     }
 
+    /// The shards in either.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    /// Whether it holds `shard`.
+    #[inline]
+    #[must_use]
+    pub fn has(&self, shard: ShardId) -> bool {
+        let shard = usize::from(shard.0);
+        self.0[shard / 64] >> (shard % 64) & 1 == 1
+    }
+
     /// Whether it holds the key's shard.
     #[must_use]
     pub fn has_key(&self, key: u32) -> bool {
-        let shard = usize::from(KeyId(key).shard().0);
-        self.0[shard / 64] >> (shard % 64) & 1 == 1
+        self.has(KeyId(key).shard())
     }
 
     /// Whether it is every shard.
@@ -48,7 +64,7 @@ impl ShardSet {
     /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0 == [0; 4]
+        *self == Self::NONE
     }
 
     /// 32 bytes, the shards from the lowest bit on.

@@ -1,19 +1,21 @@
 //! The step as an operator: changes are gathered as they come, and applied in the source's order when an epoch closes.
 
-use super::rows::{LastRows, NONE, Sequence};
+use super::rows::{LastRow, LastRows, NONE, Sequence};
 use super::spec::{CapturedSpec, Plan};
 use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
 use crate::expression::EvaluationError;
-use crate::keyed::keys::Keys;
+use crate::keyed::spelled::SpelledKeys;
 use crate::step_error::StepError;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Op, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Op, Operator, OperatorError, Output, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Ownership};
+use riskstream_engine::key::can_be_key;
+use riskstream_engine::rows::{KeyedRows, RowsConfig, RowsError, SaveError};
 use std::sync::Arc;
 
 /// Rows of a batch that leaves, about.
@@ -29,13 +31,17 @@ pub const REASON_OPERATION: &str = "operation";
 #[derive(Debug)]
 pub struct CapturedOperator {
     pub(super) plan: Plan,
-    pub(super) keys: Keys,
     pub(super) rows: LastRows,
+    keys: SpelledKeys,
+    /// Where the rows of a batch's keys are.
+    places: Vec<u32>,
     /// The latest truncation.
     pub(super) truncated: Option<Sequence>,
+    /// There was one in the epoch: what was known before it is forgotten.
+    pub(super) forgot: bool,
     /// Batches of the open epoch.
     open: Vec<RecordBatch>,
-    /// Keys that the closed epoch changed, for `changes`.
+    /// Places of keys that the closed epoch changed, for `changes`.
     pub(super) touched: Vec<u32>,
     leaving: Leaving,
     /// A row that is being put together, and where its values end and those of the row before.
@@ -64,6 +70,28 @@ impl Leaving {
         self.flags.push(flags);
         self.diffs.push(diff);
     }
+
+    /// Sends rows on once there are many.
+    fn send_many(&mut self, plan: &Plan, out: &mut Output) -> Result<(), ArrowError> {
+        if self.ends.len() < BATCH_ROWS { Ok(()) } else { self.send(plan, out) }
+    }
+
+    fn send(&mut self, plan: &Plan, out: &mut Output) -> Result<(), ArrowError> {
+        let leaving = std::mem::take(self);
+        if leaving.ends.is_empty() {
+            return Ok(());
+        }
+        let starts = std::iter::once(0).chain(leaving.ends.iter().copied());
+        let rows = starts.zip(&leaving.ends).map(|(start, end)| &leaving.bytes[start..*end]);
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(TimestampMicrosecondArray::from(leaving.times).with_timezone("UTC"))];
+        columns.extend(plan.codec.decode(rows)?);
+        for bit in 0..plan.ever.len() {
+            columns.push(Arc::new(BooleanArray::from_iter(leaving.flags.iter().map(|flags| Some(flags >> bit & 1 == 1)))));
+        }
+        columns.push(Arc::new(Int64Array::from(leaving.diffs)));
+        out.push(RecordBatch::try_new(Arc::clone(&plan.output), columns)?);
+        Ok(())
+    }
 }
 
 /// The changes of a batch, column by column.
@@ -84,33 +112,49 @@ impl Changes<'_> {
 }
 
 impl CapturedOperator {
-    /// A step with no rows, on worker number `worker`.
+    /// A step with no rows, whose files go to `dir`.
     ///
     /// # Errors
     /// When the step does not fit the input.
-    pub fn new(spec: CapturedSpec, input: &SchemaRef, worker: usize) -> Result<Self, StepError> {
+    pub fn new(spec: CapturedSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
-        let fields: Vec<_> = plan.key.iter().map(|index| input.field(*index).clone()).collect();
-        let keys = Keys::without_values(&fields).map_err(|_| StepError::WrongType {
-            column: plan.spec.key.join(", "),
-            found: fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
-            role: "a key is a number, a text, a time or a truth value",
-        })?;
+        if let Some(at) = plan.key.iter().find(|at| !can_be_key(input.field(**at).data_type())) {
+            return Err(StepError::WrongType {
+                column: input.field(*at).name().clone(),
+                found: input.field(*at).data_type().clone(),
+                role: "a key is a number, a text, a time or a truth value",
+            });
+        }
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
+        let reports_keyless = dir.worker == 0;
+        let kept = KeyedRows::new(RowsConfig { dir, step: plan.spec.step_id.clone(), memory_bytes: plan.spec.memory_bytes });
         Ok(Self {
-            keys,
-            rows: LastRows::default(),
+            rows: LastRows::new(kept, !plan.ever.is_empty()),
+            keys: SpelledKeys::default(),
+            places: Vec::new(),
             truncated: None,
+            forgot: false,
             open: Vec::new(),
             touched: Vec::new(),
             leaving: Leaving::default(),
             composed: Vec::new(),
             ends: Default::default(),
             dead,
-            reports_keyless: worker == 0,
+            reports_keyless,
             plan,
         })
+    }
+
+    pub(super) fn storage(&self, RowsError { action, object, reason }: RowsError) -> OperatorError {
+        OperatorError::Storage { step: self.plan.spec.step_id.clone(), action, object, reason }
+    }
+
+    pub(super) fn saving(&self, error: SaveError) -> OperatorError {
+        match error {
+            SaveError::Rows(e) => self.storage(e),
+            SaveError::Arrow(e) => self.arrow(e),
+        }
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -142,7 +186,7 @@ impl CapturedOperator {
         let isolated = isolate(batch, |rows| self.conditions(&self.record(rows)));
         self.dead.push(batch, &isolated.bad, REASON_COMPUTE).map_err(|e| self.arrow(e))?;
         for (rows, truths) in &isolated.good {
-            self.apply_good(rows, truths, out).map_err(|e| self.arrow(e))?;
+            self.apply_good(rows, truths, out).map_err(|e| self.saving(e))?;
         }
         self.dead.flush(out);
         Ok(())
@@ -159,11 +203,12 @@ impl CapturedOperator {
         self.plan.ever.iter().map(|condition| condition.evaluate_predicate(record)).collect()
     }
 
-    fn apply_good(&mut self, batch: &RecordBatch, truths: &[BooleanArray], out: &mut Output) -> Result<(), ArrowError> {
+    fn apply_good(&mut self, batch: &RecordBatch, truths: &[BooleanArray], out: &mut Output) -> Result<(), SaveError> {
         let key_columns: Vec<ArrayRef> = self.plan.key.iter().map(|at| Arc::clone(batch.column(*at))).collect();
         let keyless: Vec<bool> = (0..batch.num_rows()).map(|row| key_columns.iter().all(|c| c.is_null(row))).collect();
-        let keys = self.keys.number(&key_columns)?;
-        self.rows.grow(self.keys.len(), !self.plan.ever.is_empty());
+        self.keys.spell(&key_columns)?;
+        let mut places = std::mem::take(&mut self.places);
+        self.rows.kept.fetch(&self.keys.from(0), &mut places)?;
         let record = self.record(batch)?;
         // Until the row before is known, nothing was before.
         let nothing = |at: &usize| new_null_array(record.column(*at).data_type(), batch.num_rows());
@@ -182,7 +227,7 @@ impl CapturedOperator {
         let mut start = 0;
         for (row, end) in ends.into_iter().enumerate() {
             if row % TOUCHED_ROWS == 0 {
-                self.rows.touch(&keys[row..keys.len().min(row + TOUCHED_ROWS)]);
+                self.rows.kept.touch(&places[row..places.len().min(row + TOUCHED_ROWS)]);
             }
             let new = &bytes[start..end];
             start = end;
@@ -190,7 +235,12 @@ impl CapturedOperator {
             let op = Op::from_code(changes.ops.value(row));
             match op {
                 None => unknown.push((row, format!("`{}` is none of c, u, d, r and t", changes.ops.value(row)))),
-                Some(Op::Truncate) => self.truncate(time, sequence),
+                Some(Op::Truncate) => {
+                    self.truncate(time, sequence, out)?;
+                    let mut after = Vec::new();
+                    self.rows.kept.fetch(&self.keys.from(row + 1), &mut after)?;
+                    places[row + 1..].copy_from_slice(&after);
+                }
                 Some(_) if keyless[row] => no_key.push((row, "the columns of `key` are null, so nobody knows what it changes".to_owned())),
                 Some(op) => {
                     let unchanged = changes.unchanged.is_valid(row).then(|| changes.unchanged.value(row));
@@ -198,50 +248,55 @@ impl CapturedOperator {
                         .iter()
                         .enumerate()
                         .fold(0, |all, (bit, truth)| all | u64::from(truth.is_valid(row) && truth.value(row)) << bit);
-                    let change = Change { key: keys[row], op, new, unchanged, held, time, sequence };
+                    let change = Change { place: places[row], op, new, unchanged, held, time, sequence };
                     self.change(&change)?;
                 }
             }
-            if self.leaving.ends.len() >= BATCH_ROWS {
-                self.leave(out)?;
-            }
+            self.leaving.send_many(&self.plan, out)?;
         }
+        self.places = places;
         if self.reports_keyless {
             self.dead.push(batch, &no_key, REASON_NO_KEY)?;
         }
         unknown.retain(|(row, _)| !keyless[*row] || self.reports_keyless);
-        self.dead.push(batch, &unknown, REASON_OPERATION)
+        Ok(self.dead.push(batch, &unknown, REASON_OPERATION)?)
     }
 
-    fn truncate(&mut self, time: i64, sequence: Sequence) {
+    /// Takes back every row that the truncation is after, and forgets all that it is after: the truncation itself tells that changes before it are old.
+    fn truncate(&mut self, time: i64, sequence: Sequence, out: &mut Output) -> Result<(), SaveError> {
         if self.truncated.is_none_or(|last| sequence.is_after(last)) {
             self.truncated = Some(sequence);
         }
-        for key in 0..self.rows.len() as u32 {
-            if self.rows.row(key).is_some() && self.rows.sequence(key).is_none_or(|last| sequence.is_after(last)) {
-                self.take_back(key, time);
-                self.rows.set(key, None, 0, sequence);
-                self.touched.push(key);
+        let mut newer: Vec<(u64, Vec<u8>, Vec<u8>)> = Vec::new();
+        self.rows.kept.for_each(|hash, key, kept| {
+            match self.rows.parse(kept) {
+                Some(LastRow { sequence: last, row, flags }) if sequence.is_after(last) => {
+                    row.into_iter().for_each(|row| self.leaving.push(row, time, flags, -1));
+                }
+                _ => newer.push((hash, key.to_vec(), kept.to_vec())),
             }
-        }
-    }
-
-    fn take_back(&mut self, key: u32, time: i64) {
-        if let Some(row) = self.rows.row(key) {
-            self.leaving.push(row, time, self.rows.flags(key), -1);
-        }
+            self.leaving.send_many(&self.plan, out).map_err(SaveError::from)
+        })?;
+        self.rows.kept.clear();
+        self.forgot = true;
+        self.touched.clear();
+        self.touched.extend(newer.iter().map(|(hash, key, kept)| self.rows.kept.put(*hash, key, kept)));
+        Ok(())
     }
 
     fn change(&mut self, change: &Change<'_>) -> Result<(), ArrowError> {
-        let Change { key, op, new, unchanged, held, time, sequence } = *change;
+        let Change { place, op, new, unchanged, held, time, sequence } = *change;
         let is_after = |last: Option<Sequence>| last.is_none_or(|last| sequence.is_after(last));
-        if !is_after(self.rows.sequence(key)) || !is_after(self.truncated.filter(|t| t.position != NONE)) {
+        let last = self.rows.get(place);
+        if !is_after(last.map(|last| last.sequence)) || !is_after(self.truncated.filter(|t| t.position != NONE)) {
             return Ok(());
         }
-        self.touched.push(key);
+        self.touched.push(place);
         if op == Op::Delete {
-            self.take_back(key, time);
-            self.rows.set(key, None, 0, sequence);
+            if let Some(LastRow { row: Some(row), flags, .. }) = last {
+                self.leaving.push(row, time, flags, -1);
+            }
+            self.rows.set(place, None, 0, sequence);
             return Ok(());
         }
         if unchanged.is_none() && self.plan.previous.is_empty() {
@@ -256,21 +311,23 @@ impl CapturedOperator {
     }
 
     /// The key's row is `row` now, of which the conditions `held` hold.
-    fn replace(&mut self, Change { key, time, sequence, .. }: &Change<'_>, row: &[u8], held: u64) {
-        let before = self.rows.row(*key);
-        let flags_before = if before.is_some() { self.rows.flags(*key) } else { 0 };
-        let flags = flags_before | held;
-        if before != Some(row) || flags != flags_before {
-            self.take_back(*key, *time);
+    fn replace(&mut self, Change { place, time, sequence, .. }: &Change<'_>, row: &[u8], held: u64) {
+        let last = self.rows.get(*place);
+        let before = last.and_then(|last| Some((last.row?, last.flags)));
+        let flags = before.map_or(0, |(_, flags)| flags) | held;
+        if before != Some((row, flags)) {
+            if let Some((before, flags_before)) = before {
+                self.leaving.push(before, *time, flags_before, -1);
+            }
             self.leaving.push(row, *time, flags, 1);
         }
-        self.rows.set(*key, Some(row), flags, *sequence);
+        self.rows.set(*place, Some(row), flags, *sequence);
     }
 
     /// Puts a row together from what was sent and the row before; gives the conditions that hold for it.
     fn compose(&mut self, change: &Change<'_>, row: &mut Vec<u8>) -> Result<u64, ArrowError> {
         row.clear();
-        let Some(before) = self.rows.row(change.key) else {
+        let Some(before) = self.rows.get(change.place).and_then(|last| last.row) else {
             row.extend_from_slice(change.new);
             return Ok(change.held);
         };
@@ -306,29 +363,12 @@ impl CapturedOperator {
         let truths = self.conditions(&record).unwrap_or_default();
         Ok(truths.iter().enumerate().fold(0, |all, (bit, truth)| all | u64::from(truth.is_valid(0) && truth.value(0)) << bit))
     }
-
-    fn leave(&mut self, out: &mut Output) -> Result<(), ArrowError> {
-        let leaving = std::mem::take(&mut self.leaving);
-        if leaving.ends.is_empty() {
-            return Ok(());
-        }
-        let starts = std::iter::once(0).chain(leaving.ends.iter().copied());
-        let rows = starts.zip(&leaving.ends).map(|(start, end)| &leaving.bytes[start..*end]);
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(TimestampMicrosecondArray::from(leaving.times).with_timezone("UTC"))];
-        columns.extend(self.plan.codec.decode(rows)?);
-        for bit in 0..self.plan.ever.len() {
-            columns.push(Arc::new(BooleanArray::from_iter(leaving.flags.iter().map(|flags| Some(flags >> bit & 1 == 1)))));
-        }
-        columns.push(Arc::new(Int64Array::from(leaving.diffs)));
-        out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
-        Ok(())
-    }
 }
 
 /// One change of one key.
 #[derive(Clone, Copy)]
 struct Change<'a> {
-    key: u32,
+    place: u32,
     op: Op,
     new: &'a [u8],
     unchanged: Option<&'a str>,
@@ -363,11 +403,13 @@ impl Operator for CapturedOperator {
 
     fn on_close(&mut self, _close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         self.touched.clear();
+        self.forgot = false;
+        self.rows.kept.settle().map_err(|e| self.storage(e))?;
         let batches = std::mem::take(&mut self.open);
         for batch in self.in_order(batches).map_err(|e| self.arrow(e))? {
             self.apply(&batch, out)?;
         }
-        self.leave(out).map_err(|e| self.arrow(e))
+        self.leaving.send(&self.plan, out).map_err(|e| self.arrow(e))
     }
 
     fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
@@ -375,10 +417,14 @@ impl Operator for CapturedOperator {
     }
 
     fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_all().map_err(|e| self.arrow(e))
+        self.save_all().map_err(|e| self.saving(e))
     }
 
     fn state_bytes(&self) -> usize {
-        self.keys.bytes() + self.rows.bytes()
+        self.rows.kept.bytes()
+    }
+
+    fn live_files(&self) -> Vec<String> {
+        self.rows.kept.live_files()
     }
 }

@@ -28,6 +28,8 @@ pub struct CapturedSpec {
     pub ever: Vec<(String, String)>,
     /// The event time column in the input.
     pub event_time: String,
+    /// Bytes of rows in memory, per worker, about; the others are in files.
+    pub memory_bytes: usize,
 }
 
 /// The step on its input. Columns are places in the input.

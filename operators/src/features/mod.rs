@@ -24,5 +24,5 @@ mod shown;
 mod spec;
 mod state;
 
-pub use operator::{FeaturesOperator, HistoryDir};
+pub use operator::FeaturesOperator;
 pub use spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function, Order, Window};

@@ -12,28 +12,16 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::history::{Chunk, History, HistoryConfig, HistoryError};
-use riskstream_engine::ids::{Epoch, EventTime, Generation, KeyId, Ownership};
+use riskstream_engine::ids::{Epoch, EventTime, KeyId, Ownership};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 /// Rows whose numbers are held before they are turned into columns: small enough for the cache.
 const BLOCK_ROWS: usize = 8192;
 
 /// How far behind the watermark a row may come and still get features: at least this.
 const LATE_HORIZON_MIN_MICROS: i64 = 24 * 3600 * 1_000_000;
-
-/// Where a step's history lives, and who writes it.
-#[derive(Debug, Clone)]
-pub struct HistoryDir {
-    /// The store's `history` folder; the step's files go to a folder of its id below.
-    pub root: PathBuf,
-    /// The run's generation.
-    pub generation: Generation,
-    /// The worker.
-    pub worker: usize,
-}
 
 /// Exact trailing windows per key, as of every row. See the [module documentation](super).
 #[derive(Debug)]
@@ -61,7 +49,7 @@ impl FeaturesOperator {
     ///
     /// # Errors
     /// When the step does not fit the input.
-    pub fn new(spec: FeaturesSpec, input_schema: &Schema, history: HistoryDir) -> Result<Self, FeaturesError> {
+    pub fn new(spec: FeaturesSpec, input_schema: &Schema, history: StateDir) -> Result<Self, FeaturesError> {
         let plan = Plan::new(&spec, input_schema)?;
         let config = HistoryConfig {
             root: history.root,

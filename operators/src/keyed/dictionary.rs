@@ -249,14 +249,14 @@ fn as_int64(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 }
 
 /// Spells a key column's values as bytes: a 0 for null, else a 1 and the value; lengths go before text, so that no two keys are spelled alike.
-enum Speller {
+pub(super) enum Speller {
     Bytes(ArrayRef),
     Wide(ArrayRef),
     Number(ArrayRef),
 }
 
 impl Speller {
-    fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
+    pub(super) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
         Ok(match array.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => Self::Bytes(cast(array, &DataType::Binary)?),
             DataType::Decimal128(_, _) => Self::Wide(Arc::clone(array)),
@@ -265,7 +265,7 @@ impl Speller {
         })
     }
 
-    fn spell(&self, row: usize, out: &mut Vec<u8>) {
+    pub(super) fn spell(&self, row: usize, out: &mut Vec<u8>) {
         let (Self::Bytes(array) | Self::Wide(array) | Self::Number(array)) = self;
         if array.is_null(row) {
             out.push(0);

@@ -29,8 +29,7 @@ pub(crate) struct Keys {
     here: Vec<Vec<u32>>,
     /// By the number here.
     ids: Vec<u32>,
-    /// None where the rows that leave have their keys in them.
-    values: Option<Rows>,
+    values: Rows,
     /// The first number here that was not saved yet.
     unsaved: usize,
 }
@@ -44,19 +43,13 @@ impl Keys {
         let columns = std::iter::once(Field::new("key", DataType::UInt32, false)).chain(columns).collect::<Vec<_>>();
         Ok(Self {
             dictionary: Dictionary::new(&types),
-            values: Some(converter.empty_rows(0, 0)),
+            values: converter.empty_rows(0, 0),
             converter,
             schema: Arc::new(Schema::new(columns)),
             here: vec![Vec::new(); SHARDS],
             ids: Vec::new(),
             unsaved: 0,
         })
-    }
-
-    /// As [`Self::new`], but what a key's value is, nobody will ask.
-    pub(crate) fn without_values(fields: &[Field]) -> Result<Self, ArrowError> {
-        let keys = Self::new(fields)?;
-        Ok(Self { values: None, schema: Arc::new(Schema::new(vec![keys.schema.field(0).clone()])), ..keys })
     }
 
     /// How many there are.
@@ -78,10 +71,10 @@ impl Keys {
                 }
             };
         }
-        if let (Some(values), false) = (&mut self.values, new.is_empty()) {
+        if !new.is_empty() {
             let rows = UInt32Array::from(new);
             let columns = columns.iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
-            self.converter.append(values, &columns)?;
+            self.converter.append(&mut self.values, &columns)?;
         }
         Ok(keys)
     }
@@ -109,10 +102,9 @@ impl Keys {
         number
     }
 
-    /// The values of keys, a column per key column; none where nobody asks.
+    /// The values of keys, a column per key column.
     pub(crate) fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
-        let Some(values) = &self.values else { return Ok(Vec::new()) };
-        self.converter.convert_rows(numbers.iter().map(|number| values.row(*number as usize)))
+        self.converter.convert_rows(numbers.iter().map(|number| self.values.row(*number as usize)))
     }
 
     /// What is new since the last call.
@@ -144,14 +136,12 @@ impl Keys {
     fn restore_values(&mut self, values: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
         let own = numbers(values, "key")?.iter().enumerate().filter(|(_, key)| shards.has_key(**key));
         let own: Vec<(u64, u32)> = own.map(|(row, key)| (row as u64, *key)).collect();
-        if let Some(held) = &mut self.values {
-            if values.num_columns() != self.schema.fields().len() {
-                return Err(wrong("value"));
-            }
-            let rows = UInt64Array::from_iter_values(own.iter().map(|(row, _)| *row));
-            let columns = values.columns()[1..].iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
-            self.converter.append(held, &columns)?;
+        if values.num_columns() != self.schema.fields().len() {
+            return Err(wrong("value"));
         }
+        let rows = UInt64Array::from_iter_values(own.iter().map(|(row, _)| *row));
+        let columns = values.columns()[1..].iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
+        self.converter.append(&mut self.values, &columns)?;
         own.into_iter().for_each(|(_, key)| {
             self.add(key);
         });
@@ -160,6 +150,6 @@ impl Keys {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.dictionary.bytes() + self.values.as_ref().map_or(0, Rows::size) + self.ids.capacity() * 8
+        self.dictionary.bytes() + self.values.size() + self.ids.capacity() * 8
     }
 }

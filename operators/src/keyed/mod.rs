@@ -5,3 +5,4 @@ pub(crate) mod columns;
 pub(crate) mod dictionary;
 pub(crate) mod encode;
 pub(crate) mod keys;
+pub(crate) mod spelled;

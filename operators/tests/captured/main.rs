@@ -11,9 +11,9 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use dice::Dice;
 use riskstream_engine::contract::{
-    EpochClose, Operator, Output, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, StateBatch, change_fields, dead_letter_schema,
+    EpochClose, Operator, Output, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, StateBatch, StateDir, change_fields, dead_letter_schema,
 };
-use riskstream_engine::ids::{Epoch, EventTime, Ownership};
+use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::captured::{CapturedOperator, CapturedSpec, REASON_NO_KEY, REASON_OPERATION};
 use riskstream_operators::changelog::DIFF;
@@ -93,7 +93,7 @@ fn batch(records: &[(i64, Record)]) -> RecordBatch {
     RecordBatch::try_new(schema(), columns).unwrap()
 }
 
-fn spec() -> CapturedSpec {
+fn spec(memory_bytes: usize) -> CapturedSpec {
     CapturedSpec {
         step_id: "loans".into(),
         key: vec!["loan".into()],
@@ -101,11 +101,15 @@ fn spec() -> CapturedSpec {
         previous: vec![("old_status".into(), "status".into())],
         ever: vec![("ever_late".into(), "status = 'late' or note = 'late'".into())],
         event_time: "_committed_at".into(),
+        memory_bytes,
     }
 }
 
 /// Workers of one run, what was committed, and what is there by what left.
 struct World {
+    folder: tempfile::TempDir,
+    generation: u64,
+    memory_bytes: usize,
     operators: Vec<CapturedOperator>,
     snapshot: Option<(Epoch, Vec<StateBatch>)>,
     changes: Vec<(Epoch, Vec<StateBatch>)>,
@@ -116,17 +120,29 @@ struct World {
 }
 
 impl World {
-    fn new(workers: usize) -> Self {
-        let (snapshot, changes, there) = (None, Vec::new(), BTreeMap::new());
-        let mut world = Self { operators: Vec::new(), snapshot, changes, epoch: 0, dead: Vec::new(), there, left: 0 };
+    fn new(workers: usize, memory_bytes: usize) -> Self {
+        let mut world = Self {
+            folder: tempfile::tempdir().unwrap(),
+            generation: 0,
+            memory_bytes,
+            operators: Vec::new(),
+            snapshot: None,
+            changes: Vec::new(),
+            epoch: 0,
+            dead: Vec::new(),
+            there: BTreeMap::new(),
+            left: 0,
+        };
         world.restart(workers);
         world
     }
 
     fn restart(&mut self, workers: usize) {
         let saved = SavedState { snapshot: self.snapshot.clone(), changes: self.changes.clone() };
+        self.generation += 1;
         let operator = |worker| {
-            let mut operator = CapturedOperator::new(spec(), &schema(), worker).unwrap();
+            let dir = StateDir { root: self.folder.path().to_owned(), generation: Generation(self.generation), worker };
+            let mut operator = CapturedOperator::new(spec(self.memory_bytes), &schema(), dir).unwrap();
             if !saved.is_empty() {
                 operator.restore(&saved, worker, Ownership::new(workers)).unwrap();
             }
@@ -270,7 +286,9 @@ fn run(seed: u64) {
     let mut topic: Vec<Record> = table.rows.values().map(|row| Record::of("r", row, (0, 1_000))).collect();
     // Each record once.
     let mut said = topic.clone();
-    let mut world = World::new(1 + (seed as usize) % 3);
+    // With little memory, most rows are in files.
+    let memory_bytes = if seed.is_multiple_of(3) { 1 << 20 } else { 2_000 };
+    let mut world = World::new(1 + (seed as usize) % 3, memory_bytes);
     let mut sent = 0;
     for _ in 0..60 {
         let before = topic.len();
@@ -313,7 +331,7 @@ fn what_left_adds_up_to_the_table_after_every_epoch() {
 fn a_repetition_leaves_no_trace() {
     let row = |status: &str| Row { loan: 1, lender: "a".into(), status: status.into(), note: None, old_status: None, ever_late: false };
     let records = [Record::of("c", &row("open"), (5, 6)), Record::of("u", &row("paid"), (7, 8)), Record::without_row("d", Some(1), (9, 9))];
-    let mut world = World::new(2);
+    let mut world = World::new(2, 1 << 20);
     let at = |offset: i64| (offset..).zip(records.iter().cloned()).collect::<Vec<_>>();
     world.epoch(&[batch(&at(0))], true);
     assert_eq!(world.left, 4, "added, taken back, added, taken back");
@@ -324,7 +342,7 @@ fn a_repetition_leaves_no_trace() {
 
 #[test]
 fn a_change_without_a_key_or_of_no_known_kind_is_a_dead_letter_once() {
-    let mut world = World::new(3);
+    let mut world = World::new(3, 1 << 20);
     let records =
         [Record::without_row("u", None, (1, 1)), Record::without_row("x", Some(1), (1, 2)), Record::without_row("x", None, (1, 3))];
     world.epoch(&[batch(&(0..).zip(records).collect::<Vec<_>>())], false);

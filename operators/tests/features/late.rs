@@ -3,7 +3,7 @@
 use crate::reference::{Row, Step, Value};
 use crate::world::{Keys, World, batch, schema, spec};
 use riskstream_engine::ids::{Epoch, Generation};
-use riskstream_operators::features::{FeaturesOperator, Function, HistoryDir};
+use riskstream_operators::features::{FeaturesOperator, Function};
 
 fn row(id: i64, time: i64, amount: i64) -> Row {
     Row { id, time, tie: 0, key: Some(1), amount: Some(amount), float: Some(1.5), text: None, late: false }
@@ -91,7 +91,7 @@ fn a_step_that_does_not_fit_its_input_is_refused_with_advice() {
     let build = |change: fn(&mut riskstream_operators::features::FeaturesSpec)| {
         let mut spec = spec(&step(), Keys::Integer, 0);
         change(&mut spec);
-        let dir = HistoryDir { root: "unused".into(), generation: Generation(1), worker: 0 };
+        let dir = riskstream_engine::contract::StateDir { root: "unused".into(), generation: Generation(1), worker: 0 };
         FeaturesOperator::new(spec, &schema(), dir).map(|_| ()).unwrap_err().to_string()
     };
     assert!(build(|s| s.by = vec!["float".into()]).contains("float"));

@@ -7,10 +7,10 @@ use arrow::array::{
     UInt32Array,
 };
 use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
-use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
-use riskstream_operators::features::{FeatureSpec, FeaturesOperator, FeaturesSpec, HistoryDir, Order, Window};
+use riskstream_operators::features::{FeatureSpec, FeaturesOperator, FeaturesSpec, Order, Window};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl<'a> World<'a> {
         let saved = SavedState { snapshot: self.snapshot.clone(), changes: self.changes.clone() };
         self.operators = (0..workers)
             .map(|worker| {
-                let dir = HistoryDir { root: self.root.to_path_buf(), generation: Generation(self.generation), worker };
+                let dir = StateDir { root: self.root.to_path_buf(), generation: Generation(self.generation), worker };
                 let operator = FeaturesOperator::new(self.spec.clone(), &schema(), dir).unwrap();
                 let mut operator = operator.with_late_horizon(self.horizon);
                 if !saved.is_empty() {

@@ -1,14 +1,16 @@
 //! Steps: each is built once to learn its output's columns and to report what is wrong, and then by every worker for itself.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use riskstream_engine::contract::{OP, Operator, OperatorError};
+use riskstream_engine::contract::{OP, Operator, OperatorError, StateDir};
+use riskstream_engine::ids::Generation;
 use riskstream_engine::runtime::{StepPlan, WorkerContext};
 use riskstream_models::Registry;
 use riskstream_operators::captured::{CapturedOperator, CapturedSpec};
 use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec};
-use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec, HistoryDir};
+use riskstream_operators::features::{self, FeaturesOperator, FeaturesSpec};
 use riskstream_operators::periods::Every;
 use riskstream_operators::windows::{self, AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
 use riskstream_operators::{
@@ -40,6 +42,10 @@ impl StepContext<'_> {
         self.schema = schema;
         self.steps.push(step_plan(id, build));
     }
+}
+
+fn state_dir(worker: &WorkerContext) -> StateDir {
+    StateDir { root: worker.history.clone(), generation: worker.generation, worker: worker.worker }
 }
 
 fn step_plan(id: &str, build: BuildLogic) -> StepPlan {
@@ -153,8 +159,7 @@ fn plan_features(context: &mut StepContext<'_>, step: &Step, spec: &spec::Featur
     };
     let output = features_spec.output_schema(&schema).map_err(|e| Problem::new(step.id.span, e.to_string()))?;
     let build: BuildLogic = Arc::new(move |worker| {
-        let dir = HistoryDir { root: worker.history.clone(), generation: worker.generation, worker: worker.worker };
-        let operator = FeaturesOperator::new(features_spec.clone(), &schema, dir).map_err(|e| e.to_string())?;
+        let operator = FeaturesOperator::new(features_spec.clone(), &schema, state_dir(worker)).map_err(|e| e.to_string())?;
         Ok(Box::new(operator) as Box<dyn Operator>)
     });
     context.add(&step.id.value, output, build);
@@ -226,15 +231,18 @@ fn plan_captured(context: &mut StepContext<'_>, step: &Step, spec: &spec::Change
         previous: spec.previous.iter().map(|(name, column)| (name.value.clone(), column.value.clone())).collect(),
         ever: spec.ever.iter().map(|e| (e.name.value.clone(), e.sql.as_str().to_owned())).collect(),
         event_time: context.event_time.clone(),
+        memory_bytes: usize::try_from(context.config.spec.riskstream.rows_memory).unwrap_or(usize::MAX),
     };
     let sqls: Vec<Sql> = spec.ever.iter().map(|e| e.sql.clone()).collect();
-    let make = move |worker| CapturedOperator::new(captured_spec.clone(), &schema, worker);
-    let output = make(0).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
+    let make = move |dir| CapturedOperator::new(captured_spec.clone(), &schema, dir);
+    // To learn the columns only: it writes nothing.
+    let nowhere = StateDir { root: PathBuf::new(), generation: Generation(0), worker: 0 };
+    let output = make(nowhere).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
     context.ties.clear();
     context.add(
         &step.id.value,
         output,
-        Arc::new(move |context| Ok(Box::new(make(context.worker).map_err(|e| e.to_string())?) as Box<dyn Operator>)),
+        Arc::new(move |worker| Ok(Box::new(make(state_dir(worker)).map_err(|e| e.to_string())?) as Box<dyn Operator>)),
     );
     Ok(())
 }

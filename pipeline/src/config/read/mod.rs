@@ -24,6 +24,8 @@ const WORKERS_MAX: u64 = 256;
 const EPOCH_BYTES_MIN: u64 = 64 * 1024;
 /// Smallest `history_memory`.
 const HISTORY_MEMORY_MIN: u64 = 1024 * 1024;
+/// Smallest `rows_memory`.
+const ROWS_MEMORY_MIN: u64 = 1024 * 1024;
 
 /// A [`Spec`] that may have holes, and what validation must know about them.
 #[derive(Debug)]
@@ -107,6 +109,7 @@ fn default_riskstream() -> Riskstream {
         in_flight_epochs: defaults::IN_FLIGHT_EPOCHS,
         snapshot_every: defaults::SNAPSHOT_EVERY,
         history_memory: defaults::HISTORY_MEMORY,
+        rows_memory: defaults::ROWS_MEMORY,
         dead_rows_max: defaults::DEAD_ROWS_MAX,
         dead_rows_min: defaults::DEAD_ROWS_MIN,
     }
@@ -136,6 +139,9 @@ fn riskstream(mut table: Table<'_>, problems: &mut Vec<Problem>) -> Riskstream {
     }
     if let Some(bytes) = table.size("history_memory", HISTORY_MEMORY_MIN, problems) {
         settings.history_memory = bytes;
+    }
+    if let Some(bytes) = table.size("rows_memory", ROWS_MEMORY_MIN, problems) {
+        settings.rows_memory = bytes;
     }
     if let Some(share) = table.number("dead_rows_max", 0.0, 1.0, problems) {
         settings.dead_rows_max = share.value;

@@ -1,0 +1,169 @@
+//! Rows against a plain map: small memory, many files, crashes, other numbers of workers.
+
+use super::*;
+use crate::contract::StateBatch;
+use crate::ids::{Generation, Ownership};
+use std::collections::BTreeMap;
+use std::path::Path;
+use xxhash_rust::xxh3::xxh3_64;
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % n
+    }
+}
+
+/// Few hashes per shard, so that keys share them; all shards.
+fn hash(key: u64) -> u64 {
+    xxh3_64(&(key / 2).to_le_bytes())
+}
+
+struct World<'a> {
+    root: &'a Path,
+    generation: u64,
+    workers: Vec<KeyedRows>,
+    snapshot: Vec<StateBatch>,
+    changes: Vec<StateBatch>,
+    /// By worker, what the last epoch touched.
+    expected: BTreeMap<u64, Vec<u8>>,
+}
+
+impl World<'_> {
+    fn restart(&mut self, workers: usize) {
+        self.workers.clear();
+        self.generation += 1;
+        for worker in 0..workers {
+            let dir = StateDir { root: self.root.to_owned(), generation: Generation(self.generation), worker };
+            let mut rows = KeyedRows::new(RowsConfig { dir, step: "step".into(), memory_bytes: 4_000 });
+            rows.own(ShardSet::owned(worker, Ownership::new(workers)));
+            self.snapshot.iter().chain(&self.changes).for_each(|saved| rows.restore(saved).unwrap());
+            self.workers.push(rows);
+        }
+    }
+
+    fn epoch(&mut self, changed: &[(u64, Option<Vec<u8>>)], snapshot: bool) {
+        let ownership = Ownership::new(self.workers.len());
+        let mut whole = Vec::new();
+        for (worker, rows) in self.workers.iter_mut().enumerate() {
+            rows.settle().unwrap();
+            let own: Vec<_> = changed.iter().filter(|(key, _)| ownership.worker_of(shard_of(hash(*key))) == worker).collect();
+            let hashes: Vec<u64> = own.iter().map(|(key, _)| hash(*key)).collect();
+            let bytes: Vec<u8> = own.iter().flat_map(|(key, _)| key.to_be_bytes()).collect();
+            let offsets: Vec<usize> = (0..=own.len()).map(|n| n * 8).collect();
+            let mut places = Vec::new();
+            rows.fetch(&Keys { hashes: &hashes, bytes: &bytes, offsets: &offsets }, &mut places).unwrap();
+            rows.touch(&places);
+            for ((key, value), place) in own.into_iter().zip(&places) {
+                assert_eq!(rows.value(*place), self.expected.get(key).map(Vec::as_slice), "key {key}");
+                if let Some(value) = value {
+                    rows.set(*place, value);
+                    self.expected.insert(*key, value.clone());
+                }
+            }
+            places.sort_unstable();
+            places.dedup();
+            self.changes.extend(rows.save(&places).unwrap());
+            if snapshot {
+                whole.extend(rows.save_all().unwrap());
+            }
+        }
+        if snapshot {
+            (self.snapshot, self.changes) = (whole, Vec::new());
+        }
+    }
+
+    fn check(&self) {
+        let mut found = BTreeMap::new();
+        for rows in &self.workers {
+            let mut last = None;
+            rows.for_each(|hash, key, value| {
+                assert!(last.replace((hash, key.to_vec())) < Some((hash, key.to_vec())), "in order, each once");
+                if rows.shards.has(shard_of(hash)) {
+                    found.insert(u64::from_be_bytes(key.try_into().unwrap()), value.to_vec());
+                }
+                Ok::<_, RowsError>(())
+            })
+            .unwrap();
+        }
+        assert_eq!(found, self.expected);
+    }
+}
+
+fn run(seed: u64) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dice = Dice(seed * 2_654_435_761 + 1);
+    let mut world = World {
+        root: folder.path(),
+        generation: 0,
+        workers: Vec::new(),
+        snapshot: Vec::new(),
+        changes: Vec::new(),
+        expected: BTreeMap::new(),
+    };
+    world.restart(1 + (seed % 3) as usize);
+    let mut most = 0;
+    for epoch in 0..120 {
+        let mut changed = Vec::new();
+        for _ in 0..dice.below(60) {
+            let value = (dice.below(8) > 0).then(|| vec![epoch as u8; dice.below(60) as usize]);
+            changed.push((dice.below(400), value));
+        }
+        world.epoch(&changed, dice.below(6) == 0);
+        most = most.max(world.workers[0].on_disk().0);
+        match dice.below(20) {
+            0 => world.restart(1 + dice.below(4) as usize),
+            1 => world.check(),
+            2 if dice.below(3) == 0 => {
+                world.workers.iter_mut().for_each(KeyedRows::clear);
+                (world.snapshot, world.changes, world.expected) = Default::default();
+            }
+            _ => {}
+        }
+    }
+    world.check();
+    most
+}
+
+#[test]
+fn rows_are_as_in_a_map() {
+    let most = (0..40).map(run).max().unwrap();
+    assert!(most > 2, "at most {most} files");
+}
+
+#[test]
+fn files_are_merged_and_those_that_no_snapshot_names_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World {
+        root: folder.path(),
+        generation: 0,
+        workers: Vec::new(),
+        snapshot: Vec::new(),
+        changes: Vec::new(),
+        expected: BTreeMap::new(),
+    };
+    world.restart(1);
+    let names = || std::fs::read_dir(folder.path().join("step")).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
+    for round in 0..200u64 {
+        let changed: Vec<_> = (0..40).map(|n| (round * 40 + n, Some(vec![round as u8; 50]))).collect();
+        world.epoch(&changed, round == 20);
+        let rows = &mut world.workers[0];
+        rows.end_spill().unwrap();
+        rows.end_merge().unwrap();
+    }
+    let rows = &world.workers[0];
+    let (files, entries) = rows.on_disk();
+    assert!((2..16).contains(&files), "{files} files");
+    assert!(entries > 7_000);
+    // Those in use, and those that the snapshot names, which is restored from.
+    let in_use: BTreeSet<String> =
+        rows.segments.iter().map(|s| s.name.to_string()).chain(rows.named.iter().map(|n| n.to_string())).collect();
+    assert_eq!(names().collect::<BTreeSet<_>>(), in_use);
+    world.check();
+    world.restart(2);
+    world.check();
+}

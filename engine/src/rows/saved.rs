@@ -1,0 +1,122 @@
+//! What a step saves of its rows, and how they come back.
+
+use super::RowsError;
+use super::keyed_rows::{Counted, KeyedRows};
+use super::segment::Segment;
+use crate::contract::StateBatch;
+use crate::history::ShardSet;
+use crate::key::shard_of;
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::UInt64Type;
+use arrow::error::ArrowError;
+use std::sync::Arc;
+
+/// Rows: their keys' `hash`, `key`, `value`.
+pub const ROWS: &str = "rows";
+/// Segments, newest first: `file` in the step's folder, and the `shards` whose rows count.
+pub const FILES: &str = "files";
+
+/// Rows of one batch of saved state; its bytes must be fewer than 2 GiB.
+const BATCH_ROWS: usize = 1 << 17;
+
+impl KeyedRows {
+    /// The rows at `places`, in batches named [`ROWS`].
+    ///
+    /// # Errors
+    /// When a batch would be larger than 2 GiB.
+    pub fn save(&self, places: &[u32]) -> Result<Vec<StateBatch>, ArrowError> {
+        let save = |places: &[u32]| {
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("hash", Arc::new(UInt64Array::from_iter_values(places.iter().map(|place| self.memory.hash(*place))))),
+                ("key", Arc::new(BinaryArray::from_iter_values(places.iter().map(|place| self.memory.key(*place))))),
+                ("value", Arc::new(BinaryArray::from_iter(places.iter().map(|place| self.memory.value(*place))))),
+            ];
+            let columns = columns.into_iter().map(|(name, column)| (name, column, true));
+            Ok(StateBatch::new(ROWS, RecordBatch::try_from_iter_with_nullable(columns)?))
+        };
+        places.chunks(BATCH_ROWS).map(save).collect()
+    }
+
+    /// All rows: those in memory, and the names of the files with the others, which [`Self::live_files`] then gives too.
+    ///
+    /// # Errors
+    /// When a file could not be written, or as [`Self::save`].
+    pub fn save_all(&mut self) -> Result<Vec<StateBatch>, SaveError> {
+        self.end_spill()?;
+        self.named = self.segments.iter().map(|s| Arc::clone(&s.name)).collect();
+        let places: Vec<u32> = (0..self.memory.len() as u32).filter(|place| self.memory.value(*place).is_some()).collect();
+        let mut saved = self.save(&places)?;
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("file", Arc::new(StringArray::from_iter_values(self.segments.iter().map(|s| s.name.as_ref())))),
+            ("shards", Arc::new(BinaryArray::from_iter_values(self.segments.iter().map(|s| s.shards.to_bytes())))),
+        ];
+        saved.push(StateBatch::new(FILES, RecordBatch::try_from_iter(columns)?));
+        Ok(saved)
+    }
+
+    /// Files that the rows are in, below the store's `history` folder.
+    #[must_use]
+    pub fn live_files(&self) -> Vec<String> {
+        self.segments.iter().map(|s| format!("{}/{}", self.config.step, s.name)).collect()
+    }
+
+    /// From now on only rows of `shards` are taken back.
+    pub fn own(&mut self, shards: ShardSet) {
+        self.shards = shards;
+    }
+
+    /// Takes one batch of saved state back, be it [`ROWS`], which are newer than what was taken before, or [`FILES`]. Batches of other names are left alone.
+    ///
+    /// # Errors
+    /// When it is not of that form, or a file can't be read or written.
+    pub fn restore(&mut self, saved: &StateBatch) -> Result<(), SaveError> {
+        match saved.name.as_str() {
+            ROWS => self.restore_rows(&saved.rows),
+            FILES => self.restore_files(&saved.rows),
+            _ => Ok(()),
+        }
+    }
+
+    fn restore_rows(&mut self, saved: &RecordBatch) -> Result<(), SaveError> {
+        let hashes = saved.column_by_name("hash").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(|| wrong("hash"))?;
+        let bytes = |name| saved.column_by_name(name).and_then(|c| c.as_binary_opt::<i32>()).ok_or_else(|| wrong(name));
+        let (keys, values) = (bytes("key")?, bytes("value")?);
+        for row in 0..saved.num_rows() {
+            if self.shards.has(shard_of(hashes.value(row))) && values.is_valid(row) {
+                self.put(hashes.value(row), keys.value(row), values.value(row));
+            }
+        }
+        Ok(self.settle()?)
+    }
+
+    fn restore_files(&mut self, saved: &RecordBatch) -> Result<(), SaveError> {
+        let files = saved.column_by_name("file").and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| wrong("file"))?;
+        let shards = saved.column_by_name("shards").and_then(|c| c.as_binary_opt::<i32>()).ok_or_else(|| wrong("shards"))?;
+        for row in 0..saved.num_rows() {
+            let shards = ShardSet::from_bytes(shards.value(row)).ok_or_else(|| wrong("shards"))?.and(&self.shards);
+            if shards.is_empty() {
+                continue;
+            }
+            let name: Arc<str> = files.value(row).into();
+            let segment = Arc::new(Segment::open(&self.folder.join(name.as_ref()))?);
+            self.named.insert(Arc::clone(&name));
+            self.segments.push(Counted { name, segment, shards });
+        }
+        Ok(())
+    }
+}
+
+fn wrong(column: &str) -> ArrowError {
+    ArrowError::SchemaError(format!("saved rows: the column {column} is missing or has another type"))
+}
+
+/// Why rows can't be saved or taken back.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// A file can't be read or written.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// Saved state of another form, or too large for it.
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
+}
