@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Keys that are looked up together: few enough that what one look at memory fetches is still in the cache at the next.
+const TOGETHER: usize = 512;
 /// A place that is not known yet.
 const NOWHERE: u32 = u32::MAX;
 
@@ -104,19 +106,23 @@ impl KeyedRows {
     /// # Errors
     /// When a segment can't be read.
     pub fn fetch(&mut self, keys: &Keys<'_>, places: &mut Vec<u32>) -> Result<(), RowsError> {
-        self.memory.candidates(keys.hashes, places);
         let nothing_elsewhere = self.frozen.is_none() && self.segments.is_empty();
         self.missing.clear();
-        for (row, (&hash, place)) in keys.hashes.iter().zip(places.iter_mut()).enumerate() {
-            let key = keys.key(row);
-            *place = match self.memory.confirm(*place, hash, key) {
-                Some(place) => place,
-                None if nothing_elsewhere => self.memory.add(hash, key, None),
-                None => {
-                    self.missing.push(row as u32);
-                    NOWHERE
-                }
-            };
+        places.clear();
+        places.resize(keys.hashes.len(), NOWHERE);
+        for (first, places) in (0..).step_by(TOGETHER).zip(places.chunks_mut(TOGETHER)) {
+            self.memory.candidates(&keys.hashes[first..first + places.len()], places);
+            for (row, place) in (first..).zip(places) {
+                let (hash, key) = (keys.hashes[row], keys.key(row));
+                *place = match self.memory.confirm(*place, hash, key) {
+                    Some(place) => place,
+                    None if nothing_elsewhere => self.memory.add(hash, key, None),
+                    None => {
+                        self.missing.push(row as u32);
+                        NOWHERE
+                    }
+                };
+            }
         }
         if self.missing.is_empty() { Ok(()) } else { self.fetch_missing(keys, places) }
     }
@@ -162,10 +168,10 @@ impl KeyedRows {
         self.memory.value(place)
     }
 
-    /// Gives the key at `place` a value.
+    /// Gives the key at `place` a value, in two parts.
     #[inline]
-    pub fn set(&mut self, place: u32, value: &[u8]) {
-        self.memory.set(place, value);
+    pub fn set(&mut self, place: u32, head: &[u8], tail: &[u8]) {
+        self.memory.set(place, head, tail);
     }
 
     /// Fetches rows from memory into the processor's cache, all at once where it would else wait for one after the other.
@@ -277,7 +283,7 @@ impl KeyedRows {
     pub fn put(&mut self, hash: u64, key: &[u8], value: &[u8]) -> u32 {
         match self.memory.find(hash, key) {
             Some(place) => {
-                self.memory.set(place, value);
+                self.memory.set(place, value, &[]);
                 place
             }
             None => self.memory.add(hash, key, Some(value)),

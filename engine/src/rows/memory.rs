@@ -2,6 +2,7 @@
 
 use hashbrown::HashTable;
 use std::hint::black_box;
+use std::ops::Range;
 
 const CHUNK: usize = 1 << 20;
 /// A length that says that nothing is known of the key.
@@ -51,10 +52,11 @@ impl Memory {
     }
 
     /// For each hash the place of some key that has it. To be looked up at once, so that the processor fetches many from memory at a time.
-    pub(super) fn candidates(&self, hashes: &[u64], places: &mut Vec<u32>) {
-        places.clear();
-        let of = |hash: u64| self.table.find(hash, |(h, _)| *h == hash).map_or(UNKNOWN, |(_, place)| *place);
-        places.extend(hashes.iter().map(|hash| of(*hash)));
+    pub(super) fn candidates(&self, hashes: &[u64], places: &mut [u32]) {
+        for (hash, place) in hashes.iter().zip(places.iter_mut()) {
+            *place = self.table.find(*hash, |(h, _)| h == hash).map_or(UNKNOWN, |(_, place)| *place);
+        }
+        self.touch(places);
     }
 
     /// A candidate if it is the key's place.
@@ -102,21 +104,23 @@ impl Memory {
         place
     }
 
-    /// Gives the key at `place` a value.
-    pub(super) fn set(&mut self, place: u32, value: &[u8]) {
+    /// Gives the key at `place` a value, in two parts.
+    pub(super) fn set(&mut self, place: u32, head: &[u8], tail: &[u8]) {
         let slot = &mut self.slots[place as usize];
-        let had = slot.value_bytes();
-        self.live = self.live + value.len() - had;
-        if value.len() <= had {
+        let (had, length) = (slot.value_bytes(), head.len() + tail.len());
+        self.live = self.live + length - had;
+        if length <= had {
             let start = (slot.start + slot.key) as usize;
-            self.chunks[slot.chunk as usize][start..][..value.len()].copy_from_slice(value);
-            self.garbage += had - value.len();
+            let (to_head, to_tail) = self.chunks[slot.chunk as usize][start..][..length].split_at_mut(head.len());
+            to_head.copy_from_slice(head);
+            to_tail.copy_from_slice(tail);
+            self.garbage += had - length;
         } else {
             self.garbage += slot.bytes();
             let from = (slot.chunk, slot.start as usize..(slot.start + slot.key) as usize);
-            (slot.chunk, slot.start) = append_moved(&mut self.chunks, from, value);
+            (slot.chunk, slot.start) = append_moved(&mut self.chunks, from, head, tail);
         }
-        slot.value = value.len() as u32;
+        slot.value = length as u32;
         if self.garbage > GARBAGE_MIN.max(self.live) {
             self.compact();
         }
@@ -163,15 +167,16 @@ fn append(chunks: &mut Vec<Vec<u8>>, parts: &[&[u8]]) -> (u32, u32) {
 }
 
 /// Appends a key that is in a chunk already, and a new value.
-fn append_moved(chunks: &mut Vec<Vec<u8>>, (from, key): (u32, std::ops::Range<usize>), value: &[u8]) -> (u32, u32) {
-    let number = chunk_for(chunks, key.len() + value.len());
+fn append_moved(chunks: &mut Vec<Vec<u8>>, (from, key): (u32, Range<usize>), head: &[u8], tail: &[u8]) -> (u32, u32) {
+    let number = chunk_for(chunks, key.len() + head.len() + tail.len());
     let start = chunks[number as usize].len() as u32;
     if number == from {
         chunks[number as usize].extend_from_within(key);
     } else if let [old, .., new] = &mut chunks[from as usize..] {
         new.extend_from_slice(&old[key]);
     }
-    chunks[number as usize].extend_from_slice(value);
+    chunks[number as usize].extend_from_slice(head);
+    chunks[number as usize].extend_from_slice(tail);
     (number, start)
 }
 
@@ -196,7 +201,8 @@ mod tests {
             let value = (!dice.is_multiple_of(11)).then(|| vec![step as u8; length]);
             assert_eq!(memory.value(place), expected.get(&key).and_then(Option::as_deref));
             if let Some(value) = &value {
-                memory.set(place, value);
+                let (head, tail) = value.split_at(value.len() / 3);
+                memory.set(place, head, tail);
                 expected.insert(key, Some(value.clone()));
             } else {
                 expected.entry(key).or_default();

@@ -219,109 +219,116 @@ fn skip(form: Form, row: &[u8]) -> usize {
 }
 
 /// A column that is being read back.
-enum Writer {
-    Integer(Vec<i64>, Vec<bool>),
-    Wide(Vec<i128>, Vec<bool>),
-    Float(Vec<f64>, Vec<bool>),
+struct Writer {
+    values: Values,
+    rows: usize,
+    /// Rows that are null.
+    nulls: Vec<usize>,
+}
+
+enum Values {
+    Integer(Vec<i64>),
+    Wide(Vec<i128>),
+    Float(Vec<f64>),
     Text(Spans),
     Bytes(Spans),
 }
 
-/// Texts or byte strings, one after another.
+/// Texts or byte strings, one after another, and where they end.
 #[derive(Default)]
 struct Spans {
     bytes: Vec<u8>,
-    lengths: Vec<usize>,
-    valid: Vec<bool>,
+    ends: Vec<usize>,
 }
 
 impl Spans {
-    fn push(&mut self, value: &[u8], valid: bool) {
-        self.bytes.extend_from_slice(value);
-        self.lengths.push(value.len());
-        self.valid.push(valid);
-    }
-
-    /// Where they end, the bytes, and which are null. An offset has 31 bits.
-    fn parts(self) -> Result<(OffsetBuffer<i32>, Buffer, Option<NullBuffer>), ArrowError> {
+    /// Where they begin, and the bytes. An offset has 31 bits.
+    fn parts(self) -> Result<(OffsetBuffer<i32>, Buffer), ArrowError> {
         if i32::try_from(self.bytes.len()).is_err() {
             return Err(ArrowError::OffsetOverflowError(self.bytes.len()));
         }
-        Ok((OffsetBuffer::from_lengths(self.lengths), Buffer::from_vec(self.bytes), nulls(self.valid)))
+        let offsets: Vec<i32> = std::iter::once(0).chain(self.ends.iter().map(|end| *end as i32)).collect();
+        Ok((OffsetBuffer::new(offsets.into()), Buffer::from_vec(self.bytes)))
     }
-}
-
-fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
-    valid.contains(&false).then(|| NullBuffer::from(valid))
 }
 
 impl Writer {
     fn new(form: Form) -> Self {
-        match form {
-            Form::Integer => Self::Integer(Vec::new(), Vec::new()),
-            Form::Wide => Self::Wide(Vec::new(), Vec::new()),
-            Form::Float => Self::Float(Vec::new(), Vec::new()),
-            Form::Text => Self::Text(Spans::default()),
-            Form::Bytes => Self::Bytes(Spans::default()),
-        }
+        let values = match form {
+            Form::Integer => Values::Integer(Vec::new()),
+            Form::Wide => Values::Wide(Vec::new()),
+            Form::Float => Values::Float(Vec::new()),
+            Form::Text => Values::Text(Spans::default()),
+            Form::Bytes => Values::Bytes(Spans::default()),
+        };
+        Self { values, rows: 0, nulls: Vec::new() }
     }
 
     #[inline]
     fn read(&mut self, row: &mut &[u8]) -> Result<(), ArrowError> {
         let damaged = || ArrowError::SchemaError("a kept row is damaged".into());
         let (number, length) = get(row);
+        if number == 0 {
+            self.nulls.push(self.rows);
+        }
+        self.rows += 1;
         let mut take = |bytes: usize| -> Result<&[u8], ArrowError> {
             let end = length.checked_add(bytes).ok_or_else(damaged)?;
             let value = row.get(length..end).ok_or_else(damaged)?;
             *row = &row[end..];
             Ok(value)
         };
-        let text = || usize::try_from(number.saturating_sub(1)).map_err(|_| damaged());
-        match self {
-            Self::Integer(values, valid) => {
+        match &mut self.values {
+            Values::Integer(values) => {
                 take(0)?;
                 let zigzag = number.saturating_sub(1) as u64;
                 values.push((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64));
-                valid.push(number != 0);
             }
-            Self::Wide(values, valid) => {
+            Values::Wide(values) => {
                 take(0)?;
                 let zigzag = number.saturating_sub(1);
                 values.push((zigzag >> 1) as i128 ^ -((zigzag & 1) as i128));
-                valid.push(number != 0);
             }
-            Self::Float(values, valid) => {
+            Values::Float(values) => {
                 let bytes = take(if number == 0 { 0 } else { 8 })?;
                 values.push(bytes.try_into().map_or(0.0, f64::from_le_bytes));
-                valid.push(number != 0);
             }
             // Texts are looked at all at once in the end.
-            Self::Text(spans) | Self::Bytes(spans) => spans.push(take(text()?)?, number != 0),
+            Values::Text(spans) | Values::Bytes(spans) => {
+                let bytes = usize::try_from(number.saturating_sub(1)).map_err(|_| damaged())?;
+                spans.bytes.extend_from_slice(take(bytes)?);
+                spans.ends.push(spans.bytes.len());
+            }
         }
         Ok(())
     }
 
     fn finish(self, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
-        match self {
-            Self::Integer(values, valid) => {
-                let integers: ArrayRef = Arc::new(Int64Array::new(values.into(), nulls(valid)));
+        let nulls = (!self.nulls.is_empty()).then(|| {
+            let mut valid = vec![true; self.rows];
+            self.nulls.iter().for_each(|row| valid[*row] = false);
+            NullBuffer::from(valid)
+        });
+        match self.values {
+            Values::Integer(values) => {
+                let integers: ArrayRef = Arc::new(Int64Array::new(values.into(), nulls));
                 let narrow = if *data_type == DataType::Date32 { cast(&integers, &DataType::Int32)? } else { integers };
                 cast(&narrow, data_type)
             }
-            Self::Wide(values, valid) => {
-                let wide = Decimal128Array::new(values.into(), nulls(valid));
+            Values::Wide(values) => {
+                let wide = Decimal128Array::new(values.into(), nulls);
                 match data_type {
                     DataType::UInt64 => cast(&wide.with_precision_and_scale(20, 0)?, data_type),
                     exact => Ok(Arc::new(wide.with_data_type(exact.clone()))),
                 }
             }
-            Self::Float(values, valid) => cast(&Float64Array::new(values.into(), nulls(valid)), data_type),
-            Self::Text(spans) => {
-                let (offsets, bytes, nulls) = spans.parts()?;
+            Values::Float(values) => cast(&Float64Array::new(values.into(), nulls), data_type),
+            Values::Text(spans) => {
+                let (offsets, bytes) = spans.parts()?;
                 cast(&StringArray::try_new(offsets, bytes, nulls)?, data_type)
             }
-            Self::Bytes(spans) => {
-                let (offsets, bytes, nulls) = spans.parts()?;
+            Values::Bytes(spans) => {
+                let (offsets, bytes) = spans.parts()?;
                 cast(&BinaryArray::try_new(offsets, bytes, nulls)?, data_type)
             }
         }

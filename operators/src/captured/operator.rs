@@ -130,7 +130,7 @@ impl CapturedOperator {
         let reports_keyless = dir.worker == 0;
         let kept = KeyedRows::new(RowsConfig { dir, step: plan.spec.step_id.clone(), memory_bytes: plan.spec.memory_bytes });
         Ok(Self {
-            rows: LastRows::new(kept, !plan.ever.is_empty()),
+            rows: LastRows::new(kept),
             keys: SpelledKeys::default(),
             places: Vec::new(),
             truncated: None,
@@ -269,7 +269,7 @@ impl CapturedOperator {
         }
         let mut newer: Vec<(u64, Vec<u8>, Vec<u8>)> = Vec::new();
         self.rows.kept.for_each(|hash, key, kept| {
-            match self.rows.parse(kept) {
+            match LastRow::of(kept) {
                 Some(LastRow { sequence: last, row, flags }) if sequence.is_after(last) => {
                     row.into_iter().for_each(|row| self.leaving.push(row, time, flags, -1));
                 }

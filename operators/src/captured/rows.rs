@@ -33,19 +33,17 @@ impl Sequence {
     }
 }
 
-/// Bytes before a row: whether there is one, then its sequence, then its flags where the step has conditions.
-const SEQUENCE_AT: usize = 1;
-const FLAGS_AT: usize = SEQUENCE_AT + 24;
-const GONE: u8 = 0;
+/// Bits of the byte before a row: it is there; the commit's position is known; the position is known.
 const THERE: u8 = 1;
+const COMMIT: u8 = 2;
+const POSITION: u8 = 4;
+/// Bytes before a row at most: the bits, its sequence and its flags.
+const HEAD_BYTES: usize = 1 + 4 * 10;
 
-/// The last row of every key: bytes by the key's place.
+/// The last row of every key: bytes by the key's place. Before a row stand the bits, and as numbers of seven bits a byte those of its sequence that are known, and its flags.
 #[derive(Debug)]
 pub(super) struct LastRows {
     pub(super) kept: KeyedRows,
-    /// Where a row begins in what is kept.
-    row_at: usize,
-    scratch: Vec<u8>,
 }
 
 /// What is kept of a key, taken apart.
@@ -58,49 +56,121 @@ pub(super) struct LastRow<'a> {
     pub(super) row: Option<&'a [u8]>,
 }
 
+impl<'a> LastRow<'a> {
+    /// Takes apart what is kept.
+    #[inline]
+    pub(super) fn of(kept: &'a [u8]) -> Option<Self> {
+        let (bits, mut rest) = kept.split_first()?;
+        let mut next = |known: u8| if bits & known == known { Some(unzigzag(number(&mut rest)?)) } else { Some(NONE) };
+        let sequence = Sequence { commit: next(COMMIT)?, position: next(POSITION)?, offset: next(0)? };
+        let flags = number(&mut rest)?;
+        Some(Self { sequence, flags, row: (bits & THERE != 0).then_some(rest) })
+    }
+}
+
 impl LastRows {
-    pub(super) fn new(kept: KeyedRows, has_flags: bool) -> Self {
-        Self { kept, row_at: FLAGS_AT + if has_flags { 8 } else { 0 }, scratch: Vec::new() }
+    pub(super) fn new(kept: KeyedRows) -> Self {
+        Self { kept }
     }
 
     /// What is known of the key at `place`.
     #[inline]
     pub(super) fn get(&self, place: u32) -> Option<LastRow<'_>> {
-        self.parse(self.kept.value(place)?)
-    }
-
-    /// Takes apart what is kept.
-    #[inline]
-    pub(super) fn parse<'a>(&self, kept: &'a [u8]) -> Option<LastRow<'a>> {
-        let (header, row) = kept.split_at_checked(self.row_at)?;
-        let word = |at: usize| header.get(at..).and_then(<[u8]>::first_chunk).map(|c| i64::from_le_bytes(*c));
-        let sequence = Sequence { commit: word(SEQUENCE_AT)?, position: word(SEQUENCE_AT + 8)?, offset: word(SEQUENCE_AT + 16)? };
-        let flags = word(FLAGS_AT).unwrap_or(0) as u64;
-        Some(LastRow { sequence, flags, row: (header[0] == THERE).then_some(row) })
+        LastRow::of(self.kept.value(place)?)
     }
 
     /// The row of the key at `place` is `row` from `sequence` on; none: it is gone.
     #[inline]
-    pub(super) fn set(&mut self, place: u32, row: Option<&[u8]>, flags: u64, sequence: Sequence) {
-        self.scratch.clear();
-        self.scratch.push(if row.is_some() { THERE } else { GONE });
-        for word in [sequence.commit, sequence.position, sequence.offset] {
-            self.scratch.extend_from_slice(&word.to_le_bytes());
+    pub(super) fn set(&mut self, place: u32, row: Option<&[u8]>, flags: u64, Sequence { commit, position, offset }: Sequence) {
+        let mut head = Head::default();
+        head.bytes[0] = if row.is_some() { THERE } else { 0 };
+        head.length = 1;
+        for (value, known) in [(commit, COMMIT), (position, POSITION)] {
+            if value != NONE {
+                head.bytes[0] |= known;
+                head.push(zigzag(value));
+            }
         }
-        if self.row_at > FLAGS_AT {
-            self.scratch.extend_from_slice(&flags.to_le_bytes());
-        }
-        self.scratch.extend_from_slice(row.unwrap_or_default());
-        self.kept.set(place, &self.scratch);
+        head.push(zigzag(offset));
+        head.push(flags);
+        self.kept.set(place, &head.bytes[..head.length], row.unwrap_or_default());
     }
+}
+
+/// What stands before a row, while it is written.
+struct Head {
+    bytes: [u8; HEAD_BYTES],
+    length: usize,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { bytes: [0; HEAD_BYTES], length: 0 }
+    }
+}
+
+impl Head {
+    fn push(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes[self.length] = number as u8 | 0x80;
+            self.length += 1;
+            number >>= 7;
+        }
+        self.bytes[self.length] = number as u8;
+        self.length += 1;
+    }
+}
+
+/// Takes a number from the front.
+#[inline]
+fn number(bytes: &mut &[u8]) -> Option<u64> {
+    let (mut number, mut shift) = (0u64, 0u32);
+    loop {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+}
+
+fn zigzag(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use riskstream_engine::contract::StateDir;
+    use riskstream_engine::ids::Generation;
+    use riskstream_engine::rows::{Keys, RowsConfig};
 
     fn at(commit: i64, position: i64, offset: i64) -> Sequence {
         Sequence { commit, position, offset }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_key_comes_back() {
+        let dir = StateDir { root: "unused".into(), generation: Generation(1), worker: 0 };
+        let mut rows = LastRows::new(KeyedRows::new(RowsConfig { dir, step: "step".into(), memory_bytes: 1 << 20 }));
+        let mut places = Vec::new();
+        rows.kept.fetch(&Keys { hashes: &[7], bytes: b"k", offsets: &[0, 1] }, &mut places).unwrap();
+        assert!(rows.get(places[0]).is_none());
+        let extremes = [NONE, i64::MIN + 1, -1, 0, 127, 1 << 40, i64::MAX];
+        for (commit, position) in extremes.iter().flat_map(|c| extremes.map(|p| (*c, p))) {
+            for (offset, row) in [(-1, None), (i64::MAX, Some(&b""[..])), (5, Some(b"a row"))] {
+                rows.set(places[0], row, commit as u64, at(commit, position, offset));
+                let last = rows.get(places[0]).unwrap();
+                assert_eq!((last.sequence, last.flags, last.row), (at(commit, position, offset), commit as u64, row));
+            }
+        }
+        assert!(LastRow::of(&[]).is_none() && LastRow::of(&[7, 0x80]).is_none() && LastRow::of(&[0x80; 60]).is_none(), "damaged");
     }
 
     #[test]

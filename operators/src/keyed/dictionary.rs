@@ -275,11 +275,20 @@ impl Speller {
         match self {
             Self::Bytes(array) => {
                 let value = array.as_binary::<i32>().value(row);
-                out.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                put_length(out, value.len());
                 out.extend_from_slice(value);
             }
             Self::Wide(array) => out.extend_from_slice(&array.as_primitive::<Decimal128Type>().value(row).to_le_bytes()),
             Self::Number(array) => out.extend_from_slice(&array.as_primitive::<Int64Type>().value(row).to_le_bytes()),
         }
     }
+}
+
+/// Seven bits a byte, the lowest first.
+fn put_length(out: &mut Vec<u8>, mut length: usize) {
+    while length >= 0x80 {
+        out.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    out.push(length as u8);
 }

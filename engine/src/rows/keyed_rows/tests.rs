@@ -61,7 +61,7 @@ impl World<'_> {
             for ((key, value), place) in own.into_iter().zip(&places) {
                 assert_eq!(rows.value(*place), self.expected.get(key).map(Vec::as_slice), "key {key}");
                 if let Some(value) = value {
-                    rows.set(*place, value);
+                    rows.set(*place, value, &[]);
                     self.expected.insert(*key, value.clone());
                 }
             }
