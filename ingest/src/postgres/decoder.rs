@@ -198,7 +198,7 @@ mod tests {
     use crate::changes::change_fields;
     use crate::decode::TimeFormat;
     use crate::postgres::frames::FrameWriter;
-    use crate::postgres::message::tests::tuple_of;
+    use crate::postgres::message::tuple_of;
     use crate::types::{parse_type, utc_timestamp};
     use arrow::array::RecordBatch;
     use arrow::datatypes::Schema;

@@ -166,6 +166,23 @@ pub(crate) fn fields(tuple: &[u8]) -> impl Iterator<Item = Field<'_>> {
     })
 }
 
+/// A tuple as the server writes it.
+pub(crate) fn tuple_of(fields: &[Field<'_>]) -> Vec<u8> {
+    let mut bytes = (fields.len() as u16).to_be_bytes().to_vec();
+    for field in fields {
+        match field {
+            Field::Null => bytes.push(b'n'),
+            Field::Unchanged => bytes.push(b'u'),
+            Field::Text(text) => {
+                bytes.push(b't');
+                bytes.extend((text.len() as u32).to_be_bytes());
+                bytes.extend(*text);
+            }
+        }
+    }
+    bytes
+}
+
 /// Whether two tuples differ in a column of the key. What was not sent did not change.
 pub(crate) fn key_differs(old: &[u8], new: &[u8], mut is_key: impl FnMut(usize) -> bool) -> bool {
     fields(old).zip(fields(new)).enumerate().any(|(i, (old, new))| is_key(i) && new != Field::Unchanged && old != new)
@@ -217,23 +234,6 @@ fn u64(rest: &mut Bytes) -> Result<u64, Broken> {
 pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    /// A tuple as the server writes it.
-    pub(crate) fn tuple_of(fields: &[Field<'_>]) -> Vec<u8> {
-        let mut bytes = (fields.len() as u16).to_be_bytes().to_vec();
-        for field in fields {
-            match field {
-                Field::Null => bytes.push(b'n'),
-                Field::Unchanged => bytes.push(b'u'),
-                Field::Text(text) => {
-                    bytes.push(b't');
-                    bytes.extend((text.len() as u32).to_be_bytes());
-                    bytes.extend(*text);
-                }
-            }
-        }
-        bytes
-    }
 
     fn message(parts: &[&[u8]]) -> Bytes {
         Bytes::from(parts.concat())

@@ -15,6 +15,7 @@
 //!   letter with the change's text.
 
 mod catalog;
+mod completion;
 mod decoder;
 mod endpoint;
 mod frames;

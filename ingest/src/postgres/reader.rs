@@ -12,6 +12,7 @@
 //! - [`Place`] moves with each change, so a block may end within a transaction.
 
 use crate::postgres::catalog::{self, Table};
+use crate::postgres::completion::Completion;
 use crate::postgres::endpoint::Endpoint;
 use crate::postgres::frames::{FrameWriter, Mapped, Transaction};
 use crate::postgres::message::{Message, Relation, key_differs};
@@ -131,6 +132,7 @@ pub(crate) struct Reader {
     /// The position last handed over.
     handed: Option<Place>,
     backoff: Duration,
+    completion: Completion,
 }
 
 impl Reader {
@@ -156,6 +158,7 @@ impl Reader {
             transaction_written: false,
             end: None,
             backoff: BACKOFF.0,
+            completion: Completion::default(),
         }
     }
 
@@ -434,7 +437,15 @@ impl Reader {
                 let columns = &self.columns;
                 let key = |i: usize| columns.get(i).is_some_and(|c| c.key);
                 match &old {
-                    Some(old) if key_differs(&old.tuple, &new, key) => self.block.change(b'k', position(at), &old.tuple, &new),
+                    Some(old) if key_differs(&old.tuple, &new, key) => {
+                        let Setup { endpoint, name, .. } = self.setup.as_ref();
+                        let new = if old.full {
+                            new
+                        } else {
+                            self.completion.complete(endpoint, &format!("riskstream {name}"), table, columns, new).await?
+                        };
+                        self.block.change(b'k', position(at), &old.tuple, &new);
+                    }
                     Some(old) if old.full => self.block.change(b'u', position(at), &old.tuple, &new),
                     _ => self.block.change(b'u', position(at), &[], &new),
                 }
