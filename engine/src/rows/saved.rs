@@ -6,7 +6,7 @@ use super::segment::Segment;
 use crate::contract::StateBatch;
 use crate::history::ShardSet;
 use crate::key::shard_of;
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::UInt64Type;
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -26,10 +26,17 @@ impl KeyedRows {
     /// When a batch would be larger than 2 GiB.
     pub fn save(&self, places: &[u32]) -> Result<Vec<StateBatch>, ArrowError> {
         let save = |places: &[u32]| {
+            let bytes = |of: &dyn Fn(u32) -> usize| places.iter().map(|place| of(*place)).sum();
+            let mut keys = BinaryBuilder::with_capacity(places.len(), bytes(&|place| self.memory.key(place).len()));
+            let mut values = BinaryBuilder::with_capacity(places.len(), bytes(&|place| self.memory.value(place).map_or(0, <[u8]>::len)));
+            for place in places {
+                keys.append_value(self.memory.key(*place));
+                values.append_option(self.memory.value(*place));
+            }
             let columns: Vec<(&str, ArrayRef)> = vec![
                 ("hash", Arc::new(UInt64Array::from_iter_values(places.iter().map(|place| self.memory.hash(*place))))),
-                ("key", Arc::new(BinaryArray::from_iter_values(places.iter().map(|place| self.memory.key(*place))))),
-                ("value", Arc::new(BinaryArray::from_iter(places.iter().map(|place| self.memory.value(*place))))),
+                ("key", Arc::new(keys.finish())),
+                ("value", Arc::new(values.finish())),
             ];
             let columns = columns.into_iter().map(|(name, column)| (name, column, true));
             Ok(StateBatch::new(ROWS, RecordBatch::try_from_iter_with_nullable(columns)?))

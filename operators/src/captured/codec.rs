@@ -89,7 +89,8 @@ impl RowCodec {
 
     /// The columns of rows.
     pub(super) fn decode<'a>(&self, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, ArrowError> {
-        let mut writers: Vec<Writer> = self.columns.iter().map(|(_, form)| Writer::new(*form)).collect();
+        let about = rows.size_hint().0;
+        let mut writers: Vec<Writer> = self.columns.iter().map(|(_, form)| Writer::new(*form, about)).collect();
         for mut row in rows {
             for writer in &mut writers {
                 writer.read(&mut row)?;
@@ -234,8 +235,10 @@ enum Values {
     Bytes(Spans),
 }
 
+/// Room for a text, at first.
+const TEXT_BYTES: usize = 12;
+
 /// Texts or byte strings, one after another, and where they end.
-#[derive(Default)]
 struct Spans {
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -253,13 +256,15 @@ impl Spans {
 }
 
 impl Writer {
-    fn new(form: Form) -> Self {
+    /// For about so many rows.
+    fn new(form: Form, rows: usize) -> Self {
+        let spans = || Spans { bytes: Vec::with_capacity(rows * TEXT_BYTES), ends: Vec::with_capacity(rows) };
         let values = match form {
-            Form::Integer => Values::Integer(Vec::new()),
-            Form::Wide => Values::Wide(Vec::new()),
-            Form::Float => Values::Float(Vec::new()),
-            Form::Text => Values::Text(Spans::default()),
-            Form::Bytes => Values::Bytes(Spans::default()),
+            Form::Integer => Values::Integer(Vec::with_capacity(rows)),
+            Form::Wide => Values::Wide(Vec::with_capacity(rows)),
+            Form::Float => Values::Float(Vec::with_capacity(rows)),
+            Form::Text => Values::Text(spans()),
+            Form::Bytes => Values::Bytes(spans()),
         };
         Self { values, rows: 0, nulls: Vec::new() }
     }

@@ -77,10 +77,19 @@ impl Leaving {
     }
 
     fn send(&mut self, plan: &Plan, out: &mut Output) -> Result<(), ArrowError> {
-        let leaving = std::mem::take(self);
-        if leaving.ends.is_empty() {
+        if self.ends.is_empty() {
             return Ok(());
         }
+        // The next rows will be about as many.
+        let (bytes, rows) = (self.bytes.len(), self.ends.len());
+        let next = Self {
+            bytes: Vec::with_capacity(bytes),
+            ends: Vec::with_capacity(rows),
+            times: Vec::with_capacity(rows),
+            flags: Vec::with_capacity(rows),
+            diffs: Vec::with_capacity(rows),
+        };
+        let leaving = std::mem::replace(self, next);
         let starts = std::iter::once(0).chain(leaving.ends.iter().copied());
         let rows = starts.zip(&leaving.ends).map(|(start, end)| &leaving.bytes[start..*end]);
         let mut columns: Vec<ArrayRef> = vec![Arc::new(TimestampMicrosecondArray::from(leaving.times).with_timezone("UTC"))];
