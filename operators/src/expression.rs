@@ -14,6 +14,7 @@
 //! Only what an expression needs of DataFusion is set up (functions and planners, no catalog, optimizer or runtime), so that a program
 //! with a few expressions starts in milliseconds.
 
+mod business;
 mod clock;
 mod error;
 mod lateness;
@@ -80,7 +81,7 @@ impl Compiler {
             }
             functions.insert(function.name().to_owned(), function);
         }
-        for function in lateness::functions() {
+        for function in lateness::functions().chain(business::functions()) {
             functions.insert(function.name().to_owned(), Arc::new(function));
         }
         Self {

@@ -21,6 +21,7 @@
 //! process becomes a dead letter and never stops the run. A step that is not possible on its input is refused when it is made, with a
 //! [`StepError`] (or [`ExpressionError`], which knows the place in the text).
 
+pub mod calendars;
 pub mod captured;
 pub mod changelog;
 pub mod checks;

@@ -193,6 +193,29 @@ fn types_that_do_not_go_together_are_refused_before_any_row() {
 }
 
 #[test]
+fn business_days_are_those_of_the_calendar_that_is_named() {
+    let rows = one(Row { time: 1_720_051_200_000_000, ..Row::default() });
+    for (sql, expected) in [
+        // 2024-07-04, a Thursday.
+        ("is_business_day(tx_datetime, 'us-fed')", "false"),
+        ("is_business_day(tx_datetime, 'target')", "true"),
+        ("next_business_day(tx_datetime, 'us-fed')", "2024-07-05"),
+        ("next_business_day(tx_datetime, 'us-fed 2024-07-05')", "2024-07-08"),
+        ("previous_business_day(tx_datetime, 'us-fed')", "2024-07-03"),
+        ("business_days_between(tx_datetime, cast('2024-07-11' as date), 'us-fed')", "5"),
+        ("business_days_between(cast('2024-07-11' as date), tx_datetime, 'us-fed')", "-5"),
+        ("next_business_day(cast(null as date), 'weekends')", "-"),
+        // Due on a holiday, so due on the Friday, and three days late on the Monday.
+        ("days_past_due(next_business_day(tx_datetime, 'us-fed'), cast('2024-07-09' as date))", "3"),
+    ] {
+        assert_eq!(values(sql, &rows), [expected], "{sql}");
+    }
+    assert!(refused("next_business_day(tx_datetime, 'nyse')").0.contains("`nyse` is no calendar"));
+    assert!(refused("is_business_day(tx_datetime, customer)").0.contains("in quotes"));
+    assert!(refused("is_business_day(amount, 'target')").0.contains("takes dates and times"));
+}
+
+#[test]
 fn deep_nesting_is_refused_and_does_not_exhaust_the_stack() {
     for open in ["(", "not ", "-", "abs("] {
         let sql = format!("{}count{}", open.repeat(20_000), ")".repeat(if open.ends_with('(') { 20_000 } else { 0 }));
