@@ -39,7 +39,7 @@ impl Schedule {
     }
 
     /// How many have arrived.
-    fn arrived(&self) -> u64 {
+    pub(crate) fn arrived(&self) -> u64 {
         u64::try_from(u128::from(self.now_nanos()) * u128::from(self.rate) / 1_000_000_000).unwrap_or(u64::MAX).saturating_add(1)
     }
 }

@@ -5,9 +5,12 @@
 //! - **immediate**: the decision is at the sink on its worker, before its epoch is committed (`deliver = "immediately"`);
 //! - **committed**: the decision is handed to the delivery thread after its epoch was committed, synced to disk.
 //!
+//! Before and after it two threads that do nothing else hand over payments by the same schedule ([`control`]): what the machine itself adds.
+//!
 //! The plan is the one that `card-fraud.toml` beside this file makes, with this source in front and this sink behind.
 
 mod arrivals;
+mod control;
 mod figures;
 mod sink;
 
@@ -25,6 +28,9 @@ use riskstream_sinks::DeltaRuntime;
 
 use arrivals::{Arrivals, Schedule};
 use figures::Figures;
+
+/// What the control computes per payment: what the steps of the plan take, all in all, at this rate.
+const CONTROL_WORK: Duration = Duration::from_micros(20);
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -52,6 +58,9 @@ struct Arguments {
     /// Committed epochs are delivered at most this far apart, in microseconds.
     #[arg(long, default_value_t = 0)]
     delivery_interval: i64,
+    /// Seconds of the control before the run and after it; 0 for none.
+    #[arg(long, default_value_t = 10)]
+    control: u64,
     /// The folder of models, with `fraud-card` in it.
     #[arg(long, default_value = "registry")]
     registry: PathBuf,
@@ -95,10 +104,14 @@ fn main() -> anyhow::Result<()> {
     };
     let control = RunControl::new(&plan, arguments.workers);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let control_rows = arguments.rate * arguments.control;
+    let mut alone = control::latencies(arguments.rate, control_rows, CONTROL_WORK);
     let cpu_before = figures::cpu_seconds();
     let started = Instant::now();
     let summary = run(plan, engine, &control, clock)?;
     let took = started.elapsed();
+    let cpu = figures::cpu_seconds() - cpu_before;
+    alone.extend(control::latencies(arguments.rate, control_rows, CONTROL_WORK));
     anyhow::ensure!(took >= Duration::from_secs(arguments.seconds), "the run ended after {took:?}, before its schedule did");
 
     let setup = format!(
@@ -106,7 +119,7 @@ fn main() -> anyhow::Result<()> {
         rows, arguments.rate, arguments.workers, arguments.epoch_min, arguments.epoch_max, arguments.in_flight, arguments.warm_up
     );
     println!("{setup}\n");
-    let report = figures.report(&control.metrics, summary.committed, rows, figures::cpu_seconds() - cpu_before, took)?;
+    let report = figures.report(&control.metrics, summary.committed, rows, cpu, took, &mut alone)?;
     print!("{}", report.text);
     if let Some(path) = &arguments.results {
         report.append_to(path, &setup)?;

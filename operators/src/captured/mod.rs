@@ -9,7 +9,7 @@
 //!
 //! - A repetition (a connector that was restarted, a snapshot that was read again) is not after the key's last change, or says what
 //!   is there already, and leaves no trace. A truncation takes every row back that it is after.
-//! - A column that was not sent because it did not change is taken from the row before.
+//! - A column that was not sent because it did not change is taken from the row before. Where there is none, it is null, and a dead letter says so.
 //! - `previous` adds columns with what a column was in the row before (null in a key's first row), `ever` columns that are true once a condition held.
 //!
 //! Changes are ordered as the database made them, not by event time: rows are never late here. State: one row per key, as bytes.
@@ -20,5 +20,5 @@ mod persist;
 mod rows;
 mod spec;
 
-pub use operator::{CapturedOperator, REASON_NO_KEY, REASON_OPERATION};
+pub use operator::{CapturedOperator, REASON_NO_KEY, REASON_OPERATION, REASON_UNSENT};
 pub use spec::CapturedSpec;

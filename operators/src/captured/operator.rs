@@ -27,6 +27,9 @@ pub const REASON_NO_KEY: &str = "no-key";
 /// Reason code of a change that says to be of no kind that is known.
 pub const REASON_OPERATION: &str = "operation";
 
+/// Reason code of a change that leaves columns out that no row before has: it was applied, with nulls there.
+pub const REASON_UNSENT: &str = "unsent";
+
 /// Captured changes into changes of what there is. See the [module documentation](super).
 #[derive(Debug)]
 pub struct CapturedOperator {
@@ -232,7 +235,7 @@ impl CapturedOperator {
             offsets: batch.column(self.plan.offset).as_primitive(),
             unchanged: batch.column(self.plan.unchanged).as_string(),
         };
-        let (mut no_key, mut unknown) = (Vec::new(), Vec::new());
+        let (mut no_key, mut unknown, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
         for (row, end) in ends.into_iter().enumerate() {
             if row % TOUCHED_ROWS == 0 {
@@ -258,7 +261,12 @@ impl CapturedOperator {
                         .enumerate()
                         .fold(0, |all, (bit, truth)| all | u64::from(truth.is_valid(row) && truth.value(row)) << bit);
                     let change = Change { place: places[row], op, new, unchanged, held, time, sequence };
-                    self.change(&change)?;
+                    if let Some(names) = self.change(&change)? {
+                        unsent.push((
+                            row,
+                            format!("{names}: not sent, and no row before has it, so it is null; with REPLICA IDENTITY FULL it is sent"),
+                        ));
+                    }
                 }
             }
             self.leaving.send_many(&self.plan, out)?;
@@ -267,6 +275,7 @@ impl CapturedOperator {
         if self.reports_keyless {
             self.dead.push(batch, &no_key, REASON_NO_KEY)?;
         }
+        self.dead.push(batch, &unsent, REASON_UNSENT)?;
         unknown.retain(|(row, _)| !keyless[*row] || self.reports_keyless);
         Ok(self.dead.push(batch, &unknown, REASON_OPERATION)?)
     }
@@ -293,12 +302,13 @@ impl CapturedOperator {
         Ok(())
     }
 
-    fn change(&mut self, change: &Change<'_>) -> Result<(), ArrowError> {
+    /// Applies a change; gives the names of columns that stay unknown.
+    fn change<'a>(&mut self, change: &Change<'a>) -> Result<Option<&'a str>, ArrowError> {
         let Change { place, op, new, unchanged, held, time, sequence } = *change;
         let is_after = |last: Option<Sequence>| last.is_none_or(|last| sequence.is_after(last));
         let last = self.rows.get(place);
         if !is_after(last.map(|last| last.sequence)) || !is_after(self.truncated.filter(|t| t.position != NONE)) {
-            return Ok(());
+            return Ok(None);
         }
         self.touched.push(place);
         if op == Op::Delete {
@@ -306,17 +316,19 @@ impl CapturedOperator {
                 self.leaving.push(row, time, flags, -1);
             }
             self.rows.set(place, None, 0, sequence);
-            return Ok(());
+            return Ok(None);
         }
         if unchanged.is_none() && self.plan.previous.is_empty() {
             self.replace(change, new, held);
-            return Ok(());
+            return Ok(None);
         }
+        let of_the_record = |names: &&str| names.split(',').any(|name| self.plan.record_schema.index_of(name).is_ok());
+        let unknown = unchanged.filter(|_| last.is_none_or(|last| last.row.is_none())).filter(of_the_record);
         let mut row = std::mem::take(&mut self.composed);
         let held = self.compose(change, &mut row)?;
         self.replace(change, &row, held);
         self.composed = row;
-        Ok(())
+        Ok(unknown)
     }
 
     /// The key's row is `row` now, of which the conditions `held` hold.

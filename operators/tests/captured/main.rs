@@ -15,7 +15,7 @@ use riskstream_engine::contract::{
 };
 use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
-use riskstream_operators::captured::{CapturedOperator, CapturedSpec, REASON_NO_KEY, REASON_OPERATION};
+use riskstream_operators::captured::{CapturedOperator, CapturedSpec, REASON_NO_KEY, REASON_OPERATION, REASON_UNSENT};
 use riskstream_operators::changelog::DIFF;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -120,6 +120,15 @@ struct World {
 }
 
 impl World {
+    /// Of the dead letters.
+    fn reasons(&self) -> Vec<String> {
+        let column = dead_letter_schema().index_of("reason").unwrap();
+        let of = |dead: &RecordBatch| dead.column(column).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>();
+        let mut reasons: Vec<String> = self.dead.iter().flat_map(of).collect();
+        reasons.sort();
+        reasons
+    }
+
     fn new(workers: usize, memory_bytes: usize) -> Self {
         let mut world = Self {
             folder: tempfile::tempdir().unwrap(),
@@ -346,12 +355,24 @@ fn a_change_without_a_key_or_of_no_known_kind_is_a_dead_letter_once() {
     let records =
         [Record::without_row("u", None, (1, 1)), Record::without_row("x", Some(1), (1, 2)), Record::without_row("x", None, (1, 3))];
     world.epoch(&[batch(&(0..).zip(records).collect::<Vec<_>>())], false);
-    let column = dead_letter_schema().index_of("reason").unwrap();
-    let mut reasons: Vec<String> = world
-        .dead
-        .iter()
-        .flat_map(|d| d.column(column).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    reasons.sort();
-    assert_eq!(reasons, [REASON_NO_KEY, REASON_OPERATION, REASON_OPERATION]);
+    assert_eq!(world.reasons(), [REASON_NO_KEY, REASON_OPERATION, REASON_OPERATION]);
+}
+
+#[test]
+fn a_column_that_nobody_ever_sent_is_null_and_a_dead_letter_says_so() {
+    let mut world = World::new(2, 1 << 20);
+    let row = |loan| Row { loan, lender: "a".into(), status: "open".into(), note: None, old_status: None, ever_late: false };
+    let unsent = |op, loan, position, names| Record { unchanged: Some(names), ..Record::of(op, &row(loan), position) };
+    let records = [
+        unsent("c", 1, (1, 1), "note"),
+        // Now it is known to be unknown.
+        unsent("u", 1, (2, 2), "note"),
+        unsent("c", 2, (3, 3), "no_column_of_ours"),
+        Record { note: Some("there".into()), ..Record::of("c", &row(3), (4, 4)) },
+        unsent("u", 3, (5, 5), "note"),
+    ];
+    world.epoch(&[batch(&(0..).zip(records).collect::<Vec<_>>())], false);
+    assert_eq!(world.reasons(), [REASON_UNSENT]);
+    let notes: Vec<_> = world.there.keys().map(|row| (row.loan, row.note.as_deref())).collect();
+    assert_eq!(notes, [(1, None), (2, None), (3, Some("there"))]);
 }

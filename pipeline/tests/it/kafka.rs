@@ -148,10 +148,15 @@ impl Broker {
         }
     }
 
-    fn produce(&self, ids: std::ops::Range<u32>) {
+    fn produce(&self, ids: std::ops::Range<u32>, compression: &str) {
         let mut config = self.client();
-        let producer: BaseProducer =
-            config.remove("group.id").remove("enable.partition.eof").set("enable.idempotence", "true").create().unwrap();
+        let producer: BaseProducer = config
+            .remove("group.id")
+            .remove("enable.partition.eof")
+            .set("enable.idempotence", "true")
+            .set("compression.type", compression)
+            .create()
+            .unwrap();
         for id in ids {
             // Every hundredth is no JSON: a dead letter.
             let value = if id % 100 == 99 { format!("broken {id}") } else { format!(r#"{{"id": {id}, "amount": {}.25}}"#, id % 1_000) };
@@ -225,7 +230,8 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     let config = PAYMENTS.replace("BROKERS", &format!("127.0.0.1:{}", broker.port));
     std::fs::write(here.join("pipelines.toml"), config).unwrap();
 
-    broker.produce(0..MESSAGES / 2);
+    broker.produce(0..MESSAGES / 4, "zstd");
+    broker.produce(MESSAGES / 4..MESSAGES / 2, "gzip");
     for millis in [700, 1_000, 1_600] {
         let run = spawn(here);
         std::thread::sleep(Duration::from_millis(millis));
@@ -236,7 +242,7 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     broker.script("stop");
     std::thread::sleep(Duration::from_millis(500));
     broker.script("start");
-    broker.produce(MESSAGES / 2..MESSAGES);
+    broker.produce(MESSAGES / 2..MESSAGES, "lz4");
     std::thread::sleep(Duration::from_millis(500));
     kill(run, here);
     riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
