@@ -29,11 +29,15 @@ struct World<'a> {
     workers: Vec<KeyedRows>,
     snapshot: Vec<StateBatch>,
     changes: Vec<StateBatch>,
-    /// By worker, what the last epoch touched.
+    /// What there is.
     expected: BTreeMap<u64, Vec<u8>>,
 }
 
-impl World<'_> {
+impl<'a> World<'a> {
+    fn new(root: &'a Path) -> Self {
+        Self { root, generation: 0, workers: Vec::new(), snapshot: Vec::new(), changes: Vec::new(), expected: BTreeMap::new() }
+    }
+
     fn restart(&mut self, workers: usize) {
         self.workers.clear();
         self.generation += 1;
@@ -97,14 +101,7 @@ impl World<'_> {
 fn run(seed: u64) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let mut dice = Dice(seed * 2_654_435_761 + 1);
-    let mut world = World {
-        root: folder.path(),
-        generation: 0,
-        workers: Vec::new(),
-        snapshot: Vec::new(),
-        changes: Vec::new(),
-        expected: BTreeMap::new(),
-    };
+    let mut world = World::new(folder.path());
     world.restart(1 + (seed % 3) as usize);
     let mut most = 0;
     for epoch in 0..120 {
@@ -138,14 +135,7 @@ fn rows_are_as_in_a_map() {
 #[test]
 fn files_are_merged_and_those_that_no_snapshot_names_are_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    let mut world = World {
-        root: folder.path(),
-        generation: 0,
-        workers: Vec::new(),
-        snapshot: Vec::new(),
-        changes: Vec::new(),
-        expected: BTreeMap::new(),
-    };
+    let mut world = World::new(folder.path());
     world.restart(1);
     let names = || std::fs::read_dir(folder.path().join("step")).unwrap().map(|f| f.unwrap().file_name().into_string().unwrap());
     for round in 0..200u64 {
