@@ -3,6 +3,7 @@
 //! It knows nothing of money, payments or models. Decisions live in [`protocol`] and are pure; what is plugged in speaks one of the
 //! [`contract`]s; [`store`] holds the one durable truth; [`runtime`] drives it all with timely workers.
 
+mod background;
 pub mod contract;
 pub mod history;
 pub mod ids;

@@ -2,14 +2,11 @@
 
 use super::RowsError;
 use super::segment::Segment;
+use crate::background::lower_priority;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-
-/// The thread's niceness: whoever carries rows goes first.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 
 /// A segment in the making. Dropped, it stops and leaves no file.
 #[derive(Debug)]
@@ -31,9 +28,7 @@ impl Job {
         let cancelled = Arc::new(AtomicBool::new(false));
         let (flag, target) = (Arc::clone(&cancelled), path.clone());
         let body = move || {
-            // Where that is not allowed, it works as everybody does.
-            #[cfg(target_os = "linux")]
-            let _lowered = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+            lower_priority();
             write(target, &flag)
         };
         let thread = std::thread::Builder::new().name("rows".into()).spawn(body);

@@ -202,14 +202,7 @@ impl KeyedRows {
         let frozen = Arc::new(std::mem::take(&mut self.memory));
         self.frozen = Some(Arc::clone(&frozen));
         let (name, path) = self.new_file();
-        let write = move |path: PathBuf, cancelled: &AtomicBool| {
-            let mut writer = SegmentWriter::create(path)?;
-            Merge::default().memory(&frozen).run(|hash, key, value| {
-                writer.push(hash, key, value)?;
-                Ok::<_, RowsError>(!cancelled.load(Ordering::Relaxed))
-            })?;
-            writer.finish()
-        };
+        let write = move |path: PathBuf, cancelled: &AtomicBool| write_segment(path, Merge::default().memory(&frozen), cancelled);
         self.spilling = Some(Job::start(name, path, write)?);
         Ok(())
     }
@@ -233,13 +226,8 @@ impl KeyedRows {
         self.merged = inputs.iter().map(|s| Arc::clone(&s.name)).collect();
         let (name, path) = self.new_file();
         let write = move |path: PathBuf, cancelled: &AtomicBool| {
-            let mut writer = SegmentWriter::create(path)?;
             let merge = inputs.iter().fold(Merge::default(), |merge, s| merge.segment(&s.segment, s.shards));
-            merge.run(|hash, key, value| {
-                writer.push(hash, key, value)?;
-                Ok::<_, RowsError>(!cancelled.load(Ordering::Relaxed))
-            })?;
-            writer.finish()
+            write_segment(path, merge, cancelled)
         };
         self.merging = Some(Job::start(name, path, write)?);
         Ok(())
@@ -311,12 +299,16 @@ impl KeyedRows {
         let files: usize = self.segments.iter().map(|s| s.segment.memory_bytes()).sum();
         self.memory.bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.bytes()) + files
     }
+}
 
-    /// Files that rows are in now, and how many entries they have in all: a key counts in each.
-    #[must_use]
-    pub fn on_disk(&self) -> (usize, u64) {
-        (self.segments.len(), self.segments.iter().map(|s| s.segment.entries()).sum())
-    }
+/// Writes what `merge` hands over as a segment, or the beginning of it when nobody wants it any more.
+fn write_segment(path: PathBuf, merge: Merge<'_>, cancelled: &AtomicBool) -> Result<Segment, RowsError> {
+    let mut writer = SegmentWriter::create(path)?;
+    merge.run(|hash, key, value| {
+        writer.push(hash, key, value)?;
+        Ok::<_, RowsError>(!cancelled.load(Ordering::Relaxed))
+    })?;
+    writer.finish()
 }
 
 #[cfg(test)]

@@ -99,7 +99,6 @@ pub(super) struct Segment {
     file: File,
     pages: Vec<PlaceOfPage>,
     filter: Filter,
-    entries: u64,
     bytes: u64,
 }
 
@@ -113,7 +112,7 @@ impl Segment {
         let mut footer = [0; FOOTER_BYTES];
         let footer_start = bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(cut)?;
         file.read_exact_at(&mut footer, footer_start).map_err(|e| fail(&e))?;
-        let [index_start, pages, entries, checksum, mark] = words::<5>(&footer).ok_or_else(cut)?;
+        let [index_start, pages, _entries, checksum, mark] = words::<5>(&footer).ok_or_else(cut)?;
         if mark != MARK {
             return Err(cut());
         }
@@ -131,7 +130,7 @@ impl Segment {
         };
         let pages = index.chunks_exact(INDEX_BYTES).map(page).collect::<Option<Vec<_>>>().ok_or_else(cut)?;
         let filter = Filter::read(filter).ok_or_else(cut)?;
-        Ok(Self { path: path.to_owned(), file, pages, filter, entries, bytes })
+        Ok(Self { path: path.to_owned(), file, pages, filter, bytes })
     }
 
     /// False: it does not hold the key.
@@ -161,10 +160,6 @@ impl Segment {
         }
         bytes.truncate(length as usize);
         Page::new(bytes).ok_or_else(|| fail(&format!("page {page} is damaged")))
-    }
-
-    pub(super) fn entries(&self) -> u64 {
-        self.entries
     }
 
     /// Of the file.

@@ -2,6 +2,7 @@
 //!
 //! It deletes a few files at a time: a file system that is told to drop hundreds at once lets the next commit's sync wait for all of them.
 
+use crate::background::lower_priority;
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{WholeState, encode_state};
@@ -16,9 +17,6 @@ use std::time::Duration;
 
 /// Time between deletions while there is no other work.
 const DELETE_EVERY: Duration = Duration::from_millis(5);
-/// The thread's niceness: the operating system lets whoever carries rows go first.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
 /// A share of what waits goes each time, so that it never piles up.
 const DELETE_SHARE: usize = 64;
 
@@ -43,9 +41,7 @@ pub(crate) struct Housekeeper {
 impl Housekeeper {
     /// Works until the committer is gone and everything needless is deleted.
     pub(crate) fn run(mut self) {
-        // Where that is not allowed, it works as everybody does.
-        #[cfg(target_os = "linux")]
-        let _lowered = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
+        lower_priority();
         if let Err(e) = self.work() {
             self.failure.set(e);
         }
