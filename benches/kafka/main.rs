@@ -36,10 +36,10 @@ struct Arguments {
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
     /// Seconds of payments, the warm-up included.
-    #[arg(long, default_value_t = 75)]
+    #[arg(long, default_value_t = 120)]
     seconds: u64,
-    /// Seconds that don't count: a broker that has just started compiles its own code for half a minute, with half a processor.
-    #[arg(long, default_value_t = 45)]
+    /// Seconds that don't count: a broker that has just started compiles its own code for more than a minute, with up to half a processor.
+    #[arg(long, default_value_t = 90)]
     warm_up: u64,
     /// Sees results of open transactions too.
     #[arg(long)]

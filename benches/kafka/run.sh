@@ -17,7 +17,7 @@ if [ -z "${KAFKA_LATENCY:-}" ]; then
 fi
 port=${PORT:-19392}
 work=$(mktemp -d "$cache/kafka-XXXXXX")
-export KAFKA_STATE=$work/broker KAFKA_PARTITIONS=2
+export KAFKA_STATE=$work/broker KAFKA_PARTITIONS=2 KAFKA_HEAP=${KAFKA_HEAP:-1g}
 server=$root/examples/servers/kafka.sh
 run=
 ended() {

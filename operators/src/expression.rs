@@ -11,56 +11,39 @@
 //!   Integer overflow is an error, not a wrap.
 //! - An expression that fails whatever the row is (`1 / 0`, a text compared with a number that it can't be) is refused when it is compiled.
 //!
-//! Only what an expression needs of DataFusion is set up (functions and planners, no catalog, optimizer or runtime), so that a program
-//! with a few expressions starts in milliseconds.
+//! What is done once stands in the crate `riskstream-expressions`, which is not optimized; what is done per batch stands here.
 
 mod business;
 mod clock;
 mod error;
 mod lateness;
 mod numbers;
-mod place;
 mod times;
 
 pub use error::{EvaluationError, ExpressionError};
 pub(crate) use error::{hint, nearest};
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion_common::{DFSchema, DataFusionError, Result as DataFusionResult, TableReference, plan_err};
+use datafusion_common::{DFSchema, DataFusionError, Result as DataFusionResult};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::planner::{ContextProvider, ExprPlanner};
-use datafusion_expr::simplify::SimplifyContext;
-use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, Operator, ScalarUDF, TableSource, Volatility, WindowUDF};
-use datafusion_functions::core::planner::CoreFunctionPlanner;
-use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
-use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
-use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use datafusion_expr::{Expr, Operator, Volatility};
 use datafusion_physical_expr::expressions::BinaryExpr;
 use datafusion_physical_expr::utils::collect_columns;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
-use datafusion_sql::parser::DFParserBuilder;
-use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
-use datafusion_sql::sqlparser::dialect::GenericDialect;
-
-/// Expressions may be nested this deep; deeper ones are refused by the parser rather than exhausting the stack.
-const NESTING_MAX: usize = 50;
+use riskstream_expressions::place;
+use riskstream_expressions::planner::{Planner, Refused};
 
 static SHARED: LazyLock<Compiler> = LazyLock::new(Compiler::new);
 
 /// Turns text into [`CompiledExpression`]s. Making one registers every function, so make one and share it ([`Compiler::shared`]).
 #[derive(Debug)]
 pub struct Compiler {
-    functions: HashMap<String, Arc<ScalarUDF>>,
-    planners: Vec<Arc<dyn ExprPlanner>>,
-    options: Arc<ConfigOptions>,
+    planner: Planner,
     properties: ExecutionProps,
 }
 
@@ -71,25 +54,10 @@ impl Default for Compiler {
 }
 
 impl Compiler {
-    /// A compiler that knows DataFusion's scalar functions.
+    /// A compiler that knows DataFusion's scalar functions, and those of this program.
     #[must_use]
     pub fn new() -> Self {
-        let mut functions = HashMap::new();
-        for function in datafusion_functions::all_default_functions() {
-            for alias in function.aliases() {
-                functions.insert(alias.clone(), Arc::clone(&function));
-            }
-            functions.insert(function.name().to_owned(), function);
-        }
-        for function in lateness::functions().chain(business::functions()) {
-            functions.insert(function.name().to_owned(), Arc::new(function));
-        }
-        Self {
-            functions,
-            planners: vec![Arc::new(CoreFunctionPlanner::default()), Arc::new(DatetimeFunctionPlanner), Arc::new(UnicodeFunctionPlanner)],
-            options: Arc::new(ConfigOptions::new()),
-            properties: ExecutionProps::new(),
-        }
+        Self { planner: Planner::new(lateness::functions().chain(business::functions())), properties: ExecutionProps::new() }
     }
 
     /// The compiler of this program, made at its first use.
@@ -108,14 +76,10 @@ impl Compiler {
         let logical = self.plan(sql, schema, &fields)?;
         refuse_impure(&logical, sql)?;
 
-        let context =
-            SimplifyContext::builder().with_schema(Arc::new(fields.clone())).with_config_options(Arc::clone(&self.options)).build();
-        let simplifier = ExprSimplifier::new(context);
-        let logical = numbers::decimals_beside_floats(logical, &fields)
+        let simplified = numbers::decimals_beside_floats(logical, &fields)
             .and_then(|logical| times::without_zone(logical, &fields))
+            .and_then(|logical| self.planner.simplify(logical, &fields))
             .map_err(|e| error::planning(&e))?;
-        let coerced = simplifier.coerce(logical, &fields).map_err(|e| error::planning(&e))?;
-        let simplified = simplifier.simplify(coerced).map_err(|e| error::planning(&e))?;
         let physical = create_physical_expr(&simplified, &fields, &self.properties, &PhysicalPlanningContext::default())
             .and_then(check_overflow)
             .map_err(|e| error::planning(&e))?;
@@ -147,30 +111,14 @@ impl Compiler {
     }
 
     fn plan(&self, sql: &str, schema: &Schema, fields: &DFSchema) -> Result<Expr, ExpressionError> {
-        let parsed = DFParserBuilder::new(sql)
-            .with_dialect(&GenericDialect {})
-            .with_recursion_limit(NESTING_MAX)
-            .build()
-            .and_then(|mut parser| parser.parse_into_expr())
-            .map_err(|e| error::syntax(sql, &e))?;
-        if let Some(alias) = parsed.alias {
-            return Err(ExpressionError::Syntax {
-                reason: format!("`as {alias}` names a column, but an expression here has no name"),
-                at: place::of_word(sql, &alias.value),
-            });
-        }
-        let provider = Functions { compiler: self, missing: RefCell::default() };
-        let options = ParserOptions {
-            parse_float_as_decimal: true,
-            enable_ident_normalization: false,
-            // Delta's readers know one string type, and so does the rest of this program.
-            map_string_types_to_utf8view: false,
-            ..ParserOptions::default()
-        };
-        let planned = SqlToRel::new_with_options(&provider, options).sql_to_expr(parsed.expr, fields, &mut PlannerContext::new());
-        planned.map_err(|e| match provider.missing.take() {
-            Some(name) => error::unknown_function(sql, name, self.functions.keys().map(String::as_str)),
-            None => error::unresolved(sql, &e, schema),
+        self.planner.plan(sql, fields).map_err(|refused| match refused {
+            Refused::Syntax(e) => error::syntax(sql, &e),
+            Refused::Named(name) => ExpressionError::Syntax {
+                reason: format!("`as {name}` names a column, but an expression here has no name"),
+                at: place::of_word(sql, &name),
+            },
+            Refused::UnknownFunction(name) => error::unknown_function(sql, name, self.planner.function_names()),
+            Refused::Unresolved(e) => error::unresolved(sql, &e, schema),
         })
     }
 }
@@ -288,67 +236,6 @@ fn check_overflow(physical: Arc<dyn PhysicalExpr>) -> DataFusionResult<Arc<dyn P
         })
     })?;
     Ok(checked.data)
-}
-
-/// What the SQL planner may use: functions of one row, and nothing else.
-struct Functions<'a> {
-    compiler: &'a Compiler,
-    /// The function that was asked for and is not there.
-    missing: RefCell<Option<String>>,
-}
-
-impl ContextProvider for Functions<'_> {
-    fn get_table_source(&self, name: TableReference) -> DataFusionResult<Arc<dyn TableSource>> {
-        plan_err!("an expression sees the columns of one row, not the table {name}")
-    }
-
-    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        &self.compiler.planners
-    }
-
-    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
-        let function = self.compiler.functions.get(name);
-        if function.is_none() {
-            *self.missing.borrow_mut() = Some(name.to_owned());
-        }
-        function.cloned()
-    }
-
-    fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
-        None
-    }
-
-    fn get_aggregate_meta(&self, _name: &str) -> Option<Arc<AggregateUDF>> {
-        None
-    }
-
-    fn get_window_meta(&self, _name: &str) -> Option<Arc<WindowUDF>> {
-        None
-    }
-
-    fn get_variable_type(&self, _variable_names: &[String]) -> Option<DataType> {
-        None
-    }
-
-    fn options(&self) -> &ConfigOptions {
-        &self.compiler.options
-    }
-
-    fn udf_names(&self) -> Vec<String> {
-        self.compiler.functions.keys().cloned().collect()
-    }
-
-    fn higher_order_function_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn udaf_names(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn udwf_names(&self) -> Vec<String> {
-        Vec::new()
-    }
 }
 
 #[cfg(test)]

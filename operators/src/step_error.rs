@@ -1,6 +1,7 @@
 //! Why a step can't be set up: the configuration names something that its input does not have or can't do.
 
 use arrow::datatypes::{DataType, Schema};
+use riskstream_engine::key::can_be_key;
 
 use crate::expression::{ExpressionError, hint, nearest};
 
@@ -97,4 +98,16 @@ pub(crate) fn append_columns(schema: &Schema, fields: impl IntoIterator<Item = a
         all.push(std::sync::Arc::new(field));
     }
     Ok(Schema::new_with_metadata(all, schema.metadata().clone()))
+}
+
+/// Whether columns can be a key.
+pub(crate) fn check_key(columns: &[usize], input: &Schema) -> Result<(), StepError> {
+    match columns.iter().map(|at| input.field(*at)).find(|field| !can_be_key(field.data_type())) {
+        Some(field) => Err(StepError::WrongType {
+            column: field.name().clone(),
+            found: field.data_type().clone(),
+            role: "a key is a number, a text, a time or a truth value",
+        }),
+        None => Ok(()),
+    }
 }

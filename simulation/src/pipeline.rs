@@ -132,7 +132,7 @@ impl Pipeline {
         rng: &mut ChaCha8Rng,
     ) -> Result<(EpochClose, Vec<WorkerPart>)> {
         let watermark_before = self.tracker.watermark();
-        let watermark = self.tracker.close(facts, last);
+        let watermark = self.tracker.close(facts, None, last);
         let close = EpochClose { epoch, watermark, watermark_before, snapshot, last };
         let workers = self.holds.len();
         for worker in 0..workers {

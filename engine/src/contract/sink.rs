@@ -66,13 +66,32 @@ pub trait Delivery: Send {
     fn report_to(&mut self, notice: Notice) {
         let _nothing_to_say = notice;
     }
-    /// Makes consecutive committed epochs visible, oldest first. A repeat after a crash must be harmless: what is at or below
-    /// [`Self::delivered_through`] is skipped by asking the destination again just before.
+    /// Makes consecutive committed epochs visible, oldest first, or begins to where [`Self::under_way_max`] allows several deliveries. A repeat after a
+    /// crash must be harmless: what is at or below [`Self::delivered_through`] is skipped by asking the destination again just before.
     ///
     /// # Errors
     /// When the destination refuses for good, or stayed away longer than the retries allow.
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError>;
+    /// Deliveries that may be begun before the first of them is visible. With one, everything is visible when [`Self::deliver`] returns, and the
+    /// two methods below are never called.
+    fn under_way_max(&self) -> usize {
+        1
+    }
+    /// What to call whenever [`Self::settle`] has something to tell. Called once, before the first delivery.
+    fn wake_by(&mut self, wake: Wake) {
+        drop(wake);
+    }
+    /// How many deliveries, the oldest first, have become visible since this was asked before. Does again what has failed.
+    ///
+    /// # Errors
+    /// As for `deliver`.
+    fn settle(&mut self) -> Result<usize, SinkError> {
+        Ok(0)
+    }
 }
+
+/// Says from any thread that [`Delivery::settle`] should be asked.
+pub type Wake = std::sync::Arc<dyn Fn() + Send + Sync>;
 
 /// Makes staged files durable before the epoch that names them is committed; called by the committer.
 pub type SyncFiles = std::sync::Arc<dyn Fn(&[Value]) -> Result<(), SinkError> + Send + Sync>;

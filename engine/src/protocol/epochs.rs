@@ -112,7 +112,7 @@ impl EpochPolicy {
     ///
     /// An epoch closes when it is full or too old, or when it is old enough and there is nothing more to read; but only if there is room in
     /// flight. Until there is, it is read on until it is full, so that epochs follow each other as fast as commits finish (group commit) and
-    /// a slow commit doesn't hold up the rows behind it. An empty epoch never closes.
+    /// a slow commit doesn't hold up the rows behind it. An empty epoch never closes here (see [`Self::decide_empty`]).
     #[must_use]
     pub fn decide(&self, now: i64, committed: Epoch, quiet: bool) -> EpochDecision {
         let Some(opened_at) = self.opened_at else { return EpochDecision::Read };
@@ -125,6 +125,12 @@ impl EpochPolicy {
             false if full => EpochDecision::WaitForCommit,
             _ => EpochDecision::Read,
         }
+    }
+
+    /// What to do with an open epoch that holds nothing, when event time is to go on without rows.
+    #[must_use]
+    pub fn decide_empty(&self, committed: Epoch) -> EpochDecision {
+        if self.has_room(committed) { EpochDecision::Close { snapshot: self.snapshot_due() } } else { EpochDecision::Read }
     }
 
     /// Microseconds from `now` until the open epoch is ripe, when it holds something.

@@ -55,9 +55,11 @@ impl WatermarkTracker {
 
     /// Closes an epoch with what it saw of each partition (by number); gives the watermark from now on.
     ///
+    /// With a `clock`, all partitions are quiet, and event time has come to there nevertheless: what is written from now on is not older.
+    ///
     /// With `last` the input has ended: nothing is waited for any more, and the watermark goes to the newest event seen. It does not go
     /// beyond, so that a later run on the same data folder may go on with newer events.
-    pub fn close(&mut self, facts: &[PartitionFacts], last: bool) -> EventTime {
+    pub fn close(&mut self, facts: &[PartitionFacts], clock: Option<i64>, last: bool) -> EventTime {
         if facts.len() > self.partitions.len() {
             self.partitions.resize(facts.len(), Partition::default());
         }
@@ -66,7 +68,7 @@ impl WatermarkTracker {
             partition.idle = fact.idle;
             partition.finished = fact.finished;
         }
-        let candidate = if last { self.newest() } else { self.trailing() };
+        let candidate = if last { self.newest() } else { self.trailing().max(clock.map(|time| self.behind(time))) };
         // A regression (a new or returning partition behind the others) is held at the old value: its rows are late, not the clock wrong.
         self.watermark = self.watermark.max(candidate.unwrap_or(i64::MIN));
         EventTime(self.watermark)
@@ -107,34 +109,46 @@ mod tests {
     #[test]
     fn the_slowest_partition_holds_the_watermark_back() {
         let mut w = WatermarkTracker::new(5);
-        assert_eq!(w.close(&[seen(100), PartitionFacts::default()], false), EventTime::MIN);
-        assert_eq!(w.close(&[seen(200), seen(50)], false), EventTime(44));
-        assert_eq!(w.close(&[seen(90), seen(60)], false), EventTime(54), "maxima never go back");
+        assert_eq!(w.close(&[seen(100), PartitionFacts::default()], None, false), EventTime::MIN);
+        assert_eq!(w.close(&[seen(200), seen(50)], None, false), EventTime(44));
+        assert_eq!(w.close(&[seen(90), seen(60)], None, false), EventTime(54), "maxima never go back");
     }
 
     #[test]
     fn an_idle_or_finished_partition_stops_holding_it_back() {
         let mut w = WatermarkTracker::new(0);
-        w.close(&[seen(100), seen(10)], false);
+        w.close(&[seen(100), seen(10)], None, false);
         let idle = PartitionFacts { idle: true, ..Default::default() };
-        assert_eq!(w.close(&[seen(110), idle], false), EventTime(109));
-        assert_eq!(w.close(&[seen(120), seen(20)], false), EventTime(109), "a returning partition never moves it back");
+        assert_eq!(w.close(&[seen(110), idle], None, false), EventTime(109));
+        assert_eq!(w.close(&[seen(120), seen(20)], None, false), EventTime(109), "a returning partition never moves it back");
         let finished = PartitionFacts { finished: true, ..Default::default() };
-        assert_eq!(w.close(&[seen(130), finished], false), EventTime(129));
+        assert_eq!(w.close(&[seen(130), finished], None, false), EventTime(129));
+    }
+
+    #[test]
+    fn the_clock_takes_over_where_all_is_quiet_and_never_moves_it_back() {
+        let mut w = WatermarkTracker::new(5);
+        w.close(&[seen(100)], None, false);
+        let idle = PartitionFacts { idle: true, ..Default::default() };
+        assert_eq!(w.close(&[idle], Some(500), false), EventTime(494));
+        assert_eq!(w.close(&[idle], Some(400), false), EventTime(494), "a clock that was set back");
+        assert_eq!(w.close(&[seen(450)], None, false), EventTime(494), "its row is late");
+        assert_eq!(w.close(&[idle], Some(900), true), EventTime(494), "the end of the input does not wait for the clock");
+        assert_eq!(WatermarkTracker::new(0).close(&[idle], Some(7), false), EventTime(6), "nothing has been seen at all");
     }
 
     #[test]
     fn an_event_exactly_at_the_bound_is_not_behind_the_watermark() {
         let mut w = WatermarkTracker::new(0);
-        assert!(w.close(&[seen(100)], false) < EventTime(100), "a tie with the newest event may follow in the next epoch");
+        assert!(w.close(&[seen(100)], None, false) < EventTime(100), "a tie with the newest event may follow in the next epoch");
         let mut w = WatermarkTracker::new(30);
-        assert!(w.close(&[seen(100)], false) < EventTime(70));
+        assert!(w.close(&[seen(100)], None, false) < EventTime(70));
     }
 
     #[test]
     fn the_end_of_input_waits_for_nothing_and_leaves_room_for_newer_events() {
         let mut w = WatermarkTracker::new(1_000);
-        assert_eq!(w.close(&[seen(100)], true), EventTime(100));
-        assert_eq!(w.close(&[seen(1_200)], false), EventTime(199));
+        assert_eq!(w.close(&[seen(100)], None, true), EventTime(100));
+        assert_eq!(w.close(&[seen(1_200)], None, false), EventTime(199));
     }
 }

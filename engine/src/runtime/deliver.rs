@@ -4,6 +4,8 @@
 //!   committer ─▶ hand over ─┬▶ lane of sink a: wait its interval, deliver ─┐
 //!                           └▶ lane of sink b: wait its interval, deliver ─┴▶ through = the least of all lanes
 //! ```
+//! A sink may let several deliveries be under way: then the next is begun while the one before becomes visible.
+//!
 //! A lane is a thread per sink, so that a sink that takes milliseconds never waits for one that takes a second. What counts as delivered
 //! ([`Metrics::delivered_epoch`], the marks) is what every sink has made visible.
 
@@ -14,8 +16,8 @@ use crate::runtime::committer::CommittedEpoch;
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
 use crate::store::{DeliveredMarks, StoreError, UndeliveredEpoch};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
-use std::collections::BTreeMap;
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,7 +74,7 @@ impl DeliveryLoop {
                 let interval = delivery.interval().unwrap_or(interval);
                 let left = left_by_sink.remove(&sink).unwrap_or_default();
                 senders.push((sink, sender));
-                let mut lane = Lane { number, delivery, epochs: receiver, interval, progress: &progress };
+                let mut lane = Lane { number, delivery, epochs: receiver, interval, progress: &progress, under_way: VecDeque::new() };
                 let failure = &failure;
                 scope.spawn(move || {
                     if let Err(e) = lane.run(left, newest_left) {
@@ -164,62 +166,148 @@ struct Lane<'a> {
     epochs: Receiver<ForLane>,
     interval: Duration,
     progress: &'a Progress,
+    /// Begun, and not visible yet; the oldest first.
+    under_way: VecDeque<UnderWay>,
+}
+
+/// A delivery that was begun.
+struct UnderWay {
+    /// With it, everything up to here is visible.
+    through: Epoch,
+    rows: u64,
+    begun_at: u64,
+}
+
+/// Epochs that wait for the next delivery.
+#[derive(Default)]
+struct Waiting {
+    entries: Vec<OutboxEntry>,
+    rows: usize,
+    /// The last of them, whether or not it has an entry.
+    newest: Option<Epoch>,
+}
+
+impl Waiting {
+    fn add(&mut self, (epoch, entry): ForLane) {
+        self.newest = Some(epoch);
+        self.rows += entry.as_ref().map_or(0, |entry| rows_of(std::slice::from_ref(entry)));
+        self.entries.extend(entry);
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows >= WAITING_ROWS_MAX || self.entries.len() >= WAITING_EPOCHS_MAX
+    }
 }
 
 impl Lane<'_> {
     fn run(&mut self, left: Vec<OutboxEntry>, newest_left: Option<Epoch>) -> Result<(), RunError> {
+        let (wake, woken) = bounded(1);
+        let waking = wake.clone();
+        self.delivery.wake_by(Arc::new(move || {
+            // One that is there already says as much.
+            let _full = waking.try_send(());
+        }));
         if let Some(newest) = newest_left {
             // They were never counted as waiting.
             self.progress.waiting_rows.fetch_add(rows_of(&left) as u64, Ordering::AcqRel);
-            self.flush(left, newest)?;
+            self.begin(left, newest)?;
         }
-        let clock = Arc::clone(&self.progress.clock);
-        let mut waiting: Vec<OutboxEntry> = Vec::new();
-        let mut waiting_rows = 0;
-        let mut newest = None;
-        let mut flushed_at = clock.steady_nanos();
+        let at_once = self.delivery.under_way_max();
+        let mut waiting = Waiting::default();
+        let mut delivered_at = self.now();
         loop {
-            let since = Duration::from_nanos(clock.steady_nanos() - flushed_at);
-            let patience = if newest.is_none() { Duration::from_secs(3_600) } else { self.interval.saturating_sub(since) };
-            let mut received = self.epochs.recv_timeout(patience);
-            let ended = matches!(received, Err(RecvTimeoutError::Disconnected));
-            // All that is there by now goes out together.
-            while let Ok((epoch, entry)) = received {
-                newest = Some(epoch);
-                waiting_rows += entry.as_ref().map_or(0, |entry| rows_of(std::slice::from_ref(entry)));
-                waiting.extend(entry);
-                let full = waiting_rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;
-                received =
-                    if full { Err(RecvTimeoutError::Timeout) } else { self.epochs.try_recv().map_err(|_| RecvTimeoutError::Timeout) };
+            let patience = match waiting.newest {
+                Some(_) if self.under_way.len() < at_once => self.interval.saturating_sub(self.since(delivered_at)),
+                _ => Duration::from_secs(3_600),
+            };
+            let mut ended = false;
+            select! {
+                recv(self.epochs) -> received => match received {
+                    Ok(epoch) => waiting.add(epoch),
+                    Err(_) => ended = true,
+                },
+                recv(woken) -> _ => self.settle()?,
+                default(patience) => {}
             }
-            let since = Duration::from_nanos(clock.steady_nanos() - flushed_at);
-            let full = waiting_rows >= WAITING_ROWS_MAX || waiting.len() >= WAITING_EPOCHS_MAX;
-            if let Some(through) = newest
-                && (ended || full || waiting.is_empty() || since >= self.interval)
+            // All that is there by now goes out together.
+            while !waiting.is_full()
+                && let Ok(epoch) = self.epochs.try_recv()
             {
-                let delivers = !waiting.is_empty();
-                self.flush(std::mem::take(&mut waiting), through)?;
-                (waiting_rows, newest) = (0, None);
-                if delivers {
-                    flushed_at = clock.steady_nanos();
-                }
+                waiting.add(epoch);
             }
             if ended {
-                return Ok(());
+                return self.finish(waiting, at_once, &woken);
+            }
+            let due = waiting.is_full() || waiting.entries.is_empty() || self.since(delivered_at) >= self.interval;
+            if due
+                && self.under_way.len() < at_once
+                && let Some(through) = waiting.newest
+            {
+                let Waiting { entries, .. } = std::mem::take(&mut waiting);
+                let delivers = !entries.is_empty();
+                self.begin(entries, through)?;
+                if delivers {
+                    delivered_at = self.now();
+                }
             }
         }
     }
 
-    fn flush(&mut self, entries: Vec<OutboxEntry>, through: Epoch) -> Result<(), RunError> {
-        let Progress { metrics, clock, waiting_rows, .. } = self.progress;
-        if !entries.is_empty() {
-            let rows = rows_of(&entries) as u64;
-            let started = clock.steady_nanos();
-            self.delivery.deliver(entries)?;
-            waiting_rows.fetch_sub(rows, Ordering::AcqRel);
-            metrics.delivery_nanos_total.fetch_add(clock.steady_nanos() - started, Ordering::Relaxed);
+    /// Delivers what still waits, and waits until everything is visible.
+    fn finish(&mut self, waiting: Waiting, at_once: usize, woken: &Receiver<()>) -> Result<(), RunError> {
+        let mut last = waiting.newest.map(|newest| (waiting.entries, newest));
+        loop {
+            if self.under_way.len() < at_once
+                && let Some((entries, newest)) = last.take()
+            {
+                self.begin(entries, newest)?;
+            }
+            if self.under_way.is_empty() {
+                return Ok(());
+            }
+            // The lane holds a sender itself: this does not end before somebody wakes it.
+            let _woken = woken.recv();
+            self.settle()?;
         }
-        Ok(self.progress.advance(self.number, through)?)
+    }
+
+    fn now(&self) -> u64 {
+        self.progress.clock.steady_nanos()
+    }
+
+    fn since(&self, then: u64) -> Duration {
+        Duration::from_nanos(self.now().saturating_sub(then))
+    }
+
+    fn begin(&mut self, entries: Vec<OutboxEntry>, through: Epoch) -> Result<(), RunError> {
+        if entries.is_empty() {
+            return match self.under_way.back_mut() {
+                Some(last) => {
+                    last.through = through;
+                    Ok(())
+                }
+                None => Ok(self.progress.advance(self.number, through)?),
+            };
+        }
+        self.under_way.push_back(UnderWay { through, rows: rows_of(&entries) as u64, begun_at: self.now() });
+        self.delivery.deliver(entries)?;
+        if self.delivery.under_way_max() == 1 { self.settled(1) } else { Ok(()) }
+    }
+
+    fn settle(&mut self) -> Result<(), RunError> {
+        let settled = self.delivery.settle()?;
+        self.settled(settled)
+    }
+
+    /// The oldest `count` deliveries are visible.
+    fn settled(&mut self, count: usize) -> Result<(), RunError> {
+        let Progress { metrics, waiting_rows, .. } = self.progress;
+        for done in self.under_way.drain(..count.min(self.under_way.len())) {
+            waiting_rows.fetch_sub(done.rows, Ordering::AcqRel);
+            metrics.delivery_nanos_total.fetch_add(self.progress.clock.steady_nanos().saturating_sub(done.begun_at), Ordering::Relaxed);
+            self.progress.advance(self.number, done.through)?;
+        }
+        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::runtime::failure::Failure;
 use crate::runtime::gather::{ROWS_GATHERED, ROWS_MERGED};
 use crate::runtime::metrics::{Metrics, READ_STEP};
 use crate::runtime::parts::{Committed, FeedClose, sliced_bytes};
-use crate::runtime::plan::{EngineConfig, EpochHook};
+use crate::runtime::plan::{EngineConfig, EpochHook, WhenQuiet};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -82,6 +82,7 @@ pub(crate) struct Feed {
     pub(crate) config: EngineConfig,
     pub(crate) idle_after: i64,
     pub(crate) skew_max: i64,
+    pub(crate) when_quiet: WhenQuiet,
     /// Whether blocks of several partitions are merged by event time.
     pub(crate) merge: bool,
     pub(crate) round: Round,
@@ -123,6 +124,8 @@ const BLOCKS_AHEAD_MAX: u64 = 2;
 const BLOCK_ROWS_MIN: usize = 256;
 /// How often new partitions are looked for.
 const DISCOVER_MICROS: i64 = 1_000_000;
+/// Event time goes on by the clock in steps of `idle_after`, and no smaller ones: each is an epoch.
+const CLOCK_MICROS_MIN: i64 = 10_000;
 /// How long the feed sleeps when there is nothing to do, at least and at most. What comes meanwhile shares a batch, which costs less than a wake-up
 /// for every row of a slow stream.
 const SLEEP_MICROS: (u64, u64) = (500, 2_000);
@@ -157,6 +160,7 @@ impl Feed {
         self.metrics.ready_nanos.store(self.clock.steady_nanos(), Ordering::Relaxed);
         self.opened();
         let mut discover_at = self.now();
+        let mut clock_told_at = self.now();
         loop {
             if self.failure.is_set() {
                 return Err(());
@@ -200,6 +204,14 @@ impl Feed {
             }
             self.send()?;
             idle_rounds = idle_rounds.saturating_add(1);
+            if self.now() - clock_told_at >= self.idle_after.max(CLOCK_MICROS_MIN)
+                && self.policy.is_empty()
+                && self.time_by_clock(&states).is_some()
+                && let EpochDecision::Close { snapshot } = self.policy.decide_empty(committed)
+            {
+                clock_told_at = self.now();
+                self.close(snapshot, false, &states)?;
+            }
             committed = self.pause(idle_rounds, committed);
         }
     }
@@ -266,7 +278,10 @@ impl Feed {
             match polled {
                 Poll::Block(block) => {
                     states[number].sent += 1;
-                    states[number].quiet_since = None;
+                    // A source that only says how far it has come is as quiet as one that says nothing.
+                    if !is_empty(&block.payload) {
+                        states[number].quiet_since = None;
+                    }
                     self.take_block(block, nanos)?;
                     return Ok(true);
                 }
@@ -289,6 +304,14 @@ impl Feed {
 
     fn is_idle(&self, state: &PartitionState, now: i64) -> bool {
         state.quiet_since.is_some_and(|since| now - since >= self.idle_after)
+    }
+
+    /// Where event time is by the clock, when that is what counts now.
+    fn time_by_clock(&self, states: &[PartitionState]) -> Option<i64> {
+        let now = self.now();
+        let mut open = states.iter().filter(|state| !state.finished).peekable();
+        let quiet = self.when_quiet == WhenQuiet::Clock && open.peek().is_some() && open.all(|state| self.is_idle(state, now));
+        quiet.then(|| self.clock.wall_micros().saturating_sub(self.idle_after))
     }
 
     fn partition_clock(&self, number: usize) -> Option<&Arc<PartitionClock>> {
@@ -371,7 +394,8 @@ impl Feed {
         let partitions =
             states.iter().map(|s| PartitionFacts { event_time_max: None, idle: self.is_idle(s, now), finished: s.finished }).collect();
         let epoch = self.policy.closed(snapshot);
-        let close = Arc::new(FeedClose { epoch, snapshot, last, partitions, positions: self.positions.clone() });
+        let close =
+            Arc::new(FeedClose { epoch, snapshot, last, partitions, clock: self.time_by_clock(states), positions: self.positions.clone() });
         self.closed.push_back(Arc::clone(&close));
         for worker in &self.workers {
             worker.blocks.send(FeedMessage::Close(Arc::clone(&close))).map_err(|_| ())?;
@@ -388,6 +412,16 @@ impl Feed {
         for hook in &mut self.hooks {
             hook(epoch, now);
         }
+    }
+}
+
+/// Whether there is no row in it.
+fn is_empty(payload: &Payload) -> bool {
+    match payload {
+        Payload::Raw(bytes) => bytes.is_empty(),
+        Payload::Rows(rows) => rows.num_rows() == 0,
+        Payload::Messages { rows, .. } => *rows == 0,
+        Payload::Other(_) => false,
     }
 }
 

@@ -126,6 +126,7 @@ impl Intake {
         Facts {
             event_time_max: std::mem::take(seen).into_iter().collect(),
             partitions: feed.partitions.clone(),
+            clock: feed.clock,
             snapshot: feed.snapshot,
             last: feed.last,
         }
@@ -236,7 +237,7 @@ fn close_epoch(tracker: &mut WatermarkTracker, epoch: Epoch, facts: &[Facts]) ->
         partitions[at].event_time_max = partitions[at].event_time_max.max(Some(*newest));
     }
     let last = feed.is_some_and(|f| f.last);
-    let watermark: EventTime = tracker.close(&partitions, last);
+    let watermark: EventTime = tracker.close(&partitions, feed.and_then(|f| f.clock), last);
     EpochClose { epoch, watermark, watermark_before: before, snapshot: feed.is_some_and(|f| f.snapshot), last }
 }
 

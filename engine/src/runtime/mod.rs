@@ -30,5 +30,5 @@ mod run;
 pub use clock::{Clock, SystemClock};
 pub use failure::RunError;
 pub use metrics::{Metrics, StepMetrics};
-pub use plan::{BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WorkerContext};
+pub use plan::{BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet, WorkerContext};
 pub use run::{RunControl, RunSummary, run};

@@ -27,6 +27,7 @@ pub(crate) struct Facts {
     pub(crate) event_time_max: Vec<(u32, i64)>,
     /// The feed's word, the same from every worker.
     pub(crate) partitions: Vec<PartitionFacts>,
+    pub(crate) clock: Option<i64>,
     pub(crate) snapshot: bool,
     pub(crate) last: bool,
 }

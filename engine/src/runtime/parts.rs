@@ -15,6 +15,8 @@ pub(crate) struct FeedClose {
     pub(crate) snapshot: bool,
     pub(crate) last: bool,
     pub(crate) partitions: Vec<crate::protocol::PartitionFacts>,
+    /// Event time by the clock, where everything is quiet.
+    pub(crate) clock: Option<i64>,
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
 }
 

@@ -73,6 +73,8 @@ pub struct Plan {
     pub idle_after: i64,
     /// A partition is not read further ahead of the slowest than this, in event time, microseconds.
     pub skew_max: i64,
+    /// What becomes of event time while no partition has anything.
+    pub when_quiet: WhenQuiet,
     /// What the steps see first.
     pub order: Order,
     /// What becomes of late rows.
@@ -85,6 +87,16 @@ pub struct Plan {
     pub dead_letters: SinkPlan,
     /// Called as epochs open.
     pub hooks: Vec<EpochHook>,
+}
+
+/// What becomes of event time while all partitions are idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenQuiet {
+    /// It stands still until there is a row.
+    #[default]
+    Wait,
+    /// It goes on by the machine's clock, `idle_after` and the out-of-orderness behind it.
+    Clock,
 }
 
 impl std::fmt::Debug for Plan {

@@ -116,7 +116,8 @@ struct Blueprint {
 pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn Clock>) -> Result<RunSummary, RunError> {
     let workers = config.workers.clamp(1, crate::ids::SHARDS);
     let mut store = Store::open(&config.store)?;
-    let Plan { name, mut source, out_of_orderness, idle_after, skew_max, order, late, steps, sinks, dead_letters, hooks } = plan;
+    let Plan { name, mut source, out_of_orderness, idle_after, skew_max, when_quiet, order, late, steps, sinks, dead_letters, hooks } =
+        plan;
 
     let mut syncs = BTreeMap::new();
     let mut deliveries = Vec::new();
@@ -265,6 +266,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         policy: EpochPolicy::new(config.limits, first, age),
         idle_after,
         skew_max,
+        when_quiet,
         merge: order == crate::protocol::Order::Arrival,
         round: Round::default(),
         next_worker: 0,

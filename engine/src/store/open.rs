@@ -14,7 +14,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "riskstream-store";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Where epoch files are.
 const EPOCHS: &str = "epochs/";
 

@@ -2,8 +2,10 @@
 
 use crate::source::{End, Line, LineSource};
 use crate::world::{Settings, World, lines, reference, until};
+use riskstream_engine::runtime::WhenQuiet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 #[test]
 fn the_source_runs_ahead_of_commits_by_the_epochs_in_flight_and_the_open_one_and_no_more() {
@@ -68,6 +70,31 @@ fn a_quiet_partition_holds_back_neither_the_watermark_nor_the_reading_of_others(
     running.end().expect("a clean stop");
     world.run(&input, &Settings::default()).expect("the end of the input");
     assert_eq!(world.said().iter().filter(|s| s.kind == "row").count(), 401);
+}
+
+#[test]
+fn event_time_goes_on_by_the_clock_while_nothing_happens_if_so_asked() {
+    let input = Arc::new(vec![vec![Line::Row { id: 1, key: 1, time: 1_000 }, Line::Row { id: 2, key: 2, time: 1_010 }]]);
+    for when_quiet in [WhenQuiet::Wait, WhenQuiet::Clock] {
+        let world = World::new();
+        let mut source = LineSource::new(&input);
+        source.ends = vec![End::Follow];
+        let running = world.start(source, &Settings { idle_after: 20_000, when_quiet, ..Settings::default() });
+        let metrics = Arc::clone(&running.control.metrics);
+        let quiet = || world.said().iter().filter(|s| s.kind == "quiet").count();
+        match when_quiet {
+            // The timers of both keys, though no row has come to move the watermark to them.
+            WhenQuiet::Clock => until("both keys are said to be quiet", || quiet() == 2),
+            WhenQuiet::Wait => {
+                until("both rows are committed", || metrics.rows_committed_total.load(Ordering::SeqCst) == 2);
+                std::thread::sleep(Duration::from_millis(100));
+                assert_eq!(quiet(), 0);
+            }
+        }
+        running.control.stop.store(true, Ordering::SeqCst);
+        let committed = running.end().expect("a clean stop").committed;
+        assert!(committed < 50, "{committed} epochs for two rows: event time goes on in steps");
+    }
 }
 
 #[test]

@@ -50,13 +50,33 @@ fn a_restart_with_nothing_new_ends_at_once_and_delivers_nothing_again() {
 #[test]
 fn what_was_committed_and_not_delivered_is_delivered_by_the_next_run() {
     let input = lines(2, 400);
-    let world = World::new();
-    world.table.lock().expect("free").refuse_from = Some(riskstream_engine::ids::Epoch(3));
-    let error = world.run(&input, &Settings::default()).expect_err("the table refuses");
-    assert!(error.to_string().contains("the table is closed"), "{error}");
-    world.table.lock().expect("free").refuse_from = None;
-    world.run(&input, &Settings { workers: 3, ..Settings::default() }).expect("a clean run");
-    assert!(world.said() == reference(&input));
+    for under_way in [1, 2, 3] {
+        let world = World::new();
+        world.table.lock().expect("free").refuse_from = Some(riskstream_engine::ids::Epoch(3));
+        let running = world.start(LineSource::new(&input), &Settings { under_way, ..Settings::default() });
+        let metrics = Arc::clone(&running.control.metrics);
+        let error = running.end().expect_err("the table refuses");
+        assert!(error.to_string().contains("the table is closed"), "{error}");
+        let through = world.table.lock().expect("free").through.map_or(0, |epoch| epoch.0);
+        assert!(metrics.delivered_epoch.load(Ordering::SeqCst) <= through, "only what is visible counts as delivered");
+        world.table.lock().expect("free").refuse_from = None;
+        world.run(&input, &Settings { workers: 3, under_way, ..Settings::default() }).expect("a clean run");
+        assert!(world.said() == reference(&input));
+    }
+}
+
+#[test]
+fn deliveries_that_overlap_bring_the_same_in_the_same_order() {
+    let input = lines(2, 1_000);
+    for under_way in [2, 3, 8] {
+        let world = World::new();
+        let settings = Settings { epoch_rows: 20, block_rows: 5, under_way, ..Settings::default() };
+        let running = world.start(LineSource::new(&input), &settings);
+        let metrics = Arc::clone(&running.control.metrics);
+        let summary = running.end().expect("a clean run");
+        assert_eq!(metrics.delivered_epoch.load(Ordering::SeqCst), summary.committed);
+        assert!(world.said() == reference(&input));
+    }
 }
 
 #[test]

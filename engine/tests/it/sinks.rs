@@ -1,10 +1,12 @@
-//! A sink in memory: writers stage rows in the outbox, the delivery remembers what it was given, as a table would.
+//! A sink in memory: writers stage rows in the outbox, the delivery remembers what it was given, as a table would, at once or a while later.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter};
+use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter, Wake};
 use riskstream_engine::ids::Epoch;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What is visible outside.
 #[derive(Debug, Default)]
@@ -46,6 +48,64 @@ impl Delivery for TableDelivery {
             table.batches.extend(batches);
         }
         Ok(())
+    }
+}
+
+/// A table that takes up to `under_way_max` deliveries before the first of them is visible, a moment later, in their order.
+pub struct LaterDelivery {
+    table: Arc<Mutex<Table>>,
+    under_way_max: usize,
+    under_way: usize,
+    wake: Option<Wake>,
+    /// To the thread that makes them visible, made with the first.
+    later: Option<Sender<Vec<OutboxEntry>>>,
+    outcomes: Option<Receiver<Result<(), SinkError>>>,
+}
+
+impl LaterDelivery {
+    pub fn new(table: &Arc<Mutex<Table>>, under_way_max: usize) -> Self {
+        Self { table: Arc::clone(table), under_way_max, under_way: 0, wake: None, later: None, outcomes: None }
+    }
+}
+
+impl Delivery for LaterDelivery {
+    fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
+        TableDelivery(Arc::clone(&self.table)).delivered_through()
+    }
+
+    fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
+        self.under_way += 1;
+        assert!(self.under_way <= self.under_way_max, "more is under way than the table takes");
+        let later = self.later.get_or_insert_with(|| {
+            let ((later, to_do), (said, outcomes)) = (channel::<Vec<OutboxEntry>>(), channel());
+            self.outcomes = Some(outcomes);
+            let (mut table, wake) = (TableDelivery(Arc::clone(&self.table)), self.wake.clone().expect("told before the first delivery"));
+            std::thread::spawn(move || {
+                for (number, entries) in to_do.into_iter().enumerate() {
+                    std::thread::sleep(Duration::from_micros(number as u64 * 377 % 2_000));
+                    let _run_over = said.send(table.deliver(entries));
+                    wake();
+                }
+            });
+            later
+        });
+        later.send(entries).expect("the thread goes on for as long as it is given something");
+        Ok(())
+    }
+
+    fn under_way_max(&self) -> usize {
+        self.under_way_max
+    }
+
+    fn wake_by(&mut self, wake: Wake) {
+        assert!(self.wake.replace(wake).is_none(), "told twice");
+    }
+
+    fn settle(&mut self) -> Result<usize, SinkError> {
+        let outcomes = self.outcomes.iter().flat_map(Receiver::try_iter);
+        let settled = outcomes.collect::<Result<Vec<()>, _>>()?.len();
+        self.under_way -= settled;
+        Ok(settled)
     }
 }
 

@@ -1,12 +1,12 @@
 //! A folder, a table and a dead-letter table that outlive runs, and runs on them.
 
 use crate::operator::{Counter, Mischief, QUIET, SAID_SCHEMA, Said, Seen, said_rows};
-use crate::sinks::{MemoryWriter, Table, TableDelivery};
+use crate::sinks::{LaterDelivery, MemoryWriter, Table, TableDelivery};
 use crate::source::{Line, LineSource};
 use riskstream_engine::contract::dead_letter_schema;
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order};
-use riskstream_engine::runtime::{EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock, run};
+use riskstream_engine::runtime::{EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock, WhenQuiet, run};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
@@ -35,12 +35,15 @@ pub struct Settings {
     pub dead_rows_max: f64,
     pub idle_after: i64,
     pub skew_max: i64,
+    pub when_quiet: WhenQuiet,
     pub late: LatePolicy,
     pub mischief: Mischief,
     pub writer_fails_from: Option<Epoch>,
     pub build_fails_on: Option<usize>,
     pub with_step: bool,
     pub with_sink: bool,
+    /// Deliveries under way at once.
+    pub under_way: usize,
 }
 
 impl Default for Settings {
@@ -54,12 +57,14 @@ impl Default for Settings {
             dead_rows_max: 1.0,
             idle_after: 60_000_000,
             skew_max: 1_000_000,
+            when_quiet: WhenQuiet::Wait,
             late: LatePolicy::Apply,
             mischief: Mischief::default(),
             writer_fails_from: None,
             build_fails_on: None,
             with_step: true,
             with_sink: true,
+            under_way: 1,
         }
     }
 }
@@ -121,6 +126,7 @@ impl World {
             out_of_orderness: BOUND,
             idle_after: settings.idle_after,
             skew_max: settings.skew_max,
+            when_quiet: settings.when_quiet,
             order: Order::EventTime,
             late: settings.late,
             steps: if settings.with_step { vec![count] } else { vec![] },
@@ -132,7 +138,10 @@ impl World {
                         Ok(Box::new(MemoryWriter { schema: Arc::clone(&SAID_SCHEMA), rows: Vec::new(), fails_from }))
                     }),
                     sync: Arc::clone(&sync),
-                    delivery: Box::new(TableDelivery(Arc::clone(&self.table))),
+                    delivery: match settings.under_way {
+                        1 => Box::new(TableDelivery(Arc::clone(&self.table))),
+                        several => Box::new(LaterDelivery::new(&self.table, several)),
+                    },
                 }]
             } else {
                 vec![]

@@ -5,7 +5,7 @@ use super::spec::{CapturedSpec, Plan};
 use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
 use crate::expression::EvaluationError;
 use crate::keyed::spelled::SpelledKeys;
-use crate::step_error::StepError;
+use crate::step_error::{StepError, check_key};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
@@ -14,7 +14,6 @@ use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Typ
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, Op, Operator, OperatorError, Output, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Ownership};
-use riskstream_engine::key::can_be_key;
 use riskstream_engine::rows::{KeyedRows, RowsConfig, RowsError, SaveError};
 use std::sync::Arc;
 
@@ -130,13 +129,7 @@ impl CapturedOperator {
     /// When the step does not fit the input.
     pub fn new(spec: CapturedSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
-        if let Some(at) = plan.key.iter().find(|at| !can_be_key(input.field(**at).data_type())) {
-            return Err(StepError::WrongType {
-                column: input.field(*at).name().clone(),
-                found: input.field(*at).data_type().clone(),
-                role: "a key is a number, a text, a time or a truth value",
-            });
-        }
+        check_key(&plan.key, input)?;
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
         let reports_keyless = dir.worker == 0;

@@ -1,5 +1,6 @@
 //! The last row of every key, and when in the database's order it was written.
 
+use crate::keyed::bytes::{number, unzigzag, zigzag};
 use riskstream_engine::rows::KeyedRows;
 
 /// No position is known.
@@ -119,29 +120,6 @@ impl Head {
         self.bytes[self.length] = number as u8;
         self.length += 1;
     }
-}
-
-/// Takes a number from the front.
-#[inline]
-fn number(bytes: &mut &[u8]) -> Option<u64> {
-    let (mut number, mut shift) = (0u64, 0u32);
-    loop {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 #[cfg(test)]

@@ -4,15 +4,14 @@ use super::spec::{ChangelogSpec, Plan};
 use super::versions::{Change, Record, Version};
 use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
 use crate::expression::EvaluationError;
-use crate::keyed::keys::Keys;
-use crate::step_error::StepError;
+use crate::keyed::kept::KeptByKey;
+use crate::step_error::{StepError, check_key};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Ownership};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rows of a batch that leaves.
@@ -22,28 +21,23 @@ const BATCH_ROWS: usize = 16_384;
 #[derive(Debug)]
 pub struct ChangelogOperator {
     pub(super) plan: Plan,
-    pub(super) keys: Keys,
+    /// What is kept of every record, and the versions of the open epoch.
+    pub(super) kept: KeptByKey<Version>,
     /// Between columns of a record and bytes.
     pub(super) rows: RowConverter,
     /// Between what orders versions and bytes that compare.
     pub(super) orders: RowConverter,
-    /// By the key's number.
-    pub(super) records: Vec<Record>,
-    /// Versions of the open epoch, by key.
-    open: BTreeMap<u32, Vec<Version>>,
-    /// Keys that the closed epoch changed, for `changes`.
-    pub(super) touched: Vec<u32>,
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
 }
 
 impl ChangelogOperator {
-    /// A step with no records.
+    /// A step with no records, whose files go to `dir`.
     ///
     /// # Errors
     /// When the step does not fit the input.
-    pub fn new(spec: ChangelogSpec, input: &SchemaRef) -> Result<Self, StepError> {
+    pub fn new(spec: ChangelogSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
         let converter = |columns: &[usize], role| {
             let fields = columns.iter().map(|index| SortField::new(input.field(*index).data_type().clone())).collect();
@@ -53,21 +47,13 @@ impl ChangelogOperator {
                 role,
             })
         };
-        let fields: Vec<_> = plan.key.iter().map(|index| input.field(*index).clone()).collect();
-        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
-            column: plan.spec.key.join(", "),
-            found: fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
-            role: "a key is a number, a text, a time or a truth value",
-        })?;
+        check_key(&plan.key, input)?;
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
         Ok(Self {
             rows: converter(&plan.record, "a record's columns hold plain values")?,
             orders: converter(&plan.order, "versions are ordered by plain values")?,
-            keys,
-            records: Vec::new(),
-            open: BTreeMap::new(),
-            touched: Vec::new(),
+            kept: KeptByKey::new(&plan.spec.step_id, dir, plan.spec.memory_bytes),
             dead,
             watermark: i64::MIN,
             plan,
@@ -98,46 +84,43 @@ impl ChangelogOperator {
     /// Gathers the versions of a batch for which all conditions can be told.
     fn gather(&mut self, batch: &RecordBatch, truths: &[BooleanArray]) -> Result<(), ArrowError> {
         let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
-        let keys = self.keys.number(&columns(&self.plan.key))?;
         let rows = self.rows.convert_columns(&columns(&self.plan.record))?;
         let orders = self.orders.convert_columns(&columns(&self.plan.order))?;
         let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>();
         let (ever, deleted) = truths.split_at(self.plan.ever.len());
         let holds = |truth: &BooleanArray, row: usize| truth.is_valid(row) && truth.value(row);
-        for (row, key) in keys.into_iter().enumerate() {
-            let flags = ever.iter().enumerate().fold(0, |flags, (bit, truth)| flags | u64::from(holds(truth, row)) << bit);
-            self.open.entry(key).or_default().push(Version {
-                order: orders.row(row).as_ref().into(),
-                time: times.value(row),
-                row: rows.row(row).as_ref().into(),
-                is_deleted: deleted.first().is_some_and(|truth| holds(truth, row)),
-                flags,
-            });
-        }
-        self.records.resize_with(self.keys.len(), Record::default);
-        Ok(())
+        let version = |row| Version {
+            order: orders.row(row).as_ref().into(),
+            time: times.value(row),
+            row: rows.row(row).as_ref().into(),
+            is_deleted: deleted.first().is_some_and(|truth| holds(truth, row)),
+            flags: ever.iter().enumerate().fold(0, |flags, (bit, truth)| flags | u64::from(holds(truth, row)) << bit),
+        };
+        self.kept.gather(&columns(&self.plan.key), (0..batch.num_rows()).map(version))
     }
+}
 
-    fn leave(&self, changes: &[Change], out: &mut Output) -> Result<(), ArrowError> {
-        let parser = self.rows.parser();
-        let mut record = self.rows.convert_rows(changes.iter().map(|change| parser.parse(&change.row)))?.into_iter();
-        let mut ever = 0..self.plan.spec.ever.len();
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.plan.output.fields().len());
-        for field in self.plan.output.fields() {
-            if *field.name() == self.plan.spec.event_time {
-                let times = changes.iter().map(|change| change.time);
-                columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")));
-            } else if let Some(column) = record.next() {
-                columns.push(column);
-            } else if let Some(bit) = ever.next() {
-                columns.push(Arc::new(BooleanArray::from_iter(changes.iter().map(|change| Some(change.flags >> bit & 1 == 1)))));
-            } else {
-                columns.push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
-            }
+/// Changes as rows; none are left.
+fn leave(plan: &Plan, rows: &RowConverter, changes: &mut Vec<Change>, out: &mut Output) -> Result<(), ArrowError> {
+    let parser = rows.parser();
+    let mut record = rows.convert_rows(changes.iter().map(|change| parser.parse(&change.row)))?.into_iter();
+    let mut ever = 0..plan.spec.ever.len();
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(plan.output.fields().len());
+    for field in plan.output.fields() {
+        if *field.name() == plan.spec.event_time {
+            let times = changes.iter().map(|change| change.time);
+            columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")));
+        } else if let Some(column) = record.next() {
+            columns.push(column);
+        } else if let Some(bit) = ever.next() {
+            columns.push(Arc::new(BooleanArray::from_iter(changes.iter().map(|change| Some(change.flags >> bit & 1 == 1)))));
+        } else {
+            columns.push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
         }
-        out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
-        Ok(())
     }
+    changes.clear();
+    out.push(RecordBatch::try_new(Arc::clone(&plan.output), columns)?);
+    Ok(())
 }
 
 impl Operator for ChangelogOperator {
@@ -168,19 +151,22 @@ impl Operator for ChangelogOperator {
 
     fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         let horizon = self.horizon();
+        let (plan, rows) = (&self.plan, &self.rows);
         let mut changes = Vec::new();
-        self.touched.clear();
-        for (key, versions) in std::mem::take(&mut self.open) {
-            let record = &mut self.records[key as usize];
+        self.kept.close(|kept, versions, keep| {
+            let Some(mut record) = kept.map_or_else(|| Some(Record::default()), Record::decode) else { return Ok(false) };
             record.prune(horizon);
             record.take(versions, &mut changes);
-            self.touched.push(key);
-            if changes.len() >= BATCH_ROWS {
-                self.leave(&std::mem::take(&mut changes), out).map_err(|e| self.arrow(e))?;
+            if !record.is_forgotten(horizon) {
+                record.encode(keep);
             }
-        }
+            if changes.len() >= BATCH_ROWS {
+                leave(plan, rows, &mut changes, out)?;
+            }
+            Ok(true)
+        })?;
         if !changes.is_empty() {
-            self.leave(&changes, out).map_err(|e| self.arrow(e))?;
+            leave(plan, rows, &mut changes, out).map_err(|e| self.arrow(e))?;
         }
         self.watermark = self.watermark.max(close.watermark.0);
         Ok(())
@@ -191,10 +177,14 @@ impl Operator for ChangelogOperator {
     }
 
     fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_all().map_err(|e| self.arrow(e))
+        self.save_all()
     }
 
     fn state_bytes(&self) -> usize {
-        self.keys.bytes() + self.records.capacity() * size_of::<Record>() + self.records.iter().map(Record::bytes).sum::<usize>()
+        self.kept.bytes()
+    }
+
+    fn live_files(&self) -> Vec<String> {
+        self.kept.live_files()
     }
 }

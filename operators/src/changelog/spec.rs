@@ -1,6 +1,7 @@
 //! What a `changelog` step does, as the configuration says it, and what that means on its input.
 
 use crate::expression::{CompiledExpression, Compiler};
+use crate::keyed::columns::named_types;
 use crate::step_error::StepError;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
@@ -31,6 +32,8 @@ pub struct ChangelogSpec {
     pub event_time: String,
     /// Columns that order versions of equal time, before their position in the source does.
     pub ties: Vec<String>,
+    /// Bytes of records in memory, per worker, about; the others are in files.
+    pub memory_bytes: usize,
 }
 
 /// The step on its input.
@@ -43,6 +46,8 @@ pub(super) struct Plan {
     pub(super) record: Vec<usize>,
     /// What orders versions: event time, ties, source position.
     pub(super) order: Vec<usize>,
+    /// Names and types of `order`: what is kept depends on them.
+    pub(super) order_types: Vec<String>,
     pub(super) deleted: Option<CompiledExpression>,
     pub(super) ever: Vec<CompiledExpression>,
     pub(super) output: SchemaRef,
@@ -84,6 +89,7 @@ impl Plan {
             }
         }
         let record = columns.into_iter().filter(|index| *index != time).collect();
-        Ok(Self { key, time, record, order, deleted, ever: conditions, output: Arc::new(Schema::new(fields)), spec })
+        let order_types = named_types(&order, input);
+        Ok(Self { key, time, record, order, order_types, deleted, ever: conditions, output: Arc::new(Schema::new(fields)), spec })
     }
 }

@@ -1,5 +1,6 @@
 //! The versions of one record, and what new ones change.
 
+use crate::keyed::bytes::{bytes, number, push_bytes, push_number, unzigzag, zigzag};
 use std::collections::BTreeMap;
 
 /// What a record was from an instant on.
@@ -92,8 +93,34 @@ impl Record {
         self.versions.iter().all(|v| v.is_deleted && v.time <= horizon)
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.versions.capacity() * size_of::<Version>() + self.versions.iter().map(|v| v.order.len() + v.row.len()).sum::<usize>()
+    /// Writes it down.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        push_number(self.held_before, out);
+        for version in &self.versions {
+            push_bytes(&version.order, out);
+            push_number(zigzag(version.time), out);
+            push_bytes(&version.row, out);
+            push_number(u64::from(version.is_deleted), out);
+            push_number(version.flags, out);
+        }
+    }
+
+    /// What was written down; nothing was of a record that is forgotten.
+    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+        if from.is_empty() {
+            return Some(Self::default());
+        }
+        let (held_before, mut versions) = (number(&mut from)?, Vec::new());
+        while !from.is_empty() {
+            versions.push(Version {
+                order: bytes(&mut from)?.into(),
+                time: unzigzag(number(&mut from)?),
+                row: bytes(&mut from)?.into(),
+                is_deleted: number(&mut from)? != 0,
+                flags: number(&mut from)?,
+            });
+        }
+        Some(Self { held_before, versions })
     }
 }
 
@@ -122,6 +149,18 @@ mod tests {
         assert_eq!(taken(&mut record, vec![version(4, "", 0)]), [(4, "b".into(), 0, -1)]);
         assert_eq!(taken(&mut record, vec![version(5, "", 0)]), []);
         assert_eq!(taken(&mut record, vec![version(6, "c", 0)]), [(6, "c".into(), 0, 1)]);
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written_down() {
+        let versions = vec![version(i64::MIN, "a", u64::MAX), version(5, "", 0), version(i64::MAX, &"long".repeat(100), 7)];
+        for record in [Record::default(), Record { held_before: 3, versions }] {
+            let mut written = Vec::new();
+            record.encode(&mut written);
+            assert_eq!(Record::decode(&written), Some(record));
+        }
+        assert_eq!(Record::decode(&[]), Some(Record::default()));
+        assert_eq!(Record::decode(&[0, 9, 1]), None, "damaged");
     }
 
     #[test]

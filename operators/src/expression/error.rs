@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion_common::utils::datafusion_strsim::levenshtein;
 use datafusion_common::{DataFusionError, SchemaError};
 
-use super::place;
+use riskstream_expressions::place;
 
 /// Aggregates that people expect to find in an expression.
 const AGGREGATES: &[&str] =

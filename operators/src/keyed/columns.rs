@@ -1,7 +1,7 @@
 //! Columns of saved state, by name and type.
 
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type, UInt32Type};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type, Schema, UInt32Type};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
@@ -30,4 +30,9 @@ pub(crate) fn numbers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [u
 pub(crate) fn wides<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i128], ArrowError> {
     let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Decimal128Type>());
     Ok(array.ok_or_else(|| wrong(column))?.values())
+}
+
+/// Columns as what is kept depends on them.
+pub(crate) fn named_types(columns: &[usize], input: &Schema) -> Vec<String> {
+    columns.iter().map(|index| format!("{} {}", input.field(*index).name(), input.field(*index).data_type())).collect()
 }

@@ -3,15 +3,14 @@
 use super::spec::{Plan, PreviousSpec};
 use super::timeline::{Change, Entry, Timeline};
 use crate::dead_rows::DeadRows;
-use crate::keyed::keys::Keys;
-use crate::step_error::StepError;
+use crate::keyed::kept::KeptByKey;
+use crate::step_error::{StepError, check_key};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, new_null_array};
-use arrow::datatypes::{DataType, Field, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Ownership};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Rows of a batch that leaves.
@@ -21,7 +20,8 @@ const BATCH_ROWS: usize = 16_384;
 #[derive(Debug)]
 pub struct PreviousOperator {
     pub(super) plan: Plan,
-    pub(super) keys: Keys,
+    /// What is kept of every key's rows, and the rows of the open epoch.
+    pub(super) kept: KeptByKey<Entry>,
     /// Between a row's columns and bytes.
     pub(super) rows: RowConverter,
     /// Between what orders rows and bytes that compare.
@@ -30,23 +30,17 @@ pub struct PreviousOperator {
     pub(super) shown: RowConverter,
     /// What is shown where there is no row before.
     nothing: Box<[u8]>,
-    /// By the key's number.
-    pub(super) timelines: Vec<Timeline>,
-    /// Rows of the open epoch, by key.
-    open: BTreeMap<u32, Vec<Entry>>,
-    /// Keys that the closed epoch changed, for `changes`.
-    pub(super) touched: Vec<u32>,
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
 }
 
 impl PreviousOperator {
-    /// A step that has seen no rows.
+    /// A step that has seen no rows, whose files go to `dir`.
     ///
     /// # Errors
     /// When the step does not fit the input.
-    pub fn new(spec: PreviousSpec, input: &SchemaRef) -> Result<Self, StepError> {
+    pub fn new(spec: PreviousSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
         let names = |columns: &[usize]| columns.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", ");
         let found = |columns: &[usize]| columns.first().map_or(DataType::Null, |index| input.field(*index).data_type().clone());
@@ -55,12 +49,7 @@ impl PreviousOperator {
             let wrong = |_| StepError::WrongType { column: names(columns), found: found(columns), role };
             RowConverter::new(fields).map_err(wrong)
         };
-        let fields: Vec<Field> = plan.by.iter().map(|index| input.field(*index).clone()).collect();
-        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
-            column: plan.spec.by.join(", "),
-            found: found(&plan.by),
-            role: "a key is a number, a text, a time or a truth value",
-        })?;
+        check_key(&plan.by, input)?;
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
         let shown = converter(&plan.shown, "a row's columns hold plain values")?;
@@ -71,10 +60,7 @@ impl PreviousOperator {
             orders: converter(&plan.order, "rows are ordered by plain values")?,
             shown,
             nothing,
-            keys,
-            timelines: Vec::new(),
-            open: BTreeMap::new(),
-            touched: Vec::new(),
+            kept: KeptByKey::new(&plan.spec.step_id, dir, plan.spec.memory_bytes),
             dead,
             watermark: i64::MIN,
             plan,
@@ -104,31 +90,39 @@ impl PreviousOperator {
 
     fn gather(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
-        let keys = self.keys.number(&columns(&self.plan.by))?;
         let rows = self.rows.convert_columns(&columns(&self.plan.row))?;
         let orders = self.orders.convert_columns(&columns(&self.plan.order))?;
         let shown = self.shown.convert_columns(&columns(&self.plan.shown))?;
         let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>();
         let diffs = self.plan.diff.map(|index| batch.column(index).as_primitive::<Int64Type>());
-        for (row, key) in keys.into_iter().enumerate() {
-            self.open.entry(key).or_default().push(Entry {
-                order: orders.row(row).as_ref().into(),
-                row: rows.row(row).as_ref().into(),
-                time: times.value(row),
-                shown: shown.row(row).as_ref().into(),
-                count: diffs.map_or(1, |diffs| diffs.value(row)),
-            });
-        }
-        self.timelines.resize_with(self.keys.len(), Timeline::default);
-        Ok(())
+        let entry = |row| Entry {
+            order: orders.row(row).as_ref().into(),
+            row: rows.row(row).as_ref().into(),
+            time: times.value(row),
+            shown: shown.row(row).as_ref().into(),
+            count: diffs.map_or(1, |diffs| diffs.value(row)),
+        };
+        self.kept.gather(&columns(&self.plan.by), (0..batch.num_rows()).map(entry))
     }
+}
 
-    fn leave(&self, changes: &[Change], out: &mut Output) -> Result<(), ArrowError> {
+/// Between changes and rows on their way out.
+struct Leaving<'a> {
+    plan: &'a Plan,
+    rows: &'a RowConverter,
+    shown: &'a RowConverter,
+    nothing: &'a [u8],
+}
+
+impl Leaving<'_> {
+    /// Changes as rows; none are left.
+    fn send(&self, changes: &mut Vec<Change>, out: &mut Output) -> Result<(), ArrowError> {
         let (rows, shown) = (self.rows.parser(), self.shown.parser());
         let mut columns = self.rows.convert_rows(changes.iter().map(|change| rows.parse(&change.row)))?;
-        let before = changes.iter().map(|change| shown.parse(change.before.as_ref().unwrap_or(&self.nothing)));
+        let before = changes.iter().map(|change| shown.parse(change.before.as_deref().unwrap_or(self.nothing)));
         columns.extend(self.shown.convert_rows(before)?);
         columns.push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
+        changes.clear();
         out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
         Ok(())
     }
@@ -154,19 +148,20 @@ impl Operator for PreviousOperator {
 
     fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         let horizon = self.horizon();
+        let leaving = Leaving { plan: &self.plan, rows: &self.rows, shown: &self.shown, nothing: &self.nothing };
         let mut changes = Vec::new();
-        self.touched.clear();
-        for (key, entries) in std::mem::take(&mut self.open) {
-            let timeline = &mut self.timelines[key as usize];
+        self.kept.close(|kept, entries, keep| {
+            let Some(mut timeline) = kept.map_or_else(|| Some(Timeline::default()), Timeline::decode) else { return Ok(false) };
             timeline.prune(horizon);
             timeline.take(entries, &mut changes);
-            self.touched.push(key);
+            timeline.encode(keep);
             if changes.len() >= BATCH_ROWS {
-                self.leave(&std::mem::take(&mut changes), out).map_err(|e| self.arrow(e))?;
+                leaving.send(&mut changes, out)?;
             }
-        }
+            Ok(true)
+        })?;
         if !changes.is_empty() {
-            self.leave(&changes, out).map_err(|e| self.arrow(e))?;
+            leaving.send(&mut changes, out).map_err(|e| self.arrow(e))?;
         }
         self.watermark = self.watermark.max(close.watermark.0);
         Ok(())
@@ -177,10 +172,14 @@ impl Operator for PreviousOperator {
     }
 
     fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_all().map_err(|e| self.arrow(e))
+        self.save_all()
     }
 
     fn state_bytes(&self) -> usize {
-        self.keys.bytes() + self.timelines.iter().map(Timeline::bytes).sum::<usize>()
+        self.kept.bytes()
+    }
+
+    fn live_files(&self) -> Vec<String> {
+        self.kept.live_files()
     }
 }

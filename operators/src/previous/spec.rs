@@ -1,6 +1,7 @@
 //! What a `previous` step does, as the configuration says it, and what that means on its input.
 
 use crate::changelog::DIFF;
+use crate::keyed::columns::named_types;
 use crate::step_error::StepError;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
@@ -21,6 +22,8 @@ pub struct PreviousSpec {
     pub event_time: String,
     /// Columns that order rows of equal time, before their position in the source does.
     pub ties: Vec<String>,
+    /// Bytes of rows in memory, per worker, about; the others are in files.
+    pub memory_bytes: usize,
 }
 
 /// The step on its input.
@@ -35,6 +38,8 @@ pub(super) struct Plan {
     pub(super) row: Vec<usize>,
     /// What orders rows: event time, ties, source position.
     pub(super) order: Vec<usize>,
+    /// Names and types of `order`: what is kept depends on them.
+    pub(super) order_types: Vec<String>,
     /// What is shown of the row before.
     pub(super) shown: Vec<usize>,
     pub(super) output: SchemaRef,
@@ -64,6 +69,6 @@ impl Plan {
                 return Err(StepError::ColumnExists { column: field.name().clone() });
             }
         }
-        Ok(Self { by, time, diff, row, order, shown, output: Arc::new(Schema::new(fields)), spec })
+        Ok(Self { order_types: named_types(&order, input), by, time, diff, row, order, shown, output: Arc::new(Schema::new(fields)), spec })
     }
 }

@@ -1,5 +1,6 @@
 //! The rows of one key in order, and what new ones change.
 
+use crate::keyed::bytes::{bytes, number, push_bytes, push_number, unzigzag, zigzag};
 use std::collections::BTreeMap;
 
 /// A row at its place.
@@ -91,8 +92,52 @@ impl Timeline {
         });
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        let heap = |e: &Entry| e.order.len() + e.row.len() + e.shown.len();
-        self.entries.capacity() * size_of::<Entry>() + self.entries.iter().map(heap).sum::<usize>()
+    /// Writes it down.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        for entry in &self.entries {
+            push_bytes(&entry.order, out);
+            push_bytes(&entry.row, out);
+            push_number(zigzag(entry.time), out);
+            push_bytes(&entry.shown, out);
+            push_number(zigzag(entry.count), out);
+        }
+    }
+
+    /// What was written down.
+    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+        let mut entries = Vec::new();
+        while !from.is_empty() {
+            entries.push(Entry {
+                order: bytes(&mut from)?.into(),
+                row: bytes(&mut from)?.into(),
+                time: unzigzag(number(&mut from)?),
+                shown: bytes(&mut from)?.into(),
+                count: unzigzag(number(&mut from)?),
+            });
+        }
+        Some(Self { entries })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_as_they_were_written_down() {
+        let entry = |time: i64, count| Entry {
+            order: time.to_be_bytes().into(),
+            row: "row".repeat(100).as_bytes().into(),
+            time,
+            shown: [].into(),
+            count,
+        };
+        for entries in [vec![], vec![entry(i64::MIN, -1), entry(0, 1), entry(i64::MAX, i64::MAX)]] {
+            let timeline = Timeline { entries };
+            let mut written = Vec::new();
+            timeline.encode(&mut written);
+            assert_eq!(Timeline::decode(&written), Some(timeline));
+        }
+        assert_eq!(Timeline::decode(&[5, 1]), None, "damaged");
     }
 }

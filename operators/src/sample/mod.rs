@@ -11,5 +11,6 @@
 
 mod operator;
 mod persist;
+mod record;
 
 pub use operator::{AS_OF, SampleOperator, SampleSpec};

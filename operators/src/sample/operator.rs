@@ -1,16 +1,16 @@
 //! The step as an operator: changes are gathered as they come, samples leave when the watermark passes a period's end.
 
+use super::record::{Change, Record};
 use crate::changelog::DIFF;
-use crate::keyed::keys::Keys;
+use crate::keyed::kept::KeptByKey;
 use crate::periods::Every;
-use crate::step_error::StepError;
+use crate::step_error::{StepError, check_key};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Ownership};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Rows of a batch that leaves.
@@ -29,15 +29,12 @@ pub struct SampleSpec {
     pub every: Every,
     /// The event time column in the input.
     pub event_time: String,
+    /// Bytes of records in memory, per worker, about; the others are in files.
+    pub memory_bytes: usize,
 }
 
-/// A row that is there from an instant on, or no longer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
-    pub(super) time: i64,
-    pub(super) row: Box<[u8]>,
-    pub(super) diff: i64,
-}
+/// A row on its way out: which, of which instant, and how often.
+type Said = (Box<[u8]>, i64, i64);
 
 /// Samples of records. See the [module documentation](super).
 #[derive(Debug)]
@@ -49,22 +46,20 @@ pub struct SampleOperator {
     /// The columns of a row: all but the event time and `_diff`.
     pub(super) row: Vec<usize>,
     pub(super) rows: RowConverter,
-    pub(super) keys: Keys,
-    /// By the key's number: what there is, in order of time. Those before the last sample are one per row.
-    pub(super) records: Vec<Vec<Change>>,
-    /// Keys with changes that are not in a sample yet, by the instant of these.
-    pub(super) ahead: BTreeMap<i64, BTreeSet<u32>>,
-    pub(super) touched: BTreeSet<u32>,
-    output: SchemaRef,
+    /// What there is of every record, and the changes of the open epoch.
+    pub(super) kept: KeptByKey<Change>,
+    pub(super) output: SchemaRef,
     pub(super) watermark: i64,
+    /// Nothing is older than this.
+    pub(super) earliest: i64,
 }
 
 impl SampleOperator {
-    /// A step with no records.
+    /// A step with no records, whose files go to `dir`.
     ///
     /// # Errors
     /// When the step does not fit the input.
-    pub fn new(spec: SampleSpec, input: &SchemaRef) -> Result<Self, StepError> {
+    pub fn new(spec: SampleSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
         let find = |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let (time, diff) = (find(&spec.event_time)?, find(DIFF)?);
@@ -82,20 +77,18 @@ impl SampleOperator {
             role,
         };
         let sorted = row.iter().map(|index| SortField::new(input.field(*index).data_type().clone())).collect();
-        let keyed: Vec<Field> = by.iter().map(|index| input.field(*index).clone()).collect();
+        check_key(&by, input)?;
         Ok(Self {
             rows: RowConverter::new(sorted).map_err(|_| wrong(&row, "a record's columns hold plain values"))?,
-            keys: Keys::new(&keyed).map_err(|_| wrong(&by, "a key is a number, a text, a time or a truth value"))?,
+            kept: KeptByKey::new(&spec.step_id, dir, spec.memory_bytes),
             spec,
             by,
             time,
             diff,
             row,
-            records: Vec::new(),
-            ahead: BTreeMap::new(),
-            touched: BTreeSet::new(),
             output: Arc::new(Schema::new(fields)),
             watermark: i64::MIN,
+            earliest: i64::MAX,
         })
     }
 
@@ -108,99 +101,86 @@ impl SampleOperator {
         if self.watermark == i64::MIN { i64::MIN } else { self.spec.every.floor(self.watermark) }
     }
 
-    /// Takes a change in; whether it is in a sample already.
-    pub(super) fn take(&mut self, key: u32, change: Change) {
-        if self.records.len() <= key as usize {
-            self.records.resize_with(key as usize + 1, Vec::new);
-        }
-        let sampled = self.sampled();
-        if change.time >= sampled {
-            self.ahead.entry(change.time).or_default().insert(key);
-        }
-        self.records[key as usize].push(change);
-        fold(&mut self.records[key as usize], sampled);
-    }
-
     fn gather(&mut self, batch: &RecordBatch, out: &mut Output) -> Result<(), ArrowError> {
         let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
-        let keys = self.keys.number(&columns(&self.by))?;
         let rows = self.rows.convert_columns(&columns(&self.row))?;
-        let times = batch.column(self.time).as_primitive::<TimestampMicrosecondType>().clone();
-        let diffs = batch.column(self.diff).as_primitive::<Int64Type>().clone();
+        let times = batch.column(self.time).as_primitive::<TimestampMicrosecondType>();
+        let diffs = batch.column(self.diff).as_primitive::<Int64Type>();
         let sampled = self.sampled();
-        let mut late: Vec<(Box<[u8]>, i64, i64)> = Vec::new();
-        for (row, key) in keys.into_iter().enumerate() {
-            let change = Change { time: times.value(row), row: rows.row(row).as_ref().into(), diff: diffs.value(row) };
-            let mut instant = self.spec.every.after(change.time);
+        let mut late: Vec<Said> = Vec::new();
+        for row in 0..batch.num_rows() {
+            let mut instant = self.spec.every.after(times.value(row));
             while instant <= sampled {
-                late.push((change.row.clone(), instant, change.diff));
+                late.push((rows.row(row).as_ref().into(), instant, diffs.value(row)));
                 instant = self.spec.every.advance(instant, 1);
             }
-            self.touched.insert(key);
-            self.take(key, change);
+            self.earliest = self.earliest.min(times.value(row));
         }
-        self.leave(&late, out)
+        let change = |row| Change { time: times.value(row), row: rows.row(row).as_ref().into(), diff: diffs.value(row) };
+        self.kept.gather(&columns(&self.by), (0..batch.num_rows()).map(change))?;
+        leave(&self.rows, &self.output, &mut late, out)
     }
 
-    fn leave(&self, said: &[(Box<[u8]>, i64, i64)], out: &mut Output) -> Result<(), ArrowError> {
-        let parser = self.rows.parser();
-        for said in said.chunks(BATCH_ROWS) {
-            let mut columns = self.rows.convert_rows(said.iter().map(|(row, ..)| parser.parse(row)))?;
-            let instants = said.iter().map(|(_, instant, _)| *instant);
-            columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC")));
-            columns.push(Arc::new(Int64Array::from_iter_values(said.iter().map(|(.., diff)| *diff))));
-            out.push(RecordBatch::try_new(Arc::clone(&self.output), columns)?);
-        }
-        Ok(())
+    /// Takes the epoch's changes in.
+    fn take(&mut self) -> Result<(), OperatorError> {
+        let sampled = self.sampled();
+        self.kept.close(|kept, changes, keep| {
+            let Some(mut record) = Record::decode(kept.unwrap_or_default()) else { return Ok(false) };
+            record.take(changes, sampled);
+            record.encode(keep);
+            Ok(true)
+        })
     }
 
     /// Samples at each end of a period up to the watermark.
-    fn sample(&mut self, watermark: i64, out: &mut Output) -> Result<(), ArrowError> {
-        let every = self.spec.every;
-        let sampled = self.sampled();
+    fn sample(&mut self, watermark: i64, out: &mut Output) -> Result<(), OperatorError> {
+        let (every, sampled) = (self.spec.every, self.sampled());
         self.watermark = watermark;
         let through = self.sampled();
-        if through == sampled {
+        if through == sampled || self.earliest == i64::MAX {
             return Ok(());
         }
-        let is_empty = self.records.iter().flatten().all(|change| change.time >= sampled);
-        let first = self.ahead.keys().next().map(|time| every.after(*time));
-        let mut instant = match (is_empty || sampled == i64::MIN, first) {
-            (false, _) => every.advance(sampled, 1),
-            (true, Some(first)) => first,
-            (true, None) => return Ok(()),
-        };
+        let nothing_before = sampled == i64::MIN || self.earliest >= sampled;
+        let mut instant = if nothing_before { every.after(self.earliest) } else { every.advance(sampled, 1) };
         while instant <= through {
-            let later = self.ahead.split_off(&instant);
-            let keys: BTreeSet<u32> = std::mem::replace(&mut self.ahead, later).into_values().flatten().collect();
-            for key in keys {
-                fold(&mut self.records[key as usize], instant);
-            }
-            let mut said = Vec::new();
-            for change in self.records.iter().flatten().filter(|change| change.time < instant) {
-                said.push((change.row.clone(), instant, change.diff));
-                if said.len() == BATCH_ROWS {
-                    self.leave(&std::mem::take(&mut said), out)?;
+            let (mut said, mut is_empty, mut next): (Vec<Said>, bool, Option<i64>) = (Vec::new(), true, None);
+            self.kept.for_each(|kept| {
+                let Some(mut record) = Record::decode(kept) else { return Ok(false) };
+                record.fold(instant);
+                for change in record.changes {
+                    if change.time >= instant {
+                        next = Some(next.map_or(change.time, |next| next.min(change.time)));
+                    } else {
+                        said.push((change.row, instant, change.diff));
+                        is_empty = false;
+                    }
                 }
-            }
-            self.leave(&said, out)?;
-            instant = every.advance(instant, 1);
+                if said.len() >= BATCH_ROWS { leave(&self.rows, &self.output, &mut said, out).map(|()| true) } else { Ok(true) }
+            })?;
+            leave(&self.rows, &self.output, &mut said, out).map_err(|e| self.arrow(e))?;
+            // Where there is nothing, there is nothing at the ends of the periods that follow either, before something happens.
+            instant = match (is_empty, next) {
+                (false, _) => every.advance(instant, 1),
+                (true, Some(next)) => every.after(next),
+                (true, None) => return Ok(()),
+            };
         }
         Ok(())
     }
 }
 
-/// Puts what is before `instant` together: one change per row, none where it was taken back as often as added.
-pub(super) fn fold(record: &mut Vec<Change>, instant: i64) {
-    record.sort_by(|a, b| (a.time >= instant, &a.row, a.time).cmp(&(b.time >= instant, &b.row, b.time)));
-    record.dedup_by(|again, first| {
-        let is_same = again.row == first.row && (again.time == first.time || again.time.max(first.time) < instant);
-        if is_same {
-            first.diff += again.diff;
-        }
-        is_same
-    });
-    record.retain(|change| change.diff != 0);
+/// Rows on their way out; none are left.
+fn leave(rows: &RowConverter, output: &SchemaRef, said: &mut Vec<Said>, out: &mut Output) -> Result<(), ArrowError> {
+    let parser = rows.parser();
+    for said in said.chunks(BATCH_ROWS) {
+        let mut columns = rows.convert_rows(said.iter().map(|(row, ..)| parser.parse(row)))?;
+        let instants = said.iter().map(|(_, instant, _)| *instant);
+        columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC")));
+        columns.push(Arc::new(Int64Array::from_iter_values(said.iter().map(|(.., diff)| *diff))));
+        out.push(RecordBatch::try_new(Arc::clone(output), columns)?);
+    }
+    said.clear();
+    Ok(())
 }
 
 impl Operator for SampleOperator {
@@ -221,11 +201,12 @@ impl Operator for SampleOperator {
     }
 
     fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
+        self.take()?;
         let watermark = self.watermark.max(close.watermark.0);
         if watermark == i64::MIN {
             return Ok(());
         }
-        self.sample(watermark, out).map_err(|e| self.arrow(e))
+        self.sample(watermark, out)
     }
 
     fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
@@ -233,11 +214,14 @@ impl Operator for SampleOperator {
     }
 
     fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_all().map_err(|e| self.arrow(e))
+        self.save_all()
     }
 
     fn state_bytes(&self) -> usize {
-        let record = |record: &Vec<Change>| record.capacity() * size_of::<Change>() + record.iter().map(|c| c.row.len()).sum::<usize>();
-        self.keys.bytes() + self.records.iter().map(record).sum::<usize>()
+        self.kept.bytes()
+    }
+
+    fn live_files(&self) -> Vec<String> {
+        self.kept.live_files()
     }
 }

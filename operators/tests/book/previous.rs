@@ -45,8 +45,10 @@ fn step(is_of_changes: bool, workers: usize) -> Workers {
         keep: KEEP,
         event_time: "time".into(),
         ties: vec!["status".into()],
+        // So few that most are in files.
+        memory_bytes: 2_000,
     };
-    Workers::new(move || Box::new(PreviousOperator::new(spec.clone(), &schema(is_of_changes)).unwrap()), workers)
+    Workers::new(move |dir| Box::new(PreviousOperator::new(spec.clone(), &schema(is_of_changes), dir).unwrap()), workers)
 }
 
 const COLUMNS: [&str; 5] = ["loan", "time", "status", "from_status", "from_time"];

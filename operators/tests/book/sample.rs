@@ -31,8 +31,9 @@ fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 fn step(every: Every, workers: usize) -> Workers {
-    let spec = SampleSpec { step_id: "nights".into(), by: vec!["loan".into()], every, event_time: "time".into() };
-    Workers::new(move || Box::new(SampleOperator::new(spec.clone(), &schema()).unwrap()), workers)
+    // So little memory that most records are in files.
+    let spec = SampleSpec { step_id: "nights".into(), by: vec!["loan".into()], every, event_time: "time".into(), memory_bytes: 1_000 };
+    Workers::new(move |dir| Box::new(SampleOperator::new(spec.clone(), &schema(), dir).unwrap()), workers)
 }
 
 fn count(rows: &RecordBatch, net: &mut Net) {

@@ -76,7 +76,7 @@ fn text(value: Option<f64>) -> String {
 fn the_newest_rows_are_the_shares_of_the_newest_windows() {
     for seed in 1..=120 {
         let mut dice = Dice::seed(seed);
-        let mut workers = Workers::new(|| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1 + dice.below(4) as usize);
+        let mut workers = Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1 + dice.below(4) as usize);
         let mut windows: Windows<'_> = BTreeMap::new();
         let mut said: BTreeMap<Vec<String>, (i64, Vec<String>)> = BTreeMap::new();
         let mut watermark = 0;
@@ -139,7 +139,7 @@ fn the_newest_rows_are_the_shares_of_the_newest_windows() {
 
 #[test]
 fn open_windows_without_a_start_have_no_shares_yet() {
-    let mut workers = Workers::new(|| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1);
+    let mut workers = Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1);
     let rows = [("A", "x", "always", 20, 1, Some(1)), ("A", "x", "10s", 20, 1, Some(1))];
     let left = workers.epoch(&batch(&rows, 1, 15), 15, false);
     assert_eq!(texts(&left, &["window", "share", "is_final"]), [["10s", "1.0", "false"]]);

@@ -4,7 +4,8 @@
 use crate::world::{Dice, Workers, texts};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use riskstream_engine::contract::Operator;
+use riskstream_engine::contract::{Operator, StateDir};
+use riskstream_engine::ids::Generation;
 use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec, DIFF};
 use riskstream_operators::periods::Every;
 use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
@@ -35,7 +36,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
     RecordBatch::try_new(schema(), vec![times, integers(|r| r.1), integers(|r| r.2), lenders, integers(|r| r.4)]).unwrap()
 }
 
-fn changelog() -> ChangelogOperator {
+fn changelog(dir: StateDir) -> ChangelogOperator {
     let spec = ChangelogSpec {
         step_id: "loans".into(),
         key: vec!["loan".into()],
@@ -45,8 +46,10 @@ fn changelog() -> ChangelogOperator {
         keep: KEEP,
         event_time: "time".into(),
         ties: vec!["sequence".into()],
+        // So few that most are in files.
+        memory_bytes: 2_000,
     };
-    ChangelogOperator::new(spec, &schema()).unwrap()
+    ChangelogOperator::new(spec, &schema(), dir).unwrap()
 }
 
 fn windows() -> WindowsOperator {
@@ -60,13 +63,14 @@ fn windows() -> WindowsOperator {
         keep: KEEP,
         event_time: "time".into(),
     };
-    WindowsOperator::new(spec, &changelog().output_schema()).unwrap()
+    let nowhere = StateDir { root: "unused".into(), generation: Generation(1), worker: 0 };
+    WindowsOperator::new(spec, &changelog(nowhere).output_schema()).unwrap()
 }
 
 /// The book at every end that the last watermark has reached, lenders without loans left out.
 fn book(epochs: &[Vec<Row>], watermarks: impl Fn(usize) -> i64, dice: &mut Dice) -> Book {
-    let mut loans = Workers::new(|| Box::new(changelog()), 1 + dice.below(4) as usize);
-    let mut sums = Workers::new(|| Box::new(windows()), 1 + dice.below(4) as usize);
+    let mut loans = Workers::new(|dir| Box::new(changelog(dir)), 1 + dice.below(4) as usize);
+    let mut sums = Workers::new(|_| Box::new(windows()), 1 + dice.below(4) as usize);
     let mut said = Book::new();
     for (number, rows) in epochs.iter().enumerate() {
         let input = batch(rows);
@@ -123,8 +127,8 @@ fn what_is_taken_back_leaves_no_trace() {
     for seed in 1..=40 {
         let mut dice = Dice::seed(seed);
         let rows = rows(&mut dice, 80);
-        let mut sums = Workers::new(|| Box::new(windows()), 2);
-        let mut loans = Workers::new(|| Box::new(changelog()), 2);
+        let mut sums = Workers::new(|_| Box::new(windows()), 2);
+        let mut loans = Workers::new(|dir| Box::new(changelog(dir)), 2);
         let mut said: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
         let mut take = |left: &RecordBatch| {
             said.extend(texts(left, &["window_end", "lender"]).into_iter().zip(texts(left, &["n", "cents", "is_final"])));

@@ -4,8 +4,8 @@ pub(crate) use crate::dice::Dice;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch};
-use riskstream_engine::ids::{Epoch, EventTime, Ownership};
+use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 
 impl Dice {
@@ -20,7 +20,7 @@ impl Dice {
     }
 }
 
-type Make = Box<dyn Fn() -> Box<dyn Operator>>;
+type Make = Box<dyn Fn(StateDir) -> Box<dyn Operator>>;
 
 /// The workers of a step, and what was committed.
 pub struct Workers {
@@ -30,20 +30,32 @@ pub struct Workers {
     epoch: u64,
     watermark: i64,
     pub dead: usize,
+    folder: tempfile::TempDir,
+    generation: u64,
 }
 
 impl Workers {
-    pub fn new(make: impl Fn() -> Box<dyn Operator> + 'static, workers: usize) -> Self {
-        let mut new =
-            Self { make: Box::new(make), operators: Vec::new(), saved: SavedState::default(), epoch: 0, watermark: i64::MIN, dead: 0 };
+    pub fn new(make: impl Fn(StateDir) -> Box<dyn Operator> + 'static, workers: usize) -> Self {
+        let mut new = Self {
+            make: Box::new(make),
+            operators: Vec::new(),
+            saved: SavedState::default(),
+            epoch: 0,
+            watermark: i64::MIN,
+            dead: 0,
+            folder: tempfile::tempdir().unwrap(),
+            generation: 0,
+        };
         new.restart(workers);
         new
     }
 
     /// A new run, from what was committed.
     pub fn restart(&mut self, workers: usize) {
+        self.generation += 1;
+        let (root, generation) = (self.folder.path(), Generation(self.generation));
         let operator = |worker| {
-            let mut operator = (self.make)();
+            let mut operator = (self.make)(StateDir { root: root.into(), generation, worker });
             if !self.saved.is_empty() {
                 operator.restore(&self.saved, worker, Ownership::new(workers)).unwrap();
             }

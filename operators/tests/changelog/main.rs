@@ -9,8 +9,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArra
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use dice::Dice;
-use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch};
-use riskstream_engine::ids::{Epoch, EventTime, Ownership};
+use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, StateDir};
+use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec, DIFF};
 use std::collections::BTreeMap;
@@ -65,11 +65,15 @@ fn spec() -> ChangelogSpec {
         keep: KEEP,
         event_time: "time".into(),
         ties: vec!["sequence".into()],
+        // So few that most are in files.
+        memory_bytes: 2_000,
     }
 }
 
 /// Workers of one run, what was committed, and all changes so far.
 struct World {
+    folder: tempfile::TempDir,
+    generation: u64,
     operators: Vec<ChangelogOperator>,
     snapshot: Option<(Epoch, Vec<StateBatch>)>,
     changes: Vec<(Epoch, Vec<StateBatch>)>,
@@ -83,6 +87,8 @@ struct World {
 impl World {
     fn new(workers: usize) -> Self {
         let mut world = Self {
+            folder: tempfile::tempdir().unwrap(),
+            generation: 0,
             operators: Vec::new(),
             snapshot: None,
             changes: Vec::new(),
@@ -97,8 +103,11 @@ impl World {
 
     fn restart(&mut self, workers: usize) {
         let saved = SavedState { snapshot: self.snapshot.clone(), changes: self.changes.clone() };
+        self.generation += 1;
+        let (root, generation) = (self.folder.path(), Generation(self.generation));
         let operator = |worker| {
-            let mut operator = ChangelogOperator::new(spec(), &schema()).unwrap();
+            let dir = StateDir { root: root.into(), generation, worker };
+            let mut operator = ChangelogOperator::new(spec(), &schema(), dir).unwrap();
             if !saved.is_empty() {
                 operator.restore(&saved, worker, Ownership::new(workers)).unwrap();
             }

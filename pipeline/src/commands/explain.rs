@@ -17,6 +17,7 @@ use crate::config::defaults;
 use crate::config::spec::{
     Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, KafkaStop, Late, Loans, MessagePart,
     Partitioning, Payments, Period, Pipeline, Previous, Rate, Results, Sample, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop,
+    WhenQuiet,
 };
 
 /// Prints the dataflow of a configuration.
@@ -297,6 +298,9 @@ fn source_node(source: &Source) -> Node {
         false => join(time.ties_by.iter().map(|column| column.value.as_str())),
     };
     details.push(format!("event time {}, up to {} out of order, ties by {ties}", time.column, duration(time.out_of_orderness)));
+    if time.when_quiet == WhenQuiet::Clock {
+        details.push(format!("after {} without a change, event time goes on by the clock", duration(time.idle_after)));
+    }
     details.extend(source.checks.iter().map(|check| format!("must: {}", check.as_str())));
     let columns = source.schema.iter().flatten().map(|field| field.name.value.clone()).collect();
     Node {
@@ -372,8 +376,7 @@ fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
             scores.iter().flat_map(|score| [score.column.value.clone(), score.model_column()]).collect(),
         ),
         StepKind::Decide(decide) => {
-            let reasons = (decide.reasons > 0).then(|| defaults::REASONS_COLUMN.to_owned());
-            (vec![decide_detail(decide)], std::iter::once(defaults::DECISION_COLUMN.to_owned()).chain(reasons).collect())
+            (vec![decide_detail(decide)], vec![defaults::DECISION_COLUMN.to_owned(), defaults::REASONS_COLUMN.to_owned()])
         }
     };
     Node {
@@ -439,8 +442,7 @@ fn destination_node(destination: &Destination, id: &str, pipeline: &str) -> Node
         DestinationKind::Delta(table) | DestinationKind::Alerts(table) => {
             let layout = match &table.partition_by {
                 Partitioning::EventDate => format!("by {}", defaults::EVENT_DATE_COLUMN),
-                Partitioning::Columns(columns) if columns.is_empty() => "not partitioned".to_owned(),
-                Partitioning::Columns(columns) => format!("by {}", join(columns.iter().map(|column| column.value.as_str()))),
+                Partitioning::None => "not partitioned".to_owned(),
             };
             details.push(format!("table {}, {layout}", table.table));
         }

@@ -17,15 +17,15 @@ use riskstream_operators::sample::AS_OF;
 use riskstream_operators::windows;
 
 use super::spec::{
-    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Partitioning,
-    Pipeline, Previous, Sample, ScoreColumn, Shares, Source, Sql, Step, StepKind, TimeFormat,
+    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Pipeline, Previous,
+    Sample, ScoreColumn, Shares, Source, Sql, Step, StepKind,
 };
 use super::suggest;
 
 /// Checks every column that a pipeline names against its input's schema, through all steps to the destinations.
-pub fn check_columns(pipeline: &Pipeline, input: &Schema) -> Vec<Problem> {
+pub fn check_columns(pipeline: &Pipeline, event_time: &str, input: &Schema) -> Vec<Problem> {
     let mut problems = Vec::new();
-    check_pipeline(pipeline, Some(from_schema(input)), None, &mut problems);
+    check_pipeline(pipeline, event_time, Some(from_schema(input)), None, &mut problems);
     problems
 }
 
@@ -67,21 +67,14 @@ impl Known {
 
 /// Checks a source's own columns.
 pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<Problem>) {
-    let flow = Flow { columns: input.to_vec(), is_complete: true, is_of_windows: false, is_of_changes: false };
+    let flow = Flow::new(&source.event_time.column.value, Some(input.to_vec()));
     let time = &source.event_time;
-    if let Some(column) = flow.find(&time.column, problems) {
-        let problem = match (&column.data_type, &time.format) {
-            (Some(DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Utf8) | None, _) => None,
-            (Some(data_type), TimeFormat::UnixSeconds | TimeFormat::UnixMillis | TimeFormat::UnixMicros) if data_type.is_integer() => None,
-            (Some(data_type), TimeFormat::Auto | TimeFormat::Pattern(_)) if data_type.is_integer() => {
-                Some("say what the number counts: format = \"unix-s\", \"unix-ms\" or \"unix-us\"")
-            }
-            _ => Some("an event time is a `timestamp`, a `date`, or a `string` or integer with a `format`"),
-        };
-        if let Some(help) = problem {
-            let data_type = column.data_type.as_ref().map(type_name).unwrap_or_default();
-            problems.push(Problem::new(time.column.span, format!("the event time `{}` is of type {data_type}", time.column)).help(help));
-        }
+    if let Some(column) = flow.find(&time.column, problems)
+        && let Some(data_type) = column.data_type.as_ref().filter(|data_type| !matches!(data_type, DataType::Timestamp(..)))
+    {
+        let message = format!("the event time `{}` is of type {}", time.column, type_name(data_type));
+        let help = "declare it `timestamp`; how the source writes it (a text of some form, a number of seconds) is its `format`";
+        problems.push(Problem::new(time.column.span, message).help(help));
     }
     for column in &time.ties_by {
         flow.find(column, problems);
@@ -93,8 +86,14 @@ pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<
 
 /// Checks a pipeline's columns. `input`: what is known of the source, `None` if nothing is; `sound_steps`: how many steps from the
 /// first were read well, `None` for all.
-pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sound_steps: Option<usize>, problems: &mut Vec<Problem>) {
-    let mut flow = Flow { is_complete: input.is_some(), columns: input.unwrap_or_default(), is_of_windows: false, is_of_changes: false };
+pub(super) fn check_pipeline(
+    pipeline: &Pipeline,
+    event_time: &str,
+    input: Option<Vec<Known>>,
+    sound_steps: Option<usize>,
+    problems: &mut Vec<Problem>,
+) {
+    let mut flow = Flow::new(event_time, input);
     if pipeline.late == Late::Apply {
         flow.columns.push(Known::new(defaults::LATE_COLUMN).of_type(DataType::Boolean));
     }
@@ -168,6 +167,7 @@ pub(super) fn check_pipeline(pipeline: &Pipeline, input: Option<Vec<Known>>, sou
 
 struct Flow {
     columns: Vec<Known>,
+    event_time: String,
     /// Whether `columns` are all there are; otherwise an unknown name may be the input's.
     is_complete: bool,
     /// Whether rows are windows, which are said again when they change.
@@ -184,6 +184,16 @@ fn of_windows(step: &Step) -> Problem {
 }
 
 impl Flow {
+    fn new(event_time: &str, input: Option<Vec<Known>>) -> Self {
+        Self {
+            is_complete: input.is_some(),
+            columns: input.unwrap_or_default(),
+            event_time: event_time.to_owned(),
+            is_of_windows: false,
+            is_of_changes: false,
+        }
+    }
+
     fn get(&self, name: &str) -> Option<&Known> {
         self.columns.iter().find(|column| column.name == name)
     }
@@ -211,8 +221,7 @@ impl Flow {
             return;
         }
         for column in expression::columns(sql) {
-            let lower = column.name.to_lowercase();
-            if self.get(&column.name).is_some() || (!column.quoted && self.get(&lower).is_some()) {
+            if self.get(&column.name).is_some() {
                 continue;
             }
             let mut problem = self.unknown(&column.name, sql.span_within(column.range));
@@ -286,6 +295,10 @@ impl Flow {
         }
         self.is_of_changes = true;
         self.columns.retain(|column| column.name != defaults::LATE_COLUMN);
+        if let Some(kept) = &changelog.columns {
+            let is_kept = |name: &str| kept.iter().chain(&changelog.key).any(|column| column.value == name) || name == self.event_time;
+            self.columns.retain(|known| is_kept(&known.name));
+        }
         if changelog.operation.is_some() {
             // What happened is over; when it did stays.
             self.columns.retain(|known| known.name == COMMITTED_AT || !change_fields().iter().any(|field| *field.name() == known.name));
@@ -319,6 +332,9 @@ impl Flow {
         for key in &sample.by {
             self.find(key, problems);
         }
+        // The instant of the sample takes the place of the changes' times.
+        let time = std::mem::replace(&mut self.event_time, AS_OF.to_owned());
+        self.columns.retain(|column| column.name != time);
         self.add(AS_OF, step.id.span, Some(crate::config::spec::timestamp_type()), problems);
     }
 
@@ -344,7 +360,8 @@ impl Flow {
             self.check_input(aggregate, problems);
         }
         // What leaves are windows: of the columns before the step only the key's are left.
-        *self = Self { columns: Vec::new(), is_complete: true, is_of_windows: true, is_of_changes: false };
+        let event_time = windows::WINDOW_END.to_owned();
+        *self = Self { columns: Vec::new(), event_time, is_complete: true, is_of_windows: true, is_of_changes: false };
         for (name, span, data_type) in keys {
             self.add(&name, span, data_type, problems);
         }
@@ -375,9 +392,7 @@ impl Flow {
             problems.push(problem.help(help.unwrap_or_else(|| "put a step with score = { COLUMN = \"MODEL\" } before it".into())));
         }
         self.add(defaults::DECISION_COLUMN, decide.score.span, Some(DataType::Utf8), problems);
-        if decide.reasons > 0 {
-            self.add(defaults::REASONS_COLUMN, decide.score.span, None, problems);
-        }
+        self.add(defaults::REASONS_COLUMN, decide.score.span, None, problems);
     }
 
     fn destination(&self, destination: &Destination, problems: &mut Vec<Problem>) {
@@ -390,19 +405,6 @@ impl Flow {
         if let DestinationKind::Kafka(kafka) = &destination.kind {
             for column in kafka.key.iter().chain(kafka.headers.iter().map(|(_, column)| column)) {
                 self.find(column, problems);
-            }
-        }
-        let (DestinationKind::Delta(table) | DestinationKind::Alerts(table)) = &destination.kind else { return };
-        let Partitioning::Columns(partition_by) = &table.partition_by else { return };
-        for column in partition_by {
-            let found = self.find(column, problems);
-            if let (Some(_), Some(kept)) = (found, &destination.columns)
-                && !kept.iter().any(|kept| kept.value == column.value)
-            {
-                problems.push(
-                    Problem::new(column.span, format!("the table is partitioned by `{column}`, which `columns` leaves out"))
-                        .help(format!("add \"{column}\" to `columns`")),
-                );
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::spec::{Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Results, Tombstones};
+use super::spec::{Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Results, Tombstones, WhenQuiet};
 
 /// `[riskstream] name`: what status and table metadata call this program.
 pub const NAME: &str = "riskstream";
@@ -37,11 +37,13 @@ pub const DEAD_LETTER_TABLE: &str = "dead_letters";
 pub const OUT_OF_ORDERNESS: Duration = Duration::from_secs(5);
 /// `event_time.idle_after`: a partition without rows for this long stops holding the watermark back.
 pub const IDLE_AFTER: Duration = Duration::from_secs(30);
+/// `event_time.when_quiet`: a topic that is read again from its beginning, or a file of last year, says nothing of today.
+pub const WHEN_QUIET: WhenQuiet = WhenQuiet::Wait;
 /// `event_time.future_skew_max`: a row whose event time is further ahead of the clock than this is a dead letter, since it would
 /// drag the watermark along and make every honest row late.
 pub const FUTURE_SKEW_MAX: Duration = Duration::from_secs(3600);
 
-/// `csv.delimiter`.
+/// `csv.delimiter`; a tab in files whose name ends in `.tsv`.
 pub const CSV_DELIMITER: u8 = b',';
 /// `csv.quote`.
 pub const CSV_QUOTE: u8 = b'"';

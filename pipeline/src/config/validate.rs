@@ -28,7 +28,8 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
         let source = draft.spec.source(&pipeline.from);
         let input = source.filter(|source| draft.sound_sources.contains(&source.name.value)).and_then(known_columns);
         // Without the input's columns, a name made twice by the steps still shows.
-        columns::check_pipeline(pipeline, input, *sound_steps, problems);
+        let event_time = source.map_or("", |source| source.event_time.column.as_str());
+        columns::check_pipeline(pipeline, event_time, input, *sound_steps, problems);
     }
     check_tables(draft, problems);
     check_slots(draft, problems);

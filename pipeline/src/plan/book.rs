@@ -8,7 +8,7 @@ use riskstream_operators::sample::{AS_OF, SampleOperator, SampleSpec};
 use riskstream_operators::shares::{ShareFunction, ShareSpec, SharesOperator, SharesSpec};
 use riskstream_operators::{IdentitiesOperator, Stateless, TotalsOperator};
 
-use super::steps::{every, problem};
+use super::steps::{BuildLogic, every, nowhere, problem, state_dir};
 use super::{PlanError, StepContext, micros};
 use crate::config::Problem;
 use crate::config::spec::{self, Sql, Step};
@@ -30,10 +30,12 @@ pub(super) fn plan_previous(context: &mut StepContext<'_>, step: &Step, spec: &s
         keep: micros(spec.keep),
         event_time: context.event_time.clone(),
         ties: context.ties.clone(),
+        memory_bytes: context.rows_memory(),
     };
-    let make = move || PreviousOperator::new(previous.clone(), &schema);
-    let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
-    context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
+    let make = move |dir| PreviousOperator::new(previous.clone(), &schema, dir);
+    let output = make(nowhere()).map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
+    let build: BuildLogic = Arc::new(move |worker| Ok(Box::new(make(state_dir(worker)).map_err(|e| e.to_string())?) as Box<dyn Operator>));
+    context.add(&step.id.value, output, build);
     Ok(())
 }
 
@@ -44,13 +46,16 @@ pub(super) fn plan_sample(context: &mut StepContext<'_>, step: &Step, spec: &spe
         by: names(&spec.by),
         every: every(spec.every),
         event_time: context.event_time.clone(),
+        memory_bytes: context.rows_memory(),
     };
-    let make = move || SampleOperator::new(sample.clone(), &schema);
-    let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
+    let make = move |dir| SampleOperator::new(sample.clone(), &schema, dir);
+    let output = make(nowhere()).map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
     // A row counts as of its sample's instant, at which its record has one row.
     context.event_time = AS_OF.into();
     context.ties = names(&spec.by);
-    context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
+    context.identity = context.ties.iter().cloned().chain([AS_OF.into()]).collect();
+    let build: BuildLogic = Arc::new(move |worker| Ok(Box::new(make(state_dir(worker)).map_err(|e| e.to_string())?) as Box<dyn Operator>));
+    context.add(&step.id.value, output, build);
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order};
-use riskstream_engine::runtime::{EngineConfig, EpochHook, Plan, StepPlan};
+use riskstream_engine::runtime::{EngineConfig, EpochHook, Plan, StepPlan, WhenQuiet};
 use riskstream_sinks::{DeltaRuntime, LastRows};
 
 use crate::config::spec::{self, Pipeline};
@@ -89,6 +89,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) pipeline: &'a Pipeline,
     pub(crate) event_time: String,
     pub(crate) ties: Vec<String>,
+    /// The columns that tell rows apart, which alerts' ids are made of.
+    pub(crate) identity: Vec<String>,
     pub(crate) schema: SchemaRef,
     /// The `aggregate` step before, when there was one.
     pub(crate) windows: Option<steps::WindowsBefore>,
@@ -129,7 +131,7 @@ pub fn plan_pipeline(
     let schema = source.schema().clone();
     let user = user_schema(&schema.schema);
     let mut problems = check_source_columns(spec, &user);
-    problems.extend(check_columns(pipeline, &user));
+    problems.extend(check_columns(pipeline, &spec.event_time.column, &user));
     if !problems.is_empty() {
         return Err(PlanError::Config(problems));
     }
@@ -137,6 +139,10 @@ pub fn plan_pipeline(
         config,
         pipeline,
         event_time: spec.event_time.column.value.clone(),
+        identity: match spec.event_time.ties_by.is_empty() {
+            true => vec![spec.event_time.column.value.clone()],
+            false => spec.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
+        },
         ties: spec.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         schema: Arc::clone(&schema.schema),
         windows: None,
@@ -156,6 +162,10 @@ pub fn plan_pipeline(
         out_of_orderness: micros(spec.event_time.out_of_orderness),
         idle_after: micros(spec.event_time.idle_after),
         skew_max: micros(SKEW_MAX.max(spec.event_time.out_of_orderness)),
+        when_quiet: match spec.event_time.when_quiet {
+            spec::WhenQuiet::Wait => WhenQuiet::Wait,
+            spec::WhenQuiet::Clock => WhenQuiet::Clock,
+        },
         order: match pipeline.order {
             spec::Order::EventTime => Order::EventTime,
             spec::Order::Arrival => Order::Arrival,

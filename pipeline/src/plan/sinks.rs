@@ -86,8 +86,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                 planning.push(add(sink, steps, TableKind::Rows));
             }
             DestinationKind::Alerts(table) => {
-                let identity = if context.ties.is_empty() { vec![context.event_time.clone()] } else { context.ties.clone() };
-                let identity = AlertIdentity { pipeline: context.pipeline.name.value.clone(), columns: identity };
+                let identity = AlertIdentity { pipeline: context.pipeline.name.value.clone(), columns: context.identity.clone() };
                 let sink = table_sink(context, destination, table, Some(identity))?;
                 planning.push(add(sink, steps, TableKind::Alerts));
             }
@@ -216,13 +215,7 @@ fn table_sink(
             let message = format!("the table is partitioned by the date of `{}`, which `columns` leaves out", context.event_time);
             return Err(Problem::new(destination.id.span, message).help(format!("add `{}` to `columns`", context.event_time)).into());
         }
-        Partitioning::Columns(columns) => match columns.first() {
-            None => None,
-            Some(first) => {
-                let message = "a table is partitioned by the event's date, or not at all".to_owned();
-                return Err(Problem::new(first.span, message).help("leave `partition_by` out, or write `partition_by = []`").into());
-            }
-        },
+        Partitioning::None => None,
     };
     let location = table_location(context.config, &table.table.value);
     let spec =

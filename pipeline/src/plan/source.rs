@@ -62,7 +62,7 @@ pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileS
             spec::Compression::Zstd => Some(Compression::Zstd),
         },
         follow: file.follow,
-        csv: CsvOptions { header: file.csv.header, delimiter: Some(file.csv.delimiter), quote: file.csv.quote },
+        csv: CsvOptions { header: file.csv.header, delimiter: file.csv.delimiter, quote: file.csv.quote },
         schema: source.schema.as_ref().map(|fields| fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()),
         event_time: EventTimeSpec { column: source.event_time.column.value.clone(), format: time_format(&source.event_time.format) },
         ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
@@ -138,7 +138,9 @@ pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> Ka
         format: match kafka.format {
             spec::KafkaFormat::Json => MessageFormat::Json,
             spec::KafkaFormat::DebeziumJson => MessageFormat::Debezium(debezium_options(kafka.debezium)),
-            spec::KafkaFormat::Csv => MessageFormat::Csv { delimiter: kafka.csv.delimiter, quote: kafka.csv.quote },
+            spec::KafkaFormat::Csv => {
+                MessageFormat::Csv { delimiter: kafka.csv.delimiter.unwrap_or(defaults::CSV_DELIMITER), quote: kafka.csv.quote }
+            }
         },
         start: match kafka.start {
             spec::KafkaStart::Earliest => StartAt::Earliest,

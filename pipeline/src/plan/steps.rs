@@ -42,9 +42,25 @@ impl StepContext<'_> {
         self.schema = schema;
         self.steps.push(step_plan(id, build));
     }
+
+    /// Rows are changes of records from here on: a key changes once at a time.
+    fn of_changes(&mut self, key: &[Spanned<String>]) {
+        self.ties.clear();
+        self.identity = key.iter().map(|k| k.value.clone()).filter(|k| *k != self.event_time).chain([self.event_time.clone()]).collect();
+    }
+
+    /// Bytes of rows by key that each step may hold in memory on each worker.
+    pub(super) fn rows_memory(&self) -> usize {
+        usize::try_from(self.config.spec.riskstream.rows_memory).unwrap_or(usize::MAX)
+    }
 }
 
-fn state_dir(worker: &WorkerContext) -> StateDir {
+/// Of a step that is made to learn its columns only: it writes nothing.
+pub(super) fn nowhere() -> StateDir {
+    StateDir { root: PathBuf::new(), generation: Generation(0), worker: 0 }
+}
+
+pub(super) fn state_dir(worker: &WorkerContext) -> StateDir {
     StateDir { root: worker.history.clone(), generation: worker.generation, worker: worker.worker }
 }
 
@@ -191,6 +207,7 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
     // A window is known by its key, its kind and its end, and counts as of its end.
     context.event_time = windows::WINDOW_END.into();
     context.ties = spec.by.iter().map(|b| b.value.clone()).chain([windows::WINDOW.into(), windows::WINDOW_END.into()]).collect();
+    context.identity = context.ties.clone();
     context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
     Ok(())
 }
@@ -209,12 +226,14 @@ fn plan_changelog(context: &mut StepContext<'_>, step: &Step, spec: &spec::Chang
         keep: micros(spec.keep),
         event_time: context.event_time.clone(),
         ties: context.ties.clone(),
+        memory_bytes: context.rows_memory(),
     };
     let sqls: Vec<Sql> = spec.ever.iter().map(|e| e.sql.clone()).chain(spec.deleted.clone()).collect();
-    let make = move || ChangelogOperator::new(changelog_spec.clone(), &schema);
-    let output = make().map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
-    context.ties.clear();
-    context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
+    let make = move |dir| ChangelogOperator::new(changelog_spec.clone(), &schema, dir);
+    let output = make(nowhere()).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
+    context.of_changes(&spec.key);
+    let build: BuildLogic = Arc::new(move |worker| Ok(Box::new(make(state_dir(worker)).map_err(|e| e.to_string())?) as Box<dyn Operator>));
+    context.add(&step.id.value, output, build);
     Ok(())
 }
 
@@ -231,14 +250,12 @@ fn plan_captured(context: &mut StepContext<'_>, step: &Step, spec: &spec::Change
         previous: spec.previous.iter().map(|(name, column)| (name.value.clone(), column.value.clone())).collect(),
         ever: spec.ever.iter().map(|e| (e.name.value.clone(), e.sql.as_str().to_owned())).collect(),
         event_time: context.event_time.clone(),
-        memory_bytes: usize::try_from(context.config.spec.riskstream.rows_memory).unwrap_or(usize::MAX),
+        memory_bytes: context.rows_memory(),
     };
     let sqls: Vec<Sql> = spec.ever.iter().map(|e| e.sql.clone()).collect();
     let make = move |dir| CapturedOperator::new(captured_spec.clone(), &schema, dir);
-    // To learn the columns only: it writes nothing.
-    let nowhere = StateDir { root: PathBuf::new(), generation: Generation(0), worker: 0 };
-    let output = make(nowhere).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
-    context.ties.clear();
+    let output = make(nowhere()).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
+    context.of_changes(&spec.key);
     context.add(
         &step.id.value,
         output,

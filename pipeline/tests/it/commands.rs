@@ -270,6 +270,85 @@ fn dead_letters_come_in_again_once_and_later_runs_go_on() {
     assert!(riskstream(here, &["replay", "--reason", "typ"]).refused(2).contains("`type`"));
 }
 
+/// Alerts of changes of loans, and of loans as of every month's end.
+const LOAN_ALERTS: &str = r#"
+[sources.loans]
+kind   = "generator"
+of     = "loans"
+loans  = 40
+months = 4
+
+[pipelines.changes]
+from  = "loans"
+order = "arrival"
+
+[[pipelines.changes.steps]]
+id        = "now"
+changelog = { key = "loan_id", operation = "_op" }
+
+[[pipelines.changes.to]]
+id    = "alerts"
+kind  = "alerts"
+table = "change_alerts"
+when  = "_diff > 0"
+
+[pipelines.months]
+from  = "loans"
+order = "arrival"
+
+[[pipelines.months.steps]]
+id        = "now"
+changelog = { key = "loan_id", operation = "_op" }
+
+[[pipelines.months.steps]]
+id     = "month-ends"
+sample = "1mo"
+by     = "loan_id"
+
+[[pipelines.months.to]]
+id    = "alerts"
+kind  = "alerts"
+table = "month_alerts"
+when  = "_diff > 0"
+"#;
+
+#[test]
+fn alerts_of_changes_and_of_samples_have_ids_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("pipelines.toml"), LOAN_ALERTS).unwrap();
+    riskstream(here, &["run"]).ok();
+    for (table, at_least) in [("change_alerts", 100), ("month_alerts", 100)] {
+        let alerts = count(here, &format!("select count(*) as n from {table}"));
+        assert!(alerts > at_least, "{table}: {alerts}");
+        assert_eq!(count(here, &format!("select count(distinct alert_id) as n from {table}")), alerts, "{table}");
+    }
+}
+
+#[test]
+fn a_file_of_values_between_tabs_needs_no_more_than_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    fs::write(here.join("rows.tsv"), "id\tat\twhat\n1\t2024-01-01 00:00:00\ta, b\n2\t2024-01-02 00:00:00\tc\n").unwrap();
+    let config = r#"
+[sources.rows]
+kind       = "file"
+path       = "rows.tsv"
+event_time = { column = "at" }
+
+[pipelines.rows]
+from = "rows"
+
+[[pipelines.rows.to]]
+id    = "rows"
+kind  = "delta"
+table = "rows"
+"#;
+    fs::write(here.join("pipelines.toml"), config).unwrap();
+    riskstream(here, &["run"]).ok();
+    assert_eq!(count(here, "select count(*) as n from rows where what = 'a, b' or id = 2"), 2);
+}
+
 #[test]
 fn a_command_line_that_makes_no_sense_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -175,6 +175,24 @@ fn no_mutation_of_a_good_configuration_makes_the_reader_panic() {
 }
 
 #[test]
+fn the_examples_of_the_reference_are_accepted() {
+    let reference = fs::read_to_string(project("docs/configuration.md")).expect("the reference is part of the project");
+    let blocks = reference.split("\n```").skip(1).step_by(2);
+    let mut complete = 0;
+    for block in blocks {
+        let (kind, text) = block.split_once('\n').unwrap();
+        if kind != "toml" {
+            assert_eq!(kind, "toml fragment");
+            toml::from_str::<toml::Table>(text).unwrap_or_else(|e| panic!("{e}: {text}"));
+            continue;
+        }
+        config::parse("configuration.md", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        complete += 1;
+    }
+    assert_eq!(complete, 3);
+}
+
+#[test]
 fn what_cannot_be_read_is_one_clear_message() {
     let temp = tempfile::tempdir().unwrap();
     let missing = config::load(&temp.path().join("absent.toml"), &[]).unwrap_err();
@@ -216,16 +234,17 @@ fn a_value_set_on_the_command_line_replaces_the_files() {
 
 #[test]
 fn columns_of_an_inferred_schema_are_checked_with_carets() {
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
     let text = fs::read_to_string(folder("good/inferred.toml")).unwrap();
     let config = config::parse("inferred.toml", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
     let schema = |amount: &str| {
         let string = |name| Field::new(name, DataType::Utf8, true);
-        Schema::new(vec![string("tx_datetime"), string("customer_id"), Field::new(amount, DataType::Float64, true)])
+        let time = Field::new("tx_datetime", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
+        Schema::new(vec![time, string("customer_id"), Field::new(amount, DataType::Float64, true)])
     };
-    assert_eq!(config::check_columns(&config.spec.pipelines[0], &schema("tx_amount")), []);
+    assert_eq!(config::check_columns(&config.spec.pipelines[0], "tx_datetime", &schema("tx_amount")), []);
     assert_eq!(config::check_source_columns(&config.spec.sources[0], &schema("tx_amount")), []);
-    let problems = config::check_columns(&config.spec.pipelines[0], &schema("amount"));
+    let problems = config::check_columns(&config.spec.pipelines[0], "tx_datetime", &schema("amount"));
     let drawn = config.problems(problems).render(false);
     assert!(drawn.contains("there is no column `tx_amount` here") && drawn.contains("did you mean `amount`?"), "{drawn}");
     assert!(drawn.contains("^^^^^^^^^\n"), "{drawn}");

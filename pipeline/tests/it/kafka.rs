@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -13,7 +13,7 @@ use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::program::{example, riskstream};
+use crate::program::{Running, example, riskstream};
 
 const PARTITIONS: i32 = 3;
 /// Messages in all; every hundredth can't be read.
@@ -148,6 +148,32 @@ impl Broker {
         }
     }
 
+    /// A run on a copy of another's store takes over from it: the other one stops, and every row is there once.
+    fn check_takeover(&self, here: &Path) {
+        let (first, second) = (here.join("first"), here.join("second"));
+        let brokers = format!("127.0.0.1:{}", self.port);
+        let config = PAYMENTS
+            .replace("BROKERS", &brokers)
+            .replace("topic   = \"doubled\"", "topic   = \"handed-over\"")
+            .replace("at-once", "handed-over-at-once");
+        std::fs::create_dir_all(&first).unwrap();
+        std::fs::write(first.join("pipelines.toml"), config).unwrap();
+        let mut run = spawn(&first);
+        std::thread::sleep(Duration::from_secs(2));
+        let copied = Command::new("cp").arg("-r").args([&first, &second]).status().unwrap();
+        assert!(copied.success() && run.0.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(first.join(LOG)).unwrap());
+        riskstream(&second, &["run", "--set", "sources.payments.stop=end"]).ok();
+        // Something to deliver, on which the first finds out.
+        self.produce(MESSAGES..MESSAGES + 1_000, "none");
+        let code = run.0.wait().unwrap().code();
+        let said = std::fs::read_to_string(first.join(LOG)).unwrap();
+        assert!(code != Some(0) && said.contains("another run has taken over the delivery"), "{code:?}: {said}");
+        riskstream(&second, &["run", "--set", "sources.payments.stop=end"]).ok();
+        let seen = self.consume("handed-over");
+        assert_eq!(seen.len() as u32, (0..MESSAGES + 1_000).filter(|id| id % 100 != 99).count() as u32);
+        assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
+    }
+
     fn produce(&self, ids: std::ops::Range<u32>, compression: &str) {
         let mut config = self.client();
         let producer: BaseProducer = config
@@ -204,22 +230,21 @@ impl Drop for Broker {
 /// What the last run said.
 const LOG: &str = "run.log";
 
-fn spawn(folder: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_riskstream"))
+fn spawn(folder: &Path) -> Running {
+    let run = Command::new(env!("CARGO_BIN_EXE_riskstream"))
         .arg("run")
         .current_dir(folder)
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(folder.join(LOG)).unwrap())
         .spawn()
-        .unwrap()
+        .unwrap();
+    Running(run)
 }
 
-fn kill(mut run: Child, folder: &Path) {
-    let ended = run.try_wait().unwrap();
+fn kill(mut run: Running, folder: &Path) {
+    let ended = run.0.try_wait().unwrap();
     let said = std::fs::read_to_string(folder.join(LOG)).unwrap();
     assert!(ended.is_none(), "a run that follows a topic does not end by itself: {said}");
-    run.kill().unwrap();
-    run.wait().unwrap();
 }
 
 #[test]
@@ -263,6 +288,7 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     assert_eq!(at_once.len(), good.len());
     assert!(at_once.values().all(|(_, _, id)| id.contains('-')), "every message has its id");
 
+    broker.check_takeover(here);
     broker.check_example(here);
     broker.check_loans_example(here);
 

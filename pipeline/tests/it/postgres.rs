@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Said, project};
+use crate::program::{Running, Said, project};
 
 /// A server of a test's own, gone with it.
 pub(crate) struct Server {
@@ -324,6 +324,50 @@ fn killed_runs_and_a_server_that_goes_away_lose_nothing_and_repeat_nothing() {
     run_to_end(&server, here);
     let rows = assert_is_the_table(&server, here);
     println!("{kills} kills, {} changes", rows.len());
+}
+
+/// What a lender's book is at the end of every second.
+const EVERY_SECOND: &str = r#"
+[[pipelines.loans.steps]]
+id        = "now"
+changelog = { key = "loan_id", operation = "_op", columns = ["lender"] }
+
+[[pipelines.loans.steps]]
+id        = "seconds"
+aggregate = { n = "count(*)" }
+by        = "lender"
+windows   = ["always by 1s"]
+results   = "final"
+
+"#;
+
+#[test]
+fn windows_end_by_the_clock_though_nothing_changes() {
+    let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
+    let here = folder.path();
+    server.psql(TABLE);
+    server.psql("insert into loans select n, 'l' || n % 3, 'current', n from generate_series(1, 30) n");
+    prepare(&server, here, r#"event_time   = { column = "_committed_at", idle_after = "500ms" }"#);
+    let file = here.join("pipelines.toml");
+    let config = std::fs::read_to_string(&file).expect("written");
+    let to = "[[pipelines.loans.to]]";
+    std::fs::write(&file, config.replace(to, &format!("{EVERY_SECOND}{to}"))).expect("written");
+    let run = server.command(here, &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let mut run = Running(run);
+    let sql = "select count(distinct window_end) as ends, min(n) as least, max(n) as most from changes";
+    let started = Instant::now();
+    loop {
+        // Before the first window the table is not there.
+        let said = server.riskstream(here, &["query", sql, "--format", "json"]);
+        let row: Value = serde_json::from_str(said.out.trim()).unwrap_or_default();
+        if row["ends"].as_i64().is_some_and(|ends| ends >= 4) {
+            assert_eq!((row["least"].as_i64(), row["most"].as_i64()), (Some(10), Some(10)), "{row}");
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "no window ends: {}{}", said.out, said.err);
+        assert!(run.0.try_wait().expect("it can be asked").is_none(), "the run has ended");
+        std::thread::sleep(Duration::from_millis(300));
+    }
 }
 
 #[test]

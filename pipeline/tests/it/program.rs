@@ -118,3 +118,14 @@ id    = "features"
 kind  = "delta"
 table = "payment_features"
 "#;
+
+/// A program under way, which ends with the test, also where that fails.
+pub(crate) struct Running(pub(crate) std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}

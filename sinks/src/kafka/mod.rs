@@ -1,7 +1,7 @@
 //! Kafka topics as sinks: rows become JSON messages, each once for a reader of committed transactions, or at once and at least once.
 //!
 //! ```text
-//!   committed:    worker: rows ─▶ messages ─▶ epoch file      delivery: a transaction of (messages of the epochs, number of the last epoch)
+//!   committed:    worker: rows ─▶ messages ─▶ epoch file      delivery: transactions of (messages of epochs, number of the last epoch)
 //!   immediately:  worker: rows ─▶ messages ─▶ idempotent producer      committer: waits for their acknowledgement, then commits the epoch
 //! ```
 //! The number of the last delivered epoch is the committed offset of a consumer group of the sink's own (partition 0 of the topic). It becomes
@@ -9,6 +9,7 @@
 //! The group's and the transactions' name is made from an identity that is kept in the pipeline's store: a store that was made anew starts anew,
 //! and a second process on a copy of it is fenced.
 
+mod claim;
 mod client;
 mod deliver;
 mod encode;
@@ -16,6 +17,7 @@ mod immediate;
 mod settings;
 mod timestamps;
 mod transaction;
+mod turns;
 mod writer;
 
 use crate::outbox::Projection;

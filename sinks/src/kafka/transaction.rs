@@ -1,7 +1,7 @@
-//! One transaction: messages, and the number of the last epoch among them.
+//! One transaction: messages, and the number of the last epoch among them; filled, then committed.
 //!
-//! Errors are librdkafka's three kinds (KIP-98): what may be tried again as it is, what needs the transaction to be aborted and made anew, and what
-//! this producer does not survive. Nothing else is decided here.
+//! A call that librdkafka says may be made again as it is, is. Whatever else goes wrong leaves the transaction to the next producer of the same name: it
+//! finds out whether it came about, and aborts it if not.
 
 use super::client::{Reports, advice};
 use super::encode::MessageRow;
@@ -23,9 +23,7 @@ const CALLS_MAX: usize = 24;
 /// Why a transaction did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// It was aborted; the same can be tried again with this producer.
-    Aborted(String),
-    /// Whether it came about is for a new producer to find out.
+    /// Whether it came about is for a new producer to find out, which may try again.
     Unknown(String),
     /// It can never come about.
     Final(String),
@@ -56,31 +54,15 @@ pub(crate) struct Progress<'a> {
     pub(crate) run: &'a str,
 }
 
-/// Makes one transaction of the messages and the progress.
-pub(crate) fn transact<'a>(
+/// Begins a transaction of the messages and the progress; all of them are at the cluster afterwards, seen by nobody.
+pub(crate) fn fill<'a>(
     producer: &BaseProducer<Reports>,
     progress: &Progress<'a>,
     messages: impl Iterator<Item = MessageRow<'a>>,
 ) -> Result<(), Trouble> {
     producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
-    let made = fill(producer, progress, messages);
-    match made {
-        Err(Trouble::Aborted(reason)) => match again(producer, || producer.abort_transaction(CALL_WITHIN)) {
-            Ok(()) => Err(Trouble::Aborted(reason)),
-            Err(_) => Err(Trouble::Unknown(reason)),
-        },
-        Err(trouble) => Err(trouble),
-        Ok(()) => Ok(()),
-    }
-}
-
-fn fill<'a>(
-    producer: &BaseProducer<Reports>,
-    progress: &Progress<'a>,
-    messages: impl Iterator<Item = MessageRow<'a>>,
-) -> Result<(), Trouble> {
-    // Where the transaction goes to comes before its messages: while the cluster is still busy with the transaction before, this is asked again after
-    // `retry.backoff.ms`, whereas a message's partition would wait for 20 ms.
+    // One after the other: while the cluster adds a partition to the transaction it refuses what comes for another, which is then tried again after 20 or
+    // 500 ms. Offsets first, since those are asked again after `retry.backoff.ms` where the cluster is still busy with the producer's transaction before.
     let mut offsets = TopicPartitionList::new();
     {
         let mut offset = offsets.add_partition(progress.topic, 0);
@@ -98,7 +80,11 @@ fn fill<'a>(
         wait(producer);
         refused(producer)?;
     }
-    refused(producer)?;
+    refused(producer)
+}
+
+/// Makes a filled transaction visible.
+pub(crate) fn commit(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     again(producer, || producer.commit_transaction(CALL_WITHIN))
 }
 
@@ -131,7 +117,7 @@ fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     let Some(code) = producer.context().take_refused() else { return Ok(()) };
     Err(match advice(code) {
         Some(advice) => Trouble::Final(format!("{code}: {advice}")),
-        None => Trouble::Aborted(with_reason(producer, format!("a message was not taken: {code}"))),
+        None => Trouble::Unknown(with_reason(producer, format!("a message was not taken: {code}"))),
     })
 }
 
@@ -158,12 +144,7 @@ fn judge(producer: &BaseProducer<Reports>, error: &KafkaError) -> Trouble {
     if let Some(advice) = error.rdkafka_error_code().and_then(advice) {
         return Trouble::Final(format!("{described}: {advice}"));
     }
-    match error {
-        KafkaError::Transaction(e) if e.txn_requires_abort() && !e.is_fatal() => Trouble::Aborted(described),
-        _ if producer.client().fatal_error().is_some() => Trouble::Unknown(described),
-        KafkaError::MessageProduction(_) => Trouble::Aborted(described),
-        _ => Trouble::Unknown(described),
-    }
+    Trouble::Unknown(described)
 }
 
 fn describe(producer: &BaseProducer<Reports>, error: &KafkaError) -> String {

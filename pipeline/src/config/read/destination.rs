@@ -48,7 +48,7 @@ pub(super) fn destination(
             let span = table.span;
             let name = table.string("table", problems).unwrap_or_else(|| Spanned::new(defaults::ALERTS_TABLE.into(), span));
             // Alerts are few: a file per day would make a table of tiny files.
-            let partition_by = partition_by(&mut table, Partitioning::Columns(Vec::new()), problems);
+            let partition_by = partition_by(&mut table, Partitioning::None, problems);
             Some(DestinationKind::Alerts(table_destination(name, partition_by, problems)))
         }
         Some("console") => {
@@ -118,8 +118,13 @@ fn partition_by(table: &mut Table<'_>, absent: Partitioning, problems: &mut Vec<
         return Partitioning::EventDate;
     }
     let columns = table.strings("partition_by", problems).unwrap_or_default();
-    no_repeats(&columns, "partition_by", problems);
-    Partitioning::Columns(columns)
+    if let Some(first) = columns.first() {
+        problems.push(
+            Problem::new(first.span, "a table is partitioned by the event's date, or not at all")
+                .help("leave `partition_by` out, or write `partition_by = []`; files hold the least and the most of each column, by which queries skip them"),
+        );
+    }
+    Partitioning::None
 }
 
 fn no_repeats(columns: &[Spanned<String>], key: &str, problems: &mut Vec<Problem>) {

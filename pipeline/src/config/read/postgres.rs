@@ -7,7 +7,7 @@ use crate::config::defaults;
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
-use crate::config::spec::{EventTime, PostgresSource, Stop, TimeFormat};
+use crate::config::spec::{EventTime, PostgresSource, Stop, TimeFormat, WhenQuiet};
 
 /// PostgreSQL's limit of a name.
 const NAME_BYTES_MAX: usize = 63;
@@ -83,6 +83,8 @@ pub(super) fn event_time(span: Span) -> EventTime {
         out_of_orderness: defaults::POSTGRES_OUT_OF_ORDERNESS,
         ties_by: Vec::new(),
         idle_after: defaults::IDLE_AFTER,
+        // The server's clock says when a transaction is committed: what comes next isn't older than now.
+        when_quiet: WhenQuiet::Clock,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }
 }

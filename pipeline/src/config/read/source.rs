@@ -16,7 +16,7 @@ use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
     Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, KafkaFormat, Loans, Payments,
-    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times,
+    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times, WhenQuiet,
 };
 use crate::config::suggest;
 use crate::config::values;
@@ -26,6 +26,8 @@ const KINDS: [&str; 4] = ["file", "generator", "kafka", "postgres"];
 const KINDS_LATER: [&str; 2] = ["http", "bank-api"];
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
+/// A customer uses the terminals within this, of a map of 100 by 100: at least those at his door.
+const RADIUS_MIN: f64 = 0.01;
 /// A century of simulated days, or months.
 const DAYS_MAX: u64 = 36_525;
 const MONTHS_MAX: u64 = 1_200;
@@ -81,27 +83,33 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         None => false,
     };
     if let (true, Some(Some(time))) = (of_changes, &event_time)
-        && time.column.value != COMMITTED_AT
+        && time.time.column.value != COMMITTED_AT
     {
+        let column = &time.time.column;
         problems.push(
-            Problem::new(time.column.span, format!("a deleted row has no `{}`, so changes can't be ordered by it", time.column))
+            Problem::new(column.span, format!("a deleted row has no `{column}`, so changes can't be ordered by it"))
                 .help(format!("leave `column` as it is: changes happen at `{COMMITTED_AT}`")),
         );
     }
-    let event_time = event_time.unwrap_or_else(|| match &kind {
+    let default = match &kind {
         Some(SourceKind::Postgres(_)) => Some(postgres::event_time(entry.key.span)),
         Some(_) if of_changes => Some(changes_event_time(entry.key.span)),
         Some(SourceKind::Generator(_)) => Some(generator_event_time(entry.key.span)),
+        _ => None,
+    };
+    let event_time = match (event_time, default) {
+        (Some(said), default) => said.map(|said| said.or(default.as_ref())),
+        (None, Some(default)) => Some(default),
         // What is wrong with it was said.
-        None if kind_name.as_ref().is_some_and(|kind| kind.value == "postgres") => None,
-        _ => {
+        (None, None) if kind_name.as_ref().is_some_and(|kind| kind.value == "postgres") => None,
+        (None, None) => {
             problems.push(
                 Problem::new(table.span, format!("{} has no `event_time`", table.what))
                     .help("add event_time = { column = \"NAME\" }: the column that says when a row happened"),
             );
             None
         }
-    });
+    };
     table.finish(problems);
     let source = match (kind, event_time) {
         (Some(kind), Some(event_time)) => Some(Source { name: entry.key.clone(), kind, event_time, schema, checks }),
@@ -236,7 +244,7 @@ pub(super) fn debezium(table: &mut Table<'_>, is_debezium: bool, problems: &mut 
 }
 
 fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, problems: &mut Vec<Problem>) -> CsvOptions {
-    let mut options = CsvOptions { header: defaults::CSV_HEADER, delimiter: defaults::CSV_DELIMITER, quote: defaults::CSV_QUOTE };
+    let mut options = CsvOptions { header: defaults::CSV_HEADER, delimiter: None, quote: defaults::CSV_QUOTE };
     let key_span = table.get("csv").map(|entry| entry.key.span);
     let Some(mut csv) = table.table("csv", problems) else { return options };
     if let (Some(format), Some(span)) = (format, key_span)
@@ -258,12 +266,12 @@ fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, prob
 
 fn delimiter_and_quote(mut csv: Table<'_>, options: &mut CsvOptions, problems: &mut Vec<Problem>) {
     if let Some(byte) = one_byte(&mut csv, "delimiter", problems) {
-        options.delimiter = byte;
+        options.delimiter = Some(byte);
     }
     if let Some(byte) = one_byte(&mut csv, "quote", problems) {
         options.quote = byte;
     }
-    if options.delimiter == options.quote {
+    if options.delimiter == Some(options.quote) {
         problems.push(Problem::new(csv.span, "`delimiter` and `quote` are the same"));
     }
     csv.finish(problems);
@@ -271,7 +279,7 @@ fn delimiter_and_quote(mut csv: Table<'_>, options: &mut CsvOptions, problems: &
 
 /// `csv = { delimiter, quote }` of records that stand alone, without a header.
 pub(super) fn csv_options(table: &mut Table<'_>, is_csv: bool, problems: &mut Vec<Problem>) -> CsvOptions {
-    let mut options = CsvOptions { header: false, delimiter: defaults::CSV_DELIMITER, quote: defaults::CSV_QUOTE };
+    let mut options = CsvOptions { header: false, delimiter: Some(defaults::CSV_DELIMITER), quote: defaults::CSV_QUOTE };
     let key_span = table.get("csv").map(|entry| entry.key.span);
     let Some(csv) = table.table("csv", problems) else { return options };
     if let (false, Some(span)) = (is_csv, key_span) {
@@ -313,7 +321,7 @@ fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Gener
             let payments = Payments {
                 customers: integer(table, "customers", SIMULATED_MAX, defaults::GENERATOR_CUSTOMERS, problems),
                 terminals: integer(table, "terminals", SIMULATED_MAX, defaults::GENERATOR_TERMINALS, problems),
-                radius: table.number("radius", 0.0, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
+                radius: table.number("radius", RADIUS_MIN, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
                 days: integer(table, "days", DAYS_MAX, u64::from(defaults::GENERATOR_DAYS), problems) as u32,
             };
             (Simulation::Payments(payments), start(table, defaults::GENERATOR_START, problems))
@@ -389,6 +397,7 @@ fn generator_event_time(span: Span) -> EventTime {
         out_of_orderness: Duration::ZERO,
         ties_by: vec![Spanned::new(defaults::GENERATOR_TIES_BY.into(), span)],
         idle_after: defaults::IDLE_AFTER,
+        when_quiet: defaults::WHEN_QUIET,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }
 }
@@ -400,12 +409,36 @@ fn changes_event_time(span: Span) -> EventTime {
         out_of_orderness: Duration::ZERO,
         ties_by: Vec::new(),
         idle_after: defaults::IDLE_AFTER,
+        when_quiet: defaults::WHEN_QUIET,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }
 }
 
+/// An event time as far as it is said.
+struct SaidTime {
+    time: EventTime,
+    has_out_of_orderness: bool,
+    has_when_quiet: bool,
+}
+
+impl SaidTime {
+    /// What was not said is as in `default`, if that is of the same column.
+    fn or(self, default: Option<&EventTime>) -> EventTime {
+        let Self { mut time, has_out_of_orderness, has_when_quiet } = self;
+        if let Some(default) = default.filter(|default| default.column.value == time.column.value) {
+            if !has_out_of_orderness {
+                time.out_of_orderness = default.out_of_orderness;
+            }
+            if !has_when_quiet {
+                time.when_quiet = default.when_quiet;
+            }
+        }
+        time
+    }
+}
+
 /// `None`: absent; `Some(None)`: there, but wrong.
-fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Option<EventTime>> {
+fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Option<SaidTime>> {
     let entry = table.get("event_time")?;
     if let Value::String { text, .. } = &entry.node.value {
         problems.push(
@@ -419,12 +452,18 @@ fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Opti
     let format = time.string("format", problems).map_or(TimeFormat::Auto, |format| time_format(&format, problems));
     let duration =
         |time: &mut Table<'_>, key, default, problems: &mut Vec<Problem>| time.duration(key, problems).map_or(default, |value| value.value);
+    let (has_out_of_orderness, has_when_quiet) = (time.get("out_of_orderness").is_some(), time.get("when_quiet").is_some());
     let out_of_orderness = duration(&mut time, "out_of_orderness", defaults::OUT_OF_ORDERNESS, problems);
     let ties_by = time.strings("ties_by", problems).unwrap_or_default();
     let idle_after = duration(&mut time, "idle_after", defaults::IDLE_AFTER, problems);
+    let when_quiet = time.keyword::<WhenQuiet>("when_quiet", problems).map_or(defaults::WHEN_QUIET, |quiet| quiet.value);
     let future_skew_max = duration(&mut time, "future_skew_max", defaults::FUTURE_SKEW_MAX, problems);
     time.finish(problems);
-    Some(column.map(|column| EventTime { column, format, out_of_orderness, ties_by, idle_after, future_skew_max }))
+    let said = |column| {
+        let time = EventTime { column, format, out_of_orderness, ties_by, idle_after, when_quiet, future_skew_max };
+        SaidTime { time, has_out_of_orderness, has_when_quiet }
+    };
+    Some(column.map(said))
 }
 
 fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeFormat {

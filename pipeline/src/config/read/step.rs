@@ -182,7 +182,7 @@ pub(super) fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) ->
 }
 
 fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Changelog> {
-    let keep = table.duration("keep", problems).map_or(defaults::KEEP_MIN, |keep| keep.value);
+    let keep = table.duration("keep", problems);
     let mut changelog = table.table("changelog", problems)?;
     changelog.what = "`changelog`".into();
     let key = changelog
@@ -201,12 +201,20 @@ fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Chang
                 .help("remove `deleted`; a condition for what leaves is a `filter` step after this one"),
         );
     }
+    if let (Some(operation), Some(keep)) = (&operation, &keep) {
+        problems.push(
+            Problem::new(keep.span, "captured changes come in their database's order, so no versions are kept")
+                .related(operation.span, "this column makes them captured changes")
+                .help("remove `keep`"),
+        );
+    }
     let previous = previous(&mut changelog, operation.is_some(), problems);
     let ever = match changelog.table("ever", problems) {
         Some(ever) => expressions(&ever, problems)?,
         None => Vec::new(),
     };
     changelog.finish(problems);
+    let keep = keep.map_or(defaults::KEEP_MIN, |keep| keep.value);
     Some(Changelog { key: key?, columns, operation, deleted, previous, ever, keep })
 }
 

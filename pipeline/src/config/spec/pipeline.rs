@@ -112,7 +112,7 @@ pub struct DerivedColumn {
 pub struct Features {
     /// What is computed, in the order of the file.
     pub features: Vec<Feature>,
-    /// The key: rows with equal values in these columns share windows. A row with a null in one is its own key and sees null.
+    /// The key: rows with equal values in these columns share windows. Nulls are equal, as in SQL's `partition by`.
     pub by: Vec<Spanned<String>>,
     /// Trailing windows, shortest first as written; empty where no feature has a window.
     pub over: Vec<Spanned<Window>>,
@@ -488,8 +488,8 @@ pub struct TableDestination {
 pub enum Partitioning {
     /// By the column `event_date`, which the sink adds: the date of the event time, UTC.
     EventDate,
-    /// By these columns; none: not partitioned.
-    Columns(Vec<Spanned<String>>),
+    /// Not at all.
+    None,
 }
 
 /// The terminal.

@@ -124,7 +124,7 @@ keywords!(Times { "adaptive" => Adaptive, "connect" => Connect });
 /// The compression around a JSON or CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// By the file's first bytes.
+    /// By the file's extension.
     Auto,
     /// Plain.
     None,
@@ -141,7 +141,7 @@ pub struct CsvOptions {
     /// Whether the first line names the columns. Without it, `schema` names them in order.
     pub header: bool,
     /// The byte between values.
-    pub delimiter: u8,
+    pub delimiter: Option<u8>,
     /// The byte around a value that holds delimiters.
     pub quote: u8,
 }
@@ -261,9 +261,21 @@ pub struct EventTime {
     pub ties_by: Vec<Spanned<String>>,
     /// A partition without rows for this long stops holding the watermark back.
     pub idle_after: Duration,
+    /// What becomes of event time once all partitions are idle.
+    pub when_quiet: WhenQuiet,
     /// A row further ahead of the clock than this is a dead letter.
     pub future_skew_max: Duration,
 }
+
+/// What becomes of event time while no partition has anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenQuiet {
+    /// It waits for the next row: what is older than the clock may still come.
+    Wait,
+    /// It goes on by the clock: windows end and timers fire though nothing happens.
+    Clock,
+}
+keywords!(WhenQuiet { "wait" => Wait, "clock" => Clock });
 
 /// How a text or number column writes a time. Without a zone it is UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]

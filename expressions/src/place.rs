@@ -6,19 +6,22 @@ use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 /// The first place where `name` is written as a word, quoted or not.
-pub(super) fn of_word(sql: &str, name: &str) -> Option<Range<usize>> {
+#[must_use]
+pub fn of_word(sql: &str, name: &str) -> Option<Range<usize>> {
     words(sql).into_iter().find(|word| word.text == name).map(|word| word.at)
 }
 
 /// The first place where the function `name` is called; else where the word is written (`current_date` needs no parentheses).
-pub(super) fn of_call(sql: &str, name: &str) -> Option<Range<usize>> {
+#[must_use]
+pub fn of_call(sql: &str, name: &str) -> Option<Range<usize>> {
     let words = words(sql);
     let same = |word: &&Word| word.text.eq_ignore_ascii_case(name);
     words.iter().filter(same).find(|word| word.is_call).or_else(|| words.iter().find(same)).map(|word| word.at.clone())
 }
 
 /// Takes ` at Line: 1, Column: 7` off the end of a parser's message and turns it into bytes; without it the end of the text is meant.
-pub(super) fn split_from_message<'m>(sql: &str, message: &'m str) -> (&'m str, Option<Range<usize>>) {
+#[must_use]
+pub fn split_from_message<'m>(sql: &str, message: &'m str) -> (&'m str, Option<Range<usize>>) {
     let located = message.rsplit_once(" at Line: ").and_then(|(reason, place)| {
         let (line, column) = place.split_once(", Column: ")?;
         Some((reason, Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? }))
@@ -57,7 +60,7 @@ fn words(sql: &str) -> Vec<Word> {
 }
 
 /// The byte that a location (line and column from 1, in characters) stands for; the end of the text when it lies beyond.
-fn byte_of(sql: &str, location: Location) -> usize {
+pub(crate) fn byte_of(sql: &str, location: Location) -> usize {
     let line = usize::try_from(location.line.saturating_sub(1)).unwrap_or(usize::MAX);
     let column = usize::try_from(location.column.saturating_sub(1)).unwrap_or(usize::MAX);
     let start = match line {

@@ -1,0 +1,84 @@
+//! The rows of one record: which there are from which instant on.
+
+use crate::keyed::bytes::{bytes, number, push_bytes, push_number, unzigzag, zigzag};
+
+/// A row that is there from an instant on, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) time: i64,
+    pub(super) row: Box<[u8]>,
+    pub(super) diff: i64,
+}
+
+/// What there is of a record. Before the last sample it is one change per row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) changes: Vec<Change>,
+}
+
+impl Record {
+    /// Takes changes in; what was `sampled` is put together.
+    pub(super) fn take(&mut self, mut changes: Vec<Change>, sampled: i64) {
+        self.changes.append(&mut changes);
+        self.fold(sampled);
+    }
+
+    /// Puts what is before `instant` together: one change per row, none where it was taken back as often as added.
+    pub(super) fn fold(&mut self, instant: i64) {
+        self.changes.sort_by(|a, b| (a.time >= instant, &a.row, a.time).cmp(&(b.time >= instant, &b.row, b.time)));
+        self.changes.dedup_by(|again, first| {
+            let is_same = again.row == first.row && (again.time == first.time || again.time.max(first.time) < instant);
+            if is_same {
+                first.diff += again.diff;
+            }
+            is_same
+        });
+        self.changes.retain(|change| change.diff != 0);
+    }
+
+    /// Writes it down.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        for change in &self.changes {
+            push_number(zigzag(change.time), out);
+            push_bytes(&change.row, out);
+            push_number(zigzag(change.diff), out);
+        }
+    }
+
+    /// What was written down.
+    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+        let mut changes = Vec::new();
+        while !from.is_empty() {
+            changes.push(Change { time: unzigzag(number(&mut from)?), row: bytes(&mut from)?.into(), diff: unzigzag(number(&mut from)?) });
+        }
+        Some(Self { changes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(time: i64, row: &str, diff: i64) -> Change {
+        Change { time, row: row.as_bytes().into(), diff }
+    }
+
+    #[test]
+    fn what_was_sampled_is_put_together_and_the_rest_is_not() {
+        let mut record = Record::default();
+        record.take(vec![change(1, "a", 1), change(5, "a", -1), change(5, "b", 1), change(20, "b", -1)], 10);
+        assert_eq!(record.changes, [change(5, "b", 1), change(20, "b", -1)]);
+        record.take(vec![change(20, "b", 1)], 10);
+        assert_eq!(record.changes, [change(5, "b", 1)]);
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_written_down() {
+        let record = Record { changes: vec![change(i64::MIN, "", -3), change(i64::MAX, &"long".repeat(100), 1)] };
+        let mut written = Vec::new();
+        record.encode(&mut written);
+        assert_eq!(Record::decode(&written), Some(record));
+        assert_eq!(Record::decode(&[]), Some(Record::default()));
+        assert_eq!(Record::decode(&[2, 9, 1]), None, "damaged");
+    }
+}

@@ -1,0 +1,177 @@
+//! Who delivers, and how far the topic is: [`Claim`] connects a run's producers.
+//!
+//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the run's own mark. A producer that is fenced later
+//! finds there whether another run has taken over (then it stops), or whether the cluster has only given up waiting for it (then it goes on from
+//! what the cluster says it has).
+
+use super::client::{Reports, advice};
+use super::transaction::{Progress, Trouble, again, commit, fill};
+use super::turns::{TURNS, Turns, WakeSlot};
+use super::{KafkaSink, settings};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, Producer};
+use rdkafka::{Offset, TopicPartitionList};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the cluster may take for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A topic that is just being made is asked for so often.
+const TOPIC_ATTEMPTS: usize = 25;
+const TOPIC_PAUSE: Duration = Duration::from_millis(200);
+
+/// A run's claim to be the one that delivers.
+pub(crate) struct Claim {
+    /// Marks what this run has delivered.
+    pub(crate) run: String,
+    claimed: bool,
+}
+
+/// Producers that nobody else has, and what they go on from.
+pub(crate) struct Connected {
+    pub(crate) turns: Turns,
+    pub(crate) group: ConsumerGroupMetadata,
+    /// The last epoch that the topic has, or that a transaction under way brings.
+    pub(crate) through: i64,
+    _reader: BaseConsumer<Reports>,
+}
+
+impl Claim {
+    pub(crate) fn new() -> Self {
+        Self { run: uuid::Uuid::new_v4().simple().to_string(), claimed: false }
+    }
+
+    /// Takes over from whoever delivered before, unless it is a run that came after this one.
+    pub(crate) fn connect(&mut self, sink: &KafkaSink, wake: &WakeSlot) -> Result<Connected, Trouble> {
+        let spec = &sink.spec;
+        let identity =
+            identity(&spec.identity).map_err(|e| Trouble::Final(format!("the store's identity {}: {e}", spec.identity.display())))?;
+        let name = format!("riskstream.{}.{identity}", spec.name);
+        let reports = || Reports::new(Arc::clone(&sink.notice));
+        let made = |e: KafkaError| Trouble::Final(e.to_string());
+        let reader: BaseConsumer<Reports> =
+            BaseConsumer::from_config_and_context(&settings::group(spec, &name), reports()).map_err(made)?;
+        let producers: Vec<Arc<BaseProducer<Reports>>> = (0..TURNS)
+            .map(|turn| BaseProducer::from_config_and_context(&settings::transactional(spec, &transactional_id(&name, turn)), reports()))
+            .map(|producer| producer.map(Arc::new).map_err(made))
+            .collect::<Result<_, _>>()?;
+        let Some(first) = producers.first() else { return Err(Trouble::Final("nobody takes a turn".into())) };
+        wait_for_topic(first, &spec.topic)?;
+        // A run that has begun looks who delivers before it fences anybody.
+        if self.claimed {
+            self.check(progress(&reader, &spec.topic).map_err(|e| asked(first, &e))?)?;
+        }
+        // Decides what an earlier producer of each name left undecided, and fences it. What is asked afterwards nobody else changes any more.
+        for producer in &producers {
+            again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
+        }
+        let (through, by) = progress(&reader, &spec.topic).map_err(|e| asked(first, &e))?;
+        if self.claimed {
+            self.check((through, by))?;
+        }
+        let group = reader.group_metadata().ok_or_else(|| Trouble::Final("the group of what was delivered has no name".into()))?;
+        if !self.claimed {
+            fill(first, &Progress { topic: &spec.topic, group: &group, epoch: through, run: &self.run }, std::iter::empty())?;
+            commit(first)?;
+            self.claimed = true;
+        }
+        let turns = Turns::new(producers, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
+        Ok(Connected { turns, group, through, _reader: reader })
+    }
+
+    fn check(&self, (through, by): (i64, String)) -> Result<(), Trouble> {
+        if by == self.run || by.is_empty() {
+            return Ok(());
+        }
+        Err(Trouble::Final(format!(
+            "another run has taken over the delivery, and has delivered through epoch {through}; this one stops (is the same store run twice?)"
+        )))
+    }
+}
+
+/// The name of the producer whose turn is the `turn`th.
+fn transactional_id(name: &str, turn: usize) -> String {
+    if turn == 0 { name.to_owned() } else { format!("{name}.{turn}") }
+}
+
+/// Waits until the topic is there. Asking for it has a cluster that makes topics by itself make it, which takes a moment.
+fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<(), Trouble> {
+    let mut asked_times = 0;
+    loop {
+        let metadata = producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|e| asked(producer, &e))?;
+        let found = metadata.topics().iter().find(|t| t.name() == topic);
+        let missing = found.map_or(Some(RDKafkaErrorCode::UnknownTopicOrPartition), |t| t.error().map(Into::into));
+        let Some(code) = missing else { return Ok(()) };
+        asked_times += 1;
+        if asked_times == TOPIC_ATTEMPTS {
+            return Err(asked(producer, &KafkaError::MetadataFetch(code)));
+        }
+        std::thread::sleep(TOPIC_PAUSE);
+    }
+}
+
+/// An answer that did not come.
+fn asked(producer: &BaseProducer<Reports>, error: &KafkaError) -> Trouble {
+    let described = producer.context().reason().unwrap_or_else(|| error.to_string());
+    match error.rdkafka_error_code().and_then(advice) {
+        Some(advice) => Trouble::Final(format!("{error}: {advice}")),
+        None => Trouble::Unknown(described),
+    }
+}
+
+/// The last epoch that the topic has, and which run says so.
+fn progress(reader: &BaseConsumer<Reports>, topic: &str) -> Result<(i64, String), KafkaError> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, 0);
+    let list = reader.committed_offsets(list, ANSWER_WITHIN)?;
+    let elements = list.elements_for_topic(topic);
+    let Some(element) = elements.first() else { return Ok((0, String::new())) };
+    element.error()?;
+    match element.offset() {
+        Offset::Offset(epoch) => Ok((epoch, element.metadata().to_owned())),
+        _ => Ok((0, String::new())),
+    }
+}
+
+/// The store's identity, made when there is none.
+fn identity(path: &Path) -> std::io::Result<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(text.trim().to_owned()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    let identity = uuid::Uuid::new_v4().simple().to_string();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    // Complete and durable before it is used: nothing delivered under it may be forgotten.
+    let next = path.with_extension("next");
+    let mut file = File::create(&next)?;
+    file.write_all(identity.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_keeps_its_identity() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("store/identity");
+        let made = identity(&path).expect("made");
+        assert_eq!(made.len(), 32);
+        assert_eq!(identity(&path).expect("read"), made);
+        assert_ne!(identity(&folder.path().join("other/identity")).expect("made"), made);
+    }
+}

@@ -1,0 +1,113 @@
+//! Producers of transactions that take turns: while one's transaction is committed, the next one's is filled.
+//!
+//! ```text
+//!   delivery: fill 1 ─▶ fill 2 ─▶ fill 3 ─▶
+//!   thread:          commit 1 ─▶ commit 2 ─▶ commit 3 ─▶ outcomes
+//! ```
+//! Both are done in order, so that the topic and the progress have one order too. After one that failed, none is committed any more.
+
+use super::client::Reports;
+use super::encode::MessageRow;
+use super::transaction::{Progress, Trouble, commit, fill};
+use rdkafka::producer::BaseProducer;
+use riskstream_engine::contract::Wake;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+/// Transactions under way: one that is filled, one that is committed.
+pub(crate) const UNDER_WAY_MAX: usize = 2;
+/// One producer more than that: the cluster is busy with a transaction for a moment after it has promised to commit it, and lets its producer wait.
+pub(crate) const TURNS: usize = UNDER_WAY_MAX + 1;
+
+/// Whom to wake, once it is known.
+#[derive(Clone, Default)]
+pub(crate) struct WakeSlot(Arc<OnceLock<Wake>>);
+
+impl WakeSlot {
+    pub(crate) fn set(&self, wake: Wake) {
+        // The contract is that there is one.
+        let _told_before = self.0.set(wake);
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(wake) = self.0.get() {
+            wake();
+        }
+    }
+}
+
+/// What the thread has to do in its turn: commit this producer's transaction, or nothing.
+type Turn = Option<Arc<BaseProducer<Reports>>>;
+
+pub(crate) struct Turns {
+    producers: Vec<Arc<BaseProducer<Reports>>>,
+    /// Transactions that were filled so far.
+    taken: usize,
+    /// None once no more come.
+    turns: Option<Sender<Turn>>,
+    outcomes: Receiver<Result<(), Trouble>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Turns {
+    pub(crate) fn new(producers: Vec<Arc<BaseProducer<Reports>>>, wake: &WakeSlot) -> std::io::Result<Self> {
+        let ((turns, to_do), (said, outcomes)) = (channel(), channel());
+        let wake = wake.clone();
+        let thread = std::thread::Builder::new().name("kafka-commit".into()).spawn(move || commit_in_turn(&to_do, &said, &wake))?;
+        Ok(Self { producers, taken: 0, turns: Some(turns), outcomes, thread: Some(thread) })
+    }
+
+    /// Fills the next producer's transaction; it is committed when those before it are.
+    pub(crate) fn take<'a>(&mut self, progress: &Progress<'a>, messages: impl Iterator<Item = MessageRow<'a>>) -> Result<(), Trouble> {
+        let producer = Arc::clone(&self.producers[self.taken % self.producers.len()]);
+        fill(&producer, progress, messages)?;
+        self.taken += 1;
+        self.hand_over(Some(producer))
+    }
+
+    /// A turn with nothing to commit.
+    pub(crate) fn skip(&mut self) -> Result<(), Trouble> {
+        self.hand_over(None)
+    }
+
+    fn hand_over(&self, turn: Turn) -> Result<(), Trouble> {
+        if self.turns.as_ref().is_some_and(|turns| turns.send(turn).is_ok()) {
+            return Ok(());
+        }
+        let failed = self.outcomes.try_iter().find_map(Result::err);
+        Err(failed.unwrap_or_else(|| Trouble::Unknown("a transaction before was not committed".into())))
+    }
+
+    /// How the oldest turn that was not asked for has ended; none while it has not.
+    pub(crate) fn outcome(&self) -> Option<Result<(), Trouble>> {
+        self.outcomes.try_recv().ok()
+    }
+
+    /// Waits for the oldest turn that was not asked for.
+    pub(crate) fn wait(&self) -> Result<(), Trouble> {
+        self.outcomes.recv().unwrap_or_else(|_| Err(Trouble::Unknown("the transaction before was not committed".into())))
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.turns = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed; nothing it owed is counted as delivered.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+fn commit_in_turn(turns: &Receiver<Turn>, outcomes: &Sender<Result<(), Trouble>>, wake: &WakeSlot) {
+    for turn in turns {
+        let outcome = turn.map_or(Ok(()), |producer| commit(&producer));
+        let failed = outcome.is_err();
+        let _nobody_asks = outcomes.send(outcome);
+        wake.wake();
+        if failed {
+            return;
+        }
+    }
+}
