@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -158,19 +158,26 @@ impl Broker {
             .replace("at-once", "handed-over-at-once");
         std::fs::create_dir_all(&first).unwrap();
         std::fs::write(first.join("pipelines.toml"), config).unwrap();
+        riskstream(&first, &["run", "--set", "sources.payments.stop=end"]).ok();
+        // One that follows the topic and has shown that it delivers.
         let mut run = spawn(&first);
-        std::thread::sleep(Duration::from_secs(2));
-        let copied = Command::new("cp").arg("-r").args([&first, &second]).status().unwrap();
-        assert!(copied.success() && run.0.try_wait().unwrap().is_none(), "{}", std::fs::read_to_string(first.join(LOG)).unwrap());
+        self.produce(MESSAGES..MESSAGES + 1_000, "none");
+        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
+        let started = Instant::now();
+        while self.consume("handed-over").len() < good(MESSAGES + 1_000) {
+            let ended = run.0.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(60);
+            assert!(!ended, "the first delivers: {}", std::fs::read_to_string(first.join(LOG)).unwrap());
+        }
+        copy_at_rest(&first, &second);
         riskstream(&second, &["run", "--set", "sources.payments.stop=end"]).ok();
         // Something to deliver, on which the first finds out.
-        self.produce(MESSAGES..MESSAGES + 1_000, "none");
+        self.produce(MESSAGES + 1_000..MESSAGES + 2_000, "none");
         let code = run.0.wait().unwrap().code();
         let said = std::fs::read_to_string(first.join(LOG)).unwrap();
         assert!(code != Some(0) && said.contains("another run has taken over the delivery"), "{code:?}: {said}");
         riskstream(&second, &["run", "--set", "sources.payments.stop=end"]).ok();
         let seen = self.consume("handed-over");
-        assert_eq!(seen.len() as u32, (0..MESSAGES + 1_000).filter(|id| id % 100 != 99).count() as u32);
+        assert_eq!(seen.len(), good(MESSAGES + 2_000));
         assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
     }
 
@@ -225,6 +232,37 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.script("wipe");
     }
+}
+
+/// A copy of a folder in which a program runs, of a moment in which it wrote nothing: a copy that is behind what was delivered is refused.
+fn copy_at_rest(from: &Path, to: &Path) {
+    for _ in 0..100 {
+        let before = listing(from);
+        let copied = Command::new("cp").arg("-r").args([from, to]).stderr(Stdio::null()).status().unwrap();
+        if copied.success() && listing(from) == before {
+            return;
+        }
+        std::fs::remove_dir_all(to).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{} was never at rest", from.display());
+}
+
+/// Every file under a folder with its length.
+fn listing(folder: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        // A folder may be removed while it is being listed.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(of) if of.is_dir() => folders.push(entry.path()),
+                Ok(of) => drop(files.insert(entry.path(), of.len())),
+                Err(_) => {}
+            }
+        }
+    }
+    files
 }
 
 /// What the last run said.
