@@ -1,5 +1,5 @@
-//! What this machine itself does to latencies: two threads that hand over the same payments by the same schedule, with as much work per batch and payment, and nothing else. No
-//! engine, no store, no disk. Where this misses a goal, the processors were somewhere else, and no program on them would have met it.
+//! What this machine itself does to latencies: two threads that hand over the same payments by the same schedule, with as much work per batch and payment, and nothing
+//! else. No engine, no store, no disk. Where this misses a goal, the processors were somewhere else, and no program on them would have met it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,12 +10,14 @@ use crate::arrivals::Schedule;
 
 /// How long the first thread sleeps when nothing has arrived: as the engine's feed does.
 const NAP: Duration = Duration::from_micros(500);
+/// What the steps of the plan take for a batch, and for each payment in it, as measured on the worker: batches that waited are larger, and cost less a payment.
+const WORK: (Duration, Duration) = (Duration::from_micros(100), Duration::from_micros(10));
 /// Rounds of work that are timed to know how long one takes.
 const TRIAL: u64 = 2_000_000;
 
-/// Latencies in nanoseconds of `rows` payments at `rate` a second, with `work` of computing for each.
-pub(crate) fn latencies(rate: u64, rows: u64, work: Duration) -> Vec<u64> {
-    let rounds = rounds_for(work);
+/// Latencies in nanoseconds of `rows` payments at `rate` a second.
+pub(crate) fn latencies(rate: u64, rows: u64) -> Vec<u64> {
+    let (of_a_batch, of_a_payment) = (rounds_for(WORK.0), rounds_for(WORK.1));
     let schedule = Arc::new(Schedule::new(rate));
     let (give, take) = channel::<std::ops::Range<u64>>();
     let feed = {
@@ -42,7 +44,7 @@ pub(crate) fn latencies(rate: u64, rows: u64, work: Duration) -> Vec<u64> {
             while let Ok(more) = take.try_recv() {
                 batch.end = more.end;
             }
-            compute((batch.end - batch.start) * rounds);
+            compute(of_a_batch + (batch.end - batch.start) * of_a_payment);
             let now = schedule.now_nanos();
             nanos.extend(batch.map(|arrival| now.saturating_sub(schedule.arrives_at(arrival))));
         }

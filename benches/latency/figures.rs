@@ -34,6 +34,15 @@ struct Noted {
     batches: u64,
 }
 
+/// What a run took.
+pub(crate) struct Spent {
+    /// CPU seconds of this process.
+    pub(crate) cpu: f64,
+    pub(crate) took: Duration,
+    /// Seconds that the machine's host gave to others while a thread here could have run (all processors together).
+    pub(crate) taken: f64,
+}
+
 /// The page and what is in it.
 pub(crate) struct Report {
     pub(crate) text: String,
@@ -69,13 +78,13 @@ impl Figures {
         metrics: &Metrics,
         epochs: u64,
         rows: u64,
-        cpu: f64,
-        took: Duration,
+        Spent { cpu, took, taken }: Spent,
         control: &mut [u64],
     ) -> anyhow::Result<Report> {
         let mut text = String::new();
         writeln!(text, "arrival to decision, ms      p50      p99    p99.9      max    goal p99")?;
-        let mut json = json!({ "bench": "latency", "epochs": epochs, "rows": rows, "cpu_s": cpu, "wall_s": took.as_secs_f64() });
+        let mut json =
+            json!({ "bench": "latency", "epochs": epochs, "rows": rows, "cpu_s": cpu, "taken_s": taken, "wall_s": took.as_secs_f64() });
         let mut batch_rows = 0.0;
         for (name, noted, goal) in [("immediate", &self.immediate, GOAL_IMMEDIATE_MS), ("committed", &self.committed, GOAL_COMMITTED_MS)] {
             let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +114,7 @@ impl Figures {
             rows as f64 / epochs.max(1) as f64
         )?;
         writeln!(text, "{bytes:.0} bytes written to the store per payment; {cpu:.1} CPU s in {:.1} s", took.as_secs_f64())?;
+        writeln!(text, "{taken:.2} s in which the host of this machine let its processors wait")?;
         writeln!(text, "\nstep                      µs per payment")?;
         for step in metrics.steps.iter().filter(|s| s.rows_in.load(Ordering::Relaxed) > 0) {
             writeln!(text, "{:<24} {:>15.2}", step.id, load(&step.busy_nanos) / 1e3 / rows.max(1) as f64)?;
@@ -150,4 +160,12 @@ pub(crate) fn cpu_seconds() -> f64 {
     let after = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
     let ticks = |at: usize| after.split(' ').nth(at).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+}
+
+/// Seconds so far that the host of a virtual machine gave to others ("steal"); 0 elsewhere.
+pub(crate) fn taken_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    // The first line: `cpu`, then user, nice, system, idle, iowait, irq, softirq, steal.
+    let steal = stat.lines().next().and_then(|line| line.split_whitespace().nth(8));
+    steal.and_then(|ticks| ticks.parse::<f64>().ok()).unwrap_or(0.0) / TICKS_PER_SECOND
 }

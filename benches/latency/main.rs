@@ -16,7 +16,7 @@ mod sink;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
@@ -27,10 +27,7 @@ use riskstream_pipeline::plan::{PlanError, plan_pipeline};
 use riskstream_sinks::DeltaRuntime;
 
 use arrivals::{Arrivals, Schedule};
-use figures::Figures;
-
-/// What the control computes per payment: what the steps of the plan take, all in all, at this rate.
-const CONTROL_WORK: Duration = Duration::from_micros(20);
+use figures::{Figures, Spent};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -105,21 +102,21 @@ fn main() -> anyhow::Result<()> {
     let control = RunControl::new(&plan, arguments.workers);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let control_rows = arguments.rate * arguments.control;
-    let mut alone = control::latencies(arguments.rate, control_rows, CONTROL_WORK);
-    let cpu_before = figures::cpu_seconds();
+    let mut alone = control::latencies(arguments.rate, control_rows);
+    let (cpu_before, taken_before) = (figures::cpu_seconds(), figures::taken_seconds());
     let started = Instant::now();
     let summary = run(plan, engine, &control, clock)?;
     let took = started.elapsed();
-    let cpu = figures::cpu_seconds() - cpu_before;
-    alone.extend(control::latencies(arguments.rate, control_rows, CONTROL_WORK));
-    anyhow::ensure!(took >= Duration::from_secs(arguments.seconds), "the run ended after {took:?}, before its schedule did");
+    let (cpu, taken) = (figures::cpu_seconds() - cpu_before, figures::taken_seconds() - taken_before);
+    alone.extend(control::latencies(arguments.rate, control_rows));
+    anyhow::ensure!(took >= std::time::Duration::from_secs(arguments.seconds), "the run ended after {took:?}, before its schedule did");
 
     let setup = format!(
         "{} payments at {}/s, {} worker(s), epochs {} to {} µs, {} in flight; the first {} s don't count",
         rows, arguments.rate, arguments.workers, arguments.epoch_min, arguments.epoch_max, arguments.in_flight, arguments.warm_up
     );
     println!("{setup}\n");
-    let report = figures.report(&control.metrics, summary.committed, rows, cpu, took, &mut alone)?;
+    let report = figures.report(&control.metrics, summary.committed, rows, Spent { cpu, took, taken }, &mut alone)?;
     print!("{}", report.text);
     if let Some(path) = &arguments.results {
         report.append_to(path, &setup)?;

@@ -19,7 +19,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Spares that are kept, at most.
 const SPARES_MAX: usize = 4_096;
 /// Bytes of a file that is worth keeping, at most; bigger ones are never so many.
-const SPARE_BYTES_MAX: u64 = 64 << 10;
+const SPARE_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of all spares, at most.
+const SPARES_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of a large file that are written before they are made durable.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -28,15 +30,23 @@ const PIECE_BYTES: usize = 1 << 20;
 pub(crate) struct Spares {
     folder: PathBuf,
     made: Arc<AtomicU64>,
-    put: Sender<PathBuf>,
-    take: Receiver<PathBuf>,
+    /// Of all that wait.
+    bytes: Arc<AtomicU64>,
+    put: Sender<Spare>,
+    take: Receiver<Spare>,
+}
+
+#[derive(Debug)]
+struct Spare {
+    path: PathBuf,
+    bytes: u64,
 }
 
 impl Spares {
     /// None yet. Whoever holds the store calls [`Self::clear`] first.
     pub(crate) fn new(root: &Path) -> Self {
         let (put, take) = bounded(SPARES_MAX);
-        Self { folder: root.join("spares"), made: Arc::default(), put, take }
+        Self { folder: root.join("spares"), made: Arc::default(), bytes: Arc::default(), put, take }
     }
 
     /// Deletes what an earlier process left.
@@ -57,20 +67,26 @@ impl Spares {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(failed(&e)),
         };
-        if size > SPARE_BYTES_MAX || self.put.is_full() {
+        if size > SPARE_BYTES_MAX || self.put.is_full() || self.bytes.load(Ordering::Relaxed) + size > SPARES_BYTES_MAX {
             return std::fs::remove_file(path).map_err(|e| failed(&e));
         }
         let spare = self.folder.join(format!("{}.spare", self.made.fetch_add(1, Ordering::Relaxed)));
         std::fs::rename(path, &spare).map_err(|e| failed(&e))?;
-        match self.put.try_send(spare) {
+        self.bytes.fetch_add(size, Ordering::Relaxed);
+        match self.put.try_send(Spare { path: spare, bytes: size }) {
             Ok(()) => Ok(()),
-            Err(full) => std::fs::remove_file(full.into_inner()).map_err(|e| failed(&e)),
+            Err(full) => {
+                let Spare { path, bytes } = full.into_inner();
+                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                std::fs::remove_file(path).map_err(|e| failed(&e))
+            }
         }
     }
 
     /// Writes a file that must not be there yet over a spare, durably but for its folder. `None` without a spare; false when it was there.
     pub(crate) fn write_over(&self, path: &Path, content: &[u8]) -> Result<Option<bool>, StoreError> {
-        let Ok(spare) = self.take.try_recv() else { return Ok(None) };
+        let Ok(Spare { path: spare, bytes }) = self.take.try_recv() else { return Ok(None) };
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         let failed = |e: &std::io::Error| StoreError::io("write", path, e);
         overwrite(&spare, content).map_err(|e| failed(&e))?;
         move_to_absent(&spare, path).map(Some).map_err(|e| failed(&e))
@@ -130,6 +146,29 @@ mod tests {
         assert_eq!(spares.write_over(&new, b"short").expect("written"), Some(true));
         assert_eq!(std::fs::read(&new).expect("read"), b"short");
         assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn spares_are_few_and_small() {
+        let root = tempfile::tempdir().expect("a folder");
+        let spares = Spares::new(root.path());
+        spares.clear().expect("made");
+        let retire = |bytes: u64| {
+            let path = root.path().join("old");
+            File::create(&path).and_then(|file| file.set_len(bytes)).expect("made");
+            spares.retire(&path).expect("retired");
+            assert!(!path.exists());
+        };
+        retire(SPARE_BYTES_MAX + 1);
+        assert_eq!(spares.take.len(), 0, "too large");
+        for _ in 0..=SPARES_BYTES_MAX / SPARE_BYTES_MAX {
+            retire(SPARE_BYTES_MAX);
+        }
+        let most = usize::try_from(SPARES_BYTES_MAX / SPARE_BYTES_MAX).expect("few");
+        assert_eq!(spares.take.len(), most, "they would take too much room");
+        assert_eq!(spares.write_over(&root.path().join("new"), b"x").expect("written"), Some(true));
+        retire(SPARE_BYTES_MAX);
+        assert_eq!(spares.take.len(), most, "there was room for one again");
     }
 
     #[test]
