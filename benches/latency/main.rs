@@ -16,7 +16,7 @@ mod sink;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
@@ -109,7 +109,7 @@ fn main() -> anyhow::Result<()> {
     let took = started.elapsed();
     let (cpu, taken) = (figures::cpu_seconds() - cpu_before, figures::taken_seconds() - taken_before);
     alone.extend(control::latencies(arguments.rate, control_rows));
-    anyhow::ensure!(took >= std::time::Duration::from_secs(arguments.seconds), "the run ended after {took:?}, before its schedule did");
+    anyhow::ensure!(took >= Duration::from_secs(arguments.seconds), "the run ended after {took:?}, before its schedule did");
 
     let setup = format!(
         "{} payments at {}/s, {} worker(s), epochs {} to {} µs, {} in flight; the first {} s don't count",
