@@ -123,7 +123,7 @@ def main():
     (work / "kafka.toml").write_text((proof.HERE / "kafka.toml").read_text().replace("127.0.0.1:9092", broker.brokers))
     broker.script("wipe")
     broker.script("start")
-    failures = []
+    failures, problems = [], ["not finished"]
     pace = max(args.kills * 1.6, args.records / 60_000)
     producer = threading.Thread(target=produce, args=(broker, args.records, pace, failures))
     producer.start()
@@ -161,7 +161,10 @@ def main():
             print(problem, file=sys.stderr)
         print("every output exactly once, in the topic and in Delta, and equal to SQL's windows" if not problems else "OTHER")
     finally:
-        broker.script("wipe")
+        # What the broker holds says why, if anything went wrong.
+        broker.script("stop" if problems else "wipe")
+        if problems:
+            print(f"everything is kept in {work}", file=sys.stderr)
     if not args.work and not problems:
         shutil.rmtree(work)
     sys.exit(1 if problems else 0)

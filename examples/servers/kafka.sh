@@ -12,7 +12,8 @@
 #
 # KAFKA_STATE: where it keeps its data (default: a folder of the port in the temporary folder). KAFKA_PARTITIONS: of topics that are made by
 # being written to (default 1). KAFKA_HEAP (default 512m). KAFKA_JVM_PERFORMANCE_OPTS, as of Kafka's own scripts: how the virtual machine runs (default: a
-# collector for small heaps on few processors, which stops the broker for some 40 ms at a time).
+# collector for small heaps on few processors, which stops the broker for some 40 ms at a time). KAFKA_SETTINGS: further lines of the broker's
+# server.properties.
 set -euo pipefail
 
 version=4.3.1
@@ -85,6 +86,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 log.retention.ms=-1
+${KAFKA_SETTINGS:-}
 PROPERTIES
   if [ ! -f "$state/logs/meta.properties" ]; then
     (java_kafka kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAA -c "$state/server.properties") >"$state/format.log" 2>&1 ||

@@ -7,6 +7,7 @@ mod commands;
 mod configs;
 mod examples;
 mod kafka;
+mod kafka_wire;
 mod kill;
 mod postgres;
 mod program;

@@ -4,23 +4,21 @@
 //! finds there whether another run has taken over (then it stops), or whether the cluster has only given up waiting for it (then it goes on from
 //! what the cluster says it has).
 
-use super::client::{Reports, advice};
+use super::client::Reports;
+use super::progress::{ANSWER_WITHIN, Delivered, Group, unanswered};
 use super::transaction::{Progress, Trouble, again, commit, fill};
 use super::turns::{TURNS, Turns, WakeSlot};
 use super::{KafkaSink, settings};
 use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
-use rdkafka::{Offset, TopicPartitionList};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long the cluster may take for an answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// A topic that is just being made is asked for so often.
 const TOPIC_ATTEMPTS: usize = 25;
 const TOPIC_PAUSE: Duration = Duration::from_millis(200);
@@ -38,7 +36,6 @@ pub(crate) struct Connected {
     pub(crate) group: ConsumerGroupMetadata,
     /// The last epoch that the topic has, or that a transaction under way brings.
     pub(crate) through: i64,
-    _reader: BaseConsumer<Reports>,
 }
 
 impl Claim {
@@ -52,40 +49,38 @@ impl Claim {
         let identity =
             identity(&spec.identity).map_err(|e| Trouble::Final(format!("the store's identity {}: {e}", spec.identity.display())))?;
         let name = format!("riskstream.{}.{identity}", spec.name);
+        let group = Group::new(sink, &name)?;
         let reports = || Reports::new(Arc::clone(&sink.notice));
-        let made = |e: KafkaError| Trouble::Final(e.to_string());
-        let reader: BaseConsumer<Reports> =
-            BaseConsumer::from_config_and_context(&settings::group(spec, &name), reports()).map_err(made)?;
         let producers: Vec<Arc<BaseProducer<Reports>>> = (0..TURNS)
             .map(|turn| BaseProducer::from_config_and_context(&settings::transactional(spec, &transactional_id(&name, turn)), reports()))
-            .map(|producer| producer.map(Arc::new).map_err(made))
+            .map(|producer| producer.map(Arc::new).map_err(|e| Trouble::Final(e.to_string())))
             .collect::<Result<_, _>>()?;
         let Some(first) = producers.first() else { return Err(Trouble::Final("nobody takes a turn".into())) };
         wait_for_topic(first, &spec.topic)?;
-        // A run that has begun looks who delivers before it fences anybody.
+        // A run that has begun looks who delivers before it fences anybody. What is undecided may be its own, so it isn't waited for.
         if self.claimed {
-            self.check(progress(&reader, &spec.topic).map_err(|e| asked(first, &e))?)?;
+            self.check(&group.decided()?)?;
         }
         // Decides what an earlier producer of each name left undecided, and fences it. What is asked afterwards nobody else changes any more.
         for producer in &producers {
             again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
         }
-        let (through, by) = progress(&reader, &spec.topic).map_err(|e| asked(first, &e))?;
+        let delivered = group.settled(&producers)?;
         if self.claimed {
-            self.check((through, by))?;
+            self.check(&delivered)?;
         }
-        let group = reader.group_metadata().ok_or_else(|| Trouble::Final("the group of what was delivered has no name".into()))?;
+        let (through, group) = (delivered.through, group.metadata()?);
         if !self.claimed {
             fill(first, &Progress { topic: &spec.topic, group: &group, epoch: through, run: &self.run }, std::iter::empty())?;
             commit(first)?;
             self.claimed = true;
         }
         let turns = Turns::new(producers, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
-        Ok(Connected { turns, group, through, _reader: reader })
+        Ok(Connected { turns, group, through })
     }
 
-    fn check(&self, (through, by): (i64, String)) -> Result<(), Trouble> {
-        if by == self.run || by.is_empty() {
+    fn check(&self, Delivered { through, by }: &Delivered) -> Result<(), Trouble> {
+        if *by == self.run || by.is_empty() {
             return Ok(());
         }
         Err(Trouble::Final(format!(
@@ -102,39 +97,18 @@ fn transactional_id(name: &str, turn: usize) -> String {
 /// Waits until the topic is there. Asking for it has a cluster that makes topics by itself make it, which takes a moment.
 fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<(), Trouble> {
     let mut asked_times = 0;
+    let question = format!("which partitions the topic {topic} has");
+    let asked = |error: &KafkaError| unanswered(producer.context(), &question, error);
     loop {
-        let metadata = producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|e| asked(producer, &e))?;
+        let metadata = producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|e| asked(&e))?;
         let found = metadata.topics().iter().find(|t| t.name() == topic);
         let missing = found.map_or(Some(RDKafkaErrorCode::UnknownTopicOrPartition), |t| t.error().map(Into::into));
         let Some(code) = missing else { return Ok(()) };
         asked_times += 1;
         if asked_times == TOPIC_ATTEMPTS {
-            return Err(asked(producer, &KafkaError::MetadataFetch(code)));
+            return Err(asked(&KafkaError::MetadataFetch(code)));
         }
         std::thread::sleep(TOPIC_PAUSE);
-    }
-}
-
-/// An answer that did not come.
-fn asked(producer: &BaseProducer<Reports>, error: &KafkaError) -> Trouble {
-    let described = producer.context().reason().unwrap_or_else(|| error.to_string());
-    match error.rdkafka_error_code().and_then(advice) {
-        Some(advice) => Trouble::Final(format!("{error}: {advice}")),
-        None => Trouble::Unknown(described),
-    }
-}
-
-/// The last epoch that the topic has, and which run says so.
-fn progress(reader: &BaseConsumer<Reports>, topic: &str) -> Result<(i64, String), KafkaError> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, 0);
-    let list = reader.committed_offsets(list, ANSWER_WITHIN)?;
-    let elements = list.elements_for_topic(topic);
-    let Some(element) = elements.first() else { return Ok((0, String::new())) };
-    element.error()?;
-    match element.offset() {
-        Offset::Offset(epoch) => Ok((epoch, element.metadata().to_owned())),
-        _ => Ok((0, String::new())),
     }
 }
 

@@ -14,6 +14,7 @@ mod client;
 mod deliver;
 mod encode;
 mod immediate;
+mod progress;
 mod settings;
 mod timestamps;
 mod transaction;

@@ -76,8 +76,9 @@ const PRODUCERS: [&str; 12] = [
     "produce.",
 ];
 
-/// Of the consumer that asks the group what was delivered.
-pub(crate) fn group(spec: &KafkaSinkSpec, group: &str) -> ClientConfig {
+/// Of the consumer that asks the group what was delivered. `read_committed` waits for the offsets of transactions that are not decided yet,
+/// `read_uncommitted` answers with those that are.
+pub(crate) fn group(spec: &KafkaSinkSpec, group: &str, isolation: &str) -> ClientConfig {
     let mut config = common();
     for (name, value) in &spec.settings {
         if !PRODUCERS.iter().any(|p| name.starts_with(p)) {
@@ -85,14 +86,13 @@ pub(crate) fn group(spec: &KafkaSinkSpec, group: &str) -> ClientConfig {
         }
     }
     config.set("bootstrap.servers", &spec.brokers).set("group.id", group).set("enable.auto.commit", "false");
-    // Offsets of a transaction that is not decided yet are waited for.
-    config.set("isolation.level", "read_committed");
+    config.set("isolation.level", isolation);
     config
 }
 
 /// Finds unknown settings and impossible values before anything is connected.
 pub(crate) fn check(spec: &KafkaSinkSpec) -> Result<(), SinkError> {
-    for config in [immediate(spec), transactional(spec, "check"), group(spec, "check")] {
+    for config in [immediate(spec), transactional(spec, "check"), group(spec, "check", "read_committed")] {
         config.create_native_config().map_err(|e| failed(spec, describe(&e)))?;
     }
     Ok(())

@@ -60,16 +60,9 @@ pub(crate) fn fill<'a>(
     progress: &Progress<'a>,
     messages: impl Iterator<Item = MessageRow<'a>>,
 ) -> Result<(), Trouble> {
-    producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
     // One after the other: while the cluster adds a partition to the transaction it refuses what comes for another, which is then tried again after 20 or
     // 500 ms. Offsets first, since those are asked again after `retry.backoff.ms` where the cluster is still busy with the producer's transaction before.
-    let mut offsets = TopicPartitionList::new();
-    {
-        let mut offset = offsets.add_partition(progress.topic, 0);
-        offset.set_offset(Offset::Offset(progress.epoch)).map_err(|e| Trouble::Final(e.to_string()))?;
-        offset.set_metadata(progress.run);
-    }
-    again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))?;
+    say(producer, progress)?;
     for message in messages {
         send(producer, progress.topic, message)?;
     }
@@ -81,6 +74,23 @@ pub(crate) fn fill<'a>(
         refused(producer)?;
     }
     refused(producer)
+}
+
+/// Begins a transaction of the progress alone.
+pub(crate) fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), Trouble> {
+    producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
+    let mut offsets = TopicPartitionList::new();
+    {
+        let mut offset = offsets.add_partition(progress.topic, 0);
+        offset.set_offset(Offset::Offset(progress.epoch)).map_err(|e| Trouble::Final(e.to_string()))?;
+        offset.set_metadata(progress.run);
+    }
+    again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))
+}
+
+/// Undoes what the transaction holds so far.
+pub(crate) fn abort(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
+    again(producer, || producer.abort_transaction(CALL_WITHIN))
 }
 
 /// Makes a filled transaction visible.
