@@ -9,15 +9,15 @@ const TXN_OFFSET_COMMIT: i16 = 28;
 const TRANSACTION_TIMEOUT_MS: i32 = 60_000;
 
 /// An offset, whose it is, and where.
-pub struct Left<'a> {
-    pub producer: &'a str,
-    pub group: &'a str,
-    pub topic: &'a str,
-    pub offset: i64,
+pub(crate) struct Left<'a> {
+    pub(crate) producer: &'a str,
+    pub(crate) group: &'a str,
+    pub(crate) topic: &'a str,
+    pub(crate) offset: i64,
 }
 
 /// Leaves an offset of a transactional producer in a group, for partition 0 of the topic, that belongs to no transaction.
-pub fn leave_offset(port: u16, left: &Left<'_>) {
+pub(crate) fn leave_offset(port: u16, left: &Left<'_>) {
     let mut broker = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let asked = [text(left.producer), TRANSACTION_TIMEOUT_MS.to_be_bytes().to_vec()].concat();
     let started = Instant::now();
