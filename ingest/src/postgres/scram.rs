@@ -1,9 +1,9 @@
 //! SCRAM-SHA-256 (RFC 5802, 7677), by which a client and a server prove to each other that they know a password without sending it.
 
-use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::{digest, hmac, pbkdf2, rand};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ring::rand::SecureRandom;
+use ring::{digest, hmac, pbkdf2, rand};
 use std::num::NonZeroU32;
 
 /// Iterations beyond which a server is not believed: a minute of work.
@@ -12,19 +12,20 @@ const ITERATIONS_MAX: u32 = 10_000_000;
 /// A client's side of one exchange.
 pub(crate) struct Scram {
     nonce: String,
-    server_signature: Vec<u8>,
+    /// What the server signs, and with which key.
+    server: Option<(hmac::Key, String)>,
 }
 
 impl Scram {
     /// Begins an exchange.
     pub(crate) fn new() -> Result<Self, String> {
         let mut nonce = [0_u8; 18];
-        rand::fill(&mut nonce).map_err(|_| "there are no random numbers to be had".to_owned())?;
+        rand::SystemRandom::new().fill(&mut nonce).map_err(|_| "there are no random numbers to be had".to_owned())?;
         Ok(Self::with_nonce(STANDARD.encode(nonce)))
     }
 
     fn with_nonce(nonce: String) -> Self {
-        Self { nonce, server_signature: Vec::new() }
+        Self { nonce, server: None }
     }
 
     /// The first message. PostgreSQL takes the user from the connection, not from here.
@@ -55,7 +56,7 @@ impl Scram {
         let message = format!("{},{server_first},{without_proof}", self.first_bare(user));
         let signature = mac(stored_key.as_ref(), message.as_bytes());
         let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
-        self.server_signature = mac(&mac(&salted, b"Server Key"), message.as_bytes());
+        self.server = Some((hmac::Key::new(hmac::HMAC_SHA256, &mac(&salted, b"Server Key")), message));
         Ok(format!("{without_proof},p={}", STANDARD.encode(proof)))
     }
 
@@ -65,8 +66,8 @@ impl Scram {
             return Err(format!("the server refuses the password ({error})"));
         }
         let signature = server_final.split(',').find_map(|part| part.strip_prefix("v=")).and_then(|v| STANDARD.decode(v).ok());
-        match signature.map(|s| verify_slices_are_equal(&s, &self.server_signature)) {
-            Some(Ok(())) => Ok(()),
+        match (&self.server, signature) {
+            (Some((key, message)), Some(signature)) if hmac::verify(key, message.as_bytes(), &signature).is_ok() => Ok(()),
             _ => Err("the server does not prove that it knows the password; it may be another server".into()),
         }
     }

@@ -272,16 +272,19 @@ impl Flow {
     fn check_input(&self, feature: &Feature, problems: &mut Vec<Problem>) {
         let Some(input) = feature.aggregate.input() else { return };
         let Some(column) = self.find(input, problems) else { return };
-        if let Some(data_type) = &column.data_type
-            && feature.aggregate.needs_number()
-            && !data_type.is_numeric()
-            && *data_type != DataType::Boolean
-        {
-            problems.push(
-                Problem::new(input.span, format!("`{}` needs a number; `{input}` is of type {}", feature.aggregate, type_name(data_type)))
-                    .help("`count(col)`, `count(distinct col)`, `min`, `max` and `last` take any type"),
-            );
-        }
+        let Some(data_type) = &column.data_type else { return };
+        let is_number = data_type.is_numeric() || *data_type == DataType::Boolean;
+        let needs = if feature.aggregate.needs_number() && !is_number {
+            "a number"
+        } else if feature.aggregate.needs_value() && (data_type.is_string() || data_type.is_binary()) {
+            "a number, a time or a boolean"
+        } else {
+            return;
+        };
+        problems.push(
+            Problem::new(input.span, format!("`{}` needs {needs}; `{input}` is of type {}", feature.aggregate, type_name(data_type)))
+                .help("`count(col)` and `count(distinct col)` take any type; `min`, `max` and `last` numbers, times and booleans"),
+        );
     }
 
     fn changelog(&mut self, changelog: &Changelog, problems: &mut Vec<Problem>) {

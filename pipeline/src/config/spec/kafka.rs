@@ -12,9 +12,9 @@ pub struct KafkaSource {
     pub topic: Spanned<String>,
     /// What a message's value is.
     pub format: KafkaFormat,
-    /// How CSV is read; a message has no header line.
+    /// How Debezium's records are read.
     pub debezium: super::Debezium,
-    /// How CSV is read.
+    /// How CSV is read; a message has no header line.
     pub csv: super::CsvOptions,
     /// Where the first run begins.
     pub start: KafkaStart,

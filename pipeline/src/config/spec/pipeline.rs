@@ -365,6 +365,11 @@ impl Aggregate {
     pub fn needs_number(&self) -> bool {
         matches!(self, Self::Sum(_) | Self::Mean(_) | Self::StdDev(_))
     }
+
+    /// Whether the column must hold numbers, times or booleans.
+    pub fn needs_value(&self) -> bool {
+        matches!(self, Self::Min(_) | Self::Max(_) | Self::Last(_))
+    }
 }
 
 impl fmt::Display for Aggregate {
