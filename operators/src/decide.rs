@@ -1,15 +1,14 @@
 //! Turns scores into decisions, and says why for the rows that are not approved.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arrow::array::types::Float64Type;
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StringBuilder, new_null_array};
+use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StringBuilder, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, Output};
 use riskstream_engine::ids::Epoch;
-use riskstream_models::{Model, Reason};
+use riskstream_models::Model;
 
 use crate::score::{ModelCell, check_features, model_tag, repeat};
 use crate::stateless::Stateless;
@@ -125,7 +124,7 @@ impl DecideOperator {
         stopped: &[usize],
         model: Option<&Model>,
     ) -> Result<StringArray, OperatorError> {
-        let (scored, missing): (Vec<usize>, Vec<usize>) = stopped.iter().partition(|row| has_score(scores, **row));
+        let scored: Vec<usize> = stopped.iter().copied().filter(|row| has_score(scores, *row)).collect();
         let explained = match model.filter(|_| self.decision.reasons > 0 && !scored.is_empty()) {
             Some(model) => model.reasons(batch, &scored, self.decision.reasons).map_err(|e| OperatorError::Compute {
                 step: self.step.clone(),
@@ -133,15 +132,26 @@ impl DecideOperator {
             })?,
             None => Vec::new(),
         };
-        let mut texts = vec![None; batch.num_rows()];
-        for row in missing {
-            texts[row] = Some(SCORE_MISSING.to_owned());
+        let mut explained = explained.into_iter();
+        let mut column = StringBuilder::with_capacity(batch.num_rows(), stopped.len() * REASONS_BYTES);
+        let mut json = Vec::with_capacity(REASONS_BYTES);
+        for &row in stopped {
+            column.append_nulls(row - column.len());
+            if !has_score(scores, row) {
+                column.append_value(SCORE_MISSING);
+                continue;
+            }
+            let Some(reasons) = explained.next() else {
+                column.append_null();
+                continue;
+            };
+            json.clear();
+            // Numbers that JSON lacks (no model gives any) become null.
+            serde_json::to_writer(&mut json, &reasons)
+                .map_err(|e| OperatorError::Compute { step: self.step.clone(), reason: format!("reasons of row {row}: {e}") })?;
+            column.append_value(String::from_utf8_lossy(&json));
         }
-        for (row, reasons) in scored.into_iter().zip(explained) {
-            texts[row] = Some(to_json(&reasons));
-        }
-        let mut column = StringBuilder::with_capacity(texts.len(), stopped.len() * REASONS_BYTES);
-        texts.iter().for_each(|text| column.append_option(text.as_deref()));
+        column.append_nulls(batch.num_rows() - column.len());
         Ok(column.finish())
     }
 }
@@ -204,24 +214,6 @@ fn decisions(scores: &Float64Array, stopped: &[usize], cuts: Cuts) -> StringArra
         }
     }
     column.finish()
-}
-
-/// A compact JSON array. Numbers that JSON lacks (no model gives any) become null.
-fn to_json(reasons: &[Reason]) -> String {
-    let number = |value: f64| serde_json::Number::from_f64(value).map_or_else(|| "null".to_owned(), |number| number.to_string());
-    let mut text = String::with_capacity(REASONS_BYTES);
-    text.push('[');
-    for (index, reason) in reasons.iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        let feature = serde_json::Value::from(reason.feature.as_str());
-        let (value, baseline, contribution) = (number(reason.value), number(reason.baseline), number(reason.contribution));
-        // Writing to a string can't fail.
-        let _ = write!(text, r#"{{"feature":{feature},"value":{value},"baseline":{baseline},"contribution":{contribution}}}"#);
-    }
-    text.push(']');
-    text
 }
 
 impl Stateless for DecideOperator {

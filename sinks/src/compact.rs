@@ -240,7 +240,7 @@ fn put(location: &Path, version: u64, options: &MaintainOptions, live: &[(&Group
     let adds = live.iter().map(|(_, file)| Action::Add(add_action(file, now_ms, false)));
     let operation = DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(options.target_file_bytes).unwrap_or(i64::MAX) };
     let actions = removes.chain(adds).collect();
-    let bytes = commit_bytes(location, actions, operation, Map::new(), Vec::new())?;
+    let bytes = commit_bytes(actions, operation, Map::new(), Vec::new())?;
     put_commit(location, version + 1, &bytes)
 }
 

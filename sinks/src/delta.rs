@@ -27,9 +27,9 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
 use serde_json::{Map, Value, json};
 
 use crate::error::SinkError;
-use crate::log::{Put, checkpoint_version, commit_bytes, log_folder, put_commit, sync_checkpoint};
+use crate::log::{Put, checkpoint_version, commit_bytes, has_entries, is_taken, log_folder, put_commit, sync_checkpoint};
 use crate::runtime::DeltaRuntime;
-use crate::snapshot::{TableSnapshot, table_builder};
+use crate::snapshot::{TableSnapshot, table_url};
 use crate::stage::{StagedFile, sync_path};
 use crate::table::{SchemaDecision, TableSpec, decide_schema};
 
@@ -98,8 +98,12 @@ impl DeltaTableWriter {
         runtime: &DeltaRuntime,
     ) -> Result<Self, SinkError> {
         let mut writer = Self { spec, app_id: app_id.into(), options, runtime: runtime.clone(), seen: None, checkpoint_error: None };
-        writer.create_if_absent()?;
-        writer.evolve()?;
+        if writer.create_if_absent()? {
+            // The table is as it was just written, so there is nothing to read and nothing to add.
+            writer.seen = Some(Seen { version: 0, recorded: None });
+        } else {
+            writer.evolve()?;
+        }
         Ok(writer)
     }
 
@@ -123,11 +127,17 @@ impl DeltaTableWriter {
         self.checkpoint_error.as_deref()
     }
 
-    /// Reads the table's log again and returns the epoch recorded.
+    /// Looks at the table's log again, reads it if anything was added since, and returns the epoch recorded.
     ///
     /// # Errors
     /// The log can't be read.
     pub fn refresh(&mut self) -> Result<Option<i64>, SinkError> {
+        if let Some(seen) = self.seen
+            && !self.is_checkpointed_past(seen)?
+            && !is_taken(&self.spec.location, seen.version + 1)?
+        {
+            return Ok(seen.recorded);
+        }
         self.seen = None;
         let snapshot = TableSnapshot::open(&self.runtime, &self.spec.location)?;
         self.see(&snapshot)
@@ -211,16 +221,19 @@ impl DeltaTableWriter {
 
     /// What is known about the log, read again where there is doubt.
     fn current(&mut self) -> Result<Seen, SinkError> {
-        if let Some(seen) = self.seen {
-            // Old log entries are only removed below a checkpoint. Without one ahead of us, the next version's file would
-            // still be there if it was ever taken, so the put can't land in a gap.
-            let checkpoint = checkpoint_version(&self.spec.location)?;
-            if checkpoint.is_none_or(|version| version <= seen.version) {
-                return Ok(seen);
-            }
+        if let Some(seen) = self.seen
+            && !self.is_checkpointed_past(seen)?
+        {
+            return Ok(seen);
         }
         self.refresh()?;
         self.seen.ok_or_else(|| SinkError::NotATable { location: self.spec.location.clone() })
+    }
+
+    /// Old log entries are only removed below a checkpoint. Without one ahead of what was seen, the next version's file would still be there if it
+    /// was ever taken, so a put can't land in a gap.
+    fn is_checkpointed_past(&self, seen: Seen) -> Result<bool, SinkError> {
+        Ok(checkpoint_version(&self.spec.location)?.is_some_and(|version| version > seen.version))
     }
 
     fn put(&self, seen: Seen, epoch: i64, files: &[StagedFile], metadata: &Map<String, Value>) -> Result<Put, SinkError> {
@@ -234,7 +247,7 @@ impl DeltaTableWriter {
         let mut info = metadata.clone();
         info.insert("riskstreamEpoch".into(), json!(epoch));
         let transaction = Transaction::new_with_last_update(&self.app_id, epoch, Some(now_ms));
-        let bytes = commit_bytes(&self.spec.location, actions, operation, info, vec![transaction])?;
+        let bytes = commit_bytes(actions, operation, info, vec![transaction])?;
         put_commit(&self.spec.location, seen.version + 1, &bytes)
     }
 
@@ -256,35 +269,30 @@ impl DeltaTableWriter {
         }
     }
 
-    fn create_if_absent(&self) -> Result<(), SinkError> {
+    /// Whether the table is new, made by this.
+    fn create_if_absent(&self) -> Result<bool, SinkError> {
         let location = &self.spec.location;
         let log = log_folder(location);
         std::fs::create_dir_all(&log).map_err(SinkError::io("create folder", &log))?;
         sync_path(location)?;
-        let exists = self.runtime.block_on(async {
-            let table = table_builder(location)?.build().map_err(SinkError::delta(location))?;
-            table.verify_deltatable_existence().await.map_err(SinkError::delta(location))
-        })?;
-        if exists {
-            return Ok(());
+        if has_entries(location)? {
+            return Ok(false);
         }
         let protocol: Protocol = serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
         let no_configuration: [(String, String); 0] = [];
         let metadata = new_metadata(&self.spec.delta_schema()?, self.spec.partition_by(), no_configuration)
             .and_then(|metadata| metadata.with_name(self.spec.name.clone()))
             .map_err(SinkError::delta(location))?;
-        let table_url = table_builder(location)?.build().map_err(SinkError::delta(location))?.table_url().clone();
         let operation = DeltaOperation::Create {
             mode: SaveMode::ErrorIfExists,
-            location: table_url,
+            location: table_url(location)?,
             protocol: protocol.clone(),
             metadata: metadata.clone(),
         };
         let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
-        let bytes = commit_bytes(location, actions, operation, Map::new(), Vec::new())?;
+        let bytes = commit_bytes(actions, operation, Map::new(), Vec::new())?;
         // Whoever creates the table first decides its schema; `evolve` compares it with ours.
-        put_commit(location, 0, &bytes)?;
-        Ok(())
+        Ok(put_commit(location, 0, &bytes)? == Put::Landed)
     }
 
     /// Refreshes, and adds missing columns in a commit of their own before any row.
@@ -296,13 +304,7 @@ impl DeltaTableWriter {
                 return Ok(());
             };
             let fields = metadata.1;
-            let bytes = commit_bytes(
-                &self.spec.location,
-                vec![Action::Metadata(metadata.0)],
-                DeltaOperation::AddColumn { fields },
-                Map::new(),
-                Vec::new(),
-            )?;
+            let bytes = commit_bytes(vec![Action::Metadata(metadata.0)], DeltaOperation::AddColumn { fields }, Map::new(), Vec::new())?;
             // Landed or taken, the next round reads what the table says now.
             put_commit(&self.spec.location, snapshot.version() + 1, &bytes)?;
         }

@@ -26,6 +26,9 @@ pub(crate) enum Put {
     Taken,
 }
 
+/// Digits of a version in a file's name.
+const VERSION_DIGITS: usize = 20;
+
 /// The folder of a table's log.
 pub(crate) fn log_folder(table_root: &Path) -> PathBuf {
     table_root.join("_delta_log")
@@ -33,21 +36,51 @@ pub(crate) fn log_folder(table_root: &Path) -> PathBuf {
 
 /// The lines of a commit file.
 pub(crate) fn commit_bytes(
-    table_root: &Path,
     actions: Vec<Action>,
     operation: DeltaOperation,
     metadata: Map<String, Value>,
     transactions: Vec<Transaction>,
 ) -> Result<Vec<u8>, SinkError> {
     let data = CommitData::new(actions, operation, metadata.into_iter().collect(), transactions);
-    let bytes = data.get_bytes().map_err(SinkError::delta(table_root))?;
-    Ok(bytes.to_vec())
+    let mut bytes = Vec::new();
+    for action in &data.actions {
+        if !bytes.is_empty() {
+            bytes.push(b'\n');
+        }
+        // Written here, not by its `get_bytes`: that crate is compiled unoptimised, and the statistics of a large epoch's files are megabytes.
+        serde_json::to_writer(&mut bytes, action)?;
+    }
+    Ok(bytes)
+}
+
+/// The file of a version's commit.
+fn commit_path(table_root: &Path, version: u64) -> PathBuf {
+    log_folder(table_root).join(format!("{version:020}.json"))
+}
+
+/// Whether the log holds a commit of this version.
+pub(crate) fn is_taken(table_root: &Path, version: u64) -> Result<bool, SinkError> {
+    let path = commit_path(table_root, version);
+    path.try_exists().map_err(SinkError::io("look for", &path))
+}
+
+/// Whether the log holds a commit or a checkpoint: names that begin with a version.
+pub(crate) fn has_entries(table_root: &Path) -> Result<bool, SinkError> {
+    let folder = log_folder(table_root);
+    for entry in std::fs::read_dir(&folder).map_err(SinkError::io("list", &folder))? {
+        let name = entry.map_err(SinkError::io("list", &folder))?.file_name();
+        let name = name.as_encoded_bytes();
+        if name.len() > VERSION_DIGITS && name[..VERSION_DIGITS].iter().all(u8::is_ascii_digit) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Puts a commit at a version if there is none, synced. After an error the outcome is unknown: look before trying again.
 pub(crate) fn put_commit(table_root: &Path, version: u64, bytes: &[u8]) -> Result<Put, SinkError> {
     let folder = log_folder(table_root);
-    let target = folder.join(format!("{version:020}.json"));
+    let target = commit_path(table_root, version);
     // The name is ours alone, so that two writers on one version do not write into the same temporary file.
     let temporary = folder.join(format!(".{version:020}.{}.tmp", uuid::Uuid::new_v4().simple()));
     let written = File::create_new(&temporary).and_then(|mut file| {

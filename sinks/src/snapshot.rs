@@ -55,7 +55,8 @@ impl TableSnapshot {
         if !location.join("_delta_log").is_dir() {
             return Err(SinkError::NotATable { location: location.to_owned() });
         }
-        let table = table_builder(location)?.load().await.map_err(|error| match error {
+        let builder = DeltaTableBuilder::from_url(table_url(location)?).map_err(SinkError::delta(location))?;
+        let table = builder.load().await.map_err(|error| match error {
             DeltaTableError::NotATable(_) => SinkError::NotATable { location: location.to_owned() },
             other => SinkError::delta(location)(other),
         })?;
@@ -155,8 +156,7 @@ impl TableSnapshot {
     }
 }
 
-pub(crate) fn table_builder(location: &Path) -> Result<DeltaTableBuilder, SinkError> {
+pub(crate) fn table_url(location: &Path) -> Result<Url, SinkError> {
     let absolute = std::path::absolute(location).map_err(SinkError::io("resolve", location))?;
-    let url = Url::from_directory_path(&absolute).map_err(|()| SinkError::NotATable { location: location.to_owned() })?;
-    DeltaTableBuilder::from_url(url).map_err(SinkError::delta(location))
+    Url::from_directory_path(&absolute).map_err(|()| SinkError::NotATable { location: location.to_owned() })
 }

@@ -9,7 +9,8 @@ pub struct EpochLimits {
     pub min_micros: i64,
     /// An epoch closes after this long, microseconds.
     pub max_micros: i64,
-    /// An epoch closes when it holds this many rows (counted, or estimated from bytes).
+    /// An epoch closes when it holds this many rows (counted, or estimated from bytes); the first of a run at an eighth of it, the next ones at a
+    /// quarter and a half, so that the workers have something to finish while the source is still read for the first full one.
     pub rows_max: u64,
     /// An epoch closes when its blocks hold this many bytes.
     pub bytes_max: u64,
@@ -59,10 +60,14 @@ pub enum EpochDecision {
     WaitForCommit,
 }
 
+/// Epochs at the start of a run that are smaller than `rows_max`, each half of the next.
+const SMALLER_AT_START: u64 = 3;
+
 /// The one place that decides what an epoch contains.
 #[derive(Debug, Clone)]
 pub struct EpochPolicy {
     limits: EpochLimits,
+    first: Epoch,
     open: Epoch,
     opened_at: Option<i64>,
     rows: u64,
@@ -74,7 +79,7 @@ impl EpochPolicy {
     /// Starts with `first` as the open epoch.
     #[must_use]
     pub fn new(limits: EpochLimits, first: Epoch, age: SnapshotAge) -> Self {
-        Self { limits, open: first, opened_at: None, rows: 0, bytes: 0, age }
+        Self { limits, first, open: first, opened_at: None, rows: 0, bytes: 0, age }
     }
 
     /// The open epoch.
@@ -92,7 +97,13 @@ impl EpochPolicy {
     /// Rows that still fit.
     #[must_use]
     pub fn rows_left(&self) -> u64 {
-        self.limits.rows_max.saturating_sub(self.rows).max(1)
+        self.rows_max().saturating_sub(self.rows).max(1)
+    }
+
+    /// Rows of the open epoch when it is full.
+    fn rows_max(&self) -> u64 {
+        let before = self.open.0 - self.first.0;
+        (self.limits.rows_max >> SMALLER_AT_START.saturating_sub(before)).max(1)
     }
 
     /// A block went into the open epoch at `now` (microseconds of any steady clock).
@@ -117,7 +128,7 @@ impl EpochPolicy {
     pub fn decide(&self, now: i64, committed: Epoch, quiet: bool) -> EpochDecision {
         let Some(opened_at) = self.opened_at else { return EpochDecision::Read };
         let age = now - opened_at;
-        let full = self.rows >= self.limits.rows_max || self.bytes >= self.limits.bytes_max;
+        let full = self.rows >= self.rows_max() || self.bytes >= self.limits.bytes_max;
         let old = age >= self.limits.max_micros;
         let ripe = age >= self.limits.min_micros && quiet;
         match self.has_room(committed) {
@@ -191,6 +202,23 @@ mod tests {
         assert_eq!(p.decide(50, Epoch(2), false), EpochDecision::Read);
         assert_eq!(p.decide(50, Epoch(2), true), EpochDecision::Close { snapshot: false });
         assert_eq!(p.decide(100, Epoch(2), false), EpochDecision::Close { snapshot: false });
+    }
+
+    #[test]
+    fn the_first_epochs_of_a_run_are_smaller() {
+        let mut p = EpochPolicy::new(LIMITS, Epoch(7), SnapshotAge::default());
+        let sizes = [(); 5].map(|()| {
+            let rows = p.rows_left();
+            p.add(rows - 1, 1, 0);
+            assert_eq!(p.decide(0, p.open(), false), EpochDecision::Read);
+            p.add(1, 1, 0);
+            assert!(matches!(p.decide(0, p.open(), false), EpochDecision::Close { .. }));
+            p.closed(false);
+            rows
+        });
+        assert_eq!(sizes, [125, 250, 500, 1_000, 1_000]);
+        let tiny = EpochPolicy::new(EpochLimits { rows_max: 1, ..LIMITS }, Epoch(1), SnapshotAge::default());
+        assert_eq!(tiny.rows_left(), 1, "an epoch has room for a row");
     }
 
     #[test]
