@@ -5,50 +5,100 @@
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
+    SchemaRef, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type,
 };
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::data_type::{DoubleType, FloatType, Int32Type as ParquetInt32, Int64Type as ParquetInt64};
 use parquet::errors::{ParquetError, Result};
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::types::TypePtr;
 
-/// Writes batches as the next row group of a file. `arrow` makes the file's column writers; the batches have the columns of its schema.
-pub(crate) fn write_row_group<W: Write + Send>(
-    file: &mut SerializedFileWriter<W>,
-    arrow: &ArrowRowGroupWriterFactory,
-    batches: &[RecordBatch],
-) -> Result<()> {
-    let Some(schema) = batches.first().map(RecordBatch::schema) else { return Ok(()) };
-    let mut writers = arrow.create_column_writers(file.flushed_row_groups().len())?.into_iter();
-    let mut next_writer = || writers.next().ok_or_else(|| ParquetError::General("the file has fewer columns than the batch".into()));
-    // As many levels as rows: nothing is null.
-    let present = vec![1_i16; batches.iter().map(RecordBatch::num_rows).max().unwrap_or(0)];
-    let mut group = file.next_row_group()?;
-    for (index, field) in schema.fields().iter().enumerate() {
-        let arrays: Vec<&ArrayRef> = batches.iter().map(|batch| batch.column(index)).collect();
-        if let Some(numbers) = Numbers::of(&arrays) {
-            next_writer()?;
-            let column = group.next_column()?.ok_or_else(|| ParquetError::General(format!("the file has no column {}", field.name())))?;
-            numbers.write(column, &present)?;
-            continue;
-        }
-        let mut leaves: Vec<ArrowColumnWriter> = Vec::with_capacity(1);
-        for array in arrays {
-            for (at, leaf) in compute_leaves(field, array)?.iter().enumerate() {
-                if at == leaves.len() {
-                    leaves.push(next_writer()?);
-                }
-                leaves[at].write(leaf)?;
-            }
-        }
-        leaves.into_iter().try_for_each(|leaf| leaf.close()?.append_to_row_group(&mut group))?;
+/// The columns and settings of a table's files, worked out once for all of them.
+#[derive(Debug)]
+pub(crate) struct FileLayout {
+    schema: SchemaRef,
+    root: TypePtr,
+    properties: WriterPropertiesPtr,
+    /// The columns that went through arrow's writer in the last row group, and what makes their writers.
+    gathered: Option<(Vec<usize>, ArrowRowGroupWriterFactory)>,
+}
+
+impl FileLayout {
+    pub(crate) fn new(schema: SchemaRef, properties: WriterProperties) -> Result<Self> {
+        let root = parquet_root(&schema)?;
+        Ok(Self { schema, root, properties: Arc::new(properties), gathered: None })
     }
-    group.close()?;
-    Ok(())
+
+    /// The columns as the files have them.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Rows per row group, at most.
+    pub(crate) fn group_rows_max(&self) -> usize {
+        self.properties.max_row_group_row_count().unwrap_or(usize::MAX)
+    }
+
+    /// Starts a file. Its footer holds no Arrow schema, so that each reader sees the plain Parquet types: a dictionary is a string again.
+    pub(crate) fn start<W: Write + Send>(&self, file: W) -> Result<SerializedFileWriter<W>> {
+        SerializedFileWriter::new(file, Arc::clone(&self.root), Arc::clone(&self.properties))
+    }
+
+    /// Writes batches with the layout's columns as the next row group of a file that it started.
+    pub(crate) fn write_row_group<W: Write + Send>(&mut self, file: &mut SerializedFileWriter<W>, batches: &[RecordBatch]) -> Result<()> {
+        // As many levels as rows: nothing is null.
+        let present = vec![1_i16; batches.iter().map(RecordBatch::num_rows).max().unwrap_or(0)];
+        let arrays = |column: usize| batches.iter().map(|batch| batch.column(column)).collect::<Vec<&ArrayRef>>();
+        let numbers: Vec<Option<Numbers<'_>>> = (0..self.schema.fields().len()).map(|column| Numbers::of(&arrays(column))).collect();
+        let gathered: Vec<usize> = numbers.iter().enumerate().filter(|(_, numbers)| numbers.is_none()).map(|(column, _)| column).collect();
+        let mut writers = self.gather(gathered)?.create_column_writers(file.flushed_row_groups().len())?.into_iter();
+        let missing = |column: usize| ParquetError::General(format!("the file has no column {}", self.schema.field(column).name()));
+        let mut group = file.next_row_group()?;
+        for (column, numbers) in numbers.into_iter().enumerate() {
+            if let Some(numbers) = numbers {
+                numbers.write(group.next_column()?.ok_or_else(|| missing(column))?, &present)?;
+                continue;
+            }
+            let mut leaves: Vec<ArrowColumnWriter> = Vec::with_capacity(1);
+            for array in arrays(column) {
+                for (at, leaf) in compute_leaves(self.schema.field(column), array)?.iter().enumerate() {
+                    if at == leaves.len() {
+                        leaves.push(writers.next().ok_or_else(|| missing(column))?);
+                    }
+                    leaves[at].write(leaf)?;
+                }
+            }
+            leaves.into_iter().try_for_each(|leaf| leaf.close()?.append_to_row_group(&mut group))?;
+        }
+        group.close()?;
+        Ok(())
+    }
+
+    /// What makes arrow's writers of these columns, and of no others: a writer has buffers of megabytes.
+    fn gather(&mut self, columns: Vec<usize>) -> Result<&ArrowRowGroupWriterFactory> {
+        let known = self.gathered.take().filter(|(known, _)| *known == columns);
+        let gathered = match known {
+            Some(gathered) => gathered,
+            None => {
+                let schema = Arc::new(self.schema.project(&columns)?);
+                // The factory takes its columns from a file that is to be written; this one has only these, and is not.
+                let unwritten = SerializedFileWriter::new(std::io::sink(), parquet_root(&schema)?, Arc::clone(&self.properties))?;
+                (columns, ArrowRowGroupWriterFactory::new(&unwritten, schema))
+            }
+        };
+        Ok(&self.gathered.insert(gathered).1)
+    }
+}
+
+fn parquet_root(schema: &Schema) -> Result<TypePtr> {
+    Ok(ArrowSchemaConverter::new().convert(schema)?.root_schema_ptr())
 }
 
 /// Whether a column of this type goes the short way, when nothing in it is null.

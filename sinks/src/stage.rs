@@ -12,15 +12,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
 use crate::error::SinkError;
 use crate::parquet_settings::{StageSettings, contents, stage_properties};
 use crate::partition::{EventDay, split_by_day};
-use crate::row_group::write_row_group;
+use crate::row_group::FileLayout;
 use crate::stats::{delta_stats, number_stats};
 use crate::table::{TableSpec, column_names};
 
@@ -51,7 +48,8 @@ pub struct Stager {
     generation: u64,
     worker: u32,
     time_index: Option<usize>,
-    properties: Option<WriterProperties>,
+    /// Made from the first rows.
+    layout: Option<FileLayout>,
     folders_made: HashSet<PathBuf>,
 }
 
@@ -62,7 +60,7 @@ impl Stager {
     /// The table's partition rule does not fit its columns.
     pub fn new(spec: TableSpec, generation: u64, worker: u32, settings: StageSettings) -> Result<Self, SinkError> {
         let time_index = spec.time_column_index()?;
-        Ok(Self { spec, settings, generation, worker, time_index, properties: None, folders_made: HashSet::new() })
+        Ok(Self { spec, settings, generation, worker, time_index, layout: None, folders_made: HashSet::new() })
     }
 
     /// Writes the rows of an epoch, one file per event date, and returns the files; none for no rows.
@@ -99,9 +97,15 @@ impl Stager {
         let full_path = self.spec.location.join(&path);
         self.make_folder(&full_path)?;
 
-        let file_schema = parquet_schema(&self.spec.schema);
-        let properties = self.properties(&rows[0]);
-        let written = write_parquet(&full_path, &file_schema, properties, rows)?;
+        let mut layout = match self.layout.take() {
+            Some(layout) => layout,
+            None => {
+                let properties = stage_properties(&self.spec.schema, &contents(&rows[0]), &self.settings);
+                FileLayout::new(parquet_schema(&self.spec.schema), properties).map_err(SinkError::parquet(&full_path))?
+            }
+        };
+        let written = write_parquet(&full_path, &mut layout, rows)?;
+        self.layout = Some(layout);
         Ok(StagedFile { path, rows: written.rows, bytes: written.bytes, partition_values, stats_json: written.stats_json })
     }
 
@@ -113,10 +117,6 @@ impl Stager {
         let value = day.and_then(date_text);
         let folder = format!("{column}={}", value.as_deref().unwrap_or(NULL_PARTITION));
         (folder, BTreeMap::from([(column.to_owned(), value)]))
-    }
-
-    fn properties(&mut self, first: &RecordBatch) -> WriterProperties {
-        self.properties.get_or_insert_with(|| stage_properties(&self.spec.schema, &contents(first), &self.settings)).clone()
     }
 
     fn make_folder(&mut self, file: &Path) -> Result<(), SinkError> {
@@ -195,36 +195,26 @@ pub(crate) fn sync_path(path: &Path) -> Result<(), SinkError> {
 
 /// What was written to a Parquet file.
 #[derive(Debug)]
-pub(crate) struct WrittenFile {
-    pub(crate) rows: u64,
-    pub(crate) bytes: u64,
-    pub(crate) stats_json: String,
+struct WrittenFile {
+    rows: u64,
+    bytes: u64,
+    stats_json: String,
 }
 
 /// Writes batches to a new Parquet file, without syncing it. A file of the same name is replaced.
-pub(crate) fn write_parquet(
-    path: &Path,
-    schema: &SchemaRef,
-    properties: WriterProperties,
-    batches: &[RecordBatch],
-) -> Result<WrittenFile, SinkError> {
+fn write_parquet(path: &Path, layout: &mut FileLayout, batches: &[RecordBatch]) -> Result<WrittenFile, SinkError> {
     let file = File::create(path).map_err(SinkError::io("create", path))?;
-    // Without the Arrow schema in the footer each reader sees the plain Parquet types: a dictionary is a string again.
-    let options = ArrowWriterOptions::new().with_properties(properties.clone()).with_skip_arrow_metadata(true);
-    let buffered = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
-    let group_rows = properties.max_row_group_row_count().unwrap_or(usize::MAX);
-    let writer = ArrowWriter::try_new_with_options(buffered, schema.clone(), options).map_err(SinkError::parquet(path))?;
-    let (mut writer, columns) = writer.into_serialized_writer().map_err(SinkError::parquet(path))?;
+    let mut writer = layout.start(BufWriter::with_capacity(WRITE_BUFFER_BYTES, file)).map_err(SinkError::parquet(path))?;
     // The columns as the file has them: names and types were checked by the caller.
-    let batches = batches.iter().map(|batch| Ok(RecordBatch::try_new(schema.clone(), batch.columns().to_vec())?));
+    let batches = batches.iter().map(|batch| Ok(RecordBatch::try_new(Arc::clone(layout.schema()), batch.columns().to_vec())?));
     let batches = batches.collect::<Result<Vec<_>, SinkError>>()?;
-    for group in row_groups(&batches, group_rows) {
-        write_row_group(&mut writer, &columns, &group).map_err(SinkError::parquet(path))?;
+    for group in row_groups(&batches, layout.group_rows_max()) {
+        layout.write_row_group(&mut writer, &group).map_err(SinkError::parquet(path))?;
     }
     let metadata = writer.finish().map_err(SinkError::parquet(path))?;
     let bytes = writer.bytes_written() as u64;
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
-    let stats_json = delta_stats(schema, &metadata, &[], number_stats(schema, &batches));
+    let stats_json = delta_stats(layout.schema(), &metadata, &[], number_stats(layout.schema(), &batches));
     writer.inner_mut().flush().map_err(SinkError::io("write", path))?;
     Ok(WrittenFile { rows, bytes, stats_json })
 }
