@@ -1,12 +1,14 @@
 //! How Parquet files are written: fast on the hot path, small when compacted.
 //!
-//! Measured by `examples/stage_speed.rs`. What costs time when staging is the dictionary (a hash per value) and the compressor,
-//! so numbers are written as packed differences or plain, and only strings that repeat get a dictionary.
+//! Measured by `examples/stage_speed.rs`. What costs time when staging is the dictionary (a hash per value), packing differences (bit by bit) and
+//! the compressor, so numbers are written as packed differences or plain, only strings that repeat get a dictionary, and what hardly ever changes, such
+//! as a flag or a decision, goes to the compressor as it is, which is fastest there.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float64Type, Schema};
+use arrow::datatypes::{DataType, Float64Type, Int8Type, Int16Type, Int32Type, Schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -17,6 +19,8 @@ use crate::row_group::is_number;
 const SAMPLE_ROWS: usize = 2048;
 /// A dictionary is worth its hashing when values repeat at least this often.
 const REPEATS_MIN: usize = 4;
+/// A column with so few values is mostly runs of one.
+const FEW_VALUES_MAX: usize = 2;
 /// Floats that repeat less often than this don't shrink.
 const NOISE_REPEATS_MAX: usize = 2;
 
@@ -76,6 +80,8 @@ impl Default for StageSettings {
 /// What a column's first rows tell of how to write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
+    /// Short integers or strings of hardly more than one value. Not long ones: a count is zero in the first rows of many a table.
+    Few,
     /// Strings that repeat enough for a dictionary.
     RepeatingText,
     /// Floats of which hardly any is there twice: a compressor works for nothing.
@@ -92,18 +98,33 @@ pub(crate) fn contents(batch: &RecordBatch) -> Vec<Content> {
 fn content(column: &ArrayRef) -> Content {
     let sample = column.slice(0, column.len().min(SAMPLE_ROWS));
     let values = sample.len() - sample.null_count();
-    let distinct = match sample.data_type() {
-        DataType::Dictionary(..) => return Content::RepeatingText,
-        DataType::Float64 => {
-            let distinct = sample.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits).collect::<HashSet<_>>().len();
-            return if distinct * NOISE_REPEATS_MAX > values { Content::Noise } else { Content::Other };
-        }
-        DataType::Utf8 => sample.as_string::<i32>().iter().flatten().collect::<HashSet<_>>().len(),
-        DataType::LargeUtf8 => sample.as_string::<i64>().iter().flatten().collect::<HashSet<_>>().len(),
-        DataType::Utf8View => sample.as_string_view().iter().flatten().collect::<HashSet<_>>().len(),
-        _ => return Content::Other,
+    let text = |distinct: usize| match distinct {
+        0..=FEW_VALUES_MAX => Content::Few,
+        _ if distinct * REPEATS_MIN <= values => Content::RepeatingText,
+        _ => Content::Other,
     };
-    if distinct * REPEATS_MIN <= values { Content::RepeatingText } else { Content::Other }
+    match sample.data_type() {
+        DataType::Dictionary(..) => Content::RepeatingText,
+        DataType::Float64 => {
+            let distinct = distinct(sample.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits));
+            if distinct * NOISE_REPEATS_MAX > values { Content::Noise } else { Content::Other }
+        }
+        DataType::Int8 => integers(distinct(sample.as_primitive::<Int8Type>().iter().flatten())),
+        DataType::Int16 => integers(distinct(sample.as_primitive::<Int16Type>().iter().flatten())),
+        DataType::Int32 => integers(distinct(sample.as_primitive::<Int32Type>().iter().flatten())),
+        DataType::Utf8 => text(distinct(sample.as_string::<i32>().iter().flatten())),
+        DataType::LargeUtf8 => text(distinct(sample.as_string::<i64>().iter().flatten())),
+        DataType::Utf8View => text(distinct(sample.as_string_view().iter().flatten())),
+        _ => Content::Other,
+    }
+}
+
+fn integers(distinct: usize) -> Content {
+    if distinct <= FEW_VALUES_MAX { Content::Few } else { Content::Other }
+}
+
+fn distinct<T: Eq + Hash>(values: impl Iterator<Item = T>) -> usize {
+    values.collect::<HashSet<T>>().len()
 }
 
 /// The properties of staged files with these columns.
@@ -130,20 +151,20 @@ pub(crate) fn stage_properties(schema: &Schema, contents: &[Content], settings: 
             // Their bounds stand in the Delta log, found by a faster loop than the Parquet writer's; compaction writes them into the file.
             builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
         }
-        if *content == Content::RepeatingText {
-            builder = builder.set_column_dictionary_enabled(path(), true);
-        } else if *content == Content::Noise {
-            builder = builder.set_column_compression(path(), Compression::UNCOMPRESSED);
-        } else if stored_as_integer(field.data_type()) {
-            builder = match settings.integers {
+        builder = match content {
+            Content::Few => builder,
+            Content::RepeatingText => builder.set_column_dictionary_enabled(path(), true),
+            Content::Noise => builder.set_column_compression(path(), Compression::UNCOMPRESSED),
+            Content::Other if stored_as_integer(field.data_type()) => match settings.integers {
                 IntegerEncoding::Plain => builder,
                 // Packed bits hardly shrink, so the compressor's time is saved.
                 IntegerEncoding::DeltaPacked => builder
                     .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED)
                     .set_column_compression(path(), Compression::UNCOMPRESSED),
                 IntegerEncoding::Dictionary => builder.set_column_dictionary_enabled(path(), true),
-            };
-        }
+            },
+            Content::Other => builder,
+        };
     }
     builder.build()
 }

@@ -6,8 +6,7 @@
 
 use std::fmt::Write as _;
 
-use arrow::array::{Array, ArrayRef, ArrowNumericType, AsArray, RecordBatch};
-use arrow::compute::{max, min};
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, ArrowNumericType, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, TimeUnit,
     TimestampMicrosecondType, UInt8Type, UInt16Type,
@@ -127,7 +126,7 @@ impl ColumnStats {
             DataType::Float64 => {
                 let values = rows.as_primitive::<Float64Type>();
                 match rows.null_count() {
-                    0 => float_bounds(values.values().iter().copied()),
+                    0 => slice_bounds(values.values()),
                     _ => float_bounds(values.iter().flatten()),
                 }
             }
@@ -174,11 +173,40 @@ type Bounds = (Option<Bound>, Option<Bound>);
 
 fn integer_bounds<T: ArrowNumericType>(rows: &ArrayRef) -> Result<Bounds, NotANumber>
 where
-    T::Native: Into<i128>,
+    T::Native: Into<i128> + Ord,
 {
     let values = rows.as_primitive::<T>();
-    let bound = |value: T::Native| Bound::Integer(value.into());
-    Ok((min(values).map(bound), max(values).map(bound)))
+    if values.len() == values.null_count() {
+        return Ok((None, None));
+    }
+    let start = (T::Native::MAX_TOTAL_ORDER, T::Native::MIN_TOTAL_ORDER);
+    // Both in one pass; a value without a null is compared without looking.
+    let wider = |(low, high): (T::Native, T::Native), value: T::Native| (low.min(value), high.max(value));
+    let (low, high) = match values.nulls() {
+        None => values.values().iter().copied().fold(start, wider),
+        Some(_) => values.iter().flatten().fold(start, wider),
+    };
+    Ok((Some(Bound::Integer(low.into())), Some(Bound::Integer(high.into()))))
+}
+
+/// Floats that are compared side by side: a comparison waits for the one before it in its own lane only.
+const LANES: usize = 8;
+
+fn slice_bounds(values: &[f64]) -> Result<Bounds, NotANumber> {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    if chunks.is_empty() {
+        return float_bounds(rest.iter().copied());
+    }
+    let (mut low, mut high, mut nan) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES], [0_u64; LANES]);
+    for chunk in chunks {
+        for (lane, &value) in chunk.iter().enumerate() {
+            low[lane] = if value < low[lane] { value } else { low[lane] };
+            high[lane] = if value > high[lane] { value } else { high[lane] };
+            nan[lane] |= u64::from(value.is_nan());
+        }
+    }
+    let nan = (nan != [0; LANES]).then_some(f64::NAN);
+    float_bounds(low.into_iter().chain(high).chain(rest.iter().copied()).chain(nan))
 }
 
 fn float_bounds(values: impl Iterator<Item = f64>) -> Result<Bounds, NotANumber> {
@@ -371,6 +399,21 @@ mod tests {
         assert_eq!(zero.min.map(|bound| bound_json(&DataType::Float64, &bound, false, &min_text)), Some(Some("-0.0".into())));
         let none = of(&[floats(vec![])]);
         assert_eq!((none.min, none.max), (None, None));
+    }
+
+    #[test]
+    fn many_floats_have_the_bounds_of_each_of_them() {
+        let values: Vec<f64> = (0..3 * LANES + 3).map(|i| ((i * 7919) % 101) as f64 - 50.0).collect();
+        let text = |values: &[f64]| slice_bounds(values).map(|bounds| format!("{bounds:?}")).unwrap_or_else(|NotANumber| "none".into());
+        for at in 0..values.len() {
+            for new in [-1e9, 1e9, f64::NEG_INFINITY, f64::INFINITY, f64::NAN] {
+                let mut values = values.clone();
+                values[at] = new;
+                let one_by_one = float_bounds(values.iter().copied()).map(|bounds| format!("{bounds:?}"));
+                assert_eq!(text(&values), one_by_one.unwrap_or_else(|NotANumber| "none".into()), "{new} at {at}");
+            }
+        }
+        assert_eq!(text(&[f64::INFINITY; LANES]), "(Some(Float(inf)), Some(Float(inf)))");
     }
 
     #[test]
