@@ -33,7 +33,7 @@ pub(crate) use steps::checks_step;
 /// Rows of a block, at most.
 const BLOCK_ROWS: usize = 16_384;
 /// Bytes of a block, about.
-const BLOCK_BYTES: usize = 1 << 20;
+const BLOCK_BYTES: usize = 2 << 20;
 /// Committed epochs are delivered together at most this far apart.
 const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
 /// A snapshot comes no sooner than when the epochs since the last hold so many hundredths of its bytes.
