@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Float64Array, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use riskstream_sinks::{IntegerEncoding, SinkError, StageCompression, StageSettings, Stager, TableSpec};
 use serde_json::Value;
 
@@ -73,6 +75,45 @@ fn a_float_column_with_nan_has_no_bounds() {
     assert_eq!(stats["maxValues"], serde_json::json!({}));
     assert_eq!(stats["nullCount"], serde_json::json!({"a": 0, "b": 3}));
     assert_eq!(files[0].path, "part-000001-000000000001-0000-0000.parquet");
+}
+
+/// The layout is worked out from the first rows; the later ones are under no obligation to be like them.
+#[test]
+fn files_that_are_unlike_the_first_hold_the_same_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let batch = |flags: Int32Array, counts: Int64Array, decisions: StringArray| {
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>(flags.iter().map(|flag| Some([flag, None])));
+        let columns: [(&str, ArrayRef); 4] =
+            [("flag", Arc::new(flags)), ("list", Arc::new(list)), ("count", Arc::new(counts)), ("decision", Arc::new(decisions))];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+    };
+    let texts = ["approve", "review", "decline, and a longer one"];
+    let batches = [
+        // Runs of one value, no nulls.
+        batch((0..3000).map(|_| 1).collect(), (0..3000).map(|_| 0).collect(), (0..3000).map(|_| Some("approve")).collect()),
+        // Other values, and nulls.
+        batch(
+            (0..500).map(|i| (i % 3 > 0).then_some(i * 7919 % 100)).collect(),
+            (0..500).map(|i| (i % 5 > 0).then_some(i64::from(i) << 40)).collect(),
+            (0..500).map(|i| (i % 4 > 0).then_some(texts[i % 3])).collect(),
+        ),
+        // Nothing but nulls in one column.
+        batch((0..9).map(Some).collect(), (0..9).map(|_| None).collect(), (0..9).map(|i| Some(texts[i % 3])).collect()),
+        batch((0..9).map(|_| i32::MIN).collect(), (0..9).map(|_| i64::MAX).collect(), (0..9).map(|_| Some("")).collect()),
+    ];
+    let spec = TableSpec::new("t", folder.path(), batches[0].schema(), None).unwrap();
+    let mut stager = Stager::new(spec, 1, 0, StageSettings::default()).unwrap();
+    for (epoch, batch) in (1..).zip(&batches) {
+        let files = stager.stage(epoch, std::slice::from_ref(batch)).unwrap();
+        let file = std::fs::File::open(folder.path().join(&files[0].path)).unwrap();
+        let read: Vec<RecordBatch> = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect();
+        let read = concat_batches(&read[0].schema(), &read).unwrap();
+        for (at, column) in batch.columns().iter().enumerate().filter(|(at, _)| *at != 1) {
+            assert_eq!(read.column(at), column, "epoch {epoch}, {}", batch.schema().field(at).name());
+        }
+        let lists = |rows: &RecordBatch| rows.column(1).as_list::<i32>().iter().map(|list| format!("{list:?}")).collect::<Vec<_>>();
+        assert_eq!(lists(&read), lists(batch), "epoch {epoch}");
+    }
 }
 
 #[test]
