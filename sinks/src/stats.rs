@@ -180,7 +180,7 @@ where
         return Ok((None, None));
     }
     let start = (T::Native::MAX_TOTAL_ORDER, T::Native::MIN_TOTAL_ORDER);
-    // Both in one pass; a value without a null is compared without looking.
+    // Both in one pass, and without a look at each value's validity where all are valid.
     let wider = |(low, high): (T::Native, T::Native), value: T::Native| (low.min(value), high.max(value));
     let (low, high) = match values.nulls() {
         None => values.values().iter().copied().fold(start, wider),

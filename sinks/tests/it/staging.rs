@@ -117,6 +117,21 @@ fn files_that_are_unlike_the_first_hold_the_same_values() {
 }
 
 #[test]
+fn a_table_of_numbers_alone_is_written_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let columns: [(&str, ArrayRef); 2] = [
+        ("id", Arc::new(Int64Array::from_iter_values(0..700))),
+        ("score", Arc::new(Float64Array::from_iter_values((0..700).map(f64::from)))),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+    let spec = TableSpec::new("t", folder.path(), batch.schema(), None).unwrap();
+    let files = Stager::new(spec, 1, 0, StageSettings::default()).unwrap().stage(1, std::slice::from_ref(&batch)).unwrap();
+    let file = std::fs::File::open(folder.path().join(&files[0].path)).unwrap();
+    let read: Vec<RecordBatch> = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap().map(Result::unwrap).collect();
+    assert_eq!(concat_batches(&batch.schema(), &read).unwrap(), batch);
+}
+
+#[test]
 fn every_setting_writes_files_that_read_the_same() {
     let mut texts = Vec::new();
     for compression in [StageCompression::Uncompressed, StageCompression::Snappy, StageCompression::Lz4, StageCompression::Zstd1] {
