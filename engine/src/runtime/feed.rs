@@ -122,6 +122,10 @@ const ROUNDS_QUEUED_MAX: usize = 4;
 const BLOCKS_AHEAD_MAX: u64 = 2;
 /// Rows of a block of many partitions that are merged, at least.
 const BLOCK_ROWS_MIN: usize = 256;
+/// Bytes of a block, at least: an epoch that is nearly full is filled at once.
+const BLOCK_BYTES_MIN: usize = 64 << 10;
+/// Bytes of a row, before any was seen.
+const ROW_BYTES_LIKELY: u64 = 100;
 /// How often new partitions are looked for.
 const DISCOVER_MICROS: i64 = 1_000_000;
 /// Event time goes on by the clock in steps of `idle_after`, and no smaller ones: each is an epoch.
@@ -270,8 +274,10 @@ impl Feed {
                 }
             }
             let partition = u32::try_from(number).map_err(|_| self.bug("more than 2^32 partitions"))?;
-            let rows = usize::try_from(self.policy.rows_left()).unwrap_or(usize::MAX).min(block_rows);
-            let limit = PollLimit { rows, bytes: self.config.block_bytes };
+            let left = self.policy.rows_left();
+            let rows = usize::try_from(left).unwrap_or(usize::MAX).min(block_rows);
+            let bytes = usize::try_from(self.estimated_bytes(left)).unwrap_or(usize::MAX).max(BLOCK_BYTES_MIN).min(self.config.block_bytes);
+            let limit = PollLimit { rows, bytes };
             let started = self.clock.steady_nanos();
             let polled = self.source.poll(partition, limit).map_err(|e| self.failure.set(e))?;
             let nanos = self.clock.steady_nanos() - started;
@@ -378,10 +384,22 @@ impl Feed {
         }
     }
 
+    /// Rows that were decoded so far and the bytes they were, or what is likely.
+    fn rows_in_bytes(&self) -> (u64, u64) {
+        let (rows, seen) = (self.metrics.rows_in_total.load(Ordering::Relaxed), self.metrics.bytes_in_total.load(Ordering::Relaxed));
+        if rows == 0 || seen == 0 { (1, ROW_BYTES_LIKELY) } else { (rows, seen) }
+    }
+
     /// Rows in so many raw bytes, going by what was decoded so far.
     fn estimated_rows(&self, bytes: u64) -> u64 {
-        let (rows, seen) = (self.metrics.rows_in_total.load(Ordering::Relaxed), self.metrics.bytes_in_total.load(Ordering::Relaxed));
-        if rows == 0 || seen == 0 { bytes / 100 + 1 } else { (bytes.saturating_mul(rows) / seen).max(1) }
+        let (rows, seen) = self.rows_in_bytes();
+        (bytes.saturating_mul(rows) / seen).max(1)
+    }
+
+    /// Raw bytes of so many rows, likewise.
+    fn estimated_bytes(&self, rows: u64) -> u64 {
+        let (seen, bytes) = self.rows_in_bytes();
+        rows.saturating_mul(bytes) / seen
     }
 
     fn wake(&self, worker: &WorkerEnd) -> Result<(), ()> {

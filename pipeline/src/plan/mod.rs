@@ -31,9 +31,9 @@ pub(crate) use source::{file_spec, generator_source, kafka_spec};
 pub(crate) use steps::checks_step;
 
 /// Rows of a block, at most.
-const BLOCK_ROWS: usize = 16_384;
+const BLOCK_ROWS: usize = 32_768;
 /// Bytes of a block, about.
-const BLOCK_BYTES: usize = 2 << 20;
+const BLOCK_BYTES: usize = 4 << 20;
 /// Committed epochs are delivered together at most this far apart.
 const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
 /// A snapshot comes no sooner than when the epochs since the last hold so many hundredths of its bytes.
