@@ -1,4 +1,5 @@
-//! The form of an epoch file and of a snapshot: an Arrow IPC file of one batch, a row per section.
+//! The form of an epoch file and of a snapshot: an Arrow IPC file, a row per section. A large section is a batch of its own, whose payload is
+//! written from where it is ([`Pieces`]).
 //!
 //! | column | |
 //! | --- | --- |
@@ -14,8 +15,10 @@
 
 use crate::contract::{PartitionInfo, Position};
 use crate::ids::{Epoch, Generation};
-use arrow::array::{ArrayRef, AsArray, LargeBinaryBuilder, RecordBatch, StringArray, UInt32Array};
-use arrow::datatypes::{DataType, Field, Schema, UInt32Type};
+use crate::store::pieces::Pieces;
+use arrow::array::{ArrayRef, AsArray, LargeBinaryArray, RecordBatch, StringArray, UInt32Array};
+use arrow::buffer::{Buffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
@@ -112,8 +115,15 @@ pub fn batch_from_ipc(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
     reader.next().unwrap_or_else(|| Err(ArrowError::IpcError("the stream has no batch".into())))
 }
 
-/// Encodes an epoch file.
-pub(crate) fn encode(header: &EpochHeader, sections: &[Section]) -> Result<Bytes, ArrowError> {
+/// A section of so many bytes is not copied into the file's other content.
+const LARGE_BYTES: usize = 64 << 10;
+
+fn is_large(section: &Section) -> bool {
+    section.payload.len() >= LARGE_BYTES
+}
+
+/// Encodes an epoch file, in pieces.
+pub(crate) fn encode(header: &EpochHeader, sections: &[Section]) -> Result<Vec<Bytes>, ArrowError> {
     let json = serde_json::to_string(header).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
     let schema = Arc::new(
         Schema::new(vec![
@@ -125,26 +135,40 @@ pub(crate) fn encode(header: &EpochHeader, sections: &[Section]) -> Result<Bytes
         ])
         .with_metadata(HashMap::from([(HEADER_KEY.to_owned(), json)])),
     );
-    let payload_bytes = sections.iter().map(|s| s.payload.len()).sum::<usize>();
-    let mut payloads = LargeBinaryBuilder::with_capacity(sections.len(), payload_bytes);
-    sections.iter().for_each(|s| payloads.append_value(&s.payload));
+    let mut writer = FileWriter::try_new(Pieces::default(), &schema)?;
+    for together in sections.chunk_by(|a, b| !is_large(a) && !is_large(b)) {
+        if let [section] = together {
+            writer.get_mut().share(section.payload.clone());
+        }
+        writer.write(&batch_of(&schema, together)?)?;
+    }
+    writer.finish()?;
+    let (mut pieces, mut end) = writer.into_inner()?.finish();
+    let footer = footer_at(&end).ok_or_else(|| ArrowError::IpcError("the file that was just written has no footer".into()))?;
+    let parts = pieces.iter().map(Bytes::as_ref).chain([&end[..footer], &end[footer..]]);
+    let seal = file_checksum(parts).to_le_bytes();
+    end.splice(footer..footer, seal);
+    pieces.push(Bytes::from(end));
+    Ok(pieces)
+}
+
+/// Sections as rows; the payload of a single one stays where it is.
+fn batch_of(schema: &SchemaRef, sections: &[Section]) -> Result<RecordBatch, ArrowError> {
+    let payloads = match sections {
+        [section] => {
+            let offsets = OffsetBuffer::from_lengths([section.payload.len()]);
+            LargeBinaryArray::try_new(offsets, Buffer::from(section.payload.clone()), None)?
+        }
+        _ => LargeBinaryArray::from_iter_values(sections.iter().map(|s| &s.payload)),
+    };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(sections.iter().map(|s| s.kind.name()))),
         Arc::new(StringArray::from_iter_values(sections.iter().map(|s| &s.step))),
         Arc::new(StringArray::from_iter_values(sections.iter().map(|s| &s.name))),
         Arc::new(UInt32Array::from_iter_values(sections.iter().map(|s| s.worker))),
-        Arc::new(payloads.finish()),
+        Arc::new(payloads),
     ];
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns)?;
-    let mut bytes = Vec::with_capacity(payload_bytes + 4096);
-    let mut writer = FileWriter::try_new(&mut bytes, &schema)?;
-    writer.write(&batch)?;
-    writer.finish()?;
-    drop(writer);
-    let footer = footer_at(&bytes).ok_or_else(|| ArrowError::IpcError("the file that was just written has no footer".into()))?;
-    let seal = file_checksum(&bytes[..footer], &bytes[footer..]).to_le_bytes();
-    bytes.splice(footer..footer, seal);
-    Ok(Bytes::from(bytes))
+    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 /// Ends every Arrow IPC file, after the footer and its length as an i32.
@@ -157,17 +181,17 @@ fn footer_at(bytes: &[u8]) -> Option<usize> {
     bytes.len().checked_sub(IPC_MAGIC.len() + size_of::<i32>() + usize::try_from(length).ok()?)
 }
 
-fn file_checksum(stream: &[u8], footer: &[u8]) -> u64 {
+/// The checksum of a file that is given in parts.
+fn file_checksum<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     let mut hash = Xxh3::new();
-    hash.update(stream);
-    hash.update(footer);
+    parts.into_iter().for_each(|part| hash.update(part));
     hash.digest()
 }
 
 fn is_sealed(bytes: &[u8]) -> bool {
     let Some(footer) = footer_at(bytes) else { return false };
     let Some((stream, seal)) = bytes[..footer].split_last_chunk::<SEAL_BYTES>() else { return false };
-    u64::from_le_bytes(*seal) == file_checksum(stream, &bytes[footer..])
+    u64::from_le_bytes(*seal) == file_checksum([stream, &bytes[footer..]])
 }
 
 /// Decodes an epoch file; the error says how it is damaged.
@@ -175,10 +199,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(EpochHeader, Vec<Section>), String
     if !is_sealed(bytes) {
         return Err("it is cut short, or its checksum does not match".into());
     }
-    let mut reader = FileReader::try_new(Cursor::new(bytes), None).map_err(|e| e.to_string())?;
+    let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(|e| e.to_string())?;
     let json = reader.schema().metadata().get(HEADER_KEY).cloned().ok_or("it has no header")?;
     let header: EpochHeader = serde_json::from_str(&json).map_err(|e| format!("its header can't be read: {e}"))?;
-    let batch = reader.next().ok_or("it has no sections")?.map_err(|e| e.to_string())?;
+    let mut sections = Vec::new();
+    for batch in reader {
+        add_sections(&batch.map_err(|e| e.to_string())?, &mut sections)?;
+    }
+    Ok((header, sections))
+}
+
+fn add_sections(batch: &RecordBatch, sections: &mut Vec<Section>) -> Result<(), String> {
     if batch.num_columns() != 5 {
         return Err("it has other columns than an epoch file".into());
     }
@@ -188,7 +219,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(EpochHeader, Vec<Section>), String
     let (Some(kinds), Some(steps), Some(names), Some(workers), Some(payloads)) = (kinds, steps, names, workers, payloads) else {
         return Err("it has other columns than an epoch file".into());
     };
-    let mut sections = Vec::with_capacity(batch.num_rows());
     for i in 0..batch.num_rows() {
         let kind =
             SectionKind::from_name(kinds.value(i)).ok_or_else(|| format!("it has a section of the unknown kind {}", kinds.value(i)))?;
@@ -200,7 +230,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(EpochHeader, Vec<Section>), String
             payload: Bytes::copy_from_slice(payloads.value(i)),
         });
     }
-    Ok((header, sections))
+    Ok(())
 }
 
 #[cfg(test)]
@@ -220,22 +250,54 @@ mod tests {
         }
     }
 
+    fn section(name: &str, payload: Bytes) -> Section {
+        Section { kind: SectionKind::State, step: "a".into(), name: name.into(), worker: 3, payload }
+    }
+
+    fn file(sections: &[Section]) -> Vec<u8> {
+        encode(&header(), sections).expect("encodes").concat()
+    }
+
     #[test]
     fn other_readers_of_arrow_can_read_an_epoch_file() {
-        let bytes = encode(&header(), &[]).expect("encodes");
-        let batch = FileReader::try_new(Cursor::new(bytes), None).expect("a footer").next().expect("a batch").expect("readable");
-        assert_eq!(batch.num_columns(), 5);
+        let sections = [section("a", Bytes::from_static(&[1])), section("b", Bytes::from(vec![2; LARGE_BYTES]))];
+        let batches: Vec<_> =
+            FileReader::try_new(Cursor::new(file(&sections)), None).expect("a footer").collect::<Result<_, _>>().expect("readable");
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [1, 1]);
+        assert!(batches.iter().all(|batch| batch.num_columns() == 5));
+    }
+
+    #[test]
+    fn sections_keep_their_order_and_large_payloads_their_place_in_memory() {
+        let sizes = [0, 10, LARGE_BYTES, LARGE_BYTES + 3, 5, LARGE_BYTES - 1, LARGE_BYTES];
+        let sections: Vec<_> = sizes
+            .iter()
+            .enumerate()
+            .map(|(i, size)| section(&i.to_string(), Bytes::from(vec![u8::try_from(i).expect("few"); *size])))
+            .collect();
+        let pieces = encode(&header(), &sections).expect("encodes");
+        for large in sections.iter().filter(|s| is_large(s)) {
+            assert!(
+                pieces.iter().any(|piece| std::ptr::eq(&raw const piece[..], &raw const large.payload[..])),
+                "{} was copied",
+                large.name
+            );
+        }
+        let (_, read) = decode(&pieces.concat()).expect("decodes");
+        let told = |sections: &[Section]| sections.iter().map(|s| (s.name.clone(), s.payload.clone())).collect::<Vec<_>>();
+        assert_eq!(told(&read), told(&sections));
+        let (_, none) = decode(&file(&[])).expect("decodes");
+        assert!(none.is_empty());
     }
 
     #[test]
     fn an_epoch_file_reads_back_and_any_flipped_or_missing_byte_is_noticed() {
-        let section =
-            Section { kind: SectionKind::State, step: "a".into(), name: "n".into(), worker: 3, payload: Bytes::from_static(&[1, 2, 3, 4]) };
-        let bytes = encode(&header(), std::slice::from_ref(&section)).expect("encodes");
+        let section = section("n", Bytes::from_static(&[1, 2, 3, 4]));
+        let bytes = file(std::slice::from_ref(&section));
         let (_, sections) = decode(&bytes).expect("decodes");
         assert_eq!(sections[0].payload, section.payload);
         for at in 0..bytes.len() {
-            let mut torn = bytes.to_vec();
+            let mut torn = bytes.clone();
             torn[at] ^= 0x55;
             assert!(decode(&torn).is_err(), "byte {at}");
         }

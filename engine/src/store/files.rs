@@ -39,9 +39,9 @@ impl Files {
     }
 
     /// Writes a file that must not be there yet, durably. False when it was there.
-    pub(crate) fn put_if_absent(&self, name: &str, content: Bytes) -> Result<bool, StoreError> {
+    pub(crate) fn put_if_absent(&self, name: &str, content: impl IntoIterator<Item = Bytes>) -> Result<bool, StoreError> {
         let options = PutOptions { mode: PutMode::Create, ..Default::default() };
-        match block_on(self.objects.put_opts(&ObjectPath::from(name), PutPayload::from(content), options)) {
+        match block_on(self.objects.put_opts(&ObjectPath::from(name), PutPayload::from_iter(content), options)) {
             Ok(_) => {}
             Err(object_store::Error::AlreadyExists { .. }) => return Ok(false),
             Err(e) => return Err(StoreError::io("write", self.path(name), &e)),
@@ -53,7 +53,7 @@ impl Files {
     }
 
     /// As [`Self::put_if_absent`], over a spare when there is one.
-    pub(crate) fn put_over_spare(&self, name: &str, content: Bytes) -> Result<bool, StoreError> {
+    pub(crate) fn put_over_spare(&self, name: &str, content: Vec<Bytes>) -> Result<bool, StoreError> {
         let path = self.path(name);
         let Some(written) = self.spares.write_over(&path, &content)? else { return self.put_if_absent(name, content) };
         sync_folder(&path)?;
@@ -61,7 +61,7 @@ impl Files {
     }
 
     /// As [`Self::put_if_absent`], for a large file beside small ones that are in a hurry.
-    pub(crate) fn put_in_pieces(&self, name: &str, content: Bytes) -> Result<bool, StoreError> {
+    pub(crate) fn put_in_pieces(&self, name: &str, content: Vec<Bytes>) -> Result<bool, StoreError> {
         let path = self.path(name);
         let written = self.spares.write_in_pieces(&path, &content)?;
         sync_folder(&path)?;

@@ -18,6 +18,7 @@ mod error;
 mod files;
 mod inspect;
 mod open;
+mod pieces;
 mod recover;
 mod spares;
 

@@ -14,7 +14,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "riskstream-store";
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 /// Where epoch files are.
 const EPOCHS: &str = "epochs/";
 
@@ -50,11 +50,11 @@ struct Resumed {
 #[derive(Debug)]
 pub(crate) struct NewFile {
     name: String,
-    content: Bytes,
+    content: Vec<Bytes>,
 }
 
 /// Puts a file that must not be there yet; false when it was.
-type PutNew = fn(&Files, &str, Bytes) -> Result<bool, StoreError>;
+type PutNew = fn(&Files, &str, Vec<Bytes>) -> Result<bool, StoreError>;
 
 impl Store {
     /// Opens the store at `root`, making it if absent, and locks it. `clean` before [`Self::claim`]: nothing is written but the identity.
@@ -68,7 +68,7 @@ impl Store {
         let ours = Identity { format: FORMAT.into(), version: VERSION, shards: SHARDS, hash_seed: HASH_SEED };
         let path = root.join("identity.json");
         let json = serde_json::to_vec_pretty(&ours).map_err(|e| StoreError::io("encode", &path, &e))?;
-        if !files.put_if_absent("identity.json", Bytes::from(json))? {
+        if !files.put_if_absent("identity.json", [Bytes::from(json)])? {
             let bytes = files.read("identity.json")?;
             let theirs: Identity = serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged {
                 path: path.clone(),
@@ -127,7 +127,7 @@ impl Store {
     /// # Errors
     /// When the claim can't be written.
     pub(crate) fn claim(&mut self, mut generation: Generation) -> Result<(), StoreError> {
-        while !self.files.put_if_absent(&format!("generations/{:010}.claim", generation.0), Bytes::from_static(b"{}"))? {
+        while !self.files.put_if_absent(&format!("generations/{:010}.claim", generation.0), [Bytes::from_static(b"{}")])? {
             generation = Generation(generation.0 + 1);
         }
         self.generation = generation;
@@ -138,7 +138,7 @@ impl Store {
     pub(crate) fn record_resumed(&self, after: Epoch) -> Result<(), StoreError> {
         let name = format!("generations/{:010}.resumed", self.generation.0);
         let json = serde_json::to_vec(&Resumed { after: after.0 }).map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
-        self.files.put_if_absent(&name, Bytes::from(json))?;
+        self.files.put_if_absent(&name, [Bytes::from(json)])?;
         // Claims before this one have nothing left to say once their epochs are superseded; keep the last few for a look.
         for old in self.files.list("generations")? {
             let number = old.split('.').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(u64::MAX);
@@ -188,7 +188,7 @@ impl Store {
     }
 
     fn write(&self, NewFile { name, content }: NewFile, put: PutNew) -> Result<u64, StoreError> {
-        let written = content.len() as u64;
+        let written = content.iter().map(|piece| piece.len() as u64).sum();
         if put(&self.files, &name, content)? {
             Ok(written)
         } else {

@@ -9,6 +9,7 @@
 //! either absent or whole. A crash may leave a spare that is linked as an epoch too: that is why spares never outlive the process.
 
 use crate::store::error::StoreError;
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -84,7 +85,7 @@ impl Spares {
     }
 
     /// Writes a file that must not be there yet over a spare, durably but for its folder. `None` without a spare; false when it was there.
-    pub(crate) fn write_over(&self, path: &Path, content: &[u8]) -> Result<Option<bool>, StoreError> {
+    pub(crate) fn write_over(&self, path: &Path, content: &[Bytes]) -> Result<Option<bool>, StoreError> {
         let Ok(Spare { path: spare, bytes }) = self.take.try_recv() else { return Ok(None) };
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         let failed = |e: &std::io::Error| StoreError::io("write", path, e);
@@ -94,15 +95,20 @@ impl Spares {
 
     /// Writes a large file that must not be there yet, durably but for its folder; false when it was there. It becomes durable piece by piece: a
     /// file system that is told to sync a small file meanwhile may have to write first what was written of this one.
-    pub(crate) fn write_in_pieces(&self, path: &Path, content: &[u8]) -> Result<bool, StoreError> {
+    pub(crate) fn write_in_pieces(&self, path: &Path, content: &[Bytes]) -> Result<bool, StoreError> {
         let failed = |e: &std::io::Error| StoreError::io("write", path, e);
         let hidden = self.folder.join(format!("{}.new", self.made.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir_all(&self.folder)
             .and_then(|()| File::create(&hidden))
             .and_then(|mut file| {
-                for piece in content.chunks(PIECE_BYTES) {
-                    file.write_all(piece)?;
-                    file.sync_data()?;
+                let mut written = 0;
+                for part in content.iter().flat_map(|piece| piece.chunks(PIECE_BYTES)) {
+                    file.write_all(part)?;
+                    written += part.len();
+                    if written >= PIECE_BYTES {
+                        file.sync_data()?;
+                        written = 0;
+                    }
                 }
                 file.sync_all()
             })
@@ -122,10 +128,10 @@ fn move_to_absent(file: &Path, to: &Path) -> std::io::Result<bool> {
     }
 }
 
-fn overwrite(spare: &Path, content: &[u8]) -> std::io::Result<()> {
+fn overwrite(spare: &Path, content: &[Bytes]) -> std::io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).open(spare)?;
-    file.write_all(content)?;
-    file.set_len(content.len() as u64)?;
+    content.iter().try_for_each(|piece| file.write_all(piece))?;
+    file.set_len(content.iter().map(|piece| piece.len() as u64).sum())?;
     file.sync_all()
 }
 
@@ -139,11 +145,11 @@ mod tests {
         let spares = Spares::new(root.path());
         spares.clear().expect("made");
         let (old, new) = (root.path().join("old"), root.path().join("new"));
-        assert_eq!(spares.write_over(&new, b"x").expect("looked"), None, "there is no spare");
+        assert_eq!(spares.write_over(&new, &[Bytes::from_static(b"x")]).expect("looked"), None, "there is no spare");
         std::fs::write(&old, b"a long content").expect("written");
         spares.retire(&old).expect("retired");
         assert!(!old.exists());
-        assert_eq!(spares.write_over(&new, b"short").expect("written"), Some(true));
+        assert_eq!(spares.write_over(&new, &[Bytes::from_static(b"short")]).expect("written"), Some(true));
         assert_eq!(std::fs::read(&new).expect("read"), b"short");
         assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
     }
@@ -166,7 +172,7 @@ mod tests {
         }
         let most = usize::try_from(SPARES_BYTES_MAX / SPARE_BYTES_MAX).expect("few");
         assert_eq!(spares.take.len(), most, "they would take too much room");
-        assert_eq!(spares.write_over(&root.path().join("new"), b"x").expect("written"), Some(true));
+        assert_eq!(spares.write_over(&root.path().join("new"), &[Bytes::from_static(b"x")]).expect("written"), Some(true));
         retire(SPARE_BYTES_MAX);
         assert_eq!(spares.take.len(), most, "there was room for one again");
     }
@@ -176,9 +182,9 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let spares = Spares::new(root.path());
         let (path, content) = (root.path().join("large"), vec![7; 2 * PIECE_BYTES + 1]);
-        assert!(spares.write_in_pieces(&path, &content).expect("written"));
-        assert!(!spares.write_in_pieces(&path, b"other").expect("looked"));
-        assert_eq!(std::fs::read(&path).expect("read"), content);
+        assert!(spares.write_in_pieces(&path, &[Bytes::from_static(b"head"), content.clone().into()]).expect("written"));
+        assert!(!spares.write_in_pieces(&path, &[Bytes::from_static(b"other")]).expect("looked"));
+        assert_eq!(std::fs::read(&path).expect("read"), [b"head".as_slice(), &content].concat());
         assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
     }
 
@@ -191,7 +197,7 @@ mod tests {
         std::fs::write(&old, b"old").expect("written");
         std::fs::write(&new, b"truth").expect("written");
         spares.retire(&old).expect("retired");
-        assert_eq!(spares.write_over(&new, b"other").expect("looked"), Some(false));
+        assert_eq!(spares.write_over(&new, &[Bytes::from_static(b"other")]).expect("looked"), Some(false));
         assert_eq!(std::fs::read(&new).expect("read"), b"truth");
     }
 
@@ -204,7 +210,7 @@ mod tests {
         std::fs::hard_link(&epoch, root.path().join("spares/0.spare")).expect("linked");
         let spares = Spares::new(root.path());
         spares.clear().expect("cleared");
-        assert_eq!(spares.write_over(&root.path().join("next"), b"next").expect("looked"), None);
+        assert_eq!(spares.write_over(&root.path().join("next"), &[Bytes::from_static(b"next")]).expect("looked"), None);
         assert_eq!(std::fs::read(&epoch).expect("read"), b"truth");
     }
 }
