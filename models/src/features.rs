@@ -149,22 +149,22 @@ pub(crate) fn to_f64(array: &dyn Array, fill: f64) -> Option<(Cow<'_, [f64]>, us
             }
         }
         DataType::Float32 => convert::<Float32Type>(array, fill, f64::from),
-        DataType::Int8 => convert::<Int8Type>(array, fill, f64::from),
-        DataType::Int16 => convert::<Int16Type>(array, fill, f64::from),
-        DataType::Int32 => convert::<Int32Type>(array, fill, f64::from),
-        DataType::Int64 => convert::<Int64Type>(array, fill, |value| value as f64),
-        DataType::UInt8 => convert::<UInt8Type>(array, fill, f64::from),
-        DataType::UInt16 => convert::<UInt16Type>(array, fill, f64::from),
-        DataType::UInt32 => convert::<UInt32Type>(array, fill, f64::from),
-        DataType::UInt64 => convert::<UInt64Type>(array, fill, |value| value as f64),
+        DataType::Int8 => convert_whole::<Int8Type>(array, fill, f64::from),
+        DataType::Int16 => convert_whole::<Int16Type>(array, fill, f64::from),
+        DataType::Int32 => convert_whole::<Int32Type>(array, fill, f64::from),
+        DataType::Int64 => convert_whole::<Int64Type>(array, fill, |value| value as f64),
+        DataType::UInt8 => convert_whole::<UInt8Type>(array, fill, f64::from),
+        DataType::UInt16 => convert_whole::<UInt16Type>(array, fill, f64::from),
+        DataType::UInt32 => convert_whole::<UInt32Type>(array, fill, f64::from),
+        DataType::UInt64 => convert_whole::<UInt64Type>(array, fill, |value| value as f64),
         DataType::Decimal128(precision, scale) => {
             // A division rounds correctly (12.34 becomes the float nearest to 12.34); a multiplication by 0.01 would not.
             let divisor = 10f64.powi(i32::from(*scale));
             if *precision <= 18 {
                 // The processor has no way from 128 bits to a float.
-                return Some(convert::<Decimal128Type>(array, fill, |value| value as i64 as f64 / divisor));
+                return Some(convert_whole::<Decimal128Type>(array, fill, |value| value as i64 as f64 / divisor));
             }
-            convert::<Decimal128Type>(array, fill, |value| value as f64 / divisor)
+            convert_whole::<Decimal128Type>(array, fill, |value| value as f64 / divisor)
         }
         DataType::Boolean => {
             let mut missing = 0;
@@ -181,6 +181,16 @@ pub(crate) fn to_f64(array: &dyn Array, fill: f64) -> Option<(Cow<'_, [f64]>, us
         DataType::Null => (Cow::Owned(vec![fill; array.len()]), array.len()),
         _ => return None,
     })
+}
+
+/// As [`convert`], of integers and decimals, each of which is a finite float.
+fn convert_whole<T: ArrowPrimitiveType>(array: &dyn Array, fill: f64, to_float: impl Fn(T::Native) -> f64) -> (Cow<'static, [f64]>, usize) {
+    let array: &PrimitiveArray<T> = array.as_primitive();
+    let mut values: Vec<f64> = array.values().iter().map(|value| to_float(*value)).collect();
+    if let Some(nulls) = array.nulls().filter(|nulls| nulls.null_count() > 0) {
+        values.iter_mut().zip(nulls).filter(|(_, valid)| !valid).for_each(|(value, _)| *value = fill);
+    }
+    (Cow::Owned(values), array.null_count())
 }
 
 fn convert<T: ArrowPrimitiveType>(array: &dyn Array, fill: f64, to_float: impl Fn(T::Native) -> f64) -> (Cow<'static, [f64]>, usize) {

@@ -183,13 +183,23 @@ where
     // Both in one pass, and without a look at each value's validity where all are valid.
     let wider = |(low, high): (T::Native, T::Native), value: T::Native| (low.min(value), high.max(value));
     let (low, high) = match values.nulls() {
-        None => values.values().iter().copied().fold(start, wider),
+        None => {
+            let (chunks, rest) = values.values().as_chunks::<LANES>();
+            let (mut low, mut high) = ([start.0; LANES], [start.1; LANES]);
+            for chunk in chunks {
+                for (lane, &value) in chunk.iter().enumerate() {
+                    (low[lane], high[lane]) = wider((low[lane], high[lane]), value);
+                }
+            }
+            let (low, high) = (low.into_iter().fold(start.0, Ord::min), high.into_iter().fold(start.1, Ord::max));
+            rest.iter().copied().fold((low, high), wider)
+        }
         Some(_) => values.iter().flatten().fold(start, wider),
     };
     Ok((Some(Bound::Integer(low.into())), Some(Bound::Integer(high.into()))))
 }
 
-/// Floats that are compared side by side: a comparison waits for the one before it in its own lane only.
+/// Values that are compared side by side: a comparison waits for the one before it in its own lane only.
 const LANES: usize = 8;
 
 fn slice_bounds(values: &[f64]) -> Result<Bounds, NotANumber> {
@@ -349,7 +359,7 @@ fn max_text(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Decimal128Array, Float64Array};
+    use arrow::array::{Decimal128Array, Float64Array, Int64Array};
     use std::sync::Arc;
 
     #[test]
@@ -414,6 +424,20 @@ mod tests {
             }
         }
         assert_eq!(text(&[f64::INFINITY; LANES]), "(Some(Float(inf)), Some(Float(inf)))");
+    }
+
+    #[test]
+    fn many_integers_have_the_bounds_of_each_of_them() {
+        let values: Vec<i64> = (0..3 * LANES + 3).map(|i| ((i * 7919) % 101) as i64 - 50).collect();
+        for at in 0..values.len() {
+            for new in [i64::MIN, -1000, 1000, i64::MAX] {
+                let mut values = values.clone();
+                values[at] = new;
+                let stats = ColumnStats::none().and_rows(&(Arc::new(Int64Array::from(values.clone())) as ArrayRef)).expect("numbers");
+                let bound = |value: Option<&i64>| value.map(|value| Bound::Integer(i128::from(*value)));
+                assert_eq!((stats.min, stats.max), (bound(values.iter().min()), bound(values.iter().max())), "{new} at {at}");
+            }
+        }
     }
 
     #[test]

@@ -156,23 +156,49 @@ fn scan_mantissa(text: &[u8], fraction_max: usize) -> Option<(i64, usize, usize)
     Some((if negative { -value } else { value }, fraction, at))
 }
 
-/// The decimal that a float stands for, in units of 10^-scale: within what a sum or a product of such decimals strays by (285.79999999999995
-/// is 285.80), and never a rounding that a user could notice.
+/// Decimals of one type from floats.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FloatDecimals {
+    precision: u8,
+    scale: i8,
+    power: f64,
+    /// How far a float may be from a whole number of units: a billionth of the unit before scaling.
+    tolerance: f64,
+    /// No decimal has so many units.
+    limit: i128,
+}
+
+impl FloatDecimals {
+    pub(crate) fn new(precision: u8, scale: i8) -> Self {
+        let power = POWERS[scale.unsigned_abs() as usize] as f64;
+        Self { precision, scale, power, tolerance: (1e-9 * power).min(1e-6), limit: POWERS[usize::from(precision.min(38))] }
+    }
+
+    /// The decimal that a finite float stands for, in units of 10^-scale: within what a sum or a product of such decimals strays by
+    /// (285.79999999999995 is 285.80), and never a rounding that a user could notice.
+    pub(crate) fn of(&self, value: f64) -> Result<i128, NumberFault> {
+        let scaled = value * self.power;
+        // Above 2^53 every float is whole, so its digits decide.
+        if scaled.abs() >= 9_007_199_254_740_991.5 {
+            return parse_decimal(format!("{value:e}").as_bytes(), self.precision, self.scale);
+        }
+        // Rounded, a half away from zero: what is cut off is exact at this size.
+        let whole = scaled as i64;
+        let cut = scaled - whole as f64;
+        let units = whole + i64::from(cut >= 0.5) - i64::from(cut <= -0.5);
+        // Or four units in the last place, if that is more.
+        let tolerance = self.tolerance.max(scaled.abs() * (4.0 * f64::EPSILON)).min(0.01);
+        if (scaled - units as f64).abs() > tolerance {
+            return Err(NumberFault::Fraction);
+        }
+        let units = i128::from(units);
+        if units.abs() < self.limit { Ok(units) } else { Err(NumberFault::Range) }
+    }
+}
+
+/// See [`FloatDecimals::of`].
 pub(crate) fn decimal_from_float(value: f64, precision: u8, scale: i8) -> Result<i128, NumberFault> {
-    let power = POWERS[scale.unsigned_abs() as usize] as f64;
-    let scaled = value * power;
-    let rounded = scaled.round();
-    // Above 2^53 every float is whole, so its digits decide.
-    if rounded.abs() >= 9_007_199_254_740_992.0 {
-        return parse_decimal(format!("{value:e}").as_bytes(), precision, scale);
-    }
-    // A billionth of the unit before scaling, or four units in the last place if that is more.
-    let tolerance = (1e-9 * power).min(1e-6).max(scaled.abs() * (4.0 * f64::EPSILON)).min(0.01);
-    if (scaled - rounded).abs() > tolerance {
-        return Err(NumberFault::Fraction);
-    }
-    let units = rounded as i128;
-    if units.abs() < POWERS[usize::from(precision.min(38))] { Ok(units) } else { Err(NumberFault::Range) }
+    FloatDecimals::new(precision, scale).of(value)
 }
 
 /// A decimal from a number's text: exact, but for the printout of a float that strayed (15 significant digits or more), which

@@ -1,7 +1,7 @@
 //! Columns that a source read itself (Parquet) into the source's schema, exactly or not at all.
 
 use crate::decode::column::{Column, Fault, check_event_time};
-use crate::decode::number::{NumberFault, decimal_from_float};
+use crate::decode::number::{FloatDecimals, NumberFault};
 use crate::decode::reason;
 use crate::decode::sink::{BlockOrigin, RowRules, with_system_columns};
 use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
@@ -189,6 +189,7 @@ fn floats_to_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, fa
     let single = array.data_type() == &DataType::Float32;
     let floats = cast(array, &DataType::Float64)?;
     let floats = floats.as_primitive::<Float64Type>();
+    let exact = FloatDecimals::new(precision, scale);
     let mut decimals = Vec::with_capacity(floats.len());
     for (row, value) in floats.values().iter().enumerate() {
         if floats.is_null(row) || !value.is_finite() {
@@ -197,7 +198,7 @@ fn floats_to_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, fa
         }
         // The shortest text of a single-precision float is not that of the double it widens to.
         let value = if single { (*value as f32).to_string().parse().unwrap_or(*value) } else { *value };
-        decimals.push(decimal_from_float(value, precision, scale).unwrap_or_else(|fault| {
+        decimals.push(exact.of(value).unwrap_or_else(|fault| {
             let detail = match fault {
                 NumberFault::Fraction => format!("{name}: {value} has more than {scale} digits below the point"),
                 _ => format!("{name}: {value} does not fit decimal({precision},{scale})"),

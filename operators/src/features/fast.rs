@@ -71,26 +71,31 @@ impl<'a, const L: usize> Leaving<'a, L> {
 
     /// Lets rows from `row` on leave as the lookers' times pass; `looking.seen` gets the edge's numbers of each looker's key. Returns the next row.
     fn pass(&self, age: i64, mut row: usize, shards: &mut [Vec<i64>], looking: &mut Looking<'_, L>) -> usize {
+        // Equally long slices, so that one look at an index is enough for all of them.
+        let (lookers, leavers) = (looking.times.len(), self.times.len());
+        let (times, own, seen) = (&looking.times[..lookers], &looking.keys[..lookers], &mut looking.seen[..lookers]);
+        let (passing, keys) = (&self.times[..leavers], &self.keys[..leavers]);
+        let sums: [&[i64]; L] = std::array::from_fn(|lane| if lane == 0 { &[][..] } else { &self.sums[lane][..leavers] });
         let mut looker = 0;
-        while let (Some(time), Some(own), Some(seen)) = (looking.times.get(looker), looking.keys.get(looker), looking.seen.get_mut(looker))
-        {
-            // Past the chunk's end nothing leaves.
-            let passing = self.times.get(row).copied().unwrap_or(i64::MAX);
-            let leaves = passing <= time.saturating_sub(age);
-            let key = select_unpredictable(leaves, self.keys.get(row).copied().unwrap_or(0), *own);
+        while looker < lookers && row < leavers {
+            let leaves = passing[row] <= times[looker].saturating_sub(age);
+            let key = select_unpredictable(leaves, keys[row], own[looker]);
             // All bits, or none. Kept from the optimizer, which would turn it back into a branch that is as often wrong as right.
             let mask = black_box(-i64::from(leaves));
             let numbers = numbers_of::<L>(shards, key);
             numbers[0] -= mask;
-            seen[0] = numbers[0];
+            seen[looker][0] = numbers[0];
             for lane in 1..L {
-                let value = self.sums[lane].get(row).copied().unwrap_or(0);
-                numbers[lane] = numbers[lane].wrapping_add(value & mask);
+                numbers[lane] = numbers[lane].wrapping_add(sums[lane][row] & mask);
                 // What is seen while rows still leave is overwritten when the looker's own turn comes.
-                seen[lane] = numbers[lane];
+                seen[looker][lane] = numbers[lane];
             }
             row += usize::from(leaves);
             looker += usize::from(!leaves);
+        }
+        // Past the chunk's end nothing leaves.
+        for (seen, key) in seen.iter_mut().zip(own).skip(looker) {
+            seen.copy_from_slice(numbers_of::<L>(shards, *key));
         }
         row
     }

@@ -197,6 +197,16 @@ fn push_means(
     let rows = place.block.rows;
     let first = out.len();
     let mut none = false;
+    if let (SumPlace::Narrow(lane), None, Some(empty)) = (sum, nulls, empty) {
+        let windows = place.block.narrow.chunks_exact(place.narrow_stride);
+        out.extend(windows.take(rows).map(|row| {
+            let count = row[place.narrow_base];
+            let mean = row[place.narrow_base + lane] as f64 / divisor / count as f64;
+            if count == 0 { empty } else { mean }
+        }));
+        valid.append_n_non_nulls(rows);
+        return;
+    }
     if let (SumPlace::Narrow(lane), None) = (sum, nulls) {
         let windows = place.block.narrow.chunks_exact(place.narrow_stride);
         out.extend(windows.take(rows).map(|row| {
