@@ -13,7 +13,7 @@ mod state;
 
 pub use changes::{CHANGE_COLUMNS, COMMIT_POSITION, COMMITTED_AT, OP, Op, POSITION, TRANSACTION, UNCHANGED, change_fields};
 pub use columns::{DeadLetters, LATE, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITION, SourceSchema, dead_letter_schema, is_system_column};
-pub use operator::{EpochClose, Operator, OperatorError, Output, Routing};
+pub use operator::{EpochClose, Operator, OperatorError, Output, Routing, TOTALS};
 pub use sink::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles, Wake};
 pub use source::{Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError};
 pub use state::{SavedState, StateBatch, StateDir};

@@ -31,6 +31,9 @@ pub enum Routing {
     ByKeyOrAll(Vec<usize>),
 }
 
+/// In the metadata of a batch's schema: it holds totals instead of rows, and the columns that it is routed by come first in it.
+pub const TOTALS: &str = "riskstream.totals";
+
 /// Rows that leave a step.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -64,6 +67,11 @@ pub trait Operator: Send {
     /// How rows must be routed to it.
     fn routing(&self) -> Routing {
         Routing::Local
+    }
+    /// What may add rows up before they are sent to the workers of their keys, so that few travel: a step of the same epochs that keeps no state and
+    /// sends rows as they came or, in batches that name [`TOTALS`], what becomes of them. Asked for after [`Self::restore`].
+    fn combiner(&self) -> Option<Box<dyn Operator>> {
+        None
     }
     /// Takes the state back after a restart; called at most once, before any batch. Only shards that `ownership` gives to `worker` are taken.
     ///

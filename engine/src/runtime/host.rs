@@ -4,7 +4,7 @@ use crate::contract::{EpochClose, Operator, Output, SinkWriter};
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
-use crate::runtime::metrics::Metrics;
+use crate::runtime::metrics::{Metrics, SPLIT_STEP};
 use crate::runtime::parcel::{Body, Parcel};
 use crate::runtime::parts::Parts;
 use arrow::array::RecordBatch;
@@ -129,6 +129,18 @@ pub(crate) fn host_step<'s>(
 ) -> StreamVec<'s, u64, Parcel> {
     let metrics = context.metrics.step(step);
     host(stream, step, HostedStep { step: step.to_owned(), operator, context: context.clone(), metrics }, exchanged, context)
+}
+
+/// Hosts what adds rows up before they are split by a step's key; counted with the splitting.
+pub(crate) fn host_combiner<'s>(
+    stream: StreamVec<'s, u64, Parcel>,
+    step: &str,
+    operator: Box<dyn Operator>,
+    context: &HostContext,
+) -> StreamVec<'s, u64, Parcel> {
+    let metrics = context.metrics.step(SPLIT_STEP);
+    let hosted = HostedStep { step: step.to_owned(), operator, context: context.clone(), metrics };
+    host(stream, &format!("{step}.totals"), hosted, false, context)
 }
 
 /// Hosts a sink; what leaves is only each epoch's close.

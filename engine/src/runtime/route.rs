@@ -1,5 +1,6 @@
 //! Splits rows by the shard of their key, so that the next step finds a key's rows on the key's worker.
 
+use crate::contract::TOTALS;
 use crate::ids::Ownership;
 use crate::key::{HASH_SEED, hash_keys, shard_of};
 use crate::runtime::failure::RunError;
@@ -75,7 +76,11 @@ impl Splitter {
             split.push((0, rows));
             return Ok(split.into_iter());
         }
-        let columns: Vec<_> = self.key.iter().map(|c| rows.column(*c).clone()).collect();
+        let columns: Vec<_> = if rows.schema_ref().metadata().contains_key(TOTALS) {
+            rows.columns()[..self.key.len()].to_vec()
+        } else {
+            self.key.iter().map(|c| rows.column(*c).clone()).collect()
+        };
         hash_keys(&columns, HASH_SEED, &mut self.hashes)?;
         let owners: [u8; crate::ids::SHARDS] = std::array::from_fn(|shard| {
             u8::try_from(self.ownership.worker_of(crate::ids::ShardId(u8::try_from(shard).unwrap_or(0)))).unwrap_or(0)
@@ -110,6 +115,23 @@ mod tests {
     use arrow::datatypes::Int64Type;
     use std::collections::BTreeMap;
     use std::sync::Arc;
+
+    #[test]
+    fn totals_are_routed_by_their_first_columns() {
+        let key = Int64Array::from(vec![1, 2, 3, 4, 5]);
+        let rows =
+            RecordBatch::try_from_iter([("other", Arc::new(Int64Array::from(vec![0; 5])) as _), ("key", Arc::new(key.clone()) as _)]);
+        let totals =
+            RecordBatch::try_from_iter([("key", Arc::new(key) as _), ("other", Arc::new(Int64Array::from(vec![0; 5])) as _)]).unwrap();
+        let schema = totals.schema().as_ref().clone().with_metadata([(TOTALS.to_owned(), String::new())].into());
+        let totals = totals.with_schema(Arc::new(schema)).unwrap();
+        let mut splitter = Splitter::new(vec![1], Ownership::new(3));
+        let mut keys = |rows: RecordBatch, column: usize| -> BTreeMap<usize, Vec<i64>> {
+            let split = splitter.split(rows).unwrap();
+            split.map(|(to, rows)| (to, rows.column(column).as_primitive::<Int64Type>().values().to_vec())).collect()
+        };
+        assert_eq!(keys(rows.unwrap(), 1), keys(totals, 0));
+    }
 
     #[test]
     fn a_row_without_a_key_reaches_every_worker_in_its_place() {

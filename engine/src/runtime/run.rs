@@ -8,7 +8,7 @@ use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
 use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX, ask_delivered};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, Round, WorkerEnd};
-use crate::runtime::host::{HostContext, host_sink, host_step};
+use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
@@ -446,6 +446,10 @@ fn step<'s>(
     match operator.routing() {
         Routing::Local => host_step(stream, id, operator, false, context),
         Routing::ByKey(key) => {
+            let stream = match operator.combiner() {
+                Some(combiner) if blueprint.ownership.workers() > 1 => host_combiner(stream, id, combiner, context),
+                _ => stream,
+            };
             let routed = route(stream, &format!("{id}.route"), Splitter::new(key, blueprint.ownership), context);
             host_step(routed, id, operator, true, context)
         }

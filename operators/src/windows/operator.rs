@@ -1,17 +1,18 @@
 //! The step as an operator: rows are added up as they come, windows leave when an epoch closes.
 
+use super::combiner::{Combined, Combiner};
+use super::gate::Gate;
 use super::panes::Panes;
 use super::publish::{Moment, Publisher};
 use super::sessions::Sessions;
 use super::spec::{Extent, Plan, WindowsSpec};
-use crate::dead_rows::DeadRows;
 use crate::keyed::encode::encode;
 use crate::keyed::keys::Keys;
 use crate::step_error::StepError;
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
 use riskstream_engine::history::Chunk;
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
@@ -26,11 +27,16 @@ pub struct WindowsOperator {
     /// Of the other kinds.
     pub(super) sessions: Vec<Sessions>,
     publisher: Publisher,
-    dead: DeadRows,
+    gate: Gate,
+    input: SchemaRef,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
     /// Rows came since the input ended last, when open windows were published.
     pub(super) is_moved: bool,
+}
+
+fn key_fields(plan: &Plan, input: &Schema) -> Vec<Field> {
+    plan.by.iter().map(|index| input.field(*index).clone()).collect()
 }
 
 impl WindowsOperator {
@@ -40,14 +46,13 @@ impl WindowsOperator {
     /// When the step does not fit the input.
     pub fn new(spec: WindowsSpec, input: &Schema) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
-        let fields: Vec<_> = plan.by.iter().map(|index| input.field(*index).clone()).collect();
+        let fields = key_fields(&plan, input);
         let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
             column: plan.spec.by.join(", "),
             found: fields.first().map_or(arrow::datatypes::DataType::Null, |f| f.data_type().clone()),
             role: "a key is a number, a text, a time or a truth value",
         })?;
-        let mut dead = DeadRows::new(&plan.spec.step_id, input);
-        dead.set_event_time(&plan.spec.event_time, input)?;
+        let gate = Gate::new(&plan.spec, input, plan.time, i64::MIN)?;
         let (mut panes, mut sessions) = (Vec::new(), Vec::new());
         for kind in &plan.spec.windows {
             match kind.extent {
@@ -56,29 +61,21 @@ impl WindowsOperator {
                 Extent::Session { gap } => sessions.push(Sessions::new(&kind.label, gap)),
             }
         }
-        Ok(Self { keys, panes, sessions, publisher: Publisher::default(), dead, watermark: i64::MIN, is_moved: false, plan })
+        Ok(Self {
+            keys,
+            panes,
+            sessions,
+            publisher: Publisher::default(),
+            gate,
+            input: Arc::new(input.clone()),
+            watermark: i64::MIN,
+            is_moved: false,
+            plan,
+        })
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
         OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
-    }
-
-    /// Whether some window of a row at `time` is no longer kept.
-    fn is_gone(&self, time: i64) -> bool {
-        let is_gone = |end: i64| end.saturating_add(self.plan.spec.keep) <= self.watermark;
-        self.panes.iter().any(|panes| is_gone(panes.last_end(time))) || self.sessions.iter().any(|sessions| is_gone(sessions.end_of(time)))
-    }
-
-    /// The rows that can still be added; the others become dead letters.
-    fn kept(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, OperatorError> {
-        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
-        let oldest = times.iter().copied().min().unwrap_or(i64::MAX);
-        if !self.is_gone(oldest) {
-            return Ok(batch);
-        }
-        let gone: Vec<bool> = times.iter().map(|time| self.is_gone(*time)).collect();
-        let detail = "its windows were final so long ago that they are no longer kept (`keep` of the step)";
-        self.dead.sort_out(&batch, &gone, (REASON_LATE, detail), out).map_err(|e| self.arrow(e))
     }
 
     /// Forgets panes that nothing needs. What changed in them must have been saved.
@@ -86,6 +83,17 @@ impl WindowsOperator {
         let gone = self.watermark.saturating_sub(self.plan.spec.keep);
         self.panes.iter_mut().for_each(|panes| panes.prune(&self.plan.layout, gone));
         self.sessions.iter_mut().for_each(|sessions| sessions.prune(gone));
+    }
+
+    /// Adds totals that a [`Combiner`] has made.
+    fn add_totals(&mut self, combined: &Combined<'_>) -> Result<(), ArrowError> {
+        let keys = self.keys.number(combined.by)?;
+        for (row, ((key, start), kind)) in keys.into_iter().zip(combined.starts).zip(combined.kinds).enumerate() {
+            if let Some(panes) = self.panes.get_mut(*kind as usize) {
+                panes.add_totals(&self.plan.layout, (*start, key), &combined.totals, row);
+            }
+        }
+        Ok(())
     }
 
     fn take_in(&mut self, batch: &RecordBatch) -> Result<Chunk, ArrowError> {
@@ -107,12 +115,26 @@ impl Operator for WindowsOperator {
         Routing::ByKey(self.plan.by.clone())
     }
 
+    fn combiner(&self) -> Option<Box<dyn Operator>> {
+        if !self.sessions.is_empty() {
+            return None;
+        }
+        let panes = self.panes.iter().map(|panes| Panes::new(&panes.label, panes.step, panes.count)).collect();
+        let gate = Gate::new(&self.plan.spec, &self.input, self.plan.time, self.watermark).ok()?;
+        Some(Box::new(Combiner::new(&self.plan, &key_fields(&self.plan, &self.input), panes, gate).ok()?))
+    }
+
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)
     }
 
     fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
-        let batch = self.kept(batch, out)?;
+        if let Some(combined) = Combined::of(&self.plan, &batch) {
+            self.is_moved |= batch.num_rows() > 0;
+            return self.add_totals(&combined).map_err(|e| self.arrow(e));
+        }
+        self.gate.watermark = self.watermark;
+        let batch = self.gate.kept(batch, out).map_err(|e| self.arrow(e))?;
         let rows = self.take_in(&batch).map_err(|e| self.arrow(e))?;
         self.is_moved |= !rows.is_empty();
         let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);

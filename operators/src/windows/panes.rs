@@ -83,11 +83,6 @@ impl Panes {
         Self { label: label.to_owned(), step, count, panes: BTreeMap::new(), base: Pane::default() }
     }
 
-    /// The end of the last window that holds `time`; of windows without a start, of the first.
-    pub(super) fn last_end(&self, time: i64) -> i64 {
-        self.step.advance(self.step.floor(time), self.count.unwrap_or(1))
-    }
-
     /// Adds rows, each as often as `times` says, or once.
     pub(super) fn add(&mut self, layout: &Layout, rows: &Chunk, times: Option<&[i64]>) {
         let mut from = 0;
@@ -103,6 +98,14 @@ impl Panes {
             }
             from += run;
         }
+    }
+
+    /// Adds a slot of totals to a key's in the pane that starts at `start`.
+    pub(super) fn add_totals(&mut self, layout: &Layout, (start, key): (i64, u32), totals: &Totals, slot: usize) {
+        let pane = self.panes.entry(start).or_default();
+        let own = pane.slot_for(layout, key);
+        pane.totals.merge(layout, own, totals, slot);
+        pane.mark(own);
     }
 
     /// Forgets panes that no row can need whose own last window ends after `time`: it changes windows that began up to a length before it.

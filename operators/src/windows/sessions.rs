@@ -80,11 +80,6 @@ impl Sessions {
         }
     }
 
-    /// The earliest end of a session that holds `time`.
-    pub(super) fn end_of(&self, time: i64) -> i64 {
-        time.saturating_add(self.gap)
-    }
-
     pub(super) fn add(&mut self, layout: &Layout, rows: &Chunk) {
         for (row, (key, time)) in rows.keys.iter().zip(&rows.times).enumerate() {
             let slot = self.slot_at(layout, *key, *time);

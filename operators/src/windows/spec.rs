@@ -65,6 +65,17 @@ pub enum Extent {
     },
 }
 
+impl Extent {
+    /// The end of the last window that holds `time`; of windows without a start, of the first; the earliest end of a session that holds it.
+    pub(super) fn last_end(&self, time: i64) -> i64 {
+        match self {
+            Self::Steps { step, count } => step.advance(step.floor(time), *count),
+            Self::Always { step } => step.advance(step.floor(time), 1),
+            Self::Session { gap } => time.saturating_add(*gap),
+        }
+    }
+}
+
 /// When windows are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publish {

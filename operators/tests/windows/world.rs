@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, TOTALS};
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::periods::Every;
@@ -82,6 +82,9 @@ struct Published {
 pub struct World {
     spec: WindowsSpec,
     operators: Vec<WindowsOperator>,
+    /// Adds rows up before they go to the operators, as it does in the engine.
+    combiner: Option<Box<dyn Operator>>,
+    batches: usize,
     snapshot: Option<(Epoch, Vec<StateBatch>)>,
     changes: Vec<(Epoch, Vec<StateBatch>)>,
     epoch: u64,
@@ -99,6 +102,8 @@ impl World {
         let mut world = Self {
             spec: spec(publish, keep),
             operators: Vec::new(),
+            combiner: None,
+            batches: 0,
             snapshot: None,
             changes: Vec::new(),
             epoch: 0,
@@ -127,20 +132,35 @@ impl World {
                 operator
             })
             .collect();
+        self.combiner = self.operators[0].combiner();
     }
 
     /// Rows of the open epoch.
     pub fn rows(&mut self, rows: &[Row]) {
         self.open.extend_from_slice(rows);
+        self.batches += 1;
+        let mut sent = Output::default();
+        // As they are, added up by the run's combiner, or by one that is new and adds up whether it is worth it or not.
         let all = batch(rows);
+        match self.batches % 3 {
+            0 => sent.push(all),
+            1 => self.combiner.as_mut().unwrap().on_batch(Epoch(self.epoch + 1), all, &mut sent).unwrap(),
+            _ => self.operators[0].combiner().unwrap().on_batch(Epoch(self.epoch + 1), all, &mut sent).unwrap(),
+        }
+        self.dead_open += sent.dead.iter().map(RecordBatch::num_rows).sum::<usize>();
+        sent.rows.iter().for_each(|rows| self.route(rows));
+    }
+
+    fn route(&mut self, all: &RecordBatch) {
+        let key = if all.schema_ref().metadata().contains_key(TOTALS) { [0, 1] } else { [1, 2] };
         let mut hashes = Vec::new();
-        hash_keys(&[all.column(1).clone(), all.column(2).clone()], HASH_SEED, &mut hashes).unwrap();
+        hash_keys(&key.map(|column| all.column(column).clone()), HASH_SEED, &mut hashes).unwrap();
         let ownership = Ownership::new(self.operators.len());
         for (worker, operator) in self.operators.iter_mut().enumerate() {
             let own = hashes.iter().enumerate().filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
             let own = UInt32Array::from_iter_values(own.map(|(row, _)| row as u32));
             let mut out = Output::default();
-            operator.on_batch(Epoch(self.epoch + 1), take_record_batch(&all, &own).unwrap(), &mut out).unwrap();
+            operator.on_batch(Epoch(self.epoch + 1), take_record_batch(all, &own).unwrap(), &mut out).unwrap();
             assert!(out.rows.is_empty());
             self.dead_open += out.dead.iter().map(RecordBatch::num_rows).sum::<usize>();
         }
@@ -159,6 +179,7 @@ impl World {
     fn end_epoch(&mut self, watermark: EventTime, snapshot: bool, last: bool) {
         self.epoch += 1;
         let close = EpochClose { epoch: Epoch(self.epoch), watermark, watermark_before: EventTime(self.watermark), snapshot, last };
+        self.combiner.as_mut().unwrap().on_close(&close, &mut Output::default()).unwrap();
         let (mut changes, mut whole) = (Vec::new(), Vec::new());
         for operator in &mut self.operators {
             let mut out = Output::default();

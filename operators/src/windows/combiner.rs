@@ -1,0 +1,167 @@
+//! Rows added up where they are, before they go to the workers of their keys: of a batch only its totals travel, and a key with many rows is no one
+//! worker's burden.
+
+use super::gate::Gate;
+use super::panes::Panes;
+use super::spec::Plan;
+use super::totals::Totals;
+use crate::keyed::columns::decimals;
+use crate::keyed::encode::encode;
+use crate::keyed::keys::Keys;
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
+use arrow::error::ArrowError;
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, SavedState, StateBatch, TOTALS};
+use riskstream_engine::history::Chunk;
+use riskstream_engine::ids::{Epoch, Ownership};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Totals are worth their making when they are fewer than a row in so many.
+const WORTH_ROWS: usize = 4;
+/// Batches that go on as they are after one that was not worth it.
+const BATCHES_AS_THEY_ARE: u32 = 63;
+/// Keys that are remembered from batch to batch, at most.
+const KEYS_MAX: usize = 1 << 16;
+
+/// Adds up each batch for itself. The totals of a batch are a row per kind of windows, pane and key: the key's columns, the number of the kind, the pane's
+/// start, then the counts and the wide lanes of the [`super::totals::Layout`].
+#[derive(Debug)]
+pub(super) struct Combiner {
+    plan: Plan,
+    fields: Vec<Field>,
+    keys: Keys,
+    panes: Vec<Panes>,
+    gate: Gate,
+    schema: SchemaRef,
+    /// Batches that still go on as they are.
+    as_they_are: u32,
+}
+
+impl Combiner {
+    /// Of a step whose key columns are `fields`; `panes` are of its kinds of windows, without rows.
+    pub(super) fn new(plan: &Plan, fields: &[Field], panes: Vec<Panes>, gate: Gate) -> Result<Self, ArrowError> {
+        let integer = |name: String| Field::new(name, DataType::Int64, false);
+        let mut columns = fields.to_vec();
+        columns.push(Field::new("kind", DataType::UInt32, false));
+        columns.push(integer("start".into()));
+        columns.extend((0..plan.layout.counts).map(|lane| integer(format!("count{lane}"))));
+        columns.extend((0..plan.layout.wides.len()).map(|lane| Field::new(format!("wide{lane}"), DataType::Decimal128(38, 0), false)));
+        let schema = Schema::new(columns).with_metadata(HashMap::from([(TOTALS.to_owned(), String::new())]));
+        let (plan, fields) = (plan.clone(), fields.to_vec());
+        Ok(Self { keys: Keys::new(&fields)?, plan, fields, panes, gate, schema: Arc::new(schema), as_they_are: 0 })
+    }
+
+    fn arrow(&self, source: ArrowError) -> OperatorError {
+        OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
+    }
+
+    fn combine(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        if self.keys.len() > KEYS_MAX {
+            self.keys = Keys::new(&self.fields)?;
+        }
+        let by: Vec<_> = self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+        let rows = Chunk {
+            keys: self.keys.number(&by)?,
+            times: batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values().to_vec(),
+            columns: encode(batch, &self.plan.kept)?,
+        };
+        let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
+        self.panes.iter_mut().for_each(|panes| panes.add(&self.plan.layout, &rows, times));
+        self.totals()
+    }
+
+    /// What was added up, which is forgotten.
+    fn totals(&mut self) -> Result<RecordBatch, ArrowError> {
+        let layout = &self.plan.layout;
+        let (mut keys, mut kinds, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut counts = vec![Vec::new(); layout.counts];
+        let mut wides = vec![Vec::new(); layout.wides.len()];
+        for (kind, panes) in (0_u32..).zip(&mut self.panes) {
+            for (start, pane) in std::mem::take(&mut panes.panes) {
+                for (slot, key) in pane.keys.iter().enumerate() {
+                    keys.push(*key);
+                    kinds.push(kind);
+                    starts.push(start);
+                    counts.iter_mut().zip(pane.totals.counts_of(layout, slot)).for_each(|(to, from): (&mut Vec<i64>, _)| to.push(*from));
+                    wides.iter_mut().zip(pane.totals.wides_of(layout, slot)).for_each(|(to, from): (&mut Vec<i128>, _)| to.push(*from));
+                }
+            }
+        }
+        let mut columns = self.keys.columns(&keys)?;
+        columns.push(Arc::new(UInt32Array::from(kinds)));
+        columns.push(Arc::new(Int64Array::from(starts)));
+        columns.extend(counts.into_iter().map(|lane| Arc::new(Int64Array::from(lane)) as ArrayRef));
+        columns.extend(wides.into_iter().map(decimals));
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+    }
+}
+
+impl Operator for Combiner {
+    fn output_schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn restore(&mut self, _saved: &SavedState, _worker: usize, _ownership: Ownership) -> Result<(), OperatorError> {
+        Ok(())
+    }
+
+    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+        let batch = self.gate.kept(batch, out).map_err(|e| self.arrow(e))?;
+        if self.as_they_are > 0 {
+            self.as_they_are -= 1;
+            out.push(batch);
+            return Ok(());
+        }
+        let totals = self.combine(&batch).map_err(|e| self.arrow(e))?;
+        if totals.num_rows() * WORTH_ROWS > batch.num_rows() {
+            self.as_they_are = BATCHES_AS_THEY_ARE;
+        }
+        out.push(totals);
+        Ok(())
+    }
+
+    fn on_close(&mut self, close: &EpochClose, _out: &mut Output) -> Result<(), OperatorError> {
+        self.gate.watermark = close.watermark.0.max(self.gate.watermark);
+        Ok(())
+    }
+
+    fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        Ok(Vec::new())
+    }
+
+    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Totals that came from a [`Combiner`].
+pub(super) struct Combined<'a> {
+    /// Columns of the keys.
+    pub(super) by: &'a [ArrayRef],
+    pub(super) kinds: &'a [u32],
+    pub(super) starts: &'a [i64],
+    /// A slot per row.
+    pub(super) totals: Totals,
+}
+
+impl<'a> Combined<'a> {
+    /// The totals of a batch; none when it holds rows.
+    pub(super) fn of(plan: &Plan, batch: &'a RecordBatch) -> Option<Self> {
+        if !batch.schema_ref().metadata().contains_key(TOTALS) {
+            return None;
+        }
+        let (by, rest) = batch.columns().split_at_checked(plan.by.len())?;
+        let [kinds, starts, lanes @ ..] = rest else { return None };
+        let (counts, wides) = lanes.split_at_checked(plan.layout.counts)?;
+        let counts = counts.iter().map(|lane| lane.as_primitive_opt::<Int64Type>()).collect::<Option<Vec<_>>>()?;
+        let wides = wides.iter().map(|lane| lane.as_primitive_opt::<Decimal128Type>()).collect::<Option<Vec<_>>>()?;
+        let mut totals = Totals::default();
+        for row in 0..batch.num_rows() {
+            totals.counts.extend(counts.iter().map(|lane| lane.value(row)));
+            totals.wides.extend(wides.iter().map(|lane| lane.value(row)));
+        }
+        let kinds = kinds.as_primitive_opt::<UInt32Type>()?.values();
+        Some(Self { by, kinds, starts: starts.as_primitive_opt::<Int64Type>()?.values(), totals })
+    }
+}
