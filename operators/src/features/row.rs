@@ -86,7 +86,7 @@ impl FeaturesOperator {
     pub(super) fn show_late(&mut self, key: KeyId, time: i64, since: Option<i64>, block: &mut Block) -> Result<(), OperatorError> {
         let (shard, local) = (usize::from(key.shard().0), key.local());
         let wide_stride = self.state.wide_stride();
-        let mut numbers = Vec::new();
+        let mut numbers = std::mem::take(&mut block.numbers);
         self.state.narrow_of_all(key, &mut numbers);
         let mut wide = self.state.wide[shard][local * wide_stride..(local + 1) * wide_stride].to_vec();
         let clock = self.history.clock();
@@ -113,6 +113,7 @@ impl FeaturesOperator {
             })?;
         }
         self.show_differences(&numbers, &wide, block);
+        block.numbers = numbers;
         if self.plan.has_extras() {
             self.show_late_extras(key, time, since, block)?;
         }

@@ -195,42 +195,29 @@ fn push_means(
     valid: &mut NullBufferBuilder,
 ) {
     let rows = place.block.rows;
-    let first = out.len();
+    let missing = empty.unwrap_or(0.0);
     let mut none = false;
-    if let (SumPlace::Narrow(lane), None, Some(empty)) = (sum, nulls, empty) {
-        let windows = place.block.narrow.chunks_exact(place.narrow_stride);
-        out.extend(windows.take(rows).map(|row| {
-            let count = row[place.narrow_base];
-            let mean = row[place.narrow_base + lane] as f64 / divisor / count as f64;
-            if count == 0 { empty } else { mean }
-        }));
-        valid.append_n_non_nulls(rows);
-        return;
-    }
     if let (SumPlace::Narrow(lane), None) = (sum, nulls) {
         let windows = place.block.narrow.chunks_exact(place.narrow_stride);
         out.extend(windows.take(rows).map(|row| {
             let count = row[place.narrow_base];
+            let mean = row[place.narrow_base + lane] as f64 / divisor / count as f64;
             none |= count == 0;
-            row[place.narrow_base + lane] as f64 / divisor / count as f64
+            if count == 0 { missing } else { mean }
         }));
     } else {
         for row in 0..rows {
             let count = place.values(row, nulls);
             none |= count == 0;
-            out.push(place.sum(row, sum) as f64 / divisor / count as f64);
+            out.push(if count == 0 { missing } else { place.sum(row, sum) as f64 / divisor / count as f64 });
         }
     }
-    if !none {
+    if !none || empty.is_some() {
         valid.append_n_non_nulls(rows);
         return;
     }
     for row in 0..rows {
-        let known = place.values(row, nulls) != 0;
-        if !known {
-            out[first + row] = empty.unwrap_or(0.0);
-        }
-        valid.append(known || empty.is_some());
+        valid.append(place.values(row, nulls) != 0);
     }
 }
 
