@@ -6,6 +6,11 @@ use std::ops::Range;
 /// A list is made once as many rows were looked at one by one as this many times the chunk's: about what making it costs.
 const PASSES_MAX: usize = 8;
 
+/// So few rows are looked at one by one faster than they are found in a list.
+const ROWS_FEW: usize = 1024;
+/// Rows that are looked at together.
+const ROWS_TOGETHER: usize = 64;
+
 /// A chunk's rows by key.
 #[derive(Debug)]
 pub(super) struct ByKey {
@@ -61,12 +66,17 @@ impl KnownChunks {
         range: Range<usize>,
         see: &mut dyn FnMut(&Chunk, usize),
     ) {
-        if !grows && let Some(by_key) = self.known(log, number, chunk, range.len()) {
+        if !grows
+            && range.len() > ROWS_FEW
+            && let Some(by_key) = self.known(log, number, chunk, range.len())
+        {
             return by_key.rows(key, range).for_each(|row| see(chunk, row));
         }
-        for row in range {
-            if chunk.keys[row] == key {
-                see(chunk, row);
+        for start in range.clone().step_by(ROWS_TOGETHER) {
+            let together = start..range.end.min(start + ROWS_TOGETHER);
+            // Without a way out, so that the processor compares many at once; hardly ever is there one.
+            if chunk.keys[together.clone()].iter().fold(false, |found, k| found | (*k == key)) {
+                together.filter(|row| chunk.keys[*row] == key).for_each(|row| see(chunk, row));
             }
         }
     }
@@ -111,17 +121,17 @@ mod tests {
 
     #[test]
     fn a_chunk_that_is_looked_into_often_shows_the_same_rows() {
-        let keys: Vec<u32> = (0..1000_u32).map(|i| i * i % 37).collect();
-        let chunk = Chunk { times: (0..1000).collect(), keys, columns: Vec::new() };
+        let keys: Vec<u32> = (0..4000_u32).map(|i| i * i % 37).collect();
+        let chunk = Chunk { times: (0..4000).collect(), keys, columns: Vec::new() };
         let mut known = KnownChunks::new(2);
-        for round in 0..200_usize {
-            let (key, range) = ((round % 40) as u32, round..1000 - 3 * round);
+        for round in 0..1000_usize {
+            let (key, range) = ((round % 40) as u32, round..4000 - 3 * round);
             let mut seen = Vec::new();
             known.look((0, (round % 2) as u64), &chunk, false, key, range.clone(), &mut |_, row| seen.push(row));
             assert_eq!(seen, range.filter(|row| chunk.keys[*row] == key).collect::<Vec<_>>());
         }
-        assert_eq!(known.bytes() / 8, 2000, "both chunks have a list by now");
-        known.look((1, 0), &chunk, false, 0, 0..1000, &mut |_, _| {});
-        assert_eq!(known.bytes() / 8, 1000, "the one that was looked into longest ago is forgotten");
+        assert_eq!(known.bytes() / 8, 8000, "both chunks have a list by now");
+        known.look((1, 0), &chunk, false, 0, 0..4000, &mut |_, _| {});
+        assert_eq!(known.bytes() / 8, 4000, "the one that was looked into longest ago is forgotten");
     }
 }

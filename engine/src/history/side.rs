@@ -2,8 +2,13 @@
 
 use super::{Chunk, Width};
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Included};
+
+/// Empty lists that are kept, and the room of each, at most: together a few megabytes.
+const SPARES: usize = 16_384;
+const SPARE_ROWS: usize = 16;
 
 /// A row of a key: its time, the order of its arrival, and its place.
 type RowOfKey = (i64, u64, usize);
@@ -16,6 +21,8 @@ pub(super) struct Side {
     order: BTreeMap<(i64, u64), usize>,
     /// The same rows by key; of a key, sorted.
     by_key: HashMap<u32, VecDeque<RowOfKey>>,
+    /// Lists that are empty again, for the next keys.
+    spare: Vec<VecDeque<RowOfKey>>,
     rows: Chunk,
     free: Vec<usize>,
     arrivals: u64,
@@ -39,7 +46,7 @@ impl Side {
         };
         let time = rows.times[row];
         self.order.insert((time, self.arrivals), place);
-        let of_key = self.by_key.entry(rows.keys[row]).or_default();
+        let of_key = self.by_key.entry(rows.keys[row]).or_insert_with(|| self.spare.pop().unwrap_or_default());
         if of_key.back().is_none_or(|last| last.0 <= time) {
             of_key.push_back((time, self.arrivals, place));
         } else {
@@ -92,14 +99,18 @@ impl Side {
     }
 
     fn remove_of_key(&mut self, key: u32, at: (i64, u64)) {
-        let Some(rows) = self.by_key.get_mut(&key) else { return };
+        let Entry::Occupied(mut entry) = self.by_key.entry(key) else { return };
+        let rows = entry.get_mut();
         if rows.front().is_some_and(|first| (first.0, first.1) == at) {
             rows.pop_front();
         } else if let Ok(index) = rows.binary_search_by_key(&at, |r| (r.0, r.1)) {
             rows.remove(index);
         }
         if rows.is_empty() {
-            self.by_key.remove(&key);
+            let list = entry.remove();
+            if list.capacity() <= SPARE_ROWS && self.spare.len() < SPARES {
+                self.spare.push(list);
+            }
         }
     }
 
@@ -121,7 +132,8 @@ impl Side {
 
     pub(super) fn bytes(&self) -> usize {
         // A row's places in the order and among its key's, and a key's in the table; both have room to spare.
-        self.rows.bytes() + self.order.len() * 80 + self.by_key.capacity() * 48
+        let spare = self.spare.len() * SPARE_ROWS * size_of::<RowOfKey>();
+        self.rows.bytes() + self.order.len() * 80 + self.by_key.capacity() * 48 + spare
     }
 }
 
