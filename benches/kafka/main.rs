@@ -3,6 +3,7 @@
 //! Payment `i` is due at `start + i / rate`, whether or not the broker or the program under test keeps up; its latency is from there to the moment at
 //! which a consumer holds the result that names it. What is between the two topics is no matter of this program: `run.sh` puts riskstream there.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,10 +37,10 @@ struct Arguments {
     #[arg(long, default_value_t = 20_000)]
     rate: u64,
     /// Seconds of payments, the warm-up included.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 150)]
     seconds: u64,
-    /// Seconds that don't count: a broker that has just started compiles its own code for more than a minute, with up to half a processor.
-    #[arg(long, default_value_t = 90)]
+    /// Seconds that don't count: a broker that has just started compiles its own code for up to two minutes, with half a processor.
+    #[arg(long, default_value_t = 110)]
     warm_up: u64,
     /// Sees results of open transactions too.
     #[arg(long)]
@@ -50,6 +51,9 @@ struct Arguments {
     /// Of the printed line.
     #[arg(long, default_value = "riskstream")]
     label: String,
+    /// Prints each second's figures too: where the slow ones are.
+    #[arg(long)]
+    by_second: bool,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -149,14 +153,14 @@ fn produce(arguments: &Arguments, producer: &BaseProducer, payments: &[(String, 
     producer.flush(PATIENCE).context("the last payments")
 }
 
-/// The latency of each payment that counts.
+/// The number and the latency of each payment that counts.
 fn consume(
     arguments: &Arguments,
     consumer: &BaseConsumer,
     payments: usize,
     started: Instant,
     failed: &AtomicBool,
-) -> anyhow::Result<Vec<Duration>> {
+) -> anyhow::Result<Vec<(usize, Duration)>> {
     let warm_up = usize::try_from(arguments.rate * arguments.warm_up)?;
     let (mut seen, mut latencies) = (vec![false; payments], Vec::with_capacity(payments));
     let mut missing = payments;
@@ -171,7 +175,7 @@ fn consume(
         ensure!(!std::mem::replace(seen.get_mut(number).context("a result of no payment")?, true), "payment {number} has two results");
         missing -= 1;
         if number >= warm_up {
-            latencies.push(now.saturating_sub(due(arguments, number)));
+            latencies.push((number, now.saturating_sub(due(arguments, number))));
         }
     }
     Ok(latencies)
@@ -184,14 +188,30 @@ fn number(value: &[u8], name: &[u8]) -> Option<usize> {
     std::str::from_utf8(&digits.copied().collect::<Vec<u8>>()).ok()?.parse().ok()
 }
 
-fn report(arguments: &Arguments, mut latencies: Vec<Duration>) -> anyhow::Result<()> {
+fn report(arguments: &Arguments, latencies: Vec<(usize, Duration)>) -> anyhow::Result<()> {
     ensure!(!latencies.is_empty(), "nothing is left after the warm-up: ask for more seconds");
+    if arguments.by_second {
+        let mut seconds: BTreeMap<u64, Vec<Duration>> = BTreeMap::new();
+        for (number, latency) in &latencies {
+            seconds.entry(due(arguments, *number).as_secs()).or_default().push(*latency);
+        }
+        println!("second  p50 ms  p99 ms  max ms");
+        for (second, mut latencies) in seconds {
+            latencies.sort_unstable();
+            println!("{second:>6} {:>7.1} {:>7.1} {:>7.1}", at(&latencies, 0.5), at(&latencies, 0.99), at(&latencies, 1.0));
+        }
+    }
+    let mut latencies: Vec<Duration> = latencies.into_iter().map(|(_, latency)| latency).collect();
     latencies.sort_unstable();
-    let at = |share: f64| latencies[((latencies.len() as f64 * share) as usize).min(latencies.len() - 1)].as_secs_f64() * 1e3;
     let figures = json!({
         "bench": "kafka", "label": arguments.label, "rate": arguments.rate, "payments": latencies.len(),
-        "p50_ms": at(0.5), "p99_ms": at(0.99), "p999_ms": at(0.999), "max_ms": at(1.0),
+        "p50_ms": at(&latencies, 0.5), "p99_ms": at(&latencies, 0.99), "p999_ms": at(&latencies, 0.999), "max_ms": at(&latencies, 1.0),
     });
     println!("{figures}");
     Ok(())
+}
+
+/// Of latencies in order, that which a share of them is not above; milliseconds.
+fn at(latencies: &[Duration], share: f64) -> f64 {
+    latencies.get(((latencies.len() as f64 * share) as usize).min(latencies.len() - 1)).map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
 }
