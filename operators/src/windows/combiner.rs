@@ -147,10 +147,15 @@ pub(super) struct Combined<'a> {
 
 impl<'a> Combined<'a> {
     /// The totals of a batch; none when it holds rows.
-    pub(super) fn of(plan: &Plan, batch: &'a RecordBatch) -> Option<Self> {
+    pub(super) fn of(plan: &Plan, batch: &'a RecordBatch) -> Result<Option<Self>, ArrowError> {
         if !batch.schema_ref().metadata().contains_key(TOTALS) {
-            return None;
+            return Ok(None);
         }
+        let wrong = || ArrowError::SchemaError(format!("totals have other columns than the step: {:?}", batch.schema_ref().fields()));
+        Self::taken_apart(plan, batch).map(Some).ok_or_else(wrong)
+    }
+
+    fn taken_apart(plan: &Plan, batch: &'a RecordBatch) -> Option<Self> {
         let (by, rest) = batch.columns().split_at_checked(plan.by.len())?;
         let [kinds, starts, lanes @ ..] = rest else { return None };
         let (counts, wides) = lanes.split_at_checked(plan.layout.counts)?;

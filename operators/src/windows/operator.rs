@@ -89,9 +89,9 @@ impl WindowsOperator {
     fn add_totals(&mut self, combined: &Combined<'_>) -> Result<(), ArrowError> {
         let keys = self.keys.number(combined.by)?;
         for (row, ((key, start), kind)) in keys.into_iter().zip(combined.starts).zip(combined.kinds).enumerate() {
-            if let Some(panes) = self.panes.get_mut(*kind as usize) {
-                panes.add_totals(&self.plan.layout, (*start, key), &combined.totals, row);
-            }
+            let panes = self.panes.get_mut(*kind as usize);
+            let panes = panes.ok_or_else(|| ArrowError::SchemaError(format!("totals of windows number {kind}, which the step has not")))?;
+            panes.add_totals(&self.plan.layout, (*start, key), &combined.totals, row);
         }
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Operator for WindowsOperator {
     }
 
     fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
-        if let Some(combined) = Combined::of(&self.plan, &batch) {
+        if let Some(combined) = Combined::of(&self.plan, &batch).map_err(|e| self.arrow(e))? {
             self.is_moved |= batch.num_rows() > 0;
             return self.add_totals(&combined).map_err(|e| self.arrow(e));
         }
