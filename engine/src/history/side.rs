@@ -84,9 +84,8 @@ impl Side {
             return out;
         }
         let range = (Excluded((after, u64::MAX)), Included((upto, u64::MAX)));
-        let taken: Vec<((i64, u64), usize)> = self.order.range(range).map(|(k, place)| (*k, *place)).collect();
+        let taken: Vec<((i64, u64), usize)> = self.order.extract_if(range, |_, _| true).collect();
         for (at, place) in taken {
-            self.order.remove(&at);
             out.extend(&self.rows, place, place + 1);
             self.remove_of_key(self.rows.keys[place], at);
             self.free.push(place);
