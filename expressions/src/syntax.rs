@@ -55,6 +55,18 @@ impl SyntaxError {
 /// # Errors
 /// The text is not one SQL expression, has a subquery, or is too long.
 pub fn columns(text: &str) -> Result<Vec<ColumnUse>, SyntaxError> {
+    parse(text).map(|(_, columns)| columns)
+}
+
+/// The expression as its syntax tree says it, whatever its spaces, its comments and the case of its keywords; and the columns that it names.
+///
+/// # Errors
+/// As for [`columns`].
+pub fn canonical(text: &str) -> Result<(String, Vec<ColumnUse>), SyntaxError> {
+    parse(text).map(|(expr, columns)| (expr.to_string(), columns))
+}
+
+fn parse(text: &str) -> Result<(Expr, Vec<ColumnUse>), SyntaxError> {
     let dialect = GenericDialect {};
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
@@ -80,7 +92,7 @@ pub fn columns(text: &str) -> Result<Vec<ColumnUse>, SyntaxError> {
         return Err(SyntaxError::new(0..text.len(), "there is a subquery in it".into())
             .help("an expression sees one row; aggregates over other rows are a `features` step"));
     }
-    Ok(collector.uses)
+    Ok((expr, collector.uses))
 }
 
 fn located(text: &str, parser: &Parser<'_>, error: ParserError) -> SyntaxError {
@@ -153,6 +165,16 @@ mod tests {
         assert_eq!(names("current_date"), Vec::<String>::new());
         let second = columns("\u{e9} + \"\u{dc} x\"").map(|columns| columns[1].range.clone());
         assert_eq!(second, Ok(5..11));
+    }
+
+    #[test]
+    fn spaces_comments_and_case_do_not_make_another_expression() {
+        let text = |text: &str| canonical(text).map(|(text, _)| text);
+        assert_eq!(text("a>1 AND  b is Not null -- as it was"), text("a > 1\n and b IS NOT NULL"));
+        assert_ne!(text("a > 1"), text("a > 2"));
+        assert_ne!(text("a > 1"), text("A > 1"), "columns are told apart by case");
+        assert_ne!(text("a = 'x y'"), text("a = 'x  y'"));
+        assert_ne!(text("(a + b) * 2"), text("a + b * 2"));
     }
 
     #[test]

@@ -12,6 +12,15 @@ pub enum Every {
     Months(i64),
 }
 
+impl std::fmt::Display for Every {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Micros(length) => write!(f, "{} s", *length as f64 / 1e6),
+            Self::Months(count) => write!(f, "{count} mo"),
+        }
+    }
+}
+
 const DAY: i64 = 86_400_000_000;
 /// Days of 400 years, after which the calendar repeats itself.
 const ERA_DAYS: i64 = 146_097;

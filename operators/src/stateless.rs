@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, SavedState, Shape, StateBatch};
 use riskstream_engine::ids::{Epoch, Ownership};
 
 /// The logic of a step without state.
@@ -32,6 +32,10 @@ pub struct StatelessOperator<L>(pub L);
 impl<L: Stateless> Operator for StatelessOperator<L> {
     fn output_schema(&self) -> SchemaRef {
         self.0.output_schema()
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        None
     }
 
     fn restore(&mut self, _saved: &SavedState, _worker: usize, _ownership: Ownership) -> Result<(), OperatorError> {

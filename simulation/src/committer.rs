@@ -45,6 +45,7 @@ impl Closed {
             late: 0,
             steps: vec!["by-customer".into(), "by-terminal".into()],
             history_files: Vec::new(),
+            shapes: BTreeMap::new(),
         };
         let (mut changes, mut snapshot, mut history_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();

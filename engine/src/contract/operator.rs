@@ -1,5 +1,6 @@
 //! A step of a pipeline: batches in, batches out, state that follows the epochs.
 
+use crate::contract::shape::Shape;
 use crate::contract::state::{SavedState, StateBatch};
 use crate::ids::{Epoch, EventTime, Ownership};
 use arrow::array::RecordBatch;
@@ -57,13 +58,16 @@ impl Output {
 /// A step's logic on one worker. It knows nothing of timely, does no I/O but its history's, and reads no clock.
 ///
 /// ```text
-/// restore? ─▶ ( on_batch* ─▶ on_close ─▶ changes ─▶ snapshot? )*      one round per epoch, every epoch, in order
+/// shape ─▶ restore? ─▶ ( on_batch* ─▶ on_close ─▶ changes ─▶ snapshot? )*      one round per epoch, every epoch, in order
 /// ```
 /// Within an epoch the batches of a keyed step come in no particular order; in event-time order all of an epoch's rows are later than
 /// the rows of the epochs before, so a step that needs order gathers the epoch's batches and sorts them in `on_close`.
 pub trait Operator: Send {
     /// Columns of the rows that leave.
     fn output_schema(&self) -> SchemaRef;
+    /// What its saved state means; `None` for a step that saves nothing. Everything on which the state's meaning depends must be in it: the engine saves
+    /// it, and refuses to restore the state where it has changed. Asked for before [`Self::restore`], and the same on every worker.
+    fn shape(&self) -> Option<Shape>;
     /// How rows must be routed to it.
     fn routing(&self) -> Routing {
         Routing::Local

@@ -5,8 +5,8 @@
 //! with `_late` set, or becomes a dead letter, as the pipeline says.
 
 use crate::contract::{
-    DeadLetters, EpochClose, LATE, Operator, OperatorError, Output, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, SourceSchema,
-    StateBatch,
+    DeadLetters, EpochClose, LATE, Operator, OperatorError, Output, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, Shape,
+    SourceSchema, StateBatch,
 };
 use crate::ids::{Epoch, EventTime, Ownership};
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
@@ -145,6 +145,11 @@ fn row_as_json(row: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
 impl Operator for Hold {
     fn output_schema(&self) -> SchemaRef {
         Arc::clone(&self.schema.schema)
+    }
+
+    /// Rows that wait carry the names and types of their columns, which are compared when they are taken back; the clock's shape tells the event time.
+    fn shape(&self) -> Option<Shape> {
+        None
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

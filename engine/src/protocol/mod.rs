@@ -7,10 +7,12 @@
 //! | which rows wait, pass, or are late | [`Hold`] |
 //! | which commits are the truth after a restart | [`decide_resume`] |
 //! | which files nothing names any more | [`decide_collect`] |
+//! | whether saved state goes on after a change of its step | [`decide_evolution`] |
 //! | what fires when | [`Timers`] |
 
 mod collect;
 mod epochs;
+mod evolve;
 mod hold;
 mod resume;
 mod timers;
@@ -18,6 +20,7 @@ mod watermark;
 
 pub use collect::{CollectDecision, CollectFacts, SNAPSHOTS_KEPT, decide_collect};
 pub use epochs::{EpochDecision, EpochLimits, EpochPolicy, SnapshotAge};
+pub use evolve::{Difference, Evolution, StepEvolution, Taken, Taking, decide_evolution, decide_evolutions};
 pub use hold::{Hold, LatePolicy, Order};
 pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume};
 pub use timers::{Timer, Timers};

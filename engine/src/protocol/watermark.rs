@@ -3,6 +3,7 @@
 //! Invariants: it moves only when an epoch closes; it never goes back; it depends only on the facts of closed epochs, so every worker
 //! computes the same one and a replay does too.
 
+use crate::contract::Shape;
 use crate::ids::EventTime;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,12 @@ impl WatermarkTracker {
     #[must_use]
     pub fn new(out_of_orderness: i64) -> Self {
         Self { out_of_orderness, partitions: Vec::new(), watermark: i64::MIN }
+    }
+
+    /// What a saved tracker means, where the event time is the column `event_time`. How far events may be out of order is no part of it.
+    #[must_use]
+    pub fn shape(event_time: &str) -> Shape {
+        Shape::new("clock").fact("event time", event_time)
     }
 
     /// Takes over the allowed out-of-orderness of a changed configuration.

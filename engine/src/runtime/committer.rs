@@ -1,6 +1,6 @@
 //! The committer: one thread that gathers every worker's part of an epoch and makes it the truth with one file.
 
-use crate::contract::{OutboxEntry, OutboxPart, StateBatch, SyncFiles};
+use crate::contract::{OutboxEntry, OutboxPart, Shapes, StateBatch, SyncFiles};
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// Epochs from one file that says what the steps' state means to the next, at most.
+const SHAPES_EVERY: u64 = 64;
 
 /// A worker's part, encoded on the worker.
 #[derive(Debug)]
@@ -109,6 +112,10 @@ pub(crate) struct Committer {
     pub(crate) workers: usize,
     pub(crate) next: Epoch,
     pub(crate) steps: Vec<String>,
+    /// What the steps' state means.
+    pub(crate) shapes: Shapes,
+    /// The run's first epoch.
+    pub(crate) first: Epoch,
     pub(crate) syncs: BTreeMap<String, SyncFiles>,
     pub(crate) config: EngineConfig,
     pub(crate) parts: Receiver<EncodedPart>,
@@ -153,6 +160,7 @@ impl Committer {
             late,
             steps: self.steps.clone(),
             history_files: Vec::new(),
+            shapes: if self.says_shapes(feed.epoch) { self.shapes.clone() } else { Shapes::new() },
         };
         let mut changes = Vec::new();
         let mut snapshot = Vec::new();
@@ -180,12 +188,18 @@ impl Committer {
         }
         if feed.snapshot {
             header.history_files = history_files;
+            header.shapes = self.shapes.clone();
             // A housekeeper that is gone has failed, or one more failure is said already.
             let _gone = self.snapshots.send(NewSnapshot { header, parts: snapshot });
         }
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
         self.metrics.commit_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether an epoch's file says what the steps' state means. Whoever looks for it from the newest file on finds it soon.
+    fn says_shapes(&self, epoch: Epoch) -> bool {
+        epoch == self.first || epoch.0.is_multiple_of(SHAPES_EVERY)
     }
 
     fn check_dead(&self, parts: &[EncodedPart], rows: u64, dead: u64) -> Result<(), RunError> {

@@ -1,7 +1,9 @@
 //! The first failure of a run; everything stops when there is one.
 
 use crate::contract::{OperatorError, SinkError, SourceError};
+use crate::protocol::Difference;
 use crate::store::StoreError;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -67,18 +69,59 @@ pub enum RunError {
     },
     /// The store holds state of steps that the pipeline no longer has.
     #[error(
-        "the data folder holds state of the step {step:?}, which the pipeline no longer has; give the step its old id back, or start with another `data` folder"
+        "the data folder holds state of the step {step:?}, which the pipeline no longer has; give the step its old id back, \
+         or drop its state: `riskstream state drop {pipeline} {step}`"
     )]
     UnknownState {
+        /// The pipeline.
+        pipeline: String,
         /// The step.
         step: String,
     },
+    /// Saved state is of steps that meant something else.
+    #[error(transparent)]
+    Changed(#[from] StepsChanged),
     /// A thread ended without saying why.
     #[error("internal error: {what}; please report it")]
     Bug {
         /// What happened.
         what: String,
     },
+}
+
+/// Steps whose saved state can't go on with what the configuration says now. Nothing was started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.tell())]
+pub struct StepsChanged {
+    /// The pipeline.
+    pub pipeline: String,
+    /// By the step's id, what is not as it was.
+    pub steps: BTreeMap<String, Vec<Difference>>,
+}
+
+impl StepsChanged {
+    fn tell(&self) -> String {
+        let steps: Vec<String> = self.steps.iter().map(|(step, differences)| Self::message(step, differences)).collect();
+        let first = self.steps.keys().next().map_or("", String::as_str);
+        format!("{}\n  {}", steps.join("\n"), self.ways_out(first))
+    }
+
+    /// What is wrong with a step.
+    #[must_use]
+    pub fn message(step: &str, differences: &[Difference]) -> String {
+        let differences: Vec<String> = differences.iter().map(Difference::to_string).collect();
+        format!("the saved state of the step `{step}` is of another configuration: {}", differences.join("; "))
+    }
+
+    /// What can be done about a step.
+    #[must_use]
+    pub fn ways_out(&self, step: &str) -> String {
+        let pipeline = &self.pipeline;
+        format!(
+            "put the old value back; or give the changed step another id, with which it begins empty (`riskstream state drop {pipeline} {step}` then drops \
+             the old state); or begin the pipeline anew: `riskstream run --fresh {pipeline}`"
+        )
+    }
 }
 
 /// Set once, by whoever fails first.

@@ -28,7 +28,7 @@ mod route;
 mod run;
 
 pub use clock::{Clock, SystemClock};
-pub use failure::RunError;
+pub use failure::{RunError, StepsChanged};
 pub use metrics::{Metrics, StepMetrics};
-pub use plan::{BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet, WorkerContext};
+pub use plan::{BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet, WorkerContext, shapes};
 pub use run::{RunControl, RunSummary, run};

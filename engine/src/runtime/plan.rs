@@ -1,8 +1,9 @@
 //! What a run is made of: the source, the steps, the sinks, as factories that each worker calls for itself.
 
-use crate::contract::{Delivery, Operator, OperatorError, SinkError, SinkWriter, Source, SyncFiles};
+use crate::contract::{Delivery, Operator, OperatorError, Shapes, SinkError, SinkWriter, Source, SyncFiles};
 use crate::ids::{Epoch, Generation, Ownership};
-use crate::protocol::{EpochLimits, LatePolicy, Order};
+use crate::protocol::{EpochLimits, LatePolicy, Order, WatermarkTracker};
+use crate::runtime::intake::CLOCK_STEP;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -87,6 +88,32 @@ pub struct Plan {
     pub dead_letters: SinkPlan,
     /// Called as epochs open.
     pub hooks: Vec<EpochHook>,
+}
+
+impl Plan {
+    /// What the state of its steps means, by the step's id. Each step is made once for it, and writes nothing.
+    ///
+    /// # Errors
+    /// When a step can't be made.
+    pub fn shapes(&self) -> Result<Shapes, OperatorError> {
+        shapes(self.source.as_ref(), self.steps.iter().chain(self.sinks.iter().flat_map(|sink| &sink.steps)))
+    }
+}
+
+/// As [`Plan::shapes`], of a source and steps.
+///
+/// # Errors
+/// When a step can't be made.
+pub fn shapes<'a>(source: &dyn Source, steps: impl IntoIterator<Item = &'a StepPlan>) -> Result<Shapes, OperatorError> {
+    let nobody = WorkerContext { worker: 0, ownership: Ownership::new(1), generation: Generation::default(), history: PathBuf::new() };
+    let schema = source.schema();
+    let mut shapes = Shapes::from([(CLOCK_STEP.to_owned(), WatermarkTracker::shape(schema.schema.field(schema.event_time).name()))]);
+    for step in steps {
+        if let Some(shape) = (step.build)(&nobody)?.shape() {
+            shapes.insert(step.id.clone(), shape);
+        }
+    }
+    Ok(shapes)
 }
 
 /// What becomes of event time while all partitions are idle.

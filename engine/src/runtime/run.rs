@@ -1,12 +1,12 @@
 //! Starting, driving and ending a run.
 
-use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, SinkWriter};
+use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, Shapes, SinkWriter};
 use crate::ids::{Epoch, Ownership};
-use crate::protocol::{EpochPolicy, Hold, WatermarkTracker};
+use crate::protocol::{EpochPolicy, Evolution, Hold, StepEvolution, WatermarkTracker, decide_evolutions};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
 use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX, ask_delivered};
-use crate::runtime::failure::{Failure, RunError};
+use crate::runtime::failure::{Failure, RunError, StepsChanged};
 use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, Round, WorkerEnd};
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
@@ -16,7 +16,7 @@ use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
 use crate::runtime::route::{Splitter, route};
-use crate::store::{DeliveredMarks, Recovered, Store, UndeliveredEpoch};
+use crate::store::{DeliveredMarks, Recovered, Store, UndeliveredEpoch, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -82,6 +82,21 @@ fn refuse_sinks_gone(marks: &DeliveredMarks, outbox: &[UndeliveredEpoch], presen
     Err(RunError::SinkGone { sink: sink.clone(), first, last, marks: marks.path().display().to_string() })
 }
 
+/// Refuses to go on with state that meant something else, before anything is claimed or restored.
+fn check_shapes(pipeline: &str, saved: &Shapes, present: &Shapes) -> Result<(), RunError> {
+    let mut changed = StepsChanged { pipeline: pipeline.to_owned(), steps: BTreeMap::new() };
+    for (step, evolution) in decide_evolutions(saved, present) {
+        match evolution {
+            StepEvolution::Kept(Evolution::Refused(differences)) => {
+                changed.steps.insert(step, differences);
+            }
+            StepEvolution::Gone => return Err(RunError::UnknownState { pipeline: pipeline.to_owned(), step }),
+            StepEvolution::Kept(Evolution::Same | Evolution::TakenWith(_)) | StepEvolution::New => {}
+        }
+    }
+    if changed.steps.is_empty() { Ok(()) } else { Err(changed.into()) }
+}
+
 /// What a worker's intake takes: its blocks and its decoder.
 type IntakeEnd = (Receiver<FeedMessage>, Box<dyn Decoder>);
 
@@ -116,6 +131,8 @@ struct Blueprint {
 pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn Clock>) -> Result<RunSummary, RunError> {
     let workers = config.workers.clamp(1, crate::ids::SHARDS);
     let mut store = Store::open(&config.store)?;
+    let shapes = plan.shapes()?;
+    check_shapes(&plan.name, &saved_shapes(&config.store)?, &shapes)?;
     let Plan { name, mut source, out_of_orderness, idle_after, skew_max, when_quiet, order, late, steps, sinks, dead_letters, hooks } =
         plan;
 
@@ -151,7 +168,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let step_ids: Vec<String> = steps.iter().chain(writers.iter().flat_map(|w| &w.1)).map(|s| s.id.clone()).collect();
     for known in recovered.state.keys().filter(|k| !k.starts_with("source.")) {
         if !step_ids.contains(known) {
-            return Err(RunError::UnknownState { step: known.clone() });
+            return Err(RunError::UnknownState { pipeline: name, step: known.clone() });
         }
     }
     collect_orphans(&store, &recovered)?;
@@ -185,6 +202,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         workers,
         next: first,
         steps: step_ids,
+        shapes,
+        first,
         syncs,
         config: config.clone(),
         parts: parts_out,

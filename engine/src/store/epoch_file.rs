@@ -13,7 +13,7 @@
 //! Arrow do not look, stands a checksum of the whole file: it is checked before anything is decoded, so that a torn or damaged file is never
 //! taken for a commit, and never reaches arrow's decoder, which trusts what it reads.
 
-use crate::contract::{PartitionInfo, Position};
+use crate::contract::{PartitionInfo, Position, Shapes};
 use crate::ids::{Epoch, Generation};
 use crate::store::pieces::Pieces;
 use arrow::array::{ArrayRef, AsArray, LargeBinaryArray, RecordBatch, StringArray, UInt32Array};
@@ -51,6 +51,10 @@ pub struct EpochHeader {
     /// Of a snapshot: the history files that its state names.
     #[serde(default)]
     pub history_files: Vec<String>,
+    /// What the steps' state means. Whole in every snapshot, in the first epoch of a run and in every so many epochs; empty in the others, which go on
+    /// with the same steps.
+    #[serde(default, skip_serializing_if = "Shapes::is_empty")]
+    pub shapes: Shapes,
 }
 
 /// What a section is.
@@ -209,6 +213,16 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(EpochHeader, Vec<Section>), String
     Ok((header, sections))
 }
 
+/// The header of an epoch file; the error says how it is damaged.
+pub(crate) fn decode_header(bytes: &[u8]) -> Result<EpochHeader, String> {
+    if !is_sealed(bytes) {
+        return Err("it is cut short, or its checksum does not match".into());
+    }
+    let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(|e| e.to_string())?;
+    let json = reader.schema().metadata().get(HEADER_KEY).cloned().ok_or("it has no header")?;
+    serde_json::from_str(&json).map_err(|e| format!("its header can't be read: {e}"))
+}
+
 fn add_sections(batch: &RecordBatch, sections: &mut Vec<Section>) -> Result<(), String> {
     if batch.num_columns() != 5 {
         return Err("it has other columns than an epoch file".into());
@@ -247,6 +261,7 @@ mod tests {
             late: 0,
             steps: vec![],
             history_files: vec![],
+            shapes: Shapes::new(),
         }
     }
 

@@ -3,10 +3,10 @@
 //! A running program adds and collects files all the while; what is told here was true at one moment between the call and its return, but
 //! for the size, which is only about right.
 
-use crate::contract::{PartitionInfo, Position};
+use crate::contract::{PartitionInfo, Position, Shapes};
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{Claim, EpochName, ResumeFacts, decide_resume};
-use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode};
+use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode, decode_header};
 use crate::store::error::StoreError;
 use arrow::array::AsArray;
 use serde::Deserialize;
@@ -34,6 +34,8 @@ pub struct Inspection {
     pub positions: BTreeMap<u32, (PartitionInfo, Position)>,
     /// Steps and sinks of the pipeline that wrote the last epoch.
     pub steps: Vec<String>,
+    /// What the steps' state means.
+    pub shapes: Shapes,
     /// The newest event time, microseconds since 1970.
     pub event_time: Option<i64>,
     /// The watermark, microseconds since 1970.
@@ -78,6 +80,33 @@ pub fn inspect(root: &Path) -> Result<Option<Inspection>, StoreError> {
         }
     }
     Err(StoreError::Io { action: "read", path: root.to_owned(), reason: "its files change too fast to be read; try again".into() })
+}
+
+/// What the state of the store in the folder `root` means, by step; empty when there is none. Reads few files, and of them the headers.
+///
+/// # Errors
+/// When files can't be listed or read, or epochs are missing.
+pub fn saved_shapes(root: &Path) -> Result<Shapes, StoreError> {
+    let facts = facts(root)?;
+    let epochs = decide_resume(&facts)?.epochs;
+    let epochs = epochs.iter().rev().map(|n| root.join(format!("epochs/{:020}-{:010}.epoch", n.epoch.0, n.generation.0)));
+    let mut snapshots = facts.snapshots;
+    snapshots.sort_unstable();
+    let snapshots = snapshots.iter().rev().map(|n| root.join(format!("snapshots/{:020}-{:010}.snapshot", n.epoch.0, n.generation.0)));
+    for path in epochs.chain(snapshots) {
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) => return Err(StoreError::io("read", path, &e)),
+        };
+        // A damaged file is passed over as a start passes over it, or fails on it.
+        if let Ok(header) = decode_header(&bytes)
+            && !header.shapes.is_empty()
+        {
+            return Ok(header.shapes);
+        }
+    }
+    Ok(Shapes::new())
 }
 
 /// One look; `None` when a file went away meanwhile.
@@ -127,6 +156,9 @@ impl Inspection {
         self.committed = header.epoch;
         self.positions = header.positions;
         self.steps = header.steps;
+        if !header.shapes.is_empty() {
+            self.shapes = header.shapes;
+        }
         if let Some(clock) = saved_clock(sections) {
             self.watermark = Some(clock.watermark).filter(|w| *w != i64::MIN);
             self.event_time = clock.partitions.iter().filter_map(|p| p.event_time_max).max();
@@ -257,6 +289,7 @@ mod tests {
             late: 0,
             steps: vec!["s".into()],
             history_files: vec![],
+            shapes: Shapes::new(),
         }
     }
 

@@ -25,7 +25,7 @@ mod spares;
 pub(crate) use delivered::DeliveredMarks;
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, saved_shapes};
 pub(crate) use open::needless_files;
 pub use open::{Identity, Store};
 pub use recover::{Recovered, UndeliveredEpoch};

@@ -14,7 +14,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "riskstream-store";
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 /// Where epoch files are.
 const EPOCHS: &str = "epochs/";
 

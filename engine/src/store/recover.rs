@@ -1,6 +1,6 @@
 //! Reading a store back after a start: positions, state, and what is still to be delivered.
 
-use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, StateBatch};
+use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, Shapes, StateBatch};
 use crate::ids::Epoch;
 use crate::protocol::{EpochName, ResumeDecision, SnapshotAge, decide_resume};
 use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode};
@@ -28,6 +28,8 @@ pub struct Recovered {
     pub state: BTreeMap<String, SavedState>,
     /// Steps and sinks of the pipeline that wrote the last epoch.
     pub steps: Vec<String>,
+    /// What the state means, by step id.
+    pub shapes: Shapes,
     /// How old the snapshot is.
     pub age: SnapshotAge,
     /// History files that each snapshot in the store names.
@@ -174,5 +176,8 @@ impl Recovered {
         self.committed = header.epoch;
         self.positions = header.positions;
         self.steps = header.steps;
+        if !header.shapes.is_empty() {
+            self.shapes = header.shapes;
+        }
     }
 }

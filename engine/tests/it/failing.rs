@@ -1,5 +1,6 @@
 //! Whatever fails, the run ends with the reason, keeps what was committed, and the next one goes on.
 
+use crate::operator::Mischief;
 use crate::source::LineSource;
 use crate::world::{Settings, World, broken, lines, reference};
 use riskstream_engine::ids::Epoch;
@@ -106,6 +107,49 @@ fn too_many_dead_rows_stop_the_run_and_keep_what_was_committed() {
     assert!(dead > 4 && first.contains("malformed in part-0: not three numbers"), "{error}");
     assert!(world.table.lock().expect("free").through >= Some(Epoch(5)));
     goes_on(&world, &input);
+}
+
+#[test]
+fn state_is_not_taken_by_a_step_that_means_something_else() {
+    let input = lines(1, 300);
+    // With snapshots and without; many epochs after the first of the run, and few.
+    for (snapshot_every, epoch_rows) in [(4, 50), (1_000, 50), (1_000, 2), (3, 2)] {
+        let world = World::new();
+        let settings = Settings { snapshot_every, epoch_rows, ..Settings::default() };
+        world.run(&input, &settings).expect("a clean run");
+        world.run(&input, &settings).expect("another, with nothing to do");
+        let shapes = riskstream_engine::store::saved_shapes(&world.store()).expect("read");
+        assert_eq!(shapes.keys().collect::<Vec<_>>(), ["count", "source.clock"]);
+        let before = content(&world.store());
+        let mischief = Mischief { counts_by: Some("id"), ..Mischief::default() };
+        let error = world.run(&input, &Settings { mischief, ..settings }).expect_err("it counts by something else");
+        let RunError::Changed(changed) = &error else { panic!("{error}") };
+        assert_eq!(changed.steps["count"][0].to_string(), "by: was key, is id");
+        assert!(error.to_string().contains("`riskstream state drop test count`"), "{error}");
+        assert_eq!(content(&world.store()), before, "a refused run leaves the folder as it was");
+        goes_on(&world, &input);
+    }
+}
+
+/// All files below a folder but the lock, which names the process, and needless files that wait to be written over.
+fn content(folder: &std::path::Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("listed") {
+            let path = entry.expect("an entry").path();
+            if path.ends_with("lock") || path.ends_with("spares") {
+                continue;
+            }
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let bytes = std::fs::read(&path).expect("read");
+                found.insert(path, bytes);
+            }
+        }
+    }
+    found
 }
 
 #[test]

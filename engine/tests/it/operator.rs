@@ -4,7 +4,7 @@ use crate::source::source_schema;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch};
 use riskstream_engine::ids::{Epoch, EventTime, KeyId, Ownership, ShardId};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_engine::protocol::Timers;
@@ -74,6 +74,8 @@ pub struct Mischief {
     pub fails_at: Option<i64>,
     /// Panics on a row with this id.
     pub panics_at: Option<i64>,
+    /// What it says that it counts by, if not the key.
+    pub counts_by: Option<&'static str>,
     /// While set, no epoch can close: the worker is held where it is.
     pub shut: Arc<AtomicBool>,
     /// While set, no epoch is committed: its staged files don't reach the disk. The workers go on.
@@ -151,6 +153,10 @@ impl Operator for Counter {
 
     fn routing(&self) -> Routing {
         Routing::ByKey(vec![1])
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(Shape::new("count").fact("by", self.mischief.counts_by.unwrap_or("key")))
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

@@ -12,7 +12,9 @@ use arrow::array::{
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Op, Operator, OperatorError, Output, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::contract::{
+    EpochClose, Feed, Op, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch, StateDir,
+};
 use riskstream_engine::ids::{Epoch, Ownership};
 use riskstream_engine::rows::{KeyedRows, RowsConfig, RowsError, SaveError};
 use std::sync::Arc;
@@ -52,6 +54,8 @@ pub struct CapturedOperator {
     dead: DeadRows,
     /// Rows without a key reach every worker; this one reports them.
     reports_keyless: bool,
+    pub(super) input: SchemaRef,
+    pub(super) feed: Feed,
 }
 
 /// Rows on their way out.
@@ -147,8 +151,17 @@ impl CapturedOperator {
             ends: Default::default(),
             dead,
             reports_keyless,
+            input: Arc::clone(input),
+            feed: Feed::default(),
             plan,
         })
+    }
+
+    /// With what feeds it, as far as the meaning of its state depends on it.
+    #[must_use]
+    pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.feed = feed;
+        self
     }
 
     pub(super) fn storage(&self, RowsError { action, object, reason }: RowsError) -> OperatorError {
@@ -404,6 +417,10 @@ impl Operator for CapturedOperator {
 
     fn routing(&self) -> Routing {
         Routing::ByKeyOrAll(self.plan.key.clone())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(self.meaning())
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

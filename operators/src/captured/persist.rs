@@ -6,11 +6,11 @@
 use super::operator::CapturedOperator;
 use super::rows::{NONE, Sequence};
 use crate::keyed::close::{CLOSE, check_shape};
-use crate::keyed::columns::{batch, wrong};
+use crate::keyed::columns::{batch, named_fields, wrong};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
+use riskstream_engine::contract::{OperatorError, SavedState, Shape, StateBatch};
 use riskstream_engine::history::ShardSet;
 use riskstream_engine::ids::Ownership;
 use riskstream_engine::rows::SaveError;
@@ -42,6 +42,19 @@ impl CapturedOperator {
             (FORGOT, Arc::new(BooleanArray::from(vec![self.forgot; 3]))),
         ];
         Ok(StateBatch::new(CLOSE, batch(columns)?))
+    }
+
+    /// What saved state means.
+    pub(super) fn meaning(&self) -> Shape {
+        let plan = &self.plan;
+        let pairs = |pairs: &[(String, String)]| pairs.iter().map(|(name, of)| format!("{name} = {of}")).collect::<Vec<_>>().join(", ");
+        Shape::new("captured changes")
+            .fact("key", plan.spec.key.join(", "))
+            .fact("columns", named_fields(&plan.output).join(", "))
+            .fact("ever", pairs(&plan.spec.ever))
+            .fact("previous", pairs(&plan.spec.previous))
+            .fact("event time", &plan.spec.event_time)
+            .fed_by(&self.feed, &self.input, plan.key.iter().chain(&plan.record).copied().chain([plan.time]))
     }
 
     /// What saved state depends on.

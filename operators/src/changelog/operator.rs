@@ -10,7 +10,9 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBat
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::contract::{
+    EpochClose, Feed, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, Shape, StateBatch, StateDir,
+};
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
 
@@ -27,6 +29,8 @@ pub struct ChangelogOperator {
     pub(super) rows: RowConverter,
     /// Between what orders versions and bytes that compare.
     pub(super) orders: RowConverter,
+    pub(super) input: SchemaRef,
+    pub(super) feed: Feed,
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
@@ -54,10 +58,19 @@ impl ChangelogOperator {
             rows: converter(&plan.record, "a record's columns hold plain values")?,
             orders: converter(&plan.order, "versions are ordered by plain values")?,
             kept: KeptByKey::new(&plan.spec.step_id, dir, plan.spec.memory_bytes),
+            input: Arc::clone(input),
+            feed: Feed::default(),
             dead,
             watermark: i64::MIN,
             plan,
         })
+    }
+
+    /// With what feeds it, as far as the meaning of its state depends on it.
+    #[must_use]
+    pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.feed = feed;
+        self
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -130,6 +143,10 @@ impl Operator for ChangelogOperator {
 
     fn routing(&self) -> Routing {
         Routing::ByKey(self.plan.key.clone())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(self.meaning())
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

@@ -17,7 +17,7 @@ use std::ops::Range;
 pub(super) const LANES_MAX: usize = 4;
 
 /// What the loop needs to know of the step.
-pub(super) struct Shape<'a> {
+pub(super) struct Loop<'a> {
     /// Per lane but the first, which counts rows: the kept column that is summed.
     pub(super) sums: &'a [usize],
     /// Per window, the edge at which rows leave.
@@ -62,7 +62,7 @@ struct Leaving<'a, const L: usize> {
 }
 
 impl<'a, const L: usize> Leaving<'a, L> {
-    fn of(tail: &'a Tail, shape: &Shape<'_>) -> Self {
+    fn of(tail: &'a Tail, shape: &Loop<'_>) -> Self {
         match &tail.chunk {
             Some(chunk) => Self { times: &chunk.times, keys: &chunk.keys, sums: columns::<L>(chunk, shape.sums) },
             None => Self { times: &[], keys: &[], sums: [&[][..]; L] },
@@ -127,7 +127,7 @@ fn passable(times: &[i64], tails: &[Tail], due: i64) -> usize {
 /// Processes rows of `rows` from `range.start` on, until a row at or after `due` or the range's end, or until an edge has used up its chunk; returns the
 /// first row that was not processed. Each row's numbers go to `out` (windows × lanes per row; `out` starts at the range's first row).
 pub(super) fn run<const L: usize>(
-    shape: &Shape<'_>,
+    shape: &Loop<'_>,
     numbers: &mut [Vec<i64>],
     rows: &Chunk,
     range: Range<usize>,
@@ -177,7 +177,7 @@ fn heads<const L: usize>(seen: &[[i64; L]], width: usize, out: &mut [i64]) {
 }
 
 /// Rows enter the first edge as they come, and see it with themselves or before.
-fn enter<const L: usize>(shape: &Shape<'_>, rows: &Chunk, own: Range<usize>, shards: &mut [Vec<i64>], seen: &mut [[i64; L]]) {
+fn enter<const L: usize>(shape: &Loop<'_>, rows: &Chunk, own: Range<usize>, shards: &mut [Vec<i64>], seen: &mut [[i64; L]]) {
     let sums = columns::<L>(rows, shape.sums);
     for (row, seen) in own.zip(seen) {
         let numbers = numbers_of::<L>(shards, rows.keys[row]);

@@ -1,6 +1,6 @@
 //! The features step as an operator: gathers or takes rows, processes them in order, and hands out its state.
 
-use super::fast::{self, LANES_MAX, Shape};
+use super::fast::{self, LANES_MAX, Loop};
 use super::order::{Ordered, in_order};
 use super::plan::Plan;
 use super::shown::{Block, Builder};
@@ -12,7 +12,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch, StateDir};
 use riskstream_engine::history::{Chunk, History, HistoryConfig, HistoryError};
 use riskstream_engine::ids::{Epoch, EventTime, KeyId, Ownership};
 use std::collections::BTreeSet;
@@ -82,6 +82,13 @@ impl FeaturesOperator {
     #[must_use]
     pub fn with_late_horizon(mut self, micros: i64) -> Self {
         self.late_horizon = micros.max(0);
+        self
+    }
+
+    /// With what feeds it, as far as the meaning of its state depends on it.
+    #[must_use]
+    pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.plan.feed = feed;
         self
     }
 
@@ -163,7 +170,7 @@ impl FeaturesOperator {
         let lanes = self.state.lanes.len();
         let sums: Vec<usize> = self.state.lanes.iter().filter_map(|l| if let Lane::Sum(c) = l { Some(*c) } else { None }).collect();
         let Plan { undelayed, include, .. } = self.plan;
-        let shape = Shape { sums: &sums, tails: &self.plan.tails, undelayed, include };
+        let shape = Loop { sums: &sums, tails: &self.plan.tails, undelayed, include };
         let width = lanes * self.plan.tails.len();
         block.narrow.resize(range.len() * width, 0);
         let mut from = range.start;
@@ -301,6 +308,10 @@ impl Operator for FeaturesOperator {
 
     fn routing(&self) -> Routing {
         Routing::ByKey(self.plan.by.clone())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(self.plan.meaning(self.order))
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

@@ -1,9 +1,10 @@
 //! A checked features step: which columns the history keeps, which edges the windows have, which numbers each output needs.
 
-use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function};
+use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function, Order};
+use crate::keyed::columns::told;
 use crate::keyed::encode::{Encoding, Kept};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION};
+use riskstream_engine::contract::{Feed, SOURCE_OFFSET, SOURCE_PARTITION, Shape};
 use riskstream_engine::history::Width;
 use riskstream_engine::key::can_be_key;
 use std::sync::Arc;
@@ -59,6 +60,9 @@ pub(super) struct Plan {
     pub(super) lasts: Vec<usize>,
     pub(super) since: bool,
     pub(super) shown: Vec<Shown>,
+    /// What each feature is, in words.
+    pub(super) calls: Vec<String>,
+    pub(super) feed: Feed,
     pub(super) output_schema: SchemaRef,
 }
 
@@ -132,6 +136,8 @@ impl Plan {
             lasts: Vec::new(),
             since: false,
             shown: Vec::new(),
+            calls: spec.features.iter().map(|f| format!("{} = {:?}({})", f.name, f.function, f.column.as_deref().unwrap_or("*"))).collect(),
+            feed: Feed::default(),
             output_schema: Arc::new(Schema::empty()),
         };
         let mut fields: Vec<_> = input.fields().iter().cloned().collect();
@@ -236,6 +242,23 @@ impl Plan {
     /// The longest age.
     pub(super) fn reach(&self) -> i64 {
         self.edges.last().copied().unwrap_or(0)
+    }
+
+    /// What saved state means.
+    pub(super) fn meaning(&self, order: Order) -> Shape {
+        let names =
+            |columns: &[usize]| columns.iter().map(|index| self.output_schema.field(*index).name().as_str()).collect::<Vec<_>>().join(", ");
+        let shape = Shape::new("features")
+            .fact("by", told(&self.by, &self.output_schema))
+            .fact("event time", names(&[self.time]))
+            .fact("ties", names(&self.ties))
+            .fact("order", if order == Order::EventTime { "event-time" } else { "arrival" })
+            .fact("delay", format!("{} s", self.delay as f64 / 1e6))
+            .fact("include_current", self.include.to_string())
+            .fact("features", self.calls.join(", "))
+            .fact("over", self.lengths.iter().map(|length| format!("{} s", *length as f64 / 1e6)).collect::<Vec<_>>().join(", "));
+        let kept = self.kept.iter().map(|kept| kept.input);
+        shape.fed_by(&self.feed, &self.output_schema, self.by.iter().copied().chain([self.time]).chain(kept))
     }
 
     /// What a saved state must agree on.

@@ -32,6 +32,22 @@ pub(crate) fn wides<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i12
     Ok(array.ok_or_else(|| wrong(column))?.values())
 }
 
+/// The columns of `input` that an expression reads.
+pub(crate) fn columns_of(sql: &str, input: &Schema) -> Vec<usize> {
+    let read = riskstream_expressions::syntax::columns(sql).unwrap_or_default();
+    read.iter().filter_map(|column| input.index_of(&column.name).ok()).collect()
+}
+
+/// All columns as what is kept depends on them.
+pub(crate) fn named_fields(schema: &Schema) -> Vec<String> {
+    schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
+}
+
+/// Columns in words, as what is kept depends on them.
+pub(crate) fn told(columns: &[usize], input: &Schema) -> String {
+    named_types(columns, input).join(", ")
+}
+
 /// Columns as what is kept depends on them.
 pub(crate) fn named_types(columns: &[usize], input: &Schema) -> Vec<String> {
     columns.iter().map(|index| format!("{} {}", input.field(*index).name(), input.field(*index).data_type())).collect()

@@ -9,7 +9,9 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::contract::{
+    EpochClose, Feed, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, Shape, StateBatch, StateDir,
+};
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ pub struct PreviousOperator {
     pub(super) shown: RowConverter,
     /// What is shown where there is no row before.
     nothing: Box<[u8]>,
+    pub(super) input: SchemaRef,
+    pub(super) feed: Feed,
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
@@ -61,10 +65,19 @@ impl PreviousOperator {
             shown,
             nothing,
             kept: KeptByKey::new(&plan.spec.step_id, dir, plan.spec.memory_bytes),
+            input: Arc::clone(input),
+            feed: Feed::default(),
             dead,
             watermark: i64::MIN,
             plan,
         })
+    }
+
+    /// With what feeds it, as far as the meaning of its state depends on it.
+    #[must_use]
+    pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.feed = feed;
+        self
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -135,6 +148,10 @@ impl Operator for PreviousOperator {
 
     fn routing(&self) -> Routing {
         Routing::ByKey(self.plan.by.clone())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(self.meaning())
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

@@ -2,8 +2,9 @@
 
 use super::operator::PreviousOperator;
 use crate::keyed::close::{restore_close, saved_close};
+use crate::keyed::columns::named_fields;
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
+use riskstream_engine::contract::{OperatorError, SavedState, Shape, StateBatch};
 use riskstream_engine::ids::Ownership;
 
 impl PreviousOperator {
@@ -17,6 +18,20 @@ impl PreviousOperator {
         let mut out = self.kept.save_all()?;
         out.push(saved_close(self.watermark, self.shape(), Vec::new()).map_err(|e| self.arrow(e))?);
         Ok(out)
+    }
+
+    /// What saved state means.
+    pub(super) fn meaning(&self) -> Shape {
+        let plan = &self.plan;
+        let shows: Vec<String> = plan.spec.columns.iter().map(|(name, from)| format!("{name} = {from}")).collect();
+        Shape::new("previous")
+            .fact("by", plan.spec.by.join(", "))
+            .fact("columns", named_fields(&plan.output).join(", "))
+            .fact("previous", shows.join(", "))
+            .fact("event time", &plan.spec.event_time)
+            .fact("order of rows", plan.order_types.join(", "))
+            .fact("rows", if plan.diff.is_some() { "added and taken back" } else { "added" })
+            .fed_by(&self.feed, &self.input, [&plan.by[..], &plan.row, &plan.order].concat())
     }
 
     /// What saved state depends on.

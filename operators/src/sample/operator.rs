@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosec
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
 
@@ -41,13 +41,15 @@ type Said = (Box<[u8]>, i64, i64);
 pub struct SampleOperator {
     pub(super) spec: SampleSpec,
     pub(super) by: Vec<usize>,
-    time: usize,
+    pub(super) time: usize,
     diff: usize,
     /// The columns of a row: all but the event time and `_diff`.
     pub(super) row: Vec<usize>,
     pub(super) rows: RowConverter,
     /// What there is of every record, and the changes of the open epoch.
     pub(super) kept: KeptByKey<Change>,
+    pub(super) input: SchemaRef,
+    pub(super) feed: Feed,
     pub(super) output: SchemaRef,
     pub(super) watermark: i64,
     /// Nothing is older than this.
@@ -86,10 +88,19 @@ impl SampleOperator {
             time,
             diff,
             row,
+            input: Arc::clone(input),
+            feed: Feed::default(),
             output: Arc::new(Schema::new(fields)),
             watermark: i64::MIN,
             earliest: i64::MAX,
         })
+    }
+
+    /// With what feeds it, as far as the meaning of its state depends on it.
+    #[must_use]
+    pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.feed = feed;
+        self
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -190,6 +201,10 @@ impl Operator for SampleOperator {
 
     fn routing(&self) -> Routing {
         Routing::ByKey(self.by.clone())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(self.meaning())
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

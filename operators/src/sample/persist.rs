@@ -2,10 +2,10 @@
 
 use super::operator::SampleOperator;
 use crate::keyed::close::{CLOSE, restore_close, saved_close};
-use crate::keyed::columns::integers;
+use crate::keyed::columns::{integers, named_fields};
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
+use riskstream_engine::contract::{OperatorError, SavedState, Shape, StateBatch};
 use riskstream_engine::ids::Ownership;
 use std::sync::Arc;
 
@@ -27,6 +27,16 @@ impl SampleOperator {
     fn saved_close(&self) -> Result<StateBatch, ArrowError> {
         let earliest: ArrayRef = Arc::new(Int64Array::from(vec![self.earliest]));
         saved_close(self.watermark, self.shape(), vec![(EARLIEST, earliest)])
+    }
+
+    /// What saved state means.
+    pub(super) fn meaning(&self) -> Shape {
+        Shape::new("sample")
+            .fact("by", self.spec.by.join(", "))
+            .fact("columns", named_fields(&self.output).join(", "))
+            .fact("event time", &self.spec.event_time)
+            .fact("every", self.spec.every.to_string())
+            .fed_by(&self.feed, &self.input, self.by.iter().chain(&self.row).copied().chain([self.time]))
     }
 
     /// What saved state depends on.

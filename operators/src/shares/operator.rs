@@ -11,7 +11,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch};
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -61,6 +61,7 @@ pub struct SharesOperator {
     pub(super) groups: BTreeMap<u32, Group>,
     /// Groups that the epoch changed.
     pub(super) touched: BTreeSet<u32>,
+    pub(super) feed: Feed,
     pub(super) watermark: i64,
 }
 
@@ -94,9 +95,17 @@ impl SharesOperator {
             keys,
             groups: BTreeMap::new(),
             touched: BTreeSet::new(),
+            feed: Feed::default(),
             watermark: i64::MIN,
             plan,
         })
+    }
+
+    /// With what feeds it, as far as the meaning of its state depends on it.
+    #[must_use]
+    pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.feed = feed;
+        self
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -222,6 +231,10 @@ impl Operator for SharesOperator {
 
     fn routing(&self) -> Routing {
         Routing::ByKey(self.plan.group.clone())
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(self.meaning())
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

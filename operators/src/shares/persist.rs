@@ -5,11 +5,11 @@
 
 use super::operator::SharesOperator;
 use crate::keyed::close::{restore_close, saved_close};
-use crate::keyed::columns::wrong;
+use crate::keyed::columns::{named_fields, wrong};
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{OperatorError, SavedState, StateBatch};
+use riskstream_engine::contract::{OperatorError, SavedState, Shape, StateBatch};
 use riskstream_engine::history::ShardSet;
 use riskstream_engine::ids::Ownership;
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
@@ -31,6 +31,16 @@ impl SharesOperator {
         let mut out = self.keys.save_all()?;
         out.extend([self.saved(false)?, saved_close(self.watermark, self.shape(), Vec::new())?]);
         Ok(out)
+    }
+
+    /// What saved state means. The shares themselves are worked out from the rows that are kept.
+    pub(super) fn meaning(&self) -> Shape {
+        let spec = &self.plan.spec;
+        Shape::new("shares")
+            .fact("columns", named_fields(&self.plan.input).join(", "))
+            .fact("of", spec.of.join(", "))
+            .fact("by", spec.by.join(", "))
+            .fed_by(&self.feed, &self.plan.input, 0..self.plan.input.fields().len())
     }
 
     /// What saved state depends on.

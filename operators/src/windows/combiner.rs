@@ -11,7 +11,7 @@ use crate::keyed::keys::Keys;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, SavedState, StateBatch, TOTALS};
+use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, SavedState, Shape, StateBatch, TOTALS};
 use riskstream_engine::history::Chunk;
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::collections::HashMap;
@@ -100,6 +100,10 @@ impl Combiner {
 impl Operator for Combiner {
     fn output_schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        None
     }
 
     fn restore(&mut self, _saved: &SavedState, _worker: usize, _ownership: Ownership) -> Result<(), OperatorError> {

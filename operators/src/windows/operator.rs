@@ -12,7 +12,7 @@ use crate::step_error::StepError;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, StateBatch};
+use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch};
 use riskstream_engine::history::Chunk;
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub struct WindowsOperator {
     pub(super) sessions: Vec<Sessions>,
     publisher: Publisher,
     gate: Gate,
-    input: SchemaRef,
+    pub(super) input: SchemaRef,
+    pub(super) feed: Feed,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
     /// Rows came since the input ended last, when open windows were published.
@@ -68,10 +69,18 @@ impl WindowsOperator {
             publisher: Publisher::default(),
             gate,
             input: Arc::new(input.clone()),
+            feed: Feed::default(),
             watermark: i64::MIN,
             is_moved: false,
             plan,
         })
+    }
+
+    /// With what feeds it, as far as the meaning of its state depends on it.
+    #[must_use]
+    pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.feed = feed;
+        self
     }
 
     pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -122,6 +131,10 @@ impl Operator for WindowsOperator {
         let panes = self.panes.iter().map(|panes| Panes::new(&panes.label, panes.step, panes.count)).collect();
         let gate = Gate::new(&self.plan.spec, &self.input, self.plan.time, self.watermark).ok()?;
         Some(Box::new(Combiner::new(&self.plan, &key_fields(&self.plan, &self.input), panes, gate).ok()?))
+    }
+
+    fn shape(&self) -> Option<Shape> {
+        Some(self.plan.meaning(&self.input, &self.feed))
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {

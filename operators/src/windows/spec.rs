@@ -2,10 +2,12 @@
 
 use super::totals::{Lane, Layout, Op};
 use crate::changelog::DIFF;
+use crate::keyed::columns::told;
 use crate::keyed::encode::{Encoding, FLOAT_STEPS, Kept};
 use crate::periods::Every;
 use crate::step_error::StepError;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use riskstream_engine::contract::{Feed, Shape};
 use std::sync::Arc;
 
 /// What is computed over a window's rows.
@@ -200,6 +202,21 @@ impl Plan {
         layout.counts = kept.len() + 1;
         let output = output_schema(&spec, input, &by, &shown)?;
         Ok(Self { spec, by, time, diff, kept, layout, shown, output })
+    }
+
+    /// What saved state means.
+    pub(super) fn meaning(&self, input: &Schema, feed: &Feed) -> Shape {
+        let call = |spec: &AggregateSpec| format!("{} = {:?}({})", spec.name, spec.function, spec.column.as_deref().unwrap_or("*"));
+        let aggregates: Vec<String> = self.spec.aggregates.iter().map(call).collect();
+        let windows: Vec<&str> = self.spec.windows.iter().map(|w| w.label.as_str()).collect();
+        let shape = Shape::new("aggregate")
+            .fact("by", told(&self.by, input))
+            .fact("event time", &self.spec.event_time)
+            .fact("rows", if self.diff.is_some() { "added and taken back" } else { "added" })
+            .fact("aggregates", aggregates.join(", "))
+            .fact("windows", windows.join(", "));
+        let kept = self.kept.iter().map(|kept| kept.input);
+        shape.fed_by(feed, input, self.by.iter().copied().chain([self.time]).chain(self.diff).chain(kept))
     }
 
     /// What saved state depends on.

@@ -16,8 +16,7 @@ use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
     Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, KafkaStop, Late, Loans, MessagePart,
-    Partitioning, Payments, Period, Pipeline, Previous, Rate, Results, Sample, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop,
-    WhenQuiet,
+    Partitioning, Payments, Period, Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop, WhenQuiet,
 };
 
 /// Prints the dataflow of a configuration.
@@ -149,19 +148,13 @@ impl Graph {
         let mut last = pipeline.from.value.clone();
         for step in &pipeline.steps {
             let id = format!("{name}/{}", step.id);
+            let key = step.kind.key().iter().map(|key| key.value.as_str());
             let exchange = match &step.kind {
-                StepKind::Features(Features { by, .. }) | StepKind::Aggregate(Aggregation { by, .. }) => {
-                    Some(format!("by {}", join(by.iter().map(|key| key.value.as_str()))))
+                StepKind::Shares(_) => Some(format!("by {}", join(key.chain([windows::WINDOW, windows::WINDOW_END])))),
+                StepKind::Features(_) | StepKind::Changelog(_) | StepKind::Aggregate(_) | StepKind::Previous(_) | StepKind::Sample(_) => {
+                    Some(format!("by {}", join(key)))
                 }
-                StepKind::Previous(Previous { by, .. }) | StepKind::Sample(Sample { by, .. }) => {
-                    Some(format!("by {}", join(by.iter().map(|key| key.value.as_str()))))
-                }
-                StepKind::Shares(shares) => {
-                    let of = shares.of.iter().map(|key| key.value.as_str());
-                    Some(format!("by {}", join(of.chain([windows::WINDOW, windows::WINDOW_END]))))
-                }
-                StepKind::Changelog(Changelog { key, .. }) => Some(format!("by {}", join(key.iter().map(|key| key.value.as_str())))),
-                _ => None,
+                StepKind::Filter(_) | StepKind::Derive(_) | StepKind::Identities(_) | StepKind::Score(_) | StepKind::Decide(_) => None,
             };
             self.edges.push(Edge { from: last, to: id.clone(), exchange });
             self.nodes.push(step_node(step, &id, name));

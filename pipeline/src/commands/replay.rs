@@ -4,7 +4,7 @@
 //! `riskstream_ingest::ReplaySource`. Replayed rows are usually behind the watermark: the pipeline applies and flags them, or
 //! dead-letters them as late, as its `late` says.
 //!
-//! A row that a step rejected is replayed only if no `features` step had seen it before: else it would be counted twice. Such rows are listed as
+//! A row that a step rejected is replayed only if no step with state had seen it before: else it would be counted twice. Such rows are listed as
 //! not replayable.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ use serde::Serialize;
 use super::run::{default_workers, plan_failed};
 use super::{CommandError, failed, load, print_json};
 use crate::cli::{OutputFormat, ReplayArgs};
-use crate::config::spec::{self, Pipeline, SourceKind, StepKind};
+use crate::config::spec::{self, Pipeline, SourceKind};
 use crate::config::{Config, defaults, suggest_name};
 use crate::plan::{checks_step, file_spec, generator_source, kafka_spec, plan_pipeline, store_location, tables_location};
 use crate::progress::grouped;
@@ -126,10 +126,7 @@ fn check_reasons(all: &[Waiting], named: &[String]) -> Result<(), CommandError> 
 /// Who rejects rows that the pipeline's state has not counted: the source, its checks, and the steps before the first one
 /// with state.
 fn rejecters(pipeline: &Pipeline) -> Vec<String> {
-    let before = pipeline
-        .steps
-        .iter()
-        .take_while(|step| !matches!(step.kind, StepKind::Features(_) | StepKind::Changelog(_) | StepKind::Aggregate(_)));
+    let before = pipeline.steps.iter().take_while(|step| !step.kind.has_state());
     let source = &pipeline.from.value;
     [source.clone(), checks_step(source)].into_iter().chain(before.map(|step| step.id.value.clone())).collect()
 }
@@ -285,5 +282,45 @@ impl Answer {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    /// The rejecters of a pipeline with this step between two filters, the first of which is `before`, the second `after`.
+    fn rejecters_around(step: &str) -> Vec<String> {
+        let text = format!(
+            r#"
+            [sources.s]
+            kind = "file"
+            path = "x.csv"
+            event_time = {{ column = "at" }}
+            [pipelines.p]
+            from = "s"
+            steps = [{{ id = "before", filter = "a > 0" }}, {{ id = "it", {step} }}, {{ id = "after", filter = "a > 1" }}]
+            to = [{{ id = "t", kind = "delta", table = "t" }}]
+            "#
+        );
+        let config = config::parse("x.toml", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        rejecters(&config.spec.pipelines[0])
+    }
+
+    #[test]
+    fn what_a_step_with_state_has_seen_is_not_offered_again() {
+        let with_state = [
+            r#"features = { n = "count(*)" }, by = "k", over = ["1d"]"#,
+            r#"changelog = { key = ["k"] }"#,
+            r#"aggregate = { n = "count(*)" }, by = ["k"], windows = ["1d"]"#,
+            r#"previous = { was = "a" }, by = ["k"]"#,
+        ];
+        for step in with_state {
+            assert_eq!(rejecters_around(step), ["s", "s.checks", "before"], "{step}");
+        }
+        for step in [r#"derive = { b = "a + 1" }"#, r#"identities = { one = "a = 1" }"#] {
+            assert_eq!(rejecters_around(step), ["s", "s.checks", "before", "it", "after"], "{step}");
+        }
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn plan_previous(context: &mut StepContext<'_>, step: &Step, spec: &s
         ties: context.ties.clone(),
         memory_bytes: context.rows_memory(),
     };
-    let make = move |dir| PreviousOperator::new(previous.clone(), &schema, dir);
+    let feed = context.lineage.feed();
+    let make = move |dir| PreviousOperator::new(previous.clone(), &schema, dir).map(|operator| operator.fed_by(feed.clone()));
     let output = make(nowhere()).map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
     let build: BuildLogic = Arc::new(move |worker| Ok(Box::new(make(state_dir(worker)).map_err(|e| e.to_string())?) as Box<dyn Operator>));
     context.add(&step.id.value, output, build);
@@ -48,7 +49,8 @@ pub(super) fn plan_sample(context: &mut StepContext<'_>, step: &Step, spec: &spe
         event_time: context.event_time.clone(),
         memory_bytes: context.rows_memory(),
     };
-    let make = move |dir| SampleOperator::new(sample.clone(), &schema, dir);
+    let feed = context.lineage.feed();
+    let make = move |dir| SampleOperator::new(sample.clone(), &schema, dir).map(|operator| operator.fed_by(feed.clone()));
     let output = make(nowhere()).map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
     // A row counts as of its sample's instant, at which its record has one row.
     context.event_time = AS_OF.into();
@@ -82,7 +84,8 @@ pub(super) fn plan_shares(context: &mut StepContext<'_>, step: &Step, spec: &spe
         keep: windows.keep,
     };
     let schema = Arc::clone(&context.schema);
-    let make = move || SharesOperator::new(shares.clone(), &schema);
+    let feed = context.lineage.feed();
+    let make = move || SharesOperator::new(shares.clone(), &schema).map(|operator| operator.fed_by(feed.clone()));
     let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
     context.add(&step.id.value, output, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?) as Box<dyn Operator>)));
     Ok(())
@@ -107,6 +110,7 @@ pub(super) fn plan_totals(context: &mut StepContext<'_>, step: &Step, spec: &spe
     if spec.totals.is_empty() {
         return Ok(());
     }
+    context.lineage.totals(&spec.totals);
     let id = format!("{}.totals", step.id);
     let (name, totals, schema) = (id.clone(), pairs(&spec.totals), Arc::clone(&context.schema));
     let make = move || TotalsOperator::new(&name, &totals, &schema);

@@ -8,16 +8,19 @@
 
 mod book;
 mod dead_letters;
+mod lineage;
 mod sinks;
 mod source;
+mod state;
 mod steps;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
-use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order};
+use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order, StepEvolution};
 use riskstream_engine::runtime::{EngineConfig, EpochHook, Plan, StepPlan, WhenQuiet};
 use riskstream_sinks::{DeltaRuntime, LastRows};
 
@@ -28,6 +31,7 @@ pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
 pub use sinks::{PlannedTable, TableKind, table_location};
 pub use source::open_source;
 pub(crate) use source::{file_spec, generator_source, kafka_spec};
+pub use state::check_state;
 pub(crate) use steps::checks_step;
 
 /// Rows of a block, at most.
@@ -55,6 +59,12 @@ pub enum PlanError {
     /// A table can't be opened.
     #[error(transparent)]
     Sink(#[from] riskstream_engine::contract::SinkError),
+    /// A step can't be made.
+    #[error(transparent)]
+    Operator(#[from] riskstream_engine::contract::OperatorError),
+    /// The data folder can't be read.
+    #[error(transparent)]
+    Store(#[from] riskstream_engine::store::StoreError),
     /// A table can't be described.
     #[error(transparent)]
     Table(#[from] riskstream_sinks::SinkError),
@@ -71,6 +81,8 @@ impl From<Problem> for PlanError {
 pub struct Planned {
     /// Its name.
     pub name: String,
+    /// What becomes of the state that its store holds, by the step's id.
+    pub evolutions: BTreeMap<String, StepEvolution>,
     /// For the engine.
     pub plan: Plan,
     /// For the engine.
@@ -92,6 +104,8 @@ pub(crate) struct StepContext<'a> {
     /// The columns that tell rows apart, which alerts' ids are made of.
     pub(crate) identity: Vec<String>,
     pub(crate) schema: SchemaRef,
+    /// How its rows are made.
+    pub(crate) lineage: lineage::Lineage,
     /// The `aggregate` step before, when there was one.
     pub(crate) windows: Option<steps::WindowsBefore>,
     pub(crate) steps: Vec<StepPlan>,
@@ -145,6 +159,7 @@ pub fn plan_pipeline(
         },
         ties: spec.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         schema: Arc::clone(&schema.schema),
+        lineage: lineage::Lineage::new(spec, pipeline, &schema.schema),
         windows: None,
         steps: Vec::new(),
         hooks: Vec::new(),
@@ -154,6 +169,9 @@ pub fn plan_pipeline(
     for step in &pipeline.steps {
         steps::plan_step(&mut context, step)?;
     }
+    // Before any table is made.
+    let shapes = riskstream_engine::runtime::shapes(source.as_ref(), &context.steps)?;
+    let evolutions = check_state(config, pipeline, &shapes)?;
     let sinks = sinks::plan_sinks(&context, runtime)?;
     let riskstream = &config.spec.riskstream;
     let plan = Plan {
@@ -198,7 +216,15 @@ pub fn plan_pipeline(
         dead_rows_min: riskstream.dead_rows_min,
         delivery_interval: micros(DELIVERY_INTERVAL),
     };
-    Ok(Planned { name: plan.name.clone(), plan, engine, tables: sinks.tables, consoles: sinks.consoles, schema: context.schema })
+    Ok(Planned {
+        name: plan.name.clone(),
+        evolutions,
+        plan,
+        engine,
+        tables: sinks.tables,
+        consoles: sinks.consoles,
+        schema: context.schema,
+    })
 }
 
 /// The columns that are the user's own.

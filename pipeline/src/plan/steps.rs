@@ -90,6 +90,7 @@ pub(super) fn plan_checks(context: &mut StepContext<'_>, source: &Source) -> Res
         move || ChecksOperator::new(&id, &sql, Arc::clone(&schema))?.with_event_time(&time)
     };
     make().map_err(|e| problem(&e, &source.checks, source.name.span))?;
+    context.lineage.checks(&source.checks, &context.schema);
     context.add(&id, schema, Arc::new(move |_| Ok(Box::new(make().map_err(|e| e.to_string())?.into_operator()) as Box<dyn Operator>)));
     Ok(())
 }
@@ -106,6 +107,13 @@ pub(super) fn plan_filter(id: &str, sql: &Sql, schema: &SchemaRef) -> Result<Ste
 
 /// One step of the file.
 pub(super) fn plan_step(context: &mut StepContext<'_>, step: &Step) -> Result<(), PlanError> {
+    let (input, event_time) = (Arc::clone(&context.schema), context.event_time.clone());
+    plan_kind(context, step)?;
+    context.lineage.step(step, &event_time, &input, &context.schema);
+    Ok(())
+}
+
+fn plan_kind(context: &mut StepContext<'_>, step: &Step) -> Result<(), PlanError> {
     let id = step.id.value.clone();
     let schema = Arc::clone(&context.schema);
     match &step.kind {
@@ -174,9 +182,10 @@ fn plan_features(context: &mut StepContext<'_>, step: &Step, spec: &spec::Featur
         history_memory_bytes: usize::try_from(context.config.spec.riskstream.history_memory).unwrap_or(usize::MAX),
     };
     let output = features_spec.output_schema(&schema).map_err(|e| Problem::new(step.id.span, e.to_string()))?;
+    let feed = context.lineage.feed();
     let build: BuildLogic = Arc::new(move |worker| {
         let operator = FeaturesOperator::new(features_spec.clone(), &schema, state_dir(worker)).map_err(|e| e.to_string())?;
-        Ok(Box::new(operator) as Box<dyn Operator>)
+        Ok(Box::new(operator.fed_by(feed.clone())) as Box<dyn Operator>)
     });
     context.add(&step.id.value, output, build);
     Ok(())
@@ -196,7 +205,8 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
         keep: micros(spec.keep),
         event_time: context.event_time.clone(),
     };
-    let make = move || WindowsOperator::new(windows_spec.clone(), &schema);
+    let feed = context.lineage.feed();
+    let make = move || WindowsOperator::new(windows_spec.clone(), &schema).map(|operator| operator.fed_by(feed.clone()));
     let output = make().map_err(|e| problem(&e, &[], step.id.span))?.output_schema();
     context.windows = Some(WindowsBefore {
         by: spec.by.iter().map(|b| b.value.clone()).collect(),
@@ -229,7 +239,8 @@ fn plan_changelog(context: &mut StepContext<'_>, step: &Step, spec: &spec::Chang
         memory_bytes: context.rows_memory(),
     };
     let sqls: Vec<Sql> = spec.ever.iter().map(|e| e.sql.clone()).chain(spec.deleted.clone()).collect();
-    let make = move |dir| ChangelogOperator::new(changelog_spec.clone(), &schema, dir);
+    let feed = context.lineage.feed();
+    let make = move |dir| ChangelogOperator::new(changelog_spec.clone(), &schema, dir).map(|operator| operator.fed_by(feed.clone()));
     let output = make(nowhere()).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
     context.of_changes(&spec.key);
     let build: BuildLogic = Arc::new(move |worker| Ok(Box::new(make(state_dir(worker)).map_err(|e| e.to_string())?) as Box<dyn Operator>));
@@ -253,7 +264,8 @@ fn plan_captured(context: &mut StepContext<'_>, step: &Step, spec: &spec::Change
         memory_bytes: context.rows_memory(),
     };
     let sqls: Vec<Sql> = spec.ever.iter().map(|e| e.sql.clone()).collect();
-    let make = move |dir| CapturedOperator::new(captured_spec.clone(), &schema, dir);
+    let feed = context.lineage.feed();
+    let make = move |dir| CapturedOperator::new(captured_spec.clone(), &schema, dir).map(|operator| operator.fed_by(feed.clone()));
     let output = make(nowhere()).map_err(|e| problem(&e, &sqls, step.id.span))?.output_schema();
     context.of_changes(&spec.key);
     context.add(

@@ -14,7 +14,7 @@ use riskstream_query::Catalog;
 use crate::cli::TrainArgs;
 use crate::commands::query::query_failed;
 use crate::commands::{CommandError, failed};
-use crate::config::spec::{Aggregation, Features, StepKind};
+use crate::config::spec::StepKind;
 use crate::config::{Config, defaults, suggest_name};
 use crate::plan::tables_location;
 
@@ -76,12 +76,9 @@ impl TrainingRows {
         let mut not_features = vec![args.key.as_str(), defaults::LATE_COLUMN, defaults::EVENT_DATE_COLUMN];
         for pipeline in &config.spec.pipelines {
             for step in &pipeline.steps {
-                match &step.kind {
-                    StepKind::Score(scores) => not_features.extend(scores.iter().map(|s| s.column.value.as_str())),
-                    StepKind::Features(Features { by, .. }) | StepKind::Aggregate(Aggregation { by, .. }) => {
-                        not_features.extend(by.iter().map(|b| b.value.as_str()));
-                    }
-                    _ => {}
+                not_features.extend(step.kind.key().iter().map(|key| key.value.as_str()));
+                if let StepKind::Score(scores) = &step.kind {
+                    not_features.extend(scores.iter().map(|s| s.column.value.as_str()));
                 }
             }
         }

@@ -98,6 +98,29 @@ impl StepKind {
     }
 }
 
+impl StepKind {
+    /// Whether the step keeps something of the rows that it has seen: a row that it sees again counts again.
+    pub fn has_state(&self) -> bool {
+        match self {
+            Self::Features(_) | Self::Changelog(_) | Self::Aggregate(_) | Self::Previous(_) | Self::Sample(_) | Self::Shares(_) => true,
+            Self::Filter(_) | Self::Derive(_) | Self::Identities(_) | Self::Score(_) | Self::Decide(_) => false,
+        }
+    }
+
+    /// The columns by which the step's rows belong together; none where it looks at each row for itself.
+    pub fn key(&self) -> &[Spanned<String>] {
+        match self {
+            Self::Features(features) => &features.by,
+            Self::Changelog(changelog) => &changelog.key,
+            Self::Aggregate(aggregation) => &aggregation.by,
+            Self::Previous(previous) => &previous.by,
+            Self::Sample(sample) => &sample.by,
+            Self::Shares(shares) => &shares.of,
+            Self::Filter(_) | Self::Derive(_) | Self::Identities(_) | Self::Score(_) | Self::Decide(_) => &[],
+        }
+    }
+}
+
 /// `derive = { NAME = "SQL" }`.
 #[derive(Debug, Clone)]
 pub struct DerivedColumn {

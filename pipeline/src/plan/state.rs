@@ -1,0 +1,59 @@
+//! Whether the state that a data folder holds goes on with the steps that the file has now.
+//!
+//! The engine decides it, and refuses such a run by itself; here a refusal gets its place in the file, before any pipeline is started.
+
+use std::collections::BTreeMap;
+
+use riskstream_engine::contract::Shapes;
+use riskstream_engine::protocol::{Evolution, StepEvolution, decide_evolutions};
+use riskstream_engine::runtime::StepsChanged;
+use riskstream_engine::store::saved_shapes;
+
+use super::{PlanError, store_location};
+use crate::config::spec::Pipeline;
+use crate::config::{Config, Problem, Span};
+
+/// What becomes of the saved state of each step, by id: of those that have state now, whose shapes are `present`, and of those that had it.
+///
+/// # Errors
+/// With a problem for every step whose saved state means something else, or that is gone; or when the data folder can't be read.
+pub fn check_state(config: &Config, pipeline: &Pipeline, present: &Shapes) -> Result<BTreeMap<String, StepEvolution>, PlanError> {
+    let name = &pipeline.name.value;
+    let saved = saved_shapes(&store_location(config, name))?;
+    let decided = decide_evolutions(&saved, present);
+    let advice = StepsChanged { pipeline: name.clone(), steps: BTreeMap::new() };
+    let problem = |(step, evolution): (&String, &StepEvolution)| match evolution {
+        StepEvolution::Kept(Evolution::Refused(differences)) => {
+            let message = StepsChanged::message(step, differences);
+            Some(Problem::new(place(config, pipeline, step), message).help(advice.ways_out(step)))
+        }
+        StepEvolution::Gone => Some(gone(pipeline, step, &decided, &saved, present)),
+        StepEvolution::Kept(Evolution::Same | Evolution::TakenWith(_)) | StepEvolution::New => None,
+    };
+    let problems: Vec<Problem> = decided.iter().filter_map(problem).collect();
+    if problems.is_empty() { Ok(decided) } else { Err(PlanError::Config(problems)) }
+}
+
+/// Where the file speaks of what has this id.
+fn place(config: &Config, pipeline: &Pipeline, step: &str) -> Span {
+    let own = pipeline.steps.iter().find(|s| s.id.value == step).map(|s| s.id.span);
+    let source = config.spec.source(&pipeline.from.value).filter(|_| step.starts_with("source.")).map(|s| s.event_time.column.span);
+    own.or(source).unwrap_or(pipeline.name.span)
+}
+
+/// A step that has state and is no longer there, or no longer keeps state.
+fn gone(pipeline: &Pipeline, step: &str, decided: &BTreeMap<String, StepEvolution>, saved: &Shapes, present: &Shapes) -> Problem {
+    let name = &pipeline.name;
+    let still = pipeline.steps.iter().find(|s| s.id.value == step);
+    let message = match still {
+        Some(_) => format!("the data folder holds state of a step `{step}`, but the step of this id keeps none now"),
+        None => format!("the data folder holds state of the step `{step}`, which the pipeline `{name}` no longer has"),
+    };
+    let renamed = decided.iter().find(|(id, evolution)| **evolution == StepEvolution::New && present.get(*id) == saved.get(step));
+    let help = match renamed {
+        Some((new, _)) => format!("if `{new}` is its new id: `riskstream state rename {name} {step} {new}`; else "),
+        None => String::new(),
+    };
+    let problem = Problem::new(still.map_or(name.span, |s| s.id.span), message);
+    problem.help(format!("{help}put the step back, or drop its state: `riskstream state drop {name} {step}`"))
+}
