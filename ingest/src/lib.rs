@@ -20,7 +20,7 @@ mod replay;
 mod types;
 
 pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
-pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, reason};
+pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, TimePattern, TimePatternError, reason};
 pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
 pub use generate::{Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat, write_file, write_text};
 pub use kafka::{KafkaSource, KafkaSourceSpec, MessageFormat, MessagePart, StartAt, setting_refused};

@@ -8,7 +8,7 @@
 
 use super::value::{DecimalHandling, FieldType, TimePrecision, field_types, is_unavailable, push_value};
 use super::{CHANGE_COLUMNS, Op};
-use crate::decode::{Fault, RowSink, reason, shown};
+use crate::decode::{Fault, RowSink, Written, reason, shown};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -280,25 +280,25 @@ impl Writer<'_, '_> {
         let [op_column, time, commit, position, transaction, not_sent] = &mut self.sink.columns[user..] else {
             return Err(malformed("the source's schema is not one of changes"));
         };
-        op_column.push_text(op.code(), false)?;
+        op_column.push_text(op.code(), Written::Text)?;
         match self.about.committed_at {
             Some(micros) => time.push_micros(micros)?,
             None => time.push_null(),
         }
         for (column, number) in [(commit, self.about.commit), (position, self.about.position)] {
             match number {
-                Some(number) => column.push_number(&number.to_string())?,
+                Some(number) => column.push_number(&number.to_string(), Written::Text)?,
                 None => column.push_null(),
             }
         }
         match &self.about.transaction {
-            Some(id) => transaction.push_text(id, false)?,
+            Some(id) => transaction.push_text(id, Written::Text)?,
             None => transaction.push_null(),
         }
         if unchanged.is_empty() {
             not_sent.push_null()
         } else {
-            not_sent.push_text(&unchanged, false)?
+            not_sent.push_text(&unchanged, Written::Text)?
         }
         self.sink.end_row(self.message.offset, self.message.record);
         Ok(())

@@ -1,6 +1,6 @@
 //! One value as Debezium writes it into JSON: what it means depends on the column, on the record's schema where there is one, and else on the connector's settings.
 
-use crate::decode::{Column, Fault, Target, push_raw, reason, shown};
+use crate::decode::{Column, Fault, Target, Written, push_raw, reason, shown};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -61,7 +61,7 @@ pub(super) fn push_value(
             Ok(())
         }
         (Target::Decimal(_), Some(b'{')) => {
-            let number: VariableScale<'_> = serde_json::from_str(raw).map_err(|_| column.wrong_type(raw))?;
+            let number: VariableScale<'_> = serde_json::from_str(raw).map_err(|_| column.wrong_type(raw, Written::JsonObject))?;
             push_base64(column, &number.value, number.scale)
         }
         (Target::Decimal(scale), Some(b'"')) if decimals == DecimalHandling::Precise => {
@@ -69,7 +69,7 @@ pub(super) fn push_value(
             push_base64(column, &text, known.scale.unwrap_or(scale))
         }
         (Target::Date, Some(b'0'..=b'9' | b'-')) => {
-            let days = raw.parse().map_err(|_| column.wrong_type(raw))?;
+            let days = raw.parse().map_err(|_| column.wrong_type(raw, Written::JsonNumber))?;
             column.push_days(days)
         }
         (Target::Timestamp, Some(b'0'..=b'9' | b'-')) => {
@@ -77,17 +77,17 @@ pub(super) fn push_value(
                 TimePrecision::Adaptive => 1_000,
                 TimePrecision::Connect => 1_000_000,
             });
-            let count: i64 = raw.parse().map_err(|_| column.wrong_type(raw))?;
-            let micros = i128::from(count) * i128::from(nanos) / 1_000;
-            column.push_micros(i64::try_from(micros).map_err(|_| column.wrong_type(raw))?)
+            let count: i64 = raw.parse().map_err(|_| column.wrong_type(raw, Written::JsonNumber))?;
+            let micros = (i128::from(count) * i128::from(nanos)).div_euclid(1_000);
+            column.push_micros(i64::try_from(micros).map_err(|_| column.wrong_type(raw, Written::JsonNumber))?)
         }
         (Target::Text, Some(b'{')) if serde_json::from_str::<VariableScale<'_>>(raw).is_ok() => {
-            let number: VariableScale<'_> = serde_json::from_str(raw).map_err(|_| column.wrong_type(raw))?;
+            let number: VariableScale<'_> = serde_json::from_str(raw).map_err(|_| column.wrong_type(raw, Written::JsonObject))?;
             let unscaled = unscaled(&number.value).ok_or_else(|| not_base64(column, &number.value))?;
-            column.push_text(&decimal_text(unscaled, number.scale), false)
+            column.push_text(&decimal_text(unscaled, number.scale), Written::JsonObject)
         }
         // Arrays, JSON, truth values: a text column has them as they are written.
-        (Target::Text, Some(b'{' | b'[' | b't' | b'f' | b'0'..=b'9' | b'-')) => column.push_text(raw, false),
+        (Target::Text, Some(b'{' | b'[' | b't' | b'f' | b'0'..=b'9' | b'-')) => column.push_text(raw, Written::Text),
         _ => push_raw(column, raw),
     }
 }
@@ -109,7 +109,7 @@ fn text<'a>(raw: &'a str, column: &Column) -> Result<Cow<'a, str>, Fault> {
 fn push_base64(column: &mut Column, text: &str, scale: i8) -> Result<(), Fault> {
     let unscaled = unscaled(text).ok_or_else(|| not_base64(column, text))?;
     // Through its text, which checks precision and scale in one place.
-    column.push_number(&decimal_text(unscaled, scale))
+    column.push_number(&decimal_text(unscaled, scale), Written::Text)
 }
 
 fn not_base64(column: &Column, text: &str) -> Fault {

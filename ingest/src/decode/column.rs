@@ -29,6 +29,40 @@ impl Fault {
     }
 }
 
+/// How a record writes a value, for messages and for what a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// Text that says nothing of its type: a CSV field, a key, a header, a database's text.
+    Text,
+    /// A text column of a Parquet file.
+    TextColumn,
+    /// A JSON string.
+    JsonString,
+    /// A JSON number.
+    JsonNumber,
+    /// `true` or `false` of JSON.
+    JsonBool,
+    /// A JSON object.
+    JsonObject,
+    /// A JSON array.
+    JsonArray,
+}
+
+impl Written {
+    /// Before the value, in messages.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Text => "",
+            Self::TextColumn => "the text ",
+            Self::JsonString => "the JSON string ",
+            Self::JsonNumber => "the JSON number ",
+            Self::JsonBool => "the JSON value ",
+            Self::JsonObject => "the JSON object ",
+            Self::JsonArray => "the JSON array ",
+        }
+    }
+}
+
 /// See [`Column::target`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
@@ -256,6 +290,20 @@ impl Column {
         Some(taken)
     }
 
+    /// The fast way in for a number in a JSON string: true when the text is one as a whole. False changes nothing.
+    #[inline]
+    pub(crate) fn push_plain_number(&mut self, text: &[u8]) -> bool {
+        if matches!(self.values, Values::Bool(_)) {
+            return false;
+        }
+        let len = self.len;
+        if self.push_bare_prefix(text) == Some(text.len()) {
+            return true;
+        }
+        self.truncate(len);
+        false
+    }
+
     /// The fast way in for the inside of a JSON string without escapes, or a CSV field of a string or timestamp column. False changes nothing.
     #[inline]
     pub(crate) fn push_plain_text(&mut self, text: &[u8]) -> bool {
@@ -290,7 +338,7 @@ impl Column {
     pub(crate) fn push_days(&mut self, days: i32) -> Result<(), Fault> {
         match &mut self.values {
             Values::Date(v) => v.push(days),
-            _ => return Err(self.wrong_type(&days.to_string())),
+            _ => return Err(self.wrong_type(&days.to_string(), Written::JsonNumber)),
         }
         self.len += 1;
         Ok(())
@@ -300,7 +348,7 @@ impl Column {
     pub(crate) fn push_micros(&mut self, micros: i64) -> Result<(), Fault> {
         match &mut self.values {
             Values::Timestamp(v) if (EARLIEST_US..=LATEST_US).contains(&micros) => v.push(micros),
-            _ => return Err(self.out_of_range(&micros.to_string())),
+            _ => return Err(self.out_of_range(&micros.to_string(), Written::Text)),
         }
         self.len += 1;
         Ok(())
@@ -310,8 +358,8 @@ impl Column {
         matches!(self.values, Values::Text(..) | Values::Timestamp(_))
     }
 
-    /// A JSON string's text, or a CSV field (`from_csv`): of a JSON string, booleans, integers and floats are not taken, decimals are.
-    pub(crate) fn push_text(&mut self, text: &str, from_csv: bool) -> Result<(), Fault> {
+    /// A value that is written as text. Of numbers only exact ones are taken, whether they are in quotes or not; truth values are no strings.
+    pub(crate) fn push_text(&mut self, text: &str, written: Written) -> Result<(), Fault> {
         let bytes = text.as_bytes();
         match &mut self.values {
             Values::Text(..) => {
@@ -320,70 +368,65 @@ impl Column {
             }
             Values::Timestamp(v) => match self.format.read(bytes) {
                 Some(us) => v.push(us),
-                None => return Err(self.no_time(text)),
+                None => return Err(self.wrong_type(text, written)),
             },
             Values::Date(v) => match parse_date(bytes) {
                 Some(days) if text.len() == 10 => v.push(days as i32),
-                _ => return Err(self.no_time(text)),
+                _ => return Err(self.wrong_type(text, written)),
             },
-            Values::Decimal(..) => return self.push_number(text),
-            Values::Bool(v) if from_csv => match text {
+            Values::Bool(v) if written == Written::Text => match text {
                 "true" | "TRUE" | "True" | "1" => v.push(true),
                 "false" | "FALSE" | "False" | "0" => v.push(false),
-                _ => return Err(self.wrong_type(text)),
+                _ => return Err(self.wrong_type(text, written)),
             },
-            Values::Bool(_) => return Err(self.wrong_type(text)),
-            _ if from_csv => return self.push_number(text),
-            _ => return Err(self.wrong_type(text)),
+            Values::Bool(_) => return Err(self.wrong_type(text, written)),
+            _ => return self.push_number(text, written),
         }
         self.len += 1;
         Ok(())
     }
 
-    /// A number's text.
-    pub(crate) fn push_number(&mut self, text: &str) -> Result<(), Fault> {
+    /// A number's text: an integer takes what is one, however it is written (`12`, `12.0`, `1.2e1`), as a decimal takes what fits it.
+    pub(crate) fn push_number(&mut self, text: &str, written: Written) -> Result<(), Fault> {
         let bytes = text.as_bytes();
         match &mut self.values {
             Values::Decimal(v, p, s) => match decimal_from_text(bytes, *p, *s) {
                 Ok(value) => v.push(value),
-                Err(NumberFault::Syntax) => return Err(self.not_a_number(text)),
-                Err(NumberFault::Range) => return Err(self.out_of_range(text)),
+                Err(NumberFault::Syntax) => return Err(self.not_a_number(text, written)),
+                Err(NumberFault::Range) => return Err(self.out_of_range(text, written)),
                 Err(NumberFault::Fraction) => {
-                    return Err(Fault::new(
-                        reason::TYPE,
-                        format!("{}: {} has more than {s} digits below the point", self.name, shown(text)),
-                    ));
+                    let detail = format!("{}: {}{} has more than {s} digits below the point", self.name, written.noun(), shown(text));
+                    return Err(Fault::new(reason::TYPE, detail));
                 }
             },
             Values::Float64(v) => match lexical_core::parse::<f64>(bytes) {
                 Ok(value) if value.is_finite() => v.push(value),
-                _ => return Err(self.not_a_number(text)),
+                _ => return Err(self.not_a_number(text, written)),
             },
             Values::Float32(v) => match lexical_core::parse::<f32>(bytes) {
                 Ok(value) if value.is_finite() => v.push(value),
-                _ => return Err(self.not_a_number(text)),
+                _ => return Err(self.not_a_number(text, written)),
             },
             Values::Timestamp(v) => match self.format.read_epoch(bytes) {
                 Some(us) => v.push(us),
-                None => return Err(self.wrong_type(text)),
+                None => return Err(self.wrong_type(text, written)),
             },
-            // An identifier that is a number in the input and text in the schema: its digits, unchanged.
-            Values::Text(..) if bytes.iter().all(|b| b.is_ascii_digit() || *b == b'-') => {
+            // An identifier that is a number in the input and text in the schema: letter by letter.
+            Values::Text(..) => {
                 self.push_plain_text(bytes);
                 return Ok(());
             }
-            Values::Text(..) | Values::Bool(_) | Values::Date(_) => return Err(self.wrong_type(text)),
+            Values::Bool(_) | Values::Date(_) => return Err(self.wrong_type(text, written)),
             integers => {
                 let value = match parse_decimal(bytes, 38, 0) {
-                    Ok(value) if bytes.iter().all(|b| b.is_ascii_digit() || *b == b'-') => value,
-                    Ok(_) => return Err(self.wrong_type(text)),
-                    Err(NumberFault::Syntax) => return Err(self.not_a_number(text)),
-                    Err(NumberFault::Range) => return Err(self.out_of_range(text)),
-                    Err(NumberFault::Fraction) => return Err(self.wrong_type(text)),
+                    Ok(value) => value,
+                    Err(NumberFault::Syntax) => return Err(self.not_a_number(text, written)),
+                    Err(NumberFault::Range) => return Err(self.out_of_range(text, written)),
+                    Err(NumberFault::Fraction) => return Err(self.wrong_type(text, written)),
                 };
                 let pushed = for_integers!(integers, v => value.try_into().map(|x| v.push(x)).is_ok(), _ => false);
                 if !pushed {
-                    return Err(self.out_of_range(text));
+                    return Err(self.out_of_range(text, written));
                 }
             }
         }
@@ -391,35 +434,48 @@ impl Column {
         Ok(())
     }
 
+    /// A JSON object or array: a text column has it as it is written.
+    pub(crate) fn push_nested(&mut self, raw: &str, written: Written) -> Result<(), Fault> {
+        match &self.values {
+            Values::Text(..) => {
+                self.push_plain_text(raw.as_bytes());
+                Ok(())
+            }
+            _ => Err(self.wrong_type(raw, written)),
+        }
+    }
+
+    /// A truth value of JSON: a text column has it as it is written.
     pub(crate) fn push_bool(&mut self, value: bool) -> Result<(), Fault> {
+        let text = if value { "true" } else { "false" };
         match &mut self.values {
             Values::Bool(v) => v.push(value),
-            _ => return Err(self.wrong_type(if value { "true" } else { "false" })),
+            Values::Text(..) => {
+                self.push_plain_text(text.as_bytes());
+                return Ok(());
+            }
+            _ => return Err(self.wrong_type(text, Written::JsonBool)),
         }
         self.len += 1;
         Ok(())
     }
 
-    pub(crate) fn wrong_type(&self, text: &str) -> Fault {
-        Fault::new(reason::TYPE, format!("{}: {} is not {}", self.name, shown(text), self.wanted()))
+    pub(crate) fn wrong_type(&self, text: &str, written: Written) -> Fault {
+        Fault::new(reason::TYPE, format!("{}: {}{} is not {}", self.name, written.noun(), shown(text), self.wanted()))
     }
 
-    fn no_time(&self, text: &str) -> Fault {
-        Fault::new(reason::TYPE, format!("{}: {} is not {}", self.name, shown(text), self.wanted()))
-    }
-
-    fn out_of_range(&self, text: &str) -> Fault {
-        Fault::new(reason::TYPE, format!("{}: {} does not fit {}", self.name, shown(text), self.wanted()))
+    fn out_of_range(&self, text: &str, written: Written) -> Fault {
+        Fault::new(reason::TYPE, format!("{}: {}{} does not fit {}", self.name, written.noun(), shown(text), self.wanted()))
     }
 
     /// Not a number at all, or one of the values that no amount can have.
-    fn not_a_number(&self, text: &str) -> Fault {
+    fn not_a_number(&self, text: &str, written: Written) -> Fault {
         let bare = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
         let overflows = lexical_core::parse::<f64>(text.as_bytes()).is_ok_and(|f| !f.is_finite());
         if overflows || matches!(bare.as_str(), "nan" | "inf" | "infinity") {
-            return Fault::new(reason::IMPOSSIBLE, format!("{}: {} is not a finite number", self.name, shown(text)));
+            return Fault::new(reason::IMPOSSIBLE, format!("{}: {}{} is not a finite number", self.name, written.noun(), shown(text)));
         }
-        self.wrong_type(text)
+        self.wrong_type(text, written)
     }
 
     fn wanted(&self) -> String {
@@ -439,7 +495,7 @@ impl Column {
             Values::Text(..) => "a string".into(),
             Values::Timestamp(_) => match &self.format {
                 TimeFormat::Auto => "a timestamp".into(),
-                TimeFormat::Pattern(pattern) => format!("a timestamp of the form {pattern}"),
+                TimeFormat::Pattern(pattern) => format!("a timestamp of the form {pattern}, such as {}", pattern.example()),
                 _ => "a timestamp in the stated unit since 1970".into(),
             },
             Values::Date(_) => "a date".into(),

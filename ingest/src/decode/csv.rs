@@ -2,7 +2,7 @@
 //!
 //! An empty field without quotes is null; an empty field in quotes is an empty string. There is no other word for null.
 
-use crate::decode::column::{Column, Fault, shown};
+use crate::decode::column::{Column, Fault, Written, shown};
 use crate::decode::csv_record::{CsvField, RecordEnd, record_end, split_record, trim_line_end};
 use crate::decode::reason;
 use crate::decode::sink::{RowSink, TOO_LONG_HEAD_BYTES};
@@ -161,7 +161,7 @@ fn push_fields(record: &[u8], fields: &[CsvField], unquoted: &[u8], layout: &Csv
             continue;
         }
         let text = std::str::from_utf8(text).map_err(|_| Fault::new(reason::MALFORMED, format!("{}: not UTF-8", column.name)))?;
-        column.push_text(text, true)?;
+        column.push_text(text, Written::Text)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! wrong) is read by serde_json, which alone decides what is valid and gives the messages.
 //! Fields that the schema lacks are ignored and counted; fields that the record lacks are null; a column's field given twice is rejected.
 
-use crate::decode::column::{Column, Fault, shown};
+use crate::decode::column::{Column, Fault, Written, shown};
 use crate::decode::json_scan::Scanner;
 use crate::decode::reason;
 use crate::decode::sink::RowSink;
@@ -126,7 +126,7 @@ pub(crate) fn push_raw(column: &mut Column, raw: &str) -> Result<(), Fault> {
                     Cow::Owned(text.map_err(|e| Fault::new(reason::MALFORMED, format!("{}: invalid string: {e}", column.name)))?)
                 }
             };
-            column.push_text(&text, false)
+            column.push_text(&text, Written::JsonString)
         }
         Some(b't') => column.push_bool(true),
         Some(b'f') => column.push_bool(false),
@@ -134,8 +134,9 @@ pub(crate) fn push_raw(column: &mut Column, raw: &str) -> Result<(), Fault> {
             column.push_null();
             Ok(())
         }
-        Some(b'{' | b'[') | None => Err(column.wrong_type(raw)),
-        Some(_) => column.push_number(raw),
+        Some(b'{') => column.push_nested(raw, Written::JsonObject),
+        Some(b'[') => column.push_nested(raw, Written::JsonArray),
+        Some(_) | None => column.push_number(raw, Written::JsonNumber),
     }
 }
 

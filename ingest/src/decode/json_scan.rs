@@ -201,7 +201,8 @@ fn push_value(record: &[u8], at: usize, column: &mut Column) -> Option<usize> {
     match *record.get(at)? {
         b'"' => {
             let end = plain_string_end(record, at + 1)?;
-            column.push_plain_text(&record[at + 1..end]).then_some(end + 1)
+            let text = &record[at + 1..end];
+            (column.push_plain_text(text) || column.push_plain_number(text)).then_some(end + 1)
         }
         b'n' => record[at..].starts_with(b"null").then(|| {
             column.push_null();

@@ -13,8 +13,9 @@ mod record;
 mod rows;
 mod sink;
 mod time;
+mod time_pattern;
 
-pub(crate) use column::{Column, Fault, Target, shown};
+pub(crate) use column::{Column, Fault, Target, Written, shown};
 pub use csv::CsvLayout;
 pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
 pub(crate) use json::push_raw;
@@ -25,6 +26,7 @@ pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
 pub(crate) use time::days_from_civil;
 pub(crate) use time::parse_timestamp;
+pub use time_pattern::{TimePattern, TimePatternError};
 
 /// Reason codes of rejected rows.
 pub mod reason {

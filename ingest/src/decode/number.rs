@@ -24,6 +24,20 @@ pub(crate) const POWERS: [i128; 39] = {
 
 /// An exact decimal: `[+-]digits[.digits][e[+-]digits]`, in units of 10^-scale.
 pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i128, NumberFault> {
+    match parse_digits(text, precision, scale)? {
+        (value, false) => Ok(value),
+        (_, true) => Err(NumberFault::Fraction),
+    }
+}
+
+/// The same, rounded down to a whole unit where there are digits below one.
+pub(crate) fn parse_decimal_floor(text: &[u8], precision: u8, scale: i8) -> Result<i128, NumberFault> {
+    let (value, more) = parse_digits(text, precision, scale)?;
+    Ok(if more && text.first() == Some(&b'-') { value - 1 } else { value })
+}
+
+/// A decimal's whole units, and whether there is more below them.
+fn parse_digits(text: &[u8], precision: u8, scale: i8) -> Result<(i128, bool), NumberFault> {
     let (negative, rest) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -40,16 +54,16 @@ pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i12
     if whole.is_empty() && fraction.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
         return Err(NumberFault::Syntax);
     }
-    // The digit at index `i` counts 10^(whole.len() + exponent - 1 - i); what lies below 10^-scale must be zero.
+    // The digit at index `i` counts 10^(whole.len() + exponent - 1 - i).
     let kept = (whole.len() as i64).saturating_add(exponent).saturating_add(i64::from(scale));
     let mut value: i128 = 0;
-    let mut digits = 0_i64;
+    let (mut digits, mut more) = (0_i64, false);
     for (i, digit) in whole.iter().chain(fraction).map(|b| b - b'0').enumerate() {
         if (i as i64) < kept {
             value = value.checked_mul(10).and_then(|v| v.checked_add(i128::from(digit))).ok_or(NumberFault::Range)?;
             digits += 1;
-        } else if digit != 0 {
-            return Err(NumberFault::Fraction);
+        } else {
+            more |= digit != 0;
         }
     }
     if value != 0 {
@@ -60,7 +74,7 @@ pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i12
     if value >= POWERS[usize::from(precision.min(38))] {
         return Err(NumberFault::Range);
     }
-    Ok(if negative { -value } else { value })
+    Ok((if negative { -value } else { value }, more))
 }
 
 fn parse_exponent(text: &[u8]) -> Result<i64, NumberFault> {

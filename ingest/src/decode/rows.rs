@@ -1,6 +1,6 @@
 //! Columns that a source read itself (Parquet) into the source's schema, exactly or not at all.
 
-use crate::decode::column::{Column, Fault, check_event_time};
+use crate::decode::column::{Column, Fault, Written, check_event_time};
 use crate::decode::number::{FloatDecimals, NumberFault};
 use crate::decode::reason;
 use crate::decode::sink::{BlockOrigin, RowRules, with_system_columns};
@@ -252,7 +252,7 @@ fn parse_texts(name: &str, array: &ArrayRef, to: &DataType, format: &TimeFormat,
         match text {
             None => column.push_null(),
             Some(text) => {
-                if let Err(fault) = column.push_text(text, false) {
+                if let Err(fault) = column.push_text(text, Written::TextColumn) {
                     column.push_null();
                     faults.add(row, fault);
                 }

@@ -1,6 +1,6 @@
 //! Where a decoder's rows go: columns under construction on one side, dead letters on the other.
 
-use crate::decode::column::{Column, Fault, check_event_time};
+use crate::decode::column::{Column, Fault, Written, check_event_time};
 use crate::decode::reason;
 use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
@@ -96,7 +96,7 @@ impl Carried {
                 CarriedValue::Text(start, end) => {
                     let text = std::str::from_utf8(&self.bytes[*start..*end])
                         .map_err(|_| Fault::new(reason::MALFORMED, format!("{}: not UTF-8", column.name)))?;
-                    column.push_text(text, true)?;
+                    column.push_text(text, Written::Text)?;
                 }
             }
         }

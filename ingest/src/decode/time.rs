@@ -1,9 +1,10 @@
 //! Timestamps from text, into microseconds since 1970 in UTC.
 //!
-//! A text without an offset is UTC. Digits below a microsecond are cut off. Years are 1 to 9999.
+//! One rule holds for all forms. A text without an offset is UTC. Digits below a microsecond are cut off, towards the past. The second 60, a
+//! leap second, is the last microsecond before it ends: UTC has it, counts since 1970 do not. Years are 1 to 9999.
 
-use crate::decode::number::{NumberFault, parse_decimal};
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use crate::decode::number::{NumberFault, parse_decimal_floor};
+use crate::decode::time_pattern::{TimePattern, TimePatternError};
 
 /// The first microsecond of year 1.
 pub(crate) const EARLIEST_US: i64 = -62_135_596_800_000_000;
@@ -18,35 +19,21 @@ pub enum TimeFormat {
     Auto,
     /// Seconds since 1970, fractions allowed.
     EpochSeconds,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970, fractions allowed.
     EpochMillis,
     /// Microseconds since 1970.
     EpochMicros,
-    /// A chrono pattern such as `%d/%m/%Y %H:%M`.
-    Pattern(String),
+    /// A strftime pattern such as `%d/%m/%Y %H:%M`.
+    Pattern(TimePattern),
 }
 
 impl TimeFormat {
-    /// Reads the form used in a configuration: `epoch_s`, `epoch_ms`, `epoch_us` or a strftime pattern.
+    /// The form of a strftime pattern.
     ///
     /// # Errors
-    /// A sentence, when the pattern has no or unknown `%` fields.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" | "rfc3339" => Ok(Self::Auto),
-            "epoch_s" => Ok(Self::EpochSeconds),
-            "epoch_ms" => Ok(Self::EpochMillis),
-            "epoch_us" => Ok(Self::EpochMicros),
-            pattern => {
-                let unknown = chrono::format::StrftimeItems::new(pattern).any(|item| matches!(item, chrono::format::Item::Error));
-                if unknown || !pattern.contains('%') {
-                    return Err(format!(
-                        "{pattern:?} is not a time format; use epoch_s, epoch_ms, epoch_us or a pattern such as %Y-%m-%d %H:%M:%S"
-                    ));
-                }
-                Ok(Self::Pattern(pattern.to_owned()))
-            }
-        }
+    /// When the pattern does not determine an instant.
+    pub fn pattern(text: &str) -> Result<Self, TimePatternError> {
+        TimePattern::parse(text).map(Self::Pattern)
     }
 
     /// Microseconds per unit, for the numeric forms.
@@ -63,7 +50,7 @@ impl TimeFormat {
     pub(crate) fn read(&self, text: &[u8]) -> Option<i64> {
         match self {
             Self::Auto => parse_timestamp(text),
-            Self::Pattern(pattern) => parse_pattern(std::str::from_utf8(text).ok()?, pattern),
+            Self::Pattern(pattern) => pattern.read(text),
             Self::EpochSeconds | Self::EpochMillis | Self::EpochMicros => self.read_epoch(text),
         }
     }
@@ -84,23 +71,12 @@ impl TimeFormat {
             1_000 => 3,
             _ => 0,
         };
-        match parse_decimal(text, 38, digits) {
+        match parse_decimal_floor(text, 38, digits) {
             Ok(us) => Some(i64::try_from(us).unwrap_or(if us < 0 { i64::MIN } else { i64::MAX })),
             Err(NumberFault::Range) => Some(i64::MAX),
             Err(_) => None,
         }
     }
-}
-
-fn parse_pattern(text: &str, pattern: &str) -> Option<i64> {
-    if let Ok(time) = DateTime::parse_from_str(text, pattern) {
-        return Some(time.timestamp_micros());
-    }
-    if let Ok(time) = NaiveDateTime::parse_from_str(text, pattern) {
-        return Some(time.and_utc().timestamp_micros());
-    }
-    let date = NaiveDate::parse_from_str(text, pattern).ok()?;
-    Some(date.and_hms_opt(0, 0, 0)?.and_utc().timestamp_micros())
 }
 
 /// Days from 1970-01-01 to a date of the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
@@ -114,7 +90,7 @@ pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468
 }
 
-fn days_in_month(year: i64, month: i64) -> i64 {
+pub(crate) fn days_in_month(year: i64, month: i64) -> i64 {
     match month {
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
         2 => 28,
@@ -181,12 +157,12 @@ fn add_time_of_day(text: &[u8], days: i64) -> Option<i64> {
     }
     let (hour, minute) = (two(text, 11)?, two(text, 14)?);
     let (second, mut at) = if text.get(16) == Some(&b':') { (two(text, 17)?, 19) } else { (0, 16) };
-    if hour > 23 || minute > 59 || second > 59 {
+    if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let mut us = ((days * 24 + hour) * 60 + minute) * 60_000_000 + second * 1_000_000;
     if text.len() == at {
-        return Some(us);
+        return Some(leap_cut(us, second));
     }
     if text[at] == b'.' || text[at] == b',' {
         let start = at + 1;
@@ -201,7 +177,13 @@ fn add_time_of_day(text: &[u8], days: i64) -> Option<i64> {
             return None;
         }
     }
-    Some(us - parse_offset(&text[at..])? * 60_000_000)
+    Some(leap_cut(us, second) - parse_offset(&text[at..])? * 60_000_000)
+}
+
+/// A leap second, `us` of which has the 60 and perhaps a fraction, as the last microsecond before it ends; any other time as it is.
+#[inline]
+fn leap_cut(us: i64, second: i64) -> i64 {
+    if second == 60 { us.div_euclid(60_000_000) * 60_000_000 - 1 } else { us }
 }
 
 /// Minutes east of UTC: nothing, `Z`, `+HH`, `+HHMM` or `+HH:MM`, after an optional space.
@@ -226,6 +208,7 @@ fn parse_offset(text: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
     use proptest::prelude::*;
 
     #[test]
@@ -268,7 +251,7 @@ mod tests {
             "2018-04-31",
             "10000-01-01",
             "2018-04-01T24:00:00",
-            "2018-04-01T00:00:60",
+            "2018-04-01T00:00:61",
             "",
             "2018-4-1",
             "2018-04-01T00:00:31.",
@@ -283,10 +266,45 @@ mod tests {
         assert_eq!(TimeFormat::EpochSeconds.read(b"1522540831.5"), Some(1_522_540_831_500_000));
         assert_eq!(TimeFormat::EpochMillis.read(b"1522540831500"), Some(1_522_540_831_500_000));
         assert_eq!(TimeFormat::EpochMicros.read(b"-1"), Some(-1));
-        let pattern = TimeFormat::parse("%d/%m/%Y %H:%M").expect("a pattern");
+        let pattern = TimeFormat::pattern("%d/%m/%Y %H:%M").expect("a pattern");
         assert_eq!(pattern.read(b"01/04/2018 00:00"), Some(1_522_540_800_000_000));
-        assert!(TimeFormat::parse("yyyy-mm").is_err());
-        assert!(TimeFormat::parse("%Q!").is_err());
+    }
+
+    #[test]
+    fn digits_below_a_microsecond_are_cut_off_in_every_form() {
+        let whole = 1_522_540_831_123_456;
+        for text in ["2018-04-01T00:00:31.1234567Z", "2018-04-01 00:00:31,123456999", "2018-04-01T02:00:31.123456789012345+02:00"] {
+            assert_eq!(TimeFormat::Auto.read(text.as_bytes()), Some(whole), "{text}");
+        }
+        for text in ["1522540831.1234567", "1522540831.123456999999999", "1.522540831123456999e9"] {
+            assert_eq!(TimeFormat::EpochSeconds.read(text.as_bytes()), Some(whole), "{text}");
+        }
+        for text in ["1522540831123.4567", "1522540831123.456999"] {
+            assert_eq!(TimeFormat::EpochMillis.read(text.as_bytes()), Some(whole), "{text}");
+        }
+        assert_eq!(TimeFormat::EpochMicros.read(b"1522540831123456.9"), Some(whole));
+        let pattern = TimeFormat::pattern("%Y-%m-%d %H:%M:%S.%f").expect("a pattern");
+        assert_eq!(pattern.read(b"2018-04-01 00:00:31.123456789"), Some(whole));
+        // Before 1970 as after it: the instant, not its distance from 1970, loses digits.
+        assert_eq!(TimeFormat::Auto.read(b"1969-12-31 23:59:58.7999999"), Some(-1_200_001));
+        assert_eq!(TimeFormat::EpochSeconds.read(b"-1.2000001"), Some(-1_200_001));
+        assert_eq!(TimeFormat::EpochMillis.read(b"-1200.0001"), Some(-1_200_001));
+        assert_eq!(TimeFormat::EpochSeconds.read(b"-1.2000000"), Some(-1_200_000));
+        for text in [".", "1,5", "1522540831.5s", "0x10", ""] {
+            assert_eq!(TimeFormat::EpochSeconds.read(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_leap_second_is_the_last_microsecond_before_it_ends_in_every_form() {
+        let last = Some(1_483_228_799_999_999);
+        for text in ["2016-12-31T23:59:60Z", "2016-12-31 23:59:60.5", "2017-01-01T08:59:60+09:00", "2016-12-31T18:59:60.999999999-05:00"] {
+            assert_eq!(TimeFormat::Auto.read(text.as_bytes()), last, "{text}");
+        }
+        let pattern = TimeFormat::pattern("%d.%m.%Y %H:%M:%S%.f").expect("a pattern");
+        assert_eq!(pattern.read(b"31.12.2016 23:59:60"), last);
+        assert_eq!(pattern.read(b"31.12.2016 23:59:60.25"), last);
+        assert_eq!(pattern.read(b"31.12.2016 23:59:61"), None);
     }
 
     proptest! {

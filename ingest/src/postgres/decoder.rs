@@ -1,7 +1,7 @@
 //! Blocks of frames into rows of the changelog form, on the workers.
 
 use crate::changes::{CHANGE_COLUMNS, Op};
-use crate::decode::{BlockOrigin, Fault, RowRules, RowSink, reason};
+use crate::decode::{BlockOrigin, Fault, RowRules, RowSink, Written, reason};
 use crate::postgres::frames::{Frame, Mapped, Transaction, next_frame};
 use crate::postgres::message::{Field, fields};
 use arrow::datatypes::DataType;
@@ -131,7 +131,7 @@ impl ChangeDecoder {
             match text {
                 "t" if *is_bool => into.push_bool(true)?,
                 "f" if *is_bool => into.push_bool(false)?,
-                _ => into.push_text(text, true)?,
+                _ => into.push_text(text, Written::Text)?,
             }
         }
         Ok(unchanged)

@@ -55,7 +55,7 @@ impl Lineage {
             TimeFormat::UnixSeconds => "seconds since 1970",
             TimeFormat::UnixMillis => "milliseconds since 1970",
             TimeFormat::UnixMicros => "microseconds since 1970",
-            TimeFormat::Pattern(pattern) => pattern,
+            TimeFormat::Pattern(pattern) => pattern.as_str(),
         };
         self.made(schema, column, &format!("written as {format}"), &[]);
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use arrow::datatypes::DataType;
-use chrono::format::{Item, StrftimeItems};
 use chrono::{Datelike, NaiveDate};
 
 use riskstream_engine::contract::COMMITTED_AT;
+use riskstream_ingest::TimePattern;
 
 use super::{check_local, postgres};
 use crate::config::defaults;
@@ -480,10 +480,15 @@ fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeForma
                     Some(near) => problem.help(format!("did you mean `{near}`?")),
                     None => problem.help(help),
                 });
-            } else if StrftimeItems::new(pattern).any(|item| matches!(item, Item::Error)) {
-                problems.push(Problem::new(text.span, format!("`{text}` has a `%` that no strftime pattern has")).help(help));
+                return TimeFormat::Auto;
             }
-            TimeFormat::Pattern(text.value.clone())
+            match TimePattern::parse(pattern) {
+                Ok(pattern) => TimeFormat::Pattern(pattern),
+                Err(error) => {
+                    problems.push(Problem::new(text.span, error.message).help(error.help));
+                    TimeFormat::Auto
+                }
+            }
         }
     }
 }

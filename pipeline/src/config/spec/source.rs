@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::NaiveDate;
+use riskstream_ingest::TimePattern;
 
 use super::{Sql, keywords};
 use crate::config::span::Spanned;
@@ -282,14 +283,14 @@ keywords!(WhenQuiet { "wait" => Wait, "clock" => Clock });
 pub enum TimeFormat {
     /// RFC 3339, and the same without zone or with a space for the `T`.
     Auto,
-    /// Whole seconds since 1970.
+    /// Seconds since 1970, with a fraction or without.
     UnixSeconds,
-    /// Whole milliseconds since 1970.
+    /// Milliseconds since 1970, with a fraction or without.
     UnixMillis,
-    /// Whole microseconds since 1970.
+    /// Microseconds since 1970.
     UnixMicros,
-    /// A strftime pattern, such as `%d/%m/%Y %H:%M`.
-    Pattern(String),
+    /// A strftime pattern that determines an instant, such as `%d/%m/%Y %H:%M`.
+    Pattern(TimePattern),
 }
 
 /// One column of a given schema.
