@@ -72,6 +72,16 @@ pub enum SinkError {
         /// The columns expected.
         expected: String,
     },
+    /// Rows that an earlier run left for the table do not fit the columns that the pipeline writes now.
+    #[error("table '{table}': rows of an earlier run wait for it and do not fit what the pipeline writes now: {problem}; {help}")]
+    LeftRows {
+        /// The table's name.
+        table: String,
+        /// The first difference found.
+        problem: String,
+        /// What to do about it.
+        help: String,
+    },
     /// An event time outside the years that a partition name can carry.
     #[error(
         "table '{table}': event time {micros} µs in column '{column}' is outside the years 1 to 9999; send such rows to the dead letters"
@@ -178,6 +188,7 @@ impl SinkError {
             | Self::PartitionRule { .. }
             | Self::SchemaMismatch { .. }
             | Self::UnsupportedProtocol { .. }
+            | Self::LeftRows { .. }
             | Self::NotATable { .. } => ErrorClass::Config,
             Self::PartlyDelivered { .. } | Self::DeliveryGaveUp { .. } | Self::Io { .. } | Self::Delta { .. } => ErrorClass::Transient,
             Self::BatchSchema { .. }

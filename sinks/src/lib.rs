@@ -17,6 +17,7 @@ mod console;
 mod delta;
 mod error;
 mod kafka;
+mod left_rows;
 mod log;
 mod maintain;
 mod maintain_options;

@@ -7,19 +7,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError as EngineSinkError, SinkWriter, SyncFiles};
 use riskstream_engine::ids::Epoch;
 use serde_json::{Map, Value, json};
 
-use crate::alerts::{alert_schema, with_alert_ids};
+use crate::alerts::{ALERT_ID_COLUMN, alert_ids, alert_schema, with_alert_ids};
 use crate::delta::{DeltaTableWriter, WriterOptions};
 use crate::error::SinkError;
+use crate::left_rows::{Pairing, RUN_THE_FORMER, check_staged, conform};
 use crate::parquet_settings::StageSettings;
 use crate::runtime::DeltaRuntime;
-use crate::stage::{StagedFile, Stager, sync_files};
+use crate::stage::{StagedFile, Stager, parquet_schema, sync_files};
 use crate::table::TableSpec;
 
 /// A worker's part of an epoch with fewer rows than this travels in the epoch file.
@@ -106,6 +107,31 @@ impl TableSink {
         }
     }
 
+    /// Rows that an earlier run left, as the table's are now. Alerts keep the ids that they were given; rows that were none get theirs.
+    fn left_rows(&self, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
+        let conformed = conform(&self.table, rows)?;
+        match &self.alerts {
+            Some(identity) if rows.column_by_name(ALERT_ID_COLUMN).is_none() => {
+                let ids = alert_ids(&identity.pipeline, &self.id, &identity.columns, &conformed)?;
+                let columns = std::iter::once(Arc::new(ids) as ArrayRef).chain(conformed.columns()[1..].iter().cloned());
+                Ok(RecordBatch::try_new(conformed.schema(), columns.collect())?)
+            }
+            _ => Ok(conformed),
+        }
+    }
+
+    fn check_left_file(&self, epoch: Epoch, file: &StagedFile) -> Result<(), SinkError> {
+        let pairs = check_staged(&self.table, epoch.0, file)?;
+        if self.alerts.is_some() && pairs.first() == Some(&Pairing::Missing) {
+            return Err(SinkError::LeftRows {
+                table: self.table.name.clone(),
+                problem: format!("{} was staged when they were no alerts: it has no '{ALERT_ID_COLUMN}'", file.path),
+                help: RUN_THE_FORMER.into(),
+            });
+        }
+        Ok(())
+    }
+
     fn failed(&self, error: &SinkError) -> EngineSinkError {
         engine_error(&self.id, &self.table, error)
     }
@@ -144,7 +170,7 @@ impl TableSink {
 fn engine_error(sink: &str, table: &TableSpec, error: &SinkError) -> EngineSinkError {
     let (sink, object, reason) = (sink.to_owned(), format!("table {} at {}", table.name, table.location.display()), error.to_string());
     match error {
-        SinkError::SchemaMismatch { .. } | SinkError::UnsupportedProtocol { .. } | SinkError::UnsupportedColumn { .. } => {
+        SinkError::SchemaMismatch { .. } | SinkError::UnsupportedProtocol { .. } | SinkError::UnsupportedColumn { .. } | SinkError::LeftRows { .. } => {
             EngineSinkError::Mismatch { sink, object, reason }
         }
         _ => EngineSinkError::Write { sink, object, reason },
@@ -212,7 +238,8 @@ impl DeltaDelivery {
             Some(stager) => stager,
             None => self.run.insert(Stager::new(self.sink.table.clone(), attempt, DELIVERY_WORKER, self.sink.settings)?),
         };
-        let rows = concat_batches(&self.sink.table.schema, rows)?;
+        // What an earlier run left may lack columns that have come since: null here, as in the table's older files.
+        let rows = concat_batches(&parquet_schema(&self.sink.table.schema), rows)?;
         let files = stager.stage(u64::try_from(epoch).unwrap_or(0), &[rows])?;
         sync_files(&self.sink.table.location, &files)?;
         Ok(files)
@@ -265,6 +292,23 @@ impl Delivery for DeltaDelivery {
         let recorded = self.writer.refresh().map_err(|e| self.sink.failed(&e))?;
         self.recorded = recorded;
         Ok(recorded.and_then(|r| u64::try_from(r).ok()).map(Epoch))
+    }
+
+    fn take_over(&mut self, mut left: OutboxEntry) -> Result<OutboxEntry, EngineSinkError> {
+        let sink = &self.sink;
+        for part in &mut left.parts {
+            for rows in &mut part.rows {
+                *rows = sink.left_rows(rows).map_err(|e| sink.failed(&e))?;
+            }
+            let of_another_kind = |_| SinkError::LeftRows {
+                table: sink.table.name.clone(),
+                problem: format!("what epoch {} holds for '{}' is no table's, since it was a destination of another kind", left.epoch, sink.id),
+                help: RUN_THE_FORMER.into(),
+            };
+            let files = staged(&part.files).map_err(|e| sink.failed(&of_another_kind(e)))?;
+            files.iter().try_for_each(|file| sink.check_left_file(left.epoch, file)).map_err(|e| sink.failed(&e))?;
+        }
+        Ok(left)
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), EngineSinkError> {

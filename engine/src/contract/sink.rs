@@ -66,6 +66,14 @@ pub trait Delivery: Send {
     fn report_to(&mut self, notice: Notice) {
         let _nothing_to_say = notice;
     }
+    /// What an earlier run left for this destination, in the form that [`Self::deliver`] takes now: between the two runs the
+    /// pipeline may have come to write other columns. Called for each such epoch before anything is delivered.
+    ///
+    /// # Errors
+    /// When what was left does not fit what the pipeline writes now; the message says what differs and what to do.
+    fn take_over(&mut self, left: OutboxEntry) -> Result<OutboxEntry, SinkError> {
+        Ok(left)
+    }
     /// Makes consecutive committed epochs visible, oldest first, or begins to where [`Self::under_way_max`] allows several deliveries. A repeat after a
     /// crash must be harmless: what is at or below [`Self::delivered_through`] is skipped by asking the destination again just before.
     ///

@@ -20,6 +20,7 @@ mod gather;
 mod host;
 mod housekeeper;
 mod intake;
+mod left;
 mod metrics;
 mod parcel;
 mod parts;

@@ -11,12 +11,13 @@ use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, Round, WorkerEnd}
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
+use crate::runtime::left::{refuse_sinks_gone, take_over};
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
 use crate::runtime::route::{Splitter, route};
-use crate::store::{DeliveredMarks, Recovered, Store, UndeliveredEpoch, saved_shapes};
+use crate::store::{DeliveredMarks, Recovered, Store, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
@@ -71,15 +72,6 @@ pub struct RunSummary {
 /// The id under which rows that wait for the watermark are saved.
 fn hold_step(_pipeline: &str) -> String {
     "source.hold".to_owned()
-}
-
-/// Rows that a sink never delivered must not go with the sink.
-fn refuse_sinks_gone(marks: &DeliveredMarks, outbox: &[UndeliveredEpoch], present: impl Fn(&str) -> bool) -> Result<(), RunError> {
-    let gone = |sink: &str, epoch| !present(sink) && marks.may_wait(sink, epoch);
-    let Some(sink) = outbox.iter().find_map(|e| e.parts.keys().find(|sink| gone(sink, e.epoch))) else { return Ok(()) };
-    let epochs = || outbox.iter().filter(|e| e.parts.contains_key(sink) && gone(sink, e.epoch)).map(|e| e.epoch.0);
-    let (first, last) = (epochs().min().unwrap_or(0), epochs().max().unwrap_or(0));
-    Err(RunError::SinkGone { sink: sink.clone(), first, last, marks: marks.path().display().to_string() })
 }
 
 /// Refuses to go on with state that meant something else, before anything is claimed or restored.
@@ -159,11 +151,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let mut recovered = store.recover(needed, visible.values().max().copied().unwrap_or(Epoch(0)))?;
     refuse_sinks_gone(&marks, &recovered.outbox, present)?;
     marks.begin(deliveries.iter().map(|(id, _)| id.as_str()), recovered.committed)?;
-    for epoch in &mut recovered.outbox {
-        epoch.parts.retain(|sink, _| visible.contains_key(sink));
-    }
-    if let Some((sink, ahead)) = visible.into_iter().find(|(_, through)| *through > recovered.committed) {
-        return Err(RunError::SinkAhead { sink, delivered: ahead.0, committed: recovered.committed.0 });
+    if let Some((sink, ahead)) = visible.iter().find(|(_, through)| **through > recovered.committed) {
+        return Err(RunError::SinkAhead { sink: sink.clone(), delivered: ahead.0, committed: recovered.committed.0 });
     }
     let step_ids: Vec<String> = steps.iter().chain(writers.iter().flat_map(|w| &w.1)).map(|s| s.id.clone()).collect();
     for known in recovered.state.keys().filter(|k| !k.starts_with("source.")) {
@@ -171,6 +160,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
             return Err(RunError::UnknownState { pipeline: name, step: known.clone() });
         }
     }
+    take_over(&mut recovered.outbox, &mut deliveries, &visible)?;
     collect_orphans(&store, &recovered)?;
     source.open(&recovered.positions)?;
     if let Some((total, done)) = source.progress() {

@@ -9,6 +9,7 @@ mod examples;
 mod kafka;
 mod kafka_wire;
 mod kill;
+mod left_rows;
 mod postgres;
 mod program;
 mod resume;

@@ -3,13 +3,14 @@
 //! While one transaction is committed the next is filled ([`Turns`](super::turns::Turns)). One that fails takes those after it along: the producers are
 //! made anew, the cluster is asked what it has, and the rest of what was under way goes out in one transaction.
 
-use super::KafkaSink;
 use super::claim::{Claim, Connected};
-use super::encode::MessageRow;
+use super::encode::{MessageRow, are_messages};
 use super::transaction::{Progress, Trouble};
 use super::turns::{UNDER_WAY_MAX, WakeSlot};
-use riskstream_engine::contract::{Delivery, Notice, OutboxEntry, SinkError, Wake};
+use super::{KafkaSink, KafkaSinkSpec};
+use riskstream_engine::contract::{Delivery, Notice, OutboxEntry, OutboxPart, SinkError, Wake};
 use riskstream_engine::ids::Epoch;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,25 @@ impl Delivery for KafkaDelivery {
         self.sink.report_to(notice);
     }
 
+    fn take_over(&mut self, left: OutboxEntry) -> Result<OutboxEntry, SinkError> {
+        // Messages are whole as they are: they were encoded, with their headers, by the run that left them. A number among the files
+        // is what a delivery at once leaves.
+        let fits = |part: &OutboxPart| part.rows.iter().all(are_messages) && !part.files.iter().any(Value::is_object);
+        if left.parts.iter().all(fits) {
+            return Ok(left);
+        }
+        let KafkaSinkSpec { id, topic, brokers, .. } = &self.sink.spec;
+        Err(SinkError::Mismatch {
+            sink: id.clone(),
+            object: format!("topic {topic} of {brokers}"),
+            reason: format!(
+                "rows of epoch {} wait for this destination that are no messages, since it was of another kind when they were \
+                 committed; run once with the former configuration, which delivers them, and change it then",
+                left.epoch
+            ),
+        })
+    }
+
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
         self.under_way.push_back(entries);
         match self.begin(1) {
@@ -153,5 +173,58 @@ impl Delivery for KafkaDelivery {
             }
         }
         Ok(std::mem::take(&mut self.settled))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::encode::encode;
+    use crate::outbox::Projection;
+    use arrow::array::{ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
+
+    fn rows(names: [&str; 2]) -> RecordBatch {
+        let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+        RecordBatch::try_from_iter([(names[0], ids), (names[1], texts)]).expect("a batch")
+    }
+
+    fn spec(rows: &RecordBatch, headers: &[&str]) -> KafkaSinkSpec {
+        let columns: Vec<_> = rows.schema().fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
+        KafkaSinkSpec {
+            id: "out".into(),
+            brokers: "127.0.0.1:1".into(),
+            topic: "t".into(),
+            key: Some(0),
+            headers: headers.iter().map(|name| ((*name).to_owned(), 1)).collect(),
+            projection: Projection::new(&rows.schema(), &columns).expect("the columns are there"),
+            settings: Vec::new(),
+            name: "n".into(),
+            identity: "identity".into(),
+            origin: None,
+        }
+    }
+
+    #[test]
+    fn messages_that_were_left_go_out_as_they_were_encoded_and_rows_of_another_kind_are_refused() {
+        let then = rows(["id", "name"]);
+        let left = encode(&spec(&then, &["who", "why"]), false, &then).expect("encodable");
+        // Meanwhile the columns are others, and there is one header less.
+        let now = rows(["amount", "user"]);
+        let mut delivery = KafkaDelivery::new(Arc::new(KafkaSink::new(spec(&now, &["who"])).expect("plain settings")));
+        let entry = |rows: Vec<RecordBatch>, files| OutboxEntry { epoch: Epoch(7), parts: vec![OutboxPart { rows, files }] };
+        let taken = delivery.take_over(entry(vec![left.clone()], vec![7.into()])).expect("they are messages");
+        assert_eq!(taken.parts[0].rows, [left]);
+        let first = MessageRow::all(&taken.parts[0].rows[0]).next().expect("a message");
+        assert_eq!((first.key(), first.value()), (Some(&b"1"[..]), &br#"{"id":1,"name":"a"}"#[..]));
+        assert_eq!(first.headers().collect::<Vec<_>>(), [("who", Some(&b"a"[..])), ("why", Some(&b"a"[..]))]);
+
+        let binary: ArrayRef = Arc::new(BinaryArray::from(vec![&b"x"[..]]));
+        let two = RecordBatch::try_from_iter([("value", Arc::clone(&binary)), ("key", binary)]).expect("a batch");
+        let staged = serde_json::json!({ "path": "part-1.parquet" });
+        for other in [entry(vec![then], vec![]), entry(vec![two], vec![]), entry(vec![], vec![staged])] {
+            let error = delivery.take_over(other).expect_err("no messages").to_string();
+            assert!(error.contains("epoch 7") && error.contains("former configuration"), "{error}");
+        }
     }
 }

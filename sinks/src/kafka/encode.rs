@@ -31,6 +31,13 @@ pub(crate) fn message_schema(spec: &KafkaSinkSpec, with_ids: bool) -> SchemaRef 
     Arc::new(Schema::new(fields))
 }
 
+/// Whether a batch is one of messages; what an earlier run left may be rows of a destination of another kind.
+pub(crate) fn are_messages(rows: &RecordBatch) -> bool {
+    let fields = rows.schema_ref().fields();
+    let is = |column: usize, name: &str| fields.get(column).is_some_and(|field| field.name() == name);
+    is(KEY, "key") && is(VALUE, "value") && fields.iter().all(|field| *field.data_type() == DataType::Binary)
+}
+
 /// Encodes rows of the pipeline.
 pub(crate) fn encode(spec: &KafkaSinkSpec, with_ids: bool, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let projected = spec.projection.apply(rows).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
