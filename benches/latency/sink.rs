@@ -25,6 +25,7 @@ pub(crate) fn sink_plan(schema: &Schema, figures: &Arc<Figures>) -> anyhow::Resu
         writer: Arc::new(move |_| Ok(Box::new(Writer { columns: columns.clone(), rows: Vec::new(), figures: Arc::clone(&on_workers) }))),
         sync: Arc::new(|_| Ok(())),
         delivery: Box::new(Delivered { figures: Arc::clone(figures) }),
+        destination: None,
     })
 }
 

@@ -41,11 +41,8 @@ impl Closed {
             generation,
             positions,
             rows,
-            dead: 0,
-            late: 0,
             steps: vec!["by-customer".into(), "by-terminal".into()],
-            history_files: Vec::new(),
-            shapes: BTreeMap::new(),
+            ..EpochHeader::default()
         };
         let (mut changes, mut snapshot, mut history_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();

@@ -67,6 +67,15 @@ pub enum Delivered {
     },
 }
 
+/// What a table lacks before rows can be delivered to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unready {
+    /// There is none.
+    Absent,
+    /// Columns.
+    Columns,
+}
+
 /// What the table's log said when it was last looked at.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -83,28 +92,63 @@ pub struct DeltaTableWriter {
     runtime: DeltaRuntime,
     /// `None` after an outcome that leaves doubt.
     seen: Option<Seen>,
+    /// Whether the table has to be made, or to get columns, before the first delivery.
+    unready: Option<Unready>,
     checkpoint_error: Option<String>,
 }
 
 impl DeltaTableWriter {
+    /// Looks at the table, and changes nothing: [`Self::prepare`] makes one that is not there, and adds columns that it lacks.
+    ///
+    /// # Errors
+    /// The table has another schema, partitioning or protocol, or its log can't be read.
+    pub fn open(spec: TableSpec, app_id: impl Into<String>, options: WriterOptions, runtime: &DeltaRuntime) -> Result<Self, SinkError> {
+        let (app_id, runtime) = (app_id.into(), runtime.clone());
+        let mut writer = Self { spec, app_id, options, runtime, seen: None, unready: None, checkpoint_error: None };
+        if has_entries(&writer.spec.location)? {
+            let snapshot = TableSnapshot::open(&writer.runtime, &writer.spec.location)?;
+            writer.unready = writer.evolved_metadata(&snapshot)?.map(|_| Unready::Columns);
+            writer.see(&snapshot)?;
+        } else {
+            writer.unready = Some(Unready::Absent);
+        }
+        Ok(writer)
+    }
+
+    /// Makes the table if there is none, or adds columns that it lacks.
+    ///
+    /// # Errors
+    /// The folder can't be written; somebody has made another table there meanwhile.
+    pub fn prepare(&mut self) -> Result<(), SinkError> {
+        match self.unready {
+            None => return Ok(()),
+            Some(Unready::Columns) => self.evolve()?,
+            // A table that was just written is as it should be; there is nothing to read and nothing to add.
+            Some(Unready::Absent) if self.create_if_absent()? => self.seen = Some(Seen { version: 0, recorded: None }),
+            Some(Unready::Absent) => self.evolve()?,
+        }
+        self.unready = None;
+        Ok(())
+    }
+
     /// Opens the table, creates it (empty) if there is none, and adds columns that it lacks.
     ///
     /// # Errors
-    /// The folder can't be written; the table has another schema, partitioning or protocol.
+    /// As [`Self::open`] and [`Self::prepare`].
     pub fn open_or_create(
         spec: TableSpec,
         app_id: impl Into<String>,
         options: WriterOptions,
         runtime: &DeltaRuntime,
     ) -> Result<Self, SinkError> {
-        let mut writer = Self { spec, app_id: app_id.into(), options, runtime: runtime.clone(), seen: None, checkpoint_error: None };
-        if writer.create_if_absent()? {
-            // The table is as it was just written, so there is nothing to read and nothing to add.
-            writer.seen = Some(Seen { version: 0, recorded: None });
-        } else {
-            writer.evolve()?;
-        }
+        let mut writer = Self::open(spec, app_id, options, runtime)?;
+        writer.prepare()?;
         Ok(writer)
+    }
+
+    /// Whether there is no table yet; [`Self::prepare`] makes it.
+    pub fn is_absent(&self) -> bool {
+        self.unready == Some(Unready::Absent)
     }
 
     /// The highest epoch that the table records for this writer's app id, as last seen.

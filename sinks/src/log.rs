@@ -64,10 +64,15 @@ pub(crate) fn is_taken(table_root: &Path, version: u64) -> Result<bool, SinkErro
     path.try_exists().map_err(SinkError::io("look for", &path))
 }
 
-/// Whether the log holds a commit or a checkpoint: names that begin with a version.
+/// Whether there is a log that holds a commit or a checkpoint: names that begin with a version.
 pub(crate) fn has_entries(table_root: &Path) -> Result<bool, SinkError> {
     let folder = log_folder(table_root);
-    for entry in std::fs::read_dir(&folder).map_err(SinkError::io("list", &folder))? {
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(SinkError::io("list", &folder)(error)),
+    };
+    for entry in entries {
         let name = entry.map_err(SinkError::io("list", &folder))?.file_name();
         let name = name.as_encoded_bytes();
         if name.len() > VERSION_DIGITS && name[..VERSION_DIGITS].iter().all(u8::is_ascii_digit) {

@@ -155,13 +155,13 @@ impl TableSink {
         })
     }
 
-    /// The delivery into the table, which is made if absent. `app_id` names this sink in the table's log for ever.
+    /// The delivery into the table, which is made if absent once the delivery is prepared. `app_id` names this sink in the table's log
+    /// for ever.
     ///
     /// # Errors
-    /// The table can't be opened, or has another schema.
+    /// The table can't be read, or has another schema.
     pub fn delivery(self: &Arc<Self>, app_id: &str, runtime: &DeltaRuntime) -> Result<DeltaDelivery, EngineSinkError> {
-        let writer =
-            DeltaTableWriter::open_or_create(self.table.clone(), app_id, WriterOptions::default(), runtime).map_err(|e| self.failed(&e))?;
+        let writer = DeltaTableWriter::open(self.table.clone(), app_id, WriterOptions::default(), runtime).map_err(|e| self.failed(&e))?;
         let recorded = writer.delivered_through();
         Ok(DeltaDelivery { sink: Arc::clone(self), writer, app_id: app_id.to_owned(), recorded, run: None })
     }
@@ -170,9 +170,10 @@ impl TableSink {
 fn engine_error(sink: &str, table: &TableSpec, error: &SinkError) -> EngineSinkError {
     let (sink, object, reason) = (sink.to_owned(), format!("table {} at {}", table.name, table.location.display()), error.to_string());
     match error {
-        SinkError::SchemaMismatch { .. } | SinkError::UnsupportedProtocol { .. } | SinkError::UnsupportedColumn { .. } | SinkError::LeftRows { .. } => {
-            EngineSinkError::Mismatch { sink, object, reason }
-        }
+        SinkError::SchemaMismatch { .. }
+        | SinkError::UnsupportedProtocol { .. }
+        | SinkError::UnsupportedColumn { .. }
+        | SinkError::LeftRows { .. } => EngineSinkError::Mismatch { sink, object, reason },
         _ => EngineSinkError::Write { sink, object, reason },
     }
 }
@@ -289,6 +290,9 @@ impl DeltaDelivery {
 
 impl Delivery for DeltaDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, EngineSinkError> {
+        if self.writer.is_absent() {
+            return Ok(None);
+        }
         let recorded = self.writer.refresh().map_err(|e| self.sink.failed(&e))?;
         self.recorded = recorded;
         Ok(recorded.and_then(|r| u64::try_from(r).ok()).map(Epoch))
@@ -302,13 +306,20 @@ impl Delivery for DeltaDelivery {
             }
             let of_another_kind = |_| SinkError::LeftRows {
                 table: sink.table.name.clone(),
-                problem: format!("what epoch {} holds for '{}' is no table's, since it was a destination of another kind", left.epoch, sink.id),
+                problem: format!(
+                    "what epoch {} holds for '{}' is no table's, since it was a destination of another kind",
+                    left.epoch, sink.id
+                ),
                 help: RUN_THE_FORMER.into(),
             };
             let files = staged(&part.files).map_err(|e| sink.failed(&of_another_kind(e)))?;
             files.iter().try_for_each(|file| sink.check_left_file(left.epoch, file)).map_err(|e| sink.failed(&e))?;
         }
         Ok(left)
+    }
+
+    fn prepare(&mut self) -> Result<(), EngineSinkError> {
+        self.writer.prepare().map_err(|e| self.sink.failed(&e))
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), EngineSinkError> {

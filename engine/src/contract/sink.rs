@@ -74,6 +74,14 @@ pub trait Delivery: Send {
     fn take_over(&mut self, left: OutboxEntry) -> Result<OutboxEntry, SinkError> {
         Ok(left)
     }
+    /// Makes the destination ready to be delivered to, such as a table that is not there yet. Called once, when nothing speaks
+    /// against the run any more; until then nothing outside is changed.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    fn prepare(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
     /// Makes consecutive committed epochs visible, oldest first, or begins to where [`Self::under_way_max`] allows several deliveries. A repeat after a
     /// crash must be harmless: what is at or below [`Self::delivered_through`] is skipped by asking the destination again just before.
     ///

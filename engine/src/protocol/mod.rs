@@ -8,12 +8,16 @@
 //! | which commits are the truth after a restart | [`decide_resume`] |
 //! | which files nothing names any more | [`decide_collect`] |
 //! | whether saved state goes on after a change of its step | [`decide_evolution`] |
+//! | whose store this is, and where its rows go | [`Origin`] |
+//! | whether a destination that is behind can catch up | [`decide_reach`] |
 //! | what fires when | [`Timers`] |
 
 mod collect;
 mod epochs;
 mod evolve;
 mod hold;
+mod origin;
+mod reach;
 mod resume;
 mod timers;
 mod watermark;
@@ -22,6 +26,8 @@ pub use collect::{CollectDecision, CollectFacts, SNAPSHOTS_KEPT, decide_collect}
 pub use epochs::{EpochDecision, EpochLimits, EpochPolicy, SnapshotAge};
 pub use evolve::{Difference, Evolution, StepEvolution, Taken, Taking, decide_evolution, decide_evolutions};
 pub use hold::{Hold, LatePolicy, Order};
+pub use origin::{Named, Origin, OriginChange};
+pub use reach::{Gap, KeptMark, Missing, SinkMark, decide_reach};
 pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume};
 pub use timers::{Timer, Timers};
 pub use watermark::{PartitionFacts, WatermarkTracker};

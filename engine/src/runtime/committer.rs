@@ -2,6 +2,7 @@
 
 use crate::contract::{OutboxEntry, OutboxPart, Shapes, StateBatch, SyncFiles};
 use crate::ids::Epoch;
+use crate::protocol::{Origin, SinkMark};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::housekeeper::NewSnapshot;
@@ -116,6 +117,10 @@ pub(crate) struct Committer {
     pub(crate) shapes: Shapes,
     /// The run's first epoch.
     pub(crate) first: Epoch,
+    /// Whose epochs these are, and where their rows go.
+    pub(crate) origin: Origin,
+    /// By sink, the last epochs that had rows for it. What the origin does not name has none.
+    pub(crate) sinks: BTreeMap<String, SinkMark>,
     pub(crate) syncs: BTreeMap<String, SyncFiles>,
     pub(crate) config: EngineConfig,
     pub(crate) parts: Receiver<EncodedPart>,
@@ -161,6 +166,8 @@ impl Committer {
             steps: self.steps.clone(),
             history_files: Vec::new(),
             shapes: if self.says_shapes(feed.epoch) { self.shapes.clone() } else { Shapes::new() },
+            origin: self.origin.clone(),
+            sinks: BTreeMap::new(),
         };
         let mut changes = Vec::new();
         let mut snapshot = Vec::new();
@@ -173,6 +180,10 @@ impl Committer {
                 outbox.entry(sink).or_insert_with(|| OutboxEntry { epoch: feed.epoch, parts: Vec::new() }).parts.push(out);
             }
         }
+        for sink in outbox.keys().filter(|sink| self.origin.remembers(sink)) {
+            self.sinks.entry(sink.clone()).or_default().advance(feed.epoch);
+        }
+        header.sinks.clone_from(&self.sinks);
         let history_files = std::mem::take(&mut header.history_files);
         let file = self.sync_while(&outbox, || self.store.epoch_file(&header, &changes))?;
         let written = self.store.commit_file(file)?;

@@ -1,7 +1,7 @@
 //! The first failure of a run; everything stops when there is one.
 
 use crate::contract::{OperatorError, SinkError, SourceError};
-use crate::protocol::Difference;
+use crate::protocol::{Difference, Missing, OriginChange};
 use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +51,41 @@ pub enum RunError {
         delivered: u64,
         /// The last epoch of the store.
         committed: u64,
+    },
+    /// A sink lacks epochs that the store no longer has.
+    #[error(
+        "sink {sink}: {destination} has {} of this pipeline, but rows of epochs {} were delivered to it as well, and are no longer \
+         in the data folder: the destination was deleted, or is an older copy. They would be missing for good. Bring a newer copy \
+         back; or begin the pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`; or accept that they \
+         are missing: `riskstream state accept {pipeline}`",
+        visible_text(*visible),
+        missing_text(missing)
+    )]
+    SinkBehind {
+        /// The pipeline.
+        pipeline: String,
+        /// The sink.
+        sink: String,
+        /// Where its rows go.
+        destination: String,
+        /// The last epoch that it has; 0 for none.
+        visible: u64,
+        /// What it lacks.
+        missing: Vec<Missing>,
+    },
+    /// The store remembers other names than the configuration says.
+    #[error(
+        "the data folder of the pipeline `{pipeline}` remembers other names: {}. Nothing was started: what was delivered under the \
+         old name would be delivered again, or the history be in two places. Put the old name back; or, once everything is \
+         delivered under it, let the rows of new epochs go under the new name: `riskstream state accept {pipeline}`; or begin the \
+         pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`",
+        changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    OtherOrigin {
+        /// The pipeline, as it is called now.
+        pipeline: String,
+        /// What differs.
+        changes: Vec<OriginChange>,
     },
     /// A sink was taken out of the pipeline while rows waited for it.
     #[error(
@@ -122,6 +157,14 @@ impl StepsChanged {
              the old state); or begin the pipeline anew: `riskstream run --fresh {pipeline}`"
         )
     }
+}
+
+fn visible_text(visible: u64) -> String {
+    if visible == 0 { "nothing".to_owned() } else { format!("epochs up to {visible}") }
+}
+
+fn missing_text(missing: &[Missing]) -> String {
+    missing.iter().map(Missing::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Set once, by whoever fails first.

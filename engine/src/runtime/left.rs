@@ -2,9 +2,11 @@
 
 use crate::contract::{Delivery, OutboxEntry, SinkError};
 use crate::ids::Epoch;
+use crate::protocol::{KeptMark, Origin, SinkMark, decide_reach};
 use crate::runtime::failure::RunError;
-use crate::store::{DeliveredMarks, UndeliveredEpoch};
+use crate::store::{DeliveredMarks, KeptEpoch, Recovered, UndeliveredEpoch};
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 
 /// Rows that a sink never delivered must not go with the sink.
 pub(crate) fn refuse_sinks_gone(
@@ -17,6 +19,59 @@ pub(crate) fn refuse_sinks_gone(
     let epochs = || outbox.iter().filter(|e| e.parts.contains_key(sink) && gone(sink, e.epoch)).map(|e| e.epoch.0);
     let (first, last) = (epochs().min().unwrap_or(0), epochs().max().unwrap_or(0));
     Err(RunError::SinkGone { sink: sink.clone(), first, last, marks: marks.path().display().to_string() })
+}
+
+/// What is delivered under other names than it was is taken for new, or for delivered: neither is true.
+pub(crate) fn refuse_other_origin(recovered: &Recovered, present: &Origin) -> Result<(), RunError> {
+    if recovered.committed == Epoch(0) {
+        return Ok(());
+    }
+    let changes = recovered.origin.changes(present);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    Err(RunError::OtherOrigin { pipeline: present.pipeline.clone(), changes })
+}
+
+/// A destination must not lack rows that the store can no longer give.
+pub(crate) fn refuse_sinks_behind(recovered: &Recovered, visible: &BTreeMap<String, Epoch>, present: &Origin) -> Result<(), RunError> {
+    for (sink, through) in visible {
+        let missing = decide_reach(*through, &kept_marks(&recovered.kept, sink, present));
+        if !missing.is_empty() {
+            return Err(RunError::SinkBehind {
+                pipeline: present.pipeline.clone(),
+                sink: sink.clone(),
+                destination: present.destinations.get(sink).cloned().flatten().unwrap_or_default(),
+                visible: through.0,
+                missing,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What the store's files say of a sink. What went elsewhere, or under another name, is no rows of it.
+fn kept_marks(kept: &[KeptEpoch], sink: &str, present: &Origin) -> Vec<KeptMark> {
+    let mark = |kept: &KeptEpoch| {
+        let same = kept.origin.delivers_as(present, sink);
+        kept.sinks.get(sink).copied().filter(|_| same).unwrap_or_default()
+    };
+    kept.iter().map(|k| KeptMark { epoch: k.epoch, holds_rows: k.holds_rows, mark: mark(k) }).collect()
+}
+
+/// The marks that a run goes on from: of sinks that it has, and that deliver as before.
+pub(crate) fn marks_to_go_on(recovered: &Recovered, present: &Origin) -> BTreeMap<String, SinkMark> {
+    let goes_on = |sink: &str| present.remembers(sink) && recovered.origin.delivers_as(present, sink);
+    recovered.sinks.iter().filter(|(sink, _)| goes_on(sink)).map(|(sink, mark)| (sink.clone(), *mark)).collect()
+}
+
+/// Makes all destinations ready, at once: each may have to write, and to wait for the disk.
+pub(crate) fn prepare(deliveries: &mut [(String, Box<dyn Delivery>)]) -> Result<(), SinkError> {
+    std::thread::scope(|scope| {
+        let preparing: Vec<_> = deliveries.iter_mut().map(|(_, delivery)| scope.spawn(|| delivery.prepare())).collect();
+        // A panic of a thread goes on as this one's.
+        preparing.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
 }
 
 /// Leaves in the outbox what each sink still lacks, in the form that its delivery takes now.

@@ -2,7 +2,7 @@
 
 use crate::contract::{Delivery, Operator, OperatorError, Shapes, SinkError, SinkWriter, Source, SyncFiles};
 use crate::ids::{Epoch, Generation, Ownership};
-use crate::protocol::{EpochLimits, LatePolicy, Order, WatermarkTracker};
+use crate::protocol::{EpochLimits, LatePolicy, Order, Origin, WatermarkTracker};
 use crate::runtime::intake::CLOCK_STEP;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,6 +54,9 @@ pub struct SinkPlan {
     pub sync: SyncFiles,
     /// The process's side.
     pub delivery: Box<dyn Delivery>,
+    /// Where its rows go, as the store remembers it and as a person knows it, such as `table payments_scored`; none for a
+    /// destination that remembers nothing, such as a screen.
+    pub destination: Option<String>,
 }
 
 impl std::fmt::Debug for SinkPlan {
@@ -64,6 +67,8 @@ impl std::fmt::Debug for SinkPlan {
 
 /// A pipeline, ready to run.
 pub struct Plan {
+    /// The program's name, under which its rows are delivered.
+    pub program: String,
     /// Its name.
     pub name: String,
     /// Where rows come from.
@@ -91,6 +96,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The names under which its rows are delivered, and where to.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let sinks = self.sinks.iter().chain([&self.dead_letters]);
+        let destinations = sinks.map(|sink| (sink.id.clone(), sink.destination.clone()));
+        Origin { program: self.program.clone(), pipeline: self.name.clone(), destinations: destinations.collect() }
+    }
+
     /// What the state of its steps means, by the step's id. Each step is made once for it, and writes nothing.
     ///
     /// # Errors

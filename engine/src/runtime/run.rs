@@ -11,7 +11,7 @@ use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, Round, WorkerEnd}
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
-use crate::runtime::left::{refuse_sinks_gone, take_over};
+use crate::runtime::left::{marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone, take_over};
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
@@ -122,11 +122,25 @@ struct Blueprint {
 /// The first failure of any part.
 pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn Clock>) -> Result<RunSummary, RunError> {
     let workers = config.workers.clamp(1, crate::ids::SHARDS);
+    let origin = plan.origin();
     let mut store = Store::open(&config.store)?;
     let shapes = plan.shapes()?;
     check_shapes(&plan.name, &saved_shapes(&config.store)?, &shapes)?;
-    let Plan { name, mut source, out_of_orderness, idle_after, skew_max, when_quiet, order, late, steps, sinks, dead_letters, hooks } =
-        plan;
+    let Plan {
+        program: _,
+        name,
+        mut source,
+        out_of_orderness,
+        idle_after,
+        skew_max,
+        when_quiet,
+        order,
+        late,
+        steps,
+        sinks,
+        dead_letters,
+        hooks,
+    } = plan;
 
     let mut syncs = BTreeMap::new();
     let mut deliveries = Vec::new();
@@ -149,6 +163,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let present = |sink: &str| deliveries.iter().any(|(id, _)| id == sink);
     let needed = marks.least_absent(present).map_or(delivered, |mark| mark.min(delivered));
     let mut recovered = store.recover(needed, visible.values().max().copied().unwrap_or(Epoch(0)))?;
+    refuse_other_origin(&recovered, &origin)?;
     refuse_sinks_gone(&marks, &recovered.outbox, present)?;
     marks.begin(deliveries.iter().map(|(id, _)| id.as_str()), recovered.committed)?;
     if let Some((sink, ahead)) = visible.iter().find(|(_, through)| **through > recovered.committed) {
@@ -160,7 +175,9 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
             return Err(RunError::UnknownState { pipeline: name, step: known.clone() });
         }
     }
+    refuse_sinks_behind(&recovered, &visible, &origin)?;
     take_over(&mut recovered.outbox, &mut deliveries, &visible)?;
+    prepare(&mut deliveries)?;
     collect_orphans(&store, &recovered)?;
     source.open(&recovered.positions)?;
     if let Some((total, done)) = source.progress() {
@@ -194,6 +211,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         steps: step_ids,
         shapes,
         first,
+        sinks: marks_to_go_on(&recovered, &origin),
+        origin,
         syncs,
         config: config.clone(),
         parts: parts_out,

@@ -15,6 +15,7 @@
 
 use crate::contract::{PartitionInfo, Position, Shapes};
 use crate::ids::{Epoch, Generation};
+use crate::protocol::{Origin, SinkMark};
 use crate::store::pieces::Pieces;
 use arrow::array::{ArrayRef, AsArray, LargeBinaryArray, RecordBatch, StringArray, UInt32Array};
 use arrow::buffer::{Buffer, OffsetBuffer};
@@ -32,7 +33,7 @@ use xxhash_rust::xxh3::Xxh3;
 const HEADER_KEY: &str = "riskstream.header";
 
 /// What an epoch file says of itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochHeader {
     /// The epoch.
     pub epoch: Epoch,
@@ -55,6 +56,12 @@ pub struct EpochHeader {
     /// with the same steps.
     #[serde(default, skip_serializing_if = "Shapes::is_empty")]
     pub shapes: Shapes,
+    /// Whose epoch it is, and where its rows go.
+    #[serde(default)]
+    pub origin: Origin,
+    /// By sink, the last epochs that had rows for it.
+    #[serde(default)]
+    pub sinks: BTreeMap<String, SinkMark>,
 }
 
 /// What a section is.
@@ -252,17 +259,7 @@ mod tests {
     use super::*;
 
     fn header() -> EpochHeader {
-        EpochHeader {
-            epoch: Epoch(7),
-            generation: Generation(2),
-            positions: BTreeMap::new(),
-            rows: 1,
-            dead: 0,
-            late: 0,
-            steps: vec![],
-            history_files: vec![],
-            shapes: Shapes::new(),
-        }
+        EpochHeader { epoch: Epoch(7), generation: Generation(2), rows: 1, ..EpochHeader::default() }
     }
 
     fn section(name: &str, payload: Bytes) -> Section {

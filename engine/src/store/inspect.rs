@@ -285,11 +285,8 @@ mod tests {
             generation: Generation(1),
             positions: BTreeMap::from([(0, (PartitionInfo { name: "a.csv".into() }, position))]),
             rows: 1,
-            dead: 0,
-            late: 0,
             steps: vec!["s".into()],
-            history_files: vec![],
-            shapes: Shapes::new(),
+            ..EpochHeader::default()
         }
     }
 

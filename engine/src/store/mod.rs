@@ -28,4 +28,4 @@ pub use error::StoreError;
 pub use inspect::{Inspection, inspect, saved_shapes};
 pub(crate) use open::needless_files;
 pub use open::{Identity, Store};
-pub use recover::{Recovered, UndeliveredEpoch};
+pub use recover::{KeptEpoch, Recovered, UndeliveredEpoch};

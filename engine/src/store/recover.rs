@@ -2,11 +2,12 @@
 
 use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, Shapes, StateBatch};
 use crate::ids::Epoch;
-use crate::protocol::{EpochName, ResumeDecision, SnapshotAge, decide_resume};
+use crate::protocol::{EpochName, Origin, ResumeDecision, SinkMark, SnapshotAge, decide_resume};
 use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, epoch_path, snapshot_path};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An epoch whose outbox may still have to leave: each sink's parts, by id.
 #[derive(Debug)]
@@ -36,6 +37,26 @@ pub struct Recovered {
     pub snapshots: BTreeMap<Epoch, BTreeSet<String>>,
     /// Committed epochs, oldest first, that some sink may not have delivered yet.
     pub outbox: Vec<UndeliveredEpoch>,
+    /// Whose the last epoch is, and where its rows went.
+    pub origin: Arc<Origin>,
+    /// By sink, the last epochs that had rows for it, as of the last epoch.
+    pub sinks: BTreeMap<String, SinkMark>,
+    /// What the files that were read say of the sinks: a snapshot, and those of [`Self::outbox`]. In order of epochs, an epoch's own
+    /// file before a snapshot of it.
+    pub kept: Vec<KeptEpoch>,
+}
+
+/// What a file of the store says of the sinks.
+#[derive(Debug)]
+pub struct KeptEpoch {
+    /// The file's epoch.
+    pub epoch: Epoch,
+    /// Whether it holds the epoch's rows; a snapshot does not.
+    pub holds_rows: bool,
+    /// Whose epoch it is, and where its rows went.
+    pub origin: Arc<Origin>,
+    /// By sink, the last epochs that had rows for it.
+    pub sinks: BTreeMap<String, SinkMark>,
 }
 
 /// A file of the store, read and checked.
@@ -106,6 +127,7 @@ impl Store {
         let mut from = Epoch(0);
         if let (Some(file), Some(name)) = (snapshot, decision.snapshot) {
             from = name.epoch;
+            recovered.keep(&file.header, false);
             recovered.take_header(file.header);
             recovered.age.snapshot_bytes = file.bytes;
             for (step, batches) in self.state_by_step(&snapshot_path(&name), file.sections)? {
@@ -123,6 +145,7 @@ impl Store {
                 Err(e) => return Err(e),
             }
         }
+        recovered.kept.sort_by_key(|kept| (kept.epoch, !kept.holds_rows));
         Ok(recovered)
     }
 
@@ -146,6 +169,7 @@ impl Store {
         }
         let parts = parts.into_iter().map(|(sink, by_worker)| (sink, by_worker.into_values().collect())).collect();
         recovered.outbox.push(UndeliveredEpoch { epoch: name.epoch, parts });
+        recovered.keep(&header, true);
         if name.epoch > from {
             recovered.take_header(header);
             recovered.age.epochs += 1;
@@ -179,5 +203,19 @@ impl Recovered {
         if !header.shapes.is_empty() {
             self.shapes = header.shapes;
         }
+        self.origin = self.shared(header.origin);
+        self.sinks = header.sinks;
+    }
+
+    /// Notes what a file says of the sinks.
+    fn keep(&mut self, header: &EpochHeader, holds_rows: bool) {
+        let origin = self.shared(header.origin.clone());
+        self.kept.push(KeptEpoch { epoch: header.epoch, holds_rows, origin, sinks: header.sinks.clone() });
+    }
+
+    /// The origin, kept once for all the epochs that have the same.
+    fn shared(&self, origin: Origin) -> Arc<Origin> {
+        let same = self.kept.last().map(|kept| &kept.origin).filter(|kept| ***kept == origin);
+        same.map_or_else(|| Arc::new(origin), Arc::clone)
     }
 }

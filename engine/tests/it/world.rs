@@ -44,6 +44,8 @@ pub struct Settings {
     pub with_sink: bool,
     /// Deliveries under way at once.
     pub under_way: usize,
+    pub program: &'static str,
+    pub destination: &'static str,
 }
 
 impl Default for Settings {
@@ -65,6 +67,8 @@ impl Default for Settings {
             with_step: true,
             with_sink: true,
             under_way: 1,
+            program: "tests",
+            destination: "table out",
         }
     }
 }
@@ -121,6 +125,7 @@ impl World {
             }),
         };
         Plan {
+            program: settings.program.into(),
             name: "test".into(),
             source: Box::new(source),
             out_of_orderness: BOUND,
@@ -142,6 +147,7 @@ impl World {
                         1 => Box::new(TableDelivery(Arc::clone(&self.table))),
                         several => Box::new(LaterDelivery::new(&self.table, several)),
                     },
+                    destination: Some(settings.destination.into()),
                 }]
             } else {
                 vec![]
@@ -152,6 +158,7 @@ impl World {
                 writer: Arc::new(|_| Ok(Box::new(MemoryWriter { schema: dead_letter_schema(), rows: Vec::new(), fails_from: None }))),
                 sync,
                 delivery: Box::new(TableDelivery(Arc::clone(&self.dead))),
+                destination: Some("table dead".into()),
             },
             hooks: vec![],
         }

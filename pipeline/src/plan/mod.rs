@@ -175,6 +175,7 @@ pub fn plan_pipeline(
     let sinks = sinks::plan_sinks(&context, runtime)?;
     let riskstream = &config.spec.riskstream;
     let plan = Plan {
+        program: riskstream.name.value.clone(),
         name: pipeline.name.value.clone(),
         source,
         out_of_orderness: micros(spec.event_time.out_of_orderness),

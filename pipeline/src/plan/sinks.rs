@@ -7,6 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use riskstream_engine::contract::{
     Delivery, EpochClose, LATE, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter,
+    SyncFiles,
 };
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::runtime::{SinkPlan, StepPlan};
@@ -110,6 +111,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                     }),
                     sync: Arc::new(|_| Ok(())),
                     delivery: Box::new(ConsoleDelivery { rows }),
+                    destination: None,
                 }));
             }
         }
@@ -148,6 +150,7 @@ impl Planning {
             writer: Arc::new(move |worker| writer_sink.writer(worker.generation.0, worker.worker)),
             sync: sink.sync(),
             delivery: Box::new(delivery),
+            destination: Some(format!("table {}", sink.table.name)),
         })
     }
 }
@@ -180,10 +183,13 @@ fn kafka_sink(
     })?);
     if destination.deliver == Deliver::Immediately {
         let (delivery, sync) = (sink.immediate_delivery(), sink.immediate_sync());
-        return Ok(SinkPlan { id, steps, writer: Arc::new(move |_| sink.immediate_writer()), sync, delivery });
+        // What is delivered at once is not remembered: a change between the two is one of the destination.
+        let destination = Some(format!("topic {} (immediately)", kafka.topic));
+        return Ok(SinkPlan { id, steps, writer: Arc::new(move |_| sink.immediate_writer()), sync, delivery, destination });
     }
     let delivery = sink.committed_delivery();
-    Ok(SinkPlan { id, steps, writer: Arc::new(move |_| Ok(sink.committed_writer())), sync: Arc::new(|_| Ok(())), delivery })
+    let (sync, destination): (SyncFiles, _) = (Arc::new(|_| Ok(())), Some(format!("topic {}", kafka.topic)));
+    Ok(SinkPlan { id, steps, writer: Arc::new(move |_| Ok(sink.committed_writer())), sync, delivery, destination })
 }
 
 fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {
