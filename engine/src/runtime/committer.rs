@@ -194,14 +194,15 @@ impl Committer {
         // The feed may be gone already; then nobody waits for room.
         let snapshot_bytes = feed.snapshot.then(|| snapshot.iter().map(WholeState::bytes).sum());
         let _gone = self.committed.send(Committed { epoch: feed.epoch, bytes: written, snapshot_bytes });
-        if self.deliveries.send(CommittedEpoch { epoch: feed.epoch, outbox }).is_err() && !self.failure.is_set() {
-            return Err(RunError::Bug { what: "the delivery thread is gone".into() });
+        if self.deliveries.send(CommittedEpoch { epoch: feed.epoch, outbox }).is_err() {
+            self.failure.set_gone("delivery");
         }
         if feed.snapshot {
             header.history_files = history_files;
             header.shapes = self.shapes.clone();
-            // A housekeeper that is gone has failed, or one more failure is said already.
-            let _gone = self.snapshots.send(NewSnapshot { header, parts: snapshot });
+            if self.snapshots.send(NewSnapshot { header, parts: snapshot }).is_err() {
+                self.failure.set_gone("housekeeper");
+            }
         }
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
         self.metrics.commit_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);

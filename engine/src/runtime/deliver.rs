@@ -75,12 +75,16 @@ impl DeliveryLoop {
                 let left = left_by_sink.remove(&sink).unwrap_or_default();
                 senders.push((sink, sender));
                 let mut lane = Lane { number, delivery, epochs: receiver, interval, progress: &progress, under_way: VecDeque::new() };
-                let failure = &failure;
-                scope.spawn(move || {
+                let (failure, name) = (&failure, format!("sink {}", progress.sinks[number]));
+                let lane = move || {
                     if let Err(e) = lane.run(left, newest_left) {
                         failure.set(e);
                     }
-                });
+                };
+                let started = std::thread::Builder::new().name(name.clone()).spawn_scoped(scope, move || failure.watch(&name, lane));
+                if let Err(e) = started {
+                    failure.set(RunError::Bug { what: format!("a thread of the delivery can't be started: {e}") });
+                }
             }
             hand_over(&epochs, &senders, &progress, &failure);
         });

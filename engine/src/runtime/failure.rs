@@ -3,7 +3,9 @@
 use crate::contract::{OperatorError, SinkError, SourceError};
 use crate::protocol::{Difference, Missing, OriginChange};
 use crate::store::StoreError;
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -116,7 +118,7 @@ pub enum RunError {
     /// Saved state is of steps that meant something else.
     #[error(transparent)]
     Changed(#[from] StepsChanged),
-    /// A thread ended without saying why.
+    /// A mistake of the program, such as a thread that panicked.
     #[error("internal error: {what}; please report it")]
     Bug {
         /// What happened.
@@ -171,14 +173,52 @@ fn missing_text(missing: &[Missing]) -> String {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Failure {
     set: Arc<AtomicBool>,
-    first: Arc<Mutex<Option<RunError>>>,
+    first: Arc<Mutex<Option<First>>>,
+}
+
+/// What was said first.
+#[derive(Debug)]
+struct First {
+    error: RunError,
+    /// Whether it may only be what a thread's panic has left behind, such as a channel without its other end. That thread comes to
+    /// say so only afterwards.
+    is_aftermath: bool,
 }
 
 impl Failure {
     pub(crate) fn set(&self, error: impl Into<RunError>) {
+        let error = error.into();
+        let is_aftermath = matches!(error, RunError::Bug { .. });
+        self.say(First { error, is_aftermath });
+    }
+
+    /// A thread is gone that should not be.
+    pub(crate) fn set_gone(&self, thread: &str) {
+        self.set(RunError::Bug { what: format!("the {thread} thread is gone") });
+    }
+
+    /// A thread has panicked.
+    pub(crate) fn set_panicked(&self, thread: &str, panic: &(dyn Any + Send)) {
+        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        let error = RunError::Bug { what: format!("{thread} panicked: {}", said.unwrap_or("it gave no reason")) };
+        self.say(First { error, is_aftermath: false });
+    }
+
+    fn say(&self, said: First) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert(error.into());
+        match &mut *first {
+            Some(before) if before.is_aftermath && !said.is_aftermath => *before = said,
+            Some(_) => {}
+            none => *none = Some(said),
+        }
         self.set.store(true, Ordering::Release);
+    }
+
+    /// Does something, and takes a panic of it for the failure of the run, at once: whoever waits for it hears of it.
+    pub(crate) fn watch(&self, thread: &str, body: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
+            self.set_panicked(thread, panic.as_ref());
+        }
     }
 
     pub(crate) fn is_set(&self) -> bool {
@@ -186,6 +226,23 @@ impl Failure {
     }
 
     pub(crate) fn take(&self) -> Option<RunError> {
-        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take().map(|first| first.error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_told_and_a_panic_before_what_it_leaves_behind() {
+        let failure = Failure::default();
+        failure.set_gone("committer");
+        assert!(failure.is_set());
+        failure.watch("committer", || panic!("out of luck"));
+        failure.watch("feed", || panic!("later"));
+        failure.set_gone("housekeeper");
+        let told = failure.take().expect("a failure").to_string();
+        assert!(told.contains("committer panicked: out of luck"), "{told}");
     }
 }

@@ -19,7 +19,6 @@ use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
 use crate::runtime::route::{Splitter, route};
 use crate::store::{DeliveredMarks, Recovered, Store, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
@@ -268,16 +267,16 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     });
 
     let threads = [
-        ("committer", spawn("committer", move || committer.run())?),
-        ("housekeeper", spawn("housekeeper", move || housekeeper.run())?),
-        ("delivery", spawn("delivery", move || delivery.run(left))?),
+        spawn("committer", &failure, move || committer.run())?,
+        spawn("housekeeper", &failure, move || housekeeper.run())?,
+        spawn("delivery", &failure, move || delivery.run(left))?,
     ];
     let guards = {
         let blueprint = Arc::clone(&blueprint);
         timely::execute(timely::Config::process(workers), move |worker| {
             // The others must hear of a panic: without this worker they would wait for it for ever.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(worker, &blueprint))) {
-                blueprint.failure.set(panicked(&format!("worker {}", worker.index()), panic.as_ref()));
+                blueprint.failure.set_panicked(&format!("worker {}", worker.index()), panic.as_ref());
                 resume_unwind(panic);
             }
         })
@@ -312,9 +311,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         source,
     };
     if !failure.is_set() {
-        if let Err(panic) = spawn("feed", move || feed.run())?.join() {
-            failure.set(panicked("feed", panic.as_ref()));
-        }
+        ended("feed", spawn("feed", &failure, move || feed.run())?, &failure);
     } else {
         drop(feed);
     }
@@ -324,10 +321,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
             failure.set(RunError::Bug { what: format!("a worker panicked: {reason}") });
         }
     }
-    for (name, thread) in threads {
-        if let Err(panic) = thread.join() {
-            failure.set(panicked(name, panic.as_ref()));
-        }
+    for (name, thread) in ["committer", "housekeeper", "delivery"].into_iter().zip(threads) {
+        ended(name, thread, &failure);
     }
     match failure.take() {
         Some(error) => Err(error),
@@ -339,16 +334,21 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     }
 }
 
-fn panicked(thread: &str, panic: &(dyn Any + Send)) -> RunError {
-    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    RunError::Bug { what: format!("{thread} panicked: {}", said.unwrap_or("without a word")) }
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, RunError> {
+/// Starts a thread of the run. Its panic is the run's failure.
+fn spawn(name: &'static str, failure: &Failure, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, RunError> {
+    let failure = failure.clone();
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(body)
+        .spawn(move || failure.watch(name, body))
         .map_err(|e| RunError::Bug { what: format!("the {name} thread can't be started: {e}") })
+}
+
+/// Waits for a thread of the run.
+fn ended(name: &str, thread: std::thread::JoinHandle<()>, failure: &Failure) {
+    if let Err(panic) = thread.join() {
+        // Only what it does with a panic can have panicked.
+        failure.set_panicked(name, panic.as_ref());
+    }
 }
 
 /// Deletes history files that a run wrote and never named in a commit.
@@ -526,7 +526,7 @@ fn hand_over(
                     Ok(part) => {
                         context.metrics.steps[metrics].add(part.dead, part.dead, 0);
                         if to.send(part).is_err() && !context.failure.is_set() {
-                            context.failure.set(RunError::Bug { what: "the committer is gone".into() });
+                            context.failure.set_gone("committer");
                         }
                     }
                     Err(e) => context.failure.set(e),

@@ -1,10 +1,12 @@
 //! Whatever fails, the run ends with the reason, keeps what was committed, and the next one goes on.
 
 use crate::operator::Mischief;
-use crate::source::LineSource;
+use crate::source::{End, LineSource};
 use crate::world::{Settings, World, broken, lines, reference};
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::runtime::RunError;
+use riskstream_engine::runtime::{Clock, RunError, SystemClock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn goes_on(world: &World, input: &std::sync::Arc<Vec<Vec<crate::source::Line>>>) {
     world.run(input, &Settings { workers: 3, ..Settings::default() }).expect("a clean run");
@@ -54,6 +56,41 @@ fn a_failing_or_panicking_source_ends_the_run_with_its_error() {
         } else {
             assert_eq!(error.to_string(), "source lines: can't read part: it fell off");
         }
+        goes_on(&world, &input);
+    }
+}
+
+/// A clock at which a thread of the run panics once it has looked at it a few times.
+struct Stumbling {
+    thread: &'static str,
+    looks: AtomicU64,
+    clock: SystemClock,
+}
+
+impl Clock for Stumbling {
+    fn wall_micros(&self) -> i64 {
+        self.clock.wall_micros()
+    }
+
+    fn steady_nanos(&self) -> u64 {
+        let here = std::thread::current().name() == Some(self.thread);
+        assert!(!here || self.looks.fetch_add(1, Ordering::SeqCst) < 3, "{} fell over the clock", self.thread);
+        self.clock.steady_nanos()
+    }
+}
+
+#[test]
+fn a_panic_of_any_thread_ends_the_run_at_once_and_says_which() {
+    let input = lines(1, 400);
+    for thread in ["feed", "committer", "housekeeper", "sink out"] {
+        let world = World::new();
+        let mut source = LineSource::new(&input);
+        // It never ends by itself: nobody waits for its end to tell.
+        source.ends = vec![End::Follow];
+        let clock = Stumbling { thread, looks: AtomicU64::new(0), clock: SystemClock::default() };
+        let settings = Settings { clock: Arc::new(clock), epoch_rows: 20, block_rows: 10, snapshot_every: 2, ..Settings::default() };
+        let error = world.start(source, &settings).end().expect_err("a bug").to_string();
+        assert!(error.contains(&format!("{thread} panicked: {thread} fell over the clock")), "{error}");
         goes_on(&world, &input);
     }
 }

@@ -6,7 +6,9 @@ use crate::source::{Line, LineSource};
 use riskstream_engine::contract::dead_letter_schema;
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order};
-use riskstream_engine::runtime::{EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock, WhenQuiet, run};
+use riskstream_engine::runtime::{
+    Clock, EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock, WhenQuiet, run,
+};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
@@ -46,6 +48,7 @@ pub struct Settings {
     pub under_way: usize,
     pub program: &'static str,
     pub destination: &'static str,
+    pub clock: Arc<dyn Clock>,
 }
 
 impl Default for Settings {
@@ -69,6 +72,7 @@ impl Default for Settings {
             under_way: 1,
             program: "tests",
             destination: "table out",
+            clock: Arc::new(SystemClock::default()),
         }
     }
 }
@@ -187,10 +191,10 @@ impl World {
         };
         let control = RunControl::new(&plan, settings.workers);
         let (send, result) = channel();
-        let steering = control.clone();
+        let (steering, clock) = (control.clone(), Arc::clone(&settings.clock));
         std::thread::spawn(move || {
             // Nobody waits any more when the test has failed.
-            let _gone = send.send(run(plan, config, &steering, Arc::new(SystemClock::default())));
+            let _gone = send.send(run(plan, config, &steering, clock));
         });
         Running { control, result }
     }
