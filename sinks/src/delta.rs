@@ -177,7 +177,7 @@ impl DeltaTableWriter {
     /// The log can't be read.
     pub fn refresh(&mut self) -> Result<Option<i64>, SinkError> {
         if let Some(seen) = self.seen
-            && !self.is_checkpointed_past(seen)?
+            && self.is_next(seen)?
             && !is_taken(&self.spec.location, seen.version + 1)?
         {
             return Ok(seen.recorded);
@@ -225,6 +225,7 @@ impl DeltaTableWriter {
             }
             let seen = match self.current() {
                 Ok(seen) => seen,
+                Err(error) if !error.is_away() => return Err(error),
                 Err(error) => {
                     reason = error.to_string();
                     continue;
@@ -248,6 +249,10 @@ impl DeltaTableWriter {
                     return Ok(Delivered::Now { version });
                 }
                 Ok(Put::Taken) => reason = format!("version {} was taken", seen.version + 1),
+                Err(error) if !error.is_away() => {
+                    self.seen = None;
+                    return Err(error);
+                }
                 Err(error) => reason = error.to_string(),
             }
             self.seen = None;
@@ -266,7 +271,7 @@ impl DeltaTableWriter {
     /// What is known about the log, read again where there is doubt.
     fn current(&mut self) -> Result<Seen, SinkError> {
         if let Some(seen) = self.seen
-            && !self.is_checkpointed_past(seen)?
+            && self.is_next(seen)?
         {
             return Ok(seen);
         }
@@ -274,10 +279,12 @@ impl DeltaTableWriter {
         self.seen.ok_or_else(|| SinkError::NotATable { location: self.spec.location.clone() })
     }
 
-    /// Old log entries are only removed below a checkpoint. Without one ahead of what was seen, the next version's file would still be there if it
-    /// was ever taken, so a put can't land in a gap.
-    fn is_checkpointed_past(&self, seen: Seen) -> Result<bool, SinkError> {
-        Ok(checkpoint_version(&self.spec.location)?.is_some_and(|version| version > seen.version))
+    /// Whether a put after what was seen lands right after it, or nowhere. Old log entries are only removed below a checkpoint: without one
+    /// ahead of what was seen, the next version's file would still be there if it was ever taken. And where the entry that was seen is gone, the
+    /// table is not the one that it was.
+    fn is_next(&self, seen: Seen) -> Result<bool, SinkError> {
+        let location = &self.spec.location;
+        Ok(checkpoint_version(location)?.is_none_or(|version| version <= seen.version) && is_taken(location, seen.version)?)
     }
 
     fn put(&self, seen: Seen, epoch: i64, files: &[StagedFile], metadata: &Map<String, Value>) -> Result<Put, SinkError> {

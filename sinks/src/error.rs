@@ -1,6 +1,9 @@
 //! Errors of the sinks, one enum for the crate, each with the class that tells its caller what to do.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
+
+use deltalake_core::DeltaTableError;
 
 /// What a caller does about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +121,19 @@ pub enum SinkError {
         /// The epoch recorded in the table.
         recorded: i64,
     },
+    /// The table has less than was delivered to it in this run.
+    #[error(
+        "table '{table}' had everything through epoch {delivered} in this run, and now has {recorded}: it was deleted or replaced by an \
+         older copy; start again, which says what is missing and what can be done"
+    )]
+    WentBack {
+        /// The table's name.
+        table: String,
+        /// The last epoch delivered.
+        delivered: i64,
+        /// The epoch that the table records; 0 for none.
+        recorded: i64,
+    },
     /// No commit landed after all attempts.
     #[error("table '{table}': no commit landed after {attempts} attempts, last reason: {reason}")]
     DeliveryGaveUp {
@@ -189,6 +205,7 @@ impl SinkError {
             | Self::SchemaMismatch { .. }
             | Self::UnsupportedProtocol { .. }
             | Self::LeftRows { .. }
+            | Self::WentBack { .. }
             | Self::NotATable { .. } => ErrorClass::Config,
             Self::PartlyDelivered { .. } | Self::DeliveryGaveUp { .. } | Self::Io { .. } | Self::Delta { .. } => ErrorClass::Transient,
             Self::BatchSchema { .. }
@@ -198,6 +215,30 @@ impl SinkError {
             | Self::Parquet { .. }
             | Self::Arrow(_)
             | Self::Json(_) => ErrorClass::Bug,
+        }
+    }
+
+    /// Whether the destination is only away for now, so that the same may be tried again for as long as it takes. A folder that is not
+    /// there may be on a disk that is about to be mounted again; what a person has to allow or to change is not waited for.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Io { source, .. } => source.kind() != ErrorKind::PermissionDenied,
+            Self::Delta { source, .. } => is_storage(source),
+            Self::DeliveryGaveUp { .. } | Self::NotATable { .. } => true,
+            Self::UnsupportedColumn { .. }
+            | Self::PartitionRule { .. }
+            | Self::SchemaMismatch { .. }
+            | Self::UnsupportedProtocol { .. }
+            | Self::LeftRows { .. }
+            | Self::WentBack { .. }
+            | Self::PartlyDelivered { .. }
+            | Self::BatchSchema { .. }
+            | Self::EventTimeRange { .. }
+            | Self::StagedFileMissing { .. }
+            | Self::CompactionRows { .. }
+            | Self::Parquet { .. }
+            | Self::Arrow(_)
+            | Self::Json(_) => false,
         }
     }
 
@@ -214,5 +255,17 @@ impl SinkError {
     pub(crate) fn parquet(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
         let path = path.into();
         move |source| Self::Parquet { path, source }
+    }
+}
+
+/// Whether the log could not be read because of where it is, and not because of what it says.
+fn is_storage(error: &DeltaTableError) -> bool {
+    use object_store::Error as Storage;
+    match error {
+        DeltaTableError::ObjectStore { source } => !matches!(source, Storage::PermissionDenied { .. } | Storage::Unauthenticated { .. }),
+        DeltaTableError::Io { source } => source.kind() != ErrorKind::PermissionDenied,
+        DeltaTableError::NotATable(_) => true,
+        // Another crate's enum, which is open: what else it may say is about the log's content.
+        _ => false,
     }
 }

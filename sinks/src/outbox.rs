@@ -136,6 +136,11 @@ impl TableSink {
         engine_error(&self.id, &self.table, error)
     }
 
+    fn away(&self, error: &SinkError) -> EngineSinkError {
+        let object = format!("table {} at {}", self.table.name, self.table.location.display());
+        EngineSinkError::Away { sink: self.id.clone(), object, reason: error.to_string() }
+    }
+
     /// The writer of one worker.
     ///
     /// # Errors
@@ -161,9 +166,10 @@ impl TableSink {
     /// # Errors
     /// The table can't be read, or has another schema.
     pub fn delivery(self: &Arc<Self>, app_id: &str, runtime: &DeltaRuntime) -> Result<DeltaDelivery, EngineSinkError> {
-        let writer = DeltaTableWriter::open(self.table.clone(), app_id, WriterOptions::default(), runtime).map_err(|e| self.failed(&e))?;
+        let options = WriterOptions { attempts_max: ATTEMPTS, ..WriterOptions::default() };
+        let writer = DeltaTableWriter::open(self.table.clone(), app_id, options, runtime).map_err(|e| self.failed(&e))?;
         let recorded = writer.delivered_through();
-        Ok(DeltaDelivery { sink: Arc::clone(self), writer, app_id: app_id.to_owned(), recorded, run: None })
+        Ok(DeltaDelivery { sink: Arc::clone(self), writer, app_id: app_id.to_owned(), recorded, run: None, waiting: Vec::new() })
     }
 }
 
@@ -205,7 +211,15 @@ impl SinkWriter for DeltaSinkWriter {
             let rows = concat_batches(&self.sink.table.schema, &rows).map_err(|e| self.sink.failed(&e.into()))?;
             return Ok(OutboxPart { rows: vec![rows], files: Vec::new() });
         }
-        let files = self.stager.stage(close.epoch.0, &rows).map_err(|e| self.sink.failed(&e))?;
+        let files = match self.stager.stage(close.epoch.0, &rows) {
+            Ok(files) => files,
+            // Where the table's folder is away, the rows travel in the epoch file, and wait there.
+            Err(error) if error.is_away() => {
+                let rows = concat_batches(&self.sink.table.schema, &rows).map_err(|e| self.sink.failed(&e.into()))?;
+                return Ok(OutboxPart { rows: vec![rows], files: Vec::new() });
+            }
+            Err(error) => return Err(self.sink.failed(&error)),
+        };
         let files =
             files.into_iter().map(|f| serde_json::to_value(f).map_err(|e| self.sink.failed(&e.into()))).collect::<Result<_, _>>()?;
         Ok(OutboxPart { rows: Vec::new(), files })
@@ -218,9 +232,15 @@ pub struct DeltaDelivery {
     sink: Arc<TableSink>,
     writer: DeltaTableWriter,
     app_id: String,
+    /// The last epoch that the table is known to have.
     recorded: Option<i64>,
     run: Option<Stager>,
+    /// What was given while the table was away.
+    waiting: Vec<OutboxEntry>,
 }
+
+/// Attempts of one delivery: a few seconds. The engine tries again for as long as it takes.
+const ATTEMPTS: u32 = 8;
 
 impl DeltaDelivery {
     /// The table's folder.
@@ -246,6 +266,15 @@ impl DeltaDelivery {
         Ok(files)
     }
 
+    /// Looks whether the table has what it had: epochs are left out by what it is known to have.
+    fn check_recorded(&mut self) -> Result<(), SinkError> {
+        let (delivered, recorded) = (self.recorded.unwrap_or(0), self.writer.refresh()?.unwrap_or(0));
+        if recorded < delivered {
+            return Err(SinkError::WentBack { table: self.sink.table.name.clone(), delivered, recorded });
+        }
+        Ok(())
+    }
+
     /// Delivers what the table lacks. A delivery whose outcome was unknown, or another process, may have recorded some of these epochs since
     /// the last look: then only the rest goes out.
     fn deliver_all(&mut self, entries: &[OutboxEntry]) -> Result<(), SinkError> {
@@ -259,6 +288,7 @@ impl DeltaDelivery {
     }
 
     fn deliver_missing(&mut self, entries: &[OutboxEntry]) -> Result<(), SinkError> {
+        self.check_recorded()?;
         let mut files = Vec::new();
         let mut rows = Vec::new();
         let mut newest = None;
@@ -323,7 +353,18 @@ impl Delivery for DeltaDelivery {
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), EngineSinkError> {
-        self.deliver_all(&entries).map_err(|e| self.sink.failed(&e))
+        self.waiting = entries;
+        self.try_again()
+    }
+
+    fn try_again(&mut self) -> Result<(), EngineSinkError> {
+        let entries = std::mem::take(&mut self.waiting);
+        let Err(error) = self.deliver_all(&entries) else { return Ok(()) };
+        if error.is_away() {
+            self.waiting = entries;
+            return Err(self.sink.away(&error));
+        }
+        Err(self.sink.failed(&error))
     }
 }
 

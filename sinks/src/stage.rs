@@ -126,8 +126,11 @@ impl Stager {
         if self.folders_made.contains(folder) {
             return Ok(());
         }
-        std::fs::create_dir_all(folder).map_err(SinkError::io("create folder", folder))?;
-        self.folders_made.insert(folder.to_owned());
+        // Not the folders above: where the table's own is not there it is away, and another one in its place would be a table without its rows.
+        match std::fs::create_dir(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(SinkError::io("create folder", folder)(error)),
+            _ => self.folders_made.insert(folder.to_owned()),
+        };
         Ok(())
     }
 

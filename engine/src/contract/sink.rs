@@ -5,6 +5,8 @@ use crate::contract::operator::EpochClose;
 use crate::ids::Epoch;
 use arrow::array::RecordBatch;
 use serde_json::Value;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// What one worker's part of an epoch sends to one sink.
@@ -12,7 +14,8 @@ use std::time::Duration;
 pub struct OutboxPart {
     /// Rows that the epoch file itself carries (small epochs).
     pub rows: Vec<RecordBatch>,
-    /// Names of durable files that were staged beside the destination (large epochs), in the sink's own form.
+    /// Names of durable files that were staged beside the destination (large epochs), in the sink's own form: an object's `bytes` says
+    /// how large the file is.
     pub files: Vec<Value>,
 }
 
@@ -21,6 +24,12 @@ impl OutboxPart {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.files.is_empty()
+    }
+
+    /// Bytes of the files that were staged.
+    #[must_use]
+    pub fn staged_bytes(&self) -> u64 {
+        self.files.iter().filter_map(|file| file.get("bytes")?.as_u64()).sum()
     }
 }
 
@@ -86,8 +95,21 @@ pub trait Delivery: Send {
     /// crash must be harmless: what is at or below [`Self::delivered_through`] is skipped by asking the destination again just before.
     ///
     /// # Errors
-    /// When the destination refuses for good, or stayed away longer than the retries allow.
+    /// [`SinkError::Away`] when the destination can't be reached for now. What was given is then the delivery's to keep: it counts as
+    /// begun, and [`Self::try_again`] goes on with it. Any other error is a refusal for good, which ends the run.
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError>;
+    /// Goes on with what was begun, after [`Self::deliver`], [`Self::settle`] or this has said that the destination is away.
+    ///
+    /// # Errors
+    /// As for `deliver`.
+    fn try_again(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// Set when the run is to end soon: a call that waits for a destination which is away then returns [`SinkError::Away`] without
+    /// much delay. Called once, before the first delivery.
+    fn hurry_by(&mut self, hurry: Arc<AtomicBool>) {
+        drop(hurry);
+    }
     /// Deliveries that may be begun before the first of them is visible. With one, everything is visible when [`Self::deliver`] returns, and the
     /// two methods below are never called.
     fn under_way_max(&self) -> usize {
@@ -107,10 +129,10 @@ pub trait Delivery: Send {
 }
 
 /// Says from any thread that [`Delivery::settle`] should be asked.
-pub type Wake = std::sync::Arc<dyn Fn() + Send + Sync>;
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Makes staged files durable before the epoch that names them is committed; called by the committer.
-pub type SyncFiles = std::sync::Arc<dyn Fn(&[Value]) -> Result<(), SinkError> + Send + Sync>;
+pub type SyncFiles = Arc<dyn Fn(&[Value]) -> Result<(), SinkError> + Send + Sync>;
 
 /// Why a sink can't go on.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +145,16 @@ pub enum SinkError {
         /// File or table.
         object: String,
         /// Cause and advice.
+        reason: String,
+    },
+    /// The destination is away: it can't be reached now, or does not take rows now. Trying again later may help.
+    #[error("sink {sink}: {object} is away: {reason}")]
+    Away {
+        /// The sink's id.
+        sink: String,
+        /// File, table or topic.
+        object: String,
+        /// Cause.
         reason: String,
     },
     /// The destination does not fit the rows.

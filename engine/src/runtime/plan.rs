@@ -164,4 +164,6 @@ pub struct EngineConfig {
     pub dead_rows_min: u64,
     /// Committed epochs are delivered together at most this far apart, microseconds.
     pub delivery_interval: i64,
+    /// Bytes of staged files that may wait for sinks; with more, nothing is read before some are delivered.
+    pub staged_bytes_max: u64,
 }

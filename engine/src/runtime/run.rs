@@ -64,6 +64,8 @@ pub struct RunSummary {
     pub resumed_after: u64,
     /// Its last committed epoch.
     pub committed: u64,
+    /// The last epoch that every sink has made visible; what was committed after it waits in the store for the next run.
+    pub delivered: u64,
     /// It was stopped before the input ended.
     pub stopped: bool,
 }
@@ -186,7 +188,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
 
     let failure = Failure::default();
     let first = recovered.committed.next();
-    let summary = RunSummary { generation: store.generation().0, resumed_after: recovered.committed.0, committed: 0, stopped: false };
+    let resumed_after = recovered.committed.0;
     control.metrics.committed_epoch.store(recovered.committed.0, Ordering::Release);
     control.metrics.delivered_epoch.store(delivered.0, Ordering::Release);
     let age = recovered.age;
@@ -237,6 +239,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         marks,
         epochs: deliver_out,
         interval: Duration::from_micros(u64::try_from(config.delivery_interval).unwrap_or(0)),
+        staged_bytes_max: config.staged_bytes_max,
+        hurry: Arc::clone(&control.stop),
         metrics: Arc::clone(&control.metrics),
         clock: Arc::clone(&time),
         failure: failure.clone(),
@@ -327,9 +331,11 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     match failure.take() {
         Some(error) => Err(error),
         None => Ok(RunSummary {
+            generation: generation.0,
+            resumed_after,
             committed: control.metrics.committed_epoch.load(Ordering::Acquire),
+            delivered: control.metrics.delivered_epoch.load(Ordering::Acquire),
             stopped: control.stop.load(Ordering::Acquire),
-            ..summary
         }),
     }
 }

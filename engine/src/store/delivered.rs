@@ -50,13 +50,13 @@ impl DeliveredMarks {
 
     /// A store without any epoch starts its marks: nothing is delivered yet.
     pub(crate) fn begin<'a>(&mut self, sinks: impl Iterator<Item = &'a str>, committed: Epoch) -> Result<(), StoreError> {
-        if committed == Epoch(0) && self.marks.is_none() { self.record(sinks, committed) } else { Ok(()) }
+        if committed == Epoch(0) && self.marks.is_none() { self.record(sinks.map(|sink| (sink, committed))) } else { Ok(()) }
     }
 
-    /// These sinks have delivered everything through `epoch`.
-    pub(crate) fn record<'a>(&mut self, sinks: impl Iterator<Item = &'a str>, epoch: Epoch) -> Result<(), StoreError> {
+    /// Each of these sinks has delivered everything through an epoch.
+    pub(crate) fn record<'a>(&mut self, through: impl Iterator<Item = (&'a str, Epoch)>) -> Result<(), StoreError> {
         let marks = self.marks.get_or_insert_default();
-        marks.extend(sinks.map(|sink| (sink.to_owned(), epoch.0)));
+        marks.extend(through.map(|(sink, epoch)| (sink.to_owned(), epoch.0)));
         let failed = |e: &(dyn std::error::Error + 'static)| StoreError::io("write", &self.path, e);
         let bytes = serde_json::to_vec(marks).map_err(|e| failed(&e))?;
         let next = self.path.with_extension("next");

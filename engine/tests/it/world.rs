@@ -49,6 +49,7 @@ pub struct Settings {
     pub program: &'static str,
     pub destination: &'static str,
     pub clock: Arc<dyn Clock>,
+    pub staged_bytes_max: u64,
 }
 
 impl Default for Settings {
@@ -73,6 +74,7 @@ impl Default for Settings {
             program: "tests",
             destination: "table out",
             clock: Arc::new(SystemClock::default()),
+            staged_bytes_max: u64::MAX,
         }
     }
 }
@@ -188,6 +190,7 @@ impl World {
             dead_rows_max: settings.dead_rows_max,
             dead_rows_min: 1,
             delivery_interval: 0,
+            staged_bytes_max: settings.staged_bytes_max,
         };
         let control = RunControl::new(&plan, settings.workers);
         let (send, result) = channel();

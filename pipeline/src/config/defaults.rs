@@ -26,6 +26,8 @@ pub const SNAPSHOT_EVERY: u64 = 16;
 pub const HISTORY_MEMORY: u64 = 16 * 1024 * 1024;
 /// `rows_memory`: bytes of a step's rows by key that each worker keeps in memory; the others are in sorted files.
 pub const ROWS_MEMORY: u64 = 128 * 1024 * 1024;
+/// `staged_bytes_max`: bytes of staged files that may wait for destinations that are away or slow; a day of a few rows per millisecond.
+pub const STAGED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// `dead_rows_max`: the share of an epoch's rows that may be dead letters before the run stops.
 pub const DEAD_ROWS_MAX: f64 = 0.5;
 /// `dead_rows_min`: dead rows in an epoch below which the share isn't looked at (one bad row in a batch of one is no trend).

@@ -216,6 +216,7 @@ pub fn plan_pipeline(
         dead_rows_max: riskstream.dead_rows_max,
         dead_rows_min: riskstream.dead_rows_min,
         delivery_interval: micros(DELIVERY_INTERVAL),
+        staged_bytes_max: riskstream.staged_bytes_max,
     };
     Ok(Planned {
         name: plan.name.clone(),

@@ -28,6 +28,11 @@ impl Reports {
         self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether nobody waits for the cluster any longer.
+    pub(crate) fn is_over(&self) -> bool {
+        NoticeSlot::is_over(&self.notice)
+    }
+
     /// Why the first of the messages that failed since the last call did.
     pub(crate) fn take_refused(&self) -> Option<RDKafkaErrorCode> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()

@@ -1,7 +1,7 @@
 //! Committed epochs into the topic, each once: [`KafkaDelivery`].
 //!
 //! While one transaction is committed the next is filled ([`Turns`](super::turns::Turns)). One that fails takes those after it along: the producers are
-//! made anew, the cluster is asked what it has, and the rest of what was under way goes out in one transaction.
+//! made anew, the cluster is asked what it has, and the rest of what was under way goes out in one transaction. The engine asks for that until it works.
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
@@ -13,13 +13,13 @@ use riskstream_engine::ids::Epoch;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// A run that is just starting gives up after so many attempts,
-const START_ATTEMPTS: usize = 12;
-/// one that is under way after so many: a quarter of an hour at least. What was not delivered stays in the store.
-const ATTEMPTS: usize = 900;
-const PAUSE: Duration = Duration::from_secs(1);
+/// A run that is just starting gives up after so many attempts: nothing of it has begun. One that is under way goes on for as long as it takes.
+const START_ATTEMPTS: u32 = 12;
+/// The wait after the first of them; longer after each.
+const START_PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) struct KafkaDelivery {
     sink: Arc<KafkaSink>,
@@ -67,54 +67,39 @@ impl KafkaDelivery {
         connected.turns.wait()
     }
 
-    /// After a transaction has failed: all that was under way is delivered anew.
-    fn deliver_anew(&mut self, trouble: Trouble) -> Result<(), SinkError> {
-        self.persist(ATTEMPTS, Some(trouble), Self::deliver_all)?;
-        self.settled += self.under_way.len();
-        self.under_way.clear();
-        self.wake.wake();
-        Ok(())
+    /// After something has failed: the producers are made anew, and all that was under way is delivered anew, when the engine asks for it.
+    fn away(&mut self, trouble: Trouble) -> SinkError {
+        // Waits for the transaction that is being committed, if any: the next producers will ask how it ended.
+        self.connected = None;
+        match trouble {
+            Trouble::Final(reason) => self.sink.failed(reason),
+            Trouble::Unknown(reason) => self.sink.away(reason),
+        }
     }
 
-    /// Does something until it is done, it is clear that it can't be, or the patience is over. `trouble` is what has kept it from being done so far.
-    fn persist(
-        &mut self,
-        attempts: usize,
-        mut trouble: Option<Trouble>,
-        mut attempt: impl FnMut(&mut Self) -> Result<(), Trouble>,
-    ) -> Result<(), SinkError> {
+    /// Connects for the first time.
+    fn start(&mut self) -> Result<(), SinkError> {
         let mut tried = 0;
         loop {
-            if let Some(trouble) = trouble {
-                let reason = match trouble {
-                    Trouble::Final(reason) => return Err(self.sink.failed(reason)),
-                    Trouble::Unknown(reason) => reason,
-                };
-                // Waits for the transaction that is being committed, if any: the next producers will ask how it ended.
-                self.connected = None;
-                tried += 1;
-                if tried >= attempts {
-                    return Err(self.sink.failed(format!(
-                        "{reason}; given up after {tried} attempts: what was not delivered is in the store, and goes out at the next start"
-                    )));
-                }
-                self.sink.tell(Some(format!("the delivery is tried again: {reason}")));
-                std::thread::sleep(PAUSE.min(Duration::from_millis(50) * tried.min(100) as u32));
+            let Err(trouble) = self.connect() else { break };
+            tried += 1;
+            let error = self.away(trouble);
+            if !matches!(error, SinkError::Away { .. }) || tried >= START_ATTEMPTS {
+                return Err(error);
             }
-            trouble = attempt(self).err();
-            if trouble.is_none() {
-                if tried > 0 {
-                    self.sink.tell(None);
-                }
-                return Ok(());
-            }
+            self.sink.tell(Some(format!("the cluster is asked again what it has: {error}")));
+            std::thread::sleep(START_PAUSE * tried);
         }
+        if tried > 0 {
+            self.sink.tell(None);
+        }
+        Ok(())
     }
 }
 
 impl Delivery for KafkaDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
-        self.persist(START_ATTEMPTS, None, |delivery| delivery.connect().map(|_| ()))?;
+        self.start()?;
         let through = self.connected.as_ref().map_or(0, |c| c.through);
         Ok(u64::try_from(through).ok().filter(|epoch| *epoch > 0).map(Epoch))
     }
@@ -148,10 +133,19 @@ impl Delivery for KafkaDelivery {
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
         self.under_way.push_back(entries);
-        match self.begin(1) {
-            Ok(()) => Ok(()),
-            Err(trouble) => self.deliver_anew(trouble),
-        }
+        self.begin(1).map_err(|trouble| self.away(trouble))
+    }
+
+    fn try_again(&mut self) -> Result<(), SinkError> {
+        self.deliver_all().map_err(|trouble| self.away(trouble))?;
+        self.settled += self.under_way.len();
+        self.under_way.clear();
+        self.wake.wake();
+        Ok(())
+    }
+
+    fn hurry_by(&mut self, hurry: Arc<AtomicBool>) {
+        self.sink.hurry_by(hurry);
     }
 
     fn under_way_max(&self) -> usize {
@@ -169,7 +163,7 @@ impl Delivery for KafkaDelivery {
                     self.under_way.pop_front();
                     self.settled += 1;
                 }
-                Err(trouble) => self.deliver_anew(trouble)?,
+                Err(trouble) => return Err(self.away(trouble)),
             }
         }
         Ok(std::mem::take(&mut self.settled))

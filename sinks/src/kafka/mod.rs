@@ -25,8 +25,9 @@ use crate::outbox::Projection;
 use riskstream_engine::contract::{Delivery, NEEDS_NOTHING_AGAIN, Notice, OutboxEntry, SinkError, SinkWriter, SyncFiles};
 use riskstream_engine::ids::Epoch;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use settings::setting_refused as kafka_setting_refused;
 
@@ -67,22 +68,37 @@ pub struct KafkaSink {
     immediate: OnceLock<Result<immediate::Immediate, String>>,
 }
 
-/// Where to say what is wrong, once it is known.
+/// Where to say what is wrong, and who says that there is no time, once these are known.
 #[derive(Default)]
-pub(crate) struct NoticeSlot(Option<Notice>);
+pub(crate) struct NoticeSlot {
+    notice: Option<Notice>,
+    hurry: Option<Arc<AtomicBool>>,
+    /// When the hurry was first seen.
+    hurried_at: Option<Instant>,
+}
+
+/// A cluster that is there answers within this.
+const HURRIED_ANSWER: Duration = Duration::from_secs(2);
 
 impl std::fmt::Debug for NoticeSlot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "told" } else { "nobody told" })
+        f.write_str(if self.notice.is_some() { "told" } else { "nobody told" })
     }
 }
 
 impl NoticeSlot {
     fn tell(slot: &Mutex<Self>, what: Option<String>) {
-        let notice = slot.lock().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let notice = slot.lock().unwrap_or_else(PoisonError::into_inner).notice.clone();
         if let Some(notice) = notice {
             notice(what);
         }
+    }
+
+    /// Whether the run is to end, and has given the cluster time to answer: then nobody waits for it any longer.
+    fn is_over(slot: &Mutex<Self>) -> bool {
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let hurries = slot.hurry.as_ref().is_some_and(|hurry| hurry.load(Ordering::Acquire));
+        hurries && slot.hurried_at.get_or_insert_with(Instant::now).elapsed() >= HURRIED_ANSWER
     }
 }
 
@@ -145,8 +161,17 @@ impl KafkaSink {
         failed(&self.spec, reason)
     }
 
+    fn away(&self, reason: String) -> SinkError {
+        let KafkaSinkSpec { id, topic, brokers, .. } = &self.spec;
+        SinkError::Away { sink: id.clone(), object: format!("topic {topic} of {brokers}"), reason }
+    }
+
     fn report_to(&self, notice: Notice) {
-        self.notice.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(notice);
+        self.notice.lock().unwrap_or_else(PoisonError::into_inner).notice = Some(notice);
+    }
+
+    fn hurry_by(&self, hurry: Arc<AtomicBool>) {
+        self.notice.lock().unwrap_or_else(PoisonError::into_inner).hurry = Some(hurry);
     }
 
     fn tell(&self, what: Option<String>) {

@@ -14,11 +14,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;
 
 /// A call that waits for the cluster does so for this long before it is made again.
-const CALL_WITHIN: Duration = Duration::from_secs(5);
+const CALL_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks at what the cluster has answered.
 const GLANCE: Duration = Duration::from_micros(300);
 /// Calls that may be made again are made so often, which is longer than a transaction may last.
-const CALLS_MAX: usize = 24;
+const CALLS_MAX: usize = 120;
 
 /// Why a transaction did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +124,10 @@ fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>) 
 
 /// A message that the cluster, or time, has refused.
 fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
-    let Some(code) = producer.context().take_refused() else { return Ok(()) };
+    let Some(code) = producer.context().take_refused() else {
+        let is_over = producer.context().is_over();
+        return if is_over { Err(Trouble::Unknown(with_reason(producer, "the run ends".into()))) } else { Ok(()) };
+    };
     Err(match advice(code) {
         Some(advice) => Trouble::Final(format!("{code}: {advice}")),
         None => Trouble::Unknown(with_reason(producer, format!("a message was not taken: {code}"))),
@@ -142,7 +145,7 @@ pub(crate) fn again(producer: &BaseProducer<Reports>, mut call: impl FnMut() -> 
             KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => true,
             _ => false,
         };
-        if !retriable || calls >= CALLS_MAX {
+        if !retriable || calls >= CALLS_MAX || producer.context().is_over() {
             return Err(judge(producer, &error));
         }
         producer.poll(Duration::from_millis(20));

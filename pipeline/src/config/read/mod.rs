@@ -26,6 +26,8 @@ const EPOCH_BYTES_MIN: u64 = 64 * 1024;
 const HISTORY_MEMORY_MIN: u64 = 1024 * 1024;
 /// Smallest `rows_memory`.
 const ROWS_MEMORY_MIN: u64 = 1024 * 1024;
+/// So that an epoch's files have room.
+const STAGED_BYTES_MIN: u64 = 1024 * 1024;
 
 /// A [`Spec`] that may have holes, and what validation must know about them.
 #[derive(Debug)]
@@ -110,6 +112,7 @@ fn default_riskstream() -> Riskstream {
         snapshot_every: defaults::SNAPSHOT_EVERY,
         history_memory: defaults::HISTORY_MEMORY,
         rows_memory: defaults::ROWS_MEMORY,
+        staged_bytes_max: defaults::STAGED_BYTES_MAX,
         dead_rows_max: defaults::DEAD_ROWS_MAX,
         dead_rows_min: defaults::DEAD_ROWS_MIN,
     }
@@ -142,6 +145,9 @@ fn riskstream(mut table: Table<'_>, problems: &mut Vec<Problem>) -> Riskstream {
     }
     if let Some(bytes) = table.size("rows_memory", ROWS_MEMORY_MIN, problems) {
         settings.rows_memory = bytes;
+    }
+    if let Some(bytes) = table.size("staged_bytes_max", STAGED_BYTES_MIN, problems) {
+        settings.staged_bytes_max = bytes;
     }
     if let Some(share) = table.number("dead_rows_max", 0.0, 1.0, problems) {
         settings.dead_rows_max = share.value;

@@ -74,6 +74,8 @@ pub struct Riskstream {
     pub history_memory: u64,
     /// Bytes of a step's rows by key that each worker keeps in memory.
     pub rows_memory: u64,
+    /// Bytes of staged files that may wait for destinations.
+    pub staged_bytes_max: u64,
     /// Share (0 to 1) of an epoch's rows that may be dead letters before the run stops.
     pub dead_rows_max: f64,
     /// Dead rows in an epoch below which the share isn't looked at.
