@@ -58,6 +58,16 @@ impl<'a> Progress<'a> {
         Self { bars, pipelines: lines, is_terminal, draw, line_at: now }
     }
 
+    /// Says that something is wrong, or well again, also where nothing is drawn.
+    pub fn warn(&self, text: &str) {
+        if self.draw {
+            self.note(text);
+        } else {
+            // Nobody may be there to read it.
+            let _closed = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+        }
+    }
+
     /// Says something above the bars.
     pub fn note(&self, text: &str) {
         if self.draw {

@@ -41,6 +41,8 @@ pub struct PipelineReport {
     pub resumed_after: u64,
     /// The last committed epoch.
     pub committed_epoch: u64,
+    /// The last epoch that every destination has; what was committed after it waits in the data folder.
+    pub delivered_epoch: u64,
     /// Rows read and committed.
     pub rows_in: u64,
     /// Late rows.
@@ -153,6 +155,7 @@ impl PipelineReport {
             stopped: summary.is_some_and(|s| s.stopped),
             resumed_after: summary.map_or(0, |s| s.resumed_after),
             committed_epoch: metrics.committed_epoch.load(Ordering::Relaxed),
+            delivered_epoch: metrics.delivered_epoch.load(Ordering::Relaxed),
             rows_in: metrics.rows_committed_total.load(Ordering::Relaxed),
             late: metrics.late_committed_total.load(Ordering::Relaxed),
             dead,
@@ -181,6 +184,10 @@ impl PipelineReport {
         writeln!(out, "\n{} {how}: {} rows in {seconds:.2} s ({} events/s)", self.pipeline, grouped(self.rows_in), grouped(rate as u64))?;
         if self.resumed_after > 0 {
             writeln!(out, "  went on after epoch {}, committed through {}", self.resumed_after, self.committed_epoch)?;
+        }
+        if self.delivered_epoch < self.committed_epoch {
+            let delivered = self.delivered_epoch;
+            writeln!(out, "  delivered through epoch {delivered}: later rows wait in the data folder, and go out at the next start")?;
         }
         write!(out, "  event time up to {}   late {}   dead letters {}", self.event_time, grouped(self.late), grouped(self.dead))?;
         if self.has_alerts {

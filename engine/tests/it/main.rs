@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
 
+mod away;
 mod behind;
 mod failing;
 mod flow;

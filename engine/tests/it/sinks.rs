@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter, Wake};
 use riskstream_engine::ids::Epoch;
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,10 @@ pub struct Table {
     pub batches: Vec<(Epoch, RecordBatch)>,
     /// Calls of `deliver` that are refused from this one on.
     pub refuse_from: Option<Epoch>,
+    /// Whether it can't be reached.
+    pub away: bool,
+    /// How often it was tried while it was away.
+    pub tried: usize,
 }
 
 impl Table {
@@ -23,15 +28,36 @@ impl Table {
     }
 }
 
-pub struct TableDelivery(pub Arc<Mutex<Table>>);
+pub struct TableDelivery {
+    table: Arc<Mutex<Table>>,
+    /// What was given while the table was away.
+    waiting: Vec<OutboxEntry>,
+}
+
+impl TableDelivery {
+    pub fn new(table: &Arc<Mutex<Table>>) -> Self {
+        Self { table: Arc::clone(table), waiting: Vec::new() }
+    }
+}
 
 impl Delivery for TableDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
-        Ok(self.0.lock().expect("no panic holds it").through)
+        Ok(self.table.lock().expect("no panic holds it").through)
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
-        let mut table = self.0.lock().expect("no panic holds it");
+        assert!(self.waiting.is_empty(), "the next delivery is begun before the one before is visible");
+        self.waiting = entries;
+        self.try_again()
+    }
+
+    fn try_again(&mut self) -> Result<(), SinkError> {
+        let mut table = self.table.lock().expect("no panic holds it");
+        if table.away {
+            table.tried += 1;
+            return Err(SinkError::Away { sink: "out".into(), object: "table".into(), reason: "nobody answers".into() });
+        }
+        let entries = std::mem::take(&mut self.waiting);
         let mut before = None;
         for entry in entries {
             assert!(before < Some(entry.epoch), "epochs must come oldest first");
@@ -55,7 +81,9 @@ impl Delivery for TableDelivery {
 pub struct LaterDelivery {
     table: Arc<Mutex<Table>>,
     under_way_max: usize,
-    under_way: usize,
+    under_way: VecDeque<Vec<OutboxEntry>>,
+    /// Visible, and not told of.
+    settled: usize,
     wake: Option<Wake>,
     /// To the thread that makes them visible, made with the first.
     later: Option<Sender<Vec<OutboxEntry>>>,
@@ -64,32 +92,48 @@ pub struct LaterDelivery {
 
 impl LaterDelivery {
     pub fn new(table: &Arc<Mutex<Table>>, under_way_max: usize) -> Self {
-        Self { table: Arc::clone(table), under_way_max, under_way: 0, wake: None, later: None, outcomes: None }
+        Self { table: Arc::clone(table), under_way_max, under_way: VecDeque::new(), settled: 0, wake: None, later: None, outcomes: None }
     }
 }
 
 impl Delivery for LaterDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
-        TableDelivery(Arc::clone(&self.table)).delivered_through()
+        TableDelivery::new(&self.table).delivered_through()
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
-        self.under_way += 1;
-        assert!(self.under_way <= self.under_way_max, "more is under way than the table takes");
+        self.under_way.push_back(entries.clone());
+        assert!(self.under_way.len() <= self.under_way_max, "more is under way than the table takes");
         let later = self.later.get_or_insert_with(|| {
             let ((later, to_do), (said, outcomes)) = (channel::<Vec<OutboxEntry>>(), channel());
             self.outcomes = Some(outcomes);
-            let (mut table, wake) = (TableDelivery(Arc::clone(&self.table)), self.wake.clone().expect("told before the first delivery"));
+            let (mut table, wake) = (TableDelivery::new(&self.table), self.wake.clone().expect("told before the first delivery"));
             std::thread::spawn(move || {
                 for (number, entries) in to_do.into_iter().enumerate() {
                     std::thread::sleep(Duration::from_micros(number as u64 * 377 % 2_000));
-                    let _run_over = said.send(table.deliver(entries));
+                    let outcome = table.deliver(entries);
+                    let failed = outcome.is_err();
+                    let _run_over = said.send(outcome);
                     wake();
+                    if failed {
+                        return;
+                    }
                 }
             });
             later
         });
-        later.send(entries).expect("the thread goes on for as long as it is given something");
+        // After one that failed nothing is taken, which is told of in its turn.
+        let _failed_before = later.send(entries);
+        Ok(())
+    }
+
+    fn try_again(&mut self) -> Result<(), SinkError> {
+        (self.later, self.outcomes) = (None, None);
+        let all = self.under_way.iter().flatten().cloned().collect();
+        TableDelivery::new(&self.table).deliver(all)?;
+        self.settled += self.under_way.len();
+        self.under_way.clear();
+        self.wake.as_ref().expect("told before the first delivery")();
         Ok(())
     }
 
@@ -102,12 +146,17 @@ impl Delivery for LaterDelivery {
     }
 
     fn settle(&mut self) -> Result<usize, SinkError> {
-        let outcomes = self.outcomes.iter().flat_map(Receiver::try_iter);
-        let settled = outcomes.collect::<Result<Vec<()>, _>>()?.len();
-        self.under_way -= settled;
-        Ok(settled)
+        while let Some(outcome) = self.outcomes.as_ref().and_then(|outcomes| outcomes.try_recv().ok()) {
+            outcome?;
+            self.under_way.pop_front();
+            self.settled += 1;
+        }
+        Ok(std::mem::take(&mut self.settled))
     }
 }
+
+/// Of every staged file.
+pub const STAGED_BYTES: u64 = 1_000;
 
 pub struct MemoryWriter {
     pub schema: SchemaRef,
@@ -127,7 +176,7 @@ impl SinkWriter for MemoryWriter {
             return Err(SinkError::Write { sink: "out".into(), object: "stage".into(), reason: "no room".into() });
         }
         // The name of a file that was staged for every epoch, so that the committer has something to make durable.
-        let files = vec![serde_json::json!({ "epoch": close.epoch.0 })];
+        let files = vec![serde_json::json!({ "epoch": close.epoch.0, "bytes": STAGED_BYTES })];
         Ok(OutboxPart { rows: std::mem::take(&mut self.rows), files })
     }
 }

@@ -150,7 +150,7 @@ impl World {
                     }),
                     sync: Arc::clone(&sync),
                     delivery: match settings.under_way {
-                        1 => Box::new(TableDelivery(Arc::clone(&self.table))),
+                        1 => Box::new(TableDelivery::new(&self.table)),
                         several => Box::new(LaterDelivery::new(&self.table, several)),
                     },
                     destination: Some(settings.destination.into()),
@@ -163,7 +163,7 @@ impl World {
                 steps: vec![],
                 writer: Arc::new(|_| Ok(Box::new(MemoryWriter { schema: dead_letter_schema(), rows: Vec::new(), fails_from: None }))),
                 sync,
-                delivery: Box::new(TableDelivery(Arc::clone(&self.dead))),
+                delivery: Box::new(TableDelivery::new(&self.dead)),
                 destination: Some("table dead".into()),
             },
             hooks: vec![],

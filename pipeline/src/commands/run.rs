@@ -1,8 +1,8 @@
 //! `riskstream run`: starts the pipelines, shows how they go, and says at the end what came of it.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use riskstream_engine::runtime::{self, Clock, RunControl, RunError, RunSummary, SystemClock};
@@ -111,10 +111,37 @@ fn start(planned: Planned, clock: &Arc<dyn Clock>) -> Result<Running, CommandErr
     Ok(Running { control, thread, tables, consoles, name, workers })
 }
 
+/// What is tried again is told of at once, and then this often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Tells of a source or a destination that is away, and that it is back.
+struct Troubles(Vec<Option<Instant>>);
+
+impl Troubles {
+    fn tell(&mut self, running: &[Running], progress: &Progress<'_>) {
+        for (told, run) in self.0.iter_mut().zip(running) {
+            let reason = run.control.metrics.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            match (reason, *told) {
+                (Some(_), Some(at)) if at.elapsed() < TELL_EVERY => {}
+                (Some(reason), _) => {
+                    progress.warn(&format!("pipeline {}: {reason}", run.name));
+                    *told = Some(Instant::now());
+                }
+                (None, Some(_)) => {
+                    progress.warn(&format!("pipeline {}: what was away is back", run.name));
+                    *told = None;
+                }
+                (None, None) => {}
+            }
+        }
+    }
+}
+
 /// Draws the progress until every pipeline has ended, and passes a stop on.
 fn watch(running: &[Running], stop: &Arc<AtomicBool>, draw: bool) {
     let mut progress = Progress::new(running.iter().map(|r| (r.name.as_str(), &r.control.metrics)), draw);
     let mut told = false;
+    let mut troubles = Troubles(vec![None; running.len()]);
     while running.iter().any(|r| !r.thread.is_finished()) {
         if stop.load(Ordering::Acquire) && !told {
             told = true;
@@ -123,6 +150,7 @@ fn watch(running: &[Running], stop: &Arc<AtomicBool>, draw: bool) {
                 r.control.stop.store(true, Ordering::Release);
             }
         }
+        troubles.tell(running, &progress);
         progress.draw();
         std::thread::sleep(if draw { DRAW_EVERY.min(Duration::from_millis(20)) } else { Duration::from_millis(2) });
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
-use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkWriter};
+use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart};
 use riskstream_engine::ids::{Epoch, EventTime};
 use riskstream_engine::store::{batch_from_ipc, batch_to_ipc};
 use riskstream_sinks::{
