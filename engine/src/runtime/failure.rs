@@ -56,7 +56,7 @@ pub enum RunError {
     },
     /// A sink lacks epochs that the store no longer has.
     #[error(
-        "sink {sink}: {destination} has {} of this pipeline, but rows of epochs {} were delivered to it as well, and are no longer \
+        "sink {sink}: {destination} has {} of this pipeline, but rows of {} were delivered to it as well, and are no longer \
          in the data folder: the destination was deleted, or is an older copy. They would be missing for good. Bring a newer copy \
          back; or begin the pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`; or accept that they \
          are missing: `riskstream state accept {pipeline}`",
@@ -166,7 +166,11 @@ fn visible_text(visible: u64) -> String {
 }
 
 fn missing_text(missing: &[Missing]) -> String {
-    missing.iter().map(Missing::to_string).collect::<Vec<_>>().join(", ")
+    let epochs = missing.iter().map(Missing::to_string).collect::<Vec<_>>().join(", ");
+    match missing {
+        [one] if one.first == one.last => format!("epoch {epochs}"),
+        _ => format!("epochs {epochs}"),
+    }
 }
 
 /// Set once, by whoever fails first.

@@ -43,7 +43,7 @@ fn a_table_that_was_deleted_or_is_an_old_copy_is_filled_from_the_store_where_tha
 
 #[test]
 fn a_table_that_lacks_what_the_store_has_no_more_is_refused_with_the_missing_epochs() {
-    let (world, input, committed) = finished(3);
+    let (world, input, _) = finished(3);
     let first_kept = epochs(&world)[0];
     assert!(first_kept > 5, "epochs were collected: {first_kept} is the first");
     for through in [0, 1, first_kept - 2] {
@@ -63,17 +63,17 @@ fn a_table_that_lacks_what_the_store_has_no_more_is_refused_with_the_missing_epo
         }
     }
     // A copy that has what was collected is as good as the table itself.
-    let (world, input, _) = finished(3);
+    let (world, input, committed) = finished(3);
     restore(&world, epochs(&world)[0] - 1);
     world.run(&input, &settings(3)).expect("everything is still there");
     assert!(world.said() == reference(&input));
-    assert_eq!(world.table.lock().expect("free").through.map(|e| e.0), Some(committed));
+    assert!(world.table.lock().expect("free").through >= Some(Epoch(committed)));
 }
 
 #[test]
 fn an_epoch_that_is_gone_from_before_the_snapshot_is_missed_by_the_sink_that_lacks_it() {
     // One snapshot, so that nothing is collected.
-    let (world, input, _) = finished(15);
+    let (world, input, _) = finished(20);
     assert_eq!(epochs(&world)[0], 1);
     assert!(world.files("snapshots").len() == 1);
     let gone = world.files("epochs")[7].clone();
@@ -83,7 +83,7 @@ fn an_epoch_that_is_gone_from_before_the_snapshot_is_missed_by_the_sink_that_lac
     world.run(&input, &settings(u64::MAX)).expect("the table has epoch 8 already");
     restore(&world, 5);
     let error = world.run(&input, &settings(u64::MAX)).expect_err("epoch 8 is in neither");
-    assert!(error.to_string().contains("rows of epochs 8 were delivered"), "{error}");
+    assert!(error.to_string().contains("rows of epoch 8 were delivered"), "{error}");
     std::fs::write(&gone, content).expect("written");
     world.run(&input, &settings(u64::MAX)).expect("everything is still there");
     assert!(world.said() == reference(&input));

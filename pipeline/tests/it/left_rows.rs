@@ -19,7 +19,6 @@ from = "loans"
 id      = "rows"
 kind    = "delta"
 table   = "loans"
-partition_by = "none"
 columns = [COLUMNS]
 "#;
 
