@@ -82,6 +82,9 @@ pub trait Operator: Send {
     /// # Errors
     /// When the state can't be read; the run does not start.
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError>;
+    /// Called instead of [`Self::restore`] where the step is new in a pipeline that has run: rows up to `seen` have gone by, which it does not know. What it
+    /// says must not be taken for what it would have said had it known them. A step whose rows can't say so says nothing here; whoever adds it is told.
+    fn begin_after(&mut self, _seen: EventTime) {}
     /// Rows of the open epoch.
     ///
     /// # Errors

@@ -63,6 +63,8 @@ pub struct History {
     /// Chunks last read by `scan`: log, chunk number, rows.
     scanned: Vec<(usize, u64, Arc<Chunk>)>,
     known: KnownChunks,
+    /// Rows at or before this time may have been forgotten.
+    pruned: i64,
 }
 
 impl History {
@@ -88,6 +90,7 @@ impl History {
             files: 0,
             scanned: Vec::new(),
             known: KnownChunks::new(2 * (edges + 1)),
+            pruned: i64::MIN,
         };
         history.push_log(Log::default());
         history
@@ -326,7 +329,9 @@ impl History {
             let counted = cursors.iter().zip(&self.config.edges).filter(|(_, age)| **age > 0);
             let needed = counted.map(|(c, _)| c.chunk).min().unwrap_or(u64::MAX);
             while log.first < needed && log.slots.front().is_some_and(|s| s.max <= floor) {
-                log.slots.pop_front();
+                if let Some(gone) = log.slots.pop_front() {
+                    self.pruned = self.pruned.max(gone.max);
+                }
                 log.first += 1;
             }
         }
@@ -340,8 +345,28 @@ impl History {
         }
         if !self.side.is_empty() {
             let reached = self.side_at.iter().zip(&self.config.edges).filter(|(_, age)| **age > 0).map(|(at, _)| *at).min();
-            self.side.take(i64::MIN, floor.min(reached.unwrap_or(floor)), &self.config.layout);
+            let gone = self.side.take(i64::MIN, floor.min(reached.unwrap_or(floor)), &self.config.layout);
+            self.pruned = self.pruned.max(gone.times.last().copied().unwrap_or(i64::MIN));
         }
+    }
+
+    /// The newest row that was forgotten, at most: every later one is held. `i64::MIN` while none was.
+    #[must_use]
+    pub fn pruned(&self) -> i64 {
+        self.pruned
+    }
+
+    /// Takes back what [`Self::pruned`] said.
+    pub fn restore_pruned(&mut self, pruned: i64) {
+        self.pruned = self.pruned.max(pruned);
+    }
+
+    /// Reads a chunk of a snapshot that has other columns than this history.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn read_saved(&self, saved: &SavedChunk, layout: &[Width]) -> Result<Chunk, HistoryError> {
+        segment::read(&self.folder.join(saved.file.as_ref()), saved.index, layout, &saved.shards)
     }
 
     /// Writes full chunks that are only in memory to one segment file.

@@ -60,6 +60,12 @@ impl WatermarkTracker {
         EventTime(self.watermark)
     }
 
+    /// The newest event time that any partition has shown.
+    #[must_use]
+    pub fn newest_seen(&self) -> Option<EventTime> {
+        self.newest().map(EventTime)
+    }
+
     /// Closes an epoch with what it saw of each partition (by number); gives the watermark from now on.
     ///
     /// With a `clock`, all partitions are quiet, and event time has come to there nevertheless: what is written from now on is not older.

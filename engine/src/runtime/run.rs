@@ -402,10 +402,14 @@ impl Logic {
             WorkerContext { worker, ownership: blueprint.ownership, generation: blueprint.generation, history: blueprint.history.clone() };
         let saved = &blueprint.recovered.state;
         let nothing = SavedState::default();
+        let clock = restored_clock(saved.get(CLOCK_STEP));
+        let seen = clock.as_ref().and_then(WatermarkTracker::newest_seen);
         let step = |plan: &StepPlan| -> Result<(String, Box<dyn StepLogic>), RunError> {
             let mut operator = (plan.build)(&context)?;
-            let saved = saved.get(&plan.id).unwrap_or(&nothing);
-            operator.restore(saved, worker, blueprint.ownership)?;
+            match (saved.get(&plan.id), seen) {
+                (None, Some(seen)) => operator.begin_after(seen),
+                (saved, _) => operator.restore(saved.unwrap_or(&nothing), worker, blueprint.ownership)?,
+            }
             Ok((plan.id.clone(), operator))
         };
         let hold_id = hold_step(&blueprint.plan_name);
@@ -419,7 +423,7 @@ impl Logic {
         let dead = (blueprint.dead.1)(&context)?;
         let end = blueprint.ends.get(worker).and_then(|e| e.lock().unwrap_or_else(PoisonError::into_inner).take());
         let (blocks, decoder) = end.ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
-        let tracker = restored_clock(saved.get(CLOCK_STEP))
+        let tracker = clock
             .map_or_else(|| WatermarkTracker::new(blueprint.out_of_orderness), |t| t.with_out_of_orderness(blueprint.out_of_orderness));
         Ok(Self { hold, steps, sinks, dead, blocks, decoder, tracker })
     }

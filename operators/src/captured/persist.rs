@@ -5,9 +5,9 @@
 
 use super::operator::CapturedOperator;
 use super::rows::{NONE, Sequence};
-use crate::keyed::close::{CLOSE, check_shape};
+use crate::keyed::close::CLOSE;
 use crate::keyed::columns::{batch, named_fields, wrong};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, SavedState, Shape, StateBatch};
@@ -38,7 +38,6 @@ impl CapturedOperator {
         let truncated: Vec<i64> = self.truncated.iter().flat_map(|s| [s.commit, s.position, s.offset]).collect();
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("truncated", Arc::new(Int64Array::from_iter((0..3).map(|at| truncated.get(at).copied())))),
-            ("shape", Arc::new(StringArray::from(vec![self.shape(); 3]))),
             (FORGOT, Arc::new(BooleanArray::from(vec![self.forgot; 3]))),
         ];
         Ok(StateBatch::new(CLOSE, batch(columns)?))
@@ -57,19 +56,12 @@ impl CapturedOperator {
             .fed_by(&self.feed, &self.input, plan.key.iter().chain(&plan.record).copied().chain([plan.time]))
     }
 
-    /// What saved state depends on.
-    fn shape(&self) -> String {
-        let fields: Vec<String> = self.plan.output.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
-        format!("{fields:?}; by {:?}; ever {:?}; previous {:?}", self.plan.spec.key, self.plan.spec.ever, self.plan.spec.previous)
-    }
-
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         self.rows.kept.own(ShardSet::owned(worker, ownership));
         let snapshot = saved.snapshot.iter().map(|(_, batches)| batches);
         for batches in snapshot.chain(saved.changes.iter().map(|(_, batches)| batches)) {
             let mut forgot = false;
             for close in batches.iter().filter(|b| b.name == CLOSE) {
-                check_shape(&close.rows, &self.plan.spec.step_id, &self.shape(), "columns or conditions")?;
                 forgot |= self.restore_close(&close.rows).map_err(|e| self.arrow(e))?;
             }
             if forgot {

@@ -34,6 +34,8 @@ pub struct ChangelogOperator {
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
+    /// What was at or before this time was given up before the step was asked to keep it longer.
+    pub(super) given_up: i64,
 }
 
 impl ChangelogOperator {
@@ -62,6 +64,7 @@ impl ChangelogOperator {
             feed: Feed::default(),
             dead,
             watermark: i64::MIN,
+            given_up: i64::MIN,
             plan,
         })
     }
@@ -79,7 +82,7 @@ impl ChangelogOperator {
 
     /// Versions at or before this time come too late.
     pub(super) fn horizon(&self) -> i64 {
-        self.watermark.saturating_sub(self.plan.spec.keep)
+        self.watermark.saturating_sub(self.plan.spec.keep).max(self.given_up)
     }
 
     /// The rows that do not come too late; the others become dead letters.

@@ -1,23 +1,33 @@
 //! What the step saves, and how it takes it back: what is kept of records, and the watermark (`close`).
 
 use super::operator::ChangelogOperator;
-use crate::keyed::close::{restore_close, saved_close};
-use crate::keyed::columns::{columns_of, named_fields};
+use crate::keyed::close::{CLOSE, restore_close, saved_close};
+use crate::keyed::columns::{columns_of, integers, named_fields};
+use arrow::array::{ArrayRef, Int64Array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, SavedState, Shape, StateBatch};
 use riskstream_engine::ids::Ownership;
+use std::sync::Arc;
+
+/// What is at or before it is given up; in the close.
+const HORIZON: &str = "horizon";
 
 impl ChangelogOperator {
     pub(super) fn save_changes(&self) -> Result<Vec<StateBatch>, ArrowError> {
         let mut out = self.kept.save_changes()?;
-        out.push(saved_close(self.watermark, self.shape(), Vec::new())?);
+        out.push(self.saved_close()?);
         Ok(out)
     }
 
     pub(super) fn save_all(&mut self) -> Result<Vec<StateBatch>, OperatorError> {
         let mut out = self.kept.save_all()?;
-        out.push(saved_close(self.watermark, self.shape(), Vec::new()).map_err(|e| self.arrow(e))?);
+        out.push(self.saved_close().map_err(|e| self.arrow(e))?);
         Ok(out)
+    }
+
+    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
+        let horizon: ArrayRef = Arc::new(Int64Array::from(vec![self.horizon()]));
+        saved_close(self.watermark, vec![(HORIZON, horizon)])
     }
 
     /// What saved state means.
@@ -43,18 +53,12 @@ impl ChangelogOperator {
         read
     }
 
-    /// What saved state depends on.
-    fn shape(&self) -> String {
-        let fields: Vec<String> = self.plan.output.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
-        let order = &self.plan.order_types;
-        format!(
-            "{fields:?}; by {:?}; ever {:?}; deleted {:?}; order {order:?}",
-            self.plan.spec.key, self.plan.spec.ever, self.plan.spec.deleted
-        )
-    }
-
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
-        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id, &self.shape(), "columns or conditions")?);
+        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id)?);
+        for close in saved.named(CLOSE) {
+            let horizons = integers(close, HORIZON).map_err(|e| self.arrow(e))?;
+            self.given_up = horizons.iter().fold(self.given_up, |latest, horizon| latest.max(*horizon));
+        }
         self.kept.restore(saved, worker, ownership)
     }
 }

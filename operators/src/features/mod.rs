@@ -13,6 +13,7 @@
 //!
 //! Numbers are integers throughout (see `encode`), so that what enters a sum leaves it again exactly.
 
+mod evolve;
 mod extras;
 mod fast;
 mod operator;

@@ -1,5 +1,6 @@
 //! The features step as an operator: gathers or takes rows, processes them in order, and hands out its state.
 
+use super::evolve::{SavedColumns, Since};
 use super::fast::{self, LANES_MAX, Loop};
 use super::order::{Ordered, in_order};
 use super::plan::Plan;
@@ -27,7 +28,13 @@ const LATE_HORIZON_MIN_MICROS: i64 = 24 * 3600 * 1_000_000;
 #[derive(Debug)]
 pub struct FeaturesOperator {
     pub(super) plan: Plan,
-    order: Order,
+    pub(super) order: Order,
+    /// Since when features are complete.
+    pub(super) since: Since,
+    /// Rows up to this time were forgotten before this run.
+    pub(super) pruned_before: i64,
+    /// The columns of the history, as they are saved.
+    pub(super) saved_layout: String,
     pub(super) late_horizon: i64,
     pub(super) dictionary: Dictionary,
     pub(super) state: State,
@@ -63,6 +70,9 @@ impl FeaturesOperator {
         let types: Vec<&DataType> = plan.by.iter().map(|c| input_schema.field(*c).data_type()).collect();
         Ok(Self {
             order: spec.order,
+            since: Since::new(&plan),
+            pruned_before: i64::MIN,
+            saved_layout: SavedColumns::told(&plan.history_columns()),
             late_horizon: plan.reach().max(LATE_HORIZON_MIN_MICROS),
             dictionary: Dictionary::new(&types),
             state: State::new(&plan),
@@ -89,6 +99,8 @@ impl FeaturesOperator {
     #[must_use]
     pub fn fed_by(mut self, feed: Feed) -> Self {
         self.plan.feed = feed;
+        self.saved_layout = SavedColumns::told(&self.plan.history_columns());
+        self.since = Since::new(&self.plan);
         self
     }
 
@@ -265,8 +277,11 @@ impl FeaturesOperator {
     fn features(&mut self, rows: Chunk) -> Result<Vec<ArrayRef>, OperatorError> {
         let mut builder = Builder::new(&self.plan, rows.len());
         self.process(&rows, Some(&mut builder))?;
+        let columns = builder.finish(&self.plan);
+        let columns =
+            if self.since.is_later() { columns.and_then(|columns| self.since.hide(&self.plan, &rows.times, columns)) } else { columns };
         self.processed.push(rows);
-        builder.finish(&self.plan).map_err(|e| self.arrow(e))
+        columns.map_err(|e| self.arrow(e))
     }
 
     fn send(&self, batch: &RecordBatch, features: Vec<ArrayRef>, out: &mut Output) -> Result<(), OperatorError> {
@@ -315,7 +330,13 @@ impl Operator for FeaturesOperator {
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
-        self.restore_saved(saved, worker, ownership)
+        self.restore_saved(saved, worker, ownership)?;
+        self.since.settle(&self.plan, self.pruned_before);
+        Ok(())
+    }
+
+    fn begin_after(&mut self, seen: EventTime) {
+        self.since.begin_after(seen.0);
     }
 
     fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {

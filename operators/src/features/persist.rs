@@ -6,11 +6,12 @@
 //! Rows carry their key's number, and with it the shard, so that any number of workers can share them out. What belongs to one worker's clock
 //! carries that clock: rows of workers that had come less far are counted up to the farthest.
 
+use super::evolve::{SavedColumns, text};
 use super::extras::Different;
 use super::operator::FeaturesOperator;
 use super::state::{Lane, State, WideLane};
 use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
@@ -19,17 +20,25 @@ use riskstream_engine::ids::{EventTime, KeyId, Ownership, ShardId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const KEYS: &str = "keys";
-const HISTORY: &str = "history";
-const CLOSE: &str = "close";
-const META: &str = "meta";
+pub(super) const KEYS: &str = "keys";
+pub(super) const HISTORY: &str = "history";
+pub(super) const CLOSE: &str = "close";
+pub(super) const META: &str = "meta";
+/// In the close and the meta: the columns of the rows.
+pub(super) const COLUMNS: &str = "columns";
+/// In the close and the meta: since when features are complete.
+pub(super) const SINCE: &str = "since";
+/// In the meta: what the numbers depend on.
+const FORM: &str = "form";
 const SUMS: &str = "sums";
 const EXTREMES: &str = "extremes";
 const DISTINCT: &str = "distinct";
 const LAST: &str = "last";
-const SEGMENTS: &str = "segments";
-const TAIL: &str = "tail";
-const SIDE: &str = "side";
+/// The time of each key's latest row.
+pub(super) const LATEST: &str = "latest";
+pub(super) const SEGMENTS: &str = "segments";
+pub(super) const TAIL: &str = "tail";
+pub(super) const SIDE: &str = "side";
 
 fn lane_name(lane: Lane) -> String {
     match lane {
@@ -128,7 +137,7 @@ impl State {
     }
 
     fn save_extras(&self) -> Result<Vec<StateBatch>, ArrowError> {
-        let (mut extremes, mut distinct, mut last) = (Rows::default(), Rows::default(), Rows::default());
+        let [mut extremes, mut distinct, mut last, mut latest] = [const { Rows::new() }; 4];
         for (shard, local) in self.keys_iter() {
             let key = KeyId::new(ShardId(shard as u8), local as u32).0;
             let Some(extras) = self.extras[shard].get(local) else { continue };
@@ -146,13 +155,14 @@ impl State {
                 last.push(key, index, *time, *value);
             }
             if extras.last_time != i64::MIN {
-                last.push(key, extras.lasts.len(), extras.last_time, 0);
+                latest.push(key, 0, extras.last_time, 0);
             }
         }
         Ok(vec![
             StateBatch::new(EXTREMES, extremes.into_batch()?),
             StateBatch::new(DISTINCT, distinct.into_batch()?),
             StateBatch::new(LAST, last.into_batch()?),
+            StateBatch::new(LATEST, latest.into_batch()?),
         ])
     }
 
@@ -172,10 +182,8 @@ impl State {
                     counts[window] = times[row] as u32;
                     different.values[window] += u32::from(times[row] > 0);
                 }
-                _ => match extras.lasts.get_mut(index) {
-                    Some(last) => *last = (times[row], values[row]),
-                    None => extras.last_time = times[row],
-                },
+                LAST => *extras.lasts.get_mut(index).ok_or_else(|| wrong("index"))? = (times[row], values[row]),
+                _ => extras.last_time = extras.last_time.max(times[row]),
             }
         }
         Ok(())
@@ -183,7 +191,6 @@ impl State {
 }
 
 /// Rows of a structure: key, which structure, a time or count, a value.
-#[derive(Default)]
 struct Rows {
     keys: Vec<u32>,
     index: Vec<u32>,
@@ -192,6 +199,10 @@ struct Rows {
 }
 
 impl Rows {
+    const fn new() -> Self {
+        Self { keys: Vec::new(), index: Vec::new(), numbers: Vec::new(), values: Vec::new() }
+    }
+
     fn push(&mut self, key: u32, index: usize, number: i64, value: i128) {
         self.keys.push(key);
         self.index.push(index as u32);
@@ -219,7 +230,10 @@ impl FeaturesOperator {
             out.push(StateBatch::new(HISTORY, rows.into_small_batch().map_err(|e| self.arrow(e))?));
         }
         let watermark: ArrayRef = Arc::new(Int64Array::from(vec![close.watermark.0]));
-        out.push(StateBatch::new(CLOSE, batch(vec![("watermark", watermark)]).map_err(|e| self.arrow(e))?));
+        let columns: ArrayRef = Arc::new(StringArray::from(vec![self.saved_layout.clone()]));
+        let since: ArrayRef = Arc::new(StringArray::from(vec![self.since.told_later()]));
+        let close = batch(vec![("watermark", watermark), (COLUMNS, columns), (SINCE, since)]);
+        out.push(StateBatch::new(CLOSE, close.map_err(|e| self.arrow(e))?));
         Ok(out)
     }
 
@@ -234,7 +248,10 @@ impl FeaturesOperator {
         let clock = self.history.clock();
         let worker = self.worker as i64;
         let meta = batch(vec![
-            ("shape", Arc::new(StringArray::from(vec![self.plan.shape()]))),
+            (FORM, Arc::new(StringArray::from(vec![self.plan.form()]))),
+            (COLUMNS, Arc::new(StringArray::from(vec![self.saved_layout.clone()]))),
+            ("pruned", Arc::new(Int64Array::from(vec![self.history.pruned()]))),
+            (SINCE, Arc::new(StringArray::from(vec![self.since.told()]))),
             ("clock", Arc::new(Int64Array::from(vec![clock]))),
             ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
             (
@@ -272,21 +289,28 @@ impl FeaturesOperator {
         let keys = saved.named(KEYS).try_for_each(|keys| self.dictionary.restore(keys, &shards));
         keys.map_err(|e| self.arrow(e))?;
         self.state.grow(&self.plan, self.dictionary.counts());
-        if let Some((_, batches)) = &saved.snapshot {
-            self.restore_snapshot(batches, &shards)?;
+        if let Some((epoch, batches)) = &saved.snapshot {
+            let metas = batches.iter().filter(|b| b.name == META);
+            let forms = metas.map(|meta| Ok(text(&meta.rows, FORM)? == self.plan.form()));
+            let is_same = forms.collect::<Result<Vec<bool>, _>>().map_err(|e| self.arrow(e))?;
+            self.restore_since(batches)?;
+            if is_same.contains(&false) { self.rebuild(*epoch, batches, &shards)? } else { self.restore_snapshot(batches, &shards)? }
         }
         for (epoch, batches) in &saved.changes {
             let mut rows = Chunk::empty(self.history.layout());
             let mut watermark = EventTime::MIN;
-            for saved in batches {
-                if saved.name == HISTORY {
-                    let mut some = Chunk::from_batch(&saved.rows, self.history.layout()).map_err(|e| self.arrow(e))?;
-                    some.retain_keys(|k| shards.has_key(k));
-                    rows.extend(&some, 0, some.len());
-                } else if saved.name == CLOSE {
-                    let saved = integers(&saved.rows, "watermark").map_err(|e| self.arrow(e))?;
-                    watermark = saved.iter().fold(watermark, |w, s| w.max(EventTime(*s)));
-                }
+            let mut columns = SavedColumns::default();
+            for close in batches.iter().filter(|b| b.name == CLOSE) {
+                let saved = integers(&close.rows, "watermark").map_err(|e| self.arrow(e))?;
+                watermark = saved.iter().fold(watermark, |w, s| w.max(EventTime(*s)));
+                columns = SavedColumns::parse(text(&close.rows, COLUMNS).map_err(|e| self.arrow(e))?);
+                self.since.take(text(&close.rows, SINCE).map_err(|e| self.arrow(e))?);
+            }
+            for saved in batches.iter().filter(|b| b.name == HISTORY) {
+                let mut some = Chunk::from_batch(&saved.rows, &columns.layout()).map_err(|e| self.arrow(e))?;
+                some.retain_keys(|k| shards.has_key(k));
+                let some = self.conform(some, &columns);
+                rows.extend(&some, 0, some.len());
             }
             // Workers' rows are put in time order; rows of one key, which are all one worker's, keep their order where times are equal.
             if self.in_event_time() {
@@ -308,12 +332,11 @@ impl FeaturesOperator {
         for StateBatch { name, rows } in batches {
             let loaded: Result<(), ArrowError> = match name.as_str() {
                 META => {
-                    self.check_shape(rows)?;
                     clock = clock.max(integers(rows, "clock").map_err(|e| self.arrow(e))?.iter().copied().max().unwrap_or(clock));
                     self.restore_meta(rows)
                 }
                 SUMS => self.state.restore_sums(rows, shards, self.plan.kept.len()),
-                EXTREMES | DISTINCT | LAST => self.state.restore_extras(name, rows, shards, windows),
+                EXTREMES | DISTINCT | LAST | LATEST => self.state.restore_extras(name, rows, shards, windows),
                 SEGMENTS => log_of(&mut logs, rows, self.history.layout()).and_then(|log| {
                     log.0.extend(segments_from(rows, shards)?);
                     Ok(())
@@ -352,15 +375,6 @@ impl FeaturesOperator {
         Ok(())
     }
 
-    fn check_shape(&self, meta: &RecordBatch) -> Result<(), OperatorError> {
-        let shape = meta.column_by_name("shape").and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty()).map(|c| c.value(0));
-        if shape == Some(self.plan.shape().as_str()) {
-            return Ok(());
-        }
-        let reason = "the step's windows or features have changed since; give the changed step another id, or the old windows back".into();
-        Err(OperatorError::State { step: self.plan.step.clone(), reason })
-    }
-
     fn restore_meta(&mut self, meta: &RecordBatch) -> Result<(), ArrowError> {
         self.watermark = integers(meta, "watermark")?.iter().fold(self.watermark, |w, s| w.max(*s));
         let saved = meta.column_by_name("magnitude").and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| wrong("magnitude"))?;
@@ -371,10 +385,10 @@ impl FeaturesOperator {
     }
 }
 
-type SavedLog = (Vec<SavedChunk>, Chunk, i64);
+pub(super) type SavedLog = (Vec<SavedChunk>, Chunk, i64);
 
 /// The log that a batch of the snapshot belongs to, by the worker that saved it and its number there.
-fn log_of<'a>(
+pub(super) fn log_of<'a>(
     logs: &'a mut BTreeMap<(i64, i64), SavedLog>,
     rows: &RecordBatch,
     layout: &[riskstream_engine::history::Width],
@@ -397,7 +411,7 @@ fn segments_batch(chunks: &[SavedChunk]) -> Result<RecordBatch, ArrowError> {
 }
 
 /// The chunks of which any row may be of `owned`.
-fn segments_from(rows: &RecordBatch, owned: &ShardSet) -> Result<Vec<SavedChunk>, ArrowError> {
+pub(super) fn segments_from(rows: &RecordBatch, owned: &ShardSet) -> Result<Vec<SavedChunk>, ArrowError> {
     let file = rows.column_by_name("file").and_then(|c| c.as_string_opt::<i32>()).ok_or_else(|| wrong("file"))?;
     let index = numbers(rows, "index")?;
     let count = rows.column_by_name("rows").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(|| wrong("rows"))?;

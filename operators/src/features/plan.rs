@@ -1,10 +1,10 @@
 //! A checked features step: which columns the history keeps, which edges the windows have, which numbers each output needs.
 
 use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function, Order};
-use crate::keyed::columns::told;
+use crate::keyed::columns::{piece_id, told};
 use crate::keyed::encode::{Encoding, Kept};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use riskstream_engine::contract::{Feed, SOURCE_OFFSET, SOURCE_PARTITION, Shape};
+use riskstream_engine::contract::{Feed, Part, SOURCE_OFFSET, SOURCE_PARTITION, Shape, Start};
 use riskstream_engine::history::Width;
 use riskstream_engine::key::can_be_key;
 use std::sync::Arc;
@@ -29,6 +29,10 @@ pub(super) struct Shown {
     pub(super) shows: Shows,
     pub(super) window: usize,
     pub(super) data_type: DataType,
+    /// The column's name, and what it is in words.
+    pub(super) name: String,
+    pub(super) call: String,
+    pub(super) function: &'static str,
 }
 
 /// See the module documentation.
@@ -60,8 +64,6 @@ pub(super) struct Plan {
     pub(super) lasts: Vec<usize>,
     pub(super) since: bool,
     pub(super) shown: Vec<Shown>,
-    /// What each feature is, in words.
-    pub(super) calls: Vec<String>,
     pub(super) feed: Feed,
     pub(super) output_schema: SchemaRef,
 }
@@ -136,24 +138,27 @@ impl Plan {
             lasts: Vec::new(),
             since: false,
             shown: Vec::new(),
-            calls: spec.features.iter().map(|f| format!("{} = {:?}({})", f.name, f.function, f.column.as_deref().unwrap_or("*"))).collect(),
             feed: Feed::default(),
             output_schema: Arc::new(Schema::empty()),
         };
         let mut fields: Vec<_> = input.fields().iter().cloned().collect();
         for feature in &spec.features {
             let (shows, data_type) = plan.resolve(spec, feature, input)?;
+            let function = feature.function.name();
+            let call = format!("{function}({})", feature.column.as_deref().unwrap_or(if shows == Shows::Count { "*" } else { "" }));
             if shows == Shows::Since {
                 fields.push(Arc::new(Field::new(&feature.name, data_type.clone(), true)));
-                plan.shown.push(Shown { shows, window: 0, data_type });
+                plan.shown.push(Shown { shows, window: 0, data_type, name: feature.name.clone(), call, function });
                 continue;
             }
             if spec.windows.is_empty() {
                 return Err(wrong(format!("feature {} has no window; give `over`, e.g. over = [\"1d\"]", feature.name)));
             }
             for (window, w) in spec.windows.iter().enumerate() {
-                fields.push(Arc::new(Field::new(format!("{}_{}", feature.name, w.label), data_type.clone(), true)));
-                plan.shown.push(Shown { shows: shows.clone(), window, data_type: data_type.clone() });
+                let name = format!("{}_{}", feature.name, w.label);
+                fields.push(Arc::new(Field::new(&name, data_type.clone(), true)));
+                let call = format!("{call} over {} s", w.micros as f64 / 1e6);
+                plan.shown.push(Shown { shows: shows.clone(), window, data_type: data_type.clone(), name, call, function });
             }
         }
         let mut names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
@@ -246,27 +251,58 @@ impl Plan {
 
     /// What saved state means.
     pub(super) fn meaning(&self, order: Order) -> Shape {
-        let names =
-            |columns: &[usize]| columns.iter().map(|index| self.output_schema.field(*index).name().as_str()).collect::<Vec<_>>().join(", ");
+        let input = &self.output_schema;
         let shape = Shape::new("features")
-            .fact("by", told(&self.by, &self.output_schema))
-            .fact("event time", names(&[self.time]))
-            .fact("ties", names(&self.ties))
+            .fact("by", told(&self.by, input))
+            .fact("event time", input.field(self.time).name())
+            .fact("ties", self.ties.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", "))
             .fact("order", if order == Order::EventTime { "event-time" } else { "arrival" })
             .fact("delay", format!("{} s", self.delay as f64 / 1e6))
-            .fact("include_current", self.include.to_string())
-            .fact("features", self.calls.join(", "))
-            .fact("over", self.lengths.iter().map(|length| format!("{} s", *length as f64 / 1e6)).collect::<Vec<_>>().join(", "));
+            .fact("include_current", self.include.to_string());
+        let part = |(shown, piece): (&Shown, String)| Part {
+            role: "feature".into(),
+            name: shown.name.clone(),
+            value: shown.call.clone(),
+            pieces: vec![piece],
+            start: Start::Later,
+        };
+        let shape = self.shown.iter().zip(self.pieces()).map(part).fold(shape, Shape::part);
         let kept = self.kept.iter().map(|kept| kept.input);
-        shape.fed_by(&self.feed, &self.output_schema, self.by.iter().copied().chain([self.time]).chain(kept))
+        shape.fed_by(&self.feed, input, self.by.iter().copied().chain([self.time]).chain(kept))
     }
 
-    /// What a saved state must agree on.
-    pub(super) fn shape(&self) -> String {
+    /// Each shown column, as what it is made of: the same for columns that show the same under other names.
+    pub(super) fn pieces(&self) -> Vec<String> {
+        let kept = |column: usize| self.kept_piece(&self.kept[column]);
+        let piece = |shown: &Shown| {
+            let of = match &shown.shows {
+                Shows::Count | Shows::Since => String::new(),
+                Shows::CountOf(column) | Shows::Sum(column) | Shows::Mean { column, .. } | Shows::StdDev { column, .. } => kept(*column),
+                Shows::Extreme(index) => kept(self.extremes[*index].0),
+                Shows::Distinct(index) => kept(self.distincts[*index]),
+                Shows::Last(index) => kept(self.lasts[*index]),
+            };
+            let over = if shown.shows == Shows::Since { 0 } else { self.lengths[shown.window] };
+            format!("{} {of} over {over}", shown.function)
+        };
+        self.shown.iter().map(piece).collect()
+    }
+
+    fn kept_piece(&self, kept: &Kept) -> String {
+        self.feed.piece(&format!("{:?}", kept.encoding), &self.output_schema, kept.input)
+    }
+
+    /// The columns of the history, by what they are made of, and how wide they are.
+    pub(super) fn history_columns(&self) -> Vec<(String, Width)> {
+        self.kept.iter().map(|kept| (piece_id(&self.kept_piece(kept)), kept.encoding.width())).collect()
+    }
+
+    /// What saved numbers depend on, to the letter: state of the same form is taken as it is.
+    pub(super) fn form(&self) -> String {
         format!(
             "edges {:?}; columns {:?}; sums {:?}; squares {:?}; extremes {:?}; distinct {:?} of windows {:?}; last {:?}; since {}",
             self.edges,
-            self.kept.iter().map(|k| format!("{:?}", k.encoding)).collect::<Vec<_>>(),
+            self.history_columns().iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
             self.sums,
             self.squares,
             self.extremes,

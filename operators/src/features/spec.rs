@@ -23,6 +23,24 @@ pub enum Function {
     SecondsSinceLast,
 }
 
+impl Function {
+    /// As the configuration writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Mean => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::StdDev => "stddev",
+            Self::Distinct => "count distinct",
+            Self::Last => "last",
+            Self::SecondsSinceLast => "seconds_since_last",
+        }
+    }
+}
+
 /// One feature; it becomes a column per window.
 #[derive(Debug, Clone)]
 pub struct FeatureSpec {

@@ -4,6 +4,7 @@ use arrow::array::{ArrayRef, AsArray, Decimal128Array, RecordBatch};
 use arrow::datatypes::{DataType, Decimal128Type, Int64Type, Schema, UInt32Type};
 use arrow::error::ArrowError;
 use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_from_iter(columns)
@@ -30,6 +31,11 @@ pub(crate) fn numbers<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [u
 pub(crate) fn wides<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i128], ArrowError> {
     let array = batch.column_by_name(column).and_then(|c| c.as_primitive_opt::<Decimal128Type>());
     Ok(array.ok_or_else(|| wrong(column))?.values())
+}
+
+/// The name under which a piece of state is saved: short, and another for another piece.
+pub(crate) fn piece_id(piece: &str) -> String {
+    format!("{:016x}", xxh3_64(piece.as_bytes()))
 }
 
 /// The columns of `input` that an expression reads.

@@ -26,7 +26,7 @@ impl SampleOperator {
 
     fn saved_close(&self) -> Result<StateBatch, ArrowError> {
         let earliest: ArrayRef = Arc::new(Int64Array::from(vec![self.earliest]));
-        saved_close(self.watermark, self.shape(), vec![(EARLIEST, earliest)])
+        saved_close(self.watermark, vec![(EARLIEST, earliest)])
     }
 
     /// What saved state means.
@@ -39,14 +39,8 @@ impl SampleOperator {
             .fed_by(&self.feed, &self.input, self.by.iter().chain(&self.row).copied().chain([self.time]))
     }
 
-    /// What saved state depends on.
-    fn shape(&self) -> String {
-        let fields: Vec<String> = self.output.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
-        format!("{fields:?}; by {:?}; every {:?}", self.spec.by, self.spec.every)
-    }
-
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
-        self.watermark = self.watermark.max(restore_close(saved, &self.spec.step_id, &self.shape(), "columns or its period")?);
+        self.watermark = self.watermark.max(restore_close(saved, &self.spec.step_id)?);
         for close in saved.named(CLOSE) {
             // Of all workers: what is too early costs a look, what is too late a sample.
             let earliest = integers(close, EARLIEST).map_err(|e| self.arrow(e))?;

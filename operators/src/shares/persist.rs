@@ -23,13 +23,13 @@ impl SharesOperator {
         if !self.touched.is_empty() {
             out.push(self.saved(true)?);
         }
-        out.push(saved_close(self.watermark, self.shape(), Vec::new())?);
+        out.push(saved_close(self.watermark, Vec::new())?);
         Ok(out)
     }
 
     pub(super) fn save_all(&self) -> Result<Vec<StateBatch>, ArrowError> {
         let mut out = self.keys.save_all()?;
-        out.extend([self.saved(false)?, saved_close(self.watermark, self.shape(), Vec::new())?]);
+        out.extend([self.saved(false)?, saved_close(self.watermark, Vec::new())?]);
         Ok(out)
     }
 
@@ -43,12 +43,6 @@ impl SharesOperator {
             .fed_by(&self.feed, &self.plan.input, 0..self.plan.input.fields().len())
     }
 
-    /// What saved state depends on.
-    fn shape(&self) -> String {
-        let fields: Vec<String> = self.plan.input.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
-        format!("{fields:?}; of {:?}; by {:?}", self.plan.spec.of, self.plan.spec.by)
-    }
-
     fn saved(&self, only_changed: bool) -> Result<StateBatch, ArrowError> {
         let parser = self.rows.parser();
         let members = self.saved_members(only_changed);
@@ -59,7 +53,7 @@ impl SharesOperator {
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
-        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id, &self.shape(), "columns")?);
+        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id)?);
         for rows in saved.named(ROWS) {
             self.restore_rows(rows, worker, ownership).map_err(|e| self.arrow(e))?;
         }

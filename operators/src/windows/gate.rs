@@ -17,6 +17,8 @@ pub(super) struct Gate {
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
+    /// Windows that ended at or before this time were given up before the step was asked to keep them longer.
+    given_up: i64,
 }
 
 impl Gate {
@@ -24,12 +26,31 @@ impl Gate {
     pub(super) fn new(spec: &WindowsSpec, input: &Schema, time: usize, watermark: i64) -> Result<Self, StepError> {
         let mut dead = DeadRows::new(&spec.step_id, input);
         dead.set_event_time(&spec.event_time, input)?;
-        Ok(Self { extents: spec.windows.iter().map(|kind| kind.extent).collect(), keep: spec.keep, time, dead, watermark })
+        Ok(Self {
+            extents: spec.windows.iter().map(|kind| kind.extent).collect(),
+            keep: spec.keep,
+            time,
+            dead,
+            watermark,
+            given_up: i64::MIN,
+        })
+    }
+
+    /// Windows that ended at or before this time are no longer kept; `i64::MIN` before the first close.
+    pub(super) fn gone(&self) -> i64 {
+        let gone = if self.watermark == i64::MIN { i64::MIN } else { self.watermark.saturating_sub(self.keep) };
+        gone.max(self.given_up)
+    }
+
+    /// Takes back what was no longer kept.
+    pub(super) fn restore(&mut self, gone: Option<i64>) {
+        self.given_up = self.given_up.max(gone.unwrap_or(i64::MIN));
     }
 
     /// Whether some window of a row at `time` is no longer kept.
     fn is_gone(&self, time: i64) -> bool {
-        self.extents.iter().any(|extent| extent.last_end(time).saturating_add(self.keep) <= self.watermark)
+        let gone = self.gone();
+        self.extents.iter().any(|extent| extent.last_end(time) <= gone)
     }
 
     /// The rows that can still be added; the others become dead letters.

@@ -28,6 +28,7 @@ mod panes;
 mod persist;
 mod publish;
 mod sessions;
+mod since;
 mod spec;
 mod totals;
 

@@ -5,16 +5,18 @@ use super::gate::Gate;
 use super::panes::Panes;
 use super::publish::{Moment, Publisher};
 use super::sessions::Sessions;
-use super::spec::{Extent, Plan, WindowsSpec};
+use super::since::Since;
+use super::spec::{Extent, Pieces, Plan, WindowsSpec};
 use crate::keyed::encode::encode;
 use crate::keyed::keys::Keys;
+use crate::periods::Every;
 use crate::step_error::StepError;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch};
 use riskstream_engine::history::Chunk;
-use riskstream_engine::ids::{Epoch, Ownership};
+use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use std::sync::Arc;
 
 /// Rows added up per key and window. See the [module documentation](super).
@@ -27,7 +29,8 @@ pub struct WindowsOperator {
     /// Of the other kinds.
     pub(super) sessions: Vec<Sessions>,
     publisher: Publisher,
-    gate: Gate,
+    pub(super) gate: Gate,
+    pub(super) since: Since,
     pub(super) input: SchemaRef,
     pub(super) feed: Feed,
     /// The last close's; `i64::MIN` before the first.
@@ -68,6 +71,7 @@ impl WindowsOperator {
             sessions,
             publisher: Publisher::default(),
             gate,
+            since: Since::new(&plan.pieces),
             input: Arc::new(input.clone()),
             feed: Feed::default(),
             watermark: i64::MIN,
@@ -79,6 +83,8 @@ impl WindowsOperator {
     /// With what feeds it, as far as the meaning of its state depends on it.
     #[must_use]
     pub fn fed_by(mut self, feed: Feed) -> Self {
+        self.plan.pieces = Pieces::new(&self.plan.kept, &self.plan.layout, &self.plan.spec.windows, &self.input, &feed);
+        self.since = Since::new(&self.plan.pieces);
         self.feed = feed;
         self
     }
@@ -97,12 +103,23 @@ impl WindowsOperator {
     /// Adds totals that a [`Combiner`] has made.
     fn add_totals(&mut self, combined: &Combined<'_>) -> Result<(), ArrowError> {
         let keys = self.keys.number(combined.by)?;
+        self.since.saw(self.newest_of(combined));
         for (row, ((key, start), kind)) in keys.into_iter().zip(combined.starts).zip(combined.kinds).enumerate() {
             let panes = self.panes.get_mut(*kind as usize);
             let panes = panes.ok_or_else(|| ArrowError::SchemaError(format!("totals of windows number {kind}, which the step has not")))?;
             panes.add_totals(&self.plan.layout, (*start, key), &combined.totals, row);
         }
         Ok(())
+    }
+
+    /// A time that no row is after of which these are totals.
+    fn newest_of(&self, combined: &Combined<'_>) -> Option<i64> {
+        let newest = |kind: usize, step: Every| {
+            let starts = combined.kinds.iter().zip(combined.starts).filter(|(number, _)| **number as usize == kind);
+            starts.map(|(_, start)| step.advance(*start, 1).saturating_sub(1)).max()
+        };
+        // Every row is in a pane of each kind: the least of their ends is the closest.
+        self.panes.iter().enumerate().filter_map(|(kind, panes)| newest(kind, panes.step)).min()
     }
 
     fn take_in(&mut self, batch: &RecordBatch) -> Result<Chunk, ArrowError> {
@@ -129,7 +146,8 @@ impl Operator for WindowsOperator {
             return None;
         }
         let panes = self.panes.iter().map(|panes| Panes::new(&panes.label, panes.step, panes.count)).collect();
-        let gate = Gate::new(&self.plan.spec, &self.input, self.plan.time, self.watermark).ok()?;
+        let mut gate = Gate::new(&self.plan.spec, &self.input, self.plan.time, self.watermark).ok()?;
+        gate.restore(Some(self.gate.gone()));
         Some(Box::new(Combiner::new(&self.plan, &key_fields(&self.plan, &self.input), panes, gate).ok()?))
     }
 
@@ -141,6 +159,10 @@ impl Operator for WindowsOperator {
         self.restore_saved(saved, worker, ownership)
     }
 
+    fn begin_after(&mut self, seen: EventTime) {
+        self.since.begin_after(seen.0);
+    }
+
     fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
         if let Some(combined) = Combined::of(&self.plan, &batch).map_err(|e| self.arrow(e))? {
             self.is_moved |= batch.num_rows() > 0;
@@ -150,6 +172,7 @@ impl Operator for WindowsOperator {
         let batch = self.gate.kept(batch, out).map_err(|e| self.arrow(e))?;
         let rows = self.take_in(&batch).map_err(|e| self.arrow(e))?;
         self.is_moved |= !rows.is_empty();
+        self.since.saw(rows.times.iter().copied().max());
         let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
         for panes in &mut self.panes {
             panes.add(&self.plan.layout, &rows, times);
@@ -172,9 +195,9 @@ impl Operator for WindowsOperator {
             let published = if let Extent::Session { .. } = kind.extent
                 && let Some(sessions) = sessions.next()
             {
-                self.publisher.publish_sessions(&self.plan, &self.keys, (number, sessions), moment, out)
+                self.publisher.publish_sessions((&self.plan, &self.since), &self.keys, (number, sessions), moment, out)
             } else if let Some(panes) = panes.next() {
-                self.publisher.publish(&self.plan, &self.keys, (number, panes), moment, out)
+                self.publisher.publish((&self.plan, &self.since), &self.keys, (number, panes), moment, out)
             } else {
                 Ok(())
             };
@@ -182,6 +205,7 @@ impl Operator for WindowsOperator {
         }
         self.is_moved &= !close.last;
         self.watermark = moment.now;
+        self.gate.watermark = moment.now;
         Ok(())
     }
 

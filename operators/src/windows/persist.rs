@@ -1,13 +1,13 @@
 //! What the step saves, and how it takes it back.
 //!
 //! Changes of an epoch: its new keys (`keys`, `values`), per kind of windows the totals of the pane slots that it changed (`panes.LABEL`), the sessions (`sessions.LABEL`), and the
-//! watermark (`close`). A snapshot: the same of all. A slot that is restored takes the place of what was restored before.
+//! watermark and which pieces are kept (`close`). A snapshot: the same of all. Totals have the names of their pieces, so that a step whose aggregates stand in another order, or that has others beside them, finds its own again. A slot that is restored takes the place of what was restored before.
 
 use super::operator::WindowsOperator;
 use super::panes::{Pane, Panes};
 use super::sessions::{Saved, Sessions};
 use crate::keyed::close::{CLOSE, restore_close, saved_close};
-use crate::keyed::columns::{decimals, integers, numbers, wides};
+use crate::keyed::columns::{decimals, integers, numbers, wides, wrong};
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
@@ -19,6 +19,8 @@ const PANES: &str = "panes.";
 /// The totals before the first pane, of windows without a start.
 const BASE: &str = "base.";
 const SESSIONS: &str = "sessions.";
+/// Windows that ended at or before this time are no longer kept; in the close.
+const GONE: &str = "gone";
 
 impl WindowsOperator {
     pub(super) fn save_changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, ArrowError> {
@@ -40,7 +42,7 @@ impl WindowsOperator {
         }
         self.sessions.iter_mut().for_each(Sessions::settle);
         self.prune();
-        out.push(saved_close(self.watermark, self.plan.shape(), vec![("is_moved", Arc::new(BooleanArray::from(vec![self.is_moved])))])?);
+        out.push(self.saved_close()?);
         Ok(out)
     }
 
@@ -56,8 +58,16 @@ impl WindowsOperator {
         for sessions in &self.sessions {
             out.push(self.saved_sessions(sessions, &sessions.all())?);
         }
-        out.push(saved_close(self.watermark, self.plan.shape(), vec![("is_moved", Arc::new(BooleanArray::from(vec![self.is_moved])))])?);
+        out.push(self.saved_close()?);
         Ok(out)
+    }
+
+    fn saved_close(&self) -> Result<StateBatch, ArrowError> {
+        let moved: ArrayRef = Arc::new(BooleanArray::from(vec![self.is_moved]));
+        let gone: ArrayRef = Arc::new(Int64Array::from(vec![self.gate.gone()]));
+        let mut own = vec![("is_moved", moved), (GONE, gone)];
+        own.extend(self.since.saved());
+        saved_close(self.watermark, own)
     }
 
     fn saved<'a>(
@@ -80,8 +90,9 @@ impl WindowsOperator {
         }
         let mut columns: Vec<(String, ArrayRef)> =
             vec![("key".into(), Arc::new(UInt32Array::from(keys))), ("start".into(), Arc::new(Int64Array::from(starts)))];
-        columns.extend(counts.into_iter().enumerate().map(|(lane, v)| (format!("count{lane}"), Arc::new(Int64Array::from(v)) as ArrayRef)));
-        columns.extend(wides.into_iter().enumerate().map(|(lane, v)| (format!("wide{lane}"), decimals(v))));
+        let ids = self.since.ids();
+        columns.extend(ids.counts.iter().cloned().zip(counts.into_iter().map(|lane| Arc::new(Int64Array::from(lane)) as ArrayRef)));
+        columns.extend(ids.wides.iter().cloned().zip(wides.into_iter().map(decimals)));
         Ok(StateBatch::new(format!("{what}{}", panes.label), RecordBatch::try_from_iter(columns)?))
     }
 
@@ -94,13 +105,14 @@ impl WindowsOperator {
             ("last".into(), integers(|s| s.last)),
             ("flags".into(), integers(|s| s.flags)),
         ];
-        for lane in 0..layout.counts {
+        let ids = self.since.ids();
+        for (lane, id) in ids.counts.iter().enumerate() {
             let counts = saved.iter().map(|s| s.slot.map_or(0, |slot| sessions.totals.counts_of(layout, slot)[lane]));
-            columns.push((format!("count{lane}"), Arc::new(Int64Array::from_iter_values(counts))));
+            columns.push((id.clone(), Arc::new(Int64Array::from_iter_values(counts))));
         }
-        for lane in 0..layout.wides.len() {
+        for (lane, id) in ids.wides.iter().enumerate() {
             let wides = saved.iter().map(|s| s.slot.map_or(0, |slot| sessions.totals.wides_of(layout, slot)[lane]));
-            columns.push((format!("wide{lane}"), decimals(wides.collect())));
+            columns.push((id.clone(), decimals(wides.collect())));
         }
         Ok(StateBatch::new(format!("{SESSIONS}{}", sessions.label), RecordBatch::try_from_iter(columns)?))
     }
@@ -113,7 +125,12 @@ impl WindowsOperator {
         let moved =
             |rows: &RecordBatch| rows.column_by_name("is_moved").and_then(|c| c.as_boolean_opt()).is_none_or(|c| c.true_count() > 0);
         self.is_moved = newest.is_some_and(|batches| batches.iter().any(|b| b.name == CLOSE && moved(&b.rows)));
-        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id, &self.plan.shape(), "windows or aggregates")?);
+        self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id)?);
+        for close in saved.named(CLOSE) {
+            self.since.restore(close).ok_or_else(|| self.arrow(wrong(CLOSE)))?;
+            let gone = integers(close, GONE).map_err(|e| self.arrow(e))?;
+            self.gate.restore(gone.iter().copied().max());
+        }
         let mut panes = std::mem::take(&mut self.panes);
         let restored = panes.iter_mut().try_for_each(|panes| {
             let (base, name) = (format!("{BASE}{}", panes.label), format!("{PANES}{}", panes.label));
@@ -132,16 +149,24 @@ impl WindowsOperator {
         Ok(())
     }
 
+    /// The lanes that the step has now, as they were saved.
+    fn saved_lanes<'a>(&self, rows: &'a RecordBatch) -> SavedLanes<'a> {
+        let ids = self.since.ids();
+        SavedLanes {
+            counts: ids.counts.iter().map(|id| integers(rows, id).ok()).collect(),
+            wides: ids.wides.iter().map(|id| wides(rows, id).ok()).collect(),
+        }
+    }
+
     fn restore_panes(&self, panes: &mut Panes, rows: &RecordBatch) -> Result<(), ArrowError> {
         let layout = &self.plan.layout;
         let (keys, starts) = (numbers(rows, "key")?, integers(rows, "start")?);
-        let counts = (0..layout.counts).map(|lane| integers(rows, &format!("count{lane}"))).collect::<Result<Vec<_>, _>>()?;
-        let values = (0..layout.wides.len()).map(|lane| wides(rows, &format!("wide{lane}"))).collect::<Result<Vec<_>, _>>()?;
+        let lanes = self.saved_lanes(rows);
         for (row, (key, start)) in keys.iter().zip(starts).enumerate() {
             // Keys of other workers were not restored.
             let Some(key) = self.keys.known(*key) else { continue };
             let pane = if *start == i64::MIN { &mut panes.base } else { panes.panes.entry(*start).or_default() };
-            pane.restore(layout, key, counts.iter().map(|lane| lane[row]), values.iter().map(|lane| lane[row]));
+            pane.restore(layout, key, lanes.counts(row), lanes.wides(row));
         }
         Ok(())
     }
@@ -150,14 +175,29 @@ impl WindowsOperator {
         let layout = &self.plan.layout;
         let (keys, starts) = (numbers(rows, "key")?, integers(rows, "start")?);
         let (lasts, flags) = (integers(rows, "last")?, integers(rows, "flags")?);
-        let counts = (0..layout.counts).map(|lane| integers(rows, &format!("count{lane}"))).collect::<Result<Vec<_>, _>>()?;
-        let values = (0..layout.wides.len()).map(|lane| wides(rows, &format!("wide{lane}"))).collect::<Result<Vec<_>, _>>()?;
+        let lanes = self.saved_lanes(rows);
         for (row, key) in keys.iter().enumerate() {
             // Keys of other workers were not restored.
             let Some(key) = self.keys.known(*key) else { continue };
             let saved = Saved { key, start: starts[row], last: lasts[row], flags: flags[row], slot: None };
-            sessions.restore(layout, saved, counts.iter().map(|lane| lane[row]), values.iter().map(|lane| lane[row]));
+            sessions.restore(layout, saved, lanes.counts(row), lanes.wides(row));
         }
         Ok(())
+    }
+}
+
+/// Lanes as they were saved; of one that was not kept, nothing.
+struct SavedLanes<'a> {
+    counts: Vec<Option<&'a [i64]>>,
+    wides: Vec<Option<&'a [i128]>>,
+}
+
+impl SavedLanes<'_> {
+    fn counts(&self, row: usize) -> impl Iterator<Item = i64> {
+        self.counts.iter().map(move |lane| lane.map_or(0, |lane| lane[row]))
+    }
+
+    fn wides(&self, row: usize) -> impl Iterator<Item = i128> {
+        self.wides.iter().map(move |lane| lane.map_or(0, |lane| lane[row]))
     }
 }

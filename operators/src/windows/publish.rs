@@ -2,6 +2,7 @@
 
 use super::panes::{Pane, Panes};
 use super::sessions::Sessions;
+use super::since::Since;
 use super::spec::{Plan, Publish, Shows};
 use super::totals::Totals;
 use crate::keyed::encode::{FLOAT_STEPS, decode};
@@ -10,6 +11,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
+use arrow::compute::nullif;
 use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
@@ -72,18 +74,19 @@ impl Publisher {
     /// Publishes what is due of one kind of windows.
     pub(super) fn publish(
         &mut self,
-        plan: &Plan,
+        (plan, since): (&Plan, &Since),
         keys: &Keys,
         (number, panes): (usize, &Panes),
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
-        let Some(count) = panes.count else { return self.publish_always(plan, keys, (number, panes), moment, out) };
+        let Some(count) = panes.count else { return self.publish_always((plan, since), keys, (number, panes), moment, out) };
+        let not_before = since.not_before(number, &plan.spec.windows[number]);
         let mut finals: BTreeSet<i64> = BTreeSet::new();
         let mut open: BTreeSet<i64> = BTreeSet::new();
         let mut changed: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
         for (start, pane) in &panes.panes {
-            for window in (0..count).map(|back| panes.step.advance(*start, -back)) {
+            for window in (0..count).map(|back| panes.step.advance(*start, -back)).filter(|window| *window > not_before) {
                 let end = panes.step.advance(window, count);
                 if end <= moment.now && end > moment.before {
                     finals.insert(window);
@@ -105,7 +108,7 @@ impl Publisher {
                 }
             }
             self.end_window(first, (number, Some(window), end, is_final));
-            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+            self.flush((plan, since), keys, moment, BATCH_ROWS, out)?;
         }
         for (window, changed) in changed {
             let first = self.keys.len();
@@ -122,22 +125,23 @@ impl Publisher {
                 }
             }
             self.end_window(first, (number, Some(window), end, end <= moment.before));
-            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+            self.flush((plan, since), keys, moment, BATCH_ROWS, out)?;
         }
-        self.flush(plan, keys, moment, 1, out)
+        self.flush((plan, since), keys, moment, 1, out)
     }
 
     /// As [`Self::publish`] for sessions.
     pub(super) fn publish_sessions(
         &mut self,
-        plan: &Plan,
+        (plan, since): (&Plan, &Since),
         keys: &Keys,
         (number, sessions): (usize, &mut Sessions),
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
+        let not_before = since.not_before(number, &plan.spec.windows[number]);
         self.rows.resize(keys.len(), 0);
-        for said in sessions.due(moment, plan.spec.publish) {
+        for said in sessions.due(moment, plan.spec.publish).into_iter().filter(|said| said.start > not_before) {
             let first = self.keys.len();
             match said.slot {
                 Some(slot) => self.totals.push_copy(&plan.layout, &sessions.totals, slot),
@@ -145,21 +149,22 @@ impl Publisher {
             };
             self.keys.push(said.key);
             self.end_window(first, (number, Some(said.start), said.end, said.end <= moment.now));
-            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+            self.flush((plan, since), keys, moment, BATCH_ROWS, out)?;
         }
-        self.flush(plan, keys, moment, 1, out)
+        self.flush((plan, since), keys, moment, 1, out)
     }
 
     /// As [`Self::publish`] for windows without a start: what there is at every step.
     fn publish_always(
         &mut self,
-        plan: &Plan,
+        (plan, since): (&Plan, &Since),
         keys: &Keys,
         (number, panes): (usize, &Panes),
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
         let step = panes.step;
+        let from = since.start_of_always(number);
         let after = |time: i64| step.after(time);
         let mut changed: HashMap<u32, i64> = HashMap::new();
         for (start, pane) in &panes.panes {
@@ -184,17 +189,17 @@ impl Publisher {
                 running.merge(plan, pane);
             }
             let is_shown = |key: &u32| end > moment.before || changed.get(key).is_some_and(|start| *start < end);
-            self.show(plan, &running, is_shown, (number, None, end, true));
-            self.flush(plan, keys, moment, BATCH_ROWS, out)?;
+            self.show(plan, &running, is_shown, (number, from, end, true));
+            self.flush((plan, since), keys, moment, BATCH_ROWS, out)?;
             end = step.advance(end, 1);
         }
         // And the one after all rows: what there is as far as is known.
         if moment.open_too || plan.spec.publish == Publish::Changes {
             ahead.for_each(|(_, pane)| running.merge(plan, pane));
             let is_shown = |key: &u32| moment.open_too || changed.contains_key(key);
-            self.show(plan, &running, is_shown, (number, None, after(moment.now.max(newest)), false));
+            self.show(plan, &running, is_shown, (number, from, after(moment.now.max(newest)), false));
         }
-        self.flush(plan, keys, moment, 1, out)
+        self.flush((plan, since), keys, moment, 1, out)
     }
 
     /// Adds a window of the keys that are shown.
@@ -232,7 +237,14 @@ impl Publisher {
     }
 
     /// Sends the rows, when there are at least so many.
-    fn flush(&mut self, plan: &Plan, keys: &Keys, moment: Moment, least: usize, out: &mut Output) -> Result<(), ArrowError> {
+    fn flush(
+        &mut self,
+        (plan, since): (&Plan, &Since),
+        keys: &Keys,
+        moment: Moment,
+        least: usize,
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
         if self.keys.len() < least.max(1) {
             return Ok(());
         }
@@ -240,10 +252,20 @@ impl Publisher {
         let mut columns = keys.columns(&self.keys)?;
         let labels = self.kinds.iter().map(|kind| plan.spec.windows[*kind].label.as_str());
         columns.push(Arc::new(StringArray::from_iter_values(labels)));
-        columns.push(Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.starts)).with_timezone("UTC")));
+        let starts = std::mem::take(&mut self.starts);
+        let is_later = plan.shown.iter().any(|(shows, _)| since.is_later(shows));
+        let known_from = if is_later { starts.clone() } else { Vec::new() };
+        columns.push(Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("UTC")));
         columns.push(Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.ends)).with_timezone("UTC")));
         for (shows, data_type) in &plan.shown {
-            columns.push(self.shown(plan, shows, data_type)?);
+            let column = self.shown(plan, shows, data_type)?;
+            // What some rows of the window are missing in is not known there.
+            columns.push(if since.is_later(shows) {
+                let is_unknown: BooleanArray = known_from.iter().map(|start| Some(!since.is_complete(shows, *start))).collect();
+                nullif(&column, &is_unknown)?
+            } else {
+                column
+            });
         }
         columns.push(Arc::new(Int64Array::from(vec![moment.revision; count])));
         columns.push(Arc::new(BooleanArray::from(std::mem::take(&mut self.is_final))));

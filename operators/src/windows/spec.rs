@@ -7,7 +7,7 @@ use crate::keyed::encode::{Encoding, FLOAT_STEPS, Kept};
 use crate::periods::Every;
 use crate::step_error::StepError;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use riskstream_engine::contract::{Feed, Shape};
+use riskstream_engine::contract::{Feed, Part, Shape, Start};
 use std::sync::Arc;
 
 /// What is computed over a window's rows.
@@ -144,6 +144,7 @@ pub(super) struct Plan {
     pub(super) layout: Layout,
     pub(super) shown: Vec<(Shows, DataType)>,
     pub(super) output: SchemaRef,
+    pub(super) pieces: Pieces,
 }
 
 impl Plan {
@@ -201,29 +202,80 @@ impl Plan {
         }
         layout.counts = kept.len() + 1;
         let output = output_schema(&spec, input, &by, &shown)?;
-        Ok(Self { spec, by, time, diff, kept, layout, shown, output })
+        let pieces = Pieces::new(&kept, &layout, &spec.windows, input, &Feed::default());
+        Ok(Self { spec, by, time, diff, kept, layout, shown, output, pieces })
     }
 
     /// What saved state means.
     pub(super) fn meaning(&self, input: &Schema, feed: &Feed) -> Shape {
-        let call = |spec: &AggregateSpec| format!("{} = {:?}({})", spec.name, spec.function, spec.column.as_deref().unwrap_or("*"));
-        let aggregates: Vec<String> = self.spec.aggregates.iter().map(call).collect();
-        let windows: Vec<&str> = self.spec.windows.iter().map(|w| w.label.as_str()).collect();
         let shape = Shape::new("aggregate")
             .fact("by", told(&self.by, input))
             .fact("event time", &self.spec.event_time)
-            .fact("rows", if self.diff.is_some() { "added and taken back" } else { "added" })
-            .fact("aggregates", aggregates.join(", "))
-            .fact("windows", windows.join(", "));
+            .fact("rows", if self.diff.is_some() { "added and taken back" } else { "added" });
+        // Totals from the beginning of time are never complete where some of that time was not seen.
+        let is_always = |kind: &WindowKind| matches!(kind.extent, Extent::Always { .. });
+        let start = |never: bool| if never { Start::Never } else { Start::Later };
+        let start_of_aggregates = start(self.spec.windows.iter().any(is_always));
+        let aggregates = self.spec.aggregates.iter().zip(&self.shown).map(|(aggregate, (shows, _))| Part {
+            role: "aggregate".into(),
+            name: aggregate.name.clone(),
+            value: format!("{}({})", aggregate.function, aggregate.column.as_deref().unwrap_or("*")),
+            pieces: self.pieces.of(shows),
+            start: start_of_aggregates,
+        });
+        let windows = self.spec.windows.iter().zip(&self.pieces.windows).map(|(kind, piece)| Part {
+            role: "window".into(),
+            name: kind.label.clone(),
+            value: kind.label.clone(),
+            pieces: vec![piece.clone()],
+            start: Start::Later,
+        });
+        let shape = aggregates.chain(windows).fold(shape, Shape::part);
         let kept = self.kept.iter().map(|kept| kept.input);
         shape.fed_by(feed, input, self.by.iter().copied().chain([self.time]).chain(self.diff).chain(kept))
     }
+}
 
-    /// What saved state depends on.
-    pub(super) fn shape(&self) -> String {
-        let columns: Vec<String> = self.kept.iter().map(|k| format!("{:?}", k.encoding)).collect();
-        let windows: Vec<String> = self.spec.windows.iter().map(|w| format!("{}: {:?}", w.label, w.extent)).collect();
-        format!("columns {columns:?}; lanes {:?}; windows {windows:?}", self.layout.wides)
+/// The pieces of saved state: what each is made of, in words. A piece is found again by its words, wherever it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Pieces {
+    pub(super) counts: Vec<String>,
+    pub(super) wides: Vec<String>,
+    /// By the number of the kind of windows.
+    pub(super) windows: Vec<String>,
+}
+
+impl Pieces {
+    pub(super) fn new(kept: &[Kept], layout: &Layout, windows: &[WindowKind], input: &Schema, feed: &Feed) -> Self {
+        let values = kept.iter().map(|kept| feed.piece(&format!("values {:?}", kept.encoding), input, kept.input));
+        let wide = |lane: &Lane| feed.piece(&format!("{:?} {:?}", lane.op, kept[lane.column].encoding), input, kept[lane.column].input);
+        Self {
+            counts: std::iter::once("rows".to_owned()).chain(values).collect(),
+            wides: layout.wides.iter().map(wide).collect(),
+            windows: windows.iter().map(|kind| format!("window {}", kind.label)).collect(),
+        }
+    }
+
+    /// Those that an aggregate is made of.
+    fn of(&self, shows: &Shows) -> Vec<String> {
+        match shows {
+            Shows::Count(count) => vec![self.counts[*count].clone()],
+            Shows::Sum { wide, count } | Shows::Mean { wide, count, .. } | Shows::Extreme { wide, count } => {
+                vec![self.wides[*wide].clone(), self.counts[*count].clone()]
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for AggregateFunction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Count => "count",
+            Self::Sum => "sum",
+            Self::Mean => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+        })
     }
 }
 
@@ -252,7 +304,7 @@ fn output_schema(spec: &WindowsSpec, input: &Schema, by: &[usize], shown: &[(Sho
     fields.push(Field::new(WINDOW_START, time.clone(), true));
     fields.push(Field::new(WINDOW_END, time.clone(), false));
     for (aggregate, (shows, data_type)) in spec.aggregates.iter().zip(shown) {
-        fields.push(Field::new(&aggregate.name, data_type.clone(), !matches!(shows, Shows::Count(_))));
+        fields.push(Field::new(&aggregate.name, data_type.clone(), !matches!(shows, Shows::Count(0))));
     }
     fields.push(Field::new(REVISION, DataType::Int64, false));
     fields.push(Field::new(IS_FINAL, DataType::Boolean, false));

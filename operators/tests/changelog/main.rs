@@ -208,7 +208,7 @@ fn any(dice: &mut Dice, time: i64, sequence: i64) -> Version {
 #[test]
 fn the_changes_are_those_of_the_versions_in_order_whatever_order_they_come_in() {
     for seed in 1..=200 {
-        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15 + 3);
+        let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15).wrapping_add(3));
         let mut world = World::new(1 + dice.below(4) as usize);
         let (mut now, mut sequence) = (0, 0);
         let mut taken: Vec<Version> = Vec::new();

@@ -109,7 +109,7 @@ fn check(changes: &[Change], said: &Said, watermark: i64, open: Option<i64>) -> 
 #[test]
 fn as_of_every_step_the_totals_are_those_of_all_changes_before() {
     for seed in 1..=150 {
-        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15 + 9);
+        let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15).wrapping_add(9));
         let publish = if dice.one_in(2) { Publish::Changes } else { Publish::Final };
         let (mut saved, mut said) = (SavedState::default(), Said::new());
         let mut operators = start(publish, &saved, 1 + dice.below(4) as usize);

@@ -24,7 +24,7 @@ fn row(time: i64, lender: &'static str, amount: i64) -> Row {
 #[test]
 fn every_published_window_is_the_sum_of_its_rows() {
     for seed in 1..=150 {
-        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15 + 1);
+        let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15) | 1);
         let publish = if dice.one_in(2) { Publish::Changes } else { Publish::Final };
         let mut world = World::new(publish, 20 * MINUTE, 1 + dice.below(4) as usize);
         let (mut now, mut watermark) = (dice.below(1_000) * MINUTE, i64::MIN);

@@ -217,7 +217,7 @@ fn session(publish: Publish) -> WindowsSpec {
 #[test]
 fn the_newest_rows_are_the_sessions_of_all_rows_whatever_order_they_came_in() {
     for seed in 1..=200 {
-        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15 + 5);
+        let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15).wrapping_add(5));
         let publish = if dice.one_in(2) { Publish::Changes } else { Publish::Final };
         let mut world = World::new(session(publish), 1 + dice.below(4) as usize);
         let mut now = dice.below(500) * MINUTE;

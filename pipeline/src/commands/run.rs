@@ -12,7 +12,7 @@ use super::{CommandError, load, refuse};
 use crate::cli::{OutputFormat, RunArgs};
 use crate::config::spec::Pipeline;
 use crate::config::{Config, Problem, suggest_name};
-use crate::plan::{PlanError, Planned, open_source, plan_pipeline};
+use crate::plan::{PlanError, Planned, notices, open_source, plan_pipeline};
 use crate::progress::Progress;
 use crate::report::{PipelineReport, RunReport};
 
@@ -44,6 +44,10 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let mut planned = Vec::new();
     for pipeline in pipelines {
         planned.push(plan(&config, pipeline, workers, &runtime, &clock)?);
+    }
+    for notice in planned.iter().flat_map(|planned| notices(&planned.name, &planned.evolutions)) {
+        // Nobody is left to be told where standard error is closed.
+        let _closed = writeln!(std::io::stderr(), "{notice}");
     }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);

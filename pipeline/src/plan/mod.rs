@@ -31,7 +31,7 @@ pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
 pub use sinks::{PlannedTable, TableKind, table_location};
 pub use source::open_source;
 pub(crate) use source::{file_spec, generator_source, kafka_spec};
-pub use state::check_state;
+pub use state::{check_state, notices};
 pub(crate) use steps::checks_step;
 
 /// Rows of a block, at most.

@@ -34,6 +34,21 @@ pub fn check_state(config: &Config, pipeline: &Pipeline, present: &Shapes) -> Re
     if problems.is_empty() { Ok(decided) } else { Err(PlanError::Config(problems)) }
 }
 
+/// What a run says of state that goes on with changes, and of steps that begin in the middle.
+pub fn notices(pipeline: &str, decided: &BTreeMap<String, StepEvolution>) -> Vec<String> {
+    let has_run = decided.values().any(|evolution| matches!(evolution, StepEvolution::Kept(_)));
+    let of_step = |(step, evolution): (&String, &StepEvolution)| match evolution {
+        StepEvolution::Kept(Evolution::TakenWith(taken)) => {
+            taken.iter().map(|taken| format!("pipeline {pipeline}, step {step}: {taken}")).collect::<Vec<_>>()
+        }
+        StepEvolution::New if has_run => {
+            vec![format!("pipeline {pipeline}, step {step} is new: it begins empty, and does not know the rows that came before")]
+        }
+        StepEvolution::Kept(Evolution::Same | Evolution::Refused(_)) | StepEvolution::New | StepEvolution::Gone => Vec::new(),
+    };
+    decided.iter().flat_map(of_step).collect()
+}
+
 /// Where the file speaks of what has this id.
 fn place(config: &Config, pipeline: &Pipeline, step: &str) -> Span {
     let own = pipeline.steps.iter().find(|s| s.id.value == step).map(|s| s.id.span);
