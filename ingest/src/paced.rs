@@ -1,7 +1,9 @@
 //! A source held back to a rate, for shows and latency measurements.
 
 use memchr::memchr_iter;
-use riskstream_engine::contract::{Block, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema};
+use riskstream_engine::contract::{
+    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
+};
 use std::collections::BTreeMap;
 
 /// Lets through at most `rate` rows per second of a clock. The schedule counts from the first poll: what a stall held up comes in a burst
@@ -60,6 +62,18 @@ impl Source for Paced {
 
     fn discover(&mut self) -> Result<bool, SourceError> {
         self.inner.discover()
+    }
+
+    fn endless(&self) -> bool {
+        self.inner.endless()
+    }
+
+    fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
+        self.inner.committed(positions);
+    }
+
+    fn report_to(&mut self, notice: Notice) {
+        self.inner.report_to(notice);
     }
 
     fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError> {

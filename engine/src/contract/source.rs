@@ -125,6 +125,11 @@ pub trait Source: Send {
     fn discover(&mut self) -> Result<bool, SourceError> {
         Ok(false)
     }
+    /// Whether rows may come for as long as the run lasts, also while no partition has any and even if there is no
+    /// partition yet (a followed folder, a topic): such a run ends only when it is stopped. Asked once, after [`Self::open`].
+    fn endless(&self) -> bool {
+        false
+    }
     /// These positions are committed: what was read before them will not be read again. For telling the system how far its reader is; never what
     /// a restart goes by.
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {

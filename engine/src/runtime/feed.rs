@@ -165,6 +165,7 @@ impl Feed {
         self.opened();
         let mut discover_at = self.now();
         let mut clock_told_at = self.now();
+        let endless = self.source.endless();
         loop {
             if self.failure.is_set() {
                 return Err(());
@@ -179,7 +180,7 @@ impl Feed {
             let stopping = self.stop.load(Ordering::Acquire);
             states.resize(self.source.partitions().len(), PartitionState::default());
             // Whether a partition has ended is for the source to say in this run: a file that was finished may have grown since.
-            let ended = !stopping && states.iter().all(|s| s.finished);
+            let ended = !stopping && !endless && states.iter().all(|s| s.finished);
             if stopping || ended {
                 // A stop leaves rows waiting for the watermark where they are; the end of the input releases them.
                 if ended || !self.policy.is_empty() {

@@ -90,8 +90,13 @@ fn check_shapes(pipeline: &str, saved: &Shapes, present: &Shapes) -> Result<(), 
     if changed.steps.is_empty() { Ok(()) } else { Err(changed.into()) }
 }
 
-/// What a worker's intake takes: its blocks and its decoder.
-type IntakeEnd = (Receiver<FeedMessage>, Box<dyn Decoder>);
+/// What is given to one worker alone, which takes it when it builds its dataflow.
+struct WorkerStart {
+    blocks: Receiver<FeedMessage>,
+    decoder: Box<dyn Decoder>,
+    /// The state of all steps. Each worker drops its share of this once its steps have taken what is theirs: it is not kept beside theirs.
+    state: Arc<BTreeMap<String, SavedState>>,
+}
 
 /// What every worker builds its dataflow from.
 struct Blueprint {
@@ -105,10 +110,10 @@ struct Blueprint {
     sinks: Vec<(String, Vec<StepPlan>, crate::runtime::plan::BuildWriter)>,
     dead: (String, crate::runtime::plan::BuildWriter),
     history: PathBuf,
-    recovered: Recovered,
+    first: Epoch,
     ownership: Ownership,
     generation: crate::ids::Generation,
-    ends: Vec<Mutex<Option<IntakeEnd>>>,
+    starts: Vec<Mutex<Option<WorkerStart>>>,
     wake: Mutex<std::sync::mpsc::Sender<(usize, SyncActivator)>>,
     parts: Sender<EncodedPart>,
     clocks: PartitionClocks,
@@ -197,12 +202,14 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let (deliver_in, deliver_out) = bounded::<CommittedEpoch>(EPOCHS_HANDED_OVER_MAX);
     let (wake_in, wake_out) = std::sync::mpsc::channel();
     let mut senders = Vec::new();
-    let mut ends = Vec::new();
+    let mut starts = Vec::new();
+    let state = Arc::new(std::mem::take(&mut recovered.state));
     for _ in 0..workers {
-        let (sender, receiver) = unbounded();
+        let (sender, blocks) = unbounded();
         senders.push(sender);
-        ends.push(Mutex::new(Some((receiver, source.decoder()))));
+        starts.push(Mutex::new(Some(WorkerStart { blocks, decoder: source.decoder(), state: Arc::clone(&state) })));
     }
+    drop(state);
     let clocks = PartitionClocks::default();
     let (snapshots_in, snapshots_out) = bounded(0);
     let store = Arc::new(store);
@@ -246,7 +253,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         failure: failure.clone(),
     };
     let left = std::mem::take(&mut recovered.outbox);
-    let positions = recovered.positions.clone();
+    let positions = std::mem::take(&mut recovered.positions);
     let blueprint = Arc::new(Blueprint {
         plan_name: name,
         source_name: source.name().to_owned(),
@@ -260,8 +267,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         history: config.store.join("history"),
         ownership: Ownership::new(workers),
         generation,
-        recovered,
-        ends,
+        first,
+        starts,
         wake: Mutex::new(wake_in),
         parts: parts_in,
         clocks: Arc::clone(&clocks),
@@ -400,7 +407,9 @@ impl Logic {
     fn build(blueprint: &Blueprint, worker: usize) -> Result<Self, RunError> {
         let context =
             WorkerContext { worker, ownership: blueprint.ownership, generation: blueprint.generation, history: blueprint.history.clone() };
-        let saved = &blueprint.recovered.state;
+        let start = blueprint.starts.get(worker).and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let WorkerStart { blocks, decoder, state: saved } =
+            start.ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
         let nothing = SavedState::default();
         let clock = restored_clock(saved.get(CLOCK_STEP));
         let seen = clock.as_ref().and_then(WatermarkTracker::newest_seen);
@@ -421,8 +430,6 @@ impl Logic {
             sinks.push((id.clone(), own_steps.iter().map(step).collect::<Result<_, _>>()?, writer(&context)?));
         }
         let dead = (blueprint.dead.1)(&context)?;
-        let end = blueprint.ends.get(worker).and_then(|e| e.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let (blocks, decoder) = end.ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
         let tracker = clock
             .map_or_else(|| WatermarkTracker::new(blueprint.out_of_orderness), |t| t.with_out_of_orderness(blueprint.out_of_orderness));
         Ok(Self { hold, steps, sinks, dead, blocks, decoder, tracker })
@@ -431,7 +438,7 @@ impl Logic {
 
 /// Builds the dataflow; the same on every worker.
 fn wire(scope: Scope<'_, u64>, blueprint: &Blueprint, logic: Logic) {
-    let first = blueprint.recovered.committed.next();
+    let first = blueprint.first;
     let context = HostContext {
         worker: scope.index(),
         first,

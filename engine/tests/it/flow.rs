@@ -4,7 +4,7 @@ use crate::source::{End, Line, LineSource};
 use crate::world::{Settings, World, lines, reference, until};
 use riskstream_engine::runtime::WhenQuiet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -98,11 +98,45 @@ fn event_time_goes_on_by_the_clock_while_nothing_happens_if_so_asked() {
 }
 
 #[test]
-fn reading_keeps_partitions_in_step_in_event_time() {
-    let part = |from: i64| (0..300).map(move |i| Line::Row { id: from + i, key: i % 7, time: 1_000 + i * 10 }).collect::<Vec<_>>();
-    let input = Arc::new(vec![part(0), part(1_000), part(2_000)]);
+fn an_endless_source_without_partitions_waits_until_it_is_stopped() {
+    let world = World::new();
+    let input = Arc::new(vec![vec![Line::Row { id: 1, key: 1, time: 1_000 }]]);
+    let found = Arc::new(AtomicBool::new(false));
+    let mut source = LineSource::new(&input);
+    source.endless = true;
+    source.found_later = Some((0, Arc::clone(&found)));
+    let running = world.start(source, &Settings::default());
+    let metrics = Arc::clone(&running.control.metrics);
+    until("it is ready", || metrics.ready_nanos.load(Ordering::SeqCst) > 0);
+    // The feed asks for partitions again in each round; a run that takes "none" for the end ends in the first.
+    std::thread::sleep(Duration::from_millis(50));
+    found.store(true, Ordering::SeqCst);
+    until("the row of the partition that came is committed", || metrics.rows_committed_total.load(Ordering::SeqCst) == 1);
+    running.control.stop.store(true, Ordering::SeqCst);
+    assert!(running.end().expect("a clean stop").stopped, "all partitions have ended, but others may come");
+}
+
+#[test]
+fn no_partition_is_read_further_ahead_of_the_slowest_than_the_skew_allows() {
+    let row = |from: i64, i: i64| Line::Row { id: from + i, key: i % 7, time: 1_000 + i * 10 };
+    let slow: Vec<Line> = (0..10).map(|i| row(0, i)).collect();
+    let fast = |from: i64| (0..300).map(|i| row(from, i)).collect::<Vec<_>>();
+    let input = Arc::new(vec![slow, fast(1_000), fast(2_000)]);
     let world = World::new();
     let settings = Settings { workers: 2, epoch_rows: 30, block_rows: 5, skew_max: 200, ..Settings::default() };
-    world.run(&input, &settings).expect("a clean run");
+    let mut source = LineSource::new(&input);
+    source.ends[0] = End::Stuck;
+    let (polls, freed) = (Arc::clone(&source.polls), Arc::clone(&source.freed));
+    let running = world.start(source, &settings);
+    // Rows 0 to 9 of the slow one, so the others may be read while what was decoded of them is within 200 of row 9: up to row 29.
+    until("the others are as far as they may be", || {
+        let polls = polls.lock().expect("free");
+        (1..3).all(|p| polls.iter().any(|(partition, first)| (*partition, *first) == (p, 25)))
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    let furthest = polls.lock().expect("free").iter().map(|(_, first)| *first).max();
+    assert!(furthest <= Some(40), "row {furthest:?}: beyond row 29, the one that shows it, and two blocks that are not decoded yet");
+    freed.store(true, Ordering::SeqCst);
+    running.end().expect("a clean run");
     assert!(world.said() == reference(&input));
 }

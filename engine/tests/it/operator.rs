@@ -1,7 +1,7 @@
 //! A keyed step whose results depend on the order of a key's rows, and on timers.
 
 use crate::source::source_schema;
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch};
@@ -10,7 +10,7 @@ use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_engine::protocol::Timers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 
 /// How long a key is quiet before its timer fires, microseconds.
 pub const QUIET: i64 = 40;
@@ -80,6 +80,8 @@ pub struct Mischief {
     pub shut: Arc<AtomicBool>,
     /// While set, no epoch is committed: its staged files don't reach the disk. The workers go on.
     pub disk_stuck: Arc<AtomicBool>,
+    /// No mischief: columns of the saved state that the step was given, to see who keeps them.
+    pub given: Arc<Mutex<Vec<Weak<dyn Array>>>>,
 }
 
 /// Counts a key's rows in event-time order; says so for every row, and again when the key has been quiet.
@@ -161,6 +163,7 @@ impl Operator for Counter {
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         for rows in saved.named("keys") {
+            self.mischief.given.lock().expect("free").extend(rows.columns().iter().map(Arc::downgrade));
             let int = |c: usize, i: usize| rows.column(c).as_primitive::<Int64Type>().value(i);
             for i in 0..rows.num_rows() {
                 let id = KeyId(rows.column(1).as_primitive::<UInt32Type>().value(i));

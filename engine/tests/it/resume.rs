@@ -34,6 +34,24 @@ fn a_stopped_run_goes_on_where_it_was_with_other_workers() {
 }
 
 #[test]
+fn restored_state_is_not_kept_beside_the_steps_that_took_it() {
+    let input = lines(2, 600);
+    let world = World::new();
+    world.run(&Arc::new(input.iter().map(|p| p[..100].to_vec()).collect()), &Settings::default()).expect("a clean run");
+    let mut source = LineSource::new(&input);
+    source.ends = vec![End::Follow; 2];
+    let settings = Settings { workers: 3, ..Settings::default() };
+    let running = world.start(source, &settings);
+    let metrics = Arc::clone(&running.control.metrics);
+    until("a row is committed", || metrics.rows_committed_total.load(Ordering::SeqCst) > 0);
+    let given = settings.mischief.given.lock().expect("free").clone();
+    assert!(!given.is_empty(), "there was state to restore");
+    assert!(given.iter().all(|column| column.upgrade().is_none()), "it is still there while the run goes on");
+    running.control.stop.store(true, Ordering::SeqCst);
+    running.end().expect("a clean stop");
+}
+
+#[test]
 fn a_restart_with_nothing_new_ends_at_once_and_delivers_nothing_again() {
     let input = lines(2, 300);
     let world = World::new();

@@ -6,8 +6,8 @@ use riskstream_engine::contract::{
     Block, DeadLetters, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
 };
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// One record of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum End {
     Finish,
     /// It is followed: more could come, and never does.
     Follow,
+    /// Its system can't be asked, until the test says that it can: then it has ended.
+    Stuck,
 }
 
 pub fn source_schema() -> SourceSchema {
@@ -46,6 +48,14 @@ pub struct LineSource {
     pub partitions: Vec<PartitionInfo>,
     pub next: Vec<usize>,
     pub decoder_fails_at: Option<i64>,
+    /// Rows may come as long as the run lasts.
+    pub endless: bool,
+    /// Partitions that end as [`End::Stuck`] are free.
+    pub freed: Arc<AtomicBool>,
+    /// The place of each block's first row that was read, by partition, in the order of reading.
+    pub polls: Arc<Mutex<Vec<(usize, usize)>>>,
+    /// Partitions at the beginning; the others are found later, when the flag is set.
+    pub found_later: Option<(usize, Arc<AtomicBool>)>,
 }
 
 impl LineSource {
@@ -60,6 +70,10 @@ impl LineSource {
             partitions: (0..lines.len()).map(|p| PartitionInfo { name: format!("part-{p}") }).collect(),
             next: vec![0; lines.len()],
             decoder_fails_at: None,
+            endless: false,
+            freed: Arc::default(),
+            polls: Arc::default(),
+            found_later: None,
         }
     }
 }
@@ -86,7 +100,14 @@ impl Source for LineSource {
     }
 
     fn partitions(&self) -> &[PartitionInfo] {
-        &self.partitions
+        match &self.found_later {
+            Some((few, found)) if !found.load(Ordering::SeqCst) => &self.partitions[..*few],
+            Some(_) | None => &self.partitions,
+        }
+    }
+
+    fn endless(&self) -> bool {
+        self.endless
     }
 
     fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError> {
@@ -96,6 +117,8 @@ impl Source for LineSource {
             return Ok(match self.ends[at] {
                 End::Finish => Poll::Finished(position(from, true)),
                 End::Follow => Poll::Pending { caught_up: true },
+                End::Stuck if self.freed.load(Ordering::SeqCst) => Poll::Finished(position(from, true)),
+                End::Stuck => Poll::Pending { caught_up: false },
             });
         }
         if self.fails_after.is_some_and(|after| self.rows_read.load(Ordering::SeqCst) >= after) {
@@ -109,6 +132,7 @@ impl Source for LineSource {
         });
         let rows = RecordBatch::try_from_iter([("line", Arc::new(StringArray::from_iter_values(text)) as ArrayRef)]).expect("one column");
         self.next[at] = to;
+        self.polls.lock().expect("no panic holds it").push((at, from));
         self.rows_read.fetch_add(to - from, Ordering::SeqCst);
         Ok(Poll::Block(Block { partition, first_offset: from as i64, next: position(to, false), payload: Payload::Rows(rows), read_at: 0 }))
     }

@@ -325,6 +325,10 @@ impl Source for FileSource {
         &self.partitions
     }
 
+    fn endless(&self) -> bool {
+        self.spec.follow
+    }
+
     fn discover(&mut self) -> Result<bool, SourceError> {
         if !self.spec.follow {
             return Ok(false);

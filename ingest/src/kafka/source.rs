@@ -468,6 +468,10 @@ impl Source for KafkaSource {
         &self.partitions
     }
 
+    fn endless(&self) -> bool {
+        !self.spec.stop_at_end
+    }
+
     fn discover(&mut self) -> Result<bool, SourceError> {
         let Some(open) = &self.open else { return Ok(false) };
         if open.watcher.is_gone() {

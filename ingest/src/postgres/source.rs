@@ -179,6 +179,10 @@ impl Source for PostgresSource {
         &self.partitions
     }
 
+    fn endless(&self) -> bool {
+        !self.setup.stop_at_end
+    }
+
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
         // A position of another form can't be; if it were, the server would only keep more than it must.
         if let Some(place) = positions.get(&0).and_then(|(_, position)| Place::parse(&position.fingerprint).ok()) {
