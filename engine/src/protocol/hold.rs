@@ -44,6 +44,7 @@ pub struct Hold {
     late: LatePolicy,
     watermark: EventTime,
     waiting: Vec<Waiting>,
+    waiting_bytes: usize,
     arrived: Vec<RecordBatch>,
 }
 
@@ -52,6 +53,22 @@ struct Waiting {
     rows: RecordBatch,
     earliest: i64,
     latest: i64,
+    /// Of the rows themselves, where they were counted: a slice of a larger batch counts as the slice.
+    bytes: Option<usize>,
+}
+
+impl Waiting {
+    /// None when there are no rows.
+    fn new(rows: RecordBatch, event_time: usize) -> Option<Self> {
+        let times = rows.column(event_time).as_primitive::<TimestampMicrosecondType>().values();
+        let (earliest, latest) = (*times.iter().min()?, *times.iter().max()?);
+        Some(Self { rows, earliest, latest, bytes: None })
+    }
+
+    fn bytes(&mut self) -> usize {
+        let of = |rows: &RecordBatch| rows.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+        *self.bytes.get_or_insert_with(|| of(&self.rows))
+    }
 }
 
 impl Hold {
@@ -65,6 +82,7 @@ impl Hold {
             late,
             watermark: EventTime::MIN,
             waiting: Vec::new(),
+            waiting_bytes: 0,
             arrived: Vec::new(),
         }
     }
@@ -117,11 +135,9 @@ impl Hold {
         Ok(dead.finish())
     }
 
-    fn wait(&mut self, rows: RecordBatch) {
-        let times = self.times(&rows);
-        if let (Some(&earliest), Some(&latest)) = (times.iter().min(), times.iter().max()) {
-            self.waiting.push(Waiting { rows, earliest, latest });
-        }
+    fn wait(&mut self, mut held: Waiting) {
+        self.waiting_bytes += held.bytes();
+        self.waiting.push(held);
     }
 }
 
@@ -180,7 +196,9 @@ impl Operator for Hold {
                 times[i] > watermark && (offsets[i] as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20) % workers == worker as u64
             });
             let rows = filter_record_batch(&rows, &BooleanArray::new(mine, None)).map_err(|e| self.arrow(e))?;
-            self.wait(rows);
+            if let Some(held) = Waiting::new(rows, self.schema.event_time) {
+                self.wait(held);
+            }
         }
         Ok(())
     }
@@ -204,14 +222,15 @@ impl Operator for Hold {
         let arrived = std::mem::take(&mut self.arrived);
         // What arrived in this epoch and still waits must be saved with it; what waited before was saved then.
         let waited: Vec<Waiting> = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
         for held in waited {
             self.release(held, watermark, out)?;
         }
         for rows in arrived {
-            let times = self.times(&rows);
-            let (earliest, latest) = (times.iter().min().copied().unwrap_or(0), times.iter().max().copied().unwrap_or(0));
             let before = self.waiting.len();
-            self.release(Waiting { rows, earliest, latest }, watermark, out)?;
+            if let Some(held) = Waiting::new(rows, self.schema.event_time) {
+                self.release(held, watermark, out)?;
+            }
             for held in &self.waiting[before..] {
                 self.arrived.push(held.rows.clone());
             }
@@ -242,7 +261,7 @@ impl Operator for Hold {
     }
 
     fn state_bytes(&self) -> usize {
-        self.waiting.iter().map(|w| w.rows.get_array_memory_size()).sum()
+        self.waiting_bytes
     }
 }
 
@@ -253,14 +272,16 @@ impl Hold {
             return Ok(());
         }
         if held.earliest > watermark {
-            self.waiting.push(held);
+            self.wait(held);
             return Ok(());
         }
         let times = self.times(&held.rows);
         let due = BooleanArray::new(BooleanBuffer::collect_bool(times.len(), |i| times[i] <= watermark), None);
         out.push(filter_record_batch(&held.rows, &due).map_err(|e| self.arrow(e))?);
         let rest = not(&due).and_then(|m| filter_record_batch(&held.rows, &m)).map_err(|e| self.arrow(e))?;
-        self.wait(rest);
+        if let Some(held) = Waiting::new(rest, self.schema.event_time) {
+            self.wait(held);
+        }
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 //! | decision | owner |
 //! | --- | --- |
 //! | what an epoch contains and when it closes | [`EpochPolicy`] |
+//! | which partition is read next | [`Turns`] |
 //! | how far event time has come | [`WatermarkTracker`] |
 //! | which rows wait, pass, or are late | [`Hold`] |
 //! | which commits are the truth after a restart | [`decide_resume`] |
@@ -19,7 +20,9 @@ mod hold;
 mod origin;
 mod reach;
 mod resume;
+mod saved_clock;
 mod timers;
+mod turns;
 mod watermark;
 
 pub use collect::{CollectDecision, CollectFacts, SNAPSHOTS_KEPT, decide_collect};
@@ -29,5 +32,7 @@ pub use hold::{Hold, LatePolicy, Order};
 pub use origin::{Named, Origin, OriginChange};
 pub use reach::{Gap, KeptMark, Missing, SinkMark, decide_reach};
 pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume};
+pub use saved_clock::{CLOCK_STEP, SavedTracker, TRACKER};
 pub use timers::{Timer, Timers};
-pub use watermark::{PartitionFacts, WatermarkTracker};
+pub use turns::{Held, Round, Seen, TurnLimits, Turns};
+pub use watermark::{EpochFacts, PartitionFacts, WatermarkTracker};

@@ -1,6 +1,6 @@
 //! The committer: one thread that gathers every worker's part of an epoch and makes it the truth with one file.
 
-use crate::contract::{OutboxEntry, OutboxPart, Shapes, StateBatch, SyncFiles};
+use crate::contract::{OutboxEntry, OutboxPart, PartitionInfo, Position, Shapes, StateBatch, SyncFiles};
 use crate::ids::Epoch;
 use crate::protocol::{Origin, SinkMark};
 use crate::runtime::clock::Clock;
@@ -130,7 +130,12 @@ pub(crate) struct Committer {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) failure: Failure,
+    /// Positions since the last snapshot.
+    pub(crate) positions: Positions,
 }
+
+/// How far partitions were read, by number.
+pub(crate) type Positions = BTreeMap<u32, (PartitionInfo, Position)>;
 
 impl Committer {
     /// Commits epochs in order until the workers are gone.
@@ -197,9 +202,12 @@ impl Committer {
         if self.deliveries.send(CommittedEpoch { epoch: feed.epoch, outbox }).is_err() {
             self.failure.set_gone("delivery");
         }
+        self.positions.append(&mut header.positions);
         if feed.snapshot {
             header.history_files = history_files;
             header.shapes = self.shapes.clone();
+            // The housekeeper knows the others.
+            header.positions = std::mem::take(&mut self.positions);
             if self.snapshots.send(NewSnapshot { header, parts: snapshot }).is_err() {
                 self.failure.set_gone("housekeeper");
             }

@@ -1,8 +1,9 @@
 //! The feed: one thread that reads the source and decides, by [`EpochPolicy`], what each epoch contains.
 
+use crate::contract::Notice;
 use crate::contract::{Block, PartitionInfo, Payload, Poll, PollLimit, Position, Source};
 use crate::ids::Epoch;
-use crate::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
+use crate::protocol::{EpochDecision, EpochPolicy, Held, Seen, Turns};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::Failure;
 use crate::runtime::gather::{ROWS_GATHERED, ROWS_MERGED};
@@ -10,6 +11,7 @@ use crate::runtime::metrics::{Metrics, READ_STEP};
 use crate::runtime::parts::{Committed, FeedClose, sliced_bytes};
 use crate::runtime::plan::{EngineConfig, EpochHook, WhenQuiet};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -36,38 +38,8 @@ pub(crate) struct PartitionClock {
     pub(crate) decoded: AtomicU64,
 }
 
-/// The feed's view of all partitions; grows when new ones are found.
-pub(crate) type PartitionClocks = Arc<arc_list::AppendOnly<PartitionClock>>;
-
-/// A list that only grows, read without a lock.
-pub(crate) mod arc_list {
-    use std::sync::{Arc, OnceLock};
-
-    const CHUNK: usize = 64;
-    const CHUNKS: usize = 1024;
-
-    /// At most 65,536 items.
-    #[derive(Debug)]
-    pub(crate) struct AppendOnly<T> {
-        chunks: Vec<OnceLock<Chunk<T>>>,
-    }
-
-    type Chunk<T> = Box<[OnceLock<Arc<T>>]>;
-
-    impl<T> Default for AppendOnly<T> {
-        fn default() -> Self {
-            Self { chunks: (0..CHUNKS).map(|_| OnceLock::new()).collect() }
-        }
-    }
-
-    impl<T> AppendOnly<T> {
-        /// The item, made by `make` when it is not there yet; `None` beyond the list's bound.
-        pub(crate) fn get_or(&self, at: usize, make: impl FnOnce() -> T) -> Option<&Arc<T>> {
-            let chunk = self.chunks.get(at / CHUNK)?.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
-            Some(chunk.get(at % CHUNK)?.get_or_init(|| Arc::new(make())))
-        }
-    }
-}
+/// The feed's view of all partitions, by number; it adds one before it sends the first block of it. Workers read it without a lock.
+pub(crate) type PartitionClocks = Arc<boxcar::Vec<PartitionClock>>;
 
 /// One worker's end.
 #[derive(Debug)]
@@ -81,18 +53,28 @@ pub(crate) struct Feed {
     pub(crate) policy: EpochPolicy,
     pub(crate) config: EngineConfig,
     pub(crate) idle_after: i64,
-    pub(crate) skew_max: i64,
+    pub(crate) turns: Turns,
     pub(crate) when_quiet: WhenQuiet,
     /// Whether blocks of several partitions are merged by event time.
     pub(crate) merge: bool,
-    pub(crate) round: Round,
+    pub(crate) round: WaitingBlocks,
     pub(crate) workers: Vec<WorkerEnd>,
     /// The worker whose turn it is.
     pub(crate) next_worker: usize,
     pub(crate) clocks: PartitionClocks,
-    pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
-    /// Epochs that are closed and not known to be committed.
-    pub(crate) closed: VecDeque<Arc<FeedClose>>,
+    /// Where partitions stood as the run began, until they are read on or turn out to have ended there.
+    pub(crate) resumed: BTreeMap<u32, Position>,
+    /// How far partitions were read in the open epoch.
+    pub(crate) read_on: BTreeMap<u32, (PartitionInfo, Position)>,
+    /// Epochs that are closed and not known to be committed, and the bytes of their blocks.
+    pub(crate) closed: VecDeque<(Arc<FeedClose>, u64)>,
+    /// Bytes of the open epoch's blocks.
+    pub(crate) bytes_open: u64,
+    /// Bytes of the blocks of those in `closed`: they may yet have to wait for the watermark.
+    pub(crate) bytes_closed: u64,
+    pub(crate) held: HeldNotice,
+    /// Whose state are the rows that wait for the watermark, among the metrics' steps.
+    pub(crate) hold_step: usize,
     pub(crate) hooks: Vec<EpochHook>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
@@ -101,17 +83,9 @@ pub(crate) struct Feed {
     pub(crate) failure: Failure,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct PartitionState {
-    sent: u64,
-    finished: bool,
-    /// Steady time since when it has been caught up and quiet.
-    quiet_since: Option<i64>,
-}
-
 /// Small blocks that are read one right after the other, on their way to one worker.
 #[derive(Debug, Default)]
-pub(crate) struct Round {
+pub(crate) struct WaitingBlocks {
     blocks: Vec<(Block, u64)>,
     rows: u64,
 }
@@ -119,17 +93,27 @@ pub(crate) struct Round {
 /// Rounds that may wait for one worker. An epoch's close always fits, so that a worker deep in its work holds up no other.
 const ROUNDS_QUEUED_MAX: usize = 4;
 /// Blocks of one partition that may be on their way to be decoded when there are several partitions to keep in step.
-const BLOCKS_AHEAD_MAX: u64 = 2;
+pub(crate) const BLOCKS_AHEAD_MAX: u64 = 2;
+/// Partitions that had nothing and are asked again in one round, at most: of very many, a few each time.
+pub(crate) const QUIET_POLLS_MAX: usize = 64;
 /// Rows of a block of many partitions that are merged, at least.
 const BLOCK_ROWS_MIN: usize = 256;
 /// Bytes of a block, at least: an epoch that is nearly full is filled at once.
 const BLOCK_BYTES_MIN: usize = 64 << 10;
+/// One block of each partition may be this part of what may wait for the watermark: as long as one partition has shown nothing, all of that waits.
+const HOLD_SHARE: u64 = 4;
+/// However many partitions there are, a block has so many bytes, if the partition has.
+const BLOCK_SHARE_MIN: u64 = 4 << 10;
 /// Bytes of a row, before any was seen.
 const ROW_BYTES_LIKELY: u64 = 100;
 /// How often new partitions are looked for.
 const DISCOVER_MICROS: i64 = 1_000_000;
 /// Event time goes on by the clock in steps of `idle_after`, and no smaller ones: each is an epoch.
 const CLOCK_MICROS_MIN: i64 = 10_000;
+/// An epoch without rows closes because a partition has become idle or has ended, which may move the watermark, at most every so often.
+const MOVED_MICROS: i64 = 100_000;
+/// Partitions that wait for another one so long are told of.
+const HELD_TOLD_MICROS: i64 = 1_000_000;
 /// How long the feed sleeps when there is nothing to do, at least and at most. What comes meanwhile shares a batch, which costs less than a wake-up
 /// for every row of a slow stream.
 const SLEEP_MICROS: (u64, u64) = (500, 2_000);
@@ -158,13 +142,12 @@ impl Feed {
     }
 
     fn read(&mut self) -> Result<(), ()> {
-        let mut states: Vec<PartitionState> = Vec::new();
         let mut committed = Epoch(self.policy.open().0 - 1);
         let mut idle_rounds = 0u32;
         self.metrics.ready_nanos.store(self.clock.steady_nanos(), Ordering::Relaxed);
         self.opened();
         let mut discover_at = self.now();
-        let mut clock_told_at = self.now();
+        let mut closed_at = self.now();
         let endless = self.source.endless();
         loop {
             if self.failure.is_set() {
@@ -177,21 +160,22 @@ impl Feed {
                 discover_at = self.now();
                 self.source.discover().map_err(|e| self.failure.set(e))?;
             }
+            self.know_partitions()?;
             let stopping = self.stop.load(Ordering::Acquire);
-            states.resize(self.source.partitions().len(), PartitionState::default());
             // Whether a partition has ended is for the source to say in this run: a file that was finished may have grown since.
-            let ended = !stopping && !endless && states.iter().all(|s| s.finished);
+            let ended = !stopping && !endless && self.turns.open() == 0;
             if stopping || ended {
                 // A stop leaves rows waiting for the watermark where they are; the end of the input releases them.
                 if ended || !self.policy.is_empty() {
-                    self.close(false, ended, &states)?;
+                    self.close(false, ended)?;
                 }
                 return Ok(());
             }
             let quiet = idle_rounds > 0;
             match self.policy.decide(self.now(), committed, quiet) {
                 EpochDecision::Close { snapshot } => {
-                    self.close(snapshot, false, &states)?;
+                    closed_at = self.now();
+                    self.close(snapshot, false)?;
                     continue;
                 }
                 EpochDecision::WaitForCommit => {
@@ -203,31 +187,46 @@ impl Feed {
                 }
                 EpochDecision::Read => {}
             }
-            if self.read_block(&mut states)? {
+            if self.read_block()? {
                 idle_rounds = 0;
                 continue;
             }
             self.send()?;
             idle_rounds = idle_rounds.saturating_add(1);
-            if self.now() - clock_told_at >= self.idle_after.max(CLOCK_MICROS_MIN)
-                && self.policy.is_empty()
-                && self.time_by_clock(&states).is_some()
+            if self.policy.is_empty()
+                && self.event_time_may_move(closed_at)
                 && let EpochDecision::Close { snapshot } = self.policy.decide_empty(committed)
             {
-                clock_told_at = self.now();
-                self.close(snapshot, false, &states)?;
+                closed_at = self.now();
+                self.close(snapshot, false)?;
             }
             committed = self.pause(idle_rounds, committed);
         }
     }
 
+    /// Takes over the partitions that the source has by now.
+    fn know_partitions(&mut self) -> Result<(), ()> {
+        let count = self.source.partitions().len();
+        while self.clocks.count() < count {
+            self.clocks.push(PartitionClock::new());
+        }
+        let count = u32::try_from(count).map_err(|_| self.bug("more than 2^32 partitions"))?;
+        self.turns.grow(count);
+        Ok(())
+    }
+
+    /// Whether an epoch without rows, the last one having closed then, may move the watermark.
+    fn event_time_may_move(&mut self, closed_at: i64) -> bool {
+        let since = self.now() - closed_at;
+        let by_clock = since >= self.idle_after.max(CLOCK_MICROS_MIN) && self.time_by_clock().is_some();
+        let by_partition = since >= self.idle_after.clamp(CLOCK_MICROS_MIN, MOVED_MICROS) && self.turns.may_release();
+        by_clock || by_partition
+    }
+
     fn take(&mut self, commit: &Committed) -> Epoch {
         self.policy.committed(commit.bytes, commit.snapshot_bytes);
-        let mut newest = None;
-        while let Some(close) = self.closed.pop_front_if(|close| close.epoch <= commit.epoch) {
-            newest = Some(close);
-        }
-        if let Some(close) = newest {
+        while let Some((close, bytes)) = self.closed.pop_front_if(|(close, _)| close.epoch <= commit.epoch) {
+            self.bytes_closed -= bytes;
             self.source.committed(&close.positions);
         }
         commit.epoch
@@ -253,76 +252,88 @@ impl Feed {
     }
 
     /// Reads one block of the partition that is furthest behind in event time; false when nothing can be read now.
-    fn read_block(&mut self, states: &mut [PartitionState]) -> Result<bool, ()> {
-        let open = states.iter().filter(|s| !s.finished).count();
-        let many = open > 1;
-        let block_rows = if self.merge && many { (ROWS_MERGED / open).max(BLOCK_ROWS_MIN) } else { self.config.block_rows };
-        let mut candidates: Vec<(i64, usize)> = Vec::with_capacity(states.len());
-        for (number, _) in states.iter().enumerate().filter(|(_, s)| !s.finished) {
-            let Some(clock) = self.partition_clock(number) else { continue };
-            candidates.push((clock.event_time_max.load(Ordering::Acquire), number));
-        }
-        candidates.sort_unstable();
-        // An idle partition holds the others back no more than it holds the watermark.
-        let now = self.now();
-        let slowest = candidates.iter().find(|c| !self.is_idle(&states[c.1], now)).map_or(i64::MIN, |c| c.0);
-        for (event_time, number) in candidates {
-            if many {
-                let decoded = self.partition_clock(number).map_or(0, |c| c.decoded.load(Ordering::Acquire));
-                let ahead = slowest != i64::MIN && event_time.saturating_sub(slowest) > self.skew_max;
-                if states[number].sent - decoded >= BLOCKS_AHEAD_MAX || ahead {
-                    continue;
-                }
-            }
-            let partition = u32::try_from(number).map_err(|_| self.bug("more than 2^32 partitions"))?;
-            let left = self.policy.rows_left();
-            let rows = usize::try_from(left).unwrap_or(usize::MAX).min(block_rows);
-            let bytes = usize::try_from(self.estimated_bytes(left)).unwrap_or(usize::MAX).max(BLOCK_BYTES_MIN).min(self.config.block_bytes);
-            let limit = PollLimit { rows, bytes };
+    fn read_block(&mut self) -> Result<bool, ()> {
+        let full = self.is_full();
+        let limit = self.poll_limit();
+        let mut round = self.turns.round(self.now(), |number| seen(&self.clocks, number));
+        while let Some(partition) = self.turns.next(&mut round, full, |number| seen(&self.clocks, number)) {
             let started = self.clock.steady_nanos();
             let polled = self.source.poll(partition, limit).map_err(|e| self.failure.set(e))?;
-            let nanos = self.clock.steady_nanos() - started;
             match polled {
                 Poll::Block(block) => {
-                    states[number].sent += 1;
+                    let nanos = self.clock.steady_nanos() - started;
                     // A source that only says how far it has come is as quiet as one that says nothing.
-                    if !is_empty(&block.payload) {
-                        states[number].quiet_since = None;
-                    }
+                    self.turns.block(partition, is_empty(&block.payload), |number| seen(&self.clocks, number));
+                    self.held.clear();
                     self.take_block(block, nanos)?;
                     return Ok(true);
                 }
-                Poll::Pending { caught_up } => {
-                    let now = self.now();
-                    let since = states[number].quiet_since.get_or_insert(now);
-                    if !caught_up {
-                        *since = now;
-                    }
-                }
+                Poll::Pending { caught_up } => self.turns.nothing(partition, caught_up, self.now()),
                 Poll::Finished(position) => {
-                    states[number].finished = true;
-                    self.set_position(partition, position);
+                    self.turns.finished(partition);
+                    if self.resumed.remove(&partition).is_none_or(|known| known != position) {
+                        self.set_position(partition, position);
+                    }
                     return Ok(true);
                 }
             }
         }
+        let held = self.turns.held(full, |number| seen(&self.clocks, number));
+        self.tell_held(held, full);
         Ok(false)
     }
 
-    fn is_idle(&self, state: &PartitionState, now: i64) -> bool {
-        state.quiet_since.is_some_and(|since| now - since >= self.idle_after)
+    /// How much to read at once.
+    fn poll_limit(&self) -> PollLimit {
+        let open = self.turns.open();
+        let left = self.policy.rows_left();
+        let mut rows = usize::try_from(left).unwrap_or(usize::MAX).min(self.config.block_rows);
+        let mut bytes = usize::try_from(self.estimated_bytes(left)).unwrap_or(usize::MAX).max(BLOCK_BYTES_MIN).min(self.config.block_bytes);
+        if self.merge && open > 1 {
+            rows = rows.min((ROWS_MERGED / open).max(BLOCK_ROWS_MIN));
+        } else if open > 1 {
+            let share = (self.config.hold_bytes_max / HOLD_SHARE / open as u64).max(BLOCK_SHARE_MIN);
+            rows = rows.min(usize::try_from(self.estimated_rows(share)).unwrap_or(usize::MAX).max(BLOCK_ROWS_MIN));
+            bytes = bytes.min(usize::try_from(share).unwrap_or(usize::MAX));
+        }
+        PollLimit { rows, bytes }
+    }
+
+    /// Bytes of rows that wait for the watermark: as of the last epoch that all workers have closed, and those that were read since.
+    fn held_bytes(&self) -> u64 {
+        let waiting = self.metrics.steps.get(self.hold_step).map_or(0, |hold| hold.state_bytes_total());
+        waiting + self.bytes_open + self.bytes_closed
+    }
+
+    /// Whether so many rows wait that only those are read that let some go. Where rows pass as they arrive, none wait.
+    fn is_full(&self) -> bool {
+        !self.merge && self.held_bytes() > self.config.hold_bytes_max
+    }
+
+    /// Says for whom rows wait, when they have waited for a while.
+    fn tell_held(&mut self, held: Option<Held>, full: bool) {
+        let now = self.now();
+        let Some(held) = held else { return self.held.clear() };
+        if !self.held.is_due(now) {
+            return;
+        }
+        let name = self.source.partitions().get(held.by as usize).map_or("?", |info| info.name.as_str());
+        let slow = match held.behind {
+            Some(micros) => format!("is {} s of event time behind the others", micros / 1_000_000),
+            None => "has shown nothing yet".to_owned(),
+        };
+        let why = match full {
+            true => format!("{} MiB of rows wait for the watermark, as many as `hold_memory` allows", self.held_bytes() >> 20),
+            false => "the others are as far ahead of it as `skew_max` allows".to_owned(),
+        };
+        let until = format!("until it has rows, ends, or has been quiet for {} s (`idle_after`)", self.idle_after / 1_000_000);
+        self.held.tell(format!("{name} {slow}, and {why}: nothing else is read {until}"));
     }
 
     /// Where event time is by the clock, when that is what counts now.
-    fn time_by_clock(&self, states: &[PartitionState]) -> Option<i64> {
-        let now = self.now();
-        let mut open = states.iter().filter(|state| !state.finished).peekable();
-        let quiet = self.when_quiet == WhenQuiet::Clock && open.peek().is_some() && open.all(|state| self.is_idle(state, now));
+    fn time_by_clock(&mut self) -> Option<i64> {
+        let quiet = self.when_quiet == WhenQuiet::Clock && self.turns.all_idle(self.now());
         quiet.then(|| self.clock.wall_micros().saturating_sub(self.idle_after))
-    }
-
-    fn partition_clock(&self, number: usize) -> Option<&Arc<PartitionClock>> {
-        self.clocks.get_or(number, PartitionClock::new)
     }
 
     fn bug(&self, what: &str) {
@@ -330,8 +341,13 @@ impl Feed {
     }
 
     fn set_position(&mut self, partition: u32, position: Position) {
-        if let Some(info) = self.source.partitions().get(partition as usize) {
-            self.positions.insert(partition, (info.clone(), position));
+        match self.read_on.entry(partition) {
+            Entry::Occupied(mut read) => read.get_mut().1 = position,
+            Entry::Vacant(first) => {
+                if let Some(info) = self.source.partitions().get(partition as usize) {
+                    first.insert((info.clone(), position));
+                }
+            }
         }
     }
 
@@ -350,7 +366,9 @@ impl Feed {
             _ => self.estimated_rows(bytes),
         };
         self.metrics.steps[self.metrics.step(READ_STEP)].add(rows, rows, read_nanos);
+        self.resumed.remove(&block.partition);
         self.set_position(block.partition, block.next.clone());
+        self.bytes_open += bytes;
         self.policy.add(rows, bytes, self.now());
         if let Some((total, done)) = self.source.progress() {
             self.metrics.progress_done.store(done, Ordering::Relaxed);
@@ -364,7 +382,7 @@ impl Feed {
 
     /// Sends the round to the next worker that has room.
     fn send(&mut self) -> Result<(), ()> {
-        let Round { blocks, .. } = std::mem::take(&mut self.round);
+        let WaitingBlocks { blocks, .. } = std::mem::take(&mut self.round);
         if blocks.is_empty() {
             return Ok(());
         }
@@ -407,15 +425,15 @@ impl Feed {
         worker.wake.activate().map_err(|_| ())
     }
 
-    fn close(&mut self, snapshot: bool, last: bool, states: &[PartitionState]) -> Result<(), ()> {
+    fn close(&mut self, snapshot: bool, last: bool) -> Result<(), ()> {
         self.send()?;
-        let now = self.now();
-        let partitions =
-            states.iter().map(|s| PartitionFacts { event_time_max: None, idle: self.is_idle(s, now), finished: s.finished }).collect();
+        let partitions = self.turns.take_changes(self.now());
+        let clock = self.time_by_clock();
         let epoch = self.policy.closed(snapshot);
-        let close =
-            Arc::new(FeedClose { epoch, snapshot, last, partitions, clock: self.time_by_clock(states), positions: self.positions.clone() });
-        self.closed.push_back(Arc::clone(&close));
+        let positions = std::mem::take(&mut self.read_on);
+        let close = Arc::new(FeedClose { epoch, snapshot, last, partitions, clock, positions });
+        self.bytes_closed += self.bytes_open;
+        self.closed.push_back((Arc::clone(&close), std::mem::take(&mut self.bytes_open)));
         for worker in &self.workers {
             worker.blocks.send(FeedMessage::Close(Arc::clone(&close))).map_err(|_| ())?;
             self.wake(worker)?;
@@ -444,8 +462,48 @@ fn is_empty(payload: &Payload) -> bool {
     }
 }
 
+fn seen(clocks: &PartitionClocks, number: u32) -> Seen {
+    match clocks.get(number as usize) {
+        Some(clock) => {
+            Seen { event_time_max: clock.event_time_max.load(Ordering::Acquire), decoded: clock.decoded.load(Ordering::Acquire) }
+        }
+        None => Seen { event_time_max: i64::MIN, decoded: 0 },
+    }
+}
+
 impl PartitionClock {
     pub(crate) fn new() -> Self {
         Self { event_time_max: AtomicI64::new(i64::MIN), decoded: AtomicU64::new(0) }
+    }
+}
+
+/// Says that partitions wait for another one, once they have waited for a while, and when they wait no more.
+pub(crate) struct HeldNotice {
+    notice: Notice,
+    since: Option<i64>,
+    told: bool,
+}
+
+impl HeldNotice {
+    pub(crate) fn new(notice: Notice) -> Self {
+        Self { notice, since: None, told: false }
+    }
+
+    /// They wait at `now`; whether it is time to say so.
+    fn is_due(&mut self, now: i64) -> bool {
+        let since = *self.since.get_or_insert(now);
+        !self.told && now - since >= HELD_TOLD_MICROS
+    }
+
+    fn tell(&mut self, reason: String) {
+        self.told = true;
+        (self.notice)(Some(reason));
+    }
+
+    fn clear(&mut self) {
+        self.since = None;
+        if std::mem::take(&mut self.told) {
+            (self.notice)(None);
+        }
     }
 }

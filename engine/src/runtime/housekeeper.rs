@@ -5,7 +5,7 @@
 use crate::background::lower_priority;
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
-use crate::runtime::committer::{WholeState, encode_state};
+use crate::runtime::committer::{Positions, WholeState, encode_state};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
 use crate::store::{EpochHeader, Store, StoreError, needless_files};
@@ -20,7 +20,7 @@ const DELETE_EVERY: Duration = Duration::from_millis(5);
 /// A share of what waits goes each time, so that it never piles up.
 const DELETE_SHARE: usize = 64;
 
-/// The whole state as of a committed epoch.
+/// The whole state as of a committed epoch; of the positions, those since the last snapshot.
 #[derive(Debug)]
 pub(crate) struct NewSnapshot {
     pub(crate) header: EpochHeader,
@@ -33,6 +33,8 @@ pub(crate) struct Housekeeper {
     pub(crate) snapshots: Receiver<NewSnapshot>,
     /// The history files that each kept snapshot names.
     pub(crate) kept: BTreeMap<Epoch, BTreeSet<String>>,
+    /// All positions as of the last snapshot, or as the run began.
+    pub(crate) positions: Positions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) failure: Failure,
@@ -72,8 +74,10 @@ impl Housekeeper {
         }
     }
 
-    fn write(&mut self, NewSnapshot { header, parts }: NewSnapshot) -> Result<(), RunError> {
+    fn write(&mut self, NewSnapshot { mut header, parts }: NewSnapshot) -> Result<(), RunError> {
         let started = self.clock.steady_nanos();
+        self.positions.append(&mut header.positions);
+        header.positions = std::mem::take(&mut self.positions);
         // Those that an earlier snapshot names are synced already.
         let synced = self.kept.values().next_back();
         let new = header.history_files.iter().filter(|file| synced.is_none_or(|synced| !synced.contains(*file)));
@@ -83,6 +87,7 @@ impl Housekeeper {
             sections.extend(encode_state(batches, worker)?);
         }
         let written = self.store.snapshot(&header, &sections)?;
+        self.positions = header.positions;
         self.kept.insert(header.epoch, header.history_files.into_iter().collect());
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
         self.metrics.snapshot_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);

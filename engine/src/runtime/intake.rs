@@ -1,16 +1,16 @@
 //! The start of the dataflow on each worker: blocks are decoded, and the facts of an epoch become its watermark.
 
-use crate::contract::{Decoder, EpochClose};
+use crate::contract::{Decoder, EpochClose, SavedState};
 use crate::ids::{Epoch, EventTime};
-use crate::protocol::{PartitionFacts, WatermarkTracker};
+use crate::protocol::{CLOCK_STEP, EpochFacts, SavedTracker, TRACKER, WatermarkTracker};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
-use crate::runtime::feed::{FeedMessage, PartitionClock, PartitionClocks};
+use crate::runtime::feed::{FeedMessage, PartitionClocks};
 use crate::runtime::gather::Gathered;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::parcel::{Body, Facts, Parcel};
 use crate::runtime::parts::{FeedClose, Parts};
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use crossbeam_channel::{Receiver, TryRecvError};
 use std::collections::BTreeMap;
@@ -147,10 +147,11 @@ impl Intake {
             *max = newest.max(*max);
             self.metrics.event_time_max_micros.fetch_max(newest, Ordering::Relaxed);
         }
-        if let Some(clock) = self.clocks.get_or(partition as usize, PartitionClock::new) {
-            clock.event_time_max.fetch_max(newest.unwrap_or(i64::MIN), Ordering::AcqRel);
-            clock.decoded.fetch_add(1, Ordering::AcqRel);
-        }
+        let Some(clock) = self.clocks.get(partition as usize) else {
+            return Err(RunError::Bug { what: format!("a block of partition {partition}, which the feed has not announced") });
+        };
+        clock.event_time_max.fetch_max(newest.unwrap_or(i64::MIN), Ordering::AcqRel);
+        clock.decoded.fetch_add(1, Ordering::AcqRel);
         let rows = decoded.rows.num_rows() as u64;
         self.metrics.rows_in_total.fetch_add(rows, Ordering::Relaxed);
         self.metrics.bytes_in_total.fetch_add(bytes, Ordering::Relaxed);
@@ -167,9 +168,6 @@ impl Intake {
 fn newest_time(rows: &RecordBatch, column: usize) -> Option<i64> {
     rows.column(column).as_primitive_opt::<TimestampMicrosecondType>()?.values().iter().copied().max()
 }
-
-/// The step id under which a source's clock is saved.
-pub(crate) const CLOCK_STEP: &str = "source.clock";
 
 /// Gathers every worker's facts of an epoch and turns them into its close, the same on every worker.
 pub(crate) fn clock<'s>(
@@ -208,16 +206,10 @@ pub(crate) fn clock<'s>(
                 let (capability, facts) = first.remove();
                 let close = close_epoch(&mut tracker, Epoch(*capability.time()), &facts);
                 metrics.watermark_micros.store(close.watermark.0, Ordering::Relaxed);
-                if worker == 0 {
-                    match saved_clock(&tracker) {
-                        Ok(batch) => parts.with(close.epoch, |p| {
-                            if close.snapshot {
-                                p.snapshot.push((CLOCK_STEP.into(), batch.clone()));
-                            }
-                            p.changes.push((CLOCK_STEP.into(), batch));
-                        }),
-                        Err(e) => failure.set(e),
-                    }
+                if worker == 0
+                    && let Err(e) = save_clock(&mut tracker, &close, &parts)
+                {
+                    failure.set(e);
                 }
                 output.session(&capability).give(Parcel::close(worker, close));
             }
@@ -227,31 +219,37 @@ pub(crate) fn clock<'s>(
 
 fn close_epoch(tracker: &mut WatermarkTracker, epoch: Epoch, facts: &[Facts]) -> EpochClose {
     let before = tracker.watermark();
+    let seen: Vec<(u32, i64)> = facts.iter().flat_map(|f| &f.event_time_max).copied().collect();
     let feed = facts.first();
-    let mut partitions: Vec<PartitionFacts> = feed.map(|f| f.partitions.clone()).unwrap_or_default();
-    for (partition, newest) in facts.iter().flat_map(|f| &f.event_time_max) {
-        let at = *partition as usize;
-        if partitions.len() <= at {
-            partitions.resize(at + 1, PartitionFacts::default());
-        }
-        partitions[at].event_time_max = partitions[at].event_time_max.max(Some(*newest));
-    }
     let last = feed.is_some_and(|f| f.last);
-    let watermark: EventTime = tracker.close(&partitions, feed.and_then(|f| f.clock), last);
+    let partitions = feed.map_or(&[][..], |f| &f.partitions);
+    let watermark: EventTime = tracker.close(&EpochFacts { partitions, seen: &seen, clock: feed.and_then(|f| f.clock), last });
     EpochClose { epoch, watermark, watermark_before: before, snapshot: feed.is_some_and(|f| f.snapshot), last }
 }
 
-fn saved_clock(tracker: &WatermarkTracker) -> Result<crate::contract::StateBatch, RunError> {
-    let bug = |e: &dyn std::fmt::Display| RunError::Bug { what: format!("the watermark can't be saved: {e}") };
-    let json = serde_json::to_string(tracker).map_err(|e| bug(&e))?;
-    let rows = RecordBatch::try_from_iter([("tracker", Arc::new(StringArray::from(vec![json])) as ArrayRef)]).map_err(|e| bug(&e))?;
-    Ok(crate::contract::StateBatch::new("tracker", rows))
+/// Hands over what of the tracker has changed, for a snapshot all of it.
+fn save_clock(tracker: &mut WatermarkTracker, close: &EpochClose, parts: &Parts) -> Result<(), RunError> {
+    let state = |saved: &SavedTracker| {
+        let state = saved.to_state().map_err(|e| RunError::Bug { what: format!("the watermark can't be saved: {e}") })?;
+        Ok::<_, RunError>((CLOCK_STEP.to_owned(), state))
+    };
+    let changes = state(&tracker.take_changes())?;
+    let snapshot = if close.snapshot { Some(state(&tracker.saved())?) } else { None };
+    parts.with(close.epoch, |p| {
+        p.changes.push(changes);
+        p.snapshot.extend(snapshot);
+    });
+    Ok(())
 }
 
-/// The tracker that was saved, if there is one.
-pub(crate) fn restored_clock(saved: Option<&crate::contract::SavedState>) -> Option<WatermarkTracker> {
-    let rows = saved?.named("tracker").last()?.clone();
-    serde_json::from_str(rows.column(0).as_string_opt::<i32>()?.iter().next()??).ok()
+/// The tracker that was saved, or a new one.
+pub(crate) fn restored_clock(saved: Option<&SavedState>, out_of_orderness: i64) -> Result<WatermarkTracker, RunError> {
+    let mut tracker = WatermarkTracker::new(out_of_orderness);
+    for rows in saved.iter().flat_map(|saved| saved.named(TRACKER)) {
+        let part = SavedTracker::from_rows(rows);
+        tracker.restore(part.ok_or_else(|| RunError::Bug { what: "the saved watermark can't be read".into() })?);
+    }
+    Ok(tracker)
 }
 
 /// The first of some dead letters, in words.

@@ -14,9 +14,11 @@ pub(crate) struct FeedClose {
     pub(crate) epoch: Epoch,
     pub(crate) snapshot: bool,
     pub(crate) last: bool,
+    /// Partitions whose state is another one than at the close before; at the first of a run, all.
     pub(crate) partitions: Vec<crate::protocol::PartitionFacts>,
     /// Event time by the clock, where everything is quiet.
     pub(crate) clock: Option<i64>,
+    /// Of the partitions that were read on.
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
 }
 

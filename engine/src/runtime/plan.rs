@@ -2,8 +2,7 @@
 
 use crate::contract::{Delivery, Operator, OperatorError, Shapes, SinkError, SinkWriter, Source, SyncFiles};
 use crate::ids::{Epoch, Generation, Ownership};
-use crate::protocol::{EpochLimits, LatePolicy, Order, Origin, WatermarkTracker};
-use crate::runtime::intake::CLOCK_STEP;
+use crate::protocol::{CLOCK_STEP, EpochLimits, LatePolicy, Order, Origin, WatermarkTracker};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -158,6 +157,8 @@ pub struct EngineConfig {
     pub block_rows: usize,
     /// Bytes of a block, about.
     pub block_bytes: usize,
+    /// Bytes of rows that may wait for the watermark, about. When it is so many, only partitions are read that hold the watermark back.
+    pub hold_bytes_max: u64,
     /// More dead letters than this share of an epoch's rows stop the run,
     pub dead_rows_max: f64,
     /// in epochs of at least so many rows.

@@ -2,15 +2,15 @@
 
 use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, Shapes, SinkWriter};
 use crate::ids::{Epoch, Ownership};
-use crate::protocol::{EpochPolicy, Evolution, Hold, StepEvolution, WatermarkTracker, decide_evolutions};
+use crate::protocol::{CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WatermarkTracker, decide_evolutions};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
 use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX, ask_delivered};
 use crate::runtime::failure::{Failure, RunError, StepsChanged};
-use crate::runtime::feed::{Feed, FeedMessage, PartitionClocks, Round, WorkerEnd};
+use crate::runtime::feed::{BLOCKS_AHEAD_MAX, Feed, FeedMessage, HeldNotice, PartitionClocks, QUIET_POLLS_MAX, WaitingBlocks, WorkerEnd};
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
-use crate::runtime::intake::{CLOCK_STEP, Intake, clock, restored_clock};
+use crate::runtime::intake::{Intake, clock, restored_clock};
 use crate::runtime::left::{marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone, take_over};
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
@@ -44,7 +44,7 @@ impl RunControl {
     /// Control of a run of `plan`.
     #[must_use]
     pub fn new(plan: &Plan, workers: usize) -> Self {
-        let mut ids = vec![READ_STEP.to_owned(), "decode".to_owned(), hold_step(&plan.name)];
+        let mut ids = vec![READ_STEP.to_owned(), "decode".to_owned(), HOLD_STEP.to_owned()];
         ids.extend(plan.steps.iter().map(|s| s.id.clone()));
         for sink in plan.sinks.iter().chain([&plan.dead_letters]) {
             ids.extend(sink.steps.iter().map(|s| s.id.clone()));
@@ -71,9 +71,7 @@ pub struct RunSummary {
 }
 
 /// The id under which rows that wait for the watermark are saved.
-fn hold_step(_pipeline: &str) -> String {
-    "source.hold".to_owned()
-}
+const HOLD_STEP: &str = "source.hold";
 
 /// Refuses to go on with state that meant something else, before anything is claimed or restored.
 fn check_shapes(pipeline: &str, saved: &Shapes, present: &Shapes) -> Result<(), RunError> {
@@ -231,12 +229,15 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         clock: Arc::clone(&time),
         failure: failure.clone(),
         store: Arc::clone(&store),
+        positions: BTreeMap::new(),
     };
+    let resumed = recovered.positions.iter().map(|(number, (_, position))| (*number, position.clone())).collect();
     let generation = store.generation();
     let housekeeper = Housekeeper {
         store,
         snapshots: snapshots_out,
         kept: std::mem::take(&mut recovered.snapshots),
+        positions: std::mem::take(&mut recovered.positions),
         metrics: Arc::clone(&control.metrics),
         clock: Arc::clone(&time),
         failure: failure.clone(),
@@ -253,7 +254,6 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         failure: failure.clone(),
     };
     let left = std::mem::take(&mut recovered.outbox);
-    let positions = std::mem::take(&mut recovered.positions);
     let blueprint = Arc::new(Blueprint {
         plan_name: name,
         source_name: source.name().to_owned(),
@@ -302,16 +302,21 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     }
     let feed = Feed {
         policy: EpochPolicy::new(config.limits, first, age),
+        turns: Turns::new(TurnLimits { idle_after, skew_max, blocks_ahead_max: BLOCKS_AHEAD_MAX, quiet_polls_max: QUIET_POLLS_MAX }),
         idle_after,
-        skew_max,
         when_quiet,
         merge: order == crate::protocol::Order::Arrival,
-        round: Round::default(),
+        round: WaitingBlocks::default(),
         next_worker: 0,
         workers: wakes.into_values().zip(senders).map(|(wake, blocks)| WorkerEnd { blocks, wake }).collect(),
         clocks,
-        positions,
+        resumed,
+        read_on: BTreeMap::new(),
         closed: VecDeque::new(),
+        bytes_open: 0,
+        bytes_closed: 0,
+        held: HeldNotice::new(control.metrics.notice(format!("reading of {}", source.name()))),
+        hold_step: control.metrics.step(HOLD_STEP),
         hooks,
         clock: Arc::clone(&time),
         metrics: Arc::clone(&control.metrics),
@@ -411,8 +416,8 @@ impl Logic {
         let WorkerStart { blocks, decoder, state: saved } =
             start.ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
         let nothing = SavedState::default();
-        let clock = restored_clock(saved.get(CLOCK_STEP));
-        let seen = clock.as_ref().and_then(WatermarkTracker::newest_seen);
+        let tracker = restored_clock(saved.get(CLOCK_STEP), blueprint.out_of_orderness)?;
+        let seen = tracker.newest_seen();
         let step = |plan: &StepPlan| -> Result<(String, Box<dyn StepLogic>), RunError> {
             let mut operator = (plan.build)(&context)?;
             match (saved.get(&plan.id), seen) {
@@ -421,17 +426,14 @@ impl Logic {
             }
             Ok((plan.id.clone(), operator))
         };
-        let hold_id = hold_step(&blueprint.plan_name);
-        let mut hold = Hold::new(&hold_id, &blueprint.source_name, blueprint.schema.clone(), blueprint.order, blueprint.late);
-        hold.restore(saved.get(&hold_id).unwrap_or(&nothing), worker, blueprint.ownership)?;
+        let mut hold = Hold::new(HOLD_STEP, &blueprint.source_name, blueprint.schema.clone(), blueprint.order, blueprint.late);
+        hold.restore(saved.get(HOLD_STEP).unwrap_or(&nothing), worker, blueprint.ownership)?;
         let steps = blueprint.steps.iter().map(step).collect::<Result<_, _>>()?;
         let mut sinks = Vec::new();
         for (id, own_steps, writer) in &blueprint.sinks {
             sinks.push((id.clone(), own_steps.iter().map(step).collect::<Result<_, _>>()?, writer(&context)?));
         }
         let dead = (blueprint.dead.1)(&context)?;
-        let tracker = clock
-            .map_or_else(|| WatermarkTracker::new(blueprint.out_of_orderness), |t| t.with_out_of_orderness(blueprint.out_of_orderness));
         Ok(Self { hold, steps, sinks, dead, blocks, decoder, tracker })
     }
 }
@@ -462,7 +464,7 @@ fn wire(scope: Scope<'_, u64>, blueprint: &Blueprint, logic: Logic) {
     let wake = blueprint.wake.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let read = intake.build(scope, &wake);
     let clocked = clock(read, logic.tracker, context.parts.clone(), Arc::clone(&blueprint.metrics), blueprint.failure.clone());
-    let mut stream = host_step(clocked, &hold_step(&blueprint.plan_name), Box::new(logic.hold), false, &context);
+    let mut stream = host_step(clocked, HOLD_STEP, Box::new(logic.hold), false, &context);
     for (id, operator) in logic.steps {
         stream = step(stream, &id, operator, blueprint, &context);
     }

@@ -39,7 +39,8 @@ pub struct EpochHeader {
     pub epoch: Epoch,
     /// The run that wrote it.
     pub generation: Generation,
-    /// How far each partition was read, by number.
+    /// How far partitions were read, by number: in a snapshot all; in an epoch file those that were read on in it, so that it does not grow
+    /// with the number of files that were ever read.
     pub positions: BTreeMap<u32, (PartitionInfo, Position)>,
     /// Rows that came in with this epoch.
     pub rows: u64,

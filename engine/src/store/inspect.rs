@@ -5,19 +5,15 @@
 
 use crate::contract::{PartitionInfo, Position, Shapes};
 use crate::ids::{Epoch, Generation};
-use crate::protocol::{Claim, EpochName, ResumeFacts, decide_resume};
+use crate::protocol::{CLOCK_STEP, Claim, EpochName, ResumeFacts, SavedTracker, TRACKER, decide_resume};
 use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode, decode_header};
 use crate::store::error::StoreError;
-use arrow::array::AsArray;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// How often a listing is made again when files were collected while they were read.
 const ATTEMPTS_MAX: u32 = 20;
-/// The state under which a source's clock is saved, and what its rows are called.
-const CLOCK: (&str, &str) = ("source.clock", "tracker");
 
 /// What a store holds.
 #[derive(Debug, Clone, Default)]
@@ -48,17 +44,6 @@ pub struct Inspection {
     pub held_by: Option<Option<u32>>,
     /// Files that can't be read: path and why.
     pub problems: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct SavedClock {
-    watermark: i64,
-    partitions: Vec<SavedPartition>,
-}
-
-#[derive(Deserialize)]
-struct SavedPartition {
-    event_time_max: Option<i64>,
 }
 
 /// Looks at the store in the folder `root`; `None` when there is none.
@@ -122,13 +107,24 @@ fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
         snapshots: facts.snapshots.iter().map(|n| n.epoch).collect::<BTreeSet<_>>().into_iter().collect(),
         ..Inspection::default()
     };
-    if let Some(name) = decision.snapshot {
+    // Epoch files hold what changed: they add to the newest snapshot that can be read, as at a start.
+    let mut readable = facts.clone();
+    let mut decision = decision;
+    while let Some(name) = decision.snapshot {
         match read(&root.join(format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)))? {
             File::Gone => return Ok(None),
-            File::Damaged(problem) => inspection.problems.push(problem),
-            File::Read(header, sections) => inspection.take(*header, &sections),
+            File::Damaged(problem) => {
+                inspection.problems.push(problem);
+                readable.snapshots.retain(|s| *s != name);
+                decision = decide_resume(&readable)?;
+            }
+            File::Read(header, sections) => {
+                inspection.take(*header, &sections);
+                break;
+            }
         }
     }
+    let snapshot = decision.snapshot.map_or(Epoch(0), |name| name.epoch);
     for name in &decision.epochs {
         match read(&root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)))? {
             File::Gone => return Ok(None),
@@ -142,7 +138,7 @@ fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
                         inspection.staged.entry(section.step.clone()).or_default().push(file);
                     }
                 }
-                if header.epoch >= inspection.committed {
+                if header.epoch > snapshot {
                     inspection.take(*header, &sections);
                 }
             }
@@ -154,22 +150,21 @@ fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
 impl Inspection {
     fn take(&mut self, header: EpochHeader, sections: &[Section]) {
         self.committed = header.epoch;
-        self.positions = header.positions;
+        self.positions.extend(header.positions);
         self.steps = header.steps;
         if !header.shapes.is_empty() {
             self.shapes = header.shapes;
         }
         if let Some(clock) = saved_clock(sections) {
-            self.watermark = Some(clock.watermark).filter(|w| *w != i64::MIN);
-            self.event_time = clock.partitions.iter().filter_map(|p| p.event_time_max).max();
+            self.watermark = clock.watermark();
+            self.event_time = clock.newest();
         }
     }
 }
 
-fn saved_clock(sections: &[Section]) -> Option<SavedClock> {
-    let section = sections.iter().find(|s| s.kind == SectionKind::State && (s.step.as_str(), s.name.as_str()) == CLOCK)?;
-    let rows = batch_from_ipc(&section.payload).ok()?;
-    serde_json::from_str(rows.columns().first()?.as_string_opt::<i32>()?.iter().next()??).ok()
+fn saved_clock(sections: &[Section]) -> Option<SavedTracker> {
+    let clock = |s: &&Section| s.kind == SectionKind::State && (s.step.as_str(), s.name.as_str()) == (CLOCK_STEP, TRACKER);
+    SavedTracker::from_rows(&batch_from_ipc(&sections.iter().find(clock)?.payload).ok()?)
 }
 
 enum File {

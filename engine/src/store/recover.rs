@@ -198,7 +198,7 @@ impl Store {
 impl Recovered {
     fn take_header(&mut self, header: EpochHeader) {
         self.committed = header.epoch;
-        self.positions = header.positions;
+        self.positions.extend(header.positions);
         self.steps = header.steps;
         if !header.shapes.is_empty() {
             self.shapes = header.shapes;

@@ -140,3 +140,61 @@ fn no_partition_is_read_further_ahead_of_the_slowest_than_the_skew_allows() {
     running.end().expect("a clean run");
     assert!(world.said() == reference(&input));
 }
+
+/// One partition that says nothing, and one with many rows.
+fn silent_beside_busy() -> Arc<Vec<Vec<Line>>> {
+    Arc::new(vec![vec![], (0..20_000).map(|id| Line::Row { id: id + 1, key: id % 5, time: 1_000 + id }).collect()])
+}
+
+#[test]
+fn rows_that_wait_for_a_silent_partition_are_bounded_and_the_wait_is_told() {
+    let input = silent_beside_busy();
+    let world = World::new();
+    let mut source = LineSource::new(&input);
+    source.ends[0] = End::Stuck;
+    let (read, freed) = (Arc::clone(&source.rows_read), Arc::clone(&source.freed));
+    let settings = Settings { epoch_rows: 500, block_rows: 100, hold_bytes: 256 << 10, skew_max: i64::MAX, ..Settings::default() };
+    let running = world.start(source, &settings);
+    let metrics = Arc::clone(&running.control.metrics);
+    let told = || metrics.degraded.lock().expect("free").clone().unwrap_or_default();
+    until("it is told", || told().contains("part-0 has shown nothing yet"));
+    assert!(told().contains("hold_memory"), "{}", told());
+    let held = read.load(Ordering::SeqCst);
+    // A row is about 40 bytes; some are counted in two places while their epoch is committed.
+    assert!((2_000..12_000).contains(&held), "{held} rows of 40 bytes in 256 KiB");
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(read.load(Ordering::SeqCst), held, "no more are read");
+    freed.store(true, Ordering::SeqCst);
+    running.end().expect("a clean run");
+    assert_eq!(told(), "", "nothing waits any more");
+    assert!(world.said() == reference(&input));
+}
+
+#[test]
+fn a_silent_partition_that_becomes_idle_lets_go_of_what_waits_for_it() {
+    let input = silent_beside_busy();
+    let world = World::new();
+    let mut source = LineSource::new(&input);
+    source.ends = vec![End::Follow, End::Follow];
+    let settings = Settings { epoch_rows: 500, block_rows: 100, hold_bytes: 64 << 10, idle_after: 200_000, ..Settings::default() };
+    let running = world.start(source, &settings);
+    let metrics = Arc::clone(&running.control.metrics);
+    until("all rows are committed", || metrics.rows_committed_total.load(Ordering::SeqCst) == 20_000);
+    running.control.stop.store(true, Ordering::SeqCst);
+    running.end().expect("a clean stop");
+}
+
+#[test]
+fn event_time_goes_on_when_the_others_become_idle_though_no_row_comes() {
+    let rows = |from: i64, to: i64| (from..to).map(|id| Line::Row { id, key: id % 3, time: 1_000 + id * 10 }).collect::<Vec<_>>();
+    let input = Arc::new(vec![rows(0, 10), rows(10, 60), vec![]]);
+    let world = World::new();
+    let mut source = LineSource::new(&input);
+    source.ends = vec![End::Follow; 3];
+    let running = world.start(source, &Settings { idle_after: 50_000, ..Settings::default() });
+    // The watermark of rows up to 1,590, less the bound of 20 and one more.
+    until("the rows behind the newest are out", || world.said().iter().filter(|s| s.kind == "row").count() == 57);
+    running.control.stop.store(true, Ordering::SeqCst);
+    let committed = running.end().expect("a clean stop").committed;
+    assert!(committed < 20, "{committed} epochs: those without rows are few");
+}

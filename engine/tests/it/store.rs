@@ -1,9 +1,10 @@
 //! The folder: held by one, of one version, damaged.
 
-use crate::source::{End, LineSource};
+use crate::source::{End, Line, LineSource};
 use crate::world::{Settings, World, lines, reference, until};
 use riskstream_engine::runtime::RunError;
-use riskstream_engine::store::StoreError;
+use riskstream_engine::store::{StoreError, inspect};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Runs into a failure at row `poison`, so that the folder holds only a part.
@@ -146,4 +147,30 @@ fn a_damaged_snapshot_falls_back_to_the_one_before_even_twice() {
     }
     world.run(&input, &Settings::default()).expect("a clean run");
     assert!(world.said() == reference(&input));
+}
+
+/// Many partitions of two rows each, and more of them.
+fn tiny_partitions(count: i64) -> Arc<Vec<Vec<Line>>> {
+    let row = |id: i64| Line::Row { id, key: id % 7, time: 1_000 + id };
+    Arc::new((0..count).map(|p| vec![row(p * 2), row(p * 2 + 1)]).collect())
+}
+
+#[test]
+fn an_epoch_file_does_not_grow_with_the_partitions_that_were_ever_read() {
+    let world = World::new();
+    let many = Settings { epoch_rows: 2_000, snapshot_every: 1_000_000, ..Settings::default() };
+    world.run(&tiny_partitions(5_000), &many).expect("a clean run");
+    let before = world.files("epochs").len();
+    world.run(&tiny_partitions(5_001), &many).expect("a clean run");
+    let size = |path: &std::path::PathBuf| path.metadata().expect("a file").len();
+    let newest: Vec<u64> = world.files("epochs")[before..].iter().map(size).collect();
+    assert!(!newest.is_empty() && newest.iter().all(|bytes| *bytes < 16 << 10), "{newest:?} bytes for two rows of one partition");
+    // A snapshot holds all positions; what came after it adds to them.
+    world.run(&tiny_partitions(5_002), &Settings { epoch_rows: 1, block_rows: 1, snapshot_every: 1, ..many.clone() }).expect("a clean run");
+    assert!(!world.files("snapshots").is_empty());
+    world.run(&tiny_partitions(5_003), &many).expect("a clean run");
+    let seen = inspect(&world.store()).expect("looked").expect("there is a store");
+    assert_eq!(seen.positions.len(), 5_003);
+    assert!(seen.positions.values().all(|(_, position)| position.finished && position.next_offset == 2));
+    assert!(world.said() == reference(&tiny_partitions(5_003)));
 }

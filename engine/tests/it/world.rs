@@ -50,6 +50,8 @@ pub struct Settings {
     pub destination: &'static str,
     pub clock: Arc<dyn Clock>,
     pub staged_bytes_max: u64,
+    /// Bytes of rows that may wait for the watermark.
+    pub hold_bytes: u64,
 }
 
 impl Default for Settings {
@@ -75,6 +77,7 @@ impl Default for Settings {
             destination: "table out",
             clock: Arc::new(SystemClock::default()),
             staged_bytes_max: u64::MAX,
+            hold_bytes: 1 << 30,
         }
     }
 }
@@ -187,6 +190,8 @@ impl World {
             },
             block_rows: settings.block_rows,
             block_bytes: 1 << 20,
+            hold_bytes_max: settings.hold_bytes,
+            hold_bytes_max: settings.hold_bytes,
             dead_rows_max: settings.dead_rows_max,
             dead_rows_min: 1,
             delivery_interval: 0,

@@ -28,6 +28,9 @@ pub const HISTORY_MEMORY: u64 = 16 * 1024 * 1024;
 pub const ROWS_MEMORY: u64 = 128 * 1024 * 1024;
 /// `staged_bytes_max`: bytes of staged files that may wait for destinations that are away or slow; a day of a few rows per millisecond.
 pub const STAGED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// `hold_memory`: bytes of rows that wait for the watermark, per pipeline. When it is so many, only partitions are read that hold the
+/// watermark back, so that a partition without a row does not fill memory with those of all others.
+pub const HOLD_MEMORY: u64 = 512 * 1024 * 1024;
 /// `dead_rows_max`: the share of an epoch's rows that may be dead letters before the run stops.
 pub const DEAD_ROWS_MAX: f64 = 0.5;
 /// `dead_rows_min`: dead rows in an epoch below which the share isn't looked at (one bad row in a batch of one is no trend).
@@ -39,6 +42,8 @@ pub const DEAD_LETTER_TABLE: &str = "dead_letters";
 pub const OUT_OF_ORDERNESS: Duration = Duration::from_secs(5);
 /// `event_time.idle_after`: a partition without rows for this long stops holding the watermark back.
 pub const IDLE_AFTER: Duration = Duration::from_secs(30);
+/// `event_time.skew_max`: how far a partition is read ahead of the slowest, in event time: what is between them waits in memory.
+pub const SKEW_MAX: Duration = Duration::from_secs(3600);
 /// `event_time.when_quiet`: a topic that is read again from its beginning, or a file of last year, says nothing of today.
 pub const WHEN_QUIET: WhenQuiet = WhenQuiet::Wait;
 /// `event_time.future_skew_max`: a row whose event time is further ahead of the clock than this is a dead letter, since it would

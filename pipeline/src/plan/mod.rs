@@ -44,8 +44,6 @@ const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
 const SNAPSHOT_GROWTH_PERCENT: u64 = 100;
 /// Nor before they hold so many bytes, which a restart reads in a fraction of a second.
 const SNAPSHOT_BYTES_MIN: u64 = 32 << 20;
-/// A partition is not read further ahead of the slowest than this, in event time.
-const SKEW_MAX: Duration = Duration::from_secs(3_600);
 
 /// Why a pipeline can't be started.
 #[derive(Debug, thiserror::Error)]
@@ -180,7 +178,7 @@ pub fn plan_pipeline(
         source,
         out_of_orderness: micros(spec.event_time.out_of_orderness),
         idle_after: micros(spec.event_time.idle_after),
-        skew_max: micros(SKEW_MAX.max(spec.event_time.out_of_orderness)),
+        skew_max: micros(spec.event_time.skew_max.max(spec.event_time.out_of_orderness)),
         when_quiet: match spec.event_time.when_quiet {
             spec::WhenQuiet::Wait => WhenQuiet::Wait,
             spec::WhenQuiet::Clock => WhenQuiet::Clock,
@@ -213,6 +211,7 @@ pub fn plan_pipeline(
         },
         block_rows: BLOCK_ROWS,
         block_bytes: BLOCK_BYTES,
+        hold_bytes_max: riskstream.hold_memory,
         dead_rows_max: riskstream.dead_rows_max,
         dead_rows_min: riskstream.dead_rows_min,
         delivery_interval: micros(DELIVERY_INTERVAL),

@@ -28,6 +28,8 @@ const HISTORY_MEMORY_MIN: u64 = 1024 * 1024;
 const ROWS_MEMORY_MIN: u64 = 1024 * 1024;
 /// So that an epoch's files have room.
 const STAGED_BYTES_MIN: u64 = 1024 * 1024;
+/// Smallest `hold_memory`.
+const HOLD_MEMORY_MIN: u64 = 1024 * 1024;
 
 /// A [`Spec`] that may have holes, and what validation must know about them.
 #[derive(Debug)]
@@ -113,6 +115,7 @@ fn default_riskstream() -> Riskstream {
         history_memory: defaults::HISTORY_MEMORY,
         rows_memory: defaults::ROWS_MEMORY,
         staged_bytes_max: defaults::STAGED_BYTES_MAX,
+        hold_memory: defaults::HOLD_MEMORY,
         dead_rows_max: defaults::DEAD_ROWS_MAX,
         dead_rows_min: defaults::DEAD_ROWS_MIN,
     }
@@ -148,6 +151,9 @@ fn riskstream(mut table: Table<'_>, problems: &mut Vec<Problem>) -> Riskstream {
     }
     if let Some(bytes) = table.size("staged_bytes_max", STAGED_BYTES_MIN, problems) {
         settings.staged_bytes_max = bytes;
+    }
+    if let Some(bytes) = table.size("hold_memory", HOLD_MEMORY_MIN, problems) {
+        settings.hold_memory = bytes;
     }
     if let Some(share) = table.number("dead_rows_max", 0.0, 1.0, problems) {
         settings.dead_rows_max = share.value;

@@ -83,6 +83,7 @@ pub(super) fn event_time(span: Span) -> EventTime {
         out_of_orderness: defaults::POSTGRES_OUT_OF_ORDERNESS,
         ties_by: Vec::new(),
         idle_after: defaults::IDLE_AFTER,
+        skew_max: defaults::SKEW_MAX,
         // The server's clock says when a transaction is committed: what comes next isn't older than now.
         when_quiet: WhenQuiet::Clock,
         future_skew_max: defaults::FUTURE_SKEW_MAX,

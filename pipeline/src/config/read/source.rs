@@ -397,6 +397,7 @@ fn generator_event_time(span: Span) -> EventTime {
         out_of_orderness: Duration::ZERO,
         ties_by: vec![Spanned::new(defaults::GENERATOR_TIES_BY.into(), span)],
         idle_after: defaults::IDLE_AFTER,
+        skew_max: defaults::SKEW_MAX,
         when_quiet: defaults::WHEN_QUIET,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }
@@ -409,6 +410,7 @@ fn changes_event_time(span: Span) -> EventTime {
         out_of_orderness: Duration::ZERO,
         ties_by: Vec::new(),
         idle_after: defaults::IDLE_AFTER,
+        skew_max: defaults::SKEW_MAX,
         when_quiet: defaults::WHEN_QUIET,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }
@@ -456,11 +458,12 @@ fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Opti
     let out_of_orderness = duration(&mut time, "out_of_orderness", defaults::OUT_OF_ORDERNESS, problems);
     let ties_by = time.strings("ties_by", problems).unwrap_or_default();
     let idle_after = duration(&mut time, "idle_after", defaults::IDLE_AFTER, problems);
+    let skew_max = duration(&mut time, "skew_max", defaults::SKEW_MAX, problems);
     let when_quiet = time.keyword::<WhenQuiet>("when_quiet", problems).map_or(defaults::WHEN_QUIET, |quiet| quiet.value);
     let future_skew_max = duration(&mut time, "future_skew_max", defaults::FUTURE_SKEW_MAX, problems);
     time.finish(problems);
     let said = |column| {
-        let time = EventTime { column, format, out_of_orderness, ties_by, idle_after, when_quiet, future_skew_max };
+        let time = EventTime { column, format, out_of_orderness, ties_by, idle_after, skew_max, when_quiet, future_skew_max };
         SaidTime { time, has_out_of_orderness, has_when_quiet }
     };
     Some(column.map(said))

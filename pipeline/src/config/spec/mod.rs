@@ -76,6 +76,8 @@ pub struct Riskstream {
     pub rows_memory: u64,
     /// Bytes of staged files that may wait for destinations.
     pub staged_bytes_max: u64,
+    /// Bytes of rows of one pipeline that may wait for the watermark.
+    pub hold_memory: u64,
     /// Share (0 to 1) of an epoch's rows that may be dead letters before the run stops.
     pub dead_rows_max: f64,
     /// Dead rows in an epoch below which the share isn't looked at.

@@ -262,6 +262,8 @@ pub struct EventTime {
     pub ties_by: Vec<Spanned<String>>,
     /// A partition without rows for this long stops holding the watermark back.
     pub idle_after: Duration,
+    /// A partition is not read further ahead of the slowest than this, in event time.
+    pub skew_max: Duration,
     /// What becomes of event time once all partitions are idle.
     pub when_quiet: WhenQuiet,
     /// A row further ahead of the clock than this is a dead letter.
