@@ -82,6 +82,8 @@ pub struct FileSourceSpec {
     pub future_skew_max_us: i64,
     /// Longer records become dead letters.
     pub record_bytes_max: usize,
+    /// Files that the source holds open at once, at most; none: a part of what the system allows the process.
+    pub open_files_max: Option<usize>,
 }
 
 impl FileSourceSpec {
@@ -102,6 +104,7 @@ impl FileSourceSpec {
             ties_by: Vec::new(),
             future_skew_max_us: 86_400_000_000,
             record_bytes_max: 16 * 1024 * 1024,
+            open_files_max: None,
         }
     }
 

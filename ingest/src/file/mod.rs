@@ -2,11 +2,15 @@
 //!
 //! A partition is a file. Its offset counts bytes after decompression (text) or rows (Parquet).
 
+mod budget;
+mod fingerprint;
 mod format;
 mod infer;
+mod look;
 mod opened;
 mod parquet_reader;
 mod paths;
+mod reading;
 mod shared;
 mod source;
 mod text;

@@ -1,8 +1,8 @@
-//! Opening a file: is it still the one that was read, and what does a CSV header say.
+//! Opening a file: what does a CSV header say, and what does an error mean.
 
 use crate::decode::{CsvLayout, shown, split_record, trim_line_end};
 use crate::decode::{RecordEnd, record_end};
-use crate::file::format::{Compression, FileFormat, FileSourceSpec};
+use crate::file::format::{Compression, FileSourceSpec};
 use crate::file::text::decompressed;
 use arrow::datatypes::Schema;
 use std::fs::File;
@@ -10,65 +10,19 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use xxhash_rust::xxh3::xxh3_64;
 
-/// How much of a file's beginning its fingerprint covers.
-pub(crate) const HEAD_BYTES: usize = 4096;
-
-/// `length-hash` of the first up to 4 KiB, and for Parquet, which never grows, `-size`.
-pub(crate) fn fingerprint(path: &Path, format: FileFormat) -> io::Result<String> {
-    let head = read_head(path, HEAD_BYTES)?;
-    let hash = xxh3_64(&head);
-    Ok(match format {
-        FileFormat::Parquet => format!("{}-{hash:016x}-{}", head.len(), path.metadata()?.len()),
-        FileFormat::Json | FileFormat::Csv | FileFormat::Debezium(_) => format!("{}-{hash:016x}", head.len()),
-    })
-}
-
-fn read_head(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
-    let mut head = Vec::new();
-    File::open(path)?.take(bytes as u64).read_to_end(&mut head)?;
-    Ok(head)
-}
-
-/// Bytes that a fingerprint covers.
-pub(crate) fn fingerprint_length(fingerprint: &str) -> usize {
-    fingerprint.split('-').next().and_then(|length| length.parse().ok()).unwrap_or(0)
-}
-
-/// How the file differs from its fingerprint, if it does.
-pub(crate) fn difference(path: &Path, fingerprint: &str) -> io::Result<Option<String>> {
-    let mut parts = fingerprint.split('-');
-    let length: Option<usize> = parts.next().and_then(|length| length.parse().ok());
-    let hash = parts.next().and_then(|hash| u64::from_str_radix(hash, 16).ok());
-    let (Some(length), Some(hash)) = (length, hash) else {
-        return Ok(Some(format!("its fingerprint {fingerprint:?} is not of a file; was the source of another kind?")));
-    };
-    let head = read_head(path, length.min(HEAD_BYTES))?;
-    if head.len() < length {
-        return Ok(Some("it is shorter than it was".into()));
-    }
-    if xxh3_64(&head) != hash {
-        return Ok(Some("its beginning is another one".into()));
-    }
-    if let Some(size) = parts.next().and_then(|size| size.parse::<u64>().ok()) {
-        let now = path.metadata()?.len();
-        if now != size {
-            return Ok(Some(format!("it had {size} bytes and has {now}")));
-        }
-    }
-    Ok(None)
+/// Whether compressed data ends where it must not: the file is cut off, or still being written.
+pub(crate) fn is_cut_off(error: &io::Error, compression: Compression) -> bool {
+    compression != Compression::None
+        && (error.kind() == io::ErrorKind::UnexpectedEof || (compression == Compression::Zstd && error.to_string().contains("incomplete")))
 }
 
 /// What an input error means to a user.
 pub(crate) fn describe(error: &io::Error, compression: Compression) -> String {
     match (compression, error.kind()) {
         (Compression::None, _) | (_, io::ErrorKind::PermissionDenied) => error.to_string(),
-        (_, io::ErrorKind::UnexpectedEof) => "the compressed data ends too early; the file is cut off".into(),
+        _ if is_cut_off(error, compression) => "the compressed data ends too early; the file is cut off, or still being written".into(),
         (Compression::Gzip, _) => format!("not valid gzip data: {error}"),
-        (Compression::Zstd, _) if error.to_string().contains("incomplete") => {
-            "the compressed data ends too early; the file is cut off".into()
-        }
         (Compression::Zstd, _) => format!("not valid zstd data: {error}"),
     }
 }
@@ -151,21 +105,6 @@ pub(crate) fn layout_of(names: &[String], user: &Schema, delimiter: u8, quote: u
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_fingerprint_holds_while_the_file_grows_and_not_when_it_changes() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.csv");
-        std::fs::write(&path, "a,b\n1,2\n").expect("written");
-        let print = fingerprint(&path, FileFormat::Csv).expect("readable");
-        std::fs::write(&path, "a,b\n1,2\n3,4\n").expect("written");
-        assert_eq!(difference(&path, &print).expect("readable"), None);
-        std::fs::write(&path, "a,b\n1,3\n3,4\n").expect("written");
-        assert!(difference(&path, &print).expect("readable").expect("differs").contains("beginning"));
-        std::fs::write(&path, "a,b\n").expect("written");
-        assert!(difference(&path, &print).expect("readable").expect("differs").contains("shorter"));
-        assert!(difference(&path, "seed").expect("readable").is_some());
-    }
 
     #[test]
     fn a_header_is_read_past_a_byte_order_mark_and_must_not_repeat_a_name() {

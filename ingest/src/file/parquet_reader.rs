@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Rows per batch that the reader decodes at once; a poll that wants fewer gets a part.
 const BATCH_ROWS_MAX: usize = 65_536;
 
+/// How the reason begins why a file that is cut off can't be opened.
+pub(crate) const NOT_COMPLETE: &str = "not a complete Parquet file";
+
 /// Reads one Parquet file. Offsets are row numbers.
 pub(crate) struct ParquetReader {
     reader: ParquetRecordBatchReader,
@@ -32,7 +35,7 @@ fn builder(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, String> 
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     guarded(|| {
         ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-            .map_err(|e| format!("not a complete Parquet file ({e}); it may be cut off or still being written"))
+            .map_err(|e| format!("{NOT_COMPLETE} ({e}); it may be cut off or still being written"))
     })
 }
 

@@ -1,57 +1,76 @@
 //! [`FileSource`]: files as partitions of a source.
 
 use crate::decode::{CsvLayout, RecordDecoder, RecordFormat, RowRules};
-use crate::file::format::{Compression, FileFormat, FileSourceSpec, format_of};
+use crate::file::budget::OpenFiles;
+use crate::file::fingerprint::{Fingerprint, Since, Stamp};
+use crate::file::format::{FileFormat, FileSourceSpec, format_of};
 use crate::file::infer::infer_schema;
-use crate::file::opened::{HEAD_BYTES, describe, difference, fingerprint, fingerprint_length, layout_of, read_header};
-use crate::file::parquet_reader::ParquetReader;
+use crate::file::look::{KnownFiles, Lookout};
+use crate::file::opened::{layout_of, read_header};
 use crate::file::paths::{FoundFile, find_files, unreadable};
-use crate::file::shared::{FileDecoder, Shared, SharedPartition, TooLongRecord};
-use crate::file::text::{RecordGrammar, TextPoll, TextReader, decompressed};
+use crate::file::reading::Input;
+use crate::file::shared::{FileDecoder, Shared, SharedPartition};
 use crate::replay::is_replayed;
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{Field, Schema};
 use riskstream_engine::contract::{
-    Block, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields, is_system_column,
+    Decoder, Notice, PartitionInfo, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields, is_system_column,
 };
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// Reads files; see the crate's documentation for what becomes of their records.
 ///
-/// A finished file that is gone since is no error; an unfinished one that is gone, shrank or begins otherwise is
-/// [`SourceError::Changed`]. With `follow`, plain text files are read on as they grow (a last line without its end waits) and new files that
-/// match are found; compressed and Parquet files are complete when they appear.
+/// A finished file that is gone since is no error; an unfinished one that is gone is [`SourceError::Changed`], and so is one of which what was
+/// read is not there any more. Plain text that has only grown is read on, with and without `follow`. With `follow`, plain text files are read on
+/// as they grow (a last line without its end waits) and new files that match are found; compressed and Parquet files are complete when they
+/// appear, or waited for if they are cut off.
 #[derive(Debug)]
 pub struct FileSource {
-    spec: FileSourceSpec,
-    format: FileFormat,
+    pub(super) spec: FileSourceSpec,
+    pub(super) format: FileFormat,
     /// The user's columns.
-    user: Schema,
-    rules: Arc<RowRules>,
-    shared: Arc<Shared>,
-    partitions: Vec<PartitionInfo>,
-    files: Vec<FileState>,
+    pub(super) user: Schema,
+    pub(super) rules: Arc<RowRules>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) partitions: Vec<PartitionInfo>,
+    pub(super) files: Vec<FileState>,
+    pub(super) open: OpenFiles,
+    /// Files that are cut off and waited for.
+    pub(super) incomplete: BTreeSet<u32>,
+    pub(super) notice: Told,
+    /// Until the lookout has them.
+    known: KnownFiles,
+    lookout: Option<Lookout>,
     /// Bytes of all files, and how many were read.
     bytes_total: u64,
-    bytes_read: Arc<AtomicU64>,
+    pub(super) bytes_read: u64,
+}
+
+/// Where to say that a file is waited for.
+#[derive(Default)]
+pub(super) struct Told(pub(super) Option<Notice>);
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Told")
+    }
 }
 
 #[derive(Debug)]
-struct FileState {
-    path: PathBuf,
-    position: Position,
-    input: Option<Input>,
-}
-
-#[derive(Debug)]
-enum Input {
-    Text(TextReader),
-    Rows { reader: ParquetReader, bytes: u64 },
+pub(super) struct FileState {
+    pub(super) path: PathBuf,
+    pub(super) position: Position,
+    pub(super) input: Option<Box<Input>>,
+    /// Read to its present end: there is nothing to do before it has changed from this.
+    pub(super) waits: Option<Stamp>,
+    /// Where the records of a CSV file begin, once its header was read in this run.
+    pub(super) start: Option<i64>,
+    /// What is counted of it in `bytes_read`.
+    pub(super) counted_bytes: u64,
 }
 
 impl FileSource {
@@ -75,6 +94,7 @@ impl FileSource {
             future_skew_max_us: spec.future_skew_max_us,
             record_bytes_max: spec.record_bytes_max.max(1),
         });
+        let open = OpenFiles::new(spec.open_files_max);
         Ok(Self {
             spec,
             format,
@@ -83,8 +103,13 @@ impl FileSource {
             shared: Arc::default(),
             partitions: Vec::new(),
             files: Vec::new(),
+            open,
+            incomplete: BTreeSet::new(),
+            notice: Told::default(),
+            known: KnownFiles::default(),
+            lookout: None,
             bytes_total: 0,
-            bytes_read: Arc::default(),
+            bytes_read: 0,
         })
     }
 
@@ -121,177 +146,62 @@ impl FileSource {
         };
         self.shared.set(partition, SharedPartition { name: file.name.as_str().into(), format });
         self.partitions.push(PartitionInfo { name: file.name });
-        self.files.push(FileState { path: file.path, position, input: None });
+        self.files.push(FileState { path: file.path, position, input: None, waits: None, start: None, counted_bytes: 0 });
     }
 
     fn add_new(&mut self, found: Vec<FoundFile>) -> bool {
-        let before = self.partitions.len();
+        let any = !found.is_empty();
         for file in found {
-            if !self.partitions.iter().any(|p| p.name == file.name) {
-                self.add(file, Position { next_offset: 0, finished: false, fingerprint: String::new() });
-            }
+            self.add(file, Position { next_offset: 0, finished: false, fingerprint: String::new() });
         }
-        self.partitions.len() > before
+        any
     }
 
     /// Takes a committed partition back.
     fn resume(&mut self, info: &PartitionInfo, position: &Position) -> Result<(), SourceError> {
         let path = self.spec.base.join(&info.name);
         let mut position = position.clone();
+        self.known.add(&info.name);
         if is_replayed(&position) {
             // Dead letters that `riskstream replay` has taken in: no file, nothing to read.
             self.add(FoundFile { name: info.name.clone(), path: PathBuf::new() }, position);
             return Ok(());
         }
-        if let Ok(metadata) = path.metadata() {
-            if let Some(reason) = difference(&path, &position.fingerprint).map_err(|e| unreadable(&self.spec, &info.name, e.to_string()))? {
-                return Err(self.changed(&info.name, &reason));
+        let Some(print) = Fingerprint::parse(&position.fingerprint) else {
+            let reason = format!("its fingerprint {:?} is not of a file; was the source of another kind?", position.fingerprint);
+            return Err(self.changed(&info.name, &path, &reason));
+        };
+        let read = u64::try_from(position.next_offset).unwrap_or(0);
+        match print.since(&path, self.is_plain(&path), read) {
+            Ok(Since::Same) => {}
+            Ok(Since::Grown) => position.finished = false,
+            Ok(Since::Filled) => position = Position { next_offset: 0, finished: false, fingerprint: String::new() },
+            Ok(Since::Changed(reason)) => return Err(self.changed(&info.name, &path, &reason)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && position.finished => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(self.changed(&info.name, &path, "it is gone, and was not read to its end"));
             }
-            let plain = self.spec.compression_of(&path) == Compression::None && self.format != FileFormat::Parquet;
-            if plain && (metadata.len() as i64) < position.next_offset {
-                return Err(
-                    self.changed(&info.name, &format!("it has {} bytes, of which {} were read", metadata.len(), position.next_offset))
-                );
-            }
-            // A file that a run without `follow` finished, and that has grown since.
-            if plain && self.spec.follow && metadata.len() as i64 > position.next_offset {
-                position.finished = false;
-            }
-            if position.finished {
-                self.bytes_read.fetch_add(metadata.len(), Ordering::Relaxed);
-            }
-        } else if !position.finished {
-            return Err(self.changed(&info.name, "it is gone, and was not read to its end"));
+            Err(e) => return Err(unreadable(&self.spec, &info.name, e.to_string())),
         }
+        let finished = position.finished;
         self.add(FoundFile { name: info.name.clone(), path }, position);
+        if finished && let Some(file) = self.files.last_mut() {
+            file.counted_bytes = file.path.metadata().map_or(0, |metadata| metadata.len());
+            self.bytes_read += file.counted_bytes;
+        }
         Ok(())
     }
 
-    fn changed(&self, object: &str, reason: &str) -> SourceError {
+    pub(super) fn changed(&self, object: &str, path: &Path, reason: &str) -> SourceError {
+        let advice = match self.is_plain(path) {
+            true => "put the file back as it was, and new rows behind those that were read, or into a file of another name",
+            false => "such a file is read once, when it is complete: put it back as it was, and new rows into a file of another name",
+        };
         SourceError::Changed {
             source_name: self.spec.name.clone(),
             object: object.to_owned(),
-            reason: format!("{reason}; put the file back, or start with a new data folder"),
+            reason: format!("{reason}; {advice}; or start with a new data folder"),
         }
-    }
-
-    /// Opens a file where it was left; false when it has nothing to open yet.
-    fn open_file(&mut self, partition: u32, limit: PollLimit) -> Result<bool, SourceError> {
-        let name = self.partitions[partition as usize].name.clone();
-        let path = self.files[partition as usize].path.clone();
-        let failed = |spec: &FileSourceSpec, e: io::Error| {
-            let reason = if e.kind() == io::ErrorKind::NotFound {
-                "there is no such file".to_owned()
-            } else {
-                describe(&e, spec.compression_of(&path))
-            };
-            unreadable(spec, &name, reason)
-        };
-        let position = &mut self.files[partition as usize].position;
-        if position.fingerprint.is_empty() {
-            position.fingerprint = fingerprint(&path, self.format).map_err(|e| failed(&self.spec, e))?;
-        }
-        let offset = position.next_offset;
-        let file = File::open(&path).map_err(|e| failed(&self.spec, e))?;
-        let bytes = file.metadata().map_err(|e| failed(&self.spec, e))?.len();
-        let input = match self.format {
-            FileFormat::Parquet if bytes == 0 => return Ok(false),
-            FileFormat::Parquet => {
-                let rules = &self.rules;
-                let reader = ParquetReader::open(file, &self.user, rules.schema.event_time, &rules.event_time_format, offset, limit.rows)
-                    .map_err(|reason| unreadable(&self.spec, &name, reason))?;
-                if offset > reader.rows() {
-                    return Err(self.changed(&name, &format!("it has {} rows, of which {offset} were read", reader.rows())));
-                }
-                Input::Rows { reader, bytes }
-            }
-            FileFormat::Json | FileFormat::Debezium(_) => Input::Text(self.open_text(&name, &path, file, offset, RecordGrammar::Lines)?),
-            FileFormat::Csv => {
-                let Some((layout, start)) = csv_start(&self.spec, &self.user, &name, &path, self.may_grow(&path))? else {
-                    return Ok(false);
-                };
-                let grammar = RecordGrammar::Csv { delimiter: layout.delimiter, quote: layout.quote };
-                self.shared.set_layout(partition, layout);
-                Input::Text(self.open_text(&name, &path, file, offset.max(start), grammar)?)
-            }
-        };
-        self.files[partition as usize].input = Some(input);
-        Ok(true)
-    }
-
-    fn may_grow(&self, path: &Path) -> bool {
-        self.spec.follow && self.format != FileFormat::Parquet && self.spec.compression_of(path) == Compression::None
-    }
-
-    fn open_text(&self, name: &str, path: &Path, mut file: File, offset: i64, grammar: RecordGrammar) -> Result<TextReader, SourceError> {
-        let compression = self.spec.compression_of(path);
-        let failed = |e: io::Error| unreadable(&self.spec, name, describe(&e, compression));
-        let plain = compression == Compression::None;
-        if plain {
-            file.seek(SeekFrom::Start(offset as u64)).map_err(failed)?;
-            self.bytes_read.fetch_add(offset as u64, Ordering::Relaxed);
-        }
-        let mut input = decompressed(file, compression, Arc::clone(&self.bytes_read)).map_err(failed)?;
-        if !plain && offset > 0 {
-            let skipped = io::copy(&mut io::Read::take(&mut input, offset as u64), &mut io::sink()).map_err(failed)?;
-            if (skipped as i64) < offset {
-                return Err(self.changed(name, &format!("it has {skipped} bytes when decompressed, of which {offset} were read")));
-            }
-        }
-        Ok(TextReader::new(input, offset, grammar, self.rules.record_bytes_max, self.may_grow(path)))
-    }
-
-    fn poll_text(&mut self, partition: u32, mut reader: TextReader, limit: PollLimit) -> Result<Poll, SourceError> {
-        let name = &self.partitions[partition as usize].name;
-        let path = self.files[partition as usize].path.clone();
-        let compression = self.spec.compression_of(&path);
-        let polled = reader.poll(limit.bytes).map_err(|e| unreadable(&self.spec, name, describe(&e, compression)))?;
-        let (first_offset, payload) = match polled {
-            TextPoll::Records { first_offset, text } => (first_offset, Payload::Raw(text)),
-            TextPoll::TooLong { first_offset, head, length } => (first_offset, Payload::Other(Box::new(TooLongRecord { head, length }))),
-            TextPoll::Busy => {
-                self.files[partition as usize].input = Some(Input::Text(reader));
-                return Ok(Poll::Pending { caught_up: false });
-            }
-            TextPoll::Waiting => {
-                let bytes = path.metadata().map_or(0, |m| m.len());
-                if (bytes as i64) < reader.offset() {
-                    return Err(self.changed(name, &format!("it has {bytes} bytes, of which {} were read", reader.offset())));
-                }
-                self.files[partition as usize].input = Some(Input::Text(reader));
-                return Ok(Poll::Pending { caught_up: true });
-            }
-            TextPoll::End => return Ok(self.finish(partition, reader.offset())),
-        };
-        let file = &mut self.files[partition as usize];
-        // A file that was short when it was first read is known better now.
-        if self.spec.follow && fingerprint_length(&file.position.fingerprint) < HEAD_BYTES {
-            file.position.fingerprint = fingerprint(&path, self.format).map_err(|e| unreadable(&self.spec, name, e.to_string()))?;
-        }
-        file.position.next_offset = reader.offset();
-        file.input = Some(Input::Text(reader));
-        Ok(Poll::Block(Block { partition, first_offset, next: file.position.clone(), payload, read_at: 0 }))
-    }
-
-    fn poll_rows(&mut self, partition: u32, mut reader: ParquetReader, bytes: u64, limit: PollLimit) -> Result<Poll, SourceError> {
-        let first_offset = reader.offset();
-        let name = &self.partitions[partition as usize].name;
-        let Some(batch) = reader.poll(limit.rows).map_err(|reason| unreadable(&self.spec, name, reason))? else {
-            return Ok(self.finish(partition, first_offset));
-        };
-        let share = |rows: i64| (u128::from(bytes) * rows.max(0) as u128 / reader.rows().max(1) as u128) as u64;
-        self.bytes_read.fetch_add(share(reader.offset()) - share(first_offset), Ordering::Relaxed);
-        let file = &mut self.files[partition as usize];
-        file.position.next_offset = reader.offset();
-        file.input = Some(Input::Rows { reader, bytes });
-        Ok(Poll::Block(Block { partition, first_offset, next: file.position.clone(), payload: Payload::Rows(batch), read_at: 0 }))
-    }
-
-    fn finish(&mut self, partition: u32, next_offset: i64) -> Poll {
-        let position = &mut self.files[partition as usize].position;
-        position.next_offset = next_offset;
-        position.finished = true;
-        Poll::Finished(position.clone())
     }
 }
 
@@ -313,7 +223,10 @@ impl Source for FileSource {
             self.resume(info, position)?;
         }
         match find_files(&self.spec) {
-            Ok(found) => self.add_new(found),
+            Ok(found) => {
+                let new = self.known.new_ones(found);
+                self.add_new(new)
+            }
             // Everything was read and taken away since.
             Err(_) if !self.files.is_empty() && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position)) => false,
             Err(error) => return Err(error),
@@ -333,32 +246,33 @@ impl Source for FileSource {
         if !self.spec.follow {
             return Ok(false);
         }
-        let found = find_files(&self.spec)?;
+        let lookout = match &mut self.lookout {
+            Some(lookout) => lookout,
+            none => {
+                let started = Lookout::start(self.spec.clone(), std::mem::take(&mut self.known));
+                let bug = |e: io::Error| SourceError::Bug {
+                    source_name: self.spec.name.clone(),
+                    reason: format!("no thread to look for files: {e}"),
+                };
+                none.insert(started.map_err(bug)?)
+            }
+        };
+        let found = lookout.look()?;
         Ok(self.add_new(found))
     }
 
+    fn report_to(&mut self, notice: Notice) {
+        self.notice = Told(Some(notice));
+    }
+
     fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError> {
-        let Some(file) = self.files.get_mut(partition as usize) else {
+        let Some(file) = self.files.get(partition as usize) else {
             return Err(SourceError::Bug { source_name: self.spec.name.clone(), reason: format!("partition {partition} is not known") });
         };
         if file.position.finished || is_replayed(&file.position) {
             return Ok(Poll::Finished(file.position.clone()));
         }
-        if file.input.is_none() && !self.open_file(partition, limit)? {
-            // Nothing in it: the end, unless something may come.
-            let file = &mut self.files[partition as usize];
-            let next_offset = file.position.next_offset;
-            if self.spec.follow {
-                file.position.fingerprint.clear();
-                return Ok(Poll::Pending { caught_up: true });
-            }
-            return Ok(self.finish(partition, next_offset));
-        }
-        match self.files[partition as usize].input.take() {
-            Some(Input::Text(reader)) => self.poll_text(partition, reader, limit),
-            Some(Input::Rows { reader, bytes }) => self.poll_rows(partition, reader, bytes, limit),
-            None => Err(SourceError::Bug { source_name: self.spec.name.clone(), reason: "a file was opened and is not open".into() }),
-        }
+        self.poll_file(partition, limit)
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
@@ -366,7 +280,7 @@ impl Source for FileSource {
     }
 
     fn progress(&self) -> Option<(u64, u64)> {
-        Some((self.bytes_total, self.bytes_read.load(Ordering::Relaxed).min(self.bytes_total)))
+        Some((self.bytes_total, self.bytes_read.min(self.bytes_total)))
     }
 }
 
@@ -407,7 +321,7 @@ impl FileRecords {
 }
 
 /// The layout of a CSV file and where its records begin; none when it has no header yet.
-fn csv_start(
+pub(super) fn csv_start(
     spec: &FileSourceSpec,
     user: &Schema,
     name: &str,

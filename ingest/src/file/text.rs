@@ -4,6 +4,7 @@
 //! memory: a longer record than the limit is read past in pieces.
 
 use crate::decode::{TOO_LONG_HEAD_BYTES, cut_csv};
+use crate::file::fingerprint::{LastRecord, PIECE_BYTES};
 use crate::file::format::Compression;
 use bytes::Bytes;
 use memchr::{memchr, memrchr};
@@ -16,7 +17,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// How much of a record that is too long is read past in one poll.
 const SKIP_BYTES_PER_POLL: usize = 64 * 1024 * 1024;
-const PIECE_BYTES: usize = 1024 * 1024;
+const SKIP_PIECE_BYTES: usize = 1024 * 1024;
 
 /// What ends a record.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +69,22 @@ pub(crate) struct TextReader {
     /// The offset of the buffer's first byte (or of the long record).
     offset: i64,
     at_end: bool,
+    /// The end was seen twice: nothing was written in between.
+    is_sure: bool,
     long: Option<LongRecord>,
+    /// The last bytes before `offset`.
+    tail: Vec<u8>,
+    /// How the last record ended, once there is no more.
+    last_record: LastRecord,
+}
+
+/// Keeps the last bytes of what went by.
+pub(crate) fn extend_tail(tail: &mut Vec<u8>, text: &[u8]) {
+    if text.len() >= PIECE_BYTES {
+        tail.clear();
+    }
+    tail.extend_from_slice(&text[text.len().saturating_sub(PIECE_BYTES)..]);
+    tail.drain(..tail.len().saturating_sub(PIECE_BYTES));
 }
 
 /// Counts the bytes of the file itself, before decompression.
@@ -96,9 +112,37 @@ pub(crate) fn decompressed(file: File, compression: Compression, read: Arc<Atomi
 }
 
 impl TextReader {
-    /// Reads on from `input`, which stands at `offset`, the beginning of a record.
-    pub(crate) fn new(input: Box<dyn Read + Send>, offset: i64, grammar: RecordGrammar, record_bytes_max: usize, may_grow: bool) -> Self {
-        Self { input, grammar, record_bytes_max, may_grow, buffer: Vec::new(), offset, at_end: false, long: None }
+    /// Reads on from `input`, which stands at `offset`, the beginning of a record; `tail` are the last bytes before it.
+    pub(crate) fn new(
+        input: Box<dyn Read + Send>,
+        offset: i64,
+        tail: Vec<u8>,
+        grammar: RecordGrammar,
+        record_bytes_max: usize,
+        may_grow: bool,
+    ) -> Self {
+        let (buffer, last_record) = (Vec::new(), LastRecord::Ended);
+        Self { input, grammar, record_bytes_max, may_grow, buffer, offset, at_end: false, is_sure: false, long: None, tail, last_record }
+    }
+
+    /// The last up to [`PIECE_BYTES`] bytes before [`Self::offset`].
+    pub(crate) fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+
+    /// How the last record ended; known at the end.
+    pub(crate) fn last_record(&self) -> LastRecord {
+        self.last_record
+    }
+
+    /// Bytes that were read and wait for the end of their record.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.buffer.len() as u64 + self.long.as_ref().map_or(0, |long| long.length)
+    }
+
+    /// Whether a record over the limit is being read past.
+    pub(crate) fn is_within_record(&self) -> bool {
+        self.long.is_some()
     }
 
     /// Where the next record begins.
@@ -110,28 +154,41 @@ impl TextReader {
     pub(crate) fn poll(&mut self, bytes: usize) -> io::Result<TextPoll> {
         let mut wanted = bytes.max(1);
         self.skip_byte_order_mark()?;
+        if self.last_record != LastRecord::Ended {
+            // A record that was taken without its end does not go on as another one.
+            return Ok(self.take_last());
+        }
         loop {
             if self.long.is_some() {
                 return self.skip_long();
             }
             self.fill(wanted)?;
-            let last = self.at_end && !self.may_grow;
-            let cut = self.cut(last);
+            let cut = self.cut(false);
             if cut > 0 {
                 return Ok(self.take(cut));
             }
             if self.at_end {
-                return Ok(if self.may_grow { TextPoll::Waiting } else { TextPoll::End });
+                if self.may_grow {
+                    return Ok(TextPoll::Waiting);
+                }
+                // A last record without its end is taken as it is, but not while it is being written.
+                if !self.is_sure {
+                    (self.is_sure, self.at_end) = (true, false);
+                    wanted = wanted.max(self.buffer.len() + 1);
+                    continue;
+                }
+                return Ok(self.take_last());
             }
             // One more than the limit: the byte may be the carriage return of a line end.
             if self.buffer.len() > self.record_bytes_max.saturating_add(1) {
                 let mut long = LongRecord { head: Vec::new(), length: 0 };
+                extend_tail(&mut self.tail, &self.buffer);
                 long.push(&std::mem::take(&mut self.buffer));
                 self.long = Some(long);
                 continue;
             }
             // A block smaller than the record: read more of it, up to just over the limit.
-            wanted = wanted.max(self.buffer.len()).saturating_mul(2).min(self.record_bytes_max.saturating_add(PIECE_BYTES));
+            wanted = wanted.max(self.buffer.len()).saturating_mul(2).min(self.record_bytes_max.saturating_add(SKIP_PIECE_BYTES));
         }
     }
 
@@ -141,6 +198,7 @@ impl TextReader {
             self.fill(BYTE_ORDER_MARK.len())?;
             if self.buffer.starts_with(BYTE_ORDER_MARK) {
                 self.buffer.drain(..BYTE_ORDER_MARK.len());
+                extend_tail(&mut self.tail, BYTE_ORDER_MARK);
                 self.offset = BYTE_ORDER_MARK.len() as i64;
             }
         }
@@ -167,7 +225,25 @@ impl TextReader {
         }
     }
 
+    /// What is left at the end, which is the last record.
+    fn take_last(&mut self) -> TextPoll {
+        let cut = self.cut(true);
+        if cut == 0 {
+            return TextPoll::End;
+        }
+        let ended = [&self.buffer[..], b"\n"].concat();
+        self.last_record = match self.grammar {
+            RecordGrammar::Csv { delimiter, quote } if cut_csv(&ended, delimiter, quote, self.record_bytes_max, false) == 0 => {
+                LastRecord::Quoted
+            }
+            RecordGrammar::Csv { .. } | RecordGrammar::Lines => LastRecord::Open,
+        };
+        self.take(cut)
+    }
+
     fn take(&mut self, cut: usize) -> TextPoll {
+        self.is_sure = false;
+        extend_tail(&mut self.tail, &self.buffer[..cut]);
         let tail = self.buffer[cut..].to_vec();
         let mut text = std::mem::replace(&mut self.buffer, tail);
         text.truncate(cut);
@@ -178,13 +254,14 @@ impl TextReader {
 
     /// Reads past the long record, a bounded piece per call.
     fn skip_long(&mut self) -> io::Result<TextPoll> {
-        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let mut piece = Vec::with_capacity(SKIP_PIECE_BYTES);
         let mut skipped = 0;
         while skipped < SKIP_BYTES_PER_POLL {
             piece.clear();
-            let read = self.input.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece)?;
-            self.at_end = read < PIECE_BYTES;
+            let read = self.input.by_ref().take(SKIP_PIECE_BYTES as u64).read_to_end(&mut piece)?;
+            self.at_end = read < SKIP_PIECE_BYTES;
             let newline = memchr(b'\n', &piece);
+            extend_tail(&mut self.tail, &piece[..newline.map_or(read, |at| at + 1)]);
             if let Some(long) = &mut self.long {
                 long.push(&piece[..newline.unwrap_or(read)]);
             }
@@ -193,7 +270,11 @@ impl TextReader {
                 return Ok(self.end_long(1));
             }
             if self.at_end {
-                return Ok(if self.may_grow { TextPoll::Waiting } else { self.end_long(0) });
+                if self.may_grow {
+                    return Ok(TextPoll::Waiting);
+                }
+                self.last_record = LastRecord::Open;
+                return Ok(self.end_long(0));
             }
             skipped += read;
         }
@@ -232,7 +313,7 @@ mod tests {
     fn a_byte_order_mark_is_not_part_of_a_record_that_is_too_long() {
         let text = [BYTE_ORDER_MARK, &[b'x'; 40], b"\n"].concat();
         for bytes in [1, 16, 4096] {
-            let mut reader = TextReader::new(Box::new(io::Cursor::new(text.clone())), 0, RecordGrammar::Lines, 20, false);
+            let mut reader = TextReader::new(Box::new(io::Cursor::new(text.clone())), 0, Vec::new(), RecordGrammar::Lines, 20, false);
             let first = loop {
                 match reader.poll(bytes).expect("memory can be read") {
                     TextPoll::Busy => {}
@@ -248,7 +329,7 @@ mod tests {
     }
 
     fn records(text: &[u8], bytes: usize, grammar: RecordGrammar, max: usize) -> Vec<(i64, Vec<u8>)> {
-        let mut reader = TextReader::new(Box::new(io::Cursor::new(text.to_vec())), 0, grammar, max, false);
+        let mut reader = TextReader::new(Box::new(io::Cursor::new(text.to_vec())), 0, Vec::new(), grammar, max, false);
         let mut blocks = Vec::new();
         loop {
             match reader.poll(bytes).expect("readable") {
@@ -281,6 +362,11 @@ mod tests {
                 for (first_offset, block) in &blocks {
                     prop_assert_eq!(*first_offset, offset);
                     offset += block.len() as i64;
+                }
+                let mut reader = TextReader::new(Box::new(io::Cursor::new(text.clone().into_bytes())), 0, Vec::new(), grammar, 1000, false);
+                while !matches!(reader.poll(bytes).expect("readable"), TextPoll::End) {
+                    let read = usize::try_from(reader.offset()).expect("from 0");
+                    prop_assert_eq!(reader.tail(), &text.as_bytes()[read.saturating_sub(PIECE_BYTES)..read]);
                 }
                 let joined: Vec<u8> = blocks.into_iter().flat_map(|(_, b)| b).collect();
                 prop_assert_eq!(joined, text.as_bytes());
