@@ -87,6 +87,11 @@ impl Hold {
         }
     }
 
+    /// Goes back to `watermark`, if it is beyond, as [`crate::protocol::WatermarkTracker::put_back`].
+    pub fn put_back(&mut self, watermark: EventTime) {
+        self.watermark = self.watermark.min(watermark);
+    }
+
     fn arrow(&self, source: ArrowError) -> OperatorError {
         OperatorError::Arrow { step: self.step.clone(), source }
     }
@@ -169,16 +174,23 @@ impl Operator for Hold {
     }
 
     fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
-        for rows in saved.named("clock") {
-            let column = rows.column(0).as_primitive::<Int64Type>();
-            if !column.is_empty() {
-                self.watermark = self.watermark.max(EventTime(column.value(column.len() - 1)));
+        // Waiting rows are nobody's by key: deal them out by offset, so that any number of workers takes each once. Those that the watermark
+        // has reached since they were saved were released then, even if it was put back later.
+        let mut released = i64::MIN;
+        let mut dealt: Vec<(i64, RecordBatch)> = Vec::new();
+        let epochs = saved.snapshot.iter().chain(&saved.changes);
+        for (_, batches) in epochs.rev() {
+            for batch in batches.iter().filter(|batch| batch.name == "clock") {
+                let times = batch.rows.column(0).as_primitive::<Int64Type>();
+                let newest = times.iter().flatten().max().unwrap_or(i64::MIN);
+                if self.watermark == EventTime::MIN {
+                    self.watermark = EventTime(newest);
+                }
+                released = released.max(newest);
             }
+            dealt.extend(batches.iter().filter(|batch| batch.name == "waiting").map(|batch| (released, batch.rows.clone())));
         }
-        // Waiting rows are nobody's by key: deal them out by offset, so that any number of workers takes each once.
-        let watermark = self.watermark.0;
-        let dealt: Vec<RecordBatch> = saved.named("waiting").cloned().collect();
-        for rows in dealt {
+        for (released, rows) in dealt.into_iter().rev() {
             let Some(offsets) = rows.column_by_name(SOURCE_OFFSET) else {
                 let reason =
                     format!("its waiting rows have no {SOURCE_OFFSET} column; the source's schema has changed: finish the old input first");
@@ -193,7 +205,7 @@ impl Operator for Hold {
             let times = self.times(&rows);
             let workers = ownership.workers() as u64;
             let mine = BooleanBuffer::collect_bool(times.len(), |i| {
-                times[i] > watermark && (offsets[i] as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20) % workers == worker as u64
+                times[i] > released && (offsets[i] as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20) % workers == worker as u64
             });
             let rows = filter_record_batch(&rows, &BooleanArray::new(mine, None)).map_err(|e| self.arrow(e))?;
             if let Some(held) = Waiting::new(rows, self.schema.event_time) {

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | what an epoch contains and when it closes | [`EpochPolicy`] |
 //! | which partition is read next | [`Turns`] |
+//! | how far the machine's clock is believed | [`WallTime`] |
 //! | how far event time has come | [`WatermarkTracker`] |
 //! | which rows wait, pass, or are late | [`Hold`] |
 //! | which commits are the truth after a restart | [`decide_resume`] |
@@ -23,6 +24,7 @@ mod resume;
 mod saved_clock;
 mod timers;
 mod turns;
+mod wall;
 mod watermark;
 
 pub use collect::{CollectDecision, CollectFacts, SNAPSHOTS_KEPT, decide_collect};
@@ -35,4 +37,5 @@ pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, dec
 pub use saved_clock::{CLOCK_STEP, SavedTracker, TRACKER};
 pub use timers::{Timer, Timers};
 pub use turns::{Held, Round, Seen, TurnLimits, Turns};
+pub use wall::{Told, WallTime, put_back};
 pub use watermark::{EpochFacts, PartitionFacts, WatermarkTracker};

@@ -81,6 +81,11 @@ impl WatermarkTracker {
         }
     }
 
+    /// Goes back to `watermark`, if it is beyond: what took it there was wrong. The only way in which it ever goes back.
+    pub fn put_back(&mut self, watermark: EventTime) {
+        self.watermark = self.watermark.min(watermark.0);
+    }
+
     /// The whole state.
     #[must_use]
     pub fn saved(&self) -> SavedTracker {

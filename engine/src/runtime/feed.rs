@@ -3,7 +3,7 @@
 use crate::contract::Notice;
 use crate::contract::{Block, PartitionInfo, Payload, Poll, PollLimit, Position, Source};
 use crate::ids::Epoch;
-use crate::protocol::{EpochDecision, EpochPolicy, Held, Seen, Turns};
+use crate::protocol::{EpochDecision, EpochPolicy, Held, Seen, Turns, WallTime};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::Failure;
 use crate::runtime::gather::{ROWS_GATHERED, ROWS_MERGED};
@@ -73,6 +73,8 @@ pub(crate) struct Feed {
     /// Bytes of the blocks of those in `closed`: they may yet have to wait for the watermark.
     pub(crate) bytes_closed: u64,
     pub(crate) held: HeldNotice,
+    pub(crate) wall: WallTime,
+    pub(crate) clock_notice: ClockNotice,
     /// Whose state are the rows that wait for the watermark, among the metrics' steps.
     pub(crate) hold_step: usize,
     pub(crate) hooks: Vec<EpochHook>,
@@ -332,8 +334,14 @@ impl Feed {
 
     /// Where event time is by the clock, when that is what counts now.
     fn time_by_clock(&mut self) -> Option<i64> {
-        let quiet = self.when_quiet == WhenQuiet::Clock && self.turns.all_idle(self.now());
-        quiet.then(|| self.clock.wall_micros().saturating_sub(self.idle_after))
+        let now = self.now();
+        if self.when_quiet != WhenQuiet::Clock || !self.turns.all_idle(now) {
+            return None;
+        }
+        self.wall.row_seen(self.metrics.event_time_max_micros.load(Ordering::Relaxed), now);
+        let told = self.wall.time(self.clock.wall_micros(), now);
+        self.clock_notice.tell(told.astray);
+        Some(told.time.saturating_sub(self.idle_after))
     }
 
     fn bug(&self, what: &str) {
@@ -505,5 +513,31 @@ impl HeldNotice {
         if std::mem::take(&mut self.told) {
             (self.notice)(None);
         }
+    }
+}
+
+/// Says that the machine's clock has jumped, and when it is right again.
+pub(crate) struct ClockNotice {
+    notice: Notice,
+    told: bool,
+}
+
+impl ClockNotice {
+    pub(crate) fn new(notice: Notice) -> Self {
+        Self { notice, told: false }
+    }
+
+    fn tell(&mut self, astray: Option<i64>) {
+        if astray.is_some() == self.told {
+            return;
+        }
+        self.told = astray.is_some();
+        (self.notice)(astray.map(|micros| {
+            let (seconds, side) = (micros.unsigned_abs() / 1_000_000, if micros > 0 { "ahead of" } else { "behind" });
+            format!(
+                "the machine's clock has jumped: it is {seconds} s {side} the time that has passed since the run began. Event time goes on by \
+                 the latter; if the clock is right now, start again, or wait for the next row"
+            )
+        }));
     }
 }

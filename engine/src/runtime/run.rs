@@ -1,13 +1,17 @@
 //! Starting, driving and ending a run.
 
 use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, Shapes, SinkWriter};
-use crate::ids::{Epoch, Ownership};
-use crate::protocol::{CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WatermarkTracker, decide_evolutions};
+use crate::ids::{Epoch, EventTime, Ownership};
+use crate::protocol::{
+    CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WallTime, WatermarkTracker, decide_evolutions, put_back,
+};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
 use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX, ask_delivered};
 use crate::runtime::failure::{Failure, RunError, StepsChanged};
-use crate::runtime::feed::{BLOCKS_AHEAD_MAX, Feed, FeedMessage, HeldNotice, PartitionClocks, QUIET_POLLS_MAX, WaitingBlocks, WorkerEnd};
+use crate::runtime::feed::{
+    BLOCKS_AHEAD_MAX, ClockNotice, Feed, FeedMessage, HeldNotice, PartitionClocks, QUIET_POLLS_MAX, WaitingBlocks, WorkerEnd,
+};
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{Intake, clock, restored_clock};
@@ -15,7 +19,7 @@ use crate::runtime::left::{marks_to_go_on, prepare, refuse_other_origin, refuse_
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
-use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WorkerContext};
+use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WhenQuiet, WorkerContext};
 use crate::runtime::route::{Splitter, route};
 use crate::store::{DeliveredMarks, Recovered, Store, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -88,6 +92,13 @@ fn check_shapes(pipeline: &str, saved: &Shapes, present: &Shapes) -> Result<(), 
     if changed.steps.is_empty() { Ok(()) } else { Err(changed.into()) }
 }
 
+/// Whether the clock of an earlier run has taken the watermark beyond the present: by how many seconds, and where it goes back to.
+fn clock_put_back(saved: Option<&SavedState>, out_of_orderness: i64, by_clock: i64) -> Result<Option<(i64, EventTime)>, RunError> {
+    let tracker = restored_clock(saved, out_of_orderness)?;
+    let to = put_back(tracker.watermark().0, tracker.newest_seen().map(|newest| newest.0), by_clock);
+    Ok(to.map(|to| (tracker.watermark().0.saturating_sub(to) / 1_000_000, EventTime(to))))
+}
+
 /// What is given to one worker alone, which takes it when it builds its dataflow.
 struct WorkerStart {
     blocks: Receiver<FeedMessage>,
@@ -104,6 +115,8 @@ struct Blueprint {
     order: crate::protocol::Order,
     late: crate::protocol::LatePolicy,
     out_of_orderness: i64,
+    /// The watermark that was saved goes back to this: an earlier run's clock was wrong.
+    put_back: Option<EventTime>,
     steps: Vec<StepPlan>,
     sinks: Vec<(String, Vec<StepPlan>, crate::runtime::plan::BuildWriter)>,
     dead: (String, crate::runtime::plan::BuildWriter),
@@ -200,6 +213,19 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let (deliver_in, deliver_out) = bounded::<CommittedEpoch>(EPOCHS_HANDED_OVER_MAX);
     let (wake_in, wake_out) = std::sync::mpsc::channel();
     let mut senders = Vec::new();
+    let put_back_to = match when_quiet {
+        WhenQuiet::Clock => {
+            let by_clock = time.wall_micros().saturating_sub(idle_after).saturating_sub(out_of_orderness).saturating_sub(1);
+            clock_put_back(recovered.state.get(CLOCK_STEP), out_of_orderness, by_clock)?
+        }
+        WhenQuiet::Wait => None,
+    };
+    if let Some((seconds, _)) = put_back_to {
+        control.metrics.notice("event time".to_owned())(Some(format!(
+            "an earlier run's clock was wrong and took event time {seconds} s beyond the present; it is put back"
+        )));
+    }
+    let put_back_to = put_back_to.map(|(_, to)| to);
     let mut starts = Vec::new();
     let state = Arc::new(std::mem::take(&mut recovered.state));
     for _ in 0..workers {
@@ -261,6 +287,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         order,
         late,
         out_of_orderness,
+        put_back: put_back_to,
         steps,
         sinks: writers,
         dead,
@@ -316,6 +343,8 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         bytes_open: 0,
         bytes_closed: 0,
         held: HeldNotice::new(control.metrics.notice(format!("reading of {}", source.name()))),
+        wall: WallTime::new(time.wall_micros(), i64::try_from(time.steady_nanos() / 1_000).unwrap_or(i64::MAX)),
+        clock_notice: ClockNotice::new(control.metrics.notice("the clock".to_owned())),
         hold_step: control.metrics.step(HOLD_STEP),
         hooks,
         clock: Arc::clone(&time),
@@ -416,7 +445,7 @@ impl Logic {
         let WorkerStart { blocks, decoder, state: saved } =
             start.ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
         let nothing = SavedState::default();
-        let tracker = restored_clock(saved.get(CLOCK_STEP), blueprint.out_of_orderness)?;
+        let mut tracker = restored_clock(saved.get(CLOCK_STEP), blueprint.out_of_orderness)?;
         let seen = tracker.newest_seen();
         let step = |plan: &StepPlan| -> Result<(String, Box<dyn StepLogic>), RunError> {
             let mut operator = (plan.build)(&context)?;
@@ -434,6 +463,10 @@ impl Logic {
             sinks.push((id.clone(), own_steps.iter().map(step).collect::<Result<_, _>>()?, writer(&context)?));
         }
         let dead = (blueprint.dead.1)(&context)?;
+        if let Some(to) = blueprint.put_back {
+            tracker.put_back(to);
+            hold.put_back(to);
+        }
         Ok(Self { hold, steps, sinks, dead, blocks, decoder, tracker })
     }
 }

@@ -4,6 +4,7 @@
 
 mod away;
 mod behind;
+mod clock;
 mod failing;
 mod flow;
 mod history;

@@ -191,7 +191,6 @@ impl World {
             block_rows: settings.block_rows,
             block_bytes: 1 << 20,
             hold_bytes_max: settings.hold_bytes,
-            hold_bytes_max: settings.hold_bytes,
             dead_rows_max: settings.dead_rows_max,
             dead_rows_min: 1,
             delivery_interval: 0,

@@ -67,3 +67,30 @@ fn a_late_row_is_flagged_or_dead_lettered_and_never_lost() {
         }
     }
 }
+
+#[test]
+fn a_row_that_was_released_before_the_watermark_was_put_back_is_not_released_again() {
+    let mut hold = Hold::new("p.hold", "s", schema(), Order::EventTime, LatePolicy::Apply);
+    let mut changes = Vec::new();
+    let mut epoch = |hold: &mut Hold, number: u64, times_in: &[i64], before: i64, watermark: i64| {
+        let mut out = Output::default();
+        hold.on_batch(Epoch(number), rows(times_in), &mut out).expect("rows");
+        let close = close(number, before, watermark);
+        hold.on_close(&close, &mut out).expect("close");
+        changes.push((Epoch(number), hold.changes(&close).expect("changes")));
+        (times(&out), changes.clone())
+    };
+    epoch(&mut hold, 1, &[10, 30, 90], i64::MIN, 20);
+    assert_eq!(epoch(&mut hold, 2, &[], 20, 50).0, [30]);
+    hold.put_back(EventTime(25));
+    let (released, saved) = epoch(&mut hold, 3, &[28, 26], 25, 27);
+    assert_eq!(released, [26], "rows that the wrong watermark had passed are in time again");
+    let mut again = Hold::new("p.hold", "s", schema(), Order::EventTime, LatePolicy::Apply);
+    again.restore(&SavedState { snapshot: None, changes: saved }, 0, Ownership::new(1)).expect("restore");
+    let mut out = Output::default();
+    again.on_batch(Epoch(4), rows(&[27]), &mut out).expect("rows");
+    assert_eq!((times(&out), out.late), (vec![27], 1), "the watermark is where it was put back to, and has gone on from there");
+    let mut out = Output::default();
+    again.on_close(&close(4, 27, 100), &mut out).expect("close");
+    assert_eq!(times(&out), [28, 90], "30 was released in epoch 2");
+}
