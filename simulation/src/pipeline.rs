@@ -2,7 +2,7 @@
 
 use crate::input::{SOURCE, Setup};
 use anyhow::{Context, Result};
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{filter_record_batch, take_record_batch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use rand::RngExt;
@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
-use riskstream_engine::protocol::{Hold, Order, PartitionFacts, WatermarkTracker};
+use riskstream_engine::protocol::{EpochFacts, Hold, Order, PartitionFacts, SavedTracker, TRACKER, WatermarkTracker};
 use riskstream_operators::features::FeaturesOperator;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,10 +74,10 @@ impl Pipeline {
             input = of_workers[0].output_schema();
             steps.push(of_workers);
         }
-        let tracker = match saved(CLOCK).named("tracker").last() {
-            Some(rows) => serde_json::from_str(rows.column(0).as_string::<i32>().value(0)).context("the saved watermark")?,
-            None => WatermarkTracker::new(setup.bound),
-        };
+        let mut tracker = WatermarkTracker::new(setup.bound);
+        for rows in saved(CLOCK).named(TRACKER) {
+            tracker.restore(SavedTracker::from_rows(rows).context("the saved watermark")?);
+        }
         Ok(Self {
             ownership,
             tracker,
@@ -126,13 +126,13 @@ impl Pipeline {
     pub(crate) fn close(
         &mut self,
         epoch: Epoch,
-        facts: &[PartitionFacts],
+        (partitions, seen): (&[PartitionFacts], &[(u32, i64)]),
         snapshot: bool,
         last: bool,
         rng: &mut ChaCha8Rng,
     ) -> Result<(EpochClose, Vec<WorkerPart>)> {
         let watermark_before = self.tracker.watermark();
-        let watermark = self.tracker.close(facts, None, last);
+        let watermark = self.tracker.close(&EpochFacts { partitions, seen, clock: None, last });
         let close = EpochClose { epoch, watermark, watermark_before, snapshot, last };
         let workers = self.holds.len();
         for worker in 0..workers {
@@ -158,12 +158,11 @@ impl Pipeline {
                 self.take(step + 1, worker, out)?;
             }
         }
-        let tracker = StringArray::from(vec![serde_json::to_string(&self.tracker)?]);
-        let tracker = StateBatch::new("tracker", RecordBatch::try_from_iter([("tracker", Arc::new(tracker) as ArrayRef)])?);
+        let changes = self.tracker.take_changes().to_state()?;
         if snapshot {
-            self.parts[0].snapshot.push((CLOCK.into(), tracker.clone()));
+            self.parts[0].snapshot.push((CLOCK.into(), self.tracker.saved().to_state()?));
         }
-        self.parts[0].changes.push((CLOCK.into(), tracker));
+        self.parts[0].changes.push((CLOCK.into(), changes));
         let mut parts: Vec<WorkerPart> = self.parts.iter_mut().map(std::mem::take).collect();
         for (part, out) in parts.iter_mut().zip(&mut self.inboxes[self.steps.len()]) {
             part.out = std::mem::take(out);

@@ -296,7 +296,7 @@ impl World {
     }
 
     fn close(&mut self, run: &mut Run, snapshot: bool, last: bool) -> Result<()> {
-        let mut facts = Vec::new();
+        let (mut facts, mut seen) = (Vec::new(), Vec::new());
         for partition in 0..self.visible.len() {
             let read = run.positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize);
             let (finished, idle) = (read >= self.visible[partition], self.crashes(self.setup.idle));
@@ -304,10 +304,11 @@ impl World {
             let from = self.epoch_began_at(run, partition);
             let times = self.input.partitions[partition].iter().take(read).skip(from);
             let event_time_max = times.filter_map(|r| if let crate::input::Record::Good(row) = r { Some(row.time) } else { None }).max();
-            facts.push(PartitionFacts { event_time_max, idle, finished });
+            facts.push(PartitionFacts { partition: partition as u32, idle, finished });
+            seen.extend(event_time_max.map(|time| (partition as u32, time)));
         }
         let epoch = run.policy.closed(snapshot);
-        let (close, mut parts) = run.pipeline.close(epoch, &facts, snapshot, last, &mut self.rng)?;
+        let (close, mut parts) = run.pipeline.close(epoch, (&facts, &seen), snapshot, last, &mut self.rng)?;
         if self.has(Fault::LosesARow)
             && epoch.0.is_multiple_of(3)
             && let Some(rows) = parts.iter_mut().flat_map(|p| &mut p.out).find(|b| b.num_rows() > 0)
