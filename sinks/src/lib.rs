@@ -36,7 +36,7 @@ pub use alerts::{ALERT_ID_COLUMN, alert_ids, alert_schema, with_alert_ids};
 pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
 pub use error::{ErrorClass, SinkError};
-pub use kafka::{KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, kafka_setting_refused};
+pub use kafka::{KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, TRANSACTION_HEADER, kafka_setting_refused};
 pub use maintain::{MaintainReport, maintain};
 pub use maintain_options::MaintainOptions;
 pub use outbox::{AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files};

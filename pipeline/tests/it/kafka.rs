@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -205,6 +205,58 @@ impl Broker {
         assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
     }
 
+    /// A transaction that is in the topic, and whose offset a broker has lost, is not delivered again; nor is one that had no messages before it.
+    fn check_lost_offset(&self, here: &Path) {
+        let identity = std::fs::read_to_string(here.join("data/store/payments/kafka-identity")).unwrap();
+        let group = format!("riskstream.acme.payments.topic.{identity}");
+        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
+        for (producer, first) in [("", MESSAGES + 2_100), (".2", MESSAGES + 2_400)] {
+            let run = spawn(here);
+            self.produce(first..first + 300, "none");
+            let started = Instant::now();
+            while self.consume("doubled").len() < good(first + 300) {
+                assert!(started.elapsed() < Duration::from_secs(60), "{}", std::fs::read_to_string(here.join(LOG)).unwrap());
+            }
+            kill(run, here);
+            // As if the last transaction's offset had not been decided: the group says what it said before, and has that one beside it.
+            let (through, metadata) = self.committed(&group);
+            let said: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+            assert!(said["messages"].as_u64().unwrap() > 0, "{metadata}");
+            let after = said["after"].as_i64().unwrap();
+            let before = serde_json::json!({"run": said["run"], "after": after, "messages": 0, "before": said["before"]});
+            self.commit(&group, after, &before.to_string());
+            kafka_wire::leave_offset(
+                self.port,
+                &kafka_wire::Left { producer: &format!("{group}{producer}"), group: &group, topic: "doubled", offset: through },
+            );
+            riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
+            let seen = self.consume("doubled");
+            assert_eq!(seen.len(), good(first + 300));
+            assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
+            assert!(self.committed(&group).0 >= through, "the group says what the topic has");
+        }
+    }
+
+    /// The offset of a group for partition 0, with what it says.
+    fn committed(&self, group: &str) -> (i64, String) {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create().unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition("doubled", 0);
+        let list = consumer.committed_offsets(list, Duration::from_secs(20)).unwrap();
+        let element = &list.elements()[0];
+        let Offset::Offset(offset) = element.offset() else { panic!("no offset: {list:?}") };
+        (offset, element.metadata().to_owned())
+    }
+
+    fn commit(&self, group: &str, offset: i64, metadata: &str) {
+        let consumer: BaseConsumer = self.client().set("group.id", group).create().unwrap();
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition("doubled", 0);
+        element.set_offset(Offset::Offset(offset)).unwrap();
+        element.set_metadata(metadata);
+        consumer.commit(&list, CommitMode::Sync).unwrap();
+    }
+
     fn produce(&self, ids: std::ops::Range<u32>, compression: &str) {
         let mut config = self.client();
         let producer: BaseProducer = config
@@ -361,4 +413,5 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     assert!(dead.contains(&format!("\"n\":{}", MESSAGES / 100)), "{dead}");
 
     broker.check_hanging_offset(here);
+    broker.check_lost_offset(here);
 }

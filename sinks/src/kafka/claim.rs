@@ -1,12 +1,15 @@
 //! Who delivers, and how far the topic is: [`Claim`] connects a run's producers.
 //!
-//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the run's own mark. A producer that is fenced later
-//! finds there whether another run has taken over (then it stops), or whether the cluster has only given up waiting for it (then it goes on from
-//! what the cluster says it has).
+//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the run's own mark, of a producer that does nothing
+//! else. A producer that is fenced later finds there whether another run has taken over (then it stops), or whether the cluster has only given up
+//! waiting for it (then it goes on from what the cluster says it has).
 
-use super::client::Reports;
-use super::progress::{ANSWER_WITHIN, Delivered, Group, unanswered};
-use super::transaction::{Progress, Trouble, again, commit, fill};
+use super::client::{Ends, Reports};
+use super::group::{ANSWER_WITHIN, Group, unanswered};
+use super::progress::{Found, Say, find_out};
+use super::said::metadata;
+use super::topic::Topic;
+use super::transaction::{Marking, Progress, Trouble, again, commit, fill};
 use super::turns::{TURNS, Turns, WakeSlot};
 use super::{KafkaSink, settings};
 use rdkafka::config::FromClientConfigAndContext;
@@ -36,6 +39,12 @@ pub(crate) struct Connected {
     pub(crate) group: ConsumerGroupMetadata,
     /// The last epoch that the topic has, or that a transaction under way brings.
     pub(crate) through: i64,
+    /// Where the topic ends, as far as the producers know.
+    pub(crate) ends: Arc<Ends>,
+    /// The name by which the sink's messages say whose they are.
+    pub(crate) name: String,
+    /// Whether all messages say so.
+    pub(crate) mark_all: bool,
 }
 
 impl Claim {
@@ -51,36 +60,48 @@ impl Claim {
         let name = format!("riskstream.{}.{identity}", spec.name);
         let group = Group::new(sink, &name)?;
         let reports = || Reports::new(Arc::clone(&sink.notice));
-        let producers: Vec<Arc<BaseProducer<Reports>>> = (0..TURNS)
-            .map(|turn| BaseProducer::from_config_and_context(&settings::transactional(spec, &transactional_id(&name, turn)), reports()))
-            .map(|producer| producer.map(Arc::new).map_err(|e| Trouble::Final(e.to_string())))
-            .collect::<Result<_, _>>()?;
-        let Some(first) = producers.first() else { return Err(Trouble::Final("nobody takes a turn".into())) };
-        wait_for_topic(first, &spec.topic)?;
+        let made = |transactional_id: &str| {
+            BaseProducer::from_config_and_context(&settings::transactional(spec, transactional_id), reports())
+                .map(Arc::new)
+                .map_err(|e| Trouble::Final(e.to_string()))
+        };
+        let claimer = made(&format!("{name}.claim"))?;
+        let producers = (0..TURNS).map(|turn| made(&transactional_id(&name, turn))).collect::<Result<Vec<_>, _>>()?;
+        let partitions = wait_for_topic(&claimer, &spec.topic)?;
         // A run that has begun looks who delivers before it fences anybody. What is undecided may be its own, so it isn't waited for.
         if self.claimed {
-            self.check(&group.decided()?)?;
+            let said = group.decided()?;
+            said.map_or(Ok(()), |said| self.check(&said.run, said.through))?;
         }
         // Decides what an earlier producer of each name left undecided, and fences it. What is asked afterwards nobody else changes any more.
-        for producer in &producers {
+        for producer in producers.iter().chain([&claimer]) {
             again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
         }
-        let delivered = group.settled(&producers)?;
+        let topic = Topic::ask(sink, &name, partitions)?;
+        let Found { through, by, say } = find_out(sink, &name, &group, &topic)?;
         if self.claimed {
-            self.check(&delivered)?;
+            self.check(&by, through)?;
         }
-        let (through, group) = (delivered.through, group.metadata()?);
-        if !self.claimed {
-            fill(first, &Progress { topic: &spec.topic, group: &group, epoch: through, run: &self.run }, std::iter::empty())?;
-            commit(first)?;
-            self.claimed = true;
+        if !self.claimed || say != Say::Nobody {
+            let progress = ClaimedProgress { group: group.metadata()?, metadata: metadata(&self.run, through, 0, &topic.ends()), through };
+            progress.say(&spec.topic, &claimer)?;
+            // Nothing else is touched before the group shows it. So there is always a decided offset that tells where to look for what came after; and
+            // the offsets that are undecided, which tell that it has to be looked, are there for as long as they are needed.
+            group.shows(&self.run, through)?;
+            if say == Say::All {
+                producers.iter().try_for_each(|producer| progress.say(&spec.topic, producer))?;
+            }
         }
+        self.claimed = true;
+        let ends = Arc::new(Ends::new(topic.ends()));
+        producers.iter().for_each(|producer| producer.context().follow(&ends));
+        let (group, mark_all) = (group.metadata()?, topic.compacted != Some(false));
         let turns = Turns::new(producers, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
-        Ok(Connected { turns, group, through })
+        Ok(Connected { turns, group, through, ends, name, mark_all })
     }
 
-    fn check(&self, Delivered { through, by }: &Delivered) -> Result<(), Trouble> {
-        if *by == self.run || by.is_empty() {
+    fn check(&self, by: &str, through: i64) -> Result<(), Trouble> {
+        if by == self.run || by.is_empty() {
             return Ok(());
         }
         Err(Trouble::Final(format!(
@@ -89,13 +110,30 @@ impl Claim {
     }
 }
 
+/// How far the topic is, and that it is this run that goes on from there.
+struct ClaimedProgress {
+    group: ConsumerGroupMetadata,
+    metadata: String,
+    through: i64,
+}
+
+impl ClaimedProgress {
+    /// A transaction of that alone. It replaces an offset that the producer has left undecided.
+    fn say(&self, topic: &str, producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
+        let Self { group, metadata, through } = self;
+        let progress = Progress { topic, group, epoch: *through, metadata, mark: Marking { value: "", all: false } };
+        fill(producer, &progress, std::iter::empty())?;
+        commit(producer)
+    }
+}
+
 /// The name of the producer whose turn is the `turn`th.
 fn transactional_id(name: &str, turn: usize) -> String {
     if turn == 0 { name.to_owned() } else { format!("{name}.{turn}") }
 }
 
-/// Waits until the topic is there. Asking for it has a cluster that makes topics by itself make it, which takes a moment.
-fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<(), Trouble> {
+/// Waits until the topic is there, and says how many partitions it has. Asking for it has a cluster that makes topics by itself make it, which takes a moment.
+fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<usize, Trouble> {
     let mut asked_times = 0;
     let question = format!("which partitions the topic {topic} has");
     let asked = |error: &KafkaError| unanswered(producer.context(), &question, error);
@@ -103,7 +141,7 @@ fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<(), T
         let metadata = producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|e| asked(&e))?;
         let found = metadata.topics().iter().find(|t| t.name() == topic);
         let missing = found.map_or(Some(RDKafkaErrorCode::UnknownTopicOrPartition), |t| t.error().map(Into::into));
-        let Some(code) = missing else { return Ok(()) };
+        let Some(code) = missing else { return Ok(found.map_or(0, |t| t.partitions().len())) };
         asked_times += 1;
         if asked_times == TOPIC_ATTEMPTS {
             return Err(asked(&KafkaError::MetadataFetch(code)));

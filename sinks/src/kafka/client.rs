@@ -4,10 +4,10 @@ use super::NoticeSlot;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Keeps the newest reason of an error, and the first message that could not be written.
 #[derive(Debug, Default)]
@@ -16,11 +16,38 @@ pub(crate) struct Reports {
     refused: Mutex<Option<RDKafkaErrorCode>>,
     away: AtomicBool,
     notice: Arc<Mutex<NoticeSlot>>,
+    ends: OnceLock<Arc<Ends>>,
+}
+
+/// Where each partition ends, as far as acknowledged messages tell.
+#[derive(Debug)]
+pub(crate) struct Ends(Box<[AtomicI64]>);
+
+impl Ends {
+    pub(crate) fn new(ends: Vec<i64>) -> Self {
+        Self(ends.into_iter().map(AtomicI64::new).collect())
+    }
+
+    pub(crate) fn all(&self) -> Vec<i64> {
+        self.0.iter().map(|end| end.load(Ordering::Acquire)).collect()
+    }
+
+    fn acknowledged(&self, partition: i32, offset: i64) {
+        if let Some(end) = usize::try_from(partition).ok().and_then(|p| self.0.get(p)) {
+            end.fetch_max(offset.saturating_add(1), Ordering::AcqRel);
+        }
+    }
 }
 
 impl Reports {
     pub(crate) fn new(notice: Arc<Mutex<NoticeSlot>>) -> Self {
         Self { notice, ..Self::default() }
+    }
+
+    /// Has `ends` follow what is acknowledged.
+    pub(crate) fn follow(&self, ends: &Arc<Ends>) {
+        // A producer is made for one claim, which has them counted once.
+        let _counted_before = self.ends.set(Arc::clone(ends));
     }
 
     /// The newest reason that librdkafka gave.
@@ -54,7 +81,10 @@ impl ProducerContext for Reports {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(_) => {
+            Ok(message) => {
+                if let Some(ends) = self.ends.get() {
+                    ends.acknowledged(message.partition(), message.offset());
+                }
                 if self.away.swap(false, Ordering::AcqRel) {
                     NoticeSlot::tell(&self.notice, None);
                 }

@@ -5,7 +5,8 @@
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
-use super::transaction::{Progress, Trouble};
+use super::said::{Mark, metadata};
+use super::transaction::{Marking, Progress, Trouble};
 use super::turns::{UNDER_WAY_MAX, WakeSlot};
 use super::{KafkaSink, KafkaSinkSpec};
 use riskstream_engine::contract::{Delivery, Notice, OutboxEntry, OutboxPart, SinkError, Wake};
@@ -53,8 +54,19 @@ impl KafkaDelivery {
         let first = self.under_way.len().saturating_sub(deliveries);
         let missing = || self.under_way.iter().skip(first).flatten().filter(|entry| number(entry) > before);
         let Some(newest) = missing().map(number).max() else { return connected.turns.skip() };
-        let messages = missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows).flat_map(MessageRow::all);
-        let progress = Progress { topic: &self.sink.spec.topic, group: &connected.group, epoch: newest, run: &self.claim.run };
+        let run = &self.claim.run;
+        let mark = Mark { sink: connected.name.clone(), through: newest, run: run.clone() }.write();
+        let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
+        let count = batches().map(|rows| rows.num_rows() as u64).sum();
+        let metadata = metadata(run, before, count, &connected.ends.all());
+        let messages = batches().flat_map(MessageRow::all);
+        let progress = Progress {
+            topic: &self.sink.spec.topic,
+            group: &connected.group,
+            epoch: newest,
+            metadata: &metadata,
+            mark: Marking { value: &mark, all: connected.mark_all },
+        };
         connected.turns.take(&progress, messages)?;
         connected.through = newest;
         Ok(())

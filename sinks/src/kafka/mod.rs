@@ -5,18 +5,23 @@
 //!   immediately:  worker: rows ─▶ messages ─▶ idempotent producer      committer: waits for their acknowledgement, then commits the epoch
 //! ```
 //! The number of the last delivered epoch is the committed offset of a consumer group of the sink's own (partition 0 of the topic). It becomes
-//! visible with the messages of its transaction or not at all, so that a restart asks the cluster what it has, and sends the rest.
+//! visible with the messages of its transaction or not at all, so that a restart asks the cluster what it has, and sends the rest. Where a broker has
+//! lost the offset's half of that, the topic is read for the transactions that are there ([`decide`]).
 //! The group's and the transactions' name is made from an identity that is kept in the pipeline's store: a store that was made anew starts anew,
 //! and a second process on a copy of it is fenced.
 
 mod claim;
 mod client;
+mod decide;
 mod deliver;
 mod encode;
+mod group;
 mod immediate;
 mod progress;
+mod said;
 mod settings;
 mod timestamps;
+mod topic;
 mod transaction;
 mod turns;
 mod writer;
@@ -29,6 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use said::TRANSACTION_HEADER;
 pub use settings::setting_refused as kafka_setting_refused;
 
 /// The header of messages that are delivered immediately: the same for the same input, so that a reader can drop what it has seen.

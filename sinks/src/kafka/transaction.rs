@@ -5,6 +5,7 @@
 
 use super::client::{Reports, advice};
 use super::encode::MessageRow;
+use super::said::TRANSACTION_HEADER;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -30,7 +31,12 @@ pub(crate) enum Trouble {
 }
 
 /// A message for the producer.
-pub(crate) fn record<'a, O: IntoOpaque>(topic: &'a str, message: MessageRow<'a>, opaque: O) -> BaseRecord<'a, [u8], [u8], O> {
+pub(crate) fn record<'a, O: IntoOpaque>(
+    topic: &'a str,
+    message: MessageRow<'a>,
+    mark: Option<&str>,
+    opaque: O,
+) -> BaseRecord<'a, [u8], [u8], O> {
     let mut record = BaseRecord::with_opaque_to(topic, opaque).payload(message.value());
     if let Some(key) = message.key() {
         record = record.key(key);
@@ -38,6 +44,9 @@ pub(crate) fn record<'a, O: IntoOpaque>(topic: &'a str, message: MessageRow<'a>,
     let mut headers: Option<OwnedHeaders> = None;
     for (key, value) in message.headers() {
         headers = Some(headers.take().unwrap_or_default().insert(Header { key, value }));
+    }
+    if let Some(value) = mark {
+        headers = Some(headers.take().unwrap_or_default().insert(Header { key: TRANSACTION_HEADER, value: Some(value) }));
     }
     match headers {
         Some(headers) => record.headers(headers),
@@ -50,8 +59,18 @@ pub(crate) struct Progress<'a> {
     pub(crate) topic: &'a str,
     pub(crate) group: &'a ConsumerGroupMetadata,
     pub(crate) epoch: i64,
-    /// Who says so.
-    pub(crate) run: &'a str,
+    /// Who says so, and what else there is to say of the transaction.
+    pub(crate) metadata: &'a str,
+    /// What its messages have to say of it.
+    pub(crate) mark: Marking<'a>,
+}
+
+/// The header of a transaction's messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marking<'a> {
+    pub(crate) value: &'a str,
+    /// Whether all messages have it, or the first alone.
+    pub(crate) all: bool,
 }
 
 /// Begins a transaction of the messages and the progress; all of them are at the cluster afterwards, seen by nobody.
@@ -63,8 +82,9 @@ pub(crate) fn fill<'a>(
     // One after the other: while the cluster adds a partition to the transaction it refuses what comes for another, which is then tried again after 20 or
     // 500 ms. Offsets first, since those are asked again after `retry.backoff.ms` where the cluster is still busy with the producer's transaction before.
     say(producer, progress)?;
-    for message in messages {
-        send(producer, progress.topic, message)?;
+    for (place, message) in messages.enumerate() {
+        let mark = (place == 0 || progress.mark.all).then_some(progress.mark.value);
+        send(producer, progress.topic, message, mark)?;
     }
     // Waited for here, since the commit's own waiting looks only every tenth of a second.
     while producer.in_flight_count() > 0 {
@@ -77,20 +97,15 @@ pub(crate) fn fill<'a>(
 }
 
 /// Begins a transaction of the progress alone.
-pub(crate) fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), Trouble> {
+fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), Trouble> {
     producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
     let mut offsets = TopicPartitionList::new();
     {
         let mut offset = offsets.add_partition(progress.topic, 0);
         offset.set_offset(Offset::Offset(progress.epoch)).map_err(|e| Trouble::Final(e.to_string()))?;
-        offset.set_metadata(progress.run);
+        offset.set_metadata(progress.metadata);
     }
     again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))
-}
-
-/// Undoes what the transaction holds so far.
-pub(crate) fn abort(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
-    again(producer, || producer.abort_transaction(CALL_WITHIN))
 }
 
 /// Makes a filled transaction visible.
@@ -107,8 +122,8 @@ pub(crate) fn wait<C: ProducerContext>(producer: &BaseProducer<C>) {
     }
 }
 
-fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>) -> Result<(), Trouble> {
-    let mut record = record(topic, message, ());
+fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>, mark: Option<&str>) -> Result<(), Trouble> {
+    let mut record = record(topic, message, mark, ());
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),

@@ -1,0 +1,182 @@
+//! How far the topic is, decided from what the group says and what the topic shows. Pure: who asks is [`progress`](super::progress).
+//!
+//! The group's offset becomes visible with the messages of its transaction, says Kafka. A broker that is stopped at the moment of a commit can lose the
+//! offset's half: the messages are visible, the offset stays undecided for ever. So the topic decides what is in it:
+//!
+//! ```text
+//!   the group's offset      what is looked for in the topic, from where the decided transaction began     go on after
+//!   ──────────────────      ─────────────────────────────────────────────────────────────────────────     ───────────
+//!   decided, no messages    nothing                                                                       what it says
+//!   decided                 its own messages: seen                                                        what it says
+//!                                             not seen, though nothing can have been removed              what it says was there before
+//!   one more is undecided   every transaction of this sink                                                the newest that is seen
+//!                                             something may have been removed                             refused: it can't be known
+//! ```
+
+use super::said::{Mark, Said};
+
+/// What is to be looked for in the topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing: the group's word is all there is, or enough.
+    No,
+    /// The messages of a transaction through this epoch, or of a later one.
+    For(i64),
+    /// All transactions of this sink.
+    Whole,
+}
+
+/// What the topic shows to a reader of committed transactions, of what is behind the named positions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Shown {
+    /// The newest transaction of this sink.
+    pub(crate) newest: Option<Mark>,
+    /// Messages behind the named positions may have been removed: retention has reached beyond one, or the topic is compacted and others write there.
+    pub(crate) removed: bool,
+    /// The first partition that ends before the named position.
+    pub(crate) cut: Option<usize>,
+}
+
+/// All that is known, once nobody else can deliver any more.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    /// The group's decided offset.
+    pub(crate) said: Option<&'a Said>,
+    /// Whether the group has an offset beside it that is not decided.
+    pub(crate) undecided: bool,
+    pub(crate) shown: &'a Shown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// The topic has everything through this epoch, and the run that brought the last.
+    GoOn { after: i64, by: String },
+    /// It can't be known.
+    Refuse(Why),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The decided offset was written by a version that did not say enough.
+    Unrecorded,
+    /// What would tell has been removed from the topic, or may have been.
+    Removed,
+    /// This partition has lost messages, or the topic was made anew.
+    Cut(usize),
+}
+
+/// What has to be looked for.
+pub(crate) fn decide_look(said: Option<&Said>, undecided: bool) -> Look {
+    match (said.map(|said| (said.through, &said.account)), undecided) {
+        (None, false) | (Some((_, None)), _) => Look::No,
+        (None, true) | (Some(_), true) => Look::Whole,
+        (Some((through, Some(account))), false) => {
+            if account.messages > 0 {
+                Look::For(through)
+            } else {
+                Look::No
+            }
+        }
+    }
+}
+
+/// How far the topic is.
+pub(crate) fn decide_progress(facts: &Facts<'_>) -> Decision {
+    let Facts { said, undecided, shown } = *facts;
+    let newest = shown.newest.as_ref().map(|mark| (mark.through, &mark.run));
+    let go_on = |after: i64, by: &str| Decision::GoOn { after, by: by.to_owned() };
+    let Some(Said { through, run, account }) = said else {
+        // Nothing of this sink is there before its first decided offset, unless somebody has removed that: then the topic's word is all there is.
+        return newest.map_or_else(|| go_on(0, ""), |(seen, by)| go_on(seen, by));
+    };
+    let Some(account) = account else {
+        return if undecided { Decision::Refuse(Why::Unrecorded) } else { go_on(*through, run) };
+    };
+    if let Some(partition) = shown.cut {
+        return Decision::Refuse(Why::Cut(partition));
+    }
+    if undecided && shown.removed {
+        return Decision::Refuse(Why::Removed);
+    }
+    match newest {
+        Some((seen, by)) if seen > *through => go_on(seen, by),
+        Some((seen, _)) if seen == *through => go_on(*through, run),
+        Some(_) | None if account.messages == 0 || shown.removed => go_on(*through, run),
+        Some(_) | None => go_on(account.after, run),
+    }
+}
+
+#[cfg(test)]
+mod model;
+
+#[cfg(test)]
+mod tests {
+    use super::super::said::{Account, Bounds};
+    use super::*;
+
+    const US: &str = "us";
+
+    fn said(through: i64, after: i64, messages: u64) -> Said {
+        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1) });
+        Said { through, run: US.into(), account }
+    }
+
+    fn mark(through: i64) -> Option<Mark> {
+        Some(Mark { sink: "s".into(), through, run: "them".into() })
+    }
+
+    fn shown(newest: Option<Mark>) -> Shown {
+        Shown { newest, removed: false, cut: None }
+    }
+
+    fn go_on(after: i64, by: &str) -> Decision {
+        Decision::GoOn { after, by: by.into() }
+    }
+
+    #[test]
+    fn what_the_topic_shows_decides() {
+        let old = Said { through: 140, run: US.into(), account: None };
+        let (full, mark_of_a_run) = (said(140, 138, 7), said(140, 140, 0));
+        let removed = |newest| Shown { removed: true, ..shown(newest) };
+        let cut = Shown { cut: Some(1), ..Shown::default() };
+        let rows: Vec<(&str, Option<&Said>, bool, Shown, Decision)> = vec![
+            ("a first run", None, false, shown(None), go_on(0, "")),
+            ("a first run whose own mark was lost", None, true, shown(None), go_on(0, "")),
+            ("offsets that somebody removed", None, true, shown(mark(9)), go_on(9, "them")),
+            ("committed in both", Some(&full), false, shown(mark(140)), go_on(140, US)),
+            ("committed, and the transaction had no messages", Some(&mark_of_a_run), false, shown(None), go_on(140, US)),
+            ("committed in both, and removed by retention since", Some(&full), false, removed(None), go_on(140, US)),
+            ("committed in the group, not in the topic", Some(&full), false, shown(None), go_on(138, US)),
+            ("the same, and what was before it is seen", Some(&full), false, shown(mark(138)), go_on(138, US)),
+            ("more in the topic than the group says", Some(&full), false, shown(mark(143)), go_on(143, "them")),
+            ("committed in the topic, its offset lost", Some(&full), true, shown(mark(143)), go_on(143, "them")),
+            ("the same after a run's mark", Some(&mark_of_a_run), true, shown(mark(143)), go_on(143, "them")),
+            ("aborted in the topic, its offset left undecided", Some(&full), true, shown(mark(140)), go_on(140, US)),
+            ("the same after a run's mark", Some(&mark_of_a_run), true, shown(None), go_on(140, US)),
+            ("neither is in the topic", Some(&full), true, shown(None), go_on(138, US)),
+            ("undecided, and what would tell may be removed", Some(&full), true, removed(mark(140)), Decision::Refuse(Why::Removed)),
+            ("undecided after a run's mark, the same", Some(&mark_of_a_run), true, removed(None), Decision::Refuse(Why::Removed)),
+            ("undecided, and one later is seen, the same", Some(&full), true, removed(mark(143)), Decision::Refuse(Why::Removed)),
+            ("the topic has lost messages", Some(&full), false, cut.clone(), Decision::Refuse(Why::Cut(1))),
+            ("the same, undecided", Some(&full), true, cut, Decision::Refuse(Why::Cut(1))),
+            ("an earlier version's offset", Some(&old), false, shown(None), go_on(140, US)),
+            ("an earlier version's, another undecided", Some(&old), true, shown(None), Decision::Refuse(Why::Unrecorded)),
+        ];
+        for (what, said, undecided, shown, expected) in rows {
+            assert_eq!(decide_progress(&Facts { said, undecided, shown: &shown }), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_topic_is_looked_at_where_it_can_say_more() {
+        let old = Said { through: 140, run: US.into(), account: None };
+        assert_eq!(decide_look(None, false), Look::No);
+        assert_eq!(decide_look(None, true), Look::Whole);
+        assert_eq!(decide_look(Some(&old), false), Look::No);
+        assert_eq!(decide_look(Some(&old), true), Look::No);
+        assert_eq!(decide_look(Some(&said(140, 140, 0)), false), Look::No);
+        assert_eq!(decide_look(Some(&said(140, 138, 7)), false), Look::For(140));
+        assert_eq!(decide_look(Some(&said(140, 140, 0)), true), Look::Whole);
+        assert_eq!(decide_look(Some(&said(140, 138, 7)), true), Look::Whole);
+    }
+}

@@ -1,0 +1,144 @@
+//! What a transaction says of itself: in the metadata of its offset ([`Said`]), and in a header of its first message ([`Mark`]).
+//!
+//! The offset's metadata has at most 4 KiB at a broker as it is set up, so that positions of a topic with very many partitions are named for several
+//! partitions at once, by the least of them: whoever looks from there on looks at more than he needs, and misses nothing.
+
+use serde::{Deserialize, Serialize};
+
+/// The header by which a message says which transaction of which sink it came with. The first message of a transaction has it; on a topic that is
+/// compacted, all have.
+pub const TRANSACTION_HEADER: &str = "riskstream-transaction";
+/// Metadata may be so long.
+const METADATA_MAX: usize = 4_000;
+
+/// What a decided offset of the group says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// The last epoch of the transaction, and so the last that the topic has.
+    pub(crate) through: i64,
+    /// The run that says so.
+    pub(crate) run: String,
+    /// None for an offset of a version before there were any.
+    pub(crate) account: Option<Account>,
+}
+
+/// Of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Account {
+    /// The topic had everything through this epoch before it.
+    pub(crate) after: i64,
+    /// So many messages are in it.
+    pub(crate) messages: u64,
+    /// Where its messages may begin.
+    pub(crate) before: Bounds,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Metadata<'a> {
+    run: &'a str,
+    #[serde(flatten)]
+    account: Account,
+}
+
+/// A lower bound of a position in every partition.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Bounds {
+    /// Partitions to a number.
+    each: usize,
+    least: Vec<i64>,
+}
+
+impl Bounds {
+    /// Of the positions of all partitions, for `each` partitions at once.
+    pub(crate) fn of(positions: &[i64], each: usize) -> Self {
+        let each = each.max(1);
+        Self { each, least: positions.chunks(each).map(|several| several.iter().copied().min().unwrap_or(0)).collect() }
+    }
+
+    /// No position of a partition is less; 0 for a partition that came later.
+    pub(crate) fn at(&self, partition: usize) -> i64 {
+        self.least.get(partition / self.each.max(1)).copied().unwrap_or(0)
+    }
+}
+
+impl Said {
+    /// What the group holds.
+    pub(crate) fn read(through: i64, metadata: &str) -> Self {
+        match serde_json::from_str::<Metadata<'_>>(metadata) {
+            Ok(Metadata { run, account }) => Self { through, run: run.to_owned(), account: Some(account) },
+            // Versions before wrote the run alone.
+            Err(_) => Self { through, run: metadata.to_owned(), account: None },
+        }
+    }
+}
+
+/// The metadata of the offset of a transaction that begins where the partitions end at `ends`.
+pub(crate) fn metadata(run: &str, after: i64, messages: u64, ends: &[i64]) -> String {
+    let mut each = 1;
+    loop {
+        let account = Account { after, messages, before: Bounds::of(ends, each) };
+        let text = serde_json::to_string(&Metadata { run, account }).unwrap_or_default();
+        if text.len() <= METADATA_MAX || each >= ends.len() {
+            return text;
+        }
+        each *= 2;
+    }
+}
+
+/// Of a transaction whose messages are visible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// The sink that sent it, by the name of its group.
+    pub(crate) sink: String,
+    /// Its last epoch.
+    pub(crate) through: i64,
+    /// The run that sent it.
+    pub(crate) run: String,
+}
+
+impl Mark {
+    /// The value of the header.
+    pub(crate) fn write(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Of the header's value; none where it is not one of ours.
+    pub(crate) fn read(value: &[u8]) -> Option<Self> {
+        serde_json::from_slice(value).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_is_read_as_it_was_said() {
+        let text = metadata("run", 140, 1_004, &[7, 0, 12_345_678_901]);
+        let said = Said::read(143, &text);
+        let before = Bounds::of(&[7, 0, 12_345_678_901], 1);
+        assert_eq!(
+            said,
+            Said { through: 143, run: "run".into(), account: Some(Account { after: 140, messages: 1_004, before: before.clone() }) }
+        );
+        assert_eq!((0..4).map(|p| before.at(p)).collect::<Vec<_>>(), [7, 0, 12_345_678_901, 0]);
+        let mark = Mark { sink: "s".into(), through: 143, run: "run".into() };
+        assert_eq!(Mark::read(mark.write().as_bytes()), Some(mark));
+        assert_eq!(Mark::read(b"143"), None);
+    }
+
+    #[test]
+    fn an_offset_of_an_earlier_version_names_its_run_alone() {
+        assert_eq!(Said::read(9, "5f0c"), Said { through: 9, run: "5f0c".into(), account: None });
+        assert_eq!(Said::read(9, ""), Said { through: 9, run: String::new(), account: None });
+    }
+
+    #[test]
+    fn very_many_partitions_are_named_together_by_the_least() {
+        let ends: Vec<i64> = (0..5_000).map(|p| 1_000_000_000_000 + i64::from(p) * 7_919 % 5_000).collect();
+        let text = metadata(&"f".repeat(32), i64::MAX, u64::MAX, &ends);
+        assert!(text.len() <= METADATA_MAX, "{} bytes", text.len());
+        let before = Said::read(1, &text).account.expect("an account").before;
+        assert!(ends.iter().enumerate().all(|(p, end)| before.at(p) <= *end && before.at(p) >= 1_000_000_000_000));
+    }
+}

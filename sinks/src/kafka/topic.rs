@@ -1,0 +1,220 @@
+//! The topic as a reader of committed transactions sees it: which transactions of this sink are there.
+
+use super::client::Reports;
+use super::decide::{Look, Shown};
+use super::group::{ANSWER_WITHIN, unanswered};
+use super::said::{Bounds, Mark, TRANSACTION_HEADER};
+use super::transaction::Trouble;
+use super::{KafkaSink, NoticeSlot, settings};
+use futures::executor::block_on;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A transaction that somebody has left undecided in the topic is waited for so long, before the delivery is tried again.
+const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+/// So long without an answer is too long.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(100);
+/// Messages that are read between two looks at the clock.
+const MESSAGES_PER_LOOK: usize = 1_024;
+
+/// Positions of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Of the oldest message that is kept.
+    pub(crate) first: i64,
+    /// Where the next one goes.
+    pub(crate) end: i64,
+}
+
+/// The topic of a sink.
+pub(crate) struct Topic<'a> {
+    sink: &'a KafkaSink,
+    /// The name of the sink's group.
+    name: &'a str,
+    /// What each partition holds.
+    pub(crate) held: Vec<Held>,
+    /// None where the cluster doesn't say.
+    pub(crate) compacted: Option<bool>,
+}
+
+impl<'a> Topic<'a> {
+    /// Asks what the partitions hold.
+    pub(crate) fn ask(sink: &'a KafkaSink, name: &'a str, partitions: usize) -> Result<Self, Trouble> {
+        let reader = reader(sink, name, "read_uncommitted")?;
+        let held = (0..partitions)
+            .map(|partition| {
+                let (first, end) = watermarks(sink, &reader, partition)?;
+                Ok(Held { first, end })
+            })
+            .collect::<Result<_, Trouble>>()?;
+        Ok(Self { sink, name, held, compacted: compacted(sink, name) })
+    }
+
+    /// Where the partitions end.
+    pub(crate) fn ends(&self) -> Vec<i64> {
+        self.held.iter().map(|held| held.end).collect()
+    }
+
+    /// What the topic shows from `before` on, up to where it ended when it was asked.
+    pub(crate) fn shown(&self, look: Look, before: &Bounds) -> Result<Shown, Trouble> {
+        let numbered = || self.held.iter().enumerate();
+        let mut shown = Shown {
+            newest: None,
+            removed: numbered().any(|(partition, held)| held.first > before.at(partition)),
+            cut: numbered().find(|(partition, held)| held.end < before.at(*partition)).map(|(partition, _)| partition),
+        };
+        if shown.cut.is_some() || look == Look::No {
+            return Ok(shown);
+        }
+        let found = |newest: &Option<Mark>| matches!((look, newest), (Look::For(through), Some(mark)) if mark.through >= through);
+        if look == Look::Whole {
+            self.wait_until_decided(before)?;
+        }
+        let mut read = self.read(before, found)?;
+        if look != Look::Whole && !found(&read.newest) {
+            // It may be behind a transaction of somebody else.
+            self.wait_until_decided(before)?;
+            read = self.read(before, found)?;
+        }
+        shown.removed |= self.compacted != Some(false) && read.others;
+        shown.newest = read.newest;
+        Ok(shown)
+    }
+
+    /// Waits until every transaction that had begun when the topic was asked is decided: until then a reader sees nothing behind it.
+    fn wait_until_decided(&self, before: &Bounds) -> Result<(), Trouble> {
+        let reader = reader(self.sink, self.name, "read_committed")?;
+        let started = Instant::now();
+        let mut told = false;
+        for (partition, held) in self.held.iter().enumerate().filter(|(partition, held)| before.at(*partition) < held.end) {
+            loop {
+                let (_, stable) = watermarks(self.sink, &reader, partition)?;
+                if stable >= held.end {
+                    break;
+                }
+                let why = format!(
+                    "partition {partition} of the topic {} has a transaction that is not decided, at or after offset {stable}, so that what was \
+                     delivered can't be seen (`kafka-transactions.sh find-hanging` tells whose it is)",
+                    self.sink.spec.topic
+                );
+                if started.elapsed() > DECIDED_WITHIN || self.is_over() {
+                    return Err(Trouble::Unknown(why));
+                }
+                self.sink.tell(Some(why));
+                told = true;
+                std::thread::sleep(PAUSE);
+            }
+        }
+        if told {
+            self.sink.tell(None);
+        }
+        Ok(())
+    }
+
+    /// Reads all partitions from `before` on to the end of what is decided, or until it is `enough`.
+    fn read(&self, before: &Bounds, enough: impl Fn(&Option<Mark>) -> bool) -> Result<Read, Trouble> {
+        let consumer = reader(self.sink, self.name, "read_committed")?;
+        let (mut list, mut left) = (TopicPartitionList::new(), BTreeSet::new());
+        for (partition, held) in self.held.iter().enumerate() {
+            let from = before.at(partition).max(held.first);
+            if from < held.end {
+                let number = i32::try_from(partition).unwrap_or(i32::MAX);
+                list.add_partition_offset(&self.sink.spec.topic, number, Offset::Offset(from)).map_err(|e| self.unread(&consumer, &e))?;
+                left.insert(number);
+            }
+        }
+        consumer.assign(&list).map_err(|e| self.unread(&consumer, &e))?;
+        let mut read = Read::default();
+        let (mut messages, mut heard) = (0_usize, Instant::now());
+        while !left.is_empty() && !enough(&read.newest) {
+            match consumer.poll(PAUSE) {
+                None if heard.elapsed() > SILENCE_MAX || self.is_over() => {
+                    return Err(Trouble::Unknown(format!("no answer in {} s to {}", heard.elapsed().as_secs(), self.question())));
+                }
+                None => continue,
+                Some(Ok(message)) => {
+                    read.take(self.name, &message);
+                    messages += 1;
+                    if messages.is_multiple_of(MESSAGES_PER_LOOK) {
+                        self.sink
+                            .tell(Some(format!("the topic {} is read for what was delivered: {messages} messages", self.sink.spec.topic)));
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    left.remove(&partition);
+                }
+                Some(Err(error)) => return Err(self.unread(&consumer, &error)),
+            }
+            heard = Instant::now();
+        }
+        if messages >= MESSAGES_PER_LOOK {
+            self.sink.tell(None);
+        }
+        Ok(read)
+    }
+
+    /// Whether the run is to end, and nobody waits any longer.
+    fn is_over(&self) -> bool {
+        NoticeSlot::is_over(&self.sink.notice)
+    }
+
+    fn question(&self) -> String {
+        format!("what is in the topic {}", self.sink.spec.topic)
+    }
+
+    fn unread(&self, consumer: &BaseConsumer<Reports>, error: &KafkaError) -> Trouble {
+        unanswered(consumer.context(), &self.question(), error)
+    }
+}
+
+/// What was read.
+#[derive(Default)]
+struct Read {
+    newest: Option<Mark>,
+    /// Whether there are messages without a mark of this sink.
+    others: bool,
+}
+
+impl Read {
+    fn take(&mut self, sink: &str, message: &BorrowedMessage<'_>) {
+        let marks = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let mark = marks.filter(|h| h.key == TRANSACTION_HEADER).filter_map(|h| Mark::read(h.value?)).find(|mark| mark.sink == sink);
+        match mark {
+            Some(mark) if self.newest.as_ref().is_none_or(|newest| newest.through < mark.through) => self.newest = Some(mark),
+            Some(_) => {}
+            None => self.others = true,
+        }
+    }
+}
+
+fn watermarks(sink: &KafkaSink, reader: &BaseConsumer<Reports>, partition: usize) -> Result<(i64, i64), Trouble> {
+    let number = i32::try_from(partition).unwrap_or(i32::MAX);
+    reader
+        .fetch_watermarks(&sink.spec.topic, number, ANSWER_WITHIN)
+        .map_err(|e| unanswered(reader.context(), &format!("where partition {partition} of the topic {} ends", sink.spec.topic), &e))
+}
+
+fn reader(sink: &KafkaSink, name: &str, isolation: &str) -> Result<BaseConsumer<Reports>, Trouble> {
+    let mut config = settings::group(&sink.spec, name, isolation);
+    config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "20");
+    BaseConsumer::from_config_and_context(&config, Reports::new(Arc::clone(&sink.notice))).map_err(|e| Trouble::Final(e.to_string()))
+}
+
+/// Whether the topic keeps the newest message of each key alone; none where the cluster, or what we may ask, does not tell.
+fn compacted(sink: &KafkaSink, name: &str) -> Option<bool> {
+    let config = settings::group(&sink.spec, name, "read_committed");
+    let admin = AdminClient::from_config_and_context(&config, Reports::new(Arc::clone(&sink.notice))).ok()?;
+    let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
+    let answers = block_on(admin.describe_configs(&[ResourceSpecifier::Topic(&sink.spec.topic)], &options)).ok()?;
+    let config = answers.into_iter().next()?.ok()?;
+    let policy = config.entry_map().get("cleanup.policy")?.value.clone()?;
+    Some(policy.split(',').any(|part| part.trim() == "compact"))
+}
