@@ -101,7 +101,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ties: vec![0],
                 history_memory_bytes: 256 << 20,
             };
-            let history = StateDir { root: folder.clone(), generation: Generation(1), worker: 0 };
+            let history = StateDir { root: (&folder).into(), generation: Generation(1), worker: 0 };
             let mut operator = FeaturesOperator::new(spec, &schema, history)?;
             let (mut took, mut saving, mut out_rows) = (Duration::ZERO, Duration::ZERO, 0);
             let mut before = EventTime::MIN;

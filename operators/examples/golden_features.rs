@@ -68,7 +68,7 @@ fn main() -> Result<(), Failure> {
     let rows = prepare(&read(transactions)?)?;
     let golden = read(golden)?;
     let folder = std::env::temp_dir().join(format!("golden-features-{}", std::process::id()));
-    let dir = || StateDir { root: folder.clone(), generation: Generation(1), worker: 0 };
+    let dir = || StateDir { root: (&folder).into(), generation: Generation(1), worker: 0 };
     let customer = step("customer", "customer_id", ("customer_id_avg_amount", "tx_amount"), 0, &rows.schema(), memory)?;
     let mut customer = FeaturesOperator::new(customer, &rows.schema(), dir())?;
     let between = customer.output_schema();

@@ -5,6 +5,7 @@
 //! | epochs are contiguous, watermarks never go back and are what the rows read so far imply | at every close |
 //! | rows read = rows left + dead rows + rows that wait | at every close |
 //! | what was acknowledged survives; a crash loses at most the epoch that was being written | at every restart |
+//! | no sink has an epoch that is not committed | at every restart |
 //! | positions, watermark and waiting rows after a restart are those of the last commit | at every restart |
 //! | only committed epochs are delivered, each row once | at every delivery |
 
@@ -42,10 +43,19 @@ pub struct Auditor {
 }
 
 /// What was broken.
-pub type Violation = String;
+#[derive(Debug)]
+pub struct Violation(pub String);
 
-fn ensure(holds: bool, what: impl FnOnce() -> Violation) -> Result<(), Violation> {
-    if holds { Ok(()) } else { Err(what()) }
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
+    if holds { Ok(()) } else { Err(Violation(what())) }
 }
 
 fn read_to(positions: &BTreeMap<u32, (PartitionInfo, Position)>, partitions: usize) -> Vec<i64> {
@@ -111,7 +121,7 @@ impl Auditor {
         self.acknowledged = epoch.0;
     }
 
-    /// A run has read back where it goes on. `torn`: the file that was being written was damaged by the crash.
+    /// A run has read back where it goes on: after what was acknowledged, or after the epoch that was being written.
     ///
     /// # Errors
     /// What is broken.
@@ -120,13 +130,11 @@ impl Auditor {
         generation: u64,
         committed: Epoch,
         positions: &BTreeMap<u32, (PartitionInfo, Position)>,
-        torn: bool,
     ) -> Result<(), Violation> {
         ensure(generation > self.generation, || format!("generation {generation} follows {}", self.generation))?;
         self.generation = generation;
-        let expected = if torn { self.acknowledged } else { self.attempted };
-        ensure(committed.0 == expected, || {
-            format!("recovered epoch {committed}; {} was acknowledged, {} written, torn: {torn}", self.acknowledged, self.attempted)
+        ensure((self.acknowledged..=self.attempted).contains(&committed.0), || {
+            format!("recovered epoch {committed}; {} was acknowledged, {} written", self.acknowledged, self.attempted)
         })?;
         self.epochs.split_off(&(committed.0 + 1));
         self.acknowledged = committed.0;
@@ -136,6 +144,14 @@ impl Auditor {
             ensure(found == record.read_to, || format!("positions are {found:?}, were {:?}", record.read_to))?;
         }
         Ok(())
+    }
+
+    /// A sink says how far it has come.
+    ///
+    /// # Errors
+    /// When that is further than what is committed.
+    pub fn asked(&self, sink: &str, through: Epoch) -> Result<(), Violation> {
+        ensure(through.0 <= self.acknowledged, || format!("{sink} has epoch {through}, {} is committed", self.acknowledged))
     }
 
     /// The steps of a run have their state back.

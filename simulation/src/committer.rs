@@ -3,10 +3,9 @@
 use crate::pipeline::WorkerPart;
 use anyhow::Result;
 use riskstream_engine::contract::{EpochClose, OutboxEntry, OutboxPart, PartitionInfo, Position, StateBatch};
-use riskstream_engine::ids::{Epoch, Generation};
-use riskstream_engine::protocol::SNAPSHOTS_KEPT;
-use riskstream_engine::store::{EpochHeader, Section, SectionKind, Store, batch_to_ipc};
-use std::collections::{BTreeMap, BTreeSet};
+use riskstream_engine::ids::Generation;
+use riskstream_engine::store::{EpochHeader, KeptSnapshots, Section, SectionKind, Store, batch_to_ipc};
+use std::collections::BTreeMap;
 
 pub(crate) const OUT: &str = "out";
 pub(crate) const DEAD: &str = "dead";
@@ -87,23 +86,10 @@ impl Closed {
         self.close.snapshot.then(|| self.snapshot.iter().map(|s| s.payload.len() as u64).sum())
     }
 
-    /// The snapshot; gives the history files that it names.
-    pub(crate) fn write_snapshot(&self, store: &Store) -> Result<BTreeSet<String>> {
+    /// Writes the snapshot, if it is one.
+    pub(crate) fn write_snapshot(&self, store: &Store, kept: &mut KeptSnapshots) -> Result<()> {
         let header = EpochHeader { history_files: self.history_files.clone(), ..self.header.clone() };
-        store.snapshot(&header, &self.snapshot)?;
-        Ok(self.history_files.iter().cloned().collect())
+        kept.write(store, &header, &self.snapshot)?;
+        Ok(())
     }
-}
-
-/// Deletes what the newest snapshot made needless.
-pub(crate) fn collect(store: &Store, snapshots: &mut BTreeMap<Epoch, BTreeSet<String>>, delivered: Epoch) -> Result<()> {
-    let mut dropped = BTreeSet::new();
-    while snapshots.len() > SNAPSHOTS_KEPT {
-        if let Some((_, files)) = snapshots.pop_first() {
-            dropped.extend(files);
-        }
-    }
-    let named = snapshots.values().flatten().cloned().collect();
-    store.collect(delivered, dropped.into_iter().collect(), named)?;
-    Ok(())
 }

@@ -31,6 +31,10 @@ pub struct Setup {
     pub workers_max: usize,
     /// Chance of a crash at each step.
     pub crash: f64,
+    /// Chance that the disk's process dies in the middle of a change, per run.
+    pub disk_crash: f64,
+    /// Chance that the disk fails now and then, per run.
+    pub disk_faults: f64,
     /// Chance that a partition is called idle at a close.
     pub idle: f64,
     /// Whether the source names a column that orders ties.
@@ -111,6 +115,8 @@ impl Setup {
             block_rows_max: rng.random_range(1..40),
             workers_max: rng.random_range(1..6),
             crash: pick(rng, &[0.0, 0.005, 0.02, 0.05]),
+            disk_crash: pick(rng, &[0.0, 0.5, 0.9]),
+            disk_faults: pick(rng, &[0.0, 0.3]),
             idle: pick(rng, &[0.0, 0.0, 0.05]),
             ties,
             schema,

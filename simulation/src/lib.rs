@@ -6,18 +6,20 @@
 //!    │          └────────────── crash at any point, restart with other workers ───────────────┘         │
 //!    └──────▶ oracle: a naive scan in row order, and SQL by DataFusion ◀── compared, row by row ─────────┘
 //! ```
-//! Nothing here reads a clock, starts a thread or uses timely. The [`auditor`] checks invariants at every step; the [`oracle`] and [`sql`] say
+//! The store is on a [`disk`] that fails and loses power at seeded places. Nothing here reads a clock, starts a thread or uses timely. The [`auditor`] checks invariants at every step; the [`oracle`] and [`sql`] say
 //! what must have been delivered at the end. The same seed gives the same [`Report::trace`]. A [`Fault`] breaks the engine on purpose, so
 //! that tests can show that the auditors would notice.
 
 pub mod auditor;
 mod committer;
+pub mod disk;
 pub mod input;
 pub mod oracle;
 mod pipeline;
 pub mod sql;
 pub mod table;
 mod trace;
+pub mod whole;
 mod world;
 
 pub use world::{Failure, Fault, Options, Report, simulate};

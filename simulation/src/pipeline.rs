@@ -9,12 +9,12 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::disk::Folder;
 use riskstream_engine::ids::{Epoch, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_engine::protocol::{EpochFacts, Hold, Order, PartitionFacts, SavedTracker, TRACKER, WatermarkTracker};
 use riskstream_operators::features::FeaturesOperator;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) const HOLD: &str = "source.hold";
@@ -47,7 +47,7 @@ impl Pipeline {
     /// Builds the steps of `workers` workers and gives them their saved state.
     pub(crate) fn restore(
         setup: &Setup,
-        history: &Path,
+        history: &Folder,
         generation: Generation,
         workers: usize,
         saved: &BTreeMap<String, SavedState>,
@@ -66,7 +66,7 @@ impl Pipeline {
         for spec in &setup.steps {
             let mut of_workers = Vec::new();
             for worker in 0..workers {
-                let dir = StateDir { root: history.to_owned(), generation, worker };
+                let dir = StateDir { root: history.clone(), generation, worker };
                 let mut operator = FeaturesOperator::new(spec.clone(), &input, dir)?;
                 operator.restore(saved(&spec.step_id), worker, ownership)?;
                 of_workers.push(operator);

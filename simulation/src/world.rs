@@ -1,7 +1,8 @@
 //! One world: runs and crashes on one store until all input is delivered, then the comparison with the oracles.
 
-use crate::auditor::{Auditor, CloseClaims};
-use crate::committer::{Closed, DEAD, OUT, collect};
+use crate::auditor::{Auditor, CloseClaims, Violation};
+use crate::committer::{Closed, DEAD, OUT};
+use crate::disk::{Faults, Hole, SimDisk};
 use crate::input::{Input, SOURCE, Setup};
 use crate::oracle::{Value, fates, features, values};
 use crate::pipeline::{Pipeline, without};
@@ -14,11 +15,16 @@ use arrow::datatypes::Int64Type;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use riskstream_engine::contract::{LATE, OutboxEntry, PartitionInfo, Position};
+use riskstream_engine::disk::Folder;
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::protocol::{EpochDecision, EpochPolicy, PartitionFacts};
-use riskstream_engine::store::{Recovered, Store};
+use riskstream_engine::store::{DeliveredMarks, KeptSnapshots, Recovered, Store};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the store is on the simulated disk.
+const STORE: &str = "/data/store";
 
 /// A way to break the engine on purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +52,10 @@ pub struct Options {
     pub verbose: bool,
     /// Break the engine.
     pub fault: Option<Fault>,
+    /// Put a mistake of earlier versions back.
+    pub hole: Option<Hole>,
+    /// Compare with the model alone, and not with SQL too, which takes longer than all the rest.
+    pub without_sql: bool,
 }
 
 /// What a world was like.
@@ -61,6 +71,12 @@ pub struct Report {
     pub runs: u64,
     /// Crashes.
     pub crashes: u64,
+    /// Of which losses of power.
+    pub power_losses: u64,
+    /// Runs that a failing disk ended.
+    pub disk_failures: u64,
+    /// Changes made on the disk.
+    pub disk_operations: u64,
     /// Rows delivered.
     pub rows: usize,
     /// Of which late.
@@ -71,6 +87,27 @@ pub struct Report {
     pub by_sql: usize,
     /// A hash of all that happened.
     pub trace: u64,
+}
+
+impl Report {
+    /// Adds another world's figures; seed and trace become the last one's.
+    pub fn add(&mut self, other: &Self) {
+        *self = Self {
+            seed: other.seed,
+            trace: other.trace,
+            records: self.records + other.records,
+            epochs: self.epochs + other.epochs,
+            runs: self.runs + other.runs,
+            crashes: self.crashes + other.crashes,
+            power_losses: self.power_losses + other.power_losses,
+            disk_failures: self.disk_failures + other.disk_failures,
+            disk_operations: self.disk_operations + other.disk_operations,
+            rows: self.rows + other.rows,
+            late: self.late + other.late,
+            dead: self.dead + other.dead,
+            by_sql: self.by_sql + other.by_sql,
+        };
+    }
 }
 
 /// A world in which something was wrong.
@@ -100,11 +137,7 @@ impl std::error::Error for Failure {}
 /// The first thing that was wrong.
 pub fn simulate(seed: u64, options: Options) -> Result<Report, Failure> {
     let failure = |e: anyhow::Error| Failure { seed, what: format!("{e:#}") };
-    // Syncing is for real disks; here it would only be slow.
-    let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-    let folder = folder.map_err(|e| failure(e.into()))?;
-    World::new(seed, options, folder.path().join("store")).and_then(World::live).map_err(failure)
+    World::new(seed, options).and_then(World::live).map_err(failure)
 }
 
 /// A crash that ended a run, or the end of the input.
@@ -121,14 +154,12 @@ struct World {
     input: Input,
     /// Records of each partition that the source shows so far.
     visible: Vec<usize>,
-    store: PathBuf,
+    disk: Arc<SimDisk>,
     out: Table,
     dead: Table,
     auditor: Auditor,
     audited: usize,
     trace: Trace,
-    /// The file that was being written in the crash is damaged.
-    torn: bool,
     report: Report,
 }
 
@@ -139,7 +170,10 @@ struct Run {
     policy: EpochPolicy,
     workers: usize,
     positions: BTreeMap<u32, (PartitionInfo, Position)>,
-    snapshots: BTreeMap<Epoch, BTreeSet<String>>,
+    kept: KeptSnapshots,
+    /// Files that nothing needs and that are still there.
+    needless: BTreeSet<String>,
+    marks: DeliveredMarks,
     now: i64,
     rows: u64,
     input_ended: bool,
@@ -150,7 +184,7 @@ struct Run {
 }
 
 impl World {
-    fn new(seed: u64, options: Options, store: PathBuf) -> Result<Self> {
+    fn new(seed: u64, options: Options) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let setup = Setup::random(&mut rng)?;
         let input = Input::random(&mut rng, &setup);
@@ -159,17 +193,16 @@ impl World {
         let records = input.partitions.iter().map(Vec::len).sum();
         Ok(Self {
             visible: input.partitions.iter().map(Vec::len).collect(),
+            disk: SimDisk::new(rng.random(), options.hole),
             rng,
             options,
             setup,
             input,
-            store,
             out: Table::default(),
             dead: Table::default(),
             auditor: Auditor::default(),
             audited: 0,
             trace,
-            torn: false,
             report: Report { seed, records, ..Report::default() },
         })
     }
@@ -194,11 +227,56 @@ impl World {
     fn run_to_the_end(&mut self) -> Result<()> {
         loop {
             self.report.runs += 1;
-            if self.run()? == Ended::Done {
+            self.arm();
+            if self.run_once()? == Ended::Done {
                 return Ok(());
             }
             self.report.crashes += 1;
+            let power_was_lost = self.rng.random_bool(0.5);
+            self.report.power_losses += u64::from(power_was_lost);
+            self.trace.event(format_args!("restart, the power was lost: {power_was_lost}"));
+            self.disk.restart(power_was_lost);
             anyhow::ensure!(self.report.crashes < 10_000, "it never gets anywhere");
+        }
+    }
+
+    /// Decides how the disk treats the next run.
+    fn arm(&mut self) {
+        if self.crashes(self.setup.disk_crash) {
+            let most = [30, 300, 3_000][self.rng.random_range(0..3)];
+            self.disk.lose_power_at(self.rng.random_range(1..most));
+        }
+        if self.crashes(self.setup.disk_faults) {
+            let mut chance = |least: f64| if self.rng.random_bool(0.5) { self.rng.random_range(0.0..least) } else { 0.0 };
+            let faults = Faults {
+                full: chance(0.01),
+                descriptors: chance(0.05),
+                read: chance(0.05),
+                write: chance(0.01),
+                sync: chance(0.02),
+                short: chance(0.5),
+            };
+            self.disk.set_faults(faults);
+        }
+    }
+
+    /// A run, with an end that the disk may have brought about.
+    fn run_once(&mut self) -> Result<Ended> {
+        let ended = self.run();
+        let failed = self.disk.failed();
+        match ended {
+            Err(e) if e.is::<Violation>() => Err(e),
+            Err(e) if self.disk.is_dead() => {
+                self.trace.event(format_args!("it dies: {e:#}"));
+                Ok(Ended::Crashed)
+            }
+            Err(e) if !failed.is_empty() => {
+                self.report.disk_failures += 1;
+                self.trace.event(format_args!("the disk failed: {failed:?}, {e:#}"));
+                Ok(Ended::Crashed)
+            }
+            // The process would have ended by itself; what the disk did meanwhile, it has borne.
+            ended => ended,
         }
     }
 
@@ -211,32 +289,35 @@ impl World {
     }
 
     fn run(&mut self) -> Result<Ended> {
-        let mut store = Store::open(&self.store)?;
+        let root = Folder::on(self.disk.process(), STORE);
+        let mut store = Store::open(root.clone())?;
+        let mut marks = DeliveredMarks::open(&root)?;
         let through = [self.out.through, self.dead.through].map(|t| t.unwrap_or_default());
         let (least, newest) = (through[0].min(through[1]), through[0].max(through[1]));
         let mut recovered = store.recover(least, newest)?;
         let generation = store.generation();
         self.trace.event(format_args!("run {generation} after epoch {}", recovered.committed));
-        let torn = std::mem::take(&mut self.torn);
-        self.auditor.recovered(generation.0, recovered.committed, &recovered.positions, torn).map_err(|v| anyhow!(v))?;
+        self.auditor.recovered(generation.0, recovered.committed, &recovered.positions)?;
+        self.auditor.asked(OUT, through[0])?;
+        self.auditor.asked(DEAD, through[1])?;
+        marks.begin([OUT, DEAD].into_iter(), recovered.committed)?;
         if self.crashes(self.setup.crash) {
             return Ok(Ended::Crashed);
         }
-        let named = recovered.snapshots.values().flatten().cloned().collect();
-        store.collect(Epoch(0), store.history_files()?, named)?;
+        store.collect_orphans(&recovered)?;
         if self.has(Fault::ForgetsState) {
             recovered.state.remove("by-customer");
         }
         let workers = self.rng.random_range(1..=self.setup.workers_max);
-        let history = store.root().join("history");
+        let history = store.root().below("history");
         let mut pipeline = Pipeline::restore(&self.setup, &history, generation, workers, &recovered.state)?;
         if self.has(Fault::ForgetsAWaitingRow) {
             pipeline.forget_a_waiting_row(&self.setup)?;
         }
         let waiting = pipeline.waiting()?;
         self.trace.event(format_args!("{workers} workers, watermark {}, {} rows wait", pipeline.watermark(), waiting.len()));
-        self.auditor.restored(&waiting, pipeline.tracker()).map_err(|v| anyhow!(v))?;
-        let run = Run::new(store, pipeline, workers, &self.setup, recovered, least);
+        self.auditor.restored(&waiting, pipeline.tracker())?;
+        let run = Run::new(store, marks, pipeline, workers, &self.setup, recovered, least);
         self.drive(run)
     }
 
@@ -246,6 +327,7 @@ impl World {
                 self.trace.event(format_args!("crash"));
                 return Ok(Ended::Crashed);
             }
+            self.keep_house(&mut run)?;
             match self.rng.random_range(0..10) {
                 0..6 if !run.input_ended => self.feed(&mut run)?,
                 0..8 => {
@@ -326,7 +408,7 @@ impl World {
             tracker: run.pipeline.tracker().clone(),
         };
         self.trace.event(format_args!("{close:?} {} left, {} dead, {} wait", claims.left, claims.dead, claims.waiting.len()));
-        self.auditor.closed(&self.input, &self.setup, close, claims).map_err(|v| anyhow!(v))?;
+        self.auditor.closed(&self.input, &self.setup, close, claims)?;
         let rows = std::mem::take(&mut run.rows);
         let mut closed = Closed::new(close, run.store.generation(), run.positions.clone(), rows, parts)?;
         if self.has(Fault::SkipsARecord) && epoch.0.is_multiple_of(3) {
@@ -352,14 +434,10 @@ impl World {
             run.undelivered.push_back((epoch, closed.outbox.clone()));
             self.deliver(run)?;
         }
-        self.auditor.attempted(epoch).map_err(|v| anyhow!(v))?;
+        self.auditor.attempted(epoch)?;
         let written = closed.commit(&run.store)?;
         if self.crashes(self.setup.crash) {
-            self.torn = self.rng.random_bool(0.5);
-            self.trace.event(format_args!("crash in the commit of {epoch}, torn: {}", self.torn));
-            if self.torn {
-                self.damage_newest("epochs")?;
-            }
+            self.trace.event(format_args!("crash after the commit of {epoch}"));
             return Ok(Ended::Crashed);
         }
         self.auditor.acknowledged(epoch);
@@ -374,30 +452,36 @@ impl World {
         if !closed.close.snapshot || self.crashes(self.setup.crash) {
             return Ok(if closed.close.snapshot { Ended::Crashed } else { Ended::Done });
         }
-        let files = closed.write_snapshot(&run.store)?;
+        closed.write_snapshot(&run.store, &mut run.kept)?;
         self.trace.event(format_args!("snapshot {epoch}"));
         if self.crashes(self.setup.crash) {
-            if run.snapshots.len() >= 2 && self.rng.random_bool(0.5) {
+            if run.kept.count() > 2 && self.rng.random_bool(0.5) {
                 self.trace.event(format_args!("the snapshot is damaged"));
                 self.damage_newest("snapshots")?;
             }
             return Ok(Ended::Crashed);
         }
-        run.snapshots.insert(epoch, files);
-        collect(&run.store, &mut run.snapshots, run.delivered)?;
+        run.needless.extend(run.kept.needless(&run.store, run.delivered)?);
         Ok(Ended::Done)
     }
 
-    /// Cuts the newest file of a folder short, as a power loss would.
-    fn damage_newest(&self, folder: &str) -> Result<()> {
-        let mut files = Vec::new();
-        for file in std::fs::read_dir(self.store.join(folder))? {
-            files.push(file?.path());
+    /// The housekeeper's turn: a few files go, now and then.
+    fn keep_house(&mut self, run: &mut Run) -> Result<()> {
+        if !run.needless.is_empty() && self.rng.random_bool(0.3) {
+            for _ in 0..self.rng.random_range(1..4) {
+                run.needless.pop_first().map_or(Ok(()), |file| run.store.delete(&file))?;
+            }
         }
-        files.sort();
-        let Some(newest) = files.pop() else { return Ok(()) };
-        let bytes = std::fs::read(&newest)?;
-        Ok(std::fs::write(newest, &bytes[..bytes.len() / 2])?)
+        Ok(())
+    }
+
+    /// Cuts the newest file of a folder short, as a disk that goes bad would.
+    fn damage_newest(&self, folder: &str) -> Result<()> {
+        let folder = Path::new(STORE).join(folder);
+        if let Some(newest) = self.disk.process().list(&folder)?.into_iter().map(|entry| entry.name).max() {
+            self.disk.damage(&folder.join(newest));
+        }
+        Ok(())
     }
 
     /// The delivery's turn; a crash may come between two sinks.
@@ -418,7 +502,7 @@ impl World {
         let careless = self.has(Fault::DeliversTwice);
         self.out.deliver(by_sink.remove(OUT).unwrap_or_default(), careless);
         for (epoch, rows) in &self.out.batches[self.audited..] {
-            self.auditor.delivered(*epoch, rows).map_err(|v| anyhow!(v))?;
+            self.auditor.delivered(*epoch, rows)?;
         }
         self.audited = self.out.batches.len();
         if self.crashes(self.setup.crash) {
@@ -430,6 +514,9 @@ impl World {
             return Ok(Ended::Crashed);
         }
         run.delivered = newest;
+        if self.rng.random_bool(0.2) {
+            run.marks.record([OUT, DEAD].into_iter().map(|sink| (sink, newest)))?;
+        }
         Ok(Ended::Done)
     }
 
@@ -467,10 +554,11 @@ impl World {
             anyhow::ensure!(agree, "features of {row:?}\nare     {values:?}\nmust be {must:?}");
         }
         let mut by_sql = 0;
+        let steps = if self.options.without_sql { &[][..] } else { &self.setup.steps[..] };
         let (_, places) = sql::query(&self.setup);
-        let answers = sql::answers(&self.setup, &fates.rows)?;
+        let answers = if steps.is_empty() { BTreeMap::new() } else { sql::answers(&self.setup, &fates.rows)? };
         let width = expected[0].values().next().map_or(0, Vec::len);
-        for (step, spec) in self.setup.steps.iter().enumerate() {
+        for (step, spec) in steps.iter().enumerate() {
             for id in sql::comparable(&fates.rows, spec) {
                 by_sql += 1;
                 let (answer, (_, _, values)) = (&answers[&id], &delivered[&id]);
@@ -486,20 +574,32 @@ impl World {
         }
         self.trace.event(format_args!("{delivered:?}"));
         let late = fates.rows.iter().filter(|r| r.late).count();
-        self.report = Report { rows: fates.rows.len(), late, dead: dead.len(), by_sql, ..self.report };
+        let disk_operations = self.disk.operations();
+        self.trace.event(format_args!("the disk: {:x}", self.disk.trace()));
+        self.report = Report { rows: fates.rows.len(), late, dead: dead.len(), by_sql, disk_operations, ..self.report };
         Ok(())
     }
 }
 
 impl Run {
-    fn new(store: Store, pipeline: Pipeline, workers: usize, setup: &Setup, recovered: Recovered, delivered: Epoch) -> Self {
+    fn new(
+        store: Store,
+        marks: DeliveredMarks,
+        pipeline: Pipeline,
+        workers: usize,
+        setup: &Setup,
+        mut recovered: Recovered,
+        delivered: Epoch,
+    ) -> Self {
         Self {
+            kept: KeptSnapshots::found(&mut recovered),
+            needless: BTreeSet::new(),
+            marks,
             store,
             pipeline,
             policy: EpochPolicy::new(setup.limits, recovered.committed.next(), recovered.age),
             workers,
             positions: recovered.positions,
-            snapshots: recovered.snapshots,
             now: 0,
             rows: 0,
             input_ended: false,

@@ -1,10 +1,16 @@
-//! 200 worlds, the same seed twice, and engines broken on purpose.
+//! 200 worlds, a minute of new ones, the same seed twice, engines broken on purpose, and the disk's old holes put back.
 
+use riskstream_simulation::disk::Hole;
+use riskstream_simulation::whole::{WholeReport, simulate_whole};
 use riskstream_simulation::{Failure, Fault, Options, Report, simulate};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long worlds are lived through that nobody has seen.
+const NEW_WORLDS: Duration = Duration::from_secs(60);
 
 /// Runs seeds on two threads; gives the reports, or what failed first by seed.
 fn worlds(seeds: std::ops::Range<u64>, fault: Option<Fault>) -> Vec<Result<Report, Failure>> {
-    let options = Options { verbose: false, fault };
+    let options = Options { fault, ..Options::default() };
     let half = |odd: u64| {
         let seeds = seeds.clone().filter(move |s| s % 2 == odd);
         std::thread::spawn(move || seeds.map(|seed| simulate(seed, options)).collect::<Vec<_>>())
@@ -23,6 +29,44 @@ fn two_hundred_worlds_are_right() {
     let all = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
     assert!(all(|r| r.crashes) > 500 && all(|r| r.epochs) > 4_000, "{} crashes, {} epochs", all(|r| r.crashes), all(|r| r.epochs));
     assert!(all(|r| r.late as u64) > 200 && all(|r| r.dead as u64) > 500 && all(|r| r.by_sql as u64) > 20_000);
+}
+
+#[test]
+fn a_minute_of_new_worlds_is_right() {
+    // Other worlds every day; a failure names its seed.
+    let day = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
+    let end = Instant::now() + NEW_WORLDS;
+    let half = |odd: u64| {
+        std::thread::spawn(move || {
+            let seeds = (0..).map(move |n| day * 1_000_000 + 2 * n + odd).take_while(|_| Instant::now() < end);
+            seeds.map(|seed| simulate(seed, Options { without_sql: !seed.is_multiple_of(16), ..Options::default() })).collect::<Vec<_>>()
+        })
+    };
+    let worlds: Vec<_> = [half(0), half(1)].into_iter().flat_map(|half| half.join().expect("a world must not panic")).collect();
+    let failures: Vec<String> = worlds.iter().filter_map(|world| world.as_ref().err()).map(ToString::to_string).collect();
+    println!("{} worlds", worlds.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+#[test]
+fn the_whole_engine_is_right_on_a_disk_that_fails() {
+    let mut total = WholeReport::default();
+    for seed in 0..20 {
+        total.add(&simulate_whole(seed, None).unwrap_or_else(|failure| panic!("{failure} --whole")));
+    }
+    println!("{total:?}");
+    assert!(total.runs > 60 && total.power_losses > 20 && total.rows > 1_000, "{total:?}");
+}
+
+/// How many seeds, from 0 on, found each hole when it was put back.
+#[test]
+fn holes_of_the_disk_are_found_when_they_are_put_back() {
+    for hole in Hole::ALL {
+        let options = Options { hole: Some(hole), without_sql: true, ..Options::default() };
+        let found = (0..10_000).find_map(|seed| simulate(seed, options).err());
+        let found = found.unwrap_or_else(|| panic!("{hole:?} was not found in 10,000 worlds"));
+        println!("{hole:?}: {} seeds, {}", found.seed + 1, found.what);
+    }
 }
 
 #[test]
@@ -54,6 +98,6 @@ fn a_broken_engine_is_noticed() {
 #[test]
 fn a_failure_says_how_to_repeat_it() {
     let failure =
-        (0..50).find_map(|seed| simulate(seed, Options { verbose: false, fault: Some(Fault::LosesARow) }).err()).expect("noticed");
+        (0..50).find_map(|seed| simulate(seed, Options { fault: Some(Fault::LosesARow), ..Options::default() }).err()).expect("noticed");
     assert!(failure.to_string().contains(&format!("cargo run --release -p riskstream-simulation -- --seed {}", failure.seed)), "{failure}");
 }

@@ -5,8 +5,6 @@
 //! An append never notices more than a version that is taken, which its own retry handles, so neither side fails.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -17,12 +15,14 @@ use deltalake_core::protocol::DeltaOperation;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use riskstream_engine::disk::Folder;
 use serde_json::Map;
 
 use crate::delta::add_action;
 use crate::error::SinkError;
 use crate::log::{Put, commit_bytes, put_commit};
 use crate::maintain_options::MaintainOptions;
+use crate::parquet_file::ParquetFile;
 use crate::parquet_settings::compacted_properties;
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::{ActiveFile, TableSnapshot};
@@ -53,7 +53,7 @@ struct Group {
     files: Vec<ActiveFile>,
 }
 
-pub(crate) fn compact(runtime: &DeltaRuntime, location: &Path, options: &MaintainOptions) -> Result<Compacted, SinkError> {
+pub(crate) fn compact(runtime: &DeltaRuntime, location: &Folder, options: &MaintainOptions) -> Result<Compacted, SinkError> {
     let snapshot = TableSnapshot::open(runtime, location)?;
     let groups = plan(snapshot.files()?, options);
     let mut report = Compacted::default();
@@ -116,23 +116,23 @@ fn push_group(groups: &mut Vec<Group>, partition_values: &PartitionValues, files
 }
 
 /// Reads a group's files, a batch at a time, into one new file.
-fn rewrite(location: &Path, schema: &SchemaRef, group: &Group) -> Result<StagedFile, SinkError> {
+fn rewrite(location: &Folder, schema: &SchemaRef, group: &Group) -> Result<StagedFile, SinkError> {
     let first = &group.files[0].path;
     let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
     // Random, so that two maintenance runs never write the same file.
-    let name = format!("compact-{}.parquet", uuid::Uuid::new_v4().simple());
+    let name = format!("compact-{:016x}{:016x}.parquet", location.disk().unique(), location.disk().unique());
     let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
     let full_path = location.join(&path);
 
-    let file = File::create_new(&full_path).map_err(SinkError::io("create", &full_path))?;
+    let file = location.disk().create_new(&full_path).map_err(SinkError::io("create", &full_path))?;
     let writer_options = ArrowWriterOptions::new().with_properties(compacted_properties()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(file, schema.clone(), writer_options).map_err(SinkError::parquet(&full_path))?;
     let mut has_nan = vec![false; schema.fields().len()];
     let mut rows = 0u64;
     for source in &group.files {
         let source_path = location.join(&source.path);
-        let file = File::open(&source_path).map_err(SinkError::io("open", &source_path))?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+        let file = location.disk().open(&source_path).map_err(SinkError::io("open", &source_path))?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(ParquetFile(file.into()))
             .and_then(|builder| builder.with_batch_size(READ_BATCH_ROWS).build())
             .map_err(SinkError::parquet(&source_path))?;
         let mut source_rows = 0u64;
@@ -145,7 +145,8 @@ fn rewrite(location: &Path, schema: &SchemaRef, group: &Group) -> Result<StagedF
             writer.write(&batch).map_err(SinkError::parquet(&full_path))?;
         }
         if let Some(logged) = source.rows.filter(|logged| *logged != source_rows) {
-            let _ = std::fs::remove_file(&full_path);
+            // What can't be removed is left to the vacuum.
+            let _left = location.disk().remove(&full_path);
             return Err(SinkError::CompactionRows {
                 table: location.display().to_string(),
                 partition: source.path.clone(),
@@ -182,7 +183,7 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
 
 fn commit(
     runtime: &DeltaRuntime,
-    location: &Path,
+    location: &Folder,
     options: &MaintainOptions,
     groups: &[Group],
     written: &[StagedFile],
@@ -224,7 +225,7 @@ fn commit(
     Err(SinkError::DeliveryGaveUp { table: location.display().to_string(), attempts: ATTEMPTS_MAX, reason })
 }
 
-fn put(location: &Path, version: u64, options: &MaintainOptions, live: &[(&Group, &StagedFile)]) -> Result<Put, SinkError> {
+fn put(location: &Folder, version: u64, options: &MaintainOptions, live: &[(&Group, &StagedFile)]) -> Result<Put, SinkError> {
     let now_ms = chrono::Utc::now().timestamp_millis();
     let removes = live.iter().flat_map(|(group, _)| &group.files).map(|file| {
         Action::Remove(Remove {
@@ -241,14 +242,14 @@ fn put(location: &Path, version: u64, options: &MaintainOptions, live: &[(&Group
     let operation = DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(options.target_file_bytes).unwrap_or(i64::MAX) };
     let actions = removes.chain(adds).collect();
     let bytes = commit_bytes(actions, operation, Map::new(), Vec::new())?;
-    put_commit(location, version + 1, &bytes)
+    put_commit(location, version + 1, bytes)
 }
 
 /// Removes new files that did not come to be part of the table; what fails here is left to the vacuum.
-fn discard(location: &Path, written: &[StagedFile], live: &[(&Group, &StagedFile)]) {
+fn discard(location: &Folder, written: &[StagedFile], live: &[(&Group, &StagedFile)]) {
     for file in written {
         if !live.iter().any(|(_, kept)| kept.path == file.path) {
-            let _ = std::fs::remove_file(location.join(&file.path));
+            let _left = location.disk().remove(&location.join(&file.path));
         }
     }
 }

@@ -190,7 +190,7 @@ impl DeltaTableWriter {
     fn see(&mut self, snapshot: &TableSnapshot) -> Result<Option<i64>, SinkError> {
         let recorded = self.runtime.block_on(snapshot.delivered_through(&self.app_id))?;
         // What was just read has to survive a power failure before anyone relies on it.
-        sync_path(&log_folder(&self.spec.location))?;
+        sync_path(self.spec.location.disk().as_ref(), &log_folder(&self.spec.location))?;
         self.seen = Some(Seen { version: snapshot.version(), recorded });
         Ok(recorded)
     }
@@ -276,7 +276,7 @@ impl DeltaTableWriter {
             return Ok(seen);
         }
         self.refresh()?;
-        self.seen.ok_or_else(|| SinkError::NotATable { location: self.spec.location.clone() })
+        self.seen.ok_or_else(|| SinkError::NotATable { location: self.spec.location.path().to_owned() })
     }
 
     /// Whether a put after what was seen lands right after it, or nowhere. Old log entries are only removed below a checkpoint: without one
@@ -299,14 +299,14 @@ impl DeltaTableWriter {
         info.insert("riskstreamEpoch".into(), json!(epoch));
         let transaction = Transaction::new_with_last_update(&self.app_id, epoch, Some(now_ms));
         let bytes = commit_bytes(actions, operation, info, vec![transaction])?;
-        put_commit(&self.spec.location, seen.version + 1, &bytes)
+        put_commit(&self.spec.location, seen.version + 1, bytes)
     }
 
     fn check_files(&self, epoch: i64, files: &[StagedFile]) -> Result<(), SinkError> {
         for file in files {
             let path = self.spec.location.join(&file.path);
-            let complete = std::fs::metadata(&path).is_ok_and(|found| found.len() == file.bytes);
-            if !complete {
+            let found = self.spec.location.disk().look(&path).map_err(SinkError::io("look for", &path))?;
+            if found.is_none_or(|found| found.bytes != file.bytes) {
                 return Err(SinkError::StagedFileMissing { table: self.spec.name.clone(), epoch, path });
             }
         }
@@ -324,8 +324,7 @@ impl DeltaTableWriter {
     fn create_if_absent(&self) -> Result<bool, SinkError> {
         let location = &self.spec.location;
         let log = log_folder(location);
-        std::fs::create_dir_all(&log).map_err(SinkError::io("create folder", &log))?;
-        sync_path(location)?;
+        location.disk().make_folders_durably(&log).map_err(SinkError::io("create folder", &log))?;
         if has_entries(location)? {
             return Ok(false);
         }
@@ -333,7 +332,7 @@ impl DeltaTableWriter {
         let no_configuration: [(String, String); 0] = [];
         let metadata = new_metadata(&self.spec.delta_schema()?, self.spec.partition_by(), no_configuration)
             .and_then(|metadata| metadata.with_name(self.spec.name.clone()))
-            .map_err(SinkError::delta(location))?;
+            .map_err(SinkError::delta(location.path()))?;
         let operation = DeltaOperation::Create {
             mode: SaveMode::ErrorIfExists,
             location: table_url(location)?,
@@ -343,7 +342,7 @@ impl DeltaTableWriter {
         let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
         let bytes = commit_bytes(actions, operation, Map::new(), Vec::new())?;
         // Whoever creates the table first decides its schema; `evolve` compares it with ours.
-        Ok(put_commit(location, 0, &bytes)? == Put::Landed)
+        Ok(put_commit(location, 0, bytes)? == Put::Landed)
     }
 
     /// Refreshes, and adds missing columns in a commit of their own before any row.
@@ -357,7 +356,7 @@ impl DeltaTableWriter {
             let fields = metadata.1;
             let bytes = commit_bytes(vec![Action::Metadata(metadata.0)], DeltaOperation::AddColumn { fields }, Map::new(), Vec::new())?;
             // Landed or taken, the next round reads what the table says now.
-            put_commit(&self.spec.location, snapshot.version() + 1, &bytes)?;
+            put_commit(&self.spec.location, snapshot.version() + 1, bytes)?;
         }
         Err(SinkError::DeliveryGaveUp {
             table: self.spec.name.clone(),
@@ -373,7 +372,12 @@ impl DeltaTableWriter {
         let location = &self.spec.location;
         let (reader, writer) = snapshot.protocol()?;
         if reader > 1 || writer > 2 {
-            return Err(SinkError::UnsupportedProtocol { table: self.spec.name.clone(), location: location.clone(), reader, writer });
+            return Err(SinkError::UnsupportedProtocol {
+                table: self.spec.name.clone(),
+                location: location.path().to_owned(),
+                reader,
+                writer,
+            });
         }
         let decision = decide_schema(
             snapshot.schema()?.as_ref(),
@@ -384,15 +388,15 @@ impl DeltaTableWriter {
         match decision {
             SchemaDecision::Same => Ok(None),
             SchemaDecision::Refuse { difference, help } => {
-                Err(SinkError::SchemaMismatch { table: self.spec.name.clone(), location: location.clone(), difference, help })
+                Err(SinkError::SchemaMismatch { table: self.spec.name.clone(), location: location.path().to_owned(), difference, help })
             }
             SchemaDecision::AddColumns(columns) => {
                 let wanted = self.spec.delta_schema()?;
                 let added: Vec<_> = wanted.fields().filter(|field| columns.contains(field.name())).cloned().collect();
                 let existing = snapshot.kernel_schema()?;
                 let fields = existing.fields().cloned().chain(added.iter().cloned());
-                let schema = deltalake_core::kernel::StructType::try_new(fields).map_err(SinkError::delta(location))?;
-                let metadata = snapshot.metadata()?.clone().with_schema(&schema).map_err(SinkError::delta(location))?;
+                let schema = deltalake_core::kernel::StructType::try_new(fields).map_err(SinkError::delta(location.path()))?;
+                let metadata = snapshot.metadata()?.clone().with_schema(&schema).map_err(SinkError::delta(location.path()))?;
                 Ok(Some((metadata, added)))
             }
         }
@@ -414,8 +418,8 @@ pub(crate) fn add_action(file: &StagedFile, modification_time: i64, data_change:
 
 /// Writes and syncs a log checkpoint of a snapshot with all its files.
 pub(crate) fn write_checkpoint(runtime: &DeltaRuntime, snapshot: &TableSnapshot) -> Result<(), SinkError> {
-    let location = snapshot.location();
-    runtime.block_on(checkpoints::create_checkpoint(snapshot.delta_table(), None)).map_err(SinkError::delta(location))?;
+    let location = snapshot.folder();
+    runtime.block_on(checkpoints::create_checkpoint(snapshot.delta_table(), None)).map_err(SinkError::delta(location.path()))?;
     sync_checkpoint(location, snapshot.version())
 }
 

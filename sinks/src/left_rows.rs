@@ -4,7 +4,6 @@
 //! present columns by name, never by position: a column that was added is null in it, one that is gone or has another type
 //! is refused, with what to do, before anything is delivered.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use arrow::datatypes::{Field, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::error::SinkError;
+use crate::parquet_file::ParquetFile;
 use crate::stage::{StagedFile, parquet_schema};
 use crate::table::{TableSpec, logical_type};
 
@@ -89,7 +89,7 @@ pub(crate) fn check_staged(table: &TableSpec, epoch: u64, file: &StagedFile) -> 
 }
 
 fn staged_schema(table: &TableSpec, epoch: u64, path: &Path) -> Result<Arc<Schema>, SinkError> {
-    let file = match File::open(path) {
+    let file = match table.location.disk().open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
@@ -97,6 +97,6 @@ fn staged_schema(table: &TableSpec, epoch: u64, path: &Path) -> Result<Arc<Schem
         }
         Err(error) => return Err(SinkError::io("open", path)(error)),
     };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(SinkError::parquet(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(ParquetFile(file.into())).map_err(SinkError::parquet(path))?;
     Ok(Arc::clone(reader.schema()))
 }

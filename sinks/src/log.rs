@@ -4,14 +4,14 @@
 //! docs of [`crate::DeltaTableWriter`]). Here a commit is one link to a synced file: it lands whole or not at all, and a
 //! taken version is the caller's to look at.
 
-use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use deltalake_core::kernel::Action;
 use deltalake_core::kernel::Transaction;
 use deltalake_core::kernel::transaction::CommitData;
 use deltalake_core::protocol::DeltaOperation;
+use riskstream_engine::disk::{Entry, Folder};
 use serde_json::{Map, Value};
 
 use crate::error::SinkError;
@@ -59,59 +59,41 @@ fn commit_path(table_root: &Path, version: u64) -> PathBuf {
 }
 
 /// Whether the log holds a commit of this version.
-pub(crate) fn is_taken(table_root: &Path, version: u64) -> Result<bool, SinkError> {
-    let path = commit_path(table_root, version);
-    path.try_exists().map_err(SinkError::io("look for", &path))
+pub(crate) fn is_taken(table: &Folder, version: u64) -> Result<bool, SinkError> {
+    let path = commit_path(table, version);
+    let found = table.disk().look(&path).map_err(SinkError::io("look for", &path))?;
+    Ok(found.is_some())
 }
 
 /// Whether there is a log that holds a commit or a checkpoint: names that begin with a version.
-pub(crate) fn has_entries(table_root: &Path) -> Result<bool, SinkError> {
-    let folder = log_folder(table_root);
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(SinkError::io("list", &folder)(error)),
-    };
-    for entry in entries {
-        let name = entry.map_err(SinkError::io("list", &folder))?.file_name();
-        let name = name.as_encoded_bytes();
-        if name.len() > VERSION_DIGITS && name[..VERSION_DIGITS].iter().all(u8::is_ascii_digit) {
-            return Ok(true);
-        }
+pub(crate) fn has_entries(table: &Folder) -> Result<bool, SinkError> {
+    let is_entry = |name: &[u8]| name.len() > VERSION_DIGITS && name[..VERSION_DIGITS].iter().all(u8::is_ascii_digit);
+    Ok(entries(table)?.iter().any(|entry| is_entry(entry.name.as_bytes())))
+}
+
+/// What is in the log's folder; nothing where there is none.
+fn entries(table: &Folder) -> Result<Vec<Entry>, SinkError> {
+    let folder = log_folder(table);
+    match table.disk().list(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(SinkError::io("list", &folder)),
     }
-    Ok(false)
 }
 
 /// Puts a commit at a version if there is none, synced. After an error the outcome is unknown: look before trying again.
-pub(crate) fn put_commit(table_root: &Path, version: u64, bytes: &[u8]) -> Result<Put, SinkError> {
-    let folder = log_folder(table_root);
-    let target = commit_path(table_root, version);
-    // The name is ours alone, so that two writers on one version do not write into the same temporary file.
-    let temporary = folder.join(format!(".{version:020}.{}.tmp", uuid::Uuid::new_v4().simple()));
-    let written = File::create_new(&temporary).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let outcome = match written {
-        Ok(()) => match std::fs::hard_link(&temporary, &target) {
-            Ok(()) => Ok(Put::Landed),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::Taken),
-            Err(error) => Err(SinkError::io("commit", &target)(error)),
-        },
-        Err(error) => Err(SinkError::io("write", &temporary)(error)),
-    };
-    // A temporary file left behind is ignored by every reader and removed with the expired logs.
-    let _ = std::fs::remove_file(&temporary);
-    if matches!(outcome, Ok(Put::Landed)) {
-        sync_path(&folder)?;
-    }
-    outcome
+pub(crate) fn put_commit(table: &Folder, version: u64, bytes: Vec<u8>) -> Result<Put, SinkError> {
+    let target = commit_path(table, version);
+    // The name is ours alone, so that two writers on one version do not write into the same temporary file. One that is left behind is
+    // ignored by every reader and removed with the expired logs.
+    let temporary = log_folder(table).join(format!(".{version:020}.{:016x}.tmp", table.disk().unique()));
+    let put = table.disk().create_durably(&temporary, &target, &[bytes.into()]);
+    Ok(if put.map_err(SinkError::io("commit", &target))? { Put::Landed } else { Put::Taken })
 }
 
 /// The version of the newest log checkpoint, by its hint file.
-pub(crate) fn checkpoint_version(table_root: &Path) -> Result<Option<u64>, SinkError> {
-    let path = log_folder(table_root).join("_last_checkpoint");
-    let bytes = match std::fs::read(&path) {
+pub(crate) fn checkpoint_version(table: &Folder) -> Result<Option<u64>, SinkError> {
+    let path = log_folder(table).join("_last_checkpoint");
+    let bytes = match table.disk().read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(SinkError::io("read", &path)(error)),
@@ -122,17 +104,13 @@ pub(crate) fn checkpoint_version(table_root: &Path) -> Result<Option<u64>, SinkE
 }
 
 /// Syncs a log checkpoint's files and the log folder.
-pub(crate) fn sync_checkpoint(table_root: &Path, version: u64) -> Result<(), SinkError> {
-    let folder = log_folder(table_root);
+pub(crate) fn sync_checkpoint(table: &Folder, version: u64) -> Result<(), SinkError> {
+    let folder = log_folder(table);
     let prefix = format!("{version:020}.checkpoint");
-    let entries = std::fs::read_dir(&folder).map_err(SinkError::io("list", &folder))?;
-    for entry in entries {
-        let entry = entry.map_err(SinkError::io("list", &folder))?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(&prefix) || name == "_last_checkpoint" {
-            sync_path(&entry.path())?;
+    for entry in entries(table)? {
+        if entry.name.starts_with(&prefix) || entry.name == "_last_checkpoint" {
+            sync_path(table.disk().as_ref(), &folder.join(&entry.name))?;
         }
     }
-    sync_path(&folder)
+    sync_path(table.disk().as_ref(), &folder)
 }

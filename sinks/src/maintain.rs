@@ -3,10 +3,8 @@
 //! Safe beside a running pipeline: each step is a commit of its own that gives way to whoever was faster, and files are removed
 //! only when no version within the retention, and nothing that waits for delivery, names them.
 
-use std::path::Path;
-
 use deltalake_core::protocol::checkpoints;
-
+use riskstream_engine::disk::Folder;
 use serde::Serialize;
 
 use crate::compact::{Compacted, compact};
@@ -46,7 +44,8 @@ pub struct MaintainReport {
 ///
 /// # Errors
 /// No table, an unreadable log or file, a full disk. Steps that were committed before the error stay; rows are never lost.
-pub fn maintain(runtime: &DeltaRuntime, location: &Path, options: &MaintainOptions) -> Result<MaintainReport, SinkError> {
+pub fn maintain(runtime: &DeltaRuntime, location: impl Into<Folder>, options: &MaintainOptions) -> Result<MaintainReport, SinkError> {
+    let location = &location.into();
     let compacted: Compacted = compact(runtime, location, options)?;
     let snapshot = TableSnapshot::open(runtime, location)?;
     let mut report = MaintainReport {
@@ -61,7 +60,8 @@ pub fn maintain(runtime: &DeltaRuntime, location: &Path, options: &MaintainOptio
     };
     if !options.dry_run {
         write_checkpoint(runtime, &snapshot)?;
-        let removed = runtime.block_on(checkpoints::cleanup_metadata(snapshot.delta_table(), None)).map_err(SinkError::delta(location))?;
+        let removed =
+            runtime.block_on(checkpoints::cleanup_metadata(snapshot.delta_table(), None)).map_err(SinkError::delta(location.path()))?;
         report.log_files_removed = removed as u64;
     }
     let vacuumed: Vacuumed = vacuum(runtime, &snapshot, options)?;

@@ -254,7 +254,7 @@ impl DeltaDelivery {
             return Ok(Vec::new());
         }
         // Names must be new for each attempt: a repeat after a crash must not overwrite a file that the table may name by now.
-        let attempt = uuid::Uuid::new_v4().as_u128() as u64;
+        let attempt = self.sink.table.location.disk().unique();
         let stager = match &mut self.run {
             Some(stager) => stager,
             None => self.run.insert(Stager::new(self.sink.table.clone(), attempt, DELIVERY_WORKER, self.sink.settings)?),

@@ -1,16 +1,19 @@
 //! A table at one version, read from its Delta log: columns, active files, and the epochs that applications recorded.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake_core::kernel::{Metadata, StructType};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use riskstream_engine::disk::Folder;
 use url::Url;
 
 use crate::error::SinkError;
+use crate::log::log_folder;
+use crate::objects::DiskObjects;
 use crate::runtime::DeltaRuntime;
 use crate::table::logical_type;
 
@@ -34,7 +37,7 @@ pub struct ActiveFile {
 /// A table pinned at one version. Later commits do not change it.
 #[derive(Debug, Clone)]
 pub struct TableSnapshot {
-    location: PathBuf,
+    location: Folder,
     table: DeltaTable,
 }
 
@@ -43,7 +46,7 @@ impl TableSnapshot {
     ///
     /// # Errors
     /// There is no table, or its log can't be read.
-    pub fn open(runtime: &DeltaRuntime, location: &Path) -> Result<Self, SinkError> {
+    pub fn open(runtime: &DeltaRuntime, location: impl Into<Folder>) -> Result<Self, SinkError> {
         runtime.block_on(Self::open_async(location))
     }
 
@@ -51,20 +54,33 @@ impl TableSnapshot {
     ///
     /// # Errors
     /// There is no table, or its log can't be read.
-    pub async fn open_async(location: &Path) -> Result<Self, SinkError> {
-        if !location.join("_delta_log").is_dir() {
-            return Err(SinkError::NotATable { location: location.to_owned() });
+    pub async fn open_async(location: impl Into<Folder>) -> Result<Self, SinkError> {
+        let location = location.into();
+        let not_a_table = || SinkError::NotATable { location: location.path().to_owned() };
+        let log = log_folder(&location);
+        let found = location.disk().look(&log).map_err(SinkError::io("look for", &log))?;
+        if found.is_none_or(|found| !found.is_folder) {
+            return Err(not_a_table());
         }
-        let builder = DeltaTableBuilder::from_url(table_url(location)?).map_err(SinkError::delta(location))?;
+        let url = table_url(&location)?;
+        let mut builder = DeltaTableBuilder::from_url(url.clone()).map_err(SinkError::delta(location.path()))?;
+        if !location.disk().is_local() {
+            builder = builder.with_storage_backend(Arc::new(DiskObjects(Arc::clone(location.disk()))), url);
+        }
         let table = builder.load().await.map_err(|error| match error {
-            DeltaTableError::NotATable(_) => SinkError::NotATable { location: location.to_owned() },
-            other => SinkError::delta(location)(other),
+            DeltaTableError::NotATable(_) => not_a_table(),
+            other => SinkError::delta(location.path())(other),
         })?;
-        Ok(Self { location: location.to_owned(), table })
+        Ok(Self { location, table })
     }
 
     /// The table's folder.
     pub fn location(&self) -> &Path {
+        &self.location
+    }
+
+    /// The table's folder, and its disk.
+    pub(crate) fn folder(&self) -> &Folder {
         &self.location
     }
 
@@ -130,7 +146,7 @@ impl TableSnapshot {
     /// The log can't be read.
     pub async fn delivered_through(&self, app_id: &str) -> Result<Option<i64>, SinkError> {
         let log_store = self.table.log_store();
-        self.state()?.transaction_version(log_store.as_ref(), app_id).await.map_err(SinkError::delta(&self.location))
+        self.state()?.transaction_version(log_store.as_ref(), app_id).await.map_err(SinkError::delta(self.location.path()))
     }
 
     pub(crate) fn delta_table(&self) -> &DeltaTable {
@@ -152,7 +168,7 @@ impl TableSnapshot {
     }
 
     fn state(&self) -> Result<&deltalake_core::table::state::DeltaTableState, SinkError> {
-        self.table.snapshot().map_err(SinkError::delta(&self.location))
+        self.table.snapshot().map_err(SinkError::delta(self.location.path()))
     }
 }
 

@@ -5,13 +5,13 @@
 //! thread) before an epoch file names it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use riskstream_engine::disk::{Disk, Folder};
 use serde::{Deserialize, Serialize};
 
 use crate::error::SinkError;
@@ -104,7 +104,7 @@ impl Stager {
                 FileLayout::new(parquet_schema(&self.spec.schema), properties).map_err(SinkError::parquet(&full_path))?
             }
         };
-        let written = write_parquet(&full_path, &mut layout, rows)?;
+        let written = write_parquet(self.spec.location.disk().as_ref(), &full_path, &mut layout, rows)?;
         self.layout = Some(layout);
         Ok(StagedFile { path, rows: written.rows, bytes: written.bytes, partition_values, stats_json: written.stats_json })
     }
@@ -127,9 +127,9 @@ impl Stager {
             return Ok(());
         }
         // Not the folders above: where the table's own is not there it is away, and another one in its place would be a table without its rows.
-        match std::fs::create_dir(folder) {
+        match self.spec.location.disk().make_folder(folder) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(SinkError::io("create folder", folder)(error)),
-            _ => self.folders_made.insert(folder.to_owned()),
+            Ok(()) | Err(_) => self.folders_made.insert(folder.to_owned()),
         };
         Ok(())
     }
@@ -154,46 +154,28 @@ impl Stager {
     }
 }
 
-/// Files that are synced at the same time: a journaling file system commits them together, so waiting for one is waiting for all.
-const SYNCS_AT_ONCE: usize = 16;
-
 /// Makes staged files durable: the files, the folders that name them, and the table's folder. Safe to call from several
 /// threads and more than once.
 ///
 /// # Errors
 /// A file is missing or the disk fails.
-pub fn sync_files(table_root: &Path, files: &[StagedFile]) -> Result<(), SinkError> {
+pub fn sync_files(table_root: impl Into<Folder>, files: &[StagedFile]) -> Result<(), SinkError> {
     if files.is_empty() {
         return Ok(());
     }
+    let table_root = table_root.into();
     let paths: Vec<PathBuf> = files.iter().map(|file| table_root.join(&file.path)).collect();
     let mut folders: BTreeSet<PathBuf> = paths.iter().filter_map(|path| path.parent().map(Path::to_owned)).collect();
-    folders.insert(table_root.to_owned());
-    sync_paths(&paths)?;
+    folders.insert(table_root.path().to_owned());
+    let sync = |paths: &[PathBuf]| table_root.disk().sync_all(paths).map_err(SinkError::io("sync files of", table_root.path()));
+    sync(&paths)?;
     // Folders after files: a name that is durable names a whole file.
-    sync_paths(&Vec::from_iter(folders))
-}
-
-/// Syncs files or folders, several at once.
-fn sync_paths(paths: &[PathBuf]) -> Result<(), SinkError> {
-    let stripe = paths.len().div_ceil(SYNCS_AT_ONCE).max(1);
-    std::thread::scope(|scope| {
-        let syncing: Vec<_> =
-            paths.chunks(stripe).map(|stripe| scope.spawn(move || stripe.iter().try_for_each(|path| sync_path(path)))).collect();
-        let mut result = Ok(());
-        for thread in syncing {
-            let synced = thread
-                .join()
-                .unwrap_or_else(|_| Err(SinkError::io("sync", "staged files")(std::io::Error::other("the syncing thread panicked"))));
-            result = result.and(synced);
-        }
-        result
-    })
+    sync(&Vec::from_iter(folders))
 }
 
 /// Syncs a file, or a folder's entries.
-pub(crate) fn sync_path(path: &Path) -> Result<(), SinkError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(SinkError::io("sync", path))
+pub(crate) fn sync_path(disk: &dyn Disk, path: &Path) -> Result<(), SinkError> {
+    disk.sync(path).map_err(SinkError::io("sync", path))
 }
 
 /// What was written to a Parquet file.
@@ -205,8 +187,8 @@ struct WrittenFile {
 }
 
 /// Writes batches to a new Parquet file, without syncing it. A file of the same name is replaced.
-fn write_parquet(path: &Path, layout: &mut FileLayout, batches: &[RecordBatch]) -> Result<WrittenFile, SinkError> {
-    let file = File::create(path).map_err(SinkError::io("create", path))?;
+fn write_parquet(disk: &dyn Disk, path: &Path, layout: &mut FileLayout, batches: &[RecordBatch]) -> Result<WrittenFile, SinkError> {
+    let file = disk.create(path).map_err(SinkError::io("create", path))?;
     let mut writer = layout.start(BufWriter::with_capacity(WRITE_BUFFER_BYTES, file)).map_err(SinkError::parquet(path))?;
     // The columns as the file has them: names and types were checked by the caller.
     let batches = batches.iter().map(|batch| Ok(RecordBatch::try_new(Arc::clone(layout.schema()), batch.columns().to_vec())?));

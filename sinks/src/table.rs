@@ -4,12 +4,12 @@
 //! without a zone, decimals of at most 38 digits. All columns are nullable in the log, so that a column can be added later.
 //! The partition column is derived from the event time, and lives in the path and the log, not in the files.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use deltalake_core::kernel::StructType;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use riskstream_engine::disk::Folder;
 
 use crate::error::SinkError;
 
@@ -45,7 +45,7 @@ pub struct TableSpec {
     /// The name, for messages and queries.
     pub name: String,
     /// The table's folder.
-    pub location: PathBuf,
+    pub location: Folder,
     /// The columns of the rows that are staged, without the partition column.
     pub schema: SchemaRef,
     /// How rows are divided into folders, or `None` for one folder.
@@ -59,7 +59,7 @@ impl TableSpec {
     /// A column type that Delta readers do not share, two columns with the same name, or a partition rule that does not fit.
     pub fn new(
         name: impl Into<String>,
-        location: impl Into<PathBuf>,
+        location: impl Into<Folder>,
         schema: SchemaRef,
         partition: Option<PartitionRule>,
     ) -> Result<Self, SinkError> {

@@ -4,10 +4,11 @@
 //! starts from the log's state and the caller's list. It removes nothing it is not sure of: on any doubt the file stays.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
+use riskstream_engine::disk::Folder;
 
 use crate::error::SinkError;
 use crate::maintain_options::MaintainOptions;
@@ -23,10 +24,11 @@ pub(crate) struct Vacuumed {
 }
 
 pub(crate) fn vacuum(runtime: &DeltaRuntime, snapshot: &TableSnapshot, options: &MaintainOptions) -> Result<Vacuumed, SinkError> {
-    let location = snapshot.location();
+    let location = snapshot.folder();
+    let disk = location.disk().as_ref();
     // The files are listed before the newest log is read: a file committed in between is then seen as active.
     let mut found = Vec::new();
-    list_data_files(location, location, &mut found)?;
+    list_data_files(location, location.path(), &mut found)?;
     let newest = TableSnapshot::open(runtime, location)?;
     let active: HashSet<String> = newest.files()?.into_iter().map(|file| file.path).collect();
     let dropped_at = tombstones(runtime, &newest)?;
@@ -45,12 +47,12 @@ pub(crate) fn vacuum(runtime: &DeltaRuntime, snapshot: &TableSnapshot, options: 
         report.bytes += file.bytes;
         if !options.dry_run {
             let path = location.join(&file.path);
-            std::fs::remove_file(&path).map_err(SinkError::io("remove", &path))?;
+            disk.remove(&path).map_err(SinkError::io("remove", &path))?;
             folders.extend(path.parent().map(Path::to_owned));
         }
     }
     for folder in folders {
-        sync_path(&folder)?;
+        sync_path(disk, &folder)?;
     }
     Ok(report)
 }
@@ -90,27 +92,20 @@ fn tombstones(runtime: &DeltaRuntime, snapshot: &TableSnapshot) -> Result<HashMa
 }
 
 /// Parquet files below a folder; names that start with `_` or `.` (the log, temporary files) are not looked at.
-fn list_data_files(root: &Path, folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), SinkError> {
-    let entries = std::fs::read_dir(folder).map_err(SinkError::io("list", folder))?;
-    for entry in entries {
-        let entry = entry.map_err(SinkError::io("list", folder))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str().filter(|name| !name.starts_with(['_', '.'])) else {
+fn list_data_files(root: &Folder, folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), SinkError> {
+    for entry in root.disk().list(folder).map_err(SinkError::io("list", folder))? {
+        if entry.name.starts_with(['_', '.']) {
             continue;
-        };
-        let path: PathBuf = entry.path();
-        let metadata = entry.metadata().map_err(SinkError::io("look at", &path))?;
-        if metadata.is_dir() {
+        }
+        let path = folder.join(&entry.name);
+        if entry.is_folder {
             list_data_files(root, &path, found)?;
-        } else if name.ends_with(".parquet") {
-            let Some(relative) = path.strip_prefix(root).ok().and_then(Path::to_str) else {
-                continue;
-            };
-            found.push(FoundFile {
-                path: relative.replace(std::path::MAIN_SEPARATOR, "/"),
-                bytes: metadata.len(),
-                modified: metadata.modified().ok(),
-            });
+        } else if entry.name.ends_with(".parquet") {
+            let Some(relative) = path.strip_prefix(root.path()).ok().and_then(Path::to_str) else { continue };
+            // One that is gone by now has nothing left to remove.
+            let Some(file) = root.disk().look(&path).map_err(SinkError::io("look at", &path))? else { continue };
+            let path = relative.replace(std::path::MAIN_SEPARATOR, "/");
+            found.push(FoundFile { path, bytes: file.bytes, modified: file.modified });
         }
     }
     Ok(())

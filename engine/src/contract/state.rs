@@ -1,14 +1,14 @@
 //! What an operator saves with each commit, and what it gets back.
 
+use crate::disk::Folder;
 use crate::ids::{Epoch, Generation};
 use arrow::array::RecordBatch;
-use std::path::PathBuf;
 
 /// Where a step on one worker keeps the files that its state lives in.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     /// The store's `history` folder; the step's files go to a folder of its id below.
-    pub root: PathBuf,
+    pub root: Folder,
     /// The run's generation; part of the names of files.
     pub generation: Generation,
     /// The worker; part of the names of files.

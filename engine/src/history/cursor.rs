@@ -2,7 +2,7 @@
 
 use super::log::Log;
 use super::{Chunk, HistoryError, Width};
-use std::path::Path;
+use crate::disk::Folder;
 use std::sync::Arc;
 
 /// Stands before the first row that the edge has not passed.
@@ -19,7 +19,7 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// Before the first row later than `after`.
-    pub(super) fn seek(log: &Log, after: i64, folder: &Path, layout: &[Width]) -> Result<Self, HistoryError> {
+    pub(super) fn seek(log: &Log, after: i64, folder: &Folder, layout: &[Width]) -> Result<Self, HistoryError> {
         let mut index = log.slots.partition_point(|s| s.max <= after);
         // The open chunk may still grow: its end is not the next chunk's start.
         if index > 0 && index == log.slots.len() && log.slots[index - 1].place.is_none() {
@@ -36,7 +36,7 @@ impl Cursor {
     }
 
     /// Brings `data` and `next` in line with `chunk` and `row`, moving on over chunks that are used up.
-    pub(super) fn settle(&mut self, log: &Log, folder: &Path, layout: &[Width]) -> Result<(), HistoryError> {
+    pub(super) fn settle(&mut self, log: &Log, folder: &Folder, layout: &[Width]) -> Result<(), HistoryError> {
         loop {
             if self.chunk >= log.end() {
                 self.data = None;

@@ -1,9 +1,9 @@
 //! A log: time-ordered chunks, each in memory, in a segment file, or both.
 
 use super::{Chunk, HistoryError, Width, segment};
+use crate::disk::Folder;
 use crate::ids::{KeyId, Ownership, SHARDS, ShardId};
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A set of shards.
@@ -160,11 +160,11 @@ impl Log {
     }
 
     /// The chunk's rows, from memory or its file.
-    pub(super) fn load(&self, number: u64, folder: &Path, layout: &[Width]) -> Result<Arc<Chunk>, HistoryError> {
+    pub(super) fn load(&self, number: u64, folder: &Folder, layout: &[Width]) -> Result<Arc<Chunk>, HistoryError> {
         let slot = self.slot(number).ok_or_else(|| HistoryError::new("read", "the history", format!("chunk {number} is not kept")))?;
         match (&slot.data, &slot.place) {
             (Some(data), _) => Ok(Arc::clone(data)),
-            (None, Some((file, index))) => segment::read(&folder.join(file.as_ref()), *index, layout, &slot.shards).map(Arc::new),
+            (None, Some((file, index))) => segment::read(folder, file, *index, layout, &slot.shards).map(Arc::new),
             (None, None) => Err(HistoryError::new("read", "the history", format!("chunk {number} is nowhere"))),
         }
     }

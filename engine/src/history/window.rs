@@ -5,16 +5,16 @@ use super::cursor::Cursor;
 use super::log::{Log, SavedChunk};
 use super::side::Side;
 use super::{CHUNK_ROWS, CHUNK_ROWS_MIN, Chunk, HistoryError, Width, segment};
+use crate::disk::Folder;
 use crate::ids::{Epoch, Generation};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where a history lives and what it holds.
 #[derive(Debug, Clone)]
 pub struct HistoryConfig {
     /// The store's `history` folder.
-    pub root: PathBuf,
+    pub root: Folder,
     /// The step's id: the folder below `root`.
     pub step: String,
     /// The run's generation; part of the names of files.
@@ -48,7 +48,7 @@ pub struct Tail {
 #[derive(Debug)]
 pub struct History {
     config: HistoryConfig,
-    folder: PathBuf,
+    folder: Folder,
     /// The main log first, then logs of other workers of earlier runs.
     logs: Vec<Log>,
     /// Per log, per edge.
@@ -71,7 +71,7 @@ impl History {
     /// An empty history. Nothing is read or written yet.
     #[must_use]
     pub fn new(config: HistoryConfig) -> Self {
-        let folder = config.root.join(&config.step);
+        let folder = config.root.below(&config.step);
         let edges = config.edges.len();
         let side = Side::new(&config.layout);
         // A small budget takes small chunks, so that several fit.
@@ -366,7 +366,7 @@ impl History {
     /// # Errors
     /// When it can't be read.
     pub fn read_saved(&self, saved: &SavedChunk, layout: &[Width]) -> Result<Chunk, HistoryError> {
-        segment::read(&self.folder.join(saved.file.as_ref()), saved.index, layout, &saved.shards)
+        segment::read(&self.folder, &saved.file, saved.index, layout, &saved.shards)
     }
 
     /// Writes full chunks that are only in memory to one segment file.

@@ -3,7 +3,7 @@
 use super::RowsError;
 use super::segment::Segment;
 use crate::background::lower_priority;
-use std::path::PathBuf;
+use crate::disk::Folder;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -13,39 +13,56 @@ use std::thread::JoinHandle;
 pub(super) struct Job {
     /// The file's name in the step's folder.
     pub(super) name: Arc<str>,
-    path: PathBuf,
+    folder: Folder,
     cancelled: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<Segment, RowsError>>>,
+    work: Option<Work>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Thread(JoinHandle<Result<Segment, RowsError>>),
+    /// Of a disk that has no threads.
+    Done(Box<Result<Segment, RowsError>>),
 }
 
 impl Job {
-    /// Starts `write`, which is asked to stop by the flag.
+    /// Starts `write`, which is given the folder and the name, and asked to stop by the flag.
     pub(super) fn start(
         name: Arc<str>,
-        path: PathBuf,
-        write: impl FnOnce(PathBuf, &AtomicBool) -> Result<Segment, RowsError> + Send + 'static,
+        folder: &Folder,
+        write: impl FnOnce(&Folder, &str, &AtomicBool) -> Result<Segment, RowsError> + Send + 'static,
     ) -> Result<Self, RowsError> {
         let cancelled = Arc::new(AtomicBool::new(false));
-        let (flag, target) = (Arc::clone(&cancelled), path.clone());
-        let body = move || {
-            lower_priority();
-            write(target, &flag)
+        let work = if folder.disk().has_threads() {
+            let (flag, target, file) = (Arc::clone(&cancelled), folder.clone(), Arc::clone(&name));
+            let body = move || {
+                lower_priority();
+                write(&target, &file, &flag)
+            };
+            let failed =
+                |e| RowsError::new("write", folder.join(name.as_ref()).display().to_string(), format!("no thread can be started: {e}"));
+            Work::Thread(std::thread::Builder::new().name("rows".into()).spawn(body).map_err(failed)?)
+        } else {
+            Work::Done(Box::new(write(folder, &name, &cancelled)))
         };
-        let thread = std::thread::Builder::new().name("rows".into()).spawn(body);
-        let thread = thread.map_err(|e| RowsError::new("write", path.display().to_string(), format!("no thread can be started: {e}")))?;
-        Ok(Self { name, path, cancelled, thread: Some(thread) })
+        Ok(Self { name, folder: folder.clone(), cancelled, work: Some(work) })
     }
 
     /// Whether [`Self::finish`] would not wait.
     pub(super) fn is_done(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+        match &self.work {
+            Some(Work::Thread(thread)) => thread.is_finished(),
+            Some(Work::Done(_)) | None => true,
+        }
     }
 
     /// Waits for the segment.
     pub(super) fn finish(mut self) -> Result<(Arc<str>, Segment), RowsError> {
-        let failed = |reason: &str| RowsError::new("write", self.path.display().to_string(), reason);
-        let thread = self.thread.take().ok_or_else(|| failed("it was written already"))?;
-        let segment = thread.join().map_err(|_| failed("the thread that writes it panicked"))??;
+        let failed = |reason: &str| RowsError::new("write", self.folder.join(self.name.as_ref()).display().to_string(), reason);
+        let segment = match self.work.take().ok_or_else(|| failed("it was written already"))? {
+            Work::Thread(thread) => thread.join().map_err(|_| failed("the thread that writes it panicked"))??,
+            Work::Done(segment) => (*segment)?,
+        };
         Ok((Arc::clone(&self.name), segment))
     }
 }
@@ -53,10 +70,12 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         self.cancelled.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _stopped = thread.join();
+        if let Some(work) = self.work.take() {
+            if let Work::Thread(thread) = work {
+                let _stopped = thread.join();
+            }
             // Nothing names it; what can't be deleted is collected at the next start.
-            let _gone = std::fs::remove_file(&self.path);
+            let _gone = self.folder.disk().remove(&self.folder.join(self.name.as_ref()));
         }
     }
 }

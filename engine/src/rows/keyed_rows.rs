@@ -8,11 +8,11 @@ use super::merge::Merge;
 use super::page::Page;
 use super::segment::{Segment, SegmentWriter};
 use crate::contract::StateDir;
+use crate::disk::Folder;
 use crate::history::ShardSet;
 use crate::key::shard_of;
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,7 +63,7 @@ pub(super) struct Counted {
 #[derive(Debug)]
 pub struct KeyedRows {
     pub(super) config: RowsConfig,
-    pub(super) folder: PathBuf,
+    pub(super) folder: Folder,
     /// Those of this worker.
     pub(super) shards: ShardSet,
     pub(super) memory: Memory,
@@ -86,7 +86,7 @@ impl KeyedRows {
     #[must_use]
     pub fn new(config: RowsConfig) -> Self {
         Self {
-            folder: config.dir.root.join(&config.step),
+            folder: config.dir.root.below(&config.step),
             config,
             shards: ShardSet::ALL,
             memory: Memory::default(),
@@ -201,9 +201,10 @@ impl KeyedRows {
     fn spill(&mut self) -> Result<(), RowsError> {
         let frozen = Arc::new(std::mem::take(&mut self.memory));
         self.frozen = Some(Arc::clone(&frozen));
-        let (name, path) = self.new_file();
-        let write = move |path: PathBuf, cancelled: &AtomicBool| write_segment(path, Merge::default().memory(&frozen), cancelled);
-        self.spilling = Some(Job::start(name, path, write)?);
+        let write = move |folder: &Folder, name: &str, cancelled: &AtomicBool| {
+            write_segment(folder, name, Merge::default().memory(&frozen), cancelled)
+        };
+        self.spilling = Some(Job::start(self.new_file(), &self.folder, write)?);
         Ok(())
     }
 
@@ -224,12 +225,11 @@ impl KeyedRows {
         let (None, Some(range)) = (&self.merging, range) else { return Ok(()) };
         let inputs = self.segments[range].to_vec();
         self.merged = inputs.iter().map(|s| Arc::clone(&s.name)).collect();
-        let (name, path) = self.new_file();
-        let write = move |path: PathBuf, cancelled: &AtomicBool| {
+        let write = move |folder: &Folder, name: &str, cancelled: &AtomicBool| {
             let merge = inputs.iter().fold(Merge::default(), |merge, s| merge.segment(&s.segment, s.shards));
-            write_segment(path, merge, cancelled)
+            write_segment(folder, name, merge, cancelled)
         };
-        self.merging = Some(Job::start(name, path, write)?);
+        self.merging = Some(Job::start(self.new_file(), &self.folder, write)?);
         Ok(())
     }
 
@@ -278,18 +278,16 @@ impl KeyedRows {
         }
     }
 
-    fn new_file(&mut self) -> (Arc<str>, PathBuf) {
+    fn new_file(&mut self) -> Arc<str> {
         let StateDir { generation, worker, .. } = &self.config.dir;
         self.files += 1;
-        let name = format!("{:010}-{worker:03}-{:06}.rows", generation.0, self.files);
-        let path = self.folder.join(&name);
-        (name.into(), path)
+        format!("{:010}-{worker:03}-{:06}.rows", generation.0, self.files).into()
     }
 
     fn delete_unnamed(&self, segments: &[Counted]) {
         for segment in segments.iter().filter(|s| !self.named.contains(&s.name)) {
             // What can't be deleted is collected at the next start, since nothing names it.
-            let _gone = std::fs::remove_file(self.folder.join(segment.name.as_ref()));
+            let _gone = self.folder.disk().remove(&self.folder.join(segment.name.as_ref()));
         }
     }
 
@@ -302,8 +300,8 @@ impl KeyedRows {
 }
 
 /// Writes what `merge` hands over as a segment, or the beginning of it when nobody wants it any more.
-fn write_segment(path: PathBuf, merge: Merge<'_>, cancelled: &AtomicBool) -> Result<Segment, RowsError> {
-    let mut writer = SegmentWriter::create(path)?;
+fn write_segment(folder: &Folder, name: &str, merge: Merge<'_>, cancelled: &AtomicBool) -> Result<Segment, RowsError> {
+    let mut writer = SegmentWriter::create(folder, name)?;
     merge.run(|hash, key, value| {
         writer.push(hash, key, value)?;
         Ok::<_, RowsError>(!cancelled.load(Ordering::Relaxed))

@@ -105,7 +105,7 @@ impl KeyedRows {
                 continue;
             }
             let name: Arc<str> = files.value(row).into();
-            let segment = Arc::new(Segment::open(&self.folder.join(name.as_ref()))?);
+            let segment = Arc::new(Segment::open(&self.folder, &name)?);
             self.named.insert(Arc::clone(&name));
             self.segments.push(Counted { name, segment, shards });
         }

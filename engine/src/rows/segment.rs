@@ -6,10 +6,9 @@
 use super::RowsError;
 use super::filter::Filter;
 use super::page::{Page, PageBuilder};
-use std::fs::{self, File};
+use crate::disk::{Folder, NewFile, OpenFile};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of a page, about: what one look-up reads.
@@ -30,8 +29,10 @@ struct PlaceOfPage {
 /// A segment that is being written; not synced.
 #[derive(Debug)]
 pub(super) struct SegmentWriter {
+    folder: Folder,
+    name: Box<str>,
     path: PathBuf,
-    file: BufWriter<File>,
+    file: BufWriter<Box<dyn NewFile>>,
     written: u64,
     page: PageBuilder,
     encoded: Vec<u8>,
@@ -41,13 +42,21 @@ pub(super) struct SegmentWriter {
 
 impl SegmentWriter {
     /// A new file; its folder is made.
-    pub(super) fn create(path: PathBuf) -> Result<Self, RowsError> {
-        let fail = |e: std::io::Error| RowsError::new("write", path.display().to_string(), e);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(fail)?;
-        }
-        let file = BufWriter::with_capacity(1 << 18, File::create(&path).map_err(fail)?);
-        Ok(Self { path, file, written: 0, page: PageBuilder::default(), encoded: Vec::new(), pages: Vec::new(), hashes: Vec::new() })
+    pub(super) fn create(folder: &Folder, name: &str) -> Result<Self, RowsError> {
+        let path = folder.join(name);
+        let file = folder.disk().make_folders(folder).and_then(|()| folder.disk().create(&path));
+        let file = file.map_err(|e| RowsError::new("write", path.display().to_string(), e))?;
+        Ok(Self {
+            folder: folder.clone(),
+            name: name.into(),
+            path,
+            file: BufWriter::with_capacity(1 << 18, file),
+            written: 0,
+            page: PageBuilder::default(),
+            encoded: Vec::new(),
+            pages: Vec::new(),
+            hashes: Vec::new(),
+        })
     }
 
     /// Adds an entry, which must be after the last one.
@@ -88,7 +97,7 @@ impl SegmentWriter {
         footer.iter().for_each(|word| tail.extend_from_slice(&word.to_le_bytes()));
         let written = self.file.write_all(&tail).and_then(|()| self.file.flush());
         written.map_err(|e| RowsError::new("write", self.path.display().to_string(), e))?;
-        Segment::open(&self.path)
+        Segment::open(&self.folder, &self.name)
     }
 }
 
@@ -96,7 +105,7 @@ impl SegmentWriter {
 #[derive(Debug)]
 pub(super) struct Segment {
     path: PathBuf,
-    file: File,
+    file: Box<dyn OpenFile>,
     pages: Vec<PlaceOfPage>,
     filter: Filter,
     bytes: u64,
@@ -104,14 +113,15 @@ pub(super) struct Segment {
 
 impl Segment {
     /// Reads the index and the filter.
-    pub(super) fn open(path: &Path) -> Result<Self, RowsError> {
+    pub(super) fn open(folder: &Folder, name: &str) -> Result<Self, RowsError> {
+        let path = folder.join(name);
         let fail = |reason: &dyn std::fmt::Display| RowsError::new("read", path.display().to_string(), reason);
         let cut = || fail(&"it is damaged or was cut short");
-        let file = File::open(path).map_err(|e| fail(&e))?;
-        let bytes = file.metadata().map_err(|e| fail(&e))?.len();
+        let file = folder.disk().open(&path).map_err(|e| fail(&e))?;
+        let bytes = file.bytes();
         let mut footer = [0; FOOTER_BYTES];
         let footer_start = bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(cut)?;
-        file.read_exact_at(&mut footer, footer_start).map_err(|e| fail(&e))?;
+        file.read_at(&mut footer, footer_start).map_err(|e| fail(&e))?;
         let [index_start, pages, _entries, checksum, mark] = words::<5>(&footer).ok_or_else(cut)?;
         if mark != MARK {
             return Err(cut());
@@ -119,7 +129,7 @@ impl Segment {
         let tail_bytes = footer_start.checked_sub(index_start).and_then(|n| usize::try_from(n).ok()).ok_or_else(cut)?;
         let index_bytes = usize::try_from(pages).ok().and_then(|n| n.checked_mul(INDEX_BYTES)).ok_or_else(cut)?;
         let mut tail = vec![0; tail_bytes];
-        file.read_exact_at(&mut tail, index_start).map_err(|e| fail(&e))?;
+        file.read_at(&mut tail, index_start).map_err(|e| fail(&e))?;
         if xxh3_64(&tail) != checksum {
             return Err(cut());
         }
@@ -130,7 +140,7 @@ impl Segment {
         };
         let pages = index.chunks_exact(INDEX_BYTES).map(page).collect::<Option<Vec<_>>>().ok_or_else(cut)?;
         let filter = Filter::read(filter).ok_or_else(cut)?;
-        Ok(Self { path: path.to_owned(), file, pages, filter, bytes })
+        Ok(Self { path, file, pages, filter, bytes })
     }
 
     /// False: it does not hold the key.
@@ -153,7 +163,7 @@ impl Segment {
         let PlaceOfPage { start, length, .. } = self.pages[page];
         let mut bytes = needless.into_bytes();
         bytes.resize(length as usize + WORD, 0);
-        self.file.read_exact_at(&mut bytes, start).map_err(|e| fail(&e))?;
+        self.file.read_at(&mut bytes, start).map_err(|e| fail(&e))?;
         let (content, checksum) = bytes.split_at(length as usize);
         if words::<1>(checksum) != Some([xxh3_64(content)]) {
             return Err(fail(&format!("page {page} is damaged")));
@@ -187,7 +197,8 @@ mod tests {
     fn a_damaged_segment_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("0.rows");
-        let mut writer = SegmentWriter::create(path.clone()).unwrap();
+        let folder: Folder = folder.path().into();
+        let mut writer = SegmentWriter::create(&folder, "0.rows").unwrap();
         (0..5_000u64).for_each(|n| writer.push(n / 3, &n.to_be_bytes(), b"value").unwrap());
         let segment = writer.finish().unwrap();
         assert!(segment.pages() > 10);
@@ -195,19 +206,19 @@ mod tests {
             let page = segment.read(segment.page_of(n / 3).unwrap(), Page::default()).unwrap();
             assert_eq!(page.find(n / 3, &n.to_be_bytes()), Some(&b"value"[..]));
         }
-        let whole = fs::read(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
         for end in [0, 10, whole.len() / 2, whole.len() - 1] {
-            fs::write(&path, &whole[..end]).unwrap();
-            assert!(Segment::open(&path).is_err(), "cut at {end}");
+            std::fs::write(&path, &whole[..end]).unwrap();
+            assert!(Segment::open(&folder, "0.rows").is_err(), "cut at {end}");
         }
         let mut damaged = whole.clone();
         damaged[100] ^= 1;
-        fs::write(&path, &damaged).unwrap();
-        let segment = Segment::open(&path).unwrap();
+        std::fs::write(&path, &damaged).unwrap();
+        let segment = Segment::open(&folder, "0.rows").unwrap();
         assert!(segment.read(0, Page::default()).unwrap_err().reason.contains("damaged"));
         let at = damaged.len() - FOOTER_BYTES - 3;
         damaged[at] ^= 1;
-        fs::write(&path, &damaged).unwrap();
-        assert!(Segment::open(&path).is_err());
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(Segment::open(&folder, "0.rows").is_err());
     }
 }

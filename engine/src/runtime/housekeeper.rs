@@ -8,9 +8,9 @@ use crate::runtime::clock::Clock;
 use crate::runtime::committer::{Positions, WholeState, encode_state};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
-use crate::store::{EpochHeader, Store, StoreError, needless_files};
+use crate::store::{EpochHeader, KeptSnapshots, Store, StoreError};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -31,8 +31,7 @@ pub(crate) struct Housekeeper {
     pub(crate) store: Arc<Store>,
     /// Of capacity 0: while a snapshot is being written, whoever brings the next one waits.
     pub(crate) snapshots: Receiver<NewSnapshot>,
-    /// The history files that each kept snapshot names.
-    pub(crate) kept: BTreeMap<Epoch, BTreeSet<String>>,
+    pub(crate) kept: KeptSnapshots,
     /// All positions as of the last snapshot, or as the run began.
     pub(crate) positions: Positions,
     pub(crate) metrics: Arc<Metrics>,
@@ -78,33 +77,20 @@ impl Housekeeper {
         let started = self.clock.steady_nanos();
         self.positions.append(&mut header.positions);
         header.positions = std::mem::take(&mut self.positions);
-        // Those that an earlier snapshot names are synced already.
-        let synced = self.kept.values().next_back();
-        let new = header.history_files.iter().filter(|file| synced.is_none_or(|synced| !synced.contains(*file)));
-        self.store.sync_history(new.map(String::as_str))?;
         let mut sections = Vec::new();
         for WholeState { worker, batches } in parts {
             sections.extend(encode_state(batches, worker)?);
         }
-        let written = self.store.snapshot(&header, &sections)?;
+        let written = self.kept.write(&self.store, &header, &sections)?;
         self.positions = header.positions;
-        self.kept.insert(header.epoch, header.history_files.into_iter().collect());
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
         self.metrics.snapshot_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
         Ok(())
     }
 
     fn add_needless(&mut self, needless: &mut BTreeSet<String>) -> Result<(), StoreError> {
-        let mut dropped: BTreeSet<String> = BTreeSet::new();
-        while self.kept.len() > crate::protocol::SNAPSHOTS_KEPT {
-            if let Some((_, files)) = self.kept.pop_first() {
-                dropped.extend(files);
-            }
-        }
-        let named: BTreeSet<String> = self.kept.values().flatten().cloned().collect();
         let delivered = Epoch(self.metrics.delivered_epoch.load(Ordering::Acquire));
-        let decision = self.store.needless(delivered, dropped.into_iter().collect(), named)?;
-        needless.extend(needless_files(&decision));
+        needless.extend(self.kept.needless(&self.store, delivered)?);
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! What a run is made of: the source, the steps, the sinks, as factories that each worker calls for itself.
 
 use crate::contract::{Delivery, Operator, OperatorError, Shapes, SinkError, SinkWriter, Source, SyncFiles};
+use crate::disk::Folder;
 use crate::ids::{Epoch, Generation, Ownership};
 use crate::protocol::{CLOCK_STEP, EpochLimits, LatePolicy, Order, Origin, WatermarkTracker};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Who is asking for a step.
@@ -16,7 +16,7 @@ pub struct WorkerContext {
     /// This run.
     pub generation: Generation,
     /// The folder of history files; a step's own lie in a folder of its id below it.
-    pub history: PathBuf,
+    pub history: Folder,
 }
 
 /// Makes a step's logic for one worker.
@@ -117,7 +117,7 @@ impl Plan {
 /// # Errors
 /// When a step can't be made.
 pub fn shapes<'a>(source: &dyn Source, steps: impl IntoIterator<Item = &'a StepPlan>) -> Result<Shapes, OperatorError> {
-    let nobody = WorkerContext { worker: 0, ownership: Ownership::new(1), generation: Generation::default(), history: PathBuf::new() };
+    let nobody = WorkerContext { worker: 0, ownership: Ownership::new(1), generation: Generation::default(), history: Folder::from("") };
     let schema = source.schema();
     let mut shapes = Shapes::from([(CLOCK_STEP.to_owned(), WatermarkTracker::shape(schema.schema.field(schema.event_time).name()))]);
     for step in steps {
@@ -147,8 +147,8 @@ impl std::fmt::Debug for Plan {
 /// How a pipeline is run.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// The store's folder.
-    pub store: PathBuf,
+    /// The store's folder, and the disk that it is on.
+    pub store: Folder,
     /// Threads of the dataflow.
     pub workers: usize,
     /// Epochs.

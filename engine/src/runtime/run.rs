@@ -1,6 +1,7 @@
 //! Starting, driving and ending a run.
 
 use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, Shapes, SinkWriter};
+use crate::disk::Folder;
 use crate::ids::{Epoch, EventTime, Ownership};
 use crate::protocol::{
     CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WallTime, WatermarkTracker, decide_evolutions, put_back,
@@ -21,11 +22,10 @@ use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WhenQuiet, WorkerContext};
 use crate::runtime::route::{Splitter, route};
-use crate::store::{DeliveredMarks, Recovered, Store, saved_shapes};
+use crate::store::{DeliveredMarks, KeptSnapshots, Store, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -120,7 +120,7 @@ struct Blueprint {
     steps: Vec<StepPlan>,
     sinks: Vec<(String, Vec<StepPlan>, crate::runtime::plan::BuildWriter)>,
     dead: (String, crate::runtime::plan::BuildWriter),
-    history: PathBuf,
+    history: Folder,
     first: Epoch,
     ownership: Ownership,
     generation: crate::ids::Generation,
@@ -195,7 +195,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     refuse_sinks_behind(&recovered, &visible, &origin)?;
     take_over(&mut recovered.outbox, &mut deliveries, &visible)?;
     prepare(&mut deliveries)?;
-    collect_orphans(&store, &recovered)?;
+    store.collect_orphans(&recovered)?;
     source.open(&recovered.positions)?;
     if let Some((total, done)) = source.progress() {
         control.metrics.progress_done.store(done, Ordering::Relaxed);
@@ -262,7 +262,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let housekeeper = Housekeeper {
         store,
         snapshots: snapshots_out,
-        kept: std::mem::take(&mut recovered.snapshots),
+        kept: KeptSnapshots::found(&mut recovered),
         positions: std::mem::take(&mut recovered.positions),
         metrics: Arc::clone(&control.metrics),
         clock: Arc::clone(&time),
@@ -291,7 +291,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         steps,
         sinks: writers,
         dead,
-        history: config.store.join("history"),
+        history: config.store.below("history"),
         ownership: Ownership::new(workers),
         generation,
         first,
@@ -396,13 +396,6 @@ fn ended(name: &str, thread: std::thread::JoinHandle<()>, failure: &Failure) {
         // Only what it does with a panic can have panicked.
         failure.set_panicked(name, panic.as_ref());
     }
-}
-
-/// Deletes history files that a run wrote and never named in a commit.
-fn collect_orphans(store: &Store, recovered: &Recovered) -> Result<(), RunError> {
-    let named = recovered.snapshots.values().flatten().cloned().collect();
-    store.collect(Epoch(0), store.history_files()?, named)?;
-    Ok(())
 }
 
 /// One worker's life.

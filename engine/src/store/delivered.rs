@@ -1,10 +1,12 @@
 //! How far each sink has come, as the store remembers it: so that a sink that is taken out of the pipeline while rows wait for it is noticed.
 //!
-//! What counts for a sink that is there is what its destination says. These marks are written now and then, and not synced: one that is old,
-//! or that a power loss takes back, makes the check stricter, never laxer.
+//! What counts for a sink that is there is what its destination says. These marks are written now and then: old ones make the check stricter,
+//! never laxer. They are replaced durably, so that a loss of power leaves the old ones or the new, whole.
 
+use crate::disk::Folder;
 use crate::ids::Epoch;
 use crate::store::error::StoreError;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,8 @@ const FILE: &str = "delivered.json";
 
 /// The last epoch delivered by every sink that ever was, by id.
 #[derive(Debug)]
-pub(crate) struct DeliveredMarks {
+pub struct DeliveredMarks {
+    root: Folder,
     path: PathBuf,
     /// `None` where the store was made before there were marks, or somebody deleted them.
     marks: Option<BTreeMap<String, u64>>,
@@ -21,16 +24,19 @@ pub(crate) struct DeliveredMarks {
 
 impl DeliveredMarks {
     /// Reads a store's marks.
-    pub(crate) fn open(root: &Path) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn open(root: &Folder) -> Result<Self, StoreError> {
         let path = root.join(FILE);
-        let marks = match std::fs::read(&path) {
+        let marks = match root.disk().read(&path) {
             Ok(bytes) => {
                 Some(serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged { path: path.clone(), reason: e.to_string() })?)
             }
             Err(e) if e.kind() == ErrorKind::NotFound => None,
             Err(e) => return Err(StoreError::io("read", &path, &e)),
         };
-        Ok(Self { path, marks })
+        Ok(Self { root: root.clone(), path, marks })
     }
 
     /// Where they are kept.
@@ -49,17 +55,22 @@ impl DeliveredMarks {
     }
 
     /// A store without any epoch starts its marks: nothing is delivered yet.
-    pub(crate) fn begin<'a>(&mut self, sinks: impl Iterator<Item = &'a str>, committed: Epoch) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When they can't be written.
+    pub fn begin<'a>(&mut self, sinks: impl Iterator<Item = &'a str>, committed: Epoch) -> Result<(), StoreError> {
         if committed == Epoch(0) && self.marks.is_none() { self.record(sinks.map(|sink| (sink, committed))) } else { Ok(()) }
     }
 
     /// Each of these sinks has delivered everything through an epoch.
-    pub(crate) fn record<'a>(&mut self, through: impl Iterator<Item = (&'a str, Epoch)>) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When it can't be written; then the old marks stay.
+    pub fn record<'a>(&mut self, through: impl Iterator<Item = (&'a str, Epoch)>) -> Result<(), StoreError> {
         let marks = self.marks.get_or_insert_default();
         marks.extend(through.map(|(sink, epoch)| (sink.to_owned(), epoch.0)));
         let failed = |e: &(dyn std::error::Error + 'static)| StoreError::io("write", &self.path, e);
         let bytes = serde_json::to_vec(marks).map_err(|e| failed(&e))?;
-        let next = self.path.with_extension("next");
-        std::fs::write(&next, bytes).and_then(|()| std::fs::rename(&next, &self.path)).map_err(|e| failed(&e))
+        self.root.disk().replace_durably(&self.path, &[Bytes::from(bytes)]).map_err(|e| failed(&e))
     }
 }

@@ -9,11 +9,13 @@
 //! | `worker` | who wrote them |
 //! | `payload` | an Arrow IPC stream of one batch (`file`: JSON) |
 //!
-//! The header is JSON in the schema's metadata. Between the IPC stream and its footer, where readers of
-//! Arrow do not look, stands a checksum of the whole file: it is checked before anything is decoded, so that a torn or damaged file is never
-//! taken for a commit, and never reaches arrow's decoder, which trusts what it reads.
+//! The header is JSON in the schema's metadata. Between the IPC stream and its footer, where readers of Arrow do not look, stand two
+//! checksums: of what follows them (the footer, which repeats the header), so that the header can be read alone, and of the whole file.
+//! One of them is checked before anything is decoded, so that a torn or damaged file is never taken for a commit, and never reaches
+//! arrow's decoder, which trusts what it reads.
 
 use crate::contract::{PartitionInfo, Position, Shapes};
+use crate::disk::OpenFile;
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{Origin, SinkMark};
 use crate::store::pieces::Pieces;
@@ -22,6 +24,7 @@ use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
+use arrow::ipc::root_as_footer;
 use arrow::ipc::writer::{FileWriter, StreamWriter};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -157,9 +160,10 @@ pub(crate) fn encode(header: &EpochHeader, sections: &[Section]) -> Result<Vec<B
     writer.finish()?;
     let (mut pieces, mut end) = writer.into_inner()?.finish();
     let footer = footer_at(&end).ok_or_else(|| ArrowError::IpcError("the file that was just written has no footer".into()))?;
-    let parts = pieces.iter().map(Bytes::as_ref).chain([&end[..footer], &end[footer..]]);
-    let seal = file_checksum(parts).to_le_bytes();
-    end.splice(footer..footer, seal);
+    let of_footer = file_checksum([&end[footer..]]).to_le_bytes();
+    let parts = pieces.iter().map(Bytes::as_ref).chain([&end[..footer], of_footer.as_slice(), &end[footer..]]);
+    let of_file = file_checksum(parts).to_le_bytes();
+    end.splice(footer..footer, of_footer.into_iter().chain(of_file));
     pieces.push(Bytes::from(end));
     Ok(pieces)
 }
@@ -186,11 +190,18 @@ fn batch_of(schema: &SchemaRef, sections: &[Section]) -> Result<RecordBatch, Arr
 /// Ends every Arrow IPC file, after the footer and its length as an i32.
 const IPC_MAGIC: &[u8] = b"ARROW1";
 const SEAL_BYTES: usize = size_of::<u64>();
+/// Bytes of a file's end that are read in the hope that the header is within them.
+const TAIL_BYTES: u64 = 64 << 10;
+
+/// How many bytes of a file that ends so are its footer, the length and the mark behind it.
+fn footer_bytes(end: &[u8]) -> Option<usize> {
+    let (_, length) = end.strip_suffix(IPC_MAGIC)?.split_last_chunk::<4>()?;
+    usize::try_from(i32::from_le_bytes(*length)).ok()?.checked_add(IPC_MAGIC.len() + size_of::<i32>())
+}
 
 /// Where the footer of an Arrow IPC file begins.
 fn footer_at(bytes: &[u8]) -> Option<usize> {
-    let (length, _) = bytes.strip_suffix(IPC_MAGIC)?.split_last_chunk::<4>().map(|(rest, length)| (i32::from_le_bytes(*length), rest))?;
-    bytes.len().checked_sub(IPC_MAGIC.len() + size_of::<i32>() + usize::try_from(length).ok()?)
+    bytes.len().checked_sub(footer_bytes(bytes)?)
 }
 
 /// The checksum of a file that is given in parts.
@@ -202,33 +213,73 @@ fn file_checksum<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
 
 fn is_sealed(bytes: &[u8]) -> bool {
     let Some(footer) = footer_at(bytes) else { return false };
-    let Some((stream, seal)) = bytes[..footer].split_last_chunk::<SEAL_BYTES>() else { return false };
-    u64::from_le_bytes(*seal) == file_checksum([stream, &bytes[footer..]])
+    let Some((before, seal)) = bytes[..footer].split_last_chunk::<SEAL_BYTES>() else { return false };
+    u64::from_le_bytes(*seal) == file_checksum([before, &bytes[footer..]])
+}
+
+const CUT: &str = "it is cut short, or its checksum does not match";
+
+/// Why a header can't be read.
+pub(crate) enum HeaderError {
+    /// The disk said no.
+    Io(std::io::Error),
+    /// The file is damaged: how.
+    Damaged(String),
+}
+
+impl From<std::io::Error> for HeaderError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Reads the header alone, from the end of an epoch file or snapshot.
+pub(crate) fn read_header(file: &dyn OpenFile) -> Result<EpochHeader, HeaderError> {
+    let cut = || HeaderError::Damaged(CUT.into());
+    let last = |bytes: u64| {
+        let mut tail = vec![0; usize::try_from(bytes).map_err(|_| cut())?];
+        file.read_at(&mut tail, file.bytes() - bytes)?;
+        Ok::<_, HeaderError>(tail)
+    };
+    let mut tail = last(file.bytes().min(TAIL_BYTES))?;
+    let footer = footer_bytes(&tail).ok_or_else(cut)?;
+    let sealed = footer.checked_add(2 * SEAL_BYTES).ok_or_else(cut)?;
+    if sealed as u64 > file.bytes() {
+        return Err(cut());
+    }
+    if sealed > tail.len() {
+        tail = last(sealed as u64)?;
+    }
+    let (before, footer) = tail.split_at(tail.len() - footer);
+    let (seal, _) = before[before.len() - 2 * SEAL_BYTES..].split_first_chunk::<SEAL_BYTES>().ok_or_else(cut)?;
+    if u64::from_le_bytes(*seal) != file_checksum([footer]) {
+        return Err(cut());
+    }
+    let footer = root_as_footer(&footer[..footer.len() - IPC_MAGIC.len() - size_of::<i32>()]);
+    let metadata = footer.map_err(|e| HeaderError::Damaged(e.to_string()))?.schema().and_then(|schema| schema.custom_metadata());
+    let json = metadata.and_then(|pairs| pairs.iter().find(|pair| pair.key() == Some(HEADER_KEY))?.value());
+    header_of(json.unwrap_or_default()).map_err(HeaderError::Damaged)
+}
+
+fn header_of(json: &str) -> Result<EpochHeader, String> {
+    if json.is_empty() {
+        return Err("it has no header".into());
+    }
+    serde_json::from_str(json).map_err(|e| format!("its header can't be read: {e}"))
 }
 
 /// Decodes an epoch file; the error says how it is damaged.
 pub(crate) fn decode(bytes: &[u8]) -> Result<(EpochHeader, Vec<Section>), String> {
     if !is_sealed(bytes) {
-        return Err("it is cut short, or its checksum does not match".into());
+        return Err(CUT.into());
     }
     let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(|e| e.to_string())?;
-    let json = reader.schema().metadata().get(HEADER_KEY).cloned().ok_or("it has no header")?;
-    let header: EpochHeader = serde_json::from_str(&json).map_err(|e| format!("its header can't be read: {e}"))?;
+    let header = header_of(reader.schema().metadata().get(HEADER_KEY).map(String::as_str).unwrap_or_default())?;
     let mut sections = Vec::new();
     for batch in reader {
         add_sections(&batch.map_err(|e| e.to_string())?, &mut sections)?;
     }
     Ok((header, sections))
-}
-
-/// The header of an epoch file; the error says how it is damaged.
-pub(crate) fn decode_header(bytes: &[u8]) -> Result<EpochHeader, String> {
-    if !is_sealed(bytes) {
-        return Err("it is cut short, or its checksum does not match".into());
-    }
-    let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(|e| e.to_string())?;
-    let json = reader.schema().metadata().get(HEADER_KEY).cloned().ok_or("it has no header")?;
-    serde_json::from_str(&json).map_err(|e| format!("its header can't be read: {e}"))
 }
 
 fn add_sections(batch: &RecordBatch, sections: &mut Vec<Section>) -> Result<(), String> {
@@ -313,9 +364,42 @@ mod tests {
             let mut torn = bytes.clone();
             torn[at] ^= 0x55;
             assert!(decode(&torn).is_err(), "byte {at}");
+            // Alone, the header is read rightly or not at all.
+            if let Ok(read) = header_alone(torn) {
+                assert_eq!(read, header(), "byte {at}");
+            }
         }
         for length in 0..bytes.len() {
             assert!(decode(&bytes[..length]).is_err(), "cut to {length} bytes");
+            assert!(header_alone(bytes[..length].to_vec()).is_err(), "cut to {length} bytes");
+        }
+    }
+
+    #[derive(Debug)]
+    struct InMemory(Vec<u8>);
+
+    impl OpenFile for InMemory {
+        fn bytes(&self) -> u64 {
+            self.0.len() as u64
+        }
+
+        fn read_at(&self, into: &mut [u8], at: u64) -> std::io::Result<()> {
+            let at = usize::try_from(at).expect("small");
+            into.copy_from_slice(self.0.get(at..at + into.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        }
+    }
+
+    fn header_alone(bytes: Vec<u8>) -> Result<EpochHeader, HeaderError> {
+        read_header(&InMemory(bytes))
+    }
+
+    #[test]
+    fn a_header_is_read_alone_however_long_it_is() {
+        for files in [0, 1, 10_000] {
+            let header = EpochHeader { history_files: (0..files).map(|n| format!("step/{n}.arrow")).collect(), ..header() };
+            let bytes = encode(&header, &[section("a", Bytes::from(vec![2; LARGE_BYTES]))]).expect("encodes").concat();
+            assert!(header_alone(bytes).is_ok_and(|read| read == header), "{files} files");
         }
     }
 }

@@ -4,9 +4,10 @@
 //! for the size, which is only about right.
 
 use crate::contract::{PartitionInfo, Position, Shapes};
+use crate::disk::{Disk, Entry, Folder};
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{CLOCK_STEP, Claim, EpochName, ResumeFacts, SavedTracker, TRACKER, decide_resume};
-use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode, decode_header};
+use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
 use crate::store::error::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -50,52 +51,57 @@ pub struct Inspection {
 ///
 /// # Errors
 /// When files can't be listed or read, or epochs are missing.
-pub fn inspect(root: &Path) -> Result<Option<Inspection>, StoreError> {
-    if !root.join("identity.json").is_file() {
+pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError> {
+    let root = root.into();
+    let identity = root.join("identity.json");
+    let found = root.disk().look(&identity).map_err(|e| StoreError::io("look for", &identity, &e))?;
+    if found.is_none_or(|found| found.is_folder) {
         return Ok(None);
     }
     for _ in 0..ATTEMPTS_MAX {
-        match look(root)? {
+        match look(&root)? {
             Some(mut inspection) => {
-                inspection.bytes = size(root)?;
-                inspection.held_by = holder(root);
+                inspection.bytes = size(&root)?;
+                inspection.held_by = root.disk().holder(&root.join("lock"));
                 return Ok(Some(inspection));
             }
             None => std::thread::yield_now(),
         }
     }
-    Err(StoreError::Io { action: "read", path: root.to_owned(), reason: "its files change too fast to be read; try again".into() })
+    Err(StoreError::Io { action: "read", path: root.path().to_owned(), reason: "its files change too fast to be read; try again".into() })
 }
 
 /// What the state of the store in the folder `root` means, by step; empty when there is none. Reads few files, and of them the headers.
 ///
 /// # Errors
 /// When files can't be listed or read, or epochs are missing.
-pub fn saved_shapes(root: &Path) -> Result<Shapes, StoreError> {
-    let facts = facts(root)?;
+pub fn saved_shapes(root: impl Into<Folder>) -> Result<Shapes, StoreError> {
+    let root = root.into();
+    let facts = facts(&root)?;
     let epochs = decide_resume(&facts)?.epochs;
     let epochs = epochs.iter().rev().map(|n| root.join(format!("epochs/{:020}-{:010}.epoch", n.epoch.0, n.generation.0)));
     let mut snapshots = facts.snapshots;
     snapshots.sort_unstable();
     let snapshots = snapshots.iter().rev().map(|n| root.join(format!("snapshots/{:020}-{:010}.snapshot", n.epoch.0, n.generation.0)));
     for path in epochs.chain(snapshots) {
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
+        let read = match root.disk().open(&path) {
+            Ok(file) => read_header(file.as_ref()),
             Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            Err(e) => return Err(StoreError::io("read", path, &e)),
+            Err(e) => Err(e.into()),
         };
-        // A damaged file is passed over as a start passes over it, or fails on it.
-        if let Ok(header) = decode_header(&bytes)
-            && !header.shapes.is_empty()
-        {
-            return Ok(header.shapes);
+        match read {
+            Ok(header) if header.shapes.is_empty() => {}
+            Ok(header) => return Ok(header.shapes),
+            Err(HeaderError::Io(e)) => return Err(StoreError::io("read", path, &e)),
+            // A damaged file is passed over as a start passes over it, or fails on it.
+            Err(HeaderError::Damaged(_)) => {}
         }
     }
     Ok(Shapes::new())
 }
 
 /// One look; `None` when a file went away meanwhile.
-fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
+fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
     let facts = facts(root)?;
     let Ok(decision) = decide_resume(&facts) else {
         // Epochs may have been collected between the two listings; a gap that stays is reported by the last attempt.
@@ -111,7 +117,7 @@ fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
     let mut readable = facts.clone();
     let mut decision = decision;
     while let Some(name) = decision.snapshot {
-        match read(&root.join(format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)))? {
+        match read(root.disk().as_ref(), &root.join(format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)))? {
             File::Gone => return Ok(None),
             File::Damaged(problem) => {
                 inspection.problems.push(problem);
@@ -126,7 +132,7 @@ fn look(root: &Path) -> Result<Option<Inspection>, StoreError> {
     }
     let snapshot = decision.snapshot.map_or(Epoch(0), |name| name.epoch);
     for name in &decision.epochs {
-        match read(&root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)))? {
+        match read(root.disk().as_ref(), &root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)))? {
             File::Gone => return Ok(None),
             File::Damaged(problem) => inspection.problems.push(problem),
             // It was written over as another epoch while it was read.
@@ -173,24 +179,25 @@ enum File {
     Read(Box<EpochHeader>, Vec<Section>),
 }
 
-fn read(path: &Path) -> Result<File, StoreError> {
-    match std::fs::read(path) {
+fn read(disk: &dyn Disk, path: &Path) -> Result<File, StoreError> {
+    match disk.read(path) {
         Ok(bytes) => Ok(match decode(&bytes) {
             Ok((header, sections)) => File::Read(Box::new(header), sections),
             // Collected while it was read.
-            Err(_) if !path.exists() => File::Gone,
+            Err(_) if disk.look(path).is_ok_and(|found| found.is_none()) => File::Gone,
             Err(reason) => File::Damaged(format!("{} is damaged: {reason}", path.display())),
         }),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(File::Gone),
+        // `UnexpectedEof`: it was written over, shorter.
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => Ok(File::Gone),
         Err(e) => Err(StoreError::io("read", path, &e)),
     }
 }
 
-fn facts(root: &Path) -> Result<ResumeFacts, StoreError> {
+fn facts(root: &Folder) -> Result<ResumeFacts, StoreError> {
     let mut facts = ResumeFacts::default();
-    for name in list(&root.join("generations"))? {
+    for name in list(&root.below("generations"))? {
         let Some(generation) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else { continue };
-        let resumed = std::fs::read(root.join(format!("generations/{generation:010}.resumed"))).ok();
+        let resumed = root.disk().read(&root.join(format!("generations/{generation:010}.resumed"))).ok();
         let after = resumed.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok()?.get("after")?.as_u64());
         facts.claims.push(Claim { generation: Generation(generation), resumed_after: after.map(Epoch) });
     }
@@ -199,73 +206,43 @@ fn facts(root: &Path) -> Result<ResumeFacts, StoreError> {
     Ok(facts)
 }
 
-fn names(root: &Path, folder: &str, suffix: &str) -> Result<Vec<EpochName>, StoreError> {
+fn names(root: &Folder, folder: &str, suffix: &str) -> Result<Vec<EpochName>, StoreError> {
     let parse = |name: &String| {
         let (epoch, generation) = name.strip_suffix(suffix)?.split_once('-')?;
         Some(EpochName { epoch: Epoch(epoch.parse().ok()?), generation: Generation(generation.parse().ok()?) })
     };
-    Ok(list(&root.join(folder))?.iter().filter_map(parse).collect())
+    Ok(list(&root.below(folder))?.iter().filter_map(parse).collect())
 }
 
-/// Names in a folder; none when it is not there.
-fn list(folder: &Path) -> Result<Vec<String>, StoreError> {
-    let failed = |e: &std::io::Error| StoreError::io("list", folder, e);
-    match std::fs::read_dir(folder) {
+/// What is in a folder; nothing when it is not there.
+fn entries(disk: &dyn Disk, folder: &Path) -> Result<Vec<Entry>, StoreError> {
+    match disk.list(folder) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(failed(&e)),
-        Ok(entries) => {
-            let mut names = Vec::new();
-            for entry in entries {
-                names.extend(entry.map_err(|e| failed(&e))?.file_name().into_string().ok());
-            }
-            Ok(names)
-        }
+        Err(e) => Err(StoreError::io("list", folder, &e)),
+        Ok(entries) => Ok(entries),
     }
 }
 
+/// Names in a folder; none when it is not there.
+fn list(folder: &Folder) -> Result<Vec<String>, StoreError> {
+    Ok(entries(folder.disk().as_ref(), folder)?.into_iter().map(|entry| entry.name).collect())
+}
+
 /// Bytes of all files below a folder; one that goes away meanwhile counts nothing.
-fn size(root: &Path) -> Result<u64, StoreError> {
+fn size(root: &Folder) -> Result<u64, StoreError> {
     let mut bytes = 0;
-    let mut folders: Vec<PathBuf> = vec![root.to_owned()];
+    let mut folders: Vec<PathBuf> = vec![root.path().to_owned()];
     while let Some(folder) = folders.pop() {
-        for name in list(&folder)? {
+        for Entry { name, is_folder } in entries(root.disk().as_ref(), &folder)? {
             let path = folder.join(name);
-            match path.symlink_metadata() {
-                Ok(metadata) if metadata.is_dir() => folders.push(path),
-                Ok(metadata) => bytes += metadata.len(),
-                Err(_) => {}
+            if is_folder {
+                folders.push(path);
+            } else if let Ok(Some(found)) = root.disk().look(&path) {
+                bytes += found.bytes;
             }
         }
     }
     Ok(bytes)
-}
-
-/// Whether a program holds the store's lock, and which. Where the system lists its locks (Linux) the lock is not touched; elsewhere it is
-/// tried for a moment, shared.
-fn holder(root: &Path) -> Option<Option<u32>> {
-    let path = root.join("lock");
-    let held = match std::fs::read_to_string("/proc/locks") {
-        Ok(locks) => {
-            let inode = inode(&path)?;
-            locks.lines().any(|line| {
-                let mut words = line.split_whitespace();
-                words.any(|w| w == "FLOCK") && words.filter_map(|w| w.rsplit(':').next()).any(|w| w == inode)
-            })
-        }
-        Err(_) => std::fs::File::open(&path).ok().is_some_and(|file| file.try_lock_shared().is_err()),
-    };
-    held.then(|| std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()))
-}
-
-#[cfg(unix)]
-fn inode(path: &Path) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    Some(path.metadata().ok()?.ino().to_string())
-}
-
-#[cfg(not(unix))]
-fn inode(_path: &Path) -> Option<String> {
-    None
 }
 
 #[cfg(test)]

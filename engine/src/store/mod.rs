@@ -17,15 +17,16 @@ mod epoch_file;
 mod error;
 mod files;
 mod inspect;
+mod kept;
 mod open;
 mod pieces;
 mod recover;
 mod spares;
 
-pub(crate) use delivered::DeliveredMarks;
+pub use delivered::DeliveredMarks;
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
 pub use inspect::{Inspection, inspect, saved_shapes};
-pub(crate) use open::needless_files;
+pub use kept::KeptSnapshots;
 pub use open::{Identity, Store};
 pub use recover::{KeptEpoch, Recovered, UndeliveredEpoch};

@@ -1,17 +1,17 @@
 //! Opening, claiming and writing a store.
 
+use crate::disk::{Folder, Lock};
 use crate::ids::{Epoch, Generation, SHARDS};
 use crate::key::HASH_SEED;
 use crate::protocol::{Claim, CollectDecision, CollectFacts, EpochName, ResumeFacts, decide_collect};
 use crate::store::epoch_file::{EpochHeader, Section, encode};
 use crate::store::error::StoreError;
 use crate::store::files::Files;
+use crate::store::recover::Recovered;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const FORMAT: &str = "riskstream-store";
 const VERSION: u32 = 6;
@@ -34,11 +34,10 @@ pub struct Identity {
 /// An open store, held by this process alone.
 #[derive(Debug)]
 pub struct Store {
-    root: PathBuf,
+    root: Folder,
     pub(crate) files: Files,
     generation: Generation,
-    /// The lock lives as long as the file is open.
-    _lock: File,
+    _lock: Box<dyn Lock>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,21 +53,22 @@ pub(crate) struct NewFile {
 }
 
 /// Puts a file that must not be there yet; false when it was.
-type PutNew = fn(&Files, &str, Vec<Bytes>) -> Result<bool, StoreError>;
+type PutNew = fn(&Files, &str, &[Bytes]) -> Result<bool, StoreError>;
 
 impl Store {
     /// Opens the store at `root`, making it if absent, and locks it. `clean` before [`Self::claim`]: nothing is written but the identity.
     ///
     /// # Errors
     /// When another program holds it, when it is of another version, or can't be read or written.
-    pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let files = Files::new(root)?;
-        let lock = lock(root)?;
-        files.spares.clear()?;
+    pub fn open(root: impl Into<Folder>) -> Result<Self, StoreError> {
+        let root = root.into();
+        let files = Files::new(&root)?;
+        let lock = lock(&root)?;
+        files.clear_hidden()?;
         let ours = Identity { format: FORMAT.into(), version: VERSION, shards: SHARDS, hash_seed: HASH_SEED };
         let path = root.join("identity.json");
         let json = serde_json::to_vec_pretty(&ours).map_err(|e| StoreError::io("encode", &path, &e))?;
-        if !files.put_if_absent("identity.json", [Bytes::from(json)])? {
+        if !files.put_if_absent("identity.json", &[Bytes::from(json)])? {
             let bytes = files.read("identity.json")?;
             let theirs: Identity = serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged {
                 path: path.clone(),
@@ -79,12 +79,12 @@ impl Store {
                 return Err(StoreError::OtherVersion { path, found: tell(&theirs), expected: tell(&ours) });
             }
         }
-        Ok(Self { root: root.to_owned(), files, generation: Generation(0), _lock: lock })
+        Ok(Self { root, files, generation: Generation(0), _lock: lock })
     }
 
     /// The store's folder.
     #[must_use]
-    pub fn root(&self) -> &Path {
+    pub fn root(&self) -> &Folder {
         &self.root
     }
 
@@ -102,8 +102,10 @@ impl Store {
             let Some(g) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else { continue };
             let resumed_name = format!("{g:010}.resumed");
             let resumed_after = if generations.contains(&resumed_name) {
-                let bytes = self.files.read(&format!("generations/{resumed_name}"))?;
-                serde_json::from_slice::<Resumed>(&bytes).ok().map(|r| Epoch(r.after))
+                let name = format!("generations/{resumed_name}");
+                let bytes = self.files.read(&name)?;
+                let damaged = |e: serde_json::Error| StoreError::Damaged { path: self.files.path(&name), reason: e.to_string() };
+                Some(Epoch(serde_json::from_slice::<Resumed>(&bytes).map_err(damaged)?.after))
             } else {
                 None
             };
@@ -127,7 +129,7 @@ impl Store {
     /// # Errors
     /// When the claim can't be written.
     pub(crate) fn claim(&mut self, mut generation: Generation) -> Result<(), StoreError> {
-        while !self.files.put_if_absent(&format!("generations/{:010}.claim", generation.0), [Bytes::from_static(b"{}")])? {
+        while !self.files.put_if_absent(&format!("generations/{:010}.claim", generation.0), &[Bytes::from_static(b"{}")])? {
             generation = Generation(generation.0 + 1);
         }
         self.generation = generation;
@@ -138,7 +140,7 @@ impl Store {
     pub(crate) fn record_resumed(&self, after: Epoch) -> Result<(), StoreError> {
         let name = format!("generations/{:010}.resumed", self.generation.0);
         let json = serde_json::to_vec(&Resumed { after: after.0 }).map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
-        self.files.put_if_absent(&name, [Bytes::from(json)])?;
+        self.files.put_if_absent(&name, &[Bytes::from(json)])?;
         // Claims before this one have nothing left to say once their epochs are superseded; keep the last few for a look.
         for old in self.files.list("generations")? {
             let number = old.split('.').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(u64::MAX);
@@ -168,7 +170,7 @@ impl Store {
 
     /// As [`Self::commit`], the file being made.
     pub(crate) fn commit_file(&self, file: NewFile) -> Result<u64, StoreError> {
-        let written = self.write(file, Files::put_over_spare)?;
+        let written = self.write(file, Files::put_epoch)?;
         self.check_fence()?;
         Ok(written)
     }
@@ -189,7 +191,7 @@ impl Store {
 
     fn write(&self, NewFile { name, content }: NewFile, put: PutNew) -> Result<u64, StoreError> {
         let written = content.iter().map(|piece| piece.len() as u64).sum();
-        if put(&self.files, &name, content)? {
+        if put(&self.files, &name, &content)? {
             Ok(written)
         } else {
             Err(StoreError::Damaged { path: self.files.path(&name), reason: "it is there already, though this run never wrote it".into() })
@@ -217,6 +219,16 @@ impl Store {
         Ok(decision)
     }
 
+    /// Deletes history files that a run wrote and never named in a commit, and what else nothing needs.
+    ///
+    /// # Errors
+    /// When listing or deleting fails.
+    pub fn collect_orphans(&self, recovered: &Recovered) -> Result<(), StoreError> {
+        let named = recovered.snapshots.values().flatten().cloned().collect();
+        self.collect(Epoch(0), self.history_files()?, named)?;
+        Ok(())
+    }
+
     /// What [`Self::collect`] would delete.
     pub(crate) fn needless(
         &self,
@@ -228,8 +240,11 @@ impl Store {
         Ok(decide_collect(&CollectFacts { epochs: listed.epochs, snapshots: listed.snapshots, delivered, history, history_named }))
     }
 
-    /// Deletes one of [`needless_files`]; an epoch file may stay as a spare.
-    pub(crate) fn delete(&self, file: &str) -> Result<(), StoreError> {
+    /// Deletes a file that nothing needs; an epoch file may stay as a spare.
+    ///
+    /// # Errors
+    /// When it can't be deleted.
+    pub fn delete(&self, file: &str) -> Result<(), StoreError> {
         if file.starts_with(EPOCHS) { self.files.spares.retire(&self.files.path(file)) } else { self.files.delete(file) }
     }
 
@@ -238,14 +253,15 @@ impl Store {
     /// # Errors
     /// When one is gone, or the disk says no.
     pub(crate) fn sync_history<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
-        let sync = |path: &Path| File::open(path).and_then(|f| f.sync_all()).map_err(|e| StoreError::io("sync", path, &e));
-        let mut folders = BTreeSet::new();
-        for name in names {
-            let path = self.files.path(&format!("history/{name}"));
-            sync(&path)?;
-            folders.extend(path.parent().map(Path::to_owned));
+        let files: Vec<String> = names.into_iter().map(|name| format!("history/{name}")).collect();
+        if files.is_empty() {
+            return Ok(());
         }
-        folders.iter().try_for_each(|folder| sync(folder))
+        self.files.sync(&files)?;
+        // Folders after files, and the folder that names them last.
+        let above = |file: &String| Path::new(file).ancestors().skip(1).filter_map(Path::to_str).map(str::to_owned).collect::<Vec<_>>();
+        let folders: BTreeSet<String> = files.iter().flat_map(above).filter(|folder| !folder.is_empty()).collect();
+        self.files.sync(folders.iter().rev())
     }
 
     /// History files that are there, below `history/`.
@@ -273,22 +289,15 @@ pub(crate) fn snapshot_path(name: &EpochName) -> String {
     format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)
 }
 
-/// Takes the folder for this process. The system drops the lock with the process, however it ends.
-fn lock(root: &Path) -> Result<File, StoreError> {
+/// Takes the folder for this process.
+fn lock(root: &Folder) -> Result<Box<dyn Lock>, StoreError> {
     let path = root.join("lock");
-    let io = |e: &std::io::Error| StoreError::io("lock", &path, e);
-    let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(|e| io(&e))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut holder = String::new();
-            // The holder's number is a courtesy; without it the message still stands.
-            let _read = file.read_to_string(&mut holder);
-            let holder = holder.trim().parse::<u32>().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-            return Err(StoreError::InUse { path: root.to_owned(), holder });
-        }
-        Err(TryLockError::Error(e)) => return Err(io(&e)),
-    }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())).map_err(|e| io(&e))?;
-    Ok(file)
+    let locked = root.disk().lock(&path).map_err(|e| StoreError::io("lock", &path, &e))?;
+    locked.ok_or_else(|| {
+        // The holder's number is a courtesy; without it the message still stands.
+        let text = root.disk().read(&path).ok().and_then(|bytes| String::from_utf8(bytes.into()).ok());
+        let holder = text.and_then(|text| text.trim().parse::<u32>().ok());
+        let holder = holder.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+        StoreError::InUse { path: root.path().to_owned(), holder }
+    })
 }

@@ -3,7 +3,7 @@
 use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, Shapes, StateBatch};
 use crate::ids::Epoch;
 use crate::protocol::{EpochName, Origin, ResumeDecision, SinkMark, SnapshotAge, decide_resume};
-use crate::store::epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, decode};
+use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, epoch_path, snapshot_path};
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,10 +101,16 @@ impl Store {
                 self.files.delete(&snapshot_path(name))?;
             }
             for name in &facts.snapshots {
-                if let Ok(file) = self.read_file(&snapshot_path(name)) {
-                    recovered.snapshots.insert(name.epoch, file.header.history_files.into_iter().collect());
+                // Whose names are not known, its files must not be deleted: then nothing starts.
+                match self.read_header(&snapshot_path(name)) {
+                    Ok(header) => recovered.snapshots.entry(name.epoch).or_default().extend(header.history_files),
+                    Err(StoreError::Damaged { .. }) => self.delete_if_damaged(&snapshot_path(name))?,
+                    Err(e) => return Err(e),
                 }
             }
+            // Whoever wrote the newest epoch may have died before its name was durable. From here on it is the truth.
+            self.files.sync(decision.epochs.iter().filter(|n| n.epoch == recovered.committed).map(epoch_path))?;
+            self.files.sync(["epochs", "snapshots"])?;
             self.record_resumed(recovered.committed)?;
             return Ok(recovered);
         }
@@ -114,6 +120,25 @@ impl Store {
         let bytes = self.files.read(name)?;
         let (header, sections) = decode(&bytes).map_err(|reason| StoreError::Damaged { path: self.files.path(name), reason })?;
         Ok(ReadFile { header, sections, bytes: bytes.len() as u64 })
+    }
+
+    /// The header alone.
+    fn read_header(&self, name: &str) -> Result<EpochHeader, StoreError> {
+        let path = self.files.path(name);
+        let file = self.files.disk().open(&path).map_err(|e| StoreError::io("read", &path, &e))?;
+        read_header(file.as_ref()).map_err(|e| match e {
+            HeaderError::Io(e) => StoreError::io("read", &path, &e),
+            HeaderError::Damaged(reason) => StoreError::Damaged { path, reason },
+        })
+    }
+
+    /// Deletes a snapshot whose header can't be read, when all of it says so too: nobody could go on from it.
+    fn delete_if_damaged(&self, name: &str) -> Result<(), StoreError> {
+        match self.read_file(name) {
+            Err(StoreError::Damaged { .. }) => self.files.delete(name),
+            Err(e) => Err(e),
+            Ok(_) => Err(StoreError::Damaged { path: self.files.path(name), reason: "it reads one way now and another way then".into() }),
+        }
     }
 
     fn replay(

@@ -5,17 +5,16 @@
 //! past all those deleted in the last minutes, and with `discard` a commit waits until the freed blocks are trimmed. (PostgreSQL recycles
 //! its log's segments for the same reason.)
 //!
-//! A spare is renamed out of the way, written over, made durable, and only then linked to its new name; so a name in `epochs/` is still
-//! either absent or whole. A crash may leave a spare that is linked as an epoch too: that is why spares never outlive the process.
+//! A spare is renamed out of `epochs/`; written over only after a sync of that folder that began later, so that no loss of power brings its
+//! old name back with another epoch's content; made durable; and only then linked to its new name. So a name in `epochs/` is either absent
+//! or whole. A crash may leave a spare that is linked as an epoch too: that is why spares never outlive the process.
 
+use crate::disk::Folder;
 use crate::store::error::StoreError;
-use bytes::Bytes;
-use crossbeam_channel::{Receiver, Sender, bounded};
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Spares that are kept, at most.
 const SPARES_MAX: usize = 4_096;
@@ -23,133 +22,128 @@ const SPARES_MAX: usize = 4_096;
 const SPARE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of all spares, at most.
 const SPARES_BYTES_MAX: u64 = 256 << 20;
-/// Bytes of a large file that are written before they are made durable.
-const PIECE_BYTES: usize = 1 << 20;
 
 /// The spares of one open store.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Spares {
-    folder: PathBuf,
-    made: Arc<AtomicU64>,
-    /// Of all that wait.
-    bytes: Arc<AtomicU64>,
-    put: Sender<Spare>,
-    take: Receiver<Spare>,
+    folder: Folder,
+    made: AtomicU64,
+    waiting: Mutex<Waiting>,
+    /// Syncs of `epochs/`: how many began, and the newest that ended.
+    syncs_begun: AtomicU64,
+    synced: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    spares: VecDeque<Spare>,
+    /// Of all of them.
+    bytes: u64,
 }
 
 #[derive(Debug)]
 struct Spare {
     path: PathBuf,
     bytes: u64,
+    /// The sync of `epochs/` that makes sure that it is gone from there.
+    after: u64,
 }
 
 impl Spares {
-    /// None yet. Whoever holds the store calls [`Self::clear`] first.
-    pub(crate) fn new(root: &Path) -> Self {
-        let (put, take) = bounded(SPARES_MAX);
-        Self { folder: root.join("spares"), made: Arc::default(), bytes: Arc::default(), put, take }
+    /// None yet.
+    pub(crate) fn new(root: &Folder) -> Self {
+        let (made, waiting, syncs_begun, synced) = Default::default();
+        Self { folder: root.below("spares"), made, waiting, syncs_begun, synced }
     }
 
-    /// Deletes what an earlier process left.
-    pub(crate) fn clear(&self) -> Result<(), StoreError> {
-        let failed = |e: &std::io::Error| StoreError::io("clear the folder", &self.folder, e);
-        match std::fs::remove_dir_all(&self.folder) {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(&e)),
-            _ => {}
-        }
-        std::fs::create_dir_all(&self.folder).map_err(|e| failed(&e))
+    /// A path for a file that does not have its name yet.
+    pub(crate) fn hidden(&self) -> PathBuf {
+        self.folder.join(format!("{}.new", self.made.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Takes a file out of the store, as a spare or for good.
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an epoch file out of the store, as a spare or for good.
     pub(crate) fn retire(&self, path: &Path) -> Result<(), StoreError> {
+        let disk = self.folder.disk();
         let failed = |e: &std::io::Error| StoreError::io("delete", path, e);
-        let size = match path.metadata() {
-            Ok(metadata) => metadata.len(),
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(e) => return Err(failed(&e)),
-        };
-        if size > SPARE_BYTES_MAX || self.put.is_full() || self.bytes.load(Ordering::Relaxed) + size > SPARES_BYTES_MAX {
-            return std::fs::remove_file(path).map_err(|e| failed(&e));
+        let Some(found) = disk.look(path).map_err(|e| failed(&e))? else { return Ok(()) };
+        {
+            let mut waiting = self.waiting();
+            let is_worth_it = found.bytes <= SPARE_BYTES_MAX;
+            if !is_worth_it || waiting.spares.len() >= SPARES_MAX || waiting.bytes + found.bytes > SPARES_BYTES_MAX {
+                drop(waiting);
+                return disk.remove(path).map_err(|e| failed(&e));
+            }
+            // Whoever comes next finds no room that is taken already.
+            waiting.bytes += found.bytes;
         }
         let spare = self.folder.join(format!("{}.spare", self.made.fetch_add(1, Ordering::Relaxed)));
-        std::fs::rename(path, &spare).map_err(|e| failed(&e))?;
-        self.bytes.fetch_add(size, Ordering::Relaxed);
-        match self.put.try_send(Spare { path: spare, bytes: size }) {
-            Ok(()) => Ok(()),
-            Err(full) => {
-                let Spare { path, bytes } = full.into_inner();
-                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-                std::fs::remove_file(path).map_err(|e| failed(&e))
+        let renamed = disk.rename(path, &spare);
+        let mut waiting = self.waiting();
+        match renamed {
+            Ok(()) => {
+                let after = self.syncs_begun.load(Ordering::Acquire) + 1;
+                waiting.spares.push_back(Spare { path: spare, bytes: found.bytes, after });
+                Ok(())
+            }
+            Err(e) => {
+                waiting.bytes -= found.bytes;
+                Err(failed(&e))
             }
         }
     }
 
-    /// Writes a file that must not be there yet over a spare, durably but for its folder. `None` without a spare; false when it was there.
-    pub(crate) fn write_over(&self, path: &Path, content: &[Bytes]) -> Result<Option<bool>, StoreError> {
-        let Ok(Spare { path: spare, bytes }) = self.take.try_recv() else { return Ok(None) };
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let failed = |e: &std::io::Error| StoreError::io("write", path, e);
-        overwrite(&spare, content).map_err(|e| failed(&e))?;
-        move_to_absent(&spare, path).map(Some).map_err(|e| failed(&e))
+    /// Runs what ends with a sync of `epochs/`.
+    pub(crate) fn while_epochs_are_synced<E>(&self, put: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+        let sync = self.syncs_begun.fetch_add(1, Ordering::AcqRel) + 1;
+        let put = put()?;
+        // Where the name was taken nothing was synced.
+        if put {
+            self.synced.fetch_max(sync, Ordering::AcqRel);
+        }
+        Ok(put)
     }
 
-    /// Writes a large file that must not be there yet, durably but for its folder; false when it was there. It becomes durable piece by piece: a
-    /// file system that is told to sync a small file meanwhile may have to write first what was written of this one.
-    pub(crate) fn write_in_pieces(&self, path: &Path, content: &[Bytes]) -> Result<bool, StoreError> {
-        let failed = |e: &std::io::Error| StoreError::io("write", path, e);
-        let hidden = self.folder.join(format!("{}.new", self.made.fetch_add(1, Ordering::Relaxed)));
-        std::fs::create_dir_all(&self.folder)
-            .and_then(|()| File::create(&hidden))
-            .and_then(|mut file| {
-                let mut written = 0;
-                for part in content.iter().flat_map(|piece| piece.chunks(PIECE_BYTES)) {
-                    file.write_all(part)?;
-                    written += part.len();
-                    if written >= PIECE_BYTES {
-                        file.sync_data()?;
-                        written = 0;
-                    }
-                }
-                file.sync_all()
-            })
-            .map_err(|e| failed(&e))?;
-        move_to_absent(&hidden, path).map_err(|e| failed(&e))
+    /// A file to write over, if there is one.
+    pub(crate) fn take(&self) -> Option<PathBuf> {
+        let mut waiting = self.waiting();
+        let synced = self.synced.load(Ordering::Acquire);
+        let spare = waiting.spares.pop_front_if(|spare| spare.after <= synced)?;
+        waiting.bytes -= spare.bytes;
+        Some(spare.path)
     }
-}
-
-/// Gives a file another name, unless that is taken.
-fn move_to_absent(file: &Path, to: &Path) -> std::io::Result<bool> {
-    let linked = std::fs::hard_link(file, to);
-    std::fs::remove_file(file)?;
-    match linked {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
-fn overwrite(spare: &Path, content: &[Bytes]) -> std::io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).open(spare)?;
-    content.iter().try_for_each(|piece| file.write_all(piece))?;
-    file.set_len(content.iter().map(|piece| piece.len() as u64).sum())?;
-    file.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::files::Files;
+    use bytes::Bytes;
+    use std::fs::File;
+
+    fn files(root: &Path) -> Files {
+        Files::new(&root.into()).expect("made")
+    }
+
+    fn put(files: &Files, name: &str, content: &'static [u8]) -> bool {
+        files.put_epoch(name, &[Bytes::from_static(content)]).expect("written")
+    }
 
     #[test]
     fn a_retired_file_is_written_over_and_linked_once() {
         let root = tempfile::tempdir().expect("a folder");
-        let spares = Spares::new(root.path());
-        spares.clear().expect("made");
-        let (old, new) = (root.path().join("old"), root.path().join("new"));
-        assert_eq!(spares.write_over(&new, &[Bytes::from_static(b"x")]).expect("looked"), None, "there is no spare");
-        std::fs::write(&old, b"a long content").expect("written");
-        spares.retire(&old).expect("retired");
+        let files = files(root.path());
+        let (old, new) = (root.path().join("epochs/old"), root.path().join("epochs/new"));
+        assert!(files.spares.take().is_none(), "there is no spare");
+        assert!(put(&files, "epochs/old", b"a long content"));
+        files.spares.retire(&old).expect("retired");
         assert!(!old.exists());
-        assert_eq!(spares.write_over(&new, &[Bytes::from_static(b"short")]).expect("written"), Some(true));
+        assert!(put(&files, "epochs/between", b"x"), "it is not written over before its name is surely gone");
+        assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 1);
+        assert!(put(&files, "epochs/new", b"short"));
         assert_eq!(std::fs::read(&new).expect("read"), b"short");
         assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
     }
@@ -157,48 +151,37 @@ mod tests {
     #[test]
     fn spares_are_few_and_small() {
         let root = tempfile::tempdir().expect("a folder");
-        let spares = Spares::new(root.path());
-        spares.clear().expect("made");
+        let files = files(root.path());
+        let waiting = || files.spares.waiting().spares.len();
         let retire = |bytes: u64| {
             let path = root.path().join("old");
             File::create(&path).and_then(|file| file.set_len(bytes)).expect("made");
-            spares.retire(&path).expect("retired");
+            files.spares.retire(&path).expect("retired");
             assert!(!path.exists());
         };
         retire(SPARE_BYTES_MAX + 1);
-        assert_eq!(spares.take.len(), 0, "too large");
+        assert_eq!(waiting(), 0, "too large");
         for _ in 0..=SPARES_BYTES_MAX / SPARE_BYTES_MAX {
             retire(SPARE_BYTES_MAX);
         }
         let most = usize::try_from(SPARES_BYTES_MAX / SPARE_BYTES_MAX).expect("few");
-        assert_eq!(spares.take.len(), most, "they would take too much room");
-        assert_eq!(spares.write_over(&root.path().join("new"), &[Bytes::from_static(b"x")]).expect("written"), Some(true));
+        assert_eq!(waiting(), most, "they would take too much room");
+        assert!(put(&files, "epochs/1", b"x"));
+        assert!(put(&files, "epochs/2", b"x"));
+        assert_eq!(waiting(), most - 1);
         retire(SPARE_BYTES_MAX);
-        assert_eq!(spares.take.len(), most, "there was room for one again");
-    }
-
-    #[test]
-    fn a_large_file_is_written_once_in_pieces() {
-        let root = tempfile::tempdir().expect("a folder");
-        let spares = Spares::new(root.path());
-        let (path, content) = (root.path().join("large"), vec![7; 2 * PIECE_BYTES + 1]);
-        assert!(spares.write_in_pieces(&path, &[Bytes::from_static(b"head"), content.clone().into()]).expect("written"));
-        assert!(!spares.write_in_pieces(&path, &[Bytes::from_static(b"other")]).expect("looked"));
-        assert_eq!(std::fs::read(&path).expect("read"), [b"head".as_slice(), &content].concat());
-        assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 0);
+        assert_eq!(waiting(), most, "there was room for one again");
     }
 
     #[test]
     fn a_name_that_is_taken_keeps_its_content() {
         let root = tempfile::tempdir().expect("a folder");
-        let spares = Spares::new(root.path());
-        spares.clear().expect("made");
-        let (old, new) = (root.path().join("old"), root.path().join("new"));
-        std::fs::write(&old, b"old").expect("written");
-        std::fs::write(&new, b"truth").expect("written");
-        spares.retire(&old).expect("retired");
-        assert_eq!(spares.write_over(&new, &[Bytes::from_static(b"other")]).expect("looked"), Some(false));
-        assert_eq!(std::fs::read(&new).expect("read"), b"truth");
+        let files = files(root.path());
+        assert!(put(&files, "epochs/old", b"old"));
+        files.spares.retire(&root.path().join("epochs/old")).expect("retired");
+        assert!(put(&files, "epochs/new", b"truth"));
+        assert!(!put(&files, "epochs/new", b"other"));
+        assert_eq!(std::fs::read(root.path().join("epochs/new")).expect("read"), b"truth");
     }
 
     #[test]
@@ -208,9 +191,24 @@ mod tests {
         std::fs::create_dir(root.path().join("spares")).expect("made");
         std::fs::write(&epoch, b"truth").expect("written");
         std::fs::hard_link(&epoch, root.path().join("spares/0.spare")).expect("linked");
-        let spares = Spares::new(root.path());
-        spares.clear().expect("cleared");
-        assert_eq!(spares.write_over(&root.path().join("next"), &[Bytes::from_static(b"next")]).expect("looked"), None);
+        let files = files(root.path());
+        files.clear_hidden().expect("cleared");
+        assert!(files.spares.take().is_none());
+        assert!(put(&files, "epochs/next", b"next"));
         assert_eq!(std::fs::read(&epoch).expect("read"), b"truth");
+    }
+
+    #[test]
+    fn what_writers_left_under_hidden_names_is_cleared() {
+        let root = tempfile::tempdir().expect("a folder");
+        let files = files(root.path());
+        assert!(put(&files, "epochs/1", b"x"));
+        for left in ["epochs/2#1", "snapshots/3#12", "spares/7.new"] {
+            std::fs::write(root.path().join(left), b"left").expect("written");
+        }
+        files.clear_hidden().expect("cleared");
+        assert_eq!(files.list("epochs").expect("listed"), ["1"]);
+        assert!(files.list("snapshots").expect("listed").is_empty());
+        assert!(files.list("spares").expect("listed").is_empty());
     }
 }

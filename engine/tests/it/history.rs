@@ -55,7 +55,7 @@ struct World<'a> {
 
 fn history(root: &Path, generation: u64) -> History {
     History::new(HistoryConfig {
-        root: root.to_owned(),
+        root: root.into(),
         step: "windows".into(),
         generation: Generation(generation),
         worker: 0,

@@ -176,7 +176,7 @@ impl World {
     pub fn start(&self, source: LineSource, settings: &Settings) -> Running {
         let plan = self.plan(source, settings);
         let config = EngineConfig {
-            store: self.store(),
+            store: self.store().into(),
             workers: settings.workers,
             limits: EpochLimits {
                 min_micros: 2_000,

@@ -150,7 +150,7 @@ impl World {
         let saved = SavedState { snapshot: self.snapshot.clone(), changes: self.changes.clone() };
         self.generation += 1;
         let operator = |worker| {
-            let dir = StateDir { root: self.folder.path().to_owned(), generation: Generation(self.generation), worker };
+            let dir = StateDir { root: self.folder.path().into(), generation: Generation(self.generation), worker };
             let mut operator = CapturedOperator::new(spec(self.memory_bytes), &schema(), dir).unwrap();
             if !saved.is_empty() {
                 operator.restore(&saved, worker, Ownership::new(workers)).unwrap();

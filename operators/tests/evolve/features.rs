@@ -56,7 +56,7 @@ fn spec(order: Order, delay: i64, dice: &mut Dice) -> FeaturesSpec {
 
 fn make(spec: &FeaturesSpec, root: &Path, horizon: i64) -> impl Fn(usize, u64) -> Box<dyn Operator> {
     move |worker, generation| {
-        let dir = StateDir { root: root.to_path_buf(), generation: Generation(generation), worker };
+        let dir = StateDir { root: root.into(), generation: Generation(generation), worker };
         Box::new(FeaturesOperator::new(spec.clone(), &schema(), dir).unwrap().with_late_horizon(horizon)) as Box<dyn Operator>
     }
 }

@@ -13,7 +13,6 @@ use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Pu
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION, change_fields};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 fn time(name: &str) -> Field {
@@ -35,7 +34,7 @@ fn money() -> DataType {
 }
 
 fn nowhere() -> StateDir {
-    StateDir { root: PathBuf::new(), generation: Generation(0), worker: 0 }
+    StateDir { root: "".into(), generation: Generation(0), worker: 0 }
 }
 
 /// What a step is fed: rows where this holds, `amount` being made so.

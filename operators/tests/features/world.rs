@@ -122,7 +122,7 @@ impl<'a> World<'a> {
         let saved = SavedState { snapshot: self.snapshot.clone(), changes: self.changes.clone() };
         self.operators = (0..workers)
             .map(|worker| {
-                let dir = StateDir { root: self.root.to_path_buf(), generation: Generation(self.generation), worker };
+                let dir = StateDir { root: self.root.into(), generation: Generation(self.generation), worker };
                 let operator = FeaturesOperator::new(self.spec.clone(), &schema(), dir).unwrap();
                 let mut operator = operator.with_late_horizon(self.horizon);
                 if !saved.is_empty() {

@@ -197,7 +197,7 @@ pub fn plan_pipeline(
         hooks: context.hooks,
     };
     let engine = EngineConfig {
-        store: store_location(config, &pipeline.name.value),
+        store: store_location(config, &pipeline.name.value).into(),
         workers,
         limits: EpochLimits {
             min_micros: micros(riskstream.epoch.min),

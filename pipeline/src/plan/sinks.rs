@@ -72,7 +72,7 @@ pub fn table_location(config: &Config, table: &str) -> PathBuf {
 pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sinks, PlanError> {
     let (mut planning, mut tables, mut consoles) = (Vec::new(), Vec::new(), Vec::new());
     let mut add = |sink: TableSink, steps: Vec<StepPlan>, kind: TableKind| {
-        let (table, location) = (sink.table.name.clone(), sink.table.location.clone());
+        let (table, location) = (sink.table.name.clone(), sink.table.location.path().to_owned());
         tables.push(PlannedTable { sink: sink.id.clone(), table, location, kind, is_by_date: sink.table.partition.is_some() });
         Planning::Table { sink: Arc::new(sink), steps }
     };

@@ -57,7 +57,7 @@ impl StepContext<'_> {
 
 /// Of a step that is made to learn its columns only: it writes nothing.
 pub(super) fn nowhere() -> StateDir {
-    StateDir { root: PathBuf::new(), generation: Generation(0), worker: 0 }
+    StateDir { root: PathBuf::new().into(), generation: Generation(0), worker: 0 }
 }
 
 pub(super) fn state_dir(worker: &WorkerContext) -> StateDir {

@@ -16,8 +16,7 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
-use std::fs::File;
-use std::io::Write;
+use riskstream_engine::disk::LocalDisk;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,25 +151,19 @@ fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<usize
 
 /// The store's identity, made when there is none.
 fn identity(path: &Path) -> std::io::Result<String> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => return Ok(text.trim().to_owned()),
+    let disk = LocalDisk::shared();
+    let read = || disk.read(path).map(|text| String::from_utf8_lossy(&text).trim().to_owned());
+    match read() {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(e),
+        found => return found,
     }
-    let identity = uuid::Uuid::new_v4().simple().to_string();
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        disk.make_folders_durably(folder)?;
     }
     // Complete and durable before it is used: nothing delivered under it may be forgotten.
-    let next = path.with_extension("next");
-    let mut file = File::create(&next)?;
-    file.write_all(identity.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(identity)
+    let identity = uuid::Uuid::new_v4().simple().to_string();
+    let hidden = path.with_extension(format!("{:016x}.new", disk.unique()));
+    if disk.create_durably(&hidden, path, &[identity.clone().into()])? { Ok(identity) } else { read() }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ fn sink(location: &Path, rows: &RecordBatch, alerts: bool) -> Arc<TableSink> {
 
 /// What a run commits for the sink in an epoch, read back from its file.
 fn committed(sink: &Arc<TableSink>, epoch: u64, rows: &RecordBatch) -> OutboxEntry {
-    std::fs::create_dir_all(&sink.table.location).unwrap();
+    std::fs::create_dir_all(sink.table.location.path()).unwrap();
     let mut writer = sink.writer(1, 0).unwrap();
     writer.on_batch(Epoch(epoch), rows.clone()).unwrap();
     let close = EpochClose { epoch: Epoch(epoch), watermark: EventTime(0), watermark_before: EventTime(0), snapshot: false, last: false };

@@ -42,7 +42,7 @@ impl<'a> World<'a> {
         self.workers.clear();
         self.generation += 1;
         for worker in 0..workers {
-            let dir = StateDir { root: self.root.to_owned(), generation: Generation(self.generation), worker };
+            let dir = StateDir { root: self.root.into(), generation: Generation(self.generation), worker };
             let mut rows = KeyedRows::new(RowsConfig { dir, step: "step".into(), memory_bytes: 4_000 });
             rows.own(ShardSet::owned(worker, Ownership::new(workers)));
             self.snapshot.iter().chain(&self.changes).for_each(|saved| rows.restore(saved).unwrap());
