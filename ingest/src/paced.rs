@@ -94,6 +94,10 @@ impl Source for Paced {
         self.inner.decoder()
     }
 
+    fn notes(&self) -> Vec<String> {
+        self.inner.notes()
+    }
+
     fn progress(&self) -> Option<(u64, u64)> {
         self.inner.progress()
     }

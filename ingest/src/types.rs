@@ -64,9 +64,61 @@ pub fn type_name(data_type: &DataType) -> String {
     }
 }
 
-/// The type that a column of a Parquet file gets when no schema is given; none when sources can't carry it.
-pub(crate) fn carried_type(data_type: &DataType) -> Option<DataType> {
-    Some(match data_type {
+/// What a column of a Parquet file becomes when no schema is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ReadAs {
+    /// This type, which holds all of its values.
+    Type(DataType),
+    /// This type, which does not hold all of them, and what becomes of the others.
+    Narrowed(DataType, String),
+    /// A string, if its bytes are text.
+    TextIfUtf8,
+    /// Nothing, and why.
+    Nothing(&'static str),
+}
+
+/// What a column of a Parquet file becomes when no schema is given.
+pub(crate) fn read_as(data_type: &DataType) -> ReadAs {
+    ReadAs::Type(match data_type {
+        // Tables have no unsigned numbers.
+        DataType::UInt8 => DataType::Int16,
+        DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 => DataType::Int64,
+        DataType::UInt64 => DataType::Decimal128(20, 0),
+        DataType::Float16 => DataType::Float32,
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) if *s >= 0 => DataType::Decimal128(*p, *s),
+        DataType::Decimal256(_, s) if (0..=38).contains(s) => {
+            let how = format!(
+                "read as decimal(38,{s}), a row with more digits is a dead letter; a schema with string for the column keeps all of them"
+            );
+            return ReadAs::Narrowed(DataType::Decimal128(38, *s), how);
+        }
+        DataType::Decimal256(..)
+        | DataType::Utf8
+        | DataType::LargeUtf8
+        | DataType::Utf8View
+        | DataType::Time32(_)
+        | DataType::Time64(_) => DataType::Utf8,
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            return ReadAs::Narrowed(utc_timestamp(), "digits below a microsecond are cut off".to_owned());
+        }
+        DataType::Timestamp(..) | DataType::Date64 => utc_timestamp(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => return ReadAs::TextIfUtf8,
+        DataType::Dictionary(_, values) => return read_as(values),
+        DataType::Null => return ReadAs::Nothing("and has no values"),
+        DataType::Interval(_) | DataType::Duration(_) => return ReadAs::Nothing("a length of time, for which there is no type"),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::ListView(_) | DataType::LargeListView(_) => {
+            return ReadAs::Nothing("a list, for which there is no type");
+        }
+        DataType::Map(..) => return ReadAs::Nothing("a map, for which there is no type"),
+        other if is_carried(other) => other.clone(),
+        _ => return ReadAs::Nothing("for which there is no type"),
+    })
+}
+
+/// Whether a source's column can have this type.
+pub(crate) fn is_carried(data_type: &DataType) -> bool {
+    match data_type {
         DataType::Boolean
         | DataType::Int8
         | DataType::Int16
@@ -79,19 +131,10 @@ pub(crate) fn carried_type(data_type: &DataType) -> Option<DataType> {
         | DataType::Float32
         | DataType::Float64
         | DataType::Utf8
-        | DataType::Date32 => data_type.clone(),
-        DataType::Decimal128(_, s) if *s >= 0 => data_type.clone(),
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) if *s >= 0 => DataType::Decimal128(*p, *s),
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::Timestamp(..) => utc_timestamp(),
-        DataType::Dictionary(_, values) => return carried_type(values),
-        _ => return None,
-    })
-}
-
-/// Whether a source's column can have this type.
-pub(crate) fn is_carried(data_type: &DataType) -> bool {
-    carried_type(data_type).as_ref() == Some(data_type)
+        | DataType::Date32 => true,
+        DataType::Decimal128(_, s) => *s >= 0,
+        other => *other == utc_timestamp(),
+    }
 }
 
 #[cfg(test)]

@@ -129,12 +129,17 @@ pub struct RunArgs {
   riskstream check
   riskstream check my.toml --set sources.payments.path=payments.csv
   riskstream check my.toml --format json | jq '.problems[] | {line, column, message, help}'
+  riskstream check my.toml --against-source                 # what the files' columns are, and what is left out
 
 Exit code 0: it can be run; 2: it can't.")]
 pub struct CheckArgs {
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
+    /// Looks at the sources too: the beginning of files, the catalog of databases. Says what a schema was inferred to be and what is left out, and
+    /// checks the pipelines' columns against it.
+    #[arg(long)]
+    pub against_source: bool,
     /// How the answer is printed.
     #[command(flatten)]
     pub output: OutputArgs,

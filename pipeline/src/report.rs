@@ -20,6 +20,8 @@ use crate::progress::{grouped, time};
 pub struct RunReport {
     /// From the start of the program to here.
     pub seconds: f64,
+    /// What a user should know of how sources are read: the types that were inferred, and what is left out.
+    pub notes: Vec<String>,
     /// Each pipeline's.
     pub pipelines: Vec<PipelineReport>,
 }

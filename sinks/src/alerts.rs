@@ -5,15 +5,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, new_empty_array};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, new_empty_array};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
+use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::SinkError;
+use crate::outbox::{AlertIdentity, SessionIdentity};
 
 /// The name of the id column, the first of an alerts table.
 pub const ALERT_ID_COLUMN: &str = "alert_id";
@@ -38,16 +40,30 @@ pub fn alert_schema(rows: &Schema) -> Result<SchemaRef, SinkError> {
 ///
 /// # Errors
 /// As [`alert_ids`], or another schema.
-pub fn with_alert_ids(
-    schema: &SchemaRef,
-    pipeline: &str,
-    sink: &str,
-    identity_columns: &[String],
-    rows: &RecordBatch,
-) -> Result<RecordBatch, SinkError> {
-    let ids: ArrayRef = Arc::new(alert_ids(pipeline, sink, identity_columns, rows)?);
+pub fn with_alert_ids(schema: &SchemaRef, sink: &str, identity: &AlertIdentity, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
+    let ids = match &identity.sessions {
+        Some(sessions) => alert_ids(&identity.pipeline, sink, &identity.columns, &by_session_start(rows, sessions)?)?,
+        None => alert_ids(&identity.pipeline, sink, &identity.columns, rows)?,
+    };
+    let ids: ArrayRef = Arc::new(ids);
     let columns = std::iter::once(ids).chain(rows.columns().iter().cloned()).collect();
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+/// The rows with a session's start in the place of its end.
+fn by_session_start(rows: &RecordBatch, sessions: &SessionIdentity) -> Result<RecordBatch, SinkError> {
+    let column = |name: &str| {
+        rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column '{name}' for the ids of sessions' alerts")))
+    };
+    let kinds = cast(column(&sessions.window)?, &DataType::Utf8)?;
+    let is_session: BooleanArray =
+        kinds.as_string::<i32>().iter().map(|kind| Some(kind.is_some_and(|kind| kind.starts_with(&sessions.prefix)))).collect();
+    let known_by = zip(&is_session, column(&sessions.start)?, column(&sessions.end)?)?;
+    let end = rows.schema_ref().index_of(&sessions.end)?;
+    let mut columns = rows.columns().to_vec();
+    columns[end] = known_by;
+    let fields: Vec<Field> = rows.schema_ref().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 /// One id per row, from the values in `identity_columns`. Rows that agree in these have the same id.
@@ -230,6 +246,41 @@ mod tests {
         let left = rows(Arc::new(StringArray::from(vec!["ab"])), vec![Some("c")]);
         let right = rows(Arc::new(StringArray::from(vec!["a"])), vec![Some("bc")]);
         assert_ne!(alert_ids("p", "s", &identity(), &left).expect("ids"), alert_ids("p", "s", &identity(), &right).expect("ids"));
+    }
+
+    #[test]
+    fn a_session_keeps_its_id_while_its_end_moves_and_other_windows_are_known_by_their_end() {
+        let times =
+            |times: Vec<Option<i64>>| -> ArrayRef { Arc::new(arrow::array::TimestampMicrosecondArray::from(times).with_timezone("UTC")) };
+        let batch = RecordBatch::try_from_iter([
+            (
+                "window",
+                Arc::new(StringArray::from(vec!["session 30m", "session 30m", "session 30m", "always by 1d", "always by 1d"])) as ArrayRef,
+            ),
+            ("window_start", times(vec![Some(1), Some(1), Some(2), None, None])),
+            ("window_end", times(vec![Some(10), Some(20), Some(20), Some(10), Some(20)])),
+        ])
+        .expect("a batch");
+        let identity = AlertIdentity {
+            pipeline: "p".into(),
+            columns: vec!["window".into(), "window_end".into()],
+            sessions: Some(SessionIdentity {
+                window: "window".into(),
+                prefix: "session ".into(),
+                start: "window_start".into(),
+                end: "window_end".into(),
+            }),
+        };
+        let schema = alert_schema(batch.schema_ref()).expect("a schema");
+        let rows = with_alert_ids(&schema, "s", &identity, &batch).expect("ids");
+        let ids = rows.column(0).as_string::<i32>();
+        assert_eq!(ids.value(0), ids.value(1));
+        for (one, other) in [(1, 2), (3, 4), (0, 3), (2, 4)] {
+            assert_ne!(ids.value(one), ids.value(other), "{one} and {other}");
+        }
+        // The rows themselves are as they were.
+        assert_eq!(rows.column_by_name("window_end"), batch.column_by_name("window_end"));
+        assert!(identity.needed().any(|column| column == "window_start"));
     }
 
     #[test]

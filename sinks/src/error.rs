@@ -31,6 +31,19 @@ pub enum SinkError {
         /// What to do instead.
         help: String,
     },
+    /// Two columns have the same name but for capitals.
+    #[error(
+        "table '{table}': columns '{first}' and '{second}' differ only in capitals, and a Delta table holds one of them; leave one out with \
+         `columns`, or give the source a schema that has one of them"
+    )]
+    NamesAlike {
+        /// The table's name.
+        table: String,
+        /// The first of the two.
+        first: String,
+        /// The second.
+        second: String,
+    },
     /// The partition rule and the columns do not fit.
     #[error("table '{table}': {problem}")]
     PartitionRule {
@@ -201,6 +214,7 @@ impl SinkError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::UnsupportedColumn { .. }
+            | Self::NamesAlike { .. }
             | Self::PartitionRule { .. }
             | Self::SchemaMismatch { .. }
             | Self::UnsupportedProtocol { .. }
@@ -226,6 +240,7 @@ impl SinkError {
             Self::Delta { source, .. } => is_storage(source),
             Self::DeliveryGaveUp { .. } | Self::NotATable { .. } => true,
             Self::UnsupportedColumn { .. }
+            | Self::NamesAlike { .. }
             | Self::PartitionRule { .. }
             | Self::SchemaMismatch { .. }
             | Self::UnsupportedProtocol { .. }

@@ -44,7 +44,7 @@ pub use error::{ErrorClass, SinkError};
 pub use kafka::{KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, TRANSACTION_HEADER, kafka_setting_refused};
 pub use maintain::{MaintainReport, maintain};
 pub use maintain_options::MaintainOptions;
-pub use outbox::{AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files};
+pub use outbox::{AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, SessionIdentity, TableSink, alerts_table_schema, named_files};
 pub use parquet_settings::{IntegerEncoding, StageCompression, StageSettings};
 pub use runtime::DeltaRuntime;
 pub use snapshot::{ActiveFile, TableSnapshot};

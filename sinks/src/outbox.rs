@@ -71,8 +71,31 @@ impl Projection {
 pub struct AlertIdentity {
     /// The pipeline's name.
     pub pipeline: String,
-    /// Columns (as the table names them) whose values tell one alert from another.
+    /// The columns that tell rows apart.
     pub columns: Vec<String>,
+    /// Set where rows are windows of which some are sessions.
+    pub sessions: Option<SessionIdentity>,
+}
+
+/// A session is known by its start, since its end moves; every other window by its end.
+#[derive(Debug, Clone)]
+pub struct SessionIdentity {
+    /// The column that says which kind of window a row is.
+    pub window: String,
+    /// What it begins with for a session.
+    pub prefix: String,
+    /// The column of a window's start.
+    pub start: String,
+    /// The column of a window's end, one of [`AlertIdentity::columns`].
+    pub end: String,
+}
+
+impl AlertIdentity {
+    /// All columns that an id is made from.
+    pub fn needed(&self) -> impl Iterator<Item = &str> {
+        let sessions = self.sessions.iter().flat_map(|s| [s.window.as_str(), s.start.as_str()]);
+        self.columns.iter().map(String::as_str).chain(sessions)
+    }
 }
 
 /// A table, and how rows become its rows.
@@ -102,7 +125,7 @@ impl TableSink {
     fn rows(&self, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
         let rows = self.projection.apply(rows)?;
         match &self.alerts {
-            Some(identity) => with_alert_ids(&self.table.schema, &identity.pipeline, &self.id, &identity.columns, &rows),
+            Some(identity) => with_alert_ids(&self.table.schema, &self.id, identity, &rows),
             None => Ok(rows),
         }
     }
@@ -179,7 +202,8 @@ fn engine_error(sink: &str, table: &TableSpec, error: &SinkError) -> EngineSinkE
         SinkError::SchemaMismatch { .. }
         | SinkError::UnsupportedProtocol { .. }
         | SinkError::UnsupportedColumn { .. }
-        | SinkError::LeftRows { .. } => EngineSinkError::Mismatch { sink, object, reason },
+        | SinkError::LeftRows { .. }
+        | SinkError::NamesAlike { .. } => EngineSinkError::Mismatch { sink, object, reason },
         _ => EngineSinkError::Write { sink, object, reason },
     }
 }

@@ -108,14 +108,9 @@ impl TableSpec {
                     help: help.to_owned(),
                 });
             }
-            let duplicate = self.schema.fields()[..index].iter().any(|other| other.name().eq_ignore_ascii_case(field.name()));
-            if duplicate {
-                return Err(SinkError::UnsupportedColumn {
-                    table: self.name.clone(),
-                    column: field.name().clone(),
-                    data_type: field.data_type().to_string(),
-                    help: "rename it: another column has the same name but for case".into(),
-                });
+            let alike = self.schema.fields()[..index].iter().find(|other| other.name().eq_ignore_ascii_case(field.name()));
+            if let Some(first) = alike {
+                return Err(SinkError::NamesAlike { table: self.name.clone(), first: first.name().clone(), second: field.name().clone() });
             }
         }
         let Some(time_index) = self.time_column_index()? else {

@@ -146,6 +146,10 @@ pub trait Source: Send {
     fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError>;
     /// A decoder for one worker.
     fn decoder(&self) -> Box<dyn Decoder>;
+    /// What a user should know of how it is read: the types that were inferred, and what is left out. A sentence each.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// For progress bars: first how many bytes or rows there are in all, then how many were read; none when that is not known.
     fn progress(&self) -> Option<(u64, u64)> {
         None

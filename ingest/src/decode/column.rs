@@ -2,7 +2,7 @@
 //!
 //! Nulls are rare, so they are kept as row numbers and become a bitmap at the end.
 
-use crate::decode::number::{NumberFault, decimal_from_text, parse_decimal, scan_decimal, scan_float, scan_integer};
+use crate::decode::number::{NumberFault, decimal_from_text, float_keeps, parse_decimal, scan_decimal, scan_float, scan_integer};
 use crate::decode::reason;
 use crate::decode::time::{DayMemo, EARLIEST_US, LATEST_US, TimeFormat, parse_date};
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray, TimestampMicrosecondArray};
@@ -49,8 +49,19 @@ pub(crate) enum Written {
 }
 
 impl Written {
+    /// What a JSON value is.
+    pub(crate) fn of_json(raw: &str) -> Self {
+        match raw.as_bytes().first() {
+            Some(b'"') => Self::JsonString,
+            Some(b'{') => Self::JsonObject,
+            Some(b'[') => Self::JsonArray,
+            Some(b't' | b'f') => Self::JsonBool,
+            Some(_) | None => Self::JsonNumber,
+        }
+    }
+
     /// Before the value, in messages.
-    fn noun(self) -> &'static str {
+    pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Text => "",
             Self::TextColumn => "the text ",
@@ -106,6 +117,8 @@ pub(crate) struct Column {
     len: usize,
     format: TimeFormat,
     day: DayMemo,
+    /// Its type was inferred from other values, so a number that it would change is refused.
+    inferred: bool,
 }
 
 /// Runs `$body` with `$values` bound to the vector of any integer column.
@@ -146,7 +159,12 @@ impl Column {
             DataType::Date32 => Values::Date(Vec::new()),
             other => return Err(ArrowError::SchemaError(format!("column {name}: a source can't carry {other}"))),
         };
-        Ok(Self { name: name.to_owned(), values, nulls: Vec::new(), len: 0, format, day: DayMemo::default() })
+        Ok(Self { name: name.to_owned(), values, nulls: Vec::new(), len: 0, format, day: DayMemo::default(), inferred: false })
+    }
+
+    /// The same, of a type that was inferred from the first records: a number that it would not give back is refused.
+    pub(crate) fn inferred(self) -> Self {
+        Self { inferred: true, ..self }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -389,6 +407,16 @@ impl Column {
     /// A number's text: an integer takes what is one, however it is written (`12`, `12.0`, `1.2e1`), as a decimal takes what fits it.
     pub(crate) fn push_number(&mut self, text: &str, written: Written) -> Result<(), Fault> {
         let bytes = text.as_bytes();
+        if self.inferred && !self.gives_back(text) {
+            let detail = format!(
+                "{}: {}{} would be changed by {}, the type inferred from the first records; give the source a schema",
+                self.name,
+                written.noun(),
+                shown(text),
+                self.wanted()
+            );
+            return Err(Fault::new(reason::TYPE, detail));
+        }
         match &mut self.values {
             Values::Decimal(v, p, s) => match decimal_from_text(bytes, *p, *s) {
                 Ok(value) => v.push(value),
@@ -432,6 +460,21 @@ impl Column {
         }
         self.len += 1;
         Ok(())
+    }
+
+    /// Whether a number keeps its letters (of an integer) or its digits (of a float). What is no number at all is not looked at.
+    fn gives_back(&self, text: &str) -> bool {
+        let bytes = text.as_bytes();
+        if !bytes.iter().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')) {
+            return true;
+        }
+        let digits = text.trim_start_matches(['-', '+']);
+        let plain = !text.starts_with('+') && !(digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit));
+        match &self.values {
+            Values::Int64(_) => plain && !bytes.contains(&b'.') && !bytes.iter().any(|b| matches!(b, b'e' | b'E')),
+            Values::Float64(_) => plain && float_keeps(bytes),
+            _ => true,
+        }
     }
 
     /// A JSON object or array: a text column has it as it is written.

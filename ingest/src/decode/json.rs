@@ -2,10 +2,11 @@
 //!
 //! Each line is first scanned the fast way (`json_scan`). What that does not understand (escapes, nested values, unusual spacing, anything
 //! wrong) is read by serde_json, which alone decides what is valid and gives the messages.
-//! Fields that the schema lacks are ignored and counted; fields that the record lacks are null; a column's field given twice is rejected.
+//! A field of an object within the record is the column `object.field`. Fields that the schema lacks are ignored and counted; fields that the
+//! record lacks are null; a column's field given twice is rejected, and so is what stands where the schema says an object.
 
 use crate::decode::column::{Column, Fault, Written, shown};
-use crate::decode::json_scan::Scanner;
+use crate::decode::json_scan::{Scanner, is_field_of};
 use crate::decode::reason;
 use crate::decode::sink::RowSink;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -37,7 +38,7 @@ pub(crate) fn decode_json(record: &[u8], offset: i64, valid_utf8: bool, scanner:
 fn decode_carefully(record: &[u8], columns: &mut [Column], row: usize) -> Result<u64, Fault> {
     let text =
         std::str::from_utf8(record).map_err(|e| Fault::new(reason::MALFORMED, format!("not UTF-8 from byte {}", e.valid_up_to())))?;
-    let mut fields = Fields { columns, row, ignored: 0, fault: None };
+    let mut fields = Fields { columns, row, prefix: "", ignored: 0, fault: None };
     let mut json = serde_json::Deserializer::from_str(text);
     let read = json.deserialize_map(&mut fields).and_then(|()| json.end());
     read.map_err(|e| {
@@ -51,6 +52,8 @@ fn decode_carefully(record: &[u8], columns: &mut [Column], row: usize) -> Result
 struct Fields<'a> {
     columns: &'a mut [Column],
     row: usize,
+    /// What stands before the names of these fields in the names of columns.
+    prefix: &'a str,
     ignored: u64,
     /// The first value that does not fit.
     fault: Option<Fault>,
@@ -67,22 +70,24 @@ impl<'de> Visitor<'de> for &mut Fields<'_> {
         let mut first_fault = None;
         let read = (|| {
             while let Some(name) = map.next_key::<Key<'de>>()? {
-                let Some(column) = self.columns.iter_mut().find(|c| c.name == name.0) else {
+                let name = if self.prefix.is_empty() { name.0 } else { Cow::Owned(format!("{}{}", self.prefix, name.0)) };
+                let column = self.columns.iter().position(|c| c.name == name);
+                let has_fields = self.columns.iter().any(|c| is_field_of(&c.name, &name));
+                if column.is_none() && !has_fields {
                     map.next_value::<IgnoredAny>()?;
                     self.ignored += 1;
                     continue;
-                };
+                }
                 let value: &RawValue = map.next_value()?;
                 if first_fault.is_some() {
                     continue;
                 }
-                if column.len() > self.row {
-                    first_fault = Some(Fault::new(reason::DUPLICATE_FIELD, format!("{} is given twice", column.name)));
-                    continue;
-                }
-                if let Err(fault) = push_raw(column, value.get()) {
-                    first_fault = Some(fault);
-                }
+                let pushed = match column {
+                    Some(column) => self.push(column, value.get()),
+                    None => Ok(()),
+                };
+                let pushed = pushed.and_then(|()| if has_fields { self.push_fields(&name, value.get(), column.is_some()) } else { Ok(()) });
+                first_fault = pushed.err();
             }
             Ok(())
         })();
@@ -93,8 +98,43 @@ impl<'de> Visitor<'de> for &mut Fields<'_> {
     }
 }
 
+impl Fields<'_> {
+    fn push(&mut self, column: usize, raw: &str) -> Result<(), Fault> {
+        let column = &mut self.columns[column];
+        if column.len() > self.row {
+            return Err(Fault::new(reason::DUPLICATE_FIELD, format!("{} is given twice", column.name)));
+        }
+        push_raw(column, raw)
+    }
+
+    /// Pushes the fields of the value called `name`; one that is a column as a whole may be something else than an object.
+    fn push_fields(&mut self, name: &str, raw: &str, is_column: bool) -> Result<(), Fault> {
+        match raw.as_bytes().first() {
+            Some(b'{') => {}
+            Some(b'n') => return Ok(()),
+            Some(_) | None if is_column => return Ok(()),
+            Some(_) | None => {
+                let fields: Vec<&str> = self.columns.iter().map(|c| c.name.as_str()).filter(|c| is_field_of(c, name)).collect();
+                let noun = Written::of_json(raw).noun();
+                return Err(Fault::new(
+                    reason::TYPE,
+                    format!("{name}: {noun}{} is not an object, where the schema has {}", shown(raw), fields.join(", ")),
+                ));
+            }
+        }
+        let prefix = format!("{name}.");
+        let mut inner = Fields { columns: &mut *self.columns, row: self.row, prefix: &prefix, ignored: 0, fault: None };
+        serde_json::Deserializer::from_str(raw)
+            .deserialize_map(&mut inner)
+            .map_err(|e| Fault::new(reason::MALFORMED, format!("{name}: invalid JSON: {e}")))?;
+        let (ignored, fault) = (inner.ignored, inner.fault);
+        self.ignored += ignored;
+        fault.map_or(Ok(()), Err)
+    }
+}
+
 /// A key, borrowed when it has no escapes.
-struct Key<'de>(Cow<'de, str>);
+pub(crate) struct Key<'de>(pub(crate) Cow<'de, str>);
 
 impl<'de> serde::Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,25 +1,52 @@
-//! The fast way through a JSON object: flat, no escapes, fields mostly in the order of the record before.
+//! The fast way through a JSON object: no escapes, fields mostly in the order of the record before, those of objects within it too.
 //!
 //! It either pushes a whole record and says so, or says that it must be looked at carefully; then what it pushed is dropped. It accepts nothing
 //! that a strict JSON parser would refuse: the property test in `json` holds it to that.
 
 use crate::decode::column::Column;
 
-/// The field expected at one place of a record.
+/// What a field is for.
+#[derive(Debug, Clone, Copy)]
+enum Target {
+    Column(usize),
+    /// Fields of the object are columns; the place in [`Scanner::objects`].
+    Object(usize),
+    /// The schema does not have it.
+    Unwanted,
+    /// A column that also has fields which are columns.
+    Careful,
+}
+
+/// The field expected at one place of a record, counted over all of its objects.
 #[derive(Debug)]
 struct Guess {
     /// `"name":`
     pattern: Vec<u8>,
-    /// None: a field that the schema does not have.
-    column: Option<usize>,
+    /// The object it is in.
+    object: usize,
+    target: Target,
 }
 
 /// Scans records, learning the order of their fields.
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     guesses: Vec<Guess>,
+    /// What stands before the names of an object's fields in the names of columns (`a.b.`); the record itself is the first.
+    objects: Vec<String>,
     pub(crate) ignored_fields: u64,
 }
+
+/// A record that is being scanned.
+struct Scan<'a> {
+    record: &'a [u8],
+    columns: &'a mut [Column],
+    row: usize,
+    place: usize,
+    ignored: u64,
+}
+
+/// Objects and arrays within one another that are read past; serde_json's own limit is 128.
+const DEPTH_MAX: usize = 64;
 
 #[inline]
 fn skip_spaces(text: &[u8], mut at: usize) -> usize {
@@ -102,15 +129,43 @@ fn number_end(text: &[u8], mut at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// The end of the flat value at `at`, for fields that nobody wants.
-fn flat_value_end(text: &[u8], at: usize) -> Option<usize> {
+/// The end of the value at `at`, for fields that nobody wants.
+fn value_end(text: &[u8], at: usize, depth: usize) -> Option<usize> {
     match *text.get(at)? {
         b'"' => plain_string_end(text, at + 1).map(|end| end + 1),
         b't' => text[at..].starts_with(b"true").then_some(at + 4),
         b'f' => text[at..].starts_with(b"false").then_some(at + 5),
         b'n' => text[at..].starts_with(b"null").then_some(at + 4),
         b'-' | b'0'..=b'9' => number_end(text, at),
+        open @ (b'{' | b'[') if depth < DEPTH_MAX => nested_end(text, at + 1, open == b'{', depth + 1),
         _ => None,
+    }
+}
+
+/// The end of the object or array whose inside begins at `at`.
+fn nested_end(text: &[u8], at: usize, object: bool, depth: usize) -> Option<usize> {
+    let close = if object { b'}' } else { b']' };
+    let mut at = skip_spaces(text, at);
+    if *text.get(at)? == close {
+        return Some(at + 1);
+    }
+    loop {
+        if object {
+            if *text.get(at)? != b'"' {
+                return None;
+            }
+            at = skip_spaces(text, plain_string_end(text, at + 1)? + 1);
+            if *text.get(at)? != b':' {
+                return None;
+            }
+            at = skip_spaces(text, at + 1);
+        }
+        at = skip_spaces(text, value_end(text, at, depth)?);
+        match *text.get(at)? {
+            b',' => at = skip_spaces(text, at + 1),
+            end if end == close => return Some(at + 1),
+            _ => return None,
+        }
     }
 }
 
@@ -118,63 +173,79 @@ impl Scanner {
     /// Pushes one value into each column that `record` names, or returns false with some pushed. `row` is the number of rows before it.
     #[inline]
     pub(crate) fn scan(&mut self, record: &[u8], columns: &mut [Column], row: usize) -> bool {
-        self.try_scan(record, columns, row).is_some()
+        let mut scan = Scan { record, columns, row, place: 0, ignored: 0 };
+        if self.objects.is_empty() {
+            self.objects.push(String::new());
+        }
+        let end = match record.get(skip_spaces(record, 0)) {
+            Some(b'{') => self.scan_object(&mut scan, skip_spaces(record, 0) + 1, 0),
+            Some(_) | None => None,
+        };
+        let whole = end.is_some_and(|end| skip_spaces(record, end) == record.len());
+        if whole {
+            self.ignored_fields += scan.ignored;
+        }
+        whole
     }
 
+    /// Scans the object whose inside begins at `at`; its end.
     #[inline]
-    fn try_scan(&mut self, record: &[u8], columns: &mut [Column], row: usize) -> Option<()> {
-        let mut at = skip_spaces(record, 0);
-        if *record.get(at)? != b'{' {
-            return None;
-        }
-        at = skip_spaces(record, at + 1);
-        let mut place = 0;
-        let mut ignored = 0;
+    fn scan_object(&mut self, scan: &mut Scan<'_>, at: usize, object: usize) -> Option<usize> {
+        let record = scan.record;
+        let mut at = skip_spaces(record, at);
         loop {
-            let column = self.field(record, &mut at, place, columns)?;
+            let target = self.field(scan, &mut at, object)?;
+            scan.place += 1;
             at = skip_spaces(record, at);
-            match column {
-                Some(index) => {
-                    let column = &mut columns[index];
-                    if column.len() != row {
+            at = match target {
+                Target::Column(index) => {
+                    let column = &mut scan.columns[index];
+                    if column.len() != scan.row {
                         return None;
                     }
-                    at = push_value(record, at, column)?;
+                    push_value(record, at, column)?
                 }
-                None => {
-                    at = flat_value_end(record, at)?;
-                    ignored += 1;
+                Target::Object(inner) => match *record.get(at)? {
+                    b'{' => self.scan_inner(scan, at + 1, inner)?,
+                    _ => record[at..].starts_with(b"null").then_some(at + 4)?,
+                },
+                Target::Unwanted => {
+                    scan.ignored += 1;
+                    value_end(record, at, 0)?
                 }
-            }
+                Target::Careful => return None,
+            };
             at = skip_spaces(record, at);
             match *record.get(at)? {
                 b',' => at = skip_spaces(record, at + 1),
-                b'}' => break,
+                b'}' => return Some(at + 1),
                 _ => return None,
             }
-            place += 1;
         }
-        if skip_spaces(record, at + 1) != record.len() {
-            return None;
-        }
-        self.ignored_fields += ignored;
-        Some(())
     }
 
-    /// The column of the key at `at`, which moves behind the colon.
+    /// As [`Self::scan_object`], of an object within another: as deep as a column's name says.
+    #[inline(never)]
+    fn scan_inner(&mut self, scan: &mut Scan<'_>, at: usize, object: usize) -> Option<usize> {
+        self.scan_object(scan, at, object)
+    }
+
+    /// What the key at `at` is for; `at` moves behind the colon.
     #[inline]
-    fn field(&mut self, record: &[u8], at: &mut usize, place: usize, columns: &[Column]) -> Option<Option<usize>> {
-        if let Some(guess) = self.guesses.get(place)
-            && starts_with(&record[*at..], &guess.pattern)
+    fn field(&mut self, scan: &Scan<'_>, at: &mut usize, object: usize) -> Option<Target> {
+        if let Some(guess) = self.guesses.get(scan.place)
+            && guess.object == object
+            && starts_with(&scan.record[*at..], &guess.pattern)
         {
             *at += guess.pattern.len();
-            return Some(guess.column);
+            return Some(guess.target);
         }
-        self.learn_field(record, at, place, columns)
+        self.learn_field(scan, at, object)
     }
 
     #[cold]
-    fn learn_field(&mut self, record: &[u8], at: &mut usize, place: usize, columns: &[Column]) -> Option<Option<usize>> {
+    fn learn_field(&mut self, scan: &Scan<'_>, at: &mut usize, object: usize) -> Option<Target> {
+        let record = scan.record;
         if *record.get(*at)? != b'"' {
             return None;
         }
@@ -182,18 +253,36 @@ impl Scanner {
         if *record.get(end + 1)? != b':' {
             return None;
         }
-        let name = &record[*at + 1..end];
-        let column = columns.iter().position(|c| c.name.as_bytes() == name);
+        let name = format!("{}{}", self.objects[object], std::str::from_utf8(&record[*at + 1..end]).ok()?);
+        let column = scan.columns.iter().position(|c| c.name == name);
+        let target = match (column, scan.columns.iter().any(|c| is_field_of(&c.name, &name))) {
+            (Some(_), true) => Target::Careful,
+            (Some(column), false) => Target::Column(column),
+            (None, true) => Target::Object(self.object(&format!("{name}."))),
+            (None, false) => Target::Unwanted,
+        };
         let pattern = record[*at..end + 2].to_vec();
         *at = end + 2;
-        let guess = Guess { pattern, column };
-        if place < self.guesses.len() {
-            self.guesses[place] = guess;
-        } else if place == self.guesses.len() && place < 1024 {
+        let guess = Guess { pattern, object, target };
+        if scan.place < self.guesses.len() {
+            self.guesses[scan.place] = guess;
+        } else if scan.place == self.guesses.len() && scan.place < 1024 {
             self.guesses.push(guess);
         }
-        Some(column)
+        Some(target)
     }
+
+    fn object(&mut self, prefix: &str) -> usize {
+        self.objects.iter().position(|known| known == prefix).unwrap_or_else(|| {
+            self.objects.push(prefix.to_owned());
+            self.objects.len() - 1
+        })
+    }
+}
+
+/// Whether a column holds a field of the object called `object`.
+pub(crate) fn is_field_of(column: &str, object: &str) -> bool {
+    column.strip_prefix(object).is_some_and(|rest| rest.starts_with('.'))
 }
 
 #[inline]

@@ -18,14 +18,14 @@ mod time_pattern;
 pub(crate) use column::{Column, Fault, Target, Written, shown};
 pub use csv::CsvLayout;
 pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
-pub(crate) use json::push_raw;
-pub(crate) use number::scan_integer;
+pub(crate) use json::{Key, push_raw};
+pub(crate) use number::significant_digits;
 pub use record::{RecordDecoder, RecordFormat};
-pub(crate) use rows::{JsonRows, RowsDecoder, can_convert};
+pub(crate) use rows::{JsonRows, RowsDecoder, can_convert, text_bytes};
 pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
 pub(crate) use time::days_from_civil;
-pub(crate) use time::parse_timestamp;
+pub(crate) use time::{parse_date, parse_timestamp};
 pub use time_pattern::{TimePattern, TimePatternError};
 
 /// Reason codes of rejected rows.

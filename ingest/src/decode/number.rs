@@ -227,7 +227,20 @@ pub(crate) fn decimal_from_text(text: &[u8], precision: u8, scale: i8) -> Result
     }
 }
 
-fn significant_digits(text: &[u8]) -> usize {
+/// Whether a float keeps the digits of a number: seventeen tell it from its neighbors, and a whole number is one that it holds.
+pub(crate) fn float_keeps(text: &[u8]) -> bool {
+    if significant_digits(text) <= 15 {
+        return true;
+    }
+    let whole = text.iter().all(|b| b.is_ascii_digit() || *b == b'-');
+    if !whole {
+        return significant_digits(text) <= 17;
+    }
+    matches!(parse_decimal(text, 38, 0), Ok(value) if (value as f64) as i128 == value)
+}
+
+/// Digits from the first that is not 0 to the last one, the exponent aside.
+pub(crate) fn significant_digits(text: &[u8]) -> usize {
     let mantissa = text.split(|b| matches!(b, b'e' | b'E')).next().unwrap_or(text);
     mantissa.iter().skip_while(|b| !(b'1'..=b'9').contains(*b)).filter(|b| b.is_ascii_digit()).count()
 }

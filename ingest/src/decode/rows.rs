@@ -6,10 +6,10 @@ use crate::decode::reason;
 use crate::decode::sink::{BlockOrigin, RowRules, with_system_columns};
 use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, RecordBatch, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, RecordBatch, StringBuilder, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::kernels::aggregate::{max, min};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use riskstream_engine::contract::{DeadLetters, Decoded, SourceError};
@@ -19,12 +19,12 @@ use std::sync::Arc;
 /// Whether values of one type can become the other's, each exactly or as a rejected row.
 pub(crate) fn can_convert(from: &DataType, to: &DataType, format: &TimeFormat) -> bool {
     let from = if let DataType::Dictionary(_, values) = from { values.as_ref() } else { from };
-    let textual = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
-    let decimal = matches!(from, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..));
+    let textual = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) || is_bytes(from);
+    let decimal = matches!(from, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..));
     match to {
-        DataType::Utf8 => textual || from.is_integer(),
+        DataType::Utf8 => textual || decimal || from.is_integer() || matches!(from, DataType::Time32(_) | DataType::Time64(_)),
         DataType::Boolean => from == &DataType::Boolean,
-        DataType::Float32 | DataType::Float64 => from.is_numeric(),
+        DataType::Float32 | DataType::Float64 => textual || from.is_numeric(),
         DataType::Decimal128(..) => textual || decimal || from.is_integer() || from.is_floating(),
         DataType::Timestamp(..) => {
             textual
@@ -32,9 +32,24 @@ pub(crate) fn can_convert(from: &DataType, to: &DataType, format: &TimeFormat) -
                 || (from.is_integer() && format.epoch_scale().is_some())
         }
         DataType::Date32 => textual || matches!(from, DataType::Date32 | DataType::Date64),
-        integer if integer.is_integer() => from.is_integer() || from.is_floating(),
+        integer if integer.is_integer() => textual || from.is_integer() || from.is_floating(),
         _ => false,
     }
+}
+
+fn is_bytes(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
+}
+
+/// The bytes of a value of a column of bytes; none of any other column.
+pub(crate) fn text_bytes(array: &dyn Array, row: usize) -> Option<&[u8]> {
+    Some(match array.data_type() {
+        DataType::Binary => array.as_binary::<i32>().value(row),
+        DataType::LargeBinary => array.as_binary::<i64>().value(row),
+        DataType::BinaryView => array.as_binary_view().value(row),
+        DataType::FixedSizeBinary(_) => array.as_fixed_size_binary().value(row),
+        _ => return None,
+    })
 }
 
 /// Converts batches; one per worker.
@@ -119,8 +134,20 @@ fn offsets_kept(offsets: Vec<i64>, keep: &BooleanArray) -> Vec<i64> {
 /// Converts one column; values that don't fit are null in the result and a fault.
 fn convert(name: &str, array: &ArrayRef, to: &DataType, format: &TimeFormat, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
     let array = match array.data_type() {
-        DataType::Dictionary(_, values) => cast(array, values)?,
+        DataType::Dictionary(_, values) => return convert(name, &cast(array, values)?, to, format, faults),
         DataType::LargeUtf8 | DataType::Utf8View => cast(array, &DataType::Utf8)?,
+        bytes if is_bytes(bytes) => bytes_to_texts(name, array, faults)?,
+        // Exact as they are written, in one place with all other texts.
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Decimal256(..) => cast(array, &DataType::Utf8)?,
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) if to == &DataType::Utf8 => {
+            cast(array, &DataType::Utf8)?
+        }
+        DataType::Float16 => cast(array, &DataType::Float32)?,
+        // Cut off towards the past, as of text: a cast would cut towards 1970.
+        DataType::Timestamp(TimeUnit::Nanosecond, _) if matches!(to, DataType::Timestamp(..)) => {
+            let times: TimestampMicrosecondArray = array.as_primitive::<TimestampNanosecondType>().unary(|ns| ns.div_euclid(1_000));
+            Arc::new(times.with_timezone("UTC"))
+        }
         DataType::Timestamp(TimeUnit::Microsecond, None) if matches!(to, DataType::Timestamp(..)) => {
             Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("UTC"))
         }
@@ -150,6 +177,23 @@ fn convert(name: &str, array: &ArrayRef, to: &DataType, format: &TimeFormat, fau
         }
         _ => cast_checked(name, &array, to, faults),
     }
+}
+
+/// Bytes as the text that they are; null and a fault where they are none.
+fn bytes_to_texts(name: &str, array: &ArrayRef, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+    let mut texts = StringBuilder::with_capacity(array.len(), 0);
+    for row in 0..array.len() {
+        let bytes = text_bytes(array, row).filter(|_| array.is_valid(row));
+        match bytes.map(std::str::from_utf8) {
+            None => texts.append_null(),
+            Some(Ok(text)) => texts.append_value(text),
+            Some(Err(e)) => {
+                texts.append_null();
+                faults.add(row, Fault::new(reason::TYPE, format!("{name}: its bytes are not UTF-8 from byte {}", e.valid_up_to())));
+            }
+        }
+    }
+    Ok(Arc::new(texts.finish()))
 }
 
 /// Casts; a value that became null does not fit.
@@ -289,6 +333,10 @@ impl<'a> JsonRows<'a> {
             text.push(':');
             if column.is_null(row) {
                 text.push_str("null");
+                continue;
+            }
+            if let Some(said) = text_bytes(column, row).and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+                text.push_str(&serde_json::Value::from(said).to_string());
                 continue;
             }
             // A time that no calendar has (a damaged file) is kept as the number that it is.

@@ -17,6 +17,8 @@ pub(crate) const TOO_LONG_HEAD_BYTES: usize = 64 * 1024;
 pub(crate) struct RowRules {
     pub(crate) source_name: String,
     pub(crate) schema: SourceSchema,
+    /// The schema is a guess from the first records: a later number that a column would change is rejected.
+    pub(crate) inferred: bool,
     pub(crate) event_time_format: TimeFormat,
     /// How far ahead of the feed's clock an event time may be, in microseconds.
     pub(crate) future_skew_max_us: i64,
@@ -123,9 +125,10 @@ impl RowSink {
             .enumerate()
             .map(|(i, f)| {
                 let format = if i == rules.schema.event_time { rules.event_time_format.clone() } else { TimeFormat::Auto };
-                Column::new(f.name(), f.data_type(), format)
+                let column = Column::new(f.name(), f.data_type(), format)?;
+                Ok(if rules.inferred { column.inferred() } else { column })
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, ArrowError>>()?;
         Ok(Self {
             carried: Carried::default(),
             rules,

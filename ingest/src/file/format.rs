@@ -3,6 +3,8 @@
 use crate::changes::DebeziumOptions;
 use crate::decode::TimeFormat;
 use arrow::datatypes::DataType;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// How a file's records are written.
@@ -112,8 +114,12 @@ impl FileSourceSpec {
         self.csv.delimiter.unwrap_or(if stem_extension(path).0.as_deref() == Some("tsv") { b'\t' } else { b',' })
     }
 
+    /// As configured; else as the file's name says; else as its first bytes say.
     pub(crate) fn compression_of(&self, path: &Path) -> Compression {
-        self.compression.unwrap_or_else(|| stem_extension(path).1)
+        self.compression.unwrap_or_else(|| match stem_extension(path).1 {
+            Compression::None => compression_in(path),
+            told @ (Compression::Gzip | Compression::Zstd) => told,
+        })
     }
 }
 
@@ -126,6 +132,17 @@ fn stem_extension(path: &Path) -> (Option<String>, Compression) {
         other => return (other.map(str::to_owned), Compression::None),
     };
     (path.file_stem().and_then(|stem| extension(Path::new(stem))), compression)
+}
+
+/// The compression that a file's first bytes tell: no text begins so. A file that can't be read says so when it is opened.
+fn compression_in(path: &Path) -> Compression {
+    let mut first = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read(&mut first)).unwrap_or(0);
+    match first {
+        [0x1F, 0x8B, ..] if read >= 2 => Compression::Gzip,
+        [0x28, 0xB5, 0x2F, 0xFD] => Compression::Zstd,
+        _ => Compression::None,
+    }
 }
 
 /// The format that a file's name tells.
@@ -150,5 +167,28 @@ mod tests {
         let spec = FileSourceSpec::new("s", Vec::new(), "t");
         assert_eq!(spec.compression_of(Path::new("b.jsonl.zst")), Compression::Zstd);
         assert_eq!(spec.delimiter(Path::new("b.tsv.gz")), b'\t');
+    }
+
+    #[test]
+    fn where_the_name_does_not_tell_the_compression_the_first_bytes_do() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut spec = FileSourceSpec::new("s", Vec::new(), "t");
+        let path = folder.path().join("a.csv");
+        for (content, expected) in [
+            (&b"\x1F\x8B\x08\x00"[..], Compression::Gzip),
+            (b"\x28\xB5\x2F\xFD\x04", Compression::Zstd),
+            (b"id,at\n", Compression::None),
+            (b"\x1F", Compression::None),
+            (b"", Compression::None),
+        ] {
+            std::fs::write(&path, content).expect("written");
+            assert_eq!(spec.compression_of(&path), expected, "{content:?}");
+        }
+        // What the name or the configuration tells is believed.
+        std::fs::write(folder.path().join("a.csv.gz"), "id,at\n").expect("written");
+        assert_eq!(spec.compression_of(&folder.path().join("a.csv.gz")), Compression::Gzip);
+        std::fs::write(&path, b"\x1F\x8B\x08\x00").expect("written");
+        spec.compression = Some(Compression::None);
+        assert_eq!(spec.compression_of(&path), Compression::None);
     }
 }

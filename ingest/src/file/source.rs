@@ -4,7 +4,7 @@ use crate::decode::{CsvLayout, RecordDecoder, RecordFormat, RowRules};
 use crate::file::budget::OpenFiles;
 use crate::file::fingerprint::{Fingerprint, Since, Stamp};
 use crate::file::format::{FileFormat, FileSourceSpec, format_of};
-use crate::file::infer::infer_schema;
+use crate::file::infer::{Inferred, infer_schema};
 use crate::file::look::{KnownFiles, Lookout};
 use crate::file::opened::{layout_of, read_header};
 use crate::file::paths::{FoundFile, find_files, unreadable};
@@ -34,6 +34,8 @@ pub struct FileSource {
     pub(super) format: FileFormat,
     /// The user's columns.
     pub(super) user: Schema,
+    /// How they were inferred, and what is left out.
+    notes: Vec<String>,
     pub(super) rules: Arc<RowRules>,
     pub(super) shared: Arc<Shared>,
     pub(super) partitions: Vec<PartitionInfo>,
@@ -80,9 +82,12 @@ impl FileSource {
     /// When no format is told, the schema is wrong (a column twice, no event time, a type that can't be carried), or nothing can be inferred.
     pub fn new(spec: FileSourceSpec) -> Result<Self, SourceError> {
         let format = settle_format(&spec)?;
-        let user = match &spec.schema {
-            Some(columns) => given_schema(&spec, columns, format)?,
-            None => infer_schema(&spec, format, &find_files(&spec)?)?,
+        let (user, notes) = match &spec.schema {
+            Some(columns) => (given_schema(&spec, columns, format)?, Vec::new()),
+            None => {
+                let Inferred { schema, notes } = infer_schema(&spec, format, &find_files(&spec)?)?;
+                (schema, notes)
+            }
         };
         check_schema(&spec, &user)?;
         let schema =
@@ -90,6 +95,7 @@ impl FileSource {
         let rules = Arc::new(RowRules {
             source_name: spec.name.clone(),
             schema,
+            inferred: spec.schema.is_none(),
             event_time_format: spec.event_time.format.clone(),
             future_skew_max_us: spec.future_skew_max_us,
             record_bytes_max: spec.record_bytes_max.max(1),
@@ -99,6 +105,7 @@ impl FileSource {
             spec,
             format,
             user,
+            notes,
             rules,
             shared: Arc::default(),
             partitions: Vec::new(),
@@ -277,6 +284,10 @@ impl Source for FileSource {
 
     fn decoder(&self) -> Box<dyn Decoder> {
         Box::new(FileDecoder::new(Arc::clone(&self.shared), Arc::clone(&self.rules), self.format))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
     }
 
     fn progress(&self) -> Option<(u64, u64)> {

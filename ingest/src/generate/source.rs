@@ -79,6 +79,7 @@ impl GeneratorSource {
         let (event_time, ties) = spec.order();
         let schema = SourceSchema::new(&spec.schema(), event_time, &ties).map_err(|e| unreadable(e.to_string()))?;
         let rules = RowRules {
+            inferred: false,
             source_name: spec.name().to_owned(),
             schema,
             event_time_format: TimeFormat::Auto,

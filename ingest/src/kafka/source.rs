@@ -81,6 +81,7 @@ impl KafkaSource {
         let schema =
             SourceSchema::new(&user, &spec.event_time.column, &spec.ties_by).map_err(|e| unreadable(&spec, "its schema", e.to_string()))?;
         let rules = Arc::new(RowRules {
+            inferred: false,
             source_name: spec.name.clone(),
             schema,
             event_time_format: spec.event_time.format.clone(),

@@ -213,6 +213,7 @@ mod tests {
         let schema = Schema::new(own.chain(change_fields()).collect::<Vec<_>>());
         assert_eq!(schema.field_with_name(event_time).expect("there").data_type(), &utc_timestamp());
         Arc::new(RowRules {
+            inferred: false,
             source_name: "loans".into(),
             schema: SourceSchema::new(&schema, event_time, &[]).expect("a schema"),
             event_time_format: TimeFormat::Auto,

@@ -91,6 +91,7 @@ impl PostgresSource {
         let user = Schema::new(own.chain(changes).collect::<Vec<_>>());
         let schema = SourceSchema::new(&user, &spec.event_time, &spec.ties_by).map_err(|e| fail("its schema", e.to_string()))?;
         let rules = RowRules {
+            inferred: false,
             source_name: spec.name.clone(),
             schema,
             event_time_format: TimeFormat::Auto,

@@ -3,6 +3,7 @@
 mod bad_input;
 mod changed;
 mod formats;
+mod inferred;
 mod postgres;
 mod replay;
 mod resume;

@@ -77,7 +77,7 @@ impl CommandError {
                     label: None,
                     help: None,
                 };
-                Report { ok: false, file: file.to_owned(), problems: vec![problem] }
+                Report { ok: false, file: file.to_owned(), problems: vec![problem], sources: Vec::new() }
             }
         }
     }

@@ -45,9 +45,11 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     for pipeline in pipelines {
         planned.push(plan(&config, pipeline, workers, &runtime, &clock)?);
     }
-    for notice in planned.iter().flat_map(|planned| notices(&planned.name, &planned.evolutions)) {
+    let notes = notes(&planned);
+    let notices = planned.iter().flat_map(|planned| notices(&planned.name, &planned.evolutions));
+    for said in notes.iter().cloned().chain(notices) {
         // Nobody is left to be told where standard error is closed.
-        let _closed = writeln!(std::io::stderr(), "{notice}");
+        let _closed = writeln!(std::io::stderr(), "{said}");
     }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
@@ -60,7 +62,18 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     });
     let running: Vec<Running> = planned.into_iter().map(|p| start(p, &clock)).collect::<Result<_, _>>()?;
     watch(&running, &stop, args.output.format == OutputFormat::Text);
-    finish(running, args, started, out)
+    finish(running, args, started, notes, out)
+}
+
+/// What is to be said of the sources, each once though several pipelines may read it.
+fn notes(planned: &[Planned]) -> Vec<String> {
+    let mut notes: Vec<String> = Vec::new();
+    for note in planned.iter().flat_map(|planned| &planned.notes) {
+        if !notes.contains(note) {
+            notes.push(note.clone());
+        }
+    }
+    notes
 }
 
 /// The pipelines to run: all, or those named.
@@ -161,7 +174,7 @@ fn watch(running: &[Running], stop: &Arc<AtomicBool>, draw: bool) {
     progress.finish();
 }
 
-fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, out: &mut dyn Write) -> Result<(), CommandError> {
+fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, notes: Vec<String>, out: &mut dyn Write) -> Result<(), CommandError> {
     let mut reports = Vec::new();
     let mut failure = None;
     for r in running {
@@ -179,7 +192,7 @@ fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, out: &mut dyn
         let seconds = ended.duration_since(started).as_secs_f64();
         reports.push(PipelineReport::new(&r.name, r.workers, seconds, summary.as_ref(), &r.control.metrics, &r.tables, &r.consoles));
     }
-    let report = RunReport { seconds: started.elapsed().as_secs_f64(), pipelines: reports };
+    let report = RunReport { seconds: started.elapsed().as_secs_f64(), notes, pipelines: reports };
     match args.output.format {
         OutputFormat::Json => {
             serde_json::to_writer_pretty(&mut *out, &report)?;

@@ -181,7 +181,7 @@ impl Problems {
                 help: problem.help.clone(),
             }
         });
-        Report { ok: self.problems.is_empty(), file: self.texts.file.clone(), problems: problems.collect() }
+        Report { ok: self.problems.is_empty(), file: self.texts.file.clone(), problems: problems.collect(), sources: Vec::new() }
     }
 }
 
@@ -202,6 +202,9 @@ pub struct Report {
     pub file: String,
     /// What is wrong.
     pub problems: Vec<ReportedProblem>,
+    /// What its sources were found to be, where they were looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
 }
 
 /// One problem of a [`Report`].

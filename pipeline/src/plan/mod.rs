@@ -91,6 +91,8 @@ pub struct Planned {
     pub consoles: Vec<(String, Arc<Mutex<LastRows>>)>,
     /// Columns after the last step.
     pub schema: SchemaRef,
+    /// What a user should know of how its source is read.
+    pub notes: Vec<String>,
 }
 
 /// What steps are made from, and what they leave behind for the next.
@@ -141,6 +143,7 @@ pub fn plan_pipeline(
         return Err(Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from)).into());
     };
     let schema = source.schema().clone();
+    let notes = source_notes(&*source);
     let user = user_schema(&schema.schema);
     let mut problems = check_source_columns(spec, &user);
     problems.extend(check_columns(pipeline, &spec.event_time.column, &user));
@@ -225,11 +228,17 @@ pub fn plan_pipeline(
         tables: sinks.tables,
         consoles: sinks.consoles,
         schema: context.schema,
+        notes,
     })
 }
 
+/// What a user should know of how a source is read: what was inferred, and what is left out.
+pub(crate) fn source_notes(source: &dyn riskstream_engine::contract::Source) -> Vec<String> {
+    source.notes().into_iter().map(|note| format!("source {}: {note}", source.name())).collect()
+}
+
 /// The columns that are the user's own.
-fn user_schema(schema: &arrow::datatypes::Schema) -> arrow::datatypes::Schema {
+pub(crate) fn user_schema(schema: &arrow::datatypes::Schema) -> arrow::datatypes::Schema {
     let fields: Vec<_> = schema.fields().iter().filter(|f| !riskstream_engine::contract::is_system_column(f.name())).cloned().collect();
     arrow::datatypes::Schema::new(fields)
 }

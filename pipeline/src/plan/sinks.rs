@@ -11,9 +11,10 @@ use riskstream_engine::contract::{
 };
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::runtime::{SinkPlan, StepPlan};
+use riskstream_operators::windows;
 use riskstream_sinks::{
-    AlertIdentity, DeltaRuntime, KafkaSink, KafkaSinkSpec, LastRows, PartitionRule, Projection, StageSettings, TableSink, TableSpec,
-    alerts_table_schema,
+    AlertIdentity, DeltaRuntime, KafkaSink, KafkaSinkSpec, LastRows, PartitionRule, Projection, SessionIdentity, StageSettings, TableSink,
+    TableSpec, alerts_table_schema,
 };
 
 use super::dead_letters::{TaggedWriter, dead_letter_table};
@@ -22,6 +23,8 @@ use crate::config::Spanned;
 use crate::config::spec::{Deliver, Destination, DestinationKind, KafkaDestination, Late, Partitioning, TableDestination};
 use crate::config::{Config, Problem, defaults};
 
+/// What the column `window` begins with for a session.
+const SESSION_PREFIX: &str = "session ";
 /// The file of a store's identity in Kafka clusters.
 const KAFKA_IDENTITY: &str = "kafka-identity";
 
@@ -87,7 +90,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                 planning.push(add(sink, steps, TableKind::Rows));
             }
             DestinationKind::Alerts(table) => {
-                let identity = AlertIdentity { pipeline: context.pipeline.name.value.clone(), columns: context.identity.clone() };
+                let identity = alert_identity(context);
                 let sink = table_sink(context, destination, table, Some(identity))?;
                 planning.push(add(sink, steps, TableKind::Alerts));
             }
@@ -199,6 +202,18 @@ fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {
     Ok(TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings: StageSettings::default() })
 }
 
+/// What tells the rows of an alerts table apart.
+fn alert_identity(context: &StepContext<'_>) -> AlertIdentity {
+    let has_sessions = context.windows.as_ref().is_some_and(|windows| windows.has_sessions);
+    let sessions = has_sessions.then(|| SessionIdentity {
+        window: windows::WINDOW.into(),
+        prefix: SESSION_PREFIX.into(),
+        start: windows::WINDOW_START.into(),
+        end: windows::WINDOW_END.into(),
+    });
+    AlertIdentity { pipeline: context.pipeline.name.value.clone(), columns: context.identity.clone(), sessions }
+}
+
 fn table_sink(
     context: &StepContext<'_>,
     destination: &Destination,
@@ -208,7 +223,7 @@ fn table_sink(
     let projection = projection(context, destination)?;
     let schema: SchemaRef = if alerts.is_some() { alerts_table_schema(&projection)? } else { Arc::clone(projection.schema()) };
     if let Some(identity) = &alerts {
-        for column in &identity.columns {
+        for column in identity.needed() {
             if schema.index_of(column).is_err() {
                 let message = format!("an alert's id is made from `{column}`, which `columns` leaves out");
                 return Err(Problem::new(destination.id.span, message).help(format!("add `{column}` to `columns`")).into());

@@ -214,7 +214,8 @@ fn plan_aggregate(context: &mut StepContext<'_>, step: &Step, spec: &spec::Aggre
         keep: micros(spec.keep).saturating_add(spec.windows.iter().map(|w| micros(w.extent.length())).max().unwrap_or_default()),
         has_sessions: spec.windows.iter().any(|w| matches!(w.extent, spec::WindowExtent::Session { .. })),
     });
-    // A window is known by its key, its kind and its end, and counts as of its end.
+    // A window is known by its key, its kind and its end, and counts as of its end. Of a session the end moves: it is known by its start, which the
+    // identity of an alerts table takes into account.
     context.event_time = windows::WINDOW_END.into();
     context.ties = spec.by.iter().map(|b| b.value.clone()).chain([windows::WINDOW.into(), windows::WINDOW_END.into()]).collect();
     context.identity = context.ties.clone();

@@ -37,7 +37,7 @@ fn sink(location: &Path, rows: &RecordBatch, alerts: bool) -> Arc<TableSink> {
     let projection = Projection::new(rows.schema_ref(), &columns).unwrap();
     let schema = if alerts { alerts_table_schema(&projection).unwrap() } else { Arc::clone(projection.schema()) };
     let table = TableSpec::new("scored", location, schema, None).unwrap();
-    let alerts = alerts.then(|| AlertIdentity { pipeline: "p".into(), columns: vec!["id".into()] });
+    let alerts = alerts.then(|| AlertIdentity { pipeline: "p".into(), columns: vec!["id".into()], sessions: None });
     Arc::new(TableSink { id: "out".into(), table, projection, alerts, settings: StageSettings::default() })
 }
 

@@ -22,6 +22,7 @@ fn sink() -> RowSink {
     fields.extend(change_fields());
     let schema = SourceSchema::new(&Schema::new(fields), "_committed_at", &[]).unwrap();
     let mut sink = RowSink::new(Arc::new(RowRules {
+        inferred: false,
         source_name: "s".into(),
         schema,
         event_time_format: TimeFormat::Auto,

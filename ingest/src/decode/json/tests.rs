@@ -20,6 +20,7 @@ fn rules() -> Arc<RowRules> {
         Field::new("o", DataType::Boolean, true),
     ]);
     Arc::new(RowRules {
+        inferred: false,
         source_name: "s".into(),
         schema: SourceSchema::new(&user, "t", &[]).expect("a schema"),
         event_time_format: TimeFormat::Auto,
