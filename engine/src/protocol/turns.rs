@@ -327,9 +327,11 @@ impl Turns {
         }
         let partition = self.partitions[number as usize];
         if full {
-            // One that is idle moves nothing; one that ties with the least does.
-            let least = self.least_holding(seen);
-            return !partition.idle && least.is_some_and(|(least, _)| partition.time <= least);
+            // One that ties with the least moves it too; an idle one moves nothing, unless all are idle: then whoever has rows goes on.
+            return match self.least_holding(seen) {
+                Some((least, _)) => !partition.idle && partition.time <= least,
+                None => true,
+            };
         }
         if partition.time == i64::MIN {
             return true;
