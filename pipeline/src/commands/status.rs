@@ -16,6 +16,9 @@ use crate::config::Config;
 use crate::plan::{registry_location, store_location, tables_location};
 use crate::progress::grouped;
 
+/// Partitions that are listed in the text.
+const PARTITIONS_SHOWN: usize = 50;
+
 /// The whole answer.
 #[derive(Debug, Serialize)]
 pub struct Status {
@@ -211,9 +214,17 @@ impl PipelineStatus {
         let snapshots: Vec<String> = self.snapshots.iter().map(u64::to_string).collect();
         let snapshots = if snapshots.is_empty() { "none".to_owned() } else { snapshots.join(", ") };
         writeln!(out, "  store {}   snapshots at epochs: {snapshots}", ByteSize(self.store_bytes))?;
-        for p in &self.partitions {
+        // Of very many those that are still read come first, and a line tells of the others.
+        let (finished, open): (Vec<_>, Vec<_>) = self.partitions.iter().partition(|p| p.finished);
+        let mut shown = if self.partitions.len() > PARTITIONS_SHOWN { [open, finished].concat() } else { self.partitions.iter().collect() };
+        let others = shown.split_off(shown.len().min(PARTITIONS_SHOWN));
+        for p in shown {
             let end = if p.finished { " (finished)" } else { "" };
             writeln!(out, "  partition {:>4}  {}  next offset {}{end}", p.number, p.name, p.next_offset)?;
+        }
+        if !others.is_empty() {
+            let finished = others.iter().filter(|p| p.finished).count();
+            writeln!(out, "  and {} more, {} of them finished (--format json names all)", others.len(), finished)?;
         }
         self.problems.iter().try_for_each(|problem| writeln!(out, "  PROBLEM: {problem}"))
     }
