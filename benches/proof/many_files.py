@@ -77,7 +77,7 @@ def totals(data):
     _, files = proof.table_files(data, "rows")
     if files == "[]":
         return (0, 0, 0)
-    rows, ids, cents = duckdb.sql(f"select count(*), count(distinct id), sum(amount) * 100 from read_parquet({files})").fetchone()
+    rows, ids, cents = duckdb.sql(f"select count(*), count(distinct id), sum(amount) * 100 from read_parquet({files})").fetchall()[0]
     return (rows, ids, int(cents))
 
 
