@@ -40,7 +40,7 @@ pub(crate) struct Files {
 }
 
 /// The columns of a payment, with types that each stress another converter.
-const SCHEMAS: [&[(&str, &str)]; 3] = [
+const SCHEMAS: [&[(&str, &str)]; 4] = [
     &[
         ("transaction_id", "int64"),
         ("tx_datetime", "timestamp"),
@@ -51,6 +51,7 @@ const SCHEMAS: [&[(&str, &str)]; 3] = [
     ],
     &[("transaction_id", "string"), ("tx_datetime", "timestamp"), ("tx_amount", "float64"), ("tx_fraud", "boolean")],
     &[("tx_datetime", "timestamp"), ("customer_id", "uint8"), ("tx_amount", "decimal(38,10)"), ("terminal_id", "float32")],
+    &[("tx_datetime", "timestamp"), ("m.amount", "decimal(12,2)"), ("m.who.id", "int64"), ("m.tags", "string"), ("m", "string")],
 ];
 
 impl Files {
@@ -74,6 +75,7 @@ impl Files {
                 b"",
                 b"{}\n{\"tx_datetime\":\"2018-04-01T00:00:00Z\"}\n",
                 b"{\"tx_datetime\":\"2018-04-01 00:00:00\",\"tx_amount\":1.5,\"x\":{\"y\":[1,{\"z\":\"\\n\"}]}}\r\n\r\n[1]\n3\n\"x\"\nnull\n",
+                b"{\"tx_datetime\":\"2018-04-01 00:00:00\",\"m\":{\"amount\":\"1.50\",\"who\":{\"id\":7},\"tags\":[1]},\"tx_fraud\":\"1\"}\n{\"tx_datetime\":\"2018-04-01\",\"m\":{}}\n{\"tx_datetime\":\"2018-04-01\",\"m\":null,\"m.amount\":2}\n",
             ],
             Kind::Csv => &[
                 b"",
@@ -97,6 +99,7 @@ impl Files {
         spec.event_time.format = match rng.random_range(0..6_u32) {
             0 => TimeFormat::EpochSeconds,
             1 => TimeFormat::EpochMillis,
+            2 => TimeFormat::pattern("%Y-%m-%d %H:%M:%S%.f").map_err(|e| e.to_string())?,
             _ => TimeFormat::Auto,
         };
         spec.record_bytes_max = if rng.random_bool(0.2) { 100 } else { spec.record_bytes_max };

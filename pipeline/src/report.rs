@@ -129,7 +129,8 @@ impl PipelineReport {
                 state_bytes: s.state_bytes_total(),
             })
             .collect();
-        let sent = |sink: &str| steps.iter().find(|s| s.step == sink).map_or(0, |s| s.rows_in);
+        // Of a run that failed, rows that came to a sink may have been kept by no epoch.
+        let sent = |sink: &str| steps.iter().find(|s| s.step == sink).map_or(0, |s| s.rows_out);
         let alerts = tables.iter().filter(|t| t.kind == TableKind::Alerts).map(|t| sent(&t.sink)).sum();
         let has_alerts = tables.iter().any(|t| t.kind == TableKind::Alerts);
         let dead = metrics.dead_committed_total.load(Ordering::Relaxed);

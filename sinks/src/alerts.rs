@@ -41,13 +41,17 @@ pub fn alert_schema(rows: &Schema) -> Result<SchemaRef, SinkError> {
 /// # Errors
 /// As [`alert_ids`], or another schema.
 pub fn with_alert_ids(schema: &SchemaRef, sink: &str, identity: &AlertIdentity, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
-    let ids = match &identity.sessions {
-        Some(sessions) => alert_ids(&identity.pipeline, sink, &identity.columns, &by_session_start(rows, sessions)?)?,
-        None => alert_ids(&identity.pipeline, sink, &identity.columns, rows)?,
-    };
-    let ids: ArrayRef = Arc::new(ids);
+    let ids: ArrayRef = Arc::new(identity_ids(sink, identity, rows)?);
     let columns = std::iter::once(ids).chain(rows.columns().iter().cloned()).collect();
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}
+
+/// One id per row, as [`alert_ids`], of windows with what each is known by.
+pub(crate) fn identity_ids(sink: &str, identity: &AlertIdentity, rows: &RecordBatch) -> Result<StringArray, SinkError> {
+    match &identity.sessions {
+        Some(sessions) => alert_ids(&identity.pipeline, sink, &identity.columns, &by_session_start(rows, sessions)?),
+        None => alert_ids(&identity.pipeline, sink, &identity.columns, rows),
+    }
 }
 
 /// The rows with a session's start in the place of its end.

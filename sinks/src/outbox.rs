@@ -14,7 +14,7 @@ use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart,
 use riskstream_engine::ids::Epoch;
 use serde_json::{Map, Value, json};
 
-use crate::alerts::{ALERT_ID_COLUMN, alert_ids, alert_schema, with_alert_ids};
+use crate::alerts::{ALERT_ID_COLUMN, alert_schema, identity_ids, with_alert_ids};
 use crate::delta::{DeltaTableWriter, WriterOptions};
 use crate::error::SinkError;
 use crate::left_rows::{Pairing, RUN_THE_FORMER, check_staged, conform};
@@ -135,7 +135,7 @@ impl TableSink {
         let conformed = conform(&self.table, rows)?;
         match &self.alerts {
             Some(identity) if rows.column_by_name(ALERT_ID_COLUMN).is_none() => {
-                let ids = alert_ids(&identity.pipeline, &self.id, &identity.columns, &conformed)?;
+                let ids = identity_ids(&self.id, identity, &conformed)?;
                 let columns = std::iter::once(Arc::new(ids) as ArrayRef).chain(conformed.columns()[1..].iter().cloned());
                 Ok(RecordBatch::try_new(conformed.schema(), columns.collect())?)
             }

@@ -31,6 +31,7 @@ pub(crate) struct EncodedPart {
     pub(crate) snapshot: WholeState,
     pub(crate) history_files: Vec<String>,
     pub(crate) outbox: Vec<(String, OutboxPart)>,
+    pub(crate) sunk: Vec<(usize, u64)>,
     pub(crate) rows: u64,
     pub(crate) late: u64,
     pub(crate) dead: u64,
@@ -91,6 +92,7 @@ impl EncodedPart {
             snapshot: WholeState { worker, batches: part.snapshot },
             history_files: part.history_files,
             outbox: part.outbox,
+            sunk: part.sunk,
             rows: part.rows,
             late: part.late,
             dead,
@@ -177,7 +179,9 @@ impl Committer {
         let mut changes = Vec::new();
         let mut snapshot = Vec::new();
         let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();
+        let mut sunk = Vec::new();
         for part in parts {
+            sunk.extend(part.sunk);
             changes.extend(part.changes);
             snapshot.push(part.snapshot);
             header.history_files.extend(part.history_files);
@@ -192,6 +196,9 @@ impl Committer {
         let history_files = std::mem::take(&mut header.history_files);
         let file = self.sync_while(&outbox, || self.store.epoch_file(&header, &changes))?;
         let written = self.store.commit_file(file)?;
+        for (sink, rows) in sunk {
+            self.metrics.steps[sink].rows_out.fetch_add(rows, Ordering::Relaxed);
+        }
         self.metrics.rows_committed_total.fetch_add(rows, Ordering::Relaxed);
         self.metrics.dead_committed_total.fetch_add(dead, Ordering::Relaxed);
         self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);

@@ -97,6 +97,8 @@ struct HostedSink {
     writer: Box<dyn SinkWriter>,
     context: HostContext,
     metrics: usize,
+    /// Rows of the open epoch, which count as gone out once it is committed.
+    open_rows: u64,
 }
 
 impl Hosted for HostedSink {
@@ -104,16 +106,21 @@ impl Hosted for HostedSink {
         let started = self.context.clock.steady_nanos();
         let n = rows.num_rows() as u64;
         self.writer.on_batch(epoch, rows)?;
-        self.context.metrics.steps[self.metrics].add(n, n, self.context.clock.steady_nanos() - started);
+        self.open_rows += n;
+        self.context.metrics.steps[self.metrics].add(n, 0, self.context.clock.steady_nanos() - started);
         Ok(Vec::new())
     }
 
     fn close(&mut self, close: &EpochClose) -> Result<Vec<RecordBatch>, RunError> {
         let started = self.context.clock.steady_nanos();
         let part = self.writer.finish(close)?;
-        if !part.is_empty() {
-            self.context.parts.with(close.epoch, |p| p.outbox.push((self.sink.clone(), part)));
-        }
+        let sunk = (self.metrics, std::mem::take(&mut self.open_rows));
+        self.context.parts.with(close.epoch, |p| {
+            p.sunk.push(sunk);
+            if !part.is_empty() {
+                p.outbox.push((self.sink.clone(), part));
+            }
+        });
         self.context.metrics.steps[self.metrics].add(0, 0, self.context.clock.steady_nanos() - started);
         Ok(Vec::new())
     }
@@ -151,7 +158,7 @@ pub(crate) fn host_sink<'s>(
     context: &HostContext,
 ) -> StreamVec<'s, u64, Parcel> {
     let metrics = context.metrics.step(sink);
-    host(stream, sink, HostedSink { sink: sink.to_owned(), writer, context: context.clone(), metrics }, false, context)
+    host(stream, sink, HostedSink { sink: sink.to_owned(), writer, context: context.clone(), metrics, open_rows: 0 }, false, context)
 }
 
 fn host<'s, H: Hosted + 'static>(

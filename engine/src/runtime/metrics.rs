@@ -59,7 +59,7 @@ pub struct StepMetrics {
     pub id: String,
     /// Rows that came in.
     pub rows_in: AtomicU64,
-    /// Rows that went out.
+    /// Rows that went out; of a sink, those of committed epochs.
     pub rows_out: AtomicU64,
     /// Nanoseconds of work.
     pub busy_nanos: AtomicU64,

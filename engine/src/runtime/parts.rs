@@ -40,6 +40,8 @@ pub(crate) struct Part {
     pub(crate) snapshot: Vec<(String, StateBatch)>,
     pub(crate) history_files: Vec<String>,
     pub(crate) outbox: Vec<(String, OutboxPart)>,
+    /// Rows that went to a sink, by its place in the metrics.
+    pub(crate) sunk: Vec<(usize, u64)>,
     pub(crate) dead: Vec<RecordBatch>,
     pub(crate) rows: u64,
     pub(crate) late: u64,

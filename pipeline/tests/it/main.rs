@@ -6,6 +6,7 @@ mod bad_input;
 mod commands;
 mod configs;
 mod examples;
+mod inferred;
 mod kafka;
 mod kafka_wire;
 mod kill;
