@@ -16,6 +16,7 @@
 //!
 //! [`LocalDisk`] is the machine's own. The simulation has one that loses power. Errors keep their [`std::io::ErrorKind`].
 
+pub mod durable;
 mod folder;
 mod local;
 
@@ -211,14 +212,7 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// When the disk can't.
     fn make_folders_durably(&self, path: &Path) -> Result<()> {
-        match (self.make_folder(path), parent(path)) {
-            (Err(e), Some(above)) if e.kind() == ErrorKind::NotFound => {
-                self.make_folders_durably(above)?;
-                there(self.make_folder(path))?;
-            }
-            (made, _) => there(made)?,
-        }
-        self.sync_parent(path)
+        durable::make_folders_durably(self, path)
     }
 
     /// Makes the names in the folder of `path` durable.
@@ -235,11 +229,7 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// When the disk can't.
     fn create_durably(&self, hidden: &Path, path: &Path, content: &[Bytes]) -> Result<bool> {
-        self.create(hidden).and_then(|mut file| {
-            content.iter().try_for_each(|piece| file.write_all(piece))?;
-            file.sync()
-        })?;
-        self.give_name(hidden, path)
+        durable::create_durably(self, hidden, path, content)
     }
 
     /// As [`Self::create_durably`], for a large file beside small ones that are in a hurry. It becomes durable piece by piece: a file system
@@ -282,14 +272,7 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// When the disk can't.
     fn give_name(&self, hidden: &Path, path: &Path) -> Result<bool> {
-        let linked = self.link(hidden, path);
-        // Under that name nobody looks for it; what can't be removed now is collected at the next start.
-        let _left = self.remove(hidden);
-        match linked {
-            Ok(()) => self.sync_parent(path).map(|()| true),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(e) => Err(e),
-        }
+        durable::give_name(self, hidden, path)
     }
 
     /// Writes a file in the place of the one that has this name, durably. After a loss of power one or the other is there, whole.
@@ -297,12 +280,7 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// When the disk can't; then one or the other is there, too.
     fn replace_durably(&self, path: &Path, content: &[Bytes]) -> Result<()> {
-        let next = path.with_extension("next");
-        let mut file = self.create(&next)?;
-        content.iter().try_for_each(|piece| file.write_all(piece))?;
-        file.sync()?;
-        self.rename(&next, path)?;
-        self.sync_parent(path)
+        durable::replace_durably(self, path, content)
     }
 }
 

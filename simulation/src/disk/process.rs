@@ -4,6 +4,7 @@ use super::faults::Kind;
 use super::names::Node;
 use super::{Hole, SimDisk, State, power_is_gone};
 use bytes::Bytes;
+use riskstream_engine::disk::durable;
 use riskstream_engine::disk::{Disk, Entry, Folder, Found, Lock, NewFile, OpenFile};
 use riskstream_engine::store::{EpochHeader, Store};
 use std::io::{Error, ErrorKind, Result, Write};
@@ -215,20 +216,15 @@ impl Disk for Process {
     }
 
     fn make_folders_durably(&self, path: &Path) -> Result<()> {
-        self.make_folders(path)?;
-        if self.has(Hole::FoldersUnsynced) {
-            return Ok(());
-        }
-        path.ancestors().filter(|folder| folder.parent().is_some()).try_for_each(|folder| self.sync_parent(folder))
+        if self.has(Hole::FoldersUnsynced) { self.make_folders(path) } else { durable::make_folders_durably(self, path) }
     }
 
     fn create_durably(&self, hidden: &Path, path: &Path, content: &[Bytes]) -> Result<bool> {
+        if !self.has(Hole::NameBeforeContent) {
+            return durable::create_durably(self, hidden, path, content);
+        }
         let mut file = self.create(hidden)?;
         content.iter().try_for_each(|piece| file.write_all(piece))?;
-        if !self.has(Hole::NameBeforeContent) {
-            file.sync()?;
-            return self.give_name(hidden, path);
-        }
         let linked = self.link(hidden, path);
         self.remove(hidden)?;
         match linked {
@@ -239,26 +235,22 @@ impl Disk for Process {
     }
 
     fn give_name(&self, hidden: &Path, path: &Path) -> Result<bool> {
+        if !self.has(Hole::NameUnsynced) {
+            return durable::give_name(self, hidden, path);
+        }
         let linked = self.link(hidden, path);
         let _left = self.remove(hidden);
-        match linked {
-            Ok(()) if self.has(Hole::NameUnsynced) => Ok(true),
-            Ok(()) => self.sync_parent(path).map(|()| true),
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(e) => Err(e),
-        }
+        linked.map(|()| true).or_else(|e| if e.kind() == ErrorKind::AlreadyExists { Ok(false) } else { Err(e) })
     }
 
     fn replace_durably(&self, path: &Path, content: &[Bytes]) -> Result<()> {
+        if !self.has(Hole::MarksUnsynced) {
+            return durable::replace_durably(self, path, content);
+        }
         let next = path.with_extension("next");
         let mut file = self.create(&next)?;
         content.iter().try_for_each(|piece| file.write_all(piece))?;
-        if self.has(Hole::MarksUnsynced) {
-            return self.rename(&next, path);
-        }
-        file.sync()?;
-        self.rename(&next, path)?;
-        self.sync_parent(path)
+        self.rename(&next, path)
     }
 }
 

@@ -32,6 +32,21 @@ fn what_is_made_durably_survives() {
 }
 
 #[test]
+fn folders_that_a_dead_process_made_are_durable_after_the_next_has_asked_for_them() {
+    worlds(|disk, _| {
+        let folder = Path::new("/a/b/c");
+        for dies_at in 1..12 {
+            disk.lose_power_at(dies_at);
+            let _dead = disk.process().make_folders_durably(folder);
+            disk.restart(false);
+        }
+        disk.process().make_folders_durably(folder).expect("made");
+        disk.restart(true);
+        assert!(disk.process().look(folder).expect("looked").is_some());
+    });
+}
+
+#[test]
 fn what_is_not_synced_may_be_lost_kept_or_torn() {
     let seen = std::cell::RefCell::new(BTreeSet::new());
     worlds(|disk, process| {
