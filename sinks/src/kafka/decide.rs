@@ -31,7 +31,8 @@ pub(crate) enum Look {
 pub(crate) struct Shown {
     /// The newest transaction of this sink.
     pub(crate) newest: Option<Mark>,
-    /// Messages behind the named positions may have been removed: retention has reached beyond one, or the topic is compacted and others write there.
+    /// Messages behind the named positions may not have been seen: retention has reached beyond one, the topic is compacted and others write there, or it
+    /// was not read to its end.
     pub(crate) removed: bool,
     /// The first partition that ends before the named position.
     pub(crate) cut: Option<usize>,

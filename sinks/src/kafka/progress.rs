@@ -1,7 +1,7 @@
 //! How far the topic is, found out: the group is asked, and the topic looked at where the group can't be believed.
 
 use super::KafkaSink;
-use super::decide::{Decision, Facts, Look, Why, decide_look, decide_progress};
+use super::decide::{Decision, Facts, Look, Shown, Why, decide_look, decide_progress};
 use super::group::{Group, Says};
 use super::said::Bounds;
 use super::topic::Topic;
@@ -41,8 +41,12 @@ pub(crate) fn find_out(sink: &KafkaSink, name: &str, group: &Group<'_>, topic: &
     let look = decide_look(decided.as_ref(), undecided);
     let before = decided.as_ref().and_then(|said| said.account.as_ref()).map_or_else(Bounds::default, |account| account.before.clone());
     let shown = match &decided {
-        None if look == Look::No => Default::default(),
-        _ => topic.shown(look, &before)?,
+        None if look == Look::No => Shown::default(),
+        _ => match topic.shown(look, &before) {
+            // We may not read there, and need not: the group's word is good.
+            Err(Trouble::Final(_)) if !undecided => Shown { removed: true, ..Shown::default() },
+            shown => shown?,
+        },
     };
     let decision = decide_progress(&Facts { said: decided.as_ref(), undecided, shown: &shown });
     match decision {

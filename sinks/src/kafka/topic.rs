@@ -22,6 +22,8 @@ const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 /// So long without an answer is too long.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
+/// Only whether the last transaction is there is not looked for longer than this, where others have written much since: the group says that it is.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// Messages that are read between two looks at the clock.
 const MESSAGES_PER_LOOK: usize = 1_024;
 
@@ -75,16 +77,20 @@ impl<'a> Topic<'a> {
             return Ok(shown);
         }
         let found = |newest: &Option<Mark>| matches!((look, newest), (Look::For(through), Some(mark)) if mark.through >= through);
-        if look == Look::Whole {
-            self.wait_until_decided(before)?;
-        }
-        let mut read = self.read(before, found)?;
-        if look != Look::Whole && !found(&read.newest) {
+        let within = match look {
+            Look::Whole => {
+                self.wait_until_decided(before)?;
+                Duration::MAX
+            }
+            Look::For(_) | Look::No => LOOK_WITHIN,
+        };
+        let mut read = self.read(before, found, within)?;
+        if look != Look::Whole && !found(&read.newest) && read.is_whole {
             // It may be behind a transaction of somebody else.
             self.wait_until_decided(before)?;
-            read = self.read(before, found)?;
+            read = self.read(before, found, within)?;
         }
-        shown.removed |= self.compacted != Some(false) && read.others;
+        shown.removed |= self.compacted != Some(false) && read.others || !read.is_whole;
         shown.newest = read.newest;
         Ok(shown)
     }
@@ -119,8 +125,8 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// Reads all partitions from `before` on to the end of what is decided, or until it is `enough`.
-    fn read(&self, before: &Bounds, enough: impl Fn(&Option<Mark>) -> bool) -> Result<Read, Trouble> {
+    /// Reads all partitions from `before` on to the end of what is decided, or until it is `enough`, or time is up.
+    fn read(&self, before: &Bounds, enough: impl Fn(&Option<Mark>) -> bool, within: Duration) -> Result<Read, Trouble> {
         let consumer = reader(self.sink, self.name, "read_committed")?;
         let (mut list, mut left) = (TopicPartitionList::new(), BTreeSet::new());
         for (partition, held) in self.held.iter().enumerate() {
@@ -132,9 +138,13 @@ impl<'a> Topic<'a> {
             }
         }
         consumer.assign(&list).map_err(|e| self.unread(&consumer, &e))?;
-        let mut read = Read::default();
-        let (mut messages, mut heard) = (0_usize, Instant::now());
+        let mut read = Read { newest: None, others: false, is_whole: true };
+        let (mut messages, mut heard, started) = (0_usize, Instant::now(), Instant::now());
         while !left.is_empty() && !enough(&read.newest) {
+            if started.elapsed() > within {
+                read.is_whole = false;
+                break;
+            }
             match consumer.poll(PAUSE) {
                 None if heard.elapsed() > SILENCE_MAX || self.is_over() => {
                     return Err(Trouble::Unknown(format!("no answer in {} s to {}", heard.elapsed().as_secs(), self.question())));
@@ -176,11 +186,12 @@ impl<'a> Topic<'a> {
 }
 
 /// What was read.
-#[derive(Default)]
 struct Read {
     newest: Option<Mark>,
     /// Whether there are messages without a mark of this sink.
     others: bool,
+    /// Whether all was read that was wanted.
+    is_whole: bool,
 }
 
 impl Read {
