@@ -5,6 +5,7 @@
 #     examples/servers/postgres.sh stop             stops it and keeps nothing
 #     examples/servers/postgres.sh restart          stops it at once and starts it again with what it has
 #     examples/servers/postgres.sh psql ARGS        psql in its database
+#     examples/servers/postgres.sh admin ARGS       the same as the superuser
 #
 # Its state is in $POSTGRES_STATE (default: riskstream-postgres in the folder for temporary files). PostgreSQL refuses to run as root, so for root
 # it runs as $POSTGRES_USER (default: nobody), who must be able to reach that folder.
@@ -94,12 +95,16 @@ restart)
   stop
   run
   ;;
+admin)
+  shift
+  exec "$bin/psql" -X -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$(port)" -U postgres -d loans "$@"
+  ;;
 psql)
   shift
   PGPASSWORD=riskstream exec "$bin/psql" -X -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$(port)" -U riskstream -d loans "$@"
   ;;
 *)
-  sed -n '2,13p' "$0" | sed 's/^# \{0,1\}//' >&2
+  sed -n '2,14p' "$0" | sed 's/^# \{0,1\}//' >&2
   exit 2
   ;;
 esac

@@ -38,6 +38,8 @@ pub mod reason {
     pub const NULL: &str = "null";
     /// A value that can't be: NaN, an infinite amount, an event time outside the years 1 to 9999.
     pub const IMPOSSIBLE: &str = "impossible";
+    /// A value of a database that its column's type has not, such as infinity: the row is applied, with null.
+    pub const BEYOND: &str = "beyond";
     /// The event time is ahead of the clock by more than is allowed.
     pub const FUTURE: &str = "future";
     /// The record is longer than the source's limit; its first part was kept.

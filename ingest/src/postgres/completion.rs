@@ -100,7 +100,17 @@ mod tests {
 
     fn table() -> Table {
         let quoted = "\"public\".\"loans\"".into();
-        Table { quoted, oid: 1, partitioned: false, columns: Vec::new(), primary_key: Vec::new(), identity: "d".into() }
+        Table {
+            quoted,
+            oid: 1,
+            partitioned: false,
+            columns: Vec::new(),
+            generated: Vec::new(),
+            root: None,
+            row_security: false,
+            primary_key: Vec::new(),
+            identity: "d".into(),
+        }
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Blocks of frames into rows of the changelog form, on the workers.
 
 use crate::changes::{CHANGE_COLUMNS, Op};
-use crate::decode::{BlockOrigin, Fault, RowRules, RowSink, Written, reason};
+use crate::decode::{BlockOrigin, Fault, RowRules, RowSink, Written, reason, shown};
 use crate::postgres::frames::{Frame, Mapped, Transaction, next_frame};
 use crate::postgres::message::{Field, fields};
+use crate::types::type_name;
 use arrow::datatypes::DataType;
 use riskstream_engine::contract::{Block, Decoded, Decoder, Payload, SourceError};
 use std::sync::Arc;
@@ -86,10 +87,18 @@ impl ChangeDecoder {
     #[allow(clippy::too_many_arguments, reason = "what a row is made of")]
     fn push(&self, sink: &mut RowSink, context: &Context, op: Op, position: i64, values: &[Field<'_>], before: &[Field<'_>], offset: i64) {
         let transaction = context.transaction.unwrap_or(Transaction { commit: 0, at: 0, xid: 0 });
-        match self.push_values(sink, context, op, values, before) {
+        let mut beyond = Vec::new();
+        match self.push_values(sink, context, op, values, before, &mut beyond) {
             Ok(unchanged) => {
                 self.push_change(sink, op, position, transaction, &unchanged);
+                let rows = sink.row();
                 sink.end_row_with(offset, || record(context, op, values));
+                // Told of a row that is applied; one that is not tells of itself.
+                let is_applied = sink.row() > rows;
+                for detail in beyond.drain(..).filter(|_| is_applied) {
+                    let fault = Fault::new(reason::BEYOND, detail);
+                    sink.reject(offset, &record(context, op, values), &fault, Some(transaction.at));
+                }
             }
             Err(fault) => {
                 sink.undo_row();
@@ -106,8 +115,10 @@ impl ChangeDecoder {
         op: Op,
         values: &[Field<'_>],
         before: &[Field<'_>],
+        beyond: &mut Vec<String>,
     ) -> Result<String, Fault> {
         let mut unchanged = String::new();
+        let sink_row = sink.row();
         for (i, (column, value)) in context.columns.iter().zip(values).enumerate() {
             let Some(target) = column.target.map(usize::from) else { continue };
             if op == Op::Delete && !column.key {
@@ -128,10 +139,19 @@ impl ChangeDecoder {
             let (Some(into), Some(is_bool)) = (sink.columns.get_mut(target), self.is_bool.get(target)) else { continue };
             let text = std::str::from_utf8(value)
                 .map_err(|_| Fault::new(reason::MALFORMED, format!("{}: the value is not UTF-8", column.name)))?;
-            match text {
-                "t" if *is_bool => into.push_bool(true)?,
-                "f" if *is_bool => into.push_bool(false)?,
-                _ => into.push_text(text, Written::Text)?,
+            let pushed = match text {
+                "t" if *is_bool => into.push_bool(true),
+                "f" if *is_bool => into.push_bool(false),
+                _ => into.push_text(text, Written::Text),
+            };
+            if let Err(fault) = pushed {
+                let data_type = self.rules.schema.schema.field(target).data_type();
+                if column.key || target == self.rules.schema.event_time || !is_beyond(data_type, text) {
+                    return Err(fault);
+                }
+                into.truncate(sink_row);
+                into.push_null();
+                beyond.push(format!("{}: {} is beyond {}; null instead", column.name, shown(text), type_name(data_type)));
             }
         }
         Ok(unchanged)
@@ -156,6 +176,19 @@ impl ChangeDecoder {
         if !unchanged.is_empty() {
             missing.push_plain_text(unchanged.as_bytes());
         }
+    }
+}
+
+/// Whether PostgreSQL's own columns of such a type have values like this, which ours have not: infinity, a year before Christ or beyond the calendar, and
+/// what is not a number.
+fn is_beyond(data_type: &DataType, text: &str) -> bool {
+    match data_type {
+        DataType::Timestamp(..) | DataType::Date32 => {
+            let year = text.split('-').next().unwrap_or_default();
+            matches!(text, "infinity" | "-infinity") || text.ends_with(" BC") || year.len() > 4 && year.bytes().all(|b| b.is_ascii_digit())
+        }
+        DataType::Decimal128(..) | DataType::Float32 | DataType::Float64 => matches!(text, "NaN" | "Infinity" | "-Infinity"),
+        _ => false,
     }
 }
 
@@ -296,13 +329,52 @@ mod tests {
         frames.row(b'c', 800, &tuple_of(&[text("1"), Field::Null, Field::Null, Field::Text(&[0xFF]), Field::Null]));
         frames.row(b'c', 800, &tuple_of(&[text("5"), Field::Null, text("1"), Field::Null, Field::Null]));
         let decoded = decode(&rules, &mut frames);
-        assert_eq!(decoded.rows.num_rows(), 1, "neighbors are not harmed");
+        assert_eq!(decoded.rows.num_rows(), 3, "neighbors are not harmed");
         let dead = shown(&decoded.rejected.expect("rejected"));
         assert_eq!(dead.len(), 7);
-        assert!(dead[0].contains("impossible") && dead[1].contains("impossible") && dead[2].contains("type"), "{dead:#?}");
+        assert!(dead[0].contains("beyond") && dead[1].contains("beyond") && dead[2].contains("type"), "{dead:#?}");
         let bytes: String =
             br#"{"_op":"c","amount":"NaN","loan_id":"1","new":"x","note":null,"open":"t"}"#.iter().map(|b| format!("{b:02x}")).collect();
         assert!(dead[0].contains(&bytes), "{}", dead[0]);
+    }
+
+    #[test]
+    fn what_only_the_database_can_hold_is_null_and_told_of() {
+        let columns = [
+            ("id", "int64"),
+            ("until", "timestamp"),
+            ("day", "date"),
+            ("amount", "decimal(12,2)"),
+            ("score", "float64"),
+            ("note", "string"),
+        ];
+        let rules = rules(&columns, "_committed_at");
+        let mut frames = FrameWriter::default();
+        let column = |(at, (name, _)): (usize, &(&str, &str))| Mapped { name: (*name).into(), target: Some(at as u16), key: at == 0 };
+        frames.relation(&columns.iter().enumerate().map(column).collect::<Vec<_>>());
+        frames.transaction(Transaction { commit: 900, at: 1_000_000, xid: 7 });
+        let beyond: [(&str, [&str; 4]); 6] = [
+            ("1", ["infinity", "infinity", "NaN", "NaN"]),
+            ("2", ["-infinity", "-infinity", "Infinity", "Infinity"]),
+            ("3", ["0044-03-15 00:00:00+00 BC", "0044-03-15 BC", "-Infinity", "-Infinity"]),
+            ("4", ["294276-12-31 23:59:59+00", "5874897-12-31", "1.00", "1"]),
+            ("5", ["12024-02-29 00:00:00+00", "12024-02-29", "1.00", "1"]),
+            ("6", ["9999-12-31 23:59:59.999999+00", "9999-12-31", "-1.00", "1e300"]),
+        ];
+        for (id, [until, day, amount, score]) in beyond {
+            frames.row(b'c', 1, &tuple_of(&[text(id), text(until), text(day), text(amount), text(score), text("infinity")]));
+        }
+        // A key that can't be told from others is none.
+        frames.row(b'c', 1, &tuple_of(&[text("NaN"), Field::Null, Field::Null, Field::Null, Field::Null, Field::Null]));
+        let decoded = decode(&rules, &mut frames);
+        let rows = shown(&decoded.rows);
+        assert_eq!(rows.len(), 6, "{rows:#?}");
+        assert!(rows[..3].iter().zip(1..).all(|(row, id)| row.starts_with(&format!("{id} - - - - infinity c"))), "{rows:#?}");
+        assert!(rows[3].starts_with("4 - - 1.00 1.0 infinity") && rows[4].starts_with("5 - - 1.00 1.0 infinity"), "{rows:#?}");
+        assert!(rows[5].starts_with("6 9999-12-31T23:59:59.999999Z 9999-12-31 -1.00 1e300 infinity"), "{rows:#?}");
+        let dead = shown(&decoded.rejected.expect("told of"));
+        assert_eq!(dead.iter().filter(|d| d.contains(" beyond ")).count(), 3 * 4 + 2 * 2, "{dead:#?}");
+        assert_eq!(dead.iter().filter(|d| d.contains(" type ") || d.contains(" impossible ")).count(), 1, "{dead:#?}");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(crate) struct OldRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Relation {
     pub(crate) id: u32,
+    pub(crate) schema: String,
+    pub(crate) name: String,
     /// `d`: primary key, `n`: nothing, `f`: all columns, `i`: an index.
     pub(crate) identity: u8,
     pub(crate) columns: Vec<RelationColumn>,
@@ -133,7 +135,7 @@ impl Message {
 impl Relation {
     fn parse(rest: &mut Bytes) -> Result<Self, Broken> {
         let id = u32(rest)?;
-        let (_namespace, _name) = (text(rest)?, text(rest)?);
+        let (schema, name) = (text(rest)?, text(rest)?);
         let identity = u8(rest)?;
         let count = u16(rest)?;
         let mut columns = Vec::with_capacity(usize::from(count));
@@ -143,7 +145,7 @@ impl Relation {
             let (_type, _modifier) = (u32(rest)?, u32(rest)?);
             columns.push(RelationColumn { name, key });
         }
-        Ok(Self { id, identity, columns })
+        Ok(Self { id, schema, name, identity, columns })
     }
 }
 
@@ -245,7 +247,10 @@ pub(crate) mod tests {
         assert_eq!(Message::parse(&begin), Ok(Message::Begin { commit: Lsn(0x16_B374_D848), at: PG_EPOCH_MICROS + 1, xid: 77 }));
         let relation = message(&[b"R", &9_u32.to_be_bytes(), b"public\0loans\0d", &1_u16.to_be_bytes(), &[1], b"loan_id\0", &[0; 8]]);
         let columns = vec![RelationColumn { name: "loan_id".into(), key: true }];
-        assert_eq!(Message::parse(&relation), Ok(Message::Relation(Relation { id: 9, identity: b'd', columns })));
+        assert_eq!(
+            Message::parse(&relation),
+            Ok(Message::Relation(Relation { id: 9, schema: "public".into(), name: "loans".into(), identity: b'd', columns }))
+        );
         let (old, new) = (tuple_of(&[Field::Text(b"1"), Field::Null]), tuple_of(&[Field::Text(b"2"), Field::Unchanged]));
         let update = message(&[b"U", &9_u32.to_be_bytes(), b"K", &old, b"N", &new]);
         let Ok(Message::Update { relation: 9, old: Some(before), new: after }) = Message::parse(&update) else { panic!("no update") };

@@ -11,6 +11,8 @@
 //!   snapshot have the positions just before and at the slot's beginning.
 //! - **Nothing twice, nothing lost**: a position holds the end of the last transaction read, and how many changes of the next were taken, so a
 //!   block may end within a transaction. The server hears only of what is committed.
+//! - **All of it**: a publication that leaves out kinds of changes or wanted columns, and a table of which the user sees only some rows, are refused. A
+//!   table that is dropped and made anew, or whose publication is changed, is read anew, after a row that truncates.
 //! - **Exactness**: values travel as the text that the server sends, and are parsed by the same columns as files; what does not fit is a dead
 //!   letter with the change's text.
 
@@ -26,6 +28,7 @@ mod scram;
 mod session;
 mod source;
 mod tls;
+mod watch;
 
 pub use endpoint::Endpoint;
 pub use source::{PostgresSource, PostgresSourceSpec};

@@ -20,6 +20,18 @@ pub(crate) struct Place {
     #[serde(with = "lsn_text")]
     pub(crate) within: Lsn,
     pub(crate) taken: u64,
+    /// The table that was read, and how it was published then. None in positions of versions that did not say.
+    #[serde(default)]
+    pub(crate) of: Option<Published>,
+}
+
+/// A table, and how it is published. What came in between two that differ is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    /// The table's number: one that is dropped and made anew has another.
+    pub(crate) table: u32,
+    /// Numbers and versions of the publication's entries.
+    pub(crate) entries: String,
 }
 
 impl Place {
@@ -62,9 +74,12 @@ mod tests {
             lsn: Lsn(0x16_B374_D848),
             within: Lsn(0x16_B374_D900),
             taken: 3,
+            of: Some(Published { table: 16_384, entries: "1 2 3:4".into() }),
         };
         assert!(place.text().contains("16/B374D848"), "{}", place.text());
         assert_eq!(Place::parse(&place.text()), Ok(place));
+        let earlier = r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"1/2","within":"0/0","taken":0}"#;
+        assert_eq!(Place::parse(earlier).expect("of a version before").of, None);
         Place::parse("12 bytes").expect_err("another source's");
         Place::parse(r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"16-B3","within":"0/0","taken":0}"#)
             .expect_err("no LSN");

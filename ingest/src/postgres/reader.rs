@@ -10,14 +10,17 @@
 //!   is never dropped.
 //! - The server is told of nothing that is not committed. A quiet slot moves because an empty block carries the server's position into a commit.
 //! - [`Place`] moves with each change, so a block may end within a transaction.
+//! - What is read is all of one table. Where it turns out to be another (dropped and made anew), or to have been published otherwise for a while, nobody
+//!   knows what was not sent: it is read anew after a truncation, as at first.
 
 use crate::postgres::catalog::{self, Table};
 use crate::postgres::completion::Completion;
 use crate::postgres::endpoint::Endpoint;
 use crate::postgres::frames::{FrameWriter, Mapped, Transaction};
 use crate::postgres::message::{Message, Relation, key_differs};
-use crate::postgres::place::Place;
+use crate::postgres::place::{Place, Published};
 use crate::postgres::session::{Session, SessionError};
+use crate::postgres::watch::Watch;
 use arrow::datatypes::DataType;
 use bytes::Bytes;
 use pgwire_replication::Lsn;
@@ -41,6 +44,8 @@ const LINGER: Duration = Duration::from_millis(1);
 const TICK: Duration = Duration::from_millis(50);
 /// Waits between attempts to connect.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// The catalog is looked at for changes with the heartbeat, but not more often than this.
+const WATCH_MIN: Duration = Duration::from_secs(1);
 /// A server that says nothing at all for this long, though it was asked, is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -86,8 +91,9 @@ impl Shared {
         *self.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice);
     }
 
+    /// A commit says that the slot is this source's own, and that the table is to be read.
     fn is_claimed(&self) -> bool {
-        self.committed.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|place| place.snapshot)
     }
 
     /// Everything before it is safe here.
@@ -133,6 +139,7 @@ pub(crate) struct Reader {
     handed: Option<Place>,
     backoff: Duration,
     completion: Completion,
+    watch: Watch,
 }
 
 impl Reader {
@@ -159,6 +166,7 @@ impl Reader {
             end: None,
             backoff: BACKOFF.0,
             completion: Completion::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -220,7 +228,10 @@ impl Reader {
             self.check_same_server(place, &system, &timeline)?;
         }
         let table = catalog::table(&mut session, &setup.table).await?;
-        let filter = catalog::publication(&mut session, &table, &setup.publication).await?;
+        catalog::check_row_security(&table, &setup.endpoint.user)?;
+        let filter = catalog::publication(&mut session, &table, &setup.publication, &setup.columns).await?;
+        let published = catalog::published(&mut session, &setup.table, &setup.publication).await?;
+        let published = published.ok_or_else(|| SessionError::Passing("the table or its publication is being changed".into()))?;
         if setup.stop_at_end && self.end.is_none() {
             let rows = session.query("select pg_current_wal_flush_lsn()").await?;
             let text = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
@@ -236,7 +247,11 @@ impl Reader {
                     setup.slot, setup.slot
                 )));
             }
-            (None, None) => self.claim(system, timeline).await?,
+            (None, None) => {
+                let slot = setup.slot.clone();
+                let (lsn, within) = (Lsn::ZERO, Lsn::ZERO);
+                self.claim(Place { system, timeline, slot, snapshot: true, lsn, within, taken: 0, of: None }).await?;
+            }
             (Some(_), Some(slot)) => {
                 if slot.plugin != "pgoutput" || slot.database != database {
                     return Err(SessionError::Changed(format!(
@@ -249,6 +264,10 @@ impl Reader {
                 }
             }
             (Some(_), None) => {}
+        }
+        self.check_same_table(&published).await?;
+        if let Some(place) = &mut self.place {
+            place.of = Some(published);
         }
         let place = self.place.clone().unwrap_or_else(|| unreachable_place(&setup.slot));
         if place.snapshot {
@@ -283,9 +302,28 @@ impl Reader {
         Ok(())
     }
 
-    /// Has it committed that a slot of this name is ours, before there is one.
-    async fn claim(&mut self, system: String, timeline: String) -> Result<(), SessionError> {
-        let place = Place { system, timeline, slot: self.setup.slot.clone(), snapshot: true, lsn: Lsn::ZERO, within: Lsn::ZERO, taken: 0 };
+    /// Has the table read anew if it, or how it is published, is not what was read.
+    async fn check_same_table(&mut self, published: &Published) -> Result<(), SessionError> {
+        let Some(place) = self.place.clone().filter(|place| !place.snapshot) else { return Ok(()) };
+        let Some(of) = place.of.as_ref().filter(|of| *of != published) else { return Ok(()) };
+        let what = if of.table == published.table { "its publication was changed" } else { "it was dropped and made anew" };
+        self.shared.say(Some(format!("{} is read anew: {what}", self.object())));
+        self.claim(Place { snapshot: true, ..place }).await
+    }
+
+    /// The stream shows that the table was not what is known of it: it is read anew.
+    async fn read_anew(&mut self, why: &str) -> SessionError {
+        match self.place.clone() {
+            Some(place) => match self.claim(Place { snapshot: true, ..place }).await {
+                Ok(()) => SessionError::Passing(format!("{why}, and is read anew")),
+                Err(error) => error,
+            },
+            None => SessionError::Passing(why.to_owned()),
+        }
+    }
+
+    /// Has it committed that a slot of this name is ours and the table to be read, before there is one.
+    async fn claim(&mut self, place: Place) -> Result<(), SessionError> {
         self.place = Some(place);
         self.hand_over(None).await?;
         while !self.shared.is_claimed() {
@@ -347,6 +385,7 @@ impl Reader {
         self.shared.say(None);
         self.shared.streaming.store(true, Ordering::Release);
         let (mut acknowledged, mut heard, mut beat, mut looked) = (Lsn::ZERO, Instant::now(), Instant::now(), Instant::now());
+        let mut watched = Instant::now();
         let mut open: Option<Open> = None;
         session.acknowledge(self.shared.safe(), true).await?;
         loop {
@@ -383,6 +422,10 @@ impl Reader {
             if safe > acknowledged || ask {
                 session.acknowledge(safe, ask).await?;
                 acknowledged = safe;
+            }
+            if now - watched >= self.setup.heartbeat.max(WATCH_MIN) {
+                watched = now;
+                self.watch(open.is_some()).await?;
             }
             if now - beat >= self.setup.heartbeat {
                 beat = now;
@@ -429,6 +472,9 @@ impl Reader {
                 self.read_through(end);
             }
             Message::Relation(relation) if relation.id == table.oid => self.mapped(&relation, table),
+            Message::Relation(relation) if catalog::quoted_name(&relation.schema, &relation.name) == table.quoted => {
+                return Err(self.read_anew("the table was dropped and made anew").await);
+            }
             Message::Insert { relation, new } if relation == table.oid && self.is_new(open)? => self.block.row(b'c', position(at), &new),
             Message::Delete { relation, old } if relation == table.oid && self.is_new(open)? => {
                 self.block.row(b'd', position(at), &old.tuple)
@@ -495,6 +541,20 @@ impl Reader {
             if lsn > place.within {
                 (place.within, place.taken) = (Lsn::ZERO, 0);
             }
+        }
+    }
+
+    /// Looks whether the table is still the one that is read, and published as it was.
+    async fn watch(&mut self, within_transaction: bool) -> Result<(), SessionError> {
+        let Setup { endpoint, name, table, publication, .. } = self.setup.as_ref();
+        let now = self.watch.look(endpoint, &format!("riskstream {name}"), table, publication).await;
+        let of = self.place.as_ref().and_then(|place| place.of.as_ref());
+        match now {
+            // What is there is still read to the end of its transaction; it is looked at again soon.
+            Some(now) if of.is_some_and(|of| now.as_ref() != Some(of)) && !within_transaction => {
+                Err(SessionError::Passing("the table, or how it is published, was changed".into()))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -611,5 +671,6 @@ fn unreachable_place(slot: &str) -> Place {
         lsn: Lsn::ZERO,
         within: Lsn::ZERO,
         taken: 0,
+        of: None,
     }
 }

@@ -52,6 +52,11 @@ impl Server {
         self.script(&["psql", "-qtA", "-c", sql])
     }
 
+    /// The same as the superuser.
+    fn admin(&self, sql: &str) {
+        self.script(&["admin", "-qtA", "-c", sql]);
+    }
+
     /// Runs a file of SQL, statement by statement.
     pub(crate) fn psql_file(&self, path: &Path) {
         self.script(&["psql", "-q", "-f", path.to_str().expect("UTF-8")]);
@@ -368,6 +373,208 @@ fn windows_end_by_the_clock_though_nothing_changes() {
         assert!(run.0.try_wait().expect("it can be asked").is_none(), "the run has ended");
         std::thread::sleep(Duration::from_millis(300));
     }
+}
+
+/// A table with its own pipeline: what it is by its changes.
+struct Book<'a> {
+    server: &'a Server,
+    folder: TempDir,
+}
+
+impl<'a> Book<'a> {
+    /// `setup` makes the table `name` with the columns `id` and `bal` and whatever else; `more`: lines of the source.
+    fn new(server: &'a Server, name: &str, setup: &str, more: &str) -> Self {
+        server.psql(setup);
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = format!(
+            r#"
+[riskstream]
+name  = "acme"
+epoch = {{ min = "1ms", max = "50ms" }}
+
+[sources.s]
+kind         = "postgres"
+url          = "postgresql://riskstream@localhost:{}/loans"
+password_env = "LOANS_PASSWORD"
+table        = "public.{name}"
+slot         = "book_{name}"
+heartbeat    = "1s"
+{more}
+
+[pipelines.p]
+from  = "s"
+order = "arrival"
+
+[[pipelines.p.steps]]
+id        = "now"
+changelog = {{ key = "id", operation = "_op" }}
+
+[[pipelines.p.to]]
+id           = "t"
+kind         = "delta"
+table        = "t"
+partition_by = []
+"#,
+            server.port
+        );
+        std::fs::write(folder.path().join("pipelines.toml"), config).expect("written");
+        Self { server, folder }
+    }
+
+    fn run(&self) -> Said {
+        self.server.riskstream(self.folder.path(), &["run", "--set", "sources.s.stop=end"])
+    }
+
+    /// `id:bal` of every row, as the changes make it.
+    fn rows(&self) -> String {
+        let sql = "select string_agg(concat(id, ':', bal), ' ' order by id, bal) as rows from \
+                   (select id, bal, sum(_diff) as n from t group by id, bal having sum(_diff) <> 0)";
+        self.server.riskstream(self.folder.path(), &["query", sql, "--format", "json"]).rows()[0]["rows"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, run: &mut Running, rows: &str) {
+        let started = Instant::now();
+        while self.rows() != rows {
+            assert!(started.elapsed() < Duration::from_secs(60), "{} instead of {rows}", self.rows());
+            assert!(run.0.try_wait().expect("it can be asked").is_none(), "the run has ended");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
+
+#[test]
+fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
+    let server = Server::start();
+    // Kinds of changes that are not published.
+    let table = |name: &str| {
+        format!("create table {name} (id int primary key, bal int, region text); insert into {name} values (1, 100, 'eu'), (2, 200, 'us')")
+    };
+    let setup = format!("{}; create publication pub_ca for table ca with (publish = 'insert')", table("ca"));
+    let book = Book::new(&server, "ca", &setup, "publication = \"pub_ca\"");
+    let said = book.run().refused(1);
+    assert!(said.contains("it leaves out update, delete, truncate"), "{said}");
+    server.psql("alter publication \"pub_ca\" set (publish = 'insert, update, delete, truncate')");
+    book.run().ok();
+    server.psql("update ca set bal = 0 where id = 1; delete from ca where id = 2; insert into ca values (3, 300)");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:0 3:300");
+    // Changed to less and back while nobody looked: what was not sent is read.
+    server.psql("alter publication pub_ca set (publish = 'insert'); update ca set bal = 7 where id = 1; delete from ca where id = 3");
+    server.psql("alter publication pub_ca set (publish = 'insert, update, delete, truncate')");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:7");
+    server.psql("alter publication pub_ca drop table ca; update ca set bal = 8 where id = 1; alter publication pub_ca add table ca");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:8");
+
+    // Columns that are not.
+    let setup = format!("{}; create publication pub_cb for table cb (id, bal)", table("cb"));
+    let book = Book::new(&server, "cb", &setup, "publication = \"pub_cb\"");
+    let said = book.run().refused(1);
+    assert!(said.contains("leaves out columns of the table: region"), "{said}");
+    let advice = said.split("let its owner run: ").nth(1).and_then(|rest| rest.lines().next()).expect("advice").to_owned();
+    server.psql(&advice);
+    book.run().ok();
+    server.psql("update cb set bal = 1 where id = 1");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:1 2:200");
+
+    // Rows that the user may not see.
+    server.admin(&format!(
+        "{}; grant select on cc to riskstream; alter table cc enable row level security; create policy mine on cc using (id = 1); \
+         create publication pub_cc for table cc",
+        table("cc")
+    ));
+    let book = Book::new(&server, "cc", "select 1", "publication = \"pub_cc\"");
+    let said = book.run().refused(1);
+    assert!(said.contains("row-level security") && said.contains("alter role \"riskstream\" bypassrls"), "{said}");
+    server.admin("alter role \"riskstream\" bypassrls");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:100 2:200");
+
+    // A partitioned table whose partitions are published as themselves.
+    let setup = "create table pay (id bigint, at date not null, bal int, primary key (id, at)) partition by range (at); \
+                 create table pay_2024 partition of pay for values from ('2024-01-01') to ('2025-01-01'); \
+                 create table pay_2025 partition of pay for values from ('2025-01-01') to ('2026-01-01'); \
+                 insert into pay values (1, '2024-05-01', 1), (2, '2025-05-01', 2); create publication pub_pay for table pay";
+    let book = Book::new(&server, "pay", setup, "publication = \"pub_pay\"");
+    let said = book.run().refused(1);
+    assert!(said.contains("alter publication \"pub_pay\" set (publish_via_partition_root = true)"), "{said}");
+    server.psql("alter publication \"pub_pay\" set (publish_via_partition_root = true)");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:1 2:2");
+    let leaf = Book::new(&server, "pay_2024", "select 1", "publication = \"pub_pay\"");
+    let said = leaf.run().refused(1);
+    assert!(said.contains("as those of public.pay, of which it is a partition"), "{said}");
+
+    // A column that the server makes itself.
+    let setup = "create table ce (id int primary key, bal int, twice int generated always as (bal * 2) stored)";
+    let book = Book::new(&server, "ce", setup, r#"schema = { id = "int32", bal = "int32", twice = "int32" }"#);
+    let said = book.run().refused(1);
+    assert!(said.contains("the column twice is generated by the server"), "{said}");
+}
+
+#[test]
+fn a_table_that_is_made_anew_is_read_anew() {
+    let server = Server::start();
+    let setup = "create table ra (id int primary key, bal int); insert into ra values (1, 100), (2, 200)";
+    let again = |name: &str| {
+        format!("drop table {name}; create table {name} (id int primary key, bal int); insert into {name} values (8, 8), (9, 9)")
+    };
+    // In a publication of its own, which it leaves with the old table.
+    let book = Book::new(&server, "ra", setup, "");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:100 2:200");
+    server.psql(&again("ra"));
+    let said = book.run().refused(1);
+    let advice = "alter publication \"book_ra\" add table only \"public\".\"ra\"";
+    assert!(said.contains(advice), "{said}");
+    server.psql(&format!("{advice}; insert into ra values (10, 10)"));
+    book.run().ok();
+    assert_eq!(book.rows(), "8:8 9:9 10:10");
+    server.psql("update ra set bal = 11 where id = 10");
+    book.run().ok();
+    assert_eq!(book.rows(), "8:8 9:9 10:11");
+
+    // In one of all tables, between runs.
+    server.admin("create publication everything for all tables");
+    let setup = "create table rb (id int primary key, bal int); insert into rb values (1, 100), (2, 200)";
+    let book = Book::new(&server, "rb", setup, "publication = \"everything\"");
+    book.run().ok();
+    server.psql(&again("rb"));
+    book.run().ok();
+    assert_eq!(book.rows(), "8:8 9:9");
+    // And under a run: with changes that show it, and without any.
+    let run = server.command(book.folder.path(), &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let mut run = Running(run);
+    server.psql("insert into rb values (1, 1)");
+    book.wait_for(&mut run, "1:1 8:8 9:9");
+    server.psql("begin; drop table rb; create table rb (id int primary key, bal int); insert into rb values (5, 5); commit");
+    book.wait_for(&mut run, "5:5");
+    server.psql("begin; drop table rb; create table rb (id int primary key, bal int); commit");
+    book.wait_for(&mut run, "");
+    server.psql("insert into rb values (6, 6)");
+    book.wait_for(&mut run, "6:6");
+}
+
+#[test]
+fn values_that_only_the_database_can_hold_never_leave_the_book_old() {
+    let server = Server::start();
+    let setup = "create table inf (id int primary key, bal int, valid_until timestamptz, day date, amount numeric(12,2)); \
+                 insert into inf values (1, 100, '2027-01-01'), (2, 200, '2027-01-01')";
+    let book = Book::new(&server, "inf", setup, "");
+    book.run().ok();
+    server.psql("update inf set bal = 0, valid_until = 'infinity', day = '-infinity', amount = 'NaN' where id = 1; update inf set bal = 3, day = '0044-03-15 BC' where id = 2");
+    book.run().ok();
+    assert_eq!(book.rows(), "1:0 2:3");
+    let dead = server
+        .riskstream(book.folder.path(), &["query", "select count(*) as n from dead_letters where reason = 'beyond'", "--format", "json"])
+        .rows();
+    assert_eq!(dead[0]["n"], 4);
 }
 
 #[test]
