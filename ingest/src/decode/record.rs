@@ -94,6 +94,9 @@ impl RecordDecoder {
         if text.trim_ascii().is_empty() {
             return self.sink.reject(offset, message, &Fault::new(reason::MALFORMED, "the message is empty"), None);
         }
+        if let (RecordFormat::Json | RecordFormat::Debezium(_), Some(fault)) = (format, framed(message)) {
+            return self.sink.reject(offset, message, &fault, None);
+        }
         match format {
             RecordFormat::Json => {
                 let valid_utf8 = std::str::from_utf8(text).is_ok();
@@ -118,6 +121,9 @@ impl RecordDecoder {
 
     /// Decodes a change record; `written_at` in microseconds.
     pub(crate) fn push_change(&mut self, key: Option<&[u8]>, value: &[u8], offset: i64, written_at: Option<i64>, options: DebeziumOptions) {
+        if let Some(fault) = framed(value).or_else(|| framed(key?)) {
+            return self.sink.reject(offset, value, &fault, written_at);
+        }
         let key = key.map_or(MessageKey::Null, MessageKey::Json);
         let message = Message { key, value: Some(value), offset, record: value, written_at };
         push_change(&message, options, &mut self.sink);
@@ -160,5 +166,65 @@ impl RecordDecoder {
     /// Fields that the schema lacks, since the last call.
     pub(crate) fn take_ignored_fields(&mut self) -> u64 {
         std::mem::take(&mut self.scanner.ignored_fields)
+    }
+}
+
+/// What a serializer of a schema registry puts before a value: a zero byte, and the number of the schema.
+const FRAME_BYTES: usize = 5;
+
+/// Why a message that was written with a schema registry is no JSON. JSON never begins with a zero byte.
+fn framed(message: &[u8]) -> Option<Fault> {
+    let (frame, rest) = message.split_first_chunk::<FRAME_BYTES>()?;
+    let [0, schema @ ..] = frame else { return None };
+    let inner = if rest.trim_ascii_start().starts_with(b"{") { "JSON (JSON Schema)" } else { "Avro or Protobuf" };
+    let schema = u32::from_be_bytes(*schema);
+    Some(Fault::new(
+        reason::MALFORMED,
+        format!(
+            "not plain JSON: it looks like a frame of a schema registry (magic byte 0, schema id {schema}, then {inner}); have it written without the \
+             registry (Kafka Connect: org.apache.kafka.connect.json.JsonConverter), or convert the topic"
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::cast::AsArray;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use riskstream_engine::contract::SourceSchema;
+
+    #[test]
+    fn a_frame_of_a_schema_registry_is_told_from_broken_json() {
+        let schema = Schema::new(vec![Field::new("at", crate::types::utc_timestamp(), false), Field::new("id", DataType::Int64, true)]);
+        let rules = RowRules {
+            source_name: "s".into(),
+            schema: SourceSchema::new(&schema, "at", &[]).expect("a schema"),
+            event_time_format: crate::decode::TimeFormat::Auto,
+            future_skew_max_us: 0,
+            record_bytes_max: 1 << 20,
+            inferred: false,
+        };
+        let mut records = RecordDecoder::new(Arc::new(rules)).expect("a decoder");
+        records.begin(BlockOrigin { partition: 0, partition_name: "p".into(), read_at: i64::MAX }, 0);
+        let json = br#"{"at": "2024-05-01T00:00:00Z", "id": 1}"#;
+        let frame = |id: u32, inner: &[u8]| [&[0][..], &id.to_be_bytes(), inner].concat();
+        let debezium = crate::changes::DebeziumOptions::default();
+        for (offset, message) in (0..).zip([frame(7, json), frame(u32::MAX, &[2, 8, 9]), frame(7, b""), vec![0, 0, 0, 7], json.to_vec()]) {
+            records.push_message(&message, offset, &RecordFormat::Json);
+        }
+        records.push_change(None, &frame(8, json), 5, Some(1), debezium);
+        records.push_change(Some(&frame(9, &[1])), br#"{"payload": null}"#, 6, Some(1), debezium);
+        let decoded = records.finish().expect("decoded");
+        assert_eq!(decoded.rows.num_rows(), 1);
+        let dead = decoded.rejected.expect("rejected");
+        let details = dead.column_by_name("detail").expect("a detail").as_string::<i32>();
+        let details: Vec<&str> = details.iter().flatten().collect();
+        let expected =
+            ["schema id 7, then JSON", "schema id 4294967295, then Avro", "schema id 7, then Avro", "invalid JSON", "id 8,", "id 9,"];
+        for (detail, expected) in details.iter().zip(expected) {
+            assert!(detail.contains(expected), "{detail}, not {expected}");
+        }
+        assert_eq!(details.len(), expected.len());
     }
 }
