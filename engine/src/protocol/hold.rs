@@ -140,6 +140,24 @@ impl Hold {
         Ok(dead.finish())
     }
 
+    /// Rows that waited, in the columns that the source has now. A column that they lack can't be made up.
+    fn conform(&self, rows: &RecordBatch) -> Result<RecordBatch, OperatorError> {
+        let column = |field: &arrow::datatypes::FieldRef| {
+            let saved = rows.column_by_name(field.name()).filter(|column| column.data_type() == field.data_type());
+            saved.map(Arc::clone).ok_or_else(|| self.lacks(field.name()))
+        };
+        let columns = self.schema.schema.fields().iter().map(column).collect::<Result<Vec<ArrayRef>, _>>()?;
+        RecordBatch::try_new(Arc::clone(&self.schema.schema), columns).map_err(|e| self.arrow(e))
+    }
+
+    fn lacks(&self, column: &str) -> OperatorError {
+        let reason = format!(
+            "rows that wait for the watermark were saved without the column `{column}`, or with another type of it; run once with the old columns, \
+             which releases them when the input ends"
+        );
+        OperatorError::State { step: self.step.clone(), reason }
+    }
+
     fn wait(&mut self, mut held: Waiting) {
         self.waiting_bytes += held.bytes();
         self.waiting.push(held);
@@ -191,24 +209,22 @@ impl Operator for Hold {
             dealt.extend(batches.iter().filter(|batch| batch.name == "waiting").map(|batch| (released, batch.rows.clone())));
         }
         for (released, rows) in dealt.into_iter().rev() {
-            let Some(offsets) = rows.column_by_name(SOURCE_OFFSET) else {
-                let reason =
-                    format!("its waiting rows have no {SOURCE_OFFSET} column; the source's schema has changed: finish the old input first");
-                return Err(OperatorError::State { step: self.step.clone(), reason });
+            // By name: the source may have other columns now.
+            let time = self.schema.schema.field(self.schema.event_time).name();
+            let (Some(offsets), Some(times)) = (rows.column_by_name(SOURCE_OFFSET), rows.column_by_name(time)) else {
+                return Err(self.lacks(if rows.column_by_name(time).is_some() { SOURCE_OFFSET } else { time }));
             };
-            if rows.schema().fields() != self.schema.schema.fields() {
-                let reason =
-                    "rows that wait for the watermark were saved with other columns; run once with the old schema to release them".into();
-                return Err(OperatorError::State { step: self.step.clone(), reason });
-            }
             let offsets = offsets.as_primitive::<Int64Type>().values().clone();
-            let times = self.times(&rows);
+            let times = times.as_primitive::<TimestampMicrosecondType>().values();
             let workers = ownership.workers() as u64;
             let mine = BooleanBuffer::collect_bool(times.len(), |i| {
                 times[i] > released && (offsets[i] as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(20) % workers == worker as u64
             });
+            if mine.count_set_bits() == 0 {
+                continue;
+            }
             let rows = filter_record_batch(&rows, &BooleanArray::new(mine, None)).map_err(|e| self.arrow(e))?;
-            if let Some(held) = Waiting::new(rows, self.schema.event_time) {
+            if let Some(held) = Waiting::new(self.conform(&rows)?, self.schema.event_time) {
                 self.wait(held);
             }
         }

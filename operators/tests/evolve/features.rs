@@ -145,3 +145,33 @@ fn features_and_windows_come_and_go() {
     }
     assert!(known > 50_000 && unknown > 5_000, "{known} {unknown}");
 }
+
+#[test]
+fn a_step_that_begins_in_the_middle_shows_nothing_where_it_would_need_rows_from_before() {
+    for seed in 1..=60 {
+        let mut dice = Dice(seed);
+        let folder = tempfile::tempdir().unwrap();
+        let rows = rows(300, &mut dice);
+        let spec = spec(if dice.one_in(2) { Order::EventTime } else { Order::Arrival }, 0, &mut dice);
+        let unseen = rows[49].time;
+        let mut committed = Committed::without_the_step(unseen);
+        let make_it = make(&spec, folder.path(), 2_000 * MINUTE);
+        let mut left = committed.run(&make_it, &rows[50..150], Manner::any(&mut dice));
+        left.extend(committed.run(&make_it, &rows[150..], Manner::any(&mut dice)));
+        let fresh_folder = tempfile::tempdir().unwrap();
+        let manner = Manner { workers: 1, rows_per_epoch: rows.len(), snapshot_every: None };
+        let fresh = by_key(&Committed::default().run(&make(&spec, fresh_folder.path(), 100_000 * MINUTE), &rows, manner), &["id"]);
+        let mut known = 0;
+        for (key, row) in by_key(&left, &["id"]) {
+            let time = rows[key[0].parse::<usize>().unwrap()].time;
+            for (column, value) in row {
+                let Some(window) = spec.windows.iter().find(|w| column.ends_with(&format!("_{}", w.label))) else { continue };
+                let is_known = time - window.micros >= unseen;
+                known += i64::from(is_known);
+                let right = if is_known { fresh[&key][&column].clone() } else { None };
+                assert_eq!(value, right, "seed {seed}: row {key:?} {column}");
+            }
+        }
+        assert!(known > 0 || spec.features.iter().all(|f| f.function == Function::SecondsSinceLast), "seed {seed}");
+    }
+}

@@ -122,3 +122,34 @@ fn aggregates_and_windows_come_and_go() {
     }
     assert!(known > 10_000 && unknown > 1_000, "{known} {unknown}");
 }
+
+#[test]
+fn a_step_that_begins_in_the_middle_says_no_window_that_began_before() {
+    for seed in 1..=60 {
+        let mut dice = Dice(seed);
+        let rows = rows(150, &mut dice);
+        let mut spec = spec(&mut dice);
+        spec.windows = kinds();
+        spec.windows.push(WindowKind { label: "always".into(), extent: Extent::Always { step: Every::Micros(60 * MINUTE) } });
+        let make = |_: usize, _: u64| Box::new(WindowsOperator::new(spec.clone(), &schema()).unwrap()) as Box<dyn Operator>;
+        let unseen = rows[49].time;
+        let mut committed = Committed::without_the_step(unseen);
+        let mut left = committed.run(&make, &rows[50..90], Manner::any(&mut dice));
+        // What it does not know it does not know after a restart either.
+        left.extend(committed.run(&make, &rows[90..], Manner::any(&mut dice)));
+        let manner = Manner { workers: 1, rows_per_epoch: rows.len(), snapshot_every: None };
+        let fresh = by_key(&Committed::default().run(&make, &rows, manner), &["key", "window", "window_start", "window_end"]);
+        let found = by_key(&left, &["key", "window", "window_start", "window_end"]);
+        assert!(found.keys().any(|key| key[1] == "3h"), "seed {seed}");
+        let text = |time: i64| chrono::DateTime::from_timestamp_micros(time).unwrap().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+        for (key, row) in found {
+            if key[1] == "always" {
+                assert_eq!(key[2], text(unseen + 1), "seed {seed}: it says from when on it counts");
+            } else if !key[1].starts_with("session") {
+                assert_eq!(Some(&row), fresh.get(&key), "seed {seed}: {key:?}");
+            } else if let Some(right) = fresh.get(&key) {
+                assert_eq!(&row, right, "seed {seed}: {key:?}");
+            }
+        }
+    }
+}

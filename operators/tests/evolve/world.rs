@@ -77,16 +77,26 @@ pub(crate) struct Committed {
     saved: SavedState,
     epoch: u64,
     watermark: i64,
+    /// The newest row that went by before the step was there.
+    unseen: Option<i64>,
 }
 
 impl Committed {
+    /// Of a pipeline that has run without the step, up to a row of this time.
+    pub(crate) fn without_the_step(newest: i64) -> Self {
+        Self { epoch: 7, watermark: newest, unseen: Some(newest), ..Self::default() }
+    }
+
     /// Runs a step over rows, from what was committed before it; gives all that leaves.
     pub(crate) fn run(&mut self, make: &dyn Fn(usize, u64) -> Box<dyn Operator>, rows: &[Row], manner: Manner) -> Vec<RecordBatch> {
         let Manner { workers, rows_per_epoch, snapshot_every } = manner;
         let ownership = Ownership::new(workers);
         let mut operators: Vec<_> = (0..workers).map(|worker| make(worker, self.epoch + 1)).collect();
         for (worker, operator) in operators.iter_mut().enumerate() {
-            operator.restore(&self.saved, worker, ownership).unwrap();
+            match self.unseen.filter(|_| self.saved.is_empty()) {
+                Some(unseen) => operator.begin_after(EventTime(unseen)),
+                None => operator.restore(&self.saved, worker, ownership).unwrap(),
+            }
         }
         let mut left = Vec::new();
         let epochs: Vec<&[Row]> = rows.chunks(rows_per_epoch).collect();

@@ -94,3 +94,41 @@ fn a_row_that_was_released_before_the_watermark_was_put_back_is_not_released_aga
     again.on_close(&close(4, 27, 100), &mut out).expect("close");
     assert_eq!(times(&out), [28, 90], "30 was released in epoch 2");
 }
+
+#[test]
+fn rows_that_wait_are_taken_back_by_the_names_of_their_columns() {
+    let time = || Field::new("t", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false);
+    let with = |fields: Vec<Field>| SourceSchema::new(&Schema::new(fields), "t", &[]).expect("a timestamp column");
+    let (a, b) = (|| Field::new("a", DataType::Int64, true), || Field::new("b", DataType::Int64, true));
+    let old = with(vec![a(), time(), b()]);
+    let mut hold = Hold::new("p.hold", "s", old.clone(), Order::EventTime, LatePolicy::Apply);
+    let numbers = |from: i64| Arc::new(Int64Array::from(vec![from, from + 1])) as ArrayRef;
+    let columns: Vec<ArrayRef> = vec![
+        numbers(1),
+        Arc::new(TimestampMicrosecondArray::from(vec![10, 30]).with_timezone("UTC")),
+        numbers(5),
+        Arc::new(UInt32Array::from(vec![0; 2])),
+        numbers(0),
+        Arc::new(BooleanArray::from(vec![false; 2])),
+    ];
+    let mut out = Output::default();
+    hold.on_batch(Epoch(1), RecordBatch::try_new(old.schema, columns).expect("columns fit"), &mut out).expect("rows");
+    hold.on_close(&close(1, i64::MIN, 20), &mut out).expect("close");
+    let mut saved = SavedState { snapshot: None, changes: vec![(Epoch(1), hold.changes(&close(1, i64::MIN, 20)).expect("changes"))] };
+    let restored = |schema: SourceSchema, saved: &SavedState| {
+        let mut again = Hold::new("p.hold", "s", schema, Order::EventTime, LatePolicy::Apply);
+        let mut out = Output::default();
+        again.restore(saved, 0, Ownership::new(1))?;
+        again.on_close(&close(2, 20, 40), &mut out).expect("close");
+        Ok::<_, OperatorError>(out.rows)
+    };
+    let released = restored(with(vec![time(), b()]), &saved).expect("a column is gone, and another elsewhere");
+    assert_eq!(released[0].column(1).as_primitive::<Int64Type>().values(), &[6]);
+    let added = || with(vec![time(), a(), b(), Field::new("c", DataType::Int64, true)]);
+    let error = restored(added(), &saved).expect_err("a row that waits has no such column").to_string();
+    assert!(error.contains("without the column `c`"), "{error}");
+    // Once nothing waits any more, columns may come.
+    hold.on_close(&close(2, 20, 40), &mut out).expect("close");
+    saved.changes.push((Epoch(2), hold.changes(&close(2, 20, 40)).expect("changes")));
+    assert!(restored(added(), &saved).expect("nothing waits").is_empty());
+}
