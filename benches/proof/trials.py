@@ -82,7 +82,7 @@ class Trial:
         """A run that must not start or must end with these words."""
         done = self.call("run", "pipeline.toml")
         said = done.stdout + done.stderr
-        must(done.returncode != 0, f"it is taken: {self.rows()}")
+        must(done.returncode != 0, f"it is taken: {said.strip()}")
         for word in words:
             must(word in said, f"no word of {word!r} in: {said.strip()}")
         return said
@@ -127,7 +127,7 @@ def at(pattern):
     ("weeks from Sunday", "%Y-%U-%w", "2024-17-3", "%G-W%V-%u"),
     ("a week without its day", "%G-W%V", "2024-W18", "%u"),
     ("what C writes in its language", "%c", "Wed May  1 10:30:00 2024", "%b"),
-    ("digits that run together", "%Y%-m%d", "2024111", "%m"),
+    ("digits that run together", "%Y%-m%d", "2024111", "%-d"),
 )
 def a_pattern_that_leaves_the_instant_open_is_refused(t, name, pattern, value, help):
     t.write("in.csv", f"id,at\n1,{value}\n")
@@ -567,7 +567,7 @@ def a_column_without_a_name_is_said_to_be_left_out(t):
     t.config("in.csv")
     said = t.run()
     must("column 1" in said and "left out" in said, f"no word: {said}")
-    equal(sorted(t.rows()[0]), ["amt", "at"])
+    equal(sorted(set(t.rows()[0]) - {"_late"}), ["amt", "at"])
 
 
 @case("messages", ("two names but for capitals", "at,Amount,amount\n2024-05-01,1,2\n", ["Amount", "amount", "capital"]), ("a name twice", "at,Amount,Amount\n2024-05-01,1,2\n", ["Amount", "twice"]))
