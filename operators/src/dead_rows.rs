@@ -7,15 +7,33 @@ use arrow::datatypes::{DataType, Int64Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
-use riskstream_engine::contract::{DeadLetters, Output, SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
+use riskstream_engine::contract::{DeadLetters, Output, REASON_OVERFLOW, SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
 
 use crate::expression::EvaluationError;
+use crate::keyed::sums;
 use crate::step_error::StepError;
 
 /// Reason code of a row for which an expression failed.
 pub const REASON_COMPUTE: &str = "compute";
 /// Reason code of a row that a check says can't be.
 pub const REASON_IMPOSSIBLE: &str = "impossible";
+
+/// A value that is null because its type does not hold it.
+#[derive(Debug)]
+pub(crate) struct Unfit {
+    /// Its row in the batch.
+    pub(crate) row: usize,
+    pub(crate) column: String,
+    /// A sentence.
+    pub(crate) detail: String,
+}
+
+impl Unfit {
+    /// A sum of these digits.
+    pub(crate) fn sum(row: usize, column: &str, digits: &str, data_type: &DataType) -> Self {
+        Self { row, column: column.to_owned(), detail: sums::unfit(column, digits, data_type) }
+    }
+}
 
 /// Writes rows of one schema as dead letters: source = the step's id, bytes = the user's columns as a JSON object, so that
 /// the row can be read again after a fix.
@@ -74,6 +92,17 @@ impl DeadRows {
             let offset = offsets.map_or(-1, |offsets| offsets.value(*row));
             let time = times.filter(|times| times.is_valid(*row)).map(|times| times.value(*row));
             self.letters.push(&self.step, &partition, offset, reason, detail, &bytes, time);
+        }
+        Ok(())
+    }
+
+    /// Says of values of `batch` that are null because their type does not hold them: row, column, detail. The rows are kept.
+    pub(crate) fn unfit(&mut self, batch: &RecordBatch, unfit: &[Unfit], out: &mut Output) -> Result<(), ArrowError> {
+        let rows: Vec<(usize, String)> = unfit.iter().map(|value| (value.row, value.detail.clone())).collect();
+        self.push(batch, &rows, REASON_OVERFLOW)?;
+        self.flush(out);
+        for value in unfit {
+            *out.unfit.entry(value.column.clone()).or_default() += 1;
         }
         Ok(())
     }

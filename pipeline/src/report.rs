@@ -1,5 +1,6 @@
 //! What came of a run: for people a short page with a query to try, for scripts JSON.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -90,6 +91,9 @@ pub struct StepReport {
     pub busy_seconds: f64,
     /// Bytes of state in memory.
     pub state_bytes: u64,
+    /// Values that are null because their type does not hold them, by column.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfit: BTreeMap<String, u64>,
 }
 
 /// One table.
@@ -127,6 +131,7 @@ impl PipelineReport {
                 rows_out: s.rows_out.load(Ordering::Relaxed),
                 busy_seconds: seconds(s.busy_nanos.load(Ordering::Relaxed)),
                 state_bytes: s.state_bytes_total(),
+                unfit: s.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             })
             .collect();
         // Of a run that failed, rows that came to a sink may have been kept by no epoch.
@@ -197,6 +202,16 @@ impl PipelineReport {
             write!(out, "   alerts {}", grouped(self.alerts))?;
         }
         writeln!(out)?;
+        for step in &self.steps {
+            for (column, values) in &step.unfit {
+                let times = if *values == 1 { "one row".to_owned() } else { format!("{} rows", grouped(*values)) };
+                writeln!(
+                    out,
+                    "  {}: {column} is null in {times}, since the sum does not fit its type (dead letters, reason `overflow`)",
+                    step.step
+                )?;
+            }
+        }
         // No dead letters were told of already.
         for table in self.tables.iter().filter(|t| t.rows > 0 || t.table != defaults::DEAD_LETTER_TABLE) {
             writeln!(out, "  {:<20} {:>12} rows   {}", table.table, grouped(table.rows), table.location.display())?;

@@ -13,6 +13,8 @@ pub const SOURCE_OFFSET: &str = "_source_offset";
 pub const LATE: &str = "_late";
 /// Reason code of a late row in the dead-letter table.
 pub const REASON_LATE: &str = "late";
+/// Reason code in the dead-letter table of a value that its type does not hold. Its row is kept, with null.
+pub const REASON_OVERFLOW: &str = "overflow";
 
 /// Whether the engine, not the user, owns the column.
 #[must_use]
@@ -67,7 +69,7 @@ static DEAD_LETTER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 /// Columns of the dead-letter table: `source`, `partition` (its name, e.g. a file's path; for a row that a step rejects, the partition's number), `offset`, `reason` (a short code such as
-/// `malformed`, `type`, `null`, `impossible`, `future`, `late`), `detail` (a sentence), `bytes` (the original record), `event_time` (when known).
+/// `malformed`, `type`, `null`, `impossible`, `future`, `late`, `overflow`), `detail` (a sentence), `bytes` (the original record), `event_time` (when known).
 #[must_use]
 pub fn dead_letter_schema() -> SchemaRef {
     Arc::clone(&DEAD_LETTER_SCHEMA)

@@ -13,7 +13,9 @@ mod source;
 mod state;
 
 pub use changes::{CHANGE_COLUMNS, COMMIT_POSITION, COMMITTED_AT, OP, Op, POSITION, TRANSACTION, UNCHANGED, change_fields};
-pub use columns::{DeadLetters, LATE, REASON_LATE, SOURCE_OFFSET, SOURCE_PARTITION, SourceSchema, dead_letter_schema, is_system_column};
+pub use columns::{
+    DeadLetters, LATE, REASON_LATE, REASON_OVERFLOW, SOURCE_OFFSET, SOURCE_PARTITION, SourceSchema, dead_letter_schema, is_system_column,
+};
 pub use operator::{EpochClose, Operator, OperatorError, Output, Routing, TOTALS};
 pub use shape::{Fact, Feed, Part, Shape, Shapes, Start};
 pub use sink::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles, Wake};

@@ -5,6 +5,7 @@ use crate::contract::state::{SavedState, StateBatch};
 use crate::ids::{Epoch, EventTime, Ownership};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use std::collections::BTreeMap;
 
 /// The end of an epoch, the same on every worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -44,6 +45,10 @@ pub struct Output {
     pub dead: Vec<RecordBatch>,
     /// Rows that were found late, wherever they went.
     pub late: u64,
+    /// Values that are null because their type does not hold them, by column. Each has a letter in `dead` ([`REASON_OVERFLOW`]), though its row is kept.
+    ///
+    /// [`REASON_OVERFLOW`]: super::REASON_OVERFLOW
+    pub unfit: BTreeMap<String, u64>,
 }
 
 impl Output {

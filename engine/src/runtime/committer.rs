@@ -35,6 +35,8 @@ pub(crate) struct EncodedPart {
     pub(crate) rows: u64,
     pub(crate) late: u64,
     pub(crate) dead: u64,
+    /// Of them, those whose rows are kept.
+    pub(crate) unfit: u64,
     pub(crate) first_dead: String,
 }
 
@@ -96,6 +98,7 @@ impl EncodedPart {
             rows: part.rows,
             late: part.late,
             dead,
+            unfit: part.unfit,
             first_dead,
         })
     }
@@ -161,7 +164,8 @@ impl Committer {
     fn commit(&mut self, parts: Vec<EncodedPart>) -> Result<(), RunError> {
         let started = self.clock.steady_nanos();
         let (rows, dead, late) = parts.iter().fold((0, 0, 0), |sum, p| (sum.0 + p.rows, sum.1 + p.dead, sum.2 + p.late));
-        self.check_dead(&parts, rows, dead)?;
+        // Letters about values that did not fit are about rows that were kept.
+        self.check_dead(&parts, rows, dead - parts.iter().map(|p| p.unfit).sum::<u64>().min(dead))?;
         let Some(feed) = parts.first().map(|p| Arc::clone(&p.feed)) else { return Ok(()) };
         let mut header = EpochHeader {
             epoch: feed.epoch,

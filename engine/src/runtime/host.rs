@@ -52,7 +52,11 @@ impl HostedStep {
             self.context.parts.with(epoch, |p| {
                 p.dead.extend(out.dead);
                 p.late += out.late;
+                p.unfit += out.unfit.values().sum::<u64>();
             });
+        }
+        if !out.unfit.is_empty() {
+            self.context.metrics.steps[self.metrics].add_unfit(out.unfit);
         }
         out.rows
     }

@@ -1,6 +1,7 @@
 //! Numbers that a run shows while it goes: plain counters, read by whoever draws.
 
 use crate::contract::Notice;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,6 +66,8 @@ pub struct StepMetrics {
     pub busy_nanos: AtomicU64,
     /// Bytes of state, at the last epoch, all workers.
     pub state_bytes: Vec<AtomicU64>,
+    /// Values that are null because their type does not hold them, by column.
+    pub unfit: Mutex<BTreeMap<String, u64>>,
 }
 
 impl StepMetrics {
@@ -75,6 +78,7 @@ impl StepMetrics {
             rows_out: AtomicU64::new(0),
             busy_nanos: AtomicU64::new(0),
             state_bytes: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            unfit: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -82,6 +86,13 @@ impl StepMetrics {
     #[must_use]
     pub fn state_bytes_total(&self) -> u64 {
         self.state_bytes.iter().map(|b| b.load(Ordering::Relaxed)).sum()
+    }
+
+    pub(crate) fn add_unfit(&self, unfit: BTreeMap<String, u64>) {
+        let mut all = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        for (column, values) in unfit {
+            *all.entry(column).or_default() += values;
+        }
     }
 
     pub(crate) fn add(&self, rows_in: u64, rows_out: u64, nanos: u64) {

@@ -45,6 +45,8 @@ pub(crate) struct Part {
     pub(crate) dead: Vec<RecordBatch>,
     pub(crate) rows: u64,
     pub(crate) late: u64,
+    /// Letters among `dead` whose rows are kept.
+    pub(crate) unfit: u64,
 }
 
 /// The parts of one worker's open epochs; shared by its operators, which all run on its thread.

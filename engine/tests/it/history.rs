@@ -149,9 +149,9 @@ impl<'a> World<'a> {
 #[test]
 fn every_row_reaches_every_edge_once_and_is_found_while_it_is_kept() {
     let mut on_disk = 0;
-    for seed in 1..=60 {
+    for seed in 1..=60u64 {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut dice = Dice(seed * 0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mut world = World::new(folder.path());
         let mut next = 0;
         for _ in 0..80 {

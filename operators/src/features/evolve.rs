@@ -213,11 +213,11 @@ impl FeaturesOperator {
             let (mut before, mut after) = (Chunk::empty(self.history.layout()), Chunk::empty(self.history.layout()));
             before.extend(&rows, 0, settled);
             after.extend(&rows, settled, rows.len());
-            self.prepare(&before)?;
+            self.prepare(&before);
             self.process(&before, None)?;
             // What the watermark has not reached is not settled where rows are taken as they come.
             self.order = order;
-            self.prepare(&after)?;
+            self.prepare(&after);
             self.process(&after, None)?;
             self.order = Order::EventTime;
             self.history.enforce_budget(epoch).map_err(|e| self.storage(e))?;

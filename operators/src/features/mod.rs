@@ -11,8 +11,9 @@
 //! the clock (late, or out of order in arrival order) reads its windows as of its own time and is counted in all later ones that cover it.
 //! Results do not depend on batches, workers or restarts.
 //!
-//! Numbers are integers throughout (see `encode`), so that what enters a sum leaves it again exactly.
+//! Sums are of whole numbers throughout (see `sums`), so that what enters a sum leaves it again exactly.
 
+mod beside;
 mod evolve;
 mod extras;
 mod fast;
@@ -24,6 +25,7 @@ mod row;
 mod shown;
 mod spec;
 mod state;
+mod wide;
 
 pub use operator::FeaturesOperator;
 pub use spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function, Order, Window};

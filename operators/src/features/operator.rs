@@ -7,8 +7,10 @@ use super::plan::Plan;
 use super::shown::{Block, Builder};
 use super::spec::{FeaturesError, FeaturesSpec, Order};
 use super::state::{Lane, State};
+use crate::dead_rows::{DeadRows, Unfit};
 use crate::keyed::dictionary::Dictionary;
 use crate::keyed::encode::encode;
+use crate::step_error::StepError;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
@@ -47,6 +49,8 @@ pub struct FeaturesOperator {
     /// Rows processed in the open epoch, for `changes`.
     pub(super) processed: Vec<Chunk>,
     block: Block,
+    /// What is said of sums that don't fit.
+    dead: DeadRows,
     /// Files of the last two snapshots.
     pub(super) snapshot_files: [BTreeSet<String>; 2],
 }
@@ -67,6 +71,10 @@ impl FeaturesOperator {
             edges: plan.edges.clone(),
             memory_bytes: spec.history_memory_bytes,
         };
+        let mut dead = DeadRows::new(&plan.step, &plan.output_schema);
+        let event_time = plan.output_schema.field(plan.time).name();
+        let reason = |e: StepError| FeaturesError::Spec { step: plan.step.clone(), reason: e.to_string() };
+        dead.set_event_time(event_time, &plan.output_schema).map_err(reason)?;
         let types: Vec<&DataType> = plan.by.iter().map(|c| input_schema.field(*c).data_type()).collect();
         Ok(Self {
             order: spec.order,
@@ -82,6 +90,7 @@ impl FeaturesOperator {
             gathered: Vec::new(),
             processed: Vec::new(),
             block: Block::default(),
+            dead,
             snapshot_files: [BTreeSet::new(), BTreeSet::new()],
             plan,
         })
@@ -125,7 +134,7 @@ impl FeaturesOperator {
         let times = times.ok_or_else(|| self.compute("the event time column has changed its type".into()))?.values().to_vec();
         let columns = encode(batch, &self.plan.kept).map_err(|e| self.arrow(e))?;
         let rows = Chunk { times, keys, columns };
-        self.prepare(&rows)?;
+        self.prepare(&rows);
         Ok(rows)
     }
 
@@ -133,9 +142,9 @@ impl FeaturesOperator {
         OperatorError::Compute { step: self.plan.step.clone(), reason }
     }
 
-    pub(super) fn prepare(&mut self, rows: &Chunk) -> Result<(), OperatorError> {
+    pub(super) fn prepare(&mut self, rows: &Chunk) {
         let held = self.history.rows() + rows.len();
-        self.state.prepare(&self.plan, &rows.columns, held).map_err(|reason| self.compute(reason))
+        self.state.prepare(&self.plan, &rows.columns, held);
     }
 
     /// Processes rows and, with `builder`, writes their outputs.
@@ -175,7 +184,7 @@ impl FeaturesOperator {
     fn is_simple(&self) -> bool {
         let lanes = &self.state.lanes;
         let simple = lanes.first() == Some(&Lane::Rows) && lanes[1..].iter().all(|l| matches!(l, Lane::Sum(_)));
-        simple && lanes.len() <= LANES_MAX && self.state.wide_lanes.is_empty() && !self.plan.has_extras()
+        simple && lanes.len() <= LANES_MAX && self.state.wide_columns.is_empty() && !self.plan.has_extras()
     }
 
     fn process_fast(&mut self, rows: &Chunk, range: std::ops::Range<usize>, block: &mut Block) -> Result<(), OperatorError> {
@@ -252,43 +261,51 @@ impl FeaturesOperator {
     /// Processes a batch and sends it on with its features.
     fn emit(&mut self, batch: &RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
         let rows = self.take_in(batch)?;
-        let features = self.features(rows)?;
-        self.send(batch, features, out)
+        let (features, unfit) = self.features(rows)?;
+        self.send(batch, features, &unfit, out)
     }
 
     /// Processes the rows of several batches in `order`, and sends each batch on with its features. The batches' other columns, which are many, stay where
     /// they are.
     fn emit_merged(&mut self, batches: &[RecordBatch], order: &[(u32, u32)], out: &mut Output) -> Result<(), OperatorError> {
         let taken = batches.iter().map(|batch| self.take_in(batch)).collect::<Result<Vec<_>, _>>()?;
-        let features = self.features(Chunk::interleaved(&taken, order))?;
+        let (features, unfit) = self.features(Chunk::interleaved(&taken, order))?;
+        let mut unfit_of: Vec<Vec<Unfit>> = batches.iter().map(|_| Vec::new()).collect();
+        for value in unfit {
+            let (batch, row) = order[value.row];
+            unfit_of[batch as usize].push(Unfit { row: row as usize, ..value });
+        }
         let mut places: Vec<Vec<u32>> = batches.iter().map(|batch| vec![0; batch.num_rows()]).collect();
         for (place, (batch, row)) in (0u32..).zip(order) {
             places[*batch as usize][*row as usize] = place;
         }
-        for (batch, places) in batches.iter().zip(places) {
+        for ((batch, places), unfit) in batches.iter().zip(places).zip(&unfit_of) {
             let places = UInt32Array::from(places);
             let features = features.iter().map(|column| take(column, &places, None)).collect::<Result<_, _>>();
-            self.send(batch, features.map_err(|e| self.arrow(e))?, out)?;
+            self.send(batch, features.map_err(|e| self.arrow(e))?, unfit, out)?;
         }
         Ok(())
     }
 
-    /// Processes rows; gives the columns that the step adds.
-    fn features(&mut self, rows: Chunk) -> Result<Vec<ArrayRef>, OperatorError> {
+    /// Processes rows; gives the columns that the step adds, and which of their values don't fit.
+    fn features(&mut self, rows: Chunk) -> Result<(Vec<ArrayRef>, Vec<Unfit>), OperatorError> {
         let mut builder = Builder::new(&self.plan, rows.len());
         self.process(&rows, Some(&mut builder))?;
-        let columns = builder.finish(&self.plan);
-        let columns =
-            if self.since.is_later() { columns.and_then(|columns| self.since.hide(&self.plan, &rows.times, columns)) } else { columns };
+        let (mut columns, unfit) = builder.finish(&self.plan).map_err(|e| self.arrow(e))?;
+        if self.since.is_later() {
+            columns = self.since.hide(&self.plan, &rows.times, columns).map_err(|e| self.arrow(e))?;
+        }
         self.processed.push(rows);
-        columns.map_err(|e| self.arrow(e))
+        Ok((columns, unfit))
     }
 
-    fn send(&self, batch: &RecordBatch, features: Vec<ArrayRef>, out: &mut Output) -> Result<(), OperatorError> {
+    fn send(&mut self, batch: &RecordBatch, features: Vec<ArrayRef>, unfit: &[Unfit], out: &mut Output) -> Result<(), OperatorError> {
         let mut columns = batch.columns().to_vec();
         columns.extend(features);
         let schema = std::sync::Arc::clone(&self.plan.output_schema);
-        out.push(RecordBatch::try_new(schema, columns).map_err(|e| self.arrow(e))?);
+        let sent = RecordBatch::try_new(schema, columns).map_err(|e| self.arrow(e))?;
+        self.dead.unfit(&sent, unfit, out).map_err(|e| self.arrow(e))?;
+        out.push(sent);
         Ok(())
     }
 

@@ -1,17 +1,20 @@
 //! What a features step saves, and how it takes it back.
 //!
 //! Changes of an epoch: the rows it processed, in order (`history`), its new keys (`keys`), and the watermark at its end (`close`). A snapshot: all
-//! keys (`keys`) with their numbers (`sums`) and structures (`extremes`, `distinct`, `last`), the history's chunks in segment files (`segments`) and rows in none
+//! keys (`keys`) with their numbers (`sums`, `beside`) and structures (`extremes`, `distinct`, `last`), the history's chunks in segment files (`segments`) and rows in none
 //! (`tail`, `side`), and the state's shape and clock (`meta`). To restore is to load the snapshot and process the changes' rows again, without output.
 //! Rows carry their key's number, and with it the shard, so that any number of workers can share them out. What belongs to one worker's clock
 //! carries that clock: rows of workers that had come less far are counted up to the farthest.
 
+use super::beside::KeyBeside;
 use super::evolve::{SavedColumns, text};
 use super::extras::Different;
 use super::operator::FeaturesOperator;
-use super::state::{Lane, State, WideLane};
+use super::state::{Lane, Promoted, State, SumPlace};
+use super::wide::{Lanes, WideColumn, parts_of, parts_of_squares};
 use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use crate::keyed::exact::Exact;
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, LargeBinaryArray, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
@@ -31,6 +34,7 @@ pub(super) const SINCE: &str = "since";
 /// In the meta: what the numbers depend on.
 const FORM: &str = "form";
 const SUMS: &str = "sums";
+const BESIDE: &str = "beside";
 const EXTREMES: &str = "extremes";
 const DISTINCT: &str = "distinct";
 const LAST: &str = "last";
@@ -48,11 +52,14 @@ fn lane_name(lane: Lane) -> String {
     }
 }
 
-fn wide_lane_name(lane: WideLane) -> String {
-    match lane {
-        WideLane::Sum(c) => format!("wide{c}"),
-        WideLane::Squares(c) => format!("squares{c}"),
-    }
+/// The names of a wide column's numbers, in their order.
+fn wide_names(wide: &WideColumn) -> Vec<String> {
+    let names = |lanes: Option<Lanes>, what: &str| match lanes {
+        None => Vec::new(),
+        Some(Lanes { parts: 1, .. }) => vec![format!("{what}{}", wide.column)],
+        Some(Lanes { parts, .. }) => (0..parts).map(|part| format!("{what}{}part{part}", wide.column)).collect(),
+    };
+    [names(wide.sum, "wide"), names(wide.squares, "squares")].concat()
 }
 
 /// Adds columns that are the same in every row.
@@ -80,10 +87,10 @@ impl State {
                 let values = self.keys_iter().map(|(shard, local)| self.narrow[Self::place(edge, shard)][local * lanes + at]);
                 columns.push((format!("{}_{edge}", lane_name(*lane)), Arc::new(Int64Array::from_iter_values(values))));
             }
-            for (at, lane) in self.wide_lanes.iter().enumerate() {
-                let place = edge * self.wide_lanes.len() + at;
+            for (at, name) in self.wide_columns.iter().flat_map(wide_names).enumerate() {
+                let place = edge * self.wide_lanes + at;
                 let values = self.keys_iter().map(|(shard, local)| self.wide[shard][local * self.wide_stride() + place]);
-                columns.push((format!("{}_{edge}", wide_lane_name(*lane)), decimals(values.collect())));
+                columns.push((format!("{name}_{edge}"), decimals(values.collect())));
             }
         }
         RecordBatch::try_from_iter(columns)
@@ -97,13 +104,22 @@ impl State {
             if saved.column_by_name(&format!("{}_0", lane_name(lane))).is_some() && !self.lanes.contains(&lane) {
                 self.add_lane(lane);
             }
-            if saved.column_by_name(&format!("{}_0", wide_lane_name(WideLane::Sum(column)))).is_some()
-                && !self.wide_lanes.contains(&WideLane::Sum(column))
-            {
-                self.promote(column);
+            let has = |name: String| saved.column_by_name(&name).is_some();
+            let is_wide = matches!(self.sum_place(column), SumPlace::Wide(_));
+            let parts = |state: &Self, what: fn(&WideColumn) -> Option<Lanes>| {
+                state.wide_column(column).and_then(|at| what(&state.wide_columns[at])).map_or(0, |lanes| lanes.parts)
+            };
+            if !is_wide && (has(format!("wide{column}_0")) || has(format!("wide{column}part0_0"))) {
+                self.promote(column, Promoted::Sum);
+            }
+            if parts(self, |wide| wide.sum) == 1 && has(format!("wide{column}part0_0")) {
+                self.promote(column, Promoted::Sum);
+            }
+            if parts(self, |wide| wide.squares) == 1 && has(format!("squares{column}part0_0")) {
+                self.promote(column, Promoted::Squares);
             }
         }
-        let (lanes, wide_lanes) = (self.lanes.clone(), self.wide_lanes.clone());
+        let (lanes, wide_columns) = (self.lanes.clone(), self.wide_columns.clone());
         let wide_stride = self.wide_stride();
         for edge in 0..self.edges {
             for (at, lane) in lanes.iter().enumerate() {
@@ -116,22 +132,93 @@ impl State {
                     self.narrow[Self::place(edge, usize::from(key.shard().0))][key.local() * lanes.len() + at] = *value;
                 }
             }
-            for (at, lane) in wide_lanes.iter().enumerate() {
-                let name = format!("{}_{edge}", wide_lane_name(*lane));
-                let values: Vec<i128> = match (saved.column_by_name(&name), lane) {
-                    (None, WideLane::Sum(c)) => {
-                        // This worker had not promoted the column: differences from the last edge, as a promotion starts it.
-                        let here = integers(saved, &format!("{}_{edge}", lane_name(Lane::Sum(*c))))?;
-                        let last = integers(saved, &format!("{}_{}", lane_name(Lane::Sum(*c)), self.edges - 1))?;
-                        here.iter().zip(last).map(|(h, l)| i128::from(h.wrapping_sub(*l))).collect()
+            for wide in &wide_columns {
+                let (sums, squares) = self.saved_wides(saved, wide, edge)?;
+                for (lanes, values) in [(wide.sum, sums), (wide.squares, squares)] {
+                    let Some(lanes) = lanes else { continue };
+                    for (at, values) in (lanes.first..).zip(values) {
+                        for (key, value) in keys.iter().zip(values).filter(|(k, _)| shards.has_key(**k)) {
+                            let key = KeyId(*key);
+                            self.wide[usize::from(key.shard().0)][key.local() * wide_stride + edge * self.wide_lanes + at] = value;
+                        }
                     }
-                    _ => wides(saved, &name)?.to_vec(),
-                };
-                for (key, value) in keys.iter().zip(values).filter(|(k, _)| shards.has_key(**k)) {
-                    let key = KeyId(*key);
-                    self.wide[usize::from(key.shard().0)][key.local() * wide_stride + edge * wide_lanes.len() + at] = value;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A worker's numbers of a wide column at an edge, in as many parts as here: of sums, and of squares. Where it had not promoted the column these are
+    /// differences from the last edge, as a promotion starts them.
+    fn saved_wides(&self, saved: &RecordBatch, wide: &WideColumn, edge: usize) -> Result<(Parts, Parts), ArrowError> {
+        let (column, last) = (wide.column, self.edges - 1);
+        let has = |name: &str| saved.column_by_name(&format!("{name}_{edge}")).is_some();
+        let at = |name: &str, edge: usize| Ok::<_, ArrowError>(wides(saved, &format!("{name}_{edge}"))?.to_vec());
+        let since_last = |name: &str| -> Result<Vec<i128>, ArrowError> {
+            Ok(at(name, edge)?.into_iter().zip(at(name, last)?).map(|(here, last)| here.wrapping_sub(last)).collect())
+        };
+        let all = |what: &str, parts: usize| -> Result<Parts, ArrowError> {
+            (0..parts).map(|part| at(&format!("{what}{column}part{part}"), edge)).collect()
+        };
+        let (one, squares) = (format!("wide{column}"), format!("squares{column}"));
+        let sums = match wide.sum.map_or(0, |lanes| lanes.parts) {
+            0 => Vec::new(),
+            1 if has(&one) => vec![at(&one, edge)?],
+            parts if has(&format!("{one}part0")) => all("wide", parts)?,
+            parts => {
+                let values = if has(&one) {
+                    since_last(&one)?
+                } else {
+                    let narrow = |edge| integers(saved, &format!("{}_{edge}", lane_name(Lane::Sum(column))));
+                    narrow(edge)?.iter().zip(narrow(last)?).map(|(here, last)| i128::from(here.wrapping_sub(*last))).collect()
+                };
+                if parts == 1 { vec![values] } else { in_parts(&values, parts_of) }
+            }
+        };
+        let squares = match wide.squares.map_or(0, |lanes| lanes.parts) {
+            0 => Vec::new(),
+            1 => vec![at(&squares, edge)?],
+            parts if has(&format!("{squares}part0")) => all("squares", parts)?,
+            _ => in_parts(&since_last(&squares)?, parts_of_squares),
+        };
+        Ok((sums, squares))
+    }
+
+    fn save_beside(&self) -> Result<RecordBatch, ArrowError> {
+        let mut keys: Vec<(&u32, &KeyBeside)> = self.beside.by_key.iter().collect();
+        keys.sort_unstable_by_key(|(key, _)| **key);
+        let columns: Vec<u32> = self.wide_columns[..self.beside_columns].iter().map(|wide| wide.column as u32).collect();
+        let (mut of, mut edges, mut kept, mut sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (key, own) in keys {
+            for (place, [sum, squares]) in own.sums.iter().enumerate() {
+                let mut bytes = Vec::new();
+                sum.write(&mut bytes);
+                squares.write(&mut bytes);
+                of.push(*key);
+                edges.push((place / columns.len()) as u32);
+                kept.push(columns[place % columns.len()]);
+                sums.push(bytes);
+            }
+        }
+        batch(vec![
+            ("key", Arc::new(UInt32Array::from(of))),
+            ("edge", Arc::new(UInt32Array::from(edges))),
+            ("column", Arc::new(UInt32Array::from(kept))),
+            ("sums", Arc::new(LargeBinaryArray::from_iter_values(sums))),
+        ])
+    }
+
+    fn restore_beside(&mut self, saved: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+        let (keys, edges, kept) = (numbers(saved, "key")?, numbers(saved, "edge")?, numbers(saved, "column")?);
+        let sums = saved.column_by_name("sums").and_then(|c| c.as_binary_opt::<i64>()).ok_or_else(|| wrong("sums"))?;
+        for row in (0..keys.len()).filter(|row| shards.has_key(keys[*row])) {
+            let mut bytes = sums.value(row);
+            let own = Exact::read(&mut bytes).zip(Exact::read(&mut bytes)).ok_or_else(|| wrong("sums"))?;
+            let columns = self.beside_columns;
+            let at = self.wide_column(kept[row] as usize).ok_or_else(|| wrong("column"))?;
+            let edges_here = self.edges;
+            let key = self.beside.by_key.entry(keys[row]).or_insert_with(|| KeyBeside::new(edges_here, columns));
+            *key.sums.get_mut(edges[row] as usize * columns + at).ok_or_else(|| wrong("edge"))? = [own.0, own.1];
         }
         Ok(())
     }
@@ -188,6 +275,13 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Numbers of many keys, by part.
+type Parts = Vec<Vec<i128>>;
+
+fn in_parts<const N: usize>(values: &[i128], parts: fn(i128) -> [i128; N]) -> Parts {
+    (0..N).map(|part| values.iter().map(|value| parts(*value)[part]).collect()).collect()
 }
 
 /// Rows of a structure: key, which structure, a time or count, a value.
@@ -264,6 +358,9 @@ impl FeaturesOperator {
             StateBatch::new(KEYS, self.dictionary.all()?),
             StateBatch::new(SUMS, self.state.save_sums()?),
         ];
+        if !self.state.beside.by_key.is_empty() {
+            out.push(StateBatch::new(BESIDE, self.state.save_beside()?));
+        }
         if self.plan.has_extras() {
             out.extend(self.state.save_extras()?);
         }
@@ -316,7 +413,7 @@ impl FeaturesOperator {
             if self.in_event_time() {
                 rows = rows.sorted();
             }
-            self.prepare(&rows)?;
+            self.prepare(&rows);
             self.process(&rows, None)?;
             self.close(watermark)?;
             self.history.enforce_budget(*epoch).map_err(|e| self.storage(e))?;
@@ -336,6 +433,8 @@ impl FeaturesOperator {
                     self.restore_meta(rows)
                 }
                 SUMS => self.state.restore_sums(rows, shards, self.plan.kept.len()),
+                // Columns that are promoted later come after those that have anything here.
+                BESIDE => self.state.restore_beside(rows, shards),
                 EXTREMES | DISTINCT | LAST | LATEST => self.state.restore_extras(name, rows, shards, windows),
                 SEGMENTS => log_of(&mut logs, rows, self.history.layout()).and_then(|log| {
                     log.0.extend(segments_from(rows, shards)?);

@@ -3,6 +3,8 @@
 use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function, Order};
 use crate::keyed::columns::{piece_id, told};
 use crate::keyed::encode::{Encoding, Kept};
+use crate::keyed::sums::Unit;
+use crate::windows::sum_type;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_engine::contract::{Feed, Part, SOURCE_OFFSET, SOURCE_PARTITION, Shape, Start};
 use riskstream_engine::history::Width;
@@ -207,14 +209,12 @@ impl Plan {
                 let encoding = number()?;
                 let column = self.keep(index, encoding);
                 place(&mut self.sums, column);
-                let (divisor, sum_type) = match &data_type {
-                    DataType::Decimal128(_, s) => (10f64.powi(i32::from(*s)), DataType::Decimal128(38, *s)),
-                    DataType::Float32 | DataType::Float64 => (crate::keyed::encode::FLOAT_STEPS, DataType::Float64),
-                    DataType::UInt64 => (1.0, DataType::Decimal128(38, 0)),
-                    _ => (1.0, DataType::Int64),
+                let divisor = match &data_type {
+                    DataType::Decimal128(_, s) => 10f64.powi(i32::from(*s)),
+                    _ => 1.0,
                 };
                 match feature.function {
-                    Function::Sum => (Shows::Sum(column), sum_type),
+                    Function::Sum => (Shows::Sum(column), sum_type(&data_type)),
                     Function::Mean => (Shows::Mean { column, divisor, empty: feature.empty }, DataType::Float64),
                     _ => {
                         place(&mut self.squares, column);
@@ -237,6 +237,14 @@ impl Plan {
             }
             Function::SecondsSinceLast => (Shows::Since, DataType::Float64),
         })
+    }
+
+    /// How a kept column is added up.
+    pub(super) fn unit(&self, column: usize) -> Unit {
+        match self.kept[column].encoding {
+            Encoding::Bits => Unit::Float,
+            Encoding::Narrow | Encoding::Wide | Encoding::Hash => Unit::Whole,
+        }
     }
 
     /// Whether a key has more than sums and counts.

@@ -3,6 +3,7 @@
 //! A row behind the clock reads its windows as of its own time: from every edge's numbers it takes off the key's rows that the edge has passed
 //! since, which a scan of the history finds; values that do not retire by subtraction are found by a scan of the windows.
 
+use super::beside::KeyBeside;
 use super::extras::{Candidates, best, offer};
 use super::operator::FeaturesOperator;
 use super::plan::Shows;
@@ -44,7 +45,7 @@ impl FeaturesOperator {
         let mut numbers = std::mem::take(&mut block.numbers);
         state.narrow_of_all(key, &mut numbers);
         let wide = &state.wide[shard][local * wide_stride..(local + 1) * wide_stride];
-        self.show_differences(&numbers, wide, block);
+        self.show_differences(&numbers, wide, state.beside.by_key.get(&key.0), block);
         block.numbers = numbers;
         if !plan.has_extras() {
             return;
@@ -62,9 +63,14 @@ impl FeaturesOperator {
         }
     }
 
-    fn show_differences(&self, numbers: &[i64], wide: &[i128], block: &mut Block) {
-        let (lanes, wide_lanes) = (self.state.lanes.len(), self.state.wide_lanes.len());
-        for tail in &self.plan.tails {
+    fn show_differences(&self, numbers: &[i64], wide: &[i128], beside: Option<&KeyBeside>, block: &mut Block) {
+        let (lanes, wide_lanes) = (self.state.lanes.len(), self.state.wide_lanes);
+        let columns = self.state.beside_columns;
+        for (window, tail) in self.plan.tails.iter().enumerate() {
+            for at in 0..beside.map_or(0, |_| columns) {
+                let difference = beside.map(|beside| beside.difference(at, tail * columns + at));
+                block.beside.extend(difference.map(|difference| ((block.rows, window, at), difference)));
+            }
             let differences = numbers[..lanes].iter().zip(&numbers[tail * lanes..]).map(|(head, tail)| head.wrapping_sub(*tail));
             block.narrow.extend(differences);
             let differences = wide[..wide_lanes].iter().zip(&wide[tail * wide_lanes..]).map(|(head, tail)| head.wrapping_sub(*tail));
@@ -76,7 +82,7 @@ impl FeaturesOperator {
     pub(super) fn show_nothing(&self, block: &mut Block) {
         let windows = self.plan.tails.len();
         block.narrow.resize(block.narrow.len() + windows * self.state.lanes.len(), 0);
-        block.wide.resize(block.wide.len() + windows * self.state.wide_lanes.len(), 0);
+        block.wide.resize(block.wide.len() + windows * self.state.wide_lanes, 0);
         if self.plan.has_extras() {
             block.extras.resize(block.extras.len() + self.plan.shown.len(), None);
         }
@@ -89,18 +95,28 @@ impl FeaturesOperator {
         let mut numbers = std::mem::take(&mut block.numbers);
         self.state.narrow_of_all(key, &mut numbers);
         let mut wide = self.state.wide[shard][local * wide_stride..(local + 1) * wide_stride].to_vec();
+        let mut beside = self.state.beside.by_key.get(&key.0).cloned();
         let clock = self.history.clock();
         for (edge, age) in self.plan.edges.iter().enumerate() {
             let lanes = &self.state.lanes;
             let numbers = &mut numbers[edge * lanes.len()..(edge + 1) * lanes.len()];
-            let wide_lanes = &self.state.wide_lanes;
-            let wide = &mut wide[edge * wide_lanes.len()..(edge + 1) * wide_lanes.len()];
+            let (wide_columns, wide_lanes) = (&self.state.wide_columns, self.state.wide_lanes);
+            let (edges, beside_columns) = (self.state.edges, self.state.beside_columns);
+            let wide = &mut wide[edge * wide_lanes..(edge + 1) * wide_lanes];
+            let beside = &mut beside;
             let take_off = &mut |rows: &Chunk, row: usize| {
                 for (sum, lane) in numbers.iter_mut().zip(lanes) {
                     *sum = sum.wrapping_sub(lane.of(&rows.columns, row));
                 }
-                for (sum, lane) in wide.iter_mut().zip(wide_lanes) {
-                    *sum = sum.wrapping_sub(lane.of(&rows.columns, row));
+                for (at, column) in wide_columns.iter().enumerate() {
+                    let kept = rows.columns[column.column].value(row);
+                    match column.unit.fixed(kept) {
+                        Some(value) => column.add(value, wide, true),
+                        None => {
+                            let own = beside.get_or_insert_with(|| KeyBeside::new(edges, beside_columns));
+                            own.add(edge * beside_columns + at, column, kept, true);
+                        }
+                    }
                 }
             };
             let (after, upto) = (time.saturating_sub(*age), clock.saturating_sub(*age));
@@ -112,7 +128,7 @@ impl FeaturesOperator {
                 reason: e.reason,
             })?;
         }
-        self.show_differences(&numbers, &wide, block);
+        self.show_differences(&numbers, &wide, beside.as_ref(), block);
         block.numbers = numbers;
         if self.plan.has_extras() {
             self.show_late_extras(key, time, since, block)?;

@@ -2,10 +2,15 @@
 
 use super::plan::{Plan, Shows};
 use super::state::{State, SumPlace};
-use crate::keyed::encode::{FLOAT_STEPS, decode};
+use super::wide::{Lanes, Total, deviation};
+use crate::dead_rows::Unfit;
+use crate::keyed::encode::decode;
+use crate::keyed::exact::Exact;
+use crate::keyed::sums::Unit;
 use arrow::array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, NullBufferBuilder};
-use arrow::datatypes::{DataType, i256};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// The windows' numbers of consecutive rows.
@@ -18,6 +23,8 @@ pub(super) struct Block {
     pub(super) numbers: Vec<i64>,
     /// Row, window, wide lane.
     pub(super) wide: Vec<i128>,
+    /// By row, window and wide column: what the sum and the sum of squares have beside that.
+    pub(super) beside: HashMap<(usize, usize, usize), [Exact; 2]>,
     /// Row, output: the values of outputs that are neither counts nor sums.
     pub(super) extras: Vec<Option<i128>>,
     /// Rows of which nothing is known, ascending: they came too late.
@@ -29,6 +36,7 @@ impl Block {
         self.rows = 0;
         self.narrow.clear();
         self.wide.clear();
+        self.beside.clear();
         self.extras.clear();
         self.unknown.clear();
     }
@@ -40,14 +48,27 @@ enum Numbers {
     Wide(Vec<i128>),
 }
 
+impl Numbers {
+    fn push(&mut self, value: i128) {
+        match self {
+            Self::Integers(out) => out.push(value as i64),
+            Self::Floats(out) => out.push(value as f64),
+            Self::Wide(out) => out.push(value),
+        }
+    }
+}
+
 /// The output columns of one batch as they grow.
 pub(super) struct Builder {
     columns: Vec<(Numbers, NullBufferBuilder)>,
+    unfit: Vec<Unfit>,
 }
 
 /// Where a block's numbers of one output are.
 struct Place<'a> {
     block: &'a Block,
+    state: &'a State,
+    window: usize,
     narrow_stride: usize,
     wide_stride: usize,
     narrow_base: usize,
@@ -65,15 +86,31 @@ impl Place<'_> {
         self.block.narrow[at] - nulls.map_or(0, |lane| self.block.narrow[at + lane])
     }
 
-    fn wide(&self, row: usize, lane: usize) -> i128 {
-        self.block.wide[row * self.wide_stride + self.wide_base + lane]
+    fn parts(&self, row: usize, lanes: Lanes) -> &[i128] {
+        let first = row * self.wide_stride + self.wide_base + lanes.first;
+        &self.block.wide[first..first + lanes.parts]
     }
 
-    fn sum(&self, row: usize, place: SumPlace) -> i128 {
+    fn beside(&self, row: usize, wide: usize) -> Option<&[Exact; 2]> {
+        if self.block.beside.is_empty() { None } else { self.block.beside.get(&(row, self.window, wide)) }
+    }
+
+    fn sum(&self, row: usize, place: SumPlace) -> Total {
         match place {
-            SumPlace::Narrow(lane) => i128::from(self.block.narrow[row * self.narrow_stride + self.narrow_base + lane]),
-            SumPlace::Wide(lane) => self.wide(row, lane),
+            SumPlace::Narrow(lane) => Total::Fixed(i128::from(self.block.narrow[row * self.narrow_stride + self.narrow_base + lane])),
+            SumPlace::Wide(wide) => {
+                let column = &self.state.wide_columns[wide];
+                let parts = column.sum.map_or(&[][..], |lanes| self.parts(row, lanes));
+                Total::of_sum(column.unit, parts, self.beside(row, wide).map(|[sum, _]| sum))
+            }
         }
+    }
+
+    /// The sum of squares of a wide column.
+    fn squares(&self, row: usize, wide: usize) -> Total {
+        let column = &self.state.wide_columns[wide];
+        let parts = column.squares.map_or(&[][..], |lanes| self.parts(row, lanes));
+        Total::of_squares(column.unit, parts, self.beside(row, wide).map(|[_, squares]| squares))
     }
 }
 
@@ -87,20 +124,23 @@ impl Builder {
             };
             (numbers, NullBufferBuilder::new(rows))
         };
-        Self { columns: plan.shown.iter().map(column).collect() }
+        Self { columns: plan.shown.iter().map(column).collect(), unfit: Vec::new() }
     }
 
     /// Appends a block's rows.
     pub(super) fn push(&mut self, plan: &Plan, state: &State, block: &Block) {
         let windows = plan.tails.len();
         let outputs = plan.shown.len();
+        let first_output = plan.output_schema.fields().len() - outputs;
         for (output, (shown, (numbers, valid))) in plan.shown.iter().zip(&mut self.columns).enumerate() {
             let place = Place {
                 block,
+                state,
+                window: shown.window,
                 narrow_stride: windows * state.lanes.len(),
-                wide_stride: windows * state.wide_lanes.len(),
+                wide_stride: windows * state.wide_lanes,
                 narrow_base: shown.window * state.lanes.len(),
-                wide_base: shown.window * state.wide_lanes.len(),
+                wide_base: shown.window * state.wide_lanes,
             };
             let extra = |row: usize| block.extras[row * outputs + output];
             match (&shown.shows, numbers) {
@@ -115,27 +155,36 @@ impl Builder {
                 }
                 (Shows::Sum(column), out) => {
                     let (sum, nulls) = (state.sum_place(*column), state.nulls_lane(*column));
+                    let before = valid.len();
                     for row in 0..block.rows {
-                        let value = place.sum(row, sum);
-                        match &mut *out {
-                            Numbers::Integers(out) => out.push(value as i64),
-                            Numbers::Wide(out) => out.push(value),
-                            Numbers::Floats(out) => out.push(value as f64 / FLOAT_STEPS),
+                        if place.values(row, nulls) <= 0 {
+                            out.push(0);
+                            valid.append_null();
+                            continue;
                         }
-                        // A sum that does not fit an Int64 is unknown rather than wrong.
-                        let fits = !matches!(out, Numbers::Integers(_)) || i64::try_from(value).is_ok();
-                        valid.append(fits && place.values(row, nulls) > 0);
+                        let total = place.sum(row, sum);
+                        if let Numbers::Floats(out) = &mut *out {
+                            out.push(total.to_float(plan.unit(*column)));
+                            valid.append_non_null();
+                            continue;
+                        }
+                        let fitting = total.fitting(&shown.data_type).map_err(|digits| {
+                            let name = plan.output_schema.field(first_output + output).name();
+                            self.unfit.push(Unfit::sum(before + row, name, &digits, &shown.data_type));
+                        });
+                        out.push(fitting.unwrap_or(0));
+                        valid.append(fitting.is_ok());
                     }
                 }
                 (Shows::Mean { column, divisor, empty }, Numbers::Floats(out)) => {
                     let (sum, nulls) = (state.sum_place(*column), state.nulls_lane(*column));
-                    push_means(&place, sum, nulls, *divisor, *empty, out, valid);
+                    push_means(&place, sum, nulls, (plan.unit(*column), *divisor), *empty, out, valid);
                 }
                 (Shows::StdDev { column, divisor }, Numbers::Floats(out)) => {
                     let (sum, nulls) = (state.sum_place(*column), state.nulls_lane(*column));
-                    let squares = state.squares_lane(*column).unwrap_or(0);
+                    let (squares, unit) = (state.wide_column(*column).unwrap_or(0), plan.unit(*column));
                     for row in 0..block.rows {
-                        let deviation = deviation(place.values(row, nulls), place.sum(row, sum), place.wide(row, squares));
+                        let deviation = deviation(place.values(row, nulls), place.sum(row, sum), place.squares(row, squares), unit);
                         out.push(deviation.map_or(0.0, |d| d / divisor));
                         valid.append(deviation.is_some());
                     }
@@ -170,8 +219,8 @@ impl Builder {
         }
     }
 
-    /// The finished columns.
-    pub(super) fn finish(self, plan: &Plan) -> Result<Vec<ArrayRef>, ArrowError> {
+    /// The finished columns, and which of their values don't fit.
+    pub(super) fn finish(self, plan: &Plan) -> Result<(Vec<ArrayRef>, Vec<Unfit>), ArrowError> {
         let column = |(shown, (numbers, mut valid)): (&super::plan::Shown, (Numbers, NullBufferBuilder))| -> Result<ArrayRef, ArrowError> {
             let nulls = valid.finish();
             Ok(match (numbers, &shown.shows) {
@@ -181,7 +230,7 @@ impl Builder {
                 (Numbers::Floats(v), _) => Arc::new(Float64Array::new(v.into(), nulls)),
             })
         };
-        plan.shown.iter().zip(self.columns).map(column).collect()
+        Ok((plan.shown.iter().zip(self.columns).map(column).collect::<Result<_, _>>()?, self.unfit))
     }
 }
 
@@ -189,7 +238,7 @@ fn push_means(
     place: &Place<'_>,
     sum: SumPlace,
     nulls: Option<usize>,
-    divisor: f64,
+    (unit, divisor): (Unit, f64),
     empty: Option<f64>,
     out: &mut Vec<f64>,
     valid: &mut NullBufferBuilder,
@@ -209,7 +258,7 @@ fn push_means(
         for row in 0..rows {
             let count = place.values(row, nulls);
             none |= count == 0;
-            out.push(if count == 0 { missing } else { place.sum(row, sum) as f64 / divisor / count as f64 });
+            out.push(if count == 0 { missing } else { place.sum(row, sum).mean(unit, count, divisor) });
         }
     }
     if !none || empty.is_some() {
@@ -219,23 +268,4 @@ fn push_means(
     for row in 0..rows {
         valid.append(place.values(row, nulls) != 0);
     }
-}
-
-/// The sample standard deviation of `n` integers from their sum and the sum of their squares: √((n·q − s²) / (n·(n − 1))), the numerator exact.
-fn deviation(n: i64, sum: i128, squares: i128) -> Option<f64> {
-    if n < 2 {
-        return None;
-    }
-    let wide = i128::from(n);
-    let exact = wide.checked_mul(squares).zip(sum.checked_mul(sum)).and_then(|(a, b)| a.checked_sub(b));
-    let numerator = match exact {
-        Some(exact) => exact as f64,
-        None => {
-            let wide = i256::from_i128(wide).wrapping_mul(i256::from_i128(squares));
-            let difference = wide.wrapping_sub(i256::from_i128(sum).wrapping_mul(i256::from_i128(sum)));
-            let (low, high) = difference.to_parts();
-            high as f64 * 2f64.powi(128) + low as f64
-        }
-    };
-    Some((numerator / (n as f64 * (n as f64 - 1.0))).sqrt())
 }

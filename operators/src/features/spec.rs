@@ -5,15 +5,17 @@
 pub enum Function {
     /// `count(*)`, or the values of a column that are not null. Int64.
     Count,
-    /// Exact sum: Int64 of integers, Decimal128(38, s) of decimals, Float64 of floats (summed in steps of 1e-9).
+    /// Exact sum: Int64 of integers, Decimal128(38, s) of decimals, Float64 of floats (the float nearest to the sum). Null where it does not fit, which a dead
+    /// letter says.
     Sum,
-    /// Mean: Float64, the exact sum divided once.
+    /// Mean: Float64, the exact sum, rounded, divided once.
     Mean,
     /// Smallest value, in the column's type.
     Min,
     /// Largest value, in the column's type.
     Max,
-    /// Sample standard deviation (divided by n - 1), Float64, from exact sums; null for fewer than two values.
+    /// Sample standard deviation (divided by n - 1), Float64, from exact sums of values and squares, right to within 2 units in the last place; null for fewer
+    /// than two values.
     StdDev,
     /// Different values, Int64. Text is told apart by its 128-bit XXH3 hash.
     Distinct,

@@ -6,12 +6,16 @@
 //! ```
 //! 64-bit sums wrap around, and a difference of two wrapped sums is right as long as the window's own sum fits 64 bits. Before every batch the
 //! largest value seen times the number of rows held is compared with what fits; when it might not, the column is *promoted*: its sums
-//! go on in 128 bits, started from the differences, which were right until then. So no sum is ever wrong, and sums that fit stay fast.
+//! go on in 128 bits, and where these might not do in parts ([`super::wide`]), started from the differences, which were right until then. So no sum is
+//! ever wrong, and sums that fit stay fast. Floats that are no whole number of steps are beside ([`super::beside`]).
 //! Null counts get a lane when a column's first null comes.
 
+use super::beside::Beside;
 use super::extras::Extras;
 use super::plan::Plan;
-use riskstream_engine::history::{Chunk, Column, Values};
+use super::wide::{Lanes, SQUARE_PARTS, SUM_PARTS, WideColumn, parts_of, parts_of_squares};
+use crate::keyed::sums::Unit;
+use riskstream_engine::history::{Chunk, Column, Values, Width};
 use riskstream_engine::ids::{KeyId, SHARDS};
 
 /// What a 64-bit lane adds up.
@@ -22,18 +26,22 @@ pub(super) enum Lane {
     Nulls(usize),
 }
 
-/// What a 128-bit lane adds up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WideLane {
-    Sum(usize),
-    Squares(usize),
-}
-
 /// Where a column's sum is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SumPlace {
+    /// A 64-bit lane.
     Narrow(usize),
+    /// A wide column.
     Wide(usize),
+}
+
+/// What of a wide column is promoted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Promoted {
+    /// The sum: from 64 bits to 128, or from those to parts.
+    Sum,
+    /// The sum of squares, to parts.
+    Squares,
 }
 
 /// The numbers of all keys of one worker.
@@ -41,15 +49,21 @@ pub(super) enum SumPlace {
 pub(super) struct State {
     pub(super) edges: usize,
     pub(super) lanes: Vec<Lane>,
-    pub(super) wide_lanes: Vec<WideLane>,
+    /// In the order in which columns came to have wide numbers.
+    pub(super) wide_columns: Vec<WideColumn>,
+    /// Wide numbers of a key at an edge.
+    pub(super) wide_lanes: usize,
+    pub(super) beside: Beside,
+    /// Wide columns that may have something beside: those that were wide from the beginning.
+    pub(super) beside_columns: usize,
     /// Per edge and shard (at [`State::place`]): key, lane.
     pub(super) narrow: Vec<Vec<i64>>,
-    /// Per shard: key, edge, lane.
+    /// Per shard: key, edge, wide lane.
     pub(super) wide: Vec<Vec<i128>>,
     pub(super) extras: Vec<Vec<Extras>>,
     /// Keys per shard.
     pub(super) keys: Vec<usize>,
-    /// Per kept column: the largest magnitude seen.
+    /// Per kept column: the largest magnitude seen, of what is added up in 64 or 128 bits.
     pub(super) magnitude: Vec<u128>,
 }
 
@@ -58,7 +72,10 @@ impl State {
         let mut state = Self {
             edges: plan.edges.len(),
             lanes: if plan.edges.is_empty() { Vec::new() } else { vec![Lane::Rows] },
-            wide_lanes: Vec::new(),
+            wide_columns: Vec::new(),
+            wide_lanes: 0,
+            beside: Beside::default(),
+            beside_columns: 0,
             narrow: vec![Vec::new(); plan.edges.len() * SHARDS],
             wide: vec![Vec::new(); SHARDS],
             extras: (0..SHARDS).map(|_| Vec::new()).collect(),
@@ -66,12 +83,23 @@ impl State {
             magnitude: vec![0; plan.kept.len()],
         };
         for column in &plan.sums {
-            match plan.kept[*column].encoding.width() {
-                riskstream_engine::history::Width::Narrow => state.lanes.push(Lane::Sum(*column)),
-                riskstream_engine::history::Width::Wide => state.wide_lanes.push(WideLane::Sum(*column)),
+            let unit = plan.unit(*column);
+            let is_narrow = unit == Unit::Whole && plan.kept[*column].encoding.width() == Width::Narrow;
+            if is_narrow {
+                state.lanes.push(Lane::Sum(*column));
             }
+            let has_squares = plan.squares.contains(column);
+            if is_narrow && !has_squares {
+                continue;
+            }
+            let lanes = |parts| Lanes { first: 0, parts };
+            // The square of a float has too many steps for one number.
+            let squares = lanes(if unit == Unit::Float { SQUARE_PARTS } else { 1 });
+            let wide = WideColumn { column: *column, unit, sum: (!is_narrow).then(|| lanes(1)), squares: has_squares.then_some(squares) };
+            state.wide_columns.push(wide);
         }
-        state.wide_lanes.extend(plan.squares.iter().map(|c| WideLane::Squares(*c)));
+        state.wide_lanes = place(&mut state.wide_columns);
+        state.beside_columns = state.wide_columns.len();
         state
     }
 
@@ -115,23 +143,24 @@ impl State {
     }
 
     pub(super) fn wide_stride(&self) -> usize {
-        self.edges * self.wide_lanes.len()
+        self.edges * self.wide_lanes
     }
 
-    /// Where a kept column's sum is now: 128 bits when it was promoted.
+    /// Where a kept column's sum is now: in 128 bits when it was promoted.
     pub(super) fn sum_place(&self, column: usize) -> SumPlace {
-        match self.wide_lanes.iter().position(|l| *l == WideLane::Sum(column)) {
-            Some(lane) => SumPlace::Wide(lane),
+        match self.wide_columns.iter().position(|wide| wide.column == column && wide.sum.is_some()) {
+            Some(wide) => SumPlace::Wide(wide),
             None => SumPlace::Narrow(self.lanes.iter().position(|l| *l == Lane::Sum(column)).unwrap_or(0)),
         }
     }
 
-    pub(super) fn nulls_lane(&self, column: usize) -> Option<usize> {
-        self.lanes.iter().position(|l| *l == Lane::Nulls(column))
+    /// The wide column that a kept column is.
+    pub(super) fn wide_column(&self, column: usize) -> Option<usize> {
+        self.wide_columns.iter().position(|wide| wide.column == column)
     }
 
-    pub(super) fn squares_lane(&self, column: usize) -> Option<usize> {
-        self.wide_lanes.iter().position(|l| *l == WideLane::Squares(column))
+    pub(super) fn nulls_lane(&self, column: usize) -> Option<usize> {
+        self.lanes.iter().position(|l| *l == Lane::Nulls(column))
     }
 
     /// Adds the row to an edge of its key.
@@ -145,11 +174,15 @@ impl State {
         for (sum, lane) in numbers.iter_mut().zip(&self.lanes) {
             *sum = sum.wrapping_add(lane.of(&rows.columns, row));
         }
-        if !self.wide_lanes.is_empty() {
-            let lanes = self.wide_lanes.len();
-            let base = (local * self.edges + edge) * lanes;
-            for (sum, lane) in self.wide[shard][base..base + lanes].iter_mut().zip(&self.wide_lanes) {
-                *sum = sum.wrapping_add(lane.of(&rows.columns, row));
+        if self.wide_lanes > 0 {
+            let base = (local * self.edges + edge) * self.wide_lanes;
+            let numbers = &mut self.wide[shard][base..base + self.wide_lanes];
+            for (at, wide) in self.wide_columns.iter().enumerate() {
+                let kept = rows.columns[wide.column].value(row);
+                match wide.unit.fixed(kept) {
+                    Some(value) => wide.add(value, numbers, false),
+                    None => self.beside.fold(key.0, (edge, self.edges), (at, &self.wide_columns[..self.beside_columns]), kept),
+                }
             }
         }
         if plan.has_extras() {
@@ -158,12 +191,9 @@ impl State {
     }
 
     /// Prepares for rows with these columns, `held` rows being in reach of the windows at most.
-    ///
-    /// # Errors
-    /// When 128 bits might not hold a sum: a sentence.
-    pub(super) fn prepare(&mut self, plan: &Plan, columns: &[Column], held: usize) -> Result<(), String> {
+    pub(super) fn prepare(&mut self, plan: &Plan, columns: &[Column], held: usize) {
         if self.edges == 0 {
-            return Ok(());
+            return;
         }
         for (index, column) in columns.iter().enumerate() {
             if column.nulls.contains(&true) && self.nulls_lane(index).is_none() {
@@ -172,25 +202,27 @@ impl State {
             if !plan.sums.contains(&index) {
                 continue;
             }
-            let largest = match &column.values {
-                Values::Narrow(v) => u128::from(v.iter().fold(0, |m: u64, v| m.max(v.unsigned_abs()))),
-                Values::Wide(v) => v.iter().fold(0, |m: u128, v| m.max(v.unsigned_abs())),
+            let largest = match (&column.values, plan.unit(index)) {
+                (Values::Narrow(v), Unit::Whole) => u128::from(v.iter().fold(0, |m: u64, v| m.max(v.unsigned_abs()))),
+                (Values::Narrow(v), unit) => {
+                    v.iter().filter_map(|v| unit.fixed(i128::from(*v))).fold(0, |m: u128, v| m.max(v.unsigned_abs()))
+                }
+                (Values::Wide(v), _) => v.iter().fold(0, |m: u128, v| m.max(v.unsigned_abs())),
             };
             self.magnitude[index] = self.magnitude[index].max(largest);
             let bound = self.magnitude[index].saturating_mul(held as u128 + 1);
             if matches!(self.sum_place(index), SumPlace::Narrow(_)) && bound > i64::MAX as u128 {
-                self.promote(index);
+                self.promote(index, Promoted::Sum);
             }
-            let squares = if self.squares_lane(index).is_some() { bound.saturating_mul(self.magnitude[index]) } else { bound };
-            if squares > i128::MAX as u128 {
-                let name = plan.output_schema.field(plan.kept[index].input).name();
-                return Err(format!(
-                    "sums of column {name} might exceed 128 bits; filter out values as large as {}",
-                    self.magnitude[index]
-                ));
+            let Some(wide) = self.wide_column(index).map(|at| self.wide_columns[at]) else { continue };
+            if wide.sum.is_some_and(|sum| sum.parts == 1) && bound > i128::MAX as u128 {
+                self.promote(index, Promoted::Sum);
+            }
+            let squares = bound.saturating_mul(self.magnitude[index]);
+            if wide.squares.is_some_and(|squares| squares.parts == 1) && squares > i128::MAX as u128 {
+                self.promote(index, Promoted::Squares);
             }
         }
-        Ok(())
     }
 
     /// Adds a lane that is 0 for every row so far.
@@ -207,20 +239,47 @@ impl State {
         }
     }
 
-    /// Moves a column's sums to 128 bits. The last edge's becomes 0; only differences count.
-    pub(super) fn promote(&mut self, column: usize) {
-        let Some(from) = self.lanes.iter().position(|l| *l == Lane::Sum(column)) else { return };
-        let old = self.wide_lanes.len();
-        self.wide_lanes.push(WideLane::Sum(column));
+    /// Gives a column's sums more room. The last edge's become 0; only differences count.
+    pub(super) fn promote(&mut self, column: usize, what: Promoted) {
+        let from = self.lanes.iter().position(|l| *l == Lane::Sum(column));
+        let (old, old_lanes) = (self.wide_columns.clone(), self.wide_lanes);
+        let at = self.wide_column(column).unwrap_or_else(|| {
+            self.wide_columns.push(WideColumn { column, unit: Unit::Whole, sum: None, squares: None });
+            old.len()
+        });
+        let wide = &mut self.wide_columns[at];
+        match what {
+            Promoted::Sum => wide.sum = Some(Lanes { first: 0, parts: if wide.sum.is_some() { SUM_PARTS } else { 1 } }),
+            Promoted::Squares => wide.squares = Some(Lanes { first: 0, parts: SQUARE_PARTS }),
+        }
+        self.wide_lanes = place(&mut self.wide_columns);
         let (lanes, edges) = (self.lanes.len(), self.edges);
         for (shard, wide) in self.wide.iter_mut().enumerate() {
-            let mut wider = Vec::with_capacity(self.keys[shard] * edges * (old + 1));
+            let mut wider = Vec::with_capacity(self.keys[shard] * edges * self.wide_lanes);
             for key in 0..self.keys[shard] {
-                let sum = |edge| self.narrow[Self::place(edge, shard)][key * lanes + from];
-                let last = sum(edges - 1);
+                let own = &wide[key * edges * old_lanes..(key + 1) * edges * old_lanes];
+                let at_edge =
+                    |edge: usize, lanes: Lanes| &own[edge * old_lanes + lanes.first..edge * old_lanes + lanes.first + lanes.parts];
+                let since_last = |edge: usize, lanes: Lanes| at_edge(edge, lanes)[0].wrapping_sub(at_edge(edges - 1, lanes)[0]);
+                let narrow = |edge: usize, lane: usize| self.narrow[Self::place(edge, shard)][key * lanes + lane];
                 for edge in 0..edges {
-                    wider.extend_from_slice(&wide[(key * edges + edge) * old..(key * edges + edge + 1) * old]);
-                    wider.push(i128::from(sum(edge).wrapping_sub(last)));
+                    for (number, new) in self.wide_columns.iter().enumerate() {
+                        let before = old.get(number);
+                        match (before.and_then(|old| old.sum), new.sum) {
+                            (_, None) => {}
+                            (Some(before), Some(now)) if before.parts == now.parts => wider.extend_from_slice(at_edge(edge, before)),
+                            (Some(before), Some(_)) => wider.extend(parts_of(since_last(edge, before))),
+                            (None, Some(_)) => {
+                                let lane = from.unwrap_or(0);
+                                wider.push(i128::from(narrow(edge, lane).wrapping_sub(narrow(edges - 1, lane))));
+                            }
+                        }
+                        match (before.and_then(|old| old.squares), new.squares) {
+                            (Some(before), Some(now)) if before.parts == now.parts => wider.extend_from_slice(at_edge(edge, before)),
+                            (Some(before), Some(_)) => wider.extend(parts_of_squares(since_last(edge, before))),
+                            (None, _) | (_, None) => {}
+                        }
+                    }
                 }
             }
             *wide = wider;
@@ -232,7 +291,7 @@ impl State {
         let narrow: usize = self.narrow.iter().map(|n| n.capacity() * 8).sum();
         let wide: usize = self.wide.iter().map(|n| n.capacity() * 16).sum();
         let extras: usize = self.extras.iter().flatten().map(Extras::bytes).sum();
-        narrow + wide + extras
+        narrow + wide + extras + self.beside.bytes()
     }
 }
 
@@ -250,15 +309,12 @@ impl Lane {
     }
 }
 
-impl WideLane {
-    #[inline]
-    pub(super) fn of(self, columns: &[Column], row: usize) -> i128 {
-        match self {
-            Self::Sum(c) => columns[c].value(row),
-            Self::Squares(c) => {
-                let v = columns[c].value(row);
-                v.wrapping_mul(v)
-            }
-        }
+/// Puts the columns' lanes next to one another; gives their number.
+fn place(columns: &mut [WideColumn]) -> usize {
+    let mut next = 0;
+    for lanes in columns.iter_mut().flat_map(|wide| [&mut wide.sum, &mut wide.squares]).flatten() {
+        lanes.first = next;
+        next += lanes.parts;
     }
+    next
 }

@@ -1,8 +1,7 @@
 //! Values as integers: what the history keeps of an input column, and the way back.
 //!
-//! Decimals keep their minor units, integers, dates and booleans their value. Floats are taken to fixed point in steps of 1e-9 where they are
-//! added up, so that sums retire exactly and do not depend on order; a float that is not finite or beyond 1e20 counts as null. For smallest,
-//! largest and last value floats keep all bits, mapped so that integers compare as the floats do. Text becomes its 128-bit XXH3 hash.
+//! Decimals keep their minor units, integers, dates and booleans their value. Floats keep all bits, mapped so that integers compare as the floats do; where
+//! they are added up they become whole numbers of a small step ([`super::sums`]). Text becomes its 128-bit XXH3 hash.
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float32Array, Float64Array, Int64Array, RecordBatch};
 use arrow::buffer::NullBuffer;
@@ -21,10 +20,6 @@ pub(crate) struct Kept {
     pub(crate) encoding: Encoding,
 }
 
-/// Steps per unit in which floats are added up.
-pub(crate) const FLOAT_STEPS: f64 = 1e9;
-const FLOAT_MAX: f64 = 1e20;
-
 /// How a value becomes an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -32,8 +27,6 @@ pub(crate) enum Encoding {
     Narrow,
     /// Longer decimals, UInt64.
     Wide,
-    /// Floats in steps of 1e-9.
-    Fixed,
     /// Floats bit for bit, in order.
     Bits,
     /// Text and bytes by hash.
@@ -44,7 +37,6 @@ impl Encoding {
     /// For adding up.
     pub(crate) fn of_number(data_type: &DataType) -> Option<Self> {
         match data_type {
-            DataType::Float32 | DataType::Float64 => Some(Self::Fixed),
             DataType::Date32 | DataType::Timestamp(_, _) => None,
             other => Self::of_value(other),
         }
@@ -73,7 +65,7 @@ impl Encoding {
     pub(crate) fn width(self) -> Width {
         match self {
             Self::Narrow | Self::Bits => Width::Narrow,
-            Self::Wide | Self::Fixed | Self::Hash => Width::Wide,
+            Self::Wide | Self::Hash => Width::Wide,
         }
     }
 }
@@ -84,7 +76,7 @@ pub(crate) fn encode(batch: &RecordBatch, kept: &[Kept]) -> Result<Vec<Column>, 
 }
 
 fn encode_column(array: &ArrayRef, encoding: Encoding) -> Result<Column, ArrowError> {
-    let mut nulls: Vec<bool> = if array.null_count() == 0 { Vec::new() } else { (0..array.len()).map(|i| array.is_null(i)).collect() };
+    let nulls: Vec<bool> = if array.null_count() == 0 { Vec::new() } else { (0..array.len()).map(|i| array.is_null(i)).collect() };
     let mut values = match encoding {
         Encoding::Narrow => Values::Narrow(match array.data_type() {
             DataType::Decimal128(_, _) => array.as_primitive::<Decimal128Type>().values().iter().map(|v| *v as i64).collect(),
@@ -96,19 +88,9 @@ fn encode_column(array: &ArrayRef, encoding: Encoding) -> Result<Column, ArrowEr
             DataType::UInt64 => array.as_primitive::<UInt64Type>().values().iter().map(|v| i128::from(*v)).collect(),
             _ => array.as_primitive::<Decimal128Type>().values().to_vec(),
         }),
-        Encoding::Fixed | Encoding::Bits => {
+        Encoding::Bits => {
             let wide = cast(array, &DataType::Float64)?;
-            let floats = wide.as_primitive::<Float64Type>().values();
-            if encoding == Encoding::Bits {
-                Values::Narrow(floats.iter().map(|v| ordered(*v)).collect())
-            } else {
-                for (i, v) in floats.iter().enumerate().filter(|(_, v)| !v.is_finite() || v.abs() >= FLOAT_MAX) {
-                    debug_assert!(!v.is_finite() || v.abs() >= FLOAT_MAX);
-                    nulls.resize(floats.len(), false);
-                    nulls[i] = true;
-                }
-                Values::Wide(floats.iter().map(|v| (v * FLOAT_STEPS).round_ties_even() as i128).collect())
-            }
+            Values::Narrow(wide.as_primitive::<Float64Type>().values().iter().map(|v| ordered(*v)).collect())
         }
         Encoding::Hash => Values::Wide(hashes(array)?),
     };
@@ -140,7 +122,9 @@ fn ordered(value: f64) -> i64 {
     bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
-fn float(ordered: i64) -> f64 {
+/// The float that [`encode`] made an integer of.
+#[inline]
+pub(crate) fn float(ordered: i64) -> f64 {
     f64::from_bits((ordered ^ (((ordered >> 63) as u64) >> 1) as i64) as u64)
 }
 

@@ -5,6 +5,8 @@ pub(crate) mod close;
 pub(crate) mod columns;
 pub(crate) mod dictionary;
 pub(crate) mod encode;
+pub(crate) mod exact;
 pub(crate) mod kept;
 pub(crate) mod keys;
 pub(crate) mod spelled;
+pub(crate) mod sums;

@@ -1,9 +1,12 @@
 //! The step as an operator: rows are gathered as they come, groups leave when an epoch closes.
 
 use super::spec::{Plan, ShareFunction, SharesSpec};
-use crate::keyed::encode::{FLOAT_STEPS, encode};
+use crate::dead_rows::{DeadRows, Unfit};
+use crate::keyed::encode::encode;
 use crate::keyed::keys::Keys;
+use crate::keyed::sums::{Sum, Unit};
 use crate::step_error::StepError;
+use crate::windows::WINDOW_END;
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
 };
@@ -37,14 +40,16 @@ pub(super) struct Group {
     /// Members that the open epoch changed.
     changed: BTreeSet<Box<[u8]>>,
     /// The totals before the open epoch.
-    before: Option<Vec<i128>>,
+    before: Option<Vec<Sum>>,
 }
 
 impl Group {
-    fn totals(&self, measures: usize) -> Vec<i128> {
-        let mut totals = vec![0i128; measures];
+    fn totals(&self, units: &[Unit]) -> Vec<Sum> {
+        let mut totals = vec![Sum::default(); units.len()];
         for member in self.members.values() {
-            totals.iter_mut().zip(&member.values).for_each(|(total, value)| *total = total.wrapping_add(value.unwrap_or(0)));
+            for ((total, unit), value) in totals.iter_mut().zip(units).zip(&member.values) {
+                total.add(*unit, value.unwrap_or(0));
+            }
         }
         totals
     }
@@ -63,6 +68,8 @@ pub struct SharesOperator {
     pub(super) touched: BTreeSet<u32>,
     pub(super) feed: Feed,
     pub(super) watermark: i64,
+    /// What is said of totals that don't fit.
+    dead: DeadRows,
 }
 
 impl SharesOperator {
@@ -89,7 +96,10 @@ impl SharesOperator {
         })?;
         let all: Vec<usize> = (0..input.fields().len()).collect();
         let own: Vec<usize> = plan.by.iter().copied().chain([plan.end]).collect();
+        let mut dead = DeadRows::new(&plan.spec.step_id, &plan.output);
+        dead.set_event_time(WINDOW_END, &plan.output)?;
         Ok(Self {
+            dead,
             rows: converter(&all)?,
             members: converter(&own)?,
             keys,
@@ -133,7 +143,7 @@ impl SharesOperator {
         for (row, number) in groups.into_iter().enumerate() {
             let group = self.groups.entry(number).or_default();
             if group.before.is_none() {
-                group.before = Some(group.totals(self.plan.measures.len()));
+                group.before = Some(group.totals(&self.plan.units));
             }
             group.end = ends.value(row);
             let member: Box<[u8]> = members.row(row).as_ref().into();
@@ -146,7 +156,7 @@ impl SharesOperator {
     }
 
     /// Publishes rows: each with its values, and its group's totals, shares squared and summed, and largest shares, by measure.
-    fn leave(&self, said: &[(&Member, &Figures)], close: &EpochClose, out: &mut Output) -> Result<(), ArrowError> {
+    fn leave(&self, said: &[(&Member, &Figures)], close: &EpochClose) -> Result<(RecordBatch, Vec<Unfit>), ArrowError> {
         let parser = self.rows.parser();
         let mut columns = self.rows.convert_rows(said.iter().map(|(member, _)| parser.parse(&member.row)))?;
         let ends = columns[self.plan.end].as_primitive::<TimestampMicrosecondType>().values().clone();
@@ -156,10 +166,11 @@ impl SharesOperator {
         columns[is_final] = Arc::new(BooleanArray::from_iter(ends.iter().map(|end| Some(*end <= self.watermark))));
         let watermark = (self.watermark != i64::MIN).then_some(self.watermark);
         columns[complete] = Arc::new(TimestampMicrosecondArray::from(vec![watermark; said.len()]).with_timezone("UTC"));
-        for (function, measure, data_type) in &self.plan.shown {
-            let share = |value: Option<i128>, figures: &Figures| {
-                value.filter(|_| figures.totals[*measure] != 0).map(|value| value as f64 / figures.totals[*measure] as f64)
-            };
+        let first = self.plan.input.fields().len();
+        let mut unfit = Vec::new();
+        for (at, (function, measure, data_type)) in self.plan.shown.iter().enumerate() {
+            let unit = self.plan.units[*measure];
+            let share = |value: Option<i128>, figures: &Figures| figures.totals[*measure].share(unit, value?);
             let floats =
                 |of: &dyn Fn(&(&Member, &Figures)) -> Option<f64>| Arc::new(said.iter().map(of).collect::<Float64Array>()) as ArrayRef;
             columns.push(match function {
@@ -167,23 +178,26 @@ impl SharesOperator {
                 ShareFunction::Hhi => floats(&|(_, figures)| figures.hhi[*measure]),
                 ShareFunction::Top => floats(&|(_, figures)| figures.top[*measure].and_then(|top| share(Some(top), figures))),
                 ShareFunction::Total => {
-                    let totals = said.iter().map(|(_, figures)| figures.totals[*measure]);
+                    let name = self.plan.output.field(first + at).name();
+                    let mut fitting = |(row, (_, figures)): (usize, &(&Member, &Figures))| {
+                        let total = figures.totals[*measure].fitting(data_type);
+                        total.map_err(|digits| unfit.push(Unfit::sum(row, name, &digits, data_type))).ok()
+                    };
+                    let totals = said.iter().enumerate();
                     match data_type {
-                        DataType::Int64 => Arc::new(totals.map(|total| i64::try_from(total).ok()).collect::<Int64Array>()),
-                        DataType::Float64 => Arc::new(totals.map(|total| Some(total as f64 / FLOAT_STEPS)).collect::<Float64Array>()),
-                        _ => Arc::new(totals.map(Some).collect::<Decimal128Array>().with_data_type(data_type.clone())),
+                        DataType::Int64 => Arc::new(totals.map(|row| fitting(row).map(|total| total as i64)).collect::<Int64Array>()),
+                        DataType::Float64 => floats(&|(_, figures)| Some(figures.totals[*measure].to_float(unit))),
+                        _ => Arc::new(totals.map(fitting).collect::<Decimal128Array>().with_data_type(data_type.clone())),
                     }
                 }
             });
         }
-        out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
-        Ok(())
+        Ok((RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?, unfit))
     }
 
-    fn publish(&self, close: &EpochClose, out: &mut Output) -> Result<(), ArrowError> {
-        let measures = self.plan.measures.len();
+    fn publish(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), ArrowError> {
         let changed: Vec<&Group> = self.touched.iter().filter_map(|number| self.groups.get(number)).collect();
-        let figures: Vec<Figures> = changed.iter().map(|group| Figures::of(group, measures)).collect();
+        let figures: Vec<Figures> = changed.iter().map(|group| Figures::of(group, &self.plan.units)).collect();
         let mut said: Vec<(&Member, &Figures)> = Vec::new();
         for (group, figures) in changed.iter().zip(&figures) {
             // The others' shares are what they were only if nothing of the group's figures moved, which equal totals alone do not say.
@@ -192,7 +206,12 @@ impl SharesOperator {
             let members = group.members.iter().filter(|(member, _)| !is_alone || group.changed.contains(*member));
             said.extend(members.map(|(_, member)| (member, figures)));
         }
-        said.chunks(BATCH_ROWS).try_for_each(|said| self.leave(said, close, out))
+        let left = said.chunks(BATCH_ROWS).map(|said| self.leave(said, close)).collect::<Result<Vec<_>, _>>()?;
+        for (batch, unfit) in left {
+            self.dead.unfit(&batch, &unfit, out)?;
+            out.push(batch);
+        }
+        Ok(())
     }
 
     /// Forgets groups that can't change any more.
@@ -204,21 +223,24 @@ impl SharesOperator {
 
 /// What a group's rows have in common, by measure.
 struct Figures {
-    totals: Vec<i128>,
+    totals: Vec<Sum>,
     hhi: Vec<Option<f64>>,
     /// The largest value.
     top: Vec<Option<i128>>,
 }
 
 impl Figures {
-    fn of(group: &Group, measures: usize) -> Self {
-        let totals = group.totals(measures);
+    fn of(group: &Group, units: &[Unit]) -> Self {
+        let totals = group.totals(units);
+        let measures = units.len();
         let values = |measure: usize| group.members.values().filter_map(move |member| member.values[measure]);
         // Smallest first, so that the sum of floats is the same whatever the members are called.
         let hhi = |measure: usize| {
-            let mut squares: Vec<f64> = values(measure).map(|value| (value as f64 / totals[measure] as f64).powi(2)).collect();
+            let shares = values(measure).map(|value| totals[measure].share(units[measure], value));
+            // None where the total is 0.
+            let mut squares: Vec<f64> = shares.map(|share| share.map(|share| share.powi(2))).collect::<Option<_>>()?;
             squares.sort_by(f64::total_cmp);
-            (totals[measure] != 0).then(|| squares.iter().sum())
+            (totals[measure].to_float(units[measure]) != 0.0).then(|| squares.iter().sum())
         };
         Self { hhi: (0..measures).map(hhi).collect(), top: (0..measures).map(|measure| values(measure).max()).collect(), totals }
     }

@@ -1,6 +1,7 @@
 //! What a `shares` step computes, as the configuration says it, and what that means on its input.
 
 use crate::keyed::encode::{Encoding, Kept};
+use crate::keyed::sums::Unit;
 use crate::step_error::StepError;
 use crate::windows::{COMPLETE_THROUGH, IS_FINAL, REVISION, WINDOW, WINDOW_END, WINDOW_START, sum_type};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -11,7 +12,7 @@ use std::sync::Arc;
 pub enum ShareFunction {
     /// The row's value over the group's total: Float64, null where the total is 0.
     Share,
-    /// The group's total.
+    /// The group's total, exact; null where its type does not hold it, which a dead letter says.
     Total,
     /// The sum of the squares of the group's shares (Herfindahl-Hirschman index, from 0 to 1): Float64.
     Hhi,
@@ -58,6 +59,8 @@ pub(super) struct Plan {
     /// Columns that a publication sets: revision, whether it is final, the watermark.
     pub(super) set: [usize; 3],
     pub(super) measures: Vec<Kept>,
+    /// How each is added up.
+    pub(super) units: Vec<Unit>,
     /// Function, measure and type of each new column.
     pub(super) shown: Vec<(ShareFunction, usize, DataType)>,
     pub(super) input: SchemaRef,
@@ -90,6 +93,7 @@ impl Plan {
             shown.push((share.function, measure, shows));
         }
         let set = [find(REVISION)?, find(IS_FINAL)?, find(COMPLETE_THROUGH)?];
+        let units = measures.iter().map(|kept| Unit::of(input.field(kept.input).data_type())).collect();
         let (start, end) = (find(WINDOW_START)?, find(WINDOW_END)?);
         Ok(Self {
             group,
@@ -99,6 +103,7 @@ impl Plan {
             is_final: set[1],
             set,
             measures,
+            units,
             shown,
             input: Arc::clone(input),
             output: Arc::new(Schema::new(fields)),

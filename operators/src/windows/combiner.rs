@@ -56,7 +56,8 @@ impl Combiner {
         OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
     }
 
-    fn combine(&mut self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    /// The totals of a batch's rows; none where one does not fit 128 bits.
+    fn combine(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>, ArrowError> {
         if self.keys.len() > KEYS_MAX {
             self.keys = Keys::new(&self.fields)?;
         }
@@ -68,7 +69,11 @@ impl Combiner {
         };
         let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
         self.panes.iter_mut().for_each(|panes| panes.add(&self.plan.layout, &rows, times));
-        self.totals()
+        if self.panes.iter().flat_map(|panes| panes.panes.values()).any(|pane| pane.totals.is_beside()) {
+            self.panes.iter_mut().for_each(|panes| panes.panes.clear());
+            return Ok(None);
+        }
+        self.totals().map(Some)
     }
 
     /// What was added up, which is forgotten.
@@ -117,7 +122,11 @@ impl Operator for Combiner {
             out.push(batch);
             return Ok(());
         }
-        let totals = self.combine(&batch).map_err(|e| self.arrow(e))?;
+        let Some(totals) = self.combine(&batch).map_err(|e| self.arrow(e))? else {
+            self.as_they_are = BATCHES_AS_THEY_ARE;
+            out.push(batch);
+            return Ok(());
+        };
         if totals.num_rows() * WORTH_ROWS > batch.num_rows() {
             self.as_they_are = BATCHES_AS_THEY_ARE;
         }
@@ -167,8 +176,7 @@ impl<'a> Combined<'a> {
         let wides = wides.iter().map(|lane| lane.as_primitive_opt::<Decimal128Type>()).collect::<Option<Vec<_>>>()?;
         let mut totals = Totals::default();
         for row in 0..batch.num_rows() {
-            totals.counts.extend(counts.iter().map(|lane| lane.value(row)));
-            totals.wides.extend(wides.iter().map(|lane| lane.value(row)));
+            totals.push_of(&plan.layout, counts.iter().map(|lane| lane.value(row)), wides.iter().map(|lane| lane.value(row)));
         }
         let kinds = kinds.as_primitive_opt::<UInt32Type>()?.values();
         Some(Self { by, kinds, starts: starts.as_primitive_opt::<Int64Type>()?.values(), totals })

@@ -69,7 +69,7 @@ impl WindowsOperator {
             keys,
             panes,
             sessions,
-            publisher: Publisher::default(),
+            publisher: Publisher::new(&plan)?,
             gate,
             since: Since::new(&plan.pieces),
             input: Arc::new(input.clone()),

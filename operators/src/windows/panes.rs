@@ -1,6 +1,7 @@
 //! The totals of one kind of windows: per slice of time as long as the windows' step, and key.
 
 use super::totals::{Layout, Totals};
+use crate::keyed::exact::Exact;
 use crate::periods::Every;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
@@ -58,10 +59,15 @@ impl Pane {
     }
 
     /// Takes a saved slot back, in place of what the key had.
-    pub(super) fn restore(&mut self, layout: &Layout, key: u32, counts: impl Iterator<Item = i64>, wides: impl Iterator<Item = i128>) {
+    pub(super) fn restore(
+        &mut self,
+        layout: &Layout,
+        key: u32,
+        totals: (impl Iterator<Item = i64>, impl Iterator<Item = i128>),
+        beside: Vec<(u32, Exact)>,
+    ) {
         let slot = self.slot_for(layout, key);
-        self.totals.counts[slot * layout.counts..].iter_mut().zip(counts).for_each(|(to, from)| *to = from);
-        self.totals.wides[slot * layout.wides.len()..].iter_mut().zip(wides).for_each(|(to, from)| *to = from);
+        self.totals.restore(layout, slot, totals, beside);
     }
 }
 

@@ -6,9 +6,12 @@
 use super::operator::WindowsOperator;
 use super::panes::{Pane, Panes};
 use super::sessions::{Saved, Sessions};
+use super::totals::{Layout, Totals};
+use crate::keyed::bytes::{bytes, push_bytes};
 use crate::keyed::close::{CLOSE, restore_close, saved_close};
 use crate::keyed::columns::{decimals, integers, numbers, wides, wrong};
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array};
+use crate::keyed::exact::Exact;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, LargeBinaryArray, RecordBatch, UInt32Array};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{EpochClose, OperatorError, SavedState, StateBatch};
 use riskstream_engine::history::ShardSet;
@@ -21,6 +24,31 @@ const BASE: &str = "base.";
 const SESSIONS: &str = "sessions.";
 /// Windows that ended at or before this time are no longer kept; in the close.
 const GONE: &str = "gone";
+/// The column of what sums have beside their 128 bits, where any has: by row, for each lane that has, its name and the sum.
+const BESIDE: &str = "beside";
+
+/// The column as it grows.
+#[derive(Default)]
+struct Beside {
+    rows: Vec<Option<Vec<u8>>>,
+}
+
+impl Beside {
+    fn push(&mut self, totals: &Totals, layout: &Layout, (slot, names): (Option<usize>, &[String])) {
+        let mut bytes = Vec::new();
+        for (lane, sum) in slot.into_iter().flat_map(|slot| totals.beside_of(layout, slot)) {
+            push_bytes(names[lane as usize].as_bytes(), &mut bytes);
+            sum.write(&mut bytes);
+        }
+        self.rows.push((!bytes.is_empty()).then_some(bytes));
+    }
+
+    /// None where no sum has anything.
+    fn into_column(self) -> Option<(String, ArrayRef)> {
+        let is_any = self.rows.iter().any(Option::is_some);
+        is_any.then(|| (BESIDE.to_owned(), Arc::new(LargeBinaryArray::from_iter(self.rows)) as ArrayRef))
+    }
+}
 
 impl WindowsOperator {
     pub(super) fn save_changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, ArrowError> {
@@ -80,12 +108,14 @@ impl WindowsOperator {
         let (mut starts, mut keys) = (Vec::new(), Vec::new());
         let mut counts = vec![Vec::new(); self.plan.layout.counts];
         let mut wides = vec![Vec::new(); self.plan.layout.wides.len()];
+        let mut beside = Beside::default();
         for (start, pane) in saved {
             for slot in slots(pane) {
                 starts.push(*start);
                 keys.push(self.keys.id(pane.keys[slot]));
                 counts.iter_mut().zip(pane.totals.counts_of(&self.plan.layout, slot)).for_each(|(to, from)| to.push(*from));
                 wides.iter_mut().zip(pane.totals.wides_of(&self.plan.layout, slot)).for_each(|(to, from)| to.push(*from));
+                beside.push(&pane.totals, &self.plan.layout, (Some(slot), &self.since.ids().wides));
             }
         }
         let mut columns: Vec<(String, ArrayRef)> =
@@ -93,6 +123,7 @@ impl WindowsOperator {
         let ids = self.since.ids();
         columns.extend(ids.counts.iter().cloned().zip(counts.into_iter().map(|lane| Arc::new(Int64Array::from(lane)) as ArrayRef)));
         columns.extend(ids.wides.iter().cloned().zip(wides.into_iter().map(decimals)));
+        columns.extend(beside.into_column());
         Ok(StateBatch::new(format!("{what}{}", panes.label), RecordBatch::try_from_iter(columns)?))
     }
 
@@ -114,6 +145,9 @@ impl WindowsOperator {
             let wides = saved.iter().map(|s| s.slot.map_or(0, |slot| sessions.totals.wides_of(layout, slot)[lane]));
             columns.push((id.clone(), decimals(wides.collect())));
         }
+        let mut beside = Beside::default();
+        saved.iter().for_each(|s| beside.push(&sessions.totals, layout, (s.slot, &ids.wides)));
+        columns.extend(beside.into_column());
         Ok(StateBatch::new(format!("{SESSIONS}{}", sessions.label), RecordBatch::try_from_iter(columns)?))
     }
 
@@ -158,6 +192,21 @@ impl WindowsOperator {
         }
     }
 
+    /// What a row's sums have beside their 128 bits, by the lanes that the step has now.
+    fn beside_from(&self, rows: &RecordBatch, row: usize) -> Result<Vec<(u32, Exact)>, ArrowError> {
+        let Some(column) = rows.column_by_name(BESIDE) else { return Ok(Vec::new()) };
+        let column = column.as_binary_opt::<i64>().ok_or_else(|| wrong(BESIDE))?;
+        let mut saved = if column.is_valid(row) { column.value(row) } else { &[] };
+        let names = &self.since.ids().wides;
+        let mut beside = Vec::new();
+        while !saved.is_empty() {
+            let (name, sum) = bytes(&mut saved).zip(Exact::read(&mut saved)).ok_or_else(|| wrong(BESIDE))?;
+            let lane = (0..).zip(names).find(|(_, known)| known.as_bytes() == name);
+            beside.extend(lane.map(|(lane, _)| (lane, sum)));
+        }
+        Ok(beside)
+    }
+
     fn restore_panes(&self, panes: &mut Panes, rows: &RecordBatch) -> Result<(), ArrowError> {
         let layout = &self.plan.layout;
         let (keys, starts) = (numbers(rows, "key")?, integers(rows, "start")?);
@@ -166,7 +215,7 @@ impl WindowsOperator {
             // Keys of other workers were not restored.
             let Some(key) = self.keys.known(*key) else { continue };
             let pane = if *start == i64::MIN { &mut panes.base } else { panes.panes.entry(*start).or_default() };
-            pane.restore(layout, key, lanes.counts(row), lanes.wides(row));
+            pane.restore(layout, key, (lanes.counts(row), lanes.wides(row)), self.beside_from(rows, row)?);
         }
         Ok(())
     }
@@ -180,7 +229,7 @@ impl WindowsOperator {
             // Keys of other workers were not restored.
             let Some(key) = self.keys.known(*key) else { continue };
             let saved = Saved { key, start: starts[row], last: lasts[row], flags: flags[row], slot: None };
-            sessions.restore(layout, saved, lanes.counts(row), lanes.wides(row));
+            sessions.restore(layout, saved, (lanes.counts(row), lanes.wides(row)), self.beside_from(rows, row)?);
         }
         Ok(())
     }

@@ -3,10 +3,14 @@
 use super::panes::{Pane, Panes};
 use super::sessions::Sessions;
 use super::since::Since;
-use super::spec::{Plan, Publish, Shows};
+use super::spec::{Plan, Publish, Shows, WINDOW_END};
 use super::totals::Totals;
-use crate::keyed::encode::{FLOAT_STEPS, decode};
+use crate::dead_rows::{DeadRows, Unfit};
+use crate::keyed::encode::decode;
+use crate::keyed::exact::Exact;
 use crate::keyed::keys::Keys;
+use crate::keyed::sums::{Unit, fits, mean};
+use crate::step_error::StepError;
 use arrow::array::{
     ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
@@ -36,8 +40,10 @@ pub(super) struct Moment {
 }
 
 /// Rows on their way out, and room to find a key's row in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Publisher {
+    /// What is said of sums that don't fit.
+    dead: DeadRows,
     keys: Vec<u32>,
     kinds: Vec<usize>,
     starts: Vec<Option<i64>>,
@@ -71,6 +77,22 @@ impl Running {
 }
 
 impl Publisher {
+    /// For a step that publishes such rows.
+    pub(super) fn new(plan: &Plan) -> Result<Self, StepError> {
+        let mut dead = DeadRows::new(&plan.spec.step_id, &plan.output);
+        dead.set_event_time(WINDOW_END, &plan.output)?;
+        Ok(Self {
+            dead,
+            keys: Vec::new(),
+            kinds: Vec::new(),
+            starts: Vec::new(),
+            ends: Vec::new(),
+            is_final: Vec::new(),
+            totals: Totals::default(),
+            rows: Vec::new(),
+        })
+    }
+
     /// Publishes what is due of one kind of windows.
     pub(super) fn publish(
         &mut self,
@@ -257,15 +279,19 @@ impl Publisher {
         let known_from = if is_later { starts.clone() } else { Vec::new() };
         columns.push(Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("UTC")));
         columns.push(Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.ends)).with_timezone("UTC")));
-        for (shows, data_type) in &plan.shown {
-            let column = self.shown(plan, shows, data_type)?;
+        let mut unfit = Vec::new();
+        for ((shows, data_type), aggregate) in plan.shown.iter().zip(&plan.spec.aggregates) {
+            let mut too_large = Vec::new();
+            let column = self.shown(plan, (shows, data_type, &aggregate.name), &mut too_large)?;
             // What some rows of the window are missing in is not known there.
             columns.push(if since.is_later(shows) {
                 let is_unknown: BooleanArray = known_from.iter().map(|start| Some(!since.is_complete(shows, *start))).collect();
+                too_large.retain(|value: &Unfit| !is_unknown.value(value.row));
                 nullif(&column, &is_unknown)?
             } else {
                 column
             });
+            unfit.append(&mut too_large);
         }
         columns.push(Arc::new(Int64Array::from(vec![moment.revision; count])));
         columns.push(Arc::new(BooleanArray::from(std::mem::take(&mut self.is_final))));
@@ -275,29 +301,55 @@ impl Publisher {
         self.kinds.clear();
         self.totals.clear();
         let batch = RecordBatch::try_new(Arc::clone(&plan.output), columns)?;
+        self.dead.unfit(&batch, &unfit, out)?;
         (0..count).step_by(BATCH_ROWS).for_each(|from| out.push(batch.slice(from, BATCH_ROWS.min(count - from))));
         Ok(())
     }
 
-    fn shown(&self, plan: &Plan, shows: &Shows, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    fn shown(
+        &self,
+        plan: &Plan,
+        (shows, data_type, column): (&Shows, &DataType, &str),
+        unfit: &mut Vec<Unfit>,
+    ) -> Result<ArrayRef, ArrowError> {
         let slots = 0..self.keys.len();
         let counts = |slot: usize, lane: usize| self.totals.counts_of(&plan.layout, slot)[lane];
         let wides = |slot: usize, lane: usize| self.totals.wides_of(&plan.layout, slot)[lane];
         Ok(match shows {
             Shows::Count(lane) => Arc::new(Int64Array::from_iter_values(slots.map(|slot| counts(slot, *lane)))),
-            Shows::Sum { wide, count } => {
-                let sums = slots.map(|slot| (counts(slot, *count) > 0).then(|| wides(slot, *wide)));
+            Shows::Sum { wide, count, unit: Unit::Float } => {
+                let sum = |slot| match self.totals.beside(slot, *wide) {
+                    Some(beside) => Unit::Float.joined(wides(slot, *wide), beside).to_float(),
+                    None => Unit::Float.float_of(wides(slot, *wide)),
+                };
+                Arc::new(slots.map(|slot| (counts(slot, *count) > 0).then(|| sum(slot))).collect::<Float64Array>())
+            }
+            Shows::Sum { wide, count, unit: Unit::Whole } => {
+                let sums = slots.map(|slot| {
+                    if counts(slot, *count) <= 0 {
+                        return None;
+                    }
+                    let sum = wides(slot, *wide);
+                    let exact = self.totals.beside(slot, *wide).map(|beside| Unit::Whole.joined(sum, beside));
+                    let fitting = exact.as_ref().map_or(Some(sum), Exact::to_integer).filter(|sum| fits(*sum, data_type));
+                    if fitting.is_none() {
+                        let digits = exact.map_or_else(|| sum.to_string(), |exact| exact.digits());
+                        unfit.push(Unfit::sum(slot, column, &digits, data_type));
+                    }
+                    fitting
+                });
                 match data_type {
-                    // A sum that does not fit is unknown rather than wrong.
-                    DataType::Int64 => Arc::new(sums.map(|sum| sum.and_then(|sum| i64::try_from(sum).ok())).collect::<Int64Array>()),
-                    DataType::Float64 => Arc::new(sums.map(|sum| sum.map(|sum| sum as f64 / FLOAT_STEPS)).collect::<Float64Array>()),
+                    DataType::Int64 => Arc::new(sums.map(|sum| sum.map(|sum| sum as i64)).collect::<Int64Array>()),
                     _ => Arc::new(sums.collect::<Decimal128Array>().with_data_type(data_type.clone())),
                 }
             }
-            Shows::Mean { wide, count, divisor } => {
+            Shows::Mean { wide, count, unit, divisor } => {
                 let mean = |slot: usize| match counts(slot, *count) {
                     0 => None,
-                    n => Some(wides(slot, *wide) as f64 / (n as f64 * divisor)),
+                    n => Some(match self.totals.beside(slot, *wide) {
+                        Some(beside) => mean(&unit.joined(wides(slot, *wide), beside), n, *divisor),
+                        None => unit.float_of(wides(slot, *wide)) / (n as f64 * divisor),
+                    }),
                 };
                 Arc::new(slots.map(mean).collect::<Float64Array>())
             }

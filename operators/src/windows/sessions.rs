@@ -6,6 +6,7 @@
 use super::publish::Moment;
 use super::spec::Publish;
 use super::totals::{Layout, Totals};
+use crate::keyed::exact::Exact;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
 use std::collections::BTreeSet;
@@ -199,7 +200,13 @@ impl Sessions {
     }
 
     /// Takes a saved session back, in place of what there was under its start.
-    pub(super) fn restore(&mut self, layout: &Layout, saved: Saved, counts: impl Iterator<Item = i64>, wides: impl Iterator<Item = i128>) {
+    pub(super) fn restore(
+        &mut self,
+        layout: &Layout,
+        saved: Saved,
+        totals: (impl Iterator<Item = i64>, impl Iterator<Item = i128>),
+        beside: Vec<(u32, Exact)>,
+    ) {
         let held = self.by_key.entry(saved.key).or_default();
         if let Some(at) = held.iter().position(|s| s.start == saved.start) {
             let old = held.remove(at);
@@ -213,8 +220,7 @@ impl Sessions {
             Some(slot) => slot,
             None => self.totals.push(layout),
         };
-        self.totals.counts[slot * layout.counts..].iter_mut().zip(counts).for_each(|(to, from)| *to = from);
-        self.totals.wides[slot * layout.wides.len()..].iter_mut().zip(wides).for_each(|(to, from)| *to = from);
+        self.totals.restore(layout, slot, totals, beside);
         let end = saved.last.saturating_add(self.gap);
         let session = Session {
             start: saved.start,

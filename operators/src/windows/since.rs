@@ -80,7 +80,7 @@ impl Since {
     pub(super) fn is_complete(&self, shows: &Shows, start: Option<i64>) -> bool {
         let since = match shows {
             Shows::Count(count) => self.counts[*count],
-            Shows::Sum { wide, count } | Shows::Mean { wide, count, .. } | Shows::Extreme { wide, count } => {
+            Shows::Sum { wide, count, .. } | Shows::Mean { wide, count, .. } | Shows::Extreme { wide, count } => {
                 self.wides[*wide].max(self.counts[*count])
             }
         };

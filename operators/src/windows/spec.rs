@@ -3,7 +3,8 @@
 use super::totals::{Lane, Layout, Op};
 use crate::changelog::DIFF;
 use crate::keyed::columns::told;
-use crate::keyed::encode::{Encoding, FLOAT_STEPS, Kept};
+use crate::keyed::encode::{Encoding, Kept};
+use crate::keyed::sums::Unit;
 use crate::periods::Every;
 use crate::step_error::StepError;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -15,9 +16,10 @@ use std::sync::Arc;
 pub enum AggregateFunction {
     /// `count(*)`, or the values of a column that are not null. Int64.
     Count,
-    /// Exact sum: Int64 of integers (null where it does not fit), Decimal128(38, s) of decimals, Float64 of floats (summed in steps of 1e-9).
+    /// Exact sum: Int64 of integers, Decimal128(38, s) of decimals, Float64 of floats (the float nearest to the sum). Null where it does not fit, which a dead
+    /// letter says.
     Sum,
-    /// Mean: Float64, the exact sum divided once.
+    /// Mean: Float64, the exact sum, rounded, divided once.
     Mean,
     /// Smallest value, in the column's type.
     Min,
@@ -124,10 +126,10 @@ pub const COMPLETE_THROUGH: &str = "complete_through";
 pub(super) enum Shows {
     /// A count lane.
     Count(usize),
-    /// A wide lane, null when the count lane is 0.
-    Sum { wide: usize, count: usize },
-    /// A wide lane over a count lane, divided by so many units.
-    Mean { wide: usize, count: usize, divisor: f64 },
+    /// A wide lane of these units, null when the count lane is 0.
+    Sum { wide: usize, count: usize, unit: Unit },
+    /// A wide lane of these units over a count lane, divided by so many units.
+    Mean { wide: usize, count: usize, unit: Unit, divisor: f64 },
     /// A wide lane, in the column's own type.
     Extreme { wide: usize, count: usize },
 }
@@ -189,12 +191,13 @@ impl Plan {
             });
             // Lane 0 counts rows.
             let count = column + 1;
+            let unit = Unit::of(data_type);
             let mut wide = |op| layout.lane(Lane { column, op });
             shown.push(match aggregate.function {
                 AggregateFunction::Count => (Shows::Count(count), DataType::Int64),
-                AggregateFunction::Sum => (Shows::Sum { wide: wide(Op::Add), count }, sum_type(data_type)),
+                AggregateFunction::Sum => (Shows::Sum { wide: wide(Op::Add(unit)), count, unit }, sum_type(data_type)),
                 AggregateFunction::Mean => {
-                    (Shows::Mean { wide: wide(Op::Add), count, divisor: mean_divisor(data_type) }, DataType::Float64)
+                    (Shows::Mean { wide: wide(Op::Add(unit)), count, unit, divisor: mean_divisor(data_type) }, DataType::Float64)
                 }
                 AggregateFunction::Min => (Shows::Extreme { wide: wide(Op::Min), count }, data_type.clone()),
                 AggregateFunction::Max => (Shows::Extreme { wide: wide(Op::Max), count }, data_type.clone()),
@@ -260,7 +263,7 @@ impl Pieces {
     fn of(&self, shows: &Shows) -> Vec<String> {
         match shows {
             Shows::Count(count) => vec![self.counts[*count].clone()],
-            Shows::Sum { wide, count } | Shows::Mean { wide, count, .. } | Shows::Extreme { wide, count } => {
+            Shows::Sum { wide, count, .. } | Shows::Mean { wide, count, .. } | Shows::Extreme { wide, count } => {
                 vec![self.wides[*wide].clone(), self.counts[*count].clone()]
             }
         }
@@ -284,15 +287,15 @@ pub(crate) fn sum_type(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Decimal128(_, scale) => DataType::Decimal128(38, *scale),
         DataType::Float32 | DataType::Float64 => DataType::Float64,
+        DataType::UInt64 => DataType::Decimal128(38, 0),
         _ => DataType::Int64,
     }
 }
 
-/// Units of a column's integers per one.
+/// Units of a column's sums per one.
 fn mean_divisor(data_type: &DataType) -> f64 {
     match data_type {
         DataType::Decimal128(_, scale) => 10f64.powi(i32::from(*scale)),
-        DataType::Float32 | DataType::Float64 => FLOAT_STEPS,
         _ => 1.0,
     }
 }

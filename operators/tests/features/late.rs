@@ -6,7 +6,7 @@ use riskstream_engine::ids::{Epoch, Generation};
 use riskstream_operators::features::{FeaturesOperator, Function};
 
 fn row(id: i64, time: i64, amount: i64) -> Row {
-    Row { id, time, tie: 0, key: Some(1), amount: Some(amount), float: Some(1.5), text: None, late: false }
+    Row { id, time, tie: 0, key: Some(1), amount: Some(amount), float: Some(1.5), whole: None, large: None, text: None, late: false }
 }
 
 fn step() -> Step {

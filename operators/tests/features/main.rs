@@ -6,6 +6,8 @@
 #[path = "../common/dice.rs"]
 mod dice;
 mod late;
+#[path = "../common/nearest.rs"]
+mod nearest;
 mod random;
 mod reference;
 mod world;

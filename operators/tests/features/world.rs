@@ -31,6 +31,8 @@ pub fn schema() -> SchemaRef {
         Field::new("name", DataType::Utf8, true),
         Field::new("amount", DataType::Decimal128(12, 2), true),
         Field::new("float", DataType::Float64, true),
+        Field::new("whole", DataType::Int64, true),
+        Field::new("large", DataType::Decimal128(38, 2), true),
         Field::new("text", DataType::Utf8, true),
         Field::new("_source_partition", DataType::UInt32, false),
         Field::new("_source_offset", DataType::Int64, false),
@@ -40,6 +42,7 @@ pub fn schema() -> SchemaRef {
 
 pub fn batch(rows: &[Row]) -> RecordBatch {
     let amounts = Decimal128Array::from_iter(rows.iter().map(|r| r.amount.map(i128::from)));
+    let large = Decimal128Array::from_iter(rows.iter().map(|r| r.large));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time)).with_timezone("UTC")),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.tie))),
@@ -47,6 +50,8 @@ pub fn batch(rows: &[Row]) -> RecordBatch {
         Arc::new(StringArray::from_iter(rows.iter().map(|r| r.key.map(|k| format!("key {k}"))))),
         Arc::new(amounts.with_precision_and_scale(12, 2).unwrap()),
         Arc::new(Float64Array::from_iter(rows.iter().map(|r| r.float))),
+        Arc::new(Int64Array::from_iter(rows.iter().map(|r| r.whole))),
+        Arc::new(large.with_precision_and_scale(38, 2).unwrap()),
         Arc::new(StringArray::from_iter(rows.iter().map(|r| r.text.clone()))),
         Arc::new(UInt32Array::from_iter_values(rows.iter().map(|_| 0))),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.id))),
@@ -93,6 +98,9 @@ pub struct World<'a> {
     snapshot: Option<(Epoch, Vec<StateBatch>)>,
     changes: Vec<(Epoch, Vec<StateBatch>)>,
     pub before: EventTime,
+    /// Sums that were said not to fit: in all, and by the dead letters.
+    pub unfit: u64,
+    pub letters: Vec<String>,
     /// By row id.
     pub shown: BTreeMap<i64, Vec<Value>>,
 }
@@ -110,6 +118,8 @@ impl<'a> World<'a> {
             snapshot: None,
             changes: Vec::new(),
             before: EventTime::MIN,
+            unfit: 0,
+            letters: Vec::new(),
             shown: BTreeMap::new(),
         };
         world.start(workers);
@@ -169,6 +179,11 @@ impl<'a> World<'a> {
             self.changes.clear();
         }
         for out in outs {
+            self.unfit += out.unfit.values().sum::<u64>();
+            for dead in &out.dead {
+                assert!(dead.column(3).as_string::<i32>().iter().all(|reason| reason == Some("overflow")));
+                self.letters.extend(dead.column(4).as_string::<i32>().iter().map(|detail| detail.unwrap().to_owned()));
+            }
             out.rows.iter().for_each(|rows| self.show(rows));
         }
         self.collect_files();

@@ -6,8 +6,11 @@
 mod always;
 #[path = "../common/dice.rs"]
 mod dice;
+#[path = "../common/nearest.rs"]
+mod nearest;
 mod reference;
 mod sessions;
+mod sums;
 mod world;
 
 use reference::Row;
@@ -108,7 +111,7 @@ fn rows_in_any_order_within_the_lateness_end_in_the_same_windows() {
         world.contents()
     };
     let in_order = published(&rows, 400, 1);
-    for seed in 1..20 {
+    for seed in 1..20u64 {
         let mut dice = Dice(seed * 991);
         let mut shuffled = rows.clone();
         for at in (1..shuffled.len()).rev() {
