@@ -26,6 +26,7 @@ pub(crate) fn sink_plan(schema: &Schema, figures: &Arc<Figures>) -> anyhow::Resu
         sync: Arc::new(|_| Ok(())),
         delivery: Box::new(Delivered { figures: Arc::clone(figures) }),
         destination: None,
+        strangers: Vec::new(),
     })
 }
 

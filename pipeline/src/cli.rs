@@ -43,6 +43,8 @@ pub enum Command {
     Maintain(MaintainArgs),
     /// Put dead-letter rows through their pipeline again, after what rejected them is fixed.
     Replay(ReplayArgs),
+    /// Accept other names or destinations than a pipeline had, or rows that are missing for good, where a run refuses them.
+    Accept(AcceptArgs),
 }
 
 /// How an answer is printed.
@@ -402,6 +404,28 @@ pub struct ReplayArgs {
     pub output: OutputArgs,
 }
 
+/// Accept other names or destinations than a pipeline had, or rows that are missing for good, where a run refuses them.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream accept card-fraud                              # what it would mean
+  riskstream accept card-fraud --yes
+
+A run is refused where the program, a pipeline or a destination's table or topic has another name than before, where a table or topic lacks
+rows that the data folder has no more, and where a pipeline that is new would write where one has rows that the configuration does not have.
+Accepted, the rows of later epochs go where the configuration says; what waits for an old destination must be delivered first. Exit code 2,
+with what it would mean, without --yes.")]
+pub struct AcceptArgs {
+    /// The pipeline.
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: String,
+    /// Accepts it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -421,6 +445,7 @@ mod tests {
             StatusArgs::augment_args(clap::Command::new("status")),
             MaintainArgs::augment_args(clap::Command::new("maintain")),
             ReplayArgs::augment_args(clap::Command::new("replay")),
+            AcceptArgs::augment_args(clap::Command::new("accept")),
         ];
         for mut command in commands {
             let help = command.render_long_help().to_string();

@@ -48,6 +48,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
             let is_printed = args.output.format == OutputFormat::Json;
             commands::check::check(&args, &mut out).map_err(|error| Failure { error, is_printed })?;
         }
+        Some(Command::Accept(args)) => commands::accept::accept(&args, &mut out)?,
         Some(Command::Explain(args)) => commands::explain::explain(&args, &mut out)?,
         Some(Command::Run(args)) => commands::run::run(&args, &mut out)?,
         Some(Command::Generate(args)) => commands::generate::generate(&args, &mut out)?,

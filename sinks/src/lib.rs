@@ -15,6 +15,7 @@
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod alerts;
+mod applications;
 mod compact;
 mod console;
 mod delta;
@@ -38,6 +39,7 @@ mod table;
 mod vacuum;
 
 pub use alerts::{ALERT_ID_COLUMN, alert_ids, alert_schema, with_alert_ids};
+pub use applications::applications;
 pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
 pub use error::{ErrorClass, SinkError};

@@ -72,7 +72,7 @@ pub(crate) fn has_entries(table: &Folder) -> Result<bool, SinkError> {
 }
 
 /// What is in the log's folder; nothing where there is none.
-fn entries(table: &Folder) -> Result<Vec<Entry>, SinkError> {
+pub(crate) fn entries(table: &Folder) -> Result<Vec<Entry>, SinkError> {
     let folder = log_folder(table);
     match table.disk().list(&folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),

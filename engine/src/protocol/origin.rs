@@ -6,7 +6,7 @@
 //! is put back or the change is taken by a command.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A destination that remembers nothing.
@@ -77,6 +77,30 @@ impl Origin {
     }
 }
 
+/// A pipeline that has rows in a destination.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Writer {
+    /// Its program.
+    pub program: String,
+    /// Its name.
+    pub pipeline: String,
+}
+
+impl fmt::Display for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}/{}`", self.program, self.pipeline)
+    }
+}
+
+/// Those among the `writers` of a destination that a configuration does not have. A pipeline that is new and finds some may be an old one under
+/// another name, and would put everything there a second time. Several pipelines of one configuration may share a destination.
+#[must_use]
+pub fn strangers(writers: impl IntoIterator<Item = Writer>, program: &str, pipelines: &[&str]) -> Vec<Writer> {
+    let known = |writer: &Writer| writer.program == program && pipelines.contains(&writer.pipeline.as_str());
+    let strangers: BTreeSet<Writer> = writers.into_iter().filter(|writer| !known(writer)).collect();
+    strangers.into_iter().collect()
+}
+
 impl fmt::Display for OriginChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { of, was, is } = self;
@@ -111,6 +135,13 @@ mod tests {
                 "the destination `scored` was table a and is table b",
             ]
         );
+    }
+
+    #[test]
+    fn only_pipelines_that_the_configuration_does_not_have_are_strangers() {
+        let writer = |program: &str, pipeline: &str| Writer { program: program.into(), pipeline: pipeline.into() };
+        let all = [writer("acme", "b"), writer("acme", "gone"), writer("acme", "a"), writer("other", "a"), writer("acme", "gone")];
+        assert_eq!(strangers(all, "acme", &["a", "b"]), [writer("acme", "gone"), writer("other", "a")]);
     }
 
     #[test]

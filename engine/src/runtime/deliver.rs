@@ -17,7 +17,7 @@ use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::lane::{ForLane, Lane};
 use crate::runtime::load::Load;
 use crate::runtime::metrics::Metrics;
-use crate::store::{DeliveredMarks, StoreError, UndeliveredEpoch};
+use crate::store::{AwayNote, AwayNotes, DeliveredMarks, StoreError, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -39,6 +39,7 @@ const MARK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct DeliveryLoop {
     pub(crate) sinks: Vec<(String, Box<dyn Delivery>)>,
     pub(crate) marks: DeliveredMarks,
+    pub(crate) away: AwayNotes,
     pub(crate) epochs: Receiver<CommittedEpoch>,
     /// Of sinks that have none of their own.
     pub(crate) interval: Duration,
@@ -54,7 +55,7 @@ pub(crate) struct DeliveryLoop {
 impl DeliveryLoop {
     /// Delivers what earlier runs left, then every epoch that is committed, until the committer is gone and all is out.
     pub(crate) fn run(self, left: Vec<UndeliveredEpoch>) {
-        let Self { sinks, marks, epochs, interval, staged_bytes_max, hurry, metrics, clock, failure } = self;
+        let Self { sinks, marks, away, epochs, interval, staged_bytes_max, hurry, metrics, clock, failure } = self;
         let progress = Progress {
             through: sinks.iter().map(|_| AtomicU64::new(0)).collect(),
             waiting: sinks.iter().map(|_| Mutex::default()).collect(),
@@ -65,6 +66,7 @@ impl DeliveryLoop {
                 staged_bytes: staged_bytes_max,
             },
             marks: Mutex::new(Marks { marks, marked_at: 0, unmarked: false }),
+            away: Mutex::new(away),
             sinks: sinks.iter().map(|(sink, _)| sink.clone()).collect(),
             hurry,
             metrics,
@@ -132,6 +134,7 @@ pub(crate) struct Progress {
     waiting: Vec<Mutex<Load>>,
     waiting_max: Load,
     marks: Mutex<Marks>,
+    away: Mutex<AwayNotes>,
     sinks: Vec<String>,
     pub(crate) hurry: Arc<AtomicBool>,
     pub(crate) metrics: Arc<Metrics>,
@@ -171,6 +174,11 @@ impl Progress {
     /// A lane delivers nothing any more; what waits for it is in the store.
     pub(crate) fn leaves(&self, lane: usize) {
         *self.lock(lane) = Load::default();
+    }
+
+    /// A lane's sink is away, or is back.
+    pub(crate) fn is_away(&self, lane: usize, note: Option<AwayNote>) {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner).set(&self.sinks[lane], note);
     }
 
     fn lock(&self, lane: usize) -> std::sync::MutexGuard<'_, Load> {

@@ -1,7 +1,7 @@
 //! The first failure of a run; everything stops when there is one.
 
 use crate::contract::{OperatorError, SinkError, SourceError};
-use crate::protocol::{Difference, Missing, OriginChange};
+use crate::protocol::{Difference, Missing, OriginChange, Writer};
 use crate::store::StoreError;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ pub enum RunError {
         "sink {sink}: {destination} has {} of this pipeline, but rows of {} were delivered to it as well, and are no longer \
          in the data folder: the destination was deleted, or is an older copy. They would be missing for good. Bring a newer copy \
          back; or begin the pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`; or accept that they \
-         are missing: `riskstream state accept {pipeline}`",
+         are missing: `riskstream accept {pipeline}`",
         visible_text(*visible),
         missing_text(missing)
     )]
@@ -79,7 +79,7 @@ pub enum RunError {
     #[error(
         "the data folder of the pipeline `{pipeline}` remembers other names: {}. Nothing was started: what was delivered under the \
          old name would be delivered again, or the history be in two places. Put the old name back; or, once everything is \
-         delivered under it, let the rows of new epochs go under the new name: `riskstream state accept {pipeline}`; or begin the \
+         delivered under it, let the rows of new epochs go under the new name: `riskstream accept {pipeline}`; or begin the \
          pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`",
         changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
@@ -88,6 +88,37 @@ pub enum RunError {
         pipeline: String,
         /// What differs.
         changes: Vec<OriginChange>,
+    },
+    /// A pipeline that is new would put rows where others have theirs that the configuration does not have.
+    #[error(
+        "sink {sink}: {destination} has rows of {}, which the configuration does not have, and the pipeline `{pipeline}` is new: if it was \
+         renamed, everything would be read again and be there twice. Give it its old name back; or move the old one's folder in \
+         `store/` of the data folder to `{pipeline}` and let it go on under the new name, or let the rows of both be there: \
+         `riskstream accept {pipeline}` does either; or give the sink another destination",
+        strangers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    )]
+    Strangers {
+        /// The pipeline.
+        pipeline: String,
+        /// The sink.
+        sink: String,
+        /// Where its rows go.
+        destination: String,
+        /// Who has rows there.
+        strangers: Vec<Writer>,
+    },
+    /// Another destination can't be accepted while rows wait for the old one.
+    #[error(
+        "sink {sink}: rows of epochs up to {last} may not have been delivered to {was} yet: run once with the former configuration, which \
+         delivers them, and accept the new one then"
+    )]
+    StillWaiting {
+        /// The sink.
+        sink: String,
+        /// Where its rows went so far.
+        was: String,
+        /// The last epoch with rows for it.
+        last: u64,
     },
     /// A sink was taken out of the pipeline while rows waited for it.
     #[error(

@@ -9,7 +9,7 @@ use crate::ids::Epoch;
 use crate::runtime::deliver::{Progress, WAITING_ROWS_MAX};
 use crate::runtime::failure::RunError;
 use crate::runtime::load::Load;
-use crate::store::StoreError;
+use crate::store::{AwayNote, StoreError};
 use crossbeam_channel::{Receiver, bounded, select};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -239,11 +239,12 @@ impl<'a> Lane<'a> {
     /// Tries again for as long as the sink is away, unless the run is to end.
     fn outlast(&mut self, outcome: Result<(), SinkError>) -> Result<(), Halt> {
         let Err(first) = outcome else { return Ok(()) };
-        let mut away = Absence { since: self.progress.clock.wall_micros(), tried: 1, last: 0, reason: String::new() };
+        let mut away = AwayNote { since_micros: self.progress.clock.wall_micros(), tried: 1, tried_micros: 0, reason: String::new() };
         let (mut error, mut pause) = (first, PAUSE_MIN);
         loop {
             let SinkError::Away { object, reason, .. } = &error else { return Err(error.into()) };
-            (away.last, away.reason) = (self.progress.clock.wall_micros(), format!("{object}: {reason}"));
+            (away.tried_micros, away.reason) = (self.progress.clock.wall_micros(), format!("{object}: {reason}"));
+            self.progress.is_away(self.number, Some(away.clone()));
             if !self.pause(pause, &away) {
                 return Err(Halt::LeftForNow);
             }
@@ -252,6 +253,7 @@ impl<'a> Lane<'a> {
             match self.delivery.try_again() {
                 Ok(()) => {
                     (self.notice)(None);
+                    self.progress.is_away(self.number, None);
                     return Ok(());
                 }
                 Err(again) => error = again,
@@ -260,7 +262,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Waits before the next attempt, and says what for; false when the run is to end.
-    fn pause(&self, pause: Duration, away: &Absence) -> bool {
+    fn pause(&self, pause: Duration, away: &AwayNote) -> bool {
         let (began, mut told_at) = (self.now(), None);
         while self.since(began) < pause {
             if self.progress.hurry.load(Ordering::Acquire) || self.progress.failure.is_set() {
@@ -269,7 +271,7 @@ impl<'a> Lane<'a> {
             if told_at.is_none_or(|told| self.since(told) >= TELL_EVERY) {
                 told_at = Some(self.now());
                 let now = self.progress.clock.wall_micros();
-                (self.notice)(Some(away.tell(now, &self.progress.waiting(self.number))));
+                (self.notice)(Some(tell(away, now, &self.progress.waiting(self.number))));
             }
             std::thread::sleep(GLANCE.min(pause));
         }
@@ -277,26 +279,13 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// A sink that is away.
-struct Absence {
-    /// Microseconds since 1970.
-    since: i64,
-    /// How often it was tried.
-    tried: u64,
-    /// When it was last tried, microseconds since 1970.
-    last: i64,
-    /// What came of that.
-    reason: String,
-}
-
-impl Absence {
-    fn tell(&self, now: i64, waiting: &Load) -> String {
-        let Self { since, tried, last, reason } = self;
-        let seconds = |from: i64| now.saturating_sub(from).max(0) / 1_000_000;
-        format!(
-            "away for {} s, tried {tried} times, the last time {} s ago: {reason}. {waiting}; the run goes on when it is back",
-            seconds(*since),
-            seconds(*last)
-        )
-    }
+/// What there is to say of a sink that is away.
+fn tell(away: &AwayNote, now: i64, waiting: &Load) -> String {
+    let AwayNote { since_micros, tried, tried_micros, reason } = away;
+    let seconds = |from: i64| now.saturating_sub(from).max(0) / 1_000_000;
+    format!(
+        "away for {} s, tried {tried} times, the last time {} s ago: {reason}. {waiting}; the run goes on when it is back",
+        seconds(*since_micros),
+        seconds(*tried_micros)
+    )
 }

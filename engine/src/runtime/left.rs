@@ -2,7 +2,7 @@
 
 use crate::contract::{Delivery, OutboxEntry, SinkError};
 use crate::ids::Epoch;
-use crate::protocol::{KeptMark, Origin, SinkMark, decide_reach};
+use crate::protocol::{KeptMark, Missing, Origin, SinkMark, Writer, decide_reach};
 use crate::runtime::failure::RunError;
 use crate::store::{DeliveredMarks, KeptEpoch, Recovered, UndeliveredEpoch};
 use std::collections::BTreeMap;
@@ -33,10 +33,32 @@ pub(crate) fn refuse_other_origin(recovered: &Recovered, present: &Origin) -> Re
     Err(RunError::OtherOrigin { pipeline: present.pipeline.clone(), changes })
 }
 
+/// A pipeline that is new must not be an old one under another name, whose rows are in its destinations.
+pub(crate) fn refuse_strangers(recovered: &Recovered, sinks: &[(String, Vec<Writer>)], present: &Origin) -> Result<(), RunError> {
+    let is_new = recovered.committed == Epoch(0);
+    let Some((sink, strangers)) = sinks.iter().find(|(_, strangers)| is_new && !strangers.is_empty()) else { return Ok(()) };
+    Err(RunError::Strangers {
+        pipeline: present.pipeline.clone(),
+        sink: sink.clone(),
+        destination: present.destinations.get(sink).cloned().flatten().unwrap_or_default(),
+        strangers: strangers.clone(),
+    })
+}
+
+/// Whether what was delivered for a sink so far went elsewhere, or under another name, than what will be.
+pub(crate) fn delivered_elsewhere(recovered: &Recovered, present: &Origin, sink: &str) -> bool {
+    recovered.origin.remembers(sink) && !recovered.origin.delivers_as(present, sink)
+}
+
+/// What a sink lacks for good.
+pub(crate) fn missing_of(recovered: &Recovered, sink: &str, visible: Epoch, present: &Origin) -> Vec<Missing> {
+    decide_reach(visible, &kept_marks(&recovered.kept, sink, present))
+}
+
 /// A destination must not lack rows that the store can no longer give.
 pub(crate) fn refuse_sinks_behind(recovered: &Recovered, visible: &BTreeMap<String, Epoch>, present: &Origin) -> Result<(), RunError> {
     for (sink, through) in visible {
-        let missing = decide_reach(*through, &kept_marks(&recovered.kept, sink, present));
+        let missing = missing_of(recovered, sink, *through, present);
         if !missing.is_empty() {
             return Err(RunError::SinkBehind {
                 pipeline: present.pipeline.clone(),
@@ -76,12 +98,17 @@ pub(crate) fn prepare(deliveries: &mut [(String, Box<dyn Delivery>)]) -> Result<
 
 /// Leaves in the outbox what each sink still lacks, in the form that its delivery takes now.
 pub(crate) fn take_over(
-    outbox: &mut [UndeliveredEpoch],
+    recovered: &mut Recovered,
     deliveries: &mut [(String, Box<dyn Delivery>)],
     visible: &BTreeMap<String, Epoch>,
+    present: &Origin,
 ) -> Result<(), SinkError> {
-    for UndeliveredEpoch { epoch, parts } in outbox {
-        parts.retain(|sink, _| visible.get(sink).is_some_and(|through| through < epoch));
+    let kept = recovered.kept.iter().filter(|kept| kept.holds_rows);
+    let origins: BTreeMap<Epoch, &Origin> = kept.map(|kept| (kept.epoch, &*kept.origin)).collect();
+    for UndeliveredEpoch { epoch, parts } in &mut recovered.outbox {
+        // What was for another destination is not for the present one.
+        let is_for = |sink: &str| origins.get(epoch).is_none_or(|origin| origin.delivers_as(present, sink));
+        parts.retain(|sink, _| visible.get(sink).is_some_and(|through| through < epoch) && is_for(sink));
         for (sink, delivery) in &mut *deliveries {
             if let Some(left) = parts.remove(sink) {
                 let left = delivery.take_over(OutboxEntry { epoch: *epoch, parts: left })?;

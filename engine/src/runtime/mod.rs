@@ -11,6 +11,7 @@
 //! of its rows, hands over what changed, and passes it on. When the last step has, the worker's part goes to the committer; when all parts
 //! are there, one file is written. Snapshots are written, and needless files deleted, by a thread beside the commits. Any failure anywhere stops the whole run; the next one goes on from the last commit.
 
+mod accept;
 mod clock;
 mod committer;
 mod deliver;
@@ -30,6 +31,7 @@ mod plan;
 mod route;
 mod run;
 
+pub use accept::{Behind, Standing, accept, standing};
 pub use clock::{Clock, SystemClock};
 pub use failure::{RunError, StepsChanged};
 pub use metrics::{Metrics, StepMetrics};

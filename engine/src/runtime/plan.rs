@@ -3,7 +3,7 @@
 use crate::contract::{Delivery, Operator, OperatorError, Shapes, SinkError, SinkWriter, Source, SyncFiles};
 use crate::disk::Folder;
 use crate::ids::{Epoch, Generation, Ownership};
-use crate::protocol::{CLOCK_STEP, EpochLimits, LatePolicy, Order, Origin, WatermarkTracker};
+use crate::protocol::{CLOCK_STEP, EpochLimits, LatePolicy, Order, Origin, WatermarkTracker, Writer};
 use std::sync::Arc;
 
 /// Who is asking for a step.
@@ -56,6 +56,8 @@ pub struct SinkPlan {
     /// Where its rows go, as the store remembers it and as a person knows it, such as `table payments_scored`; none for a
     /// destination that remembers nothing, such as a screen.
     pub destination: Option<String>,
+    /// Where the store is new: pipelines that the configuration does not have and that have rows in the destination.
+    pub strangers: Vec<Writer>,
 }
 
 impl std::fmt::Debug for SinkPlan {

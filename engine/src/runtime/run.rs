@@ -16,13 +16,15 @@ use crate::runtime::feed::{
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{Intake, clock, restored_clock};
-use crate::runtime::left::{marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone, take_over};
+use crate::runtime::left::{
+    marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone, refuse_strangers, take_over,
+};
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WhenQuiet, WorkerContext};
 use crate::runtime::route::{Splitter, route};
-use crate::store::{DeliveredMarks, KeptSnapshots, Store, saved_shapes};
+use crate::store::{AwayNotes, DeliveredMarks, KeptSnapshots, Store, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -162,10 +164,12 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let mut syncs = BTreeMap::new();
     let mut deliveries = Vec::new();
     let mut writers = Vec::new();
+    let mut strangers = Vec::new();
     let mut dead = None;
     let dead_id = dead_letters.id.clone();
     for sink in sinks.into_iter().chain([dead_letters]) {
         syncs.insert(sink.id.clone(), sink.sync);
+        strangers.push((sink.id.clone(), sink.strangers));
         deliveries.push((sink.id.clone(), sink.delivery));
         if sink.id == dead_id { dead = Some((sink.id, sink.writer)) } else { writers.push((sink.id, sink.steps, sink.writer)) }
     }
@@ -181,6 +185,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let needed = marks.least_absent(present).map_or(delivered, |mark| mark.min(delivered));
     let mut recovered = store.recover(needed, visible.values().max().copied().unwrap_or(Epoch(0)))?;
     refuse_other_origin(&recovered, &origin)?;
+    refuse_strangers(&recovered, &strangers, &origin)?;
     refuse_sinks_gone(&marks, &recovered.outbox, present)?;
     marks.begin(deliveries.iter().map(|(id, _)| id.as_str()), recovered.committed)?;
     if let Some((sink, ahead)) = visible.iter().find(|(_, through)| **through > recovered.committed) {
@@ -193,7 +198,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         }
     }
     refuse_sinks_behind(&recovered, &visible, &origin)?;
-    take_over(&mut recovered.outbox, &mut deliveries, &visible)?;
+    take_over(&mut recovered, &mut deliveries, &visible, &origin)?;
     prepare(&mut deliveries)?;
     store.collect_orphans(&recovered)?;
     source.open(&recovered.positions)?;
@@ -271,6 +276,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let delivery = DeliveryLoop {
         sinks: deliveries,
         marks,
+        away: AwayNotes::begin(&config.store),
         epochs: deliver_out,
         interval: Duration::from_micros(u64::try_from(config.delivery_interval).unwrap_or(0)),
         staged_bytes_max: config.staged_bytes_max,

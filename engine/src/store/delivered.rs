@@ -44,6 +44,11 @@ impl DeliveredMarks {
         &self.path
     }
 
+    /// The last epoch that a sink is known to have delivered; it may have delivered more.
+    pub(crate) fn delivered(&self, sink: &str) -> Epoch {
+        Epoch(self.marks.as_ref().and_then(|marks| marks.get(sink)).copied().unwrap_or(0))
+    }
+
     /// Whether an epoch's rows may still wait for a sink that the pipeline no longer has.
     pub(crate) fn may_wait(&self, sink: &str, epoch: Epoch) -> bool {
         self.marks.as_ref().is_some_and(|marks| epoch.0 > marks.get(sink).copied().unwrap_or(0))

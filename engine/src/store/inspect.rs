@@ -6,7 +6,9 @@
 use crate::contract::{PartitionInfo, Position, Shapes};
 use crate::disk::{Disk, Entry, Folder};
 use crate::ids::{Epoch, Generation};
-use crate::protocol::{CLOCK_STEP, Claim, EpochName, ResumeFacts, SavedTracker, TRACKER, decide_resume};
+use crate::protocol::{CLOCK_STEP, Claim, EpochName, Origin, ResumeFacts, SavedTracker, TRACKER, decide_resume};
+use crate::store::away::{AwayNote, read_away};
+use crate::store::delivered::DeliveredMarks;
 use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
 use crate::store::error::StoreError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,12 +41,25 @@ pub struct Inspection {
     pub watermark: Option<i64>,
     /// Staged files that the outboxes of epoch files name, by sink.
     pub staged: BTreeMap<String, Vec<serde_json::Value>>,
+    /// What waits for sinks, by sink; those for which nothing waits are left out.
+    pub waiting: BTreeMap<String, SinkWaiting>,
+    /// The sinks that the run waits for, or waited for when it ended.
+    pub away: BTreeMap<String, AwayNote>,
     /// Size of all files.
     pub bytes: u64,
     /// The process that holds the store, when one does; its number when it is known.
     pub held_by: Option<Option<u32>>,
     /// Files that can't be read: path and why.
     pub problems: Vec<String>,
+}
+
+/// What waits for a sink. How far a running program has delivered is written down once a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SinkWaiting {
+    /// Epochs with rows for it.
+    pub epochs: u64,
+    /// Bytes of their rows and staged files.
+    pub bytes: u64,
 }
 
 /// Looks at the store in the folder `root`; `None` when there is none.
@@ -63,6 +78,7 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
             Some(mut inspection) => {
                 inspection.bytes = size(&root)?;
                 inspection.held_by = root.disk().holder(&root.join("lock"));
+                inspection.away = read_away(&root);
                 return Ok(Some(inspection));
             }
             None => std::thread::yield_now(),
@@ -76,8 +92,21 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
 /// # Errors
 /// When files can't be listed or read, or epochs are missing.
 pub fn saved_shapes(root: impl Into<Folder>) -> Result<Shapes, StoreError> {
-    let root = root.into();
-    let facts = facts(&root)?;
+    let shapes = newest(&root.into(), |header| (!header.shapes.is_empty()).then_some(header.shapes))?;
+    Ok(shapes.unwrap_or_default())
+}
+
+/// Whose the store in the folder `root` is, and where its rows go, as of its last epoch; `None` when there is none. Reads one file.
+///
+/// # Errors
+/// As [`saved_shapes`].
+pub fn saved_origin(root: impl Into<Folder>) -> Result<Option<Origin>, StoreError> {
+    newest(&root.into(), |header| Some(header.origin))
+}
+
+/// What the newest header says that says it.
+fn newest<T>(root: &Folder, say: impl Fn(EpochHeader) -> Option<T>) -> Result<Option<T>, StoreError> {
+    let facts = facts(root)?;
     let epochs = decide_resume(&facts)?.epochs;
     let epochs = epochs.iter().rev().map(|n| root.join(format!("epochs/{:020}-{:010}.epoch", n.epoch.0, n.generation.0)));
     let mut snapshots = facts.snapshots;
@@ -90,14 +119,17 @@ pub fn saved_shapes(root: impl Into<Folder>) -> Result<Shapes, StoreError> {
             Err(e) => Err(e.into()),
         };
         match read {
-            Ok(header) if header.shapes.is_empty() => {}
-            Ok(header) => return Ok(header.shapes),
+            Ok(header) => {
+                if let Some(said) = say(header) {
+                    return Ok(Some(said));
+                }
+            }
             Err(HeaderError::Io(e)) => return Err(StoreError::io("read", path, &e)),
             // A damaged file is passed over as a start passes over it, or fails on it.
             Err(HeaderError::Damaged(_)) => {}
         }
     }
-    Ok(Shapes::new())
+    Ok(None)
 }
 
 /// One look; `None` when a file went away meanwhile.
@@ -108,6 +140,8 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
         decide_resume(&self::facts(root)?)?;
         return Ok(None);
     };
+    // One that can't be read says nothing; a run refuses it.
+    let marks = DeliveredMarks::open(root).ok();
     let mut inspection = Inspection {
         generation: Generation(decision.next_generation.0.saturating_sub(1)),
         snapshots: facts.snapshots.iter().map(|n| n.epoch).collect::<BTreeSet<_>>().into_iter().collect(),
@@ -139,6 +173,7 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
             File::Read(header, _) if header.epoch != name.epoch => return Ok(None),
             File::Read(header, sections) => {
                 inspection.epochs.push(name.epoch);
+                inspection.count_waiting(&marks, &header, &sections);
                 for section in sections.iter().filter(|s| s.kind == SectionKind::File) {
                     if let Ok(file) = serde_json::from_slice(&section.payload) {
                         inspection.staged.entry(section.step.clone()).or_default().push(file);
@@ -154,6 +189,23 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
 }
 
 impl Inspection {
+    /// Counts what an epoch holds for sinks that have not delivered it.
+    fn count_waiting(&mut self, marks: &Option<DeliveredMarks>, header: &EpochHeader, sections: &[Section]) {
+        let waits = |sink: &str| header.origin.remembers(sink) && marks.as_ref().is_some_and(|marks| marks.may_wait(sink, header.epoch));
+        let mut counted: BTreeSet<&str> = BTreeSet::new();
+        for section in sections.iter().filter(|s| s.kind != SectionKind::State && waits(&s.step)) {
+            let waiting = self.waiting.entry(section.step.clone()).or_default();
+            waiting.epochs += u64::from(counted.insert(&section.step));
+            waiting.bytes += match section.kind {
+                SectionKind::File => {
+                    let file: Option<serde_json::Value> = serde_json::from_slice(&section.payload).ok();
+                    file.and_then(|file| file.get("bytes")?.as_u64()).unwrap_or(0)
+                }
+                SectionKind::Outbox | SectionKind::State => section.payload.len() as u64,
+            };
+        }
+    }
+
     fn take(&mut self, header: EpochHeader, sections: &[Section]) {
         self.committed = header.epoch;
         self.positions.extend(header.positions);

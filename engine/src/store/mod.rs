@@ -4,6 +4,7 @@
 //! <root>/identity.json                     format, version, shards, hash seed
 //! <root>/lock                              held by the running program
 //! <root>/delivered.json                    how far each sink has come
+//! <root>/away.json                         which sinks the run waits for
 //! <root>/generations/<g>.claim, .resumed   who runs, and after which epoch it went on
 //! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent, synced
 //! <root>/snapshots/<e>-<g>.snapshot        the same form: all state as of an epoch
@@ -12,6 +13,7 @@
 //! Invariants: an epoch is committed exactly when its file is there, whole and of a generation that counts; files are never changed;
 //! nothing that a kept snapshot or an undelivered epoch needs is deleted.
 
+mod away;
 mod delivered;
 mod epoch_file;
 mod error;
@@ -23,10 +25,12 @@ mod pieces;
 mod recover;
 mod spares;
 
+pub use away::AwayNote;
+pub(crate) use away::AwayNotes;
 pub use delivered::DeliveredMarks;
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
-pub use inspect::{Inspection, inspect, saved_shapes};
+pub use inspect::{Inspection, SinkWaiting, inspect, saved_origin, saved_shapes};
 pub use kept::KeptSnapshots;
 pub use open::{Identity, Store};
 pub use recover::{KeptEpoch, Recovered, UndeliveredEpoch};

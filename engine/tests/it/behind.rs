@@ -1,9 +1,10 @@
 //! A destination that lacks what the store says was delivered, and names that change between two runs.
 
-use crate::source::Line;
-use crate::world::{Settings, World, lines, reference};
+use crate::source::{End, Line, LineSource};
+use crate::world::{Settings, World, lines, reference, until};
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::runtime::RunError;
+use riskstream_engine::protocol::Writer;
+use riskstream_engine::runtime::{RunError, Standing, accept, standing};
 use std::sync::Arc;
 
 /// Runs of about 30 epochs.
@@ -56,7 +57,7 @@ fn a_table_that_lacks_what_the_store_has_no_more_is_refused_with_the_missing_epo
             let missing: Vec<_> = missing.iter().map(|m| (m.first.0, m.last.0)).collect();
             assert_eq!(missing, [(through + 1, first_kept - 1)]);
             let text = error.to_string();
-            for said in ["table out", "Bring a newer copy back", "run --fresh test", "state accept test"] {
+            for said in ["table out", "Bring a newer copy back", "run --fresh test", "riskstream accept test"] {
                 assert!(text.contains(said), "{said}: {text}");
             }
             assert!(world.said() == before, "nothing was delivered");
@@ -100,9 +101,117 @@ fn other_names_are_refused_with_what_they_were_and_are() {
     ] {
         let error = world.run(&input, &changed).expect_err("another name");
         assert!(matches!(error, RunError::OtherOrigin { .. }), "{error}");
-        assert!(error.to_string().contains(said) && error.to_string().contains("state accept test"), "{error}");
+        assert!(error.to_string().contains(said) && error.to_string().contains("riskstream accept test"), "{error}");
         assert!(world.said() == before);
     }
     world.run(&input, &as_before).expect("the old names");
     assert!(world.said() == before);
+}
+
+fn accepts(world: &World, input: &Arc<Vec<Vec<Line>>>, settings: &Settings) -> Result<Standing, RunError> {
+    let stands = standing(world.plan(LineSource::new(input), settings), &world.store())?;
+    let accepted = accept(world.plan(LineSource::new(input), settings), &world.store())?;
+    assert_eq!(stands, accepted, "what is told is what is done");
+    Ok(accepted)
+}
+
+#[test]
+fn a_gap_that_was_accepted_is_no_longer_missed_but_a_larger_one_is() {
+    let (world, input, _) = finished(3);
+    let first_kept = epochs(&world)[0];
+    let whole = world.said().len();
+    restore(&world, 2);
+    world.run(&input, &settings(3)).expect_err("rows would be missing");
+    let accepted = accepts(&world, &input, &settings(3)).expect("accepted");
+    let behind = &accepted.behind["out"];
+    assert_eq!((behind.visible.0, behind.missing[0].first.0, behind.missing[0].last.0), (2, 3, first_kept - 1));
+    for _ in 0..2 {
+        world.run(&input, &settings(3)).expect("the gap was accepted");
+    }
+    let has: Vec<u64> = world.table.lock().expect("free").batches.iter().map(|(epoch, _)| epoch.0).collect();
+    assert!(has.iter().all(|epoch| *epoch <= 2 || *epoch >= first_kept) && has.len() > 3, "{has:?}");
+    assert!(world.said().len() < whole);
+    // Nothing is left to accept, and nothing is written.
+    let committed = accepts(&world, &input, &settings(3)).expect("as before").committed;
+    assert_eq!(accepts(&world, &input, &settings(3)).expect("as before").committed, committed);
+    restore(&world, 1);
+    let error = world.run(&input, &settings(3)).expect_err("it lacks more than was accepted");
+    assert!(matches!(error, RunError::SinkBehind { visible: 1, .. }), "{error}");
+}
+
+/// A run that fails in the middle, everything that it committed being delivered.
+fn half(world: &World, input: &Arc<Vec<Vec<Line>>>) {
+    let mut poisoned = settings(u64::MAX);
+    poisoned.mischief.fails_at = Some(300);
+    world.run(input, &poisoned).expect_err("the row is poison");
+    assert!(world.table.lock().expect("free").through > Some(Epoch(5)));
+}
+
+#[test]
+fn another_destination_that_was_accepted_gets_what_comes_after_and_the_old_one_keeps_what_was_before() {
+    let (input, world) = (lines(1, 600), World::new());
+    half(&world, &input);
+    let other = Settings { destination: "table other", ..settings(u64::MAX) };
+    let old = std::mem::take(&mut *world.table.lock().expect("free"));
+    world.run(&input, &other).expect_err("another destination");
+    let accepted = accepts(&world, &input, &other).expect("everything was delivered");
+    assert_eq!(accepted.changes[0].to_string(), "the destination `out` was table out and is table other");
+    for _ in 0..2 {
+        world.run(&input, &other).expect("it was accepted");
+    }
+    let mut table = world.table.lock().expect("free");
+    assert!(!table.batches.is_empty() && table.batches.iter().all(|(epoch, _)| Some(*epoch) > old.through));
+    table.batches.extend(old.batches);
+    drop(table);
+    assert!(world.said() == reference(&input), "each row is in one of them");
+    // The way back is a change too.
+    world.run(&input, &settings(u64::MAX)).expect_err("another destination again");
+}
+
+#[test]
+fn another_program_that_was_accepted_goes_on_where_the_old_one_was() {
+    let (input, world) = (lines(1, 600), World::new());
+    half(&world, &input);
+    let renamed = Settings { program: "renamed", ..settings(u64::MAX) };
+    accepts(&world, &input, &renamed).expect("everything was delivered");
+    world.run(&input, &renamed).expect("it was accepted");
+    assert!(world.said() == reference(&input));
+}
+
+#[test]
+fn nothing_is_accepted_while_rows_wait_for_the_old_destination() {
+    let (input, world) = (lines(1, 600), World::new());
+    world.table.lock().expect("free").away = true;
+    let mut source = LineSource::new(&input);
+    source.ends = vec![End::Follow];
+    let run = world.start(source, &settings(u64::MAX));
+    until("it is away", || world.table.lock().expect("free").tried > 0);
+    run.control.stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    run.end().expect("a clean stop");
+    world.table.lock().expect("free").away = false;
+    let other = Settings { destination: "table other", ..settings(u64::MAX) };
+    let error = accept(world.plan(LineSource::new(&input), &other), &world.store()).expect_err("rows wait");
+    assert!(matches!(error, RunError::StillWaiting { .. }), "{error}");
+    assert!(error.to_string().contains("may not have been delivered to table out yet: run once with the former"), "{error}");
+    world.run(&input, &settings(u64::MAX)).expect("the former configuration");
+    accepts(&world, &input, &other).expect("everything was delivered");
+    assert!(world.said() == reference(&input));
+}
+
+#[test]
+fn a_new_pipeline_whose_destination_has_rows_of_one_that_is_gone_is_refused_unless_both_are_to_be_there() {
+    let (input, world) = (lines(1, 300), World::new());
+    let gone = Writer { program: "tests".into(), pipeline: "old".into() };
+    let strange = Settings { strangers: vec![gone], ..settings(u64::MAX) };
+    for _ in 0..2 {
+        let error = world.run(&input, &strange).expect_err("it may be renamed");
+        assert!(matches!(error, RunError::Strangers { .. }), "{error}");
+        for said in ["table out has rows of `tests/old`", "the pipeline `test` is new", "riskstream accept test"] {
+            assert!(error.to_string().contains(said), "{said}: {error}");
+        }
+        assert!(world.said().is_empty());
+    }
+    assert_eq!(accepts(&world, &input, &strange).expect("accepted").strangers["out"][0].pipeline, "old");
+    world.run(&input, &strange).expect("it was accepted");
+    assert!(world.said() == reference(&input));
 }

@@ -5,7 +5,7 @@ use crate::sinks::{LaterDelivery, MemoryWriter, Table, TableDelivery};
 use crate::source::{Line, LineSource};
 use riskstream_engine::contract::dead_letter_schema;
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order};
+use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order, Writer};
 use riskstream_engine::runtime::{
     Clock, EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock, WhenQuiet, run,
 };
@@ -52,6 +52,7 @@ pub struct Settings {
     pub staged_bytes_max: u64,
     /// Bytes of rows that may wait for the watermark.
     pub hold_bytes: u64,
+    pub strangers: Vec<Writer>,
 }
 
 impl Default for Settings {
@@ -78,6 +79,7 @@ impl Default for Settings {
             clock: Arc::new(SystemClock::default()),
             staged_bytes_max: u64::MAX,
             hold_bytes: 1 << 30,
+            strangers: Vec::new(),
         }
     }
 }
@@ -113,7 +115,7 @@ impl World {
         self.folder.path().join("store")
     }
 
-    fn plan(&self, source: LineSource, settings: &Settings) -> Plan {
+    pub fn plan(&self, source: LineSource, settings: &Settings) -> Plan {
         let stuck = Arc::clone(&settings.mischief.disk_stuck);
         let sync: riskstream_engine::contract::SyncFiles = Arc::new(move |_| {
             while stuck.load(Ordering::SeqCst) {
@@ -157,6 +159,7 @@ impl World {
                         several => Box::new(LaterDelivery::new(&self.table, several)),
                     },
                     destination: Some(settings.destination.into()),
+                    strangers: settings.strangers.clone(),
                 }]
             } else {
                 vec![]
@@ -168,6 +171,7 @@ impl World {
                 sync,
                 delivery: Box::new(TableDelivery::new(&self.dead)),
                 destination: Some("table dead".into()),
+                strangers: Vec::new(),
             },
             hooks: vec![],
         }

@@ -1,5 +1,6 @@
 //! The commands of the program: one file each, each a function from its arguments to what it prints.
 
+pub mod accept;
 pub mod check;
 pub mod explain;
 pub mod generate;

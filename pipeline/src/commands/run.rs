@@ -95,7 +95,8 @@ pub(super) fn default_workers(config: &Config) -> usize {
     config.spec.riskstream.workers.as_ref().map_or(cores, |w| w.value)
 }
 
-fn plan(
+/// Plans a pipeline over its own source.
+pub(super) fn plan(
     config: &Config,
     pipeline: &Pipeline,
     workers: usize,

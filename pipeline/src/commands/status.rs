@@ -1,11 +1,12 @@
 //! `riskstream status`: what a data folder and a registry hold. Read only; works beside a running program.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use chrono::{DateTime, SecondsFormat};
-use riskstream_engine::store::{Inspection, inspect};
+use riskstream_engine::store::{Inspection, SinkWaiting, inspect};
 use riskstream_models::Registry;
 use riskstream_query::Catalog;
 use serde::Serialize;
@@ -57,8 +58,27 @@ pub struct PipelineStatus {
     pub snapshots: Vec<u64>,
     /// Bytes of the store.
     pub store_bytes: u64,
+    /// What waits for destinations.
+    pub waiting: Vec<WaitingStatus>,
     /// Files that can't be read.
     pub problems: Vec<String>,
+}
+
+/// A destination for which rows wait.
+#[derive(Debug, Serialize)]
+pub struct WaitingStatus {
+    /// Its id.
+    pub destination: String,
+    /// Epochs with rows for it that it does not have.
+    pub epochs: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Since when it has been away, where it is.
+    pub away_since: Option<String>,
+    /// When it was last tried.
+    pub last_tried: Option<String>,
+    /// What came of that.
+    pub reason: Option<String>,
 }
 
 /// A partition of a source.
@@ -176,10 +196,29 @@ fn shown_time(micros: i64) -> Option<String> {
     Some(DateTime::from_timestamp_micros(micros)?.to_rfc3339_opts(SecondsFormat::AutoSi, true))
 }
 
+/// What waits for each destination, and those that are away.
+fn waiting(seen: &Inspection) -> Vec<WaitingStatus> {
+    let destinations: BTreeSet<&String> = seen.waiting.keys().chain(seen.away.keys()).collect();
+    let status = |destination: &String| {
+        let SinkWaiting { epochs, bytes } = seen.waiting.get(destination).copied().unwrap_or_default();
+        let away = seen.away.get(destination);
+        WaitingStatus {
+            destination: destination.clone(),
+            epochs,
+            bytes,
+            away_since: away.and_then(|away| shown_time(away.since_micros)),
+            last_tried: away.and_then(|away| shown_time(away.tried_micros)),
+            reason: away.map(|away| away.reason.clone()),
+        }
+    };
+    destinations.into_iter().map(status).collect()
+}
+
 impl PipelineStatus {
     fn new(name: &str, inspection: Option<Inspection>) -> Self {
         let began = inspection.is_some();
         let seen = inspection.unwrap_or_default();
+        let waiting = waiting(&seen);
         Self {
             pipeline: name.to_owned(),
             running: seen.held_by.is_some(),
@@ -193,6 +232,7 @@ impl PipelineStatus {
                 .into_iter()
                 .map(|(number, (info, at))| PartitionStatus { number, name: info.name, next_offset: at.next_offset, finished: at.finished })
                 .collect(),
+            waiting,
             snapshots: seen.snapshots.iter().map(|e| e.0).collect(),
             store_bytes: seen.bytes,
             problems: seen.problems,
@@ -225,6 +265,12 @@ impl PipelineStatus {
         if !others.is_empty() {
             let finished = others.iter().filter(|p| p.finished).count();
             writeln!(out, "  and {} more, {} of them finished (--format json names all)", others.len(), finished)?;
+        }
+        for w in &self.waiting {
+            writeln!(out, "  {} waits for {}: {} epochs", ByteSize(w.bytes), w.destination, grouped(w.epochs))?;
+            if let (Some(since), Some(tried), Some(reason)) = (&w.away_since, &w.last_tried, &w.reason) {
+                writeln!(out, "    AWAY since {since}, last tried {tried}: {reason}")?;
+            }
         }
         self.problems.iter().try_for_each(|problem| writeln!(out, "  PROBLEM: {problem}"))
     }

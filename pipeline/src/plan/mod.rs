@@ -13,6 +13,7 @@ mod sinks;
 mod source;
 mod state;
 mod steps;
+mod strangers;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ use riskstream_sinks::{
 };
 
 use super::dead_letters::{TaggedWriter, dead_letter_table};
-use super::{PlanError, StepContext, steps, store_location, tables_location};
+use super::{PlanError, StepContext, steps, store_location, strangers, tables_location};
 use crate::config::Spanned;
 use crate::config::spec::{Deliver, Destination, DestinationKind, KafkaDestination, Late, Partitioning, TableDestination};
 use crate::config::{Config, Problem, defaults};
@@ -115,6 +115,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                     sync: Arc::new(|_| Ok(())),
                     delivery: Box::new(ConsoleDelivery { rows }),
                     destination: None,
+                    strangers: Vec::new(),
                 }));
             }
         }
@@ -122,7 +123,9 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
     let dead_letters = add(dead_letters(context)?, Vec::new(), TableKind::DeadLetters);
     let pipeline = context.pipeline.name.value.clone();
     let app = format!("{}/{pipeline}", context.config.spec.riskstream.name);
-    let (plans, mut dead_letters) = open_tables(&app, planning, dead_letters, runtime)?;
+    let (mut plans, mut dead_letters) = open_tables(&app, planning, dead_letters, runtime)?;
+    let folders = strangers::folders(tables.iter().map(|table| (table.sink.as_str(), table.location.as_path())));
+    strangers::tell(context.config, &pipeline, &mut plans, &folders)?;
     let build = dead_letters.writer;
     dead_letters.writer = Arc::new(move |worker| Ok(Box::new(TaggedWriter { pipeline: pipeline.clone(), inner: build(worker)? })));
     Ok(Sinks { plans, dead_letters, tables, consoles })
@@ -154,6 +157,7 @@ impl Planning {
             sync: sink.sync(),
             delivery: Box::new(delivery),
             destination: Some(format!("table {}", sink.table.name)),
+            strangers: Vec::new(),
         })
     }
 }
@@ -188,11 +192,19 @@ fn kafka_sink(
         let (delivery, sync) = (sink.immediate_delivery(), sink.immediate_sync());
         // What is delivered at once is not remembered: a change between the two is one of the destination.
         let destination = Some(format!("topic {} (immediately)", kafka.topic));
-        return Ok(SinkPlan { id, steps, writer: Arc::new(move |_| sink.immediate_writer()), sync, delivery, destination });
+        return Ok(SinkPlan {
+            id,
+            steps,
+            writer: Arc::new(move |_| sink.immediate_writer()),
+            sync,
+            delivery,
+            destination,
+            strangers: Vec::new(),
+        });
     }
     let delivery = sink.committed_delivery();
     let (sync, destination): (SyncFiles, _) = (Arc::new(|_| Ok(())), Some(format!("topic {}", kafka.topic)));
-    Ok(SinkPlan { id, steps, writer: Arc::new(move |_| Ok(sink.committed_writer())), sync, delivery, destination })
+    Ok(SinkPlan { id, steps, writer: Arc::new(move |_| Ok(sink.committed_writer())), sync, delivery, destination, strangers: Vec::new() })
 }
 
 fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {

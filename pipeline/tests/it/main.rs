@@ -6,6 +6,7 @@ mod bad_input;
 mod changes;
 mod commands;
 mod configs;
+mod destinations;
 mod examples;
 mod inferred;
 mod kafka;

@@ -213,6 +213,7 @@ impl World {
             sync: sink.sync(),
             delivery: Box::new(sink.delivery("simulation.out", &self.runtime)?),
             destination: Some("table out".into()),
+            strangers: Vec::new(),
         };
         let dead_letters = SinkPlan {
             id: "dead".into(),
@@ -221,6 +222,7 @@ impl World {
             sync: Arc::new(|_| Ok(())),
             delivery: Box::new(MemoryDelivery(Arc::clone(&self.dead))),
             destination: Some("memory".into()),
+            strangers: Vec::new(),
         };
         Ok(Plan {
             program: "simulation".into(),

@@ -84,7 +84,7 @@ pub(crate) struct NoticeSlot {
 }
 
 /// A cluster that is there answers within this.
-const HURRIED_ANSWER: Duration = Duration::from_secs(2);
+const HURRIED_ANSWER: Duration = Duration::from_secs(5);
 
 impl std::fmt::Debug for NoticeSlot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use riskstream_sinks::{Delivered, DeltaTableWriter, ErrorClass, PartitionRule, SinkError, TableSnapshot, TableSpec, WriterOptions};
+use riskstream_sinks::{
+    Delivered, DeltaTableWriter, ErrorClass, PartitionRule, SinkError, TableSnapshot, TableSpec, WriterOptions, applications,
+};
 use serde_json::{Map, json};
 
 use crate::support::{APP, ids, read_all, runtime, schema, spec, stage, stage_rows, writer};
@@ -120,6 +122,26 @@ fn other_applications_keep_their_own_epochs() {
     other.deliver(1, &stage(folder.path(), 1), &Map::new()).unwrap();
     assert_eq!(first.refresh().unwrap(), Some(5));
     assert_eq!(other.refresh().unwrap(), Some(1));
+    assert!(applications(folder.path()).unwrap().iter().eq([APP, "other"]));
+}
+
+#[test]
+fn applications_are_found_in_commits_and_where_only_a_checkpoint_names_them_still() {
+    let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
+    let table = folder.path().join("t");
+    assert!(applications(&table).unwrap().is_empty() && !table.exists());
+    let options = WriterOptions { checkpoint_commits: 2, ..WriterOptions::default() };
+    for (app, epoch) in [("a/p/first", 1), ("a/p/second", 2), ("a/p/third", 3)] {
+        let mut writer = DeltaTableWriter::open_or_create(spec(&table), app, options, &runtime).unwrap();
+        writer.deliver(epoch, &stage(&table, epoch), &Map::new()).unwrap();
+    }
+    let log = table.join("_delta_log");
+    let checkpoint = log.join(format!("{:020}.checkpoint.parquet", 2));
+    assert!(checkpoint.exists());
+    for version in 0..=1 {
+        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    assert!(applications(&table).unwrap().iter().eq(["a/p/first", "a/p/second", "a/p/third"]));
 }
 
 #[test]

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
-use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart};
-use riskstream_engine::ids::{Epoch, EventTime};
+use riskstream_engine::contract::{Delivery, OutboxEntry, OutboxPart};
+use riskstream_engine::ids::Epoch;
 use riskstream_engine::store::{batch_from_ipc, batch_to_ipc};
 use riskstream_sinks::{
     ALERT_ID_COLUMN, AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, StageSettings, TableSink, TableSnapshot, TableSpec,
     alerts_table_schema,
 };
 
-use crate::support::{read_all, runtime};
+use crate::support::{close, read_all, runtime};
 
 /// Few enough to travel in the epoch file; and enough to be staged.
 const SIZES: [usize; 2] = [5, STAGE_ROWS_MIN];
@@ -46,8 +46,7 @@ fn committed(sink: &Arc<TableSink>, epoch: u64, rows: &RecordBatch) -> OutboxEnt
     std::fs::create_dir_all(sink.table.location.path()).unwrap();
     let mut writer = sink.writer(1, 0).unwrap();
     writer.on_batch(Epoch(epoch), rows.clone()).unwrap();
-    let close = EpochClose { epoch: Epoch(epoch), watermark: EventTime(0), watermark_before: EventTime(0), snapshot: false, last: false };
-    let OutboxPart { rows, files } = writer.finish(&close).unwrap();
+    let OutboxPart { rows, files } = writer.finish(&close(epoch)).unwrap();
     sink.sync()(&files).unwrap();
     let rows = rows.iter().map(|rows| batch_from_ipc(&batch_to_ipc(rows).unwrap()).unwrap()).collect();
     OutboxEntry { epoch: Epoch(epoch), parts: vec![OutboxPart { rows, files }] }

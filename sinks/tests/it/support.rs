@@ -8,6 +8,8 @@ use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array,
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use riskstream_engine::contract::EpochClose;
+use riskstream_engine::ids::{Epoch, EventTime};
 use riskstream_sinks::{
     DeltaRuntime, DeltaTableWriter, PartitionRule, StageSettings, StagedFile, Stager, TableSnapshot, TableSpec, WriterOptions, sync_files,
 };
@@ -74,6 +76,11 @@ pub(crate) fn stage_rows(location: &Path, epoch: i64, ids: std::ops::Range<i64>)
     let files = stager.stage(epoch as u64, &[rows(ids)]).unwrap();
     sync_files(location, &files).unwrap();
     files
+}
+
+/// The end of an epoch.
+pub(crate) fn close(epoch: u64) -> EpochClose {
+    EpochClose { epoch: Epoch(epoch), watermark: EventTime(0), watermark_before: EventTime(0), snapshot: false, last: false }
 }
 
 /// All rows that a reader sees, each as text with its partition value, sorted; duplicates stay.

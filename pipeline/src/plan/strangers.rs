@@ -1,0 +1,81 @@
+//! Whose rows are where a pipeline that is new would put its own.
+//!
+//! A pipeline's store is a folder of its name. One that was renamed begins at its source's beginning, in a new folder, and puts everything a
+//! second time where its rows are: what a destination records, and the stores of pipelines that are gone, tell of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use riskstream_engine::protocol::{Origin, Writer, strangers};
+use riskstream_engine::runtime::SinkPlan;
+use riskstream_engine::store::saved_origin;
+use riskstream_sinks::applications;
+
+use super::{PlanError, store_location};
+use crate::config::Config;
+
+/// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows in its destination that the configuration does
+/// not have. The dead letters of all pipelines are in one table, and name their pipeline.
+pub(super) fn tell(config: &Config, pipeline: &str, sinks: &mut [SinkPlan], tables: &BTreeMap<String, PathBuf>) -> Result<(), PlanError> {
+    if saved_origin(&store_location(config, pipeline))?.is_some() {
+        return Ok(());
+    }
+    let others = other_stores(config)?;
+    let names: Vec<&str> = config.spec.pipelines.iter().map(|p| p.name.value.as_str()).collect();
+    for sink in sinks {
+        let Some(destination) = &sink.destination else { continue };
+        let mut writers: Vec<Writer> = others.iter().filter(|other| delivers_to(other, destination)).map(writer_of).collect();
+        if let Some(table) = tables.get(&sink.id) {
+            writers.extend(applications(table)?.iter().filter_map(|id| application(id)));
+        }
+        sink.strangers = strangers(writers, &config.spec.riskstream.name.value, &names);
+    }
+    Ok(())
+}
+
+/// The origins of stores that are no pipeline's of the configuration.
+fn other_stores(config: &Config) -> Result<Vec<Origin>, PlanError> {
+    let mut origins = Vec::new();
+    // Before the first run there is no folder.
+    let Ok(entries) = std::fs::read_dir(config.spec.riskstream.data.value.join("store")) else { return Ok(origins) };
+    for entry in entries.flatten() {
+        let is_known = entry.file_name().to_str().is_some_and(|name| config.spec.pipeline(name).is_some());
+        if !is_known {
+            origins.extend(saved_origin(&entry.path())?);
+        }
+    }
+    Ok(origins)
+}
+
+fn delivers_to(origin: &Origin, destination: &str) -> bool {
+    origin.destinations.values().flatten().any(|other| other == destination)
+}
+
+fn writer_of(origin: &Origin) -> Writer {
+    Writer { program: origin.program.clone(), pipeline: origin.pipeline.clone() }
+}
+
+/// The writer that an application's id in a table's log names: `PROGRAM/PIPELINE/SINK`. Another program's ids are of another form.
+fn application(id: &str) -> Option<Writer> {
+    let mut parts = id.split('/');
+    let (program, pipeline, _sink) = (parts.next()?, parts.next()?, parts.next()?);
+    parts.next().is_none().then(|| Writer { program: program.to_owned(), pipeline: pipeline.to_owned() })
+}
+
+/// The folders of tables by the sink that writes them.
+pub(super) fn folders<'a>(tables: impl Iterator<Item = (&'a str, &'a Path)>) -> BTreeMap<String, PathBuf> {
+    tables.map(|(sink, folder)| (sink.to_owned(), folder.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_application_of_three_parts_is_a_pipelines() {
+        assert_eq!(application("acme/cards/scored"), Some(Writer { program: "acme".into(), pipeline: "cards".into() }));
+        for other in ["2f0c1d6e-0b1f-4c52-9d3a-0b8b8d0c8f11", "a/b", "a/b/c/d", ""] {
+            assert_eq!(application(other), None, "{other}");
+        }
+    }
+}
