@@ -19,6 +19,7 @@ from = "loans"
 id      = "rows"
 kind    = "delta"
 table   = "loans"
+partition_by = []
 columns = [COLUMNS]
 "#;
 
