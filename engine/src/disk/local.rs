@@ -188,7 +188,9 @@ impl Disk for LocalDisk {
             let syncing = paths.chunks(stripe).map(|stripe| scope.spawn(move || stripe.iter().try_for_each(|path| self.sync(path))));
             let syncing: Vec<_> = syncing.collect();
             let panicked = |_| Err(Error::other("the thread that syncs panicked"));
-            syncing.into_iter().fold(Ok(()), |result, thread| result.and(thread.join().unwrap_or_else(panicked)))
+            // Every thread is joined, whichever failed.
+            let results: Vec<_> = syncing.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect();
+            results.into_iter().collect()
         })
     }
 }

@@ -469,7 +469,8 @@ impl Column {
             return true;
         }
         let digits = text.trim_start_matches(['-', '+']);
-        let plain = !text.starts_with('+') && !(digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit));
+        let leads_with_zero = digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        let plain = !text.starts_with('+') && !leads_with_zero;
         match &self.values {
             Values::Int64(_) => plain && !bytes.contains(&b'.') && !bytes.iter().any(|b| matches!(b, b'e' | b'E')),
             Values::Float64(_) => plain && float_keeps(bytes),

@@ -78,7 +78,7 @@ impl OpenFiles {
     }
 
     /// The file to close before another one may be opened; none when there is room, or nothing of this source is open.
-    pub(crate) fn to_close(&mut self) -> Option<u32> {
+    pub(crate) fn next_to_close(&mut self) -> Option<u32> {
         let is_full = match self.max {
             Some(max) => self.of.len() >= max.max(1),
             None => OPEN.load(Ordering::Relaxed) >= *ALLOWED,
@@ -125,18 +125,18 @@ mod tests {
         open.used(0, Reopening::Decompress(10));
         open.used(1, Reopening::Seek);
         open.used(2, Reopening::Seek);
-        assert_eq!(open.to_close(), None, "there is room for one more");
+        assert_eq!(open.next_to_close(), None, "there is room for one more");
         open.used(3, Reopening::Footer);
         open.used(1, Reopening::Seek);
-        assert_eq!(open.to_close(), Some(2));
+        assert_eq!(open.next_to_close(), Some(2));
         open.used(4, Reopening::Decompress(5));
-        assert_eq!(open.to_close(), Some(1));
+        assert_eq!(open.next_to_close(), Some(1));
         open.used(5, Reopening::Never);
-        assert_eq!(open.to_close(), Some(3));
+        assert_eq!(open.next_to_close(), Some(3));
         open.used(6, Reopening::Decompress(7));
-        assert_eq!(open.to_close(), Some(4));
+        assert_eq!(open.next_to_close(), Some(4));
         open.closed(0);
-        assert_eq!(open.to_close(), None);
+        assert_eq!(open.next_to_close(), None);
         assert_eq!(open.count(), 2);
     }
 }

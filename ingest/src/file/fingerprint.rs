@@ -214,10 +214,8 @@ impl Fingerprint {
         }
         let mut file = File::open(path)?;
         let size = file.metadata()?.len();
-        if let Some(end) = &self.end {
-            if end.size == 0 {
-                return Ok(if size == 0 { Since::Same } else { Since::Filled });
-            }
+        if self.end.is_some_and(|end| end.size == 0) {
+            return Ok(if size == 0 { Since::Same } else { Since::Filled });
         }
         if plain && size < read {
             return Ok(Since::Changed(format!("it has {size} bytes, of which {read} were read")));

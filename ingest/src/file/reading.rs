@@ -107,7 +107,7 @@ impl FileSource {
     /// Opens a file where it was left, closing others if too many are open.
     fn open_file(&mut self, partition: u32, path: &Path, limit: PollLimit) -> Result<Opened, SourceError> {
         let at = partition as usize;
-        while let Some(other) = self.open.to_close() {
+        while let Some(other) = self.open.next_to_close() {
             self.files[other as usize].input = None;
         }
         let name = self.partitions[at].name.clone();

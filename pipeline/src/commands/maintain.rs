@@ -99,7 +99,7 @@ fn waiting_files(config: &Config) -> Result<BTreeMap<PathBuf, HashSet<String>>, 
     let Ok(entries) = std::fs::read_dir(&stores) else { return Ok(waiting) };
     for entry in entries {
         let entry = entry.map_err(failed)?;
-        let Some(inspection) = inspect(&entry.path()).map_err(failed)? else { continue };
+        let Some(inspection) = inspect(entry.path()).map_err(failed)? else { continue };
         let pipeline = entry.file_name().into_string().ok().and_then(|name| config.spec.pipeline(&name));
         for (sink, files) in inspection.staged {
             let table = pipeline.and_then(|p| p.to.iter().find(|to| *to.id.value == sink)).and_then(|to| to.table());

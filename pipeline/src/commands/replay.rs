@@ -156,7 +156,7 @@ fn waiting(config: &Config, catalog: &Catalog) -> Result<Vec<Waiting>, CommandEr
     let mut replayed: BTreeMap<(String, String), u64> = BTreeMap::new();
     for pipeline in &config.spec.pipelines {
         let name = &pipeline.name.value;
-        let Some(store) = inspect(&store_location(config, name)).map_err(failed)? else { continue };
+        let Some(store) = inspect(store_location(config, name)).map_err(failed)? else { continue };
         for (info, position) in store.positions.into_values() {
             replayed.insert((name.clone(), info.name), u64::try_from(position.next_offset).unwrap_or(0));
         }
@@ -200,7 +200,7 @@ fn replay_pipeline(config: &Config, pipeline: &Pipeline, waiting: &[&Waiting], c
 
 /// How many dead letters of these reasons the store says were replayed, in all replays.
 fn taken(config: &Config, pipeline: &Pipeline, reasons: &[String]) -> Result<u64, CommandError> {
-    let store = inspect(&store_location(config, &pipeline.name.value)).map_err(failed)?.unwrap_or_default();
+    let store = inspect(store_location(config, &pipeline.name.value)).map_err(failed)?.unwrap_or_default();
     let partitions: Vec<String> = reasons.iter().map(|r| replay_partition(r)).collect();
     let positions = store.positions.into_values().filter(|(info, _)| partitions.contains(&info.name));
     Ok(positions.map(|(_, position)| u64::try_from(position.next_offset).unwrap_or(0)).sum())

@@ -147,7 +147,7 @@ fn read(config: &Config) -> Result<Status, CommandError> {
     let mut pipelines = Vec::new();
     for pipeline in &config.spec.pipelines {
         let name = &pipeline.name.value;
-        let inspection = inspect(&store_location(config, name)).map_err(failed)?;
+        let inspection = inspect(store_location(config, name)).map_err(failed)?;
         pipelines.push(PipelineStatus::new(name, inspection));
     }
     let folder = tables_location(config);

@@ -200,7 +200,7 @@ impl Lineage {
         let says = format!("changes of {columns} by {}, deleted where {deleted:?}", decides.join(", "));
         self.rows_of(step, says, input, &decides);
         for (name, column) in &changelog.previous {
-            let of = self.facts(input, &[column.value.clone()]);
+            let of = self.facts(input, std::slice::from_ref(&column.value));
             self.made_by(&format!(" of `{}`", step.id), output, &name.value, &format!("{column} before"), &of);
         }
         for ever in &changelog.ever {
@@ -242,7 +242,7 @@ impl Lineage {
         let by = names(&previous.by);
         self.rows_of(step, format!("rows beside those before by {}", by.join(", ")), input, &by);
         for (name, column) in &previous.columns {
-            let of = self.facts(input, &[column.value.clone()]);
+            let of = self.facts(input, std::slice::from_ref(&column.value));
             self.made_by(&format!(" of `{}`", step.id), output, &name.value, &format!("{column} before by {}", by.join(", ")), &of);
         }
     }
@@ -256,7 +256,7 @@ impl Lineage {
         let of = names(&shares.of);
         self.rows_of(step, format!("shares of {}", of.join(", ")), input, &of);
         for share in &shares.shares {
-            let read = self.facts(input, &[share.column.value.clone()]);
+            let read = self.facts(input, std::slice::from_ref(&share.column.value));
             let says = format!("{}({}) of {}", share.function, share.column, of.join(", "));
             self.made_by(&format!(" of `{}`", step.id), output, &share.name.value, &says, &read);
         }

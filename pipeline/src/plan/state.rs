@@ -19,7 +19,7 @@ use crate::config::{Config, Problem, Span};
 /// With a problem for every step whose saved state means something else, or that is gone; or when the data folder can't be read.
 pub fn check_state(config: &Config, pipeline: &Pipeline, present: &Shapes) -> Result<BTreeMap<String, StepEvolution>, PlanError> {
     let name = &pipeline.name.value;
-    let saved = saved_shapes(&store_location(config, name))?;
+    let saved = saved_shapes(store_location(config, name))?;
     let decided = decide_evolutions(&saved, present);
     let advice = StepsChanged { pipeline: name.clone(), steps: BTreeMap::new() };
     let problem = |(step, evolution): (&String, &StepEvolution)| match evolution {

@@ -17,7 +17,7 @@ use crate::config::Config;
 /// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows in its destination that the configuration does
 /// not have. The dead letters of all pipelines are in one table, and name their pipeline.
 pub(super) fn tell(config: &Config, pipeline: &str, sinks: &mut [SinkPlan], tables: &BTreeMap<String, PathBuf>) -> Result<(), PlanError> {
-    if saved_origin(&store_location(config, pipeline))?.is_some() {
+    if saved_origin(store_location(config, pipeline))?.is_some() {
         return Ok(());
     }
     let others = other_stores(config)?;
@@ -41,7 +41,7 @@ fn other_stores(config: &Config) -> Result<Vec<Origin>, PlanError> {
     for entry in entries.flatten() {
         let is_known = entry.file_name().to_str().is_some_and(|name| config.spec.pipeline(name).is_some());
         if !is_known {
-            origins.extend(saved_origin(&entry.path())?);
+            origins.extend(saved_origin(entry.path())?);
         }
     }
     Ok(origins)

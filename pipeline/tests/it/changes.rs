@@ -162,11 +162,14 @@ fn run(here: &Path, data: &str, setup: &Setup, workers: u16) -> Result<(), Strin
     commands::run::run(&args, &mut Vec::new()).map_err(|error| error.render(false))
 }
 
+/// Rows by their key, and whether a condition holds for each.
+type RowsByKey = BTreeMap<String, (Map<String, Value>, bool)>;
+
 /// The rows of a folder's table `out` by their key, and whether the condition holds for them.
-fn rows(here: &Path, data: &str, case: &Case, condition: &str) -> Result<BTreeMap<String, (Map<String, Value>, bool)>, String> {
+fn rows(here: &Path, data: &str, case: &Case, condition: &str) -> Result<RowsByKey, String> {
     let catalog = Catalog::open(here.join(data).join("tables")).map_err(|e| e.to_string())?;
     let sql = format!("select *, coalesce(({condition}), false) as condition_holds from out");
-    let mut found: BTreeMap<String, (Map<String, Value>, bool)> = BTreeMap::new();
+    let mut found: RowsByKey = BTreeMap::new();
     for batch in catalog.sql(&sql).map_err(|e| format!("{sql}: {e}"))? {
         let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
         writer.write(&batch).and_then(|()| writer.finish()).map_err(|e| e.to_string())?;

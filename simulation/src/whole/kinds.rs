@@ -221,14 +221,14 @@ fn compare_windows(good: &[Placed<'_>], table: &[RecordBatch]) -> Result<usize> 
         let starts = column(WINDOW_START)?.as_primitive::<TimestampMicrosecondType>();
         let (counts, revisions) = (column("n")?.as_primitive::<Int64Type>(), column(REVISION)?.as_primitive::<Int64Type>());
         let totals = values(&batch.project(&[batch.schema().index_of("total")?])?, 0);
-        for row in 0..batch.num_rows() {
+        for (row, total) in totals.iter().enumerate() {
             let window =
                 (labels.as_string::<i32>().value(row).to_owned(), terminals.as_string::<i32>().value(row).to_owned(), starts.value(row));
             let revision = revisions.value(row);
             let known = delivered.get(&window).map(|(revision, ..)| *revision);
             ensure!(known != Some(revision), "revision {revision} of window {window:?} was delivered twice");
             if known < Some(revision) {
-                delivered.insert(window, (revision, counts.value(row), totals[row][0]));
+                delivered.insert(window, (revision, counts.value(row), total[0]));
             }
         }
     }
@@ -276,9 +276,9 @@ fn compare_net(expected: &BTreeMap<Content, i64>, table: &[RecordBatch]) -> Resu
         let (ids, diffs) = (column("id")?.as_primitive::<Int64Type>(), column(DIFF)?.as_primitive::<Int64Type>());
         let shown: Vec<usize> = ["amount", "amount_before"].iter().filter_map(|name| batch.schema().index_of(name).ok()).collect();
         let amounts = values(&batch.project(&shown)?, 0);
-        for row in 0..batch.num_rows() {
+        for (row, amounts) in amounts.iter().enumerate() {
             let exact = |value: &Value| if let Value::Exact(value) = value { Some(*value) } else { None };
-            *net.entry((ids.value(row), amounts[row].iter().map(exact).collect())).or_default() += diffs.value(row);
+            *net.entry((ids.value(row), amounts.iter().map(exact).collect())).or_default() += diffs.value(row);
         }
     }
     net.retain(|_, times| *times != 0);

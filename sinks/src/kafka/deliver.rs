@@ -92,8 +92,7 @@ impl KafkaDelivery {
     /// Connects for the first time.
     fn start(&mut self) -> Result<(), SinkError> {
         let mut tried = 0;
-        loop {
-            let Err(trouble) = self.connect() else { break };
+        while let Err(trouble) = self.connect() {
             tried += 1;
             let error = self.away(trouble);
             if !matches!(error, SinkError::Away { .. }) || tried >= START_ATTEMPTS {

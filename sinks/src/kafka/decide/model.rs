@@ -119,7 +119,7 @@ impl Broker {
         let visible = || self.topic.iter().skip(before).filter(|m| m.fate == Fate::Committed);
         let newest = match look {
             Look::No => None,
-            Look::For(through) => visible().find(|m| m.through >= through).or_else(|| visible().last()),
+            Look::For(through) => visible().find(|m| m.through >= through).or_else(|| visible().next_back()),
             Look::Whole => visible().max_by_key(|m| m.through),
         };
         let newest = newest.map(|m| Mark { sink: String::new(), through: m.through, run: m.run.to_string() });
