@@ -1,6 +1,7 @@
 //! Measures deliveries to one table as its history grows, and opening it; leaves the table for other readers to check.
 //!
 //! `cargo run --release -p riskstream-sinks --example delivery_cost TABLE_FOLDER [COMMITS] [CHECKPOINT_COMMITS] [--maintain]`
+#![allow(clippy::disallowed_methods, reason = "it reads /proc")]
 
 use std::error::Error;
 use std::path::PathBuf;

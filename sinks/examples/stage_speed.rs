@@ -1,6 +1,7 @@
 //! Measures staging: nanoseconds per row and bytes per row of 18 columns, for each compressor and integer encoding.
 //!
 //! `cargo run --release -p riskstream-sinks --example stage_speed [ROWS] [ROWS_PER_DAY] [COMPRESSION] [INTEGERS]`
+#![allow(clippy::disallowed_methods, reason = "it reads /proc")]
 
 use std::error::Error;
 use std::sync::Arc;
