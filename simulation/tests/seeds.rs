@@ -1,7 +1,6 @@
 //! 200 worlds, a minute of new ones, the same seed twice, engines broken on purpose, and the disk's old holes put back.
 
 use riskstream_simulation::disk::Hole;
-use riskstream_simulation::whole::{WholeReport, simulate_whole};
 use riskstream_simulation::{Failure, Fault, Options, Report, simulate};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -48,20 +47,11 @@ fn a_minute_of_new_worlds_is_right() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-#[test]
-fn the_whole_engine_is_right_on_a_disk_that_fails() {
-    let mut total = WholeReport::default();
-    for seed in 0..20 {
-        total.add(&simulate_whole(seed, None).unwrap_or_else(|failure| panic!("{failure} --whole")));
-    }
-    println!("{total:?}");
-    assert!(total.runs > 60 && total.power_losses > 20 && total.rows > 1_000, "{total:?}");
-}
-
-/// How many seeds, from 0 on, found each hole when it was put back.
+/// Holes that few seeds find; `simulate --holes` looks for all of them.
 #[test]
 fn holes_of_the_disk_are_found_when_they_are_put_back() {
-    for hole in Hole::ALL {
+    let few = [Hole::NameBeforeContent, Hole::MarksUnsynced, Hole::FoldersUnsynced, Hole::HistoryUnsynced, Hole::NameUnsynced];
+    for hole in few {
         let options = Options { hole: Some(hole), without_sql: true, ..Options::default() };
         let found = (0..10_000).find_map(|seed| simulate(seed, options).err());
         let found = found.unwrap_or_else(|| panic!("{hole:?} was not found in 10,000 worlds"));
