@@ -80,7 +80,7 @@ pub(crate) fn month_days(month: i64) -> i64 {
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era.saturating_mul(ERA_DAYS) + day_of_era - DAYS_BEFORE_1970
+    era.saturating_mul(ERA_DAYS).saturating_add(day_of_era).saturating_sub(DAYS_BEFORE_1970)
 }
 
 /// The first instant of a month, which counts from January 1970.
@@ -115,8 +115,14 @@ mod tests {
     #[test]
     fn the_ends_of_time_are_no_overflow() {
         for every in [Every::Micros(DAY), Every::Months(1), Every::Months(12)] {
-            assert!(every.floor(i64::MIN) <= every.after(i64::MIN));
-            assert!(every.floor(i64::MAX) <= every.after(i64::MAX));
+            // A number that wrapped around would stand at the other end.
+            let year = 366 * DAY;
+            assert_eq!(every.floor(i64::MIN), i64::MIN, "{every}");
+            assert!((i64::MIN + 1..=i64::MIN + year).contains(&every.after(i64::MIN)), "{every}");
+            assert!((i64::MAX - year..=i64::MAX).contains(&every.floor(i64::MAX)), "{every}");
+            assert_eq!(every.after(i64::MAX), i64::MAX, "{every}");
+            assert_eq!(every.advance(0, i64::MAX), i64::MAX, "{every}");
+            assert_eq!(every.advance(0, i64::MIN), i64::MIN, "{every}");
         }
     }
 }

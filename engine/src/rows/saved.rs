@@ -6,7 +6,7 @@ use super::segment::Segment;
 use crate::contract::StateBatch;
 use crate::history::ShardSet;
 use crate::key::shard_of;
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, LargeBinaryBuilder, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::UInt64Type;
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -16,19 +16,26 @@ pub const ROWS: &str = "rows";
 /// Segments, newest first: `file` in the step's folder, and the `shards` whose rows count.
 pub const FILES: &str = "files";
 
-/// Rows of one batch of saved state; its bytes must be fewer than 2 GiB.
+/// Rows and bytes of one batch of saved state, about: a batch ends with the row that reaches either.
 const BATCH_ROWS: usize = 1 << 17;
+const BATCH_BYTES: usize = 256 << 20;
 
 impl KeyedRows {
     /// The rows at `places`, in batches named [`ROWS`].
     ///
     /// # Errors
-    /// When a batch would be larger than 2 GiB.
+    /// Never, as long as the columns are of one length.
     pub fn save(&self, places: &[u32]) -> Result<Vec<StateBatch>, ArrowError> {
-        let save = |places: &[u32]| {
+        self.save_in(places, BATCH_ROWS, BATCH_BYTES)
+    }
+
+    /// As [`Self::save`], in batches of at most so many rows, each of which ends with the row that makes it so many bytes.
+    pub(super) fn save_in(&self, places: &[u32], rows_most: usize, bytes_most: usize) -> Result<Vec<StateBatch>, ArrowError> {
+        let save = |places: &[u32]| -> Result<StateBatch, ArrowError> {
             let bytes = |of: &dyn Fn(u32) -> usize| places.iter().map(|place| of(*place)).sum();
-            let mut keys = BinaryBuilder::with_capacity(places.len(), bytes(&|place| self.memory.key(place).len()));
-            let mut values = BinaryBuilder::with_capacity(places.len(), bytes(&|place| self.memory.value(place).map_or(0, <[u8]>::len)));
+            let mut keys = LargeBinaryBuilder::with_capacity(places.len(), bytes(&|place| self.memory.key(place).len()));
+            let mut values =
+                LargeBinaryBuilder::with_capacity(places.len(), bytes(&|place| self.memory.value(place).map_or(0, <[u8]>::len)));
             for place in places {
                 keys.append_value(self.memory.key(*place));
                 values.append_option(self.memory.value(*place));
@@ -41,7 +48,16 @@ impl KeyedRows {
             let columns = columns.into_iter().map(|(name, column)| (name, column, true));
             Ok(StateBatch::new(ROWS, RecordBatch::try_from_iter_with_nullable(columns)?))
         };
-        places.chunks(BATCH_ROWS).map(save).collect()
+        let row_bytes = |place: u32| self.memory.key(place).len() + self.memory.value(place).map_or(0, <[u8]>::len);
+        let (mut saved, mut first, mut bytes) = (Vec::new(), 0, 0);
+        for (at, place) in places.iter().enumerate() {
+            bytes += row_bytes(*place);
+            if at + 1 - first >= rows_most || bytes >= bytes_most || at + 1 == places.len() {
+                saved.push(save(&places[first..=at])?);
+                (first, bytes) = (at + 1, 0);
+            }
+        }
+        Ok(saved)
     }
 
     /// All rows: those in memory, and the names of the files with the others, which [`Self::live_files`] then gives too.
@@ -86,7 +102,7 @@ impl KeyedRows {
 
     fn restore_rows(&mut self, saved: &RecordBatch) -> Result<(), SaveError> {
         let hashes = saved.column_by_name("hash").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(|| wrong("hash"))?;
-        let bytes = |name| saved.column_by_name(name).and_then(|c| c.as_binary_opt::<i32>()).ok_or_else(|| wrong(name));
+        let bytes = |name| saved.column_by_name(name).and_then(|c| c.as_binary_opt::<i64>()).ok_or_else(|| wrong(name));
         let (keys, values) = (bytes("key")?, bytes("value")?);
         for row in 0..saved.num_rows() {
             if self.shards.has(shard_of(hashes.value(row))) && values.is_valid(row) {

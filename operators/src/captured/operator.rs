@@ -288,9 +288,11 @@ impl CapturedOperator {
 
     /// Takes back every row that the truncation is after, and forgets all that it is after: the truncation itself tells that changes before it are old.
     fn truncate(&mut self, time: i64, sequence: Sequence, out: &mut Output) -> Result<(), SaveError> {
-        if self.truncated.is_none_or(|last| sequence.is_after(last)) {
-            self.truncated = Some(sequence);
+        if self.truncated.is_some_and(|last| !sequence.is_after(last)) {
+            // Said before: what it is after is gone already, and what came since is newer.
+            return Ok(());
         }
+        self.truncated = Some(sequence);
         let mut newer: Vec<(u64, Vec<u8>, Vec<u8>)> = Vec::new();
         self.rows.kept.for_each(|hash, key, kept| {
             match LastRow::of(kept) {

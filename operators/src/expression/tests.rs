@@ -239,14 +239,11 @@ fn an_expression_outlives_its_compiler_and_evaluates_slices() {
     assert_eq!(array.as_primitive::<arrow::datatypes::Int64Type>().values(), &[4, 5]);
 }
 
-/// Not a bound, which would fail on a busy machine, but a figure to look at: `--nocapture`.
 #[test]
-fn compile_and_evaluation_times_are_shown() {
-    let started = std::time::Instant::now();
+fn what_an_expression_gives_for_many_rows_is_what_it_gives_for_each() {
     let compiler = Compiler::new();
-    println!("compiler: {:?}", started.elapsed());
     let rows: Vec<Row> =
-        (0..8192).map(|id| Row { id, amount: Some(i128::from(id)), risk: (id % 3 == 0).then_some(0.5), ..Row::default() }).collect();
+        (0..512).map(|id| Row { id, amount: Some(i128::from(id)), risk: (id % 3 == 0).then_some(0.5), ..Row::default() }).collect();
     let rows = batch(&rows);
     for sql in [
         "amount > 220",
@@ -262,14 +259,12 @@ fn compile_and_evaluation_times_are_shown() {
         "amount * 2",
         "case when risk > 0.5 then 1 else 0 end",
     ] {
-        let started = std::time::Instant::now();
         let compiled = compiler.compile(sql, &schema()).unwrap();
-        let compile = started.elapsed();
-        let started = std::time::Instant::now();
-        for _ in 0..100 {
-            std::hint::black_box(compiled.evaluate(&rows).unwrap());
+        let all = compiled.evaluate(&rows).unwrap();
+        assert_eq!(all.len(), rows.num_rows(), "{sql}");
+        for row in 0..rows.num_rows() {
+            let one = compiled.evaluate(&rows.slice(row, 1)).unwrap();
+            assert_eq!(one.to_data(), all.slice(row, 1).to_data(), "{sql}, row {row}");
         }
-        let per_row = started.elapsed().as_secs_f64() * 1e9 / (100.0 * rows.num_rows() as f64);
-        println!("{sql}: compile {compile:?}, {per_row:.2} ns/row; {}", compiled.physical);
     }
 }

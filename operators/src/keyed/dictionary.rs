@@ -1,6 +1,6 @@
 //! Keys to numbers: one hash table per worker, probed with the engine's key hash, holding the real values.
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, UInt32Type, UInt64Type};
 use arrow::error::ArrowError;
@@ -153,7 +153,7 @@ impl Dictionary {
             Table::Numbers { .. } => Arc::new(Int64Array::from(std::mem::take(&mut self.new_values))),
             Table::Spelled { bytes, .. } => {
                 let spelled = self.new_bytes.iter().map(|(start, len)| &bytes[*start..start + *len as usize]);
-                Arc::new(BinaryArray::from_iter_values(spelled))
+                Arc::new(LargeBinaryArray::from_iter_values(spelled))
             }
         };
         self.new_bytes.clear();
@@ -173,7 +173,7 @@ impl Dictionary {
             Table::Spelled { table, bytes, .. } => {
                 let mut keys: Vec<Spelled> = table.iter().copied().collect();
                 keys.sort_unstable_by_key(|k| k.id);
-                let values = BinaryArray::from_iter_values(keys.iter().map(|k| &bytes[k.start..k.start + k.len as usize]));
+                let values = LargeBinaryArray::from_iter_values(keys.iter().map(|k| &bytes[k.start..k.start + k.len as usize]));
                 keys_batch(keys.iter().map(|k| k.id).collect(), keys.iter().map(|k| k.hash).collect(), Arc::new(values))
             }
         }
@@ -202,7 +202,7 @@ impl Dictionary {
                     }
                 }
                 Table::Spelled { table, bytes, .. } => {
-                    let value = values.as_binary_opt::<i32>().ok_or_else(wrong)?.value(row);
+                    let value = values.as_binary_opt::<i64>().ok_or_else(wrong)?.value(row);
                     let (start, len) = (bytes.len(), value.len() as u32);
                     bytes.extend_from_slice(value);
                     table.insert_unique(hash, Spelled { hash, start, len, id }, |s| s.hash);

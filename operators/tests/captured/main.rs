@@ -350,6 +350,30 @@ fn a_repetition_leaves_no_trace() {
 }
 
 #[test]
+fn a_truncation_before_the_last_one_touches_no_row() {
+    let row = |loan| Row { loan, lender: "a".into(), status: "open".into(), note: None, old_status: None, ever_late: false };
+    let records = [
+        Record::of("c", &row(1), (1, 1)),
+        Record::without_row("t", None, (3, 3)),
+        Record::without_row("t", None, (5, 5)),
+        Record::of("c", &row(2), (7, 7)),
+    ];
+    let mut world = World::new(2, 1 << 20);
+    world.epoch(&[batch(&(0..).zip(records.iter().cloned()).collect::<Vec<_>>())], false);
+    let (left, there) = (world.left, world.there.clone());
+    assert_eq!(there.len(), 1);
+    // The first of them is told again.
+    world.epoch(&[batch(&[(4, records[1].clone())])], false);
+    assert_eq!((world.left, &world.there), (left, &there), "nothing leaves");
+    let (_, saved) = world.changes.last().unwrap();
+    let rows: usize = saved.iter().filter(|batch| batch.name == "rows").map(|batch| batch.rows.num_rows()).sum();
+    assert_eq!(rows, 0, "and nothing is saved anew");
+    world.restart(1);
+    world.epoch(&[batch(&[(5, Record::of("u", &row(1), (4, 4)))])], false);
+    assert_eq!(world.there, there, "a change before the truncation is old");
+}
+
+#[test]
 fn a_change_without_a_key_or_of_no_known_kind_is_a_dead_letter_once() {
     let mut world = World::new(3, 1 << 20);
     let records =

@@ -158,3 +158,28 @@ fn files_are_merged_and_those_that_no_snapshot_names_are_deleted() {
     world.restart(2);
     world.check();
 }
+
+#[test]
+fn what_is_saved_is_split_by_rows_and_bytes_and_comes_back_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    world.restart(1);
+    let changed: Vec<_> = (0..300u64).map(|n| (n, Some(vec![n as u8; if n == 100 { 5_000 } else { 20 }]))).collect();
+    world.epoch(&changed, false);
+    let rows = &world.workers[0];
+    let places: Vec<u32> = (0..rows.memory.len() as u32).collect();
+    assert_eq!(places.len(), 300, "all are in memory still");
+    // Rows and bytes of a batch at most, and how many batches that makes.
+    let limits = [(1_000, 1 << 30, 1..=1), (7, 1 << 30, 43..=43), (1_000, 1_000, 8..=12), (1_000, 1, 300..=300)];
+    let saved = limits.map(|(rows_most, bytes_most, expected)| {
+        let saved = rows.save_in(&places, rows_most, bytes_most).unwrap();
+        assert!(expected.contains(&saved.len()), "{} batches of {rows_most} rows, {bytes_most} bytes", saved.len());
+        assert!(saved.iter().all(|batch| (1..=rows_most).contains(&batch.rows.num_rows())));
+        saved
+    });
+    for (workers, saved) in (1..).zip(saved) {
+        world.changes = saved;
+        world.restart(workers);
+        world.check();
+    }
+}
