@@ -91,8 +91,11 @@ impl<'a> World<'a> {
     }
 
     fn insert(&mut self, dice: &mut Dice, next: &mut i64) {
+        if self.clock == i64::MIN {
+            return;
+        }
         let time = self.clock - 1 - dice.below(200);
-        if time <= self.pruned || self.clock == i64::MIN {
+        if time <= self.pruned {
             return;
         }
         *next += 1;

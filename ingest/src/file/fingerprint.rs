@@ -207,6 +207,11 @@ impl Fingerprint {
         Some(Self { head, tail, end })
     }
 
+    /// How the last record ended that was read, as far as the end of the file was seen.
+    pub(crate) fn last_record(&self) -> LastRecord {
+        self.end.map_or(LastRecord::Ended, |end| end.record)
+    }
+
     /// What became of the file; `plain` says that its bytes are the text that was read, up to `read`.
     pub(crate) fn since(&self, path: &Path, plain: bool, read: u64) -> io::Result<Since> {
         if self.end.is_some_and(|end| path.metadata().is_ok_and(|metadata| end.is_untouched(&metadata))) {
@@ -240,7 +245,7 @@ impl Fingerprint {
         if size == read {
             return Ok(Since::Same);
         }
-        let record = self.end.map_or(LastRecord::Ended, |end| end.record);
+        let record = self.last_record();
         let next = read_at(file, read, 2)?;
         let has_ended = match record {
             LastRecord::Ended => true,

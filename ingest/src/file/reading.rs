@@ -84,7 +84,9 @@ impl FileSource {
             }
             Opened::Empty => {
                 let print = Fingerprint::of(&path).map_err(|e| self.gone(partition, &e))?;
-                let next_offset = self.files[at].position.next_offset;
+                // Blank lines without a header are read as well, or the file would have grown for ever.
+                let blank = if self.is_plain(&path) { i64::try_from(stamp.bytes).unwrap_or(i64::MAX) } else { 0 };
+                let next_offset = self.files[at].position.next_offset.max(blank);
                 self.finish(partition, &path, print, next_offset, LastRecord::Ended)
             }
             Opened::CutOff(reason) => Ok(self.wait_for_rest(partition, stamp, &reason)),
@@ -112,7 +114,7 @@ impl FileSource {
         }
         let name = self.partitions[at].name.clone();
         let offset = self.files[at].position.next_offset;
-        let mut print = self.verified(partition, path)?;
+        let (mut print, last_record) = self.verified(partition, path)?;
         let file = File::open(path).map_err(|e| self.gone(partition, &e))?;
         let bytes = file.metadata().map_err(|e| self.gone(partition, &e))?.len();
         let raw_bytes = Arc::new(AtomicU64::new(0));
@@ -133,7 +135,7 @@ impl FileSource {
             }
             FileFormat::Json | FileFormat::Debezium(_) => {
                 match self.open_text(partition, path, file, offset, RecordGrammar::Lines, &raw_bytes)? {
-                    Ok(text) => Reader::Text(text),
+                    Ok(text) => Reader::Text(text.after(last_record)),
                     Err(reason) => return Ok(Opened::CutOff(reason)),
                 }
             }
@@ -155,7 +157,7 @@ impl FileSource {
                 let csv = &self.spec.csv;
                 let grammar = RecordGrammar::Csv { delimiter: self.spec.delimiter(path), quote: csv.quote };
                 match self.open_text(partition, path, file, offset.max(start), grammar, &raw_bytes)? {
-                    Ok(text) => Reader::Text(text),
+                    Ok(text) => Reader::Text(text.after(last_record)),
                     Err(reason) => return Ok(Opened::CutOff(reason)),
                 }
             }
@@ -163,8 +165,8 @@ impl FileSource {
         Ok(Opened::Input(Box::new(Input { reader, print, raw_bytes, _permit: OpenFiles::permit() })))
     }
 
-    /// The file's fingerprint, after a look whether it still is the file that was read.
-    fn verified(&self, partition: u32, path: &Path) -> Result<Fingerprint, SourceError> {
+    /// The file's fingerprint, after a look whether it still is the file that was read, and how the last record ended that was read of it.
+    fn verified(&self, partition: u32, path: &Path) -> Result<(Fingerprint, LastRecord), SourceError> {
         let position = &self.files[partition as usize].position;
         let fresh = || Fingerprint::of(path).map_err(|e| self.gone(partition, &e));
         let mut print = match Fingerprint::parse(&position.fingerprint) {
@@ -172,7 +174,10 @@ impl FileSource {
             None => fresh()?,
         };
         let read = u64::try_from(position.next_offset).unwrap_or(0);
-        match print.since(path, self.is_plain(path), read).map_err(|e| self.gone(partition, &e))? {
+        let since = print.since(path, self.is_plain(path), read).map_err(|e| self.gone(partition, &e))?;
+        // Where more follows, that begins with the line end which the last record lacked.
+        let last_record = if since == Since::Same { print.last_record() } else { LastRecord::Ended };
+        match since {
             Since::Same | Since::Grown => {
                 if print.head.bytes < PIECE_BYTES {
                     print.head = fresh()?.head;
@@ -183,7 +188,7 @@ impl FileSource {
         }
         // What it was at its end counts no more: it is read on.
         print.end = None;
-        Ok(print)
+        Ok((print, last_record))
     }
 
     /// Whether compressed data may still be written: with `follow` a file that ends too early is waited for.
@@ -315,6 +320,12 @@ impl FileSource {
             print.head = Fingerprint::of(path).map_err(|e| self.gone(partition, &e))?.head;
         }
         let next_offset = reader.offset();
+        // A last record without its end was taken as it was: whether it goes on is to be seen also by a run that finds nothing more to read.
+        if reader.last_record() != LastRecord::Ended {
+            let end = End::of(path, reader.last_record()).map_err(|e| self.gone(partition, &e))?;
+            let read = u64::try_from(next_offset).unwrap_or(0);
+            print.end = Some(if self.is_plain(path) { end.at(read) } else { end });
+        }
         let cost = match compression {
             Compression::None => Reopening::Seek,
             Compression::Gzip | Compression::Zstd => Reopening::Decompress(u64::try_from(next_offset).unwrap_or(0)),

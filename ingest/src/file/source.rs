@@ -2,7 +2,7 @@
 
 use crate::decode::{CsvLayout, RecordDecoder, RecordFormat, RowRules};
 use crate::file::budget::OpenFiles;
-use crate::file::fingerprint::{Fingerprint, Since, Stamp};
+use crate::file::fingerprint::{Fingerprint, Piece, Since, Stamp};
 use crate::file::format::{FileFormat, FileSourceSpec, format_of};
 use crate::file::infer::{Inferred, infer_schema};
 use crate::file::look::{KnownFiles, Lookout};
@@ -143,14 +143,18 @@ impl FileSource {
         FileRecords { spec: self.spec.clone(), user: self.user.clone(), format: self.format, rules: Arc::clone(&self.rules) }
     }
 
+    fn record_format(&self, path: &Path) -> RecordFormat {
+        match self.format {
+            FileFormat::Csv => RecordFormat::Csv(layout_without_header(&self.spec, &self.user, path)),
+            FileFormat::Json | FileFormat::Parquet => RecordFormat::Json,
+            FileFormat::Debezium(options) => RecordFormat::Debezium(options),
+        }
+    }
+
     fn add(&mut self, file: FoundFile, position: Position) {
         self.bytes_total += file.path.metadata().map_or(0, |m| m.len());
         let partition = self.partitions.len() as u32;
-        let format = match self.format {
-            FileFormat::Csv => RecordFormat::Csv(layout_without_header(&self.spec, &self.user, &file.path)),
-            FileFormat::Json | FileFormat::Parquet => RecordFormat::Json,
-            FileFormat::Debezium(options) => RecordFormat::Debezium(options),
-        };
+        let format = self.record_format(&file.path);
         self.shared.set(partition, SharedPartition { name: file.name.as_str().into(), format });
         self.partitions.push(PartitionInfo { name: file.name });
         self.files.push(FileState { path: file.path, position, input: None, waits: None, start: None, counted_bytes: 0 });
@@ -162,6 +166,31 @@ impl FileSource {
             self.add(file, Position { next_offset: 0, finished: false, fingerprint: String::new() });
         }
         any
+    }
+
+    /// Gives the numbers of partitions of which nothing was ever committed, though something was of later ones, to files that are new to this
+    /// run; a number that no file is left for stays one that has ended.
+    fn fill_gaps(&mut self, gaps: &[usize], new: Vec<FoundFile>) {
+        let mut new = new.into_iter();
+        for gap in gaps {
+            let Some(file) = new.next() else { break };
+            self.bytes_total += file.path.metadata().map_or(0, |m| m.len());
+            let format = self.record_format(&file.path);
+            self.shared.set(u32::try_from(*gap).unwrap_or(u32::MAX), SharedPartition { name: file.name.as_str().into(), format });
+            self.partitions[*gap] = PartitionInfo { name: file.name };
+            let position = Position { next_offset: 0, finished: false, fingerprint: String::new() };
+            self.files[*gap] = FileState { path: file.path, position, input: None, waits: None, start: None, counted_bytes: 0 };
+        }
+        self.add_new(new.collect());
+    }
+
+    /// A number of which nothing was ever committed: nothing was read of its file, whose name nobody knows any more.
+    fn add_gap(&mut self) {
+        let number = self.partitions.len();
+        let name = format!("file {number}, gone before it was read");
+        let path = self.spec.base.join(&name);
+        let fingerprint = Fingerprint { head: Piece::of(b""), tail: None, end: None }.to_string();
+        self.add(FoundFile { name, path }, Position { next_offset: 0, finished: true, fingerprint });
     }
 
     /// Takes a committed partition back.
@@ -222,20 +251,22 @@ impl Source for FileSource {
     }
 
     fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+        let mut gaps = Vec::new();
         for (number, (info, position)) in resume {
-            if *number as usize != self.partitions.len() {
-                let reason = format!("partition {number} was committed, but not the one before it");
-                return Err(SourceError::Bug { source_name: self.spec.name.clone(), reason });
+            // A file that gave nothing before the run ended has a number, and no position.
+            while self.partitions.len() < *number as usize {
+                gaps.push(self.partitions.len());
+                self.add_gap();
             }
             self.resume(info, position)?;
         }
         match find_files(&self.spec) {
             Ok(found) => {
                 let new = self.known.new_ones(found);
-                self.add_new(new)
+                self.fill_gaps(&gaps, new);
             }
             // Everything was read and taken away since.
-            Err(_) if !self.files.is_empty() && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position)) => false,
+            Err(_) if !self.files.is_empty() && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position)) => {}
             Err(error) => return Err(error),
         };
         Ok(())

@@ -125,12 +125,17 @@ impl TextReader {
         Self { input, grammar, record_bytes_max, may_grow, buffer, offset, at_end: false, is_sure: false, long: None, tail, last_record }
     }
 
+    /// The same, the record before which ended so: at the end of the file, if not by a newline.
+    pub(crate) fn after(self, last_record: LastRecord) -> Self {
+        Self { last_record, ..self }
+    }
+
     /// The last up to [`PIECE_BYTES`] bytes before [`Self::offset`].
     pub(crate) fn tail(&self) -> &[u8] {
         &self.tail
     }
 
-    /// How the last record ended; known at the end.
+    /// How the last record ended; `Ended` before the end is reached.
     pub(crate) fn last_record(&self) -> LastRecord {
         self.last_record
     }

@@ -346,3 +346,44 @@ fn hundreds_of_files_in_step_are_read_with_few_open_at_once() {
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
+
+#[test]
+fn a_file_of_blank_lines_without_a_header_ends_and_is_read_on_when_it_has_rows() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for blank in ["\n", "\r\n\r\n", "\u{feff}\n"] {
+        std::fs::write(folder.path().join("a.csv"), blank).expect("written");
+        let read = read_all(&mut FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source")).expect("read");
+        assert!(read.positions[&0].1.finished, "{blank:?}");
+        std::fs::write(folder.path().join("a.csv"), blank.to_owned() + &text("a.csv", 0..3)).expect("written");
+        let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
+        let mut source = FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source");
+        let more = read_from(&mut source, read.positions, limit, usize::MAX).expect("read");
+        assert_eq!((more.row_count(), more.dead_count()), (3, 0), "{blank:?}");
+    }
+}
+
+#[test]
+fn a_file_that_gave_nothing_before_others_did_is_read_by_the_next_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, name) in ["a.csv", "b.csv", "c.csv"].iter().enumerate() {
+        let first = number as u64 * 10;
+        let rows: String = (first..first + 2).map(csv_record).collect();
+        std::fs::write(folder.path().join(name), HEADER.to_owned() + &rows).expect("written");
+    }
+    let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
+    let spec = spec(folder.path(), &["*.csv"]);
+    let whole = read_all(&mut FileSource::new(spec.clone()).expect("a source")).expect("read");
+    // The run ended when only the last file had given something.
+    let committed: BTreeMap<_, _> = whole.positions.iter().filter(|(number, _)| **number == 2).map(|(n, p)| (*n, p.clone())).collect();
+    let mut source = FileSource::new(spec.clone()).expect("a source");
+    let rest = read_from(&mut source, committed.clone(), limit, usize::MAX).expect("read");
+    assert_eq!((rest.row_count(), source.partitions().len()), (4, 3));
+    // And again, where one of the two is gone meanwhile.
+    std::fs::remove_file(folder.path().join("a.csv")).expect("removed");
+    let mut source = FileSource::new(spec.clone()).expect("a source");
+    let rest = read_from(&mut source, committed, limit, usize::MAX).expect("read");
+    assert_eq!((rest.row_count(), source.partitions().len()), (2, 3));
+    let mut source = FileSource::new(spec).expect("a source");
+    let nothing = read_from(&mut source, rest.positions, limit, usize::MAX).expect("read");
+    assert_eq!((nothing.row_count(), source.partitions().len()), (0, 3));
+}
