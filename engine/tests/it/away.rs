@@ -52,14 +52,14 @@ fn what_waited_for_a_sink_that_was_away_is_delivered_once_and_it_is_said_meanwhi
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(world.said().is_empty());
-        let seen = inspect(&world.store()).expect("looked").expect("there is a store");
+        let seen = inspect(world.store()).expect("looked").expect("there is a store");
         let note = &seen.away["out"];
         assert!(note.tried >= 4 && note.reason == "table: nobody answers" && note.since_micros <= note.tried_micros, "{note:?}");
         let waiting = seen.waiting["out"];
         assert!(waiting.epochs > 5 && waiting.bytes > waiting.epochs * STAGED_BYTES, "{waiting:?}");
         set_away(&world, false);
         run.end().expect("it came back");
-        let seen = inspect(&world.store()).expect("looked").expect("there is a store");
+        let seen = inspect(world.store()).expect("looked").expect("there is a store");
         assert!(seen.away.is_empty() && seen.waiting.is_empty(), "{:?}", seen.waiting);
         assert!(world.said() == reference(&input), "{under_way} under way");
     }

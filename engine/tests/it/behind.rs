@@ -109,8 +109,8 @@ fn other_names_are_refused_with_what_they_were_and_are() {
 }
 
 fn accepts(world: &World, input: &Arc<Vec<Vec<Line>>>, settings: &Settings) -> Result<Standing, RunError> {
-    let stands = standing(world.plan(LineSource::new(input), settings), &world.store())?;
-    let accepted = accept(world.plan(LineSource::new(input), settings), &world.store())?;
+    let stands = standing(world.plan(LineSource::new(input), settings), world.store())?;
+    let accepted = accept(world.plan(LineSource::new(input), settings), world.store())?;
     assert_eq!(stands, accepted, "what is told is what is done");
     Ok(accepted)
 }
@@ -190,7 +190,7 @@ fn nothing_is_accepted_while_rows_wait_for_the_old_destination() {
     run.end().expect("a clean stop");
     world.table.lock().expect("free").away = false;
     let other = Settings { destination: "table other", ..settings(u64::MAX) };
-    let error = accept(world.plan(LineSource::new(&input), &other), &world.store()).expect_err("rows wait");
+    let error = accept(world.plan(LineSource::new(&input), &other), world.store()).expect_err("rows wait");
     assert!(matches!(error, RunError::StillWaiting { .. }), "{error}");
     assert!(error.to_string().contains("may not have been delivered to table out yet: run once with the former"), "{error}");
     world.run(&input, &settings(u64::MAX)).expect("the former configuration");

@@ -88,7 +88,7 @@ fn event_time_that_a_wrong_clock_has_committed_is_put_back_by_the_next_run() {
         running.end().expect("a clean stop");
         let told = metrics.degraded.lock().expect("free").clone().unwrap_or_default();
         assert_eq!(told.contains("it is put back"), run == 1, "once: {told}");
-        let watermark = inspect(&world.store()).expect("looked").expect("a store").watermark.expect("there is one");
+        let watermark = inspect(world.store()).expect("looked").expect("a store").watermark.expect("there is one");
         assert!(watermark < now() + 60 * SECOND);
     }
 }

@@ -155,7 +155,7 @@ fn state_is_not_taken_by_a_step_that_means_something_else() {
         let settings = Settings { snapshot_every, epoch_rows, ..Settings::default() };
         world.run(&input, &settings).expect("a clean run");
         world.run(&input, &settings).expect("another, with nothing to do");
-        let shapes = riskstream_engine::store::saved_shapes(&world.store()).expect("read");
+        let shapes = riskstream_engine::store::saved_shapes(world.store()).expect("read");
         assert_eq!(shapes.keys().collect::<Vec<_>>(), ["count", "source.clock"]);
         let before = content(&world.store());
         let mischief = Mischief { counts_by: Some("id"), ..Mischief::default() };

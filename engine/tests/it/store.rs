@@ -169,7 +169,7 @@ fn an_epoch_file_does_not_grow_with_the_partitions_that_were_ever_read() {
     world.run(&tiny_partitions(5_002), &Settings { epoch_rows: 1, block_rows: 1, snapshot_every: 1, ..many.clone() }).expect("a clean run");
     assert!(!world.files("snapshots").is_empty());
     world.run(&tiny_partitions(5_003), &many).expect("a clean run");
-    let seen = inspect(&world.store()).expect("looked").expect("there is a store");
+    let seen = inspect(world.store()).expect("looked").expect("there is a store");
     assert_eq!(seen.positions.len(), 5_003);
     assert!(seen.positions.values().all(|(_, position)| position.finished && position.next_offset == 2));
     assert!(world.said() == reference(&tiny_partitions(5_003)));

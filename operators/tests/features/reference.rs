@@ -110,7 +110,7 @@ fn of_numbers(function: Function, column: &str, present: &[&&Row]) -> Value {
         Some(integer) => BigRational::new(integer.into(), unit.into()),
         None => fraction(r.float.unwrap()),
     };
-    let numbers: Vec<BigRational> = present.iter().map(|r| exact(r)).collect();
+    let numbers: Vec<BigRational> = present.iter().map(exact).collect();
     let n = BigRational::from_integer(numbers.len().into());
     let sum: BigRational = numbers.iter().sum();
     match function {

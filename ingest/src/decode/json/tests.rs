@@ -110,7 +110,7 @@ fn what_is_unusual_but_right_is_taken() {
 /// What became of one value in a column.
 fn taken(column: &str, value: &str) -> Result<String, String> {
     let record = format!("{{\"t\":\"2018-04-01\",\"{column}\":{value}}}");
-    let (fast, careful) = (decode(&[record.clone()], true), decode(&[record], false));
+    let (fast, careful) = (decode(std::slice::from_ref(&record), true), decode(&[record], false));
     assert_eq!((&fast.rows, &fast.rejected), (&careful.rows, &careful.rejected), "{column}: {value}");
     let shown = |batch: &RecordBatch, column: &str| {
         let array = batch.column_by_name(column).expect("a column");
