@@ -59,6 +59,8 @@ struct Partition {
     quiet_since: Option<i64>,
     /// The event time under which it is in `ready` or `holding`.
     time: i64,
+    /// It is in `about_to_show`.
+    about_to_show: bool,
 }
 
 /// Polls of one round: each quiet partition is asked once, and not all of many.
@@ -79,7 +81,7 @@ pub struct Turns {
     decoding: VecDeque<u32>,
     /// Had nothing when they were polled.
     quiet: VecDeque<u32>,
-    /// Of which nothing is decoded yet, but will be in a moment: their event time is about to be known.
+    /// Have blocks on their way and no event time yet, which is about to be known.
     about_to_show: VecDeque<u32>,
     /// Neither idle nor finished, by event time.
     holding: BTreeSet<(i64, u32)>,
@@ -112,7 +114,8 @@ impl Turns {
     /// There are partitions up to this number now, of which nothing was read in this run.
     pub fn grow(&mut self, count: u32) {
         for number in self.count()..count {
-            self.partitions.push(Partition { sent: 0, finished: false, idle: false, quiet_since: None, time: i64::MIN });
+            let new = Partition { sent: 0, finished: false, idle: false, quiet_since: None, time: i64::MIN, about_to_show: false };
+            self.partitions.push(new);
             self.ready.insert((i64::MIN, number));
             self.holding.insert((i64::MIN, number));
             self.changed.insert(number);
@@ -196,7 +199,8 @@ impl Turns {
         let at = seen(number);
         let partition = &mut self.partitions[number as usize];
         partition.sent += 1;
-        if partition.sent == 1 {
+        if partition.time == i64::MIN && !partition.about_to_show {
+            partition.about_to_show = true;
             self.about_to_show.push_back(number);
         }
         if !empty {
@@ -301,11 +305,16 @@ impl Turns {
     }
 
     fn about_to_show_pruned(&mut self, seen: &impl Fn(u32) -> Seen) {
-        while let Some(&number) = self.about_to_show.front()
-            && (seen(number).decoded > 0 || self.partitions[number as usize].finished)
-        {
+        while let Some(&number) = self.about_to_show.front() {
+            let (partition, at) = (&mut self.partitions[number as usize], seen(number));
+            // Blocks without a row that can be used show nothing: the next one may.
+            let is_on_its_way = at.decoded < partition.sent && at.event_time_max == i64::MIN;
+            if is_on_its_way && !partition.finished {
+                break;
+            }
+            partition.about_to_show = false;
             self.about_to_show.pop_front();
-            self.refresh(number, seen(number));
+            self.refresh(number, at);
         }
     }
 
