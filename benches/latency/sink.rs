@@ -53,7 +53,7 @@ impl SinkWriter for Writer {
         let rows = std::mem::take(&mut self.rows);
         let Some(schema) = rows.first().map(RecordBatch::schema) else { return Ok(OutboxPart::default()) };
         let rows = arrow::compute::concat_batches(&schema, &rows).map_err(|e| unwritable(&e))?;
-        Ok(OutboxPart { rows: vec![rows], files: Vec::new() })
+        Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() })
     }
 }
 

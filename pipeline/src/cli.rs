@@ -31,6 +31,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Show the dataflow of a configuration.
     Explain(ExplainArgs),
+    /// Say what running a configuration on its data folder would do, without changing anything.
+    Plan(PlanArgs),
     /// Write simulated card payments, or the changes of a loan book, to a file.
     Generate(GenerateArgs),
     /// Train a model on the features that a pipeline serves, and put it into the registry.
@@ -45,6 +47,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Accept other names or destinations than a pipeline had, or rows that are missing for good, where a run refuses them.
     Accept(AcceptArgs),
+    /// List, drop or rename what pipelines have stored, between two runs.
+    State(StateArgs),
 }
 
 /// How an answer is printed.
@@ -107,6 +111,7 @@ impl From<&ConfigOption> for ConfigArgs {
   riskstream run                                            # pipelines.toml
   riskstream run examples/card-fraud-file.toml --set sources.payments.path=payments.csv
   riskstream run --only card-fraud --workers 2
+  riskstream run --fresh card-fraud --tables empty          # from the source's beginning, into emptied tables
   riskstream run --set riskstream.epoch.max=100ms --set pipelines.card-fraud.steps.terminal-risk.delay=3d
 
 Ctrl-C finishes the open epoch, commits it and leaves; the next run goes on from there.")]
@@ -117,6 +122,15 @@ pub struct RunArgs {
     /// Runs this pipeline only; repeatable.
     #[arg(long, value_name = "PIPELINE")]
     pub only: Vec<String>,
+    /// Begins this pipeline anew: without its state, from its source's beginning; repeatable. Says what is lost, and asks.
+    #[arg(long, value_name = "PIPELINE")]
+    pub fresh: Vec<String>,
+    /// With --fresh: what becomes of the rows that the pipeline's tables hold.
+    #[arg(long, value_enum, requires = "fresh")]
+    pub tables: Option<TablesChoice>,
+    /// With --fresh: goes on without asking.
+    #[arg(long, requires = "fresh")]
+    pub yes: bool,
     /// Worker threads; another number than last time is fine [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
@@ -142,6 +156,28 @@ pub struct CheckArgs {
     /// checks the pipelines' columns against it.
     #[arg(long)]
     pub against_source: bool,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Say what running a configuration on its data folder would do, without changing anything.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream plan
+  riskstream plan my.toml --only card-fraud
+  riskstream plan --format json | jq '.pipelines[].items[] | select(.fate == \"needs_decision\") | {name, detail, ways_out}'
+
+For each pipeline, source, step with state and destination: goes on (after which epoch, from where), begins empty, begins at the
+beginning, is gone, needs a decision (with the ways out) or is refused (why, and where in the file). Works beside a running program.
+Exit code 0: a run would start; 2: it would be refused.")]
+pub struct PlanArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Plans this pipeline only; repeatable.
+    #[arg(long, value_name = "PIPELINE")]
+    pub only: Vec<String>,
     /// How the answer is printed.
     #[command(flatten)]
     pub output: OutputArgs,
@@ -426,6 +462,104 @@ pub struct AcceptArgs {
     pub config: ConfigOption,
 }
 
+/// What becomes of the rows that a pipeline's tables hold when it begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TablesChoice {
+    /// They stay, and what is read again comes a second time.
+    Keep,
+    /// They go, in one commit before the first new row; readers of older versions of the table still see them until `maintain` removes the files.
+    Empty,
+}
+
+/// List, drop or rename what pipelines have stored, between two runs.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  riskstream state list
+  riskstream state drop card-fraud terminal-risk            # a step's state
+  riskstream state rename card-fraud terminal-risk terminal # it goes on under another id
+
+No program may run the pipeline meanwhile. Each change says first what it loses, and asks, or takes --yes; it is there as a whole or not at all.")]
+pub struct StateArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What is done to stored state.
+#[derive(Debug, Clone, Subcommand)]
+pub enum StateCommand {
+    /// List what every pipeline has stored: each step's state, and rows that wait for a destination.
+    List(StateListArgs),
+    /// Drop a step's state, or all that a pipeline has stored.
+    Drop(StateDropArgs),
+    /// Let a step's state, or a pipeline, go on under another name.
+    Rename(StateRenameArgs),
+}
+
+/// List what every pipeline has stored: each step's state, and rows that wait for a destination.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream state list
+  riskstream state list --format json | jq '.pipelines[].steps[] | {step, kind, bytes}'
+
+Works beside a running program.")]
+pub struct StateListArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Drop a step's state, or all that a pipeline has stored.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream state drop card-fraud terminal-risk            # one step: it begins empty, or has left the pipeline
+  riskstream state drop card-fraud --tables keep --yes      # all: the pipeline begins at its source's beginning
+  riskstream state drop old-pipeline                        # of a pipeline that the configuration no longer has
+
+Exit code 2, with what would be lost, where there is no terminal to ask on and no --yes.")]
+pub struct StateDropArgs {
+    /// The pipeline.
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: String,
+    /// The step [default: all of the pipeline].
+    #[arg(value_name = "STEP")]
+    pub step: Option<String>,
+    /// Of a whole pipeline: what becomes of the rows that its tables hold.
+    #[arg(long, value_enum, conflicts_with = "step")]
+    pub tables: Option<TablesChoice>,
+    /// Goes on without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
+}
+
+/// Let a step's state, or a pipeline, go on under another name.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream state rename card-fraud terminal-risk terminal # the step's id is `terminal` in the configuration now
+  riskstream state rename card-fraud cards                  # the pipeline is `[pipelines.cards]` now
+
+Tables and topics go on knowing a pipeline by its first name, so that nothing is delivered twice and alerts keep their ids.")]
+pub struct StateRenameArgs {
+    /// The pipeline.
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: String,
+    /// The step and its new id, or the pipeline's new name.
+    #[arg(value_name = "NAMES", num_args = 1..=2, required = true, value_names = ["STEP", "NEW"])]
+    pub names: Vec<String>,
+    /// Goes on without asking.
+    #[arg(long)]
+    pub yes: bool,
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -439,6 +573,7 @@ mod tests {
             RunArgs::augment_args(clap::Command::new("run")),
             CheckArgs::augment_args(clap::Command::new("check")),
             ExplainArgs::augment_args(clap::Command::new("explain")),
+            PlanArgs::augment_args(clap::Command::new("plan")),
             GenerateArgs::augment_args(clap::Command::new("generate")),
             TrainArgs::augment_args(clap::Command::new("train")),
             QueryArgs::augment_args(clap::Command::new("query")),
@@ -446,6 +581,10 @@ mod tests {
             MaintainArgs::augment_args(clap::Command::new("maintain")),
             ReplayArgs::augment_args(clap::Command::new("replay")),
             AcceptArgs::augment_args(clap::Command::new("accept")),
+            StateArgs::augment_args(clap::Command::new("state")),
+            StateListArgs::augment_args(clap::Command::new("list")),
+            StateDropArgs::augment_args(clap::Command::new("drop")),
+            StateRenameArgs::augment_args(clap::Command::new("rename")),
         ];
         for mut command in commands {
             let help = command.render_long_help().to_string();

@@ -56,6 +56,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Status(args)) => commands::status::status(&args, &mut out)?,
         Some(Command::Maintain(args)) => commands::maintain::maintain(&args, &mut out)?,
         Some(Command::Replay(args)) => commands::replay::replay(&args, &mut out)?,
+        Some(Command::Plan(args)) => {
+            if !commands::plan::plan(&args, &mut out)? {
+                let error = CommandError::Usage { message: "a run would be refused".into(), help: None };
+                return Err(Failure { error, is_printed: true });
+            }
+        }
+        Some(Command::State(args)) => commands::state::state(&args, &mut out)?,
         Some(Command::Query(args)) => commands::query::query(&args, &mut out)?,
         None => commands::run::run(&RunArgs::default(), &mut out)?,
     }

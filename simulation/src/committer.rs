@@ -58,7 +58,7 @@ impl Closed {
                 }
                 if !rows.is_empty() {
                     let entry = outbox.entry(sink.into()).or_insert_with(|| OutboxEntry { epoch: close.epoch, parts: Vec::new() });
-                    entry.parts.push(OutboxPart { rows, files: Vec::new() });
+                    entry.parts.push(OutboxPart { rows, ..OutboxPart::default() });
                 }
             }
         }

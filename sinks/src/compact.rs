@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, new_null_array};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use deltalake_core::kernel::{Action, Remove};
 use deltalake_core::protocol::DeltaOperation;
@@ -117,6 +117,27 @@ fn push_group(groups: &mut Vec<Group>, partition_values: &PartitionValues, files
 
 /// Reads a group's files, a batch at a time, into one new file.
 fn rewrite(location: &Folder, schema: &SchemaRef, group: &Group) -> Result<StagedFile, SinkError> {
+    Ok(rewrite_where(location, schema, group, |_| Ok(None))?.0)
+}
+
+/// Reads a file into a new one without the rows for which `keep` is false; gives the new one, and how many rows were read.
+pub(crate) fn rewrite_one(
+    location: &Folder,
+    schema: &SchemaRef,
+    file: &ActiveFile,
+    keep: impl Fn(&RecordBatch) -> Result<BooleanArray, SinkError>,
+) -> Result<(StagedFile, u64), SinkError> {
+    let group = Group { partition_values: file.partition_values.clone(), files: vec![file.clone()] };
+    rewrite_where(location, schema, &group, |batch| Ok(Some(keep(batch)?)))
+}
+
+/// As [`rewrite`], with only the rows that `keep` picks, where it picks; gives how many rows were read too.
+fn rewrite_where(
+    location: &Folder,
+    schema: &SchemaRef,
+    group: &Group,
+    keep: impl Fn(&RecordBatch) -> Result<Option<BooleanArray>, SinkError>,
+) -> Result<(StagedFile, u64), SinkError> {
     let first = &group.files[0].path;
     let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
     // Random, so that two maintenance runs never write the same file.
@@ -128,7 +149,7 @@ fn rewrite(location: &Folder, schema: &SchemaRef, group: &Group) -> Result<Stage
     let writer_options = ArrowWriterOptions::new().with_properties(compacted_properties()).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(file, schema.clone(), writer_options).map_err(SinkError::parquet(&full_path))?;
     let mut has_nan = vec![false; schema.fields().len()];
-    let mut rows = 0u64;
+    let (mut rows, mut kept_rows) = (0u64, 0u64);
     for source in &group.files {
         let source_path = location.join(&source.path);
         let file = location.disk().open(&source_path).map_err(SinkError::io("open", &source_path))?;
@@ -139,6 +160,11 @@ fn rewrite(location: &Folder, schema: &SchemaRef, group: &Group) -> Result<Stage
         for batch in reader {
             let batch = conform(&batch?, schema)?;
             source_rows += batch.num_rows() as u64;
+            let batch = match keep(&batch)? {
+                Some(kept) => filter_record_batch(&batch, &kept)?,
+                None => batch,
+            };
+            kept_rows += batch.num_rows() as u64;
             for (found, nan) in has_nan.iter_mut().zip(nan_columns(schema, std::slice::from_ref(&batch))) {
                 *found |= nan;
             }
@@ -157,13 +183,14 @@ fn rewrite(location: &Folder, schema: &SchemaRef, group: &Group) -> Result<Stage
         rows += source_rows;
     }
     let metadata = writer.finish().map_err(SinkError::parquet(&full_path))?;
-    Ok(StagedFile {
+    let file = StagedFile {
         path,
-        rows,
+        rows: kept_rows,
         bytes: writer.bytes_written() as u64,
         partition_values: group.partition_values.clone(),
         stats_json: delta_stats(schema, &metadata, &has_nan, Vec::new()),
-    })
+    };
+    Ok((file, rows))
 }
 
 /// The batch with the table's columns in the table's order: a column that was added later is null in an old file.

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::alerts::{ALERT_ID_COLUMN, alert_schema, identity_ids, with_alert_ids};
 use crate::delta::{DeltaTableWriter, WriterOptions};
+use crate::empty::{OwnRows, empty};
 use crate::error::SinkError;
 use crate::left_rows::{Pairing, RUN_THE_FORMER, check_staged, conform};
 use crate::parquet_settings::StageSettings;
@@ -111,6 +112,8 @@ pub struct TableSink {
     pub alerts: Option<AlertIdentity>,
     /// How files are written.
     pub settings: StageSettings,
+    /// Where others write the table too: which of its rows are this sink's.
+    pub own_rows: Option<OwnRows>,
 }
 
 /// The schema of an alerts table over projected rows.
@@ -192,7 +195,9 @@ impl TableSink {
         let options = WriterOptions { attempts_max: ATTEMPTS, ..WriterOptions::default() };
         let writer = DeltaTableWriter::open(self.table.clone(), app_id, options, runtime).map_err(|e| self.failed(&e))?;
         let recorded = writer.delivered_through();
-        Ok(DeltaDelivery { sink: Arc::clone(self), writer, app_id: app_id.to_owned(), recorded, run: None, waiting: Vec::new() })
+        let runtime = runtime.clone();
+        let waiting = Vec::new();
+        Ok(DeltaDelivery { sink: Arc::clone(self), writer, app_id: app_id.to_owned(), recorded, run: None, waiting, runtime })
     }
 }
 
@@ -233,20 +238,20 @@ impl SinkWriter for DeltaSinkWriter {
         }
         if count < STAGE_ROWS_MIN {
             let rows = concat_batches(&self.sink.table.schema, &rows).map_err(|e| self.sink.failed(&e.into()))?;
-            return Ok(OutboxPart { rows: vec![rows], files: Vec::new() });
+            return Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() });
         }
         let files = match self.stager.stage(close.epoch.0, &rows) {
             Ok(files) => files,
             // Where the table's folder is away, the rows travel in the epoch file, and wait there.
             Err(error) if error.is_away() => {
                 let rows = concat_batches(&self.sink.table.schema, &rows).map_err(|e| self.sink.failed(&e.into()))?;
-                return Ok(OutboxPart { rows: vec![rows], files: Vec::new() });
+                return Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() });
             }
             Err(error) => return Err(self.sink.failed(&error)),
         };
         let files =
             files.into_iter().map(|f| serde_json::to_value(f).map_err(|e| self.sink.failed(&e.into()))).collect::<Result<_, _>>()?;
-        Ok(OutboxPart { rows: Vec::new(), files })
+        Ok(OutboxPart { files, ..OutboxPart::default() })
     }
 }
 
@@ -261,6 +266,7 @@ pub struct DeltaDelivery {
     run: Option<Stager>,
     /// What was given while the table was away.
     waiting: Vec<OutboxEntry>,
+    runtime: DeltaRuntime,
 }
 
 /// Attempts of one delivery: a few seconds. The engine tries again for as long as it takes.
@@ -311,8 +317,21 @@ impl DeltaDelivery {
         }
     }
 
+    /// Empties the table where an epoch asks for it; gives the entries that are still to be delivered.
+    fn empty_first<'a>(&mut self, entries: &'a [OutboxEntry]) -> Result<&'a [OutboxEntry], SinkError> {
+        // What came before would only go again.
+        let Some(last) = entries.iter().rposition(|entry| entry.parts.iter().any(|part| part.empties)) else { return Ok(entries) };
+        let epoch = i64::try_from(entries[last].epoch.0).unwrap_or(i64::MAX);
+        if self.recorded.is_none_or(|recorded| recorded < epoch) {
+            empty(&self.runtime, &self.sink.table.location, &self.app_id, epoch, self.sink.own_rows.as_ref())?;
+            self.recorded = self.writer.refresh()?;
+        }
+        Ok(&entries[last..])
+    }
+
     fn deliver_missing(&mut self, entries: &[OutboxEntry]) -> Result<(), SinkError> {
         self.check_recorded()?;
+        let entries = self.empty_first(entries)?;
         let mut files = Vec::new();
         let mut rows = Vec::new();
         let mut newest = None;

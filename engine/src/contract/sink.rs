@@ -17,13 +17,15 @@ pub struct OutboxPart {
     /// Names of durable files that were staged beside the destination (large epochs), in the sink's own form: an object's `bytes` says
     /// how large the file is.
     pub files: Vec<Value>,
+    /// What this pipeline has delivered before this epoch goes from the destination, in one step with what this epoch brings.
+    pub empties: bool,
 }
 
 impl OutboxPart {
     /// Whether nothing is to leave.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.files.is_empty()
+        self.rows.is_empty() && self.files.is_empty() && !self.empties
     }
 
     /// Bytes of the files that were staged.

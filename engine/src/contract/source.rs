@@ -116,6 +116,13 @@ pub trait Source: Send {
     /// # Errors
     /// When something that was read before is gone or changed, or can't be read.
     fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError>;
+    /// What [`Self::open`] would say, for somebody who only looks: nothing is taken from the system, and the source is not read from afterwards.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    fn check(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+        self.open(resume)
+    }
     /// All partitions, by number.
     fn partitions(&self) -> &[PartitionInfo];
     /// Looks for partitions that have appeared since; true when there are some.

@@ -32,7 +32,7 @@ pub use epochs::{EpochDecision, EpochLimits, EpochPolicy, SnapshotAge};
 pub use evolve::{Difference, Evolution, StepEvolution, Taken, Taking, decide_evolution, decide_evolutions};
 pub use hold::{Hold, LatePolicy, Order};
 pub use origin::{Named, Origin, OriginChange, Writer, strangers};
-pub use reach::{Gap, KeptMark, Missing, SinkMark, decide_reach};
+pub use reach::{Gap, KeptMark, Missing, SinkMark, decide_reach, is_ahead};
 pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume};
 pub use saved_clock::{CLOCK_STEP, SavedTracker, TRACKER};
 pub use timers::{Timer, Timers};

@@ -63,6 +63,12 @@ impl fmt::Display for Missing {
     }
 }
 
+/// Whether a destination has an epoch that the store, the last of which is `committed`, does not know: new rows would be taken for repeats.
+#[must_use]
+pub fn is_ahead(visible: Epoch, committed: Epoch) -> bool {
+    visible > committed
+}
+
 /// What the sink lacks and the store can no longer give; nothing where it can catch up. `visible` is what the destination says
 /// (0: nothing). `kept` are the store's files after the least epoch that every sink has, in order of epochs, an epoch's own file
 /// before a snapshot of it.

@@ -74,6 +74,7 @@ pub fn accept(plan: Plan, store: impl Into<Folder>) -> Result<Standing, RunError
         return Ok(standing);
     }
     let sinks = accepted_marks(&recovered, &origin, &standing.behind);
+    let renamed = recovered.renamed_since_kept();
     // Positions and what the state means stay as they are.
     let header = EpochHeader {
         epoch: recovered.committed.next(),
@@ -81,6 +82,7 @@ pub fn accept(plan: Plan, store: impl Into<Folder>) -> Result<Standing, RunError
         steps: recovered.steps,
         origin,
         sinks,
+        renamed,
         ..EpochHeader::default()
     };
     store.commit(&header, &[])?;
@@ -116,8 +118,12 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
         standing.strangers = strangers;
         return Ok(Looked { standing, origin, store, recovered });
     }
-    standing.changes = recovered.origin.changes(&origin);
-    for (sink, mark) in &recovered.sinks {
+    // A pipeline that begins anew has the names of its next run.
+    let is_anew = recovered.is_begun_anew();
+    if !is_anew {
+        standing.changes = recovered.origin.changes(&origin);
+    }
+    for (sink, mark) in recovered.sinks.iter().filter(|_| !is_anew) {
         // What is gone, or goes elsewhere from now on, must have everything where it went so far.
         if delivered_elsewhere(&recovered, &origin, sink) && mark.newest > marks.delivered(sink) {
             standing.waiting.insert(sink.clone(), mark.newest);

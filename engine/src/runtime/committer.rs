@@ -10,7 +10,7 @@ use crate::runtime::intake::first_reason;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::parts::{Committed, FeedClose, Part, sliced_bytes};
 use crate::runtime::plan::EngineConfig;
-use crate::store::{EpochHeader, Section, SectionKind, Store, StoreError, batch_to_ipc};
+use crate::store::{EpochHeader, Renamed, Section, SectionKind, Store, StoreError, batch_to_ipc};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -126,6 +126,8 @@ pub(crate) struct Committer {
     pub(crate) origin: Origin,
     /// By sink, the last epochs that had rows for it. What the origin does not name has none.
     pub(crate) sinks: BTreeMap<String, SinkMark>,
+    /// Renames that a kept snapshot does not know.
+    pub(crate) renamed: Vec<Renamed>,
     pub(crate) syncs: BTreeMap<String, SyncFiles>,
     pub(crate) config: EngineConfig,
     pub(crate) parts: Receiver<EncodedPart>,
@@ -179,6 +181,8 @@ impl Committer {
             shapes: if self.says_shapes(feed.epoch) { self.shapes.clone() } else { Shapes::new() },
             origin: self.origin.clone(),
             sinks: BTreeMap::new(),
+            edit: None,
+            renamed: self.renamed.clone(),
         };
         let mut changes = Vec::new();
         let mut snapshot = Vec::new();

@@ -92,9 +92,8 @@ pub enum RunError {
     /// A pipeline that is new would put rows where others have theirs that the configuration does not have.
     #[error(
         "sink {sink}: {destination} has rows of {}, which the configuration does not have, and the pipeline `{pipeline}` is new: if it was \
-         renamed, everything would be read again and be there twice. Give it its old name back; or move the old one's folder in \
-         `store/` of the data folder to `{pipeline}` and let it go on under the new name, or let the rows of both be there: \
-         `riskstream accept {pipeline}` does either; or give the sink another destination",
+         renamed, everything would be read again and be there twice. Give it its old name back; or let the old one go on under \
+         the new name: `riskstream state rename OLD {pipeline}`; or let the rows of both be there: `riskstream accept {pipeline}`; or give the sink another destination",
         strangers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     Strangers {
@@ -138,7 +137,8 @@ pub enum RunError {
     /// The store holds state of steps that the pipeline no longer has.
     #[error(
         "the data folder holds state of the step {step:?}, which the pipeline no longer has; give the step its old id back, \
-         or drop its state: `riskstream state drop {pipeline} {step}`"
+         let the state go on under its new id: `riskstream state rename {pipeline} {step} NEW`, \
+         or drop it: `riskstream state drop {pipeline} {step}`"
     )]
     UnknownState {
         /// The pipeline.

@@ -23,7 +23,7 @@ pub(crate) fn refuse_sinks_gone(
 
 /// What is delivered under other names than it was is taken for new, or for delivered: neither is true.
 pub(crate) fn refuse_other_origin(recovered: &Recovered, present: &Origin) -> Result<(), RunError> {
-    if recovered.committed == Epoch(0) {
+    if recovered.committed == Epoch(0) || recovered.is_begun_anew() {
         return Ok(());
     }
     let changes = recovered.origin.changes(present);
@@ -52,7 +52,7 @@ pub(crate) fn delivered_elsewhere(recovered: &Recovered, present: &Origin, sink:
 
 /// What a sink lacks for good.
 pub(crate) fn missing_of(recovered: &Recovered, sink: &str, visible: Epoch, present: &Origin) -> Vec<Missing> {
-    decide_reach(visible, &kept_marks(&recovered.kept, sink, present))
+    lacks(&recovered.kept, sink, visible, present)
 }
 
 /// A destination must not lack rows that the store can no longer give.
@@ -72,6 +72,12 @@ pub(crate) fn refuse_sinks_behind(recovered: &Recovered, visible: &BTreeMap<Stri
     Ok(())
 }
 
+/// What the destination of a sink lacks that has everything through `visible`, and that the store can no longer give.
+#[must_use]
+pub fn lacks(kept: &[KeptEpoch], sink: &str, visible: Epoch, present: &Origin) -> Vec<Missing> {
+    decide_reach(visible, &kept_marks(kept, sink, present))
+}
+
 /// What the store's files say of a sink. What went elsewhere, or under another name, is no rows of it.
 fn kept_marks(kept: &[KeptEpoch], sink: &str, present: &Origin) -> Vec<KeptMark> {
     let mark = |kept: &KeptEpoch| {
@@ -83,7 +89,7 @@ fn kept_marks(kept: &[KeptEpoch], sink: &str, present: &Origin) -> Vec<KeptMark>
 
 /// The marks that a run goes on from: of sinks that it has, and that deliver as before.
 pub(crate) fn marks_to_go_on(recovered: &Recovered, present: &Origin) -> BTreeMap<String, SinkMark> {
-    let goes_on = |sink: &str| present.remembers(sink) && recovered.origin.delivers_as(present, sink);
+    let goes_on = |sink: &str| present.remembers(sink) && (recovered.is_begun_anew() || recovered.origin.delivers_as(present, sink));
     recovered.sinks.iter().filter(|(sink, _)| goes_on(sink)).map(|(sink, mark)| (sink.clone(), *mark)).collect()
 }
 

@@ -115,7 +115,7 @@ mod tests {
         let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
         let rows = RecordBatch::try_from_iter([("n", column)]).expect("a batch").slice(0, 10);
         let files = vec![serde_json::json!({ "path": "a", "bytes": 3_000_000 }), serde_json::json!(7)];
-        let entry = OutboxEntry { epoch: Epoch(1), parts: vec![OutboxPart { rows: vec![rows], files }] };
+        let entry = OutboxEntry { epoch: Epoch(1), parts: vec![OutboxPart { rows: vec![rows], files, ..OutboxPart::default() }] };
         let mut load = Load::of_all(&[entry.clone(), entry.clone()]);
         assert_eq!(load, Load { epochs: 2, rows: 20, bytes: 2 * (80 + COLUMN_BYTES), staged_bytes: 6_000_000 });
         assert_eq!(load.to_string(), "2 epochs wait: 20 rows in memory (560 B), 5.7 MiB in staged files");

@@ -72,6 +72,8 @@ pub struct Plan {
     pub program: String,
     /// Its name.
     pub name: String,
+    /// Its name as destinations know it: its own, or the one that it had first.
+    pub delivers_as: String,
     /// Where rows come from.
     pub source: Box<dyn Source>,
     /// How far a partition's events may be out of order, microseconds.
@@ -102,7 +104,7 @@ impl Plan {
     pub fn origin(&self) -> Origin {
         let sinks = self.sinks.iter().chain([&self.dead_letters]);
         let destinations = sinks.map(|sink| (sink.id.clone(), sink.destination.clone()));
-        Origin { program: self.program.clone(), pipeline: self.name.clone(), destinations: destinations.collect() }
+        Origin { program: self.program.clone(), pipeline: self.delivers_as.clone(), destinations: destinations.collect() }
     }
 
     /// What the state of its steps means, by the step's id. Each step is made once for it, and writes nothing.

@@ -4,7 +4,8 @@ use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, Shape
 use crate::disk::Folder;
 use crate::ids::{Epoch, EventTime, Ownership};
 use crate::protocol::{
-    CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WallTime, WatermarkTracker, decide_evolutions, put_back,
+    CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WallTime, WatermarkTracker, decide_evolutions, is_ahead,
+    put_back,
 };
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
@@ -147,6 +148,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     check_shapes(&plan.name, &saved_shapes(&config.store)?, &shapes)?;
     let Plan {
         program: _,
+        delivers_as: _,
         name,
         mut source,
         out_of_orderness,
@@ -188,7 +190,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     refuse_strangers(&recovered, &strangers, &origin)?;
     refuse_sinks_gone(&marks, &recovered.outbox, present)?;
     marks.begin(deliveries.iter().map(|(id, _)| id.as_str()), recovered.committed)?;
-    if let Some((sink, ahead)) = visible.iter().find(|(_, through)| **through > recovered.committed) {
+    if let Some((sink, ahead)) = visible.iter().find(|(_, through)| is_ahead(**through, recovered.committed)) {
         return Err(RunError::SinkAhead { sink: sink.clone(), delivered: ahead.0, committed: recovered.committed.0 });
     }
     let step_ids: Vec<String> = steps.iter().chain(writers.iter().flat_map(|w| &w.1)).map(|s| s.id.clone()).collect();
@@ -250,6 +252,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         first,
         sinks: marks_to_go_on(&recovered, &origin),
         origin,
+        renamed: recovered.renamed_since_kept(),
         syncs,
         config: config.clone(),
         parts: parts_out,

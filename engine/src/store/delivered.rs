@@ -39,6 +39,11 @@ impl DeliveredMarks {
         Ok(Self { root: root.clone(), path, marks })
     }
 
+    /// Every sink's mark; `None` where there are none.
+    pub(crate) fn into_marks(self) -> Option<BTreeMap<String, Epoch>> {
+        Some(self.marks?.into_iter().map(|(sink, epoch)| (sink, Epoch(epoch))).collect())
+    }
+
     /// Where they are kept.
     pub(crate) fn path(&self) -> &Path {
         &self.path

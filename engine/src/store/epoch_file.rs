@@ -3,7 +3,7 @@
 //!
 //! | column | |
 //! | --- | --- |
-//! | `kind` | `state`, `outbox` or `file` |
+//! | `kind` | `state`, `outbox`, `file` or `empties` |
 //! | `step` | the step's or sink's id |
 //! | `name` | what the rows are |
 //! | `worker` | who wrote them |
@@ -18,6 +18,7 @@ use crate::contract::{PartitionInfo, Position, Shapes};
 use crate::disk::OpenFile;
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{Origin, SinkMark};
+use crate::store::edit::{Renamed, StateEdit};
 use crate::store::pieces::Pieces;
 use arrow::array::{ArrayRef, AsArray, LargeBinaryArray, RecordBatch, StringArray, UInt32Array};
 use arrow::buffer::{Buffer, OffsetBuffer};
@@ -66,6 +67,19 @@ pub struct EpochHeader {
     /// By sink, the last epochs that had rows for it.
     #[serde(default)]
     pub sinks: BTreeMap<String, SinkMark>,
+    /// What this epoch changes of the state before it; only an epoch that does nothing else has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<StateEdit>,
+    /// Renames of steps since the oldest snapshot that is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<Renamed>,
+}
+
+impl EpochHeader {
+    /// Whether it says what the state means: all of it, or that there is none any more.
+    pub(crate) fn says_shapes(&self) -> bool {
+        !self.shapes.is_empty() || self.edit.is_some()
+    }
 }
 
 /// What a section is.
@@ -77,6 +91,8 @@ pub enum SectionKind {
     Outbox,
     /// The name of a staged file.
     File,
+    /// The destination is emptied of what was delivered before.
+    Empties,
 }
 
 impl SectionKind {
@@ -85,11 +101,12 @@ impl SectionKind {
             Self::State => "state",
             Self::Outbox => "outbox",
             Self::File => "file",
+            Self::Empties => "empties",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::State, Self::Outbox, Self::File].into_iter().find(|k| k.name() == name)
+        [Self::State, Self::Outbox, Self::File, Self::Empties].into_iter().find(|k| k.name() == name)
     }
 }
 

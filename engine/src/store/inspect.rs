@@ -9,8 +9,10 @@ use crate::ids::{Epoch, Generation};
 use crate::protocol::{CLOCK_STEP, Claim, EpochName, Origin, ResumeFacts, SavedTracker, TRACKER, decide_resume};
 use crate::store::away::{AwayNote, read_away};
 use crate::store::delivered::DeliveredMarks;
+use crate::store::edit::StateEdit;
 use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
 use crate::store::error::StoreError;
+use crate::store::recover::KeptEpoch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,16 @@ pub struct Inspection {
     pub waiting: BTreeMap<String, SinkWaiting>,
     /// The sinks that the run waits for, or waited for when it ended.
     pub away: BTreeMap<String, AwayNote>,
+    /// What each step has saved, by id: what a run would take back.
+    pub state: BTreeMap<String, StoredState>,
+    /// What epochs have for sinks, by sink, oldest first: what may still be on its way. Older epochs are gone with what they had.
+    pub outbox: BTreeMap<String, Vec<StoredRows>>,
+    /// Whose the last epoch is, and where its rows went; none for a store that has none, or was begun anew.
+    pub origin: Option<Origin>,
+    /// What the files say of the sinks, in order of epochs, an epoch's own file before a snapshot of it.
+    pub kept: Vec<KeptEpoch>,
+    /// The last epoch that each sink was known to have, by sink: it may have more by now. None in a store of which that was never written down.
+    pub marks: Option<BTreeMap<String, Epoch>>,
     /// Size of all files.
     pub bytes: u64,
     /// The process that holds the store, when one does; its number when it is known.
@@ -62,6 +74,26 @@ pub struct SinkWaiting {
     pub bytes: u64,
 }
 
+/// What a step has saved.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoredState {
+    /// Bytes in snapshot and epochs.
+    pub bytes: u64,
+    /// Bytes of the files in the step's folder.
+    pub file_bytes: u64,
+}
+
+/// What one epoch has for one sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredRows {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Rows, where they can be counted.
+    pub rows: u64,
+    /// The destination is emptied first.
+    pub empties: bool,
+}
+
 /// Looks at the store in the folder `root`; `None` when there is none.
 ///
 /// # Errors
@@ -77,6 +109,10 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
         match look(&root)? {
             Some(mut inspection) => {
                 inspection.bytes = size(&root)?;
+                for (step, state) in &mut inspection.state {
+                    state.file_bytes = size(&root.below("history").below(step))?;
+                }
+                inspection.marks = DeliveredMarks::open(&root)?.into_marks();
                 inspection.held_by = root.disk().holder(&root.join("lock"));
                 inspection.away = read_away(&root);
                 return Ok(Some(inspection));
@@ -92,7 +128,7 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
 /// # Errors
 /// When files can't be listed or read, or epochs are missing.
 pub fn saved_shapes(root: impl Into<Folder>) -> Result<Shapes, StoreError> {
-    let shapes = newest(&root.into(), |header| (!header.shapes.is_empty()).then_some(header.shapes))?;
+    let shapes = newest(&root.into(), |header| header.says_shapes().then_some(header.shapes))?;
     Ok(shapes.unwrap_or_default())
 }
 
@@ -159,7 +195,9 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
                 decision = decide_resume(&readable)?;
             }
             File::Read(header, sections) => {
+                inspection.kept.push(KeptEpoch::new(&header, false));
                 inspection.take(*header, &sections);
+                inspection.add_state(&sections);
                 break;
             }
         }
@@ -173,18 +211,28 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
             File::Read(header, _) if header.epoch != name.epoch => return Ok(None),
             File::Read(header, sections) => {
                 inspection.epochs.push(name.epoch);
-                inspection.count_waiting(&marks, &header, &sections);
-                for section in sections.iter().filter(|s| s.kind == SectionKind::File) {
-                    if let Ok(file) = serde_json::from_slice(&section.payload) {
-                        inspection.staged.entry(section.step.clone()).or_default().push(file);
+                if let Some(edit) = &header.edit {
+                    inspection.staged.retain(|sink, _| !edit.forgets(sink));
+                    inspection.outbox.retain(|sink, _| !edit.forgets(sink));
+                    inspection.waiting.retain(|sink, _| !edit.forgets(sink));
+                    if matches!(edit, StateEdit::BeginAnew { .. }) {
+                        inspection.kept.retain(|kept| kept.epoch >= name.epoch);
                     }
                 }
+                inspection.count_waiting(&marks, &header, &sections);
+                inspection.kept.push(KeptEpoch::new(&header, true));
+                inspection.add_outbox(name.epoch, &sections);
                 if header.epoch > snapshot {
+                    if let Some(edit) = &header.edit {
+                        edit.apply(&mut inspection.state);
+                    }
+                    inspection.add_state(&sections);
                     inspection.take(*header, &sections);
                 }
             }
         }
     }
+    inspection.kept.sort_by_key(|kept| (kept.epoch, !kept.holds_rows));
     Ok(Some(inspection))
 }
 
@@ -201,18 +249,65 @@ impl Inspection {
                     let file: Option<serde_json::Value> = serde_json::from_slice(&section.payload).ok();
                     file.and_then(|file| file.get("bytes")?.as_u64()).unwrap_or(0)
                 }
-                SectionKind::Outbox | SectionKind::State => section.payload.len() as u64,
+                SectionKind::Outbox | SectionKind::State | SectionKind::Empties => section.payload.len() as u64,
             };
+        }
+    }
+
+    /// The last epoch that a sink was known to have.
+    #[must_use]
+    pub fn delivered(&self, sink: &str) -> Epoch {
+        self.marks.as_ref().and_then(|marks| marks.get(sink)).copied().unwrap_or_default()
+    }
+
+    /// Whether an epoch's rows may still wait for a sink that the pipeline no longer has.
+    #[must_use]
+    pub fn may_wait(&self, sink: &str, epoch: Epoch) -> bool {
+        self.marks.is_some() && epoch > self.delivered(sink)
+    }
+
+    fn add_state(&mut self, sections: &[Section]) {
+        for section in sections.iter().filter(|s| s.kind == SectionKind::State) {
+            self.state.entry(section.step.clone()).or_default().bytes += section.payload.len() as u64;
+        }
+    }
+
+    fn add_outbox(&mut self, epoch: Epoch, sections: &[Section]) {
+        for section in sections {
+            let (rows, empties) = match section.kind {
+                SectionKind::State => continue,
+                SectionKind::Outbox => (batch_from_ipc(&section.payload).map_or(0, |rows| rows.num_rows() as u64), false),
+                SectionKind::File => {
+                    let Ok(file) = serde_json::from_slice::<serde_json::Value>(&section.payload) else { continue };
+                    let rows = file.get("rows").and_then(serde_json::Value::as_u64).unwrap_or(0);
+                    self.staged.entry(section.step.clone()).or_default().push(file);
+                    (rows, false)
+                }
+                SectionKind::Empties => (0, true),
+            };
+            let of_sink = self.outbox.entry(section.step.clone()).or_default();
+            match of_sink.last_mut().filter(|last| last.epoch == epoch) {
+                Some(last) => {
+                    last.rows += rows;
+                    last.empties |= empties;
+                }
+                None => of_sink.push(StoredRows { epoch, rows, empties }),
+            }
         }
     }
 
     fn take(&mut self, header: EpochHeader, sections: &[Section]) {
         self.committed = header.epoch;
-        self.positions.extend(header.positions);
-        self.steps = header.steps;
-        if !header.shapes.is_empty() {
+        if header.says_shapes() {
             self.shapes = header.shapes;
         }
+        let is_anew = matches!(header.edit, Some(StateEdit::BeginAnew { .. }));
+        self.origin = (!is_anew).then_some(header.origin);
+        if is_anew {
+            self.positions.clear();
+        }
+        self.positions.extend(header.positions);
+        self.steps = header.steps;
         if let Some(clock) = saved_clock(sections) {
             self.watermark = clock.watermark();
             self.event_time = clock.newest();

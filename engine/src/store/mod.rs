@@ -6,7 +6,7 @@
 //! <root>/delivered.json                    how far each sink has come
 //! <root>/away.json                         which sinks the run waits for
 //! <root>/generations/<g>.claim, .resumed   who runs, and after which epoch it went on
-//! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent, synced
+//! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent, synced; an edit of the state is one too
 //! <root>/snapshots/<e>-<g>.snapshot        the same form: all state as of an epoch
 //! <root>/history/<step>/...                segments of the event history
 //! ```
@@ -15,6 +15,7 @@
 
 mod away;
 mod delivered;
+mod edit;
 mod epoch_file;
 mod error;
 mod files;
@@ -28,9 +29,10 @@ mod spares;
 pub use away::AwayNote;
 pub(crate) use away::AwayNotes;
 pub use delivered::DeliveredMarks;
+pub use edit::{Renamed, StateEdit, edit, rename_store};
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
-pub use inspect::{Inspection, SinkWaiting, inspect, saved_origin, saved_shapes};
+pub use inspect::{Inspection, SinkWaiting, StoredRows, StoredState, inspect, saved_origin, saved_shapes};
 pub use kept::KeptSnapshots;
 pub use open::{Identity, Store};
 pub use recover::{KeptEpoch, Recovered, UndeliveredEpoch};

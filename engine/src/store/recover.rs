@@ -3,6 +3,7 @@
 use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, Shapes, StateBatch};
 use crate::ids::Epoch;
 use crate::protocol::{EpochName, Origin, ResumeDecision, SinkMark, SnapshotAge, decide_resume};
+use crate::store::edit::{Renamed, StateEdit, with_new_names};
 use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, epoch_path, snapshot_path};
@@ -44,10 +45,12 @@ pub struct Recovered {
     /// What the files that were read say of the sinks: a snapshot, and those of [`Self::outbox`]. In order of epochs, an epoch's own
     /// file before a snapshot of it.
     pub kept: Vec<KeptEpoch>,
+    /// The last epoch's header, without its positions; none for a new store.
+    header: Option<EpochHeader>,
 }
 
 /// What a file of the store says of the sinks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct KeptEpoch {
     /// The file's epoch.
     pub epoch: Epoch,
@@ -57,6 +60,13 @@ pub struct KeptEpoch {
     pub origin: Arc<Origin>,
     /// By sink, the last epochs that had rows for it.
     pub sinks: BTreeMap<String, SinkMark>,
+}
+
+impl KeptEpoch {
+    /// What a header says.
+    pub(crate) fn new(header: &EpochHeader, holds_rows: bool) -> Self {
+        Self { epoch: header.epoch, holds_rows, origin: Arc::new(header.origin.clone()), sinks: header.sinks.clone() }
+    }
 }
 
 /// A file of the store, read and checked.
@@ -103,7 +113,10 @@ impl Store {
             for name in &facts.snapshots {
                 // Whose names are not known, its files must not be deleted: then nothing starts.
                 match self.read_header(&snapshot_path(name)) {
-                    Ok(header) => recovered.snapshots.entry(name.epoch).or_default().extend(header.history_files),
+                    Ok(header) => {
+                        let files = with_new_names(header.history_files, name.epoch, recovered.renamed());
+                        recovered.snapshots.entry(name.epoch).or_default().extend(files);
+                    }
                     Err(StoreError::Damaged { .. }) => self.delete_if_damaged(&snapshot_path(name))?,
                     Err(e) => return Err(e),
                 }
@@ -182,20 +195,33 @@ impl Store {
         recovered: &mut Recovered,
     ) -> Result<(), StoreError> {
         let path = epoch_path(name);
+        if let Some(edit) = &header.edit {
+            for before in &mut recovered.outbox {
+                before.parts.retain(|sink, _| !edit.forgets(sink));
+            }
+            if matches!(edit, StateEdit::BeginAnew { .. }) {
+                // What destinations have of before is no matter any more.
+                recovered.kept.retain(|kept| kept.epoch >= name.epoch);
+            }
+        }
         let (state, outbox): (Vec<_>, Vec<_>) = sections.into_iter().partition(|s| s.kind == SectionKind::State);
         let mut parts: BTreeMap<String, BTreeMap<u32, OutboxPart>> = BTreeMap::new();
         for section in outbox {
             let part = parts.entry(section.step.clone()).or_default().entry(section.worker).or_default();
-            if section.kind == SectionKind::Outbox {
-                part.rows.push(batch_from_ipc(&section.payload).map_err(|e| self.damaged(&path, &e))?);
-            } else {
-                part.files.push(serde_json::from_slice(&section.payload).map_err(|e| self.damaged(&path, &e))?);
+            match section.kind {
+                SectionKind::Outbox => part.rows.push(batch_from_ipc(&section.payload).map_err(|e| self.damaged(&path, &e))?),
+                SectionKind::File => part.files.push(serde_json::from_slice(&section.payload).map_err(|e| self.damaged(&path, &e))?),
+                SectionKind::Empties => part.empties = true,
+                SectionKind::State => {}
             }
         }
         let parts = parts.into_iter().map(|(sink, by_worker)| (sink, by_worker.into_values().collect())).collect();
         recovered.outbox.push(UndeliveredEpoch { epoch: name.epoch, parts });
         recovered.keep(&header, true);
         if name.epoch > from {
+            if let Some(edit) = &header.edit {
+                edit.apply(&mut recovered.state);
+            }
             recovered.take_header(header);
             recovered.age.epochs += 1;
             recovered.age.committed(bytes, None);
@@ -221,15 +247,19 @@ impl Store {
 }
 
 impl Recovered {
-    fn take_header(&mut self, header: EpochHeader) {
+    fn take_header(&mut self, mut header: EpochHeader) {
         self.committed = header.epoch;
-        self.positions.extend(header.positions);
-        self.steps = header.steps;
-        if !header.shapes.is_empty() {
-            self.shapes = header.shapes;
+        if matches!(header.edit, Some(StateEdit::BeginAnew { .. })) {
+            self.positions.clear();
         }
-        self.origin = self.shared(header.origin);
-        self.sinks = header.sinks;
+        self.positions.extend(std::mem::take(&mut header.positions));
+        self.steps.clone_from(&header.steps);
+        if header.says_shapes() {
+            self.shapes.clone_from(&header.shapes);
+        }
+        self.origin = self.shared(header.origin.clone());
+        self.sinks.clone_from(&header.sinks);
+        self.header = Some(header);
     }
 
     /// Notes what a file says of the sinks.
@@ -242,5 +272,25 @@ impl Recovered {
     fn shared(&self, origin: Origin) -> Arc<Origin> {
         let same = self.kept.last().map(|kept| &kept.origin).filter(|kept| ***kept == origin);
         same.map_or_else(|| Arc::new(origin), Arc::clone)
+    }
+
+    /// The last epoch's header without its positions, and what the state means; none for a new store.
+    pub(crate) fn into_header(self) -> Option<EpochHeader> {
+        Some(EpochHeader { shapes: self.shapes, ..self.header? })
+    }
+
+    /// Whether the store was begun anew, and no run has been since: it has no names of destinations yet.
+    pub(crate) fn is_begun_anew(&self) -> bool {
+        matches!(self.header.as_ref().and_then(|header| header.edit.as_ref()), Some(StateEdit::BeginAnew { .. }))
+    }
+
+    /// Renames that a kept snapshot does not know.
+    pub(crate) fn renamed_since_kept(&self) -> Vec<Renamed> {
+        let oldest = self.snapshots.keys().next().copied().unwrap_or(Epoch(0));
+        self.renamed().iter().filter(|r| r.epoch > oldest).cloned().collect()
+    }
+
+    fn renamed(&self) -> &[Renamed] {
+        self.header.as_ref().map_or(&[], |header| &header.renamed)
     }
 }

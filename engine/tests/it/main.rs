@@ -6,6 +6,7 @@
 mod away;
 mod behind;
 mod clock;
+mod edit;
 mod failing;
 mod flow;
 mod history;

@@ -70,6 +70,9 @@ impl Delivery for TableDelivery {
                 continue;
             }
             table.through = Some(entry.epoch);
+            if entry.parts.iter().any(|part| part.empties) {
+                table.batches.clear();
+            }
             let batches = entry.parts.into_iter().flat_map(|p| p.rows).map(|b| (entry.epoch, b));
             table.batches.extend(batches);
         }
@@ -177,6 +180,6 @@ impl SinkWriter for MemoryWriter {
         }
         // The name of a file that was staged for every epoch, so that the committer has something to make durable.
         let files = vec![serde_json::json!({ "epoch": close.epoch.0, "bytes": STAGED_BYTES })];
-        Ok(OutboxPart { rows: std::mem::take(&mut self.rows), files })
+        Ok(OutboxPart { rows: std::mem::take(&mut self.rows), files, ..OutboxPart::default() })
     }
 }

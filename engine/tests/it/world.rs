@@ -43,6 +43,7 @@ pub struct Settings {
     pub writer_fails_from: Option<Epoch>,
     pub build_fails_on: Option<usize>,
     pub with_step: bool,
+    pub step_id: &'static str,
     pub with_sink: bool,
     /// Deliveries under way at once.
     pub under_way: usize,
@@ -72,6 +73,7 @@ impl Default for Settings {
             writer_fails_from: None,
             build_fails_on: None,
             with_step: true,
+            step_id: "count",
             with_sink: true,
             under_way: 1,
             program: "tests",
@@ -126,7 +128,7 @@ impl World {
         let (mischief, fails_from) = (settings.mischief.clone(), settings.writer_fails_from);
         let build_fails_on = settings.build_fails_on;
         let count = StepPlan {
-            id: "count".into(),
+            id: settings.step_id.into(),
             build: Arc::new(move |context| {
                 if build_fails_on == Some(context.worker) {
                     let reason = "it can't be built".into();
@@ -138,6 +140,7 @@ impl World {
         Plan {
             program: settings.program.into(),
             name: "test".into(),
+            delivers_as: "test".into(),
             source: Box::new(source),
             out_of_orderness: BOUND,
             idle_after: settings.idle_after,

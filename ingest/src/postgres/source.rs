@@ -145,6 +145,19 @@ fn columns_of(spec: &PostgresSourceSpec) -> Result<Vec<(String, DataType)>, Stri
     })
 }
 
+impl PostgresSource {
+    /// Where to go on, and how many changes were read before.
+    fn place_of(&self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(Option<Place>, i64), SourceError> {
+        let Some((info, position)) = resume.get(&0) else { return Ok((None, 0)) };
+        let changed = |reason| SourceError::Changed { source_name: self.setup.name.clone(), object: info.name.clone(), reason };
+        if info.name != self.setup.table {
+            let reason = format!("`table` is {} now; set it back, or start with a new data folder and another `slot`", self.setup.table);
+            return Err(changed(reason));
+        }
+        Ok((Some(Place::parse(&position.fingerprint).map_err(changed)?), position.next_offset))
+    }
+}
+
 impl Source for PostgresSource {
     fn name(&self) -> &str {
         &self.setup.name
@@ -155,17 +168,9 @@ impl Source for PostgresSource {
     }
 
     fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
-        let mut from = (None, 0);
-        if let Some((info, position)) = resume.get(&0) {
-            let changed = |reason| SourceError::Changed { source_name: self.setup.name.clone(), object: info.name.clone(), reason };
-            if info.name != self.setup.table {
-                let reason =
-                    format!("`table` is {} now; set it back, or start with a new data folder and another `slot`", self.setup.table);
-                return Err(changed(reason));
-            }
-            let place = Place::parse(&position.fingerprint).map_err(changed)?;
+        let from = self.place_of(resume)?;
+        if let (Some(place), _) = &from {
             self.shared.set_committed(place.clone());
-            from = (Some(place), position.next_offset);
         }
         let (out, blocks) = sync_channel(BLOCKS_WAITING_MAX);
         let reader = Reader::new(Arc::clone(&self.setup), Arc::clone(&self.shared), out, from.0, from.1);
@@ -174,6 +179,11 @@ impl Source for PostgresSource {
         let _thread = named.spawn(move || reader.run()).map_err(|e| self.bug(&format!("no thread for the reader: {e}")))?;
         self.blocks = Some(blocks);
         Ok(())
+    }
+
+    /// The slot is the run's that reads it.
+    fn check(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+        self.place_of(resume).map(|_| ())
     }
 
     fn partitions(&self) -> &[PartitionInfo] {

@@ -11,7 +11,7 @@ use super::{CommandError, failed, load};
 use crate::cli::AcceptArgs;
 use crate::config::spec::Pipeline;
 use crate::config::{Config, suggest_name};
-use crate::plan::store_location;
+use crate::plan::{Stored, store_location};
 
 /// Says what accepting would mean, and does it where the user has said `--yes`.
 ///
@@ -43,7 +43,7 @@ pub fn accept(args: &AcceptArgs, out: &mut dyn Write) -> Result<(), CommandError
 fn planned(config: &Config, pipeline: &Pipeline) -> Result<Plan, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let runtime = DeltaRuntime::new().map_err(failed)?;
-    Ok(plan(config, pipeline, default_workers(config), &runtime, &clock)?.plan)
+    Ok(plan(config, pipeline, Stored::GoesOn, default_workers(config), &runtime, &clock)?.plan)
 }
 
 /// What it means, a sentence each.

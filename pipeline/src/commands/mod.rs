@@ -2,12 +2,15 @@
 
 pub mod accept;
 pub mod check;
+pub(crate) mod confirm;
 pub mod explain;
 pub mod generate;
 pub mod maintain;
+pub mod plan;
 pub mod query;
 pub mod replay;
 pub mod run;
+pub mod state;
 pub mod status;
 pub mod train;
 

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use riskstream_engine::runtime::{self, Clock, RunControl, RunError, RunSummary, SystemClock};
 use riskstream_sinks::DeltaRuntime;
 
+use super::confirm::{Change, confirm};
+use super::state::{Anew, begin_anew, plan_anew};
 use super::{CommandError, load, refuse};
 use crate::cli::{OutputFormat, RunArgs};
 use crate::config::spec::Pipeline;
 use crate::config::{Config, Problem, suggest_name};
-use crate::plan::{PlanError, Planned, notices, open_source, plan_pipeline};
+use crate::plan::{PlanError, Planned, Stored, lay_out, notices, open_source, store_location};
 use crate::progress::Progress;
 use crate::report::{PipelineReport, RunReport};
 
@@ -43,8 +45,10 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let runtime = DeltaRuntime::new().map_err(|e| CommandError::Failed { message: e.to_string() })?;
     let mut planned = Vec::new();
     for pipeline in pipelines {
-        planned.push(plan(&config, pipeline, workers, &runtime, &clock)?);
+        let stored = if args.fresh.contains(&pipeline.name.value) { Stored::Dropped } else { Stored::GoesOn };
+        planned.push(plan(&config, pipeline, stored, workers, &runtime, &clock)?);
     }
+    fresh(&config, args, &planned, &runtime)?;
     let notes = notes(&planned);
     let notices = planned.iter().flat_map(|planned| notices(&planned.name, &planned.evolutions));
     for said in notes.iter().cloned().chain(notices) {
@@ -76,8 +80,28 @@ fn notes(planned: &[Planned]) -> Vec<String> {
     notes
 }
 
+/// Lets the pipelines of `--fresh` begin anew, when all that is to be run can be.
+fn fresh(config: &Config, args: &RunArgs, planned: &[Planned], runtime: &DeltaRuntime) -> Result<(), CommandError> {
+    let mut anew = Vec::new();
+    for name in &args.fresh {
+        if !planned.iter().any(|p| p.name == *name) {
+            let help = suggest_name(name, planned.iter().map(|p| p.name.as_str()), "this runs");
+            return Err(CommandError::Usage { message: format!("--fresh {name}: this does not run a pipeline `{name}`"), help });
+        }
+        if store_location(config, name).exists() {
+            anew.extend(plan_anew(config, name, args.tables, runtime)?);
+        }
+    }
+    if anew.is_empty() {
+        return Ok(());
+    }
+    let (changes, anew): (Vec<Change>, Vec<Anew>) = anew.into_iter().unzip();
+    confirm(&changes, args.yes)?;
+    anew.iter().try_for_each(|anew| begin_anew(config, anew).map(|_| ()))
+}
+
 /// The pipelines to run: all, or those named.
-fn chosen<'a>(config: &'a Config, only: &[String]) -> Result<Vec<&'a Pipeline>, CommandError> {
+pub(super) fn chosen<'a>(config: &'a Config, only: &[String]) -> Result<Vec<&'a Pipeline>, CommandError> {
     let all = &config.spec.pipelines;
     let mut chosen = Vec::new();
     for name in only {
@@ -99,6 +123,7 @@ pub(super) fn default_workers(config: &Config) -> usize {
 pub(super) fn plan(
     config: &Config,
     pipeline: &Pipeline,
+    stored: Stored,
     workers: usize,
     runtime: &DeltaRuntime,
     clock: &Arc<dyn Clock>,
@@ -107,7 +132,7 @@ pub(super) fn plan(
         return Err(refuse(config, vec![Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from))]));
     };
     let source = open_source(spec, clock).map_err(|e| CommandError::Failed { message: e.to_string() })?;
-    plan_pipeline(config, pipeline, source, workers, runtime).map_err(|e| plan_failed(config, e))
+    lay_out(config, pipeline, source).and_then(|laid_out| laid_out.plan(stored, workers, runtime)).map_err(|e| plan_failed(config, e))
 }
 
 pub(super) fn plan_failed(config: &Config, error: PlanError) -> CommandError {

@@ -146,6 +146,11 @@ pub fn parse(file: &str, text: &str, sets: &[String]) -> Result<Config, Problems
     }
 }
 
+/// The name among `candidates` that was likely meant by `name`.
+pub fn closest_name<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    suggest::closest(name, candidates)
+}
+
 /// The help for a name that isn't among `candidates`: the nearest one, else all of them after `lead` ("the pipelines are").
 pub fn suggest_name<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone, lead: &str) -> Option<String> {
     suggest::help(name, candidates, lead)

@@ -8,7 +8,10 @@
 
 mod book;
 mod dead_letters;
+mod destinations;
+mod forecast;
 mod lineage;
+mod names;
 mod sinks;
 mod source;
 mod state;
@@ -21,6 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use riskstream_engine::contract::{Shapes, Source};
 use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order, StepEvolution};
 use riskstream_engine::runtime::{EngineConfig, EpochHook, Plan, StepPlan, WhenQuiet};
 use riskstream_sinks::{DeltaRuntime, LastRows};
@@ -29,9 +33,14 @@ use crate::config::spec::{self, Pipeline};
 use crate::config::{Config, Problem, check_columns, check_source_columns};
 
 pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
+pub(crate) use destinations::{Looked, Target, destination_name, look, origin, table_name, targets};
+pub(crate) use forecast::{Fate, Forecast, Item, What, forecast};
+pub use names::NamesError;
+pub(crate) use names::{KnownAs, NAMES_FILE, stores};
 pub use sinks::{PlannedTable, TableKind, table_location};
 pub use source::open_source;
 pub(crate) use source::{file_spec, generator_source, kafka_spec};
+pub(crate) use state::decide_state;
 pub use state::{check_state, notices};
 pub(crate) use steps::checks_step;
 
@@ -64,6 +73,9 @@ pub enum PlanError {
     /// The data folder can't be read.
     #[error(transparent)]
     Store(#[from] riskstream_engine::store::StoreError),
+    /// The names of a store can't be read.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// A table can't be described.
     #[error(transparent)]
     Table(#[from] riskstream_sinks::SinkError),
@@ -100,6 +112,7 @@ pub struct Planned {
 pub(crate) struct StepContext<'a> {
     pub(crate) config: &'a Config,
     pub(crate) pipeline: &'a Pipeline,
+    pub(crate) known_as: KnownAs,
     pub(crate) event_time: String,
     pub(crate) ties: Vec<String>,
     /// The columns that tell rows apart, which alerts' ids are made of.
@@ -129,17 +142,44 @@ pub fn registry_location(config: &Config) -> &Path {
     &config.spec.riskstream.registry.value
 }
 
-/// Plans a pipeline whose rows come from `source`, which [`open_source`] made.
+/// What becomes of what the store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// It goes on: it must be of these steps.
+    GoesOn,
+    /// It is dropped before the run.
+    Dropped,
+}
+
+/// A pipeline whose steps are laid out: nothing is opened but its source, and nothing was made.
+pub(crate) struct LaidOut<'a> {
+    context: StepContext<'a>,
+    spec: &'a spec::Source,
+    pub(crate) source: Box<dyn Source>,
+    /// What the steps' state means.
+    pub(crate) shapes: Shapes,
+    notes: Vec<String>,
+}
+
+/// Plans a pipeline whose rows come from `source`, which [`open_source`] made, and whose store goes on.
 ///
 /// # Errors
 /// With every problem of the configuration that was found, or the table that can't be opened.
 pub fn plan_pipeline(
     config: &Config,
     pipeline: &Pipeline,
-    source: Box<dyn riskstream_engine::contract::Source>,
+    source: Box<dyn Source>,
     workers: usize,
     runtime: &DeltaRuntime,
 ) -> Result<Planned, PlanError> {
+    lay_out(config, pipeline, source)?.plan(Stored::GoesOn, workers, runtime)
+}
+
+/// Lays the steps of a pipeline out.
+///
+/// # Errors
+/// With every problem of the configuration that was found.
+pub(crate) fn lay_out<'a>(config: &'a Config, pipeline: &'a Pipeline, source: Box<dyn Source>) -> Result<LaidOut<'a>, PlanError> {
     let Some(spec) = config.spec.source(&pipeline.from.value) else {
         return Err(Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from)).into());
     };
@@ -154,6 +194,7 @@ pub fn plan_pipeline(
     let mut context = StepContext {
         config,
         pipeline,
+        known_as: KnownAs::planned(config, pipeline)?,
         event_time: spec.event_time.column.value.clone(),
         identity: match spec.event_time.ties_by.is_empty() {
             true => vec![spec.event_time.column.value.clone()],
@@ -171,66 +212,82 @@ pub fn plan_pipeline(
     for step in &pipeline.steps {
         steps::plan_step(&mut context, step)?;
     }
-    // Before any table is made.
     let shapes = riskstream_engine::runtime::shapes(source.as_ref(), &context.steps)?;
-    let evolutions = check_state(config, pipeline, &shapes)?;
-    let sinks = sinks::plan_sinks(&context, runtime)?;
-    let riskstream = &config.spec.riskstream;
-    let plan = Plan {
-        program: riskstream.name.value.clone(),
-        name: pipeline.name.value.clone(),
-        source,
-        out_of_orderness: micros(spec.event_time.out_of_orderness),
-        idle_after: micros(spec.event_time.idle_after),
-        skew_max: micros(spec.event_time.skew_max.max(spec.event_time.out_of_orderness)),
-        when_quiet: match spec.event_time.when_quiet {
-            spec::WhenQuiet::Wait => WhenQuiet::Wait,
-            spec::WhenQuiet::Clock => WhenQuiet::Clock,
-        },
-        order: match pipeline.order {
-            spec::Order::EventTime => Order::EventTime,
-            spec::Order::Arrival => Order::Arrival,
-        },
-        late: match pipeline.late {
-            spec::Late::Apply => LatePolicy::Apply,
-            spec::Late::DeadLetter => LatePolicy::DeadLetter,
-        },
-        steps: context.steps,
-        sinks: sinks.plans,
-        dead_letters: sinks.dead_letters,
-        hooks: context.hooks,
-    };
-    let engine = EngineConfig {
-        store: store_location(config, &pipeline.name.value).into(),
-        workers,
-        limits: EpochLimits {
-            min_micros: micros(riskstream.epoch.min),
-            max_micros: micros(riskstream.epoch.max),
-            rows_max: riskstream.epoch.rows,
-            bytes_max: riskstream.epoch.bytes,
-            in_flight_max: riskstream.in_flight_epochs as u64,
-            snapshot_every_epochs: riskstream.snapshot_every,
-            snapshot_growth_percent: SNAPSHOT_GROWTH_PERCENT,
-            snapshot_bytes_min: SNAPSHOT_BYTES_MIN,
-        },
-        block_rows: BLOCK_ROWS,
-        block_bytes: BLOCK_BYTES,
-        hold_bytes_max: riskstream.hold_memory,
-        dead_rows_max: riskstream.dead_rows_max,
-        dead_rows_min: riskstream.dead_rows_min,
-        delivery_interval: micros(DELIVERY_INTERVAL),
-        staged_bytes_max: riskstream.staged_bytes_max,
-    };
-    Ok(Planned {
-        name: plan.name.clone(),
-        evolutions,
-        plan,
-        engine,
-        tables: sinks.tables,
-        consoles: sinks.consoles,
-        schema: context.schema,
-        notes,
-    })
+    Ok(LaidOut { context, spec, source, shapes, notes })
+}
+
+impl LaidOut<'_> {
+    /// What the engine runs; tables are made where there are none.
+    ///
+    /// # Errors
+    /// With a problem for every step whose saved state can't go on, or the table that can't be opened.
+    pub(crate) fn plan(self, stored: Stored, workers: usize, runtime: &DeltaRuntime) -> Result<Planned, PlanError> {
+        let Self { context, spec, source, shapes, notes } = self;
+        let (config, pipeline) = (context.config, context.pipeline);
+        // Before any table is made.
+        let evolutions = match stored {
+            Stored::GoesOn => check_state(config, pipeline, &shapes)?,
+            Stored::Dropped => BTreeMap::new(),
+        };
+        let sinks = sinks::plan_sinks(&context, runtime)?;
+        let riskstream = &config.spec.riskstream;
+        let plan = Plan {
+            program: context.known_as.program.clone(),
+            name: pipeline.name.value.clone(),
+            delivers_as: context.known_as.pipeline.clone(),
+            source,
+            out_of_orderness: micros(spec.event_time.out_of_orderness),
+            idle_after: micros(spec.event_time.idle_after),
+            skew_max: micros(spec.event_time.skew_max.max(spec.event_time.out_of_orderness)),
+            when_quiet: match spec.event_time.when_quiet {
+                spec::WhenQuiet::Wait => WhenQuiet::Wait,
+                spec::WhenQuiet::Clock => WhenQuiet::Clock,
+            },
+            order: match pipeline.order {
+                spec::Order::EventTime => Order::EventTime,
+                spec::Order::Arrival => Order::Arrival,
+            },
+            late: match pipeline.late {
+                spec::Late::Apply => LatePolicy::Apply,
+                spec::Late::DeadLetter => LatePolicy::DeadLetter,
+            },
+            steps: context.steps,
+            sinks: sinks.plans,
+            dead_letters: sinks.dead_letters,
+            hooks: context.hooks,
+        };
+        let engine = EngineConfig {
+            store: store_location(config, &pipeline.name.value).into(),
+            workers,
+            limits: EpochLimits {
+                min_micros: micros(riskstream.epoch.min),
+                max_micros: micros(riskstream.epoch.max),
+                rows_max: riskstream.epoch.rows,
+                bytes_max: riskstream.epoch.bytes,
+                in_flight_max: riskstream.in_flight_epochs as u64,
+                snapshot_every_epochs: riskstream.snapshot_every,
+                snapshot_growth_percent: SNAPSHOT_GROWTH_PERCENT,
+                snapshot_bytes_min: SNAPSHOT_BYTES_MIN,
+            },
+            block_rows: BLOCK_ROWS,
+            block_bytes: BLOCK_BYTES,
+            hold_bytes_max: riskstream.hold_memory,
+            dead_rows_max: riskstream.dead_rows_max,
+            dead_rows_min: riskstream.dead_rows_min,
+            delivery_interval: micros(DELIVERY_INTERVAL),
+            staged_bytes_max: riskstream.staged_bytes_max,
+        };
+        Ok(Planned {
+            name: plan.name.clone(),
+            evolutions,
+            plan,
+            engine,
+            tables: sinks.tables,
+            consoles: sinks.consoles,
+            schema: context.schema,
+            notes,
+        })
+    }
 }
 
 /// What a user should know of how a source is read: what was inferred, and what is left out.

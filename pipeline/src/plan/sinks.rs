@@ -7,18 +7,17 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use riskstream_engine::contract::{
     Delivery, EpochClose, LATE, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter,
-    SyncFiles,
 };
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::runtime::{SinkPlan, StepPlan};
+use riskstream_engine::runtime::{BuildWriter, SinkPlan, StepPlan};
 use riskstream_operators::windows;
 use riskstream_sinks::{
-    AlertIdentity, DeltaRuntime, KafkaSink, KafkaSinkSpec, LastRows, PartitionRule, Projection, SessionIdentity, StageSettings, TableSink,
-    TableSpec, alerts_table_schema,
+    AlertIdentity, DeltaRuntime, KafkaSink, KafkaSinkSpec, LastRows, OwnRows, PartitionRule, Projection, SessionIdentity, StageSettings,
+    TableSink, TableSpec, alerts_table_schema,
 };
 
-use super::dead_letters::{TaggedWriter, dead_letter_table};
-use super::{PlanError, StepContext, steps, store_location, strangers, tables_location};
+use super::dead_letters::{PIPELINE_COLUMN, TaggedWriter, dead_letter_table};
+use super::{KnownAs, PlanError, StepContext, destination_name, steps, store_location, strangers, table_name, tables_location};
 use crate::config::Spanned;
 use crate::config::spec::{Deliver, Destination, DestinationKind, KafkaDestination, Late, Partitioning, TableDestination};
 use crate::config::{Config, Problem, defaults};
@@ -122,8 +121,7 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
     }
     let dead_letters = add(dead_letters(context)?, Vec::new(), TableKind::DeadLetters);
     let pipeline = context.pipeline.name.value.clone();
-    let app = format!("{}/{pipeline}", context.config.spec.riskstream.name);
-    let (mut plans, mut dead_letters) = open_tables(&app, planning, dead_letters, runtime)?;
+    let (mut plans, mut dead_letters) = open_tables(&context.known_as, planning, dead_letters, runtime)?;
     let folders = strangers::folders(tables.iter().map(|table| (table.sink.as_str(), table.location.as_path())));
     strangers::tell(context.config, &pipeline, &mut plans, &folders)?;
     let build = dead_letters.writer;
@@ -132,10 +130,15 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
 }
 
 /// Opens the tables, all at once: making one is a few writes that have to reach the disk one after the other.
-fn open_tables(app: &str, planning: Vec<Planning>, last: Planning, runtime: &DeltaRuntime) -> Result<(Vec<SinkPlan>, SinkPlan), SinkError> {
+fn open_tables(
+    known_as: &KnownAs,
+    planning: Vec<Planning>,
+    last: Planning,
+    runtime: &DeltaRuntime,
+) -> Result<(Vec<SinkPlan>, SinkPlan), SinkError> {
     std::thread::scope(|scope| {
-        let opening: Vec<_> = planning.into_iter().map(|planning| scope.spawn(move || planning.open(app, runtime))).collect();
-        let last = last.open(app, runtime);
+        let opening: Vec<_> = planning.into_iter().map(|planning| scope.spawn(move || planning.open(known_as, runtime))).collect();
+        let last = last.open(known_as, runtime);
         // A panic of a thread goes on as this one's.
         let opened = opening.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         Ok((opened.collect::<Result<_, _>>()?, last?))
@@ -143,12 +146,12 @@ fn open_tables(app: &str, planning: Vec<Planning>, last: Planning, runtime: &Del
 }
 
 impl Planning {
-    fn open(self, app: &str, runtime: &DeltaRuntime) -> Result<SinkPlan, SinkError> {
+    fn open(self, known_as: &KnownAs, runtime: &DeltaRuntime) -> Result<SinkPlan, SinkError> {
         let (sink, steps) = match self {
             Self::Table { sink, steps } => (sink, steps),
             Self::Open(plan) => return Ok(plan),
         };
-        let delivery = sink.delivery(&format!("{app}/{}", sink.id), runtime)?;
+        let delivery = sink.delivery(&known_as.app_id(&sink.id), runtime)?;
         let writer_sink = Arc::clone(&sink);
         Ok(SinkPlan {
             id: sink.id.clone(),
@@ -156,7 +159,7 @@ impl Planning {
             writer: Arc::new(move |worker| writer_sink.writer(worker.generation.0, worker.worker)),
             sync: sink.sync(),
             delivery: Box::new(delivery),
-            destination: Some(format!("table {}", sink.table.name)),
+            destination: Some(table_name(&sink.table.name)),
             strangers: Vec::new(),
         })
     }
@@ -184,34 +187,29 @@ fn kafka_sink(
         headers,
         projection: projection(context, destination)?,
         settings: kafka.settings.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
-        name: format!("{}.{pipeline}.{id}", context.config.spec.riskstream.name),
+        name: format!("{}.{}.{id}", context.known_as.program, context.known_as.pipeline),
         identity: store_location(context.config, pipeline).join(KAFKA_IDENTITY),
         origin,
     })?);
+    let name = destination_name(destination);
     if destination.deliver == Deliver::Immediately {
         let (delivery, sync) = (sink.immediate_delivery(), sink.immediate_sync());
-        // What is delivered at once is not remembered: a change between the two is one of the destination.
-        let destination = Some(format!("topic {} (immediately)", kafka.topic));
-        return Ok(SinkPlan {
-            id,
-            steps,
-            writer: Arc::new(move |_| sink.immediate_writer()),
-            sync,
-            delivery,
-            destination,
-            strangers: Vec::new(),
-        });
+        let writer: BuildWriter = Arc::new(move |_| sink.immediate_writer());
+        return Ok(SinkPlan { id, steps, writer, sync, delivery, destination: name, strangers: Vec::new() });
     }
     let delivery = sink.committed_delivery();
-    let (sync, destination): (SyncFiles, _) = (Arc::new(|_| Ok(())), Some(format!("topic {}", kafka.topic)));
-    Ok(SinkPlan { id, steps, writer: Arc::new(move |_| Ok(sink.committed_writer())), sync, delivery, destination, strangers: Vec::new() })
+    let writer: BuildWriter = Arc::new(move |_| Ok(sink.committed_writer()));
+    Ok(SinkPlan { id, steps, writer, sync: Arc::new(|_| Ok(())), delivery, destination: name, strangers: Vec::new() })
 }
 
 fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {
     let table = dead_letter_table(context.config)?;
     let columns: Vec<(String, String)> = table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(&table.schema, &columns)?;
-    Ok(TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings: StageSettings::default() })
+    // All pipelines write it.
+    let own_rows = Some(OwnRows { column: PIPELINE_COLUMN.into(), value: context.pipeline.name.value.clone() });
+    let settings = StageSettings::default();
+    Ok(TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings, own_rows })
 }
 
 /// What tells the rows of an alerts table apart.
@@ -223,7 +221,7 @@ fn alert_identity(context: &StepContext<'_>) -> AlertIdentity {
         start: windows::WINDOW_START.into(),
         end: windows::WINDOW_END.into(),
     });
-    AlertIdentity { pipeline: context.pipeline.name.value.clone(), columns: context.identity.clone(), sessions }
+    AlertIdentity { pipeline: context.known_as.pipeline.clone(), columns: context.identity.clone(), sessions }
 }
 
 fn table_sink(
@@ -253,7 +251,8 @@ fn table_sink(
     let location = table_location(context.config, &table.table.value);
     let spec =
         TableSpec::new(&*table.table.value, location, schema, partition).map_err(|e| Problem::new(table.table.span, e.to_string()))?;
-    Ok(TableSink { id: destination.id.value.clone(), table: spec, projection, alerts, settings: StageSettings::default() })
+    let settings = StageSettings::default();
+    Ok(TableSink { id: destination.id.value.clone(), table: spec, projection, alerts, settings, own_rows: None })
 }
 
 /// The columns that leave: those named, or all but the source position.
@@ -309,7 +308,7 @@ impl SinkWriter for ConsoleWriter {
             rows.push(batch.slice(batch.num_rows() - take, take));
         }
         rows.reverse();
-        Ok(OutboxPart { rows, files: Vec::new() })
+        Ok(OutboxPart { rows, ..OutboxPart::default() })
     }
 }
 

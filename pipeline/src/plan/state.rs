@@ -11,18 +11,36 @@ use riskstream_engine::store::saved_shapes;
 
 use super::{PlanError, store_location};
 use crate::config::spec::Pipeline;
-use crate::config::{Config, Problem, Span};
+use crate::config::{Config, Problem, Span, closest_name};
 
 /// What becomes of the saved state of each step, by id: of those that have state now, whose shapes are `present`, and of those that had it.
 ///
 /// # Errors
 /// With a problem for every step whose saved state means something else, or that is gone; or when the data folder can't be read.
 pub fn check_state(config: &Config, pipeline: &Pipeline, present: &Shapes) -> Result<BTreeMap<String, StepEvolution>, PlanError> {
+    let decided = decide_state(config, pipeline, present)?;
+    let (mut evolutions, mut problems) = (BTreeMap::new(), Vec::new());
+    for (step, evolution, problem) in decided {
+        problems.extend(problem);
+        evolutions.insert(step, evolution);
+    }
+    if problems.is_empty() { Ok(evolutions) } else { Err(PlanError::Config(problems)) }
+}
+
+/// As [`check_state`]: each step, what becomes of its state, and what is wrong with that.
+///
+/// # Errors
+/// When the data folder can't be read.
+pub(crate) fn decide_state(
+    config: &Config,
+    pipeline: &Pipeline,
+    present: &Shapes,
+) -> Result<Vec<(String, StepEvolution, Option<Problem>)>, PlanError> {
     let name = &pipeline.name.value;
     let saved = saved_shapes(store_location(config, name))?;
     let decided = decide_evolutions(&saved, present);
     let advice = StepsChanged { pipeline: name.clone(), steps: BTreeMap::new() };
-    let problem = |(step, evolution): (&String, &StepEvolution)| match evolution {
+    let problem = |step: &str, evolution: &StepEvolution| match evolution {
         StepEvolution::Kept(Evolution::Refused(differences)) => {
             let message = StepsChanged::message(step, differences);
             Some(Problem::new(place(config, pipeline, step), message).help(advice.ways_out(step)))
@@ -30,8 +48,7 @@ pub fn check_state(config: &Config, pipeline: &Pipeline, present: &Shapes) -> Re
         StepEvolution::Gone => Some(gone(pipeline, step, &decided, &saved, present)),
         StepEvolution::Kept(Evolution::Same | Evolution::TakenWith(_)) | StepEvolution::New => None,
     };
-    let problems: Vec<Problem> = decided.iter().filter_map(problem).collect();
-    if problems.is_empty() { Ok(decided) } else { Err(PlanError::Config(problems)) }
+    Ok(decided.iter().map(|(step, evolution)| (step.clone(), evolution.clone(), problem(step, evolution))).collect())
 }
 
 /// What a run says of state that goes on with changes, and of steps that begin in the middle.
@@ -64,9 +81,10 @@ fn gone(pipeline: &Pipeline, step: &str, decided: &BTreeMap<String, StepEvolutio
         Some(_) => format!("the data folder holds state of a step `{step}`, but the step of this id keeps none now"),
         None => format!("the data folder holds state of the step `{step}`, which the pipeline `{name}` no longer has"),
     };
-    let renamed = decided.iter().find(|(id, evolution)| **evolution == StepEvolution::New && present.get(*id) == saved.get(step));
-    let help = match renamed {
-        Some((new, _)) => format!("if `{new}` is its new id: `riskstream state rename {name} {step} {new}`; else "),
+    let new: Vec<&str> = decided.iter().filter(|(_, evolution)| **evolution == StepEvolution::New).map(|(id, _)| id.as_str()).collect();
+    let alike = new.iter().find(|id| present.get(**id) == saved.get(step)).copied();
+    let help = match alike.or_else(|| closest_name(step, new.iter().copied())) {
+        Some(new) => format!("if `{new}` is its new id: `riskstream state rename {name} {step} {new}`; else "),
         None => String::new(),
     };
     let problem = Problem::new(still.map_or(name.span, |s| s.id.span), message);

@@ -11,7 +11,7 @@ use riskstream_engine::runtime::SinkPlan;
 use riskstream_engine::store::saved_origin;
 use riskstream_sinks::applications;
 
-use super::{PlanError, store_location};
+use super::{KnownAs, PlanError, store_location};
 use crate::config::Config;
 
 /// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows in its destination that the configuration does
@@ -22,12 +22,19 @@ pub(super) fn tell(config: &Config, pipeline: &str, sinks: &mut [SinkPlan], tabl
     }
     let others = other_stores(config)?;
     let names: Vec<&str> = config.spec.pipelines.iter().map(|p| p.name.value.as_str()).collect();
+    let mut known = Vec::new();
+    for pipeline in &config.spec.pipelines {
+        known.push(KnownAs::of(config, &pipeline.name.value)?);
+    }
+    // A pipeline that was renamed has its rows under its first name.
+    let is_known = |writer: &Writer| known.iter().any(|as_| (&as_.program, &as_.pipeline) == (&writer.program, &writer.pipeline));
     for sink in sinks {
         let Some(destination) = &sink.destination else { continue };
         let mut writers: Vec<Writer> = others.iter().filter(|other| delivers_to(other, destination)).map(writer_of).collect();
         if let Some(table) = tables.get(&sink.id) {
             writers.extend(applications(table)?.iter().filter_map(|id| application(id)));
         }
+        writers.retain(|writer| !is_known(writer));
         sink.strangers = strangers(writers, &config.spec.riskstream.name.value, &names);
     }
     Ok(())

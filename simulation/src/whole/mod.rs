@@ -204,7 +204,8 @@ impl World {
         let projection = Projection::new(&output, &Kind::columns(&output))?;
         let location = Folder::on(self.disk.process(), TABLE);
         let table = TableSpec::new("out", location, Arc::clone(projection.schema()), None)?;
-        let sink = Arc::new(TableSink { id: "out".into(), table, projection, alerts: None, settings: StageSettings::default() });
+        let sink =
+            Arc::new(TableSink { id: "out".into(), table, projection, alerts: None, settings: StageSettings::default(), own_rows: None });
         let writer = Arc::clone(&sink);
         let out = SinkPlan {
             id: "out".into(),
@@ -227,6 +228,7 @@ impl World {
         Ok(Plan {
             program: "simulation".into(),
             name: "whole".into(),
+            delivers_as: "whole".into(),
             source: Box::new(MemorySource::new(&self.rows)),
             out_of_orderness: setup.bound,
             idle_after: i64::MAX / 4,
@@ -282,7 +284,7 @@ impl SinkWriter for MemoryWriter {
     }
 
     fn finish(&mut self, _close: &EpochClose) -> std::result::Result<OutboxPart, SinkError> {
-        Ok(OutboxPart { rows: std::mem::take(&mut self.0), files: Vec::new() })
+        Ok(OutboxPart { rows: std::mem::take(&mut self.0), ..OutboxPart::default() })
     }
 }
 

@@ -217,7 +217,10 @@ mod tests {
         // Meanwhile the columns are others, and there is one header less.
         let now = rows(["amount", "user"]);
         let mut delivery = KafkaDelivery::new(Arc::new(KafkaSink::new(spec(&now, &["who"])).expect("plain settings")));
-        let entry = |rows: Vec<RecordBatch>, files| OutboxEntry { epoch: Epoch(7), parts: vec![OutboxPart { rows, files }] };
+        let entry = |rows: Vec<RecordBatch>, files| OutboxEntry {
+            epoch: Epoch(7),
+            parts: vec![OutboxPart { rows, files, ..OutboxPart::default() }],
+        };
         let taken = delivery.take_over(entry(vec![left.clone()], vec![7.into()])).expect("they are messages");
         assert_eq!(taken.parts[0].rows, [left]);
         let first = MessageRow::all(&taken.parts[0].rows[0]).next().expect("a message");

@@ -33,7 +33,7 @@ impl SinkWriter for CommittedWriter {
             return Ok(OutboxPart::default());
         }
         let rows = concat_batches(&message_schema(&self.sink.spec, false), &messages).map_err(|e| self.sink.failed(e.to_string()))?;
-        Ok(OutboxPart { rows: vec![rows], files: Vec::new() })
+        Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() })
     }
 }
 
@@ -60,6 +60,6 @@ impl SinkWriter for ImmediateWriter {
     fn finish(&mut self, close: &EpochClose) -> Result<OutboxPart, SinkError> {
         // What stands here has the committer wait for the acknowledgements.
         let files = if std::mem::take(&mut self.sent) > 0 { vec![json!(close.epoch.0)] } else { Vec::new() };
-        Ok(OutboxPart { rows: Vec::new(), files })
+        Ok(OutboxPart { files, ..OutboxPart::default() })
     }
 }

@@ -13,7 +13,7 @@ fn sink(location: &Path) -> Arc<TableSink> {
     let table = spec(location);
     let columns: Vec<_> = table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(&table.schema, &columns).unwrap();
-    Arc::new(TableSink { id: "out".into(), table, projection, alerts: None, settings: StageSettings::default() })
+    Arc::new(TableSink { id: "out".into(), table, projection, alerts: None, settings: StageSettings::default(), own_rows: None })
 }
 
 fn delivery(sink: &Arc<TableSink>) -> DeltaDelivery {
@@ -25,7 +25,7 @@ fn delivery(sink: &Arc<TableSink>) -> DeltaDelivery {
 /// An epoch of ten rows of its own.
 fn entry(epoch: u64) -> OutboxEntry {
     let first = i64::try_from(epoch).unwrap() * 10;
-    OutboxEntry { epoch: Epoch(epoch), parts: vec![OutboxPart { rows: vec![rows(first..first + 10)], files: Vec::new() }] }
+    OutboxEntry { epoch: Epoch(epoch), parts: vec![OutboxPart { rows: vec![rows(first..first + 10)], ..OutboxPart::default() }] }
 }
 
 fn copy(from: &Path, to: &Path) {

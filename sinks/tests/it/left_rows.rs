@@ -38,7 +38,7 @@ fn sink(location: &Path, rows: &RecordBatch, alerts: bool) -> Arc<TableSink> {
     let schema = if alerts { alerts_table_schema(&projection).unwrap() } else { Arc::clone(projection.schema()) };
     let table = TableSpec::new("scored", location, schema, None).unwrap();
     let alerts = alerts.then(|| AlertIdentity { pipeline: "p".into(), columns: vec!["id".into()], sessions: None });
-    Arc::new(TableSink { id: "out".into(), table, projection, alerts, settings: StageSettings::default() })
+    Arc::new(TableSink { id: "out".into(), table, projection, alerts, settings: StageSettings::default(), own_rows: None })
 }
 
 /// What a run commits for the sink in an epoch, read back from its file.
@@ -46,10 +46,10 @@ fn committed(sink: &Arc<TableSink>, epoch: u64, rows: &RecordBatch) -> OutboxEnt
     std::fs::create_dir_all(sink.table.location.path()).unwrap();
     let mut writer = sink.writer(1, 0).unwrap();
     writer.on_batch(Epoch(epoch), rows.clone()).unwrap();
-    let OutboxPart { rows, files } = writer.finish(&close(epoch)).unwrap();
+    let OutboxPart { rows, files, .. } = writer.finish(&close(epoch)).unwrap();
     sink.sync()(&files).unwrap();
     let rows = rows.iter().map(|rows| batch_from_ipc(&batch_to_ipc(rows).unwrap()).unwrap()).collect();
-    OutboxEntry { epoch: Epoch(epoch), parts: vec![OutboxPart { rows, files }] }
+    OutboxEntry { epoch: Epoch(epoch), parts: vec![OutboxPart { rows, files, ..OutboxPart::default() }] }
 }
 
 fn delivery(sink: &Arc<TableSink>) -> DeltaDelivery {
@@ -181,7 +181,7 @@ fn what_another_kind_of_destination_left_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let rows = before(3);
     let mut delivery = delivery(&sink(folder.path(), &rows, false));
-    let number = OutboxPart { rows: Vec::new(), files: vec![serde_json::json!(7)] };
+    let number = OutboxPart { files: vec![serde_json::json!(7)], ..OutboxPart::default() };
     let error = delivery.take_over(OutboxEntry { epoch: Epoch(7), parts: vec![number] }).unwrap_err().to_string();
     assert!(error.contains("of another kind") && error.contains("epoch 7"), "{error}");
 }
