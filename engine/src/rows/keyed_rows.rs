@@ -2,7 +2,7 @@
 
 use super::RowsError;
 use super::job::Job;
-use super::levels::to_merge;
+use super::levels::{to_empty, to_merge};
 use super::memory::Memory;
 use super::merge::Merge;
 use super::page::Page;
@@ -79,6 +79,8 @@ pub struct KeyedRows {
     pub(super) named: BTreeSet<Arc<str>>,
     files: u64,
     missing: Vec<u32>,
+    /// Saved rows are being taken back: files with older ones may still come.
+    pub(super) is_restoring: bool,
 }
 
 impl KeyedRows {
@@ -98,6 +100,7 @@ impl KeyedRows {
             named: BTreeSet::new(),
             files: 0,
             missing: Vec::new(),
+            is_restoring: false,
         }
     }
 
@@ -106,6 +109,7 @@ impl KeyedRows {
     /// # Errors
     /// When a segment can't be read.
     pub fn fetch(&mut self, keys: &Keys<'_>, places: &mut Vec<u32>) -> Result<(), RowsError> {
+        self.is_restoring = false;
         let nothing_elsewhere = self.frozen.is_none() && self.segments.is_empty();
         self.missing.clear();
         places.clear();
@@ -161,14 +165,15 @@ impl KeyedRows {
         Ok(())
     }
 
-    /// The value of the key at `place`; none if it never had one.
+    /// The value of the key at `place`; none if it never had one, or an empty one since.
     #[inline]
     #[must_use]
     pub fn value(&self, place: u32) -> Option<&[u8]> {
-        self.memory.value(place)
+        self.memory.value(place).filter(|value| !value.is_empty())
     }
 
-    /// Gives the key at `place` a value, in two parts.
+    /// Gives the key at `place` a value, in two parts. An empty one says that nothing is kept of the key, which is forgotten
+    /// once nothing older of it is in files.
     #[inline]
     pub fn set(&mut self, place: u32, head: &[u8], tail: &[u8]) {
         self.memory.set(place, head, tail);
@@ -201,8 +206,9 @@ impl KeyedRows {
     fn spill(&mut self) -> Result<(), RowsError> {
         let frozen = Arc::new(std::mem::take(&mut self.memory));
         self.frozen = Some(Arc::clone(&frozen));
+        let older = self.older(0);
         let write = move |folder: &Folder, name: &str, cancelled: &AtomicBool| {
-            write_segment(folder, name, Merge::default().memory(&frozen), cancelled)
+            write_segment(folder, name, (Merge::default().memory(&frozen), older), cancelled)
         };
         self.spilling = Some(Job::start(self.new_file(), &self.folder, write)?);
         Ok(())
@@ -213,21 +219,35 @@ impl KeyedRows {
         if let Some(job) = self.spilling.take() {
             let (name, segment) = job.finish()?;
             self.frozen = None;
-            self.segments.insert(0, Counted { name, segment: Arc::new(segment), shards: self.shards });
+            self.replace(0..0, Counted { name, segment: Arc::new(segment), shards: self.shards });
         }
         Ok(())
     }
 
+    /// Shards of which segments from `first` on may hold rows.
+    pub(super) fn older(&self, first: usize) -> ShardSet {
+        if self.is_restoring {
+            return ShardSet::ALL;
+        }
+        self.segments[first..].iter().fold(ShardSet::NONE, |all, s| all.or(&s.shards))
+    }
+
     fn begin_merge(&mut self) -> Result<(), RowsError> {
+        if self.merging.is_some() {
+            return Ok(());
+        }
         let sizes: Vec<u64> = self.segments.iter().map(|s| s.segment.bytes()).collect();
+        let counts: Vec<(u64, u64)> = self.segments.iter().map(|s| s.segment.entries()).collect();
         // What memory becomes is smaller than it is there.
         let range = to_merge(&sizes, self.config.memory_bytes as u64 / 4);
-        let (None, Some(range)) = (&self.merging, range) else { return Ok(()) };
+        let range = range.or_else(|| to_empty(&counts).filter(|_| !self.is_restoring));
+        let Some(range) = range else { return Ok(()) };
+        let older = self.older(range.end);
         let inputs = self.segments[range].to_vec();
         self.merged = inputs.iter().map(|s| Arc::clone(&s.name)).collect();
         let write = move |folder: &Folder, name: &str, cancelled: &AtomicBool| {
             let merge = inputs.iter().fold(Merge::default(), |merge, s| merge.segment(&s.segment, s.shards));
-            write_segment(folder, name, merge, cancelled)
+            write_segment(folder, name, (merge, older), cancelled)
         };
         self.merging = Some(Job::start(self.new_file(), &self.folder, write)?);
         Ok(())
@@ -240,12 +260,18 @@ impl KeyedRows {
         let start = self.segments.iter().position(|s| self.merged.first() == Some(&s.name)).unwrap_or_default();
         let range: Range<usize> = start..start + self.merged.len();
         let shards = self.segments[range.clone()].iter().fold(ShardSet::NONE, |all, s| all.or(&s.shards));
-        let replaced: Vec<Counted> = self.segments.splice(range, [Counted { name, segment: Arc::new(segment), shards }]).collect();
-        self.delete_unnamed(&replaced);
+        self.replace(range, Counted { name, segment: Arc::new(segment), shards });
         Ok(())
     }
 
-    /// Hands over every key's newest value, by hash and key.
+    /// Puts a new segment in place of others, or none where nothing is in it.
+    fn replace(&mut self, range: Range<usize>, new: Counted) {
+        let (new, empty) = if new.segment.pages() == 0 { (None, Some(new)) } else { (Some(new), None) };
+        let replaced: Vec<Counted> = self.segments.splice(range, new).chain(empty).collect();
+        self.delete_unnamed(&replaced);
+    }
+
+    /// Hands over the newest value of every key that has one, by hash and key.
     ///
     /// # Errors
     /// When a segment can't be read, or whatever `take` gives.
@@ -254,7 +280,9 @@ impl KeyedRows {
         let merge = self.frozen.iter().fold(merge, |merge, frozen| merge.memory(frozen));
         let merge = self.segments.iter().fold(merge, |merge, s| merge.segment(&s.segment, s.shards));
         merge.run(|hash, key, value| {
-            take(hash, key, value)?;
+            if !value.is_empty() {
+                take(hash, key, value)?;
+            }
             Ok(true)
         })
     }
@@ -299,11 +327,14 @@ impl KeyedRows {
     }
 }
 
-/// Writes what `merge` hands over as a segment, or the beginning of it when nobody wants it any more.
-fn write_segment(folder: &Folder, name: &str, merge: Merge<'_>, cancelled: &AtomicBool) -> Result<Segment, RowsError> {
+/// Writes what `merge` hands over as a segment, or the beginning of it when nobody wants it any more. An empty value hides older ones: there are some in
+/// shards of `older` only.
+fn write_segment(folder: &Folder, name: &str, (merge, older): (Merge<'_>, ShardSet), cancelled: &AtomicBool) -> Result<Segment, RowsError> {
     let mut writer = SegmentWriter::create(folder, name)?;
     merge.run(|hash, key, value| {
-        writer.push(hash, key, value)?;
+        if !value.is_empty() || older.has(shard_of(hash)) {
+            writer.push(hash, key, value)?;
+        }
         Ok::<_, RowsError>(!cancelled.load(Ordering::Relaxed))
     })?;
     writer.finish()

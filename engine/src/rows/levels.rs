@@ -28,9 +28,24 @@ pub(super) fn to_merge(sizes: &[u64], unit: u64) -> Option<Range<usize>> {
     None
 }
 
+/// Segments to merge because of their empty values, by their entries and how many of these are empty: all of them, once half of what they hold only says
+/// that something is gone. That is gone too then, so each empty value pays for two entries.
+pub(super) fn to_empty(counts: &[(u64, u64)]) -> Option<Range<usize>> {
+    let (entries, empty) = counts.iter().fold((0, 0), |(entries, empty), of| (entries + of.0, empty + of.1));
+    (empty > 0 && empty >= entries / 2).then_some(0..counts.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_are_merged_once_half_is_empty() {
+        assert_eq!(to_empty(&[]), None);
+        assert_eq!(to_empty(&[(1, 0)]), None);
+        assert_eq!(to_empty(&[(10, 9), (20, 5)]), None);
+        assert_eq!(to_empty(&[(10, 10), (20, 5)]), Some(0..2));
+    }
 
     #[test]
     fn like_sizes_are_merged() {

@@ -9,6 +9,9 @@
 //! [hash](crate::key) and then by their bytes. [`KeyedRows::fetch`] brings the rows of a batch of keys into memory, where each has a **place** until the next
 //! [`KeyedRows::settle`]. When memory is full, a thread writes what is in it as a segment; segments of like size are merged into one by another.
 //!
+//! A key whose value is empty has none: an empty value only hides older ones, and is dropped where a file is written and no older file holds rows of the key's
+//! shard. Once half of all entries in files are empty, all files become one, without them.
+//!
 //! Durable is what the step saves: with every epoch the rows that it touched, with a snapshot those in memory and the names of the segments. A
 //! segment never changes; whoever writes a snapshot syncs the segments that it names first, and deletes those that none names any more.
 //!

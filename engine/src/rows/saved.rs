@@ -67,7 +67,13 @@ impl KeyedRows {
     pub fn save_all(&mut self) -> Result<Vec<StateBatch>, SaveError> {
         self.end_spill()?;
         self.named = self.segments.iter().map(|s| Arc::clone(&s.name)).collect();
-        let places: Vec<u32> = (0..self.memory.len() as u32).filter(|place| self.memory.value(*place).is_some()).collect();
+        // An empty value is needed only where it hides an older one.
+        let older = self.older(0);
+        let is_saved = |place: &u32| {
+            let value = self.memory.value(*place);
+            value.is_some_and(|value| !value.is_empty() || older.has(shard_of(self.memory.hash(*place))))
+        };
+        let places: Vec<u32> = (0..self.memory.len() as u32).filter(is_saved).collect();
         let mut saved = self.save(&places)?;
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("file", Arc::new(StringArray::from_iter_values(self.segments.iter().map(|s| s.name.as_ref())))),
@@ -93,6 +99,7 @@ impl KeyedRows {
     /// # Errors
     /// When it is not of that form, or a file can't be read or written.
     pub fn restore(&mut self, saved: &StateBatch) -> Result<(), SaveError> {
+        self.is_restoring = true;
         match saved.name.as_str() {
             ROWS => self.restore_rows(&saved.rows),
             FILES => self.restore_files(&saved.rows),

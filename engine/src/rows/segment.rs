@@ -1,7 +1,7 @@
 //! Segment files: entries in order of hash and key, in pages, then the pages' index and the filter. Written once, never changed.
 //!
 //! `pages, each followed by its checksum | index: per page its first hash, where it starts, its length (u64 each) | filter | footer: where the index starts, how many pages,
-//! how many entries, the checksum of index and filter, the mark (u64 each)`. An entry whose hash is that of the one before is on the same page.
+//! how many entries, how many of these have an empty value, the checksum of index and filter, the mark (u64 each)`. An entry whose hash is that of the one before is on the same page.
 
 use super::RowsError;
 use super::filter::Filter;
@@ -13,9 +13,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes of a page, about: what one look-up reads.
 const PAGE_BYTES: usize = 8 << 10;
-const MARK: u64 = u64::from_le_bytes(*b"rsrows01");
+const MARK: u64 = u64::from_le_bytes(*b"rsrows02");
 const WORD: usize = 8;
-const FOOTER_BYTES: usize = 5 * WORD;
+const FOOTER_BYTES: usize = 6 * WORD;
 const INDEX_BYTES: usize = 3 * WORD;
 
 /// Where a page is.
@@ -38,6 +38,7 @@ pub(super) struct SegmentWriter {
     encoded: Vec<u8>,
     pages: Vec<PlaceOfPage>,
     hashes: Vec<u64>,
+    empty: u64,
 }
 
 impl SegmentWriter {
@@ -56,6 +57,7 @@ impl SegmentWriter {
             encoded: Vec::new(),
             pages: Vec::new(),
             hashes: Vec::new(),
+            empty: 0,
         })
     }
 
@@ -66,6 +68,7 @@ impl SegmentWriter {
         }
         self.page.push(hash, key, value);
         self.hashes.push(hash);
+        self.empty += u64::from(value.is_empty());
         Ok(())
     }
 
@@ -93,7 +96,7 @@ impl SegmentWriter {
         self.hashes.iter().for_each(|hash| filter.add(*hash));
         filter.write(&mut tail);
         let checksum = xxh3_64(&tail);
-        let footer = [self.written, self.pages.len() as u64, self.hashes.len() as u64, checksum, MARK];
+        let footer = [self.written, self.pages.len() as u64, self.hashes.len() as u64, self.empty, checksum, MARK];
         footer.iter().for_each(|word| tail.extend_from_slice(&word.to_le_bytes()));
         let written = self.file.write_all(&tail).and_then(|()| self.file.flush());
         written.map_err(|e| RowsError::new("write", self.path.display().to_string(), e))?;
@@ -109,6 +112,8 @@ pub(super) struct Segment {
     pages: Vec<PlaceOfPage>,
     filter: Filter,
     bytes: u64,
+    entries: u64,
+    empty: u64,
 }
 
 impl Segment {
@@ -122,7 +127,7 @@ impl Segment {
         let mut footer = [0; FOOTER_BYTES];
         let footer_start = bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(cut)?;
         file.read_at(&mut footer, footer_start).map_err(|e| fail(&e))?;
-        let [index_start, pages, _entries, checksum, mark] = words::<5>(&footer).ok_or_else(cut)?;
+        let [index_start, pages, entries, empty, checksum, mark] = words::<6>(&footer).ok_or_else(cut)?;
         if mark != MARK {
             return Err(cut());
         }
@@ -140,7 +145,7 @@ impl Segment {
         };
         let pages = index.chunks_exact(INDEX_BYTES).map(page).collect::<Option<Vec<_>>>().ok_or_else(cut)?;
         let filter = Filter::read(filter).ok_or_else(cut)?;
-        Ok(Self { path, file, pages, filter, bytes })
+        Ok(Self { path, file, pages, filter, bytes, entries, empty })
     }
 
     /// False: it does not hold the key.
@@ -175,6 +180,11 @@ impl Segment {
     /// Of the file.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many there are, and how many of these have an empty value.
+    pub(super) fn entries(&self) -> (u64, u64) {
+        (self.entries, self.empty)
     }
 
     /// Of memory.

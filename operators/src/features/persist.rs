@@ -383,8 +383,7 @@ impl FeaturesOperator {
     pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
         self.worker = worker;
-        let keys = saved.named(KEYS).try_for_each(|keys| self.dictionary.restore(keys, &shards));
-        keys.map_err(|e| self.arrow(e))?;
+        self.dictionary.restore(&saved.named(KEYS).collect::<Vec<_>>(), &shards).map_err(|e| self.arrow(e))?;
         self.state.grow(&self.plan, self.dictionary.counts());
         if let Some((epoch, batches)) = &saved.snapshot {
             let metas = batches.iter().filter(|b| b.name == META);

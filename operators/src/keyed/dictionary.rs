@@ -1,4 +1,8 @@
 //! Keys to numbers: one hash table per worker, probed with the engine's key hash, holding the real values.
+//!
+//! A key that can't matter any more is forgotten ([`Dictionary::forget`]), and its number is given to a later one. This happens at snapshots only: what an epoch
+//! saved between two of them names a number once at most. So of all that was saved the latest word on a number, and on a key, is right
+//! ([`Dictionary::restore`]), from whichever snapshot on.
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::compute::cast;
@@ -34,12 +38,20 @@ enum Table {
     Spelled { table: HashTable<Spelled>, bytes: Vec<u8>, scratch: Vec<u8>, candidates: Vec<Option<Spelled>> },
 }
 
+/// The numbers that are given to keys.
+#[derive(Debug)]
+struct Numbers {
+    /// Per shard: the number after the largest that was given.
+    counts: Vec<u32>,
+    /// Per shard: numbers below that are no key's.
+    free: Vec<Vec<u32>>,
+}
+
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
     table: Table,
-    /// Keys per shard.
-    counts: Vec<u32>,
+    numbers: Numbers,
     hashes: Vec<u64>,
     /// Keys that are new since the last [`Self::take_new`]: hash, number, value (absent for null), bytes.
     new: Vec<u32>,
@@ -61,7 +73,7 @@ impl Dictionary {
         };
         Self {
             table,
-            counts: vec![0; SHARDS],
+            numbers: Numbers { counts: vec![0; SHARDS], free: vec![Vec::new(); SHARDS] },
             hashes: Vec::new(),
             new: Vec::new(),
             new_hashes: Vec::new(),
@@ -70,9 +82,56 @@ impl Dictionary {
         }
     }
 
-    /// Keys in each shard.
+    /// The number after the largest in each shard.
     pub(crate) fn counts(&self) -> &[u32] {
-        &self.counts
+        &self.numbers.counts
+    }
+
+    /// Per shard and number, whether it is a key's.
+    pub(crate) fn living(&self) -> Vec<Vec<bool>> {
+        let living = |(count, free): (&u32, &Vec<u32>)| {
+            let mut living = vec![true; *count as usize];
+            free.iter().for_each(|local| living[*local as usize] = false);
+            living
+        };
+        self.numbers.counts.iter().zip(&self.numbers.free).map(living).collect()
+    }
+
+    /// Forgets the keys that `is_kept` says no to; gives how many. To be called at a snapshot, after [`Self::take_new`].
+    pub(crate) fn forget(&mut self, mut is_kept: impl FnMut(KeyId) -> bool) -> usize {
+        let numbers = &mut self.numbers;
+        let mut forgotten = 0;
+        let mut keep = |id: u32| {
+            let is_kept = is_kept(KeyId(id));
+            if !is_kept {
+                forgotten += 1;
+                let id = KeyId(id);
+                numbers.free[usize::from(id.shard().0)].push(id.local() as u32);
+            }
+            is_kept
+        };
+        match &mut self.table {
+            Table::Numbers { table, null } => {
+                table.retain(|n| keep(n.id));
+                *null = null.filter(|(_, id)| keep(*id));
+                shrink(table, |n| n.hash);
+            }
+            Table::Spelled { table, bytes, .. } => {
+                table.retain(|s| keep(s.id));
+                let spelled: usize = table.iter().map(|s| s.len as usize).sum();
+                if spelled <= bytes.len() / 2 {
+                    let mut moved = Vec::with_capacity(spelled);
+                    for s in table.iter_mut() {
+                        let own = s.start..s.start + s.len as usize;
+                        s.start = moved.len();
+                        moved.extend_from_slice(&bytes[own]);
+                    }
+                    *bytes = moved;
+                }
+                shrink(table, |s| s.hash);
+            }
+        }
+        forgotten
     }
 
     /// The numbers of the rows' keys; unknown keys are numbered.
@@ -93,7 +152,7 @@ impl Dictionary {
                 for (row, (&hash, &value)) in self.hashes.iter().zip(array.values().iter()).enumerate() {
                     if nulls.is_some_and(|n| n.is_null(row)) {
                         if null.is_none() {
-                            let id = next_id(&mut self.counts, hash)?;
+                            let id = self.numbers.next(hash)?;
                             *null = Some((hash, id));
                             self.new.push(id);
                             self.new_hashes.push(hash);
@@ -106,7 +165,7 @@ impl Dictionary {
                         ids.push(found.id);
                         continue;
                     }
-                    let id = next_id(&mut self.counts, hash)?;
+                    let id = self.numbers.next(hash)?;
                     table.insert_unique(hash, Number { value, hash, id }, |n| n.hash);
                     self.new.push(id);
                     self.new_hashes.push(hash);
@@ -130,7 +189,7 @@ impl Dictionary {
                         ids.push(found.id);
                         continue;
                     }
-                    let id = next_id(&mut self.counts, hash)?;
+                    let id = self.numbers.next(hash)?;
                     let (start, len) = (bytes.len(), scratch.len() as u32);
                     bytes.extend_from_slice(scratch);
                     table.insert_unique(hash, Spelled { hash, start, len, id }, |s| s.hash);
@@ -179,58 +238,106 @@ impl Dictionary {
         }
     }
 
-    /// Takes keys back as [`Self::all`] and [`Self::take_new`] gave them, those of `shards`.
-    pub(crate) fn restore(&mut self, batch: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
+    /// Takes keys back as [`Self::all`] and [`Self::take_new`] gave them, the oldest first, those of `shards`. A number, and a key, that are named again
+    /// later are what was said last.
+    pub(crate) fn restore(&mut self, batches: &[&RecordBatch], shards: &ShardSet) -> Result<(), ArrowError> {
         let wrong = || ArrowError::SchemaError("keys: a column is missing or has another type".into());
-        let ids = batch.column_by_name("key").and_then(|c| c.as_primitive_opt::<UInt32Type>()).ok_or_else(wrong)?;
-        let hashes = batch.column_by_name("hash").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(wrong)?;
-        let values = batch.column_by_name("value").ok_or_else(wrong)?;
-        for row in 0..batch.num_rows() {
-            let (id, hash) = (ids.value(row), hashes.value(row));
-            if !shards.has_key(id) {
-                continue;
-            }
-            let count = &mut self.counts[usize::from(KeyId(id).shard().0)];
-            *count = (*count).max(KeyId(id).local() as u32 + 1);
-            match &mut self.table {
-                Table::Numbers { table, null } => {
-                    let values = values.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
-                    if values.is_null(row) {
-                        *null = Some((hash, id));
-                    } else {
-                        table.insert_unique(hash, Number { value: values.value(row), hash, id }, |n| n.hash);
+        let (mut named, mut living) = (vec![Vec::new(); SHARDS], vec![Vec::new(); SHARDS]);
+        for batch in batches.iter().rev() {
+            let ids = batch.column_by_name("key").and_then(|c| c.as_primitive_opt::<UInt32Type>()).ok_or_else(wrong)?;
+            let hashes = batch.column_by_name("hash").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(wrong)?;
+            let values = batch.column_by_name("value").ok_or_else(wrong)?;
+            for row in 0..batch.num_rows() {
+                let (id, hash) = (ids.value(row), hashes.value(row));
+                if !shards.has_key(id) || !set(&mut named, KeyId(id)) {
+                    continue;
+                }
+                let is_new = match &mut self.table {
+                    Table::Numbers { table, null } => {
+                        let values = values.as_primitive_opt::<Int64Type>().ok_or_else(wrong)?;
+                        if values.is_null(row) {
+                            let is_new = null.is_none();
+                            null.get_or_insert((hash, id));
+                            is_new
+                        } else {
+                            let value = values.value(row);
+                            let is_new = table.find(hash, |n| n.value == value).is_none();
+                            if is_new {
+                                table.insert_unique(hash, Number { value, hash, id }, |n| n.hash);
+                            }
+                            is_new
+                        }
                     }
-                }
-                Table::Spelled { table, bytes, .. } => {
-                    let value = values.as_binary_opt::<i64>().ok_or_else(wrong)?.value(row);
-                    let (start, len) = (bytes.len(), value.len() as u32);
-                    bytes.extend_from_slice(value);
-                    table.insert_unique(hash, Spelled { hash, start, len, id }, |s| s.hash);
+                    Table::Spelled { table, bytes, .. } => {
+                        let value = values.as_binary_opt::<i64>().ok_or_else(wrong)?.value(row);
+                        let same = |s: &Spelled| s.hash == hash && bytes[s.start..s.start + s.len as usize] == *value;
+                        let is_new = table.find(hash, same).is_none();
+                        if is_new {
+                            let (start, len) = (bytes.len(), value.len() as u32);
+                            bytes.extend_from_slice(value);
+                            table.insert_unique(hash, Spelled { hash, start, len, id }, |s| s.hash);
+                        }
+                        is_new
+                    }
+                };
+                if is_new {
+                    set(&mut living, KeyId(id));
                 }
             }
+        }
+        for (shard, (named, living)) in named.iter().zip(living).enumerate() {
+            let is_living = |local: usize| living.get(local).copied().unwrap_or(false);
+            self.numbers.counts[shard] = named.len() as u32;
+            self.numbers.free[shard] = (0..named.len()).filter(|local| !is_living(*local)).map(|local| local as u32).collect();
         }
         Ok(())
     }
 
     /// Bytes of memory, about.
     pub(crate) fn bytes(&self) -> usize {
-        match &self.table {
+        let table = match &self.table {
             Table::Numbers { table, .. } => table.capacity() * (size_of::<Number>() + 1),
             Table::Spelled { table, bytes, .. } => table.capacity() * (size_of::<Spelled>() + 1) + bytes.capacity(),
-        }
+        };
+        table + self.numbers.free.iter().map(|free| free.capacity() * 4).sum::<usize>()
     }
 }
 
-fn next_id(counts: &mut [u32], hash: u64) -> Result<u32, ArrowError> {
-    let shard = shard_of(hash);
-    let count = &mut counts[usize::from(shard.0)];
-    if *count > KeyId::LOCAL_MAX {
-        return Err(ArrowError::ComputeError(format!("shard {} has more than {} keys", shard.0, KeyId::LOCAL_MAX)));
+impl Numbers {
+    fn next(&mut self, hash: u64) -> Result<u32, ArrowError> {
+        let shard = shard_of(hash);
+        let at = usize::from(shard.0);
+        if let Some(local) = self.free[at].pop() {
+            return Ok(KeyId::new(shard, local).0);
+        }
+        let count = &mut self.counts[at];
+        if *count > KeyId::LOCAL_MAX {
+            return Err(ArrowError::ComputeError(format!("shard {} has more than {} keys", shard.0, KeyId::LOCAL_MAX)));
+        }
+        let id = KeyId::new(shard, *count);
+        *count += 1;
+        Ok(id.0)
     }
-    let id = KeyId::new(shard, *count);
-    *count += 1;
-    Ok(id.0)
 }
+
+/// Gives room back when most of it is empty.
+fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
+    if table.len() < table.capacity() / 4 {
+        table.shrink_to(table.len() * 2, hash);
+    }
+}
+
+/// Marks a key's number; gives whether it was not marked before.
+fn set(marks: &mut [Vec<bool>], id: KeyId) -> bool {
+    let marks = &mut marks[usize::from(id.shard().0)];
+    if marks.len() <= id.local() {
+        marks.resize(id.local() + 1, false);
+    }
+    !std::mem::replace(&mut marks[id.local()], true)
+}
+
+#[cfg(test)]
+mod tests;
 
 fn keys_batch(ids: Vec<u32>, hashes: Vec<u64>, values: ArrayRef) -> Result<RecordBatch, ArrowError> {
     let schema = Schema::new(vec![

@@ -129,7 +129,7 @@ impl Keys {
 
     /// Takes the keys of `shards` back from what a step saved.
     pub(crate) fn restore(&mut self, saved: &SavedState, shards: &ShardSet) -> Result<(), ArrowError> {
-        saved.named(KEYS).try_for_each(|keys| self.dictionary.restore(keys, shards))?;
+        self.dictionary.restore(&saved.named(KEYS).collect::<Vec<_>>(), shards)?;
         saved.named(VALUES).try_for_each(|values| self.restore_values(values, shards))
     }
 

@@ -66,7 +66,11 @@ impl<'a> World<'a> {
                 assert_eq!(rows.value(*place), self.expected.get(key).map(Vec::as_slice), "key {key}");
                 if let Some(value) = value {
                     rows.set(*place, value, &[]);
-                    self.expected.insert(*key, value.clone());
+                    if value.is_empty() {
+                        self.expected.remove(key)
+                    } else {
+                        self.expected.insert(*key, value.clone())
+                    };
                 }
             }
             places.sort_unstable();
@@ -103,11 +107,16 @@ fn run(seed: u64) -> usize {
     let mut dice = Dice(seed * 2_654_435_761 + 1);
     let mut world = World::new(folder.path());
     world.restart(1 + (seed % 3) as usize);
-    let mut most = 0;
+    let (mut most, mut emptied) = (0, 0);
     for epoch in 0..120 {
+        if epoch % 20 == 0 {
+            // Of ten values so many are empty, for a while.
+            emptied = [0, 2, 5, 9][dice.below(4) as usize];
+        }
         let mut changed = Vec::new();
         for _ in 0..dice.below(60) {
-            let value = (dice.below(8) > 0).then(|| vec![epoch as u8; dice.below(60) as usize]);
+            let length = if dice.below(10) < emptied { 0 } else { dice.below(60) as usize };
+            let value = (dice.below(8) > 0).then(|| vec![epoch as u8; length]);
             changed.push((dice.below(400), value));
         }
         world.epoch(&changed, dice.below(6) == 0);
@@ -182,4 +191,82 @@ fn what_is_saved_is_split_by_rows_and_bytes_and_comes_back_whole() {
         world.restart(workers);
         world.check();
     }
+}
+
+/// Entries in the files in use, and bytes of these files.
+fn in_files(world: &World<'_>) -> (u64, u64) {
+    let segments = world.workers.iter().flat_map(|rows| &rows.segments);
+    segments.fold((0, 0), |(entries, bytes), s| (entries + s.segment.entries().0, bytes + s.segment.bytes()))
+}
+
+/// As threads do sooner or later.
+fn end_jobs(world: &mut World<'_>) {
+    for rows in &mut world.workers {
+        rows.end_spill().unwrap();
+        rows.begin_merge().unwrap();
+        while rows.merging.is_some() {
+            rows.end_merge().unwrap();
+            rows.begin_merge().unwrap();
+        }
+    }
+}
+
+#[test]
+fn files_do_not_grow_with_keys_that_were_emptied_long_ago() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    let mut dice = Dice(99);
+    world.restart(2);
+    let mut sizes = Vec::new();
+    for round in 0..600u64 {
+        // Each key is there for ten rounds.
+        let came = (0..40).map(|n| (round * 40 + n, Some(vec![round as u8; 50])));
+        let went = (0..40).filter(|_| round >= 10).map(|n| ((round.max(10) - 10) * 40 + n, Some(Vec::new())));
+        world.epoch(&came.chain(went).collect::<Vec<_>>(), dice.below(10) == 0);
+        end_jobs(&mut world);
+        if dice.below(30) == 0 {
+            world.restart(1 + dice.below(4) as usize);
+        }
+        sizes.push(in_files(&world));
+    }
+    let most = |sizes: &[(u64, u64)]| sizes.iter().copied().max().unwrap();
+    let (early, late) = (most(&sizes[50..150]), most(&sizes[500..]));
+    assert!(early.0 > 400, "{early:?}: files are needed");
+    assert!(late.0 < early.0 * 3 / 2 && late.1 < early.1 * 3 / 2, "{late:?} after {early:?}");
+    world.check();
+}
+
+#[test]
+fn files_whose_keys_are_all_emptied_go_and_so_do_their_keys_in_saved_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::new(folder.path());
+    world.restart(2);
+    for round in 0..50u64 {
+        let changed: Vec<_> = (0..40).map(|n| (round * 40 + n, Some(vec![round as u8; 50]))).collect();
+        world.epoch(&changed, round % 10 == 9);
+        end_jobs(&mut world);
+    }
+    let full = in_files(&world);
+    assert!(full.0 > 1_500, "{full:?}");
+    world.restart(3);
+    for round in (0..50u64).rev() {
+        let changed: Vec<_> = (0..40).map(|n| (round * 40 + n, Some(Vec::new()))).collect();
+        world.epoch(&changed, round % 10 == 9);
+        end_jobs(&mut world);
+    }
+    world.check();
+    let left = in_files(&world);
+    assert!(left.0 < full.0 / 4, "{left:?} of {full:?}");
+    // One more file's worth of other keys, and nothing of the old ones is left.
+    for round in 0..80u64 {
+        let changed: Vec<_> = (0..40).flat_map(|n| [(9_000 + n, Some(vec![round as u8; 50])), (9_500 + n, Some(Vec::new()))]).collect();
+        world.epoch(&changed, true);
+        end_jobs(&mut world);
+    }
+    world.check();
+    assert!(in_files(&world).0 < 400, "{:?}", in_files(&world));
+    let saved: usize = world.snapshot.iter().filter(|saved| saved.name == crate::rows::ROWS).map(|saved| saved.rows.num_rows()).sum();
+    assert!(saved < 400, "{saved} rows saved");
+    world.restart(1);
+    world.check();
 }
