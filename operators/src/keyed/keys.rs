@@ -1,4 +1,5 @@
-//! A worker's keys: numbered from 0 as they come, with their values for the rows that leave.
+//! A worker's keys: numbered from 0 as they come, with their values for the rows that leave. Keys that can't matter any more are forgotten at snapshots, and the
+//! others move together.
 
 use super::columns::{numbers, wrong};
 use super::dictionary::Dictionary;
@@ -17,6 +18,20 @@ const KEYS: &str = "keys";
 const VALUES: &str = "values";
 /// No number yet.
 const NONE: u32 = u32::MAX;
+/// Keys are forgotten once they are one of so many.
+const WORTH_FORGETTING: usize = 8;
+
+/// Where the numbers of keys went when others were forgotten. Their order stays.
+#[derive(Debug)]
+pub(crate) struct Moved(Vec<u32>);
+
+impl Moved {
+    /// The new number of a key; none: it is forgotten.
+    #[inline]
+    pub(crate) fn of(&self, number: u32) -> Option<u32> {
+        Some(self.0[number as usize]).filter(|moved| *moved != NONE)
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -102,6 +117,35 @@ impl Keys {
         number
     }
 
+    /// Forgets the keys that are not `living`, by number, once they are many enough. To be called at a snapshot, after [`Self::save_new`]: numbers in
+    /// saved state are given again after it.
+    pub(crate) fn forget(&mut self, living: &[bool]) -> Option<Moved> {
+        debug_assert_eq!((living.len(), self.unsaved), (self.ids.len(), self.ids.len()), "all keys are saved");
+        let kept = living.iter().filter(|living| **living).count();
+        if kept == living.len() || (living.len() - kept) * WORTH_FORGETTING < living.len() {
+            return None;
+        }
+        let is_kept = |id: KeyId| {
+            let number = self.here[usize::from(id.shard().0)].get(id.local());
+            number.and_then(|number| living.get(*number as usize)).copied().unwrap_or(false)
+        };
+        self.dictionary.forget(is_kept);
+        self.here.fill(Vec::new());
+        let (ids, values) = (std::mem::take(&mut self.ids), self.converter.empty_rows(kept, self.values.size() / living.len() * kept));
+        let values = std::mem::replace(&mut self.values, values);
+        let moved = living.iter().zip(ids).zip(values.iter()).map(|((living, id), value)| {
+            if !living {
+                return NONE;
+            }
+            self.values.push(value);
+            self.add(id)
+        });
+        let moved = Moved(moved.collect());
+        self.here.iter_mut().chain([&mut self.ids]).for_each(Vec::shrink_to_fit);
+        self.unsaved = self.ids.len();
+        Some(moved)
+    }
+
     /// The values of keys, a column per key column.
     pub(crate) fn columns(&self, numbers: &[u32]) -> Result<Vec<ArrayRef>, ArrowError> {
         self.converter.convert_rows(numbers.iter().map(|number| self.values.row(*number as usize)))
@@ -127,18 +171,25 @@ impl Keys {
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 
-    /// Takes the keys of `shards` back from what a step saved.
+    /// Takes the keys of `shards` back from what a step saved. A number that was given again is the later key's.
     pub(crate) fn restore(&mut self, saved: &SavedState, shards: &ShardSet) -> Result<(), ArrowError> {
         self.dictionary.restore(&saved.named(KEYS).collect::<Vec<_>>(), shards)?;
-        saved.named(VALUES).try_for_each(|values| self.restore_values(values, shards))
+        let mut missing = self.dictionary.living();
+        let values: Vec<&RecordBatch> = saved.named(VALUES).collect();
+        values.into_iter().rev().try_for_each(|values| self.restore_values(values, &mut missing))
     }
 
-    fn restore_values(&mut self, values: &RecordBatch, shards: &ShardSet) -> Result<(), ArrowError> {
-        let own = numbers(values, "key")?.iter().enumerate().filter(|(_, key)| shards.has_key(**key));
-        let own: Vec<(u64, u32)> = own.map(|(row, key)| (row as u64, *key)).collect();
+    /// Takes those back that are still `missing`.
+    fn restore_values(&mut self, values: &RecordBatch, missing: &mut [Vec<bool>]) -> Result<(), ArrowError> {
         if values.num_columns() != self.schema.fields().len() {
             return Err(wrong("value"));
         }
+        let mut is_missing = |key: u32| {
+            let key = KeyId(key);
+            let missing = missing[usize::from(key.shard().0)].get_mut(key.local());
+            missing.is_some_and(|missing| std::mem::replace(missing, false))
+        };
+        let own: Vec<(u64, u32)> = (0..).zip(numbers(values, "key")?.iter().copied()).filter(|(_, key)| is_missing(*key)).collect();
         let rows = UInt64Array::from_iter_values(own.iter().map(|(row, _)| *row));
         let columns = values.columns()[1..].iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
         self.converter.append(&mut self.values, &columns)?;
@@ -150,6 +201,7 @@ impl Keys {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.dictionary.bytes() + self.values.size() + self.ids.capacity() * 8
+        let numbers = self.ids.capacity() + self.here.iter().map(Vec::capacity).sum::<usize>();
+        self.dictionary.bytes() + self.values.size() + numbers * 4
     }
 }

@@ -219,6 +219,16 @@ impl SharesOperator {
         let gone = self.watermark.saturating_sub(self.plan.spec.keep);
         self.groups.retain(|_, group| group.end > gone);
     }
+
+    /// Forgets the keys of groups that are gone. To be called at a snapshot, before it is saved.
+    fn forget(&mut self) {
+        let mut living = vec![false; self.keys.len()];
+        self.groups.keys().for_each(|number| living[*number as usize] = true);
+        if let Some(moved) = self.keys.forget(&living) {
+            let groups = std::mem::take(&mut self.groups);
+            self.groups = groups.into_iter().filter_map(|(number, group)| Some((moved.of(number)?, group))).collect();
+        }
+    }
 }
 
 /// What a group's rows have in common, by measure.
@@ -285,6 +295,7 @@ impl Operator for SharesOperator {
     }
 
     fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.forget();
         self.save_all().map_err(|e| self.arrow(e))
     }
 

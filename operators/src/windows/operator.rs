@@ -95,9 +95,21 @@ impl WindowsOperator {
 
     /// Forgets panes that nothing needs. What changed in them must have been saved.
     pub(super) fn prune(&mut self) {
-        let gone = self.watermark.saturating_sub(self.plan.spec.keep);
+        // What was given up stays so where more is kept now: of a key that was forgotten then, the number may be another's.
+        let gone = self.watermark.saturating_sub(self.plan.spec.keep).max(self.gate.gone());
         self.panes.iter_mut().for_each(|panes| panes.prune(&self.plan.layout, gone));
         self.sessions.iter_mut().for_each(|sessions| sessions.prune(gone));
+    }
+
+    /// Forgets keys that have neither rows in any pane nor sessions. To be called at a snapshot, before it is saved.
+    fn forget(&mut self) {
+        let mut living = vec![false; self.keys.len()];
+        self.panes.iter().for_each(|panes| panes.mark_living(&mut living));
+        self.sessions.iter().for_each(|sessions| sessions.mark_living(&mut living));
+        let Some(moved) = self.keys.forget(&living) else { return };
+        self.panes.iter_mut().for_each(|panes| panes.renumber(&moved));
+        self.sessions.iter_mut().for_each(|sessions| sessions.renumber(&self.plan.layout, &moved));
+        self.publisher.forget(self.keys.len());
     }
 
     /// Adds totals that a [`Combiner`] has made.
@@ -214,6 +226,7 @@ impl Operator for WindowsOperator {
     }
 
     fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.forget();
         self.save_all().map_err(|e| self.arrow(e))
     }
 

@@ -2,6 +2,7 @@
 
 use super::totals::{Layout, Totals};
 use crate::keyed::exact::Exact;
+use crate::keyed::keys::Moved;
 use crate::periods::Every;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
@@ -56,6 +57,16 @@ impl Pane {
             let own = self.slot_for(layout, *key);
             self.totals.merge(layout, own, &other.totals, slot);
         }
+    }
+
+    /// Calls keys by their new numbers. All of them are kept.
+    fn renumber(&mut self, moved: &Moved) {
+        self.keys.iter_mut().for_each(|key| {
+            let new = moved.of(*key);
+            debug_assert!(new.is_some(), "a key with a slot is kept");
+            *key = new.unwrap_or(*key);
+        });
+        self.slots = (0..).zip(&self.keys).map(|(slot, key)| (*key, slot)).collect();
     }
 
     /// Takes a saved slot back, in place of what the key had.
@@ -125,6 +136,16 @@ impl Panes {
                 self.base.merge(layout, &pane);
             }
         }
+    }
+
+    /// Marks the keys that have slots.
+    pub(super) fn mark_living(&self, living: &mut [bool]) {
+        self.panes.values().chain([&self.base]).flat_map(|pane| &pane.keys).for_each(|key| living[*key as usize] = true);
+    }
+
+    /// Calls keys by their new numbers.
+    pub(super) fn renumber(&mut self, moved: &Moved) {
+        self.panes.values_mut().chain([&mut self.base]).for_each(|pane| pane.renumber(moved));
     }
 
     pub(super) fn bytes(&self) -> usize {

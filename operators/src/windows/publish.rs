@@ -361,6 +361,15 @@ impl Publisher {
         })
     }
 
+    /// There are only so many keys from now on.
+    pub(super) fn forget(&mut self, keys: usize) {
+        self.rows.truncate(keys);
+        self.rows.shrink_to_fit();
+        // Room for the largest publication so far.
+        (self.keys, self.kinds, self.starts, self.ends, self.is_final) = Default::default();
+        self.totals = Totals::default();
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.totals.bytes() + self.rows.capacity() * 4 + self.keys.capacity() * 21
     }

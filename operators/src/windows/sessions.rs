@@ -7,6 +7,7 @@ use super::publish::Moment;
 use super::spec::Publish;
 use super::totals::{Layout, Totals};
 use crate::keyed::exact::Exact;
+use crate::keyed::keys::Moved;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
 use std::collections::BTreeSet;
@@ -250,6 +251,31 @@ impl Sessions {
                 }
             }
         }
+    }
+
+    /// Marks the keys that have sessions.
+    pub(super) fn mark_living(&self, living: &mut [bool]) {
+        self.by_key.iter().filter(|(_, held)| !held.is_empty()).for_each(|(key, _)| living[*key as usize] = true);
+    }
+
+    /// Calls keys by their new numbers and moves totals together. What changed must have been settled.
+    pub(super) fn renumber(&mut self, layout: &Layout, moved: &Moved) {
+        debug_assert!(self.touched.is_empty() && self.gone.is_empty(), "what changed was saved");
+        let mut held: Vec<(u32, Vec<Session>)> =
+            std::mem::take(&mut self.by_key).into_iter().filter(|(_, held)| !held.is_empty()).collect();
+        held.sort_unstable_by_key(|(key, _)| *key);
+        let totals = std::mem::take(&mut self.totals);
+        self.free = Vec::new();
+        self.by_key.reserve(held.len());
+        for (key, mut sessions) in held {
+            let Some(key) = moved.of(key) else { continue };
+            for session in &mut sessions {
+                session.slot = self.totals.push_copy(layout, &totals, session.slot);
+            }
+            self.by_key.insert(key, sessions);
+        }
+        let ends = std::mem::take(&mut self.ends);
+        self.ends = ends.into_iter().filter_map(|(end, key, start)| Some((end, moved.of(key)?, start))).collect();
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -144,3 +144,22 @@ fn open_windows_without_a_start_have_no_shares_yet() {
     let left = workers.epoch(&batch(&rows, 1, 15), 15, false);
     assert_eq!(texts(&left, &["window", "share", "is_final"]), [["10s", "1.0", "false"]]);
 }
+
+#[test]
+fn groups_of_windows_that_passed_take_no_memory() {
+    let mut workers = Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 2);
+    let mut bytes = Vec::new();
+    for epoch in 1..=400 {
+        let end = epoch * LENGTH;
+        let rows = [("A", "x", "10s", end, 1, Some(1)), ("A", "y", "10s", end - LENGTH, 2, Some(5)), ("B", "x", "10s", end, 3, None)];
+        let left = workers.epoch(&batch(&rows, epoch, end - 5), end - 5, epoch % 8 == 0);
+        let shares: Vec<Vec<String>> = texts(&left, &["to", "n", "share"]).into_iter().filter(|row| row[0] == "y").collect();
+        assert_eq!(shares[0], ["y", "2", if epoch == 1 { "1.0" } else { "0.6666666666666666" }], "epoch {epoch}");
+        bytes.push(workers.state_bytes());
+        if epoch % 50 == 49 {
+            workers.restart(1 + epoch as usize % 3);
+        }
+    }
+    let most = |bytes: &[usize]| bytes.iter().copied().max().unwrap();
+    assert!(most(&bytes[300..]) <= most(&bytes[20..100]) * 11 / 10, "{bytes:?}");
+}

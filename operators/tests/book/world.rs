@@ -64,6 +64,11 @@ impl Workers {
         self.operators = (0..workers).map(operator).collect();
     }
 
+    /// Bytes of memory of all workers, about.
+    pub fn state_bytes(&self) -> usize {
+        self.operators.iter().map(|operator| operator.state_bytes()).sum()
+    }
+
     fn feed(&mut self, rows: &RecordBatch) -> Vec<Output> {
         let ownership = Ownership::new(self.operators.len());
         let mut hashes = Vec::new();

@@ -6,6 +6,7 @@
 mod always;
 #[path = "../common/dice.rs"]
 mod dice;
+mod forgotten;
 #[path = "../common/nearest.rs"]
 mod nearest;
 mod reference;

@@ -68,6 +68,8 @@ struct World {
     taken: Vec<Row>,
     /// What was published last under each start, its revision, and whether it was final.
     said: BTreeMap<Place, (Said, i64, bool)>,
+    /// Snapshots are taken, and lost before they are written.
+    loses_snapshots: bool,
 }
 
 impl World {
@@ -80,6 +82,7 @@ impl World {
             watermark: i64::MIN,
             taken: Vec::new(),
             said: BTreeMap::new(),
+            loses_snapshots: false,
         };
         world.restart(workers);
         world
@@ -139,7 +142,7 @@ impl World {
             out.rows.iter().for_each(|rows| take(rows, &mut self.said));
         }
         self.saved.changes.push((close.epoch, kept));
-        if snapshot {
+        if snapshot && !self.loses_snapshots {
             self.saved = SavedState { snapshot: Some((close.epoch, whole)), changes: Vec::new() };
         }
     }
@@ -308,4 +311,55 @@ fn a_month_begins_with_its_first_midnight_and_quarters_hop_by_months() {
         }
         assert_eq!(world.contents(), expected, "{label}");
     }
+}
+
+/// One of ever new cards, or one that came before.
+fn passing(dice: &mut Dice, now: i64) -> &'static str {
+    let hour = now / (60 * MINUTE) - if dice.one_in(4) { dice.below(8) } else { 0 };
+    format!("{hour} {}", dice.below(6)).leak()
+}
+
+#[test]
+fn cards_that_come_and_go_have_the_sessions_of_all_rows() {
+    for seed in 1..=40 {
+        let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15).wrapping_add(77));
+        let publish = if dice.one_in(2) { Publish::Changes } else { Publish::Final };
+        let mut world = World::new(session(publish), 1 + dice.below(4) as usize);
+        let mut now = 1_000 * 60 * MINUTE;
+        for _ in 0..30 {
+            let mut rows = Vec::new();
+            for _ in 0..dice.below(20) {
+                now += dice.below(4 * MINUTE);
+                let behind = if dice.one_in(3) { dice.below(60 * MINUTE) } else { 0 };
+                rows.push((now - behind, passing(&mut dice, now), Some(dice.below(100))));
+            }
+            world.loses_snapshots = dice.one_in(2);
+            world.epoch(&rows, now - 4 * MINUTE, dice.one_in(2), false);
+            world.check(false).unwrap_or_else(|e| panic!("seed {seed}, epoch {}: {e}", world.epoch));
+            if dice.one_in(3) {
+                world.restart(1 + dice.below(4) as usize);
+            }
+        }
+        world.epoch(&[], now, false, true);
+        world.check(true).unwrap_or_else(|e| panic!("seed {seed}, at the end: {e}"));
+    }
+}
+
+#[test]
+fn ever_new_cards_take_no_more_memory_than_those_that_are_kept() {
+    let mut world = World::new(session(Publish::Final), 2);
+    let mut bytes = Vec::new();
+    for hour in 0..60 {
+        let rows: Vec<Row> = (0..500).map(|n| (hour * 60 * MINUTE + n, &*format!("card {hour} {n}").leak(), Some(n))).collect();
+        world.epoch(&rows, (hour * 60 + 30) * MINUTE, true, false);
+        bytes.push(world.operators.iter().map(WindowsOperator::state_bytes).sum::<usize>());
+        if hour % 7 == 6 {
+            world.restart(1 + (hour % 3) as usize);
+        }
+    }
+    let most = |bytes: &[usize]| bytes.iter().copied().max().unwrap();
+    assert!(most(&bytes[50..]) <= most(&bytes[5..15]) * 11 / 10, "{bytes:?}");
+    world.epoch(&[], 100 * 60 * MINUTE, true, false);
+    let left: usize = world.operators.iter().map(WindowsOperator::state_bytes).sum();
+    assert!(left < most(&bytes) / 10, "{left} of {bytes:?}");
 }

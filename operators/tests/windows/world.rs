@@ -95,6 +95,8 @@ pub struct World {
     dead_open: usize,
     dead: usize,
     published: BTreeMap<Place, Published>,
+    /// Snapshots are taken, and lost before they are written.
+    pub loses_snapshots: bool,
 }
 
 impl World {
@@ -113,6 +115,7 @@ impl World {
             dead_open: 0,
             dead: 0,
             published: BTreeMap::new(),
+            loses_snapshots: false,
         };
         world.restart(workers);
         world
@@ -191,7 +194,7 @@ impl World {
             out.rows.iter().for_each(|rows| publish(rows, &mut self.published));
         }
         self.changes.push((close.epoch, changes));
-        if snapshot {
+        if snapshot && !self.loses_snapshots {
             self.changes.clear();
             self.snapshot = Some((close.epoch, whole));
         }
@@ -249,6 +252,20 @@ impl World {
         let p = self.published.get(&(label.into(), start, Some(lender.into()), Some(1)))?;
         let cents = p.said[2].replace('.', "").parse().unwrap();
         Some((p.said[0].parse().unwrap(), cents, p.is_final, p.revision))
+    }
+
+    /// Bytes of memory of all workers, about.
+    pub fn state_bytes(&self) -> usize {
+        self.operators.iter().map(WindowsOperator::state_bytes).sum()
+    }
+
+    /// Rows of the newest snapshot.
+    pub fn saved_rows(&self) -> usize {
+        self.snapshot.iter().flat_map(|(_, saved)| saved).map(|saved| saved.rows.num_rows()).sum()
+    }
+
+    pub fn workers(&self) -> usize {
+        self.operators.len()
     }
 
     pub fn dead(&self) -> usize {
