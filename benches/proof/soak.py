@@ -47,6 +47,7 @@ id       = "card"
 features = {{ n = "count(*)", s = "sum(amount)" }}
 by       = "card"
 over     = ["10m"]
+keep     = "10s"
 
 [[pipelines.features.to]]
 id    = "scored"
@@ -69,6 +70,7 @@ aggregate = {{ n = "count(*)", s = "sum(amount)" }}
 by        = "card"
 windows   = ["10m"]
 results   = "final"
+keep      = "10s"
 
 [[pipelines.windows.to]]
 id    = "windows"

@@ -325,10 +325,12 @@ impl History {
 
     /// Forgets rows at or before `floor` that every cursor has passed.
     pub fn prune(&mut self, floor: i64) {
-        for (log, cursors) in self.logs.iter_mut().zip(&self.cursors) {
+        for (number, (log, cursors)) in self.logs.iter_mut().zip(&self.cursors).enumerate() {
             let counted = cursors.iter().zip(&self.config.edges).filter(|(_, age)| **age > 0);
             let needed = counted.map(|(c, _)| c.chunk).min().unwrap_or(u64::MAX);
-            while log.first < needed && log.slots.front().is_some_and(|s| s.max <= floor) {
+            // Cursors stay in a log's last chunk, which may get more rows; but for a former run's, which every edge is past once it is behind the floor.
+            let is_over = |log: &Log| log.first < needed || (number > 0 && log.slots.len() == 1);
+            while is_over(log) && log.slots.front().is_some_and(|s| s.max <= floor) {
                 if let Some(gone) = log.slots.pop_front() {
                     self.pruned = self.pruned.max(gone.max);
                 }

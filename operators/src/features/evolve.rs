@@ -95,14 +95,15 @@ impl Since {
         self.columns.retain(|id, _| columns.iter().any(|(column, _)| column == id));
     }
 
-    /// Hides what is not known: of rows at `times`, windows that reach back to where the column is not complete.
-    pub(super) fn hide(&self, plan: &Plan, times: &[i64], columns: Vec<ArrayRef>) -> Result<Vec<ArrayRef>, ArrowError> {
+    /// Hides what is not known: of rows at `times`, windows that reach back to where the column is not complete, or to what is `gone`.
+    pub(super) fn hide(&self, plan: &Plan, times: &[i64], gone: i64, columns: Vec<ArrayRef>) -> Result<Vec<ArrayRef>, ArrowError> {
         let hidden = |(column, (shown, since)): (ArrayRef, (&super::plan::Shown, &i64))| {
-            if *since == i64::MIN || shown.shows == Shows::Since {
+            let since = gone.max(*since);
+            if since == i64::MIN || shown.shows == Shows::Since {
                 return Ok(column);
             }
             let reach = plan.delay.saturating_add(plan.lengths[shown.window]);
-            let is_unknown: BooleanArray = times.iter().map(|time| Some(time.saturating_sub(reach) < *since)).collect();
+            let is_unknown: BooleanArray = times.iter().map(|time| Some(time.saturating_sub(reach) < since)).collect();
             nullif(&column, &is_unknown)
         };
         columns.into_iter().zip(plan.shown.iter().zip(&self.shown)).map(hidden).collect()
@@ -192,6 +193,9 @@ impl FeaturesOperator {
             self.history.restore_pruned(pruned.iter().copied().max().unwrap_or(i64::MIN));
         }
         self.pruned_before = self.history.pruned();
+        for meta in batches.iter().filter(|b| b.name == META) {
+            self.take_forgotten(&meta.rows).map_err(|e| self.arrow(e))?;
+        }
         Ok(())
     }
 
@@ -209,9 +213,11 @@ impl FeaturesOperator {
         let order = std::mem::replace(&mut self.order, Order::EventTime);
         while let Some(rows) = self.next_rows(&mut logs, &saved)? {
             let rows = self.conform(rows, &saved).sorted();
-            let settled = rows.times.partition_point(|time| *time <= watermark);
+            // Rows of forgotten keys are among these, whose numbers mean nothing now; windows that reach so far back show nothing.
+            let gone = rows.times.partition_point(|time| *time <= self.forgotten_before);
+            let settled = rows.times.partition_point(|time| *time <= watermark).max(gone);
             let (mut before, mut after) = (Chunk::empty(self.history.layout()), Chunk::empty(self.history.layout()));
-            before.extend(&rows, 0, settled);
+            before.extend(&rows, gone, settled);
             after.extend(&rows, settled, rows.len());
             self.prepare(&before);
             self.process(&before, None)?;

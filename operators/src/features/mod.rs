@@ -17,6 +17,7 @@ mod beside;
 mod evolve;
 mod extras;
 mod fast;
+mod idle;
 mod operator;
 mod order;
 mod persist;

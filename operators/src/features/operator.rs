@@ -35,6 +35,8 @@ pub struct FeaturesOperator {
     pub(super) since: Since,
     /// Rows up to this time were forgotten before this run.
     pub(super) pruned_before: i64,
+    /// Keys were forgotten whose last rows were up to this time.
+    pub(super) forgotten_before: i64,
     /// The columns of the history, as they are saved.
     pub(super) saved_layout: String,
     pub(super) late_horizon: i64,
@@ -80,6 +82,7 @@ impl FeaturesOperator {
             order: spec.order,
             since: Since::new(&plan),
             pruned_before: i64::MIN,
+            forgotten_before: i64::MIN,
             saved_layout: SavedColumns::told(&plan.history_columns()),
             late_horizon: plan.reach().max(LATE_HORIZON_MIN_MICROS),
             dictionary: Dictionary::new(&types),
@@ -151,6 +154,9 @@ impl FeaturesOperator {
     pub(super) fn process(&mut self, rows: &Chunk, mut builder: Option<&mut Builder>) -> Result<(), OperatorError> {
         let mut block = std::mem::take(&mut self.block);
         block.clear();
+        if !self.plan.undelayed && self.plan.forgets() {
+            self.state.stir(rows);
+        }
         // In event-time order rows behind the clock come first; the others go to the log as they are.
         let behind = match self.order {
             Order::EventTime => rows.times.partition_point(|t| *t < self.history.clock()),
@@ -292,8 +298,10 @@ impl FeaturesOperator {
         let mut builder = Builder::new(&self.plan, rows.len());
         self.process(&rows, Some(&mut builder))?;
         let (mut columns, unfit) = builder.finish(&self.plan).map_err(|e| self.arrow(e))?;
-        if self.since.is_later() {
-            columns = self.since.hide(&self.plan, &rows.times, columns).map_err(|e| self.arrow(e))?;
+        // Under a shorter horizon before this run more may have been forgotten than under this one.
+        let is_gone = |time: &i64| time.saturating_sub(self.plan.reach()) < self.pruned_before;
+        if self.since.is_later() || rows.times.iter().any(is_gone) {
+            columns = self.since.hide(&self.plan, &rows.times, self.pruned_before, columns).map_err(|e| self.arrow(e))?;
         }
         self.processed.push(rows);
         Ok((columns, unfit))

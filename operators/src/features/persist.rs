@@ -31,9 +31,13 @@ pub(super) const META: &str = "meta";
 pub(super) const COLUMNS: &str = "columns";
 /// In the close and the meta: since when features are complete.
 pub(super) const SINCE: &str = "since";
+/// In the close and the meta: keys were forgotten whose last rows were up to this time.
+pub(super) const FORGOTTEN: &str = "forgotten";
 /// In the meta: what the numbers depend on.
 const FORM: &str = "form";
 const SUMS: &str = "sums";
+/// In the sums: since when a key has had no new row.
+const IDLE: &str = "idle";
 const BESIDE: &str = "beside";
 const EXTREMES: &str = "extremes";
 const DISTINCT: &str = "distinct";
@@ -73,23 +77,28 @@ fn with_constants(batch: &RecordBatch, constants: &[(&str, i64)]) -> Result<Reco
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-impl State {
-    fn keys_iter(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.keys.iter().enumerate().flat_map(|(shard, count)| (0..*count).map(move |local| (shard, local)))
-    }
+/// The places of a shard's living keys.
+fn of_shard((shard, living): (usize, Vec<bool>)) -> impl Iterator<Item = (usize, usize)> {
+    living.into_iter().enumerate().filter(|(_, living)| *living).map(move |(local, _)| (shard, local))
+}
 
-    fn save_sums(&self) -> Result<RecordBatch, ArrowError> {
-        let keys: Vec<u32> = self.keys_iter().map(|(shard, local)| KeyId::new(ShardId(shard as u8), local as u32).0).collect();
+impl State {
+    fn save_sums(&self, living: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
+        let keys: Vec<u32> = living.iter().map(|&(shard, local)| KeyId::new(ShardId(shard as u8), local as u32).0).collect();
         let mut columns: Vec<(String, ArrayRef)> = vec![("key".into(), Arc::new(UInt32Array::from(keys)))];
+        if self.idle.iter().any(|idle| !idle.is_empty()) {
+            let since = living.iter().map(|&(shard, local)| self.idle[shard][local].since);
+            columns.push((IDLE.into(), Arc::new(Int64Array::from_iter_values(since))));
+        }
         for edge in 0..self.edges {
             let lanes = self.lanes.len();
             for (at, lane) in self.lanes.iter().enumerate() {
-                let values = self.keys_iter().map(|(shard, local)| self.narrow[Self::place(edge, shard)][local * lanes + at]);
+                let values = living.iter().map(|&(shard, local)| self.narrow[Self::place(edge, shard)][local * lanes + at]);
                 columns.push((format!("{}_{edge}", lane_name(*lane)), Arc::new(Int64Array::from_iter_values(values))));
             }
             for (at, name) in self.wide_columns.iter().flat_map(wide_names).enumerate() {
                 let place = edge * self.wide_lanes + at;
-                let values = self.keys_iter().map(|(shard, local)| self.wide[shard][local * self.wide_stride() + place]);
+                let values = living.iter().map(|&(shard, local)| self.wide[shard][local * self.wide_stride() + place]);
                 columns.push((format!("{name}_{edge}"), decimals(values.collect())));
             }
         }
@@ -143,6 +152,11 @@ impl State {
                         }
                     }
                 }
+            }
+        }
+        if saved.column_by_name(IDLE).is_some() {
+            for (key, since) in keys.iter().zip(integers(saved, IDLE)?).filter(|(k, _)| shards.has_key(**k)) {
+                self.restore_idle(KeyId(*key), *since);
             }
         }
         Ok(())
@@ -223,9 +237,9 @@ impl State {
         Ok(())
     }
 
-    fn save_extras(&self) -> Result<Vec<StateBatch>, ArrowError> {
+    fn save_extras(&self, living: &[(usize, usize)]) -> Result<Vec<StateBatch>, ArrowError> {
         let [mut extremes, mut distinct, mut last, mut latest] = [const { Rows::new() }; 4];
-        for (shard, local) in self.keys_iter() {
+        for (shard, local) in living.iter().copied() {
             let key = KeyId::new(ShardId(shard as u8), local as u32).0;
             let Some(extras) = self.extras[shard].get(local) else { continue };
             for (index, candidates) in extras.extremes.iter().enumerate() {
@@ -326,12 +340,14 @@ impl FeaturesOperator {
         let watermark: ArrayRef = Arc::new(Int64Array::from(vec![close.watermark.0]));
         let columns: ArrayRef = Arc::new(StringArray::from(vec![self.saved_layout.clone()]));
         let since: ArrayRef = Arc::new(StringArray::from(vec![self.since.told_later()]));
-        let close = batch(vec![("watermark", watermark), (COLUMNS, columns), (SINCE, since)]);
+        let forgotten: ArrayRef = Arc::new(Int64Array::from(vec![self.forgotten_before]));
+        let close = batch(vec![("watermark", watermark), (COLUMNS, columns), (SINCE, since), (FORGOTTEN, forgotten)]);
         out.push(StateBatch::new(CLOSE, close.map_err(|e| self.arrow(e))?));
         Ok(out)
     }
 
     pub(super) fn save_snapshot(&mut self, close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
+        self.forget_keys();
         self.history.flush(close.epoch).map_err(|e| self.storage(e))?;
         let files = std::mem::replace(&mut self.snapshot_files[1], self.history.files());
         self.snapshot_files[0] = files;
@@ -345,6 +361,7 @@ impl FeaturesOperator {
             (FORM, Arc::new(StringArray::from(vec![self.plan.form()]))),
             (COLUMNS, Arc::new(StringArray::from(vec![self.saved_layout.clone()]))),
             ("pruned", Arc::new(Int64Array::from(vec![self.history.pruned()]))),
+            (FORGOTTEN, Arc::new(Int64Array::from(vec![self.forgotten_before]))),
             (SINCE, Arc::new(StringArray::from(vec![self.since.told()]))),
             ("clock", Arc::new(Int64Array::from(vec![clock]))),
             ("watermark", Arc::new(Int64Array::from(vec![self.watermark]))),
@@ -353,16 +370,17 @@ impl FeaturesOperator {
                 Arc::new(StringArray::from(vec![self.state.magnitude.iter().map(u128::to_string).collect::<Vec<_>>().join(" ")])),
             ),
         ])?;
+        let living: Vec<(usize, usize)> = (0..).zip(self.dictionary.living()).flat_map(of_shard).collect();
         let mut out = vec![
             StateBatch::new(META, meta),
             StateBatch::new(KEYS, self.dictionary.all()?),
-            StateBatch::new(SUMS, self.state.save_sums()?),
+            StateBatch::new(SUMS, self.state.save_sums(&living)?),
         ];
         if !self.state.beside.by_key.is_empty() {
             out.push(StateBatch::new(BESIDE, self.state.save_beside()?));
         }
         if self.plan.has_extras() {
-            out.extend(self.state.save_extras()?);
+            out.extend(self.state.save_extras(&living)?);
         }
         for (number, (chunks, rest)) in self.history.saved_logs().into_iter().enumerate() {
             let constants = [("clock", clock), ("worker", worker), ("log", number as i64)];
@@ -401,6 +419,7 @@ impl FeaturesOperator {
                 watermark = saved.iter().fold(watermark, |w, s| w.max(EventTime(*s)));
                 columns = SavedColumns::parse(text(&close.rows, COLUMNS).map_err(|e| self.arrow(e))?);
                 self.since.take(text(&close.rows, SINCE).map_err(|e| self.arrow(e))?);
+                self.take_forgotten(&close.rows).map_err(|e| self.arrow(e))?;
             }
             for saved in batches.iter().filter(|b| b.name == HISTORY) {
                 let mut some = Chunk::from_batch(&saved.rows, &columns.layout()).map_err(|e| self.arrow(e))?;
@@ -470,6 +489,14 @@ impl FeaturesOperator {
         started.map_err(|e| self.storage(e))?;
         // What the snapshot names stays until a later snapshot is committed.
         self.snapshot_files = [self.history.files(), self.history.files()];
+        Ok(())
+    }
+
+    /// What was forgotten can't be shown.
+    pub(super) fn take_forgotten(&mut self, saved: &RecordBatch) -> Result<(), ArrowError> {
+        let forgotten = integers(saved, FORGOTTEN)?.iter().copied().max().unwrap_or(i64::MIN);
+        self.forgotten_before = self.forgotten_before.max(forgotten);
+        self.pruned_before = self.pruned_before.max(self.forgotten_before);
         Ok(())
     }
 

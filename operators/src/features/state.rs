@@ -12,6 +12,7 @@
 
 use super::beside::Beside;
 use super::extras::Extras;
+use super::idle::Idle;
 use super::plan::Plan;
 use super::wide::{Lanes, SQUARE_PARTS, SUM_PARTS, WideColumn, parts_of, parts_of_squares};
 use crate::keyed::sums::Unit;
@@ -63,6 +64,8 @@ pub(super) struct State {
     pub(super) extras: Vec<Vec<Extras>>,
     /// Keys per shard.
     pub(super) keys: Vec<usize>,
+    /// Per shard: since when each key has had no new row, where keys are forgotten at all.
+    pub(super) idle: Vec<Vec<Idle>>,
     /// Per kept column: the largest magnitude seen, of what is added up in 64 or 128 bits.
     pub(super) magnitude: Vec<u128>,
 }
@@ -80,6 +83,7 @@ impl State {
             wide: vec![Vec::new(); SHARDS],
             extras: (0..SHARDS).map(|_| Vec::new()).collect(),
             keys: vec![0; SHARDS],
+            idle: vec![Vec::new(); SHARDS],
             magnitude: vec![0; plan.kept.len()],
         };
         for column in &plan.sums {
@@ -114,6 +118,9 @@ impl State {
                     self.narrow[Self::place(edge, shard)].resize(count * lanes, 0);
                 }
                 self.wide[shard].resize(count * wide_stride, 0);
+                if plan.forgets() {
+                    self.idle[shard].resize(count, Idle::default());
+                }
                 if plan.has_extras() {
                     self.extras[shard].resize_with(count, || Extras::new(plan));
                 }
@@ -291,7 +298,8 @@ impl State {
         let narrow: usize = self.narrow.iter().map(|n| n.capacity() * 8).sum();
         let wide: usize = self.wide.iter().map(|n| n.capacity() * 16).sum();
         let extras: usize = self.extras.iter().flatten().map(Extras::bytes).sum();
-        narrow + wide + extras + self.beside.bytes()
+        let idle: usize = self.idle.iter().map(|idle| idle.capacity() * size_of::<Idle>()).sum();
+        narrow + wide + extras + idle + self.beside.bytes()
     }
 }
 

@@ -5,6 +5,7 @@
 
 #[path = "../common/dice.rs"]
 mod dice;
+mod forgetting;
 mod late;
 #[path = "../common/nearest.rs"]
 mod nearest;

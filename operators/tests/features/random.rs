@@ -7,7 +7,7 @@ use riskstream_operators::features::Function;
 
 const SEEDS: u64 = 60;
 
-fn random_step(dice: &mut Dice, arrival: bool) -> Step {
+pub fn random_step(dice: &mut Dice, arrival: bool) -> Step {
     let mut windows: Vec<i64> = (0..1 + dice.below(4)).map(|_| 1 + dice.below(60)).collect();
     windows.dedup();
     let simple = vec![(Function::Count, None), (Function::Mean, Some("amount"))];
@@ -68,7 +68,7 @@ fn random_float(dice: &mut Dice, wild: bool) -> f64 {
     }
 }
 
-fn random_row(dice: &mut Dice, id: i64, time: i64, late: bool, nulls: bool, wild: bool) -> Row {
+pub fn random_row(dice: &mut Dice, id: i64, time: i64, late: bool, nulls: bool, wild: bool) -> Row {
     let null = |dice: &mut Dice| nulls && dice.one_in(5);
     Row {
         id,
@@ -91,7 +91,7 @@ fn random_large(dice: &mut Dice) -> i128 {
 }
 
 /// Splits rows into batches at random; in event-time order also shuffles them, now and then.
-fn batches(dice: &mut Dice, rows: &[Row], arrival: bool) -> Vec<arrow::array::RecordBatch> {
+pub fn batches(dice: &mut Dice, rows: &[Row], arrival: bool) -> Vec<arrow::array::RecordBatch> {
     let mut rows = rows.to_vec();
     if !arrival && dice.one_in(2) {
         for i in (1..rows.len()).rev() {

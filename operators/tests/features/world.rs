@@ -98,6 +98,10 @@ pub struct World<'a> {
     snapshot: Option<(Epoch, Vec<StateBatch>)>,
     changes: Vec<(Epoch, Vec<StateBatch>)>,
     pub before: EventTime,
+    /// Whether snapshots that are made now are never written, as when the program ends before.
+    pub loses_snapshots: bool,
+    /// One was, so that files of the one before are needed.
+    has_lost: bool,
     /// Sums that were said not to fit: in all, and by the dead letters.
     pub unfit: u64,
     pub letters: Vec<String>,
@@ -118,6 +122,8 @@ impl<'a> World<'a> {
             snapshot: None,
             changes: Vec::new(),
             before: EventTime::MIN,
+            loses_snapshots: false,
+            has_lost: false,
             unfit: 0,
             letters: Vec::new(),
             shown: BTreeMap::new(),
@@ -174,7 +180,9 @@ impl<'a> World<'a> {
         }
         self.before = close.watermark;
         self.changes.push((epoch, changes));
-        if snapshot {
+        self.has_lost |= snapshot && self.loses_snapshots;
+        if snapshot && !self.loses_snapshots {
+            self.has_lost = false;
             self.snapshot = Some((epoch, saved));
             self.changes.clear();
         }
@@ -186,7 +194,9 @@ impl<'a> World<'a> {
             }
             out.rows.iter().for_each(|rows| self.show(rows));
         }
-        self.collect_files();
+        if !self.has_lost {
+            self.collect_files();
+        }
         true
     }
 

@@ -121,7 +121,7 @@ pub const LATE_COLUMN: &str = "_late";
 
 /// `results` of an `aggregate` step: a window is seen as it fills, and again when it is final.
 pub const RESULTS: Results = Results::Changes;
-/// `keep` of an `aggregate` step: as long as its longest windows, and at least this.
+/// `keep` of an `aggregate` or `features` step: as long as its longest windows (and `delay`), and at least this.
 pub const KEEP_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// `[pipelines.NAME] order`: the same rows whatever batches, workers and epochs were.

@@ -183,9 +183,10 @@ fn plan_features(context: &mut StepContext<'_>, step: &Step, spec: &spec::Featur
     };
     let output = features_spec.output_schema(&schema).map_err(|e| Problem::new(step.id.span, e.to_string()))?;
     let feed = context.lineage.feed();
+    let keep = micros(spec.keep);
     let build: BuildLogic = Arc::new(move |worker| {
         let operator = FeaturesOperator::new(features_spec.clone(), &schema, state_dir(worker)).map_err(|e| e.to_string())?;
-        Ok(Box::new(operator.fed_by(feed.clone())) as Box<dyn Operator>)
+        Ok(Box::new(operator.with_late_horizon(keep).fed_by(feed.clone())) as Box<dyn Operator>)
     });
     context.add(&step.id.value, output, build);
     Ok(())

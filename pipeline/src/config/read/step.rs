@@ -27,7 +27,7 @@ const KIND_KEYS: [(&str, &str); 10] = [
     ("empty", "a `features` step"),
     ("windows", "an `aggregate` step"),
     ("results", "an `aggregate` step"),
-    ("keep", "a `changelog`, `previous` or `aggregate` step"),
+    ("keep", "a `features`, `changelog`, `previous` or `aggregate` step"),
     ("totals", "an `aggregate` step"),
     ("of", "a `shares` step"),
 ];
@@ -135,6 +135,7 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     let delay = table.duration("delay", problems).map(|delay| delay.value).unwrap_or_default();
     let include_current = table.boolean("include_current", problems).unwrap_or(defaults::INCLUDE_CURRENT);
     let empty = table.number("empty", f64::MIN, f64::MAX, problems);
+    let keep = table.duration("keep", problems).map(|keep| keep.value);
 
     let calls = calls?;
     if calls.entries().is_empty() {
@@ -163,7 +164,10 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
         problems
             .push(problem.help("`empty` is the value of an `avg` over no rows; for others, `coalesce` in a `derive` step after this one"));
     }
-    Some(Features { features, by: by?, over: over?, delay, include_current, empty: empty.map(|value| value.value) })
+    let over = over?;
+    let reach = over.iter().map(|window| window.value.length).max().unwrap_or_default() + delay;
+    let keep = keep.unwrap_or(reach.max(defaults::KEEP_MIN));
+    Some(Features { features, by: by?, over, delay, include_current, empty: empty.map(|value| value.value), keep })
 }
 
 /// The columns of `by`.

@@ -130,7 +130,7 @@ pub struct DerivedColumn {
     pub sql: Sql,
 }
 
-/// `features = { NAME = "avg(col)" }`, `by`, `over`, `delay`, `include_current`, `empty`.
+/// `features = { NAME = "avg(col)" }`, `by`, `over`, `delay`, `include_current`, `empty`, `keep`.
 #[derive(Debug, Clone)]
 pub struct Features {
     /// What is computed, in the order of the file.
@@ -145,6 +145,8 @@ pub struct Features {
     pub include_current: bool,
     /// The value of every `avg` where a window holds no value, instead of null (a sum of nothing is null, as in SQL).
     pub empty: Option<f64>,
+    /// How far behind the watermark a row may come and still get its windows.
+    pub keep: Duration,
 }
 
 impl Features {
