@@ -70,7 +70,7 @@ impl Combiner {
         let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
         self.panes.iter_mut().for_each(|panes| panes.add(&self.plan.layout, &rows, times));
         if self.panes.iter().flat_map(|panes| panes.panes.values()).any(|pane| pane.totals.is_beside()) {
-            self.panes.iter_mut().for_each(|panes| panes.panes.clear());
+            self.panes.iter_mut().for_each(|panes| _ = panes.take());
             return Ok(None);
         }
         self.totals().map(Some)
@@ -83,7 +83,7 @@ impl Combiner {
         let mut counts = vec![Vec::new(); layout.counts];
         let mut wides = vec![Vec::new(); layout.wides.len()];
         for (kind, panes) in (0_u32..).zip(&mut self.panes) {
-            for (start, pane) in std::mem::take(&mut panes.panes) {
+            for (start, pane) in panes.take() {
                 for (slot, key) in pane.keys.iter().enumerate() {
                     keys.push(*key);
                     kinds.push(kind);

@@ -21,10 +21,13 @@
 //! When the input ends, windows that are still open are published as they stand, not final: a later run may go on with newer rows. Panes are kept until no window that the watermark passed less than `keep` ago needs them; rows older than that
 //! are dead letters.
 
+mod always;
 mod combiner;
+mod due;
 mod gate;
 mod operator;
 mod panes;
+mod passed;
 mod persist;
 mod publish;
 mod sessions;

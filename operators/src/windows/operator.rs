@@ -202,7 +202,7 @@ impl Operator for WindowsOperator {
             open_too: close.last && self.is_moved,
             revision: i64::try_from(close.epoch.0).unwrap_or(i64::MAX),
         };
-        let (mut panes, mut sessions) = (self.panes.iter(), self.sessions.iter_mut());
+        let (mut panes, mut sessions) = (self.panes.iter_mut(), self.sessions.iter_mut());
         for (number, kind) in self.plan.spec.windows.iter().enumerate() {
             let published = if let Extent::Session { .. } = kind.extent
                 && let Some(sessions) = sessions.next()

@@ -1,12 +1,13 @@
 //! The totals of one kind of windows: per slice of time as long as the windows' step, and key.
 
+use super::passed::Passed;
 use super::totals::{Layout, Totals};
 use crate::keyed::exact::Exact;
 use crate::keyed::keys::Moved;
 use crate::periods::Every;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Totals of the keys that have rows in one slice of time.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Pane {
     /// Slots that changed in the open epoch, each once.
     pub(super) changed: Vec<u32>,
     is_changed: Vec<bool>,
+    /// As counted in [`Panes::bytes`].
+    bytes: usize,
 }
 
 impl Pane {
@@ -45,7 +48,7 @@ impl Pane {
     }
 
     /// Forgets which slots changed.
-    pub(super) fn settle(&mut self) {
+    fn settle(&mut self) {
         for slot in self.changed.drain(..) {
             self.is_changed[slot as usize] = false;
         }
@@ -69,8 +72,13 @@ impl Pane {
         self.slots = (0..).zip(&self.keys).map(|(slot, key)| (*key, slot)).collect();
     }
 
+    fn count_bytes(&mut self) -> usize {
+        self.bytes = self.totals.bytes() + self.slots.capacity() * 9 + self.keys.capacity() * 5;
+        self.bytes
+    }
+
     /// Takes a saved slot back, in place of what the key had.
-    pub(super) fn restore(
+    fn restore(
         &mut self,
         layout: &Layout,
         key: u32,
@@ -91,13 +99,28 @@ pub(super) struct Panes {
     /// Of a window; none: all from the beginning of time.
     pub(super) count: Option<i64>,
     pub(super) panes: BTreeMap<i64, Pane>,
-    /// Of windows without a start: the totals of all panes before the first.
+    /// Starts of the panes in which slots changed in the open epoch.
+    pub(super) touched: BTreeSet<i64>,
+    /// Of windows without a start: the totals of all panes before the first,
     pub(super) base: Pane,
+    /// and those of all panes that the watermark has passed.
+    pub(super) passed: Option<Passed>,
+    /// Of memory, as of the last close.
+    bytes: usize,
 }
 
 impl Panes {
     pub(super) fn new(label: &str, step: Every, count: Option<i64>) -> Self {
-        Self { label: label.to_owned(), step, count, panes: BTreeMap::new(), base: Pane::default() }
+        Self {
+            label: label.to_owned(),
+            step,
+            count,
+            panes: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            base: Pane::default(),
+            passed: None,
+            bytes: 0,
+        }
     }
 
     /// Adds rows, each as often as `times` says, or once.
@@ -108,6 +131,9 @@ impl Panes {
             let end = self.step.advance(start, 1);
             let run = rows.times[from..].iter().take_while(|time| (start..end).contains(time)).count().max(1);
             let pane = self.panes.entry(start).or_default();
+            if pane.changed.is_empty() {
+                self.touched.insert(start);
+            }
             for row in from..from + run {
                 let slot = pane.slot_for(layout, rows.keys[row]);
                 pane.totals.add(layout, slot, (&rows.columns, row, times.map_or(1, |times| times[row])));
@@ -120,9 +146,46 @@ impl Panes {
     /// Adds a slot of totals to a key's in the pane that starts at `start`.
     pub(super) fn add_totals(&mut self, layout: &Layout, (start, key): (i64, u32), totals: &Totals, slot: usize) {
         let pane = self.panes.entry(start).or_default();
+        if pane.changed.is_empty() {
+            self.touched.insert(start);
+        }
         let own = pane.slot_for(layout, key);
         pane.totals.merge(layout, own, totals, slot);
         pane.mark(own);
+    }
+
+    /// Takes a saved slot of the pane that starts at `start` back; of the base, where that is the beginning of time.
+    pub(super) fn restore(
+        &mut self,
+        layout: &Layout,
+        (start, key): (i64, u32),
+        totals: (impl Iterator<Item = i64>, impl Iterator<Item = i128>),
+        beside: Vec<(u32, Exact)>,
+    ) {
+        let pane = if start == i64::MIN { &mut self.base } else { self.panes.entry(start).or_default() };
+        pane.restore(layout, key, totals, beside);
+    }
+
+    /// Takes all panes away, with what changed in them.
+    pub(super) fn take(&mut self) -> BTreeMap<i64, Pane> {
+        self.touched.clear();
+        std::mem::take(&mut self.panes)
+    }
+
+    /// The panes in which slots changed in the open epoch, by their start.
+    pub(super) fn touched(&self) -> impl Iterator<Item = (&i64, &Pane)> {
+        self.touched.iter().filter_map(|start| self.panes.get_key_value(start))
+    }
+
+    /// Forgets what changed.
+    pub(super) fn settle(&mut self) {
+        for start in std::mem::take(&mut self.touched) {
+            if let Some(pane) = self.panes.get_mut(&start) {
+                pane.settle();
+                self.bytes -= pane.bytes;
+                self.bytes += pane.count_bytes();
+            }
+        }
     }
 
     /// Forgets panes that no row can need whose own last window ends after `time`: it changes windows that began up to a length before it.
@@ -132,8 +195,11 @@ impl Panes {
             && self.step.advance(*first.key(), reach) <= time
         {
             let pane = first.remove();
+            self.bytes -= pane.bytes;
             if self.count.is_none() {
                 self.base.merge(layout, &pane);
+                self.bytes -= self.base.bytes;
+                self.bytes += self.base.count_bytes();
             }
         }
     }
@@ -146,10 +212,17 @@ impl Panes {
     /// Calls keys by their new numbers.
     pub(super) fn renumber(&mut self, moved: &Moved) {
         self.panes.values_mut().chain([&mut self.base]).for_each(|pane| pane.renumber(moved));
+        self.passed = None;
+        self.count_bytes();
     }
 
+    /// Counts anew.
+    pub(super) fn count_bytes(&mut self) {
+        self.bytes = self.panes.values_mut().chain([&mut self.base]).map(Pane::count_bytes).sum();
+    }
+
+    /// Of memory, about: those of panes as of the last close.
     pub(super) fn bytes(&self) -> usize {
-        let pane = |pane: &Pane| pane.totals.bytes() + pane.slots.capacity() * 9 + pane.keys.capacity() * 5;
-        self.panes.values().chain([&self.base]).map(pane).sum()
+        self.bytes + self.passed.as_ref().map_or(0, Passed::bytes)
     }
 }

@@ -54,14 +54,12 @@ impl WindowsOperator {
     pub(super) fn save_changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, ArrowError> {
         let mut out = self.keys.save_new()?;
         for panes in &self.panes {
-            if panes.panes.values().any(|pane| !pane.changed.is_empty()) {
+            if !panes.touched.is_empty() {
                 let changed = |pane: &Pane| pane.changed.iter().map(|slot| *slot as usize).collect();
-                out.push(self.saved(PANES, panes, &panes.panes, changed)?);
+                out.push(self.saved(PANES, panes, panes.touched(), changed)?);
             }
         }
-        for pane in self.panes.iter_mut().flat_map(|panes| panes.panes.values_mut()) {
-            pane.settle();
-        }
+        self.panes.iter_mut().for_each(Panes::settle);
         for sessions in &self.sessions {
             let changed = sessions.changed();
             if !changed.is_empty() {
@@ -179,6 +177,7 @@ impl WindowsOperator {
         });
         self.sessions = sessions;
         restored.map_err(|e| self.arrow(e))?;
+        self.panes.iter_mut().for_each(Panes::count_bytes);
         self.prune();
         Ok(())
     }
@@ -214,8 +213,7 @@ impl WindowsOperator {
         for (row, (key, start)) in keys.iter().zip(starts).enumerate() {
             // Keys of other workers were not restored.
             let Some(key) = self.keys.known(*key) else { continue };
-            let pane = if *start == i64::MIN { &mut panes.base } else { panes.panes.entry(*start).or_default() };
-            pane.restore(layout, key, (lanes.counts(row), lanes.wides(row)), self.beside_from(rows, row)?);
+            panes.restore(layout, (*start, key), (lanes.counts(row), lanes.wides(row)), self.beside_from(rows, row)?);
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Which windows are published at an epoch's close, and the rows that they become.
 
+use super::due::Due;
 use super::panes::{Pane, Panes};
 use super::sessions::Sessions;
 use super::since::Since;
-use super::spec::{Plan, Publish, Shows, WINDOW_END};
+use super::spec::{Plan, Shows, WINDOW_END};
 use super::totals::Totals;
 use crate::dead_rows::{DeadRows, Unfit};
 use crate::keyed::encode::decode;
@@ -20,11 +21,11 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use riskstream_engine::contract::Output;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Rows of a batch that leaves.
-const BATCH_ROWS: usize = 16_384;
+pub(super) const BATCH_ROWS: usize = 16_384;
 
 /// Where event time stands at a close.
 #[derive(Debug, Clone, Copy)]
@@ -44,36 +45,23 @@ pub(super) struct Moment {
 pub(super) struct Publisher {
     /// What is said of sums that don't fit.
     dead: DeadRows,
-    keys: Vec<u32>,
+    pub(super) keys: Vec<u32>,
     kinds: Vec<usize>,
     starts: Vec<Option<i64>>,
     ends: Vec<i64>,
     is_final: Vec<bool>,
-    totals: Totals,
+    pub(super) totals: Totals,
     /// By key: one more than its row among those of the window at hand, or 0.
-    rows: Vec<u32>,
+    pub(super) rows: Vec<u32>,
 }
 
-/// Totals of all panes so far, by key.
+/// What a changed key has in the panes that were looked at, while windows are put together one after the other.
 #[derive(Debug, Default)]
-struct Running {
-    slots: HashMap<u32, usize>,
-    keys: Vec<u32>,
-    totals: Totals,
-}
-
-impl Running {
-    fn merge(&mut self, plan: &Plan, pane: &Pane) {
-        for (slot, key) in pane.keys.iter().enumerate() {
-            match self.slots.get(key) {
-                Some(own) => self.totals.merge(&plan.layout, *own, &pane.totals, slot),
-                None => {
-                    self.slots.insert(*key, self.totals.push_copy(&plan.layout, &pane.totals, slot));
-                    self.keys.push(*key);
-                }
-            }
-        }
-    }
+struct Found {
+    /// The number of the first pane that was not looked at.
+    next: usize,
+    /// The number of a pane, and the key's slot in it.
+    slots: VecDeque<(usize, usize)>,
 }
 
 impl Publisher {
@@ -98,30 +86,14 @@ impl Publisher {
         &mut self,
         (plan, since): (&Plan, &Since),
         keys: &Keys,
-        (number, panes): (usize, &Panes),
+        (number, panes): (usize, &mut Panes),
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
         let Some(count) = panes.count else { return self.publish_always((plan, since), keys, (number, panes), moment, out) };
-        let not_before = since.not_before(number, &plan.spec.windows[number]);
-        let mut finals: BTreeSet<i64> = BTreeSet::new();
-        let mut open: BTreeSet<i64> = BTreeSet::new();
-        let mut changed: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-        for (start, pane) in &panes.panes {
-            for window in (0..count).map(|back| panes.step.advance(*start, -back)).filter(|window| *window > not_before) {
-                let end = panes.step.advance(window, count);
-                if end <= moment.now && end > moment.before {
-                    finals.insert(window);
-                } else if end > moment.now && moment.open_too {
-                    open.insert(window);
-                } else if !pane.changed.is_empty() && (end <= moment.before || plan.spec.publish == Publish::Changes) {
-                    let keys = pane.changed.iter().map(|slot| pane.keys[*slot as usize]);
-                    changed.entry(window).or_default().extend(keys);
-                }
-            }
-        }
+        let due = Due::of(plan.spec.publish, panes, (count, since.not_before(number, &plan.spec.windows[number])), moment);
         self.rows.resize(keys.len(), 0);
-        for (window, is_final) in finals.into_iter().map(|w| (w, true)).chain(open.into_iter().map(|w| (w, false))) {
+        for (window, is_final) in due.finals.into_iter().map(|w| (w, true)).chain(due.open.into_iter().map(|w| (w, false))) {
             let first = self.keys.len();
             let end = panes.step.advance(window, count);
             for pane in panes.panes.range(window..end).map(|(_, pane)| pane) {
@@ -132,18 +104,29 @@ impl Publisher {
             self.end_window(first, (number, Some(window), end, is_final));
             self.flush((plan, since), keys, moment, BATCH_ROWS, out)?;
         }
-        for (window, changed) in changed {
+        // Windows follow each other, and each looks only at panes that the one before had not.
+        let (mut held, mut passed, mut ahead) = (VecDeque::new(), 0, i64::MIN);
+        let mut found: HashMap<u32, Found> = HashMap::new();
+        for (window, changed) in due.changed {
             let first = self.keys.len();
             let end = panes.step.advance(window, count);
-            let held: Vec<_> = panes.panes.range(window..end).map(|(_, pane)| pane).collect();
+            while held.pop_front_if(|(start, _): &mut (i64, &Pane)| *start < window).is_some() {
+                passed += 1;
+            }
+            held.extend(panes.panes.range(window.max(ahead)..end.max(window).max(ahead)).map(|(start, pane)| (*start, pane)));
+            ahead = ahead.max(end);
             for key in changed {
                 if self.rows[key as usize] != 0 {
                     continue;
                 }
-                for pane in &held {
-                    if let Some(slot) = pane.slot(key) {
-                        self.gather(plan, key, &pane.totals, slot);
-                    }
+                let found = found.entry(key).or_default();
+                while found.slots.pop_front_if(|(pane, _)| *pane < passed).is_some() {}
+                for (pane, (_, held)) in (passed..).zip(&held).skip(found.next.saturating_sub(passed)) {
+                    found.slots.extend(held.slot(key).map(|slot| (pane, slot)));
+                }
+                found.next = passed + held.len();
+                for (pane, slot) in &found.slots {
+                    self.gather(plan, key, &held[pane - passed].1.totals, *slot);
                 }
             }
             self.end_window(first, (number, Some(window), end, end <= moment.before));
@@ -176,64 +159,6 @@ impl Publisher {
         self.flush((plan, since), keys, moment, 1, out)
     }
 
-    /// As [`Self::publish`] for windows without a start: what there is at every step.
-    fn publish_always(
-        &mut self,
-        (plan, since): (&Plan, &Since),
-        keys: &Keys,
-        (number, panes): (usize, &Panes),
-        moment: Moment,
-        out: &mut Output,
-    ) -> Result<(), ArrowError> {
-        let step = panes.step;
-        let from = since.start_of_always(number);
-        let after = |time: i64| step.after(time);
-        let mut changed: HashMap<u32, i64> = HashMap::new();
-        for (start, pane) in &panes.panes {
-            pane.changed.iter().for_each(|slot| {
-                changed.entry(pane.keys[*slot as usize]).or_insert(*start);
-            });
-        }
-        let Some(newest) = panes.panes.keys().next_back().copied().or((!panes.base.keys.is_empty()).then_some(moment.before)) else {
-            return Ok(());
-        };
-        let oldest = panes.panes.keys().next().map_or(moment.before, |start| *start);
-        let due = if moment.before < oldest && panes.base.keys.is_empty() { after(oldest) } else { after(moment.before) };
-        let first_changed = changed.values().min().map_or(due, |start| step.advance(*start, 1));
-        let mut running = Running::default();
-        running.merge(plan, &panes.base);
-        let mut ahead = panes.panes.iter().peekable();
-        self.rows.resize(keys.len(), 0);
-        // Ends that the watermark has reached: all keys at those that it had not reached before, else those that changed.
-        let mut end = first_changed.min(due);
-        while end <= moment.now {
-            while let Some((_, pane)) = ahead.next_if(|(start, _)| **start < end) {
-                running.merge(plan, pane);
-            }
-            let is_shown = |key: &u32| end > moment.before || changed.get(key).is_some_and(|start| *start < end);
-            self.show(plan, &running, is_shown, (number, from, end, true));
-            self.flush((plan, since), keys, moment, BATCH_ROWS, out)?;
-            end = step.advance(end, 1);
-        }
-        // And the one after all rows: what there is as far as is known.
-        if moment.open_too || plan.spec.publish == Publish::Changes {
-            ahead.for_each(|(_, pane)| running.merge(plan, pane));
-            let is_shown = |key: &u32| moment.open_too || changed.contains_key(key);
-            self.show(plan, &running, is_shown, (number, from, after(moment.now.max(newest)), false));
-        }
-        self.flush((plan, since), keys, moment, 1, out)
-    }
-
-    /// Adds a window of the keys that are shown.
-    fn show(&mut self, plan: &Plan, running: &Running, is_shown: impl Fn(&u32) -> bool, window: (usize, Option<i64>, i64, bool)) {
-        let first = self.keys.len();
-        for (slot, key) in running.keys.iter().enumerate().filter(|(_, key)| is_shown(key)) {
-            self.totals.push_copy(&plan.layout, &running.totals, slot);
-            self.keys.push(*key);
-        }
-        self.end_window(first, window);
-    }
-
     /// Adds a pane's slot to its key's row of the window at hand.
     #[inline]
     fn gather(&mut self, plan: &Plan, key: u32, totals: &Totals, slot: usize) {
@@ -248,7 +173,7 @@ impl Publisher {
     }
 
     /// Ends the window at hand, whose rows begin at `first`.
-    fn end_window(&mut self, first: usize, (kind, start, end, is_final): (usize, Option<i64>, i64, bool)) {
+    pub(super) fn end_window(&mut self, first: usize, (kind, start, end, is_final): (usize, Option<i64>, i64, bool)) {
         for key in &self.keys[first..] {
             self.rows[*key as usize] = 0;
         }
@@ -259,7 +184,7 @@ impl Publisher {
     }
 
     /// Sends the rows, when there are at least so many.
-    fn flush(
+    pub(super) fn flush(
         &mut self,
         (plan, since): (&Plan, &Since),
         keys: &Keys,

@@ -176,3 +176,66 @@ fn the_smallest_of_rows_that_are_taken_back_is_refused() {
     let error = WindowsOperator::new(spec(Publish::Final, AggregateFunction::Min), &schema()).unwrap_err();
     assert!(error.to_string().contains("taken back"), "{error}");
 }
+
+#[test]
+fn as_of_every_step_the_smallest_and_largest_are_those_of_all_rows_before_late_ones_too() {
+    let columns = |batch: RecordBatch| batch.project(&[0, 1, 2]).unwrap();
+    let input = columns(batch(&[])).schema();
+    for seed in 1..=100 {
+        let mut dice = Dice(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15).wrapping_add(31));
+        let publish = if dice.one_in(2) { Publish::Changes } else { Publish::Final };
+        let function = if dice.one_in(2) { AggregateFunction::Min } else { AggregateFunction::Max };
+        let start = |saved: &SavedState| {
+            let mut operator = WindowsOperator::new(spec(publish, function), &input).unwrap();
+            if !saved.is_empty() {
+                operator.restore(saved, 0, Ownership::new(1)).unwrap();
+            }
+            operator
+        };
+        let (mut saved, mut said) = (SavedState::default(), Said::new());
+        let mut operator = start(&saved);
+        let (mut now, mut watermark, mut all) = (dice.below(500) * MINUTE, i64::MIN, Vec::<Change>::new());
+        for epoch in 1..=25 {
+            let mut rows: Vec<Change> = Vec::new();
+            for _ in 0..dice.below(8) {
+                now += dice.below(3 * MINUTE);
+                let behind = if dice.one_in(3) { dice.below(KEEP) } else { 0 };
+                rows.push((now - behind, ["A", "B", "C"][dice.below(3) as usize], (!dice.one_in(6)).then(|| dice.below(1_000)), 1));
+            }
+            let next = watermark.max(now - 3 * MINUTE);
+            let close = EpochClose {
+                epoch: Epoch(epoch),
+                watermark: EventTime(next),
+                watermark_before: EventTime(watermark),
+                snapshot: dice.one_in(4),
+                last: false,
+            };
+            let mut out = Output::default();
+            operator.on_batch(close.epoch, columns(batch(&rows)), &mut out).unwrap();
+            operator.on_close(&close, &mut out).unwrap();
+            let changes = operator.changes(&close).unwrap();
+            saved.changes.push((close.epoch, changes));
+            if close.snapshot {
+                saved = SavedState { snapshot: Some((close.epoch, operator.snapshot(&close).unwrap())), changes: Vec::new() };
+            }
+            out.rows.iter().for_each(|rows| take(rows, &mut said));
+            (watermark, all) = (next, [all, rows].concat());
+            let first = all.iter().map(|c| c.0.div_euclid(STEP) * STEP).min().unwrap_or(i64::MAX);
+            let mut end = first.saturating_add(STEP);
+            while end <= watermark {
+                for lender in ["A", "B", "C"] {
+                    let of: Vec<&Change> = all.iter().filter(|c| c.1 == lender && c.0 < end).collect();
+                    let values = || of.iter().filter_map(|c| c.2);
+                    let best = if function == AggregateFunction::Min { values().min() } else { values().max() };
+                    let expected = (!of.is_empty()).then(|| (of.len() as i64, values().count() as i64, best, true));
+                    let found = said.get(&(end, lender.to_owned())).map(|s| (s.0, s.1, s.2, s.3));
+                    assert_eq!(found, expected, "seed {seed}, epoch {epoch}: {lender} as of {}", end / MINUTE);
+                }
+                end += STEP;
+            }
+            if dice.one_in(6) {
+                operator = start(&saved);
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
 
 mod always;
+mod cost;
 #[path = "../common/dice.rs"]
 mod dice;
 mod forgotten;
