@@ -129,9 +129,9 @@ def main():
     for folder in (data, inputs):
         shutil.rmtree(folder, ignore_errors=True)
     inputs.mkdir(parents=True)
-    broker = kafka.Broker(args.port, work / "broker")
+    broker = kafka.Brokers(args.port, work / "broker", 1)
     config = work / "soak.toml"
-    config.write_text(CONFIG.format(data=data, inputs=inputs, brokers=broker.brokers))
+    config.write_text(CONFIG.format(data=data, inputs=inputs, brokers=broker.servers))
     broker.script("wipe")
     broker.script("start")
     seconds = int(args.minutes * 60)
