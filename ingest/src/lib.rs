@@ -25,6 +25,6 @@ pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, F
 pub use generate::{Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat, write_file, write_text};
 pub use kafka::{KafkaSource, KafkaSourceSpec, MessageFormat, MessagePart, StartAt, setting_refused};
 pub use paced::Paced;
-pub use postgres::{Endpoint, PostgresSource, PostgresSourceSpec};
+pub use postgres::{Endpoint, PostgresSource, PostgresSourceSpec, begun_anew, is_read_anew, replication_slot};
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
 pub use types::{parse_type, type_name, utc_timestamp};

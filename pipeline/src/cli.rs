@@ -122,7 +122,8 @@ pub struct RunArgs {
     /// Runs this pipeline only; repeatable.
     #[arg(long, value_name = "PIPELINE")]
     pub only: Vec<String>,
-    /// Begins this pipeline anew: without its state, from its source's beginning; repeatable. Says what is lost, and asks.
+    /// Begins this pipeline anew: without its state, from its source's beginning; repeatable. Says what is lost, and asks. A store that can't be
+    /// read is set aside, under another name.
     #[arg(long, value_name = "PIPELINE")]
     pub fresh: Vec<String>,
     /// With --fresh: what becomes of the rows that the pipeline's tables hold.

@@ -4,7 +4,7 @@ use crate::contract::{Delivery, OutboxEntry, SinkError};
 use crate::ids::Epoch;
 use crate::protocol::{KeptMark, Missing, Origin, SinkMark, Writer, decide_reach};
 use crate::runtime::failure::RunError;
-use crate::store::{DeliveredMarks, KeptEpoch, Recovered, UndeliveredEpoch};
+use crate::store::{DeliveredMarks, Inspection, KeptEpoch, Recovered, StoredRows, UndeliveredEpoch};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 
@@ -100,6 +100,27 @@ pub(crate) fn prepare(deliveries: &mut [(String, Box<dyn Delivery>)]) -> Result<
         // A panic of a thread goes on as this one's.
         preparing.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
+}
+
+/// What [`take_over`] would say of what waits for a sink whose destination has everything through `visible`; nothing is taken.
+///
+/// # Errors
+/// When rows wait that the destination can't take any more.
+pub fn check_waiting(
+    found: &Inspection,
+    sink: &str,
+    delivery: &mut dyn Delivery,
+    visible: Epoch,
+    present: &Origin,
+) -> Result<(), SinkError> {
+    let kept = found.kept.iter().filter(|kept| kept.holds_rows);
+    let origins: BTreeMap<Epoch, &Origin> = kept.map(|kept| (kept.epoch, &*kept.origin)).collect();
+    for StoredRows { epoch, form, .. } in found.outbox.get(sink).into_iter().flatten() {
+        if visible < *epoch && origins.get(epoch).is_none_or(|origin| origin.delivers_as(present, sink)) {
+            delivery.take_over(OutboxEntry { epoch: *epoch, parts: vec![form.clone()] })?;
+        }
+    }
+    Ok(())
 }
 
 /// Leaves in the outbox what each sink still lacks, in the form that its delivery takes now.

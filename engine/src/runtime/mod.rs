@@ -34,7 +34,7 @@ mod run;
 pub use accept::{Behind, Standing, accept, standing};
 pub use clock::{Clock, SystemClock};
 pub use failure::{RunError, StepsChanged};
-pub use left::lacks;
+pub use left::{check_waiting, lacks};
 pub use metrics::{Metrics, StepMetrics};
 pub use plan::{BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet, WorkerContext, shapes};
 pub use run::{RunControl, RunSummary, run};

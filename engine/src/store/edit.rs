@@ -13,11 +13,13 @@
 //! A step's files are in a folder of its id. A rename puts them into the other folder too, before it is committed; the old names stay for
 //! snapshots from before it.
 
+use crate::contract::{PartitionInfo, Position};
 use crate::disk::Folder;
 use crate::ids::Epoch;
+use crate::protocol::Origin;
 use crate::store::epoch_file::{EpochHeader, Section, SectionKind};
 use crate::store::error::StoreError;
-use crate::store::open::Store;
+use crate::store::open::{Store, lock};
 use crate::store::recover::Recovered;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,13 @@ pub enum StateEdit {
         forgets: Vec<String>,
         /// The files of everything before are deleted at once. Then nothing of it is delivered any more.
         clears: bool,
+        /// Where partitions begin, of a source that has to know that it was read before; none for most. Written as the epoch's positions.
+        #[serde(skip)]
+        positions: BTreeMap<u32, (PartitionInfo, Position)>,
+        /// Which destinations are emptied, under which names: others that the next run has by then are not. None keeps those of the last epoch.
+        /// Written as the epoch's origin.
+        #[serde(skip)]
+        origin: Option<Origin>,
     },
 }
 
@@ -82,7 +91,7 @@ impl StateEdit {
         let is_in = |sinks: &[String]| sinks.iter().any(|s| s == sink);
         match self {
             Self::Drop { .. } | Self::Rename { .. } => false,
-            Self::BeginAnew { empties, forgets, clears } => *clears || is_in(empties) || is_in(forgets),
+            Self::BeginAnew { empties, forgets, clears, .. } => *clears || is_in(empties) || is_in(forgets),
         }
     }
 
@@ -102,7 +111,11 @@ impl StateEdit {
                 }
                 header.renamed.push(Renamed { epoch, from: from.clone(), to: to.clone() });
             }
-            Self::BeginAnew { empties, .. } => {
+            Self::BeginAnew { empties, positions, origin, .. } => {
+                header.positions.clone_from(positions);
+                if let Some(origin) = origin {
+                    header.origin.clone_from(origin);
+                }
                 header.steps.clear();
                 header.shapes.clear();
                 header.sinks.clear();
@@ -137,6 +150,44 @@ pub fn edit(root: impl Into<Folder>, edit: &StateEdit) -> Result<Epoch, StoreErr
     let everything = Epoch(u64::MAX);
     let recovered = store.recover(everything, everything)?;
     store.commit_edit(recovered, edit)
+}
+
+/// Begins a store in the folder `root`, where there is none, after an epoch that destinations have of an earlier one, with the file `names`, when
+/// it is given. Gives the epoch of the beginning.
+///
+/// # Errors
+/// When the store is held, can't be written, or has epochs; then nothing has changed.
+pub fn begin_after(root: impl Into<Folder>, after: Epoch, edit: &StateEdit, names: Option<(&str, Vec<u8>)>) -> Result<Epoch, StoreError> {
+    let mut store = Store::open(root)?;
+    if let Some((names, content)) = names {
+        store.files.put_if_absent(names, &[Bytes::from(content)])?;
+    }
+    let recovered = store.recover(Epoch(0), Epoch(0))?;
+    if recovered.committed > Epoch(0) {
+        return Err(StoreError::Damaged { path: store.root().path().to_owned(), reason: "it is no new store, but has epochs".into() });
+    }
+    let header = EpochHeader { generation: store.generation(), ..edit.header(EpochHeader { epoch: after, ..EpochHeader::default() }) };
+    // Between the two the epochs before are missing, which a run refuses: the beginning is then made once more.
+    store.commit(&header, &sections(edit)?)?;
+    store.snapshot(&header, &[])?;
+    Ok(header.epoch)
+}
+
+/// Gives the folder `root` of a store, which no program may hold and which need not be readable, the folder `to`, which must not be there.
+///
+/// # Errors
+/// When the store is held, or the folder can't be renamed; then it has its old name.
+pub fn set_store_aside(root: &Folder, to: &Folder) -> Result<(), StoreError> {
+    let (disk, failed) = (root.disk(), |e: &std::io::Error| StoreError::io("set aside", root.path(), e));
+    if disk.look(to).map_err(|e| failed(&e))?.is_some() {
+        let reason = format!("{} is there already", to.path().display());
+        return Err(StoreError::Io { action: "set aside", path: root.path().to_owned(), reason });
+    }
+    let _lock = lock(root)?;
+    if let Some(parent) = to.path().parent() {
+        disk.make_folders_durably(parent).map_err(|e| failed(&e))?;
+    }
+    disk.rename(root, to).and_then(|()| disk.sync_parent(to)).and_then(|()| disk.sync_parent(root)).map_err(|e| failed(&e))
 }
 
 /// Gives the store in the folder `root`, which no program may hold, the folder `to`, which must not be there. The file `names` says under which

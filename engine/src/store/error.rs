@@ -33,7 +33,9 @@ pub enum StoreError {
         holder: String,
     },
     /// A store of another version or another program.
-    #[error("{path} was written by {found}, this program reads {expected}; use the program that wrote it, or another `data` folder")]
+    #[error(
+        "{path} was written by {found}, this program reads {expected}; use the program that wrote it, or another `data` folder, or begin the pipeline anew: `riskstream run --fresh PIPELINE`"
+    )]
     OtherVersion {
         /// The identity file.
         path: PathBuf,

@@ -3,7 +3,7 @@
 //! A running program adds and collects files all the while; what is told here was true at one moment between the call and its return, but
 //! for the size, which is only about right.
 
-use crate::contract::{PartitionInfo, Position, Shapes};
+use crate::contract::{OutboxPart, PartitionInfo, Position, Shapes};
 use crate::disk::{Disk, Entry, Folder};
 use crate::ids::{Epoch, Generation};
 use crate::protocol::{CLOCK_STEP, Claim, EpochName, Origin, ResumeFacts, SavedTracker, TRACKER, decide_resume};
@@ -12,7 +12,9 @@ use crate::store::delivered::DeliveredMarks;
 use crate::store::edit::StateEdit;
 use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
 use crate::store::error::StoreError;
+use crate::store::open::{IDENTITY_FILE, check_identity};
 use crate::store::recover::KeptEpoch;
+use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -63,6 +65,10 @@ pub struct Inspection {
     pub held_by: Option<Option<u32>>,
     /// Files that can't be read: path and why.
     pub problems: Vec<String>,
+    /// Those of them that are epochs, and whether each is the newest file.
+    damaged: Vec<(Epoch, String, bool)>,
+    /// The snapshot that a run starts from; 0 for none.
+    start: Epoch,
 }
 
 /// What waits for a sink. How far a running program has delivered is written down once a second.
@@ -84,14 +90,22 @@ pub struct StoredState {
 }
 
 /// What one epoch has for one sink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StoredRows {
     /// The epoch.
     pub epoch: Epoch,
     /// Rows, where they can be counted.
     pub rows: u64,
-    /// The destination is emptied first.
-    pub empties: bool,
+    /// What they look like: of each form of rows an empty batch, and the staged files.
+    pub form: OutboxPart,
+}
+
+impl StoredRows {
+    /// Whether the destination is emptied first.
+    #[must_use]
+    pub fn empties(&self) -> bool {
+        self.form.empties
+    }
 }
 
 /// Looks at the store in the folder `root`; `None` when there is none.
@@ -100,7 +114,7 @@ pub struct StoredRows {
 /// When files can't be listed or read, or epochs are missing.
 pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError> {
     let root = root.into();
-    let identity = root.join("identity.json");
+    let identity = root.join(IDENTITY_FILE);
     let found = root.disk().look(&identity).map_err(|e| StoreError::io("look for", &identity, &e))?;
     if found.is_none_or(|found| found.is_folder) {
         return Ok(None);
@@ -121,6 +135,20 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
         }
     }
     Err(StoreError::Io { action: "read", path: root.path().to_owned(), reason: "its files change too fast to be read; try again".into() })
+}
+
+/// Whether this program reads the store in the folder `root`; so too when there is none.
+///
+/// # Errors
+/// When its identity can't be read, is damaged, or is another program's or version's.
+pub fn check_readable(root: impl Into<Folder>) -> Result<(), StoreError> {
+    let root = root.into();
+    let path = root.join(IDENTITY_FILE);
+    match root.disk().read(&path) {
+        Ok(bytes) => check_identity(&path, &bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(StoreError::io("read", path, &e)),
+    }
 }
 
 /// What the state of the store in the folder `root` means, by step; empty when there is none. Reads few files, and of them the headers.
@@ -203,10 +231,14 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
         }
     }
     let snapshot = decision.snapshot.map_or(Epoch(0), |name| name.epoch);
+    inspection.start = snapshot;
     for name in &decision.epochs {
         match read(root.disk().as_ref(), &root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)))? {
             File::Gone => return Ok(None),
-            File::Damaged(problem) => inspection.problems.push(problem),
+            File::Damaged(problem) => {
+                inspection.problems.push(problem.clone());
+                inspection.damaged.push((name.epoch, problem, Some(name) == decision.epochs.last()));
+            }
             // It was written over as another epoch while it was read.
             File::Read(header, _) if header.epoch != name.epoch => return Ok(None),
             File::Read(header, sections) => {
@@ -254,6 +286,17 @@ impl Inspection {
         }
     }
 
+    /// Damage that a run does not pass over, whose sinks all have the epochs through `delivered` and some those through `seen`. What it passes
+    /// over is no loss: an older snapshot stands in for a damaged one, and a newest file that is torn was never committed.
+    pub fn in_the_way(&self, delivered: Epoch, seen: Epoch) -> impl Iterator<Item = &str> {
+        let is_needed = move |epoch: Epoch| epoch > self.start || epoch > delivered;
+        let is_torn = move |epoch: Epoch, newest: bool| newest && epoch > self.start.max(seen);
+        self.damaged
+            .iter()
+            .filter(move |(epoch, _, newest)| is_needed(*epoch) && !is_torn(*epoch, *newest))
+            .map(|(_, said, _)| said.as_str())
+    }
+
     /// The last epoch that a sink was known to have.
     #[must_use]
     pub fn delivered(&self, sink: &str) -> Epoch {
@@ -274,24 +317,30 @@ impl Inspection {
 
     fn add_outbox(&mut self, epoch: Epoch, sections: &[Section]) {
         for section in sections {
-            let (rows, empties) = match section.kind {
-                SectionKind::State => continue,
-                SectionKind::Outbox => (batch_from_ipc(&section.payload).map_or(0, |rows| rows.num_rows() as u64), false),
+            if section.kind == SectionKind::State {
+                continue;
+            }
+            let of_sink = self.outbox.entry(section.step.clone()).or_default();
+            if of_sink.last().is_none_or(|last| last.epoch != epoch) {
+                of_sink.push(StoredRows { epoch, rows: 0, form: OutboxPart::default() });
+            }
+            let Some(StoredRows { rows, form, .. }) = of_sink.last_mut() else { continue };
+            match section.kind {
+                SectionKind::State => {}
+                SectionKind::Outbox => {
+                    let Ok(batch) = batch_from_ipc(&section.payload) else { continue };
+                    *rows += batch.num_rows() as u64;
+                    if form.rows.iter().all(|known| known.schema_ref() != batch.schema_ref()) {
+                        form.rows.push(RecordBatch::new_empty(batch.schema()));
+                    }
+                }
                 SectionKind::File => {
                     let Ok(file) = serde_json::from_slice::<serde_json::Value>(&section.payload) else { continue };
-                    let rows = file.get("rows").and_then(serde_json::Value::as_u64).unwrap_or(0);
-                    self.staged.entry(section.step.clone()).or_default().push(file);
-                    (rows, false)
+                    *rows += file.get("rows").and_then(serde_json::Value::as_u64).unwrap_or(0);
+                    self.staged.entry(section.step.clone()).or_default().push(file.clone());
+                    form.files.push(file);
                 }
-                SectionKind::Empties => (0, true),
-            };
-            let of_sink = self.outbox.entry(section.step.clone()).or_default();
-            match of_sink.last_mut().filter(|last| last.epoch == epoch) {
-                Some(last) => {
-                    last.rows += rows;
-                    last.empties |= empties;
-                }
-                None => of_sink.push(StoredRows { epoch, rows, empties }),
+                SectionKind::Empties => form.empties = true,
             }
         }
     }

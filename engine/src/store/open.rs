@@ -31,6 +31,33 @@ pub struct Identity {
     pub hash_seed: u64,
 }
 
+/// The file of a store's identity.
+pub(crate) const IDENTITY_FILE: &str = "identity.json";
+
+impl Identity {
+    /// What this program writes and reads.
+    fn ours() -> Self {
+        Self { format: FORMAT.into(), version: VERSION, shards: SHARDS, hash_seed: HASH_SEED }
+    }
+}
+
+/// Whether this program reads the store whose identity this is.
+///
+/// # Errors
+/// When it is damaged, or another program's or version's.
+pub(crate) fn check_identity(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let theirs: Identity = serde_json::from_slice(bytes).map_err(|e| StoreError::Damaged {
+        path: path.to_owned(),
+        reason: format!("{e}; it is not a riskstream store, or was cut short"),
+    })?;
+    let ours = Identity::ours();
+    if theirs == ours {
+        return Ok(());
+    }
+    let tell = |i: &Identity| format!("{} version {} ({} shards, seed {:x})", i.format, i.version, i.shards, i.hash_seed);
+    Err(StoreError::OtherVersion { path: path.to_owned(), found: tell(&theirs), expected: tell(&ours) })
+}
+
 /// An open store, held by this process alone.
 #[derive(Debug)]
 pub struct Store {
@@ -65,19 +92,10 @@ impl Store {
         let files = Files::new(&root)?;
         let lock = lock(&root)?;
         files.clear_hidden()?;
-        let ours = Identity { format: FORMAT.into(), version: VERSION, shards: SHARDS, hash_seed: HASH_SEED };
-        let path = root.join("identity.json");
-        let json = serde_json::to_vec_pretty(&ours).map_err(|e| StoreError::io("encode", &path, &e))?;
-        if !files.put_if_absent("identity.json", &[Bytes::from(json)])? {
-            let bytes = files.read("identity.json")?;
-            let theirs: Identity = serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged {
-                path: path.clone(),
-                reason: format!("{e}; it is not a riskstream store, or was cut short"),
-            })?;
-            if theirs != ours {
-                let tell = |i: &Identity| format!("{} version {} ({} shards, seed {:x})", i.format, i.version, i.shards, i.hash_seed);
-                return Err(StoreError::OtherVersion { path, found: tell(&theirs), expected: tell(&ours) });
-            }
+        let path = root.join(IDENTITY_FILE);
+        let json = serde_json::to_vec_pretty(&Identity::ours()).map_err(|e| StoreError::io("encode", &path, &e))?;
+        if !files.put_if_absent(IDENTITY_FILE, &[Bytes::from(json)])? {
+            check_identity(&path, &files.read(IDENTITY_FILE)?)?;
         }
         Ok(Self { root, files, generation: Generation(0), _lock: lock })
     }
@@ -290,7 +308,7 @@ pub(crate) fn snapshot_path(name: &EpochName) -> String {
 }
 
 /// Takes the folder for this process.
-fn lock(root: &Folder) -> Result<Box<dyn Lock>, StoreError> {
+pub(crate) fn lock(root: &Folder) -> Result<Box<dyn Lock>, StoreError> {
     let path = root.join("lock");
     let locked = root.disk().lock(&path).map_err(|e| StoreError::io("lock", &path, &e))?;
     locked.ok_or_else(|| {

@@ -31,4 +31,5 @@ mod tls;
 mod watch;
 
 pub use endpoint::Endpoint;
+pub use place::{begun_anew, is_read_anew, replication_slot};
 pub use source::{PostgresSource, PostgresSourceSpec};

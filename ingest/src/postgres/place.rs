@@ -1,6 +1,7 @@
 //! How far a slot was read: the text in a committed position from which a later run goes on.
 
 use pgwire_replication::Lsn;
+use riskstream_engine::contract::{PartitionInfo, Position};
 use serde::{Deserialize, Serialize};
 
 /// Where reading goes on.
@@ -46,6 +47,27 @@ impl Place {
     }
 }
 
+/// The replication slot that a saved position of a PostgreSQL source is of; none for other sources' positions.
+#[must_use]
+pub fn replication_slot(position: &Position) -> Option<String> {
+    Place::parse(&position.fingerprint).ok().map(|place| place.slot)
+}
+
+/// Whether a position says that a PostgreSQL table is to be read from its beginning: nothing was read, or all of it is read anew.
+#[must_use]
+pub fn is_read_anew(position: &Position) -> bool {
+    Place::parse(&position.fingerprint).is_ok_and(|place| place.snapshot)
+}
+
+/// Where a source of this table and slot begins anew that had come as far as `position`: its slot, which is its own, is made anew and the table
+/// read again. None where the position is another slot's, or another source's.
+#[must_use]
+pub fn begun_anew(table: &str, slot: &str, position: &Position) -> Option<(PartitionInfo, Position)> {
+    let place = Place::parse(&position.fingerprint).ok().filter(|place| place.slot == slot)?;
+    let fingerprint = Place { snapshot: true, of: None, ..place }.text();
+    Some((PartitionInfo { name: table.to_owned() }, Position { fingerprint, finished: false, ..position.clone() }))
+}
+
 mod lsn_text {
     use pgwire_replication::Lsn;
     use serde::{Deserialize, Deserializer, Serializer};
@@ -63,6 +85,18 @@ mod lsn_text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_position_of_the_same_slot_begins_anew_and_no_other() {
+        let fingerprint = r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"1/2","within":"1/3","taken":2}"#;
+        let at = Position { next_offset: 9, finished: true, fingerprint: fingerprint.into() };
+        assert_eq!((replication_slot(&at).as_deref(), is_read_anew(&at)), (Some("s"), false));
+        let (info, anew) = begun_anew("public.t", "s", &at).expect("its own slot");
+        assert!(info.name == "public.t" && is_read_anew(&anew) && !anew.finished && anew.next_offset == 9);
+        assert_eq!(begun_anew("public.t", "other", &at), None);
+        let file = Position { fingerprint: "12 bytes".into(), ..at };
+        assert_eq!((begun_anew("t", "s", &file), replication_slot(&file), is_read_anew(&file)), (None, None, false));
+    }
 
     #[test]
     fn a_place_reads_back_from_its_text() {

@@ -224,6 +224,10 @@ impl Reader {
         let system = session.query("IDENTIFY_SYSTEM").await?;
         let told = |at: usize| system.first().and_then(|row| row.get(at).cloned().flatten()).unwrap_or_default();
         let (system, timeline) = (told(0), told(1));
+        // Of a table that is to be read from its beginning, on another server, nothing here is its own.
+        if self.place.as_ref().is_some_and(|place| place.snapshot && place.system != system) {
+            self.place = None;
+        }
         if let Some(place) = &self.place {
             self.check_same_server(place, &system, &timeline)?;
         }
@@ -255,7 +259,7 @@ impl Reader {
             (Some(_), Some(slot)) => {
                 if slot.plugin != "pgoutput" || slot.database != database {
                     return Err(SessionError::Changed(format!(
-                        "the slot {} is now of the plugin {} and the database {}; name another in `slot` and start with a new data folder",
+                        "the slot {} is now of the plugin {} and the database {}; name another in `slot` and begin the pipeline anew: `riskstream run --fresh`",
                         setup.slot, slot.plugin, slot.database
                     )));
                 }
@@ -279,7 +283,7 @@ impl Reader {
     }
 
     fn check_same_server(&self, place: &Place, system: &str, timeline: &str) -> Result<(), SessionError> {
-        let again = "point `url` at the server that was read before, or start with a new data folder and another `slot`";
+        let again = "point `url` at the server that was read before, or begin the pipeline anew: `riskstream run --fresh`";
         if place.system != system {
             return Err(SessionError::Changed(format!(
                 "the server is of another cluster ({system}) than the one read before ({}); {again}",
@@ -509,7 +513,7 @@ impl Reader {
             Some(place) if place.taken > 0 && place.within == commit => place.taken,
             Some(place) if place.taken > 0 && commit > place.within => {
                 return Err(SessionError::Changed(format!(
-                    "the transaction at {}, of which {} changes were read, is not sent any more; start with a new data folder and another `slot`",
+                    "the transaction at {}, of which {} changes were read, is not sent any more; begin the pipeline anew: `riskstream run --fresh`",
                     place.within, place.taken
                 )));
             }
@@ -639,7 +643,8 @@ impl Reader {
 }
 
 fn check_slot(name: &str, slot: Option<&catalog::Slot>, place: &Place) -> Result<(), SessionError> {
-    let again = "what came in between is lost to this data folder; start with a new one and another `slot`, which reads the table anew";
+    let again =
+        "what came in between is lost; begin the pipeline anew, which makes the slot anew and reads the table: `riskstream run --fresh`";
     let Some(slot) = slot else {
         return Err(SessionError::Changed(format!("the replication slot {name} is gone; {again}")));
     };

@@ -151,7 +151,7 @@ impl PostgresSource {
         let Some((info, position)) = resume.get(&0) else { return Ok((None, 0)) };
         let changed = |reason| SourceError::Changed { source_name: self.setup.name.clone(), object: info.name.clone(), reason };
         if info.name != self.setup.table {
-            let reason = format!("`table` is {} now; set it back, or start with a new data folder and another `slot`", self.setup.table);
+            let reason = format!("`table` is {} now; set it back, or begin the pipeline anew: `riskstream run --fresh`", self.setup.table);
             return Err(changed(reason));
         }
         Ok((Some(Place::parse(&position.fingerprint).map_err(changed)?), position.next_offset))

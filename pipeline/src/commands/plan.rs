@@ -21,7 +21,7 @@ struct Answer {
     file: String,
     /// The data folder.
     data: PathBuf,
-    /// Whether a run would start.
+    /// Whether a run would start, once one that is under way has ended.
     would_start: bool,
     /// Pipelines of the configuration, and those that have something stored and are gone from it.
     pipelines: Vec<AnsweredPipeline>,
@@ -147,7 +147,9 @@ impl Answer {
             pipeline.items.iter().try_for_each(|item| item.print(width, out))?;
         }
         let waiting = self.pipelines.iter().flat_map(|p| &p.items).filter(|item| !item.fate.starts()).count();
+        let running = self.pipelines.iter().any(|pipeline| pipeline.in_configuration && pipeline.running);
         match waiting {
+            0 if running => writeln!(out, "{}: a run would start once the one that is under way has ended; nothing was changed", self.file),
             0 => writeln!(out, "{}: a run would start; nothing was changed", self.file),
             1 => writeln!(out, "{}: a run would be refused for 1 reason; nothing was changed", self.file),
             _ => writeln!(out, "{}: a run would be refused for {waiting} reasons; nothing was changed", self.file),

@@ -14,7 +14,7 @@ use super::{CommandError, load, refuse};
 use crate::cli::{OutputFormat, RunArgs};
 use crate::config::spec::Pipeline;
 use crate::config::{Config, Problem, suggest_name};
-use crate::plan::{PlanError, Planned, Stored, lay_out, notices, open_source, store_location};
+use crate::plan::{PlanError, Planned, Stored, lay_out, notices, open_source};
 use crate::progress::Progress;
 use crate::report::{PipelineReport, RunReport};
 
@@ -88,9 +88,7 @@ fn fresh(config: &Config, args: &RunArgs, planned: &[Planned], runtime: &DeltaRu
             let help = suggest_name(name, planned.iter().map(|p| p.name.as_str()), "this runs");
             return Err(CommandError::Usage { message: format!("--fresh {name}: this does not run a pipeline `{name}`"), help });
         }
-        if store_location(config, name).exists() {
-            anew.extend(plan_anew(config, name, args.tables, runtime)?);
-        }
+        anew.extend(plan_anew(config, name, args.tables, runtime)?);
     }
     if anew.is_empty() {
         return Ok(());

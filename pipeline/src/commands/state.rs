@@ -14,7 +14,7 @@ pub(crate) use anew::{Anew, begin_anew, plan_anew};
 use super::{CommandError, failed, load};
 use crate::cli::{StateArgs, StateCommand};
 use crate::config::{Config, suggest_name};
-use crate::plan::{store_location, stores};
+use crate::plan::{KnownAs, store_location, stores};
 
 /// Lists, drops or renames.
 ///
@@ -38,10 +38,19 @@ pub(crate) fn is_of_source(step: &str) -> bool {
 /// # Errors
 /// When it has nothing, or its store can't be read.
 fn stored(config: &Config, pipeline: &str) -> Result<Inspection, CommandError> {
-    if let Some(found) = inspect(&store_location(config, pipeline)).map_err(failed)? {
+    if let Some(found) = inspect(store_location(config, pipeline)).map_err(failed)? {
         return Ok(found);
     }
     let known: Vec<String> = stores(config).map_err(failed)?.into_iter().map(|(name, _)| name).collect();
+    for store in &known {
+        if KnownAs::of(config, store).map_err(failed)?.pipeline == pipeline {
+            let help = format!("`{store}` is what was `{pipeline}` first, as tables and topics know it: say `{store}`");
+            return Err(CommandError::Usage {
+                message: format!("the data folder holds nothing of a pipeline `{pipeline}`"),
+                help: Some(help),
+            });
+        }
+    }
     let help = suggest_name(pipeline, known.iter().map(String::as_str), "the data folder holds");
     Err(CommandError::Usage { message: format!("the data folder holds nothing of a pipeline `{pipeline}`"), help })
 }

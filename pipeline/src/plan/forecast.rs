@@ -2,8 +2,8 @@
 //!
 //! The facts are those that a run gathers, and what they mean is decided by the same functions: steps by
 //! [`decide_evolutions`](riskstream_engine::protocol::decide_evolutions), names by
-//! [`Origin::changes`](riskstream_engine::protocol::Origin::changes), destinations by [`lacks`], [`is_ahead`] and [`Inspection::may_wait`], tables
-//! and topics by planning them as a run does, sources by their own check of the committed positions. How far a topic is, a cluster tells a run
+//! [`Origin::changes`](riskstream_engine::protocol::Origin::changes), destinations by [`lacks`], [`is_ahead`], [`Inspection::may_wait`] and
+//! [`check_waiting`], tables and topics by planning them as a run does, sources by their own check of the committed positions. How far a topic is, a cluster tells a run
 //! alone: to ask takes the delivery over.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use riskstream_engine::contract::{PartitionInfo, Position, Source};
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::protocol::{Evolution, Missing, Origin, StepEvolution, Writer, is_ahead};
-use riskstream_engine::runtime::{Clock, lacks};
-use riskstream_engine::store::{Inspection, StoredRows, inspect};
-use riskstream_ingest::is_replayed;
+use riskstream_engine::runtime::{Clock, Plan, check_waiting, lacks};
+use riskstream_engine::store::{Inspection, StoreError, StoredRows, check_readable, inspect};
+use riskstream_ingest::{is_read_anew, is_replayed};
 use riskstream_sinks::DeltaRuntime;
 
 use super::{KnownAs, Looked, PlanError, Stored, Target, decide_state, lay_out, look, open_source, store_location, stores};
-use crate::config::spec::{Pipeline, SourceKind};
+use crate::config::spec::{KafkaStart, Pipeline, SourceKind};
 use crate::config::{Config, Problem, Span, defaults};
 
 /// What becomes of something.
@@ -116,18 +116,28 @@ pub(crate) fn forecast(
 ) -> Result<Vec<Forecast>, PlanError> {
     let mut all = Vec::new();
     for pipeline in pipelines {
-        let stored = inspect(&store_location(config, &pipeline.name.value))?;
-        all.push(of_pipeline(config, pipeline, stored, runtime, clock)?);
+        let store = store_location(config, &pipeline.name.value);
+        all.push(match check_readable(&store).and_then(|()| inspect(&store)) {
+            Ok(stored) => of_pipeline(config, pipeline, stored, runtime, clock)?,
+            Err(error) => of_unreadable(&pipeline.name.value, &error),
+        });
     }
     for (name, folder) in stores(config)? {
         if config.spec.pipeline(&name).is_none()
-            && let Some(found) = inspect(&folder)?
+            && let Ok(Some(found)) = inspect(&folder)
             && !(found.positions.is_empty() && found.state.is_empty())
         {
             all.push(of_gone(name, &found));
         }
     }
     Ok(all)
+}
+
+/// Of a pipeline whose store a run can't read.
+fn of_unreadable(name: &str, error: &StoreError) -> Forecast {
+    let mut item = Item::new(What::Pipeline, name, Fate::IsRefused, error.to_string());
+    item.ways_out = Some(format!("riskstream run --fresh {name}, which sets the unreadable store aside"));
+    Forecast { pipeline: name.to_owned(), in_configuration: true, held_by: None, items: vec![item] }
 }
 
 fn of_gone(name: String, found: &Inspection) -> Forecast {
@@ -159,7 +169,13 @@ fn of_pipeline(
         true => Item::new(What::Pipeline, name, Fate::BeginsEmpty, "nothing is stored of it yet"),
         false => Item::new(What::Pipeline, name, Fate::GoesOn, "").after(found.committed),
     }];
-    items.extend(found.problems.iter().map(|problem| Item::new(What::Pipeline, name, Fate::IsRefused, problem)));
+    let looked = look(config, pipeline, &KnownAs::of(config, name)?, runtime)?;
+    let of_tables = || looked.iter().filter(|sink| matches!(sink.target, Target::Table(_))).map(|sink| delivered(sink, &found));
+    let least = looked.iter().filter(|sink| sink.target != Target::Console).map(|sink| delivered(sink, &found)).min().unwrap_or_default();
+    items.extend(found.in_the_way(least, of_tables().max().unwrap_or_default()).map(|problem| {
+        let item = Item::new(What::Pipeline, name, Fate::IsRefused, problem);
+        Item { ways_out: Some(format!("riskstream run --fresh {name}, which sets the unreadable store aside")), ..item }
+    }));
     let forecast = |items| Forecast { pipeline: name.clone(), in_configuration: true, held_by: found.held_by, items };
     let source_name = &pipeline.from.value;
     let Some(spec) = config.spec.source(source_name) else { return Ok(forecast(items)) };
@@ -186,8 +202,8 @@ fn of_pipeline(
         items.extend(of_step(&step, &evolution, problem, found.committed));
     }
     match laid_out.plan(Stored::Dropped, 1, runtime) {
-        Ok(planned) => {
-            items.extend(of_sinks(config, pipeline, &planned.plan.origin(), &found, runtime)?);
+        Ok(mut planned) => {
+            items.extend(of_sinks(pipeline, looked, &mut planned.plan, &found));
             if is_new {
                 let sinks = planned.plan.sinks.iter().filter(|sink| !sink.strangers.is_empty());
                 items.extend(sinks.map(|sink| of_strangers(name, &sink.id, &sink.strangers)));
@@ -241,7 +257,8 @@ fn of_source(
     }
     let known: BTreeSet<&str> = found.positions.values().map(|(info, _)| info.name.as_str()).collect();
     let new = source.partitions().iter().filter(|info| !known.contains(info.name.as_str())).count();
-    let read: Vec<&(PartitionInfo, Position)> = found.positions.values().filter(|(_, position)| !is_replayed(position)).collect();
+    let is_read = |position: &Position| !is_replayed(position) && !is_read_anew(position);
+    let read: Vec<&(PartitionInfo, Position)> = found.positions.values().filter(|(_, position)| is_read(position)).collect();
     let finished = read.iter().filter(|(_, position)| position.finished).count();
     let open: Vec<String> = read
         .iter()
@@ -263,9 +280,18 @@ fn of_source(
         said.push(format!("{} new, read from the beginning", of(new, "partition")));
     }
     let fate = if read.is_empty() { Fate::BeginsAtBeginning } else { Fate::GoesOn };
-    let mut items = vec![Item::new(What::Source, name, fate, said.join("; ")).after(found.committed)];
+    if read.is_empty() && begins_at_end(spec) {
+        said.push("`start = \"latest\"`: with the messages that come from then on".into());
+    }
+    let item = Item::new(What::Source, name, fate, said.join("; "));
+    let mut items = vec![if fate == Fate::GoesOn { item.after(found.committed) } else { item }];
     items.extend(unnamed(spec, &found.positions, clock));
     items
+}
+
+/// Whether a source that has read nothing yet begins with what comes from then on.
+pub(crate) fn begins_at_end(spec: &crate::config::spec::Source) -> bool {
+    matches!(&spec.kind, SourceKind::Kafka(kafka) if kafka.start == KafkaStart::Latest)
 }
 
 /// Partitions that a message lists by name, at most.
@@ -295,28 +321,29 @@ fn unnamed(spec: &crate::config::spec::Source, positions: &Positions, clock: &Ar
     Some(Item::new(What::Source, &spec.name.value, Fate::IsGone, detail))
 }
 
-fn of_sinks(
-    config: &Config,
-    pipeline: &Pipeline,
-    present: &Origin,
-    found: &Inspection,
-    runtime: &DeltaRuntime,
-) -> Result<Vec<Item>, PlanError> {
+fn of_sinks(pipeline: &Pipeline, looked: Vec<Looked>, plan: &mut Plan, found: &Inspection) -> Vec<Item> {
     let name = &pipeline.name.value;
-    let known_as = KnownAs::of(config, name)?;
+    let present = &plan.origin();
     let mut items = Vec::new();
     for change in found.origin.as_ref().map(|was| was.changes(present)).unwrap_or_default() {
         let mut item = Item::new(What::Pipeline, name, Fate::NeedsDecision, change.to_string());
         item.ways_out = Some(format!("put the old name back; or riskstream accept {name}; or riskstream run --fresh {name}"));
         items.push(item);
     }
-    for sink in look(config, pipeline, &known_as, runtime)? {
+    for sink in looked {
         let place = pipeline.to.iter().find(|to| to.id.value == sink.sink).map(|to| to.id.span);
-        items.push(Item { place, ..of_sink(name, &sink, present, found) });
+        let mut item = Item { place, ..of_sink(name, &sink, present, found) };
+        if let Some(planned) = plan.sinks.iter_mut().chain([&mut plan.dead_letters]).find(|planned| planned.id == sink.sink)
+            && item.fate.starts()
+            && let Err(error) = check_waiting(found, &sink.sink, planned.delivery.as_mut(), delivered(&sink, found), present)
+        {
+            (item.fate, item.detail) = (Fate::IsRefused, error.to_string());
+        }
+        items.push(item);
     }
     let gone = found.outbox.iter().filter(|(sink, _)| !present.destinations.contains_key(*sink));
     items.extend(gone.filter_map(|(sink, epochs)| of_sink_gone(sink, epochs, found)));
-    Ok(items)
+    items
 }
 
 /// A run takes a pipeline that is new, and writes where others have rows, for one that may have been renamed.
@@ -334,6 +361,14 @@ fn epochs_of(missing: &[Missing]) -> String {
     missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The last epoch that a destination has: a table says it, of others the store knows what it had when it was asked last.
+fn delivered(sink: &Looked, found: &Inspection) -> Epoch {
+    match &sink.target {
+        Target::Table(_) => Epoch(sink.table.as_ref().and_then(|table| table.recorded).unwrap_or(0)),
+        Target::Topic(_) | Target::Console => found.delivered(&sink.sink),
+    }
+}
+
 fn of_sink(pipeline: &str, sink: &Looked, present: &Origin, found: &Inspection) -> Item {
     let item = |fate, detail| Item::new(What::Sink, &sink.sink, fate, detail);
     let target = &sink.target;
@@ -341,11 +376,12 @@ fn of_sink(pipeline: &str, sink: &Looked, present: &Origin, found: &Inspection) 
         let fate = if found.committed == Epoch(0) { Fate::BeginsEmpty } else { Fate::GoesOn };
         return item(fate, target.to_string()).after(found.committed);
     };
-    let recorded = Epoch(sink.table.as_ref().and_then(|table| table.recorded).unwrap_or(0));
+    let recorded = delivered(sink, found);
     if is_ahead(recorded, found.committed) {
         let detail = format!("{target} has epoch {recorded} already, but the data folder's last is {}", found.committed);
         let mut item = item(Fate::IsRefused, detail);
-        item.ways_out = Some("bring the data folder back, or give the destination another table".into());
+        item.ways_out =
+            Some(format!("bring the data folder back, or give the destination another table; or riskstream run --fresh {pipeline}"));
         return item;
     }
     let missing = lacks(&found.kept, &sink.sink, recorded, present);
@@ -357,7 +393,7 @@ fn of_sink(pipeline: &str, sink: &Looked, present: &Origin, found: &Inspection) 
     }
     let mut said = vec![target.to_string()];
     let waiting: Vec<&StoredRows> = found.outbox.get(&sink.sink).into_iter().flatten().filter(|e| e.epoch > recorded).collect();
-    if waiting.iter().any(|e| e.empties) {
+    if waiting.iter().any(|e| e.empties()) {
         said.push("is emptied first".into());
     }
     let rows: u64 = waiting.iter().map(|e| e.rows).sum();
@@ -372,10 +408,13 @@ fn of_sink_gone(sink: &str, epochs: &[StoredRows], found: &Inspection) -> Option
     let waiting: Vec<&StoredRows> = epochs.iter().filter(|e| found.may_wait(sink, e.epoch)).collect();
     if let (Some(first), Some(last)) = (waiting.first(), waiting.last()) {
         let rows: u64 = waiting.iter().map(|e| e.rows).sum();
-        let detail = format!(
-            "the pipeline no longer has it, and {rows} rows of epochs {} to {} were committed for it and not delivered",
-            first.epoch, last.epoch
-        );
+        let detail = match rows {
+            0 => "the pipeline no longer has it, and its destination was to be emptied first".to_owned(),
+            _ => format!(
+                "the pipeline no longer has it, and {rows} rows of epochs {} to {} were committed for it and not delivered",
+                first.epoch, last.epoch
+            ),
+        };
         let mut item = Item::new(What::Sink, sink, Fate::NeedsDecision, detail);
         item.ways_out = Some("put it back and run, which delivers them; or delete the store's delivered.json, which gives them up".into());
         return Some(item);

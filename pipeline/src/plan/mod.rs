@@ -34,7 +34,7 @@ use crate::config::{Config, Problem, check_columns, check_source_columns};
 
 pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
 pub(crate) use destinations::{Looked, Target, destination_name, look, origin, table_name, targets};
-pub(crate) use forecast::{Fate, Forecast, Item, What, forecast};
+pub(crate) use forecast::{Fate, Forecast, Item, What, begins_at_end, forecast};
 pub use names::NamesError;
 pub(crate) use names::{KnownAs, NAMES_FILE, stores};
 pub use sinks::{PlannedTable, TableKind, table_location};

@@ -17,7 +17,8 @@ use crate::config::Config;
 /// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows in its destination that the configuration does
 /// not have. The dead letters of all pipelines are in one table, and name their pipeline.
 pub(super) fn tell(config: &Config, pipeline: &str, sinks: &mut [SinkPlan], tables: &BTreeMap<String, PathBuf>) -> Result<(), PlanError> {
-    if saved_origin(store_location(config, pipeline))?.is_some() {
+    // One that can't be read is not new; a run says what is wrong with it.
+    if !matches!(saved_origin(store_location(config, pipeline)), Ok(None)) {
         return Ok(());
     }
     let others = other_stores(config)?;

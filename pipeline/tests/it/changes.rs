@@ -3,7 +3,7 @@
 //! Each case runs one file over the first part of an input, and another over the second part on the same data folder. Where that goes on, the tables
 //! are compared with those of a run of the second file over all input: no number may be another. Where a change is taken with something that is not
 //! known yet, it must be null, or its row not be there, and from a given place on all must be known. Where it is refused, the message is
-//! checked, and the first file must go on as if nothing had been tried.
+//! checked, and the first file must go on as if nothing had been tried. What `riskstream plan` says before must be what the run then does.
 
 mod steps;
 
@@ -109,7 +109,9 @@ fn check(case: &Case) -> Result<(), String> {
     write_rows(&here.join("all/rows.csv"), 0..2 * ROWS);
     run(here, "evolved", &case.before, 2).map_err(|said| format!("the first run: {said}"))?;
     write_rows(&input.join("part2.csv"), ROWS..2 * ROWS);
+    let planned = plan(here, "evolved", &case.after)?;
     let changed = run(here, "evolved", &case.after, 1);
+    agree(&planned, &changed)?;
     match (case.expected, changed) {
         (Expected::Refused(fragments), Err(said)) => {
             let missing: Vec<&&str> = fragments.iter().filter(|fragment| !said.contains(**fragment)).collect();
@@ -144,8 +146,8 @@ fn write_rows(file: &Path, ids: std::ops::Range<i64>) {
     std::fs::write(file, text).unwrap();
 }
 
-/// Runs the program on a data folder of this name; the message of a run that is refused.
-fn run(here: &Path, data: &str, setup: &Setup, workers: u16) -> Result<(), String> {
+/// Writes the file of a run on a data folder of this name.
+fn configure(here: &Path, data: &str, setup: &Setup) -> Result<String, String> {
     let Setup { schema, event_time, source, pipeline, steps, to } = setup;
     let at = |name: &str| here.join(name).display().to_string();
     let text = format!(
@@ -156,7 +158,41 @@ fn run(here: &Path, data: &str, setup: &Setup, workers: u16) -> Result<(), Strin
     );
     let file = at("pipelines.toml");
     std::fs::write(&file, text).map_err(|e| e.to_string())?;
-    let workers = workers.to_string();
+    Ok(file)
+}
+
+/// What the program says that a run on the data folder would do.
+fn plan(here: &Path, data: &str, setup: &Setup) -> Result<Value, String> {
+    let file = configure(here, data, setup)?;
+    let cli = Cli::try_parse_from(["riskstream", "plan", &file, "--format", "json"]).map_err(|e| e.to_string())?;
+    let Some(Command::Plan(args)) = cli.command else { return Err("not a plan".into()) };
+    let mut out = Vec::new();
+    let starts = commands::plan::plan(&args, &mut out).map_err(|error| error.render(false))?;
+    let said: Value = serde_json::from_slice(&out).map_err(|e| e.to_string())?;
+    // The program ends with 0 where this is true, else with 2.
+    if said["would_start"] != starts { Err(format!("it ends with {starts} and says {said:#}")) } else { Ok(said) }
+}
+
+/// Whether a run did what was planned, and was refused for a reason that was told.
+fn agree(planned: &Value, run: &Result<(), String>) -> Result<(), String> {
+    let items: Vec<&Value> = planned["pipelines"].as_array().into_iter().flatten().flat_map(|p| p["items"].as_array()).flatten().collect();
+    let in_the_way: Vec<&&Value> =
+        items.iter().filter(|item| ["needs_decision", "is_refused"].iter().any(|fate| item["fate"] == *fate)).collect();
+    match run {
+        Ok(()) if planned["would_start"] == true && in_the_way.is_empty() => Ok(()),
+        Err(_) if in_the_way.is_empty() => Err(format!("a run is refused that was planned to start: {planned:#}")),
+        Err(said) if planned["would_start"] == false => {
+            // A run stops at the first thing that is in the way.
+            let is_said = in_the_way.iter().any(|item| item["detail"].as_str().is_some_and(|detail| said.contains(detail)));
+            if is_said { Ok(()) } else { Err(format!("the plan says {planned:#}\nthe run says {said}")) }
+        }
+        Ok(()) | Err(_) => Err(format!("the plan says {planned:#}\nthe run {run:?}")),
+    }
+}
+
+/// Runs the program on a data folder of this name; the message of a run that is refused.
+fn run(here: &Path, data: &str, setup: &Setup, workers: u16) -> Result<(), String> {
+    let (file, workers) = (configure(here, data, setup)?, workers.to_string());
     let cli = Cli::try_parse_from(["riskstream", "run", &file, "--workers", &workers, "--format", "json"]).map_err(|e| e.to_string())?;
     let Some(Command::Run(args)) = cli.command else { return Err("not a run".into()) };
     commands::run::run(&args, &mut Vec::new()).map_err(|error| error.render(false))

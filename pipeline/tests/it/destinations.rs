@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::program::riskstream;
+use crate::program::{riskstream, run_as_planned};
 
 const PIPELINE: &str = r#"
 [riskstream]
@@ -45,11 +45,11 @@ fn configure(here: &Path, pipelines: &str) {
 }
 
 fn run(here: &Path) {
-    riskstream(here, &["run", "--workers", "1"]).ok();
+    run_as_planned(here, &["--workers", "1"]).ok();
 }
 
 fn refused(here: &Path, says: &[&str]) {
-    let said = riskstream(here, &["run", "--workers", "1"]).refused(1);
+    let said = run_as_planned(here, &["--workers", "1"]).refused(1);
     says.iter().for_each(|part| assert!(said.contains(part), "{part}: {said}"));
 }
 
@@ -107,6 +107,25 @@ fn a_table_that_lacks_what_the_store_has_no_more_is_refused_until_a_copy_is_back
     let rest = count(here);
     assert!(rest > 0 && rest < rows, "{rest} of {rows}");
     assert!(riskstream(here, &["accept", "first"]).ok().contains("there is nothing to accept"));
+}
+
+#[test]
+fn a_table_that_lacks_what_the_store_has_no_more_does_not_stand_in_the_way_of_beginning_anew() {
+    let (folder, rows) = collected();
+    let here = folder.path();
+    fs::remove_dir_all(here.join("data/tables/notes")).expect("removed");
+    refused(here, &["table notes has nothing of this pipeline", "riskstream run --fresh first"]);
+    // What the store still has comes first, and then all of it.
+    riskstream(here, &["run", "--workers", "1", "--fresh", "first", "--tables", "keep", "--yes"]).ok();
+    let all = riskstream(here, &["query", "select count(*) as n, count(distinct id) as ids from notes", "--format", "json"]).rows();
+    assert!(all[0]["ids"].as_u64() == Some(rows as u64) && all[0]["n"].as_u64() > Some(rows as u64), "{all:?}");
+    // Deleted once more, after the pipeline was begun anew: it is again the store that says what is missing.
+    fs::remove_dir_all(here.join("data/tables/notes")).expect("removed");
+    riskstream(here, &["run", "--workers", "1", "--fresh", "first", "--tables", "empty", "--yes"]).ok();
+    for _ in 0..2 {
+        assert_eq!(count(here), rows);
+        run(here);
+    }
 }
 
 #[test]

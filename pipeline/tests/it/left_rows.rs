@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::program::riskstream;
+use crate::program::{riskstream, run_as_planned};
 
 const PIPELINE: &str = r#"
 [sources.loans]
@@ -36,7 +36,7 @@ fn run_and_lose_the_log(here: &Path, rows: usize, columns: &[&str]) {
     let lines = (0..rows).map(|n| format!("{n},2024-01-01T00:00:{:02}Z,{},{},n{n}\n", n % 60, n * 10, n * 1000));
     fs::write(here.join("loans.csv"), format!("id,at,balance,fee,note\n{}", lines.collect::<String>())).expect("written");
     configure(here, columns);
-    riskstream(here, &["run", "--workers", "1"]).ok();
+    run_as_planned(here, &["--workers", "1"]).ok();
     let log = here.join("data/tables/loans/_delta_log");
     fs::remove_dir_all(log).expect("removed");
 }
@@ -52,7 +52,7 @@ fn waiting_rows_meet_reordered_and_added_columns_by_name() {
         let here = folder.path();
         run_and_lose_the_log(here, rows, &["id", "balance", "fee"]);
         configure(here, &["note", "fee", "balance", "id"]);
-        riskstream(here, &["run", "--workers", "1"]).ok();
+        run_as_planned(here, &["--workers", "1"]).ok();
         let (ids, n) = (rows * (rows - 1) / 2, rows);
         let said = sum(here, "select count(*) n, sum(id) ids, sum(balance) balance, sum(fee) fee, count(note) notes from loans");
         assert_eq!(said, format!(r#"{{"n":{n},"ids":{ids},"balance":{},"fee":{},"notes":0}}"#, ids * 10, ids * 1000));
@@ -67,7 +67,7 @@ fn waiting_rows_with_a_column_that_is_gone_are_refused_until_it_is_back() {
         run_and_lose_the_log(here, rows, &["id", "balance", "fee"]);
         configure(here, &["id", "balance"]);
         for _ in 0..2 {
-            let said = riskstream(here, &["run"]).refused(1);
+            let said = run_as_planned(here, &[]).refused(1);
             assert!(
                 said.contains("a column 'fee', which the pipeline no longer writes") && said.contains("former configuration"),
                 "{said}"
@@ -75,7 +75,7 @@ fn waiting_rows_with_a_column_that_is_gone_are_refused_until_it_is_back() {
             assert!(!here.join("data/tables/loans/_delta_log").exists(), "nothing is made");
         }
         configure(here, &["fee", "id", "balance"]);
-        riskstream(here, &["run"]).ok();
+        run_as_planned(here, &[]).ok();
         assert_eq!(sum(here, "select sum(fee) - 1000 * sum(id) d, count(*) n from loans"), format!(r#"{{"d":0,"n":{rows}}}"#));
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::program::{Running, riskstream};
+use crate::program::{Running, riskstream, run_as_planned};
 use crate::state::{BOOK, configured, count, half, reconfigure};
 
 /// Every file below a folder, and what is in it.
@@ -72,7 +72,7 @@ fn before_the_first_run_everything_begins_and_nothing_is_made() {
 fn after_a_run_everything_goes_on_and_the_page_says_from_where() {
     let folder = configured(BOOK);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     half(here, 1);
     let said = plan(here);
     let epoch = item(&said, "pipeline p: goes_on")["after_epoch"].as_u64().unwrap();
@@ -204,12 +204,12 @@ fn a_run_does_what_the_plan_says() {
     for Row { name, change, says, with } in ROWS {
         let folder = configured(BOOK);
         let here = folder.path();
-        riskstream(here, &["run"]).ok();
+        run_as_planned(here, &[]).ok();
         change(here);
         let said = plan(here);
         let told = item(&said, says).to_string();
         assert!(told.contains(with), "{name}: {told}");
-        let run = riskstream(here, &["run"]);
+        let run = run_as_planned(here, &[]);
         assert_eq!(run.code == 0, said["would_start"] == true, "{name}: {said:#}\n{}{}", run.out, run.err);
     }
 }
@@ -218,7 +218,7 @@ fn a_run_does_what_the_plan_says() {
 fn what_is_wrong_has_its_place_in_the_file() {
     let folder = configured(BOOK);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     edit(here, "by       = \"who\"\nover", "by       = \"id\"\nover");
     let step = item(&plan(here), "step spending: is_refused");
     let text = fs::read_to_string(here.join("pipelines.toml")).unwrap();
@@ -236,7 +236,7 @@ fn what_is_wrong_has_its_place_in_the_file() {
 fn a_pipeline_that_is_gone_is_named_for_as_long_as_something_is_stored_of_it() {
     let folder = configured(BOOK);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     reconfigure(here, |text| {
         text.replace("pipelines.p", "pipelines.q")
             .replace("\"seen\"", "\"other\"")
@@ -254,17 +254,17 @@ fn new_names_are_accepted_and_no_row_comes_twice() {
     for (from, to, table) in [("[riskstream]\n", "[riskstream]\nname = \"other\"\n", "seen"), ("\"seen\"", "\"watched\"", "watched")] {
         let folder = configured(BOOK);
         let here = folder.path();
-        riskstream(here, &["run"]).ok();
+        run_as_planned(here, &[]).ok();
         edit(here, from, to);
-        let refused = riskstream(here, &["run"]);
+        let refused = run_as_planned(here, &[]);
         assert!(refused.code != 0 && refused.err.contains("riskstream accept p"), "{}", refused.err);
         let asked = riskstream(here, &["accept", "p"]).refused(2);
         assert!(asked.contains("go under the new name"), "{asked}");
         riskstream(here, &["accept", "p", "--yes"]).ok();
         assert_eq!(plan(here)["would_start"], true);
         half(here, 1);
-        riskstream(here, &["run"]).ok();
-        riskstream(here, &["run"]).ok();
+        run_as_planned(here, &[]).ok();
+        run_as_planned(here, &[]).ok();
         let expected = if table == "seen" { 298 } else { 149 };
         assert_eq!(count(here, table), expected);
         assert!(riskstream(here, &["accept", "p"]).ok().contains("nothing to accept"));

@@ -562,6 +562,44 @@ fn a_table_that_is_made_anew_is_read_anew() {
 }
 
 #[test]
+fn a_pipeline_that_begins_anew_has_its_slot_made_anew() {
+    let server = Server::start();
+    let setup = "create table fresh (id int primary key, bal int); insert into fresh values (1, 100), (2, 200)";
+    let book = Book::new(&server, "fresh", setup, "");
+    book.run().ok();
+    let anew = |sets: &[&str]| {
+        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
+        let fresh = ["run", "--set", "sources.s.stop=end", "--fresh", "p", "--tables", "empty", "--yes"];
+        server.riskstream(book.folder.path(), &[&fresh[..], &sets].concat())
+    };
+    server.psql("delete from fresh where id = 1; insert into fresh values (3, 300)");
+    let said = anew(&[]);
+    assert!(said.err.contains("the replication slot book_fresh is made anew on the server"), "{}", said.err);
+    said.ok();
+    let raw = server.riskstream(book.folder.path(), &["query", "select count(*) as n from t", "--format", "json"]).rows();
+    assert_eq!((book.rows().as_str(), raw[0]["n"].as_i64()), ("2:200 3:300", Some(2)), "emptied, and read once");
+    // It goes on as any other; also where the slot is gone, or was moved by somebody else.
+    server.psql("update fresh set bal = 201 where id = 2");
+    book.run().ok();
+    assert_eq!(book.rows(), "2:201 3:300");
+    for lost in ["select pg_drop_replication_slot('book_fresh')", "select pg_replication_slot_advance('book_fresh', pg_current_wal_lsn())"]
+    {
+        server.psql("update fresh set bal = bal + 1");
+        server.psql(lost);
+        assert!(book.run().refused(1).contains("riskstream run --fresh"), "{lost}");
+        anew(&[]).ok();
+    }
+    assert_eq!(book.rows(), "2:203 3:302");
+    // Under another name it is another one, and the old one is the user's to drop.
+    let said = anew(&["sources.s.slot=another"]);
+    assert!(said.err.contains("select pg_drop_replication_slot('book_fresh')"), "{}", said.err);
+    said.ok();
+    assert_eq!(book.rows(), "2:203 3:302");
+    let slots = server.psql("select string_agg(slot_name, ' ' order by slot_name) from pg_replication_slots");
+    assert_eq!(slots.trim(), "another book_fresh");
+}
+
+#[test]
 fn values_that_only_the_database_can_hold_never_leave_the_book_old() {
     let server = Server::start();
     let setup = "create table inf (id int primary key, bal int, valid_until timestamptz, day date, amount numeric(12,2)); \

@@ -53,6 +53,16 @@ pub(crate) fn riskstream(folder: &Path, args: &[&str]) -> Said {
     Said { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
 
+/// Runs `riskstream run ARGS` in a folder, of which `riskstream plan` must have said whether it starts.
+#[track_caller]
+pub(crate) fn run_as_planned(folder: &Path, args: &[&str]) -> Said {
+    let of_plan: Vec<&str> = args.chunks(2).filter(|pair| ["--set", "--only"].contains(&pair[0])).flatten().copied().collect();
+    let planned = riskstream(folder, &[&["plan"], &of_plan[..]].concat());
+    let run = riskstream(folder, &[&["run"], args].concat());
+    assert_eq!(planned.code, if run.code == 0 { 0 } else { 2 }, "{}{}\n\n{}{}", planned.out, planned.err, run.out, run.err);
+    run
+}
+
 /// A file of the project's root. Cargo says at run time where that is: a target folder that two checkouts share holds the path of only one.
 pub(crate) fn project(path: &str) -> PathBuf {
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::kill::{assert_same_tables, prepare};
-use crate::program::riskstream;
+use crate::program::{riskstream, run_as_planned};
 
 /// How long a run may take to land its first rows, or to stop, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -141,17 +141,17 @@ fn a_store_of_another_version_is_refused_and_its_tables_stay_readable() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
     prepare(here, 2_000);
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     let identity = here.join("data/store/card-fraud/identity.json");
     let text = fs::read_to_string(&identity).expect("read");
     let mut theirs: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     theirs["version"] = 999.into();
     fs::write(&identity, theirs.to_string()).expect("written");
-    let said = riskstream(here, &["run"]).refused(1);
+    let said = run_as_planned(here, &[]).refused(1);
     assert!(said.contains("version 999") && said.contains("use the program that wrote it"), "{said}");
     assert!(!riskstream(here, &["query", "select * from payment_features", "--format", "json"]).rows().is_empty());
     fs::write(&identity, "{\"format\":").expect("written");
-    let said = riskstream(here, &["run"]).refused(1);
+    let said = run_as_planned(here, &[]).refused(1);
     assert!(said.contains("is damaged"), "{said}");
 }
 
@@ -160,11 +160,11 @@ fn a_changed_input_file_is_refused_and_one_that_was_read_may_go() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
     prepare(here, 2_000);
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     let path = here.join("payments.json");
     let bytes = fs::read(&path).expect("read");
     fs::write(&path, &bytes[bytes.len() / 2..]).expect("written");
-    let said = riskstream(here, &["run"]).refused(1);
+    let said = run_as_planned(here, &[]).refused(1);
     assert!(said.contains("has changed since it was read"), "{said}");
     fs::remove_file(&path).expect("removed");
     let said = riskstream(here, &["run", "--format", "json"]).json();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::program::{Said, riskstream};
+use crate::program::{Said, riskstream, run_as_planned};
 
 /// Rows in two halves, and steps with state of two kinds, one of which keeps files.
 pub(crate) const BOOK: &str = r#"
@@ -101,7 +101,7 @@ fn the_list_shows_every_steps_state_and_what_the_configuration_no_longer_has() {
     let folder = configured(BOOK);
     let here = folder.path();
     assert!(state(here, &["list"]).ok().contains("nothing is stored in data yet"));
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     let listed = state(here, &["list", "--format", "json"]).json();
     let pipeline = &listed["pipelines"][0];
     assert_eq!((&pipeline["pipeline"], &pipeline["in_configuration"], &pipeline["running"]), (&"p".into(), &true.into(), &false.into()));
@@ -121,9 +121,9 @@ fn the_list_shows_every_steps_state_and_what_the_configuration_no_longer_has() {
 fn a_step_that_is_gone_is_refused_with_the_commands_and_the_likely_name() {
     let folder = configured(BOOK);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     reconfigure(here, |text| text.replace("\"spending\"", "\"spendings\""));
-    let said = riskstream(here, &["run"]).refused(2);
+    let said = run_as_planned(here, &[]).refused(2);
     assert!(said.contains("riskstream state rename p spending spendings"), "{said}");
     assert!(said.contains("riskstream state drop p spending"), "{said}");
 }
@@ -132,7 +132,7 @@ fn a_step_that_is_gone_is_refused_with_the_commands_and_the_likely_name() {
 fn a_renamed_step_goes_on_as_if_it_had_always_had_that_id() {
     let folder = configured(BOOK);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     let renamed = |text: &str| text.replace("\"spending\"", "\"habits\"").replace("\"before\"", "\"ahead\"");
     let wrong = state(here, &["rename", "p", "spending", "habits", "--yes"]).refused(2);
     assert!(wrong.contains("no step `habits` in the configuration"), "{wrong}");
@@ -144,7 +144,7 @@ fn a_renamed_step_goes_on_as_if_it_had_always_had_that_id() {
     state(here, &["rename", "p", "spending", "habits", "--yes"]).ok();
     state(here, &["rename", "p", "before", "ahead", "--yes"]).ok();
     half(here, 1);
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     assert_eq!(rows(here, SEEN), of_one_run(&renamed(BOOK), SEEN));
 }
 
@@ -155,7 +155,7 @@ fn a_dropped_step_begins_empty_or_leaves_and_the_others_go_on() {
     let book = BOOK.replace("table = \"seen\"\n", &format!("table = \"seen\"\n{columns}")) + columns;
     let folder = configured(&book);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     let asked = state(here, &["drop", "p", "spending"]).refused(2);
     assert!(asked.contains("begins empty with the next run") && asked.contains("nothing was changed; say --yes"), "{asked}");
     let whole = riskstream(here, &["status", "--format", "json"]).json();
@@ -163,7 +163,7 @@ fn a_dropped_step_begins_empty_or_leaves_and_the_others_go_on() {
     let after = riskstream(here, &["status", "--format", "json"]).json();
     assert_eq!(after["pipelines"][0]["partitions"], whole["pipelines"][0]["partitions"]);
     half(here, 1);
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     let second = "select id, last_amount, nb_30d from seen where id >= 150 order by id";
     let (found, expected) = (rows(here, second), of_one_run(&book, second));
     assert!(found.iter().zip(&expected).all(|(f, e)| f["last_amount"] == e["last_amount"]), "the other step goes on");
@@ -175,10 +175,10 @@ fn a_dropped_step_begins_empty_or_leaves_and_the_others_go_on() {
         "[[pipelines.p.steps]]\nid       = \"before\"\nprevious = { last_amount = \"amount\" }\nby       = \"who\"\nkeep     = \"1d\"\n";
     let plain = "[[pipelines.p.steps]]\nid     = \"plain\"\nderive = { last_amount = \"amount\" }\n";
     reconfigure(here, |text| text.replace(step, plain));
-    assert!(riskstream(here, &["run"]).refused(2).contains("riskstream state drop p before"));
+    assert!(run_as_planned(here, &[]).refused(2).contains("riskstream state drop p before"));
     assert!(state(here, &["drop", "p", "before"]).refused(2).contains("goes on without it"));
     state(here, &["drop", "p", "before", "--yes"]).ok();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_pipeline_that_begins_anew_fills_emptied_tables_once_and_kept_ones_twice() {
     for (tables, times) in [("empty", 1), ("keep", 2)] {
         let folder = configured(BOOK);
         let here = folder.path();
-        riskstream(here, &["run"]).ok();
+        run_as_planned(here, &[]).ok();
         let (seen, alerts) = (count(here, "seen"), count(here, "alerts"));
         assert!(seen == 149 && alerts > 5 && count(here, "dead_letters") == 1);
 
@@ -204,11 +204,11 @@ fn a_pipeline_that_begins_anew_fills_emptied_tables_once_and_kept_ones_twice() {
         assert_eq!((count(here, "seen"), count(here, "alerts"), count(here, "dead_letters")), (times * seen, times * alerts, times));
         // It goes on as any other.
         half(here, 1);
-        riskstream(here, &["run", "--workers", "3"]).ok();
+        run_as_planned(here, &["--workers", "3"]).ok();
         let distinct = "select distinct id, last_amount, nb_30d, total_30d from seen order by id";
         assert_eq!(rows(here, distinct), of_one_run(BOOK, SEEN));
         assert_eq!(count(here, "seen"), times * seen + 149);
-        riskstream(here, &["run"]).ok();
+        run_as_planned(here, &[]).ok();
         assert_eq!(count(here, "seen"), times * seen + 149, "nothing comes again");
     }
 }
@@ -219,7 +219,7 @@ fn dead_letters_of_other_pipelines_stay_when_one_begins_anew() {
         format!("{BOOK}\n[pipelines.q]\nfrom = \"s\"\n\n[[pipelines.q.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n");
     let folder = configured(&text);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     // One file with the rows of both.
     let maintained = riskstream(here, &["maintain", "--table", "dead_letters"]).ok();
     assert!(maintained.contains("dead_letters"), "{maintained}");
@@ -239,17 +239,17 @@ fn a_renamed_pipeline_goes_on_into_its_tables_without_a_row_twice() {
     let alerts = "select alert_id, id from alerts order by id";
     let folder = configured(BOOK);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     assert!(state(here, &["rename", "p", "cards", "--yes"]).refused(2).contains("no pipeline `cards`"));
     let renamed = |text: &str| text.replace("pipelines.p", "pipelines.cards");
     reconfigure(here, renamed);
-    let said = riskstream(here, &["run"]);
+    let said = run_as_planned(here, &[]);
     assert!(said.code != 0 && said.err.contains("riskstream state rename OLD cards"), "{}", said.err);
     let asked = state(here, &["rename", "p", "cards"]).refused(2);
     assert!(asked.contains("tables and topics go on knowing it as `p`"), "{asked}");
     state(here, &["rename", "p", "cards", "--yes"]).ok();
     half(here, 1);
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     assert_eq!(rows(here, SEEN), of_one_run(BOOK, SEEN));
     assert_eq!(rows(here, alerts), of_one_run(BOOK, alerts));
 
@@ -257,7 +257,7 @@ fn a_renamed_pipeline_goes_on_into_its_tables_without_a_row_twice() {
     reconfigure(here, |text| {
         format!("{text}\n[pipelines.p]\nfrom = \"s\"\n\n[[pipelines.p.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n")
     });
-    let said = riskstream(here, &["run"]).refused(2);
+    let said = run_as_planned(here, &[]).refused(2);
     assert!(said.contains("tables and topics know the pipeline `cards` as `p`"), "{said}");
 }
 
@@ -265,7 +265,7 @@ fn a_renamed_pipeline_goes_on_into_its_tables_without_a_row_twice() {
 fn what_is_stored_of_a_pipeline_that_is_gone_can_be_dropped() {
     let folder = configured(BOOK);
     let here = folder.path();
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     let bytes = |here: &Path| state(here, &["list", "--format", "json"]).json()["pipelines"][0]["bytes"].as_u64().unwrap();
     let before = bytes(here);
     reconfigure(here, |text| {
@@ -280,6 +280,142 @@ fn what_is_stored_of_a_pipeline_that_is_gone_can_be_dropped() {
     assert!(bytes(here) < before / 2, "{before} bytes, then {}", bytes(here));
     // Should it come back, it begins at its source's beginning, and the table takes its rows.
     reconfigure(here, |_| BOOK.to_owned());
-    riskstream(here, &["run"]).ok();
+    run_as_planned(here, &[]).ok();
     assert_eq!(count(here, "seen"), 2 * 149);
+}
+
+/// Files that `riskstream state list` and a run find damaged.
+fn damage(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+fn newest(folder: &Path) -> std::path::PathBuf {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).max().unwrap()
+}
+
+#[test]
+fn a_store_that_can_not_be_read_is_set_aside_and_the_pipeline_begins_anew() {
+    let other_version: fn(&Path) = |store| {
+        let text = fs::read_to_string(store.join("identity.json")).unwrap();
+        fs::write(store.join("identity.json"), text.replace("\"version\": 6", "\"version\": 5")).unwrap();
+    };
+    let damaged: fn(&Path) = |store| {
+        fs::remove_dir_all(store.join("snapshots")).unwrap();
+        damage(&newest(&store.join("epochs")));
+    };
+    let hole: fn(&Path) = |store| {
+        fs::remove_dir_all(store.join("snapshots")).unwrap();
+        fs::remove_file(fs::read_dir(store.join("epochs")).unwrap().map(|entry| entry.unwrap().path()).min().unwrap()).unwrap();
+    };
+    let gone: fn(&Path) = |store| fs::remove_dir_all(store).unwrap();
+    let ways =
+        [("another version", other_version, "version 5"), ("damaged", damaged, "damaged"), ("a hole", hole, "missing"), ("gone", gone, "")];
+    for (name, destroy, why) in ways {
+        for (tables, times) in [("empty", 1), ("keep", 2)] {
+            let folder = configured(BOOK);
+            let here = folder.path();
+            run_as_planned(here, &[]).ok();
+            let store = here.join("data/store/p");
+            destroy(&store);
+            let is_refused = run_as_planned(here, &[]);
+            assert!(is_refused.code != 0 && is_refused.err.contains(why), "{name}: {}", is_refused.err);
+            let planned = riskstream(here, &["plan"]);
+            assert!(planned.out.contains("riskstream run --fresh p"), "{name}: {}", planned.out);
+            if name != "gone" {
+                let listed = state(here, &["list"]).ok();
+                assert!(listed.contains("PROBLEM: ") && listed.contains(why), "{name}: {listed}");
+            }
+            let was_there = store.exists();
+            let asked = riskstream(here, &["run", "--fresh", "p", "--tables", tables]).refused(2);
+            assert!(name == "gone" || asked.contains("data/store/p is renamed to data/set-aside/p; nothing in it is deleted"), "{asked}");
+            assert_eq!((store.exists(), here.join("data/set-aside").exists()), (was_there, false), "nothing was changed");
+            riskstream(here, &["run", "--fresh", "p", "--tables", tables, "--yes"]).ok();
+            assert_eq!((count(here, "seen"), count(here, "dead_letters")), (times * 149, times), "{name}, {tables}");
+            assert_eq!(here.join("data/set-aside/p/identity.json").exists(), name != "gone");
+            half(here, 1);
+            run_as_planned(here, &["--workers", "2"]).ok();
+            let distinct = "select distinct id, last_amount, nb_30d, total_30d from seen order by id";
+            assert_eq!(rows(here, distinct), of_one_run(BOOK, SEEN), "{name}, {tables}");
+            assert_eq!(count(here, "seen"), times * 149 + 149);
+        }
+    }
+}
+
+#[test]
+fn a_renamed_pipeline_keeps_its_first_name_whatever_else_changes() {
+    let folder = configured(BOOK);
+    let here = folder.path();
+    run_as_planned(here, &[]).ok();
+    reconfigure(here, |text| text.replace("pipelines.p", "pipelines.cards"));
+    state(here, &["rename", "p", "cards", "--yes"]).ok();
+    // What tables know is the first name of both.
+    reconfigure(here, |text| text.replace("[riskstream]\n", "[riskstream]\nname = \"acme\"\n"));
+    run_as_planned(here, &[]).ok();
+    half(here, 1);
+    run_as_planned(here, &[]).ok();
+    assert_eq!(count(here, "seen"), 298);
+    // An unreadable store's new one keeps the name too.
+    fs::write(here.join("data/store/cards/identity.json"), "{").unwrap();
+    riskstream(here, &["run", "--fresh", "cards", "--tables", "empty", "--yes"]).ok();
+    run_as_planned(here, &[]).ok();
+    assert_eq!(count(here, "seen"), 298);
+    // A new name once more: whose rows are there is told by the first one, and the store is named by the last.
+    reconfigure(here, |text| text.replace("pipelines.cards", "pipelines.last"));
+    let said = run_as_planned(here, &[]);
+    assert!(said.code != 0 && said.err.contains("/p`, which the configuration does not have"), "{}", said.err);
+    assert!(state(here, &["rename", "p", "last", "--yes"]).refused(2).contains("`cards` is what was `p` first"));
+    state(here, &["rename", "cards", "last", "--yes"]).ok();
+    run_as_planned(here, &[]).ok();
+    assert_eq!(count(here, "seen"), 298);
+}
+
+#[test]
+fn what_is_emptied_is_what_was_agreed_to_under_the_names_of_then() {
+    let folder = configured(BOOK);
+    let here = folder.path();
+    run_as_planned(here, &[]).ok();
+    // Under a new name of the program, of which the tables know nothing yet.
+    reconfigure(here, |text| text.replace("[riskstream]\n", "[riskstream]\nname = \"acme\"\n"));
+    assert_ne!(run_as_planned(here, &[]).code, 0);
+    let said = riskstream(here, &["run", "--fresh", "p", "--tables", "empty", "--yes"]);
+    assert!(said.err.contains("table seen is emptied of its 149 rows"), "{}", said.err);
+    said.ok();
+    assert_eq!((count(here, "seen"), count(here, "dead_letters")), (149, 1));
+    // A table that is named only afterwards keeps what it has.
+    fs::create_dir_all(here.join("other")).unwrap();
+    let other = BOOK.replace("\"seen\"", "\"watched\"").replace("[riskstream]\n", "[riskstream]\nname = \"acme\"\n");
+    fs::write(here.join("other/pipelines.toml"), other.replace("in/*.csv", "../in/*.csv")).unwrap();
+    riskstream(&here.join("other"), &["run"]).ok();
+    fs::rename(here.join("other/data/tables/watched"), here.join("data/tables/watched")).unwrap();
+    state(here, &["drop", "p", "--tables", "empty", "--yes"]).ok();
+    reconfigure(here, |text| text.replace("\"seen\"", "\"watched\""));
+    riskstream(here, &["run"]).ok();
+    assert!(count(here, "watched") >= 149 && count(here, "seen") == 149);
+}
+
+#[test]
+fn a_table_is_emptied_once_however_often_the_first_run_is_stopped_before_it_delivers() {
+    let folder = configured(BOOK);
+    let here = folder.path();
+    run_as_planned(here, &[]).ok();
+    state(here, &["drop", "p", "--tables", "empty", "--yes"]).ok();
+    // Twice: what is to be emptied already is told again, and the second choice does not take the first one back.
+    state(here, &["drop", "p", "--tables", "keep", "--yes"]).ok();
+    assert!(riskstream(here, &["plan"]).ok().contains("is emptied first"));
+    // The log can't be written: a run commits its epochs and delivers nothing.
+    let log = here.join("data/tables/seen/_delta_log");
+    let away = here.join("data/tables/seen/away");
+    fs::rename(&log, &away).unwrap();
+    fs::write(&log, "no folder").unwrap();
+    for _ in 0..2 {
+        assert_ne!(riskstream(here, &["run"]).code, 0);
+    }
+    fs::remove_file(&log).unwrap();
+    fs::rename(&away, &log).unwrap();
+    assert_eq!(count(here, "seen"), 149);
+    for _ in 0..2 {
+        run_as_planned(here, &[]).ok();
+        assert_eq!((count(here, "seen"), count(here, "dead_letters")), (149, 1));
+    }
 }

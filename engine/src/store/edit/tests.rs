@@ -101,7 +101,8 @@ fn a_renamed_step_goes_on_with_its_state_and_files_also_from_an_older_snapshot()
 fn a_store_that_is_begun_anew_counts_its_epochs_on_and_needs_nothing_from_before() {
     for clears in [false, true] {
         let folder = store();
-        let anew = StateEdit::BeginAnew { empties: vec!["out".into()], forgets: Vec::new(), clears };
+        let anew =
+            StateEdit::BeginAnew { empties: vec!["out".into()], forgets: Vec::new(), clears, positions: BTreeMap::new(), origin: None };
         assert_eq!(edit(folder.path(), &anew).expect("begun anew"), Epoch(4));
         let found = recovered(folder.path());
         assert!(found.state.is_empty() && found.positions.is_empty() && found.steps.is_empty() && found.shapes.is_empty());
@@ -132,4 +133,36 @@ fn an_edit_of_a_store_that_is_held_or_damaged_changes_nothing() {
     assert!(newest.exists());
     std::fs::write(&newest, bytes).expect("written");
     assert_eq!(numbers(&recovered(folder.path()).state["a"]), [12, 3]);
+}
+
+#[test]
+fn an_unreadable_store_is_set_aside_and_a_new_one_begins_after_its_last_epoch() {
+    let folder = store();
+    let (root, aside) = (folder.path().join("p"), folder.path().join("aside/p"));
+    std::fs::create_dir_all(&root).expect("made");
+    std::fs::write(root.join("identity.json"), "{").expect("written");
+    assert!(matches!(crate::store::check_readable(root.as_path()), Err(StoreError::Damaged { .. })));
+    let held = opened(folder.path());
+    assert!(matches!(set_store_aside(&folder.path().into(), &aside.as_path().into()), Err(StoreError::InUse { .. })));
+    drop(held);
+    set_store_aside(&root.as_path().into(), &aside.as_path().into()).expect("set aside");
+    assert!(aside.join("identity.json").exists() && !root.exists());
+    assert!(set_store_aside(&folder.path().into(), &aside.as_path().into()).is_err(), "the name is taken");
+
+    let origin =
+        Origin { program: "acme".into(), pipeline: "p".into(), destinations: BTreeMap::from([("out".into(), Some("table t".into()))]) };
+    let at = (PartitionInfo { name: "t".into() }, Position { next_offset: 3, finished: false, fingerprint: "again".into() });
+    let anew = StateEdit::BeginAnew {
+        empties: vec!["out".into()],
+        forgets: Vec::new(),
+        clears: false,
+        positions: BTreeMap::from([(0, at.clone())]),
+        origin: Some(origin.clone()),
+    };
+    begin_after(folder.path(), Epoch(41), &anew, None).expect_err("it has epochs");
+    assert_eq!(begin_after(root.as_path(), Epoch(41), &anew, Some(("names.json", b"n".to_vec()))).expect("begun"), Epoch(42));
+    let found = recovered(&root);
+    assert_eq!((found.committed, &found.positions[&0], found.is_begun_anew()), (Epoch(42), &at, true));
+    assert!(found.outbox[0].parts["out"][0].empties && *found.origin == origin);
+    assert_eq!(std::fs::read(root.join("names.json")).expect("there"), b"n");
 }

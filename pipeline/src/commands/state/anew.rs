@@ -3,11 +3,17 @@
 //! The store stays and counts its epochs on, so that what tables and topics record of the pipeline stays true: no new row is taken for one that
 //! was delivered. All state and all positions go. What the pipeline's tables hold stays, and comes a second time, or goes in one commit per table
 //! before the first new row, as the user says. Rows that were committed and not delivered are delivered first where tables stay.
+//!
+//! A store that can't be read, being damaged or of another version, is set aside: its folder gets another name, and a new store begins after the
+//! last epoch that the pipeline's tables record. So it is where there is no store any more and the tables have rows.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use riskstream_engine::contract::{PartitionInfo, Position};
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::store::{Inspection, StateEdit, edit};
+use riskstream_engine::store::{Inspection, StateEdit, StoreError, begin_after, check_readable, edit, inspect, set_store_aside};
+use riskstream_ingest::{begun_anew, replication_slot};
 use riskstream_sinks::DeltaRuntime;
 
 use super::list::undelivered;
@@ -16,8 +22,8 @@ use crate::cli::TablesChoice;
 use crate::commands::confirm::{Change, ask, can_ask};
 use crate::commands::{CommandError, failed};
 use crate::config::Config;
-use crate::config::spec::Pipeline;
-use crate::plan::{KnownAs, Looked, Target, look, origin, store_location};
+use crate::config::spec::{Pipeline, SourceKind};
+use crate::plan::{KnownAs, Looked, NAMES_FILE, Target, begins_at_end, look, origin, store_location};
 use crate::progress::grouped;
 
 /// A pipeline that is to begin anew.
@@ -25,46 +31,169 @@ use crate::progress::grouped;
 pub(crate) struct Anew {
     pipeline: String,
     edit: StateEdit,
+    store: Begins,
 }
 
-/// Looks what beginning anew would mean; `None` where nothing is stored of the pipeline.
+/// In which store it begins.
+#[derive(Debug)]
+enum Begins {
+    /// Its own.
+    InItsOwn,
+    /// A new one, after the last epoch that its tables record. The folder of an unreadable one is renamed before.
+    InANewOne { after: Epoch, aside: Option<PathBuf>, known_as: KnownAs },
+}
+
+/// Looks what beginning anew would mean; `None` where there is nothing of the pipeline to forget.
 ///
 /// # Errors
-/// A pipeline that is being run, a store or table that can't be read, or a choice that the user has to make and did not.
+/// A pipeline that is being run, a table that can't be read, or a choice that the user has to make and did not.
 pub(crate) fn plan_anew(
     config: &Config,
     name: &str,
     tables: Option<TablesChoice>,
     runtime: &DeltaRuntime,
 ) -> Result<Option<(Change, Anew)>, CommandError> {
+    let store = store_location(config, name);
+    let pipeline = config.spec.pipeline(name);
+    let unreadable = check_readable(&store)
+        .and_then(|()| inspect(&store))
+        .map(|found| found.and_then(|found| found.in_the_way(Epoch(0), Epoch(u64::MAX)).next().map(str::to_owned)));
+    match (pipeline, unreadable) {
+        (Some(pipeline), Err(error @ (StoreError::Damaged { .. } | StoreError::OtherVersion { .. } | StoreError::Resume(_)))) => {
+            return in_a_new_store(config, pipeline, Some(error.to_string()), tables, runtime);
+        }
+        (Some(pipeline), Ok(Some(damage))) => return in_a_new_store(config, pipeline, Some(damage), tables, runtime),
+        (Some(pipeline), Ok(None)) if !store.exists() => return in_a_new_store(config, pipeline, None, tables, runtime),
+        (_, Err(error)) => return Err(failed(error)),
+        (Some(_) | None, Ok(_)) => {}
+    }
     let found = stored_and_free(config, name)?;
     if found.committed == Epoch(0) {
-        return Ok(None);
+        // A run that was refused has made a store, and committed nothing.
+        return pipeline.map_or(Ok(None), |pipeline| in_a_new_store(config, pipeline, None, tables, runtime));
     }
-    let pipeline = config.spec.pipeline(name);
     let mut means = Vec::new();
     let steps: Vec<&str> = found.state.keys().map(String::as_str).filter(|step| !is_of_source(step)).collect();
     if !steps.is_empty() {
         means.push(format!("the state of {} is dropped", steps.join(", ")));
     }
-    means.push(match pipeline {
-        Some(_) => format!("the next run begins at its source's beginning: {} are forgotten", partitions(&found)),
-        None => format!("{} are forgotten", partitions(&found)),
-    });
     let edit = match pipeline {
-        Some(pipeline) => of_pipeline(config, pipeline, &found, tables, runtime, &mut means)?,
-        None => of_gone(name, &found, tables, &mut means)?,
+        Some(pipeline) => {
+            means.push(format!("{}: {} are forgotten", beginning(config, pipeline), partitions(&found)));
+            let positions = positions(config, pipeline, &found, &mut means);
+            of_pipeline(config, pipeline, &found, (tables, positions), runtime, &mut means)?
+        }
+        None => {
+            means.push(format!("{} are forgotten", partitions(&found)));
+            means.extend(found.positions.values().filter_map(|(_, position)| replication_slot(position)).map(|slot| slot_stays(&slot)));
+            of_gone(name, &found, tables, &mut means)?
+        }
     };
     let change = Change { title: format!("pipeline {name} begins anew (its last epoch is {})", found.committed), means };
-    Ok(Some((change, Anew { pipeline: name.to_owned(), edit })))
+    Ok(Some((change, Anew { pipeline: name.to_owned(), edit, store: Begins::InItsOwn })))
 }
 
 /// Does it; gives the epoch after which the pipeline begins anew.
 ///
 /// # Errors
-/// When the store is in use or can't be written; then nothing has changed.
+/// When the store is in use or can't be written; then nothing has changed, or it can be done once more.
 pub(crate) fn begin_anew(config: &Config, anew: &Anew) -> Result<Epoch, CommandError> {
-    edit(&store_location(config, &anew.pipeline), &anew.edit).map_err(failed)
+    let store = store_location(config, &anew.pipeline);
+    let Begins::InANewOne { after, aside, known_as } = &anew.store else { return edit(&store, &anew.edit).map_err(failed) };
+    if let Some(aside) = aside {
+        set_store_aside(&store.as_path().into(), &aside.as_path().into()).map_err(failed)?;
+    }
+    let is_renamed = known_as.pipeline != anew.pipeline || known_as.program != config.spec.riskstream.name.value;
+    let names = if is_renamed { Some((NAMES_FILE, serde_json::to_vec_pretty(known_as)?)) } else { None };
+    begin_after(&store, *after, &anew.edit, names).map_err(failed)
+}
+
+/// A pipeline whose store can't be read, and why; or that has none.
+fn in_a_new_store(
+    config: &Config,
+    pipeline: &Pipeline,
+    unreadable: Option<String>,
+    tables: Option<TablesChoice>,
+    runtime: &DeltaRuntime,
+) -> Result<Option<(Change, Anew)>, CommandError> {
+    let name = &pipeline.name.value;
+    let known_as = KnownAs::of(config, name).map_err(failed)?;
+    let looked = look(config, pipeline, &known_as, runtime).map_err(failed)?;
+    let after = Epoch(looked.iter().filter_map(|sink| sink.table.as_ref()?.recorded).max().unwrap_or(0));
+    if unreadable.is_none() && after == Epoch(0) {
+        return Ok(None);
+    }
+    let mut means = Vec::new();
+    let aside = unreadable.is_some().then(|| free_name(config, name));
+    match (&unreadable, &aside) {
+        (Some(why), Some(aside)) => {
+            means.push(format!("what is stored of it can't be read: {why}"));
+            means.push(format!("{} is renamed to {}; nothing in it is deleted", store_location(config, name).display(), aside.display()));
+            means.push("all state and all positions are lost, and rows that were committed and not delivered".to_owned());
+        }
+        _ => means.push("nothing is stored of it any more, but its tables have its rows".to_owned()),
+    }
+    means.push(beginning(config, pipeline));
+    if let Some(SourceKind::Postgres(postgres)) = config.spec.source(&pipeline.from.value).map(|source| &source.kind) {
+        let slot = &postgres.slot.value;
+        means.push(format!("nobody knows any more that the replication slot {slot} was its own: {}", drop_slot(slot)));
+    }
+    let edit = of_pipeline(config, pipeline, &Inspection::default(), (tables, BTreeMap::new()), runtime, &mut means)?;
+    let change = Change { title: format!("pipeline {name} begins anew, in a new store"), means };
+    Ok(Some((change, Anew { pipeline: name.clone(), edit, store: Begins::InANewOne { after, aside, known_as } })))
+}
+
+/// A name for an unreadable store's folder, outside of the folder of stores.
+fn free_name(config: &Config, pipeline: &str) -> PathBuf {
+    let folder = config.spec.riskstream.data.value.join("set-aside");
+    let first = folder.join(pipeline);
+    let further = (2_u32..).map(|number| folder.join(format!("{pipeline}.{number}")));
+    std::iter::once(first.clone()).chain(further).find(|name| !name.exists()).unwrap_or(first)
+}
+
+/// Where the next run begins.
+fn beginning(config: &Config, pipeline: &Pipeline) -> String {
+    match config.spec.source(&pipeline.from.value) {
+        Some(source) if begins_at_end(source) => {
+            "the next run begins with the messages that come from then on (`start = \"latest\"`)".into()
+        }
+        Some(_) | None => "the next run begins at its source's beginning".into(),
+    }
+}
+
+/// Positions that a pipeline keeps though it begins anew: of a PostgreSQL table that its replication slot is its own.
+fn positions(
+    config: &Config,
+    pipeline: &Pipeline,
+    found: &Inspection,
+    means: &mut Vec<String>,
+) -> BTreeMap<u32, (PartitionInfo, Position)> {
+    let mut positions = BTreeMap::new();
+    let source = config.spec.source(&pipeline.from.value).map(|source| &source.kind);
+    for (number, (_, position)) in &found.positions {
+        let Some(slot) = replication_slot(position) else { continue };
+        let own = match source {
+            Some(SourceKind::Postgres(postgres)) => begun_anew(&postgres.table.value, &postgres.slot.value, position),
+            Some(SourceKind::File(_) | SourceKind::Kafka(_) | SourceKind::Generator(_)) | None => None,
+        };
+        match own {
+            Some(own) => {
+                means.push(format!("the replication slot {slot} is made anew on the server, and the table is read as it is by then"));
+                positions.insert(*number, own);
+            }
+            None => means.push(slot_stays(&slot)),
+        }
+    }
+    positions
+}
+
+/// A slot that nobody reads makes its server keep all changes.
+fn slot_stays(slot: &str) -> String {
+    format!("the replication slot {slot} stays on its server, which keeps every change for it: {}", drop_slot(slot))
+}
+
+fn drop_slot(slot: &str) -> String {
+    format!("run there: select pg_drop_replication_slot('{slot}')")
 }
 
 fn partitions(found: &Inspection) -> String {
@@ -78,18 +207,26 @@ fn of_pipeline(
     config: &Config,
     pipeline: &Pipeline,
     found: &Inspection,
-    tables: Option<TablesChoice>,
+    (tables, positions): (Option<TablesChoice>, BTreeMap<u32, (PartitionInfo, Position)>),
     runtime: &DeltaRuntime,
     means: &mut Vec<String>,
 ) -> Result<StateEdit, CommandError> {
     let known_as = KnownAs::of(config, &pipeline.name.value).map_err(failed)?;
     let looked = look(config, pipeline, &known_as, runtime).map_err(failed)?;
-    let recorded = looked.iter().filter_map(|sink| Some((sink.sink.clone(), Epoch(sink.table.as_ref()?.recorded.unwrap_or(0)))));
+    let is_table = |sink: &Looked| matches!(&sink.target, Target::Table(_));
+    let recorded = looked.iter().filter(|sink| is_table(sink)).map(|sink| {
+        let recorded = sink.table.as_ref().and_then(|table| table.recorded);
+        (sink.sink.clone(), Epoch(recorded.unwrap_or(0)))
+    });
     let waiting = undelivered(found, Some(pipeline), &recorded.collect());
-    let of_tables = |sink: &Looked| matches!(&sink.target, Target::Table(_));
     let waits = |sink: &str| waiting.iter().find(|w| w.sink == sink).map_or(0, |w| w.rows);
     let holds = |sink: &Looked| sink.table.as_ref().is_some_and(|table| table.rows != Some(0)) || waits(&sink.sink) > 0;
-    let choice = if looked.iter().any(|sink| of_tables(sink) && holds(sink)) { chosen(pipeline, tables)? } else { TablesChoice::Keep };
+    let full: Vec<String> = looked.iter().filter(|sink| is_table(sink) && holds(sink)).map(in_words).collect();
+    let choice = match tables {
+        Some(choice) => choice,
+        None if full.is_empty() => TablesChoice::Keep,
+        None => ask_for(pipeline, &full)?,
+    };
     let present = origin(pipeline, &known_as);
     let other_name =
         |sink: &str| found.origin.as_ref().is_some_and(|was| was.destinations.contains_key(sink) && !was.delivers_as(&present, sink));
@@ -98,7 +235,7 @@ fn of_pipeline(
         let (id, target, rows) = (&sink.sink, &sink.target, waits(&sink.sink));
         let held = sink.table.as_ref().and_then(|table| table.rows);
         let shared = if *id == crate::config::defaults::DEAD_LETTER_TABLE { ", of those that this pipeline wrote" } else { "" };
-        match (choice, of_tables(sink)) {
+        match (choice, is_table(sink)) {
             (TablesChoice::Empty, true) => {
                 empties.push(id.clone());
                 if holds(sink) {
@@ -134,18 +271,22 @@ fn of_pipeline(
             gone.sink
         ));
     }
-    Ok(StateEdit::BeginAnew { empties, forgets, clears: false })
+    Ok(StateEdit::BeginAnew { empties, forgets, clears: false, positions, origin: Some(present) })
 }
 
 fn told_rows(rows: Option<u64>) -> String {
     rows.map_or_else(|| "rows".to_owned(), |rows| format!("{} rows", grouped(rows)))
 }
 
-fn chosen(pipeline: &Pipeline, tables: Option<TablesChoice>) -> Result<TablesChoice, CommandError> {
-    if let Some(choice) = tables {
-        return Ok(choice);
-    }
-    let message = format!("the tables of pipeline {} hold rows, or rows wait for them: what is to become of these?", pipeline.name);
+/// A table and its rows.
+fn in_words(sink: &Looked) -> String {
+    let rows = sink.table.as_ref().and_then(|table| table.rows);
+    rows.map_or_else(|| sink.target.to_string(), |rows| format!("{}, {} rows", sink.target, grouped(rows)))
+}
+
+fn ask_for(pipeline: &Pipeline, full: &[String]) -> Result<TablesChoice, CommandError> {
+    let name = &pipeline.name;
+    let message = format!("pipeline {name} has rows in its tables ({}): what is to become of these?", full.join("; "));
     let help = "--tables empty: they go, and the tables hold what is read from now on; --tables keep: they stay, and what is read again comes a second time";
     if !can_ask() {
         return Err(CommandError::Usage { message, help: Some(help.into()) });
@@ -168,5 +309,5 @@ fn of_gone(name: &str, found: &Inspection, tables: Option<TablesChoice>, means: 
         means.push(format!("{rows} rows of epochs {first} to {last} that may wait for destination {} are given up", waiting.sink));
     }
     means.push("its tables stay as they are; a pipeline of this name that writes them again goes on with its number of epochs".into());
-    Ok(StateEdit::BeginAnew { empties: Vec::new(), forgets: Vec::new(), clears: true })
+    Ok(StateEdit::BeginAnew { empties: Vec::new(), forgets: Vec::new(), clears: true, positions: BTreeMap::new(), origin: None })
 }

@@ -40,7 +40,7 @@ fn drop_step(args: &StateDropArgs, step: &str, config: &Config, out: &mut dyn Wr
     });
     means.push("what other steps have, what was read, and all tables stay as they are".into());
     confirm(&[Change { title: format!("the state of step {step} of pipeline {name} is dropped"), means }], args.yes)?;
-    let epoch = edit(&store_location(config, name), &StateEdit::Drop { step: step.to_owned() }).map_err(failed)?;
+    let epoch = edit(store_location(config, name), &StateEdit::Drop { step: step.to_owned() }).map_err(failed)?;
     writeln!(out, "pipeline {name}: step {step} has no state any more, as of epoch {epoch}")?;
     Ok(())
 }

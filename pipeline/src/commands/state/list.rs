@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use bytesize::ByteSize;
 use riskstream_engine::contract::Shape;
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::store::{Inspection, inspect};
+use riskstream_engine::store::{Inspection, check_readable, inspect};
 use serde::Serialize;
 
 use super::is_of_source;
@@ -96,8 +96,14 @@ pub(super) fn list(args: &StateListArgs, out: &mut dyn Write) -> Result<(), Comm
 fn read(config: &Config) -> Result<Listed, CommandError> {
     let mut pipelines = Vec::new();
     for (name, folder) in stores(config).map_err(failed)? {
-        if let Some(found) = inspect(&folder).map_err(failed)? {
-            pipelines.push(ListedPipeline::new(name.clone(), config.spec.pipeline(&name), &found));
+        match check_readable(&folder).and_then(|()| inspect(&folder)) {
+            Ok(Some(found)) => pipelines.push(ListedPipeline::new(name.clone(), config.spec.pipeline(&name), &found)),
+            Ok(None) => {}
+            Err(error) => {
+                let mut nothing = Inspection::default();
+                nothing.problems.push(error.to_string());
+                pipelines.push(ListedPipeline::new(name.clone(), config.spec.pipeline(&name), &nothing));
+            }
         }
     }
     Ok(Listed { data: config.spec.riskstream.data.value.clone(), pipelines })

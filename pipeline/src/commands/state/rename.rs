@@ -46,7 +46,7 @@ fn rename_step(args: &StateRenameArgs, (step, new): (&str, &str), config: &Confi
     let means = vec![format!("`{new}` goes on with what `{step}` has seen through epoch {}; nothing is lost", found.committed)];
     confirm(&[Change { title: format!("the state of step {step} of pipeline {name} becomes that of {new}"), means }], args.yes)?;
     let rename = StateEdit::Rename { from: step.to_owned(), to: new.to_owned() };
-    let epoch = edit(&store_location(config, name), &rename).map_err(failed)?;
+    let epoch = edit(store_location(config, name), &rename).map_err(failed)?;
     writeln!(out, "pipeline {name}: the state of {step} is that of {new} now, as of epoch {epoch}")?;
     Ok(())
 }
