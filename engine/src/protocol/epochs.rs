@@ -262,4 +262,27 @@ mod tests {
         let taken: Vec<bool> = [700; 7].map(|bytes| close(&mut p, bytes)).to_vec();
         assert_eq!(taken, [false, false, false, true, false, false, false], "1,500 bytes, though the snapshot has 1,000");
     }
+
+    #[test]
+    fn what_steps_forget_at_snapshots_is_bounded_by_what_they_keep() {
+        let limits = EpochLimits { snapshot_bytes_min: 1_500, ..LIMITS };
+        // Ever new keys: each epoch brings 100 bytes of them, and those of the last 50 epochs are kept; or of the last five.
+        for kept in [50, 5] {
+            let mut p = EpochPolicy::new(limits, Epoch(1), SnapshotAge::default());
+            let (mut first, mut most, mut snapshots) = (0, 0, 0);
+            for epoch in 0..2_000_u64 {
+                p.add(1_000, 1, 0);
+                let EpochDecision::Close { snapshot } = p.decide(0, p.open(), false) else { panic!("it is full") };
+                p.closed(snapshot);
+                let living = (epoch + 1).saturating_sub(kept).max(first);
+                first = if snapshot { living } else { first };
+                snapshots += u64::from(snapshot);
+                p.committed(100, snapshot.then(|| (epoch + 1 - first) * 100));
+                most = most.max((epoch + 1 - first) * 100);
+            }
+            let bound = kept * 100 + 1_500.max(kept * 100);
+            assert!(most <= bound + 100, "{most} bytes where {} are kept", kept * 100);
+            assert!((10..200).contains(&snapshots), "{snapshots} snapshots");
+        }
+    }
 }
