@@ -1,21 +1,23 @@
-//! glibc's heaps, set for batches that go from thread to thread.
+//! The allocator, set for batches that go from thread to thread.
 //!
-//! glibc gives each thread a heap of its own, up to eight per core, and what is freed stays with the heap it came from: every heap grows to what ever
-//! passed through it, a third of a long run's memory. And it gives the top of a heap back to the system and takes large blocks straight from it, so that
-//! each epoch faults in again what the one before had. It takes these settings from the environment, before `main`, so the program starts itself
-//! once more with them set. See docs/decisions/0004.
+//! jemalloc gives what is free back to the system after a few seconds, so that a peak (a backlog that is read, a destination that comes back) does not stay. It
+//! has so many heaps as there are cores, and one, where it would have four a core: batches are made by one thread and freed by another, and every heap
+//! grows to what ever passed through it. It takes this from the environment, before `main`, so the program starts itself once more with it set. See
+//! docs/decisions/0004.
+
+/// Every allocation of the program, and of the libraries in C that are linked into it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Starts this program again in its place (same process, same arguments) with the settings; returns when that isn't needed, wanted or possible.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn settle() {
     use std::os::unix::process::CommandExt as _;
 
-    /// How many heaps there may be.
-    const HEAPS: &str = "MALLOC_ARENA_MAX";
-    /// What a heap keeps at its top, how much it grows by at least, and from what size on a block is mapped on its own; bytes.
-    const KEPT: [(&str, u64); 3] =
-        [("MALLOC_TRIM_THRESHOLD_", 256 << 20), ("MALLOC_TOP_PAD_", 4 << 20), ("MALLOC_MMAP_THRESHOLD_", 32 << 20)];
-    if std::env::var_os(HEAPS).is_some() || std::env::var_os("GLIBC_TUNABLES").is_some() {
+    /// Where jemalloc looks for settings.
+    const SETTINGS: &str = "MALLOC_CONF";
+    if std::env::var_os(SETTINGS).is_some() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
@@ -25,12 +27,11 @@ pub(crate) fn settle() {
         command.arg0(name);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    command.args(arguments).env(HEAPS, (cores + 1).to_string());
-    command.envs(KEPT.iter().filter(|(name, _)| std::env::var_os(name).is_none()).map(|(name, bytes)| (name, bytes.to_string())));
-    // It returns only if it fails, and then everything works as well, with more memory and slower.
+    command.args(arguments).env(SETTINGS, format!("narenas:{},background_thread:true", cores + 1));
+    // It returns only if it fails, and then everything works as well, with more memory.
     let _failed = command.exec();
 }
 
-/// Other systems' allocators have no such heaps.
+/// Other systems' allocators are as they are.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn settle() {}

@@ -30,7 +30,7 @@ pub const ROWS_MEMORY: u64 = 128 * 1024 * 1024;
 pub const STAGED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
 /// `hold_memory`: bytes of rows that wait for the watermark, per pipeline. When it is so many, only partitions are read that hold the
 /// watermark back, so that a partition without a row does not fill memory with those of all others.
-pub const HOLD_MEMORY: u64 = 512 * 1024 * 1024;
+pub const HOLD_MEMORY: u64 = 128 * 1024 * 1024;
 /// `dead_rows_max`: the share of an epoch's rows that may be dead letters before the run stops.
 pub const DEAD_ROWS_MAX: f64 = 0.5;
 /// `dead_rows_min`: dead rows in an epoch below which the share isn't looked at (one bad row in a batch of one is no trend).
