@@ -66,7 +66,7 @@ pub trait Delivery: Send {
     /// The last epoch that is visible outside, as the destination itself records it; none when it never saw one.
     ///
     /// # Errors
-    /// When the destination can't be asked.
+    /// When the destination can't be asked; [`SinkError::Away`] when it can't be reached now: then it is asked again.
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError>;
     /// How long committed epochs may wait to be delivered together; none for the engine's own interval. A destination that takes a delivery in
     /// milliseconds asks for none of the waiting.

@@ -110,11 +110,11 @@ pub trait Source: Send {
     fn name(&self) -> &str;
     /// Columns of the decoded rows.
     fn schema(&self) -> &SourceSchema;
-    /// Finds the partitions and opens each at its committed position. Called once, before anything else; `resume` holds every partition that
-    /// was ever committed, by number, and they must keep their numbers; new ones are appended.
+    /// Finds the partitions and opens each at its committed position. Called before anything else; `resume` holds every partition that
+    /// was ever committed, by number, and they must keep their numbers; new ones are appended. After [`SourceError::Away`] it is called anew.
     ///
     /// # Errors
-    /// When something that was read before is gone or changed, or can't be read.
+    /// When something that was read before is gone or changed, or can't be read; [`SourceError::Away`] when the system can't be reached now.
     fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError>;
     /// What [`Self::open`] would say, for somebody who only looks: nothing is taken from the system, and the source is not read from afterwards.
     ///
@@ -190,6 +190,16 @@ pub enum SourceError {
         /// The source's name.
         source_name: String,
         /// File or partition.
+        object: String,
+        /// Cause and advice.
+        reason: String,
+    },
+    /// The system can't be reached now. Trying again later may help.
+    #[error("source {source_name}: {object} is away: {reason}")]
+    Away {
+        /// The source's name.
+        source_name: String,
+        /// Topic and brokers.
         object: String,
         /// Cause and advice.
         reason: String,

@@ -12,10 +12,11 @@ use crate::contract::Delivery;
 use crate::disk::Folder;
 use crate::ids::Epoch;
 use crate::protocol::{Gap, Missing, Origin, OriginChange, SinkMark, Writer};
-use crate::runtime::deliver::ask_delivered;
+use crate::runtime::clock::SystemClock;
 use crate::runtime::failure::RunError;
 use crate::runtime::left::{delivered_elsewhere, marks_to_go_on, missing_of};
 use crate::runtime::plan::Plan;
+use crate::runtime::reach::Reach;
 use crate::store::{DeliveredMarks, EpochHeader, Recovered, Store};
 use std::collections::BTreeMap;
 
@@ -110,7 +111,8 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
         }
         deliveries.push((sink.id, sink.delivery));
     }
-    let visible = ask_delivered(&mut deliveries)?;
+    // Nothing stops it.
+    let visible = Reach::for_look(&SystemClock::default()).ask_delivered(&mut deliveries, &origin)?.unwrap_or_default();
     let least = visible.values().min().copied().unwrap_or(Epoch(0));
     let recovered = store.recover(least, visible.values().max().copied().unwrap_or(Epoch(0)))?;
     let mut standing = Standing { committed: recovered.committed, ..Standing::default() };

@@ -9,7 +9,7 @@
 //!
 //! What waits for sinks is bounded: beyond that the hand-over waits, then the committer, then the feed.
 
-use crate::contract::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, SinkError};
+use crate::contract::{Delivery, OutboxEntry};
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::CommittedEpoch;
@@ -20,7 +20,6 @@ use crate::runtime::metrics::Metrics;
 use crate::store::{AwayNote, AwayNotes, DeliveredMarks, StoreError, UndeliveredEpoch};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::BTreeMap;
-use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -217,21 +216,4 @@ impl Marks {
         let moved = progress.sinks.iter().map(String::as_str).zip(through).filter(|(_, through)| *through > Epoch(0));
         self.marks.record(moved)
     }
-}
-
-/// The last epoch that each sink has made visible, by id; 0 for one that never saw any. Sinks that need nothing again are left out.
-pub(crate) fn ask_delivered(sinks: &mut [(String, Box<dyn Delivery>)]) -> Result<BTreeMap<String, Epoch>, SinkError> {
-    // All at once: each may have a log to read.
-    let asked: Vec<_> = std::thread::scope(|scope| {
-        let asking: Vec<_> = sinks.iter_mut().map(|(id, delivery)| (id, scope.spawn(|| delivery.delivered_through()))).collect();
-        asking.into_iter().map(|(id, thread)| (id.clone(), thread.join().unwrap_or_else(|panic| resume_unwind(panic)))).collect()
-    });
-    let mut delivered = BTreeMap::new();
-    for (id, through) in asked {
-        let through = through?.unwrap_or(Epoch(0));
-        if through != NEEDS_NOTHING_AGAIN {
-            delivered.insert(id, through);
-        }
-    }
-    Ok(delivered)
 }

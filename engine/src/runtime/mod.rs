@@ -28,6 +28,7 @@ mod metrics;
 mod parcel;
 mod parts;
 mod plan;
+mod reach;
 mod route;
 mod run;
 

@@ -9,7 +9,7 @@ use crate::protocol::{
 };
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
-use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX, ask_delivered};
+use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX};
 use crate::runtime::failure::{Failure, RunError, StepsChanged};
 use crate::runtime::feed::{
     BLOCKS_AHEAD_MAX, ClockNotice, Feed, FeedMessage, HeldNotice, PartitionClocks, QUIET_POLLS_MAX, WaitingBlocks, WorkerEnd,
@@ -24,8 +24,9 @@ use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WhenQuiet, WorkerContext};
+use crate::runtime::reach::Reach;
 use crate::runtime::route::{Splitter, route};
-use crate::store::{AwayNotes, DeliveredMarks, KeptSnapshots, Store, saved_shapes};
+use crate::store::{AwayNotes, DeliveredMarks, KeptSnapshots, Store, saved_place, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -180,9 +181,12 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         delivery.report_to(control.metrics.notice(format!("sink {id}")));
     }
     source.report_to(control.metrics.notice(format!("source {}", source.name())));
-    let visible = ask_delivered(&mut deliveries)?;
-    let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
+    let reach = Reach::for_run(control, time.as_ref(), &config.store)?;
     let mut marks = DeliveredMarks::open(&config.store)?;
+    let Some(visible) = reach.ask_delivered(&mut deliveries, &origin)? else {
+        return stopped_before(control, &config.store, deliveries.iter().map(|(id, _)| marks.delivered(id)).min());
+    };
+    let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
     let present = |sink: &str| deliveries.iter().any(|(id, _)| id == sink);
     let needed = marks.least_absent(present).map_or(delivered, |mark| mark.min(delivered));
     let mut recovered = store.recover(needed, visible.values().max().copied().unwrap_or(Epoch(0)))?;
@@ -203,7 +207,9 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     take_over(&mut recovered, &mut deliveries, &visible, &origin)?;
     prepare(&mut deliveries)?;
     store.collect_orphans(&recovered)?;
-    source.open(&recovered.positions)?;
+    if !reach.open(source.as_mut(), &recovered.positions)? {
+        return stopped_before(control, &config.store, Some(delivered));
+    }
     if let Some((total, done)) = source.progress() {
         control.metrics.progress_done.store(done, Ordering::Relaxed);
         control.metrics.progress_total.store(total, Ordering::Relaxed);
@@ -388,6 +394,16 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
             stopped: control.stop.load(Ordering::Acquire),
         }),
     }
+}
+
+/// A run that was stopped while something that it needs was away: everything is as it was.
+fn stopped_before(control: &RunControl, store: &Folder, delivered: Option<Epoch>) -> Result<RunSummary, RunError> {
+    let (generation, committed) = saved_place(store)?.unwrap_or_default();
+    let delivered = delivered.unwrap_or_default().min(committed);
+    control.metrics.committed_epoch.store(committed.0, Ordering::Release);
+    control.metrics.delivered_epoch.store(delivered.0, Ordering::Release);
+    let (resumed_after, committed) = (committed.0, committed.0);
+    Ok(RunSummary { generation: generation.0, resumed_after, committed, delivered: delivered.0, stopped: true })
 }
 
 /// Starts a thread of the run. Its panic is the run's failure.

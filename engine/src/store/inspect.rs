@@ -168,6 +168,14 @@ pub fn saved_origin(root: impl Into<Folder>) -> Result<Option<Origin>, StoreErro
     newest(&root.into(), |header| Some(header.origin))
 }
 
+/// The last epoch of the store in the folder `root`, and the run that wrote it; `None` when there is none. Reads one file.
+///
+/// # Errors
+/// As [`saved_shapes`].
+pub(crate) fn saved_place(root: impl Into<Folder>) -> Result<Option<(Generation, Epoch)>, StoreError> {
+    newest(&root.into(), |header| Some((header.generation, header.epoch)))
+}
+
 /// What the newest header says that says it.
 fn newest<T>(root: &Folder, say: impl Fn(EpochHeader) -> Option<T>) -> Result<Option<T>, StoreError> {
     let facts = facts(root)?;

@@ -32,6 +32,7 @@ pub use delivered::DeliveredMarks;
 pub use edit::{Renamed, StateEdit, begin_after, edit, rename_store, set_store_aside};
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
+pub(crate) use inspect::saved_place;
 pub use inspect::{Inspection, SinkWaiting, StoredRows, StoredState, check_readable, inspect, saved_origin, saved_shapes};
 pub use kept::KeptSnapshots;
 pub use open::{Identity, Store};

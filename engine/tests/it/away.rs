@@ -4,6 +4,7 @@ use crate::sinks::STAGED_BYTES;
 use crate::source::{End, Line, LineSource};
 use crate::world::{Running, Settings, World, lines, reference, until};
 use riskstream_engine::ids::Epoch;
+use riskstream_engine::runtime::{Clock, SystemClock};
 use riskstream_engine::store::inspect;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -131,4 +132,107 @@ fn a_refusal_for_good_ends_the_run_at_once_also_after_it_was_away() {
     }
     let error = run.end().expect_err("it is closed").to_string();
     assert_eq!(error, "sink out: can't write table: the table is closed");
+}
+
+/// A run that is stopped with half of the input read, so that another has something to go on with.
+fn run_half(world: &World, input: &Arc<Vec<Vec<Line>>>) -> u64 {
+    let half: Vec<Vec<Line>> = input.iter().map(|part| part[..part.len() / 2].to_vec()).collect();
+    let mut source = LineSource::new(&Arc::new(half));
+    source.ends = vec![End::Follow];
+    let run = world.start(source, &settings(1));
+    until("half is committed", || committed(&run) >= 5);
+    run.control.stop.store(true, Ordering::SeqCst);
+    run.end().expect("a clean stop").committed
+}
+
+fn set_silent(world: &World, silent: bool) {
+    world.table.lock().expect("no panic holds it").silent = silent;
+}
+
+#[test]
+fn a_sink_that_was_reached_before_is_waited_for_at_the_start() {
+    let (input, world) = (lines(1, 600), World::new());
+    let before = run_half(&world, &input);
+    set_silent(&world, true);
+    let run = world.start(LineSource::new(&input), &settings(1));
+    until("it is tried again and again", || tried(&world) >= 4);
+    let said = degraded(&run).expect("it is said");
+    for part in ["sink out: away for", "tried", "table: nobody answers", "the run begins when it is back"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let seen = inspect(world.store()).expect("looked").expect("there is a store");
+    assert!(seen.away["out"].tried >= 3 && seen.away["out"].reason == "table: nobody answers", "{:?}", seen.away);
+    // A stop ends the wait, and leaves everything as it is.
+    let asked = Instant::now();
+    run.control.stop.store(true, Ordering::SeqCst);
+    let summary = run.end().expect("a clean stop");
+    assert!(asked.elapsed() < PROMPTLY, "{:?}", asked.elapsed());
+    assert!(summary.stopped && (summary.resumed_after, summary.committed) == (before, before), "{summary:?}");
+
+    let run = world.start(LineSource::new(&input), &settings(1));
+    until("it is tried", || tried(&world) >= 6);
+    set_silent(&world, false);
+    let summary = run.end().expect("it came back");
+    assert_eq!((summary.resumed_after, summary.delivered), (before, summary.committed));
+    assert!(inspect(world.store()).expect("looked").expect("there is a store").away.is_empty());
+    assert!(world.said() == reference(&input));
+}
+
+/// Time that passes ten thousand times as fast.
+struct FastClock(SystemClock);
+
+impl Clock for FastClock {
+    fn wall_micros(&self) -> i64 {
+        self.0.wall_micros()
+    }
+
+    fn steady_nanos(&self) -> u64 {
+        self.0.steady_nanos() * 10_000
+    }
+}
+
+#[test]
+fn a_sink_that_no_run_has_reached_is_an_error_after_a_while() {
+    let (input, world) = (lines(1, 600), World::new());
+    set_silent(&world, true);
+    let fast = Settings { clock: Arc::new(FastClock(SystemClock::default())), ..settings(1) };
+    let error = world.run(&input, &fast).expect_err("nobody answers").to_string();
+    assert_eq!(error, "sink out: table is away: nobody answers");
+    assert!(tried(&world) >= 2, "it was tried once only");
+    // So is one whose rows go elsewhere than before.
+    set_silent(&world, false);
+    run_half(&world, &input);
+    set_silent(&world, true);
+    let elsewhere = Settings { destination: "table other", ..fast };
+    let error = world.run(&input, &elsewhere).expect_err("nobody answers").to_string();
+    assert_eq!(error, "sink out: table is away: nobody answers");
+}
+
+#[test]
+fn a_source_that_was_read_before_is_waited_for_at_the_start_and_another_only_for_a_while() {
+    let (input, world) = (lines(1, 600), World::new());
+    let source = |away: bool| {
+        let source = LineSource::new(&input);
+        source.away.store(away, Ordering::SeqCst);
+        source
+    };
+    let fast = Settings { clock: Arc::new(FastClock(SystemClock::default())), ..settings(1) };
+    let error = world.start(source(true), &fast).end().expect_err("nobody answers").to_string();
+    assert_eq!(error, "source lines: part is away: nobody answers");
+
+    let before = run_half(&world, &input);
+    let run = world.start(source(true), &fast);
+    let says = || degraded(&run).is_some_and(|said| said.starts_with("source lines: away for") && said.contains("part: nobody answers"));
+    until("it is said", says);
+    run.control.stop.store(true, Ordering::SeqCst);
+    let summary = run.end().expect("a clean stop");
+    assert!(summary.stopped && (summary.resumed_after, summary.committed) == (before, before), "{summary:?}");
+
+    let away = source(true);
+    let flag = Arc::clone(&away.away);
+    let run = world.start(away, &fast);
+    until("it is said", || degraded(&run).is_some_and(|said| said.starts_with("source lines: away for")));
+    flag.store(false, Ordering::SeqCst);
+    run.end().expect("it came back");
+    assert!(world.said() == reference(&input));
 }

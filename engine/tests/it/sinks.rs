@@ -18,7 +18,9 @@ pub struct Table {
     pub refuse_from: Option<Epoch>,
     /// Whether it can't be reached.
     pub away: bool,
-    /// How often it was tried while it was away.
+    /// Whether it can't be asked what it has.
+    pub silent: bool,
+    /// How often it was tried while it was away or silent.
     pub tried: usize,
 }
 
@@ -26,6 +28,10 @@ impl Table {
     pub fn rows(&self) -> usize {
         self.batches.iter().map(|(_, b)| b.num_rows()).sum()
     }
+}
+
+fn away() -> SinkError {
+    SinkError::Away { sink: "out".into(), object: "table".into(), reason: "nobody answers".into() }
 }
 
 pub struct TableDelivery {
@@ -42,7 +48,12 @@ impl TableDelivery {
 
 impl Delivery for TableDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
-        Ok(self.table.lock().expect("no panic holds it").through)
+        let mut table = self.table.lock().expect("no panic holds it");
+        if table.silent {
+            table.tried += 1;
+            return Err(away());
+        }
+        Ok(table.through)
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
@@ -55,7 +66,7 @@ impl Delivery for TableDelivery {
         let mut table = self.table.lock().expect("no panic holds it");
         if table.away {
             table.tried += 1;
-            return Err(SinkError::Away { sink: "out".into(), object: "table".into(), reason: "nobody answers".into() });
+            return Err(away());
         }
         let entries = std::mem::take(&mut self.waiting);
         let mut before = None;

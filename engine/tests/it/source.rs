@@ -56,6 +56,8 @@ pub struct LineSource {
     pub polls: Arc<Mutex<Vec<(usize, usize)>>>,
     /// Partitions at the beginning; the others are found later, when the flag is set.
     pub found_later: Option<(usize, Arc<AtomicBool>)>,
+    /// It can't be opened while this is set.
+    pub away: Arc<AtomicBool>,
 }
 
 impl LineSource {
@@ -74,6 +76,7 @@ impl LineSource {
             freed: Arc::default(),
             polls: Arc::default(),
             found_later: None,
+            away: Arc::default(),
         }
     }
 }
@@ -92,6 +95,9 @@ impl Source for LineSource {
     }
 
     fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(SourceError::Away { source_name: "lines".into(), object: "part".into(), reason: "nobody answers".into() });
+        }
         for (number, (info, position)) in resume {
             assert_eq!(*info, self.partitions[*number as usize]);
             self.next[*number as usize] = position.next_offset as usize;

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 /// How long one question to the cluster may take when the source is opened,
 const ASK_WITHIN: Duration = Duration::from_secs(5);
-/// for how long it is asked again before the source gives up,
-const ASK_FOR: Duration = Duration::from_secs(60);
+/// for how long it is asked again before the source says that it is away,
+const ASK_FOR: Duration = Duration::from_secs(5);
 /// and for how long when it answers that there is no such topic, which a broker that has just started may do.
 const ASK_FOR_MISSING: Duration = Duration::from_secs(3);
 
@@ -161,12 +161,11 @@ impl KafkaSource {
             }
             let reason = consumer.context().reason().unwrap_or_else(|| error.to_string());
             if started.elapsed() >= ASK_FOR {
-                let advice = "start the cluster, or correct `brokers` and `settings`";
-                return Err(unreadable(
-                    &self.spec,
-                    &format!("topic {} of {}", self.spec.topic, self.spec.brokers),
-                    format!("{reason}; {advice}"),
-                ));
+                return Err(SourceError::Away {
+                    source_name: self.spec.name.clone(),
+                    object: format!("topic {} of {}", self.spec.topic, self.spec.brokers),
+                    reason: format!("{reason}; start the cluster, or correct `brokers` and `settings`"),
+                });
             }
             self.tell(Some(format!("the cluster can't be reached, and is tried again: {reason}")));
             if !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)) {
@@ -436,6 +435,8 @@ impl Source for KafkaSource {
     fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
         let consumer: OurConsumer = rdkafka::config::FromClientConfigAndContext::from_config_and_context(&self.config, Context::default())
             .map_err(|e| unreadable(&self.spec, &self.spec.brokers, e.to_string()))?;
+        // What an attempt before this one has begun is begun anew.
+        self.close();
         let consumer = Arc::new(consumer);
         let count = self.count(&consumer)?;
         let cluster = self.ask(&consumer, |c| c.client().fetch_cluster_id(ASK_WITHIN).ok_or(KafkaError::NoMessageReceived))?;
@@ -482,7 +483,12 @@ impl Source for KafkaSource {
             return Ok(false);
         }
         let count = open.watcher.partitions();
-        self.add_new(count, StartAt::Earliest)
+        let known = self.states.len();
+        match self.add_new(count, StartAt::Earliest) {
+            // It has gone away since it said that there are more: they are asked for the next time.
+            Err(SourceError::Away { .. }) => Ok(self.states.len() > known),
+            added => added,
+        }
     }
 
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
@@ -516,6 +522,15 @@ impl Source for KafkaSource {
 }
 
 impl KafkaSource {
+    /// Nothing is read any more.
+    fn close(&mut self) {
+        // Queues before the consumer that they belong to.
+        self.states.clear();
+        self.open = None;
+        self.partitions.clear();
+        self.names.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Appends the partitions that are not known yet.
     fn add_new(&mut self, count: usize, start: StartAt) -> Result<bool, SourceError> {
         let known = |states: &[State], p: i32| states.iter().any(|s| matches!(s, State::Read(r) if r.partition == p));
@@ -535,8 +550,6 @@ impl std::fmt::Debug for KafkaSource {
 
 impl Drop for KafkaSource {
     fn drop(&mut self) {
-        // Queues before the consumer that they belong to.
-        self.states.clear();
-        self.open = None;
+        self.close();
     }
 }

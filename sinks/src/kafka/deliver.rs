@@ -17,11 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// A run that is just starting gives up after so many attempts: nothing of it has begun. One that is under way goes on for as long as it takes.
-const START_ATTEMPTS: u32 = 12;
-/// The wait after the first of them; longer after each.
-const START_PAUSE: Duration = Duration::from_millis(50);
-
 pub(crate) struct KafkaDelivery {
     sink: Arc<KafkaSink>,
     claim: Claim,
@@ -88,30 +83,14 @@ impl KafkaDelivery {
             Trouble::Unknown(reason) => self.sink.away(reason),
         }
     }
-
-    /// Connects for the first time.
-    fn start(&mut self) -> Result<(), SinkError> {
-        let mut tried = 0;
-        while let Err(trouble) = self.connect() {
-            tried += 1;
-            let error = self.away(trouble);
-            if !matches!(error, SinkError::Away { .. }) || tried >= START_ATTEMPTS {
-                return Err(error);
-            }
-            self.sink.tell(Some(format!("the cluster is asked again what it has: {error}")));
-            std::thread::sleep(START_PAUSE * tried);
-        }
-        if tried > 0 {
-            self.sink.tell(None);
-        }
-        Ok(())
-    }
 }
 
 impl Delivery for KafkaDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
-        self.start()?;
-        let through = self.connected.as_ref().map_or(0, |c| c.through);
+        let through = match self.connect() {
+            Ok(connected) => connected.through,
+            Err(trouble) => return Err(self.away(trouble)),
+        };
         Ok(u64::try_from(through).ok().filter(|epoch| *epoch > 0).map(Epoch))
     }
 
