@@ -301,6 +301,55 @@ impl Broker {
         }
     }
 
+    /// A transaction whose ends a broker has lost is delivered again where nothing says that it was committed; where its offset does, it becomes visible with
+    /// what comes after it.
+    fn check_lost_ends(&self, here: &Path) {
+        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
+        let run = || riskstream(here, &["run", "--set", "sources.payments.stop=end"]);
+        let mut up_to = MESSAGES + 2_700;
+        for with_offset in [true, false] {
+            let lengths = listing(&self.state);
+            self.produce(up_to..up_to + 300, "none");
+            run().ok();
+            assert_eq!(self.consume("doubled").len(), good(up_to + 300));
+            self.script("stop");
+            let mut cut = 0;
+            for (log, _) in listing(&self.state).into_iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "log")) {
+                let partition = log.parent().and_then(|p| p.file_name()).unwrap().to_string_lossy().into_owned();
+                let wanted = partition.starts_with("doubled-") || with_offset && partition.starts_with("__consumer_offsets-");
+                if wanted && cut_last_end(&log, lengths.get(&log).copied().unwrap_or(0)) {
+                    cut += 1;
+                }
+            }
+            assert_eq!(cut, PARTITIONS + i32::from(with_offset), "every partition's end of the transaction, and its offset's");
+            // As after a crash: what the broker knows by heart is read from the partitions again.
+            for (path, _) in listing(&self.state) {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                let by_heart = [".index", ".timeindex", ".txnindex", ".snapshot"].iter().any(|end| name.ends_with(end));
+                let of_log =
+                    path.parent().unwrap().to_string_lossy().contains("doubled-") || path.to_string_lossy().contains("__consumer_offsets-");
+                if by_heart && of_log || name.ends_with("-offset-checkpoint") || name == ".kafka_cleanshutdown" {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+            self.script("start");
+            up_to += 300;
+            assert!(self.consume("doubled").len() < good(up_to), "nobody sees what hangs");
+            if !with_offset {
+                self.produce(up_to..up_to + 300, "none");
+                up_to += 300;
+            }
+            let done = run();
+            let said = done.err.clone();
+            done.ok();
+            let expected = if with_offset { "it is ended, and delivered again" } else { "becomes visible with the next messages" };
+            assert!(said.contains(expected), "{said}");
+            let seen = self.consume("doubled");
+            assert_eq!(seen.len(), good(up_to));
+            assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
+        }
+    }
+
     /// The offset of a group for partition 0, with what it says.
     fn committed(&self, group: &str) -> (i64, String) {
         let consumer: BaseConsumer = self.client().set("group.id", group).create().unwrap();
@@ -372,6 +421,23 @@ impl Drop for Broker {
     fn drop(&mut self) {
         self.script("wipe");
     }
+}
+
+/// Cuts a partition's log before the last end of a transaction, if one has come since the log was `from` bytes long.
+fn cut_last_end(log: &Path, from: u64) -> bool {
+    let bytes = std::fs::read(log).unwrap();
+    let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    // A batch: its first offset (8 bytes), how many bytes follow (4), and so on; of its attributes (from the 21st on) one says that it is such an end.
+    let (mut end, mut next) = (None, 0);
+    while next + 12 <= bytes.len() && number(next + 8) > 0 {
+        if bytes[next + 22] & 0x20 != 0 {
+            end = Some(next as u64);
+        }
+        next += 12 + number(next + 8);
+    }
+    let Some(end) = end.filter(|end| *end >= from) else { return false };
+    std::fs::OpenOptions::new().write(true).open(log).unwrap().set_len(end).unwrap();
+    true
 }
 
 /// A copy of a folder in which a program runs, of a moment in which it wrote nothing: a copy that is behind what was delivered is refused.
@@ -479,4 +545,5 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
 
     broker.check_hanging_offset(here);
     broker.check_lost_offset(here);
+    broker.check_lost_ends(here);
 }

@@ -6,7 +6,9 @@
 
 use super::client::{Ends, Reports};
 use super::group::{ANSWER_WITHIN, Group, unanswered};
+use super::hanging::end_hanging;
 use super::progress::{Found, Say, find_out};
+use super::proven::Prover;
 use super::said::metadata;
 use super::topic::Topic;
 use super::transaction::{Marking, Progress, Trouble, again, commit, fill};
@@ -35,6 +37,7 @@ pub(crate) struct Claim {
 /// Producers that nobody else has, and what they go on from.
 pub(crate) struct Connected {
     pub(crate) turns: Turns,
+    pub(crate) prover: Prover,
     pub(crate) group: ConsumerGroupMetadata,
     /// The last epoch that the topic has, or that a transaction under way brings.
     pub(crate) through: i64,
@@ -52,7 +55,7 @@ impl Claim {
     }
 
     /// Takes over from whoever delivered before, unless it is a run that came after this one.
-    pub(crate) fn connect(&mut self, sink: &KafkaSink, wake: &WakeSlot) -> Result<Connected, Trouble> {
+    pub(crate) fn connect(&mut self, sink: &Arc<KafkaSink>, wake: &WakeSlot) -> Result<Connected, Trouble> {
         let spec = &sink.spec;
         let identity =
             identity(&spec.identity).map_err(|e| Trouble::Final(format!("the store's identity {}: {e}", spec.identity.display())))?;
@@ -76,8 +79,11 @@ impl Claim {
         for producer in producers.iter().chain([&claimer]) {
             again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
         }
-        let topic = Topic::ask(sink, &name, partitions)?;
-        let Found { through, by, say } = find_out(sink, &name, &group, &topic)?;
+        let mut topic = Topic::ask(sink, &name, partitions)?;
+        let Found { through, by, say } = match end_hanging(sink, &group, &mut topic, &producers)? {
+            Some(found) => found,
+            None => find_out(sink, &name, &group, &topic)?,
+        };
         if self.claimed {
             self.check(&by, through)?;
         }
@@ -95,8 +101,9 @@ impl Claim {
         let ends = Arc::new(Ends::new(topic.ends()));
         producers.iter().for_each(|producer| producer.context().follow(&ends));
         let (group, mark_all) = (group.metadata()?, topic.compacted != Some(false));
-        let turns = Turns::new(producers, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
-        Ok(Connected { turns, group, through, ends, name, mark_all })
+        let (prover, promise) = Prover::start(sink, &name, &self.run, through, wake)?;
+        let turns = Turns::new(producers, promise, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
+        Ok(Connected { turns, prover, group, through, ends, name, mark_all })
     }
 
     fn check(&self, by: &str, through: i64) -> Result<(), Trouble> {

@@ -67,7 +67,11 @@ impl Reports {
 }
 
 impl ClientContext for Reports {
-    fn error(&self, _error: KafkaError, reason: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // An answer, not a failure.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         self.away.store(true, Ordering::Release);
         NoticeSlot::tell(&self.notice, Some(format!("the cluster can't be reached, and is tried again: {reason}")));

@@ -66,6 +66,22 @@ pub(crate) enum Why {
     Cut(usize),
 }
 
+/// What becomes of a transaction that hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hanging {
+    /// Nobody has seen anything of it, nor of one after it: it is ended as if it had never been, and delivered again.
+    End,
+    /// It is committed, as is known from what else is: it becomes visible as a whole with the next messages of its producer.
+    Leave,
+}
+
+/// What becomes of transactions of this sink that the cluster has lost the ends of, once the producers that may write are fenced. `oldest` is the last epoch
+/// of the oldest of them, `newest` the last epoch that is known to be committed: the group's decided offset, or the newest that the topic shows. Transactions
+/// are committed one after the other, each once the one before is promised.
+pub(crate) fn decide_hanging(oldest: i64, newest: i64) -> Hanging {
+    if oldest > newest { Hanging::End } else { Hanging::Leave }
+}
+
 /// What has to be looked for.
 pub(crate) fn decide_look(said: Option<&Said>, undecided: bool) -> Look {
     match (said.map(|said| (said.through, &said.account)), undecided) {

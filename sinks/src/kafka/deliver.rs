@@ -1,13 +1,14 @@
 //! Committed epochs into the topic, each once: [`KafkaDelivery`].
 //!
-//! While one transaction is committed the next is filled ([`Turns`](super::turns::Turns)). One that fails takes those after it along: the producers are
-//! made anew, the cluster is asked what it has, and the rest of what was under way goes out in one transaction. The engine asks for that until it works.
+//! While one transaction is committed the next is filled ([`Turns`](super::turns::Turns)), and it counts as delivered once the cluster shows it
+//! ([`Prover`](super::proven::Prover)). One that fails takes those after it along: the producers are made anew, the cluster is asked what it has, and the
+//! rest of what was under way goes out in one transaction. The engine asks for that until it works.
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
 use super::said::{Mark, metadata};
 use super::transaction::{Marking, Progress, Trouble};
-use super::turns::{UNDER_WAY_MAX, WakeSlot};
+use super::turns::WakeSlot;
 use super::{KafkaSink, KafkaSinkSpec};
 use riskstream_engine::contract::{Delivery, Notice, OutboxEntry, OutboxPart, SinkError, Wake};
 use riskstream_engine::ids::Epoch;
@@ -17,20 +18,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+/// Deliveries that may be begun before the first of them is known to be visible. How many transactions there are at once is for the turns to say.
+const UNDER_WAY_MAX: usize = 64;
+
 pub(crate) struct KafkaDelivery {
     sink: Arc<KafkaSink>,
     claim: Claim,
     wake: WakeSlot,
     connected: Option<Connected>,
-    /// What every delivery brings that is not visible yet, the oldest first.
+    /// What every delivery brings that is not known to be visible, the oldest first.
     under_way: VecDeque<Vec<OutboxEntry>>,
-    /// Deliveries that have become visible, and were not told of.
-    settled: usize,
 }
 
 impl KafkaDelivery {
     pub(crate) fn new(sink: Arc<KafkaSink>) -> Self {
-        Self { sink, claim: Claim::new(), wake: WakeSlot::default(), connected: None, under_way: VecDeque::new(), settled: 0 }
+        Self { sink, claim: Claim::new(), wake: WakeSlot::default(), connected: None, under_way: VecDeque::new() }
     }
 
     fn connect(&mut self) -> Result<&mut Connected, Trouble> {
@@ -44,11 +46,10 @@ impl KafkaDelivery {
     fn begin(&mut self, deliveries: usize) -> Result<(), Trouble> {
         self.connect()?;
         let Some(connected) = &mut self.connected else { return Err(Trouble::Unknown("not connected".into())) };
-        let number = |entry: &OutboxEntry| i64::try_from(entry.epoch.0).unwrap_or(i64::MAX);
         let before = connected.through;
         let first = self.under_way.len().saturating_sub(deliveries);
         let missing = || self.under_way.iter().skip(first).flatten().filter(|entry| number(entry) > before);
-        let Some(newest) = missing().map(number).max() else { return connected.turns.skip() };
+        let Some(newest) = missing().map(number).max() else { return connected.turns.skip(before) };
         let run = &self.claim.run;
         let mark = Mark { sink: connected.name.clone(), through: newest, run: run.clone() }.write();
         let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
@@ -71,7 +72,7 @@ impl KafkaDelivery {
     fn deliver_all(&mut self) -> Result<(), Trouble> {
         self.begin(self.under_way.len())?;
         let Some(connected) = &mut self.connected else { return Err(Trouble::Unknown("not connected".into())) };
-        connected.turns.wait()
+        connected.turns.wait_for_others(0)
     }
 
     /// After something has failed: the producers are made anew, and all that was under way is delivered anew, when the engine asks for it.
@@ -127,11 +128,7 @@ impl Delivery for KafkaDelivery {
     }
 
     fn try_again(&mut self) -> Result<(), SinkError> {
-        self.deliver_all().map_err(|trouble| self.away(trouble))?;
-        self.settled += self.under_way.len();
-        self.under_way.clear();
-        self.wake.wake();
-        Ok(())
+        self.deliver_all().map_err(|trouble| self.away(trouble))
     }
 
     fn hurry_by(&mut self, hurry: Arc<AtomicBool>) {
@@ -147,17 +144,23 @@ impl Delivery for KafkaDelivery {
     }
 
     fn settle(&mut self) -> Result<usize, SinkError> {
-        while let Some(outcome) = self.connected.as_ref().and_then(|c| c.turns.outcome()) {
-            match outcome {
-                Ok(()) => {
-                    self.under_way.pop_front();
-                    self.settled += 1;
-                }
-                Err(trouble) => return Err(self.away(trouble)),
-            }
-        }
-        Ok(std::mem::take(&mut self.settled))
+        let Some(connected) = &mut self.connected else { return Ok(0) };
+        let failed = std::iter::from_fn(|| connected.turns.outcome()).find_map(Result::err);
+        let visible = match failed {
+            Some(trouble) => Err(trouble),
+            None => connected.prover.through(),
+        };
+        let visible = visible.map_err(|trouble| self.away(trouble))?;
+        let is_visible = |entries: &Vec<OutboxEntry>| entries.iter().all(|entry| number(entry) <= visible);
+        let settled = self.under_way.iter().take_while(|entries| is_visible(entries)).count();
+        self.under_way.drain(..settled);
+        Ok(settled)
     }
+}
+
+/// An epoch as the group counts it.
+fn number(entry: &OutboxEntry) -> i64 {
+    i64::try_from(entry.epoch.0).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -13,19 +13,21 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A transaction that somebody has left undecided in the topic is waited for so long, before the delivery is tried again.
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
+/// One of our own, whose producers are fenced, is decided at once. So long it is waited for, in case the cluster is slow.
+const HANGING_AFTER: Duration = Duration::from_secs(2);
 /// So long without an answer is too long.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Only whether the last transaction is there is not looked for longer than this, where others have written much since: the group says that it is.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
-/// Messages that are read between two looks at the clock.
-const MESSAGES_PER_LOOK: usize = 1_024;
+/// What is read is told of every so many messages.
+const MESSAGES_PER_NOTICE: usize = 65_536;
 
 /// Positions of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,23 @@ pub(crate) struct Held {
     pub(crate) first: i64,
     /// Where the next one goes.
     pub(crate) end: i64,
+}
+
+/// Transactions that are open, some of them of this sink.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Hang {
+    /// The partitions that end for a reader of committed transactions before they do.
+    pub(crate) stuck: Vec<usize>,
+    /// The least of the last epochs of this sink's transactions behind that.
+    pub(crate) oldest: i64,
+}
+
+/// The transactions of this sink that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    pub(crate) newest: Option<Mark>,
+    /// The last epoch of each.
+    pub(crate) throughs: BTreeSet<i64>,
 }
 
 /// The topic of a sink.
@@ -50,14 +69,59 @@ pub(crate) struct Topic<'a> {
 impl<'a> Topic<'a> {
     /// Asks what the partitions hold.
     pub(crate) fn ask(sink: &'a KafkaSink, name: &'a str, partitions: usize) -> Result<Self, Trouble> {
-        let reader = reader(sink, name, "read_uncommitted")?;
-        let held = (0..partitions)
-            .map(|partition| {
-                let (first, end) = watermarks(sink, &reader, partition)?;
-                Ok(Held { first, end })
-            })
-            .collect::<Result<_, Trouble>>()?;
-        Ok(Self { sink, name, held, compacted: compacted(sink, name) })
+        Ok(Self { sink, name, held: held(sink, name, partitions)?, compacted: compacted(sink, name) })
+    }
+
+    /// Asks anew what the partitions hold.
+    pub(crate) fn ask_again(&mut self) -> Result<(), Trouble> {
+        self.held = held(self.sink, self.name, self.held.len())?;
+        Ok(())
+    }
+
+    /// Whether transactions of this sink are open, though nobody can write there any more.
+    pub(crate) fn hanging(&self) -> Result<Option<Hang>, Trouble> {
+        let asking = reader(self.sink, self.name, "read_committed")?;
+        let (mut stuck, started) = (BTreeMap::new(), Instant::now());
+        for (partition, held) in self.held.iter().enumerate() {
+            loop {
+                let (_, stable) = watermarks(self.sink, &asking, partition)?;
+                if stable >= held.end {
+                    break;
+                }
+                if started.elapsed() > HANGING_AFTER || self.is_over() {
+                    stuck.insert(partition, stable);
+                    break;
+                }
+                std::thread::sleep(PAUSE);
+            }
+        }
+        let mut oldest: Option<i64> = None;
+        if !stuck.is_empty() {
+            let take = |message: &BorrowedMessage<'_>| {
+                if let Some(mark) = mark_of(self.name, message) {
+                    oldest = Some(oldest.map_or(mark.through, |oldest| oldest.min(mark.through)));
+                }
+                false
+            };
+            self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, LOOK_WITHIN)?;
+        }
+        Ok(oldest.map(|oldest| Hang { stuck: stuck.into_keys().collect(), oldest }))
+    }
+
+    /// The transactions of this sink that a reader of committed ones sees by now, from `before` on.
+    pub(crate) fn marks(&self, before: &Bounds) -> Result<Marks, Trouble> {
+        let mut marks = Marks::default();
+        let take = |message: &BorrowedMessage<'_>| {
+            if let Some(mark) = mark_of(self.name, message) {
+                marks.throughs.insert(mark.through);
+                if marks.newest.as_ref().is_none_or(|newest| newest.through < mark.through) {
+                    marks.newest = Some(mark);
+                }
+            }
+            false
+        };
+        self.read("read_committed", |partition| Some(before.at(partition)), take, Duration::MAX)?;
+        Ok(marks)
     }
 
     /// Where the partitions end.
@@ -84,11 +148,20 @@ impl<'a> Topic<'a> {
             }
             Look::For(_) | Look::No => LOOK_WITHIN,
         };
-        let mut read = self.read(before, found, within)?;
+        let read_from = |before: &Bounds| {
+            let mut read = Read { newest: None, others: false, is_whole: true };
+            let take = |message: &BorrowedMessage<'_>| {
+                read.take(self.name, message);
+                found(&read.newest)
+            };
+            let is_whole = self.read("read_committed", |partition| Some(before.at(partition)), take, within)?;
+            Ok::<_, Trouble>(Read { is_whole, ..read })
+        };
+        let mut read = read_from(before)?;
         if look != Look::Whole && !found(&read.newest) && read.is_whole {
             // It may be behind a transaction of somebody else.
             self.wait_until_decided(before)?;
-            read = self.read(before, found, within)?;
+            read = read_from(before)?;
         }
         shown.removed |= self.compacted != Some(false) && read.others || !read.is_whole;
         shown.newest = read.newest;
@@ -125,24 +198,31 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// Reads all partitions from `before` on to the end of what is decided, or until it is `enough`, or time is up.
-    fn read(&self, before: &Bounds, enough: impl Fn(&Option<Mark>) -> bool, within: Duration) -> Result<Read, Trouble> {
-        let consumer = reader(self.sink, self.name, "read_committed")?;
+    /// Reads partitions from where `from` says on, to where a reader of that isolation sees their end, or until `take` says that it is enough, or time is
+    /// up: then it gives false.
+    fn read(
+        &self,
+        isolation: &str,
+        from: impl Fn(usize) -> Option<i64>,
+        mut take: impl FnMut(&BorrowedMessage<'_>) -> bool,
+        within: Duration,
+    ) -> Result<bool, Trouble> {
+        let consumer = reader(self.sink, self.name, isolation)?;
         let (mut list, mut left) = (TopicPartitionList::new(), BTreeSet::new());
         for (partition, held) in self.held.iter().enumerate() {
-            let from = before.at(partition).max(held.first);
-            if from < held.end {
+            let from = from(partition).map(|from| from.max(held.first));
+            if let Some(from) = from.filter(|from| *from < held.end) {
                 let number = i32::try_from(partition).unwrap_or(i32::MAX);
                 list.add_partition_offset(&self.sink.spec.topic, number, Offset::Offset(from)).map_err(|e| self.unread(&consumer, &e))?;
                 left.insert(number);
             }
         }
         consumer.assign(&list).map_err(|e| self.unread(&consumer, &e))?;
-        let mut read = Read { newest: None, others: false, is_whole: true };
         let (mut messages, mut heard, started) = (0_usize, Instant::now(), Instant::now());
-        while !left.is_empty() && !enough(&read.newest) {
+        let (mut is_whole, mut is_enough) = (true, false);
+        while !left.is_empty() && !is_enough {
             if started.elapsed() > within {
-                read.is_whole = false;
+                is_whole = false;
                 break;
             }
             match consumer.poll(PAUSE) {
@@ -151,9 +231,9 @@ impl<'a> Topic<'a> {
                 }
                 None => continue,
                 Some(Ok(message)) => {
-                    read.take(self.name, &message);
+                    is_enough = take(&message);
                     messages += 1;
-                    if messages.is_multiple_of(MESSAGES_PER_LOOK) {
+                    if messages.is_multiple_of(MESSAGES_PER_NOTICE) {
                         self.sink
                             .tell(Some(format!("the topic {} is read for what was delivered: {messages} messages", self.sink.spec.topic)));
                     }
@@ -165,10 +245,10 @@ impl<'a> Topic<'a> {
             }
             heard = Instant::now();
         }
-        if messages >= MESSAGES_PER_LOOK {
+        if messages >= MESSAGES_PER_NOTICE {
             self.sink.tell(None);
         }
-        Ok(read)
+        Ok(is_whole)
     }
 
     /// Whether the run is to end, and nobody waits any longer.
@@ -196,14 +276,28 @@ struct Read {
 
 impl Read {
     fn take(&mut self, sink: &str, message: &BorrowedMessage<'_>) {
-        let marks = message.headers().into_iter().flat_map(|headers| headers.iter());
-        let mark = marks.filter(|h| h.key == TRANSACTION_HEADER).filter_map(|h| Mark::read(h.value?)).find(|mark| mark.sink == sink);
-        match mark {
+        match mark_of(sink, message) {
             Some(mark) if self.newest.as_ref().is_none_or(|newest| newest.through < mark.through) => self.newest = Some(mark),
             Some(_) => {}
             None => self.others = true,
         }
     }
+}
+
+/// What a message says of the transaction of this sink that it came with.
+fn mark_of(sink: &str, message: &BorrowedMessage<'_>) -> Option<Mark> {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    headers.filter(|h| h.key == TRANSACTION_HEADER).filter_map(|h| Mark::read(h.value?)).find(|mark| mark.sink == sink)
+}
+
+/// What each partition holds.
+fn held(sink: &KafkaSink, name: &str, partitions: usize) -> Result<Vec<Held>, Trouble> {
+    let reader = reader(sink, name, "read_uncommitted")?;
+    let held = |partition| {
+        let (first, end) = watermarks(sink, &reader, partition)?;
+        Ok(Held { first, end })
+    };
+    (0..partitions).map(held).collect()
 }
 
 fn watermarks(sink: &KafkaSink, reader: &BaseConsumer<Reports>, partition: usize) -> Result<(i64, i64), Trouble> {

@@ -86,6 +86,11 @@ pub(crate) fn fill<'a>(
         let mark = (place == 0 || progress.mark.all).then_some(progress.mark.value);
         send(producer, progress.topic, message, mark)?;
     }
+    taken(producer)
+}
+
+/// Waits until all messages are at the cluster.
+fn taken(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     // Waited for here, since the commit's own waiting looks only every tenth of a second.
     while producer.in_flight_count() > 0 {
         // Wakes the producer's threads, which do not see by themselves that a partition has become part of the transaction.
@@ -106,6 +111,18 @@ fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), 
         offset.set_metadata(progress.metadata);
     }
     again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))
+}
+
+/// A transaction of a message in each of these partitions that nobody will see: it is aborted. With it ends whatever the producer has left open there.
+pub(crate) fn end(producer: &BaseProducer<Reports>, topic: &str, partitions: impl Iterator<Item = i32>) -> Result<(), Trouble> {
+    producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
+    for partition in partitions {
+        // With a key, since a topic that is compacted takes none without.
+        let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).key(&[]).payload(&[]);
+        producer.send(record).map_err(|(e, _)| judge(producer, &e))?;
+    }
+    taken(producer)?;
+    again(producer, || producer.abort_transaction(CALL_WITHIN))
 }
 
 /// Makes a filled transaction visible.

@@ -15,10 +15,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-/// Transactions under way: one that is filled, one that is committed.
-pub(crate) const UNDER_WAY_MAX: usize = 2;
+/// Transactions at once: one that is filled, one that is committed.
+const AT_ONCE: usize = 2;
 /// One producer more than that: the cluster is busy with a transaction for a moment after it has promised to commit it, and lets its producer wait.
-pub(crate) const TURNS: usize = UNDER_WAY_MAX + 1;
+pub(crate) const TURNS: usize = AT_ONCE + 1;
 
 /// Whom to wake, once it is known.
 #[derive(Clone, Default)]
@@ -37,13 +37,20 @@ impl WakeSlot {
     }
 }
 
-/// What the thread has to do in its turn: commit this producer's transaction, or nothing.
-type Turn = Option<Arc<BaseProducer<Reports>>>;
+/// What the thread has to do in its turn.
+struct Turn {
+    /// Its last epoch.
+    epoch: i64,
+    /// Whose transaction is committed; none where there is nothing to commit.
+    producer: Option<Arc<BaseProducer<Reports>>>,
+}
 
 pub(crate) struct Turns {
     producers: Vec<Arc<BaseProducer<Reports>>>,
     /// Transactions that were filled so far.
     taken: usize,
+    /// Turns whose outcome was not asked for.
+    waiting: usize,
     /// None once no more come.
     turns: Option<Sender<Turn>>,
     outcomes: Receiver<Result<(), Trouble>>,
@@ -51,28 +58,32 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    pub(crate) fn new(producers: Vec<Arc<BaseProducer<Reports>>>, wake: &WakeSlot) -> std::io::Result<Self> {
+    /// `committed` is told the last epoch of every transaction that the cluster has promised to commit.
+    pub(crate) fn new(producers: Vec<Arc<BaseProducer<Reports>>>, committed: Sender<i64>, wake: &WakeSlot) -> std::io::Result<Self> {
         let ((turns, to_do), (said, outcomes)) = (channel(), channel());
         let wake = wake.clone();
-        let thread = std::thread::Builder::new().name("kafka-commit".into()).spawn(move || commit_in_turn(&to_do, &said, &wake))?;
-        Ok(Self { producers, taken: 0, turns: Some(turns), outcomes, thread: Some(thread) })
+        let named = std::thread::Builder::new().name("kafka-commit".into());
+        let thread = named.spawn(move || commit_in_turn(&to_do, &said, &committed, &wake))?;
+        Ok(Self { producers, taken: 0, waiting: 0, turns: Some(turns), outcomes, thread: Some(thread) })
     }
 
-    /// Fills the next producer's transaction; it is committed when those before it are.
+    /// Fills the next producer's transaction; it is committed when those before it are. Waits until one of two before it is.
     pub(crate) fn take<'a>(&mut self, progress: &Progress<'a>, messages: impl Iterator<Item = MessageRow<'a>>) -> Result<(), Trouble> {
+        self.wait_for_others(AT_ONCE - 1)?;
         let producer = Arc::clone(&self.producers[self.taken % self.producers.len()]);
         fill(&producer, progress, messages)?;
         self.taken += 1;
-        self.hand_over(Some(producer))
+        self.hand_over(Turn { epoch: progress.epoch, producer: Some(producer) })
     }
 
-    /// A turn with nothing to commit.
-    pub(crate) fn skip(&mut self) -> Result<(), Trouble> {
-        self.hand_over(None)
+    /// A turn with nothing to commit: the topic has everything through an epoch.
+    pub(crate) fn skip(&mut self, epoch: i64) -> Result<(), Trouble> {
+        self.hand_over(Turn { epoch, producer: None })
     }
 
-    fn hand_over(&self, turn: Turn) -> Result<(), Trouble> {
+    fn hand_over(&mut self, turn: Turn) -> Result<(), Trouble> {
         if self.turns.as_ref().is_some_and(|turns| turns.send(turn).is_ok()) {
+            self.waiting += 1;
             return Ok(());
         }
         let failed = self.outcomes.try_iter().find_map(Result::err);
@@ -80,13 +91,20 @@ impl Turns {
     }
 
     /// How the oldest turn that was not asked for has ended; none while it has not.
-    pub(crate) fn outcome(&self) -> Option<Result<(), Trouble>> {
-        self.outcomes.try_recv().ok()
+    pub(crate) fn outcome(&mut self) -> Option<Result<(), Trouble>> {
+        let outcome = self.outcomes.try_recv().ok()?;
+        self.waiting -= 1;
+        Some(outcome)
     }
 
-    /// Waits for the oldest turn that was not asked for.
-    pub(crate) fn wait(&self) -> Result<(), Trouble> {
-        self.outcomes.recv().unwrap_or_else(|_| Err(Trouble::Unknown("the transaction before was not committed".into())))
+    /// Waits until all turns have ended but the newest `rest`.
+    pub(crate) fn wait_for_others(&mut self, rest: usize) -> Result<(), Trouble> {
+        while self.waiting > rest {
+            let ended = self.outcomes.recv();
+            self.waiting -= 1;
+            ended.unwrap_or_else(|_| Err(Trouble::Unknown("the transaction before was not committed".into())))?;
+        }
+        Ok(())
     }
 }
 
@@ -100,13 +118,16 @@ impl Drop for Turns {
     }
 }
 
-fn commit_in_turn(turns: &Receiver<Turn>, outcomes: &Sender<Result<(), Trouble>>, wake: &WakeSlot) {
-    for turn in turns {
-        let outcome = turn.map_or(Ok(()), |producer| commit(&producer));
+fn commit_in_turn(turns: &Receiver<Turn>, outcomes: &Sender<Result<(), Trouble>>, committed: &Sender<i64>, wake: &WakeSlot) {
+    for Turn { epoch, producer } in turns {
+        let outcome = producer.map_or(Ok(()), |producer| commit(&producer));
         let failed = outcome.is_err();
+        if !failed {
+            let _nobody_looks = committed.send(epoch);
+        }
         let _nobody_asks = outcomes.send(outcome);
-        wake.wake();
         if failed {
+            wake.wake();
             return;
         }
     }

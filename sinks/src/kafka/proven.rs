@@ -1,0 +1,135 @@
+//! Whether what the cluster has promised to commit is committed: [`Prover`].
+//!
+//! The cluster answers a commit when it has written down that it will write the ends of the transaction into its partitions. A broker that is stopped in
+//! that moment can forget to. So a delivery counts as visible once the group shows its offset as decided, which is asked beside the deliveries, for many of
+//! them at once; until then its rows stay in the store.
+
+use super::group::Group;
+use super::transaction::Trouble;
+use super::turns::WakeSlot;
+use super::{KafkaSink, NoticeSlot};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The group is asked at most so often.
+const ASK_EVERY: Duration = Duration::from_millis(20);
+/// What is promised shows within milliseconds. What does not within this has lost its end.
+const SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is proven.
+#[derive(Debug)]
+struct Proven {
+    through: i64,
+    trouble: Option<Trouble>,
+}
+
+/// Asks the group whether it shows what was promised.
+#[derive(Debug)]
+pub(crate) struct Prover {
+    proven: Arc<Mutex<Proven>>,
+}
+
+impl Prover {
+    /// Starts with everything through an epoch visible. The sender is told the last epoch of each promised transaction; once it is gone, nothing more is
+    /// asked.
+    pub(crate) fn start(
+        sink: &Arc<KafkaSink>,
+        name: &str,
+        run: &str,
+        through: i64,
+        wake: &WakeSlot,
+    ) -> Result<(Self, Sender<i64>), Trouble> {
+        let proven = Arc::new(Mutex::new(Proven { through, trouble: None }));
+        let (promise, promised) = channel();
+        let asking = Asking {
+            sink: Arc::clone(sink),
+            name: name.to_owned(),
+            run: run.to_owned(),
+            promised,
+            proven: Arc::clone(&proven),
+            wake: wake.clone(),
+        };
+        let named = std::thread::Builder::new().name("kafka-proof".into());
+        // It ends with the sender. Nobody waits for it, since the cluster may be away.
+        let _thread = named.spawn(move || asking.run()).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
+        Ok((Self { proven }, promise))
+    }
+
+    /// The last epoch that is visible for certain.
+    pub(crate) fn through(&self) -> Result<i64, Trouble> {
+        let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        proven.trouble.clone().map_or(Ok(proven.through), Err)
+    }
+}
+
+/// The thread's part.
+struct Asking {
+    sink: Arc<KafkaSink>,
+    name: String,
+    run: String,
+    promised: Receiver<i64>,
+    proven: Arc<Mutex<Proven>>,
+    wake: WakeSlot,
+}
+
+impl Asking {
+    fn run(self) {
+        if let Err(trouble) = self.prove_all() {
+            self.proven.lock().unwrap_or_else(PoisonError::into_inner).trouble = Some(trouble);
+        }
+        self.wake.wake();
+    }
+
+    fn prove_all(&self) -> Result<(), Trouble> {
+        let group = Group::new(&self.sink, &self.name)?;
+        while let Ok(first) = self.promised.recv() {
+            let newest = self.promised.try_iter().fold(first, i64::max);
+            let asked = Instant::now();
+            self.prove(&group, newest)?;
+            std::thread::sleep(ASK_EVERY.saturating_sub(asked.elapsed()));
+        }
+        Ok(())
+    }
+
+    /// Waits until the group shows an epoch.
+    fn prove(&self, group: &Group<'_>, epoch: i64) -> Result<(), Trouble> {
+        // The time in which the cluster answered, and did not show it.
+        let mut unseen: Option<Instant> = None;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let before = self.through();
+            if before >= epoch {
+                self.wake.wake();
+                return Ok(());
+            }
+            match group.decided() {
+                Ok(said) => {
+                    if let Some(said) = said.filter(|said| said.run == self.run && said.through > before) {
+                        self.proven.lock().unwrap_or_else(PoisonError::into_inner).through = said.through;
+                        unseen = None;
+                        continue;
+                    }
+                    if unseen.get_or_insert_with(Instant::now).elapsed() > SHOWN_WITHIN {
+                        return Err(Trouble::Unknown(format!(
+                            "the cluster has promised to commit what goes through epoch {epoch}, and the group {} does not show it",
+                            self.name
+                        )));
+                    }
+                }
+                Err(Trouble::Final(reason)) => return Err(Trouble::Final(reason)),
+                // It is away: what it shows is seen when it is back.
+                Err(Trouble::Unknown(_)) => unseen = None,
+            }
+            if NoticeSlot::is_over(&self.sink.notice) {
+                return Err(Trouble::Unknown("the run ends".into()));
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    fn through(&self) -> i64 {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner).through
+    }
+}
