@@ -9,10 +9,11 @@ use super::group::{ANSWER_WITHIN, Group, unanswered};
 use super::hanging::end_hanging;
 use super::progress::{Found, Say, find_out};
 use super::proven::Prover;
-use super::said::metadata;
+use super::said::{Said, Whole, metadata};
 use super::topic::Topic;
 use super::transaction::{Marking, Progress, Trouble, again, commit, fill};
 use super::turns::{TURNS, Turns, WakeSlot};
+use super::window::{Hole, Start, Window};
 use super::{KafkaSink, settings};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -41,6 +42,12 @@ pub(crate) struct Connected {
     pub(crate) group: ConsumerGroupMetadata,
     /// The last epoch that the topic has, or that a transaction under way brings.
     pub(crate) through: i64,
+    /// Epochs up to there that no reader will see, though the cluster had promised to commit them: they are delivered again.
+    pub(crate) holes: Vec<Hole>,
+    /// The last epoch of which the topic has messages, or of which a transaction under way brings some.
+    pub(crate) marked: i64,
+    /// Since where the topic has to be looked at again.
+    pub(crate) window: Arc<Window>,
     /// Where the topic ends, as far as the producers know.
     pub(crate) ends: Arc<Ends>,
     /// The name by which the sink's messages say whose they are.
@@ -87,8 +94,18 @@ impl Claim {
         if self.claimed {
             self.check(&by, through)?;
         }
+        let Behind { first, marked, holes } = look_behind(&topic, group.decided()?.as_ref(), through)?;
+        if let (true, Some((after, last))) = (self.claimed, holes.first()) {
+            // This run has let go of them; the store may still have them.
+            return Err(Trouble::Final(format!(
+                "the cluster has lost what it had promised to commit: the rows of the epochs after {after} through {last}; they are delivered again when it is \
+                 started again"
+            )));
+        }
         if !self.claimed || say != Say::Nobody {
-            let progress = ClaimedProgress { group: group.metadata()?, metadata: metadata(&self.run, through, 0, &topic.ends()), through };
+            let whole = Whole { since: first.since, through: marked };
+            let progress =
+                ClaimedProgress { group: group.metadata()?, metadata: metadata(&self.run, through, 0, &first.ends, whole), through };
             progress.say(&spec.topic, &claimer)?;
             // Nothing else is touched before the group shows it. So there is always a decided offset that tells where to look for what came after; and
             // the offsets that are undecided, which tell that it has to be looked, are there for as long as they are needed.
@@ -101,9 +118,10 @@ impl Claim {
         let ends = Arc::new(Ends::new(topic.ends()));
         producers.iter().for_each(|producer| producer.context().follow(&ends));
         let (group, mark_all) = (group.metadata()?, topic.compacted != Some(false));
-        let (prover, promise) = Prover::start(sink, &name, &self.run, through, wake)?;
+        let window = Arc::new(Window::new(first));
+        let (prover, promise) = Prover::start(sink, (&name, &self.run), through, &window, wake)?;
         let turns = Turns::new(producers, promise, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
-        Ok(Connected { turns, prover, group, through, ends, name, mark_all })
+        Ok(Connected { turns, prover, group, through, holes, marked, window, ends, name, mark_all })
     }
 
     fn check(&self, by: &str, through: i64) -> Result<(), Trouble> {
@@ -114,6 +132,32 @@ impl Claim {
             "another run has taken over the delivery, and has delivered through epoch {through}; this one stops (is the same store run twice?)"
         )))
     }
+}
+
+/// What was found behind the position that the decided offset names.
+struct Behind {
+    /// Since where it has to be looked at again.
+    first: Start,
+    /// The last epoch of which the topic has messages, or will have.
+    marked: i64,
+    holes: Vec<Hole>,
+}
+
+/// Whether everything through an epoch is there.
+fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Result<Behind, Trouble> {
+    let here = Behind { first: Start { since: through, ends: topic.ends() }, marked: through, holes: Vec::new() };
+    let account = decided.and_then(|said| said.account.as_ref());
+    let Some((before, whole)) = account.and_then(|account| Some((&account.before, account.whole?))) else { return Ok(here) };
+    let ends = topic.ends().into_iter().enumerate();
+    let first = Start { since: whole.since.min(through), ends: ends.map(|(partition, end)| before.at(partition).min(end)).collect() };
+    // What the topic shows beyond the offset has messages.
+    let marked = if decided.is_some_and(|said| said.through < through) { through } else { whole.through.min(through) };
+    if !topic.stuck(Duration::ZERO)?.is_empty() {
+        // A reader does not see all of it by now.
+        return Ok(Behind { first, marked, ..here });
+    }
+    let holes = topic.holes(before, Whole { since: first.since, through: marked })?;
+    Ok(if holes.is_empty() { here } else { Behind { first, marked, holes } })
 }
 
 /// How far the topic is, and that it is this run that goes on from there.

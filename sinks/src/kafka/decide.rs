@@ -134,12 +134,12 @@ mod tests {
     const US: &str = "us";
 
     fn said(through: i64, after: i64, messages: u64) -> Said {
-        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1) });
+        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None });
         Said { through, run: US.into(), account }
     }
 
     fn mark(through: i64) -> Option<Mark> {
-        Some(Mark { sink: "s".into(), through, run: "them".into() })
+        Some(Mark { sink: "s".into(), through, after: None, run: "them".into() })
     }
 
     fn shown(newest: Option<Mark>) -> Shown {

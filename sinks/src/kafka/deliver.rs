@@ -6,9 +6,10 @@
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
-use super::said::{Mark, metadata};
+use super::said::{Mark, Whole, metadata};
 use super::transaction::{Marking, Progress, Trouble};
 use super::turns::WakeSlot;
+use super::window::Start;
 use super::{KafkaSink, KafkaSinkSpec};
 use riskstream_engine::contract::{Delivery, Notice, OutboxEntry, OutboxPart, SinkError, Wake};
 use riskstream_engine::ids::Epoch;
@@ -30,6 +31,15 @@ pub(crate) struct KafkaDelivery {
     under_way: VecDeque<Vec<OutboxEntry>>,
 }
 
+impl Connected {
+    /// Waits until what fills the holes is committed.
+    fn fill_holes(&mut self) -> Result<(), Trouble> {
+        self.turns.wait_for_others(0)?;
+        self.holes.clear();
+        Ok(())
+    }
+}
+
 impl KafkaDelivery {
     pub(crate) fn new(sink: Arc<KafkaSink>) -> Self {
         Self { sink, claim: Claim::new(), wake: WakeSlot::default(), connected: None, under_way: VecDeque::new() }
@@ -46,26 +56,35 @@ impl KafkaDelivery {
     fn begin(&mut self, deliveries: usize) -> Result<(), Trouble> {
         self.connect()?;
         let Some(connected) = &mut self.connected else { return Err(Trouble::Unknown("not connected".into())) };
-        let before = connected.through;
+        let (before, holes) = (connected.through, &connected.holes);
+        let is_missing = |epoch: i64| epoch > before || holes.iter().any(|(after, last)| epoch > *after && epoch <= *last);
         let first = self.under_way.len().saturating_sub(deliveries);
-        let missing = || self.under_way.iter().skip(first).flatten().filter(|entry| number(entry) > before);
+        let missing = || self.under_way.iter().skip(first).flatten().filter(|entry| is_missing(number(entry)));
         let Some(newest) = missing().map(number).max() else { return connected.turns.skip(before) };
-        let run = &self.claim.run;
-        let mark = Mark { sink: connected.name.clone(), through: newest, run: run.clone() }.write();
+        let (run, through) = (&self.claim.run, newest.max(before));
+        // The first transaction brings what fills the holes, all of which was left for it.
+        let after = holes.first().map_or(connected.marked, |(after, _)| *after);
+        let mark = Mark { sink: connected.name.clone(), through: newest, after: Some(after), run: run.clone() }.write();
         let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
-        let count = batches().map(|rows| rows.num_rows() as u64).sum();
-        let metadata = metadata(run, before, count, &connected.ends.all());
+        let count: u64 = batches().map(|rows| rows.num_rows() as u64).sum();
+        if holes.is_empty() {
+            connected.window.begins(Start { since: before, ends: connected.ends.all() });
+        }
+        let marked = if count > 0 { connected.marked.max(newest) } else { connected.marked };
+        let Some(first) = connected.window.first() else { return Err(Trouble::Unknown("no transaction has begun".into())) };
+        let metadata = metadata(run, before, count, &first.ends, Whole { since: first.since, through: marked });
         let messages = batches().flat_map(MessageRow::all);
         let progress = Progress {
             topic: &self.sink.spec.topic,
             group: &connected.group,
-            epoch: newest,
+            epoch: through,
             metadata: &metadata,
             mark: Marking { value: &mark, all: connected.mark_all },
         };
         connected.turns.take(&progress, messages)?;
-        connected.through = newest;
-        Ok(())
+        (connected.through, connected.marked) = (through, marked);
+        // The offset that tells of them is no other than before, so that only the commit tells.
+        if connected.holes.is_empty() { Ok(()) } else { connected.fill_holes() }
     }
 
     /// Everything under way at once, in one transaction that is waited for.
@@ -89,7 +108,7 @@ impl KafkaDelivery {
 impl Delivery for KafkaDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
         let through = match self.connect() {
-            Ok(connected) => connected.through,
+            Ok(connected) => connected.holes.first().map_or(connected.through, |(after, _)| *after),
             Err(trouble) => return Err(self.away(trouble)),
         };
         Ok(u64::try_from(through).ok().filter(|epoch| *epoch > 0).map(Epoch))

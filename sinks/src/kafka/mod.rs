@@ -26,6 +26,7 @@ mod timestamps;
 mod topic;
 mod transaction;
 mod turns;
+mod window;
 mod writer;
 
 use crate::outbox::Projection;

@@ -4,16 +4,22 @@
 //! that moment can forget to. So a delivery counts as visible once the group shows its offset as decided, which is asked beside the deliveries, for many of
 //! them at once; until then its rows stay in the store.
 
+use super::client::Reports;
 use super::group::Group;
+use super::topic::{reader, watermarks};
 use super::transaction::Trouble;
 use super::turns::WakeSlot;
+use super::window::Window;
 use super::{KafkaSink, NoticeSlot};
+use rdkafka::consumer::BaseConsumer;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The group is asked at most so often.
 const ASK_EVERY: Duration = Duration::from_millis(20);
+/// How often it is asked up to where the topic is decided.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What is promised shows within milliseconds. What does not within this has lost its end.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -35,9 +41,9 @@ impl Prover {
     /// asked.
     pub(crate) fn start(
         sink: &Arc<KafkaSink>,
-        name: &str,
-        run: &str,
+        (name, run): (&str, &str),
         through: i64,
+        window: &Arc<Window>,
         wake: &WakeSlot,
     ) -> Result<(Self, Sender<i64>), Trouble> {
         let proven = Arc::new(Mutex::new(Proven { through, trouble: None }));
@@ -48,6 +54,7 @@ impl Prover {
             run: run.to_owned(),
             promised,
             proven: Arc::clone(&proven),
+            window: Arc::clone(window),
             wake: wake.clone(),
         };
         let named = std::thread::Builder::new().name("kafka-proof".into());
@@ -70,6 +77,7 @@ struct Asking {
     run: String,
     promised: Receiver<i64>,
     proven: Arc<Mutex<Proven>>,
+    window: Arc<Window>,
     wake: WakeSlot,
 }
 
@@ -83,13 +91,28 @@ impl Asking {
 
     fn prove_all(&self) -> Result<(), Trouble> {
         let group = Group::new(&self.sink, &self.name)?;
+        let topic = reader(&self.sink, &self.name, "read_committed")?;
+        let mut looked = Instant::now();
         while let Ok(first) = self.promised.recv() {
             let newest = self.promised.try_iter().fold(first, i64::max);
             let asked = Instant::now();
             self.prove(&group, newest)?;
+            if looked.elapsed() >= LOOK_EVERY && self.window.can_move() {
+                self.look(&topic);
+                looked = Instant::now();
+            }
             std::thread::sleep(ASK_EVERY.saturating_sub(asked.elapsed()));
         }
         Ok(())
+    }
+
+    /// Up to where the topic is decided. Where it does not say, it is asked the next time.
+    fn look(&self, topic: &BaseConsumer<Reports>) {
+        let partitions = self.window.first().map_or(0, |start| start.ends.len());
+        let stable = (0..partitions).map(|partition| watermarks(&self.sink, topic, partition).map(|(_, stable)| stable));
+        if let Ok(stable) = stable.collect::<Result<Vec<_>, _>>() {
+            self.window.decided(&stable);
+        }
     }
 
     /// Waits until the group shows an epoch.

@@ -29,8 +29,20 @@ pub(crate) struct Account {
     pub(crate) after: i64,
     /// So many messages are in it.
     pub(crate) messages: u64,
-    /// Where its messages may begin.
+    /// Where its messages may begin: here, or later.
     pub(crate) before: Bounds,
+    /// What lies between `before` and the end of this transaction; none for an offset of a version before there was any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) whole: Option<Whole>,
+}
+
+/// What the topic has to show of this sink behind a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Whole {
+    /// Before the position it had everything through this epoch.
+    pub(crate) since: i64,
+    /// Behind it are the messages of the epochs through this one, of those that have any.
+    pub(crate) through: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,13 +84,13 @@ impl Said {
     }
 }
 
-/// The metadata of the offset of a transaction that begins where the partitions end at `ends`.
-pub(crate) fn metadata(run: &str, after: i64, messages: u64, ends: &[i64]) -> String {
+/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is behind the positions `before`.
+pub(crate) fn metadata(run: &str, after: i64, messages: u64, before: &[i64], whole: Whole) -> String {
     let mut each = 1;
     loop {
-        let account = Account { after, messages, before: Bounds::of(ends, each) };
+        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole) };
         let text = serde_json::to_string(&Metadata { run, account }).unwrap_or_default();
-        if text.len() <= METADATA_MAX || each >= ends.len() {
+        if text.len() <= METADATA_MAX || each >= before.len() {
             return text;
         }
         each *= 2;
@@ -92,6 +104,9 @@ pub(crate) struct Mark {
     pub(crate) sink: String,
     /// Its last epoch.
     pub(crate) through: i64,
+    /// The last epoch before it that has messages; none in messages of a version that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<i64>,
     /// The run that sent it.
     pub(crate) run: String,
 }
@@ -114,15 +129,20 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_as_it_was_said() {
-        let text = metadata("run", 140, 1_004, &[7, 0, 12_345_678_901]);
+        let whole = Whole { since: 138, through: 143 };
+        let text = metadata("run", 140, 1_004, &[7, 0, 12_345_678_901], whole);
         let said = Said::read(143, &text);
         let before = Bounds::of(&[7, 0, 12_345_678_901], 1);
         assert_eq!(
             said,
-            Said { through: 143, run: "run".into(), account: Some(Account { after: 140, messages: 1_004, before: before.clone() }) }
+            Said {
+                through: 143,
+                run: "run".into(),
+                account: Some(Account { after: 140, messages: 1_004, before: before.clone(), whole: Some(whole) })
+            }
         );
         assert_eq!((0..4).map(|p| before.at(p)).collect::<Vec<_>>(), [7, 0, 12_345_678_901, 0]);
-        let mark = Mark { sink: "s".into(), through: 143, run: "run".into() };
+        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), run: "run".into() };
         assert_eq!(Mark::read(mark.write().as_bytes()), Some(mark));
         assert_eq!(Mark::read(b"143"), None);
     }
@@ -136,7 +156,7 @@ mod tests {
     #[test]
     fn very_many_partitions_are_named_together_by_the_least() {
         let ends: Vec<i64> = (0..5_000).map(|p| 1_000_000_000_000 + i64::from(p) * 7_919 % 5_000).collect();
-        let text = metadata(&"f".repeat(32), i64::MAX, u64::MAX, &ends);
+        let text = metadata(&"f".repeat(32), i64::MAX, u64::MAX, &ends, Whole { since: i64::MAX, through: i64::MAX });
         assert!(text.len() <= METADATA_MAX, "{} bytes", text.len());
         let before = Said::read(1, &text).account.expect("an account").before;
         assert!(ends.iter().enumerate().all(|(p, end)| before.at(p) <= *end && before.at(p) >= 1_000_000_000_000));

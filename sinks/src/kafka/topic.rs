@@ -3,8 +3,9 @@
 use super::client::Reports;
 use super::decide::{Look, Shown};
 use super::group::{ANSWER_WITHIN, unanswered};
-use super::said::{Bounds, Mark, TRANSACTION_HEADER};
+use super::said::{Bounds, Mark, TRANSACTION_HEADER, Whole};
 use super::transaction::Trouble;
+use super::window::{Hole, holes};
 use super::{KafkaSink, NoticeSlot, settings};
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
@@ -47,14 +48,6 @@ pub(crate) struct Hang {
     pub(crate) oldest: i64,
 }
 
-/// The transactions of this sink that were read.
-#[derive(Debug, Default)]
-pub(crate) struct Marks {
-    pub(crate) newest: Option<Mark>,
-    /// The last epoch of each.
-    pub(crate) throughs: BTreeSet<i64>,
-}
-
 /// The topic of a sink.
 pub(crate) struct Topic<'a> {
     sink: &'a KafkaSink,
@@ -80,21 +73,7 @@ impl<'a> Topic<'a> {
 
     /// Whether transactions of this sink are open, though nobody can write there any more.
     pub(crate) fn hanging(&self) -> Result<Option<Hang>, Trouble> {
-        let asking = reader(self.sink, self.name, "read_committed")?;
-        let (mut stuck, started) = (BTreeMap::new(), Instant::now());
-        for (partition, held) in self.held.iter().enumerate() {
-            loop {
-                let (_, stable) = watermarks(self.sink, &asking, partition)?;
-                if stable >= held.end {
-                    break;
-                }
-                if started.elapsed() > HANGING_AFTER || self.is_over() {
-                    stuck.insert(partition, stable);
-                    break;
-                }
-                std::thread::sleep(PAUSE);
-            }
-        }
+        let stuck = self.stuck(HANGING_AFTER)?;
         let mut oldest: Option<i64> = None;
         if !stuck.is_empty() {
             let take = |message: &BorrowedMessage<'_>| {
@@ -108,20 +87,55 @@ impl<'a> Topic<'a> {
         Ok(oldest.map(|oldest| Hang { stuck: stuck.into_keys().collect(), oldest }))
     }
 
-    /// The transactions of this sink that a reader of committed ones sees by now, from `before` on.
-    pub(crate) fn marks(&self, before: &Bounds) -> Result<Marks, Trouble> {
-        let mut marks = Marks::default();
-        let take = |message: &BorrowedMessage<'_>| {
-            if let Some(mark) = mark_of(self.name, message) {
-                marks.throughs.insert(mark.through);
-                if marks.newest.as_ref().is_none_or(|newest| newest.through < mark.through) {
-                    marks.newest = Some(mark);
+    /// The partitions that end for a reader of committed transactions before they do, also after a while, and where.
+    pub(crate) fn stuck(&self, after: Duration) -> Result<BTreeMap<usize, i64>, Trouble> {
+        let asking = reader(self.sink, self.name, "read_committed")?;
+        let (mut stuck, started) = (BTreeMap::new(), Instant::now());
+        for (partition, held) in self.held.iter().enumerate() {
+            loop {
+                let (_, stable) = watermarks(self.sink, &asking, partition)?;
+                if stable >= held.end {
+                    break;
                 }
+                if started.elapsed() >= after || self.is_over() {
+                    stuck.insert(partition, stable);
+                    break;
+                }
+                std::thread::sleep(PAUSE);
             }
+        }
+        Ok(stuck)
+    }
+
+    /// The transactions of this sink that a reader of committed ones sees by now, from `before` on.
+    pub(crate) fn marks(&self, before: &Bounds) -> Result<Vec<Mark>, Trouble> {
+        let mut marks = Vec::new();
+        self.read_marks(before, |mark| {
+            marks.push(mark);
             false
-        };
-        self.read("read_committed", |partition| Some(before.at(partition)), take, Duration::MAX)?;
+        })?;
         Ok(marks)
+    }
+
+    /// Which epochs of those that have to be behind `before` no reader of committed transactions will ever see. None where messages may have been removed since.
+    pub(crate) fn holes(&self, before: &Bounds, whole: Whole) -> Result<Vec<Hole>, Trouble> {
+        let removed = self.held.iter().enumerate().any(|(partition, held)| held.first > before.at(partition));
+        if removed || self.compacted != Some(false) || whole.since >= whole.through {
+            return Ok(Vec::new());
+        }
+        let (mut marks, mut missing) = (Vec::new(), vec![(whole.since, whole.through)]);
+        self.read_marks(before, |mark| {
+            marks.push(mark);
+            missing = holes(&marks, whole.since, whole.through);
+            missing.is_empty()
+        })?;
+        Ok(missing)
+    }
+
+    /// Reads the marks that a reader of committed transactions sees, until it is enough.
+    fn read_marks(&self, before: &Bounds, mut take: impl FnMut(Mark) -> bool) -> Result<(), Trouble> {
+        let take = |message: &BorrowedMessage<'_>| mark_of(self.name, message).is_some_and(&mut take);
+        self.read("read_committed", |partition| Some(before.at(partition)), take, Duration::MAX).map(|_| ())
     }
 
     /// Where the partitions end.
@@ -300,14 +314,14 @@ fn held(sink: &KafkaSink, name: &str, partitions: usize) -> Result<Vec<Held>, Tr
     (0..partitions).map(held).collect()
 }
 
-fn watermarks(sink: &KafkaSink, reader: &BaseConsumer<Reports>, partition: usize) -> Result<(i64, i64), Trouble> {
+pub(crate) fn watermarks(sink: &KafkaSink, reader: &BaseConsumer<Reports>, partition: usize) -> Result<(i64, i64), Trouble> {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
     reader
         .fetch_watermarks(&sink.spec.topic, number, ANSWER_WITHIN)
         .map_err(|e| unanswered(reader.context(), &format!("where partition {partition} of the topic {} ends", sink.spec.topic), &e))
 }
 
-fn reader(sink: &KafkaSink, name: &str, isolation: &str) -> Result<BaseConsumer<Reports>, Trouble> {
+pub(crate) fn reader(sink: &KafkaSink, name: &str, isolation: &str) -> Result<BaseConsumer<Reports>, Trouble> {
     let mut config = settings::group(&sink.spec, name, isolation);
     config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "20");
     BaseConsumer::from_config_and_context(&config, Reports::new(Arc::clone(&sink.notice))).map_err(|e| Trouble::Final(e.to_string()))
