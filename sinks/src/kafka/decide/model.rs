@@ -454,6 +454,13 @@ fn a_transaction_whose_end_is_lost_is_there_once_wherever_a_run_ends() {
     assert!(worlds > 20_000, "{worlds} worlds");
 }
 
+#[test]
+#[ignore = "takes minutes and gigabytes; run by hand"]
+fn the_same_with_one_more_crash() {
+    let worlds = explore(decide_progress, 2, 1, true).expect("each epoch once");
+    assert!(worlds > 100_000, "{worlds} worlds");
+}
+
 /// The model has teeth: the rule that was broken is found to be.
 #[test]
 fn taking_what_is_undecided_for_aborted_repeats_rows() {
