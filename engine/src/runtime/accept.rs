@@ -15,8 +15,8 @@ use crate::protocol::{Gap, Missing, Origin, OriginChange, SinkMark, Writer};
 use crate::runtime::clock::SystemClock;
 use crate::runtime::failure::RunError;
 use crate::runtime::left::{delivered_elsewhere, marks_to_go_on, missing_of};
+use crate::runtime::outside::Outside;
 use crate::runtime::plan::Plan;
-use crate::runtime::reach::Reach;
 use crate::store::{DeliveredMarks, EpochHeader, Recovered, Store};
 use std::collections::BTreeMap;
 
@@ -112,7 +112,7 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
         deliveries.push((sink.id, sink.delivery));
     }
     // Nothing stops it.
-    let visible = Reach::for_look(&SystemClock::default()).ask_delivered(&mut deliveries, &origin)?.unwrap_or_default();
+    let visible = Outside::for_look(&SystemClock::default()).ask_delivered(&mut deliveries, &origin)?.unwrap_or_default();
     let least = visible.values().min().copied().unwrap_or(Epoch(0));
     let recovered = store.recover(least, visible.values().max().copied().unwrap_or(Epoch(0)))?;
     let mut standing = Standing { committed: recovered.committed, ..Standing::default() };

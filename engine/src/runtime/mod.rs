@@ -25,10 +25,10 @@ mod lane;
 mod left;
 mod load;
 mod metrics;
+mod outside;
 mod parcel;
 mod parts;
 mod plan;
-mod reach;
 mod route;
 mod run;
 

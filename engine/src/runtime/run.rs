@@ -21,10 +21,10 @@ use crate::runtime::left::{
     marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone, refuse_strangers, take_over,
 };
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
+use crate::runtime::outside::Outside;
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{EngineConfig, Plan, StepPlan, WhenQuiet, WorkerContext};
-use crate::runtime::reach::Reach;
 use crate::runtime::route::{Splitter, route};
 use crate::store::{AwayNotes, DeliveredMarks, KeptSnapshots, Store, saved_place, saved_shapes};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -181,9 +181,9 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         delivery.report_to(control.metrics.notice(format!("sink {id}")));
     }
     source.report_to(control.metrics.notice(format!("source {}", source.name())));
-    let reach = Reach::for_run(control, time.as_ref(), &config.store)?;
+    let outside = Outside::for_run(&control.stop, &control.metrics, time.as_ref(), &config.store)?;
     let mut marks = DeliveredMarks::open(&config.store)?;
-    let Some(visible) = reach.ask_delivered(&mut deliveries, &origin)? else {
+    let Some(visible) = outside.ask_delivered(&mut deliveries, &origin)? else {
         return stopped_before(control, &config.store, deliveries.iter().map(|(id, _)| marks.delivered(id)).min());
     };
     let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
@@ -207,7 +207,7 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     take_over(&mut recovered, &mut deliveries, &visible, &origin)?;
     prepare(&mut deliveries)?;
     store.collect_orphans(&recovered)?;
-    if !reach.open(source.as_mut(), &recovered.positions)? {
+    if !outside.open(source.as_mut(), &recovered.positions)? {
         return stopped_before(control, &config.store, Some(delivered));
     }
     if let Some((total, done)) = source.progress() {

@@ -120,6 +120,13 @@ impl ProducerContext for Counted {
     }
 }
 
+/// Whether the cluster says that there is no such topic or partition. A broker that is just back may say so of one that is there; whether it is gone for good
+/// is seen when a delivery connects anew.
+pub(crate) fn lacks_topic(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
+}
+
 /// Whether trying again can't help: somebody must change the configuration, or the cluster.
 pub(crate) fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
     use RDKafkaErrorCode as Code;

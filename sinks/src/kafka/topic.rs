@@ -1,6 +1,6 @@
 //! The topic as a reader of committed transactions sees it: which transactions of this sink are there.
 
-use super::client::Reports;
+use super::client::{Reports, lacks_topic};
 use super::decide::{Look, Shown};
 use super::group::{ANSWER_WITHIN, unanswered};
 use super::said::{Bounds, Mark, TRANSACTION_HEADER, Whole};
@@ -275,7 +275,7 @@ impl<'a> Topic<'a> {
     }
 
     fn unread(&self, consumer: &BaseConsumer<Reports>, error: &KafkaError) -> Trouble {
-        unanswered(consumer.context(), &self.question(), error)
+        unseen(consumer.context(), &self.question(), error)
     }
 }
 
@@ -318,7 +318,15 @@ pub(crate) fn watermarks(sink: &KafkaSink, reader: &BaseConsumer<Reports>, parti
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
     reader
         .fetch_watermarks(&sink.spec.topic, number, ANSWER_WITHIN)
-        .map_err(|e| unanswered(reader.context(), &format!("where partition {partition} of the topic {} ends", sink.spec.topic), &e))
+        .map_err(|e| unseen(reader.context(), &format!("where partition {partition} of the topic {} ends", sink.spec.topic), &e))
+}
+
+/// An answer that did not come, of a topic that was there when it was asked how many partitions it has.
+fn unseen(reports: &Reports, question: &str, error: &KafkaError) -> Trouble {
+    if error.rdkafka_error_code().is_some_and(lacks_topic) {
+        return Trouble::Unknown(format!("{error}, for {question}"));
+    }
+    unanswered(reports, question, error)
 }
 
 pub(crate) fn reader(sink: &KafkaSink, name: &str, isolation: &str) -> Result<BaseConsumer<Reports>, Trouble> {

@@ -3,7 +3,7 @@
 //! A call that librdkafka says may be made again as it is, is. Whatever else goes wrong leaves the transaction to the next producer of the same name: it
 //! finds out whether it came about, and aborts it if not.
 
-use super::client::{Reports, advice};
+use super::client::{Reports, advice, lacks_topic};
 use super::encode::MessageRow;
 use super::said::TRANSACTION_HEADER;
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -160,7 +160,7 @@ fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
         let is_over = producer.context().is_over();
         return if is_over { Err(Trouble::Unknown(with_reason(producer, "the run ends".into()))) } else { Ok(()) };
     };
-    Err(match advice(code) {
+    Err(match advice(code).filter(|_| !lacks_topic(code)) {
         Some(advice) => Trouble::Final(format!("{code}: {advice}")),
         None => Trouble::Unknown(with_reason(producer, format!("a message was not taken: {code}"))),
     })
@@ -186,10 +186,11 @@ pub(crate) fn again(producer: &BaseProducer<Reports>, mut call: impl FnMut() -> 
 
 fn judge(producer: &BaseProducer<Reports>, error: &KafkaError) -> Trouble {
     let described = describe(producer, error);
-    if let Some(advice) = error.rdkafka_error_code().and_then(advice) {
-        return Trouble::Final(format!("{described}: {advice}"));
+    let code = error.rdkafka_error_code().filter(|code| !lacks_topic(*code));
+    match code.and_then(advice) {
+        Some(advice) => Trouble::Final(format!("{described}: {advice}")),
+        None => Trouble::Unknown(described),
     }
-    Trouble::Unknown(described)
 }
 
 fn describe(producer: &BaseProducer<Reports>, error: &KafkaError) -> String {

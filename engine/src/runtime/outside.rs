@@ -8,7 +8,7 @@ use crate::disk::Folder;
 use crate::ids::Epoch;
 use crate::protocol::Origin;
 use crate::runtime::clock::Clock;
-use crate::runtime::run::RunControl;
+use crate::runtime::metrics::Metrics;
 use crate::store::{AwayNote, AwayNotes, StoreError, saved_origin};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -25,10 +25,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How soon a stop is seen.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Reaches for what a run needs.
-pub(crate) struct Reach<'a> {
-    /// The run; none for a command that only looks.
-    control: Option<&'a RunControl>,
+/// Asks what a run needs outside until it answers.
+pub(crate) struct Outside<'a> {
+    /// Set when the run is to end, and where it says what it waits for; none for a command that only looks.
+    run: Option<(&'a AtomicBool, &'a Arc<Metrics>)>,
     clock: &'a dyn Clock,
     /// What earlier runs have reached; none for a command that only looks, which waits for nobody for long.
     reached: Option<Origin>,
@@ -65,20 +65,25 @@ impl MaybeAway for SourceError {
     }
 }
 
-impl<'a> Reach<'a> {
+impl<'a> Outside<'a> {
     /// For a run that is about to begin.
     ///
     /// # Errors
     /// When the store can't be asked what runs have reached before.
-    pub(crate) fn for_run(control: &'a RunControl, clock: &'a dyn Clock, store: &Folder) -> Result<Self, StoreError> {
+    pub(crate) fn for_run(
+        stop: &'a AtomicBool,
+        metrics: &'a Arc<Metrics>,
+        clock: &'a dyn Clock,
+        store: &Folder,
+    ) -> Result<Self, StoreError> {
         let reached = Some(saved_origin(store)?.unwrap_or_default());
         let away = Some(Mutex::new(AwayNotes::begin(store)));
-        Ok(Self { control: Some(control), clock, reached, away, given_up: AtomicBool::new(false) })
+        Ok(Self { run: Some((stop, metrics)), clock, reached, away, given_up: AtomicBool::new(false) })
     }
 
     /// For a command that only looks.
     pub(crate) fn for_look(clock: &'a dyn Clock) -> Self {
-        Self { control: None, clock, reached: None, away: None, given_up: AtomicBool::new(false) }
+        Self { run: None, clock, reached: None, away: None, given_up: AtomicBool::new(false) }
     }
 
     /// The last epoch that each sink has made visible, by id; 0 for one that never saw any. Sinks that need nothing again are left out. None when the
@@ -145,8 +150,8 @@ impl<'a> Reach<'a> {
         known: bool,
         mut ask: impl FnMut() -> Result<T, E>,
     ) -> Result<T, Unreached<E>> {
-        let notice: Notice = match self.control {
-            Some(control) => control.metrics.notice(who.to_owned()),
+        let notice: Notice = match self.run {
+            Some((_, metrics)) => metrics.notice(who.to_owned()),
             None => Arc::new(|_| {}),
         };
         let began = self.clock.steady_nanos();
@@ -183,7 +188,7 @@ impl<'a> Reach<'a> {
     fn pause(&self, pause: Duration) -> bool {
         let began = std::time::Instant::now();
         loop {
-            let stopped = self.control.is_some_and(|control| control.stop.load(Ordering::Acquire));
+            let stopped = self.run.is_some_and(|(stop, _)| stop.load(Ordering::Acquire));
             if stopped || self.given_up.load(Ordering::Acquire) {
                 return false;
             }
