@@ -45,7 +45,7 @@ pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
 pub use empty::OwnRows;
 pub use error::{ErrorClass, SinkError};
-pub use kafka::{KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, TRANSACTION_HEADER, kafka_setting_refused};
+pub use kafka::{EPOCH_HEADER, KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, TRANSACTION_HEADER, kafka_setting_refused};
 pub use maintain::{MaintainReport, maintain};
 pub use maintain_options::MaintainOptions;
 pub use outbox::{AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, SessionIdentity, TableSink, alerts_table_schema, named_files};

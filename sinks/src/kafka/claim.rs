@@ -6,7 +6,7 @@
 
 use super::client::{Ends, Reports};
 use super::group::{ANSWER_WITHIN, Group, unanswered};
-use super::hanging::end_hanging;
+use super::hanging::Mender;
 use super::progress::{Found, Say, find_out};
 use super::proven::Prover;
 use super::said::{Said, Whole, metadata};
@@ -87,10 +87,13 @@ impl Claim {
             again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
         }
         let mut topic = Topic::ask(sink, &name, partitions)?;
-        let Found { through, by, say } = match end_hanging(sink, &group, &mut topic, &producers)? {
-            Some(found) => found,
-            None => find_out(sink, &name, &group, &topic)?,
-        };
+        if self.claimed {
+            let said = group.decided()?;
+            said.map_or(Ok(()), |said| self.check(&said.run, said.through))?;
+        }
+        let (run, claiming, group_asked) = (&self.run[..], &claimer, &group);
+        Mender { sink, name: &name, run, group: group_asked, claimer: claiming, producers: &producers }.mend(&mut topic)?;
+        let Found { through, by, say } = find_out(sink, &name, &group, &topic)?;
         if self.claimed {
             self.check(&by, through)?;
         }
@@ -171,7 +174,7 @@ impl ClaimedProgress {
     /// A transaction of that alone. It replaces an offset that the producer has left undecided.
     fn say(&self, topic: &str, producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
         let Self { group, metadata, through } = self;
-        let progress = Progress { topic, group, epoch: *through, metadata, mark: Marking { value: "", all: false } };
+        let progress = Progress { topic, group, epoch: *through, metadata, mark: Marking { value: "", all: false, epoch: "" } };
         fill(producer, &progress, std::iter::empty())?;
         commit(producer)
     }

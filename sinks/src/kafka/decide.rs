@@ -71,15 +71,15 @@ pub(crate) enum Why {
 pub(crate) enum Hanging {
     /// Nobody has seen anything of it, nor of one after it: it is ended as if it had never been, and delivered again.
     End,
-    /// It is committed, as is known from what else is: it becomes visible as a whole with the next messages of its producer.
-    Leave,
+    /// It is committed, as is known from what else is: what hangs of it is copied.
+    Copy,
 }
 
 /// What becomes of transactions of this sink that the cluster has lost the ends of, once the producers that may write are fenced. `oldest` is the last epoch
 /// of the oldest of them, `newest` the last epoch that is known to be committed: the group's decided offset, or the newest that the topic shows. Transactions
 /// are committed one after the other, each once the one before is promised.
 pub(crate) fn decide_hanging(oldest: i64, newest: i64) -> Hanging {
-    if oldest > newest { Hanging::End } else { Hanging::Leave }
+    if oldest > newest { Hanging::End } else { Hanging::Copy }
 }
 
 /// What has to be looked for.
@@ -134,12 +134,12 @@ mod tests {
     const US: &str = "us";
 
     fn said(through: i64, after: i64, messages: u64) -> Said {
-        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None });
+        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None, hanging: None });
         Said { through, run: US.into(), account }
     }
 
     fn mark(through: i64) -> Option<Mark> {
-        Some(Mark { sink: "s".into(), through, after: None, run: "them".into() })
+        Some(Mark { sink: "s".into(), through, after: None, each: false, run: "them".into() })
     }
 
     fn shown(newest: Option<Mark>) -> Shown {

@@ -6,7 +6,7 @@
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
-use super::said::{Mark, Whole, metadata};
+use super::said::{Mark, Whole, epoch_of, metadata};
 use super::transaction::{Marking, Progress, Trouble};
 use super::turns::WakeSlot;
 use super::window::Start;
@@ -64,7 +64,8 @@ impl KafkaDelivery {
         let (run, through) = (&self.claim.run, newest.max(before));
         // The first transaction brings what fills the holes, all of which was left for it.
         let after = holes.first().map_or(connected.marked, |(after, _)| *after);
-        let mark = Mark { sink: connected.name.clone(), through: newest, after: Some(after), run: run.clone() }.write();
+        let mark = Mark { sink: connected.name.clone(), through: newest, after: Some(after), each: true, run: run.clone() }.write();
+        let epoch = epoch_of(&connected.name, newest);
         let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
         let count: u64 = batches().map(|rows| rows.num_rows() as u64).sum();
         if holes.is_empty() {
@@ -79,7 +80,7 @@ impl KafkaDelivery {
             group: &connected.group,
             epoch: through,
             metadata: &metadata,
-            mark: Marking { value: &mark, all: connected.mark_all },
+            mark: Marking { value: &mark, all: connected.mark_all, epoch: &epoch },
         };
         connected.turns.take(&progress, messages)?;
         (connected.through, connected.marked) = (through, marked);

@@ -38,7 +38,7 @@ impl Immediate {
         let pending = Arc::clone(self.pending.lock().unwrap_or_else(PoisonError::into_inner).entry(epoch).or_default());
         for message in MessageRow::all(messages) {
             pending.fetch_add(1, Ordering::AcqRel);
-            let mut record = record(&self.topic, message, None, Arc::clone(&pending));
+            let mut record = record(&self.topic, message, (None, None), Arc::clone(&pending));
             loop {
                 match self.producer.send(record) {
                     Ok(()) => break,

@@ -37,7 +37,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-pub use said::TRANSACTION_HEADER;
+pub use said::{EPOCH_HEADER, TRANSACTION_HEADER};
 pub use settings::setting_refused as kafka_setting_refused;
 
 /// The header of messages that are delivered immediately: the same for the same input, so that a reader can drop what it has seen.

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The header by which a message says which transaction of which sink it came with. The first message of a transaction has it; on a topic that is
 /// compacted, all have.
 pub const TRANSACTION_HEADER: &str = "riskstream-transaction";
+/// The header by which every message says of which epoch its transaction is the last: `SINK.EPOCH`, where SINK stands for the sink's name.
+pub const EPOCH_HEADER: &str = "riskstream-epoch";
 /// Metadata may be so long.
 const METADATA_MAX: usize = 4_000;
 
@@ -34,6 +36,16 @@ pub(crate) struct Account {
     /// What lies between `before` and the end of this transaction; none for an offset of a version before there was any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) whole: Option<Whole>,
+    /// Messages that hang, and have to be copied before anything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hanging: Option<Ranges>,
+}
+
+/// Where messages may hang: from the first positions to before the second ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ranges {
+    pub(crate) from: Bounds,
+    pub(crate) until: Bounds,
 }
 
 /// What the topic has to show of this sink behind a position.
@@ -67,7 +79,13 @@ impl Bounds {
         Self { each, least: positions.chunks(each).map(|several| several.iter().copied().min().unwrap_or(0)).collect() }
     }
 
-    /// No position of a partition is less; 0 for a partition that came later.
+    /// The same from above.
+    pub(crate) fn above(positions: &[i64], each: usize) -> Self {
+        let each = each.max(1);
+        Self { each, least: positions.chunks(each).map(|several| several.iter().copied().max().unwrap_or(0)).collect() }
+    }
+
+    /// No position of a partition is less (or more, of bounds from above); 0 for a partition that came later.
     pub(crate) fn at(&self, partition: usize) -> i64 {
         self.least.get(partition / self.each.max(1)).copied().unwrap_or(0)
     }
@@ -86,9 +104,21 @@ impl Said {
 
 /// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is behind the positions `before`.
 pub(crate) fn metadata(run: &str, after: i64, messages: u64, before: &[i64], whole: Whole) -> String {
+    metadata_hanging(run, (after, messages), before, whole, None)
+}
+
+/// The same, of messages that hang: between these positions, by partition.
+pub(crate) fn metadata_hanging(
+    run: &str,
+    (after, messages): (i64, u64),
+    before: &[i64],
+    whole: Whole,
+    hanging: Option<(&[i64], &[i64])>,
+) -> String {
     let mut each = 1;
     loop {
-        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole) };
+        let hanging = hanging.map(|(from, until)| Ranges { from: Bounds::of(from, each), until: Bounds::above(until, each) });
+        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole), hanging };
         let text = serde_json::to_string(&Metadata { run, account }).unwrap_or_default();
         if text.len() <= METADATA_MAX || each >= before.len() {
             return text;
@@ -107,8 +137,28 @@ pub(crate) struct Mark {
     /// The last epoch before it that has messages; none in messages of a version that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<i64>,
+    /// Whether each of its messages has [`EPOCH_HEADER`]; not those of a version that did not say.
+    #[serde(default)]
+    pub(crate) each: bool,
     /// The run that sent it.
     pub(crate) run: String,
+}
+
+/// What stands for a sink's name in [`EPOCH_HEADER`].
+fn short(sink: &str) -> u32 {
+    // The lower half of a hash is a hash.
+    xxhash_rust::xxh3::xxh3_64(sink.as_bytes()) as u32
+}
+
+/// The value of [`EPOCH_HEADER`].
+pub(crate) fn epoch_of(sink: &str, through: i64) -> String {
+    format!("{:08x}.{through}", short(sink))
+}
+
+/// The epoch that a value of [`EPOCH_HEADER`] names; none where it is of another sink.
+pub(crate) fn read_epoch(sink: &str, value: &[u8]) -> Option<i64> {
+    let (name, through) = std::str::from_utf8(value).ok()?.split_once('.')?;
+    (u32::from_str_radix(name, 16).ok()? == short(sink)).then(|| through.parse().ok())?
 }
 
 impl Mark {
@@ -138,13 +188,20 @@ mod tests {
             Said {
                 through: 143,
                 run: "run".into(),
-                account: Some(Account { after: 140, messages: 1_004, before: before.clone(), whole: Some(whole) })
+                account: Some(Account { after: 140, messages: 1_004, before: before.clone(), whole: Some(whole), hanging: None })
             }
         );
         assert_eq!((0..4).map(|p| before.at(p)).collect::<Vec<_>>(), [7, 0, 12_345_678_901, 0]);
-        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), run: "run".into() };
+        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), each: true, run: "run".into() };
         assert_eq!(Mark::read(mark.write().as_bytes()), Some(mark));
         assert_eq!(Mark::read(b"143"), None);
+    }
+
+    #[test]
+    fn a_message_says_its_epoch_and_whose_it_is() {
+        let value = epoch_of("s", 143);
+        assert_eq!((read_epoch("s", value.as_bytes()), read_epoch("t", value.as_bytes())), (Some(143), None));
+        assert!([&b""[..], b"143", b"x.1", b"\xff"].iter().all(|wrong| read_epoch("s", wrong).is_none()));
     }
 
     #[test]

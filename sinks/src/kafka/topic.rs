@@ -3,7 +3,7 @@
 use super::client::{Reports, lacks_topic};
 use super::decide::{Look, Shown};
 use super::group::{ANSWER_WITHIN, unanswered};
-use super::said::{Bounds, Mark, TRANSACTION_HEADER, Whole};
+use super::said::{Bounds, EPOCH_HEADER, Mark, TRANSACTION_HEADER, Whole, read_epoch};
 use super::transaction::Trouble;
 use super::window::{Hole, holes};
 use super::{KafkaSink, NoticeSlot, settings};
@@ -12,7 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message, OwnedHeaders};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// A transaction that somebody has left undecided in the topic is waited for so long, before the delivery is tried again.
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 /// One of our own, whose producers are fenced, is decided at once. So long it is waited for, in case the cluster is slow.
-const HANGING_AFTER: Duration = Duration::from_secs(2);
+pub(crate) const HANGING_AFTER: Duration = Duration::from_secs(2);
 /// So long without an answer is too long.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -42,10 +42,24 @@ pub(crate) struct Held {
 /// Transactions that are open, some of them of this sink.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hang {
-    /// The partitions that end for a reader of committed transactions before they do.
-    pub(crate) stuck: Vec<usize>,
+    /// The partitions that end for a reader of committed transactions before they do, and where.
+    pub(crate) stuck: BTreeMap<usize, i64>,
     /// The least of the last epochs of this sink's transactions behind that.
     pub(crate) oldest: i64,
+    /// Whether each of their messages says whose it is.
+    pub(crate) each: bool,
+}
+
+/// A message of this sink as it stands in the topic.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// The last epoch of its transaction.
+    pub(crate) through: i64,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) headers: Option<OwnedHeaders>,
 }
 
 /// The topic of a sink.
@@ -74,17 +88,58 @@ impl<'a> Topic<'a> {
     /// Whether transactions of this sink are open, though nobody can write there any more.
     pub(crate) fn hanging(&self) -> Result<Option<Hang>, Trouble> {
         let stuck = self.stuck(HANGING_AFTER)?;
-        let mut oldest: Option<i64> = None;
+        let (mut oldest, mut each): (Option<i64>, bool) = (None, true);
         if !stuck.is_empty() {
             let take = |message: &BorrowedMessage<'_>| {
-                if let Some(mark) = mark_of(self.name, message) {
-                    oldest = Some(oldest.map_or(mark.through, |oldest| oldest.min(mark.through)));
+                if let Some(through) = self.epoch_of(message) {
+                    oldest = Some(oldest.map_or(through, |oldest| oldest.min(through)));
                 }
+                each &= mark_of(self.name, message).is_none_or(|mark| mark.each);
                 false
             };
             self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, LOOK_WITHIN)?;
         }
-        Ok(oldest.map(|oldest| Hang { stuck: stuck.into_keys().collect(), oldest }))
+        Ok(oldest.map(|oldest| Hang { stuck, oldest, each }))
+    }
+
+    /// This sink's messages between positions of each partition, whatever becomes of them.
+    pub(crate) fn written(&self, ranges: &[(i64, i64)]) -> Result<Vec<Copied>, Trouble> {
+        let mut found = Vec::new();
+        let take = |message: &BorrowedMessage<'_>| {
+            let until = usize::try_from(message.partition()).ok().and_then(|p| ranges.get(p)).map_or(0, |(_, until)| *until);
+            if let Some(through) = self.epoch_of(message).filter(|_| message.offset() < until) {
+                found.push(Copied {
+                    partition: message.partition(),
+                    offset: message.offset(),
+                    through,
+                    key: message.key().map(<[u8]>::to_vec),
+                    payload: message.payload().map(<[u8]>::to_vec),
+                    headers: message.headers().map(BorrowedHeaders::detach),
+                });
+            }
+            false
+        };
+        let from = |partition: usize| ranges.get(partition).filter(|(from, until)| from < until).map(|(from, _)| *from);
+        self.read("read_uncommitted", from, take, Duration::MAX)?;
+        Ok(found)
+    }
+
+    /// This sink's messages that a reader of committed transactions sees behind positions: partition, offset, and the last epoch of the transaction.
+    pub(crate) fn visible(&self, from: impl Fn(usize) -> Option<i64>) -> Result<Vec<(i32, i64, i64)>, Trouble> {
+        let mut found = Vec::new();
+        let take = |message: &BorrowedMessage<'_>| {
+            found.extend(self.epoch_of(message).map(|through| (message.partition(), message.offset(), through)));
+            false
+        };
+        self.read("read_committed", from, take, Duration::MAX)?;
+        Ok(found)
+    }
+
+    /// The last epoch of the transaction of this sink that a message came with.
+    fn epoch_of(&self, message: &BorrowedMessage<'_>) -> Option<i64> {
+        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let short = headers.filter(|h| h.key == EPOCH_HEADER).find_map(|h| read_epoch(self.name, h.value?));
+        short.or_else(|| mark_of(self.name, message).map(|mark| mark.through))
     }
 
     /// The partitions that end for a reader of committed transactions before they do, also after a while, and where.
@@ -105,16 +160,6 @@ impl<'a> Topic<'a> {
             }
         }
         Ok(stuck)
-    }
-
-    /// The transactions of this sink that a reader of committed ones sees by now, from `before` on.
-    pub(crate) fn marks(&self, before: &Bounds) -> Result<Vec<Mark>, Trouble> {
-        let mut marks = Vec::new();
-        self.read_marks(before, |mark| {
-            marks.push(mark);
-            false
-        })?;
-        Ok(marks)
     }
 
     /// Which epochs of those that have to be behind `before` no reader of committed transactions will ever see. None where messages may have been removed since.

@@ -5,7 +5,8 @@
 
 use super::client::{Reports, advice, lacks_topic};
 use super::encode::MessageRow;
-use super::said::TRANSACTION_HEADER;
+use super::said::{EPOCH_HEADER, TRANSACTION_HEADER};
+use super::topic::Copied;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -30,11 +31,11 @@ pub(crate) enum Trouble {
     Final(String),
 }
 
-/// A message for the producer.
+/// A message for the producer. Of a transaction it says which epoch it is of, and, where there is a mark, whose transaction that is.
 pub(crate) fn record<'a, O: IntoOpaque>(
     topic: &'a str,
     message: MessageRow<'a>,
-    mark: Option<&str>,
+    (epoch, mark): (Option<&str>, Option<&str>),
     opaque: O,
 ) -> BaseRecord<'a, [u8], [u8], O> {
     let mut record = BaseRecord::with_opaque_to(topic, opaque).payload(message.value());
@@ -45,8 +46,10 @@ pub(crate) fn record<'a, O: IntoOpaque>(
     for (key, value) in message.headers() {
         headers = Some(headers.take().unwrap_or_default().insert(Header { key, value }));
     }
-    if let Some(value) = mark {
-        headers = Some(headers.take().unwrap_or_default().insert(Header { key: TRANSACTION_HEADER, value: Some(value) }));
+    for (key, value) in [(EPOCH_HEADER, epoch), (TRANSACTION_HEADER, mark)] {
+        if value.is_some() {
+            headers = Some(headers.take().unwrap_or_default().insert(Header { key, value }));
+        }
     }
     match headers {
         Some(headers) => record.headers(headers),
@@ -71,6 +74,8 @@ pub(crate) struct Marking<'a> {
     pub(crate) value: &'a str,
     /// Whether all messages have it, or the first alone.
     pub(crate) all: bool,
+    /// What every message says.
+    pub(crate) epoch: &'a str,
 }
 
 /// Begins a transaction of the messages and the progress; all of them are at the cluster afterwards, seen by nobody.
@@ -84,7 +89,26 @@ pub(crate) fn fill<'a>(
     say(producer, progress)?;
     for (place, message) in messages.enumerate() {
         let mark = (place == 0 || progress.mark.all).then_some(progress.mark.value);
-        send(producer, progress.topic, message, mark)?;
+        send(producer, record(progress.topic, message, (Some(progress.mark.epoch), mark), ()))?;
+    }
+    taken(producer)
+}
+
+/// Begins a transaction of messages that were read from the topic, each into the partition that it was in.
+pub(crate) fn fill_copies(producer: &BaseProducer<Reports>, progress: &Progress<'_>, copies: &[Copied]) -> Result<(), Trouble> {
+    say(producer, progress)?;
+    for copy in copies {
+        let mut record = BaseRecord::<[u8], [u8]>::to(progress.topic).partition(copy.partition);
+        if let Some(headers) = &copy.headers {
+            record = record.headers(headers.clone());
+        }
+        if let Some(key) = &copy.key {
+            record = record.key(key);
+        }
+        if let Some(payload) = &copy.payload {
+            record = record.payload(payload);
+        }
+        send(producer, record)?;
     }
     taken(producer)
 }
@@ -139,8 +163,7 @@ pub(crate) fn wait<C: ProducerContext>(producer: &BaseProducer<C>) {
     }
 }
 
-fn send(producer: &BaseProducer<Reports>, topic: &str, message: MessageRow<'_>, mark: Option<&str>) -> Result<(), Trouble> {
-    let mut record = record(topic, message, mark, ());
+fn send(producer: &BaseProducer<Reports>, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), Trouble> {
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),

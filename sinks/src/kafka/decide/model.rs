@@ -114,7 +114,7 @@ struct World {
 
 impl Messages {
     fn mark(&self) -> Mark {
-        Mark { sink: String::new(), through: self.through, after: Some(self.first - 1), run: self.run.to_string() }
+        Mark { sink: String::new(), through: self.through, after: Some(self.first - 1), each: true, run: self.run.to_string() }
     }
 }
 
@@ -202,6 +202,7 @@ impl World {
                 messages: u64::from(o.messages),
                 before: Bounds::of(&[i64::try_from(o.before).unwrap()], 1),
                 whole: Some(o.whole),
+                hanging: None,
             }),
         })
     }
@@ -277,7 +278,7 @@ impl World {
             let shown = self.broker.shown(Look::Whole, before).newest;
             let newest = said.as_ref().map_or(0, |s| s.through).max(shown.map_or(0, |mark| mark.through));
             match decide_hanging(oldest, newest) {
-                Hanging::Leave => known = Some(newest),
+                Hanging::Copy => known = Some(newest),
                 Hanging::End => {
                     (0..TURNS).for_each(|producer| self.broker.end_messages(producer, Fate::Aborted));
                 }
