@@ -232,7 +232,7 @@ impl SinkError {
         }
     }
 
-    /// Whether the destination is only away for now, so that the same may be tried again for as long as it takes. A folder that is not
+    /// Whether the destination is only away, so that the same may be tried again for as long as it takes. A folder that is not
     /// there may be on a disk that is about to be mounted again; what a person has to allow or to change is not waited for.
     pub fn is_away(&self) -> bool {
         match self {

@@ -350,6 +350,42 @@ impl Broker {
         }
     }
 
+    /// A transaction that somebody else has open in the topic is waited for. What was delivered behind it is not taken for something that hangs.
+    fn check_open_transaction_of_others(&self, here: &Path) {
+        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
+        let within = Duration::from_secs(20);
+        let other: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", format!("127.0.0.1:{}", self.port))
+            .set("transactional.id", "other")
+            .create()
+            .unwrap();
+        other.init_transactions(within).unwrap();
+        other.begin_transaction().unwrap();
+        for partition in 0..PARTITIONS {
+            other.send(BaseRecord::<(), str>::to("doubled").partition(partition).payload("theirs")).map_err(|(e, _)| e).unwrap();
+        }
+        other.flush(within).unwrap();
+        let before = MESSAGES + 3_600;
+        self.produce(before..before + 300, "none");
+        riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
+        let mut run = Command::new(env!("CARGO_BIN_EXE_riskstream"))
+            .args(["run", "--set", "sources.payments.stop=end"])
+            .current_dir(here)
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(here.join(LOG)).unwrap())
+            .spawn()
+            .unwrap();
+        // Longer than a transaction of our own would be waited for.
+        std::thread::sleep(Duration::from_secs(4));
+        other.abort_transaction(within).unwrap();
+        assert!(run.wait().unwrap().success(), "{}", std::fs::read_to_string(here.join(LOG)).unwrap());
+        let said = std::fs::read_to_string(here.join(LOG)).unwrap();
+        assert!(!said.contains("whose end the cluster has lost"), "{said}");
+        let seen = self.consume("doubled");
+        assert_eq!(seen.len(), good(before + 300));
+        assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
+    }
+
     /// The offset of a group for partition 0, with what it says.
     fn committed(&self, group: &str) -> (i64, String) {
         let consumer: BaseConsumer = self.client().set("group.id", group).create().unwrap();
@@ -546,4 +582,5 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     broker.check_hanging_offset(here);
     broker.check_lost_offset(here);
     broker.check_lost_ends(here);
+    broker.check_open_transaction_of_others(here);
 }

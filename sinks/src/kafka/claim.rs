@@ -11,7 +11,7 @@ use super::progress::{Found, Say, find_out};
 use super::proven::Prover;
 use super::said::{Said, Whole, metadata};
 use super::topic::Topic;
-use super::transaction::{Marking, Progress, Trouble, again, commit, fill};
+use super::transaction::{Trouble, again, say_through};
 use super::turns::{TURNS, Turns, WakeSlot};
 use super::window::{Hole, Start, Window};
 use super::{KafkaSink, settings};
@@ -78,21 +78,14 @@ impl Claim {
         let producers = (0..TURNS).map(|turn| made(&transactional_id(&name, turn))).collect::<Result<Vec<_>, _>>()?;
         let partitions = wait_for_topic(&claimer, &spec.topic)?;
         // A run that has begun looks who delivers before it fences anybody. What is undecided may be its own, so it isn't waited for.
-        if self.claimed {
-            let said = group.decided()?;
-            said.map_or(Ok(()), |said| self.check(&said.run, said.through))?;
-        }
+        self.check_decided(&group)?;
         // Decides what an earlier producer of each name left undecided, and fences it. What is asked afterwards nobody else changes any more.
         for producer in producers.iter().chain([&claimer]) {
             again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
         }
         let mut topic = Topic::ask(sink, &name, partitions)?;
-        if self.claimed {
-            let said = group.decided()?;
-            said.map_or(Ok(()), |said| self.check(&said.run, said.through))?;
-        }
-        let (run, claiming, group_asked) = (&self.run[..], &claimer, &group);
-        Mender { sink, name: &name, run, group: group_asked, claimer: claiming, producers: &producers }.mend(&mut topic)?;
+        self.check_decided(&group)?;
+        Mender { sink, run: &self.run, group: &group, claimer: &claimer, producers: &producers }.mend(&mut topic)?;
         let Found { through, by, say } = find_out(sink, &name, &group, &topic)?;
         if self.claimed {
             self.check(&by, through)?;
@@ -107,14 +100,14 @@ impl Claim {
         }
         if !self.claimed || say != Say::Nobody {
             let whole = Whole { since: first.since, through: marked };
-            let progress =
-                ClaimedProgress { group: group.metadata()?, metadata: metadata(&self.run, through, 0, &first.ends, whole), through };
-            progress.say(&spec.topic, &claimer)?;
+            let (asked, text) = (group.metadata()?, metadata(&self.run, through, 0, &first.ends, whole));
+            let say_by = |producer: &BaseProducer<Reports>| say_through(producer, (&spec.topic, &asked), through, &text);
+            say_by(&claimer)?;
             // Nothing else is touched before the group shows it. So there is always a decided offset that tells where to look for what came after; and
             // the offsets that are undecided, which tell that it has to be looked, are there for as long as they are needed.
             group.shows(&self.run, through)?;
             if say == Say::All {
-                producers.iter().try_for_each(|producer| progress.say(&spec.topic, producer))?;
+                producers.iter().try_for_each(|producer| say_by(producer))?;
             }
         }
         self.claimed = true;
@@ -125,6 +118,14 @@ impl Claim {
         let (prover, promise) = Prover::start(sink, (&name, &self.run), through, &window, wake)?;
         let turns = Turns::new(producers, promise, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
         Ok(Connected { turns, prover, group, through, holes, marked, window, ends, name, mark_all })
+    }
+
+    /// A run that has begun looks who delivers.
+    fn check_decided(&self, group: &Group<'_>) -> Result<(), Trouble> {
+        if !self.claimed {
+            return Ok(());
+        }
+        group.decided()?.map_or(Ok(()), |said| self.check(&said.run, said.through))
     }
 
     fn check(&self, by: &str, through: i64) -> Result<(), Trouble> {
@@ -161,23 +162,6 @@ fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Resul
     }
     let holes = topic.holes(before, Whole { since: first.since, through: marked })?;
     Ok(if holes.is_empty() { here } else { Behind { first, marked, holes } })
-}
-
-/// How far the topic is, and that it is this run that goes on from there.
-struct ClaimedProgress {
-    group: ConsumerGroupMetadata,
-    metadata: String,
-    through: i64,
-}
-
-impl ClaimedProgress {
-    /// A transaction of that alone. It replaces an offset that the producer has left undecided.
-    fn say(&self, topic: &str, producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
-        let Self { group, metadata, through } = self;
-        let progress = Progress { topic, group, epoch: *through, metadata, mark: Marking { value: "", all: false, epoch: "" } };
-        fill(producer, &progress, std::iter::empty())?;
-        commit(producer)
-    }
 }
 
 /// The name of the producer whose turn is the `turn`th.

@@ -15,10 +15,10 @@
 use super::KafkaSink;
 use super::client::Reports;
 use super::decide::{Hanging, decide_hanging};
-use super::group::{Group, Says};
-use super::said::{Account, Bounds, Said, Whole, epoch_of, metadata, metadata_hanging};
+use super::group::Group;
+use super::said::{Account, Bounds, Said, Whole, metadata, metadata_hanging};
 use super::topic::{HANGING_AFTER, Hang, Topic};
-use super::transaction::{Marking, Progress, Trouble, commit, end, fill, fill_copies};
+use super::transaction::{Marking, Progress, Trouble, commit, end, fill_copies, say_through};
 use rdkafka::producer::BaseProducer;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,7 +30,6 @@ const TOLD_FOR: Duration = Duration::from_millis(300);
 /// What mends the topic, once all producers are fenced.
 pub(crate) struct Mender<'a> {
     pub(crate) sink: &'a KafkaSink,
-    pub(crate) name: &'a str,
     pub(crate) run: &'a str,
     pub(crate) group: &'a Group<'a>,
     pub(crate) claimer: &'a BaseProducer<Reports>,
@@ -47,7 +46,7 @@ struct Known {
 impl Mender<'_> {
     /// Ends what hangs. Afterwards the group and the topic tell how far it is.
     pub(crate) fn mend(&self, topic: &mut Topic<'_>) -> Result<(), Trouble> {
-        let Says { decided, .. } = self.group.says()?;
+        let decided = self.group.decided()?;
         let account = decided.as_ref().and_then(|said| said.account.as_ref());
         let partitions = topic.held.len();
         if let (Some(Said { through, .. }), Some(Account { hanging: Some(hanging), before, whole, .. })) = (&decided, account) {
@@ -103,8 +102,9 @@ impl Mender<'_> {
 
     /// Copies what hangs in these ranges, or hung and is ended, and takes back that it does.
     fn copy(&self, topic: &mut Topic<'_>, ranges: &[(i64, i64)], known: &Known) -> Result<(), Trouble> {
-        self.end(topic, |partition| ranges.get(partition).is_some_and(|(from, until)| from < until))?;
-        if !topic.stuck(HANGING_AFTER)?.is_empty() {
+        let is_meant = |partition: &usize| ranges.get(*partition).is_some_and(|(from, until)| from < until);
+        self.end(topic, |partition| is_meant(&partition))?;
+        if topic.stuck(HANGING_AFTER)?.keys().any(is_meant) {
             return Err(Trouble::Unknown(format!(
                 "the topic {} has a transaction of somebody else that is not decided; what hangs behind it can't be seen",
                 self.sink.spec.topic
@@ -126,8 +126,10 @@ impl Mender<'_> {
             return self.say(known, None);
         }
         let Some(producer) = self.producers.first() else { return Ok(()) };
-        let text = metadata(self.run, known.through, 0, &known.before, known.whole);
-        fill_copies(producer, &self.progress(known, &text, &self.group.metadata()?, ""), &copies)?;
+        let metadata = metadata(self.run, known.through, 0, &known.before, known.whole);
+        let mark = Marking { value: "", all: false, epoch: "" };
+        let (name, group) = (&self.sink.spec.topic, &self.group.metadata()?);
+        fill_copies(producer, &Progress { topic: name, group, epoch: known.through, metadata: &metadata, mark }, &copies)?;
         commit(producer)?;
         self.group.shows(self.run, known.through)
     }
@@ -136,21 +138,8 @@ impl Mender<'_> {
     fn say(&self, known: &Known, ranges: Option<&[(i64, i64)]>) -> Result<(), Trouble> {
         let sides = ranges.map(|ranges| ranges.iter().copied().unzip::<i64, i64, Vec<_>, Vec<_>>());
         let hanging = sides.as_ref().map(|(from, until)| (&from[..], &until[..]));
-        let text = metadata_hanging(self.run, (known.through, 0), &known.before, known.whole, hanging);
-        let epoch = epoch_of(self.name, known.through);
-        fill(self.claimer, &self.progress(known, &text, &self.group.metadata()?, &epoch), std::iter::empty())?;
-        commit(self.claimer)?;
+        let metadata = metadata_hanging(self.run, (known.through, 0), &known.before, known.whole, hanging);
+        say_through(self.claimer, (&self.sink.spec.topic, &self.group.metadata()?), known.through, &metadata)?;
         self.group.shows(self.run, known.through)
-    }
-
-    fn progress<'b>(
-        &'b self,
-        known: &Known,
-        metadata: &'b str,
-        group: &'b rdkafka::consumer::ConsumerGroupMetadata,
-        epoch: &'b str,
-    ) -> Progress<'b> {
-        let mark = Marking { value: "", all: false, epoch };
-        Progress { topic: &self.sink.spec.topic, group, epoch: known.through, metadata, mark }
     }
 }

@@ -39,10 +39,10 @@ pub(crate) struct Held {
     pub(crate) end: i64,
 }
 
-/// Transactions that are open, some of them of this sink.
+/// Transactions of this sink that are open.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hang {
-    /// The partitions that end for a reader of committed transactions before they do, and where.
+    /// The partitions in which a reader of committed transactions comes no further than to one of them, and where that is.
     pub(crate) stuck: BTreeMap<usize, i64>,
     /// The least of the last epochs of this sink's transactions behind that.
     pub(crate) oldest: i64,
@@ -87,19 +87,26 @@ impl<'a> Topic<'a> {
 
     /// Whether transactions of this sink are open, though nobody can write there any more.
     pub(crate) fn hanging(&self) -> Result<Option<Hang>, Trouble> {
-        let stuck = self.stuck(HANGING_AFTER)?;
-        let (mut oldest, mut each): (Option<i64>, bool) = (None, true);
-        if !stuck.is_empty() {
-            let take = |message: &BorrowedMessage<'_>| {
-                if let Some(through) = self.epoch_of(message) {
-                    oldest = Some(oldest.map_or(through, |oldest| oldest.min(through)));
-                }
-                each &= mark_of(self.name, message).is_none_or(|mark| mark.each);
-                false
-            };
-            self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, LOOK_WITHIN)?;
+        let mut stuck = self.stuck(HANGING_AFTER)?;
+        if stuck.is_empty() {
+            return Ok(None);
         }
-        Ok(oldest.map(|oldest| Hang { stuck, oldest, each }))
+        // What readers stand at is what is open. Behind it there may be anything, also of this sink: committed, and aborted.
+        let mut ours: BTreeMap<usize, i64> = BTreeMap::new();
+        let mut each = true;
+        let take = |message: &BorrowedMessage<'_>| {
+            let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
+            let through =
+                self.epoch_of(message).filter(|_| stuck.get(&partition) == Some(&message.offset()) || ours.contains_key(&partition));
+            if let Some(through) = through {
+                ours.entry(partition).and_modify(|oldest| *oldest = through.min(*oldest)).or_insert(through);
+                each &= mark_of(self.name, message).is_none_or(|mark| mark.each);
+            }
+            false
+        };
+        self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, LOOK_WITHIN)?;
+        stuck.retain(|partition, _| ours.contains_key(partition));
+        Ok(ours.into_values().min().map(|oldest| Hang { stuck, oldest, each }))
     }
 
     /// This sink's messages between positions of each partition, whatever becomes of them.

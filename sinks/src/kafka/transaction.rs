@@ -125,6 +125,18 @@ fn taken(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     refused(producer)
 }
 
+/// A transaction that only says up to which epoch the topic is. It replaces an offset that the producer has left undecided.
+pub(crate) fn say_through(
+    producer: &BaseProducer<Reports>,
+    (topic, group): (&str, &ConsumerGroupMetadata),
+    epoch: i64,
+    metadata: &str,
+) -> Result<(), Trouble> {
+    let mark = Marking { value: "", all: false, epoch: "" };
+    fill(producer, &Progress { topic, group, epoch, metadata, mark }, std::iter::empty())?;
+    commit(producer)
+}
+
 /// Begins a transaction of the progress alone.
 fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), Trouble> {
     producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
@@ -143,7 +155,7 @@ pub(crate) fn end(producer: &BaseProducer<Reports>, topic: &str, partitions: imp
     for partition in partitions {
         // With a key, since a topic that is compacted takes none without.
         let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).key(&[]).payload(&[]);
-        producer.send(record).map_err(|(e, _)| judge(producer, &e))?;
+        send(producer, record)?;
     }
     taken(producer)?;
     again(producer, || producer.abort_transaction(CALL_WITHIN))
