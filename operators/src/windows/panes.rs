@@ -107,6 +107,8 @@ pub(super) struct Panes {
     pub(super) passed: Option<Passed>,
     /// Of memory, as of the last close.
     bytes: usize,
+    /// The slots of the rows that are being added.
+    slots: Vec<u32>,
 }
 
 impl Panes {
@@ -120,6 +122,7 @@ impl Panes {
             base: Pane::default(),
             passed: None,
             bytes: 0,
+            slots: Vec::new(),
         }
     }
 
@@ -134,11 +137,13 @@ impl Panes {
             if pane.changed.is_empty() {
                 self.touched.insert(start);
             }
-            for row in from..from + run {
-                let slot = pane.slot_for(layout, rows.keys[row]);
-                pane.totals.add(layout, slot, (&rows.columns, row, times.map_or(1, |times| times[row])));
+            self.slots.clear();
+            for key in &rows.keys[from..from + run] {
+                let slot = pane.slot_for(layout, *key);
                 pane.mark(slot);
+                self.slots.push(slot as u32);
             }
+            pane.totals.add_rows(layout, &self.slots, (rows, from, times));
             from += run;
         }
     }

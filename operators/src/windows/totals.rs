@@ -3,7 +3,7 @@
 use crate::keyed::exact::Exact;
 use crate::keyed::sums::Unit;
 use hashbrown::HashMap;
-use riskstream_engine::history::Column;
+use riskstream_engine::history::{Chunk, Column};
 
 /// How values of a lane are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,6 +163,68 @@ impl Totals {
         counts[0] = counts[0].saturating_add(times);
         for (count, column) in counts[1..].iter_mut().zip(columns) {
             *count = count.saturating_add(if column.is_null(row) { 0 } else { times });
+        }
+    }
+
+    /// Adds the rows from `from` on to the slots `slots`, a row to each, as often as `times` says, or once.
+    pub(super) fn add_rows(&mut self, layout: &Layout, slots: &[u32], (rows, from, times): (&Chunk, usize, Option<&[i64]>)) {
+        // The least and the greatest of a key depend on its count before the row: a row at a time.
+        if layout.wides.iter().any(|lane| !matches!(lane.op, Op::Add(_))) {
+            for (row, slot) in (from..).zip(slots) {
+                self.add(layout, *slot as usize, (&rows.columns, row, times.map_or(1, |times| times[row])));
+            }
+            return;
+        }
+        for (number, lane) in layout.wides.iter().enumerate() {
+            if let Op::Add(unit) = lane.op {
+                let column = &rows.columns[lane.column];
+                match (unit, column.narrow(), times) {
+                    (Unit::Whole, Some(values), None) => {
+                        self.add_column((layout, number), slots, (column, from, times), |row| Some(i128::from(values[row])));
+                    }
+                    // The product of two numbers of 64 bits fits.
+                    (Unit::Whole, Some(values), Some(times)) => {
+                        let product = |row: usize| Some(i128::from(values[row]) * i128::from(times[row]));
+                        self.add_column((layout, number), slots, (column, from, Some(times)), product);
+                    }
+                    (Unit::Whole | Unit::Float, _, _) => {
+                        let value = |row| times_of(unit.fixed(column.value(row))?, times.map_or(1, |times| times[row]));
+                        self.add_column((layout, number), slots, (column, from, times), value);
+                    }
+                }
+            }
+        }
+        let counted = |number: usize, row: usize| number == 0 || !rows.columns[number - 1].is_null(row);
+        for number in 0..layout.counts {
+            for (row, slot) in (from..).zip(slots) {
+                if counted(number, row) {
+                    let count = &mut self.counts[*slot as usize * layout.counts + number];
+                    *count = count.saturating_add(times.map_or(1, |times| times[row]));
+                }
+            }
+        }
+    }
+
+    /// Adds the values of a lane that is a sum; `fixed` says what a row's is in 128 bits.
+    fn add_column(
+        &mut self,
+        (layout, number): (&Layout, usize),
+        slots: &[u32],
+        (column, from, times): (&Column, usize, Option<&[i64]>),
+        fixed: impl Fn(usize) -> Option<i128>,
+    ) {
+        let (lanes, Op::Add(unit)) = (layout.wides.len(), layout.wides[number].op) else { return };
+        for (row, slot) in (from..).zip(slots) {
+            if column.is_null(row) {
+                continue;
+            }
+            let wide = &mut self.wides[*slot as usize * lanes + number];
+            match fixed(row).and_then(|value| wide.checked_add(value)) {
+                Some(sum) => *wide = sum,
+                None => add_beside(&mut self.beside, (*slot as usize, number), |sum| {
+                    unit.add_exactly(sum, column.value(row), times.map_or(1, |times| times[row]));
+                }),
+            }
         }
     }
 
