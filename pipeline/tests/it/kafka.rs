@@ -340,8 +340,10 @@ impl Broker {
             }
             self.script("start");
             assert!(self.consume("doubled").len() < good(up_to), "nobody sees what hangs");
+            // Killed while they mend it, or soon after.
+            let mut said: String = KILLED_AFTER.iter().map(|millis| run_killed(here, "whose end the cluster has lost", *millis)).collect();
             let done = run();
-            let said = done.err.clone();
+            said.push_str(&done.err);
             done.ok();
             assert!(said.contains(expected), "{said}");
             let seen = self.consume("doubled");
@@ -511,14 +513,41 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, u64> {
 const LOG: &str = "run.log";
 
 fn spawn(folder: &Path) -> Running {
+    spawn_with(folder, &[])
+}
+
+fn spawn_with(folder: &Path, settings: &[&str]) -> Running {
     let run = Command::new(env!("CARGO_BIN_EXE_riskstream"))
         .arg("run")
+        .args(settings)
         .current_dir(folder)
         .stdout(Stdio::null())
         .stderr(std::fs::File::create(folder.join(LOG)).unwrap())
         .spawn()
         .unwrap();
     Running(run)
+}
+
+/// Milliseconds for which runs that mend the topic go on after they have said so.
+const KILLED_AFTER: [u64; 3] = [200, 300, 400];
+
+/// Starts a run and kills it so long after it has said something, unless it has ended without it; gives what it said.
+fn run_killed(folder: &Path, word: &str, millis: u64) -> String {
+    let mut run = spawn_with(folder, &["--set", "sources.payments.stop=end"]);
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let said = std::fs::read_to_string(folder.join(LOG)).unwrap();
+        if said.contains(word) {
+            std::thread::sleep(Duration::from_millis(millis));
+            drop(run);
+            return std::fs::read_to_string(folder.join(LOG)).unwrap();
+        }
+        if run.0.try_wait().unwrap().is_some() {
+            return said;
+        }
+        assert!(Instant::now() < until, "neither said nor ended: {said}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn kill(mut run: Running, folder: &Path) {
@@ -555,9 +584,9 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     let good: Vec<u32> = (0..MESSAGES).filter(|id| id % 100 != 99).collect();
     let seen = broker.consume("doubled");
     assert_eq!(seen.len(), good.len(), "every row is in the topic");
+    let by_id: BTreeMap<&str, _> = seen.iter().filter_map(|(value, of)| Some((value.split_once(',')?.0, (value, of)))).collect();
     for id in &good {
-        let found = seen.iter().find(|(value, _)| value.starts_with(&format!("{{\"id\":{id},")));
-        let (value, (times, key, channel)) = found.unwrap();
+        let (value, (times, key, channel)) = by_id[&*format!("{{\"id\":{id}")];
         let double = (id % 1_000) * 2;
         assert_eq!(*times, 1, "{value}");
         assert!(value.contains(&format!("\"amount\":{}.25,", id % 1_000)) && value.contains(&format!("\"double\":{double}.50")), "{value}");
