@@ -232,8 +232,9 @@ impl SinkError {
         }
     }
 
-    /// Whether the destination is only away, so that the same may be tried again for as long as it takes. A folder that is not
-    /// there may be on a disk that is about to be mounted again; what a person has to allow or to change is not waited for.
+    /// Whether the destination is only away, so that the same may be tried again for as long as it
+    /// takes. A folder that is not there may be on a disk that is about to be mounted again; what a
+    /// person has to allow or to change is not waited for.
     pub fn is_away(&self) -> bool {
         match self {
             Self::Io { source, .. } => source.kind() != ErrorKind::PermissionDenied,

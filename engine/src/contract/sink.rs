@@ -97,8 +97,9 @@ pub trait Delivery: Send {
     /// crash must be harmless: what is at or below [`Self::delivered_through`] is skipped by asking the destination again just before.
     ///
     /// # Errors
-    /// [`SinkError::Away`] when the destination can't be reached at the moment. What was given is then the delivery's to keep: it counts as
-    /// begun, and [`Self::try_again`] goes on with it. Any other error is a refusal for good, which ends the run.
+    /// [`SinkError::Away`] when the destination can't be reached at the moment. What was given is
+    /// then the delivery's to keep: it counts as begun, and [`Self::try_again`] goes on with it.
+    /// Any other error is a refusal for good, which ends the run.
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError>;
     /// Goes on with what was begun, after [`Self::deliver`], [`Self::settle`] or this has said that the destination is away.
     ///

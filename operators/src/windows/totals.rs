@@ -166,7 +166,8 @@ impl Totals {
         }
     }
 
-    /// Adds the rows from `from` on to the slots `slots`, a row to each, as often as `times` says, or once.
+    /// Adds the rows from `from` on to the slots `slots`, a row to each, as often as `times` says,
+    /// or once.
     pub(super) fn add_rows(&mut self, layout: &Layout, slots: &[u32], (rows, from, times): (&Chunk, usize, Option<&[i64]>)) {
         // The least and the greatest of a key depend on its count before the row: a row at a time.
         if layout.wides.iter().any(|lane| !matches!(lane.op, Op::Add(_))) {

@@ -19,6 +19,10 @@ use crate::program::{Running, example, riskstream};
 const PARTITIONS: i32 = 3;
 /// Messages in all; every hundredth can't be read.
 const MESSAGES: u32 = 30_000;
+/// Milliseconds for which runs that mend the topic go on after they have said so.
+const KILLED_AFTER: [u64; 3] = [200, 300, 400];
+/// Settings of a run that reads what there is and ends.
+const TO_THE_END: [&str; 2] = ["--set", "sources.payments.stop=end"];
 
 const PAYMENTS: &str = r#"
 [riskstream]
@@ -195,7 +199,6 @@ impl Broker {
         // One that follows the topic and has shown that it delivers.
         let mut run = spawn(&first);
         self.produce(MESSAGES..MESSAGES + 1_000, "none");
-        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
         let started = Instant::now();
         while self.consume("handed-over").len() < good(MESSAGES + 1_000) {
             let ended = run.0.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(60);
@@ -273,7 +276,6 @@ impl Broker {
     fn check_lost_offset(&self, here: &Path) {
         let identity = std::fs::read_to_string(here.join("data/store/payments/kafka-identity")).unwrap();
         let group = format!("riskstream.acme.payments.topic.{identity}");
-        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
         for (producer, first) in [("", MESSAGES + 2_100), (".2", MESSAGES + 2_400)] {
             let run = spawn(here);
             self.produce(first..first + 300, "none");
@@ -301,10 +303,10 @@ impl Broker {
         }
     }
 
-    /// A transaction whose ends a broker has lost is delivered again where nothing says that it was committed; where its offset does, or a partition that has its end,
-    /// what is missing is copied.
+    /// A transaction whose ends a broker has lost is delivered again where nothing says that it was
+    /// committed; where its offset does, or a partition that has its end, what is missing is
+    /// copied.
     fn check_lost_ends(&self, here: &Path) {
-        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
         let run = || riskstream(here, &["run", "--set", "sources.payments.stop=end"]);
         let mut up_to = MESSAGES + 2_700;
         let copied = "what hangs is copied";
@@ -352,9 +354,9 @@ impl Broker {
         }
     }
 
-    /// A transaction that somebody else has open in the topic is waited for. What was delivered behind it is not taken for something that hangs.
+    /// A transaction that somebody else has open in the topic is waited for. What was delivered
+    /// behind it is not taken for something that hangs.
     fn check_open_transaction_of_others(&self, here: &Path) {
-        let good = |up_to: u32| (0..up_to).filter(|id| id % 100 != 99).count();
         let within = Duration::from_secs(20);
         let other: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", format!("127.0.0.1:{}", self.port))
@@ -370,17 +372,11 @@ impl Broker {
         let before = MESSAGES + 3_600;
         self.produce(before..before + 300, "none");
         riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
-        let mut run = Command::new(env!("CARGO_BIN_EXE_riskstream"))
-            .args(["run", "--set", "sources.payments.stop=end"])
-            .current_dir(here)
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(here.join(LOG)).unwrap())
-            .spawn()
-            .unwrap();
+        let mut run = spawn_with(here, &TO_THE_END);
         // Longer than a transaction of our own would be waited for.
         std::thread::sleep(Duration::from_secs(4));
         other.abort_transaction(within).unwrap();
-        assert!(run.wait().unwrap().success(), "{}", std::fs::read_to_string(here.join(LOG)).unwrap());
+        assert!(run.0.wait().unwrap().success(), "{}", std::fs::read_to_string(here.join(LOG)).unwrap());
         let said = std::fs::read_to_string(here.join(LOG)).unwrap();
         assert!(!said.contains("whose end the cluster has lost"), "{said}");
         let seen = self.consume("doubled");
@@ -512,6 +508,11 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, u64> {
 /// What the last run said.
 const LOG: &str = "run.log";
 
+/// How many of so many messages are rows.
+fn good(messages: u32) -> usize {
+    (0..messages).filter(|id| id % 100 != 99).count()
+}
+
 fn spawn(folder: &Path) -> Running {
     spawn_with(folder, &[])
 }
@@ -528,12 +529,10 @@ fn spawn_with(folder: &Path, settings: &[&str]) -> Running {
     Running(run)
 }
 
-/// Milliseconds for which runs that mend the topic go on after they have said so.
-const KILLED_AFTER: [u64; 3] = [200, 300, 400];
-
-/// Starts a run and kills it so long after it has said something, unless it has ended without it; gives what it said.
+/// Starts a run and kills it so long after it has said something, unless it has ended without it;
+/// gives what it said.
 fn run_killed(folder: &Path, word: &str, millis: u64) -> String {
-    let mut run = spawn_with(folder, &["--set", "sources.payments.stop=end"]);
+    let mut run = spawn_with(folder, &TO_THE_END);
     let until = Instant::now() + Duration::from_secs(60);
     loop {
         let said = std::fs::read_to_string(folder.join(LOG)).unwrap();

@@ -8,9 +8,11 @@
 //!   partition:   … committed | hanging: epoch 143 …………………… | a message, aborted | epoch 143 again
 //!                            ▲ what readers see ends here     ▲ with it ends what hangs
 //! ```
-//! Of one that nobody has seen anything of, nor of one after it, all is delivered again from the store. Of one that is known to be committed, since its offset is,
-//! or other partitions show it, or a later one, only what hangs is missing: that is copied, message by message, into the partitions where it stands. Where it stands
-//! is said in the group before it is ended, and taken back by the transaction of the copies, so that a crash anywhere only has it done once more.
+//! Of one that nobody has seen anything of, nor of one after it, all is delivered again from the
+//! store. Of one that is known to be committed, since its offset is, or other partitions show it,
+//! or a later one, only what hangs is missing: that is copied, message by message, into the
+//! partitions where it stands. Where it stands is said in the group before it is ended, and taken
+//! back by the transaction of the copies, so that a crash anywhere only has it done once more.
 
 use super::KafkaSink;
 use super::client::Reports;
@@ -69,7 +71,8 @@ impl Mender<'_> {
                 ));
                 self.end(topic, |partition| stuck.contains_key(&partition))
             }
-            // A version that did not say so of each message: it is waited for, as for those of others.
+            // A version that did not say so of each message: it is waited for, as for those of
+            // others.
             Hanging::Copy if !each => Ok(()),
             Hanging::Copy => {
                 self.told(format!(

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The header by which a message says which transaction of which sink it came with. The first message of a transaction has it; on a topic that is
 /// compacted, all have.
 pub const TRANSACTION_HEADER: &str = "riskstream-transaction";
-/// The header by which every message says of which epoch its transaction is the last: `SINK.EPOCH`, where SINK stands for the sink's name.
+/// The header by which every message says of which epoch its transaction is the last: `SINK.EPOCH`,
+/// where SINK stands for the sink's name.
 pub const EPOCH_HEADER: &str = "riskstream-epoch";
 /// Metadata may be so long.
 const METADATA_MAX: usize = 4_000;
@@ -85,7 +86,8 @@ impl Bounds {
         Self { each, least: positions.chunks(each).map(|several| several.iter().copied().max().unwrap_or(0)).collect() }
     }
 
-    /// No position of a partition is less (or more, of bounds from above); 0 for a partition that came later.
+    /// No position of a partition is less (or more, of bounds from above); 0 for a partition that
+    /// came later.
     pub(crate) fn at(&self, partition: usize) -> i64 {
         self.least.get(partition / self.each.max(1)).copied().unwrap_or(0)
     }

@@ -42,7 +42,8 @@ pub(crate) struct Held {
 /// Transactions of this sink that are open.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Hang {
-    /// The partitions in which a reader of committed transactions comes no further than to one of them, and where that is.
+    /// The partitions in which a reader of committed transactions comes no further than to one of
+    /// them, and where that is.
     pub(crate) stuck: BTreeMap<usize, i64>,
     /// The least of the last epochs of this sink's transactions behind that.
     pub(crate) oldest: i64,
@@ -91,7 +92,8 @@ impl<'a> Topic<'a> {
         if stuck.is_empty() {
             return Ok(None);
         }
-        // What readers stand at is what is open. Behind it there may be anything, also of this sink: committed, and aborted.
+        // What readers stand at is what is open. Behind it there may be anything, also of this
+        // sink: committed, and aborted.
         let mut ours: BTreeMap<usize, i64> = BTreeMap::new();
         let mut each = true;
         let take = |message: &BorrowedMessage<'_>| {
@@ -131,7 +133,8 @@ impl<'a> Topic<'a> {
         Ok(found)
     }
 
-    /// This sink's messages that a reader of committed transactions sees behind positions: partition, offset, and the last epoch of the transaction.
+    /// This sink's messages that a reader of committed transactions sees behind positions:
+    /// partition, offset, and the last epoch of the transaction.
     pub(crate) fn visible(&self, from: impl Fn(usize) -> Option<i64>) -> Result<Vec<(i32, i64, i64)>, Trouble> {
         let mut found = Vec::new();
         let take = |message: &BorrowedMessage<'_>| {

@@ -31,7 +31,8 @@ pub(crate) enum Trouble {
     Final(String),
 }
 
-/// A message for the producer. Of a transaction it says which epoch it is of, and, where there is a mark, whose transaction that is.
+/// A message for the producer. Of a transaction it says which epoch it is of, and, where there is a
+/// mark, whose transaction that is.
 pub(crate) fn record<'a, O: IntoOpaque>(
     topic: &'a str,
     message: MessageRow<'a>,
@@ -94,7 +95,8 @@ pub(crate) fn fill<'a>(
     taken(producer)
 }
 
-/// Begins a transaction of messages that were read from the topic, each into the partition that it was in.
+/// Begins a transaction of messages that were read from the topic, each into the partition that it
+/// was in.
 pub(crate) fn fill_copies(producer: &BaseProducer<Reports>, progress: &Progress<'_>, copies: &[Copied]) -> Result<(), Trouble> {
     say(producer, progress)?;
     for copy in copies {
@@ -125,7 +127,8 @@ fn taken(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     refused(producer)
 }
 
-/// A transaction that only says up to which epoch the topic is. It replaces an offset that the producer has left undecided.
+/// A transaction that only says up to which epoch the topic is. It replaces an offset that the
+/// producer has left undecided.
 pub(crate) fn say_through(
     producer: &BaseProducer<Reports>,
     (topic, group): (&str, &ConsumerGroupMetadata),
