@@ -7,7 +7,8 @@
    table once.
 2. A followed folder into which `--files` gzip files of one row each come in `--batches`, and after each one more. Each batch must be in the table;
    the seconds per new file of the last batch may be at most twice those of the second one, and so may its largest epoch file, and the epoch file that
-   the one more makes. Then the run is stopped and started again, with one more file: every row must be there once.
+   the one more makes. While nothing comes, all these files may take a fifth of one core at most. Then the run is stopped and started again, with one
+   more file: every row must be there once.
 
 Prints figures; ends with 1 if something differs.
 """
@@ -67,6 +68,18 @@ def resident_mib(pid):
         if line.startswith("VmRSS"):
             return int(line.split()[1]) // 1024
     return 0
+
+
+def cores_busy(pid, seconds=10):
+    """How many cores a process keeps busy, on the average of so many seconds."""
+
+    def spent():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before = spent()
+    time.sleep(seconds)
+    return (spent() - before) / seconds
 
 
 def totals(data):
@@ -192,10 +205,12 @@ def many_small(binary, work, files, batches):
         one = epoch_of_one(data, lambda: write_small(folder, written, 1))
         written += 1
         table.append([written, took, took / each * 1e6, largest, one, resident_mib(process.pid)])
+    idle = cores_busy(process.pid)
     process.send_signal(signal.SIGINT)
     process.wait()
     proof.print_table(["files", "seconds for the new ones", "us per file", "largest epoch file", "epoch file of one more", "MiB resident"], table)
-    good &= all(0 < table[-1][column] <= 2 * table[1][column] for column in (2, 3, 4))
+    good &= all(0 < table[-1][column] <= 2 * table[1][column] for column in (2, 3, 4)) and idle <= 0.2
+    print(f"while nothing comes, {written} files take {idle:.2f} of a core")
 
     write_small(folder, written, 1)
     config.write_text(CONFIG.format(data=data, inputs=folder / "*.csv.gz", follow=""))

@@ -1,39 +1,31 @@
 //! Looking for new files beside the feed: a folder of very many files takes a while to list, and nobody waits for it.
 
 use crate::file::format::FileSourceSpec;
-use crate::file::paths::{FoundFile, find_files};
+use crate::file::paths::{FoundFile, KnownFiles, find_new_files};
 use riskstream_engine::contract::SourceError;
-use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
-use xxhash_rust::xxh3::xxh3_128;
+use std::time::{Duration, Instant};
 
 /// A look that is done in this time is waited for.
 const WAIT: Duration = Duration::from_millis(5);
-
-/// The names of all files that are known, by their hashes: 16 bytes for a name of any length. Two names of one hash do not happen.
-#[derive(Debug, Default)]
-pub(crate) struct KnownFiles(HashSet<u128>);
-
-impl KnownFiles {
-    /// Whether the name was not known.
-    pub(crate) fn add(&mut self, name: &str) -> bool {
-        self.0.insert(xxh3_128(name.as_bytes()))
-    }
-
-    /// Those of `found` that were not known.
-    pub(crate) fn new_ones(&mut self, found: Vec<FoundFile>) -> Vec<FoundFile> {
-        found.into_iter().filter(|file| self.add(&file.name)).collect()
-    }
-}
+/// The pause after a look, in times of what the look took: however many files a folder has, looking takes a tenth of one core at most.
+const PAUSE: u32 = 9;
 
 /// A thread that looks when it is asked; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Lookout {
     source_name: String,
     ask: SyncSender<()>,
-    found: Receiver<Result<Vec<FoundFile>, SourceError>>,
+    found: Receiver<Look>,
     is_looking: bool,
+    /// When the pause after the last look is over.
+    rested_at: Instant,
+}
+
+/// What a look found, and how long it took.
+struct Look {
+    found: Result<Vec<FoundFile>, SourceError>,
+    took: Duration,
 }
 
 impl Lookout {
@@ -43,26 +35,32 @@ impl Lookout {
         let (tell, found) = sync_channel(1);
         let thread = move || {
             while asked.recv().is_ok() {
-                let new = find_files(&spec).map(|found| known.new_ones(found));
-                if tell.send(new).is_err() {
+                let started = Instant::now();
+                let mut files = Vec::new();
+                let found = find_new_files(&spec, &mut known, &mut files).map(|()| files);
+                if tell.send(Look { found, took: started.elapsed() }).is_err() {
                     break;
                 }
             }
         };
         // It ends with the source, which nobody needs to wait for.
         let _thread = std::thread::Builder::new().name("lookout".into()).spawn(thread)?;
-        Ok(Self { source_name, ask, found, is_looking: false })
+        Ok(Self { source_name, ask, found, is_looking: false, rested_at: Instant::now() })
     }
 
     /// Files that have appeared, of this look or, where a look takes long, of one before.
     pub(crate) fn look(&mut self) -> Result<Vec<FoundFile>, SourceError> {
         if !self.is_looking {
+            if Instant::now() < self.rested_at {
+                return Ok(Vec::new());
+            }
             self.ask.send(()).map_err(|_| self.is_gone())?;
             self.is_looking = true;
         }
         match self.found.recv_timeout(WAIT) {
-            Ok(found) => {
+            Ok(Look { found, took }) => {
                 self.is_looking = false;
+                self.rested_at = Instant::now() + took * PAUSE;
                 found
             }
             Err(RecvTimeoutError::Timeout) => Ok(Vec::new()),

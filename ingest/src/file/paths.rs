@@ -3,7 +3,9 @@
 use crate::file::format::FileSourceSpec;
 use riskstream_engine::contract::SourceError;
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::Xxh3;
 
 /// A file of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +14,27 @@ pub(crate) struct FoundFile {
     pub(crate) name: String,
     /// Where it is.
     pub(crate) path: PathBuf,
+}
+
+/// All files that are known, by the hashes of their paths: 16 bytes for a path of any length. Two paths of one hash do not happen.
+#[derive(Debug, Default)]
+pub(crate) struct KnownFiles(HashSet<u128>);
+
+impl KnownFiles {
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        self.0.contains(&hash_of(path))
+    }
+
+    pub(crate) fn add(&mut self, path: &Path) {
+        self.0.insert(hash_of(path));
+    }
+}
+
+/// Of a path however it is written: `in//a.csv` and `in/./a.csv` are one.
+fn hash_of(path: &Path) -> u128 {
+    let mut hasher = Xxh3::new();
+    path.hash(&mut hasher);
+    hasher.digest128()
 }
 
 pub(crate) fn unreadable(spec: &FileSourceSpec, object: impl Into<String>, reason: impl Into<String>) -> SourceError {
@@ -25,25 +48,50 @@ fn is_pattern(path: &Path, text: &str) -> bool {
 
 /// All files that the source's paths name. A pattern that matches nothing is an error unless the source follows.
 pub(crate) fn find_files(spec: &FileSourceSpec) -> Result<Vec<FoundFile>, SourceError> {
+    let mut files = Vec::new();
+    find_new_files(spec, &mut KnownFiles::default(), &mut files).map(|()| files)
+}
+
+/// Adds those of them that were not known, which are known from now on. Nothing is asked of the system about a file that is known: in a folder of
+/// very many files that would take longer than to list it. A path that names nothing is an error, and the files of the others are added.
+pub(crate) fn find_new_files(spec: &FileSourceSpec, known: &mut KnownFiles, files: &mut Vec<FoundFile>) -> Result<(), SourceError> {
     if spec.paths.is_empty() {
         return Err(unreadable(spec, "its files", "no path is given"));
     }
-    let mut seen = HashSet::new();
-    let mut files = Vec::new();
+    let mut first_error = Ok(());
     for text in &spec.paths {
         let path = spec.base.join(text);
-        let found = if is_pattern(&path, text) { match_pattern(spec, text)? } else { vec![one_file(spec, text, path)?] };
-        files.extend(found.into_iter().filter(|f| seen.insert(f.path.clone())));
+        let found = match is_pattern(&path, text) {
+            true => match_pattern(spec, text, known, files),
+            false => one_file(spec, text, path, known, files),
+        };
+        first_error = first_error.and(found);
     }
-    Ok(files)
+    first_error
 }
 
-fn one_file(spec: &FileSourceSpec, text: &str, path: PathBuf) -> Result<FoundFile, SourceError> {
+fn one_file(
+    spec: &FileSourceSpec,
+    text: &str,
+    path: PathBuf,
+    known: &mut KnownFiles,
+    files: &mut Vec<FoundFile>,
+) -> Result<(), SourceError> {
+    if known.has(&path) {
+        return Ok(());
+    }
+    check_file(spec, text, &path)?;
+    known.add(&path);
+    files.push(FoundFile { name: text.to_owned(), path });
+    Ok(())
+}
+
+fn check_file(spec: &FileSourceSpec, text: &str, path: &Path) -> Result<(), SourceError> {
     match path.metadata() {
         Ok(metadata) if metadata.is_dir() => {
             Err(unreadable(spec, text, format!("it is a folder; give a pattern such as {}/*.ndjson", text.trim_end_matches('/'))))
         }
-        Ok(_) => Ok(FoundFile { name: text.to_owned(), path }),
+        Ok(_) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             Err(unreadable(spec, text, format!("there is no such file; relative paths start at {}", spec.base.display())))
         }
@@ -51,7 +99,7 @@ fn one_file(spec: &FileSourceSpec, text: &str, path: PathBuf) -> Result<FoundFil
     }
 }
 
-fn match_pattern(spec: &FileSourceSpec, text: &str) -> Result<Vec<FoundFile>, SourceError> {
+fn match_pattern(spec: &FileSourceSpec, text: &str, known: &mut KnownFiles, files: &mut Vec<FoundFile>) -> Result<(), SourceError> {
     let pattern = if Path::new(text).is_absolute() {
         text.to_owned()
     } else {
@@ -59,18 +107,22 @@ fn match_pattern(spec: &FileSourceSpec, text: &str) -> Result<Vec<FoundFile>, So
         Path::new(&glob::Pattern::escape(&spec.base.to_string_lossy())).join(text).to_string_lossy().into_owned()
     };
     let matches = glob::glob(&pattern).map_err(|e| unreadable(spec, text, format!("the pattern is wrong: {e}")))?;
-    let mut files = Vec::new();
+    let mut any = false;
     for path in matches {
         let path = path.map_err(|e| unreadable(spec, text, e.to_string()))?;
-        if path.is_file() {
+        if known.has(&path) {
+            any = true;
+        } else if path.is_file() {
+            any = true;
+            known.add(&path);
             let name = if Path::new(text).is_absolute() { path.as_path() } else { path.strip_prefix(&spec.base).unwrap_or(&path) };
-            files.push(FoundFile { name: name.to_string_lossy().into_owned(), path: path.clone() });
+            files.push(FoundFile { name: name.to_string_lossy().into_owned(), path });
         }
     }
-    if files.is_empty() && !spec.follow {
+    if !any && !spec.follow {
         return Err(unreadable(spec, text, format!("no file matches; relative paths start at {}", spec.base.display())));
     }
-    Ok(files)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -93,5 +145,31 @@ mod tests {
             let error = find_files(&spec).expect_err("refused").to_string();
             assert!(error.contains(message) || path == "[", "{path}: {error}");
         }
+    }
+
+    #[test]
+    fn a_known_file_is_not_found_again_and_a_path_that_names_nothing_hides_no_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("in")).expect("made");
+        std::fs::write(folder.path().join("in/a.csv"), "x").expect("written");
+        let absolute = folder.path().join("in/*.csv").to_string_lossy().into_owned();
+        let paths = ["none.csv", "in/*.csv", "in//a.csv", "in/./a.csv", &absolute, "out/*.csv"];
+        let mut spec = FileSourceSpec::new("s", paths.map(String::from).into(), "t");
+        spec.base = folder.path().to_owned();
+        let mut known = KnownFiles::default();
+        let mut look = || {
+            let mut files = Vec::new();
+            let error = find_new_files(&spec, &mut known, &mut files).expect_err("a path names nothing").to_string();
+            assert!(error.contains("none.csv"), "{error}");
+            files.into_iter().map(|file| file.name).collect::<Vec<_>>()
+        };
+        assert_eq!(look(), ["in/a.csv"]);
+        assert_eq!(look(), [""; 0]);
+        // A folder is no file, but may be one later.
+        std::fs::create_dir(folder.path().join("in/b.csv")).expect("made");
+        assert_eq!(look(), [""; 0]);
+        std::fs::remove_dir(folder.path().join("in/b.csv")).expect("removed");
+        std::fs::write(folder.path().join("in/b.csv"), "x").expect("written");
+        assert_eq!(look(), ["in/b.csv"]);
     }
 }

@@ -5,9 +5,9 @@ use crate::file::budget::OpenFiles;
 use crate::file::fingerprint::{Fingerprint, Piece, Since, Stamp};
 use crate::file::format::{FileFormat, FileSourceSpec, format_of};
 use crate::file::infer::{Inferred, infer_schema};
-use crate::file::look::{KnownFiles, Lookout};
+use crate::file::look::Lookout;
 use crate::file::opened::{layout_of, read_header};
-use crate::file::paths::{FoundFile, find_files, unreadable};
+use crate::file::paths::{FoundFile, KnownFiles, find_files, find_new_files, unreadable};
 use crate::file::reading::Input;
 use crate::file::shared::{FileDecoder, Shared, SharedPartition};
 use crate::replay::is_replayed;
@@ -197,7 +197,7 @@ impl FileSource {
     fn resume(&mut self, info: &PartitionInfo, position: &Position) -> Result<(), SourceError> {
         let path = self.spec.base.join(&info.name);
         let mut position = position.clone();
-        self.known.add(&info.name);
+        self.known.add(&path);
         if is_replayed(&position) {
             // Dead letters that `riskstream replay` has taken in: no file, nothing to read.
             self.add(FoundFile { name: info.name.clone(), path: PathBuf::new() }, position);
@@ -260,16 +260,12 @@ impl Source for FileSource {
             }
             self.resume(info, position)?;
         }
-        match find_files(&self.spec) {
-            Ok(found) => {
-                let new = self.known.new_ones(found);
-                self.fill_gaps(&gaps, new);
-            }
-            // Everything was read and taken away since.
-            Err(_) if !self.files.is_empty() && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position)) => {}
-            Err(error) => return Err(error),
-        };
-        Ok(())
+        // Its files may have been read and taken away since, while other paths have new ones.
+        let was_read = !self.files.is_empty() && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position));
+        let mut new = Vec::new();
+        let found = find_new_files(&self.spec, &mut self.known, &mut new);
+        self.fill_gaps(&gaps, new);
+        if was_read { Ok(()) } else { found }
     }
 
     fn partitions(&self) -> &[PartitionInfo] {

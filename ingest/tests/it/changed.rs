@@ -387,3 +387,24 @@ fn a_file_that_gave_nothing_before_others_did_is_read_by_the_next_run() {
     let nothing = read_from(&mut source, rest.positions, limit, usize::MAX).expect("read");
     assert_eq!((nothing.row_count(), source.partitions().len()), (0, 3));
 }
+
+#[test]
+fn files_that_were_read_and_taken_away_keep_no_new_ones_from_being_read() {
+    for first_path in ["old/*.csv", "old/a.csv"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for part in ["old", "new"] {
+            std::fs::create_dir(folder.path().join(part)).expect("made");
+        }
+        std::fs::write(folder.path().join("old/a.csv"), content("a.csv", 0..3)).expect("written");
+        let read = read_all(&mut FileSource::new(spec(folder.path(), &[first_path])).expect("a source")).expect("read");
+        assert_eq!(read.row_count(), 3);
+        std::fs::remove_file(folder.path().join("old/a.csv")).expect("removed");
+        std::fs::write(folder.path().join("new/b.csv"), HEADER.to_owned() + &text("b.csv", 3..5)).expect("written");
+        for paths in [[first_path, "new/*.csv"], ["new/*.csv", first_path]] {
+            let mut source = FileSource::new(spec(folder.path(), &paths)).expect("a source");
+            let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
+            let again = read_from(&mut source, read.positions.clone(), limit, usize::MAX).expect("read");
+            assert_eq!(again.row_count(), 2, "{paths:?}");
+        }
+    }
+}
