@@ -91,6 +91,7 @@ impl FeaturesOperator {
             !is_over
         });
         if forgotten > 0 {
+            self.state.shrink(self.dictionary.counts());
             self.forgotten_before = self.forgotten_before.max(floor);
         }
     }

@@ -15,6 +15,7 @@ use super::extras::Extras;
 use super::idle::Idle;
 use super::plan::Plan;
 use super::wide::{Lanes, SQUARE_PARTS, SUM_PARTS, WideColumn, parts_of, parts_of_squares};
+use crate::keyed::dictionary::shrink_vec;
 use crate::keyed::sums::Unit;
 use riskstream_engine::history::{Chunk, Column, Values, Width};
 use riskstream_engine::ids::{KeyId, SHARDS};
@@ -125,6 +126,21 @@ impl State {
                     self.extras[shard].resize_with(count, || Extras::new(plan));
                 }
             }
+        }
+    }
+
+    /// Gives the room back of keys after those that the dictionary has numbered.
+    pub(super) fn shrink(&mut self, counts: &[u32]) {
+        let (lanes, wide_stride) = (self.lanes.len(), self.wide_stride());
+        for (shard, count) in counts.iter().enumerate() {
+            let count = *count as usize;
+            self.keys[shard] = self.keys[shard].min(count);
+            for edge in 0..self.edges {
+                truncate(&mut self.narrow[Self::place(edge, shard)], count * lanes);
+            }
+            truncate(&mut self.wide[shard], count * wide_stride);
+            truncate(&mut self.idle[shard], count);
+            truncate(&mut self.extras[shard], count);
         }
     }
 
@@ -301,6 +317,11 @@ impl State {
         let idle: usize = self.idle.iter().map(|idle| idle.capacity() * size_of::<Idle>()).sum();
         narrow + wide + extras + idle + self.beside.bytes()
     }
+}
+
+fn truncate<T>(items: &mut Vec<T>, len: usize) {
+    items.truncate(len);
+    shrink_vec(items);
 }
 
 impl Lane {

@@ -43,7 +43,7 @@ enum Table {
 struct Numbers {
     /// Per shard: the number after the largest that was given.
     counts: Vec<u32>,
-    /// Per shard: numbers below that are no key's.
+    /// Per shard: numbers below that are no key's, the smallest last: it is given first, so that the largest ones become free with time.
     free: Vec<Vec<u32>>,
 }
 
@@ -59,6 +59,9 @@ pub(crate) struct Dictionary {
     new_values: Vec<Option<i64>>,
     new_bytes: Vec<(usize, u32)>,
 }
+
+/// Room for so many hashes stays from one batch to the next.
+const HASHES_KEPT: usize = 64 << 10;
 
 fn is_number(data_type: &DataType) -> bool {
     data_type.is_integer() && *data_type != DataType::UInt64 || matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _))
@@ -97,7 +100,8 @@ impl Dictionary {
         self.numbers.counts.iter().zip(&self.numbers.free).map(living).collect()
     }
 
-    /// Forgets the keys that `is_kept` says no to; gives how many. To be called at a snapshot, after [`Self::take_new`].
+    /// Forgets the keys that `is_kept` says no to; gives how many. To be called at a snapshot, after [`Self::take_new`]. Numbers after the largest that
+    /// is still a key's are as if they had never been given.
     pub(crate) fn forget(&mut self, mut is_kept: impl FnMut(KeyId) -> bool) -> usize {
         let numbers = &mut self.numbers;
         let mut forgotten = 0;
@@ -131,11 +135,16 @@ impl Dictionary {
                 shrink(table, |s| s.hash);
             }
         }
+        if forgotten > 0 {
+            self.numbers.settle();
+        }
         forgotten
     }
 
     /// The numbers of the rows' keys; unknown keys are numbered.
     pub(crate) fn number(&mut self, columns: &[ArrayRef]) -> Result<Vec<u32>, ArrowError> {
+        self.hashes.clear();
+        self.hashes.shrink_to(HASHES_KEPT);
         hash_keys(columns, HASH_SEED, &mut self.hashes)?;
         let rows = self.hashes.len();
         let mut ids = Vec::with_capacity(rows);
@@ -288,7 +297,7 @@ impl Dictionary {
         for (shard, (named, living)) in named.iter().zip(living).enumerate() {
             let is_living = |local: usize| living.get(local).copied().unwrap_or(false);
             self.numbers.counts[shard] = named.len() as u32;
-            self.numbers.free[shard] = (0..named.len()).filter(|local| !is_living(*local)).map(|local| local as u32).collect();
+            self.numbers.free[shard] = (0..named.len()).rev().filter(|local| !is_living(*local)).map(|local| local as u32).collect();
         }
         Ok(())
     }
@@ -304,6 +313,17 @@ impl Dictionary {
 }
 
 impl Numbers {
+    /// After numbers became free: puts them in order, and takes back the largest ones.
+    fn settle(&mut self) {
+        for (count, free) in self.counts.iter_mut().zip(&mut self.free) {
+            free.sort_unstable_by_key(|local| std::cmp::Reverse(*local));
+            let taken_back = (0..).zip(&*free).take_while(|(back, local)| **local + 1 + back == *count).count();
+            free.drain(..taken_back);
+            *count -= taken_back as u32;
+            shrink_vec(free);
+        }
+    }
+
     fn next(&mut self, hash: u64) -> Result<u32, ArrowError> {
         let shard = shard_of(hash);
         let at = usize::from(shard.0);
@@ -320,10 +340,19 @@ impl Numbers {
     }
 }
 
-/// Gives room back when most of it is empty.
+/// Gives room back when half of it would do, and an eighth more could come.
 fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
-    if table.len() < table.capacity() / 4 {
-        table.shrink_to(table.len() * 2, hash);
+    let enough = table.len() + table.len() / 8;
+    if enough <= table.capacity() / 2 {
+        table.shrink_to(enough, hash);
+    }
+}
+
+/// The same of what is indexed by a key's number.
+pub(crate) fn shrink_vec<T>(items: &mut Vec<T>) {
+    let enough = items.len() + items.len() / 8;
+    if enough <= items.capacity() / 2 {
+        items.shrink_to(enough);
     }
 }
 

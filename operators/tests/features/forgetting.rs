@@ -87,12 +87,14 @@ fn row(id: i64, time: i64, key: i64) -> Row {
     }
 }
 
-/// Bytes held after each of 100 epochs of 1,000 new keys each, whose rows are in the window for five epochs.
-fn bytes(step: &Step, keys: Keys, restart_every: i64) -> Vec<usize> {
+/// Bytes held after each of 100 epochs of so many new keys each, whose rows are in the window for five epochs.
+fn bytes(step: &Step, keys: Keys, restart_every: i64, new_in: fn(i64) -> i64) -> Vec<usize> {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(spec(step, keys, 1 << 20), folder.path(), 2, 0);
+    let mut next = 1_000;
     let epochs = (1..=100).map(|epoch: i64| {
-        let rows: Vec<Row> = (0..1_000).map(|n| row(epoch * 1_000 + n, epoch * 10, epoch * 1_000 + n)).collect();
+        let rows: Vec<Row> = (next..next + new_in(epoch)).map(|n| row(n, epoch * 10, n)).collect();
+        next += new_in(epoch);
         world.epoch(Epoch(epoch as u64), &[batch(&rows)], epoch * 10, epoch % 4 == 0, false);
         if epoch % restart_every == 0 {
             world.start(2 + (epoch % 2) as usize);
@@ -110,10 +112,22 @@ fn ever_new_keys_do_not_take_ever_more_memory() {
     for (features, delay) in [(sums, 0), (all.clone(), 0), (all, 20)] {
         let step = Step { windows: vec![10, 50], delay, include: delay == 0, arrival: false, features, empty: None };
         for (keys, restart_every) in [(Keys::Integer, 1_000), (Keys::Text, 1_000), (Keys::Both, 1_000), (Keys::Integer, 3)] {
-            let bytes = bytes(&step, keys, restart_every);
+            let bytes = bytes(&step, keys, restart_every, |_| 1_000);
             let most = |epochs: std::ops::Range<usize>| bytes[epochs].iter().max().copied().unwrap_or_default();
             assert!(most(75..100) <= most(25..50) * 11 / 10, "{keys:?}, delay {delay}: {bytes:?}");
         }
+    }
+}
+
+#[test]
+fn a_burst_of_new_keys_leaves_no_memory_behind() {
+    let features = vec![(Function::Count, None), (Function::Sum, Some("amount"))];
+    let step = Step { windows: vec![10, 50], delay: 0, include: true, arrival: false, features, empty: None };
+    for keys in [Keys::Integer, Keys::Text, Keys::Both] {
+        let bytes = bytes(&step, keys, 1_000, |epoch| if (45..50).contains(&epoch) { 10_000 } else { 1_000 });
+        let most = |epochs: std::ops::Range<usize>| bytes[epochs].iter().max().copied().unwrap_or_default();
+        assert!(most(45..60) > most(25..44) * 3, "{keys:?}: {bytes:?}");
+        assert!(most(85..100) <= most(25..44) * 11 / 10, "{keys:?}: {bytes:?}");
     }
 }
 

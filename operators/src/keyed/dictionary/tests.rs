@@ -106,3 +106,23 @@ fn ever_new_keys_take_no_more_room_than_those_that_are_kept() {
         assert!(dictionary.bytes() < bytes[19] / 3, "{} of {}", dictionary.bytes(), bytes[19]);
     }
 }
+
+#[test]
+fn a_burst_of_keys_leaves_no_room_behind() {
+    for is_text in [false, true] {
+        let mut dictionary = dictionary(is_text);
+        let mut bytes = Vec::new();
+        let mut next = 0;
+        for round in 0..12 {
+            let new = if round == 5 { 60_000 } else { 10_000 };
+            let keys: Vec<i64> = (next..next + new).collect();
+            next += new;
+            let ids: BTreeSet<u32> = dictionary.number(&column(&keys, is_text)).expect("keys").into_iter().collect();
+            dictionary.take_new().expect("new keys");
+            dictionary.forget(|id| ids.contains(&id.0));
+            bytes.push((dictionary.bytes(), dictionary.counts().iter().sum::<u32>()));
+        }
+        assert!(bytes[5].1 >= 60_000 && bytes[5].0 > bytes[4].0 * 3, "{bytes:?}");
+        assert!(bytes[11].0 <= bytes[4].0 && bytes[11].1 <= 30_000, "{bytes:?}");
+    }
+}
