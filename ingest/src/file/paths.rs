@@ -5,7 +5,7 @@ use riskstream_engine::contract::SourceError;
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// A file of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,25 +16,28 @@ pub(crate) struct FoundFile {
     pub(crate) path: PathBuf,
 }
 
-/// All files that are known, by the hashes of their paths: 16 bytes for a path of any length. Two paths of one hash do not happen.
+/// The names of all files that are known, by their hashes: 16 bytes for a name of any length. Two names of one hash do not happen.
+///
+/// It is names that are kept with what was read of a file; how the way to a file is written (`./in/a.csv`, `in/a.csv`) may be another in each run.
 #[derive(Debug, Default)]
 pub(crate) struct KnownFiles(HashSet<u128>);
 
 impl KnownFiles {
-    pub(crate) fn has(&self, path: &Path) -> bool {
-        self.0.contains(&hash_of(path))
+    fn has(&self, name: &str) -> bool {
+        self.0.contains(&xxh3_128(name.as_bytes()))
     }
 
-    pub(crate) fn add(&mut self, path: &Path) {
-        self.0.insert(hash_of(path));
+    pub(crate) fn add(&mut self, name: &str) {
+        self.0.insert(xxh3_128(name.as_bytes()));
     }
 }
 
-/// Of a path however it is written: `in//a.csv` and `in/./a.csv` are one.
-fn hash_of(path: &Path) -> u128 {
-    let mut hasher = Xxh3::new();
-    path.hash(&mut hasher);
-    hasher.digest128()
+/// A look for files: those that it has come past, by the hashes of their paths, and those of them that are new.
+struct Look<'a> {
+    spec: &'a FileSourceSpec,
+    known: &'a mut KnownFiles,
+    passed: HashSet<u128>,
+    new: &'a mut Vec<FoundFile>,
 }
 
 pub(crate) fn unreadable(spec: &FileSourceSpec, object: impl Into<String>, reason: impl Into<String>) -> SourceError {
@@ -58,32 +61,14 @@ pub(crate) fn find_new_files(spec: &FileSourceSpec, known: &mut KnownFiles, file
     if spec.paths.is_empty() {
         return Err(unreadable(spec, "its files", "no path is given"));
     }
+    let mut look = Look { spec, passed: HashSet::with_capacity(known.0.len()), known, new: files };
     let mut first_error = Ok(());
     for text in &spec.paths {
         let path = spec.base.join(text);
-        let found = match is_pattern(&path, text) {
-            true => match_pattern(spec, text, known, files),
-            false => one_file(spec, text, path, known, files),
-        };
+        let found = if is_pattern(&path, text) { look.match_pattern(text) } else { look.one_file(text, path) };
         first_error = first_error.and(found);
     }
     first_error
-}
-
-fn one_file(
-    spec: &FileSourceSpec,
-    text: &str,
-    path: PathBuf,
-    known: &mut KnownFiles,
-    files: &mut Vec<FoundFile>,
-) -> Result<(), SourceError> {
-    if known.has(&path) {
-        return Ok(());
-    }
-    check_file(spec, text, &path)?;
-    known.add(&path);
-    files.push(FoundFile { name: text.to_owned(), path });
-    Ok(())
 }
 
 fn check_file(spec: &FileSourceSpec, text: &str, path: &Path) -> Result<(), SourceError> {
@@ -99,30 +84,52 @@ fn check_file(spec: &FileSourceSpec, text: &str, path: &Path) -> Result<(), Sour
     }
 }
 
-fn match_pattern(spec: &FileSourceSpec, text: &str, known: &mut KnownFiles, files: &mut Vec<FoundFile>) -> Result<(), SourceError> {
-    let pattern = if Path::new(text).is_absolute() {
-        text.to_owned()
-    } else {
-        // What the base folder is called is no pattern.
-        Path::new(&glob::Pattern::escape(&spec.base.to_string_lossy())).join(text).to_string_lossy().into_owned()
-    };
-    let matches = glob::glob(&pattern).map_err(|e| unreadable(spec, text, format!("the pattern is wrong: {e}")))?;
-    let mut any = false;
-    for path in matches {
-        let path = path.map_err(|e| unreadable(spec, text, e.to_string()))?;
-        if known.has(&path) {
-            any = true;
-        } else if path.is_file() {
-            any = true;
-            known.add(&path);
-            let name = if Path::new(text).is_absolute() { path.as_path() } else { path.strip_prefix(&spec.base).unwrap_or(&path) };
-            files.push(FoundFile { name: name.to_string_lossy().into_owned(), path });
+impl Look<'_> {
+    /// Whether the look has not come past the file before, by another of the source's paths.
+    fn passes(&mut self, path: &Path) -> bool {
+        let mut hasher = Xxh3::new();
+        path.hash(&mut hasher);
+        self.passed.insert(hasher.digest128())
+    }
+
+    fn one_file(&mut self, text: &str, path: PathBuf) -> Result<(), SourceError> {
+        if !self.passes(&path) || self.known.has(text) {
+            return Ok(());
         }
+        check_file(self.spec, text, &path)?;
+        self.known.add(text);
+        self.new.push(FoundFile { name: text.to_owned(), path });
+        Ok(())
     }
-    if !any && !spec.follow {
-        return Err(unreadable(spec, text, format!("no file matches; relative paths start at {}", spec.base.display())));
+
+    fn match_pattern(&mut self, text: &str) -> Result<(), SourceError> {
+        let spec = self.spec;
+        let is_absolute = Path::new(text).is_absolute();
+        let pattern = if is_absolute {
+            text.to_owned()
+        } else {
+            // What the base folder is called is no pattern.
+            Path::new(&glob::Pattern::escape(&spec.base.to_string_lossy())).join(text).to_string_lossy().into_owned()
+        };
+        let matches = glob::glob(&pattern).map_err(|e| unreadable(spec, text, format!("the pattern is wrong: {e}")))?;
+        let mut any = false;
+        for path in matches {
+            let path = path.map_err(|e| unreadable(spec, text, e.to_string()))?;
+            let name = if is_absolute { path.as_path() } else { path.strip_prefix(&spec.base).unwrap_or(&path) }.to_string_lossy();
+            if !self.passes(&path) || self.known.has(&name) {
+                any = true;
+            } else if path.is_file() {
+                any = true;
+                self.known.add(&name);
+                let name = name.into_owned();
+                self.new.push(FoundFile { name, path });
+            }
+        }
+        if !any && !spec.follow {
+            return Err(unreadable(spec, text, format!("no file matches; relative paths start at {}", spec.base.display())));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]

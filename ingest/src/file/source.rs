@@ -197,7 +197,7 @@ impl FileSource {
     fn resume(&mut self, info: &PartitionInfo, position: &Position) -> Result<(), SourceError> {
         let path = self.spec.base.join(&info.name);
         let mut position = position.clone();
-        self.known.add(&path);
+        self.known.add(&info.name);
         if is_replayed(&position) {
             // Dead letters that `riskstream replay` has taken in: no file, nothing to read.
             self.add(FoundFile { name: info.name.clone(), path: PathBuf::new() }, position);

@@ -408,3 +408,32 @@ fn files_that_were_read_and_taken_away_keep_no_new_ones_from_being_read() {
         }
     }
 }
+
+#[test]
+fn a_file_that_was_read_is_known_however_the_way_to_it_is_written() {
+    let folder = tempfile::Builder::new().prefix("files-").tempdir_in(".").expect("a folder");
+    let name = folder.path().file_name().expect("it has a name").to_string_lossy().into_owned();
+    std::fs::write(folder.path().join("a.csv"), content("a.csv", 0..3)).expect("written");
+    let patterns = [format!("{name}/*.csv"), format!("./{name}/*.csv"), format!("{name}/a.csv")];
+    for pattern in &patterns {
+        let source = |base: &str| {
+            let mut spec = FileSourceSpec { follow: true, ..spec(Path::new(base), &[pattern]) };
+            spec.base = PathBuf::from(base);
+            FileSource::new(spec).expect("a source")
+        };
+        for (first, second) in [(".", "."), (".", "./"), ("", "."), (".", "")] {
+            let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
+            let read = read_from(&mut source(first), BTreeMap::new(), limit, usize::MAX).expect("read");
+            let mut again = source(second);
+            let rest = read_from(&mut again, read.positions.clone(), limit, usize::MAX).expect("read");
+            assert_eq!(
+                (read.row_count(), rest.row_count(), again.partitions().len()),
+                (3, 0, 1),
+                "{pattern} in {first:?}, then {second:?}"
+            );
+            for _ in 0..20 {
+                assert!(!again.discover().expect("looked"), "{pattern} in {first:?}, then {second:?}");
+            }
+        }
+    }
+}
