@@ -437,6 +437,8 @@ impl Source for KafkaSource {
             .map_err(|e| unreadable(&self.spec, &self.spec.brokers, e.to_string()))?;
         // What an attempt before this one has begun is begun anew.
         self.close();
+        self.partitions.clear();
+        self.names.write().unwrap_or_else(PoisonError::into_inner).clear();
         let consumer = Arc::new(consumer);
         let count = self.count(&consumer)?;
         let cluster = self.ask(&consumer, |c| c.client().fetch_cluster_id(ASK_WITHIN).ok_or(KafkaError::NoMessageReceived))?;
@@ -522,13 +524,11 @@ impl Source for KafkaSource {
 }
 
 impl KafkaSource {
-    /// Nothing is read any more.
+    /// Nothing is read any more. What was read may still be on its way to a decoder, which looks the partition's name up.
     fn close(&mut self) {
         // Queues before the consumer that they belong to.
         self.states.clear();
         self.open = None;
-        self.partitions.clear();
-        self.names.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Appends the partitions that are not known yet.
@@ -551,5 +551,47 @@ impl std::fmt::Debug for KafkaSource {
 impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::TimeFormat;
+    use crate::file::EventTimeSpec;
+    use arrow::datatypes::TimeUnit;
+
+    #[test]
+    fn what_was_read_is_decoded_when_the_source_is_gone() {
+        let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let mut source = KafkaSource::new(KafkaSourceSpec {
+            name: "payments".into(),
+            brokers: "127.0.0.1:1".into(),
+            topic: "payments".into(),
+            format: MessageFormat::Json,
+            start: StartAt::Earliest,
+            stop_at_end: true,
+            read_committed: true,
+            skip_tombstones: false,
+            group: "riskstream".into(),
+            settings: Vec::new(),
+            parts: Vec::new(),
+            schema: vec![("id".into(), DataType::Int64), ("at".into(), time)],
+            event_time: EventTimeSpec { column: "at".into(), format: TimeFormat::Auto },
+            ties_by: Vec::new(),
+            future_skew_max_us: i64::MAX,
+            record_bytes_max: 1 << 20,
+        })
+        .expect("a source");
+        let position = Position { next_offset: 1, finished: false, fingerprint: String::new() };
+        source.push("payments/0".into(), State::Replayed(position.clone()));
+        let mut messages = Messages::new(0);
+        messages.push(0, None, None, Some(br#"{"id": 7, "at": "2026-01-01T00:00:00Z"}"#), 1 << 20);
+        let payload = Payload::Messages { rows: 1, bytes: messages.bytes(), messages: Box::new(messages) };
+        let mut decoder = source.decoder();
+        // The feed ends, and with it the source, when the last block is on its way to a worker.
+        drop(source);
+        let block = Block { partition: 0, first_offset: 0, next: position, payload, read_at: 0 };
+        assert_eq!(decoder.decode(block).expect("decoded").rows.num_rows(), 1);
     }
 }
