@@ -347,7 +347,9 @@ impl Broker {
             let done = run();
             said.push_str(&done.err);
             done.ok();
-            assert!(said.contains(expected), "{said}");
+            // An epoch without rows may have ended the run: then it is that one's offset whose end
+            // was cut, and the rows' transaction is known to be committed.
+            assert!(said.contains(expected) || with_offset && said.contains(copied), "{said}");
             let seen = self.consume("doubled");
             assert_eq!(seen.len(), good(up_to));
             assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
