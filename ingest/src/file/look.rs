@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 /// A look that is done in this time is waited for.
 const WAIT: Duration = Duration::from_millis(5);
-/// The pause after a look, in times of what the look took: however many files a folder has, looking takes a tenth of one core at most.
+/// The pause after a look, in times of what the look took: however many files a folder has, looking
+/// takes a tenth of one core at most.
 const PAUSE: u32 = 9;
 
 /// A thread that looks when it is asked; it ends when this is dropped.
@@ -16,14 +17,14 @@ const PAUSE: u32 = 9;
 pub(crate) struct Lookout {
     source_name: String,
     ask: SyncSender<()>,
-    found: Receiver<Look>,
+    found: Receiver<Looked>,
     is_looking: bool,
     /// When the pause after the last look is over.
     rested_at: Instant,
 }
 
 /// What a look found, and how long it took.
-struct Look {
+struct Looked {
     found: Result<Vec<FoundFile>, SourceError>,
     took: Duration,
 }
@@ -38,7 +39,7 @@ impl Lookout {
                 let started = Instant::now();
                 let mut files = Vec::new();
                 let found = find_new_files(&spec, &mut known, &mut files).map(|()| files);
-                if tell.send(Look { found, took: started.elapsed() }).is_err() {
+                if tell.send(Looked { found, took: started.elapsed() }).is_err() {
                     break;
                 }
             }
@@ -58,7 +59,7 @@ impl Lookout {
             self.is_looking = true;
         }
         match self.found.recv_timeout(WAIT) {
-            Ok(Look { found, took }) => {
+            Ok(Looked { found, took }) => {
                 self.is_looking = false;
                 self.rested_at = Instant::now() + took * PAUSE;
                 found

@@ -16,9 +16,11 @@ pub(crate) struct FoundFile {
     pub(crate) path: PathBuf,
 }
 
-/// The names of all files that are known, by their hashes: 16 bytes for a name of any length. Two names of one hash do not happen.
+/// The names of all files that are known, by their hashes: 16 bytes for a name of any length. Two
+/// names of one hash do not happen.
 ///
-/// It is names that are kept with what was read of a file; how the way to a file is written (`./in/a.csv`, `in/a.csv`) may be another in each run.
+/// It is names that are kept with what was read of a file; how the way to a file is written
+/// (`./in/a.csv`, `in/a.csv`) may be another in each run.
 #[derive(Debug, Default)]
 pub(crate) struct KnownFiles(HashSet<u128>);
 
@@ -32,7 +34,8 @@ impl KnownFiles {
     }
 }
 
-/// A look for files: those that it has come past, by the hashes of their paths, and those of them that are new.
+/// A look for files: those that it has come past, by the hashes of their paths, and those of them
+/// that are new.
 struct Look<'a> {
     spec: &'a FileSourceSpec,
     known: &'a mut KnownFiles,
@@ -55,8 +58,9 @@ pub(crate) fn find_files(spec: &FileSourceSpec) -> Result<Vec<FoundFile>, Source
     find_new_files(spec, &mut KnownFiles::default(), &mut files).map(|()| files)
 }
 
-/// Adds those of them that were not known, which are known from now on. Nothing is asked of the system about a file that is known: in a folder of
-/// very many files that would take longer than to list it. A path that names nothing is an error, and the files of the others are added.
+/// Adds those of them that were not known, which are known from now on. Nothing is asked of the
+/// system about a file that is known: in a folder of very many files that would take longer than to
+/// list it. A path that names nothing is an error, and the files of the others are added.
 pub(crate) fn find_new_files(spec: &FileSourceSpec, known: &mut KnownFiles, files: &mut Vec<FoundFile>) -> Result<(), SourceError> {
     if spec.paths.is_empty() {
         return Err(unreadable(spec, "its files", "no path is given"));

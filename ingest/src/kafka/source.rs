@@ -524,7 +524,8 @@ impl Source for KafkaSource {
 }
 
 impl KafkaSource {
-    /// Nothing is read any more. What was read may still be on its way to a decoder, which looks the partition's name up.
+    /// Nothing is read any more. What was read may still be on its way to a decoder, which looks the
+    /// partition's name up.
     fn close(&mut self) {
         // Queues before the consumer that they belong to.
         self.states.clear();

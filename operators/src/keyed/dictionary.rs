@@ -43,7 +43,8 @@ enum Table {
 struct Numbers {
     /// Per shard: the number after the largest that was given.
     counts: Vec<u32>,
-    /// Per shard: numbers below that are no key's, the smallest last: it is given first, so that the largest ones become free with time.
+    /// Per shard: numbers below that are no key's, the smallest last: it is given first, so that the
+    /// largest ones become free with time.
     free: Vec<Vec<u32>>,
 }
 
@@ -100,8 +101,9 @@ impl Dictionary {
         self.numbers.counts.iter().zip(&self.numbers.free).map(living).collect()
     }
 
-    /// Forgets the keys that `is_kept` says no to; gives how many. To be called at a snapshot, after [`Self::take_new`]. Numbers after the largest that
-    /// is still a key's are as if they had never been given.
+    /// Forgets the keys that `is_kept` says no to; gives how many. To be called at a snapshot, after
+    /// [`Self::take_new`]. Numbers after the largest that is still a key's are as if they had never
+    /// been given.
     pub(crate) fn forget(&mut self, mut is_kept: impl FnMut(KeyId) -> bool) -> usize {
         let numbers = &mut self.numbers;
         let mut forgotten = 0;
@@ -340,18 +342,20 @@ impl Numbers {
     }
 }
 
-/// Gives room back when half of it would do, and an eighth more could come.
+/// The room that is enough, with an eighth more that may come, where half of what there is would do.
+fn enough_room(len: usize, capacity: usize) -> Option<usize> {
+    Some(len + len / 8).filter(|enough| *enough <= capacity / 2)
+}
+
 fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
-    let enough = table.len() + table.len() / 8;
-    if enough <= table.capacity() / 2 {
+    if let Some(enough) = enough_room(table.len(), table.capacity()) {
         table.shrink_to(enough, hash);
     }
 }
 
-/// The same of what is indexed by a key's number.
+/// Gives back the room of what is indexed by keys' numbers, as the dictionary's own.
 pub(crate) fn shrink_vec<T>(items: &mut Vec<T>) {
-    let enough = items.len() + items.len() / 8;
-    if enough <= items.capacity() / 2 {
+    if let Some(enough) = enough_room(items.len(), items.capacity()) {
         items.shrink_to(enough);
     }
 }

@@ -87,7 +87,8 @@ fn row(id: i64, time: i64, key: i64) -> Row {
     }
 }
 
-/// Bytes held after each of 100 epochs of so many new keys each, whose rows are in the window for five epochs.
+/// Bytes held after each of 100 epochs of so many new keys each, whose rows are in the window for
+/// five epochs.
 fn bytes(step: &Step, keys: Keys, restart_every: i64, new_in: fn(i64) -> i64) -> Vec<usize> {
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(spec(step, keys, 1 << 20), folder.path(), 2, 0);
