@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -14,6 +16,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::kafka_wire;
+use crate::kill::next;
 use crate::program::{Running, example, riskstream};
 
 const PARTITIONS: i32 = 3;
@@ -21,6 +24,8 @@ const PARTITIONS: i32 = 3;
 const MESSAGES: u32 = 30_000;
 /// Milliseconds for which runs that mend the topic go on after they have said so.
 const KILLED_AFTER: [u64; 3] = [200, 300, 400];
+/// What a run says that ends a transaction that hangs, and that copies what was lost with an end.
+const TOLD_OF_ENDS: [&str; 2] = ["whose end the cluster has lost; it is ended", "they are copied"];
 /// Settings of a run that reads what there is and ends.
 const TO_THE_END: [&str; 2] = ["--set", "sources.payments.stop=end"];
 /// Settings of a run that takes what there is in one epoch.
@@ -107,7 +112,10 @@ struct Broker {
 impl Broker {
     fn start(state: PathBuf) -> Self {
         let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        let port = (20_000 + (std::process::id() % 10_000) as u16..60_000).step_by(2).find(|p| free(*p) && free(p + 1)).unwrap();
+        // Brokers of tests that run at once.
+        static OTHERS: AtomicU16 = AtomicU16::new(0);
+        let first = 20_000 + (std::process::id() % 10_000) as u16 + 100 * OTHERS.fetch_add(1, Ordering::Relaxed);
+        let port = (first..60_000).step_by(2).find(|p| free(*p) && free(p + 1)).unwrap();
         let broker = Self { port, state };
         broker.script("start");
         broker
@@ -262,8 +270,7 @@ impl Broker {
         self.script("stop");
         // So that the broker takes an offset outside a transaction, as earlier ones do.
         self.script_with("start", "transaction.partition.verification.enable=false");
-        let identity = std::fs::read_to_string(here.join("data/store/payments/kafka-identity")).unwrap();
-        let group = format!("riskstream.acme.payments.topic.{identity}");
+        let group = self.group(here);
         kafka_wire::leave_offset(
             self.port,
             &kafka_wire::Left { producer: &format!("{group}.1"), group: &group, topic: "doubled", offset: 1 },
@@ -277,8 +284,7 @@ impl Broker {
 
     /// A transaction that is in the topic, and whose offset a broker has lost, is not delivered again; nor is one that had no messages before it.
     fn check_lost_offset(&self, here: &Path) {
-        let identity = std::fs::read_to_string(here.join("data/store/payments/kafka-identity")).unwrap();
-        let group = format!("riskstream.acme.payments.topic.{identity}");
+        let group = self.group(here);
         for (producer, first) in [("", MESSAGES + 2_100), (".2", MESSAGES + 2_400)] {
             let run = spawn(here);
             self.produce(first..first + 300, "none");
@@ -312,10 +318,7 @@ impl Broker {
     fn check_lost_ends(&self, here: &Path) {
         let run = || riskstream(here, &["run", "--set", "sources.payments.stop=end"]);
         let mut up_to = MESSAGES + 2_700;
-        let copied = "what hangs is copied";
-        for (with_offset, partitions, expected) in
-            [(true, PARTITIONS, "it is ended, and delivered again"), (false, PARTITIONS, copied), (true, 1, copied)]
-        {
+        for (with_offset, partitions, is_copied) in [(true, PARTITIONS, false), (false, PARTITIONS, true), (true, 1, true)] {
             let lengths = listing(&self.state);
             self.produce(up_to..up_to + 300, "none");
             up_to += 300;
@@ -324,37 +327,123 @@ impl Broker {
             assert_eq!(self.consume("doubled").len(), good(up_to));
             self.script("stop");
             let (mut cut, mut offsets_cut) = (0, 0);
-            for (log, _) in listing(&self.state).into_iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "log")) {
-                let partition = log.parent().and_then(|p| p.file_name()).unwrap().to_string_lossy().into_owned();
-                let from = lengths.get(&log).copied().unwrap_or(0);
-                if partition.starts_with("doubled-") && cut < partitions {
-                    cut += i32::from(cut_last_end(&log, from));
-                } else if with_offset && partition.starts_with("__consumer_offsets-") {
-                    offsets_cut += i32::from(cut_last_end(&log, from));
+            for (log, from, of) in logs_with_ends(&self.state, &lengths) {
+                let last = ends(&log, from).pop();
+                let is_meant = if of == "doubled" { cut < partitions } else { with_offset };
+                if let Some(last) = last.filter(|_| is_meant) {
+                    remove(&log, &[last]);
+                    *(if of == "doubled" { &mut cut } else { &mut offsets_cut }) += 1;
                 }
             }
             assert_eq!((cut, offsets_cut), (partitions, i32::from(with_offset)), "ends of the transaction, and its offset's");
-            // As after a crash: what the broker knows by heart is read from the partitions again.
-            for (path, _) in listing(&self.state) {
-                let name = path.file_name().unwrap().to_string_lossy().into_owned();
-                let by_heart = [".index", ".timeindex", ".txnindex", ".snapshot"].iter().any(|end| name.ends_with(end));
-                let of_log =
-                    path.parent().unwrap().to_string_lossy().contains("doubled-") || path.to_string_lossy().contains("__consumer_offsets-");
-                if by_heart && of_log || name.ends_with("-offset-checkpoint") || name == ".kafka_cleanshutdown" {
-                    std::fs::remove_file(path).unwrap();
-                }
-            }
-            self.script("start");
+            self.start_without_heart();
             assert!(self.consume("doubled").len() < good(up_to), "nobody sees what hangs");
             // Killed while they mend it, or soon after.
-            let mut said: String = KILLED_AFTER.iter().map(|millis| run_killed(here, "whose end the cluster has lost", *millis)).collect();
+            let mut said: String = KILLED_AFTER.iter().map(|millis| run_killed(here, &TOLD_OF_ENDS, *millis)).collect();
             let done = run();
             said.push_str(&done.err);
             done.ok();
-            assert!(said.contains(expected), "{said}");
+            assert!(said.contains(TOLD_OF_ENDS[0]) && said.contains(TOLD_OF_ENDS[1]) == is_copied, "{said}");
             let seen = self.consume("doubled");
             assert_eq!(seen.len(), good(up_to));
             assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
+        }
+    }
+
+    /// An end that readers had seen is gone: nobody can tell what its transaction was, and nothing is
+    /// delivered.
+    fn check_gone_end(&self, here: &Path) {
+        let decided = self.decided_before(&self.group(here));
+        self.script("stop");
+        for (log, ..) in logs_with_ends(&self.state, &BTreeMap::new()).into_iter().filter(|(.., of)| *of == "doubled") {
+            remove(&log, &ends(&log, 0));
+        }
+        self.start_without_heart();
+        let done = riskstream(here, &[&["run"], &TO_THE_END[..]].concat());
+        assert!(decided.iter().any(|before| *before > 0) && done.code != 0, "{}", done.err);
+        assert!(done.err.contains("an open transaction where everything had been decided"), "{}", done.err);
+    }
+
+    /// The group of the sink.
+    fn group(&self, here: &Path) -> String {
+        let identity = std::fs::read_to_string(here.join("data/store/payments/kafka-identity")).unwrap();
+        format!("riskstream.acme.payments.topic.{identity}")
+    }
+
+    /// Up to where each partition was decided when the last transaction began, as the group says.
+    fn decided_before(&self, group: &str) -> Vec<u64> {
+        let said: serde_json::Value = serde_json::from_str(&self.committed(group).1).unwrap();
+        said["before"]["least"].as_array().unwrap().iter().map(|offset| offset.as_u64().unwrap()).collect()
+    }
+
+    /// Starts the broker that was stopped as after a crash: what it knows by heart is read from the
+    /// partitions again.
+    fn start_without_heart(&self) {
+        for (path, _) in listing(&self.state) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let by_heart = [".index", ".timeindex", ".txnindex", ".snapshot"].iter().any(|end| name.ends_with(end));
+            let of_log =
+                path.parent().unwrap().to_string_lossy().contains("doubled-") || path.to_string_lossy().contains("__consumer_offsets-");
+            if by_heart && of_log || name.ends_with("-offset-checkpoint") || name == ".kafka_cleanshutdown" {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        self.script("start");
+    }
+
+    /// Of the transactions of a run that is killed any ends are lost, in any partitions, and offsets'
+    /// ends from some transaction on: every row is there once, wherever the runs that mend it are
+    /// killed.
+    fn check_any_ends_lost(&self, here: &Path) {
+        let mut dice = Dice::new("RISKSTREAM_ENDS_SEED");
+        let seed = dice.seed;
+        let rounds = std::env::var("RISKSTREAM_ENDS_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
+        let mut up_to = 0;
+        for round in 0..rounds {
+            let lengths = listing(&self.state);
+            let run = spawn(here);
+            for _ in 0..8 {
+                self.produce(up_to..up_to + 100, "none");
+                up_to += 100;
+                std::thread::sleep(Duration::from_millis(dice.below(400)));
+            }
+            kill(run, here);
+            // Readers have seen all ends before this, so that none is missing there.
+            let decided = self.decided_before(&self.group(here));
+            self.script("stop");
+            let one_in = 1 + dice.below(3);
+            let (mut of, mut lost) = (0, 0);
+            for (log, from, topic) in logs_with_ends(&self.state, &lengths) {
+                let mut ends = ends(&log, from);
+                of += ends.len();
+                if topic == "doubled" {
+                    let partition: usize = log.parent().unwrap().to_string_lossy().rsplit('-').next().unwrap().parse().unwrap();
+                    ends.retain(|end| end.begins >= decided[partition] && dice.below(one_in) == 0);
+                } else {
+                    let kept = ends.len() as u64 - dice.below(ends.len().min(4) as u64 + 1);
+                    ends.drain(..kept as usize);
+                }
+                lost += ends.len();
+                remove(&log, &ends);
+            }
+            self.start_without_heart();
+            let mut said = String::new();
+            for _ in 0..dice.below(3) {
+                said.push_str(&run_killed(here, &TOLD_OF_ENDS, dice.below(900)));
+            }
+            let done = riskstream(here, &[&["run"], &TO_THE_END[..]].concat());
+            said.push_str(&done.err);
+            assert!(done.code == 0, "round {round}, seed {seed}: {said}");
+            let seen = self.consume("doubled");
+            let twice = seen.values().filter(|(times, ..)| *times != 1).count();
+            let is_right = seen.len() == good(up_to) && twice == 0;
+            assert!(
+                is_right,
+                "round {round}, seed {seed}, {lost} of {of} ends lost: {} of {} rows, {twice} more than once: {said}",
+                seen.len(),
+                good(up_to)
+            );
+            println!("round {round}, seed {seed}: {lost} of {of} ends lost, all rows once: {said}");
         }
     }
 
@@ -461,21 +550,53 @@ impl Drop for Broker {
     }
 }
 
-/// Cuts a partition's log before the last end of a transaction, if one has come since the log was `from` bytes long.
-fn cut_last_end(log: &Path, from: u64) -> bool {
+/// The logs of the sink's topic and of its group, how long they were, and which of the two it is.
+fn logs_with_ends(state: &Path, lengths: &BTreeMap<PathBuf, u64>) -> Vec<(PathBuf, u64, &'static str)> {
+    let mut logs = Vec::new();
+    for (log, _) in listing(state).into_iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "log")) {
+        let partition = log.parent().and_then(|p| p.file_name()).unwrap().to_string_lossy().into_owned();
+        let of = ["doubled", "__consumer_offsets"].into_iter().find(|topic| partition.starts_with(&format!("{topic}-")));
+        let from = lengths.get(&log).copied().unwrap_or(0);
+        logs.extend(of.map(|of| (log, from, of)));
+    }
+    logs
+}
+
+/// The end of a transaction in a partition.
+struct End {
+    /// The offset of the transaction's first message.
+    begins: u64,
+    /// Its bytes in the log.
+    batch: Range<usize>,
+}
+
+/// The ends of transactions in a partition's log, from where it is `from` bytes long.
+fn ends(log: &Path, from: u64) -> Vec<End> {
     let bytes = std::fs::read(log).unwrap();
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-    // A batch: its first offset (8 bytes), how many bytes follow (4), and so on; of its attributes (from the 21st on) one says that it is such an end.
-    let (mut end, mut next) = (None, 0);
+    // A batch: its first offset (8 bytes), how many bytes follow (4), and so on; of its attributes (from the 21st on) one says that it is such an end, and
+    // the producer (from the 43rd on) whose.
+    let (mut ends, mut open, mut next) = (Vec::new(), BTreeMap::new(), 0);
     while next + 12 <= bytes.len() && number(next + 8) > 0 {
-        if bytes[next + 22] & 0x20 != 0 {
-            end = Some(next as u64);
+        let batch = next..next + 12 + number(next + 8);
+        next = batch.end;
+        let number = |at: usize| u64::from_be_bytes(bytes[batch.start + at..batch.start + at + 8].try_into().unwrap());
+        let (offset, producer) = (number(0), number(43));
+        if bytes[batch.start + 22] & 0x20 == 0 {
+            open.entry(producer).or_insert(offset);
+        } else {
+            let begins = open.remove(&producer).unwrap_or(offset);
+            ends.extend((batch.start as u64 >= from).then_some(End { begins, batch }));
         }
-        next += 12 + number(next + 8);
     }
-    let Some(end) = end.filter(|end| *end >= from) else { return false };
-    std::fs::OpenOptions::new().write(true).open(log).unwrap().set_len(end).unwrap();
-    true
+    ends
+}
+
+/// Takes ends out of a partition's log.
+fn remove(log: &Path, ends: &[End]) {
+    let mut bytes = std::fs::read(log).unwrap();
+    ends.iter().rev().for_each(|end| drop(bytes.drain(end.batch.clone())));
+    std::fs::write(log, bytes).unwrap();
 }
 
 /// A copy of a folder in which a program runs, of a moment in which it wrote nothing: a copy that is behind what was delivered is refused.
@@ -509,6 +630,26 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, u64> {
     files
 }
 
+/// Numbers that nobody has picked, from a seed that is named where something is wrong.
+struct Dice {
+    seed: u64,
+    state: u64,
+}
+
+impl Dice {
+    /// Of the seed that a variable of the environment names, or of a fresh one.
+    fn new(variable: &str) -> Self {
+        let fresh = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+        let seed = std::env::var(variable).map_or_else(|_| fresh(), |seed| seed.parse().unwrap());
+        Self { seed, state: seed }
+    }
+
+    /// Of the numbers below this one.
+    fn below(&mut self, end: u64) -> u64 {
+        next(&mut self.state) % end
+    }
+}
+
 /// What the last run said.
 const LOG: &str = "run.log";
 
@@ -533,14 +674,14 @@ fn spawn_with(folder: &Path, settings: &[&str]) -> Running {
     Running(run)
 }
 
-/// Starts a run and kills it so long after it has said something, unless it has ended without it;
+/// Starts a run and kills it so long after it has said one of these things, unless it has ended without it;
 /// gives what it said.
-fn run_killed(folder: &Path, word: &str, millis: u64) -> String {
+fn run_killed(folder: &Path, words: &[&str], millis: u64) -> String {
     let mut run = spawn_with(folder, &TO_THE_END);
     let until = Instant::now() + Duration::from_secs(60);
     loop {
         let said = std::fs::read_to_string(folder.join(LOG)).unwrap();
-        if said.contains(word) {
+        if words.iter().any(|word| said.contains(word)) {
             std::thread::sleep(Duration::from_millis(millis));
             drop(run);
             return std::fs::read_to_string(folder.join(LOG)).unwrap();
@@ -615,4 +756,14 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     broker.check_lost_offset(here);
     broker.check_lost_ends(here);
     broker.check_open_transaction_of_others(here);
+}
+
+#[test]
+fn any_ends_of_transactions_may_be_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let broker = Broker::start(here.join("broker"));
+    std::fs::write(here.join("pipelines.toml"), PAYMENTS.replace("BROKERS", &format!("127.0.0.1:{}", broker.port))).unwrap();
+    broker.check_any_ends_lost(here);
+    broker.check_gone_end(here);
 }

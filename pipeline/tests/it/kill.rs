@@ -89,7 +89,7 @@ pub(crate) fn assert_same_tables(folder: &Path, expected: &str, found: &str) {
 }
 
 /// A splitmix64 step: the tests need few and repeatable numbers.
-fn next(state: &mut u64) -> u64 {
+pub(crate) fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) >> 16

@@ -54,6 +54,8 @@ pub(crate) struct Connected {
     pub(crate) name: String,
     /// Whether all messages say so.
     pub(crate) mark_all: bool,
+    /// What tells this connection's messages from those of others.
+    pub(crate) by: u32,
 }
 
 impl Claim {
@@ -85,7 +87,7 @@ impl Claim {
         }
         let mut topic = Topic::ask(sink, &name, partitions)?;
         self.check_decided(&group)?;
-        Mender { sink, run: &self.run, group: &group, claimer: &claimer, producers: &producers }.mend(&mut topic)?;
+        let newest = Mender { sink, run: &self.run, group: &group, claimer: &claimer, producers: &producers }.mend(&mut topic)?;
         let Found { through, by, say } = find_out(sink, &name, &group, &topic)?;
         if self.claimed {
             self.check(&by, through)?;
@@ -100,7 +102,8 @@ impl Claim {
         }
         if !self.claimed || say != Say::Nobody {
             let whole = Whole { since: first.since, through: marked };
-            let (asked, text) = (group.metadata()?, metadata(&self.run, through, 0, &first.ends, whole));
+            let by = newest.filter(|(newest, _)| *newest == through).and_then(|(_, by)| by);
+            let (asked, text) = (group.metadata()?, metadata((&self.run, by), through, 0, &first.ends, whole));
             let say_by = |producer: &BaseProducer<Reports>| say_through(producer, (&spec.topic, &asked), through, &text);
             say_by(&claimer)?;
             // Nothing else is touched before the group shows it. So there is always a decided offset that tells where to look for what came after; and
@@ -117,7 +120,8 @@ impl Claim {
         let window = Arc::new(Window::new(first));
         let (prover, promise) = Prover::start(sink, (&name, &self.run), through, &window, wake)?;
         let turns = Turns::new(producers, promise, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
-        Ok(Connected { turns, prover, group, through, holes, marked, window, ends, name, mark_all })
+        let by = random();
+        Ok(Connected { turns, prover, group, through, holes, marked, window, ends, name, mark_all, by })
     }
 
     /// A run that has begun looks who delivers.
@@ -162,6 +166,12 @@ fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Resul
     }
     let holes = topic.holes(before, Whole { since: first.since, through: marked })?;
     Ok(if holes.is_empty() { here } else { Behind { first, marked, holes } })
+}
+
+/// A number that no other connection has had of late.
+fn random() -> u32 {
+    let [a, b, c, d, ..] = uuid::Uuid::new_v4().into_bytes();
+    u32::from_be_bytes([a, b, c, d])
 }
 
 /// The name of the producer whose turn is the `turn`th.

@@ -13,7 +13,8 @@
 //!                                             something may have been removed                             refused: it can't be known
 //! ```
 
-use super::said::{Mark, Said};
+use super::said::{Mark, Said, Sent};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What is to be looked for in the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,22 +65,73 @@ pub(crate) enum Why {
     Removed,
     /// This partition has lost messages, or the topic was made anew.
     Cut(usize),
+    /// This partition has lost the end of a transaction that had been decided.
+    Open(usize),
 }
 
-/// What becomes of a transaction that hangs.
+/// The messages of a transaction in a partition: the partition, the connection that sent them, and
+/// the transaction's last epoch.
+pub(crate) type Part = (i32, Option<u32>, i64);
+
+/// How many messages of this sink are somewhere, by transaction and partition.
+pub(crate) type Tally = BTreeMap<Part, u64>;
+
+/// A transaction that is known to be committed: its last epoch, and the connection.
+pub(crate) type Committed = (i64, Option<u32>);
+
+/// A message of this sink, where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hanging {
-    /// Nobody has seen anything of it, nor of one after it: it is ended as if it had never been, and delivered again.
-    End,
-    /// It is committed, as is known from what else is: what hangs of it is copied.
-    Copy,
+pub(crate) struct Placed {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) sent: Sent,
 }
 
-/// What becomes of transactions of this sink that the cluster has lost the ends of, once the producers that may write are fenced. `oldest` is the last epoch
-/// of the oldest of them, `newest` the last epoch that is known to be committed: the group's decided offset, or the newest that the topic shows. Transactions
-/// are committed one after the other, each once the one before is promised.
-pub(crate) fn decide_hanging(oldest: i64, newest: i64) -> Hanging {
-    if oldest > newest { Hanging::End } else { Hanging::Copy }
+impl Placed {
+    pub(crate) fn part(&self) -> Part {
+        (self.partition, self.sent.by, self.sent.through)
+    }
+
+    /// Where it stood first: the same for a message and all copies of it.
+    pub(crate) fn origin(&self) -> (i32, i64) {
+        (self.partition, self.sent.copy_of.unwrap_or(self.offset))
+    }
+}
+
+/// The transactions that are known to be committed: the one that the group says, and those of which
+/// readers see a message.
+fn committed(said: Committed, visible: &Tally) -> impl Iterator<Item = Committed> {
+    std::iter::once(said).chain(visible.keys().map(|(_, by, through)| (*through, *by)))
+}
+
+/// The newest of them.
+pub(crate) fn decide_newest(said: Committed, visible: &Tally) -> Committed {
+    committed(said, visible).max().unwrap_or(said)
+}
+
+/// What was `written` of committed transactions, and is not all `visible`. A connection commits its
+/// transactions in order: those before one that is committed are too.
+pub(crate) fn decide_incomplete(said: Committed, written: &Tally, visible: &Tally) -> BTreeSet<Part> {
+    let mut newest: BTreeMap<Option<u32>, i64> = BTreeMap::new();
+    for (through, by) in committed(said, visible) {
+        let newest = newest.entry(by).or_insert(through);
+        *newest = through.max(*newest);
+    }
+    let is_committed = |(_, by, through): &Part| newest.get(by).is_some_and(|newest| through <= newest);
+    let differs = |(part, messages): &(&Part, &u64)| visible.get(part) != Some(messages);
+    written.iter().filter(differs).map(|(part, _)| *part).filter(is_committed).collect()
+}
+
+/// The messages of incomplete transactions that no reader will ever see, once nothing of this sink
+/// is open any more: those that are not visible, nor a copy of them. In the partitions' order.
+pub(crate) fn decide_lost(written: &[Placed], visible: &[Placed]) -> Vec<Placed> {
+    let seen: HashSet<_> = visible.iter().map(Placed::origin).collect();
+    let mut lost = BTreeMap::new();
+    for message in written.iter().filter(|message| !seen.contains(&message.origin())) {
+        // A copy may have been lost as its original was.
+        lost.entry(message.origin()).or_insert(*message);
+    }
+    lost.into_values().collect()
 }
 
 /// What has to be looked for.
@@ -134,12 +186,12 @@ mod tests {
     const US: &str = "us";
 
     fn said(through: i64, after: i64, messages: u64) -> Said {
-        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None, hanging: None });
+        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None, by: None });
         Said { through, run: US.into(), account }
     }
 
     fn mark(through: i64) -> Option<Mark> {
-        Some(Mark { sink: "s".into(), through, after: None, each: false, run: "them".into() })
+        Some(Mark { sink: "s".into(), through, after: None, run: "them".into() })
     }
 
     fn shown(newest: Option<Mark>) -> Shown {
@@ -182,6 +234,53 @@ mod tests {
         for (what, said, undecided, shown, expected) in rows {
             assert_eq!(decide_progress(&Facts { said, undecided, shown: &shown }), expected, "{what}");
         }
+    }
+
+    fn placed(offset: i64, by: u32, through: i64, copy_of: Option<i64>) -> Placed {
+        Placed { partition: 0, offset, sent: Sent { by: Some(by), through, copy_of } }
+    }
+
+    fn tally(messages: &[Placed]) -> Tally {
+        let mut tally = Tally::new();
+        messages.iter().for_each(|message| *tally.entry(message.part()).or_default() += 1);
+        tally
+    }
+
+    /// The places of what is lost of these messages; of the second ones readers see all.
+    fn lost(said: Committed, written: &[Placed], visible: &[Placed]) -> Vec<i64> {
+        let parts = decide_incomplete(said, &tally(written), &tally(visible));
+        let of_them = |messages: &[Placed]| messages.iter().filter(|m| parts.contains(&m.part())).copied().collect::<Vec<_>>();
+        decide_lost(&of_them(written), &of_them(visible)).iter().map(|message| message.offset).collect()
+    }
+
+    #[test]
+    fn what_is_committed_and_not_visible_is_lost() {
+        let written = [placed(0, 1, 7, None), placed(1, 1, 7, None), placed(3, 1, 8, None), placed(5, 2, 8, None), placed(6, 2, 9, None)];
+        let [a, b, c, d, e] = written;
+        let before = (6, Some(1));
+        assert_eq!(lost(before, &written, &written), [0; 0]);
+        assert_eq!(lost(before, &written, &[]), [0; 0], "nobody knows of any that it is committed");
+        assert_eq!(lost((7, Some(1)), &written, &[]), [0, 1], "the group does");
+        assert_eq!(lost(before, &written, &[c, d, e]), [0, 1], "the next one is committed, and so is the one before");
+        assert_eq!(
+            lost(before, &written, &[a, b, d, e]),
+            [3; 0],
+            "the connection's last, which was delivered by the next connection again"
+        );
+        assert_eq!(lost(before, &written, &[b, e]), [0, 5], "half of one, and all of another");
+        assert_eq!(decide_newest(before, &tally(&[b, e])), (9, Some(2)));
+        assert_eq!(decide_newest((9, None), &tally(&[e])), (9, Some(2)), "a connection is more than none");
+    }
+
+    #[test]
+    fn a_copy_stands_for_its_original() {
+        let (a, b) = (placed(0, 1, 7, None), placed(1, 1, 7, None));
+        let (copy, again) = (placed(5, 1, 7, Some(0)), placed(9, 1, 7, Some(0)));
+        let said = (7, Some(1));
+        assert_eq!(lost(said, &[a, b, copy], &[b, copy]), [0; 0]);
+        assert_eq!(lost(said, &[a, b, copy], &[b]), [0], "the copy was lost too, and counts once");
+        assert_eq!(lost(said, &[a, b, copy, again], &[b, again]), [0; 0]);
+        assert_eq!(lost(said, &[copy, again], &[]), [5], "the original is removed");
     }
 
     #[test]

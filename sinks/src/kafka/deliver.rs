@@ -6,7 +6,7 @@
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
-use super::said::{Mark, Whole, epoch_of, metadata};
+use super::said::{Mark, Sent, Whole, metadata};
 use super::transaction::{Marking, Progress, Trouble};
 use super::turns::WakeSlot;
 use super::window::Start;
@@ -64,8 +64,9 @@ impl KafkaDelivery {
         let (run, through) = (&self.claim.run, newest.max(before));
         // The first transaction brings what fills the holes, all of which was left for it.
         let after = holes.first().map_or(connected.marked, |(after, _)| *after);
-        let mark = Mark { sink: connected.name.clone(), through: newest, after: Some(after), each: true, run: run.clone() }.write();
-        let epoch = epoch_of(&connected.name, newest);
+        let mark = Mark { sink: connected.name.clone(), through: newest, after: Some(after), run: run.clone() }.write();
+        let by = Some(connected.by);
+        let sent = Sent { by, through: newest, copy_of: None }.write(&connected.name);
         let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
         let count: u64 = batches().map(|rows| rows.num_rows() as u64).sum();
         if holes.is_empty() {
@@ -73,14 +74,14 @@ impl KafkaDelivery {
         }
         let marked = if count > 0 { connected.marked.max(newest) } else { connected.marked };
         let Some(first) = connected.window.first() else { return Err(Trouble::Unknown("no transaction has begun".into())) };
-        let metadata = metadata(run, before, count, &first.ends, Whole { since: first.since, through: marked });
+        let metadata = metadata((run, by), before, count, &first.ends, Whole { since: first.since, through: marked });
         let messages = batches().flat_map(MessageRow::all);
         let progress = Progress {
             topic: &self.sink.spec.topic,
             group: &connected.group,
             epoch: through,
             metadata: &metadata,
-            mark: Marking { value: &mark, all: connected.mark_all, epoch: &epoch },
+            mark: Marking { value: &mark, all: connected.mark_all, sent: &sent },
         };
         connected.turns.take(&progress, messages)?;
         (connected.through, connected.marked) = (through, marked);

@@ -56,11 +56,13 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Waits until the group shows what a run has committed.
+    /// Waits until the group shows what a run has said outside of its deliveries.
     pub(crate) fn shows(&self, run: &str, through: i64) -> Result<(), Trouble> {
         let started = Instant::now();
         loop {
-            if self.decided()?.is_some_and(|said| said.run == run && said.through == through) {
+            let is_it =
+                |said: Said| said.run == run && said.through == through && said.account.is_some_and(|account| account.messages == 0);
+            if self.decided()?.is_some_and(is_it) {
                 return Ok(());
             }
             if started.elapsed() > ANSWER_WITHIN {

@@ -65,7 +65,8 @@ pub(crate) fn find_out(sink: &KafkaSink, name: &str, group: &Group<'_>, topic: &
     }
 }
 
-fn refused(sink: &KafkaSink, name: &str, why: Why) -> String {
+/// Why nothing is delivered, and how to go on.
+pub(crate) fn refused(sink: &KafkaSink, name: &str, why: Why) -> String {
     let topic = &sink.spec.topic;
     let reason = match why {
         Why::Unrecorded => format!(
@@ -78,6 +79,10 @@ fn refused(sink: &KafkaSink, name: &str, why: Why) -> String {
         ),
         Why::Cut(partition) => format!(
             "partition {partition} of the topic {topic} ends before messages that had been delivered: the cluster has lost them, or the topic was made anew"
+        ),
+        Why::Open(partition) => format!(
+            "partition {partition} of the topic {topic} has an open transaction where everything had been decided: the cluster has lost its end after \
+             readers had seen it"
         ),
     };
     format!(

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 /// The header by which a message says which transaction of which sink it came with. The first message of a transaction has it; on a topic that is
 /// compacted, all have.
 pub const TRANSACTION_HEADER: &str = "riskstream-transaction";
-/// The header by which every message says of which epoch its transaction is the last: `SINK.EPOCH`,
-/// where SINK stands for the sink's name.
+/// The header by which every message says whose it is: `SINK.EPOCH.CONNECTION`, and of a copy
+/// `.OFFSET`; see [`Sent`]. SINK stands for the sink's name.
 pub const EPOCH_HEADER: &str = "riskstream-epoch";
 /// Metadata may be so long.
 const METADATA_MAX: usize = 4_000;
@@ -37,16 +37,9 @@ pub(crate) struct Account {
     /// What lies between `before` and the end of this transaction; none for an offset of a version before there was any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) whole: Option<Whole>,
-    /// Messages that hang, and have to be copied before anything else.
+    /// The connection whose transaction brought the last epoch; none where nobody knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) hanging: Option<Ranges>,
-}
-
-/// Where messages may hang: from the first positions to before the second ones.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Ranges {
-    pub(crate) from: Bounds,
-    pub(crate) until: Bounds,
+    pub(crate) by: Option<u32>,
 }
 
 /// What the topic has to show of this sink behind a position.
@@ -80,14 +73,7 @@ impl Bounds {
         Self { each, least: positions.chunks(each).map(|several| several.iter().copied().min().unwrap_or(0)).collect() }
     }
 
-    /// The same from above.
-    pub(crate) fn above(positions: &[i64], each: usize) -> Self {
-        let each = each.max(1);
-        Self { each, least: positions.chunks(each).map(|several| several.iter().copied().max().unwrap_or(0)).collect() }
-    }
-
-    /// No position of a partition is less (or more, of bounds from above); 0 for a partition that
-    /// came later.
+    /// No position of a partition is less; 0 for a partition that came later.
     pub(crate) fn at(&self, partition: usize) -> i64 {
         self.least.get(partition / self.each.max(1)).copied().unwrap_or(0)
     }
@@ -104,23 +90,12 @@ impl Said {
     }
 }
 
-/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is behind the positions `before`.
-pub(crate) fn metadata(run: &str, after: i64, messages: u64, before: &[i64], whole: Whole) -> String {
-    metadata_hanging(run, (after, messages), before, whole, None)
-}
-
-/// The same, of messages that hang: between these positions, by partition.
-pub(crate) fn metadata_hanging(
-    run: &str,
-    (after, messages): (i64, u64),
-    before: &[i64],
-    whole: Whole,
-    hanging: Option<(&[i64], &[i64])>,
-) -> String {
+/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is behind the positions `before`. Its last epoch was
+/// brought by the connection `by`.
+pub(crate) fn metadata((run, by): (&str, Option<u32>), after: i64, messages: u64, before: &[i64], whole: Whole) -> String {
     let mut each = 1;
     loop {
-        let hanging = hanging.map(|(from, until)| Ranges { from: Bounds::of(from, each), until: Bounds::above(until, each) });
-        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole), hanging };
+        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole), by };
         let text = serde_json::to_string(&Metadata { run, account }).unwrap_or_default();
         if text.len() <= METADATA_MAX || each >= before.len() {
             return text;
@@ -139,9 +114,6 @@ pub(crate) struct Mark {
     /// The last epoch before it that has messages; none in messages of a version that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<i64>,
-    /// Whether each of its messages has [`EPOCH_HEADER`]; not those of a version that did not say.
-    #[serde(default)]
-    pub(crate) each: bool,
     /// The run that sent it.
     pub(crate) run: String,
 }
@@ -152,15 +124,40 @@ fn short(sink: &str) -> u32 {
     xxhash_rust::xxh3::xxh3_64(sink.as_bytes()) as u32
 }
 
-/// The value of [`EPOCH_HEADER`].
-pub(crate) fn epoch_of(sink: &str, through: i64) -> String {
-    format!("{:08x}.{through}", short(sink))
+/// What every message says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Sent {
+    /// The connection that sent it. A connection commits its transactions in order, so that those
+    /// before one that is committed are too. None in messages of a version that did not say.
+    pub(crate) by: Option<u32>,
+    /// The last epoch of its transaction.
+    pub(crate) through: i64,
+    /// Of a copy: where in its partition the message stands that it is one of.
+    pub(crate) copy_of: Option<i64>,
 }
 
-/// The epoch that a value of [`EPOCH_HEADER`] names; none where it is of another sink.
-pub(crate) fn read_epoch(sink: &str, value: &[u8]) -> Option<i64> {
-    let (name, through) = std::str::from_utf8(value).ok()?.split_once('.')?;
-    (u32::from_str_radix(name, 16).ok()? == short(sink)).then(|| through.parse().ok())?
+impl Sent {
+    /// The value of [`EPOCH_HEADER`].
+    pub(crate) fn write(&self, sink: &str) -> String {
+        let mut value = format!("{:08x}.{}", short(sink), self.through);
+        if self.by.is_some() || self.copy_of.is_some() {
+            value += &format!(".{}", self.by.map(|by| format!("{by:08x}")).unwrap_or_default());
+        }
+        if let Some(offset) = self.copy_of {
+            value += &format!(".{offset}");
+        }
+        value
+    }
+
+    /// Of the header's value; none where it is of another sink.
+    pub(crate) fn read(sink: &str, value: &[u8]) -> Option<Self> {
+        let mut parts = std::str::from_utf8(value).ok()?.split('.');
+        let is_ours = u32::from_str_radix(parts.next()?, 16).ok()? == short(sink);
+        let through = parts.next()?.parse().ok()?;
+        let by = parts.next().filter(|by| !by.is_empty()).map(|by| u32::from_str_radix(by, 16)).transpose().ok()?;
+        let copy_of = parts.next().map(str::parse).transpose().ok()?;
+        is_ours.then_some(Self { by, through, copy_of })
+    }
 }
 
 impl Mark {
@@ -182,7 +179,7 @@ mod tests {
     #[test]
     fn what_is_said_is_read_as_it_was_said() {
         let whole = Whole { since: 138, through: 143 };
-        let text = metadata("run", 140, 1_004, &[7, 0, 12_345_678_901], whole);
+        let text = metadata(("run", Some(7)), 140, 1_004, &[7, 0, 12_345_678_901], whole);
         let said = Said::read(143, &text);
         let before = Bounds::of(&[7, 0, 12_345_678_901], 1);
         assert_eq!(
@@ -190,20 +187,28 @@ mod tests {
             Said {
                 through: 143,
                 run: "run".into(),
-                account: Some(Account { after: 140, messages: 1_004, before: before.clone(), whole: Some(whole), hanging: None })
+                account: Some(Account { after: 140, messages: 1_004, before: before.clone(), whole: Some(whole), by: Some(7) })
             }
         );
         assert_eq!((0..4).map(|p| before.at(p)).collect::<Vec<_>>(), [7, 0, 12_345_678_901, 0]);
-        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), each: true, run: "run".into() };
+        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), run: "run".into() };
         assert_eq!(Mark::read(mark.write().as_bytes()), Some(mark));
         assert_eq!(Mark::read(b"143"), None);
     }
 
     #[test]
     fn a_message_says_its_epoch_and_whose_it_is() {
-        let value = epoch_of("s", 143);
-        assert_eq!((read_epoch("s", value.as_bytes()), read_epoch("t", value.as_bytes())), (Some(143), None));
-        assert!([&b""[..], b"143", b"x.1", b"\xff"].iter().all(|wrong| read_epoch("s", wrong).is_none()));
+        for by in [None, Some(0), Some(u32::MAX)] {
+            for copy_of in [None, Some(0), Some(i64::MAX)] {
+                let sent = Sent { by, through: 143, copy_of };
+                let value = sent.write("s");
+                assert_eq!((Sent::read("s", value.as_bytes()), Sent::read("t", value.as_bytes())), (Some(sent), None), "{value}");
+            }
+        }
+        let name = format!("{:08x}", short("s"));
+        let wrong = ["", "143", "x.1", &name, &format!("{name}."), &format!("{name}.1.x"), &format!("{name}.1.2.x")].map(str::to_owned);
+        assert!(wrong.iter().all(|wrong| Sent::read("s", wrong.as_bytes()).is_none()));
+        assert_eq!(Sent::read("s", b"\xff"), None);
     }
 
     #[test]
@@ -215,7 +220,7 @@ mod tests {
     #[test]
     fn very_many_partitions_are_named_together_by_the_least() {
         let ends: Vec<i64> = (0..5_000).map(|p| 1_000_000_000_000 + i64::from(p) * 7_919 % 5_000).collect();
-        let text = metadata(&"f".repeat(32), i64::MAX, u64::MAX, &ends, Whole { since: i64::MAX, through: i64::MAX });
+        let text = metadata((&"f".repeat(32), Some(u32::MAX)), i64::MAX, u64::MAX, &ends, Whole { since: i64::MAX, through: i64::MAX });
         assert!(text.len() <= METADATA_MAX, "{} bytes", text.len());
         let before = Said::read(1, &text).account.expect("an account").before;
         assert!(ends.iter().enumerate().all(|(p, end)| before.at(p) <= *end && before.at(p) >= 1_000_000_000_000));

@@ -1,9 +1,9 @@
 //! The topic as a reader of committed transactions sees it: which transactions of this sink are there.
 
 use super::client::{Reports, lacks_topic};
-use super::decide::{Look, Shown};
+use super::decide::{Look, Part, Placed, Shown, Tally};
 use super::group::{ANSWER_WITHIN, unanswered};
-use super::said::{Bounds, EPOCH_HEADER, Mark, TRANSACTION_HEADER, Whole, read_epoch};
+use super::said::{Bounds, EPOCH_HEADER, Mark, Sent, TRANSACTION_HEADER, Whole};
 use super::transaction::Trouble;
 use super::window::{Hole, holes};
 use super::{KafkaSink, NoticeSlot, settings};
@@ -14,7 +14,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message, OwnedHeaders};
 use rdkafka::{Offset, TopicPartitionList};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,25 +40,10 @@ pub(crate) struct Held {
     pub(crate) end: i64,
 }
 
-/// Transactions of this sink that are open.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Hang {
-    /// The partitions in which a reader of committed transactions comes no further than to one of
-    /// them, and where that is.
-    pub(crate) stuck: BTreeMap<usize, i64>,
-    /// The least of the last epochs of this sink's transactions behind that.
-    pub(crate) oldest: i64,
-    /// Whether each of their messages says whose it is.
-    pub(crate) each: bool,
-}
-
-/// A message of this sink as it stands in the topic.
+/// A message of this sink, and what it consists of.
 #[derive(Debug)]
 pub(crate) struct Copied {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
-    /// The last epoch of its transaction.
-    pub(crate) through: i64,
+    pub(crate) placed: Placed,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) payload: Option<Vec<u8>>,
     pub(crate) headers: Option<OwnedHeaders>,
@@ -67,7 +53,7 @@ pub(crate) struct Copied {
 pub(crate) struct Topic<'a> {
     sink: &'a KafkaSink,
     /// The name of the sink's group.
-    name: &'a str,
+    pub(crate) name: &'a str,
     /// What each partition holds.
     pub(crate) held: Vec<Held>,
     /// None where the cluster doesn't say.
@@ -86,70 +72,71 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// Whether transactions of this sink are open, though nobody can write there any more.
-    pub(crate) fn hanging(&self) -> Result<Option<Hang>, Trouble> {
-        let mut stuck = self.stuck(HANGING_AFTER)?;
-        if stuck.is_empty() {
-            return Ok(None);
-        }
-        // What readers stand at is what is open. Behind it there may be anything, also of this
-        // sink: committed, and aborted.
-        let mut ours: BTreeMap<usize, i64> = BTreeMap::new();
-        let mut each = true;
+    /// The partitions of which a reader of committed transactions comes no further than to a message
+    /// of this sink, though nobody can write such any more; and where that is.
+    pub(crate) fn hanging(&self) -> Result<BTreeMap<usize, i64>, Trouble> {
+        let from = self.stuck(HANGING_AFTER)?;
+        let (mut stuck, mut ours) = (from.clone(), BTreeMap::new());
         let take = |message: &BorrowedMessage<'_>| {
             let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
-            let through =
-                self.epoch_of(message).filter(|_| stuck.get(&partition) == Some(&message.offset()) || ours.contains_key(&partition));
-            if let Some(through) = through {
-                ours.entry(partition).and_modify(|oldest| *oldest = through.min(*oldest)).or_insert(through);
-                each &= mark_of(self.name, message).is_none_or(|mark| mark.each);
-            }
-            false
+            let open = stuck.remove(&partition).filter(|open| *open == message.offset() && self.sent(message).is_some());
+            ours.extend(open.map(|open| (partition, open)));
+            stuck.is_empty()
         };
-        self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, LOOK_WITHIN)?;
-        stuck.retain(|partition, _| ours.contains_key(partition));
-        Ok(ours.into_values().min().map(|oldest| Hang { stuck, oldest, each }))
+        if !from.is_empty() {
+            self.read("read_uncommitted", |partition| from.get(&partition).copied(), take, LOOK_WITHIN)?;
+        }
+        Ok(ours)
     }
 
-    /// This sink's messages between positions of each partition, whatever becomes of them.
-    pub(crate) fn written(&self, ranges: &[(i64, i64)]) -> Result<Vec<Copied>, Trouble> {
+    /// How many messages of this sink are between positions, by transaction and partition.
+    pub(crate) fn tally(&self, isolation: &str, ranges: &[Range<i64>]) -> Result<Tally, Trouble> {
+        let mut tally = Tally::new();
+        self.read_ours(isolation, ranges, |placed, _| *tally.entry(placed.part()).or_default() += 1)?;
+        Ok(tally)
+    }
+
+    /// The messages of some of them.
+    pub(crate) fn placed(&self, isolation: &str, ranges: &[Range<i64>], parts: &BTreeSet<Part>) -> Result<Vec<Placed>, Trouble> {
         let mut found = Vec::new();
-        let take = |message: &BorrowedMessage<'_>| {
-            let until = usize::try_from(message.partition()).ok().and_then(|p| ranges.get(p)).map_or(0, |(_, until)| *until);
-            if let Some(through) = self.epoch_of(message).filter(|_| message.offset() < until) {
+        self.read_ours(isolation, ranges, |placed, _| found.extend(Some(placed).filter(|placed| parts.contains(&placed.part()))))?;
+        Ok(found)
+    }
+
+    /// Messages with all they consist of.
+    pub(crate) fn copied(&self, ranges: &[Range<i64>], wanted: &[Placed]) -> Result<Vec<Copied>, Trouble> {
+        let wanted: HashSet<_> = wanted.iter().map(|placed| (placed.partition, placed.offset)).collect();
+        let mut found = Vec::new();
+        self.read_ours("read_uncommitted", ranges, |placed, message| {
+            if wanted.contains(&(placed.partition, placed.offset)) {
                 found.push(Copied {
-                    partition: message.partition(),
-                    offset: message.offset(),
-                    through,
+                    placed,
                     key: message.key().map(<[u8]>::to_vec),
                     payload: message.payload().map(<[u8]>::to_vec),
                     headers: message.headers().map(BorrowedHeaders::detach),
                 });
             }
-            false
-        };
-        let from = |partition: usize| ranges.get(partition).filter(|(from, until)| from < until).map(|(from, _)| *from);
-        self.read("read_uncommitted", from, take, Duration::MAX)?;
+        })?;
         Ok(found)
     }
 
-    /// This sink's messages that a reader of committed transactions sees behind positions:
-    /// partition, offset, and the last epoch of the transaction.
-    pub(crate) fn visible(&self, from: impl Fn(usize) -> Option<i64>) -> Result<Vec<(i32, i64, i64)>, Trouble> {
-        let mut found = Vec::new();
+    fn read_ours(&self, isolation: &str, ranges: &[Range<i64>], mut take: impl FnMut(Placed, &BorrowedMessage<'_>)) -> Result<(), Trouble> {
+        let range = |partition: usize| ranges.get(partition).filter(|range| !range.is_empty());
         let take = |message: &BorrowedMessage<'_>| {
-            found.extend(self.epoch_of(message).map(|through| (message.partition(), message.offset(), through)));
+            let (partition, offset) = (message.partition(), message.offset());
+            let is_wanted = usize::try_from(partition).ok().and_then(range).is_some_and(|range| range.contains(&offset));
+            if let Some(sent) = self.sent(message).filter(|_| is_wanted) {
+                take(Placed { partition, offset, sent }, message);
+            }
             false
         };
-        self.read("read_committed", from, take, Duration::MAX)?;
-        Ok(found)
+        self.read(isolation, |partition| range(partition).map(|range| range.start), take, Duration::MAX).map(|_| ())
     }
 
-    /// The last epoch of the transaction of this sink that a message came with.
-    fn epoch_of(&self, message: &BorrowedMessage<'_>) -> Option<i64> {
-        let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-        let short = headers.filter(|h| h.key == EPOCH_HEADER).find_map(|h| read_epoch(self.name, h.value?));
-        short.or_else(|| mark_of(self.name, message).map(|mark| mark.through))
+    /// What a message of this sink says of itself.
+    fn sent(&self, message: &BorrowedMessage<'_>) -> Option<Sent> {
+        let mut headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        headers.find_map(|h| Sent::read(self.name, h.value.filter(|_| h.key == EPOCH_HEADER)?))
     }
 
     /// The partitions that end for a reader of committed transactions before they do, also after a while, and where.

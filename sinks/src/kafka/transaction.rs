@@ -5,11 +5,11 @@
 
 use super::client::{Reports, advice, lacks_topic};
 use super::encode::MessageRow;
-use super::said::{EPOCH_HEADER, TRANSACTION_HEADER};
+use super::said::{EPOCH_HEADER, Sent, TRANSACTION_HEADER};
 use super::topic::Copied;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 use rdkafka::util::IntoOpaque;
 use rdkafka::{Offset, TopicPartitionList};
@@ -31,12 +31,12 @@ pub(crate) enum Trouble {
     Final(String),
 }
 
-/// A message for the producer. Of a transaction it says which epoch it is of, and, where there is a
-/// mark, whose transaction that is.
+/// A message for the producer. Of a transaction it says what each of its messages says, and, where
+/// there is a mark, whose transaction that is.
 pub(crate) fn record<'a, O: IntoOpaque>(
     topic: &'a str,
     message: MessageRow<'a>,
-    (epoch, mark): (Option<&str>, Option<&str>),
+    (sent, mark): (Option<&str>, Option<&str>),
     opaque: O,
 ) -> BaseRecord<'a, [u8], [u8], O> {
     let mut record = BaseRecord::with_opaque_to(topic, opaque).payload(message.value());
@@ -47,7 +47,7 @@ pub(crate) fn record<'a, O: IntoOpaque>(
     for (key, value) in message.headers() {
         headers = Some(headers.take().unwrap_or_default().insert(Header { key, value }));
     }
-    for (key, value) in [(EPOCH_HEADER, epoch), (TRANSACTION_HEADER, mark)] {
+    for (key, value) in [(EPOCH_HEADER, sent), (TRANSACTION_HEADER, mark)] {
         if value.is_some() {
             headers = Some(headers.take().unwrap_or_default().insert(Header { key, value }));
         }
@@ -76,7 +76,7 @@ pub(crate) struct Marking<'a> {
     /// Whether all messages have it, or the first alone.
     pub(crate) all: bool,
     /// What every message says.
-    pub(crate) epoch: &'a str,
+    pub(crate) sent: &'a str,
 }
 
 /// Begins a transaction of the messages and the progress; all of them are at the cluster afterwards, seen by nobody.
@@ -90,20 +90,24 @@ pub(crate) fn fill<'a>(
     say(producer, progress)?;
     for (place, message) in messages.enumerate() {
         let mark = (place == 0 || progress.mark.all).then_some(progress.mark.value);
-        send(producer, record(progress.topic, message, (Some(progress.mark.epoch), mark), ()))?;
+        send(producer, record(progress.topic, message, (Some(progress.mark.sent), mark), ()))?;
     }
     taken(producer)
 }
 
 /// Begins a transaction of messages that were read from the topic, each into the partition that it
-/// was in.
-pub(crate) fn fill_copies(producer: &BaseProducer<Reports>, progress: &Progress<'_>, copies: &[Copied]) -> Result<(), Trouble> {
+/// was in. They say what they are copies of, by the `sink`'s name.
+pub(crate) fn fill_copies(producer: &BaseProducer<Reports>, progress: &Progress<'_>, sink: &str, copies: &[Copied]) -> Result<(), Trouble> {
     say(producer, progress)?;
     for copy in copies {
-        let mut record = BaseRecord::<[u8], [u8]>::to(progress.topic).partition(copy.partition);
-        if let Some(headers) = &copy.headers {
-            record = record.headers(headers.clone());
+        let (partition, origin) = copy.placed.origin();
+        let sent = Sent { copy_of: Some(origin), ..copy.placed.sent }.write(sink);
+        let mut headers = OwnedHeaders::new();
+        for header in copy.headers.iter().flat_map(Headers::iter) {
+            let is_its_own = header.key == EPOCH_HEADER && header.value.is_some_and(|value| Sent::read(sink, value).is_some());
+            headers = if is_its_own { headers.insert(Header { key: EPOCH_HEADER, value: Some(&sent) }) } else { headers.insert(header) };
         }
+        let mut record = BaseRecord::<[u8], [u8]>::to(progress.topic).partition(partition).headers(headers);
         if let Some(key) = &copy.key {
             record = record.key(key);
         }
@@ -135,7 +139,7 @@ pub(crate) fn say_through(
     epoch: i64,
     metadata: &str,
 ) -> Result<(), Trouble> {
-    let mark = Marking { value: "", all: false, epoch: "" };
+    let mark = Marking { value: "", all: false, sent: "" };
     fill(producer, &Progress { topic, group, epoch, metadata, mark }, std::iter::empty())?;
     commit(producer)
 }
@@ -153,11 +157,18 @@ fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), 
 }
 
 /// A transaction of a message in each of these partitions that nobody will see: it is aborted. With it ends whatever the producer has left open there.
-pub(crate) fn end(producer: &BaseProducer<Reports>, topic: &str, partitions: impl Iterator<Item = i32>) -> Result<(), Trouble> {
+/// The messages say that they are the `sink`'s, since their end may be lost too.
+pub(crate) fn end(
+    producer: &BaseProducer<Reports>,
+    (topic, sink): (&str, &str),
+    partitions: impl Iterator<Item = i32>,
+) -> Result<(), Trouble> {
+    let sent = Sent { by: None, through: i64::MAX, copy_of: None }.write(sink);
     producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
     for partition in partitions {
         // With a key, since a topic that is compacted takes none without.
-        let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).key(&[]).payload(&[]);
+        let headers = OwnedHeaders::new().insert(Header { key: EPOCH_HEADER, value: Some(&sent) });
+        let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).key(&[]).payload(&[]).headers(headers);
         send(producer, record)?;
     }
     taken(producer)?;

@@ -1,0 +1,184 @@
+//! A small broker: a topic of two partitions, a group with one offset, and producers whose
+//! transactions end wholly, or not.
+
+use super::super::super::said::{Mark, Sent, Whole};
+use super::super::{Committed, Look, Placed, Shown, Tally};
+
+pub(super) const TURNS: usize = 3;
+/// The one that claims the delivery, and copies, comes last.
+pub(super) const CLAIMER: usize = TURNS;
+pub(super) const PRODUCERS: usize = TURNS + 1;
+pub(super) const PARTITIONS: usize = 2;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Fate {
+    Open,
+    Committed,
+    Aborted,
+}
+
+/// What a transaction has in a partition: its position is its place in the list. Of each epoch there
+/// is a row in every partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Messages {
+    /// Whose rows they are.
+    pub(super) epochs: Epochs,
+    pub(super) after: i64,
+    pub(super) through: i64,
+    /// Whether the transaction's first message is among them.
+    pub(super) is_marked: bool,
+    pub(super) run: u8,
+    pub(super) by: u8,
+    pub(super) producer: usize,
+    pub(super) copy_of: Option<usize>,
+    pub(super) fate: Fate,
+}
+
+/// A set of epochs, a bit each.
+pub(super) type Epochs = u8;
+
+/// The epochs after one, through another.
+pub(super) fn epochs(after: i64, through: i64) -> Epochs {
+    (after + 1..=through).fold(0, |epochs, epoch| epochs | 1 << epoch)
+}
+
+/// What a transaction says: through, after, whether it has messages, where they may begin, what is
+/// behind that, the run, and the connection that brought the last epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Offset {
+    pub(super) through: i64,
+    pub(super) after: i64,
+    pub(super) messages: bool,
+    pub(super) before: [usize; PARTITIONS],
+    pub(super) whole: Whole,
+    pub(super) run: u8,
+    pub(super) by: Option<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Transaction {
+    /// Which partitions have messages of it.
+    pub(super) parts: [bool; PARTITIONS],
+    /// The cluster has promised to commit it.
+    pub(super) promised: bool,
+}
+
+/// What the broker forgets when a transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Forgets {
+    pub(super) offset: bool,
+    pub(super) parts: [bool; PARTITIONS],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Broker {
+    pub(super) topic: [Vec<Messages>; PARTITIONS],
+    pub(super) decided: Option<Offset>,
+    /// Undecided offsets of each producer: those of its transaction, and those that were lost.
+    pub(super) undecided: [Option<Offset>; PRODUCERS],
+    pub(super) transactions: [Option<Transaction>; PRODUCERS],
+}
+
+impl Messages {
+    pub(super) fn mark(&self) -> Mark {
+        Mark { sink: String::new(), through: self.through, after: Some(self.after), run: self.run.to_string() }
+    }
+
+    fn placed(&self, partition: usize, place: usize) -> Placed {
+        let copy_of = self.copy_of.map(|place| i64::try_from(place).unwrap());
+        let sent = Sent { by: Some(u32::from(self.by)), through: self.through, copy_of };
+        Placed { partition: i32::try_from(partition).unwrap(), offset: i64::try_from(place).unwrap(), sent }
+    }
+}
+
+impl Broker {
+    /// The producer's transaction ends, if there is one.
+    pub(super) fn end(&mut self, producer: usize, forgets: Forgets) {
+        let Some(transaction) = self.transactions[producer].take() else { return };
+        let fate = if transaction.promised { Fate::Committed } else { Fate::Aborted };
+        for partition in (0..PARTITIONS).filter(|p| transaction.parts[*p] && !forgets.parts[*p]) {
+            self.end_messages(partition, producer, fate);
+        }
+        if forgets.offset {
+            return;
+        }
+        let offset = self.undecided[producer].take();
+        // An older offset never replaces a newer one, though its transaction ends later. The claimer's is the newest, since nobody delivers while it claims.
+        let is_newer = producer == CLAIMER || self.decided.is_none_or(|d| offset.is_some_and(|o| o.through >= d.through));
+        if transaction.promised && is_newer {
+            self.decided = offset;
+        }
+    }
+
+    /// With the end of a producer's transaction ends whatever it has left open in the partition.
+    pub(super) fn end_messages(&mut self, partition: usize, producer: usize, fate: Fate) {
+        self.topic[partition].iter_mut().filter(|m| m.producer == producer && m.fate == Fate::Open).for_each(|m| m.fate = fate);
+    }
+
+    /// Where each partition ends.
+    pub(super) fn ends(&self) -> [usize; PARTITIONS] {
+        [0, 1].map(|partition: usize| self.topic[partition].len())
+    }
+
+    /// Where they end for a reader of committed transactions.
+    pub(super) fn stable(&self) -> [usize; PARTITIONS] {
+        let stable = |messages: &Vec<Messages>| messages.iter().position(|m| m.fate == Fate::Open).unwrap_or(messages.len());
+        [0, 1].map(|partition: usize| stable(&self.topic[partition]))
+    }
+
+    /// An offset of a producer replaces the one that it left undecided.
+    pub(super) fn say(&mut self, producer: usize, offset: Offset, parts: [bool; PARTITIONS]) {
+        self.undecided[producer] = Some(offset);
+        self.transactions[producer] = Some(Transaction { parts, promised: false });
+    }
+
+    /// What a reader of committed transactions sees behind these places.
+    pub(super) fn visible(&self, before: [usize; PARTITIONS]) -> impl Iterator<Item = (usize, usize, &Messages)> {
+        let stable = self.stable();
+        self.written(before).filter(move |(partition, place, m)| *place < stable[*partition] && m.fate == Fate::Committed)
+    }
+
+    /// What is there behind these places.
+    pub(super) fn written(&self, before: [usize; PARTITIONS]) -> impl Iterator<Item = (usize, usize, &Messages)> {
+        let of = move |partition: usize| self.topic[partition].iter().enumerate().skip(before[partition]);
+        (0..PARTITIONS).flat_map(move |partition| of(partition).map(move |(place, m)| (partition, place, m)))
+    }
+
+    pub(super) fn shown(&self, look: Look, before: [usize; PARTITIONS]) -> Shown {
+        let marks = || self.visible(before).map(|(.., m)| m).filter(|m| m.is_marked);
+        let newest = || marks().max_by_key(|m| m.through);
+        let newest = match look {
+            Look::No => None,
+            Look::For(through) => marks().find(|m| m.through >= through).or_else(newest),
+            Look::Whole => newest(),
+        };
+        Shown { newest: newest.map(Messages::mark), removed: false, cut: None }
+    }
+
+    /// What a reader of committed transactions sees of a partition: sets of epochs, in their order.
+    pub(super) fn seen(&self, partition: usize) -> Vec<Epochs> {
+        self.visible([0; PARTITIONS]).filter(|(p, ..)| *p == partition).map(|(.., m)| m.epochs).collect()
+    }
+
+    /// What it sees once each producer has committed something more.
+    pub(super) fn seen_at_last(&self, partition: usize) -> Vec<Epochs> {
+        self.topic[partition].iter().filter(|m| m.fate != Fate::Aborted).map(|m| m.epochs).collect()
+    }
+}
+
+/// Messages as the sink's own reader finds them.
+pub(super) fn placed<'a>(messages: impl Iterator<Item = (usize, usize, &'a Messages)>) -> Vec<Placed> {
+    messages.map(|(partition, place, m)| m.placed(partition, place)).collect()
+}
+
+pub(super) fn tally(messages: &[Placed]) -> Tally {
+    let mut tally = Tally::new();
+    messages.iter().for_each(|message| *tally.entry(message.part()).or_default() += 1);
+    tally
+}
+
+impl Offset {
+    pub(super) fn committed(&self) -> Committed {
+        (self.through, self.by.map(u32::from))
+    }
+}
