@@ -402,14 +402,21 @@ impl Broker {
         for round in 0..rounds {
             let lengths = listing(&self.state);
             let run = spawn(here);
-            for _ in 0..8 {
+            // Somebody else has a transaction among them, until the cluster gives it up.
+            let (has_other, at) = (dice.below(3) == 0, dice.below(8));
+            let mut other = None;
+            for piece in 0..8 {
                 self.produce(up_to..up_to + 100, "none");
                 up_to += 100;
+                if has_other && piece == at {
+                    other = Some(self.open_transaction(5_000));
+                }
                 std::thread::sleep(Duration::from_millis(dice.below(400)));
             }
             kill(run, here);
             // Readers have seen all ends before this, so that none is missing there.
             let decided = self.decided_before(&self.group(here));
+            drop(other);
             self.script("stop");
             let one_in = 1 + dice.below(3);
             let (mut of, mut lost) = (0, 0);
@@ -443,17 +450,17 @@ impl Broker {
                 seen.len(),
                 good(up_to)
             );
-            println!("round {round}, seed {seed}: {lost} of {of} ends lost, all rows once: {said}");
+            println!("round {round}, seed {seed}, somebody else {has_other}: {lost} of {of} ends lost, all rows once: {said}");
         }
     }
 
-    /// A transaction that somebody else has open in the topic is waited for. What was delivered
-    /// behind it is not taken for something that hangs.
-    fn check_open_transaction_of_others(&self, here: &Path) {
+    /// A transaction of somebody else in all partitions, which the cluster aborts after a while.
+    fn open_transaction(&self, millis: u32) -> BaseProducer {
         let within = Duration::from_secs(20);
         let other: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", format!("127.0.0.1:{}", self.port))
             .set("transactional.id", "other")
+            .set("transaction.timeout.ms", millis.to_string())
             .create()
             .unwrap();
         other.init_transactions(within).unwrap();
@@ -462,6 +469,14 @@ impl Broker {
             other.send(BaseRecord::<(), str>::to("doubled").partition(partition).payload("theirs")).map_err(|(e, _)| e).unwrap();
         }
         other.flush(within).unwrap();
+        other
+    }
+
+    /// A transaction that somebody else has open in the topic is waited for. What was delivered
+    /// behind it is not taken for something that hangs.
+    fn check_open_transaction_of_others(&self, here: &Path) {
+        let within = Duration::from_secs(20);
+        let other = self.open_transaction(60_000);
         let before = MESSAGES + 3_600;
         self.produce(before..before + 300, "none");
         riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();

@@ -87,7 +87,7 @@ impl Claim {
         }
         let mut topic = Topic::ask(sink, &name, partitions)?;
         self.check_decided(&group)?;
-        let newest = Mender { sink, run: &self.run, group: &group, claimer: &claimer, producers: &producers }.mend(&mut topic)?;
+        Mender { sink, run: &self.run, group: &group, claimer: &claimer, producers: &producers }.mend(&mut topic)?;
         let Found { through, by, say } = find_out(sink, &name, &group, &topic)?;
         if self.claimed {
             self.check(&by, through)?;
@@ -102,8 +102,7 @@ impl Claim {
         }
         if !self.claimed || say != Say::Nobody {
             let whole = Whole { since: first.since, through: marked };
-            let by = newest.filter(|(newest, _)| *newest == through).and_then(|(_, by)| by);
-            let (asked, text) = (group.metadata()?, metadata((&self.run, by), through, 0, &first.ends, whole));
+            let (asked, text) = (group.metadata()?, metadata((&self.run, &[]), through, 0, &first.ends, whole));
             let say_by = |producer: &BaseProducer<Reports>| say_through(producer, (&spec.topic, &asked), through, &text);
             say_by(&claimer)?;
             // Nothing else is touched before the group shows it. So there is always a decided offset that tells where to look for what came after; and
@@ -160,10 +159,6 @@ fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Resul
     let first = Start { since: whole.since.min(through), ends: ends.map(|(partition, end)| before.at(partition).min(end)).collect() };
     // What the topic shows beyond the offset has messages.
     let marked = if decided.is_some_and(|said| said.through < through) { through } else { whole.through.min(through) };
-    if !topic.stuck(Duration::ZERO)?.is_empty() {
-        // A reader does not see all of it by now.
-        return Ok(Behind { first, marked, ..here });
-    }
     let holes = topic.holes(before, Whole { since: first.since, through: marked })?;
     Ok(if holes.is_empty() { here } else { Behind { first, marked, holes } })
 }

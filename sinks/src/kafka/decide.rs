@@ -13,7 +13,7 @@
 //!                                             something may have been removed                             refused: it can't be known
 //! ```
 
-use super::said::{Mark, Said, Sent};
+use super::said::{Committed, Mark, Said, Sent};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What is to be looked for in the topic.
@@ -71,13 +71,10 @@ pub(crate) enum Why {
 
 /// The messages of a transaction in a partition: the partition, the connection that sent them, and
 /// the transaction's last epoch.
-pub(crate) type Part = (i32, Option<u32>, i64);
+pub(crate) type Part = (i32, u32, i64);
 
 /// How many messages of this sink are somewhere, by transaction and partition.
 pub(crate) type Tally = BTreeMap<Part, u64>;
-
-/// A transaction that is known to be committed: its last epoch, and the connection.
-pub(crate) type Committed = (i64, Option<u32>);
 
 /// A message of this sink, where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,28 +95,20 @@ impl Placed {
     }
 }
 
-/// The transactions that are known to be committed: the one that the group says, and those of which
+/// What was `written` of committed transactions, and is not all `visible`; and which transactions of
+/// their connections are known to be committed: the newest of each that the group says, or of which
 /// readers see a message.
-fn committed(said: Committed, visible: &Tally) -> impl Iterator<Item = Committed> {
-    std::iter::once(said).chain(visible.keys().map(|(_, by, through)| (*through, *by)))
-}
-
-/// The newest of them.
-pub(crate) fn decide_newest(said: Committed, visible: &Tally) -> Committed {
-    committed(said, visible).max().unwrap_or(said)
-}
-
-/// What was `written` of committed transactions, and is not all `visible`. A connection commits its
-/// transactions in order: those before one that is committed are too.
-pub(crate) fn decide_incomplete(said: Committed, written: &Tally, visible: &Tally) -> BTreeSet<Part> {
-    let mut newest: BTreeMap<Option<u32>, i64> = BTreeMap::new();
-    for (through, by) in committed(said, visible) {
+pub(crate) fn decide_incomplete(said: &[Committed], written: &Tally, visible: &Tally) -> (BTreeSet<Part>, Vec<Committed>) {
+    let mut newest: BTreeMap<u32, i64> = BTreeMap::new();
+    for (by, through) in said.iter().copied().chain(visible.keys().map(|(_, by, through)| (*by, *through))) {
         let newest = newest.entry(by).or_insert(through);
         *newest = through.max(*newest);
     }
     let is_committed = |(_, by, through): &Part| newest.get(by).is_some_and(|newest| through <= newest);
     let differs = |(part, messages): &(&Part, &u64)| visible.get(part) != Some(messages);
-    written.iter().filter(differs).map(|(part, _)| *part).filter(is_committed).collect()
+    let incomplete: BTreeSet<Part> = written.iter().filter(differs).map(|(part, _)| *part).filter(is_committed).collect();
+    newest.retain(|by, _| incomplete.iter().any(|(_, connection, _)| connection == by));
+    (incomplete, newest.into_iter().collect())
 }
 
 /// The messages of incomplete transactions that no reader will ever see, once nothing of this sink
@@ -186,12 +175,12 @@ mod tests {
     const US: &str = "us";
 
     fn said(through: i64, after: i64, messages: u64) -> Said {
-        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None, by: None });
+        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None, committed: Vec::new() });
         Said { through, run: US.into(), account }
     }
 
     fn mark(through: i64) -> Option<Mark> {
-        Some(Mark { sink: "s".into(), through, after: None, run: "them".into() })
+        Some(Mark { sink: "s".into(), through, after: None, sent: None, run: "them".into() })
     }
 
     fn shown(newest: Option<Mark>) -> Shown {
@@ -237,7 +226,7 @@ mod tests {
     }
 
     fn placed(offset: i64, by: u32, through: i64, copy_of: Option<i64>) -> Placed {
-        Placed { partition: 0, offset, sent: Sent { by: Some(by), through, copy_of } }
+        Placed { partition: 0, offset, sent: Sent { by, through, copy_of } }
     }
 
     fn tally(messages: &[Placed]) -> Tally {
@@ -248,7 +237,8 @@ mod tests {
 
     /// The places of what is lost of these messages; of the second ones readers see all.
     fn lost(said: Committed, written: &[Placed], visible: &[Placed]) -> Vec<i64> {
-        let parts = decide_incomplete(said, &tally(written), &tally(visible));
+        let (parts, known) = decide_incomplete(&[said], &tally(written), &tally(visible));
+        assert_eq!(known.is_empty(), parts.is_empty());
         let of_them = |messages: &[Placed]| messages.iter().filter(|m| parts.contains(&m.part())).copied().collect::<Vec<_>>();
         decide_lost(&of_them(written), &of_them(visible)).iter().map(|message| message.offset).collect()
     }
@@ -257,10 +247,10 @@ mod tests {
     fn what_is_committed_and_not_visible_is_lost() {
         let written = [placed(0, 1, 7, None), placed(1, 1, 7, None), placed(3, 1, 8, None), placed(5, 2, 8, None), placed(6, 2, 9, None)];
         let [a, b, c, d, e] = written;
-        let before = (6, Some(1));
+        let before = (1, 6);
         assert_eq!(lost(before, &written, &written), [0; 0]);
         assert_eq!(lost(before, &written, &[]), [0; 0], "nobody knows of any that it is committed");
-        assert_eq!(lost((7, Some(1)), &written, &[]), [0, 1], "the group does");
+        assert_eq!(lost((1, 7), &written, &[]), [0, 1], "the group does");
         assert_eq!(lost(before, &written, &[c, d, e]), [0, 1], "the next one is committed, and so is the one before");
         assert_eq!(
             lost(before, &written, &[a, b, d, e]),
@@ -268,15 +258,13 @@ mod tests {
             "the connection's last, which was delivered by the next connection again"
         );
         assert_eq!(lost(before, &written, &[b, e]), [0, 5], "half of one, and all of another");
-        assert_eq!(decide_newest(before, &tally(&[b, e])), (9, Some(2)));
-        assert_eq!(decide_newest((9, None), &tally(&[e])), (9, Some(2)), "a connection is more than none");
     }
 
     #[test]
     fn a_copy_stands_for_its_original() {
         let (a, b) = (placed(0, 1, 7, None), placed(1, 1, 7, None));
         let (copy, again) = (placed(5, 1, 7, Some(0)), placed(9, 1, 7, Some(0)));
-        let said = (7, Some(1));
+        let said = (1, 7);
         assert_eq!(lost(said, &[a, b, copy], &[b, copy]), [0; 0]);
         assert_eq!(lost(said, &[a, b, copy], &[b]), [0], "the copy was lost too, and counts once");
         assert_eq!(lost(said, &[a, b, copy, again], &[b, again]), [0; 0]);

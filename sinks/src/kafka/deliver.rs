@@ -64,17 +64,18 @@ impl KafkaDelivery {
         let (run, through) = (&self.claim.run, newest.max(before));
         // The first transaction brings what fills the holes, all of which was left for it.
         let after = holes.first().map_or(connected.marked, |(after, _)| *after);
-        let mark = Mark { sink: connected.name.clone(), through: newest, after: Some(after), run: run.clone() }.write();
-        let by = Some(connected.by);
-        let sent = Sent { by, through: newest, copy_of: None }.write(&connected.name);
         let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
         let count: u64 = batches().map(|rows| rows.num_rows() as u64).sum();
+        let by = connected.by;
+        let mark =
+            Mark { sink: connected.name.clone(), through: newest, after: Some(after), sent: Some((by, count)), run: run.clone() }.write();
+        let sent = Sent { by, through: newest, copy_of: None }.write(&connected.name);
         if holes.is_empty() {
             connected.window.begins(Start { since: before, ends: connected.ends.all() });
         }
         let marked = if count > 0 { connected.marked.max(newest) } else { connected.marked };
         let Some(first) = connected.window.first() else { return Err(Trouble::Unknown("no transaction has begun".into())) };
-        let metadata = metadata((run, by), before, count, &first.ends, Whole { since: first.since, through: marked });
+        let metadata = metadata((run, &[(by, through)]), before, count, &first.ends, Whole { since: first.since, through: marked });
         let messages = batches().flat_map(MessageRow::all);
         let progress = Progress {
             topic: &self.sink.spec.topic,

@@ -8,7 +8,8 @@
 //!   partition:   … committed | hanging: epoch 143 …………………… | a message, aborted | epoch 143 again
 //!                            ▲ what readers see ends here     ▲ with it ends what hangs
 //! ```
-//! So whatever hangs is ended, as if it had never been. Then all that this sink has written since
+//! So whatever hangs is ended, as if it had never been; what stands behind a transaction of somebody
+//! else is waited for. Then all that this sink has written since
 //! the last position that was known to be whole is looked at, what readers see of it and what they
 //! don't: see [`decide_incomplete`] and [`decide_lost`]. What is committed and can't be seen is copied, message by message,
 //! into the partition where it stands; each copy says where its original is, so that a crash
@@ -17,11 +18,11 @@
 
 use super::KafkaSink;
 use super::client::Reports;
-use super::decide::{Committed, Why, decide_incomplete, decide_lost, decide_newest};
-use super::group::Group;
+use super::decide::{Why, decide_incomplete, decide_lost};
+use super::group::{Group, Says};
 use super::progress::refused;
-use super::said::{Account, Bounds, Said, Whole, metadata};
-use super::topic::{Copied, HANGING_AFTER, Topic};
+use super::said::{Account, Bounds, Committed, Said, Whole, metadata};
+use super::topic::{Copied, Standing, Topic};
 use super::transaction::{Marking, Progress, Trouble, commit, end, fill_copies};
 use rdkafka::producer::BaseProducer;
 use std::collections::BTreeMap;
@@ -31,6 +32,9 @@ use std::time::Duration;
 
 /// What is told stands for so long, so that whoever shows it sees it.
 const TOLD_FOR: Duration = Duration::from_millis(300);
+
+/// An end that is lost again is mended again, so often.
+const ATTEMPTS: usize = 5;
 
 /// What mends the topic, once all producers are fenced.
 pub(crate) struct Mender<'a> {
@@ -42,54 +46,83 @@ pub(crate) struct Mender<'a> {
 }
 
 impl Mender<'_> {
-    /// Ends what hangs, and copies what is lost of committed transactions. Afterwards the group and
-    /// the topic tell how far it is. The newest transaction that is known to be committed, if one
-    /// is.
-    pub(crate) fn mend(&self, topic: &mut Topic<'_>) -> Result<Option<Committed>, Trouble> {
+    /// Ends what hangs, and copies what is lost of committed transactions. Afterwards readers of
+    /// committed transactions see all of this sink that they will ever see, and the group and the
+    /// topic tell how far it is.
+    pub(crate) fn mend(&self, topic: &mut Topic<'_>) -> Result<(), Trouble> {
+        for _ in 0..ATTEMPTS {
+            self.decide_all(topic)?;
+            if !self.copy_lost(topic)? {
+                return Ok(());
+            }
+        }
+        Err(Trouble::Unknown(format!("the cluster loses the ends of transactions in the topic {} again and again", self.sink.spec.topic)))
+    }
+
+    /// Ends what hangs, and waits for transactions of others before what is of this sink.
+    fn decide_all(&self, topic: &mut Topic<'_>) -> Result<(), Trouble> {
         let name = &self.sink.spec.topic;
-        let hanging = topic.hanging()?;
         let before = self.group.decided()?.and_then(|said| said.account).map_or_else(Bounds::default, |account| account.before);
-        if let Some((partition, _)) = hanging.iter().find(|(partition, open)| **open < before.at(**partition)) {
-            return Err(Trouble::Final(refused(self.sink, topic.name, Why::Open(*partition))));
+        for _ in 0..ATTEMPTS {
+            let Standing { open, last } = topic.standing()?;
+            if let Some((partition, _)) = open.iter().find(|(partition, open)| **open < before.at(**partition)) {
+                return Err(Trouble::Final(refused(self.sink, topic.name, Why::Open(*partition))));
+            }
+            if !open.is_empty() {
+                let partitions: Vec<_> = open.keys().collect();
+                self.told(format!(
+                    "partitions {partitions:?} of the topic {name} have a transaction whose end the cluster has lost; it is ended"
+                ));
+                self.end(topic, &open)?;
+            } else if last.is_empty() {
+                return Ok(());
+            } else {
+                topic.wait_until_past(&last)?;
+            }
         }
-        if !hanging.is_empty() {
-            let partitions: Vec<_> = hanging.keys().collect();
-            self.told(format!(
-                "partitions {partitions:?} of the topic {name} have a transaction whose end the cluster has lost; it is ended"
-            ));
-            self.end(topic, &hanging)?;
-        }
-        let Some(Said { through, account: Some(account), .. }) = self.group.decided()? else { return Ok(None) };
-        let said = (through, account.by);
-        // What lies behind a transaction of somebody else can't be seen, and is looked at when it can.
-        let stuck = topic.stuck(if hanging.is_empty() { Duration::ZERO } else { HANGING_AFTER })?;
-        let until = |partition: usize, end: i64| stuck.get(&partition).copied().unwrap_or(end);
-        let range = |(partition, end)| account.before.at(partition)..until(partition, end);
+        Err(Trouble::Unknown(format!("transactions of the topic {name} are open though they were ended")))
+    }
+
+    /// Copies what is lost, if anything is.
+    fn copy_lost(&self, topic: &mut Topic<'_>) -> Result<bool, Trouble> {
+        let Says { decided, undecided } = self.group.says()?;
+        let Some(Said { through, account: Some(account), .. }) = decided else { return Ok(false) };
+        let range = |(partition, end)| account.before.at(partition)..end;
         let ranges: Vec<Range<i64>> = topic.ends().into_iter().enumerate().map(range).collect();
         if ranges.iter().all(Range::is_empty) {
-            return Ok(Some(said));
+            return Ok(false);
+        }
+        // Where an offset is undecided there may be more than the group says.
+        if let Some(whole) = account.whole.filter(|_| !undecided) {
+            match topic.is_whole(&account.before, whole) {
+                Ok(false) => {}
+                Ok(true) => return Ok(false),
+                // We may not read there, and need not where the group's word is good.
+                Err(Trouble::Final(_)) => return Ok(false),
+                Err(trouble) => return Err(trouble),
+            }
         }
         // What is visible first: what is removed meanwhile is not taken for lost.
         let (visible, written) = (topic.tally("read_committed", &ranges)?, topic.tally("read_uncommitted", &ranges)?);
-        let newest = decide_newest(said, &visible);
-        let incomplete = decide_incomplete(said, &written, &visible);
+        let (incomplete, committed) = decide_incomplete(&account.committed, &written, &visible);
         if incomplete.is_empty() {
-            return Ok(Some(newest));
+            return Ok(false);
         }
         let of_these = |isolation| topic.placed(isolation, &ranges, &incomplete);
-        let visible = of_these("read_committed")?;
-        let lost = decide_lost(&of_these("read_uncommitted")?, &visible);
+        let seen = of_these("read_committed")?;
+        let lost = decide_lost(&of_these("read_uncommitted")?, &seen);
         if lost.is_empty() {
-            return Ok(Some(newest));
+            return Ok(false);
         }
+        let newest = visible.keys().map(|(.., through)| *through).chain([through]).max().unwrap_or(through);
         self.told(format!(
-            "{} messages of the topic {name}, of transactions that are committed, were lost with a transaction's end; they are copied, through epoch {}",
+            "{} messages of the topic {}, of transactions that are committed, were lost with a transaction's end; they are copied, through epoch {newest}",
             lost.len(),
-            newest.0
+            self.sink.spec.topic
         ));
         let copies = topic.copied(&ranges, &lost)?;
-        self.copy(topic, &account, newest, &copies)?;
-        Ok(Some(newest))
+        self.copy(topic, &account, (newest, &committed), &copies)?;
+        Ok(true)
     }
 
     fn told(&self, what: String) {
@@ -107,10 +140,16 @@ impl Mender<'_> {
     }
 
     /// Commits the copies, and how far the topic is with them.
-    fn copy(&self, topic: &mut Topic<'_>, account: &Account, (through, by): Committed, copies: &[Copied]) -> Result<(), Trouble> {
+    fn copy(
+        &self,
+        topic: &mut Topic<'_>,
+        account: &Account,
+        (through, committed): (i64, &[Committed]),
+        copies: &[Copied],
+    ) -> Result<(), Trouble> {
         let since = account.whole.map_or(through, |whole| whole.since);
         let before: Vec<_> = topic.held.iter().enumerate().map(|(p, held)| account.before.at(p).min(held.end)).collect();
-        let metadata = metadata((self.run, by), through, 0, &before, Whole { since, through });
+        let metadata = metadata((self.run, committed), through, 0, &before, Whole { since, through });
         let mark = Marking { value: "", all: false, sent: "" };
         let (name, group) = (&self.sink.spec.topic, &self.group.metadata()?);
         // Offsets that the other producers have left undecided tell that the topic has to be looked at.

@@ -37,10 +37,14 @@ pub(crate) struct Account {
     /// What lies between `before` and the end of this transaction; none for an offset of a version before there was any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) whole: Option<Whole>,
-    /// The connection whose transaction brought the last epoch; none where nobody knows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) by: Option<u32>,
+    /// Transactions that are known to be committed: this one, or those that its copies are of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) committed: Vec<Committed>,
 }
+
+/// A transaction that is known to be committed: the connection that sent it, and its last epoch. A
+/// connection commits its transactions in order, so that those before one that is committed are too.
+pub(crate) type Committed = (u32, i64);
 
 /// What the topic has to show of this sink behind a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +65,9 @@ struct Metadata<'a> {
 /// A lower bound of a position in every partition.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Bounds {
+    /// How many partitions there were; 0 where a version before did not say.
+    #[serde(default)]
+    partitions: usize,
     /// Partitions to a number.
     each: usize,
     least: Vec<i64>,
@@ -70,12 +77,17 @@ impl Bounds {
     /// Of the positions of all partitions, for `each` partitions at once.
     pub(crate) fn of(positions: &[i64], each: usize) -> Self {
         let each = each.max(1);
-        Self { each, least: positions.chunks(each).map(|several| several.iter().copied().min().unwrap_or(0)).collect() }
+        Self {
+            partitions: positions.len(),
+            each,
+            least: positions.chunks(each).map(|several| several.iter().copied().min().unwrap_or(0)).collect(),
+        }
     }
 
     /// No position of a partition is less; 0 for a partition that came later.
     pub(crate) fn at(&self, partition: usize) -> i64 {
-        self.least.get(partition / self.each.max(1)).copied().unwrap_or(0)
+        let is_known = partition < self.partitions || self.partitions == 0;
+        self.least.get(partition / self.each.max(1)).copied().filter(|_| is_known).unwrap_or(0)
     }
 }
 
@@ -90,12 +102,12 @@ impl Said {
     }
 }
 
-/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is behind the positions `before`. Its last epoch was
-/// brought by the connection `by`.
-pub(crate) fn metadata((run, by): (&str, Option<u32>), after: i64, messages: u64, before: &[i64], whole: Whole) -> String {
+/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is behind the positions `before`, and these are known to be
+/// `committed` with it.
+pub(crate) fn metadata((run, committed): (&str, &[Committed]), after: i64, messages: u64, before: &[i64], whole: Whole) -> String {
     let mut each = 1;
     loop {
-        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole), by };
+        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole), committed: committed.to_vec() };
         let text = serde_json::to_string(&Metadata { run, account }).unwrap_or_default();
         if text.len() <= METADATA_MAX || each >= before.len() {
             return text;
@@ -114,6 +126,10 @@ pub(crate) struct Mark {
     /// The last epoch before it that has messages; none in messages of a version that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) after: Option<i64>,
+    /// The connection that sent it, and how many messages; none in messages of a version that did
+    /// not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sent: Option<(u32, u64)>,
     /// The run that sent it.
     pub(crate) run: String,
 }
@@ -127,26 +143,22 @@ fn short(sink: &str) -> u32 {
 /// What every message says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Sent {
-    /// The connection that sent it. A connection commits its transactions in order, so that those
-    /// before one that is committed are too. None in messages of a version that did not say.
-    pub(crate) by: Option<u32>,
+    /// The connection that sent it first.
+    pub(crate) by: u32,
     /// The last epoch of its transaction.
     pub(crate) through: i64,
     /// Of a copy: where in its partition the message stands that it is one of.
     pub(crate) copy_of: Option<i64>,
 }
 
+/// What messages have for an epoch that only end what hangs.
+pub(crate) const NOTHING: i64 = i64::MAX;
+
 impl Sent {
     /// The value of [`EPOCH_HEADER`].
     pub(crate) fn write(&self, sink: &str) -> String {
-        let mut value = format!("{:08x}.{}", short(sink), self.through);
-        if self.by.is_some() || self.copy_of.is_some() {
-            value += &format!(".{}", self.by.map(|by| format!("{by:08x}")).unwrap_or_default());
-        }
-        if let Some(offset) = self.copy_of {
-            value += &format!(".{offset}");
-        }
-        value
+        let value = format!("{:08x}.{}.{:08x}", short(sink), self.through, self.by);
+        self.copy_of.map_or_else(|| value.clone(), |offset| format!("{value}.{offset}"))
     }
 
     /// Of the header's value; none where it is of another sink.
@@ -154,7 +166,7 @@ impl Sent {
         let mut parts = std::str::from_utf8(value).ok()?.split('.');
         let is_ours = u32::from_str_radix(parts.next()?, 16).ok()? == short(sink);
         let through = parts.next()?.parse().ok()?;
-        let by = parts.next().filter(|by| !by.is_empty()).map(|by| u32::from_str_radix(by, 16)).transpose().ok()?;
+        let by = u32::from_str_radix(parts.next()?, 16).ok()?;
         let copy_of = parts.next().map(str::parse).transpose().ok()?;
         is_ours.then_some(Self { by, through, copy_of })
     }
@@ -179,7 +191,7 @@ mod tests {
     #[test]
     fn what_is_said_is_read_as_it_was_said() {
         let whole = Whole { since: 138, through: 143 };
-        let text = metadata(("run", Some(7)), 140, 1_004, &[7, 0, 12_345_678_901], whole);
+        let text = metadata(("run", &[(7, 143)]), 140, 1_004, &[7, 0, 12_345_678_901], whole);
         let said = Said::read(143, &text);
         let before = Bounds::of(&[7, 0, 12_345_678_901], 1);
         assert_eq!(
@@ -187,18 +199,24 @@ mod tests {
             Said {
                 through: 143,
                 run: "run".into(),
-                account: Some(Account { after: 140, messages: 1_004, before: before.clone(), whole: Some(whole), by: Some(7) })
+                account: Some(Account {
+                    after: 140,
+                    messages: 1_004,
+                    before: before.clone(),
+                    whole: Some(whole),
+                    committed: vec![(7, 143)]
+                })
             }
         );
         assert_eq!((0..4).map(|p| before.at(p)).collect::<Vec<_>>(), [7, 0, 12_345_678_901, 0]);
-        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), run: "run".into() };
+        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), sent: Some((7, 1_004)), run: "run".into() };
         assert_eq!(Mark::read(mark.write().as_bytes()), Some(mark));
         assert_eq!(Mark::read(b"143"), None);
     }
 
     #[test]
     fn a_message_says_its_epoch_and_whose_it_is() {
-        for by in [None, Some(0), Some(u32::MAX)] {
+        for by in [0, u32::MAX] {
             for copy_of in [None, Some(0), Some(i64::MAX)] {
                 let sent = Sent { by, through: 143, copy_of };
                 let value = sent.write("s");
@@ -206,7 +224,7 @@ mod tests {
             }
         }
         let name = format!("{:08x}", short("s"));
-        let wrong = ["", "143", "x.1", &name, &format!("{name}."), &format!("{name}.1.x"), &format!("{name}.1.2.x")].map(str::to_owned);
+        let wrong = ["", "143", "x.1", &name, &format!("{name}.1"), &format!("{name}.1.x"), &format!("{name}.1.2.x")].map(str::to_owned);
         assert!(wrong.iter().all(|wrong| Sent::read("s", wrong.as_bytes()).is_none()));
         assert_eq!(Sent::read("s", b"\xff"), None);
     }
@@ -220,9 +238,11 @@ mod tests {
     #[test]
     fn very_many_partitions_are_named_together_by_the_least() {
         let ends: Vec<i64> = (0..5_000).map(|p| 1_000_000_000_000 + i64::from(p) * 7_919 % 5_000).collect();
-        let text = metadata((&"f".repeat(32), Some(u32::MAX)), i64::MAX, u64::MAX, &ends, Whole { since: i64::MAX, through: i64::MAX });
+        let text =
+            metadata((&"f".repeat(32), &[(u32::MAX, i64::MAX)]), i64::MAX, u64::MAX, &ends, Whole { since: i64::MAX, through: i64::MAX });
         assert!(text.len() <= METADATA_MAX, "{} bytes", text.len());
         let before = Said::read(1, &text).account.expect("an account").before;
         assert!(ends.iter().enumerate().all(|(p, end)| before.at(p) <= *end && before.at(p) >= 1_000_000_000_000));
+        assert_eq!(before.at(5_000), 0, "a partition that came later");
     }
 }

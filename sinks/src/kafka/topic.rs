@@ -3,7 +3,7 @@
 use super::client::{Reports, lacks_topic};
 use super::decide::{Look, Part, Placed, Shown, Tally};
 use super::group::{ANSWER_WITHIN, unanswered};
-use super::said::{Bounds, EPOCH_HEADER, Mark, Sent, TRANSACTION_HEADER, Whole};
+use super::said::{Bounds, EPOCH_HEADER, Mark, NOTHING, Sent, TRANSACTION_HEADER, Whole};
 use super::transaction::Trouble;
 use super::window::{Hole, holes};
 use super::{KafkaSink, NoticeSlot, settings};
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// A transaction that somebody has left undecided in the topic is waited for so long, before the delivery is tried again.
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
 /// One of our own, whose producers are fenced, is decided at once. So long it is waited for, in case the cluster is slow.
-pub(crate) const HANGING_AFTER: Duration = Duration::from_secs(2);
+const HANGING_AFTER: Duration = Duration::from_secs(2);
 /// So long without an answer is too long.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,6 +38,15 @@ pub(crate) struct Held {
     pub(crate) first: i64,
     /// Where the next one goes.
     pub(crate) end: i64,
+}
+
+/// This sink's messages behind what is not decided.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    /// By partition, where a reader stands at a message of this sink: its transaction hangs.
+    pub(crate) open: BTreeMap<usize, i64>,
+    /// By partition, where the last of them is: behind a transaction that hangs, or somebody else's.
+    pub(crate) last: BTreeMap<usize, i64>,
 }
 
 /// A message of this sink, and what it consists of.
@@ -72,21 +81,59 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// The partitions of which a reader of committed transactions comes no further than to a message
-    /// of this sink, though nobody can write such any more; and where that is.
-    pub(crate) fn hanging(&self) -> Result<BTreeMap<usize, i64>, Trouble> {
-        let from = self.stuck(HANGING_AFTER)?;
-        let (mut stuck, mut ours) = (from.clone(), BTreeMap::new());
+    /// Where this sink's messages stand that readers of committed transactions don't see by now, though
+    /// nobody can write such any more.
+    pub(crate) fn standing(&self) -> Result<Standing, Trouble> {
+        let stuck = self.stuck(HANGING_AFTER)?;
+        let mut standing = Standing::default();
+        if stuck.is_empty() {
+            return Ok(standing);
+        }
         let take = |message: &BorrowedMessage<'_>| {
             let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
-            let open = stuck.remove(&partition).filter(|open| *open == message.offset() && self.sent(message).is_some());
-            ours.extend(open.map(|open| (partition, open)));
-            stuck.is_empty()
+            if self.sent(message).is_some() {
+                if stuck.get(&partition) == Some(&message.offset()) {
+                    standing.open.insert(partition, message.offset());
+                }
+                standing.last.insert(partition, message.offset());
+            }
+            false
         };
-        if !from.is_empty() {
-            self.read("read_uncommitted", |partition| from.get(&partition).copied(), take, LOOK_WITHIN)?;
+        if !self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, LOOK_WITHIN)? {
+            // There is much behind it; what, is not known.
+            standing.last = stuck.into_keys().map(|partition| (partition, self.held[partition].end - 1)).collect();
         }
-        Ok(ours)
+        Ok(standing)
+    }
+
+    /// Waits until readers of committed transactions see what there is up to these positions.
+    pub(crate) fn wait_until_past(&self, last: &BTreeMap<usize, i64>) -> Result<(), Trouble> {
+        self.wait_until(last.iter().map(|(partition, last)| (*partition, last + 1)))
+    }
+
+    /// Whether a reader of committed transactions sees everything that `whole` says; he stops reading
+    /// when he does.
+    pub(crate) fn is_whole(&self, before: &Bounds, whole: Whole) -> Result<bool, Trouble> {
+        let (mut marks, mut seen) = (Vec::new(), BTreeMap::<(u32, i64), u64>::new());
+        // Transactions of which some messages were not seen, and whether all are there of some.
+        let (mut unseen, mut is_there) = (BTreeMap::new(), whole.since >= whole.through);
+        let take = |message: &BorrowedMessage<'_>| {
+            let Some(Sent { by, through, .. }) = self.sent(message) else { return is_there && unseen.is_empty() };
+            let seen = seen.entry((by, through)).or_default();
+            *seen += 1;
+            if let Some(mark) = mark_of(self.name, message) {
+                // Of a version that did not count them it is not known.
+                unseen.insert((by, through), mark.sent.map_or(u64::MAX, |(_, messages)| messages));
+                marks.push(mark);
+                is_there = holes(&marks, whole.since, whole.through).is_empty();
+            }
+            if unseen.get(&(by, through)) == Some(seen) {
+                unseen.remove(&(by, through));
+            }
+            is_there && unseen.is_empty()
+        };
+        self.read("read_committed", |partition| Some(before.at(partition)), take, Duration::MAX)?;
+        Ok(is_there && unseen.is_empty())
     }
 
     /// How many messages of this sink are between positions, by transaction and partition.
@@ -125,7 +172,7 @@ impl<'a> Topic<'a> {
         let take = |message: &BorrowedMessage<'_>| {
             let (partition, offset) = (message.partition(), message.offset());
             let is_wanted = usize::try_from(partition).ok().and_then(range).is_some_and(|range| range.contains(&offset));
-            if let Some(sent) = self.sent(message).filter(|_| is_wanted) {
+            if let Some(sent) = self.sent(message).filter(|sent| is_wanted && sent.through != NOTHING) {
                 take(Placed { partition, offset, sent }, message);
             }
             false
@@ -140,7 +187,7 @@ impl<'a> Topic<'a> {
     }
 
     /// The partitions that end for a reader of committed transactions before they do, also after a while, and where.
-    pub(crate) fn stuck(&self, after: Duration) -> Result<BTreeMap<usize, i64>, Trouble> {
+    fn stuck(&self, after: Duration) -> Result<BTreeMap<usize, i64>, Trouble> {
         let asking = reader(self.sink, self.name, "read_committed")?;
         let (mut stuck, started) = (BTreeMap::new(), Instant::now());
         for (partition, held) in self.held.iter().enumerate() {
@@ -226,13 +273,19 @@ impl<'a> Topic<'a> {
 
     /// Waits until every transaction that had begun when the topic was asked is decided: until then a reader sees nothing behind it.
     fn wait_until_decided(&self, before: &Bounds) -> Result<(), Trouble> {
+        let ends = self.held.iter().map(|held| held.end).enumerate();
+        self.wait_until(ends.filter(|(partition, end)| before.at(*partition) < *end))
+    }
+
+    /// Waits until these partitions are decided up to these positions.
+    fn wait_until(&self, positions: impl Iterator<Item = (usize, i64)>) -> Result<(), Trouble> {
         let reader = reader(self.sink, self.name, "read_committed")?;
         let started = Instant::now();
         let mut told = false;
-        for (partition, held) in self.held.iter().enumerate().filter(|(partition, held)| before.at(*partition) < held.end) {
+        for (partition, position) in positions {
             loop {
                 let (_, stable) = watermarks(self.sink, &reader, partition)?;
-                if stable >= held.end {
+                if stable >= position {
                     break;
                 }
                 let why = format!(

@@ -5,7 +5,7 @@
 
 use super::client::{Reports, advice, lacks_topic};
 use super::encode::MessageRow;
-use super::said::{EPOCH_HEADER, Sent, TRANSACTION_HEADER};
+use super::said::{EPOCH_HEADER, NOTHING, Sent, TRANSACTION_HEADER};
 use super::topic::Copied;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -163,7 +163,7 @@ pub(crate) fn end(
     (topic, sink): (&str, &str),
     partitions: impl Iterator<Item = i32>,
 ) -> Result<(), Trouble> {
-    let sent = Sent { by: None, through: i64::MAX, copy_of: None }.write(sink);
+    let sent = Sent { by: 0, through: NOTHING, copy_of: None }.write(sink);
     producer.begin_transaction().map_err(|e| Trouble::Unknown(describe(producer, &e)))?;
     for partition in partitions {
         // With a key, since a topic that is compacted takes none without.

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn holes_are_the_epochs_that_no_transaction_brings() {
-        let mark = |(after, through): (i64, i64)| Mark { sink: String::new(), through, after: Some(after), run: String::new() };
+        let mark = |(after, through): (i64, i64)| Mark { sink: String::new(), through, after: Some(after), sent: None, run: String::new() };
         let found = |brought: &[(i64, i64)], since, through| holes(&brought.iter().copied().map(mark).collect::<Vec<_>>(), since, through);
         assert_eq!(found(&[], 7, 7), []);
         assert_eq!(found(&[], 7, 9), [(7, 9)]);

@@ -1,13 +1,16 @@
 //! Every interleaving of a small sink and a small broker: three producers that take turns and one that claims, runs that are killed or connect anew anywhere, commits whose
 //! request arrives or not, and ends of transactions that are lost: of the offset, of the messages in any of two partitions, or of several. Each epoch is to be in each
-//! partition once, and in order, whatever happens. Only where a broker has lost the messages' part of an end may an epoch come after one that was committed behind it.
+//! partition once, and in order, whatever happens, and nothing is to be delivered again that the store has let go of. Somebody else has transactions in the topic too. Only where a broker has lost the messages' part of an end may an epoch come after one that was committed behind it.
 
 mod broker;
 
-use self::broker::{Broker, CLAIMER, Epochs, Fate, Forgets, Messages, Offset, PARTITIONS, PRODUCERS, TURNS, epochs, placed, tally};
-use super::super::said::{Account, Bounds, Said, Whole};
+use self::broker::{
+    Broker, CLAIMER, CONNECTIONS, Epochs, Fate, Forgets, Messages, OTHER, Offset, PARTITIONS, PRODUCERS, TURNS, committed, epochs, placed,
+    tally,
+};
+use super::super::said::{Account, Bounds, Committed, Said, Whole};
 use super::super::window::{Hole, holes};
-use super::{Decision, Facts, Placed, decide_incomplete, decide_look, decide_lost, decide_newest, decide_progress};
+use super::{Decision, Facts, Placed, decide_incomplete, decide_look, decide_lost, decide_progress};
 use std::collections::HashSet;
 
 const UNDER_WAY_MAX: usize = 2;
@@ -39,6 +42,18 @@ enum Step {
     Done,
 }
 
+/// What is done of the mending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Mends {
+    All,
+    /// Nothing is copied.
+    Nothing,
+    /// It is not looked whether the copies are there.
+    Once,
+    /// Transactions of somebody else are not waited for.
+    AtOnce,
+}
+
 /// What there is to explore.
 #[derive(Debug, Clone, Copy)]
 struct Trial {
@@ -47,8 +62,9 @@ struct Trial {
     /// Whether messages' ends can be lost too.
     whole: bool,
     epochs: i64,
-    /// Whether what is lost is copied.
-    mends: bool,
+    mends: Mends,
+    /// Transactions of somebody else.
+    others: u8,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -75,7 +91,10 @@ struct World {
     losses_left: u8,
     whole: bool,
     epochs: i64,
-    mends: bool,
+    mends: Mends,
+    others_left: u8,
+    /// The store has let go of what goes through this epoch.
+    gone: i64,
 }
 
 impl World {
@@ -98,6 +117,8 @@ impl World {
             whole: trial.whole,
             epochs: trial.epochs,
             mends: trial.mends,
+            others_left: trial.others,
+            gone: 0,
         }
     }
 
@@ -111,7 +132,7 @@ impl World {
                 messages: u64::from(o.messages),
                 before: Bounds::of(&before(&o), 1),
                 whole: Some(o.whole),
-                by: o.by.map(u32::from),
+                committed: o.committed(),
             }),
         })
     }
@@ -125,6 +146,11 @@ impl World {
     fn next(&self, rule: Rule) -> Vec<Self> {
         let mut next = Vec::new();
         self.broker_goes_on(&mut next);
+        if self.others_left > 0 && self.step != Step::Done {
+            let began = |broker| Self { broker, others_left: self.others_left - 1, ..self.clone() };
+            next.extend(self.broker.other(true).map(began));
+        }
+        next.extend(self.broker.other(false).map(|broker| Self { broker, ..self.clone() }));
         if self.crashes_left > 0 && self.step != Step::Done {
             let crashed = Self { crashes_left: self.crashes_left - 1, ..self.clone() };
             next.push(crashed.connects(self.run + 1, false));
@@ -141,14 +167,26 @@ impl World {
                 let step = if producer + 1 < PRODUCERS { Step::Fence(producer + 1) } else { Step::End };
                 self.ends(producer, &Self { step, ..self.clone() }, &mut next);
             }
-            Step::End => next.push(self.clone().ended()),
+            Step::End => next.extend(self.clone().ended()),
             Step::Copy { through, asked } => self.copies(through, asked, &mut next),
             Step::Ask => next.push(self.clone().asked(rule)),
             Step::Say { after, producer, all, asked } => self.says(after, producer, all, asked, &mut next),
             Step::Deliver => self.delivers(&mut next),
+            // What still hangs is for the next run to mend.
+            Step::Done if self.is_open() => next.push(self.connects(self.run + 1, false)),
             Step::Done => {}
         }
+        next.retain_mut(|world| {
+            // What the group shows to the run that delivered it, the store lets go of.
+            let shown = world.broker.decided.filter(|o| world.step == Step::Deliver && o.run == world.run).map_or(0, |o| o.through);
+            world.gone = world.gone.max(shown);
+            true
+        });
         next
+    }
+
+    fn is_open(&self) -> bool {
+        self.broker.topic.iter().flatten().any(|m| m.fate == Fate::Open && m.producer != OTHER)
     }
 
     /// `then`, with the producer's transaction ended: wholly, or not.
@@ -178,17 +216,24 @@ impl World {
         }
     }
 
-    /// Whatever hangs is ended, and what is lost is to be copied.
-    fn ended(mut self) -> Self {
-        let (stable, ends) = (self.broker.stable(), self.broker.ends());
-        for partition in (0..PARTITIONS).filter(|p| stable[*p] < ends[*p]) {
-            (0..PRODUCERS).for_each(|producer| self.broker.end_messages(partition, producer, Fate::Aborted));
+    /// Whatever hangs is ended, and what is lost is to be copied; none while somebody else keeps it
+    /// from being seen.
+    fn ended(mut self) -> Option<Self> {
+        let stable = self.broker.stable();
+        let hangs = |p: &usize| self.broker.topic[*p].get(stable[*p]).is_some_and(|m| m.producer != OTHER);
+        let hanging: Vec<usize> = (0..PARTITIONS).filter(hangs).collect();
+        if let Some(partition) = hanging.first() {
+            (0..PRODUCERS).for_each(|producer| self.broker.end_messages(*partition, producer, Fate::Aborted));
+            return Some(self);
+        }
+        if self.mends != Mends::AtOnce && self.broker.written(stable).next().is_some() {
+            return None;
         }
         self.step = match self.lost() {
-            lost if lost.is_empty() || !self.mends => Step::Ask,
-            _ => Step::Copy { through: self.newest().map_or(0, |(through, _)| through), asked: false },
+            (lost, _) if lost.is_empty() || self.mends == Mends::Nothing => Step::Ask,
+            _ => Step::Copy { through: self.newest(), asked: false },
         };
-        self
+        Some(self)
     }
 
     /// What readers see behind the place that the group says.
@@ -196,16 +241,27 @@ impl World {
         self.broker.decided.map_or_else(Vec::new, |said| placed(self.broker.visible(said.before)))
     }
 
-    fn newest(&self) -> Option<super::Committed> {
-        self.broker.decided.map(|said| decide_newest(said.committed(), &tally(&self.visible())))
+    fn newest(&self) -> i64 {
+        let said = self.broker.decided.map_or(0, |said| said.through);
+        self.visible().iter().map(|m| m.sent.through).chain([said]).max().unwrap_or(said)
     }
 
-    fn lost(&self) -> Vec<Placed> {
-        let Some(said) = self.broker.decided else { return Vec::new() };
+    fn lost(&self) -> (Vec<Placed>, Vec<Committed>) {
+        let Some(said) = self.broker.decided else { return (Vec::new(), Vec::new()) };
         let (written, visible) = (placed(self.broker.written(said.before)), self.visible());
-        let parts = decide_incomplete(said.committed(), &tally(&written), &tally(&visible));
+        let seen = tally(&visible);
+        let (parts, known) = decide_incomplete(&said.committed(), &tally(&written), &seen);
+        if parts.is_empty() {
+            return (Vec::new(), known);
+        }
         let of_them = |messages: Vec<Placed>| messages.into_iter().filter(|m| parts.contains(&m.part())).collect::<Vec<_>>();
-        decide_lost(&of_them(written), &of_them(visible))
+        let lost = decide_lost(&of_them(written), &of_them(visible));
+        // Where all is there that the group says, and no offset is undecided, nobody looks.
+        let marks: Vec<_> = self.broker.visible(said.before).filter(|(.., m)| m.is_marked).map(|(.., m)| m.mark()).collect();
+        let is_seen = |mark: &super::Mark| mark.sent.is_some_and(|(by, _)| (0..2).all(|p| seen.contains_key(&(p, by, mark.through))));
+        let is_whole = holes(&marks, said.whole.since, said.whole.through).is_empty() && marks.iter().all(is_seen);
+        assert!(!is_whole || lost.is_empty() || self.broker.undecided.iter().any(Option::is_some), "{self:?}");
+        (lost, known)
     }
 
     fn copies(&self, through: i64, asked: bool, next: &mut Vec<Self>) {
@@ -215,12 +271,15 @@ impl World {
                 return;
             }
             let shows = self.broker.decided.is_some_and(|o| (o.run, o.through, o.messages) == (self.run, through, false));
-            next.push(if shows { Self { step: Step::Ask, ..then } } else { self.connects(self.run, self.claimed) });
+            // It is looked whether the copies are there.
+            let step = if self.mends == Mends::Once { Step::Ask } else { Step::End };
+            next.push(if shows { Self { step, ..then } } else { self.connects(self.run, self.claimed) });
             return;
         }
-        let (Some(said), Some((_, by))) = (self.broker.decided, self.newest()) else { return };
+        let Some(said) = self.broker.decided else { return };
+        let (lost, known) = self.lost();
         let mut parts = [false; PARTITIONS];
-        for lost in self.lost() {
+        for lost in lost {
             let (partition, origin) = lost.origin();
             let (partition, place) = (usize::try_from(partition).unwrap(), usize::try_from(lost.offset).unwrap());
             let of = self.broker.topic[partition][place];
@@ -229,8 +288,8 @@ impl World {
             parts[partition] = true;
         }
         let whole = Whole { since: said.whole.since, through };
-        let by = by.map(|by| u8::try_from(by).unwrap());
-        then.broker.say(CLAIMER, Offset { through, after: through, messages: false, whole, run: self.run, by, ..said }, parts);
+        let committed = committed(&known);
+        then.broker.say(CLAIMER, Offset { through, after: through, messages: false, whole, run: self.run, committed, ..said }, parts);
         then.out_of_order = true;
         self.commits_or_dies(CLAIMER, Step::Copy { through, asked: true }, then, next);
     }
@@ -258,14 +317,10 @@ impl World {
         if let Some(decided) = self.broker.decided {
             let since = decided.whole.since.min(after);
             let marked = if decided.through < after { after } else { decided.whole.through.min(after) };
-            if self.broker.stable() != ends {
+            let marks: Vec<_> = self.broker.visible(decided.before).filter(|(.., m)| m.is_marked).map(|(.., m)| m.mark()).collect();
+            found = holes(&marks, since, marked);
+            if !found.is_empty() {
                 first = (since, decided.before);
-            } else {
-                let marks: Vec<_> = self.broker.visible(decided.before).filter(|(.., m)| m.is_marked).map(|(.., m)| m.mark()).collect();
-                found = holes(&marks, since, marked);
-                if !found.is_empty() {
-                    first = (since, decided.before);
-                }
             }
         }
         if self.claimed && !found.is_empty() {
@@ -286,9 +341,8 @@ impl World {
         let mut then = self.clone();
         if !asked {
             let whole = Whole { since: self.window[0].0, through: after };
-            let newest = self.newest().filter(|(through, _)| *through == after);
-            let by = newest.and_then(|(_, by)| by).map(|by| u8::try_from(by).unwrap());
-            let offset = Offset { through: after, after, messages: false, before: self.window[0].1, whole, run: self.run, by };
+            let (before, committed) = (self.window[0].1, [0; CONNECTIONS]);
+            let offset = Offset { through: after, after, messages: false, before, whole, run: self.run, committed };
             then.broker.say(producer, offset, [false; PARTITIONS]);
             self.commits_or_dies(producer, Step::Say { after, producer, all, asked: true }, then, next);
             return;
@@ -322,7 +376,8 @@ impl World {
 
     fn delivers(&self, next: &mut Vec<Self>) {
         let producer = self.taken % TURNS;
-        let (run, by) = (self.run, Some(self.connection));
+        let run = self.run;
+        let through_here = |through: i64| committed(&[(u32::from(self.connection), through)]);
         if let (Some((after, _)), Some((_, last))) = (self.holes.first().copied(), self.holes.last().copied()) {
             // What fills them is committed before anything else is begun.
             let mut then = self.clone();
@@ -330,7 +385,12 @@ impl World {
                 let ((since, before), through) = (self.window[0], self.through);
                 let whole = Whole { since, through };
                 let missing = self.holes.iter().fold(0, |missing, (after, last)| missing | epochs(*after, *last));
-                then.fills(producer, missing, (after, last), Offset { through, after: through, messages: true, before, whole, run, by });
+                then.fills(
+                    producer,
+                    missing,
+                    (after, last),
+                    Offset { through, after: through, messages: true, before, whole, run, committed: through_here(through) },
+                );
                 then.out_of_order = true;
                 next.push(then);
             } else if self.filled.is_empty() {
@@ -346,7 +406,8 @@ impl World {
                 }
                 then.window.push((self.through, self.ends));
                 let (since, before) = then.window[0];
-                let offset = Offset { through, after: self.through, messages: true, before, whole: Whole { since, through }, run, by };
+                let (whole, committed) = (Whole { since, through }, through_here(through));
+                let offset = Offset { through, after: self.through, messages: true, before, whole, run, committed };
                 then.fills(producer, epochs(self.through, through), (self.through, through), offset);
                 then.through = through;
                 next.push(then);
@@ -378,8 +439,9 @@ impl World {
             let seen = self.broker.seen(partition);
             // One that is promised may be seen before the one before it, which is promised too.
             let in_order = self.out_of_order || seen.is_sorted();
-            in_order && once(&seen).is_some() && (self.step != Step::Done || once(&self.broker.seen_at_last(partition)) == Some(all))
-        })
+            let is_done = self.step == Step::Done && !self.is_open();
+            in_order && once(&seen).is_some() && (!is_done || once(&self.broker.seen_at_last(partition)) == Some(all))
+        }) && (self.step != Step::Deliver || self.through >= self.gone && self.holes.iter().all(|(after, _)| *after >= self.gone))
     }
 }
 
@@ -405,7 +467,7 @@ fn explore(rule: Rule, trial: Trial) -> Result<usize, Box<World>> {
     Ok(seen.len())
 }
 
-const OFFSETS: Trial = Trial { crashes: 2, losses: 2, whole: false, epochs: 3, mends: true };
+const OFFSETS: Trial = Trial { crashes: 2, losses: 2, whole: false, epochs: 3, mends: Mends::All, others: 0 };
 const ENDS: Trial = Trial { losses: 1, whole: true, ..OFFSETS };
 
 #[test]
@@ -420,11 +482,17 @@ fn a_transaction_whose_end_is_lost_is_there_once_wherever_a_run_ends() {
     assert!(worlds > 100_000, "{worlds} worlds");
 }
 
+#[test]
+fn transactions_of_somebody_else_hide_nothing_for_good() {
+    let worlds = explore(decide_progress, Trial { crashes: 1, epochs: 2, others: 1, ..ENDS }).expect("each epoch once");
+    assert!(worlds > 10_000, "{worlds} worlds");
+}
+
 /// Minutes, and gigabytes.
 #[test]
 #[ignore = "takes minutes: cargo test --release -p riskstream-sinks -- --ignored ends_are_lost"]
 fn more_ends_are_lost_of_more_epochs_and_more_runs_end() {
-    for trial in [Trial { losses: 2, ..ENDS }, Trial { epochs: 4, ..ENDS }, Trial { epochs: 4, ..OFFSETS }] {
+    for trial in [Trial { losses: 2, ..ENDS }, Trial { others: 1, ..ENDS }, Trial { epochs: 4, ..ENDS }, Trial { epochs: 4, ..OFFSETS }] {
         let worlds = explore(decide_progress, trial).expect("each epoch once");
         assert!(worlds > 1_000_000, "{worlds} worlds");
     }
@@ -448,8 +516,20 @@ fn taking_what_is_undecided_for_aborted_repeats_rows() {
 /// So is it not to copy what is lost in one partition, and is seen in the other.
 #[test]
 fn leaving_half_of_a_transaction_as_it_is_loses_rows_or_repeats_them() {
-    let wrong = explore(decide_progress, Trial { mends: false, ..ENDS }).expect_err("half a transaction");
+    let wrong = explore(decide_progress, Trial { mends: Mends::Nothing, ..ENDS }).expect_err("half a transaction");
     assert!(!wrong.is_right(), "{wrong:?}");
+}
+
+/// Nor to believe that the copies are there, or what stands behind transactions of somebody else.
+#[test]
+fn mending_without_looking_loses_rows_or_repeats_them() {
+    for trial in [
+        Trial { crashes: 1, losses: 2, mends: Mends::Once, ..ENDS },
+        Trial { crashes: 1, epochs: 2, others: 1, mends: Mends::AtOnce, ..ENDS },
+    ] {
+        let wrong = explore(decide_progress, trial).expect_err("rows lost, or twice");
+        assert!(!wrong.is_right(), "{wrong:?}");
+    }
 }
 
 /// And so is the opposite.

@@ -1,14 +1,18 @@
 //! A small broker: a topic of two partitions, a group with one offset, and producers whose
-//! transactions end wholly, or not.
+//! transactions end wholly, or not. Somebody else writes into the first partition.
 
-use super::super::super::said::{Mark, Sent, Whole};
-use super::super::{Committed, Look, Placed, Shown, Tally};
+use super::super::super::said::{Committed, Mark, Sent, Whole};
+use super::super::{Look, Placed, Shown, Tally};
 
 pub(super) const TURNS: usize = 3;
 /// The one that claims the delivery, and copies, comes last.
 pub(super) const CLAIMER: usize = TURNS;
 pub(super) const PRODUCERS: usize = TURNS + 1;
 pub(super) const PARTITIONS: usize = 2;
+/// Somebody else, of whom nothing is known.
+pub(super) const OTHER: usize = PRODUCERS;
+/// More connections are never made.
+pub(super) const CONNECTIONS: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Fate {
@@ -43,7 +47,8 @@ pub(super) fn epochs(after: i64, through: i64) -> Epochs {
 }
 
 /// What a transaction says: through, after, whether it has messages, where they may begin, what is
-/// behind that, the run, and the connection that brought the last epoch.
+/// behind that, the run, and the last epoch of each connection that is known to be committed; 0 for
+/// none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Offset {
     pub(super) through: i64,
@@ -52,7 +57,7 @@ pub(super) struct Offset {
     pub(super) before: [usize; PARTITIONS],
     pub(super) whole: Whole,
     pub(super) run: u8,
-    pub(super) by: Option<u8>,
+    pub(super) committed: [i64; CONNECTIONS],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,12 +86,13 @@ pub(super) struct Broker {
 
 impl Messages {
     pub(super) fn mark(&self) -> Mark {
-        Mark { sink: String::new(), through: self.through, after: Some(self.after), run: self.run.to_string() }
+        let sent = Some((u32::from(self.by), PARTITIONS as u64));
+        Mark { sink: String::new(), through: self.through, after: Some(self.after), sent, run: self.run.to_string() }
     }
 
     fn placed(&self, partition: usize, place: usize) -> Placed {
         let copy_of = self.copy_of.map(|place| i64::try_from(place).unwrap());
-        let sent = Sent { by: Some(u32::from(self.by)), through: self.through, copy_of };
+        let sent = Sent { by: u32::from(self.by), through: self.through, copy_of };
         Placed { partition: i32::try_from(partition).unwrap(), offset: i64::try_from(place).unwrap(), sent }
     }
 }
@@ -115,6 +121,23 @@ impl Broker {
         self.topic[partition].iter_mut().filter(|m| m.producer == producer && m.fate == Fate::Open).for_each(|m| m.fate = fate);
     }
 
+    /// Somebody else begins a transaction in the first partition, or ends it.
+    pub(super) fn other(&self, begins: bool) -> Option<Self> {
+        let mut then = self.clone();
+        let is_open = |m: &&mut Messages| m.producer == OTHER && m.fate == Fate::Open;
+        match (then.topic[0].iter_mut().find(is_open), begins) {
+            (Some(open), false) => open.fate = Fate::Committed,
+            (None, true) => {
+                let (epochs, after, through, run, by) = (0, 0, 0, 0, 0);
+                let (is_marked, copy_of) = (false, None);
+                let of = Messages { epochs, after, through, is_marked, run, by, producer: OTHER, copy_of, fate: Fate::Open };
+                then.topic[0].push(of);
+            }
+            _ => return None,
+        }
+        Some(then)
+    }
+
     /// Where each partition ends.
     pub(super) fn ends(&self) -> [usize; PARTITIONS] {
         [0, 1].map(|partition: usize| self.topic[partition].len())
@@ -140,7 +163,8 @@ impl Broker {
 
     /// What is there behind these places.
     pub(super) fn written(&self, before: [usize; PARTITIONS]) -> impl Iterator<Item = (usize, usize, &Messages)> {
-        let of = move |partition: usize| self.topic[partition].iter().enumerate().skip(before[partition]);
+        let of =
+            move |partition: usize| self.topic[partition].iter().enumerate().skip(before[partition]).filter(|(_, m)| m.producer != OTHER);
         (0..PARTITIONS).flat_map(move |partition| of(partition).map(move |(place, m)| (partition, place, m)))
     }
 
@@ -160,9 +184,9 @@ impl Broker {
         self.visible([0; PARTITIONS]).filter(|(p, ..)| *p == partition).map(|(.., m)| m.epochs).collect()
     }
 
-    /// What it sees once each producer has committed something more.
+    /// The same, once nothing is open.
     pub(super) fn seen_at_last(&self, partition: usize) -> Vec<Epochs> {
-        self.topic[partition].iter().filter(|m| m.fate != Fate::Aborted).map(|m| m.epochs).collect()
+        self.topic[partition].iter().filter(|m| m.fate == Fate::Committed).map(|m| m.epochs).collect()
     }
 }
 
@@ -178,7 +202,15 @@ pub(super) fn tally(messages: &[Placed]) -> Tally {
 }
 
 impl Offset {
-    pub(super) fn committed(&self) -> Committed {
-        (self.through, self.by.map(u32::from))
+    pub(super) fn committed(&self) -> Vec<Committed> {
+        let each = self.committed.iter().enumerate().filter(|(_, through)| **through > 0);
+        each.map(|(by, through)| (u32::try_from(by).unwrap(), *through)).collect()
     }
+}
+
+/// The same again.
+pub(super) fn committed(of: &[Committed]) -> [i64; CONNECTIONS] {
+    let mut committed = [0; CONNECTIONS];
+    of.iter().for_each(|(by, through)| committed[*by as usize] = *through);
+    committed
 }
