@@ -1,7 +1,7 @@
 //! Who delivers, and how far the topic is: [`Claim`] connects a run's producers.
 //!
-//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the run's own mark, of a producer that does nothing
-//! else. A producer that is fenced later finds there whether another run has taken over (then it stops), or whether the cluster has only given up
+//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the run's own mark, of a producer that delivers
+//! nothing. A producer that is fenced later finds there whether another run has taken over (then it stops), or whether the cluster has only given up
 //! waiting for it (then it goes on from what the cluster says it has).
 
 use super::client::{Ends, Reports};
@@ -159,7 +159,11 @@ fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Resul
     let first = Start { since: whole.since.min(through), ends: ends.map(|(partition, end)| before.at(partition).min(end)).collect() };
     // What the topic shows beyond the offset has messages.
     let marked = if decided.is_some_and(|said| said.through < through) { through } else { whole.through.min(through) };
-    let holes = topic.holes(before, Whole { since: first.since, through: marked })?;
+    let holes = match topic.holes(before, Whole { since: first.since, through: marked }) {
+        // We may not read there: the group's word is all there is.
+        Err(Trouble::Final(_)) => Vec::new(),
+        holes => holes?,
+    };
     Ok(if holes.is_empty() { here } else { Behind { first, marked, holes } })
 }
 

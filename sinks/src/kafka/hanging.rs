@@ -63,8 +63,9 @@ impl Mender<'_> {
     fn decide_all(&self, topic: &mut Topic<'_>) -> Result<(), Trouble> {
         let name = &self.sink.spec.topic;
         let before = self.group.decided()?.and_then(|said| said.account).map_or_else(Bounds::default, |account| account.before);
-        for _ in 0..ATTEMPTS {
-            let Standing { open, last } = topic.standing()?;
+        let mut ended = 0;
+        while ended < ATTEMPTS {
+            let Standing { open, hidden } = topic.standing()?;
             if let Some((partition, _)) = open.iter().find(|(partition, open)| **open < before.at(**partition)) {
                 return Err(Trouble::Final(refused(self.sink, topic.name, Why::Open(*partition))));
             }
@@ -74,13 +75,16 @@ impl Mender<'_> {
                     "partitions {partitions:?} of the topic {name} have a transaction whose end the cluster has lost; it is ended"
                 ));
                 self.end(topic, &open)?;
-            } else if last.is_empty() {
+                ended += 1;
+            } else if hidden.is_empty() {
                 return Ok(());
             } else {
-                topic.wait_until_past(&last)?;
+                topic.wait_until_past(&hidden)?;
             }
         }
-        Err(Trouble::Unknown(format!("transactions of the topic {name} are open though they were ended")))
+        Err(Trouble::Unknown(format!(
+            "transactions of the topic {name} are open though they were ended (`kafka-transactions.sh find-hanging` tells which, and `abort` ends one)"
+        )))
     }
 
     /// Copies what is lost, if anything is.

@@ -40,13 +40,14 @@ pub(crate) struct Held {
     pub(crate) end: i64,
 }
 
-/// This sink's messages behind what is not decided.
+/// Where readers of committed transactions stand, by partition, with messages of this sink before
+/// them.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
-    /// By partition, where a reader stands at a message of this sink: its transaction hangs.
+    /// At one of those messages: its transaction hangs.
     pub(crate) open: BTreeMap<usize, i64>,
-    /// By partition, where the last of them is: behind a transaction that hangs, or somebody else's.
-    pub(crate) last: BTreeMap<usize, i64>,
+    /// At a transaction of somebody else.
+    pub(crate) hidden: BTreeMap<usize, i64>,
 }
 
 /// A message of this sink, and what it consists of.
@@ -86,42 +87,63 @@ impl<'a> Topic<'a> {
     pub(crate) fn standing(&self) -> Result<Standing, Trouble> {
         let stuck = self.stuck(HANGING_AFTER)?;
         let mut standing = Standing::default();
-        if stuck.is_empty() {
-            return Ok(standing);
-        }
+        let mut unknown = stuck.clone();
         let take = |message: &BorrowedMessage<'_>| {
             let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
-            if self.sent(message).is_some() {
-                if stuck.get(&partition) == Some(&message.offset()) {
-                    standing.open.insert(partition, message.offset());
-                }
-                standing.last.insert(partition, message.offset());
+            let Some(stable) = unknown.get(&partition).copied() else { return unknown.is_empty() };
+            // Of messages of a version before nobody knows what hangs with them: they are waited for.
+            let can_end = self.sent(message).is_some();
+            let is_ours = can_end || mark_of(self.name, message).is_some();
+            if is_ours {
+                let found = if can_end && message.offset() == stable { &mut standing.open } else { &mut standing.hidden };
+                found.insert(partition, stable);
             }
-            false
+            if is_ours || self.held.get(partition).is_none_or(|held| message.offset() + 1 >= held.end) {
+                unknown.remove(&partition);
+            }
+            unknown.is_empty()
         };
-        if !self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, LOOK_WITHIN)? {
-            // There is much behind it; what, is not known.
-            standing.last = stuck.into_keys().map(|partition| (partition, self.held[partition].end - 1)).collect();
+        if !stuck.is_empty() {
+            self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, Duration::MAX)?;
         }
         Ok(standing)
     }
 
-    /// Waits until readers of committed transactions see what there is up to these positions.
-    pub(crate) fn wait_until_past(&self, last: &BTreeMap<usize, i64>) -> Result<(), Trouble> {
-        self.wait_until(last.iter().map(|(partition, last)| (*partition, last + 1)))
+    /// Waits until readers of committed transactions have gone on from these positions.
+    pub(crate) fn wait_until_past(&self, positions: &BTreeMap<usize, i64>) -> Result<(), Trouble> {
+        let reader = reader(self.sink, self.name, "read_committed")?;
+        let started = Instant::now();
+        for (partition, position) in positions {
+            while watermarks(self.sink, &reader, *partition)?.1 <= *position {
+                let why = format!(
+                    "partition {partition} of the topic {} has a transaction that is not decided, at offset {position}, so that what was delivered can't \
+                     be seen (`kafka-transactions.sh find-hanging` tells whose it is)",
+                    self.sink.spec.topic
+                );
+                if started.elapsed() > DECIDED_WITHIN || self.is_over() {
+                    return Err(Trouble::Unknown(why));
+                }
+                self.sink.tell(Some(why));
+                std::thread::sleep(PAUSE);
+            }
+        }
+        self.sink.tell(None);
+        Ok(())
     }
 
     /// Whether a reader of committed transactions sees everything that `whole` says; he stops reading
     /// when he does.
     pub(crate) fn is_whole(&self, before: &Bounds, whole: Whole) -> Result<bool, Trouble> {
-        let (mut marks, mut seen) = (Vec::new(), BTreeMap::<(u32, i64), u64>::new());
+        let (mut marks, mut marked, mut seen) = (Vec::new(), BTreeSet::new(), BTreeMap::<(u32, i64), u64>::new());
         // Transactions of which some messages were not seen, and whether all are there of some.
         let (mut unseen, mut is_there) = (BTreeMap::new(), whole.since >= whole.through);
         let take = |message: &BorrowedMessage<'_>| {
             let Some(Sent { by, through, .. }) = self.sent(message) else { return is_there && unseen.is_empty() };
             let seen = seen.entry((by, through)).or_default();
             *seen += 1;
-            if let Some(mark) = mark_of(self.name, message) {
+            // All messages of a compacted topic have one.
+            let mark = mark_of(self.name, message).filter(|_| marked.insert((by, through)));
+            if let Some(mark) = mark {
                 // Of a version that did not count them it is not known.
                 unseen.insert((by, through), mark.sent.map_or(u64::MAX, |(_, messages)| messages));
                 marks.push(mark);
@@ -244,67 +266,16 @@ impl<'a> Topic<'a> {
             return Ok(shown);
         }
         let found = |newest: &Option<Mark>| matches!((look, newest), (Look::For(through), Some(mark)) if mark.through >= through);
-        let within = match look {
-            Look::Whole => {
-                self.wait_until_decided(before)?;
-                Duration::MAX
-            }
-            Look::For(_) | Look::No => LOOK_WITHIN,
+        let within = if look == Look::Whole { Duration::MAX } else { LOOK_WITHIN };
+        let mut read = Read { newest: None, others: false };
+        let take = |message: &BorrowedMessage<'_>| {
+            read.take(self.name, message, self.sent(message).is_some());
+            found(&read.newest)
         };
-        let read_from = |before: &Bounds| {
-            let mut read = Read { newest: None, others: false, is_whole: true };
-            let take = |message: &BorrowedMessage<'_>| {
-                read.take(self.name, message);
-                found(&read.newest)
-            };
-            let is_whole = self.read("read_committed", |partition| Some(before.at(partition)), take, within)?;
-            Ok::<_, Trouble>(Read { is_whole, ..read })
-        };
-        let mut read = read_from(before)?;
-        if look != Look::Whole && !found(&read.newest) && read.is_whole {
-            // It may be behind a transaction of somebody else.
-            self.wait_until_decided(before)?;
-            read = read_from(before)?;
-        }
-        shown.removed |= self.compacted != Some(false) && read.others || !read.is_whole;
+        let is_whole = self.read("read_committed", |partition| Some(before.at(partition)), take, within)?;
+        shown.removed |= self.compacted != Some(false) && read.others || !is_whole;
         shown.newest = read.newest;
         Ok(shown)
-    }
-
-    /// Waits until every transaction that had begun when the topic was asked is decided: until then a reader sees nothing behind it.
-    fn wait_until_decided(&self, before: &Bounds) -> Result<(), Trouble> {
-        let ends = self.held.iter().map(|held| held.end).enumerate();
-        self.wait_until(ends.filter(|(partition, end)| before.at(*partition) < *end))
-    }
-
-    /// Waits until these partitions are decided up to these positions.
-    fn wait_until(&self, positions: impl Iterator<Item = (usize, i64)>) -> Result<(), Trouble> {
-        let reader = reader(self.sink, self.name, "read_committed")?;
-        let started = Instant::now();
-        let mut told = false;
-        for (partition, position) in positions {
-            loop {
-                let (_, stable) = watermarks(self.sink, &reader, partition)?;
-                if stable >= position {
-                    break;
-                }
-                let why = format!(
-                    "partition {partition} of the topic {} has a transaction that is not decided, at or after offset {stable}, so that what was \
-                     delivered can't be seen (`kafka-transactions.sh find-hanging` tells whose it is)",
-                    self.sink.spec.topic
-                );
-                if started.elapsed() > DECIDED_WITHIN || self.is_over() {
-                    return Err(Trouble::Unknown(why));
-                }
-                self.sink.tell(Some(why));
-                told = true;
-                std::thread::sleep(PAUSE);
-            }
-        }
-        if told {
-            self.sink.tell(None);
-        }
-        Ok(())
     }
 
     /// Reads partitions from where `from` says on, to where a reader of that isolation sees their end, or until `take` says that it is enough, or time is
@@ -377,18 +348,16 @@ impl<'a> Topic<'a> {
 /// What was read.
 struct Read {
     newest: Option<Mark>,
-    /// Whether there are messages without a mark of this sink.
+    /// Whether there are messages of which it is not known whether they are this sink's.
     others: bool,
-    /// Whether all was read that was wanted.
-    is_whole: bool,
 }
 
 impl Read {
-    fn take(&mut self, sink: &str, message: &BorrowedMessage<'_>) {
+    fn take(&mut self, sink: &str, message: &BorrowedMessage<'_>, is_ours: bool) {
         match mark_of(sink, message) {
             Some(mark) if self.newest.as_ref().is_none_or(|newest| newest.through < mark.through) => self.newest = Some(mark),
             Some(_) => {}
-            None => self.others = true,
+            None => self.others |= !is_ours,
         }
     }
 }
