@@ -488,13 +488,15 @@ fn transactions_of_somebody_else_hide_nothing_for_good() {
     assert!(worlds > 10_000, "{worlds} worlds");
 }
 
-/// Minutes, and gigabytes.
+/// Two minutes, and gigabytes.
 #[test]
 #[ignore = "takes minutes: cargo test --release -p riskstream-sinks -- --ignored ends_are_lost"]
 fn more_ends_are_lost_of_more_epochs_and_more_runs_end() {
-    for trial in [Trial { losses: 2, ..ENDS }, Trial { others: 1, ..ENDS }, Trial { epochs: 4, ..ENDS }, Trial { epochs: 4, ..OFFSETS }] {
+    for trial in
+        [Trial { crashes: 1, losses: 2, epochs: 4, ..ENDS }, Trial { crashes: 1, others: 1, ..ENDS }, Trial { epochs: 4, ..OFFSETS }]
+    {
         let worlds = explore(decide_progress, trial).expect("each epoch once");
-        assert!(worlds > 1_000_000, "{worlds} worlds");
+        assert!(worlds > 100_000, "{worlds} worlds");
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) struct Offset {
     pub(super) before: [usize; PARTITIONS],
     pub(super) whole: Whole,
     pub(super) run: u8,
-    pub(super) committed: [i64; CONNECTIONS],
+    pub(super) committed: [i8; CONNECTIONS],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -204,13 +204,13 @@ pub(super) fn tally(messages: &[Placed]) -> Tally {
 impl Offset {
     pub(super) fn committed(&self) -> Vec<Committed> {
         let each = self.committed.iter().enumerate().filter(|(_, through)| **through > 0);
-        each.map(|(by, through)| (u32::try_from(by).unwrap(), *through)).collect()
+        each.map(|(by, through)| (u32::try_from(by).unwrap(), i64::from(*through))).collect()
     }
 }
 
 /// The same again.
-pub(super) fn committed(of: &[Committed]) -> [i64; CONNECTIONS] {
+pub(super) fn committed(of: &[Committed]) -> [i8; CONNECTIONS] {
     let mut committed = [0; CONNECTIONS];
-    of.iter().for_each(|(by, through)| committed[*by as usize] = *through);
+    of.iter().for_each(|(by, through)| committed[*by as usize] = i8::try_from(*through).unwrap());
     committed
 }
