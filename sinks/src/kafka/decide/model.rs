@@ -4,10 +4,8 @@
 
 mod broker;
 
-use self::broker::{
-    Broker, CLAIMER, CONNECTIONS, Epochs, Fate, Forgets, Messages, OTHER, Offset, PARTITIONS, PRODUCERS, TURNS, committed, epochs, placed,
-    tally,
-};
+use self::broker::{Broker, CLAIMER, CONNECTIONS, Epochs, Fate, Forgets, Messages, OTHER};
+use self::broker::{Offset, PARTITIONS, PRODUCERS, TURNS, committed, epochs, index, placed, tally};
 use super::super::said::{Account, Bounds, Committed, Said, Whole};
 use super::super::window::{Hole, holes};
 use super::{Decision, Facts, Placed, decide_incomplete, decide_look, decide_lost, decide_progress};
@@ -123,7 +121,7 @@ impl World {
     }
 
     fn said(&self) -> Option<Said> {
-        let before = |o: &Offset| o.before.map(|place| i64::try_from(place).unwrap());
+        let before = |o: &Offset| o.before.map(|place| i64::try_from(place).expect("a place"));
         self.broker.decided.map(|o| Said {
             through: o.through,
             run: o.run.to_string(),
@@ -281,9 +279,9 @@ impl World {
         let mut parts = [false; PARTITIONS];
         for lost in lost {
             let (partition, origin) = lost.origin();
-            let (partition, place) = (usize::try_from(partition).unwrap(), usize::try_from(lost.offset).unwrap());
+            let (partition, place) = (index(partition), index(lost.offset));
             let of = self.broker.topic[partition][place];
-            let copy_of = Some(usize::try_from(origin).unwrap());
+            let copy_of = Some(index(origin));
             then.broker.topic[partition].push(Messages { producer: CLAIMER, copy_of, fate: Fate::Open, ..of });
             parts[partition] = true;
         }
@@ -300,7 +298,7 @@ impl World {
             next.push(Self { crashes_left: self.crashes_left - 1, ..filled.clone() }.connects(self.run + 1, false));
         }
         let mut promised = Self { step, ..filled };
-        promised.broker.transactions[producer].as_mut().unwrap().promised = true;
+        promised.broker.transactions[producer].as_mut().expect("an open one").promised = true;
         next.push(promised);
     }
 
@@ -366,7 +364,7 @@ impl World {
     fn fills(&mut self, producer: usize, epochs: Epochs, (after, through): (i64, i64), offset: Offset) {
         let (run, by) = (self.run, self.connection);
         for (partition, messages) in self.broker.topic.iter_mut().enumerate() {
-            let is_marked = usize::try_from(through).unwrap() % PARTITIONS == partition;
+            let is_marked = index(through) % PARTITIONS == partition;
             messages.push(Messages { epochs, after, through, is_marked, run, by, producer, copy_of: None, fate: Fate::Open });
         }
         self.broker.say(producer, offset, [true; PARTITIONS]);
@@ -422,7 +420,7 @@ impl World {
             Some(oldest) => {
                 let mut then = self.clone();
                 then.filled.remove(0);
-                then.broker.transactions[*oldest].as_mut().unwrap().promised = true;
+                then.broker.transactions[*oldest].as_mut().expect("an open one").promised = true;
                 next.push(then);
             }
             None if self.holes.is_empty() && self.through == self.epochs && self.broker.transactions.iter().all(Option::is_none) => {
@@ -472,7 +470,8 @@ const ENDS: Trial = Trial { losses: 1, whole: true, ..OFFSETS };
 
 /// One epoch more than usual where `RISKSTREAM_MODEL_LONG` is set: two minutes, and gigabytes.
 fn longer(trial: Trial) -> Trial {
-    Trial { epochs: trial.epochs + i64::from(std::env::var_os("RISKSTREAM_MODEL_LONG").is_some()), ..trial }
+    let more = i64::from(std::env::var_os("RISKSTREAM_MODEL_LONG").is_some());
+    Trial { epochs: trial.epochs + more, ..trial }
 }
 
 #[test]
@@ -489,13 +488,15 @@ fn a_transaction_whose_end_is_lost_is_there_once_wherever_a_run_ends() {
 
 #[test]
 fn transactions_of_somebody_else_hide_nothing_for_good() {
-    let worlds = explore(decide_progress, longer(Trial { crashes: 1, epochs: 2, others: 1, ..ENDS })).expect("each epoch once");
+    let trial = longer(Trial { crashes: 1, epochs: 2, others: 1, ..ENDS });
+    let worlds = explore(decide_progress, trial).expect("each epoch once");
     assert!(worlds > 10_000, "{worlds} worlds");
 }
 
 #[test]
 fn two_transactions_whose_ends_are_lost_are_there_once_wherever_a_run_ends() {
-    let worlds = explore(decide_progress, longer(Trial { crashes: 1, losses: 2, ..ENDS })).expect("each epoch once");
+    let trial = longer(Trial { crashes: 1, losses: 2, ..ENDS });
+    let worlds = explore(decide_progress, trial).expect("each epoch once");
     assert!(worlds > 100_000, "{worlds} worlds");
 }
 

@@ -91,9 +91,11 @@ impl Messages {
     }
 
     fn placed(&self, partition: usize, place: usize) -> Placed {
-        let copy_of = self.copy_of.map(|place| i64::try_from(place).unwrap());
+        let copy_of = self.copy_of.map(|place| i64::try_from(place).expect("few messages"));
         let sent = Sent { by: u32::from(self.by), through: self.through, copy_of };
-        Placed { partition: i32::try_from(partition).unwrap(), offset: i64::try_from(place).unwrap(), sent }
+        let partition = i32::try_from(partition).expect("few partitions");
+        let offset = i64::try_from(place).expect("few messages");
+        Placed { partition, offset, sent }
     }
 }
 
@@ -204,13 +206,21 @@ pub(super) fn tally(messages: &[Placed]) -> Tally {
 impl Offset {
     pub(super) fn committed(&self) -> Vec<Committed> {
         let each = self.committed.iter().enumerate().filter(|(_, through)| **through > 0);
-        each.map(|(by, through)| (u32::try_from(by).unwrap(), i64::from(*through))).collect()
+        let connection = |by| u32::try_from(by).expect("few connections");
+        each.map(|(by, through)| (connection(by), i64::from(*through))).collect()
     }
 }
 
-/// The same again.
+/// Through which epoch each connection's transactions are committed, as an offset keeps it.
 pub(super) fn committed(of: &[Committed]) -> [i8; CONNECTIONS] {
     let mut committed = [0; CONNECTIONS];
-    of.iter().for_each(|(by, through)| committed[*by as usize] = i8::try_from(*through).unwrap());
+    for (by, through) in of {
+        committed[*by as usize] = i8::try_from(*through).expect("few epochs");
+    }
     committed
+}
+
+/// A partition's, a place's or an epoch's number as an index: none is negative.
+pub(super) fn index(number: impl TryInto<usize>) -> usize {
+    number.try_into().ok().expect("a number that is not negative")
 }
