@@ -1,7 +1,10 @@
-//! Latency from Kafka to Kafka: payments are produced by a schedule, and each is looked for in the topic of results.
+//! Latency from Kafka to Kafka: payments are produced by a schedule, and each is looked for in the
+//! topic of results.
 //!
-//! Payment `i` is due at `start + i / rate`, whether or not the broker or the program under test keeps up; its latency is from there to the moment at
-//! which a consumer holds the result that names it. What is between the two topics is no matter of this program: `run.sh` puts riskstream there.
+//! Payment `i` is due at `start + i / rate`, whether or not the broker or the program under test
+//! keeps up; its latency is from there to the moment at which a consumer holds the result that
+//! names it. What is between the two topics is no matter of this program: `run.sh` puts riskstream
+//! there.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +42,8 @@ struct Arguments {
     /// Seconds of payments, the warm-up included.
     #[arg(long, default_value_t = 150)]
     seconds: u64,
-    /// Seconds that don't count: a broker that has just started compiles its own code for up to two minutes, with half a processor.
+    /// Seconds that don't count: a broker that has just started compiles its own code for up to two
+    /// minutes, with half a processor.
     #[arg(long, default_value_t = 110)]
     warm_up: u64,
     /// Sees results of open transactions too.
@@ -69,7 +73,8 @@ fn main() -> anyhow::Result<()> {
     let failed = AtomicBool::new(false);
     let started = Instant::now();
     let latencies = std::thread::scope(|scope| {
-        let consuming = scope.spawn(|| consume(&arguments, &consumer, payments.len(), started, &failed));
+        let consuming =
+            scope.spawn(|| consume(&arguments, &consumer, payments.len(), started, &failed));
         let produced = produce(&arguments, &producer, &payments, started);
         failed.store(produced.is_err(), Ordering::Release);
         let consumed = consuming.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -78,9 +83,13 @@ fn main() -> anyhow::Result<()> {
     report(&arguments, latencies)
 }
 
-/// Payments of the Handbook's simulator as JSON, with their keys, in the order of their numbers from 0 on.
+/// Payments of the Handbook's simulator as JSON, with their keys, in the order of their numbers
+/// from 0 on.
 fn payments(rows: u64) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
-    let mut source = GeneratorSource::new(GeneratorSpec { rows: Some(rows), ..GeneratorSpec::new("payments", 42) })?;
+    let mut source = GeneratorSource::new(GeneratorSpec {
+        rows: Some(rows),
+        ..GeneratorSpec::new("payments", 42)
+    })?;
     source.open(&std::collections::BTreeMap::new())?;
     let mut decoder = source.decoder();
     let mut payments = Vec::new();
@@ -94,7 +103,9 @@ fn payments(rows: u64) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn lines(rows: &RecordBatch, payments: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
-    let user: Vec<usize> = (0..rows.num_columns()).filter(|at| !is_system_column(rows.schema().field(*at).name())).collect();
+    let user: Vec<usize> = (0..rows.num_columns())
+        .filter(|at| !is_system_column(rows.schema().field(*at).name()))
+        .collect();
     let mut writer = LineDelimitedWriter::new(Vec::new());
     writer.write(&rows.project(&user)?)?;
     writer.finish()?;
@@ -114,15 +125,25 @@ fn consumer(arguments: &Arguments) -> anyhow::Result<BaseConsumer> {
         .set("group.id", "kafka-latency")
         .set("enable.auto.commit", "false")
         .set("fetch.wait.max.ms", "5")
-        .set("isolation.level", if arguments.uncommitted { "read_uncommitted" } else { "read_committed" })
+        .set(
+            "isolation.level",
+            if arguments.uncommitted { "read_uncommitted" } else { "read_committed" },
+        )
         .create()
         .context("the consumer")?;
     let metadata = consumer.fetch_metadata(Some(&arguments.output), Duration::from_secs(10))?;
-    let topic =
-        metadata.topics().first().filter(|t| t.error().is_none()).with_context(|| format!("there is no topic {}", arguments.output))?;
+    let topic = metadata
+        .topics()
+        .first()
+        .filter(|t| t.error().is_none())
+        .with_context(|| format!("there is no topic {}", arguments.output))?;
     let mut all = TopicPartitionList::new();
     for partition in topic.partitions() {
-        let (_, end) = consumer.fetch_watermarks(&arguments.output, partition.id(), Duration::from_secs(10))?;
+        let (_, end) = consumer.fetch_watermarks(
+            &arguments.output,
+            partition.id(),
+            Duration::from_secs(10),
+        )?;
         all.add_partition_offset(&arguments.output, partition.id(), Offset::Offset(end))?;
     }
     consumer.assign(&all)?;
@@ -131,10 +152,18 @@ fn consumer(arguments: &Arguments) -> anyhow::Result<BaseConsumer> {
 
 /// When payment `number` is due, after the start.
 fn due(arguments: &Arguments, number: usize) -> Duration {
-    Duration::from_nanos(u64::try_from(number as u128 * 1_000_000_000 / u128::from(arguments.rate.max(1))).unwrap_or(u64::MAX))
+    Duration::from_nanos(
+        u64::try_from(number as u128 * 1_000_000_000 / u128::from(arguments.rate.max(1)))
+            .unwrap_or(u64::MAX),
+    )
 }
 
-fn produce(arguments: &Arguments, producer: &BaseProducer, payments: &[(String, Vec<u8>)], started: Instant) -> anyhow::Result<()> {
+fn produce(
+    arguments: &Arguments,
+    producer: &BaseProducer,
+    payments: &[(String, Vec<u8>)],
+    started: Instant,
+) -> anyhow::Result<()> {
     for (number, (key, value)) in payments.iter().enumerate() {
         let wait = due(arguments, number).saturating_sub(started.elapsed());
         if !wait.is_zero() {
@@ -166,13 +195,20 @@ fn consume(
     let mut missing = payments;
     while missing > 0 {
         ensure!(!failed.load(Ordering::Acquire), "the payments can't be produced");
-        ensure!(started.elapsed() < due(arguments, payments) + PATIENCE, "{missing} of {payments} payments have no result");
+        ensure!(
+            started.elapsed() < due(arguments, payments) + PATIENCE,
+            "{missing} of {payments} payments have no result"
+        );
         let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
         let message = message?;
         let now = started.elapsed();
         let number =
-            number(message.payload().unwrap_or_default(), arguments.number_after.as_bytes()).context("a result without a number")?;
-        ensure!(!std::mem::replace(seen.get_mut(number).context("a result of no payment")?, true), "payment {number} has two results");
+            number(message.payload().unwrap_or_default(), arguments.number_after.as_bytes())
+                .context("a result without a number")?;
+        ensure!(
+            !std::mem::replace(seen.get_mut(number).context("a result of no payment")?, true),
+            "payment {number} has two results"
+        );
         missing -= 1;
         if number >= warm_up {
             latencies.push((number, now.saturating_sub(due(arguments, number))));
@@ -198,7 +234,12 @@ fn report(arguments: &Arguments, latencies: Vec<(usize, Duration)>) -> anyhow::R
         println!("second  p50 ms  p99 ms  max ms");
         for (second, mut latencies) in seconds {
             latencies.sort_unstable();
-            println!("{second:>6} {:>7.1} {:>7.1} {:>7.1}", at(&latencies, 0.5), at(&latencies, 0.99), at(&latencies, 1.0));
+            println!(
+                "{second:>6} {:>7.1} {:>7.1} {:>7.1}",
+                at(&latencies, 0.5),
+                at(&latencies, 0.99),
+                at(&latencies, 1.0)
+            );
         }
     }
     let mut latencies: Vec<Duration> = latencies.into_iter().map(|(_, latency)| latency).collect();
@@ -213,5 +254,7 @@ fn report(arguments: &Arguments, latencies: Vec<(usize, Duration)>) -> anyhow::R
 
 /// Of latencies in order, that which a share of them is not above; milliseconds.
 fn at(latencies: &[Duration], share: f64) -> f64 {
-    latencies.get(((latencies.len() as f64 * share) as usize).min(latencies.len() - 1)).map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
+    latencies
+        .get(((latencies.len() as f64 * share) as usize).min(latencies.len() - 1))
+        .map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
 }

@@ -9,7 +9,8 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema};
 use riskstream_engine::contract::{
-    Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, is_system_column,
+    Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source,
+    SourceError, SourceSchema, is_system_column,
 };
 use riskstream_ingest::{Generate as _, GeneratorSource, GeneratorSpec};
 
@@ -30,17 +31,21 @@ impl Schedule {
 
     /// Nanoseconds since the first payment arrived.
     pub(crate) fn now_nanos(&self) -> u64 {
-        u64::try_from(self.started.get_or_init(Instant::now).elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.started.get_or_init(Instant::now).elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
     }
 
     /// When a payment arrives, in nanoseconds since the first did.
     pub(crate) fn arrives_at(&self, arrival: u64) -> u64 {
-        u64::try_from(u128::from(arrival) * 1_000_000_000 / u128::from(self.rate)).unwrap_or(u64::MAX)
+        u64::try_from(u128::from(arrival) * 1_000_000_000 / u128::from(self.rate))
+            .unwrap_or(u64::MAX)
     }
 
     /// How many have arrived.
     pub(crate) fn arrived(&self) -> u64 {
-        u64::try_from(u128::from(self.now_nanos()) * u128::from(self.rate) / 1_000_000_000).unwrap_or(u64::MAX).saturating_add(1)
+        u64::try_from(u128::from(self.now_nanos()) * u128::from(self.rate) / 1_000_000_000)
+            .unwrap_or(u64::MAX)
+            .saturating_add(1)
     }
 }
 
@@ -59,21 +64,39 @@ impl Arrivals {
         let spec = GeneratorSpec { rows: Some(rows), ..GeneratorSpec::new("payments", 42) };
         let mut fields: Vec<_> = spec.schema().fields().iter().cloned().collect();
         fields.push(Arc::new(Field::new(ARRIVAL, DataType::Int64, false)));
-        let schema = SourceSchema::new(&Schema::new(fields), "tx_datetime", &["transaction_id".to_owned()])?;
+        let schema =
+            SourceSchema::new(&Schema::new(fields), "tx_datetime", &["transaction_id".to_owned()])?;
         let payments = generated(spec)?;
-        let arrival: ArrayRef = Arc::new(Int64Array::from_iter_values(0..i64::try_from(payments.num_rows())?));
+        let arrival: ArrayRef =
+            Arc::new(Int64Array::from_iter_values(0..i64::try_from(payments.num_rows())?));
         let columns = schema.schema.fields().iter().map(|f| match f.name().as_str() {
             ARRIVAL => Ok(Arc::clone(&arrival)),
-            name => payments.column_by_name(name).cloned().with_context(|| format!("the generator gives no column {name}")),
+            name => payments
+                .column_by_name(name)
+                .cloned()
+                .with_context(|| format!("the generator gives no column {name}")),
         });
-        let payments = RecordBatch::try_new(Arc::clone(&schema.schema), columns.collect::<anyhow::Result<_>>()?)?;
+        let payments = RecordBatch::try_new(
+            Arc::clone(&schema.schema),
+            columns.collect::<anyhow::Result<_>>()?,
+        )?;
         debug_assert!(payments.schema().fields().iter().any(|f| is_system_column(f.name())));
-        Ok(Self { schema, partitions: vec![PartitionInfo { name: "schedule".into() }], payments, given: 0, schedule })
+        Ok(Self {
+            schema,
+            partitions: vec![PartitionInfo { name: "schedule".into() }],
+            payments,
+            given: 0,
+            schedule,
+        })
     }
 
     fn position(&self) -> Position {
         let next_offset = i64::try_from(self.given).unwrap_or(i64::MAX);
-        Position { next_offset, finished: self.given == self.payments.num_rows(), fingerprint: String::new() }
+        Position {
+            next_offset,
+            finished: self.given == self.payments.num_rows(),
+            fingerprint: String::new(),
+        }
     }
 }
 
@@ -102,7 +125,10 @@ impl Source for Arrivals {
         &self.schema
     }
 
-    fn open(&mut self, _resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn open(
+        &mut self,
+        _resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         Ok(())
     }
 
@@ -123,7 +149,13 @@ impl Source for Arrivals {
         let first_offset = i64::try_from(self.given).unwrap_or(i64::MAX);
         let payload = Payload::Rows(self.payments.slice(self.given, rows));
         self.given += rows;
-        Ok(Poll::Block(Block { partition, first_offset, next: self.position(), payload, read_at: 0 }))
+        Ok(Poll::Block(Block {
+            partition,
+            first_offset,
+            next: self.position(),
+            payload,
+            read_at: 0,
+        }))
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
@@ -140,7 +172,9 @@ impl Decoder for AsTheyAre {
     fn decode(&mut self, block: Block) -> Result<Decoded, SourceError> {
         let rows = match block.payload {
             Payload::Rows(rows) => rows,
-            Payload::Raw(_) | Payload::Messages { .. } | Payload::Other(_) => RecordBatch::new_empty(Arc::clone(&self.schema.schema)),
+            Payload::Raw(_) | Payload::Messages { .. } | Payload::Other(_) => {
+                RecordBatch::new_empty(Arc::clone(&self.schema.schema))
+            }
         };
         Ok(Decoded { rows, rejected: None })
     }

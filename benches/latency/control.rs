@@ -1,5 +1,7 @@
-//! What this machine itself does to latencies: two threads that hand over the same payments by the same schedule, with as much work per batch and payment, and nothing
-//! else. No engine, no store, no disk. Where this misses a goal, the processors were somewhere else, and no program on them would have met it.
+//! What this machine itself does to latencies: two threads that hand over the same payments by the
+//! same schedule, with as much work per batch and payment, and nothing else. No engine, no store,
+//! no disk. Where this misses a goal, the processors were somewhere else, and no program on them
+//! would have met it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,7 +12,8 @@ use crate::arrivals::Schedule;
 
 /// How long the first thread sleeps when nothing has arrived: as the engine's feed does.
 const NAP: Duration = Duration::from_micros(500);
-/// What the steps of the plan take for a batch, and for each payment in it, as measured on the worker: batches that waited are larger, and cost less a payment.
+/// What the steps of the plan take for a batch, and for each payment in it, as measured on the
+/// worker: batches that waited are larger, and cost less a payment.
 const WORK: (Duration, Duration) = (Duration::from_micros(100), Duration::from_micros(10));
 /// Rounds of work that are timed to know how long one takes.
 const TRIAL: u64 = 2_000_000;
@@ -60,7 +63,8 @@ fn compute(rounds: u64) {
     }
 }
 
-/// Rounds of [`compute`] that take `work` when nothing comes in between: the fastest of a few trials.
+/// Rounds of [`compute`] that take `work` when nothing comes in between: the fastest of a few
+/// trials.
 fn rounds_for(work: Duration) -> u64 {
     let trial = || {
         let started = Instant::now();

@@ -39,7 +39,8 @@ pub(crate) struct Spent {
     /// CPU seconds of this process.
     pub(crate) cpu: f64,
     pub(crate) took: Duration,
-    /// Seconds that the machine's host gave to others while a thread here could have run (all processors together).
+    /// Seconds that the machine's host gave to others while a thread here could have run (all
+    /// processors together).
     pub(crate) taken: f64,
 }
 
@@ -83,14 +84,23 @@ impl Figures {
     ) -> anyhow::Result<Report> {
         let mut text = String::new();
         writeln!(text, "arrival to decision, ms      p50      p99    p99.9      max    goal p99")?;
-        let mut json =
-            json!({ "bench": "latency", "epochs": epochs, "rows": rows, "cpu_s": cpu, "taken_s": taken, "wall_s": took.as_secs_f64() });
+        let mut json = json!({ "bench": "latency", "epochs": epochs, "rows": rows, "cpu_s": cpu, "taken_s": taken, "wall_s": took.as_secs_f64() });
         let mut batch_rows = 0.0;
-        for (name, noted, goal) in [("immediate", &self.immediate, GOAL_IMMEDIATE_MS), ("committed", &self.committed, GOAL_COMMITTED_MS)] {
+        for (name, noted, goal) in [
+            ("immediate", &self.immediate, GOAL_IMMEDIATE_MS),
+            ("committed", &self.committed, GOAL_COMMITTED_MS),
+        ] {
             let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
             let expected = rows.saturating_sub(self.warm_up_rows);
-            anyhow::ensure!(noted.nanos.len() as u64 == expected, "{} of {expected} decisions came out ({name})", noted.nanos.len());
-            anyhow::ensure!(expected > 0, "nothing is left after the warm-up: ask for more seconds");
+            anyhow::ensure!(
+                noted.nanos.len() as u64 == expected,
+                "{} of {expected} decisions came out ({name})",
+                noted.nanos.len()
+            );
+            anyhow::ensure!(
+                expected > 0,
+                "nothing is left after the warm-up: ask for more seconds"
+            );
             let shares = shares_of(&mut noted.nanos);
             let met = if shares[1] < goal { "met" } else { "missed" };
             writeln!(text, "{}    < {goal} {met}", line(name, shares))?;
@@ -101,7 +111,11 @@ impl Figures {
         }
         if !control.is_empty() {
             let shares = shares_of(control);
-            writeln!(text, "{}    two threads and no engine, before and after", line("control", shares))?;
+            writeln!(
+                text,
+                "{}    two threads and no engine, before and after",
+                line("control", shares)
+            )?;
             json["control"] = shares_json(shares);
         }
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
@@ -113,11 +127,20 @@ impl Figures {
             "{batch_rows:.1} payments per batch; {epochs} epochs of {:.0} payments; a commit takes {commit_ms:.2} ms",
             rows as f64 / epochs.max(1) as f64
         )?;
-        writeln!(text, "{bytes:.0} bytes written to the store per payment; {cpu:.1} CPU s in {:.1} s", took.as_secs_f64())?;
+        writeln!(
+            text,
+            "{bytes:.0} bytes written to the store per payment; {cpu:.1} CPU s in {:.1} s",
+            took.as_secs_f64()
+        )?;
         writeln!(text, "{taken:.2} s in which the host of this machine let its processors wait")?;
         writeln!(text, "\nstep                      µs per payment")?;
         for step in metrics.steps.iter().filter(|s| s.rows_in.load(Ordering::Relaxed) > 0) {
-            writeln!(text, "{:<24} {:>15.2}", step.id, load(&step.busy_nanos) / 1e3 / rows.max(1) as f64)?;
+            writeln!(
+                text,
+                "{:<24} {:>15.2}",
+                step.id,
+                load(&step.busy_nanos) / 1e3 / rows.max(1) as f64
+            )?;
         }
         json["payments_per_batch"] = json!(batch_rows);
         json["commit_ms"] = json!(commit_ms);
@@ -156,9 +179,11 @@ impl Report {
 /// CPU seconds of this process so far; 0 where /proc is not Linux's.
 pub(crate) fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The program's name, in parentheses, may hold spaces; user and system ticks are the 12th and 13th fields after it.
+    // The program's name, in parentheses, may hold spaces; user and system ticks are the 12th and
+    // 13th fields after it.
     let after = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks = |at: usize| after.split(' ').nth(at).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
+    let ticks =
+        |at: usize| after.split(' ').nth(at).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
     (ticks(11) + ticks(12)) / TICKS_PER_SECOND
 }
 

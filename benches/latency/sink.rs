@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, Schema};
-use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter};
+use riskstream_engine::contract::{
+    Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter,
+};
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::runtime::SinkPlan;
 
@@ -17,12 +19,22 @@ const COLUMNS: [&str; 5] = [ARRIVAL, "transaction_id", "fraud_score", "decision"
 
 /// The sink of rows in `schema`.
 pub(crate) fn sink_plan(schema: &Schema, figures: &Arc<Figures>) -> anyhow::Result<SinkPlan> {
-    let columns = COLUMNS.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>().context("the columns of a decision")?;
+    let columns = COLUMNS
+        .iter()
+        .map(|name| schema.index_of(name))
+        .collect::<Result<Vec<_>, _>>()
+        .context("the columns of a decision")?;
     let on_workers = Arc::clone(figures);
     Ok(SinkPlan {
         id: "decisions".into(),
         steps: Vec::new(),
-        writer: Arc::new(move |_| Ok(Box::new(Writer { columns: columns.clone(), rows: Vec::new(), figures: Arc::clone(&on_workers) }))),
+        writer: Arc::new(move |_| {
+            Ok(Box::new(Writer {
+                columns: columns.clone(),
+                rows: Vec::new(),
+                figures: Arc::clone(&on_workers),
+            }))
+        }),
         sync: Arc::new(|_| Ok(())),
         delivery: Box::new(Delivered { figures: Arc::clone(figures) }),
         destination: None,
@@ -51,14 +63,20 @@ impl SinkWriter for Writer {
 
     fn finish(&mut self, _: &EpochClose) -> Result<OutboxPart, SinkError> {
         let rows = std::mem::take(&mut self.rows);
-        let Some(schema) = rows.first().map(RecordBatch::schema) else { return Ok(OutboxPart::default()) };
+        let Some(schema) = rows.first().map(RecordBatch::schema) else {
+            return Ok(OutboxPart::default());
+        };
         let rows = arrow::compute::concat_batches(&schema, &rows).map_err(|e| unwritable(&e))?;
         Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() })
     }
 }
 
 fn unwritable(error: &arrow::error::ArrowError) -> SinkError {
-    SinkError::Write { sink: "decisions".into(), object: "decisions".into(), reason: error.to_string() }
+    SinkError::Write {
+        sink: "decisions".into(),
+        object: "decisions".into(),
+        reason: error.to_string(),
+    }
 }
 
 struct Delivered {

@@ -1,4 +1,5 @@
-//! Newtypes for the numbers that must never be mixed up: epochs, generations, shards, keys, event times.
+//! Newtypes for the numbers that must never be mixed up: epochs, generations, shards, keys, event
+//! times.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -6,8 +7,11 @@ use std::fmt;
 /// Hash buckets of keys, fixed when a data folder is made: the unit of ownership.
 pub const SHARDS: usize = 256;
 
-/// A group of input rows closed together; timely's timestamp and the unit of commit. The first epoch of a data folder is 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+/// A group of input rows closed together; timely's timestamp and the unit of commit. The first
+/// epoch of a data folder is 1.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
 pub struct Epoch(pub u64);
 
 impl Epoch {
@@ -26,7 +30,9 @@ impl fmt::Display for Epoch {
 }
 
 /// The number of a run on a data folder; a higher one fences lower ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
 pub struct Generation(pub u64);
 
 impl fmt::Display for Generation {
@@ -57,9 +63,11 @@ impl EventTime {
     }
 }
 
-/// A key's number within its step: the shard in the top 8 bits, the order of first sight within the shard in the low 24.
+/// A key's number within its step: the shard in the top 8 bits, the order of first sight within the
+/// shard in the low 24.
 ///
-/// It is assigned once, is part of the step's state, and stays the same over restarts and other worker counts.
+/// It is assigned once, is part of the step's state, and stays the same over restarts and other
+/// worker counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyId(pub u32);
 

@@ -1,8 +1,9 @@
 //! The stable hash of a row's key columns, and the shard that follows from it.
 //!
-//! The hash is XXH3-64 with the data folder's seed over a canonical encoding: every integer, date and timestamp as its 64-bit
-//! little-endian value, decimals as 128-bit, strings and binary as their bytes, booleans as one byte, null as a marker; several
-//! columns are chained (each column's hash seeds the next one's). An int32 column and an int64 column thus hash alike.
+//! The hash is XXH3-64 with the data folder's seed over a canonical encoding: every integer, date
+//! and timestamp as its 64-bit little-endian value, decimals as 128-bit, strings and binary as
+//! their bytes, booleans as one byte, null as a marker; several columns are chained (each column's
+//! hash seeds the next one's). An int32 column and an int64 column thus hash alike.
 
 use crate::ids::ShardId;
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -85,7 +86,9 @@ fn hash_column(column: &ArrayRef, hashes: &mut [u64]) -> Result<(), ArrowError> 
             fold(a, hashes, |i, h| xxh3_64_with_seed(&a.value(i).to_le_bytes(), h));
         }
         other => {
-            return Err(ArrowError::InvalidArgumentError(format!("a column of type {other} can't be a key")));
+            return Err(ArrowError::InvalidArgumentError(format!(
+                "a column of type {other} can't be a key"
+            )));
         }
     }
     Ok(())
@@ -111,10 +114,14 @@ mod tests {
 
     #[test]
     fn a_hash_never_changes_between_releases() {
-        let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![1, -7])), Arc::new(StringArray::from(vec!["a", "é"]))];
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(vec![1, -7])),
+            Arc::new(StringArray::from(vec!["a", "é"])),
+        ];
         let mut hashes = Vec::new();
         hash_keys(&columns, HASH_SEED, &mut hashes).expect("key types");
-        // Reckoned by another program from the encoding that the module documentation gives. A store's shards go by these.
+        // Reckoned by another program from the encoding that the module documentation gives. A
+        // store's shards go by these.
         assert_eq!(hashes, [0xa10e_2908_314b_4bbd, 0x5107_993e_48e3_1145]);
         assert_eq!(hashes.iter().map(|hash| shard_of(*hash).0).collect::<Vec<_>>(), [0xa1, 0x51]);
     }
@@ -122,8 +129,10 @@ mod tests {
     #[test]
     fn integer_widths_hash_alike() {
         let (mut a, mut b) = (Vec::new(), Vec::new());
-        hash_keys(&[Arc::new(Int32Array::from(vec![5, 6])) as ArrayRef], 1, &mut a).expect("key types");
-        hash_keys(&[Arc::new(Int64Array::from(vec![5, 6])) as ArrayRef], 1, &mut b).expect("key types");
+        hash_keys(&[Arc::new(Int32Array::from(vec![5, 6])) as ArrayRef], 1, &mut a)
+            .expect("key types");
+        hash_keys(&[Arc::new(Int64Array::from(vec![5, 6])) as ArrayRef], 1, &mut b)
+            .expect("key types");
         assert_eq!(a, b);
     }
 }

@@ -1,11 +1,13 @@
-//! SQL expressions as text: their syntax, the columns they name, and their plan on the rows of a step.
+//! SQL expressions as text: their syntax, the columns they name, and their plan on the rows of a
+//! step.
 //!
 //! ```text
 //!   text ─▶ [syntax]  one expression, its columns, where it is wrong        (a configuration is read)
 //!        ─▶ [planner] columns and functions resolved, types coerced, simplified   (a step is made)
 //! ```
-//! Everything here happens once, before rows flow, and stands in a crate of its own for that: the parser's tree and DataFusion's planner are compiled into
-//! whoever uses them, which took most of the time of the steps' crate. This one is not optimized.
+//! Everything here happens once, before rows flow, and stands in a crate of its own for that: the
+//! parser's tree and DataFusion's planner are compiled into whoever uses them, which took most of
+//! the time of the steps' crate. This one is not optimized.
 
 pub mod place;
 pub mod planner;

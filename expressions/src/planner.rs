@@ -1,7 +1,7 @@
 //! An expression's text into DataFusion's logical expression on the rows of a step.
 //!
-//! Only what an expression needs of DataFusion is set up (functions and planners, no catalog, optimizer or runtime), so that a program with a few
-//! expressions starts in milliseconds.
+//! Only what an expression needs of DataFusion is set up (functions and planners, no catalog,
+//! optimizer or runtime), so that a program with a few expressions starts in milliseconds.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{DFSchema, DataFusionError, Result as DataFusionResult, TableReference, plan_err};
+use datafusion_common::{
+    DFSchema, DataFusionError, Result as DataFusionResult, TableReference, plan_err,
+};
 use datafusion_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion_expr::simplify::SimplifyContext;
 use datafusion_expr::{AggregateUDF, Expr, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
@@ -21,7 +23,8 @@ use datafusion_sql::parser::DFParserBuilder;
 use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::dialect::GenericDialect;
 
-/// Expressions may be nested this deep; deeper ones are refused by the parser rather than exhausting the stack.
+/// Expressions may be nested this deep; deeper ones are refused by the parser rather than
+/// exhausting the stack.
 const NESTING_MAX: usize = 50;
 
 /// What knows the functions. Making one registers every function, so make one and share it.
@@ -61,7 +64,11 @@ impl Planner {
         }
         Self {
             functions,
-            planners: vec![Arc::new(CoreFunctionPlanner::default()), Arc::new(DatetimeFunctionPlanner), Arc::new(UnicodeFunctionPlanner)],
+            planners: vec![
+                Arc::new(CoreFunctionPlanner::default()),
+                Arc::new(DatetimeFunctionPlanner),
+                Arc::new(UnicodeFunctionPlanner),
+            ],
             options: Arc::new(ConfigOptions::new()),
         }
     }
@@ -93,7 +100,11 @@ impl Planner {
             map_string_types_to_utf8view: false,
             ..ParserOptions::default()
         };
-        let planned = SqlToRel::new_with_options(&provider, options).sql_to_expr(parsed.expr, fields, &mut PlannerContext::new());
+        let planned = SqlToRel::new_with_options(&provider, options).sql_to_expr(
+            parsed.expr,
+            fields,
+            &mut PlannerContext::new(),
+        );
         planned.map_err(|e| match provider.missing.take() {
             Some(name) => Refused::UnknownFunction(name),
             None => Refused::Unresolved(e),
@@ -105,8 +116,10 @@ impl Planner {
     /// # Errors
     /// Types that don't go together, or a part that fails whatever the row is.
     pub fn simplify(&self, expression: Expr, fields: &DFSchema) -> DataFusionResult<Expr> {
-        let context =
-            SimplifyContext::builder().with_schema(Arc::new(fields.clone())).with_config_options(Arc::clone(&self.options)).build();
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::new(fields.clone()))
+            .with_config_options(Arc::clone(&self.options))
+            .build();
         let simplifier = ExprSimplifier::new(context);
         simplifier.simplify(simplifier.coerce(expression, fields)?)
     }

@@ -11,7 +11,8 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Token
 
 use super::place::byte_of;
 
-/// Most tokens of one expression; a chain of operators is as deep a tree as it is long, and what walks trees recurses.
+/// Most tokens of one expression; a chain of operators is as deep a tree as it is long, and what
+/// walks trees recurses.
 const TOKENS_MAX: usize = 4_000;
 
 /// A column that an expression names.
@@ -39,7 +40,10 @@ pub struct SyntaxError {
 impl SyntaxError {
     fn new(range: Range<usize>, message: String) -> Self {
         let message = match message.strip_prefix("Expected: ") {
-            Some(expected) => format!("expected {}", expected.trim().replace("found: EOF", "found its end").replace("found: ", "found ")),
+            Some(expected) => format!(
+                "expected {}",
+                expected.trim().replace("found: EOF", "found its end").replace("found: ", "found ")
+            ),
             None => message,
         };
         Self { range, message, help: None }
@@ -50,7 +54,8 @@ impl SyntaxError {
     }
 }
 
-/// The columns that the expression names, in order. Qualified names (`a.b`) are left to the planner.
+/// The columns that the expression names, in order. Qualified names (`a.b`) are left to the
+/// planner.
 ///
 /// # Errors
 /// The text is not one SQL expression, has a subquery, or is too long.
@@ -58,7 +63,8 @@ pub fn columns(text: &str) -> Result<Vec<ColumnUse>, SyntaxError> {
     parse(text).map(|(_, columns)| columns)
 }
 
-/// The expression as its syntax tree says it, whatever its spaces, its comments and the case of its keywords; and the columns that it names.
+/// The expression as its syntax tree says it, whatever its spaces, its comments and the case of its
+/// keywords; and the columns that it names.
 ///
 /// # Errors
 /// As for [`columns`].
@@ -68,12 +74,15 @@ pub fn canonical(text: &str) -> Result<(String, Vec<ColumnUse>), SyntaxError> {
 
 fn parse(text: &str) -> Result<(Expr, Vec<ColumnUse>), SyntaxError> {
     let dialect = GenericDialect {};
-    let tokens = Tokenizer::new(&dialect, text)
-        .tokenize_with_location()
-        .map_err(|error| SyntaxError::new(byte_of(text, error.location)..text.len(), error.message))?;
+    let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| {
+        SyntaxError::new(byte_of(text, error.location)..text.len(), error.message)
+    })?;
     if tokens.len() > TOKENS_MAX {
-        return Err(SyntaxError::new(0..text.len(), format!("the expression has {} tokens", tokens.len()))
-            .help(format!("at most {TOKENS_MAX}; split it over several derived columns")));
+        return Err(SyntaxError::new(
+            0..text.len(),
+            format!("the expression has {} tokens", tokens.len()),
+        )
+        .help(format!("at most {TOKENS_MAX}; split it over several derived columns")));
     }
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let expr = parser.parse_expr().map_err(|error| located(text, &parser, error))?;
@@ -84,7 +93,11 @@ fn parse(text: &str) -> Result<(Expr, Vec<ColumnUse>), SyntaxError> {
             Token::SemiColon => "an expression ends without `;`",
             _ => "is an operator such as `and` missing before it?",
         };
-        return Err(SyntaxError::new(token_range(text, &next), format!("`{}` doesn't belong here", next.token)).help(help));
+        return Err(SyntaxError::new(
+            token_range(text, &next),
+            format!("`{}` doesn't belong here", next.token),
+        )
+        .help(help));
     }
     let mut collector = Collector { text, uses: Vec::new(), has_query: false };
     let _always_continues = expr.visit(&mut collector);
@@ -99,20 +112,28 @@ fn located(text: &str, parser: &Parser<'_>, error: ParserError) -> SyntaxError {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => {
-            return SyntaxError::new(0..text.len(), "it is nested too deeply".into()).help("split it over several derived columns");
+            return SyntaxError::new(0..text.len(), "it is nested too deeply".into())
+                .help("split it over several derived columns");
         }
     };
     // The parser says where in its message; it stands at most one token further.
     match message.rsplit_once(" at Line: ") {
         Some((message, place)) => {
-            let location = place
-                .split_once(", Column: ")
-                .and_then(|(line, column)| Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? }));
+            let location = place.split_once(", Column: ").and_then(|(line, column)| {
+                Some(Location {
+                    line: line.trim().parse().ok()?,
+                    column: column.trim().parse().ok()?,
+                })
+            });
             let start = location.map_or(0, |location| byte_of(text, location));
             let rest = &text[start..];
-            let length = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let length =
+                rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             let length = length.max(rest.chars().next().map_or(0, char::len_utf8));
-            SyntaxError::new(start..start + length, message.trim_start_matches("sql parser error: ").to_owned())
+            SyntaxError::new(
+                start..start + length,
+                message.trim_start_matches("sql parser error: ").to_owned(),
+            )
         }
         None => SyntaxError::new(token_range(text, &parser.peek_token()), message),
     }
@@ -154,12 +175,19 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Vec<String> {
-        columns(text).unwrap_or_else(|e| panic!("{text}: {e:?}")).into_iter().map(|column| column.name).collect()
+        columns(text)
+            .unwrap_or_else(|e| panic!("{text}: {e:?}"))
+            .into_iter()
+            .map(|column| column.name)
+            .collect()
     }
 
     #[test]
     fn columns_are_found_and_keywords_types_and_functions_are_not() {
-        assert_eq!(names("tx_amount > 100 and extract(hour from tx_datetime) <= 6"), ["tx_amount", "tx_datetime"]);
+        assert_eq!(
+            names("tx_amount > 100 and extract(hour from tx_datetime) <= 6"),
+            ["tx_amount", "tx_datetime"]
+        );
         assert_eq!(names("cast(a as double) + coalesce(b, 0) * interval '1 day'"), ["a", "b"]);
         assert_eq!(names("case when x in ('a', 'b') then true else y is null end"), ["x", "y"]);
         assert_eq!(names("current_date"), Vec::<String>::new());

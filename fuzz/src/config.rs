@@ -1,4 +1,5 @@
-//! The configuration parser. It never panics; every problem has a place in the text, can be drawn, and has a message.
+//! The configuration parser. It never panics; every problem has a place in the text, can be drawn,
+//! and has a message.
 
 use std::path::Path;
 
@@ -64,12 +65,18 @@ pub(crate) struct Configs {
 
 impl Configs {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        // As Cargo says at run time: a target folder that two checkouts share holds the path of only one.
-        let manifest = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+        // As Cargo says at run time: a target folder that two checkouts share holds the path of
+        // only one.
+        let manifest = std::env::var("CARGO_MANIFEST_DIR")
+            .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&manifest).join("..");
         let mut corpus = vec![std::fs::read(root.join("pipelines.toml"))?];
-        for folder in ["examples", "pipeline/tests/it/configs/good", "pipeline/tests/it/configs/bad"] {
-            let mut files: Vec<_> = std::fs::read_dir(root.join(folder))?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+        for folder in
+            ["examples", "pipeline/tests/it/configs/good", "pipeline/tests/it/configs/bad"]
+        {
+            let mut files: Vec<_> = std::fs::read_dir(root.join(folder))?
+                .map(|e| e.map(|e| e.path()))
+                .collect::<Result<_, _>>()?;
             files.sort();
             for path in files.iter().filter(|p| p.extension().is_some_and(|e| e == "toml")) {
                 corpus.push(std::fs::read(path)?);
@@ -90,9 +97,11 @@ impl Fuzzed for Configs {
         // `--set` is untrusted too: lines of the text itself, and words.
         let mut sets = Vec::new();
         for _ in 0..rng.random_range(0..3_u32) {
-            let word = String::from_utf8_lossy(self.words[rng.random_range(0..self.words.len())]).into_owned();
+            let word = String::from_utf8_lossy(self.words[rng.random_range(0..self.words.len())])
+                .into_owned();
             let lines: Vec<&str> = text.lines().collect();
-            let line = lines.get(rng.random_range(0..lines.len().max(1))).copied().unwrap_or_default();
+            let line =
+                lines.get(rng.random_range(0..lines.len().max(1))).copied().unwrap_or_default();
             sets.push(match rng.random_range(0..3_u32) {
                 0 => format!("riskstream.{}", line.replace(' ', "")),
                 1 => format!("sources.payments.path={word}"),
@@ -106,7 +115,11 @@ impl Fuzzed for Configs {
                 if report.ok || report.problems.is_empty() {
                     return Err("refused without a problem".into());
                 }
-                if let Some(empty) = report.problems.iter().find(|p| p.message.is_empty() || p.line == 0 || p.column == 0) {
+                if let Some(empty) = report
+                    .problems
+                    .iter()
+                    .find(|p| p.message.is_empty() || p.line == 0 || p.column == 0)
+                {
                     return Err(format!("a problem without a message or a place: {empty:?}"));
                 }
                 if problems.render(false).is_empty() {

@@ -1,7 +1,8 @@
-//! File sources: NDJSON, CSV (plain, gzip, zstd) and Parquet, through opening, schema inference, cutting into blocks and decoding.
+//! File sources: NDJSON, CSV (plain, gzip, zstd) and Parquet, through opening, schema inference,
+//! cutting into blocks and decoding.
 //!
-//! They never panic; a file is either refused or read to its end; and what is read, rows and dead letters, is the same whatever the
-//! block sizes were.
+//! They never panic; a file is either refused or read to its end; and what is read, rows and dead
+//! letters, is the same whatever the block sizes were.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +13,9 @@ use arrow::util::pretty::pretty_format_batches;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use riskstream_engine::contract::{Poll, PollLimit, Source, SourceError};
-use riskstream_ingest::{FileSource, FileSourceSpec, GeneratorSpec, TimeFormat, WriteFormat, parse_type, write_file};
+use riskstream_ingest::{
+    FileSource, FileSourceSpec, GeneratorSpec, TimeFormat, WriteFormat, parse_type, write_file,
+};
 use tempfile::TempDir;
 
 use crate::Fuzzed;
@@ -49,9 +52,25 @@ const SCHEMAS: [&[(&str, &str)]; 4] = [
         ("tx_amount", "decimal(12,2)"),
         ("tx_fraud", "int8"),
     ],
-    &[("transaction_id", "string"), ("tx_datetime", "timestamp"), ("tx_amount", "float64"), ("tx_fraud", "boolean")],
-    &[("tx_datetime", "timestamp"), ("customer_id", "uint8"), ("tx_amount", "decimal(38,10)"), ("terminal_id", "float32")],
-    &[("tx_datetime", "timestamp"), ("m.amount", "decimal(12,2)"), ("m.who.id", "int64"), ("m.tags", "string"), ("m", "string")],
+    &[
+        ("transaction_id", "string"),
+        ("tx_datetime", "timestamp"),
+        ("tx_amount", "float64"),
+        ("tx_fraud", "boolean"),
+    ],
+    &[
+        ("tx_datetime", "timestamp"),
+        ("customer_id", "uint8"),
+        ("tx_amount", "decimal(38,10)"),
+        ("terminal_id", "float32"),
+    ],
+    &[
+        ("tx_datetime", "timestamp"),
+        ("m.amount", "decimal(12,2)"),
+        ("m.who.id", "int64"),
+        ("m.tags", "string"),
+        ("m", "string"),
+    ],
 ];
 
 impl Files {
@@ -60,7 +79,13 @@ impl Files {
         let mut corpus = Vec::new();
         for (seed, rows, broken) in [(1, 1, 0.0), (2, 7, 0.3), (3, 200, 0.05)] {
             let broken_share = if kind == Kind::Parquet { 0.0 } else { broken };
-            let spec = GeneratorSpec { customers: 20, terminals: 20, rows: Some(rows), broken_share, ..GeneratorSpec::new("fuzz", seed) };
+            let spec = GeneratorSpec {
+                customers: 20,
+                terminals: 20,
+                rows: Some(rows),
+                broken_share,
+                ..GeneratorSpec::new("fuzz", seed)
+            };
             let (format, name) = match kind {
                 Kind::Ndjson => (WriteFormat::Json, "seed.ndjson"),
                 Kind::Csv => (WriteFormat::Csv, "seed.csv"),
@@ -90,10 +115,16 @@ impl Files {
 
     /// A source over the file, with settings drawn for the case.
     fn spec(&self, path: PathBuf, rng: &mut ChaCha8Rng) -> Result<FileSourceSpec, String> {
-        let mut spec = FileSourceSpec::new("fuzz", vec![path.to_string_lossy().into_owned()], "tx_datetime");
+        let mut spec =
+            FileSourceSpec::new("fuzz", vec![path.to_string_lossy().into_owned()], "tx_datetime");
         let schema = rng.random_range(0..SCHEMAS.len() + 1);
         spec.schema = match SCHEMAS.get(schema) {
-            Some(columns) => Some(columns.iter().map(|(n, t)| Ok(((*n).to_owned(), parse_type(t)?))).collect::<Result<_, String>>()?),
+            Some(columns) => Some(
+                columns
+                    .iter()
+                    .map(|(n, t)| Ok(((*n).to_owned(), parse_type(t)?)))
+                    .collect::<Result<_, String>>()?,
+            ),
             None => None,
         };
         spec.event_time.format = match rng.random_range(0..6_u32) {
@@ -115,8 +146,11 @@ impl Fuzzed for Files {
 
     fn try_input(&mut self, input: &[u8], rng: &mut ChaCha8Rng) -> Result<bool, String> {
         let name = match self.kind {
-            Kind::Ndjson => ["a.ndjson", "a.ndjson", "a.ndjson", "a.ndjson.gz", "a.ndjson.zst"][rng.random_range(0..5_usize)],
-            Kind::Csv => ["a.csv", "a.csv", "a.csv", "a.tsv", "a.csv.gz"][rng.random_range(0..5_usize)],
+            Kind::Ndjson => ["a.ndjson", "a.ndjson", "a.ndjson", "a.ndjson.gz", "a.ndjson.zst"]
+                [rng.random_range(0..5_usize)],
+            Kind::Csv => {
+                ["a.csv", "a.csv", "a.csv", "a.tsv", "a.csv.gz"][rng.random_range(0..5_usize)]
+            }
             Kind::Parquet => "a.parquet",
         };
         let path = self.folder.path().join(name);
@@ -127,15 +161,21 @@ impl Fuzzed for Files {
         let small = read(&spec, limit)?;
         match (large, small) {
             (Ok(large), Ok(small)) => {
-                for (what, a, b) in [("rows", large.0, small.0), ("dead letters", large.1, small.1)] {
+                for (what, a, b) in [("rows", large.0, small.0), ("dead letters", large.1, small.1)]
+                {
                     if a != b {
-                        return Err(format!("other {what} with blocks of {limit:?}:\n{}", difference(a, b)));
+                        return Err(format!(
+                            "other {what} with blocks of {limit:?}:\n{}",
+                            difference(a, b)
+                        ));
                     }
                 }
                 Ok(true)
             }
             (Err(_), Err(_)) => Ok(false),
-            (Err(e), Ok(_)) | (Ok(_), Err(e)) => Err(format!("refused with one block size only ({limit:?}): {e}")),
+            (Err(e), Ok(_)) | (Ok(_), Err(e)) => {
+                Err(format!("refused with one block size only ({limit:?}): {e}"))
+            }
         }
     }
 }
@@ -149,7 +189,13 @@ fn difference(a: Option<RecordBatch>, b: Option<RecordBatch>) -> String {
         let some = batch.slice(first, (batch.num_rows() - first).min(2));
         pretty_format_batches(&[some]).map_or_else(|e| e.to_string(), |table| table.to_string())
     });
-    format!("{} rows and {}, the first that differ are number {first}:\n{}\n{}", a.num_rows(), b.num_rows(), shown[0], shown[1])
+    format!(
+        "{} rows and {}, the first that differ are number {first}:\n{}\n{}",
+        a.num_rows(),
+        b.num_rows(),
+        shown[0],
+        shown[1]
+    )
 }
 
 type Tables = (Option<RecordBatch>, Option<RecordBatch>);
@@ -157,7 +203,9 @@ type Tables = (Option<RecordBatch>, Option<RecordBatch>);
 /// Reads a file to its end. The outer error is a broken promise, the inner one a refusal.
 fn read(spec: &FileSourceSpec, limit: PollLimit) -> Result<Result<Tables, SourceError>, String> {
     match read_all(spec, limit) {
-        Err(Stopped::Refused(SourceError::Bug { reason, .. })) => Err(format!("internal error: {reason}")),
+        Err(Stopped::Refused(SourceError::Bug { reason, .. })) => {
+            Err(format!("internal error: {reason}"))
+        }
         Err(Stopped::Refused(error)) => Ok(Err(error)),
         Err(Stopped::Broken(what)) => Err(what),
         Ok(tables) => Ok(Ok(tables)),
@@ -186,7 +234,10 @@ fn read_all(spec: &FileSourceSpec, limit: PollLimit) -> Result<Tables, Stopped> 
                 idle = 0;
                 block.read_at = READ_AT;
                 if block.next.next_offset < block.first_offset {
-                    return Err(Stopped::Broken(format!("a block from {} goes on at {}", block.first_offset, block.next.next_offset)));
+                    return Err(Stopped::Broken(format!(
+                        "a block from {} goes on at {}",
+                        block.first_offset, block.next.next_offset
+                    )));
                 }
                 let decoded = decoder.decode(block)?;
                 rows.push(decoded.rows);
@@ -195,16 +246,18 @@ fn read_all(spec: &FileSourceSpec, limit: PollLimit) -> Result<Tables, Stopped> 
             Poll::Pending { .. } => {
                 idle += 1;
                 if idle > IDLE_POLLS_MAX {
-                    return Err(Stopped::Broken(format!("nothing came in {IDLE_POLLS_MAX} polls, and no end")));
+                    return Err(Stopped::Broken(format!(
+                        "nothing came in {IDLE_POLLS_MAX} polls, and no end"
+                    )));
                 }
             }
             Poll::Finished(_) => break,
         }
     }
     let whole = |batches: &[RecordBatch]| match batches.first() {
-        Some(first) => {
-            concat_batches(&first.schema(), batches).map(Some).map_err(|e| Stopped::Broken(format!("blocks of several schemas: {e}")))
-        }
+        Some(first) => concat_batches(&first.schema(), batches)
+            .map(Some)
+            .map_err(|e| Stopped::Broken(format!("blocks of several schemas: {e}"))),
         None => Ok(None),
     };
     // A file without records may give an empty block or none.

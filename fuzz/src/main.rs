@@ -1,14 +1,17 @@
-//! Feeds mutated input to what reads untrusted bytes: the NDJSON, CSV and Parquet sources and the configuration parser.
+//! Feeds mutated input to what reads untrusted bytes: the NDJSON, CSV and Parquet sources and the
+//! configuration parser.
 //!
 //! ```text
 //! cargo run --release -p riskstream-fuzz -- --target ndjson --seconds 60
 //! cargo run --release -p riskstream-fuzz -- --target ndjson --seed 1234 --cases 1     # repeats one case
 //! ```
-//! A plain program, not libFuzzer: that needs every dependency built once more with coverage, and on stable Rust it finds its way without
-//! sanitizers anyway. Here cases start from valid files and from a dictionary of what breaks parsers, which gets deep at once; a case is
-//! made from one number, so a failure is repeated by that number on any machine.
+//! A plain program, not libFuzzer: that needs every dependency built once more with coverage, and
+//! on stable Rust it finds its way without sanitizers anyway. Here cases start from valid files and
+//! from a dictionary of what breaks parsers, which gets deep at once; a case is made from one
+//! number, so a failure is repeated by that number on any machine.
 //!
-//! What fails a case: a panic, more than [`CASE_SECONDS_MAX`] seconds, or a broken promise of the target (see each target's module).
+//! What fails a case: a panic, more than [`CASE_SECONDS_MAX`] seconds, or a broken promise of the
+//! target (see each target's module).
 
 mod config;
 mod files;
@@ -28,7 +31,10 @@ use rand_chacha::ChaCha8Rng;
 const CASE_SECONDS_MAX: u64 = 10;
 
 #[derive(Debug, Parser)]
-#[command(name = "riskstream-fuzz", about = "Feeds mutated input to the decoders and the configuration parser.")]
+#[command(
+    name = "riskstream-fuzz",
+    about = "Feeds mutated input to the decoders and the configuration parser."
+)]
 struct Args {
     /// What is fed.
     #[arg(long, value_enum)]
@@ -75,16 +81,21 @@ fn main() -> anyhow::Result<ExitCode> {
         Target::Config => Box::new(config::Configs::new()?),
     };
     let first = args.seed.unwrap_or_else(clock_seed);
-    // A dependency's panic that the code under test catches and turns into an error is no failure, but worth knowing.
+    // A dependency's panic that the code under test catches and turns into an error is no failure,
+    // but worth knowing.
     let panics: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = Arc::clone(&panics);
-    std::panic::set_hook(Box::new(move |info| seen.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string())));
+    std::panic::set_hook(Box::new(move |info| {
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(info.to_string())
+    }));
     let started = Instant::now();
-    let target = args.target.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
+    let target =
+        args.target.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned());
     println!("fuzzing {target} from case {first}");
     let running = watchdog(target.clone(), started);
     let (mut cases, mut accepted, mut bytes) = (0_u64, 0_u64, 0_u64);
-    while started.elapsed().as_secs() < args.seconds && args.cases.is_none_or(|limit| cases < limit) {
+    while started.elapsed().as_secs() < args.seconds && args.cases.is_none_or(|limit| cases < limit)
+    {
         let case = first.wrapping_add(cases);
         let mut rng = ChaCha8Rng::seed_from_u64(case);
         running.begin(case, started);
@@ -96,13 +107,22 @@ fn main() -> anyhow::Result<ExitCode> {
                 None
             }
             Ok(Err(broken)) => Some(broken),
-            Err(_) => Some(panics.lock().unwrap_or_else(PoisonError::into_inner).last().cloned().unwrap_or_default()),
+            Err(_) => Some(
+                panics
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .last()
+                    .cloned()
+                    .unwrap_or_default(),
+            ),
         };
         running.end();
         cases += 1;
         if let Some(failure) = failure {
             eprintln!("case {case} of {target} failed: {failure}\n{}", shown(&input));
-            eprintln!("repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed {case} --cases 1");
+            eprintln!(
+                "repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed {case} --cases 1"
+            );
             if let Some(path) = &args.keep {
                 std::fs::write(path, &input)?;
             }
@@ -112,14 +132,22 @@ fn main() -> anyhow::Result<ExitCode> {
     let seconds = started.elapsed().as_secs_f64();
     let contained = panics.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(first) = contained.first() {
-        println!("{} panics of dependencies were caught and became errors; the first: {first}", contained.len());
+        println!(
+            "{} panics of dependencies were caught and became errors; the first: {first}",
+            contained.len()
+        );
     }
-    println!("{target}: {cases} cases ({:.0}/s, {accepted} accepted, {bytes} bytes), no failure", cases as f64 / seconds.max(1e-9));
+    println!(
+        "{target}: {cases} cases ({:.0}/s, {accepted} accepted, {bytes} bytes), no failure",
+        cases as f64 / seconds.max(1e-9)
+    );
     Ok(ExitCode::SUCCESS)
 }
 
 fn clock_seed() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs() * 1_000_000)
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs() * 1_000_000)
 }
 
 /// The beginning of an input, escaped.
@@ -158,8 +186,12 @@ fn watchdog(target: String, started: Instant) -> Arc<Running> {
             let now = started.elapsed().as_millis() as u64;
             if since != u64::MAX && now.saturating_sub(since) > CASE_SECONDS_MAX * 1_000 {
                 let case = watched.case.load(Ordering::Relaxed);
-                eprintln!("case {case} of {target} failed: it takes more than {CASE_SECONDS_MAX} s");
-                eprintln!("repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed {case} --cases 1");
+                eprintln!(
+                    "case {case} of {target} failed: it takes more than {CASE_SECONDS_MAX} s"
+                );
+                eprintln!(
+                    "repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed {case} --cases 1"
+                );
                 std::process::exit(1);
             }
         }

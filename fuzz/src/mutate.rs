@@ -70,8 +70,14 @@ pub(crate) const WORDS: [&[u8]; 64] = [
     b" ",
 ];
 
-/// An input made from entries of a corpus: one of them, damaged up to eight times. At times it is left whole.
-pub(crate) fn mutated(corpus: &[Vec<u8>], words: &[&[u8]], rng: &mut impl Rng, bytes_max: usize) -> Vec<u8> {
+/// An input made from entries of a corpus: one of them, damaged up to eight times. At times it is
+/// left whole.
+pub(crate) fn mutated(
+    corpus: &[Vec<u8>],
+    words: &[&[u8]],
+    rng: &mut impl Rng,
+    bytes_max: usize,
+) -> Vec<u8> {
     let mut input = corpus[rng.random_range(0..corpus.len())].clone();
     for _ in 0..rng.random_range(0..=8_u32) {
         mutate(&mut input, corpus, words, rng);
@@ -116,7 +122,8 @@ fn mutate(input: &mut Vec<u8>, corpus: &[Vec<u8>], words: &[&[u8]], rng: &mut im
         6 => drop(input.splice(at..end, word.iter().copied())),
         7 => {
             // A whole value gives way to a word.
-            let is_end = |b: &u8| matches!(b, b',' | b':' | b'\n' | b'}' | b'{' | b'=' | b'"' | b' ');
+            let is_end =
+                |b: &u8| matches!(b, b',' | b':' | b'\n' | b'}' | b'{' | b'=' | b'"' | b' ');
             let from = input[..at].iter().rposition(is_end).map_or(0, |p| p + 1);
             let to = input[at..].iter().position(is_end).map_or(input.len(), |p| at + p);
             drop(input.splice(from..to, word.iter().copied()));

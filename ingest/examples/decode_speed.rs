@@ -1,9 +1,13 @@
-//! How fast a file is read and decoded on one core: `decode_speed FILE EVENT_TIME_COLUMN [name=type ...]`.
+//! How fast a file is read and decoded on one core:
+//! `decode_speed FILE EVENT_TIME_COLUMN [name=type ...]`.
 //!
 //! Without a file it generates payments, writes them in each format and reads them.
 
 use riskstream_engine::contract::{Poll, PollLimit, Source};
-use riskstream_ingest::{FileSource, FileSourceSpec, Generate as _, GeneratorSource, GeneratorSpec, WriteFormat, parse_type, write_file};
+use riskstream_ingest::{
+    FileSource, FileSourceSpec, Generate as _, GeneratorSource, GeneratorSpec, WriteFormat,
+    parse_type, write_file,
+};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -15,9 +19,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut spec = FileSourceSpec::new("speed", vec![path.clone()], event_time);
     if !columns.is_empty() {
-        let columns = columns.iter().map(|c| c.split_once('=').ok_or("name=type expected").map(|(n, t)| (n.to_owned(), parse_type(t))));
+        let columns = columns.iter().map(|c| {
+            c.split_once('=')
+                .ok_or("name=type expected")
+                .map(|(n, t)| (n.to_owned(), parse_type(t)))
+        });
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        spec.schema = Some(columns.into_iter().map(|(n, t)| t.map(|t| (n, t))).collect::<Result<_, _>>()?);
+        spec.schema =
+            Some(columns.into_iter().map(|(n, t)| t.map(|t| (n, t))).collect::<Result<_, _>>()?);
     }
     measure(&mut FileSource::new(spec)?, path)
 }
@@ -26,13 +35,28 @@ fn measure_generated() -> Result<(), Box<dyn Error>> {
     let spec = GeneratorSpec { rows: Some(2_000_000), ..GeneratorSpec::new("speed", 1) };
     measure(&mut GeneratorSource::new(spec.clone())?, "generator")?;
     let folder = tempfile::tempdir()?;
-    for (name, format) in [("a.ndjson", WriteFormat::Json), ("a.csv", WriteFormat::Csv), ("a.parquet", WriteFormat::Parquet)] {
+    for (name, format) in [
+        ("a.ndjson", WriteFormat::Json),
+        ("a.csv", WriteFormat::Csv),
+        ("a.parquet", WriteFormat::Parquet),
+    ] {
         let path = folder.path().join(name);
         let start = Instant::now();
         write_file(&spec, &path, format, &mut |_| {})?;
-        println!("{name}: {} bytes, generated and written in {:.1} s", path.metadata()?.len(), start.elapsed().as_secs_f64());
-        let mut file = FileSourceSpec::new("speed", vec![path.to_string_lossy().into_owned()], "tx_datetime");
-        file.schema = Some(spec.schema().fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect());
+        println!(
+            "{name}: {} bytes, generated and written in {:.1} s",
+            path.metadata()?.len(),
+            start.elapsed().as_secs_f64()
+        );
+        let mut file =
+            FileSourceSpec::new("speed", vec![path.to_string_lossy().into_owned()], "tx_datetime");
+        file.schema = Some(
+            spec.schema()
+                .fields()
+                .iter()
+                .map(|f| (f.name().clone(), f.data_type().clone()))
+                .collect(),
+        );
         measure(&mut FileSource::new(file)?, name)?;
     }
     Ok(())
@@ -41,7 +65,8 @@ fn measure_generated() -> Result<(), Box<dyn Error>> {
 fn measure(source: &mut dyn Source, name: &str) -> Result<(), Box<dyn Error>> {
     source.open(&BTreeMap::new())?;
     let mut decoder = source.decoder();
-    let (mut reading, mut decoding, mut rows, mut rejected) = (Duration::ZERO, Duration::ZERO, 0, 0);
+    let (mut reading, mut decoding, mut rows, mut rejected) =
+        (Duration::ZERO, Duration::ZERO, 0, 0);
     loop {
         let start = Instant::now();
         let poll = source.poll(0, PollLimit { rows: 32_768, bytes: 4 << 20 })?;
@@ -60,6 +85,10 @@ fn measure(source: &mut dyn Source, name: &str) -> Result<(), Box<dyn Error>> {
         }
     }
     let ns = |time: Duration| time.as_nanos() as f64 / rows.max(1) as f64;
-    println!("{name}: {rows} rows, {rejected} rejected; read {:.0} ns/row, decode {:.0} ns/row", ns(reading), ns(decoding));
+    println!(
+        "{name}: {rows} rows, {rejected} rejected; read {:.0} ns/row, decode {:.0} ns/row",
+        ns(reading),
+        ns(decoding)
+    );
     Ok(())
 }

@@ -1,13 +1,16 @@
-//! Where rows come from: files, Kafka topics, generators of card payments and of a loan book's changes, and dead letters taken in again.
+//! Where rows come from: files, Kafka topics, generators of card payments and of a loan book's
+//! changes, and dead letters taken in again.
 //!
 //! ```text
 //!   file ──▶ blocks of whole records ──▶ decoder (one per worker) ──▶ rows │ rejected rows
 //!   feed thread: FileSource, KafkaSource, GeneratorSource, ReplaySource     workers: decode/
 //! ```
 //! Invariants:
-//! - Every record is either a row or a rejected row, whatever the block sizes were; nothing that a file holds makes the program panic.
+//! - Every record is either a row or a rejected row, whatever the block sizes were; nothing that a
+//!   file holds makes the program panic.
 //! - Money is parsed exactly: a decimal that does not fit its column is rejected, never rounded.
-//! - Offsets never depend on block sizes, so a source that is stopped after any block and resumed gives the same rows.
+//! - Offsets never depend on block sizes, so a source that is stopped after any block and resumed
+//!   gives the same rows.
 
 mod changes;
 mod decode;
@@ -20,11 +23,20 @@ mod replay;
 mod types;
 
 pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
-pub use decode::{CsvLayout, RecordDecoder, RecordFormat, TimeFormat, TimePattern, TimePatternError, reason};
+pub use decode::{
+    CsvLayout, RecordDecoder, RecordFormat, TimeFormat, TimePattern, TimePatternError, reason,
+};
 pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
-pub use generate::{Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat, write_file, write_text};
-pub use kafka::{KafkaSource, KafkaSourceSpec, MessageFormat, MessagePart, StartAt, setting_refused};
+pub use generate::{
+    Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat,
+    write_file, write_text,
+};
+pub use kafka::{
+    KafkaSource, KafkaSourceSpec, MessageFormat, MessagePart, StartAt, setting_refused,
+};
 pub use paced::Paced;
-pub use postgres::{Endpoint, PostgresSource, PostgresSourceSpec, begun_anew, is_read_anew, replication_slot};
+pub use postgres::{
+    Endpoint, PostgresSource, PostgresSourceSpec, begun_anew, is_read_anew, replication_slot,
+};
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
 pub use types::{parse_type, type_name, utc_timestamp};

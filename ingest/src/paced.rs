@@ -2,12 +2,14 @@
 
 use memchr::memchr_iter;
 use riskstream_engine::contract::{
-    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
+    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError,
+    SourceSchema,
 };
 use std::collections::BTreeMap;
 
-/// Lets through at most `rate` rows per second of a clock. The schedule counts from the first poll: what a stall held up comes in a burst
-/// after it, so that latencies measured against the schedule are honest.
+/// Lets through at most `rate` rows per second of a clock. The schedule counts from the first poll:
+/// what a stall held up comes in a burst after it, so that latencies measured against the schedule
+/// are honest.
 pub struct Paced {
     inner: Box<dyn Source>,
     rows_per_second: f64,
@@ -20,7 +22,11 @@ pub struct Paced {
 impl Paced {
     /// Paces `inner`; `clock` tells microseconds, of which only differences count.
     #[must_use]
-    pub fn new(inner: Box<dyn Source>, rows_per_second: f64, clock: Box<dyn FnMut() -> i64 + Send>) -> Self {
+    pub fn new(
+        inner: Box<dyn Source>,
+        rows_per_second: f64,
+        clock: Box<dyn FnMut() -> i64 + Send>,
+    ) -> Self {
         Self { inner, rows_per_second, clock, started_at: None, rows: 0 }
     }
 
@@ -28,7 +34,8 @@ impl Paced {
     fn allowed(&mut self) -> usize {
         let now = (self.clock)();
         let started_at = *self.started_at.get_or_insert(now);
-        let due = (now.saturating_sub(started_at).max(0) as f64 / 1e6 * self.rows_per_second) as u64 + 1;
+        let due =
+            (now.saturating_sub(started_at).max(0) as f64 / 1e6 * self.rows_per_second) as u64 + 1;
         due.saturating_sub(self.rows) as usize
     }
 }
@@ -52,7 +59,10 @@ impl Source for Paced {
         self.inner.schema()
     }
 
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         self.inner.open(resume)
     }
 
@@ -82,7 +92,10 @@ impl Source for Paced {
             return Ok(Poll::Pending { caught_up: true });
         }
         // Text sources count bytes; a hundred a row keeps their blocks near the rate.
-        let limit = PollLimit { rows: limit.rows.min(allowed), bytes: limit.bytes.min(allowed.saturating_mul(100)) };
+        let limit = PollLimit {
+            rows: limit.rows.min(allowed),
+            bytes: limit.bytes.min(allowed.saturating_mul(100)),
+        };
         let poll = self.inner.poll(partition, limit)?;
         if let Poll::Block(block) = &poll {
             self.rows += rows_of(block);
@@ -105,7 +118,10 @@ impl Source for Paced {
 
 impl std::fmt::Debug for Paced {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Paced").field("source", &self.inner.name()).field("rows_per_second", &self.rows_per_second).finish_non_exhaustive()
+        f.debug_struct("Paced")
+            .field("source", &self.inner.name())
+            .field("rows_per_second", &self.rows_per_second)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,9 +136,15 @@ mod tests {
     fn rows_come_as_the_clock_allows() {
         let now = Arc::new(AtomicI64::new(0));
         let clock = Arc::clone(&now);
-        let spec = GeneratorSpec { customers: 100, terminals: 500, rows: Some(50), ..GeneratorSpec::new("g", 1) };
+        let spec = GeneratorSpec {
+            customers: 100,
+            terminals: 500,
+            rows: Some(50),
+            ..GeneratorSpec::new("g", 1)
+        };
         let inner = GeneratorSource::new(spec).expect("a source");
-        let mut paced = Paced::new(Box::new(inner), 10.0, Box::new(move || clock.load(Ordering::Relaxed)));
+        let mut paced =
+            Paced::new(Box::new(inner), 10.0, Box::new(move || clock.load(Ordering::Relaxed)));
         let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
         let mut counts = Vec::new();
         for second in 0..8 {

@@ -8,8 +8,8 @@ pub fn utc_timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-/// Reads a type as a user writes it: `int8` … `int64`, `uint8` … `uint64`, `float32`, `float64`, `bool`, `string`, `timestamp`, `date`,
-/// `decimal(precision,scale)`.
+/// Reads a type as a user writes it: `int8` … `int64`, `uint8` … `uint64`, `float32`, `float64`,
+/// `bool`, `string`, `timestamp`, `date`, `decimal(precision,scale)`.
 ///
 /// # Errors
 /// A sentence that names the text and what would be right.
@@ -35,7 +35,10 @@ pub fn parse_type(text: &str) -> Result<DataType, String> {
 }
 
 fn parse_decimal_type(lower: &str, text: &str) -> Result<DataType, String> {
-    let arguments = lower.strip_prefix("decimal").map(str::trim).and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
+    let arguments = lower
+        .strip_prefix("decimal")
+        .map(str::trim)
+        .and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
     let Some(arguments) = arguments else {
         return Err(format!(
             "{text:?} is not a type; use int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, bool, string, timestamp, date \
@@ -46,8 +49,12 @@ fn parse_decimal_type(lower: &str, text: &str) -> Result<DataType, String> {
     let precision = parts.next().and_then(|p| p.parse::<u8>().ok());
     let scale = parts.next().map_or(Some(0), |s| s.parse::<i8>().ok());
     match (precision, scale, parts.next()) {
-        (Some(p), Some(s), None) if (1..=38).contains(&p) && s >= 0 && s as u8 <= p => Ok(DataType::Decimal128(p, s)),
-        _ => Err(format!("{text:?} is not a decimal type; use decimal(precision,scale) with precision 1 to 38 and scale 0 to precision")),
+        (Some(p), Some(s), None) if (1..=38).contains(&p) && s >= 0 && s as u8 <= p => {
+            Ok(DataType::Decimal128(p, s))
+        }
+        _ => Err(format!(
+            "{text:?} is not a decimal type; use decimal(precision,scale) with precision 1 to 38 and scale 0 to precision"
+        )),
     }
 }
 
@@ -86,7 +93,11 @@ pub(crate) fn read_as(data_type: &DataType) -> ReadAs {
         DataType::UInt32 => DataType::Int64,
         DataType::UInt64 => DataType::Decimal128(20, 0),
         DataType::Float16 => DataType::Float32,
-        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s) if *s >= 0 => DataType::Decimal128(*p, *s),
+        DataType::Decimal32(p, s) | DataType::Decimal64(p, s) | DataType::Decimal128(p, s)
+            if *s >= 0 =>
+        {
+            DataType::Decimal128(*p, *s)
+        }
         DataType::Decimal256(_, s) if (0..=38).contains(s) => {
             let how = format!(
                 "read as decimal(38,{s}), a row with more digits is a dead letter; a schema with string for the column keeps all of them"
@@ -100,14 +111,26 @@ pub(crate) fn read_as(data_type: &DataType) -> ReadAs {
         | DataType::Time32(_)
         | DataType::Time64(_) => DataType::Utf8,
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            return ReadAs::Narrowed(utc_timestamp(), "digits below a microsecond are cut off".to_owned());
+            return ReadAs::Narrowed(
+                utc_timestamp(),
+                "digits below a microsecond are cut off".to_owned(),
+            );
         }
         DataType::Timestamp(..) | DataType::Date64 => utc_timestamp(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => return ReadAs::TextIfUtf8,
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => return ReadAs::TextIfUtf8,
         DataType::Dictionary(_, values) => return read_as(values),
         DataType::Null => return ReadAs::Nothing("and has no values"),
-        DataType::Interval(_) | DataType::Duration(_) => return ReadAs::Nothing("a length of time, for which there is no type"),
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::ListView(_) | DataType::LargeListView(_) => {
+        DataType::Interval(_) | DataType::Duration(_) => {
+            return ReadAs::Nothing("a length of time, for which there is no type");
+        }
+        DataType::List(_)
+        | DataType::LargeList(_)
+        | DataType::FixedSizeList(..)
+        | DataType::ListView(_)
+        | DataType::LargeListView(_) => {
             return ReadAs::Nothing("a list, for which there is no type");
         }
         DataType::Map(..) => return ReadAs::Nothing("a map, for which there is no type"),
@@ -143,7 +166,17 @@ mod tests {
 
     #[test]
     fn every_type_reads_back_from_its_name() {
-        for text in ["bool", "int8", "int64", "uint32", "float64", "string", "timestamp", "date", "decimal(12,2)"] {
+        for text in [
+            "bool",
+            "int8",
+            "int64",
+            "uint32",
+            "float64",
+            "string",
+            "timestamp",
+            "date",
+            "decimal(12,2)",
+        ] {
             let data_type = parse_type(text).expect("a type");
             assert_eq!(type_name(&data_type), text);
             assert!(is_carried(&data_type));

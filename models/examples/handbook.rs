@@ -1,11 +1,13 @@
-//! Trains both models by the protocol of the Fraud Detection Handbook and prints the table, and how fast they score.
+//! Trains both models by the protocol of the Fraud Detection Handbook and prints the table, and how
+//! fast they score.
 //!
 //! ```text
 //! cargo run --release -p riskstream-models --example handbook -- TRANSACTIONS.parquet FEATURES.parquet
 //! ```
 //!
-//! Both files have the same rows in the same order, each with a column `transaction_id`. The first needs `tx_datetime`, `customer_id`,
-//! `tx_amount` and `tx_fraud`, the second the 14 features named below: what `riskstream` computes from the first.
+//! Both files have the same rows in the same order, each with a column `transaction_id`. The first
+//! needs `tx_datetime`, `customer_id`, `tx_amount` and `tx_fraud`, the second the 14 features named
+//! below: what `riskstream` computes from the first.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -17,7 +19,8 @@ use arrow::compute::concat_batches;
 use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use riskstream_models::{
-    Algorithm, Columns, ForestParameters, LogisticParameters, Model, Split, ThresholdRule, TrainSpec, report_table, train,
+    Algorithm, Columns, ForestParameters, LogisticParameters, Model, Split, ThresholdRule,
+    TrainSpec, report_table, train,
 };
 
 const FEATURES: [&str; 15] = [
@@ -48,14 +51,23 @@ fn main() -> anyhow::Result<()> {
 
     let started = Instant::now();
     let elapsed = || started.elapsed();
-    let logistic = train(&spec(Algorithm::LogisticRegression(LogisticParameters::default())), &rows, &elapsed)?;
-    let forest = train(&spec(Algorithm::RandomForest(ForestParameters::default())), &rows, &elapsed)?;
+    let logistic = train(
+        &spec(Algorithm::LogisticRegression(LogisticParameters::default())),
+        &rows,
+        &elapsed,
+    )?;
+    let forest =
+        train(&spec(Algorithm::RandomForest(ForestParameters::default())), &rows, &elapsed)?;
     let models = [logistic.model.clone(), forest.model.clone()];
     print!("{}", report_table(&[logistic, forest]));
 
     println!();
     for model in &models {
-        println!("{}: {:.0} ns per row in batches of {SCORED_ROWS}", model.predictor.kind(), nanoseconds_per_row(model, &rows)?);
+        println!(
+            "{}: {:.0} ns per row in batches of {SCORED_ROWS}",
+            model.predictor.kind(),
+            nanoseconds_per_row(model, &rows)?
+        );
     }
     Ok(())
 }
@@ -91,17 +103,28 @@ fn read(path: &str) -> anyhow::Result<RecordBatch> {
 
 /// Puts the columns of both files side by side, after checking that their rows are the same.
 fn join(transactions: RecordBatch, features: RecordBatch) -> anyhow::Result<Vec<RecordBatch>> {
-    let id = |batch: &RecordBatch| batch.column_by_name("transaction_id").cloned().context("no column transaction_id");
+    let id = |batch: &RecordBatch| {
+        batch.column_by_name("transaction_id").cloned().context("no column transaction_id")
+    };
     let (left, right) = (id(&transactions)?, id(&features)?);
-    let same = left.as_primitive_opt::<Int64Type>().zip(right.as_primitive_opt::<Int64Type>()).is_some_and(|(left, right)| left == right);
+    let same = left
+        .as_primitive_opt::<Int64Type>()
+        .zip(right.as_primitive_opt::<Int64Type>())
+        .is_some_and(|(left, right)| left == right);
     ensure!(same, "the files differ in their transaction_id");
     let column = |name: &str| {
         let found = transactions.column_by_name(name).or_else(|| features.column_by_name(name));
-        found.cloned().map(|column| (name.to_owned(), column)).with_context(|| format!("no column {name} in either file"))
+        found
+            .cloned()
+            .map(|column| (name.to_owned(), column))
+            .with_context(|| format!("no column {name} in either file"))
     };
     let names = ["tx_datetime", "customer_id", "tx_fraud"].into_iter().chain(FEATURES);
     let all = RecordBatch::try_from_iter(names.map(column).collect::<anyhow::Result<Vec<_>>>()?)?;
-    Ok((0..all.num_rows()).step_by(SCORED_ROWS).map(|from| all.slice(from, SCORED_ROWS.min(all.num_rows() - from))).collect())
+    Ok((0..all.num_rows())
+        .step_by(SCORED_ROWS)
+        .map(|from| all.slice(from, SCORED_ROWS.min(all.num_rows() - from)))
+        .collect())
 }
 
 /// The best of three passes over up to 40 batches.

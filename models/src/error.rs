@@ -1,4 +1,5 @@
-//! What can go wrong, one enum per thing that a caller does: score, train, read a model file, use the registry.
+//! What can go wrong, one enum per thing that a caller does: score, train, read a model file, use
+//! the registry.
 
 use std::path::PathBuf;
 
@@ -17,7 +18,9 @@ pub enum ScoreError {
         found: String,
     },
     /// The column is of a type that is not a number or a boolean.
-    #[error("column `{column}` is {found}, but a feature must be a number or a boolean; cast it in a `derive` step")]
+    #[error(
+        "column `{column}` is {found}, but a feature must be a number or a boolean; cast it in a `derive` step"
+    )]
     ColumnType {
         /// The feature's name.
         column: String,
@@ -75,7 +78,9 @@ pub enum TrainError {
         value: f64,
     },
     /// A window has no labeled rows.
-    #[error("no labeled rows in the {window} window, {from} to {to} (exclusive): check the dates and the event time column")]
+    #[error(
+        "no labeled rows in the {window} window, {from} to {to} (exclusive): check the dates and the event time column"
+    )]
     EmptyWindow {
         /// `training` or `test`.
         window: &'static str,
@@ -85,7 +90,9 @@ pub enum TrainError {
         to: String,
     },
     /// A window has rows of one class only, so that nothing can be learned or measured.
-    #[error("all {rows} rows in the {window} window have label {label}; both frauds and genuine rows are needed")]
+    #[error(
+        "all {rows} rows in the {window} window have label {label}; both frauds and genuine rows are needed"
+    )]
     OneClass {
         /// `training` or `test`.
         window: &'static str,
@@ -109,7 +116,9 @@ pub enum TrainError {
         reason: String,
     },
     /// smartcore's serialized trees did not have the form that this crate reads.
-    #[error("the fitted forest can't be read: {field} is missing or of another type; smartcore's form changed")]
+    #[error(
+        "the fitted forest can't be read: {field} is missing or of another type; smartcore's form changed"
+    )]
     FittedForm {
         /// The field that was looked for.
         field: &'static str,
@@ -132,7 +141,9 @@ pub enum ModelFileError {
     #[error("not a model file: {0}")]
     Json(#[from] serde_json::Error),
     /// Written by another version of the format.
-    #[error("format version {found}, but this program reads version {expected}; train again, or use the program that wrote it")]
+    #[error(
+        "format version {found}, but this program reads version {expected}; train again, or use the program that wrote it"
+    )]
     FormatVersion {
         /// The version in the file.
         found: u32,
@@ -140,7 +151,9 @@ pub enum ModelFileError {
         expected: u32,
     },
     /// The file was changed after it was written.
-    #[error("checksum {found} but the content gives {actual}: the file is damaged or was edited; restore it or train again")]
+    #[error(
+        "checksum {found} but the content gives {actual}: the file is damaged or was edited; restore it or train again"
+    )]
     Checksum {
         /// The checksum in the file.
         found: String,
@@ -174,7 +187,9 @@ pub enum ModelFileError {
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// A name that can't be a folder's.
-    #[error("`{name}` can't be a model's name: use letters, digits, `-` and `_`, at most 100, beginning with a letter or a digit")]
+    #[error(
+        "`{name}` can't be a model's name: use letters, digits, `-` and `_`, at most 100, beginning with a letter or a digit"
+    )]
     Name {
         /// The name given.
         name: String,
@@ -262,7 +277,9 @@ pub enum ForestError {
         problem: &'static str,
     },
     /// Larger than the compiled form can name.
-    #[error("{what} is {found}, but at most {limit} can be scored; fit smaller trees or fewer features")]
+    #[error(
+        "{what} is {found}, but at most {limit} can be scored; fit smaller trees or fewer features"
+    )]
     TooLarge {
         /// What is too large.
         what: &'static str,

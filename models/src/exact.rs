@@ -1,16 +1,24 @@
 //! Floats in JSON that come back bit for bit.
 //!
-//! serde_json writes the shortest digits that identify a float, but by default reads them back with an error of up to one unit in the last place. A
-//! threshold that moved by one unit could send a row down another branch, so these functions read the digits with the standard
-//! library, which rounds correctly. Only finite numbers are accepted. They work with serde_json only (`RawValue`).
+//! serde_json writes the shortest digits that identify a float, but by default reads them back with
+//! an error of up to one unit in the last place. A threshold that moved by one unit could send a
+//! row down another branch, so these functions read the digits with the standard library, which
+//! rounds correctly. Only finite numbers are accepted. They work with serde_json only (`RawValue`).
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 fn parse<E: Error>(raw: &RawValue) -> Result<f64, E> {
-    let value: f64 = raw.get().parse().map_err(|_| E::custom(format!("expected a number, found {}", raw.get())))?;
-    if value.is_finite() { Ok(value) } else { Err(E::custom(format!("expected a finite number, found {}", raw.get()))) }
+    let value: f64 = raw
+        .get()
+        .parse()
+        .map_err(|_| E::custom(format!("expected a number, found {}", raw.get())))?;
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(E::custom(format!("expected a finite number, found {}", raw.get())))
+    }
 }
 
 /// `#[serde(with = "exact::number")]` for `f64`.
@@ -30,11 +38,16 @@ pub(crate) mod number {
 pub(crate) mod optional {
     use super::*;
 
-    pub(crate) fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        value: &Option<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         value.serialize(serializer)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<f64>, D::Error> {
         match Option::<Box<RawValue>>::deserialize(deserializer)? {
             Some(raw) if raw.get() != "null" => parse(&raw).map(Some),
             _ => Ok(None),
@@ -46,11 +59,16 @@ pub(crate) mod optional {
 pub(crate) mod numbers {
     use super::*;
 
-    pub(crate) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(
+        values: &[f64],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         values.serialize(serializer)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<f64>, D::Error> {
         Vec::<Box<RawValue>>::deserialize(deserializer)?.iter().map(|raw| parse(raw)).collect()
     }
 }
@@ -85,10 +103,17 @@ mod tests {
 
     #[test]
     fn text_and_overflow_are_refused_and_null_is_none() {
-        assert!(serde_json::from_str::<Numbers>(r#"{"one":"1","perhaps":null,"many":[]}"#).is_err());
-        assert!(serde_json::from_str::<Numbers>(r#"{"one":1e999,"perhaps":null,"many":[]}"#).is_err());
-        assert!(serde_json::from_str::<Numbers>(r#"{"one":1,"perhaps":null,"many":[true]}"#).is_err());
-        let fine: Numbers = serde_json::from_str(r#"{"one":1,"perhaps":null,"many":[-0.0]}"#).unwrap();
+        assert!(
+            serde_json::from_str::<Numbers>(r#"{"one":"1","perhaps":null,"many":[]}"#).is_err()
+        );
+        assert!(
+            serde_json::from_str::<Numbers>(r#"{"one":1e999,"perhaps":null,"many":[]}"#).is_err()
+        );
+        assert!(
+            serde_json::from_str::<Numbers>(r#"{"one":1,"perhaps":null,"many":[true]}"#).is_err()
+        );
+        let fine: Numbers =
+            serde_json::from_str(r#"{"one":1,"perhaps":null,"many":[-0.0]}"#).unwrap();
         assert_eq!((fine.one, fine.perhaps), (1.0, None));
     }
 }

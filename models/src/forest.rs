@@ -2,7 +2,8 @@
 //!
 //! Stored, each tree is four arrays; how they are compiled for scoring is in [`compiled`].
 //!
-//! Invariants (checked by [`Forest::new`]): a node's children come after it, so every walk ends; the false child is next to the true child.
+//! Invariants (checked by [`Forest::new`]): a node's children come after it, so every walk ends;
+//! the false child is next to the true child.
 
 mod compiled;
 pub(crate) mod fit;
@@ -25,7 +26,8 @@ pub struct Tree {
     pub threshold: Vec<f64>,
     /// The true child; the false child is the next node. 0 (the root is nobody's child) for a leaf.
     pub child: Vec<u32>,
-    /// Mean label of the training rows that reached the node: its prediction as a leaf, the baseline of its children otherwise.
+    /// Mean label of the training rows that reached the node: its prediction as a leaf, the
+    /// baseline of its children otherwise.
     #[serde(with = "exact::numbers")]
     pub value: Vec<f64>,
 }
@@ -81,16 +83,22 @@ impl Forest {
         self.compiled.score_into(columns, out);
     }
 
-    /// What each feature of one row adds to the score, against the mean of the roots: each step down a tree changes the node's mean,
-    /// and the change belongs to the feature that the step looked at (Saabas, 2014). The contributions and
-    /// [`Forest::baseline`] add up to the score.
-    pub(crate) fn contributions_into(&self, columns: &FeatureMatrix<'_>, row: usize, out: &mut [f64]) {
+    /// What each feature of one row adds to the score, against the mean of the roots: each step
+    /// down a tree changes the node's mean, and the change belongs to the feature that the step
+    /// looked at (Saabas, 2014). The contributions and [`Forest::baseline`] add up to the score.
+    pub(crate) fn contributions_into(
+        &self,
+        columns: &FeatureMatrix<'_>,
+        row: usize,
+        out: &mut [f64],
+    ) {
         out.fill(0.0);
         for tree in &self.trees {
             let mut node = 0;
             while !tree.is_leaf(node) {
                 let feature = tree.feature[node] as usize;
-                let next = tree.child[node] as usize + usize::from(columns.column(feature)[row] > tree.threshold[node]);
+                let next = tree.child[node] as usize
+                    + usize::from(columns.column(feature)[row] > tree.threshold[node]);
                 out[feature] += tree.value[next] - tree.value[node];
                 node = next;
             }
@@ -125,7 +133,10 @@ impl Tree {
         if self.is_empty() {
             return Err(ForestError::Empty { tree });
         }
-        if [self.feature.len(), self.threshold.len(), self.value.len()].iter().any(|length| *length != self.len()) {
+        if [self.feature.len(), self.threshold.len(), self.value.len()]
+            .iter()
+            .any(|length| *length != self.len())
+        {
             return Err(ForestError::Lengths { tree });
         }
         for node in 0..self.len() {

@@ -7,10 +7,12 @@
 //! ```
 //!
 //! Invariants:
-//! - A [`Model`] is immutable and holds all that scoring needs; scoring reads no clock, no file and no random number.
-//! - The score is a probability-like number in 0 to 1; higher means more like fraud. The same row gets the same score alone,
-//!   in a batch, and in a batch of another size.
-//! - The stored form is this crate's own. smartcore only fits: nothing of its format is written or read.
+//! - A [`Model`] is immutable and holds all that scoring needs; scoring reads no clock, no file and
+//!   no random number.
+//! - The score is a probability-like number in 0 to 1; higher means more like fraud. The same row
+//!   gets the same score alone, in a batch, and in a batch of another size.
+//! - The stored form is this crate's own. smartcore only fits: nothing of its format is written or
+//!   read.
 //! - Time comes in through parameters. The registry is the only thing here that touches files.
 //!
 //! Not here: thresholds of a running pipeline, alerts, and who is told what; see the operators.
@@ -37,7 +39,10 @@ pub use forest::fit::ForestParameters;
 pub use forest::{Forest, Tree};
 pub use logistic::LogisticRegression;
 pub use logistic::fit::LogisticParameters;
-pub use metrics::{BestF1, CardPrecision, ThresholdRule, Thresholds, auc_roc, average_precision, best_f1, card_precision_top_k};
+pub use metrics::{
+    BestF1, CardPrecision, ThresholdRule, Thresholds, auc_roc, average_precision, best_f1,
+    card_precision_top_k,
+};
 pub use model::{Metrics, Model, Predictor, Probe, Scored, Scorer, TrainingWindow};
 pub use model_file::{FORMAT_VERSION, from_json, to_json};
 pub use protocol::{Split, SplitRows, split_rows};

@@ -1,7 +1,9 @@
-//! Measures of a score against labels, and thresholds chosen from them. Own implementations of published definitions.
+//! Measures of a score against labels, and thresholds chosen from them. Own implementations of
+//! published definitions.
 //!
-//! All take one score and one label (true: fraud) per row; a higher score means more like fraud. Equal scores are one group: no
-//! measure here but card precision at its cut depends on the order of the rows.
+//! All take one score and one label (true: fraud) per row; a higher score means more like fraud.
+//! Equal scores are one group: no measure here but card precision at its cut depends on the order
+//! of the rows.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -48,8 +50,9 @@ fn prefixes(scores: &[f64], labels: &[bool]) -> Vec<Prefix> {
     prefixes
 }
 
-/// Area under the ROC curve: the probability that a random fraud scores higher than a random genuine row, ties counted half
-/// (Mann and Whitney). `None` without a fraud or without a genuine row.
+/// Area under the ROC curve: the probability that a random fraud scores higher than a random
+/// genuine row, ties counted half (Mann and Whitney). `None` without a fraud or without a genuine
+/// row.
 pub fn auc_roc(scores: &[f64], labels: &[bool]) -> Option<f64> {
     let prefixes = prefixes(scores, labels);
     let total = prefixes.last()?;
@@ -66,8 +69,9 @@ pub fn auc_roc(scores: &[f64], labels: &[bool]) -> Option<f64> {
     (frauds > 0.0 && genuine > 0.0).then(|| pairs_won / (frauds * genuine))
 }
 
-/// Average precision as scikit-learn defines it: Σ (recall_n − recall_{n−1}) · precision_n over the distinct scores from the highest down, not
-/// interpolated. A random score gets about the share of frauds. `None` without a fraud.
+/// Average precision as scikit-learn defines it: Σ (recall_n − recall_{n−1}) · precision_n over the
+/// distinct scores from the highest down, not interpolated. A random score gets about the share of
+/// frauds. `None` without a fraud.
 pub fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
     let prefixes = prefixes(scores, labels);
     let frauds = prefixes.last()?.frauds;
@@ -89,15 +93,26 @@ pub struct CardPrecision {
     pub per_day: Vec<(i64, f64)>,
 }
 
-/// Card precision at `k` (Fraud Detection Handbook, chapter 4): per day, each card has the highest score and the highest label of its
-/// rows; of the `k` cards with the highest scores, the share with a fraud (`k` divides also on a day with fewer cards). A compromised card
-/// that was among the `k` is known from then on and left out of later days. `None` without rows or with `k` = 0.
+/// Card precision at `k` (Fraud Detection Handbook, chapter 4): per day, each card has the highest
+/// score and the highest label of its rows; of the `k` cards with the highest scores, the share
+/// with a fraud (`k` divides also on a day with fewer cards). A compromised card that was among the
+/// `k` is known from then on and left out of later days. `None` without rows or with `k` = 0.
 ///
 /// Equal scores at the cut: the smaller card number goes first.
-pub fn card_precision_top_k(days: &[i64], cards: &[u32], scores: &[f64], labels: &[bool], k: usize) -> Option<CardPrecision> {
+pub fn card_precision_top_k(
+    days: &[i64],
+    cards: &[u32],
+    scores: &[f64],
+    labels: &[bool],
+    k: usize,
+) -> Option<CardPrecision> {
     let mut by_day: BTreeMap<i64, HashMap<u32, (f64, bool)>> = BTreeMap::new();
     for row in 0..days.len() {
-        let card = by_day.entry(days[row]).or_default().entry(cards[row]).or_insert((f64::NEG_INFINITY, false));
+        let card = by_day
+            .entry(days[row])
+            .or_default()
+            .entry(cards[row])
+            .or_insert((f64::NEG_INFINITY, false));
         card.0 = card.0.max(scores[row]);
         card.1 |= labels[row];
     }
@@ -107,10 +122,14 @@ pub fn card_precision_top_k(days: &[i64], cards: &[u32], scores: &[f64], labels:
     let mut found: HashSet<u32> = HashSet::new();
     let mut per_day = Vec::with_capacity(by_day.len());
     for (day, cards) in by_day {
-        let mut ranked: Vec<(u32, f64, bool)> =
-            cards.into_iter().filter(|(card, _)| !found.contains(card)).map(|(card, (score, fraud))| (card, score, fraud)).collect();
+        let mut ranked: Vec<(u32, f64, bool)> = cards
+            .into_iter()
+            .filter(|(card, _)| !found.contains(card))
+            .map(|(card, (score, fraud))| (card, score, fraud))
+            .collect();
         ranked.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let compromised: Vec<u32> = ranked.iter().take(k).filter(|card| card.2).map(|card| card.0).collect();
+        let compromised: Vec<u32> =
+            ranked.iter().take(k).filter(|card| card.2).map(|card| card.0).collect();
         per_day.push((day, compromised.len() as f64 / k as f64));
         found.extend(compromised);
     }
@@ -131,7 +150,8 @@ pub struct BestF1 {
     pub recall: f64,
 }
 
-/// The threshold with the highest F1 (the highest such threshold, if several are equal). `None` without a fraud.
+/// The threshold with the highest F1 (the highest such threshold, if several are equal). `None`
+/// without a fraud.
 pub fn best_f1(scores: &[f64], labels: &[bool]) -> Option<BestF1> {
     let prefixes = prefixes(scores, labels);
     let frauds = prefixes.last()?.frauds;
@@ -140,20 +160,27 @@ pub fn best_f1(scores: &[f64], labels: &[bool]) -> Option<BestF1> {
         let found = prefix.frauds as f64;
         let f1 = 2.0 * found / (prefix.rows + frauds) as f64;
         if best.is_none_or(|best| f1 > best.f1) {
-            best = Some(BestF1 { threshold: prefix.score, f1, precision: found / prefix.rows as f64, recall: found / frauds as f64 });
+            best = Some(BestF1 {
+                threshold: prefix.score,
+                f1,
+                precision: found / prefix.rows as f64,
+                recall: found / frauds as f64,
+            });
         }
     }
     best
 }
 
-/// Suggested cuts for decisions: a score at or above `decline` is declined, at or above `review` reviewed, else approved.
+/// Suggested cuts for decisions: a score at or above `decline` is declined, at or above `review`
+/// reviewed, else approved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
     /// Lowest score that a person should look at.
     #[serde(with = "exact::number")]
     pub review: f64,
-    /// Lowest score to decline without a person; at least `review`. `None`: no score is certain enough.
+    /// Lowest score to decline without a person; at least `review`. `None`: no score is certain
+    /// enough.
     #[serde(with = "exact::optional")]
     pub decline: Option<f64>,
 }
@@ -161,14 +188,21 @@ pub struct Thresholds {
 impl Thresholds {
     /// Chooses by the rule from the scores of `days` days. `None` without rows.
     ///
-    /// `review` is the lowest score at or above which there are at most `rule.reviews_per_day` rows a day on average; when even the rows with the
-    /// highest score are more, a cut above it. `decline` is the lowest score, at or above `review`, from which up at least
+    /// `review` is the lowest score at or above which there are at most `rule.reviews_per_day` rows
+    /// a day on average; when even the rows with the highest score are more, a cut above it.
+    /// `decline` is the lowest score, at or above `review`, from which up at least
     /// `rule.decline_precision` of the rows are frauds.
-    pub(crate) fn choose(scores: &[f64], labels: &[bool], days: u32, rule: &ThresholdRule) -> Option<Self> {
+    pub(crate) fn choose(
+        scores: &[f64],
+        labels: &[bool],
+        days: u32,
+        rule: &ThresholdRule,
+    ) -> Option<Self> {
         let prefixes = prefixes(scores, labels);
         let rows_max = rule.reviews_per_day * f64::from(days);
         let reviewed = prefixes.iter().take_while(|prefix| prefix.rows as f64 <= rows_max);
-        let review = reviewed.last().map_or(prefixes.first()?.score.next_up(), |prefix| prefix.score);
+        let review =
+            reviewed.last().map_or(prefixes.first()?.score.next_up(), |prefix| prefix.score);
         let decline = prefixes
             .iter()
             .take_while(|prefix| prefix.score >= review)
@@ -190,7 +224,8 @@ mod tests {
 
     #[test]
     fn auc_by_hand_without_and_with_ties() {
-        // Frauds 0.8 and 0.35 against genuine 0.1 and 0.4: won 0.8>0.1, 0.8>0.4, 0.35>0.1; lost one: 3 of 4 pairs.
+        // Frauds 0.8 and 0.35 against genuine 0.1 and 0.4: won 0.8>0.1, 0.8>0.4, 0.35>0.1; lost
+        // one: 3 of 4 pairs.
         assert_eq!(auc_roc(&[0.1, 0.4, 0.35, 0.8], &[F, F, T, T]), Some(0.75));
         // Fraud 0.5 ties with one genuine 0.5 (half) and beats 0.2: 1.5 of 2 pairs.
         assert_eq!(auc_roc(&[0.5, 0.5, 0.2], &[T, F, F]), Some(0.75));
@@ -222,8 +257,9 @@ mod tests {
 
     #[test]
     fn card_precision_groups_cards_by_day_and_forgets_the_found_ones() {
-        // Day 0: card 1 has rows 0.2 (fraud) and 0.9 (genuine): score 0.9, compromised. Card 2 0.8 genuine. Card 3 0.1 fraud.
-        // Top 2 are cards 1 and 2: 1/2. Day 1: card 1 is known and left out; top 2 of cards 2 (0.7 fraud), 3 (0.6 fraud), 4 (0.5): 2/2.
+        // Day 0: card 1 has rows 0.2 (fraud) and 0.9 (genuine): score 0.9, compromised. Card 2 0.8
+        // genuine. Card 3 0.1 fraud. Top 2 are cards 1 and 2: 1/2. Day 1: card 1 is known and left
+        // out; top 2 of cards 2 (0.7 fraud), 3 (0.6 fraud), 4 (0.5): 2/2.
         let days = [0, 0, 0, 0, 1, 1, 1, 1];
         let cards = [1, 1, 2, 3, 1, 2, 3, 4];
         let scores = [0.2, 0.9, 0.8, 0.1, 0.99, 0.7, 0.6, 0.5];
@@ -242,7 +278,8 @@ mod tests {
 
     #[test]
     fn best_f1_by_hand() {
-        // Down to 0.8: 1 of 1 found, F1 = 2·1/(1+2) = 2/3. To 0.4: 1/2. To 0.35: 2·2/(3+2) = 0.8. All: 2·2/(4+2) = 2/3.
+        // Down to 0.8: 1 of 1 found, F1 = 2·1/(1+2) = 2/3. To 0.4: 1/2. To 0.35: 2·2/(3+2) = 0.8.
+        // All: 2·2/(4+2) = 2/3.
         let best = best_f1(&[0.1, 0.4, 0.35, 0.8], &[F, F, T, T]).unwrap();
         assert_eq!((best.threshold, best.f1, best.recall), (0.35, 0.8, 1.0));
         assert!((best.precision - 2.0 / 3.0).abs() < 1e-15);
@@ -253,7 +290,13 @@ mod tests {
         let scores = [0.9, 0.8, 0.7, 0.7, 0.6];
         let labels = [T, T, F, T, F];
         let choose = |reviews_per_day, decline_precision| {
-            Thresholds::choose(&scores, &labels, 2, &ThresholdRule { reviews_per_day, decline_precision }).unwrap()
+            Thresholds::choose(
+                &scores,
+                &labels,
+                2,
+                &ThresholdRule { reviews_per_day, decline_precision },
+            )
+            .unwrap()
         };
         // Two days of 1.5: 3 rows at most; the tie at 0.7 would make 4.
         assert_eq!(choose(1.5, 1.0), Thresholds { review: 0.8, decline: Some(0.8) });
@@ -263,7 +306,13 @@ mod tests {
         // No review is allowed: above the highest score.
         let none = choose(0.0, 0.9);
         assert!(none.review > 0.9 && none.decline.is_none());
-        let never = Thresholds::choose(&[0.5, 0.4], &[F, T], 1, &ThresholdRule { reviews_per_day: 2.0, decline_precision: 0.9 }).unwrap();
+        let never = Thresholds::choose(
+            &[0.5, 0.4],
+            &[F, T],
+            1,
+            &ThresholdRule { reviews_per_day: 2.0, decline_precision: 0.9 },
+        )
+        .unwrap();
         assert_eq!(never, Thresholds { review: 0.4, decline: None });
     }
 

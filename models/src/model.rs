@@ -10,10 +10,12 @@ use crate::forest::Forest;
 use crate::logistic::LogisticRegression;
 use crate::metrics::Thresholds;
 
-/// How far a probe row's score may be from the stored one: the exponential function differs in its last bits between machines.
+/// How far a probe row's score may be from the stored one: the exponential function differs in its
+/// last bits between machines.
 const PROBE_TOLERANCE: f64 = 1e-9;
 
-/// Something that turns feature columns into scores between 0 and 1. Pure: the same row always gets the same score.
+/// Something that turns feature columns into scores between 0 and 1. Pure: the same row always gets
+/// the same score.
 pub trait Scorer {
     /// The features, in the order of the matrix's columns.
     fn features(&self) -> &[FeatureSpec];
@@ -67,7 +69,8 @@ pub struct Metrics {
     pub recall: f64,
 }
 
-/// What a model was trained and tested on. Dates are UTC, `YYYY-MM-DD`; the last one of a pair is excluded.
+/// What a model was trained and tested on. Dates are UTC, `YYYY-MM-DD`; the last one of a pair is
+/// excluded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingWindow {
@@ -103,7 +106,8 @@ pub struct Probe {
     pub score: f64,
 }
 
-/// A model that can score. Immutable: share it behind an `Arc` and swap the `Arc` for a newer version.
+/// A model that can score. Immutable: share it behind an `Arc` and swap the `Arc` for a newer
+/// version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
     /// The name in the registry.
@@ -144,7 +148,10 @@ impl Scorer for Model {
 
     fn score(&self, columns: &FeatureMatrix<'_>, out: &mut Vec<f64>) -> Result<(), ScoreError> {
         if columns.width() != self.features.len() {
-            return Err(ScoreError::Shape { expected: self.features.len(), found: columns.width() });
+            return Err(ScoreError::Shape {
+                expected: self.features.len(),
+                found: columns.width(),
+            });
         }
         out.clear();
         out.resize(columns.rows(), 0.0);
@@ -179,7 +186,10 @@ impl Model {
                 }
             }
             Predictor::RandomForest(forest) if forest.width() != width => {
-                return inconsistent(format!("a forest over {} features for {width} features", forest.width()));
+                return inconsistent(format!(
+                    "a forest over {} features for {width} features",
+                    forest.width()
+                ));
             }
             Predictor::RandomForest(_) => {}
         }
@@ -187,7 +197,10 @@ impl Model {
             return inconsistent("the decline threshold is below the review threshold".to_owned());
         }
         if let Some(row) = self.probes.iter().position(|probe| probe.values.len() != width) {
-            return inconsistent(format!("probe row {row} has {} values for {width} features", self.probes[row].values.len()));
+            return inconsistent(format!(
+                "probe row {row} has {} values for {width} features",
+                self.probes[row].values.len()
+            ));
         }
         for (row, (probe, actual)) in self.probes.iter().zip(self.score_probes()).enumerate() {
             let difference = (probe.score - actual).abs();
@@ -200,7 +213,9 @@ impl Model {
 
     fn score_probes(&self) -> Vec<f64> {
         let columns = (0..self.features.len())
-            .map(|feature| self.probes.iter().map(|probe| probe.values[feature]).collect::<Vec<f64>>().into())
+            .map(|feature| {
+                self.probes.iter().map(|probe| probe.values[feature]).collect::<Vec<f64>>().into()
+            })
             .collect();
         let mut scores = Vec::new();
         if let Some(matrix) = FeatureMatrix::from_columns(self.probes.len(), columns) {

@@ -4,8 +4,8 @@
 //! {"format_version": 1, "checksum": "0123456789abcdef", "model": {"name": "...", "kind": {"logistic_regression": {...}}, ...}}
 //! ```
 //!
-//! `checksum` is XXH3 over the bytes of the `model` value. Floats come back bit for bit (see `exact`). A change of the form raises
-//! [`FORMAT_VERSION`].
+//! `checksum` is XXH3 over the bytes of the `model` value. Floats come back bit for bit (see
+//! `exact`). A change of the form raises [`FORMAT_VERSION`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -36,7 +36,8 @@ struct Envelope<'a> {
     model: &'a RawValue,
 }
 
-/// The fields of a model in the order of the file. Not flattened, tagged or untagged: those forms buffer numbers and would round them.
+/// The fields of a model in the order of the file. Not flattened, tagged or untagged: those forms
+/// buffer numbers and would round them.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredModel {
@@ -73,23 +74,32 @@ pub fn to_json(model: &Model) -> Result<Vec<u8>, ModelFileError> {
         trained_on: model.trained_on.clone(),
         probes: model.probes.clone(),
         kind: match &model.predictor {
-            Predictor::LogisticRegression(regression) => StoredPredictor::LogisticRegression(regression.clone()),
-            Predictor::RandomForest(forest) => StoredPredictor::RandomForest { trees: forest.trees().to_vec() },
+            Predictor::LogisticRegression(regression) => {
+                StoredPredictor::LogisticRegression(regression.clone())
+            }
+            Predictor::RandomForest(forest) => {
+                StoredPredictor::RandomForest { trees: forest.trees().to_vec() }
+            }
         },
     };
     let model = serde_json::value::to_raw_value(&stored)?;
-    let envelope = Envelope { format_version: FORMAT_VERSION, checksum: checksum(&model), model: &model };
+    let envelope =
+        Envelope { format_version: FORMAT_VERSION, checksum: checksum(&model), model: &model };
     let mut bytes = serde_json::to_vec(&envelope)?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
-/// Reads and checks a JSON document: format version, checksum, that the parts fit together, and the probe rows' scores.
+/// Reads and checks a JSON document: format version, checksum, that the parts fit together, and the
+/// probe rows' scores.
 pub fn from_json(bytes: &[u8]) -> Result<Model, ModelFileError> {
     // The version first: a newer form may not parse as this one.
     let version: VersionOnly = serde_json::from_slice(bytes)?;
     if version.format_version != FORMAT_VERSION {
-        return Err(ModelFileError::FormatVersion { found: version.format_version, expected: FORMAT_VERSION });
+        return Err(ModelFileError::FormatVersion {
+            found: version.format_version,
+            expected: FORMAT_VERSION,
+        });
     }
     let envelope: Envelope<'_> = serde_json::from_slice(bytes)?;
     let actual = checksum(envelope.model);
@@ -98,8 +108,12 @@ pub fn from_json(bytes: &[u8]) -> Result<Model, ModelFileError> {
     }
     let stored: StoredModel = serde_json::from_str(envelope.model.get())?;
     let predictor = match stored.kind {
-        StoredPredictor::LogisticRegression(regression) => Predictor::LogisticRegression(regression),
-        StoredPredictor::RandomForest { trees } => Predictor::RandomForest(Forest::new(trees, stored.features.len())?),
+        StoredPredictor::LogisticRegression(regression) => {
+            Predictor::LogisticRegression(regression)
+        }
+        StoredPredictor::RandomForest { trees } => {
+            Predictor::RandomForest(Forest::new(trees, stored.features.len())?)
+        }
     };
     let model = Model {
         name: stored.name,
@@ -132,12 +146,18 @@ pub(crate) mod samples {
     use crate::features::FeatureKind;
 
     pub(crate) fn batch(rows: &[[f64; 2]]) -> RecordBatch {
-        let column = |index: usize| Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row[index]))) as ArrayRef;
+        let column = |index: usize| {
+            Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| row[index]))) as ArrayRef
+        };
         RecordBatch::try_from_iter(vec![("amount", column(0)), ("risk", column(1))]).unwrap()
     }
 
     fn model(predictor: Predictor) -> Model {
-        let feature = |name: &str, fill| FeatureSpec { name: name.to_owned(), kind: FeatureKind::Float, fill };
+        let feature = |name: &str, fill| FeatureSpec {
+            name: name.to_owned(),
+            kind: FeatureKind::Float,
+            fill,
+        };
         let mut model = Model {
             name: "sample".to_owned(),
             version: 0,
@@ -170,7 +190,11 @@ pub(crate) mod samples {
         };
         let rows = [[20.0, 0.9], [1.1, 0.3], [10.0, 0.5]];
         let scores = model.score_batch(&batch(&rows)).unwrap().score;
-        model.probes = rows.iter().zip(scores.values()).map(|(row, score)| Probe { values: row.to_vec(), score: *score }).collect();
+        model.probes = rows
+            .iter()
+            .zip(scores.values())
+            .map(|(row, score)| Probe { values: row.to_vec(), score: *score })
+            .collect();
         model
     }
 
@@ -204,7 +228,9 @@ mod tests {
         assert!(text.contains(from), "{from} is not in {text}");
         let text = text.replace(from, to);
         match from_json(text.as_bytes()) {
-            Err(ModelFileError::Checksum { found, actual }) => from_json(text.replace(&found, &actual).as_bytes()),
+            Err(ModelFileError::Checksum { found, actual }) => {
+                from_json(text.replace(&found, &actual).as_bytes())
+            }
             other => other,
         }
     }
@@ -235,7 +261,8 @@ mod tests {
 
     #[test]
     fn probe_rows_catch_parameters_that_score_differently() {
-        let error = edited(&samples::logistic(), "\"intercept\":-1.0", "\"intercept\":-1.5").unwrap_err();
+        let error =
+            edited(&samples::logistic(), "\"intercept\":-1.0", "\"intercept\":-1.5").unwrap_err();
         assert!(matches!(error, ModelFileError::Probe { row: 0, .. }), "{error}");
         let error = edited(&samples::forest(), "0.9]}]", "0.8]}]").unwrap_err();
         assert!(matches!(error, ModelFileError::Probe { row: 0, .. }), "{error}");
@@ -243,11 +270,14 @@ mod tests {
 
     #[test]
     fn parts_that_do_not_fit_together_are_refused() {
-        let error = edited(&samples::logistic(), "\"mean\":[10.0,0.5]", "\"mean\":[10.0]").unwrap_err();
+        let error =
+            edited(&samples::logistic(), "\"mean\":[10.0,0.5]", "\"mean\":[10.0]").unwrap_err();
         assert!(error.to_string().contains("1 entries in `mean`"), "{error}");
-        let error = edited(&samples::forest(), "\"child\":[1,0,3,0,0]", "\"child\":[0,0,3,0,9]").unwrap_err();
+        let error = edited(&samples::forest(), "\"child\":[1,0,3,0,0]", "\"child\":[0,0,3,0,9]")
+            .unwrap_err();
         assert!(matches!(error, ModelFileError::Forest(_)), "{error}");
-        let error = edited(&samples::logistic(), "\"decline\":null", "\"decline\":0.1").unwrap_err();
+        let error =
+            edited(&samples::logistic(), "\"decline\":null", "\"decline\":0.1").unwrap_err();
         assert!(error.to_string().contains("decline threshold"), "{error}");
         let error = edited(&samples::logistic(), "\"created_at\"", "\"created\"").unwrap_err();
         assert!(matches!(error, ModelFileError::Json(_)), "{error}");

@@ -1,4 +1,5 @@
-//! Which rows a model is trained on and tested on, as in the Fraud Detection Handbook (chapter 5, prequential split).
+//! Which rows a model is trained on and tested on, as in the Fraud Detection Handbook (chapter 5,
+//! prequential split).
 //!
 //! ```text
 //!   start          + train_days        + delay_days          + test_days
@@ -6,9 +7,10 @@
 //!     │              │   still unknown)  │                     │
 //! ```
 //!
-//! A fraud is reported `delay_days` after it happened, and a card with a reported fraud is blocked. So test rows of a card are left out
-//! when the card had a fraud in the training window, or up to day d − `delay_days` − 1 of the delay for test day d: each test day
-//! adds the frauds of exactly one day.
+//! A fraud is reported `delay_days` after it happened, and a card with a reported fraud is blocked.
+//! So test rows of a card are left out when the card had a fraud in the training window, or up to
+//! day d − `delay_days` − 1 of the delay for test day d: each test day adds the frauds of exactly
+//! one day.
 
 use std::collections::HashSet;
 
@@ -31,7 +33,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// The day of an event time (UTC microseconds since 1970), counted from the first day of training.
+    /// The day of an event time (UTC microseconds since 1970), counted from the first day of
+    /// training.
     pub fn day_of(&self, event_time_micros: i64) -> i64 {
         event_time_micros.div_euclid(DAY_MICROS) - self.start_days_since_epoch()
     }
@@ -44,7 +47,9 @@ impl Split {
 
     /// The date of a day counted from the first day of training.
     pub fn date(&self, day: i64) -> NaiveDate {
-        self.train_start.checked_add_days(Days::new(day.max(0).unsigned_abs())).unwrap_or(NaiveDate::MAX)
+        self.train_start
+            .checked_add_days(Days::new(day.max(0).unsigned_abs()))
+            .unwrap_or(NaiveDate::MAX)
     }
 
     /// First day after the training window.
@@ -93,8 +98,13 @@ pub fn split_rows(days: &[i64], cards: &[u32], labels: &[bool], split: &Split) -
         }
     }
     for test_day in split.test_start()..split.test_end() {
-        let reported_until = (test_day - i64::from(split.delay_days) - 1).max(split.train_end() - 1);
-        let blocked: HashSet<u32> = fraud_days.iter().filter(|(_, day)| *day <= reported_until).map(|(card, _)| *card).collect();
+        let reported_until =
+            (test_day - i64::from(split.delay_days) - 1).max(split.train_end() - 1);
+        let blocked: HashSet<u32> = fraud_days
+            .iter()
+            .filter(|(_, day)| *day <= reported_until)
+            .map(|(card, _)| *card)
+            .collect();
         for row in (0..days.len()).filter(|row| days[*row] == test_day) {
             if blocked.contains(&cards[row]) {
                 rows.blocked += 1;
@@ -112,24 +122,34 @@ mod tests {
     use super::*;
 
     fn split() -> Split {
-        Split { train_start: NaiveDate::from_ymd_opt(2018, 7, 25).unwrap(), train_days: 7, delay_days: 7, test_days: 7 }
+        Split {
+            train_start: NaiveDate::from_ymd_opt(2018, 7, 25).unwrap(),
+            train_days: 7,
+            delay_days: 7,
+            test_days: 7,
+        }
     }
 
     #[test]
     fn days_and_dates_follow_the_calendar() {
         let split = split();
-        let micros = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros();
+        let micros =
+            |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_micros();
         assert_eq!(split.day_of(micros("2018-07-25T00:00:00Z")), 0);
         assert_eq!(split.day_of(micros("2018-07-24T23:59:59.999999Z")), -1);
         assert_eq!(split.day_of(micros("2018-08-08T12:00:00Z")), split.test_start());
         assert_eq!(split.date(split.test_start()).to_string(), "2018-08-08");
-        assert_eq!(split.range_micros(), (micros("2018-07-25T00:00:00Z"), micros("2018-08-15T00:00:00Z")));
+        assert_eq!(
+            split.range_micros(),
+            (micros("2018-07-25T00:00:00Z"), micros("2018-08-15T00:00:00Z"))
+        );
     }
 
     #[test]
     fn a_fraud_blocks_its_card_from_the_day_after_it_is_reported() {
-        // Card 1: fraud on training day 6. Card 2: fraud on delay day 8, reported on day 15, so blocked from test day 16.
-        // Card 3: fraud on test day 14, never reported in time. Card 4: fraud before the training window.
+        // Card 1: fraud on training day 6. Card 2: fraud on delay day 8, reported on day 15, so
+        // blocked from test day 16. Card 3: fraud on test day 14, never reported in time. Card 4:
+        // fraud before the training window.
         let days = vec![6, 8, 14, -1, 14, 14, 15, 16, 16, 20, 14, 20, 0, 21];
         let cards = vec![1, 2, 3, 4, 1, 2, 2, 2, 3, 3, 4, 5, 5, 5];
         let mut labels = vec![false; days.len()];
@@ -145,7 +165,12 @@ mod tests {
     fn without_a_delay_the_test_follows_the_training_at_once() {
         let split = Split { delay_days: 0, train_days: 2, test_days: 2, ..split() };
         // Card 9's fraud on test day 2 is reported at once and blocks it on day 3.
-        let rows = split_rows(&[0, 1, 2, 3, 3], &[1, 2, 9, 9, 1], &[false, false, true, false, false], &split);
+        let rows = split_rows(
+            &[0, 1, 2, 3, 3],
+            &[1, 2, 9, 9, 1],
+            &[false, false, true, false, false],
+            &split,
+        );
         assert_eq!((rows.train, rows.test, rows.blocked), (vec![0, 1], vec![2, 4], 1));
     }
 }

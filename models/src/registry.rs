@@ -1,12 +1,15 @@
-//! The registry: a folder of models, `<registry>/<name>/<version>/model.json`, versions 1, 2, 3, ...
+//! The registry: a folder of models, `<registry>/<name>/<version>/model.json`, versions 1, 2, 3,
+//! ...
 //!
 //! Invariants:
-//! - A version is written once and never changed. It appears whole or not at all: the file is written and synced in a folder with a
-//!   temporary name, and that folder is renamed to the version. Renaming a folder onto one that has content fails, so of two writers one wins and the
+//! - A version is written once and never changed. It appears whole or not at all: the file is
+//!   written and synced in a folder with a temporary name, and that folder is renamed to the
+//!   version. Renaming a folder onto one that has content fails, so of two writers one wins and the
 //!   other takes the next number.
 //! - Nothing is loaded without its checks, see [`crate::from_json`].
 //!
-//! The folder is read when asked; a run that wants newer models asks [`Registry::newest_version`] at its epoch boundaries.
+//! The folder is read when asked; a run that wants newer models asks [`Registry::newest_version`]
+//! at its epoch boundaries.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -54,7 +57,8 @@ impl Registry {
 
     /// The names that have at least one version, in order.
     pub fn names(&self) -> Result<Vec<String>, RegistryError> {
-        let mut names: Vec<String> = list(&self.folder)?.into_iter().filter(|name| check_name(name).is_ok()).collect();
+        let mut names: Vec<String> =
+            list(&self.folder)?.into_iter().filter(|name| check_name(name).is_ok()).collect();
         names.sort();
         let mut with_versions = Vec::with_capacity(names.len());
         for name in names {
@@ -69,8 +73,14 @@ impl Registry {
     pub fn versions(&self, name: &str) -> Result<Vec<u64>, RegistryError> {
         check_name(name)?;
         // Only the form that `register` writes: `007` is not a version.
-        let parse = |entry: &String| entry.parse::<u64>().ok().filter(|version| *version > 0 && version.to_string() == *entry);
-        let mut versions: Vec<u64> = list(&self.folder.join(name))?.iter().filter_map(parse).collect();
+        let parse = |entry: &String| {
+            entry
+                .parse::<u64>()
+                .ok()
+                .filter(|version| *version > 0 && version.to_string() == *entry)
+        };
+        let mut versions: Vec<u64> =
+            list(&self.folder.join(name))?.iter().filter_map(parse).collect();
         versions.sort_unstable();
         Ok(versions)
     }
@@ -86,16 +96,29 @@ impl Registry {
         let path = self.model_path(name, version);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.parent().is_some_and(Path::exists) => {
-                return Err(RegistryError::NoVersion { name: name.to_owned(), version, registry: self.folder.clone() });
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && !path.parent().is_some_and(Path::exists) =>
+            {
+                return Err(RegistryError::NoVersion {
+                    name: name.to_owned(),
+                    version,
+                    registry: self.folder.clone(),
+                });
             }
             Err(source) => return Err(RegistryError::Io { action: "reading", path, source }),
         };
-        let model = from_json(&bytes).map_err(|source| RegistryError::File { path: path.clone(), source })?;
+        let model = from_json(&bytes)
+            .map_err(|source| RegistryError::File { path: path.clone(), source })?;
         if model.name != name || model.version != version {
-            let problem =
-                format!("it says that it is version {} of `{}`; a model must stay where it was registered", model.version, model.name);
-            return Err(RegistryError::File { path, source: ModelFileError::Inconsistent { problem } });
+            let problem = format!(
+                "it says that it is version {} of `{}`; a model must stay where it was registered",
+                model.version, model.name
+            );
+            return Err(RegistryError::File {
+                path,
+                source: ModelFileError::Inconsistent { problem },
+            });
         }
         Ok(model)
     }
@@ -108,8 +131,8 @@ impl Registry {
         }
     }
 
-    /// Loads the newest version that loads. The problems of the newer ones are for the caller to show: a run should rather go on
-    /// with an older model than stop, but not in silence.
+    /// Loads the newest version that loads. The problems of the newer ones are for the caller to
+    /// show: a run should rather go on with an older model than stop, but not in silence.
     pub fn latest_usable(&self, name: &str) -> Result<Usable, RegistryError> {
         let mut problems = Vec::new();
         for version in self.versions(name)?.into_iter().rev() {
@@ -118,15 +141,23 @@ impl Registry {
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() { Err(self.no_model(name)) } else { Err(RegistryError::NoneLoads { name: name.to_owned(), problems }) }
+        if problems.is_empty() {
+            Err(self.no_model(name))
+        } else {
+            Err(RegistryError::NoneLoads { name: name.to_owned(), problems })
+        }
     }
 
-    /// Registers a model as the next version of its name and returns it with its version. `created_at` is kept as given: the
-    /// registry reads no clock.
+    /// Registers a model as the next version of its name and returns it with its version.
+    /// `created_at` is kept as given: the registry reads no clock.
     pub fn register(&self, model: &Model, created_at: &str) -> Result<Model, RegistryError> {
         check_name(&model.name)?;
         let name_folder = self.folder.join(&model.name);
-        fs::create_dir_all(&name_folder).map_err(|source| RegistryError::Io { action: "creating", path: name_folder.clone(), source })?;
+        fs::create_dir_all(&name_folder).map_err(|source| RegistryError::Io {
+            action: "creating",
+            path: name_folder.clone(),
+            source,
+        })?;
         let mut model = Model { created_at: created_at.to_owned(), ..model.clone() };
         model.version = self.newest_version(&model.name)?.unwrap_or(0);
         for _ in 0..ATTEMPTS_MAX {
@@ -141,20 +172,31 @@ impl Registry {
     /// Writes the model as its version; false when that version exists already.
     fn put_if_absent(&self, name_folder: &Path, model: &Model) -> Result<bool, RegistryError> {
         let path = self.model_path(&model.name, model.version);
-        let bytes = to_json(model).map_err(|source| RegistryError::File { path: path.clone(), source })?;
+        let bytes =
+            to_json(model).map_err(|source| RegistryError::File { path: path.clone(), source })?;
         // What can't be loaded must not be registered: a NaN in a metric, say.
         from_json(&bytes).map_err(|source| RegistryError::File { path: path.clone(), source })?;
 
-        let temporary = name_folder.join(format!(".new-{}-{}", std::process::id(), TEMPORARY.fetch_add(1, Ordering::Relaxed)));
+        let temporary = name_folder.join(format!(
+            ".new-{}-{}",
+            std::process::id(),
+            TEMPORARY.fetch_add(1, Ordering::Relaxed)
+        ));
         let version_folder = name_folder.join(model.version.to_string());
-        let put = write_folder(&temporary, &bytes).and_then(|()| match fs::rename(&temporary, &version_folder) {
-            Ok(()) => Ok(true),
-            Err(_) if version_folder.exists() => Ok(false),
-            Err(error) => Err(error),
+        let put = write_folder(&temporary, &bytes).and_then(|()| {
+            match fs::rename(&temporary, &version_folder) {
+                Ok(()) => Ok(true),
+                Err(_) if version_folder.exists() => Ok(false),
+                Err(error) => Err(error),
+            }
         });
         match put {
             Ok(true) => {
-                sync_folder(name_folder).map_err(|source| RegistryError::Io { action: "syncing", path: name_folder.to_owned(), source })?;
+                sync_folder(name_folder).map_err(|source| RegistryError::Io {
+                    action: "syncing",
+                    path: name_folder.to_owned(),
+                    source,
+                })?;
                 Ok(true)
             }
             other => {
@@ -216,7 +258,8 @@ fn write_folder(folder: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Makes the entries of a folder durable. Only Unix opens folders as files; elsewhere renames are durable on their own.
+/// Makes the entries of a folder durable. Only Unix opens folders as files; elsewhere renames are
+/// durable on their own.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
@@ -244,7 +287,11 @@ mod tests {
         assert_eq!(registry.latest("sample").unwrap(), second);
         assert_eq!(second.created_at, "2026-01-02T00:00:00Z");
         assert_eq!(registry.names().unwrap(), ["sample"]);
-        assert_eq!(fs::read_dir(registry.folder().join("sample")).unwrap().count(), 2, "no temporary folder is left");
+        assert_eq!(
+            fs::read_dir(registry.folder().join("sample")).unwrap().count(),
+            2,
+            "no temporary folder is left"
+        );
     }
 
     #[test]
@@ -264,7 +311,9 @@ mod tests {
         let error = registry.load("sample", 2).unwrap_err().to_string();
         assert!(error.starts_with("reading ") && error.contains("model.json"), "{error}");
         fs::write(registry.model_path("sample", 1), b"also broken").unwrap();
-        assert!(matches!(registry.latest_usable("sample"), Err(RegistryError::NoneLoads { problems, .. }) if problems.len() == 2));
+        assert!(
+            matches!(registry.latest_usable("sample"), Err(RegistryError::NoneLoads { problems, .. }) if problems.len() == 2)
+        );
     }
 
     #[test]
@@ -291,7 +340,10 @@ mod tests {
         assert!(matches!(registry.latest("sample"), Err(RegistryError::NoModel { .. })));
         assert!(matches!(registry.latest_usable("sample"), Err(RegistryError::NoModel { .. })));
         registry.register(&samples::logistic(), "now").unwrap();
-        assert!(matches!(registry.load("sample", 9), Err(RegistryError::NoVersion { version: 9, .. })));
+        assert!(matches!(
+            registry.load("sample", 9),
+            Err(RegistryError::NoVersion { version: 9, .. })
+        ));
         fs::create_dir(registry.folder().join("sample/2")).unwrap();
         fs::copy(registry.model_path("sample", 1), registry.model_path("sample", 2)).unwrap();
         let error = registry.latest("sample").unwrap_err().to_string();

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use crate::model::Metrics;
 use crate::train::TrainOutcome;
 
-/// The models side by side with a random baseline (of the first outcome's test rows), and what they were trained on. Ends with a line feed.
+/// The models side by side with a random baseline (of the first outcome's test rows), and what they
+/// were trained on. Ends with a line feed.
 pub fn report_table(outcomes: &[TrainOutcome]) -> String {
     let Some(first) = outcomes.first() else {
         return "no model was trained\n".to_owned();
@@ -16,11 +17,23 @@ pub fn report_table(outcomes: &[TrainOutcome]) -> String {
     let _ = writeln!(
         text,
         "{:<22}{:>8}{:>8}{:>8}{:>8}{:>9}{:>9}{:>9}{:>9}{:>9}",
-        "model", "AUC ROC", "AP", card_precision, "F1", "review", "decline", "rows", "frauds", "fit"
+        "model",
+        "AUC ROC",
+        "AP",
+        card_precision,
+        "F1",
+        "review",
+        "decline",
+        "rows",
+        "frauds",
+        "fit"
     );
     for outcome in outcomes {
         let model = &outcome.model;
-        let decline = model.thresholds.decline.map_or_else(|| "never".to_owned(), |decline| format!("{decline:.4}"));
+        let decline = model
+            .thresholds
+            .decline
+            .map_or_else(|| "never".to_owned(), |decline| format!("{decline:.4}"));
         let _ = writeln!(
             text,
             "{}{:>9.4}{:>9}{:>9}{:>9}{:>7.1} s",
@@ -56,5 +69,8 @@ pub fn report_table(outcomes: &[TrainOutcome]) -> String {
 }
 
 fn measures(name: &str, metrics: &Metrics) -> String {
-    format!("{name:<22}{:>8.4}{:>8.4}{:>8.4}{:>8.4}", metrics.auc_roc, metrics.average_precision, metrics.card_precision, metrics.f1)
+    format!(
+        "{name:<22}{:>8.4}{:>8.4}{:>8.4}{:>8.4}",
+        metrics.auc_roc, metrics.average_precision, metrics.card_precision, metrics.f1
+    )
 }

@@ -1,7 +1,8 @@
 //! Training: split by days, fit, evaluate on the test days, choose thresholds, keep probe rows.
 //!
-//! The thresholds are chosen on the test days, because a forest's scores of its own training rows say nothing; the reported precision
-//! and recall at the threshold are therefore a little optimistic. AUC, average precision and card precision use no threshold.
+//! The thresholds are chosen on the test days, because a forest's scores of its own training rows
+//! say nothing; the reported precision and recall at the threshold are therefore a little
+//! optimistic. AUC, average precision and card precision use no threshold.
 
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use crate::error::TrainError;
 use crate::features::{FeatureMatrix, FeatureSpec};
 use crate::forest::fit::ForestParameters;
 use crate::logistic::fit::LogisticParameters;
-use crate::metrics::{ThresholdRule, Thresholds, auc_roc, average_precision, best_f1, card_precision_top_k};
+use crate::metrics::{
+    ThresholdRule, Thresholds, auc_roc, average_precision, best_f1, card_precision_top_k,
+};
 use crate::model::{Metrics, Model, Predictor, Probe, Scorer, TrainingWindow};
 use crate::protocol::{Split, SplitRows, split_rows};
 use crate::{forest, logistic};
@@ -78,27 +81,49 @@ pub struct TrainOutcome {
     pub unusable_rows: usize,
 }
 
-/// Trains one model. `elapsed` is the caller's stopwatch (time since any fixed moment); this crate reads no clock.
+/// Trains one model. `elapsed` is the caller's stopwatch (time since any fixed moment); this crate
+/// reads no clock.
 ///
 /// The result depends on the specification and the rows, in their order, only.
-pub fn train(spec: &TrainSpec, rows: &[RecordBatch], elapsed: &dyn Fn() -> Duration) -> Result<TrainOutcome, TrainError> {
+pub fn train(
+    spec: &TrainSpec,
+    rows: &[RecordBatch],
+    elapsed: &dyn Fn() -> Duration,
+) -> Result<TrainOutcome, TrainError> {
     check_spec(spec)?;
     let mut dataset = Dataset::collect(rows, &spec.columns, &spec.split)?;
     let split = split_rows(&dataset.days, &dataset.cards, &dataset.labels, &spec.split);
-    check_window("training", &split.train, &dataset.labels, &spec.split, 0, spec.split.train_end())?;
-    check_window("test", &split.test, &dataset.labels, &spec.split, spec.split.test_start(), spec.split.test_end())?;
+    check_window(
+        "training",
+        &split.train,
+        &dataset.labels,
+        &spec.split,
+        0,
+        spec.split.train_end(),
+    )?;
+    check_window(
+        "test",
+        &split.test,
+        &dataset.labels,
+        &spec.split,
+        spec.split.test_start(),
+        spec.split.test_end(),
+    )?;
 
     let features = fill_missing(&mut dataset, &split.train, &spec.columns.features);
-    let train_columns: Vec<Vec<f64>> = dataset.columns.iter().map(|column| pick(column, &split.train)).collect();
+    let train_columns: Vec<Vec<f64>> =
+        dataset.columns.iter().map(|column| pick(column, &split.train)).collect();
     let train_labels = pick(&dataset.labels, &split.train);
     let fingerprint = fingerprint(&spec.columns.features, &train_columns, &train_labels);
 
     let before = elapsed();
     let predictor = match &spec.algorithm {
-        Algorithm::LogisticRegression(parameters) => {
-            Predictor::LogisticRegression(logistic::fit::fit(&train_columns, &train_labels, *parameters)?)
+        Algorithm::LogisticRegression(parameters) => Predictor::LogisticRegression(
+            logistic::fit::fit(&train_columns, &train_labels, *parameters)?,
+        ),
+        Algorithm::RandomForest(parameters) => {
+            Predictor::RandomForest(forest::fit::fit(&train_columns, &train_labels, parameters)?)
         }
-        Algorithm::RandomForest(parameters) => Predictor::RandomForest(forest::fit::fit(&train_columns, &train_labels, parameters)?),
     };
     let fit_time = elapsed().saturating_sub(before);
     drop(train_columns);
@@ -128,14 +153,17 @@ pub fn train(spec: &TrainSpec, rows: &[RecordBatch], elapsed: &dyn Fn() -> Durat
         probes: Vec::new(),
     };
     let columns = dataset.columns.iter().map(|column| pick(column, &split.test).into()).collect();
-    let matrix = FeatureMatrix::from_columns(split.test.len(), columns).expect("each column is picked by the same rows");
+    let matrix = FeatureMatrix::from_columns(split.test.len(), columns)
+        .expect("each column is picked by the same rows");
     let mut scores = Vec::new();
     model.score(&matrix, &mut scores)?;
 
     let (metrics, threshold) = test.measure(&scores)?;
     model.metrics = metrics;
     model.threshold = threshold;
-    if let Some(thresholds) = Thresholds::choose(&scores, &test.labels, spec.split.test_days, &spec.thresholds) {
+    if let Some(thresholds) =
+        Thresholds::choose(&scores, &test.labels, spec.split.test_days, &spec.thresholds)
+    {
         model.thresholds = thresholds;
     }
     model.probes = choose_probes(&matrix, &scores);
@@ -180,8 +208,10 @@ impl<'a> TestRows<'a> {
             card_precision_top_k(&self.days, &self.cards, scores, &self.labels, k),
             best_f1(scores, &self.labels),
         );
-        let (Some(auc_roc), Some(average_precision), Some(card_precision), Some(best)) = measured else {
-            // check_window has made sure of both classes, so this is a caller's k of 0, which check_spec refuses.
+        let (Some(auc_roc), Some(average_precision), Some(card_precision), Some(best)) = measured
+        else {
+            // check_window has made sure of both classes, so this is a caller's k of 0, which
+            // check_spec refuses.
             return Err(TrainError::Spec { problem: "the test rows can't be measured".to_owned() });
         };
         let metrics = Metrics {
@@ -199,18 +229,24 @@ impl<'a> TestRows<'a> {
 
 fn check_spec(spec: &TrainSpec) -> Result<(), TrainError> {
     let features = &spec.columns.features;
-    let repeated = features.iter().enumerate().find(|(index, name)| features[..*index].contains(name));
+    let repeated =
+        features.iter().enumerate().find(|(index, name)| features[..*index].contains(name));
     let problem = if features.is_empty() {
         "no features are named; name at least one column".to_owned()
     } else if let Some((_, name)) = repeated {
         format!("feature `{name}` is named twice")
     } else if features.contains(&spec.columns.label) {
-        format!("the label `{}` is also a feature: the model would only copy it", spec.columns.label)
+        format!(
+            "the label `{}` is also a feature: the model would only copy it",
+            spec.columns.label
+        )
     } else if spec.split.train_days == 0 || spec.split.test_days == 0 {
         "the training and test windows need at least one day each".to_owned()
     } else if spec.cards_per_day == 0 {
         "cards per day (the k of card precision) must be at least 1".to_owned()
-    } else if !(spec.thresholds.reviews_per_day >= 0.0 && (0.0..=1.0).contains(&spec.thresholds.decline_precision)) {
+    } else if !(spec.thresholds.reviews_per_day >= 0.0
+        && (0.0..=1.0).contains(&spec.thresholds.decline_precision))
+    {
         "reviews per day must be at least 0 and the decline precision between 0 and 1".to_owned()
     } else {
         return Ok(());
@@ -218,12 +254,27 @@ fn check_spec(spec: &TrainSpec) -> Result<(), TrainError> {
     Err(TrainError::Spec { problem })
 }
 
-fn check_window(window: &'static str, rows: &[usize], labels: &[bool], split: &Split, from: i64, to: i64) -> Result<(), TrainError> {
+fn check_window(
+    window: &'static str,
+    rows: &[usize],
+    labels: &[bool],
+    split: &Split,
+    from: i64,
+    to: i64,
+) -> Result<(), TrainError> {
     let Some(first) = rows.first() else {
-        return Err(TrainError::EmptyWindow { window, from: split.date(from).to_string(), to: split.date(to).to_string() });
+        return Err(TrainError::EmptyWindow {
+            window,
+            from: split.date(from).to_string(),
+            to: split.date(to).to_string(),
+        });
     };
     if rows.iter().all(|row| labels[*row] == labels[*first]) {
-        return Err(TrainError::OneClass { window, rows: rows.len(), label: u8::from(labels[*first]) });
+        return Err(TrainError::OneClass {
+            window,
+            rows: rows.len(),
+            label: u8::from(labels[*first]),
+        });
     }
     Ok(())
 }
@@ -265,7 +316,8 @@ fn fingerprint(names: &[String], columns: &[Vec<f64>], labels: &[bool]) -> Strin
     format!("{:016x}", hash.digest())
 }
 
-/// The rows with the highest scores, where a mistake would matter most, and rows spread evenly over the others.
+/// The rows with the highest scores, where a mistake would matter most, and rows spread evenly over
+/// the others.
 fn choose_probes(matrix: &FeatureMatrix<'_>, scores: &[f64]) -> Vec<Probe> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]).then(a.cmp(b)));
@@ -273,7 +325,10 @@ fn choose_probes(matrix: &FeatureMatrix<'_>, scores: &[f64]) -> Vec<Probe> {
     let step = (order.len() - top).div_ceil(PROBES - PROBES / 2).max(1);
     let chosen = order[..top].iter().chain(order[top..].iter().step_by(step));
     chosen
-        .map(|row| Probe { values: (0..matrix.width()).map(|feature| matrix.column(feature)[*row]).collect(), score: scores[*row] })
+        .map(|row| Probe {
+            values: (0..matrix.width()).map(|feature| matrix.column(feature)[*row]).collect(),
+            score: scores[*row],
+        })
         .collect()
 }
 

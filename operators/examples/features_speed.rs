@@ -1,12 +1,17 @@
-//! Times a features step on synthetic card payments: 5,000 customers, 10,000 terminals, half a year, 3 windows of count and mean each.
+//! Times a features step on synthetic card payments: 5,000 customers, 10,000 terminals, half a
+//! year, 3 windows of count and mean each.
 //!
 //! `features_speed [ROWS] [EPOCH_ROWS] [CUSTOMERS]`
 
-use arrow::array::{BooleanArray, Decimal128Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{
+    BooleanArray, Decimal128Array, Int64Array, RecordBatch, TimestampMicrosecondArray, UInt32Array,
+};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use riskstream_engine::contract::{EpochClose, Operator, Output, StateDir};
 use riskstream_engine::ids::{Epoch, EventTime, Generation};
-use riskstream_operators::features::{FeatureSpec, FeaturesOperator, FeaturesSpec, Function, Order, Window};
+use riskstream_operators::features::{
+    FeatureSpec, FeaturesOperator, FeaturesSpec, Function, Order, Window,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +32,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let customers = args.get(2).copied().unwrap_or(5_000);
     let schema = Arc::new(Schema::new(vec![
         Field::new("transaction_id", DataType::Int64, false),
-        Field::new("tx_datetime", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+        Field::new(
+            "tx_datetime",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            false,
+        ),
         Field::new("customer_id", DataType::Int64, true),
         Field::new("terminal_id", DataType::Int64, true),
         Field::new("tx_amount", DataType::Decimal128(12, 2), true),
@@ -54,14 +63,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             vec![
                 Arc::new(Int64Array::from_iter_values(ids.clone())),
                 Arc::new(
-                    TimestampMicrosecondArray::from_iter_values(ids.clone().map(|i| i * step / 1000 * 1_000_000)).with_timezone("UTC"),
+                    TimestampMicrosecondArray::from_iter_values(
+                        ids.clone().map(|i| i * step / 1000 * 1_000_000),
+                    )
+                    .with_timezone("UTC"),
                 ),
                 Arc::new(Int64Array::from_iter_values(ids.clone().map(|_| random(customers)))),
                 Arc::new(Int64Array::from_iter_values(ids.clone().map(|_| random(2 * customers)))),
                 Arc::new(
-                    Decimal128Array::from_iter_values(ids.clone().map(|_| i128::from(random(20_000)))).with_precision_and_scale(12, 2)?,
+                    Decimal128Array::from_iter_values(
+                        ids.clone().map(|_| i128::from(random(20_000))),
+                    )
+                    .with_precision_and_scale(12, 2)?,
                 ),
-                Arc::new(Int64Array::from_iter_values(ids.clone().map(|_| i64::from(random(100) == 0)))),
+                Arc::new(Int64Array::from_iter_values(
+                    ids.clone().map(|_| i64::from(random(100) == 0)),
+                )),
                 Arc::new(UInt32Array::from_iter_values(ids.clone().map(|_| 0))),
                 Arc::new(Int64Array::from_iter_values(ids.clone())),
                 Arc::new(BooleanArray::from(vec![false; n as usize])),
@@ -72,8 +89,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let folder = std::env::temp_dir().join(format!("features-speed-{}", std::process::id()));
     let steps = [
-        ("customer", "customer_id", vec![feature("nb", Function::Count, None), feature("avg", Function::Mean, Some("tx_amount"))], 0),
-        ("terminal", "terminal_id", vec![feature("nb", Function::Count, None), feature("risk", Function::Mean, Some("tx_fraud"))], 7 * DAY),
+        (
+            "customer",
+            "customer_id",
+            vec![
+                feature("nb", Function::Count, None),
+                feature("avg", Function::Mean, Some("tx_amount")),
+            ],
+            0,
+        ),
+        (
+            "terminal",
+            "terminal_id",
+            vec![
+                feature("nb", Function::Count, None),
+                feature("risk", Function::Mean, Some("tx_fraud")),
+            ],
+            7 * DAY,
+        ),
         (
             "everything",
             "customer_id",
@@ -108,12 +141,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for (number, (last, batch)) in epochs.iter().enumerate() {
                 let epoch = Epoch(number as u64 + 1);
                 let watermark = EventTime(last * step / 1000 * 1_000_000);
-                let close = EpochClose { epoch, watermark, watermark_before: before, snapshot: false, last: false };
+                let close = EpochClose {
+                    epoch,
+                    watermark,
+                    watermark_before: before,
+                    snapshot: false,
+                    last: false,
+                };
                 before = watermark;
                 let start = Instant::now();
                 let mut out = Output::default();
                 for from in (0..batch.num_rows()).step_by(8192) {
-                    operator.on_batch(epoch, batch.slice(from, 8192.min(batch.num_rows() - from)), &mut out)?;
+                    operator.on_batch(
+                        epoch,
+                        batch.slice(from, 8192.min(batch.num_rows() - from)),
+                        &mut out,
+                    )?;
                 }
                 operator.on_close(&close, &mut out)?;
                 took += start.elapsed();
@@ -130,6 +173,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             );
         }
     }
-    std::fs::remove_dir_all(&folder).or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+    std::fs::remove_dir_all(&folder)
+        .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
     Ok(())
 }

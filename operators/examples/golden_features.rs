@@ -1,14 +1,19 @@
-//! Compares the twelve features of the Fraud Detection Handbook with a file of right answers, row by row.
+//! Compares the twelve features of the Fraud Detection Handbook with a file of right answers, row
+//! by row.
 //!
 //! `golden_features TRANSACTIONS.parquet GOLDEN.parquet [EPOCH_ROWS] [MEMORY_BYTES]`
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
+};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use riskstream_engine::contract::{EpochClose, Operator, Output, StateDir};
 use riskstream_engine::ids::{Epoch, EventTime, Generation};
-use riskstream_operators::features::{FeatureSpec, FeaturesOperator, FeaturesSpec, Function, Order, Window};
+use riskstream_operators::features::{
+    FeatureSpec, FeaturesOperator, FeaturesSpec, Function, Order, Window,
+};
 use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
@@ -18,7 +23,9 @@ const DAY: i64 = 86_400_000_000;
 type Failure = Box<dyn std::error::Error>;
 
 fn read(path: &str) -> Result<RecordBatch, Failure> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.with_batch_size(1 << 16).build()?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?
+        .with_batch_size(1 << 16)
+        .build()?;
     let batches = reader.collect::<Result<Vec<_>, _>>()?;
     let schema = batches.first().ok_or("the file is empty")?.schema();
     Ok(concat_batches(&schema, &batches)?)
@@ -30,16 +37,28 @@ fn prepare(rows: &RecordBatch) -> Result<RecordBatch, Failure> {
     let mut columns: Vec<(String, ArrayRef)> = Vec::new();
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
         let column = match field.data_type() {
-            DataType::Timestamp(_, _) => cast(&cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None))?, &utc)?,
+            DataType::Timestamp(_, _) => {
+                cast(&cast(column, &DataType::Timestamp(TimeUnit::Microsecond, None))?, &utc)?
+            }
             _ => Arc::clone(column),
         };
         columns.push((field.name().clone(), column));
     }
-    columns.push(("_source_offset".into(), Arc::new(Int64Array::from_iter_values(0..rows.num_rows() as i64))));
+    columns.push((
+        "_source_offset".into(),
+        Arc::new(Int64Array::from_iter_values(0..rows.num_rows() as i64)),
+    ));
     Ok(RecordBatch::try_from_iter(columns)?)
 }
 
-fn step(id: &str, by: &str, mean: (&str, &str), delay_micros: i64, schema: &Schema, memory: usize) -> Result<FeaturesSpec, Failure> {
+fn step(
+    id: &str,
+    by: &str,
+    mean: (&str, &str),
+    delay_micros: i64,
+    schema: &Schema,
+    memory: usize,
+) -> Result<FeaturesSpec, Failure> {
     let feature = |name: &str, function, column: Option<&str>| FeatureSpec {
         name: name.into(),
         function,
@@ -49,8 +68,14 @@ fn step(id: &str, by: &str, mean: (&str, &str), delay_micros: i64, schema: &Sche
     Ok(FeaturesSpec {
         step_id: id.into(),
         by: vec![by.into()],
-        features: vec![feature(&format!("{by}_nb_tx"), Function::Count, None), feature(mean.0, Function::Mean, Some(mean.1))],
-        windows: [1, 7, 30].iter().map(|d| Window { label: format!("{d}day_window"), micros: d * DAY }).collect(),
+        features: vec![
+            feature(&format!("{by}_nb_tx"), Function::Count, None),
+            feature(mean.0, Function::Mean, Some(mean.1)),
+        ],
+        windows: [1, 7, 30]
+            .iter()
+            .map(|d| Window { label: format!("{d}day_window"), micros: d * DAY })
+            .collect(),
         delay_micros,
         include_current: true,
         order: Order::EventTime,
@@ -62,17 +87,32 @@ fn step(id: &str, by: &str, mean: (&str, &str), delay_micros: i64, schema: &Sche
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let (transactions, golden) = args.first().zip(args.get(1)).ok_or("give the transactions and the right answers")?;
+    let (transactions, golden) =
+        args.first().zip(args.get(1)).ok_or("give the transactions and the right answers")?;
     let epoch_rows: usize = args.get(2).map_or(Ok(128 * 1024), |a| a.parse())?;
     let memory: usize = args.get(3).map_or(Ok(256 << 20), |a| a.parse())?;
     let rows = prepare(&read(transactions)?)?;
     let golden = read(golden)?;
     let folder = std::env::temp_dir().join(format!("golden-features-{}", std::process::id()));
     let dir = || StateDir { root: (&folder).into(), generation: Generation(1), worker: 0 };
-    let customer = step("customer", "customer_id", ("customer_id_avg_amount", "tx_amount"), 0, &rows.schema(), memory)?;
+    let customer = step(
+        "customer",
+        "customer_id",
+        ("customer_id_avg_amount", "tx_amount"),
+        0,
+        &rows.schema(),
+        memory,
+    )?;
     let mut customer = FeaturesOperator::new(customer, &rows.schema(), dir())?;
     let between = customer.output_schema();
-    let terminal = step("terminal", "terminal_id", ("terminal_id_risk", "tx_fraud"), 7 * DAY, &between, memory)?;
+    let terminal = step(
+        "terminal",
+        "terminal_id",
+        ("terminal_id_risk", "tx_fraud"),
+        7 * DAY,
+        &between,
+        memory,
+    )?;
     let mut terminal = FeaturesOperator::new(terminal, &between, dir())?;
     let time = rows.schema().index_of("tx_datetime")?;
     let times = rows.column(time).as_primitive::<TimestampMicrosecondType>().values().clone();
@@ -85,8 +125,13 @@ fn main() -> Result<(), Failure> {
         while upto < rows.num_rows() && times[upto] == times[upto - 1] {
             upto += 1;
         }
-        let close =
-            EpochClose { epoch, watermark: EventTime(times[upto - 1]), watermark_before: before, snapshot: epoch.0 % 5 == 0, last: false };
+        let close = EpochClose {
+            epoch,
+            watermark: EventTime(times[upto - 1]),
+            watermark_before: before,
+            snapshot: epoch.0 % 5 == 0,
+            last: false,
+        };
         let mut given = vec![rows.slice(from, upto - from)];
         for (operator, took) in [&mut customer, &mut terminal].into_iter().zip(&mut took) {
             let start = Instant::now();
@@ -113,30 +158,46 @@ fn main() -> Result<(), Failure> {
         took[1].as_nanos() / all.num_rows() as u128
     );
     println!("state: {} and {} bytes", customer.state_bytes(), terminal.state_bytes());
-    std::fs::remove_dir_all(&folder).or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
+    std::fs::remove_dir_all(&folder)
+        .or_else(|e| if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) })?;
     compare(&all, &golden)
 }
 
 fn compare(rows: &RecordBatch, golden: &RecordBatch) -> Result<(), Failure> {
     let ids = |batch: &RecordBatch| -> Result<ArrayRef, Failure> {
-        Ok(cast(batch.column_by_name("transaction_id").ok_or("no transaction_id")?, &DataType::Int64)?)
+        Ok(cast(
+            batch.column_by_name("transaction_id").ok_or("no transaction_id")?,
+            &DataType::Int64,
+        )?)
     };
     let (have, want) = (ids(rows)?, ids(golden)?);
-    let places: HashMap<i64, usize> = have.as_primitive::<Int64Type>().values().iter().enumerate().map(|(i, id)| (*id, i)).collect();
+    let places: HashMap<i64, usize> = have
+        .as_primitive::<Int64Type>()
+        .values()
+        .iter()
+        .enumerate()
+        .map(|(i, id)| (*id, i))
+        .collect();
     let want = want.as_primitive::<Int64Type>();
     let mut wrong = places.len().abs_diff(want.len());
     for field in rows.schema().fields().iter().filter(|f| f.name().ends_with("_window")) {
         let name = field.name();
         let column = |batch: &RecordBatch| -> Result<ArrayRef, Failure> {
-            Ok(cast(batch.column_by_name(name).ok_or_else(|| format!("no column {name}"))?, &DataType::Float64)?)
+            Ok(cast(
+                batch.column_by_name(name).ok_or_else(|| format!("no column {name}"))?,
+                &DataType::Float64,
+            )?)
         };
         let (have, right) = (column(rows)?, column(golden)?);
-        let (have, right) = (have.as_primitive::<Float64Type>(), right.as_primitive::<Float64Type>());
+        let (have, right) =
+            (have.as_primitive::<Float64Type>(), right.as_primitive::<Float64Type>());
         let allowed = if *field.data_type() == DataType::Int64 { 0.0 } else { 1e-9 };
         let (mut off, mut largest) = (0, 0f64);
         for row in 0..want.len() {
             let difference = match places.get(&want.value(row)) {
-                Some(place) if have.is_valid(*place) => (have.value(*place) - right.value(row)).abs(),
+                Some(place) if have.is_valid(*place) => {
+                    (have.value(*place) - right.value(row)).abs()
+                }
                 _ => f64::INFINITY,
             };
             largest = largest.max(difference);

@@ -1,6 +1,7 @@
 //! Business days: weekdays that are no holiday of a calendar. Days are numbers since 1970-01-01.
 //!
-//! A calendar is named by a text: one of the names below, then days of one's own on which it is closed too, e.g. `target 2024-12-24 2024-12-31`.
+//! A calendar is named by a text: one of the names below, then days of one's own on which it is
+//! closed too, e.g. `target 2024-12-24 2024-12-31`.
 //!
 //! | name | closed besides Saturdays and Sundays |
 //! | --- | --- |
@@ -8,8 +9,9 @@
 //! | `target` | T2, the euro area's payment system: 1 January, Good Friday, Easter Monday, 1 May, 25 and 26 December |
 //! | `us-fed` | the Federal Reserve Banks' holidays; one on a Sunday is kept on the Monday after, one on a Saturday not at all |
 //!
-//! Sources: ECB, "T2 calendar" (long-term calendar since 2002); Federal Reserve, "Holidays observed by the Federal Reserve System" (Juneteenth since 2022, Martin Luther
-//! King Jr. day since 1986). The rules of today are applied from 1970 to 2199; other years have weekends only.
+//! Sources: ECB, "T2 calendar" (long-term calendar since 2002); Federal Reserve, "Holidays observed
+//! by the Federal Reserve System" (Juneteenth since 2022, Martin Luther King Jr. day since 1986).
+//! The rules of today are applied from 1970 to 2199; other years have weekends only.
 
 use crate::periods::month_days;
 use std::fmt;
@@ -42,7 +44,11 @@ pub struct UnknownCalendar(String);
 
 impl fmt::Display for UnknownCalendar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; a calendar is `weekends`, `target` or `us-fed`, and days of one's own after it, e.g. 'target 2024-12-24'", self.0)
+        write!(
+            f,
+            "{}; a calendar is `weekends`, `target` or `us-fed`, and days of one's own after it, e.g. 'target 2024-12-24'",
+            self.0
+        )
     }
 }
 
@@ -76,7 +82,9 @@ impl Calendar {
     /// Whether it is open on `day`.
     #[must_use]
     pub fn is_open(&self, day: i64) -> bool {
-        is_weekday(day) && self.holidays.binary_search(&day).is_err() && self.own.binary_search(&day).is_err()
+        is_weekday(day)
+            && self.holidays.binary_search(&day).is_err()
+            && self.own.binary_search(&day).is_err()
     }
 
     /// `day`, or the first after it on which it is open.
@@ -97,7 +105,8 @@ impl Calendar {
         day
     }
 
-    /// Business days after `from` up to `to`, that one included; negative when `to` is before `from`.
+    /// Business days after `from` up to `to`, that one included; negative when `to` is before
+    /// `from`.
     #[must_use]
     pub fn days_between(&self, from: i64, to: i64) -> i64 {
         self.open_before(to + 1) - self.open_before(from + 1)
@@ -141,7 +150,14 @@ fn nth(year: i64, month: i64, wanted: i64, nth: i64) -> i64 {
 
 fn target(year: i64) -> Vec<i64> {
     let easter = easter(year);
-    vec![date(year, 1, 1), easter - 2, easter + 1, date(year, 5, 1), date(year, 12, 25), date(year, 12, 26)]
+    vec![
+        date(year, 1, 1),
+        easter - 2,
+        easter + 1,
+        date(year, 5, 1),
+        date(year, 12, 25),
+        date(year, 12, 26),
+    ]
 }
 
 fn us_fed(year: i64) -> Vec<i64> {
@@ -168,7 +184,8 @@ fn us_fed(year: i64) -> Vec<i64> {
     days
 }
 
-/// Easter Sunday of the Gregorian calendar. (The "anonymous" computus: Meeus, "Astronomical Algorithms", chapter 8.)
+/// Easter Sunday of the Gregorian calendar. (The "anonymous" computus: Meeus, "Astronomical
+/// Algorithms", chapter 8.)
 fn easter(year: i64) -> i64 {
     let (a, b, c) = (year % 19, year / 100, year % 100);
     let (d, e) = (b / 4, b % 4);
@@ -190,18 +207,36 @@ mod tests {
         let calendar: Calendar = calendar.parse().unwrap();
         let days = date(year, 1, 1)..date(year + 1, 1, 1);
         let closed = days.filter(|day| is_weekday(*day) && !calendar.is_open(*day));
-        closed.map(|day| (NaiveDate::default() + chrono::Days::new(day as u64)).format("%m-%d").to_string()).collect()
+        closed
+            .map(|day| {
+                (NaiveDate::default() + chrono::Days::new(day as u64)).format("%m-%d").to_string()
+            })
+            .collect()
     }
 
     #[test]
     fn holidays_are_those_that_were_published() {
         assert_eq!(closed("target", 2024), ["01-01", "03-29", "04-01", "05-01", "12-25", "12-26"]);
         assert_eq!(closed("target", 2025), ["01-01", "04-18", "04-21", "05-01", "12-25", "12-26"]);
-        assert_eq!(closed("target", 2022), ["04-15", "04-18", "12-26"], "the others were on weekends");
-        let fed = ["01-01", "01-15", "02-19", "05-27", "06-19", "07-04", "09-02", "10-14", "11-11", "11-28", "12-25"];
+        assert_eq!(
+            closed("target", 2022),
+            ["04-15", "04-18", "12-26"],
+            "the others were on weekends"
+        );
+        let fed = [
+            "01-01", "01-15", "02-19", "05-27", "06-19", "07-04", "09-02", "10-14", "11-11",
+            "11-28", "12-25",
+        ];
         assert_eq!(closed("us-fed", 2024), fed);
-        let fed = ["01-02", "01-16", "02-20", "05-29", "06-19", "07-04", "09-04", "10-09", "11-23", "12-25"];
-        assert_eq!(closed("us-fed", 2023), fed, "New Year's Day was a Sunday, Veterans Day a Saturday");
+        let fed = [
+            "01-02", "01-16", "02-20", "05-29", "06-19", "07-04", "09-04", "10-09", "11-23",
+            "12-25",
+        ];
+        assert_eq!(
+            closed("us-fed", 2023),
+            fed,
+            "New Year's Day was a Sunday, Veterans Day a Saturday"
+        );
         assert_eq!(closed("weekends 2024-12-24 2024-12-28", 2024), ["12-24"]);
     }
 
@@ -211,12 +246,24 @@ mod tests {
             let calendar: Calendar = text.parse().unwrap();
             for from in (date(1968, 1, 1)..date(2030, 1, 1)).step_by(97) {
                 for length in [0, 1, 2, 6, 7, 8, 30, 366] {
-                    let slowly = (from + 1..=from + length).filter(|day| calendar.is_open(*day)).count() as i64;
-                    assert_eq!(calendar.days_between(from, from + length), slowly, "{text}: {length} days from {from}");
+                    let slowly = (from + 1..=from + length)
+                        .filter(|day| calendar.is_open(*day))
+                        .count() as i64;
+                    assert_eq!(
+                        calendar.days_between(from, from + length),
+                        slowly,
+                        "{text}: {length} days from {from}"
+                    );
                     assert_eq!(calendar.days_between(from + length, from), -slowly);
                 }
                 let (next, last) = (calendar.open_from(from), calendar.open_until(from));
-                assert!(calendar.is_open(next) && calendar.is_open(last) && last <= from && from <= next && next - last <= 8);
+                assert!(
+                    calendar.is_open(next)
+                        && calendar.is_open(last)
+                        && last <= from
+                        && from <= next
+                        && next - last <= 8
+                );
             }
         }
     }
@@ -231,7 +278,11 @@ mod tests {
 
     #[test]
     fn what_is_no_calendar_says_what_is() {
-        for (text, expected) in [("nyse", "`nyse` is no calendar"), ("", "has no name"), ("target 2024-02-30", "`2024-02-30` is no day")] {
+        for (text, expected) in [
+            ("nyse", "`nyse` is no calendar"),
+            ("", "has no name"),
+            ("target 2024-02-30", "`2024-02-30` is no day"),
+        ] {
             let said = text.parse::<Calendar>().unwrap_err().to_string();
             assert!(said.contains(expected) && said.contains("`us-fed`"), "{said}");
         }

@@ -1,4 +1,5 @@
-//! Sends rows that can't be to the dead-letter table: a negative amount, a date before the bank was founded.
+//! Sends rows that can't be to the dead-letter table: a negative amount, a date before the bank was
+//! founded.
 
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::compute::{concat_batches, filter_record_batch};
@@ -12,8 +13,9 @@ use crate::expression::{CompiledExpression, Compiler, EvaluationError};
 use crate::stateless::Stateless;
 use crate::step_error::StepError;
 
-/// Conditions that every possible row meets. A row for which one is false becomes a dead letter with reason `impossible` and
-/// the text of the first such check; null (not known) passes. A row for which a check fails to compute has reason `compute`.
+/// Conditions that every possible row meets. A row for which one is false becomes a dead letter
+/// with reason `impossible` and the text of the first such check; null (not known) passes. A row
+/// for which a check fails to compute has reason `compute`.
 #[derive(Debug)]
 pub struct ChecksOperator {
     step: String,
@@ -27,9 +29,15 @@ impl ChecksOperator {
     ///
     /// # Errors
     /// When a check can't be compiled; [`StepError::Expression`] says which.
-    pub fn new<E: AsRef<str>>(step_id: &str, checks: &[E], schema: SchemaRef) -> Result<Self, StepError> {
+    pub fn new<E: AsRef<str>>(
+        step_id: &str,
+        checks: &[E],
+        schema: SchemaRef,
+    ) -> Result<Self, StepError> {
         let compile = |(index, sql): (usize, &E)| {
-            Compiler::shared().compile_predicate(sql.as_ref(), &schema).map_err(|source| StepError::Expression { index, source })
+            Compiler::shared()
+                .compile_predicate(sql.as_ref(), &schema)
+                .map_err(|source| StepError::Expression { index, source })
         };
         let checks = checks.iter().enumerate().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { step: step_id.to_owned(), dead: DeadRows::new(step_id, &schema), schema, checks })
@@ -61,7 +69,12 @@ impl ChecksOperator {
     }
 
     /// Sends on the rows that no check denies.
-    fn part(&mut self, batch: RecordBatch, answers: &[BooleanArray], out: &mut Output) -> Result<(), ArrowError> {
+    fn part(
+        &mut self,
+        batch: RecordBatch,
+        answers: &[BooleanArray],
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
         if answers.iter().all(|answer| answer.false_count() == 0) {
             out.push(batch);
             return Ok(());
@@ -83,8 +96,13 @@ impl ChecksOperator {
     }
 }
 
-fn answers(checks: &[CompiledExpression], rows: &RecordBatch) -> Result<Vec<BooleanArray>, EvaluationError> {
-    let named = |check: &CompiledExpression, e: EvaluationError| EvaluationError::new(format!("{}: {e}", check.sql()));
+fn answers(
+    checks: &[CompiledExpression],
+    rows: &RecordBatch,
+) -> Result<Vec<BooleanArray>, EvaluationError> {
+    let named = |check: &CompiledExpression, e: EvaluationError| {
+        EvaluationError::new(format!("{}: {e}", check.sql()))
+    };
     checks.iter().map(|check| check.evaluate_predicate(rows).map_err(|e| named(check, e))).collect()
 }
 
@@ -93,8 +111,14 @@ impl Stateless for ChecksOperator {
         SchemaRef::clone(&self.schema)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
-        self.apply(batch, out).map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        self.apply(batch, out)
+            .map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Rows that a step can't process: found one by one in a batch that fails as a whole, and written as dead letters.
+//! Rows that a step can't process: found one by one in a batch that fails as a whole, and written
+//! as dead letters.
 
 use arrow::array::types::{TimestampMicrosecondType, UInt32Type};
 use arrow::array::{Array, AsArray, RecordBatch, UInt64Array};
@@ -7,7 +8,9 @@ use arrow::datatypes::{DataType, Int64Type, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::LineDelimited;
-use riskstream_engine::contract::{DeadLetters, Output, REASON_OVERFLOW, SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
+use riskstream_engine::contract::{
+    DeadLetters, Output, REASON_OVERFLOW, SOURCE_OFFSET, SOURCE_PARTITION, is_system_column,
+};
 
 use crate::expression::EvaluationError;
 use crate::keyed::sums;
@@ -35,8 +38,8 @@ impl Unfit {
     }
 }
 
-/// Writes rows of one schema as dead letters: source = the step's id, bytes = the user's columns as a JSON object, so that
-/// the row can be read again after a fix.
+/// Writes rows of one schema as dead letters: source = the step's id, bytes = the user's columns as
+/// a JSON object, so that the row can be read again after a fix.
 #[derive(Debug)]
 pub(crate) struct DeadRows {
     step: String,
@@ -49,19 +52,27 @@ pub(crate) struct DeadRows {
 
 impl DeadRows {
     pub(crate) fn new(step: &str, schema: &Schema) -> Self {
-        let typed = |name: &str, data_type: &DataType| schema.index_of(name).ok().filter(|&at| schema.field(at).data_type() == data_type);
+        let typed = |name: &str, data_type: &DataType| {
+            schema.index_of(name).ok().filter(|&at| schema.field(at).data_type() == data_type)
+        };
         Self {
             step: step.to_owned(),
             partition: typed(SOURCE_PARTITION, &DataType::UInt32),
             offset: typed(SOURCE_OFFSET, &DataType::Int64),
             event_time: None,
-            user_columns: (0..schema.fields().len()).filter(|&at| !is_system_column(schema.field(at).name())).collect(),
+            user_columns: (0..schema.fields().len())
+                .filter(|&at| !is_system_column(schema.field(at).name()))
+                .collect(),
             letters: DeadLetters::default(),
         }
     }
 
     /// Fills the event time of dead letters from this column from now on.
-    pub(crate) fn set_event_time(&mut self, column: &str, schema: &Schema) -> Result<(), StepError> {
+    pub(crate) fn set_event_time(
+        &mut self,
+        column: &str,
+        schema: &Schema,
+    ) -> Result<(), StepError> {
         let at = schema.index_of(column).map_err(|_| StepError::unknown_column(column, schema))?;
         match schema.field(at).data_type() {
             DataType::Timestamp(TimeUnit::Microsecond, _) => self.event_time = Some(at),
@@ -77,7 +88,12 @@ impl DeadRows {
     }
 
     /// Adds the given rows of `batch`, each with its detail.
-    pub(crate) fn push(&mut self, batch: &RecordBatch, rows: &[(usize, String)], reason: &str) -> Result<(), ArrowError> {
+    pub(crate) fn push(
+        &mut self,
+        batch: &RecordBatch,
+        rows: &[(usize, String)],
+        reason: &str,
+    ) -> Result<(), ArrowError> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -86,9 +102,11 @@ impl DeadRows {
         let json = json_lines(&user);
         let partitions = self.partition.map(|at| batch.column(at).as_primitive::<UInt32Type>());
         let offsets = self.offset.map(|at| batch.column(at).as_primitive::<Int64Type>());
-        let times = self.event_time.map(|at| batch.column(at).as_primitive::<TimestampMicrosecondType>());
+        let times =
+            self.event_time.map(|at| batch.column(at).as_primitive::<TimestampMicrosecondType>());
         for ((row, detail), bytes) in rows.iter().zip(json) {
-            let partition = partitions.map(|numbers| numbers.value(*row).to_string()).unwrap_or_default();
+            let partition =
+                partitions.map(|numbers| numbers.value(*row).to_string()).unwrap_or_default();
             let offset = offsets.map_or(-1, |offsets| offsets.value(*row));
             let time = times.filter(|times| times.is_valid(*row)).map(|times| times.value(*row));
             self.letters.push(&self.step, &partition, offset, reason, detail, &bytes, time);
@@ -96,9 +114,16 @@ impl DeadRows {
         Ok(())
     }
 
-    /// Says of values of `batch` that are null because their type does not hold them: row, column, detail. The rows are kept.
-    pub(crate) fn unfit(&mut self, batch: &RecordBatch, unfit: &[Unfit], out: &mut Output) -> Result<(), ArrowError> {
-        let rows: Vec<(usize, String)> = unfit.iter().map(|value| (value.row, value.detail.clone())).collect();
+    /// Says of values of `batch` that are null because their type does not hold them: row, column,
+    /// detail. The rows are kept.
+    pub(crate) fn unfit(
+        &mut self,
+        batch: &RecordBatch,
+        unfit: &[Unfit],
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
+        let rows: Vec<(usize, String)> =
+            unfit.iter().map(|value| (value.row, value.detail.clone())).collect();
         self.push(batch, &rows, REASON_OVERFLOW)?;
         self.flush(out);
         for value in unfit {
@@ -107,7 +132,8 @@ impl DeadRows {
         Ok(())
     }
 
-    /// The rows of `batch` that are not `dead`, by row; the others become dead letters, all with this reason and detail.
+    /// The rows of `batch` that are not `dead`, by row; the others become dead letters, all with
+    /// this reason and detail.
     pub(crate) fn sort_out(
         &mut self,
         batch: &RecordBatch,
@@ -115,8 +141,12 @@ impl DeadRows {
         (reason, detail): (&str, &str),
         out: &mut Output,
     ) -> Result<RecordBatch, ArrowError> {
-        let rows: Vec<(usize, String)> =
-            dead.iter().enumerate().filter(|(_, dead)| **dead).map(|(row, _)| (row, detail.to_owned())).collect();
+        let rows: Vec<(usize, String)> = dead
+            .iter()
+            .enumerate()
+            .filter(|(_, dead)| **dead)
+            .map(|(row, _)| (row, detail.to_owned()))
+            .collect();
         self.push(batch, &rows, reason)?;
         self.flush(out);
         filter_record_batch(batch, &dead.iter().map(|dead| Some(!dead)).collect())
@@ -130,20 +160,24 @@ impl DeadRows {
     }
 }
 
-/// One JSON object per row. A row that JSON can't express (a timestamp beyond the calendar) is empty: its position still names it.
+/// One JSON object per row. A row that JSON can't express (a timestamp beyond the calendar) is
+/// empty: its position still names it.
 fn json_lines(rows: &RecordBatch) -> Vec<Vec<u8>> {
     let encode = |batch: &RecordBatch| -> Result<Vec<u8>, ArrowError> {
-        let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+        let mut writer =
+            WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
         writer.write(batch)?;
         writer.finish()?;
         Ok(writer.into_inner())
     };
     if let Ok(bytes) = encode(rows) {
-        let mut lines: Vec<Vec<u8>> = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        let mut lines: Vec<Vec<u8>> =
+            bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
         lines.truncate(rows.num_rows());
         return lines;
     }
-    let one_by_one = (0..rows.num_rows()).map(|row| encode(&rows.slice(row, 1)).map(|line| line.trim_ascii_end().to_vec()));
+    let one_by_one = (0..rows.num_rows())
+        .map(|row| encode(&rows.slice(row, 1)).map(|line| line.trim_ascii_end().to_vec()));
     one_by_one.map(Result::unwrap_or_default).collect()
 }
 
@@ -156,8 +190,12 @@ pub(crate) struct Isolated<T> {
     pub(crate) bad: Vec<(usize, String)>,
 }
 
-/// Evaluates `batch`; if that fails, its halves, and so on, so that `k` failing rows among `n` cost about `k · log n` evaluations.
-pub(crate) fn isolate<T>(batch: &RecordBatch, evaluate: impl Fn(&RecordBatch) -> Result<T, EvaluationError>) -> Isolated<T> {
+/// Evaluates `batch`; if that fails, its halves, and so on, so that `k` failing rows among `n` cost
+/// about `k · log n` evaluations.
+pub(crate) fn isolate<T>(
+    batch: &RecordBatch,
+    evaluate: impl Fn(&RecordBatch) -> Result<T, EvaluationError>,
+) -> Isolated<T> {
     let mut isolated = Isolated { good: Vec::new(), bad: Vec::new() };
     // Ranges still to do, the next one on top.
     let mut ranges = vec![(0, batch.num_rows())];

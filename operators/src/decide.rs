@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::types::Float64Type;
-use arrow::array::{Array, ArrayBuilder, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StringBuilder, new_null_array};
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StringBuilder,
+    new_null_array,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, Output};
@@ -20,7 +23,8 @@ pub const DECISION: &str = "decision";
 pub const REASONS: &str = "reasons";
 /// The decision of a row below the review threshold.
 pub const APPROVE: &str = "approve";
-/// The decision of a row from the review threshold up to the decline threshold, and of a row without a score.
+/// The decision of a row from the review threshold up to the decline threshold, and of a row
+/// without a score.
 pub const REVIEW: &str = "review";
 /// The decision of a row at or above the decline threshold.
 pub const DECLINE: &str = "decline";
@@ -37,7 +41,8 @@ pub struct Decision {
     pub score: String,
     /// Scores from here on are reviewed. `None`: the model's own threshold.
     pub review: Option<f64>,
-    /// Scores from here on are declined. `None`: the model's own threshold when `review` isn't given either, else none is declined.
+    /// Scores from here on are declined. `None`: the model's own threshold when `review` isn't
+    /// given either, else none is declined.
     pub decline: Option<f64>,
     /// How many features at most are named as reasons; 0: none.
     pub reasons: usize,
@@ -45,9 +50,10 @@ pub struct Decision {
 
 /// Adds `decision` and `reasons`.
 ///
-/// A row is declined when its score is at or above the decline threshold, else reviewed when it is at or above the review threshold, else
-/// approved. A null or NaN score is reviewed. `reasons` is a JSON array of `{"feature", "value", "baseline", "contribution"}`, the
-/// strongest push toward fraud first.
+/// A row is declined when its score is at or above the decline threshold, else reviewed when it is
+/// at or above the review threshold, else approved. A null or NaN score is reviewed. `reasons` is a
+/// JSON array of `{"feature", "value", "baseline", "contribution"}`, the strongest push toward
+/// fraud first.
 #[derive(Debug)]
 pub struct DecideOperator {
     step: String,
@@ -66,14 +72,22 @@ struct Cuts {
 }
 
 impl DecideOperator {
-    /// A step that decides on rows of `schema`. `models` is the cell of the step that made the score: it explains, and gives thresholds that
-    /// the configuration leaves out.
+    /// A step that decides on rows of `schema`. `models` is the cell of the step that made the
+    /// score: it explains, and gives thresholds that the configuration leaves out.
     ///
     /// # Errors
-    /// When the score column is missing or not Float64, a threshold is not between 0 and 1 or they are in the wrong order, a model is needed but
-    /// not given, or the rows lack one of its features.
-    pub fn new(step_id: &str, decision: Decision, models: Option<Arc<ModelCell>>, schema: SchemaRef) -> Result<Self, StepError> {
-        let score = schema.index_of(&decision.score).map_err(|_| StepError::unknown_column(&decision.score, &schema))?;
+    /// When the score column is missing or not Float64, a threshold is not between 0 and 1 or they
+    /// are in the wrong order, a model is needed but not given, or the rows lack one of its
+    /// features.
+    pub fn new(
+        step_id: &str,
+        decision: Decision,
+        models: Option<Arc<ModelCell>>,
+        schema: SchemaRef,
+    ) -> Result<Self, StepError> {
+        let score = schema
+            .index_of(&decision.score)
+            .map_err(|_| StepError::unknown_column(&decision.score, &schema))?;
         if schema.field(score).data_type() != &DataType::Float64 {
             return Err(StepError::WrongType {
                 column: decision.score.clone(),
@@ -87,27 +101,36 @@ impl DecideOperator {
                 check_features(&model, &schema)?;
             }
         }
-        let fields = [Field::new(DECISION, DataType::Utf8, false), Field::new(REASONS, DataType::Utf8, true)];
+        let fields = [
+            Field::new(DECISION, DataType::Utf8, false),
+            Field::new(REASONS, DataType::Utf8, true),
+        ];
         let output = Arc::new(append_columns(&schema, fields)?);
         Ok(Self { step: step_id.to_owned(), input: schema, output, score, decision, models })
     }
 
-    /// The rows that a model must be able to explain; check a new model with [`check_features`] against it before it is published.
+    /// The rows that a model must be able to explain; check a new model with [`check_features`]
+    /// against it before it is published.
     #[must_use]
     pub fn input_schema(&self) -> &Schema {
         &self.input
     }
 
     fn decide(&self, epoch: Epoch, batch: &RecordBatch) -> Result<RecordBatch, OperatorError> {
-        let arrow_error = |source: ArrowError| OperatorError::Arrow { step: self.step.clone(), source };
+        let arrow_error =
+            |source: ArrowError| OperatorError::Arrow { step: self.step.clone(), source };
         let model = self.models.as_ref().map(|cell| cell.effective_at(epoch));
         let scores = batch.column(self.score).as_primitive::<Float64Type>();
         let cuts = self.decision.cuts(model.as_deref());
         // Written so that NaN is no approval; most batches hold few other rows, and many hold none.
-        let stopped: Vec<usize> = (0..scores.len()).filter(|&row| !approved(scores, row, cuts)).collect();
+        let stopped: Vec<usize> =
+            (0..scores.len()).filter(|&row| !approved(scores, row, cuts)).collect();
 
         let (decisions, reasons): (ArrayRef, ArrayRef) = if stopped.is_empty() {
-            (repeat(APPROVE, batch.num_rows()).map_err(arrow_error)?, new_null_array(&DataType::Utf8, batch.num_rows()))
+            (
+                repeat(APPROVE, batch.num_rows()).map_err(arrow_error)?,
+                new_null_array(&DataType::Utf8, batch.num_rows()),
+            )
         } else {
             let reasons = self.reasons(batch, scores, &stopped, model.as_deref())?;
             (Arc::new(decisions(scores, &stopped, cuts)), Arc::new(reasons))
@@ -124,16 +147,20 @@ impl DecideOperator {
         stopped: &[usize],
         model: Option<&Model>,
     ) -> Result<StringArray, OperatorError> {
-        let scored: Vec<usize> = stopped.iter().copied().filter(|row| has_score(scores, *row)).collect();
+        let scored: Vec<usize> =
+            stopped.iter().copied().filter(|row| has_score(scores, *row)).collect();
         let explained = match model.filter(|_| self.decision.reasons > 0 && !scored.is_empty()) {
-            Some(model) => model.reasons(batch, &scored, self.decision.reasons).map_err(|e| OperatorError::Compute {
-                step: self.step.clone(),
-                reason: format!("model {} can't explain the rows: {e}", model_tag(model)),
+            Some(model) => model.reasons(batch, &scored, self.decision.reasons).map_err(|e| {
+                OperatorError::Compute {
+                    step: self.step.clone(),
+                    reason: format!("model {} can't explain the rows: {e}", model_tag(model)),
+                }
             })?,
             None => Vec::new(),
         };
         let mut explained = explained.into_iter();
-        let mut column = StringBuilder::with_capacity(batch.num_rows(), stopped.len() * REASONS_BYTES);
+        let mut column =
+            StringBuilder::with_capacity(batch.num_rows(), stopped.len() * REASONS_BYTES);
         let mut json = Vec::with_capacity(REASONS_BYTES);
         for &row in stopped {
             column.append_nulls(row - column.len());
@@ -147,8 +174,10 @@ impl DecideOperator {
             };
             json.clear();
             // Numbers that JSON lacks (no model gives any) become null.
-            serde_json::to_writer(&mut json, &reasons)
-                .map_err(|e| OperatorError::Compute { step: self.step.clone(), reason: format!("reasons of row {row}: {e}") })?;
+            serde_json::to_writer(&mut json, &reasons).map_err(|e| OperatorError::Compute {
+                step: self.step.clone(),
+                reason: format!("reasons of row {row}: {e}"),
+            })?;
             column.append_value(String::from_utf8_lossy(&json));
         }
         column.append_nulls(batch.num_rows() - column.len());
@@ -165,15 +194,17 @@ impl Decision {
             }
         }
         match (self.review, self.decline) {
-            (Some(review), Some(decline)) if decline < review => {
-                wrong(format!("`decline` ({decline}) is below `review` ({review}), so nothing would be reviewed; swap them"))
-            }
-            (None, _) if !has_model => {
-                wrong(format!("`review` is not given, and no model made `{}` that could give it; set `review`", self.score))
-            }
-            _ if self.reasons > 0 && !has_model => {
-                wrong(format!("no model made `{}`, so there is none to give reasons; set `reasons = 0`", self.score))
-            }
+            (Some(review), Some(decline)) if decline < review => wrong(format!(
+                "`decline` ({decline}) is below `review` ({review}), so nothing would be reviewed; swap them"
+            )),
+            (None, _) if !has_model => wrong(format!(
+                "`review` is not given, and no model made `{}` that could give it; set `review`",
+                self.score
+            )),
+            _ if self.reasons > 0 && !has_model => wrong(format!(
+                "no model made `{}`, so there is none to give reasons; set `reasons = 0`",
+                self.score
+            )),
             _ => Ok(()),
         }
     }
@@ -188,7 +219,8 @@ impl Decision {
         };
         // `check` made sure that one of them is there; without any, everything is reviewed.
         let review = self.review.or(own.map(|own| own.review)).unwrap_or(f64::NEG_INFINITY);
-        // A configured decline threshold may lie below the model's review threshold: it is the stricter word.
+        // A configured decline threshold may lie below the model's review threshold: it is the
+        // stricter word.
         Cuts { review: review.min(decline), decline }
     }
 }
@@ -221,7 +253,12 @@ impl Stateless for DecideOperator {
         SchemaRef::clone(&self.output)
     }
 
-    fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         out.push(self.decide(epoch, &batch)?);
         Ok(())
     }

@@ -14,12 +14,13 @@ use crate::expression::{CompiledExpression, Compiler, EvaluationError};
 use crate::stateless::Stateless;
 use crate::step_error::StepError;
 
-/// `derive = { NAME = "SQL", ... }`: columns computed in order, each seeing the ones before it. A new name is appended, a known one
-/// is replaced where it stands. A row for which an expression fails (overflow, division by zero, a cast that can't be done) becomes a dead
-/// letter with reason `compute`; the others go on.
+/// `derive = { NAME = "SQL", ... }`: columns computed in order, each seeing the ones before it. A
+/// new name is appended, a known one is replaced where it stands. A row for which an expression
+/// fails (overflow, division by zero, a cast that can't be done) becomes a dead letter with reason
+/// `compute`; the others go on.
 ///
-/// Values are stored as types that every Delta reader has: timestamps as UTC microseconds, text as Utf8, unsigned integers as the
-/// next wider signed type.
+/// Values are stored as types that every Delta reader has: timestamps as UTC microseconds, text as
+/// Utf8, unsigned integers as the next wider signed type.
 #[derive(Debug)]
 pub struct DeriveOperator {
     step: String,
@@ -43,9 +44,13 @@ impl DeriveOperator {
     /// A step that computes `columns`, pairs of name and expression, from rows of `schema`.
     ///
     /// # Errors
-    /// When an expression can't be compiled ([`StepError::Expression`] says which), has a type that tables can't hold, or a column belongs to
-    /// the engine.
-    pub fn new<N: AsRef<str>, E: AsRef<str>>(step_id: &str, columns: &[(N, E)], schema: SchemaRef) -> Result<Self, StepError> {
+    /// When an expression can't be compiled ([`StepError::Expression`] says which), has a type that
+    /// tables can't hold, or a column belongs to the engine.
+    pub fn new<N: AsRef<str>, E: AsRef<str>>(
+        step_id: &str,
+        columns: &[(N, E)],
+        schema: SchemaRef,
+    ) -> Result<Self, StepError> {
         let mut output = SchemaRef::clone(&schema);
         let mut compiled = Vec::with_capacity(columns.len());
         for (index, (name, sql)) in columns.iter().enumerate() {
@@ -53,7 +58,13 @@ impl DeriveOperator {
             output = SchemaRef::clone(&column.schema);
             compiled.push(column);
         }
-        Ok(Self { step: step_id.to_owned(), dead: DeadRows::new(step_id, &schema), input: schema, output, columns: compiled })
+        Ok(Self {
+            step: step_id.to_owned(),
+            dead: DeadRows::new(step_id, &schema),
+            input: schema,
+            output,
+            columns: compiled,
+        })
     }
 
     /// Names the event time column for dead letters.
@@ -73,7 +84,8 @@ impl DeriveOperator {
         let isolated = isolate(&batch, |rows| derive(&self.columns, rows));
         self.dead.push(&batch, &isolated.bad, REASON_COMPUTE)?;
         self.dead.flush(out);
-        let good: Vec<RecordBatch> = isolated.good.into_iter().map(|(_, derived)| derived).collect();
+        let good: Vec<RecordBatch> =
+            isolated.good.into_iter().map(|(_, derived)| derived).collect();
         out.push(concat_batches(&self.output, &good)?);
         Ok(())
     }
@@ -84,12 +96,15 @@ impl Column {
         if is_system_column(name) {
             return Err(StepError::SystemColumn { column: name.to_owned() });
         }
-        let expression = Compiler::shared().compile(sql, input).map_err(|source| StepError::Expression { index, source })?;
-        let data_type = storage_type(expression.data_type()).map_err(|advice| StepError::ColumnType {
-            column: name.to_owned(),
-            found: expression.data_type().clone(),
-            advice,
-        })?;
+        let expression = Compiler::shared()
+            .compile(sql, input)
+            .map_err(|source| StepError::Expression { index, source })?;
+        let data_type =
+            storage_type(expression.data_type()).map_err(|advice| StepError::ColumnType {
+                column: name.to_owned(),
+                found: expression.data_type().clone(),
+                advice,
+            })?;
         let expression = expression.stored_as(data_type.clone());
         let mut fields: Vec<_> = input.fields().iter().cloned().collect();
         let at = input.index_of(name).unwrap_or(fields.len());
@@ -104,7 +119,9 @@ impl Column {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<RecordBatch, EvaluationError> {
-        let named = |reason: &dyn std::fmt::Display| EvaluationError::new(format!("{}: {reason}", self.name));
+        let named = |reason: &dyn std::fmt::Display| {
+            EvaluationError::new(format!("{}: {reason}", self.name))
+        };
         let values = self.expression.evaluate(batch).map_err(|e| named(&e))?;
         let mut columns = batch.columns().to_vec();
         match columns.get_mut(self.at) {
@@ -128,10 +145,15 @@ fn storage_type(data_type: &DataType) -> Result<DataType, &'static str> {
         DataType::UInt64 => DataType::Decimal128(20, 0),
         DataType::Float16 => DataType::Float32,
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => DataType::Binary,
         DataType::Date32 | DataType::Date64 => DataType::Date32,
         DataType::Timestamp(_, _) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => DataType::Decimal128(*precision, *scale),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
         DataType::Dictionary(_, values) => storage_type(values)?,
         plain @ (DataType::Boolean
         | DataType::Int8
@@ -143,9 +165,13 @@ fn storage_type(data_type: &DataType) -> Result<DataType, &'static str> {
         | DataType::Decimal128(_, _)) => plain.clone(),
         DataType::Null => return Err("give the null a type: cast(null as bigint)"),
         DataType::Interval(_) | DataType::Duration(_) => {
-            return Err("take the difference in seconds: date_part('epoch', a) - date_part('epoch', b)");
+            return Err(
+                "take the difference in seconds: date_part('epoch', a) - date_part('epoch', b)",
+            );
         }
-        DataType::Time32(_) | DataType::Time64(_) => return Err("take the part that you need: date_part('hour', ...)"),
+        DataType::Time32(_) | DataType::Time64(_) => {
+            return Err("take the part that you need: date_part('hour', ...)");
+        }
         DataType::Decimal256(_, _) => return Err("cast it to a decimal of at most 38 digits"),
         _ => return Err("make one column per value"),
     })
@@ -156,8 +182,14 @@ impl Stateless for DeriveOperator {
         SchemaRef::clone(&self.output)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
-        self.apply(batch, out).map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        self.apply(batch, out)
+            .map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })
     }
 }
 

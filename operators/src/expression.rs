@@ -5,13 +5,17 @@
 //! ```
 //!
 //! Invariants:
-//! - The same row gets the same value in every run: functions that read a clock or draw numbers are refused.
-//! - Column names are taken as written, without folding to lower case, as everywhere in `pipelines.toml`.
-//! - Numbers with a decimal point are decimals, so that comparing and adding money is exact; beside a float they become floats.
-//!   Integer overflow is an error, not a wrap.
-//! - An expression that fails whatever the row is (`1 / 0`, a text compared with a number that it can't be) is refused when it is compiled.
+//! - The same row gets the same value in every run: functions that read a clock or draw numbers are
+//!   refused.
+//! - Column names are taken as written, without folding to lower case, as everywhere in
+//!   `pipelines.toml`.
+//! - Numbers with a decimal point are decimals, so that comparing and adding money is exact; beside
+//!   a float they become floats. Integer overflow is an error, not a wrap.
+//! - An expression that fails whatever the row is (`1 / 0`, a text compared with a number that it
+//!   can't be) is refused when it is compiled.
 //!
-//! What is done once stands in the crate `riskstream-expressions`, which is not optimized; what is done per batch stands here.
+//! What is done once stands in the crate `riskstream-expressions`, which is not optimized; what is
+//! done per batch stands here.
 
 mod business;
 mod clock;
@@ -40,7 +44,8 @@ use riskstream_expressions::planner::{Planner, Refused};
 
 static SHARED: LazyLock<Compiler> = LazyLock::new(Compiler::new);
 
-/// Turns text into [`CompiledExpression`]s. Making one registers every function, so make one and share it ([`Compiler::shared`]).
+/// Turns text into [`CompiledExpression`]s. Making one registers every function, so make one and
+/// share it ([`Compiler::shared`]).
 #[derive(Debug)]
 pub struct Compiler {
     planner: Planner,
@@ -57,7 +62,10 @@ impl Compiler {
     /// A compiler that knows DataFusion's scalar functions, and those of this program.
     #[must_use]
     pub fn new() -> Self {
-        Self { planner: Planner::new(lateness::functions().chain(business::functions())), properties: ExecutionProps::new() }
+        Self {
+            planner: Planner::new(lateness::functions().chain(business::functions())),
+            properties: ExecutionProps::new(),
+        }
     }
 
     /// The compiler of this program, made at its first use.
@@ -69,9 +77,13 @@ impl Compiler {
     /// Compiles `sql` for batches of `schema`.
     ///
     /// # Errors
-    /// When the text is not one expression, names a column or function that is not there, mixes types that can't be mixed, or is not
-    /// a pure function of the row.
-    pub fn compile(&self, sql: &str, schema: &SchemaRef) -> Result<CompiledExpression, ExpressionError> {
+    /// When the text is not one expression, names a column or function that is not there, mixes
+    /// types that can't be mixed, or is not a pure function of the row.
+    pub fn compile(
+        &self,
+        sql: &str,
+        schema: &SchemaRef,
+    ) -> Result<CompiledExpression, ExpressionError> {
         let fields = DFSchema::try_from(Arc::clone(schema)).map_err(|e| error::planning(&e))?;
         let logical = self.plan(sql, schema, &fields)?;
         refuse_impure(&logical, sql)?;
@@ -80,9 +92,14 @@ impl Compiler {
             .and_then(|logical| times::without_zone(logical, &fields))
             .and_then(|logical| self.planner.simplify(logical, &fields))
             .map_err(|e| error::planning(&e))?;
-        let physical = create_physical_expr(&simplified, &fields, &self.properties, &PhysicalPlanningContext::default())
-            .and_then(check_overflow)
-            .map_err(|e| error::planning(&e))?;
+        let physical = create_physical_expr(
+            &simplified,
+            &fields,
+            &self.properties,
+            &PhysicalPlanningContext::default(),
+        )
+        .and_then(check_overflow)
+        .map_err(|e| error::planning(&e))?;
 
         let compiled = CompiledExpression {
             sql: sql.to_owned(),
@@ -102,7 +119,11 @@ impl Compiler {
     ///
     /// # Errors
     /// As [`Self::compile`], and when the expression is not a condition.
-    pub fn compile_predicate(&self, sql: &str, schema: &SchemaRef) -> Result<CompiledExpression, ExpressionError> {
+    pub fn compile_predicate(
+        &self,
+        sql: &str,
+        schema: &SchemaRef,
+    ) -> Result<CompiledExpression, ExpressionError> {
         let compiled = self.compile(sql, schema)?;
         match compiled.data_type() {
             DataType::Boolean => Ok(compiled),
@@ -117,7 +138,9 @@ impl Compiler {
                 reason: format!("`as {name}` names a column, but an expression here has no name"),
                 at: place::of_word(sql, &name),
             },
-            Refused::UnknownFunction(name) => error::unknown_function(sql, name, self.planner.function_names()),
+            Refused::UnknownFunction(name) => {
+                error::unknown_function(sql, name, self.planner.function_names())
+            }
             Refused::Unresolved(e) => error::unresolved(sql, &e, schema),
         })
     }
@@ -150,15 +173,19 @@ impl CompiledExpression {
         self
     }
 
-    /// The value for each row of `batch`, which must have the schema that the expression was compiled for.
+    /// The value for each row of `batch`, which must have the schema that the expression was
+    /// compiled for.
     ///
     /// # Errors
-    /// When it fails on a row: overflow, division by zero, a cast that can't be done. Which row is not known.
+    /// When it fails on a row: overflow, division by zero, a cast that can't be done. Which row is
+    /// not known.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, EvaluationError> {
         let value = self.physical.evaluate(batch).map_err(|e| EvaluationError::from(&e))?;
-        let array = value.into_array_of_size(batch.num_rows()).map_err(|e| EvaluationError::from(&e))?;
+        let array =
+            value.into_array_of_size(batch.num_rows()).map_err(|e| EvaluationError::from(&e))?;
         match &self.storage {
-            Some(data_type) => times::store(&array, data_type).map_err(|e| EvaluationError::from(&DataFusionError::from(e))),
+            Some(data_type) => times::store(&array, data_type)
+                .map_err(|e| EvaluationError::from(&DataFusionError::from(e))),
             None => Ok(array),
         }
     }
@@ -171,7 +198,10 @@ impl CompiledExpression {
         let array = self.evaluate(batch)?;
         match array.as_any().downcast_ref::<BooleanArray>() {
             Some(truth) => Ok(truth.clone()),
-            None => Err(EvaluationError::new(format!("`{}` is {}, not a condition", self.sql, self.data_type))),
+            None => Err(EvaluationError::new(format!(
+                "`{}` is {}, not a condition",
+                self.sql, self.data_type
+            ))),
         }
     }
 
@@ -189,8 +219,10 @@ impl CompiledExpression {
 
     /// The columns that it reads, in alphabetical order.
     pub(crate) fn columns(&self) -> Vec<(String, usize)> {
-        let mut columns: Vec<_> =
-            collect_columns(&self.physical).into_iter().map(|column| (column.name().to_owned(), column.index())).collect();
+        let mut columns: Vec<_> = collect_columns(&self.physical)
+            .into_iter()
+            .map(|column| (column.name().to_owned(), column.index()))
+            .collect();
         columns.sort();
         columns
     }
@@ -202,12 +234,15 @@ impl CompiledExpression {
     }
 }
 
-/// Refuses functions whose value is not decided by the row alone, so that a replay gives the same rows.
+/// Refuses functions whose value is not decided by the row alone, so that a replay gives the same
+/// rows.
 fn refuse_impure(logical: &Expr, sql: &str) -> Result<(), ExpressionError> {
     let mut impure = None;
     let visited = logical.apply(|node| {
         Ok(match node {
-            Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
+            Expr::ScalarFunction(call)
+                if call.func.signature().volatility != Volatility::Immutable =>
+            {
                 impure = Some(call.func.name().to_owned());
                 TreeNodeRecursion::Stop
             }
@@ -216,7 +251,9 @@ fn refuse_impure(logical: &Expr, sql: &str) -> Result<(), ExpressionError> {
     });
     visited.map_err(|e| error::planning(&e))?;
     match impure {
-        Some(function) => Err(ExpressionError::Impure { at: place::of_call(sql, &function), function }),
+        Some(function) => {
+            Err(ExpressionError::Impure { at: place::of_call(sql, &function), function })
+        }
         None => Ok(()),
     }
 }
@@ -225,10 +262,13 @@ fn refuse_impure(logical: &Expr, sql: &str) -> Result<(), ExpressionError> {
 fn check_overflow(physical: Arc<dyn PhysicalExpr>) -> DataFusionResult<Arc<dyn PhysicalExpr>> {
     let checked = physical.transform_up(|node| {
         let checked = node.downcast_ref::<BinaryExpr>().and_then(|binary| {
-            matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply).then(|| {
-                let checked: Arc<dyn PhysicalExpr> = Arc::new(binary.clone().with_fail_on_overflow(true));
-                checked
-            })
+            matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply).then(
+                || {
+                    let checked: Arc<dyn PhysicalExpr> =
+                        Arc::new(binary.clone().with_fail_on_overflow(true));
+                    checked
+                },
+            )
         });
         Ok(match checked {
             Some(checked) => Transformed::yes(checked),

@@ -12,8 +12,8 @@ use crate::expression::{CompiledExpression, Compiler};
 use crate::stateless::Stateless;
 use crate::step_error::StepError;
 
-/// `filter = "SQL"`: a row stays where the condition is true; false and null drop it, as `WHERE` does. A row for which
-/// the condition fails becomes a dead letter with reason `compute`.
+/// `filter = "SQL"`: a row stays where the condition is true; false and null drop it, as `WHERE`
+/// does. A row for which the condition fails becomes a dead letter with reason `compute`.
 #[derive(Debug)]
 pub struct FilterOperator {
     step: String,
@@ -28,9 +28,15 @@ impl FilterOperator {
     /// # Errors
     /// When the condition can't be compiled.
     pub fn new(step_id: &str, condition: &str, schema: SchemaRef) -> Result<Self, StepError> {
-        let condition =
-            Compiler::shared().compile_predicate(condition, &schema).map_err(|source| StepError::Expression { index: 0, source })?;
-        Ok(Self { step: step_id.to_owned(), dead: DeadRows::new(step_id, &schema), schema, condition })
+        let condition = Compiler::shared()
+            .compile_predicate(condition, &schema)
+            .map_err(|source| StepError::Expression { index: 0, source })?;
+        Ok(Self {
+            step: step_id.to_owned(),
+            dead: DeadRows::new(step_id, &schema),
+            schema,
+            condition,
+        })
     }
 
     /// Names the event time column for dead letters.
@@ -67,8 +73,14 @@ impl Stateless for FilterOperator {
         SchemaRef::clone(&self.schema)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
-        self.apply(batch, out).map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        self.apply(batch, out)
+            .map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })
     }
 }
 

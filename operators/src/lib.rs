@@ -1,4 +1,5 @@
-//! The steps of a pipeline: logic over batches, driven by the engine through its `Operator` contract.
+//! The steps of a pipeline: logic over batches, driven by the engine through its `Operator`
+//! contract.
 //!
 //! | step | what it does |
 //! | --- | --- |
@@ -17,9 +18,10 @@
 //! | [`shares`] | adds each window's share of its group |
 //! | [`identities`] | says which identities do not hold for a row |
 //!
-//! Steps without state implement [`Stateless`]; [`Stateless::into_operator`] makes the engine's `Operator` of them. A row that a step can't
-//! process becomes a dead letter and never stops the run. A step that is not possible on its input is refused when it is made, with a
-//! [`StepError`] (or [`ExpressionError`], which knows the place in the text).
+//! Steps without state implement [`Stateless`]; [`Stateless::into_operator`] makes the engine's
+//! `Operator` of them. A row that a step can't process becomes a dead letter and never stops the
+//! run. A step that is not possible on its input is refused when it is made, with a [`StepError`]
+//! (or [`ExpressionError`], which knows the place in the text).
 
 pub mod calendars;
 pub mod captured;

@@ -1,7 +1,8 @@
 //! Stretches of time that follow one another: so many microseconds, or calendar months, in UTC.
 //!
-//! Periods of microseconds are aligned to 1970-01-01 00:00; months to January, as long as a year is a whole number of them. Every instant is in
-//! exactly one period, which begins with its first instant and ends before the next one's.
+//! Periods of microseconds are aligned to 1970-01-01 00:00; months to January, as long as a year is
+//! a whole number of them. Every instant is in exactly one period, which begins with its first
+//! instant and ends before the next one's.
 
 /// From one period's start to the next's; above 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,7 +43,9 @@ impl Every {
     pub fn advance(self, start: i64, periods: i64) -> i64 {
         match self {
             Self::Micros(length) => start.saturating_add(length.saturating_mul(periods)),
-            Self::Months(count) => month_start(month_of(start).saturating_add(count.saturating_mul(periods))),
+            Self::Months(count) => {
+                month_start(month_of(start).saturating_add(count.saturating_mul(periods)))
+            }
         }
     }
 
@@ -60,11 +63,13 @@ pub fn month_of(time: i64) -> i64 {
     (year - 1970) * 12 + month - 1
 }
 
-/// Year, month from 1 and day from 1 of so many days after 1970-01-01. (Howard Hinnant, "chrono-compatible low-level date algorithms".)
+/// Year, month from 1 and day from 1 of so many days after 1970-01-01. (Howard Hinnant,
+/// "chrono-compatible low-level date algorithms".)
 pub(crate) fn date_of(days: i64) -> (i64, i64, i64) {
     let days = days + DAYS_BEFORE_1970;
     let (era, day_of_era) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     // Months count from March.
     let month = (5 * day_of_year + 2) / 153;
@@ -95,18 +100,29 @@ mod tests {
 
     #[test]
     fn months_are_those_of_the_calendar() {
-        for days in (-200_000i64..200_000).step_by(13).chain([0, -1, 30, 31, 58, 59, 60, 11_016, 11_017, 11_380]) {
+        for days in (-200_000i64..200_000)
+            .step_by(13)
+            .chain([0, -1, 30, 31, 58, 59, 60, 11_016, 11_017, 11_380])
+        {
             let time = days * DAY + 5;
             let date = DateTime::from_timestamp_micros(time).expect("a date");
-            assert_eq!(date_of(days), (i64::from(date.year()), i64::from(date.month()), i64::from(date.day())), "{date}");
+            assert_eq!(
+                date_of(days),
+                (i64::from(date.year()), i64::from(date.month()), i64::from(date.day())),
+                "{date}"
+            );
             let first = Every::Months(1).floor(time);
             assert_eq!(first, time - (i64::from(date.day()) - 1) * DAY - 5, "{date}");
-            let next = DateTime::from_timestamp_micros(Every::Months(1).after(time)).expect("a date");
-            let ahead = (next.year() - date.year()) * 12 + next.month() as i32 - date.month() as i32;
+            let next =
+                DateTime::from_timestamp_micros(Every::Months(1).after(time)).expect("a date");
+            let ahead =
+                (next.year() - date.year()) * 12 + next.month() as i32 - date.month() as i32;
             assert_eq!((next.day(), ahead), (1, 1), "{date}");
-            let year = DateTime::from_timestamp_micros(Every::Months(12).floor(time)).expect("a date");
+            let year =
+                DateTime::from_timestamp_micros(Every::Months(12).floor(time)).expect("a date");
             assert_eq!((year.year(), year.ordinal()), (date.year(), 1), "{date}");
-            let quarter = DateTime::from_timestamp_micros(Every::Months(3).floor(time)).expect("a date");
+            let quarter =
+                DateTime::from_timestamp_micros(Every::Months(3).floor(time)).expect("a date");
             assert_eq!((quarter.month0(), quarter.day()), (date.month0() / 3 * 3, 1), "{date}");
             assert_eq!(Every::Months(1).advance(Every::Months(1).after(time), -1), first);
         }

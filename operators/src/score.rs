@@ -42,7 +42,8 @@ impl ScoreColumn {
     }
 }
 
-/// `score = { COLUMN = "model" }`: two columns per score. All rows of an epoch get the same model, on every worker.
+/// `score = { COLUMN = "model" }`: two columns per score. All rows of an epoch get the same model,
+/// on every worker.
 #[derive(Debug)]
 pub struct ScoreOperator {
     step: String,
@@ -55,14 +56,21 @@ impl ScoreOperator {
     ///
     /// # Errors
     /// When a model in force can't score such rows, or a column is there already.
-    pub fn new(step_id: &str, columns: Vec<ScoreColumn>, schema: SchemaRef) -> Result<Self, StepError> {
+    pub fn new(
+        step_id: &str,
+        columns: Vec<ScoreColumn>,
+        schema: SchemaRef,
+    ) -> Result<Self, StepError> {
         for column in &columns {
             for model in column.models.all() {
                 check_features(&model, &schema)?;
             }
         }
         let fields = columns.iter().flat_map(|column| {
-            [Field::new(&column.output, DataType::Float64, false), Field::new(&column.version_column, DataType::Utf8, false)]
+            [
+                Field::new(&column.output, DataType::Float64, false),
+                Field::new(&column.version_column, DataType::Utf8, false),
+            ]
         });
         let output = Arc::new(append_columns(&schema, fields)?);
         Ok(Self { step: step_id.to_owned(), output, columns })
@@ -78,7 +86,12 @@ impl Stateless for ScoreOperator {
         SchemaRef::clone(&self.output)
     }
 
-    fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         let mut columns = batch.columns().to_vec();
         for column in &self.columns {
             let model = column.models.effective_at(epoch);
@@ -87,14 +100,20 @@ impl Stateless for ScoreOperator {
                 reason: format!("model {} can't score the rows: {e}", model_tag(&model)),
             })?;
             columns.push(Arc::new(scored.score));
-            columns.push(repeat(&model_tag(&model), batch.num_rows()).map_err(|e| self.arrow_error(e))?);
+            columns.push(
+                repeat(&model_tag(&model), batch.num_rows()).map_err(|e| self.arrow_error(e))?,
+            );
         }
-        out.push(RecordBatch::try_new(SchemaRef::clone(&self.output), columns).map_err(|e| self.arrow_error(e))?);
+        out.push(
+            RecordBatch::try_new(SchemaRef::clone(&self.output), columns)
+                .map_err(|e| self.arrow_error(e))?,
+        );
         Ok(())
     }
 }
 
-/// `rows` times `text`: the bytes are copied in one go and the offsets counted, not appended one by one.
+/// `rows` times `text`: the bytes are copied in one go and the offsets counted, not appended one by
+/// one.
 pub(crate) fn repeat(text: &str, rows: usize) -> Result<ArrayRef, ArrowError> {
     let too_long = |_| ArrowError::OffsetOverflowError(text.len().saturating_mul(rows));
     let end = i32::try_from(text.len().saturating_mul(rows)).map_err(too_long)?;
@@ -103,7 +122,11 @@ pub(crate) fn repeat(text: &str, rows: usize) -> Result<ArrayRef, ArrowError> {
         // The last offset fits, so do the ones before; a step of at least one never exceeds it.
         length => (0..=end).step_by(length).collect::<Vec<i32>>().into(),
     };
-    Ok(Arc::new(StringArray::try_new(OffsetBuffer::new(offsets), text.repeat(rows).into_bytes().into(), None)?))
+    Ok(Arc::new(StringArray::try_new(
+        OffsetBuffer::new(offsets),
+        text.repeat(rows).into_bytes().into(),
+        None,
+    )?))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
-//! Steps that look at one batch and remember nothing: their logic, and the one adapter that makes an [`Operator`] of it.
+//! Steps that look at one batch and remember nothing: their logic, and the one adapter that makes
+//! an [`Operator`] of it.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, SavedState, Shape, StateBatch};
+use riskstream_engine::contract::{
+    EpochClose, Operator, OperatorError, Output, SavedState, Shape, StateBatch,
+};
 use riskstream_engine::ids::{Epoch, Ownership};
 
 /// The logic of a step without state.
@@ -14,7 +17,12 @@ pub trait Stateless: Send {
     ///
     /// # Errors
     /// Only for broken invariants; rows that can't be processed go to `out.dead`.
-    fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError>;
+    fn on_batch(
+        &mut self,
+        epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError>;
 
     /// The step as the engine runs it.
     fn into_operator(self) -> StatelessOperator<Self>
@@ -38,11 +46,21 @@ impl<L: Stateless> Operator for StatelessOperator<L> {
         None
     }
 
-    fn restore(&mut self, _saved: &SavedState, _worker: usize, _ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        _saved: &SavedState,
+        _worker: usize,
+        _ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         Ok(())
     }
 
-    fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }

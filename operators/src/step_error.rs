@@ -1,11 +1,13 @@
-//! Why a step can't be set up: the configuration names something that its input does not have or can't do.
+//! Why a step can't be set up: the configuration names something that its input does not have or
+//! can't do.
 
 use arrow::datatypes::{DataType, Schema};
 use riskstream_engine::key::can_be_key;
 
 use crate::expression::{ExpressionError, hint, nearest};
 
-/// A step that is not possible on its input. Raised while a pipeline is planned, never while rows flow.
+/// A step that is not possible on its input. Raised while a pipeline is planned, never while rows
+/// flow.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum StepError {
     /// An expression is refused.
@@ -46,7 +48,9 @@ pub enum StepError {
         role: &'static str,
     },
     /// The step would add a column that is already there.
-    #[error("the step adds column `{column}`, but its input already has one of that name; name it differently, or drop the other")]
+    #[error(
+        "the step adds column `{column}`, but its input already has one of that name; name it differently, or drop the other"
+    )]
     ColumnExists {
         /// The column.
         column: String,
@@ -86,7 +90,10 @@ impl StepError {
 }
 
 /// The schema with `fields` appended; none of them may be there already.
-pub(crate) fn append_columns(schema: &Schema, fields: impl IntoIterator<Item = arrow::datatypes::Field>) -> Result<Schema, StepError> {
+pub(crate) fn append_columns(
+    schema: &Schema,
+    fields: impl IntoIterator<Item = arrow::datatypes::Field>,
+) -> Result<Schema, StepError> {
     let mut all: Vec<_> = schema.fields().iter().cloned().collect();
     for field in fields {
         if riskstream_engine::contract::is_system_column(field.name()) {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -26,7 +27,11 @@ pub(crate) struct Row {
 pub(crate) fn schema() -> SchemaRef {
     let user = Schema::new(vec![
         Field::new("id", DataType::Int64, false),
-        Field::new("tx_datetime", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+        Field::new(
+            "tx_datetime",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            false,
+        ),
         Field::new("customer", DataType::Utf8, true),
         Field::new("amount", DataType::Decimal128(12, 2), true),
         Field::new("count", DataType::Int64, true),
@@ -40,9 +45,16 @@ pub(crate) fn batch(rows: &[Row]) -> RecordBatch {
     let offsets = (0..rows.len()).map(|row| 100 + row as i64);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.id))),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.time)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.time))
+                .with_timezone("UTC"),
+        ),
         Arc::new(StringArray::from_iter(rows.iter().map(|row| row.customer))),
-        Arc::new(Decimal128Array::from_iter(rows.iter().map(|row| row.amount)).with_precision_and_scale(12, 2).unwrap()),
+        Arc::new(
+            Decimal128Array::from_iter(rows.iter().map(|row| row.amount))
+                .with_precision_and_scale(12, 2)
+                .unwrap(),
+        ),
         Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.count))),
         Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.risk))),
         Arc::new(UInt32Array::from(vec![7; rows.len()])),
@@ -65,6 +77,7 @@ pub(crate) fn run(step: impl Stateless, input: RecordBatch) -> (RecordBatch, Rec
 pub(crate) fn texts(batch: &RecordBatch, column: &str) -> Vec<String> {
     let options = arrow::util::display::FormatOptions::default().with_null("-");
     let array = batch.column_by_name(column).unwrap();
-    let formatter = arrow::util::display::ArrayFormatter::try_new(array.as_ref(), &options).unwrap();
+    let formatter =
+        arrow::util::display::ArrayFormatter::try_new(array.as_ref(), &options).unwrap();
     (0..batch.num_rows()).map(|row| formatter.value(row).to_string()).collect()
 }

@@ -1,6 +1,8 @@
-//! Rows once more under a name for all: each lender's row also as one of lender `ALL`, so that what is added up per lender is there for all of them too.
+//! Rows once more under a name for all: each lender's row also as one of lender `ALL`, so that what
+//! is added up per lender is there for all of them too.
 //!
-//! With several such columns a row leaves once for each choice of columns that stand for all (a cube). It goes before an `aggregate` step.
+//! With several such columns a row leaves once for each choice of columns that stand for all (a
+//! cube). It goes before an `aggregate` step.
 
 use crate::stateless::Stateless;
 use crate::step_error::StepError;
@@ -28,14 +30,22 @@ impl TotalsOperator {
     ///
     /// # Errors
     /// When a column is not there or holds no text, or there are too many.
-    pub fn new(step_id: &str, names: &[(String, String)], input: &SchemaRef) -> Result<Self, StepError> {
+    pub fn new(
+        step_id: &str,
+        names: &[(String, String)],
+        input: &SchemaRef,
+    ) -> Result<Self, StepError> {
         if names.len() > TOTALS_MAX {
-            return Err(StepError::Thresholds { problem: format!("`totals` has {} columns, at most {TOTALS_MAX}", names.len()) });
+            return Err(StepError::Thresholds {
+                problem: format!("`totals` has {} columns, at most {TOTALS_MAX}", names.len()),
+            });
         }
-        let mut fields: Vec<Field> = input.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut fields: Vec<Field> =
+            input.fields().iter().map(|field| field.as_ref().clone()).collect();
         let mut found = Vec::new();
         for (column, name) in names {
-            let index = input.index_of(column).map_err(|_| StepError::unknown_column(column, input))?;
+            let index =
+                input.index_of(column).map_err(|_| StepError::unknown_column(column, input))?;
             if fields[index].data_type() != &DataType::Utf8 {
                 return Err(StepError::WrongType {
                     column: column.clone(),
@@ -54,7 +64,10 @@ impl TotalsOperator {
         let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
         for (bit, (index, name)) in self.names.iter().enumerate() {
             if choice >> bit & 1 == 1 {
-                columns[*index] = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(name, batch.num_rows())));
+                columns[*index] = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(
+                    name,
+                    batch.num_rows(),
+                )));
             }
         }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
@@ -66,9 +79,17 @@ impl Stateless for TotalsOperator {
         Arc::clone(&self.schema)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         for choice in 0..1 << self.names.len() {
-            out.push(self.under(&batch, choice).map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })?);
+            out.push(
+                self.under(&batch, choice)
+                    .map_err(|source| OperatorError::Arrow { step: self.step.clone(), source })?,
+            );
         }
         Ok(())
     }

@@ -45,7 +45,8 @@ pub enum Command {
     Maintain(MaintainArgs),
     /// Put dead-letter rows through their pipeline again, after what rejected them is fixed.
     Replay(ReplayArgs),
-    /// Accept other names or destinations than a pipeline had, or rows that are missing for good, where a run refuses them.
+    /// Accept other names or destinations than a pipeline had, or rows that are missing for good,
+    /// where a run refuses them.
     Accept(AcceptArgs),
     /// List, drop or rename what pipelines have stored, between two runs.
     State(StateArgs),
@@ -75,8 +76,8 @@ pub struct ConfigArgs {
     /// The configuration [default: pipelines.toml].
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Sets a value before the configuration is checked; repeatable. The value is TOML, or else a string. In `steps` and `to`, name
-    /// the element by its id.
+    /// Sets a value before the configuration is checked; repeatable. The value is TOML, or else a
+    /// string. In `steps` and `to`, name the element by its id.
     #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
     pub set: Vec<String>,
 }
@@ -122,8 +123,8 @@ pub struct RunArgs {
     /// Runs this pipeline only; repeatable.
     #[arg(long, value_name = "PIPELINE")]
     pub only: Vec<String>,
-    /// Begins this pipeline anew: without its state, from its source's beginning; repeatable. Says what is lost, and asks. A store that can't be
-    /// read is set aside, under another name.
+    /// Begins this pipeline anew: without its state, from its source's beginning; repeatable. Says
+    /// what is lost, and asks. A store that can't be read is set aside, under another name.
     #[arg(long, value_name = "PIPELINE")]
     pub fresh: Vec<String>,
     /// With --fresh: what becomes of the rows that the pipeline's tables hold.
@@ -153,8 +154,9 @@ pub struct CheckArgs {
     /// Which configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Looks at the sources too: the beginning of files, the catalog of databases. Says what a schema was inferred to be and what is left out, and
-    /// checks the pipelines' columns against it.
+    /// Looks at the sources too: the beginning of files, the catalog of databases. Says what a
+    /// schema was inferred to be and what is left out, and checks the pipelines' columns against
+    /// it.
     #[arg(long)]
     pub against_source: bool,
     /// How the answer is printed.
@@ -261,7 +263,8 @@ pub struct GenerateArgs {
     /// Simulated months [default: 24].
     #[arg(long, value_name = "N")]
     pub months: Option<u32>,
-    /// The first simulated day, of loans the first of a month [default: 2018-04-01, of loans 2023-01-01].
+    /// The first simulated day, of loans the first of a month [default: 2018-04-01, of loans
+    /// 2023-01-01].
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub start: Option<chrono::NaiveDate>,
     /// Share (0 to 1) of rows made undecodable, to try dead letters (json and csv).
@@ -317,19 +320,23 @@ pub struct TrainArgs {
     /// The column that says whose card or account it is.
     #[arg(long, value_name = "COLUMN", default_value = "customer_id")]
     pub key: String,
-    /// The column that says when a row happened [default: the source's event time, or the only timestamp].
+    /// The column that says when a row happened [default: the source's event time, or the only
+    /// timestamp].
     #[arg(long, value_name = "COLUMN")]
     pub time: Option<String>,
-    /// The features, in order [default: every numeric column but label, ids, times, scores and the program's own].
+    /// The features, in order [default: every numeric column but label, ids, times, scores and the
+    /// program's own].
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub features: Vec<String>,
     /// What is fitted.
     #[arg(long, value_enum, default_value_t)]
     pub algorithm: Algorithm,
-    /// Days to train on, both included [default: the last week that leaves room for the delay and a test week].
+    /// Days to train on, both included [default: the last week that leaves room for the delay and a
+    /// test week].
     #[arg(long, value_name = "FIRST..LAST")]
     pub train: Option<String>,
-    /// Days to test on, both included; labels of the delay before them are unknown to the model [default: the last week].
+    /// Days to test on, both included; labels of the delay before them are unknown to the model
+    /// [default: the last week].
     #[arg(long, value_name = "FIRST..LAST")]
     pub test: Option<String>,
     /// Days until a fraud is known.
@@ -441,7 +448,8 @@ pub struct ReplayArgs {
     pub output: OutputArgs,
 }
 
-/// Accept other names or destinations than a pipeline had, or rows that are missing for good, where a run refuses them.
+/// Accept other names or destinations than a pipeline had, or rows that are missing for good, where
+/// a run refuses them.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
   riskstream accept card-fraud                              # what it would mean
@@ -468,7 +476,8 @@ pub struct AcceptArgs {
 pub enum TablesChoice {
     /// They stay, and what is read again comes a second time.
     Keep,
-    /// They go, in one commit before the first new row; readers of older versions of the table still see them until `maintain` removes the files.
+    /// They go, in one commit before the first new row; readers of older versions of the table
+    /// still see them until `maintain` removes the files.
     Empty,
 }
 
@@ -489,7 +498,8 @@ pub struct StateArgs {
 /// What is done to stored state.
 #[derive(Debug, Clone, Subcommand)]
 pub enum StateCommand {
-    /// List what every pipeline has stored: each step's state, and rows that wait for a destination.
+    /// List what every pipeline has stored: each step's state, and rows that wait for a
+    /// destination.
     List(StateListArgs),
     /// Drop a step's state, or all that a pipeline has stored.
     Drop(StateDropArgs),
@@ -597,9 +607,22 @@ mod tests {
     #[test]
     fn no_command_means_none_and_sets_repeat() {
         assert!(Cli::parse_from(["riskstream"]).command.is_none());
-        let cli = Cli::parse_from(["riskstream", "check", "a.toml", "--set", "a=1", "--set", "b=2", "--format", "json"]);
+        let cli = Cli::parse_from([
+            "riskstream",
+            "check",
+            "a.toml",
+            "--set",
+            "a=1",
+            "--set",
+            "b=2",
+            "--format",
+            "json",
+        ]);
         let Some(Command::Check(args)) = cli.command else { panic!("not check") };
         assert_eq!(args.config.set, ["a=1", "b=2"]);
-        assert_eq!((args.config.file(), args.output.format), (Path::new("a.toml"), OutputFormat::Json));
+        assert_eq!(
+            (args.config.file(), args.output.format),
+            (Path::new("a.toml"), OutputFormat::Json)
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! The allocator, set for batches that go from thread to thread.
 //!
-//! jemalloc gives what is free back to the system after a few seconds, so that a peak (a backlog that is read, a destination that comes back) does not stay. It
-//! has so many heaps as there are cores, and one, where it would have four a core: batches are made by one thread and freed by another, and every heap
-//! grows to what ever passed through it. It takes this from the environment, before `main`, so the program starts itself once more with it set. See
+//! jemalloc gives what is free back to the system after a few seconds, so that a peak (a backlog
+//! that is read, a destination that comes back) does not stay. It has so many heaps as there are
+//! cores, and one, where it would have four a core: batches are made by one thread and freed by
+//! another, and every heap grows to what ever passed through it. It takes this from the
+//! environment, before `main`, so the program starts itself once more with it set. See
 //! docs/decisions/0004.
 
 /// Every allocation of the program, and of the libraries in C that are linked into it.
@@ -10,7 +12,8 @@
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Starts this program again in its place (same process, same arguments) with the settings; returns when that isn't needed, wanted or possible.
+/// Starts this program again in its place (same process, same arguments) with the settings; returns
+/// when that isn't needed, wanted or possible.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn settle() {
     use std::os::unix::process::CommandExt as _;

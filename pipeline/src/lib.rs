@@ -1,5 +1,5 @@
-//! The riskstream program as a library: `pipelines.toml` to a checked [`config::Spec`], and the commands of the program, one file
-//! each.
+//! The riskstream program as a library: `pipelines.toml` to a checked [`config::Spec`], and the
+//! commands of the program, one file each.
 
 pub mod cli;
 pub mod commands;

@@ -1,4 +1,5 @@
-//! The riskstream program: parses the command line, runs one command, prints its error and gives the exit code.
+//! The riskstream program: parses the command line, runs one command, prints its error and gives
+//! the exit code.
 
 mod heaps;
 
@@ -11,13 +12,18 @@ use riskstream_pipeline::commands::{self, CommandError};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if matches!(cli.command, None | Some(Command::Run(_) | Command::Replay(_) | Command::Train(_))) {
+    if matches!(cli.command, None | Some(Command::Run(_) | Command::Replay(_) | Command::Train(_)))
+    {
         heaps::settle();
     }
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of a pipe, such as `head`, has what it wants.
-        Err(Failure { error: CommandError::Output(error), .. }) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure { error: CommandError::Output(error), .. })
+            if error.kind() == std::io::ErrorKind::BrokenPipe =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(Failure { error, is_printed }) => {
             if !is_printed {
                 let color = commands::takes_color(&std::io::stderr());
@@ -46,7 +52,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Some(Command::Check(args)) => {
             let is_printed = args.output.format == OutputFormat::Json;
-            commands::check::check(&args, &mut out).map_err(|error| Failure { error, is_printed })?;
+            commands::check::check(&args, &mut out)
+                .map_err(|error| Failure { error, is_printed })?;
         }
         Some(Command::Accept(args)) => commands::accept::accept(&args, &mut out)?,
         Some(Command::Explain(args)) => commands::explain::explain(&args, &mut out)?,
@@ -58,7 +65,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Replay(args)) => commands::replay::replay(&args, &mut out)?,
         Some(Command::Plan(args)) => {
             if !commands::plan::plan(&args, &mut out)? {
-                let error = CommandError::Usage { message: "a run would be refused".into(), help: None };
+                let error =
+                    CommandError::Usage { message: "a run would be refused".into(), help: None };
                 return Err(Failure { error, is_printed: true });
             }
         }

@@ -40,10 +40,12 @@ impl<'a> Progress<'a> {
         if !draw {
             bars.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style = ProgressStyle::with_template("{prefix:.bold} {bar:24} {percent:>3}%  {msg}  {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let open_ended =
-            ProgressStyle::with_template("{prefix:.bold} {spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style = ProgressStyle::with_template(
+            "{prefix:.bold} {bar:24} {percent:>3}%  {msg}  {eta} left",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let open_ended = ProgressStyle::with_template("{prefix:.bold} {spinner} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let now = Instant::now();
         let lines = pipelines
             .map(|(name, metrics)| {
@@ -64,7 +66,8 @@ impl<'a> Progress<'a> {
             self.note(text);
         } else {
             // Nobody may be there to read it.
-            let _closed = std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
+            let _closed =
+                std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
         }
     }
 
@@ -90,7 +93,10 @@ impl<'a> Progress<'a> {
         let mut texts = Vec::new();
         for line in &mut self.pipelines {
             let text = line.text(now);
-            let (done, total) = (line.metrics.progress_done.load(Ordering::Relaxed), line.metrics.progress_total.load(Ordering::Relaxed));
+            let (done, total) = (
+                line.metrics.progress_done.load(Ordering::Relaxed),
+                line.metrics.progress_total.load(Ordering::Relaxed),
+            );
             line.bar.set_length(total);
             line.bar.set_position(done.min(total));
             line.bar.set_message(text.clone());
@@ -121,7 +127,8 @@ impl Line<'_> {
             self.rows = rows;
             self.rated_at = now;
         }
-        let (open, committed) = (m.open_epoch.load(Ordering::Relaxed), m.committed_epoch.load(Ordering::Relaxed));
+        let (open, committed) =
+            (m.open_epoch.load(Ordering::Relaxed), m.committed_epoch.load(Ordering::Relaxed));
         let mut text = format!(
             "{} rows, {:.0} events/s, event time {}, watermark {}, {} epochs in flight",
             grouped(rows),

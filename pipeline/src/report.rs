@@ -21,7 +21,8 @@ use crate::progress::{grouped, time};
 pub struct RunReport {
     /// From the start of the program to here.
     pub seconds: f64,
-    /// What a user should know of how sources are read: the types that were inferred, and what is left out.
+    /// What a user should know of how sources are read: the types that were inferred, and what is
+    /// left out.
     pub notes: Vec<String>,
     /// Each pipeline's.
     pub pipelines: Vec<PipelineReport>,
@@ -44,7 +45,8 @@ pub struct PipelineReport {
     pub resumed_after: u64,
     /// The last committed epoch.
     pub committed_epoch: u64,
-    /// The last epoch that every destination has; what was committed after it waits in the data folder.
+    /// The last epoch that every destination has; what was committed after it waits in the data
+    /// folder.
     pub delivered_epoch: u64,
     /// Rows read and committed.
     pub rows_in: u64,
@@ -58,7 +60,8 @@ pub struct PipelineReport {
     pub event_time: String,
     /// Bytes written to the store.
     pub store_bytes: u64,
-    /// Seconds from the start of the run to when its state was restored and its first row could be read.
+    /// Seconds from the start of the run to when its state was restored and its first row could be
+    /// read.
     pub recovery_seconds: f64,
     /// Seconds that commits took, on the committer's thread.
     pub commit_seconds: f64,
@@ -136,7 +139,8 @@ impl PipelineReport {
             .collect();
         // Of a run that failed, rows that came to a sink may have been kept by no epoch.
         let sent = |sink: &str| steps.iter().find(|s| s.step == sink).map_or(0, |s| s.rows_out);
-        let alerts = tables.iter().filter(|t| t.kind == TableKind::Alerts).map(|t| sent(&t.sink)).sum();
+        let alerts =
+            tables.iter().filter(|t| t.kind == TableKind::Alerts).map(|t| sent(&t.sink)).sum();
         let has_alerts = tables.iter().any(|t| t.kind == TableKind::Alerts);
         let dead = metrics.dead_committed_total.load(Ordering::Relaxed);
         let tables = tables
@@ -189,22 +193,45 @@ impl PipelineReport {
             _ => "done",
         };
         let rate = self.rows_in as f64 / seconds.max(1e-9);
-        writeln!(out, "\n{} {how}: {} rows in {seconds:.2} s ({} events/s)", self.pipeline, grouped(self.rows_in), grouped(rate as u64))?;
+        writeln!(
+            out,
+            "\n{} {how}: {} rows in {seconds:.2} s ({} events/s)",
+            self.pipeline,
+            grouped(self.rows_in),
+            grouped(rate as u64)
+        )?;
         if self.resumed_after > 0 {
-            writeln!(out, "  went on after epoch {}, committed through {}", self.resumed_after, self.committed_epoch)?;
+            writeln!(
+                out,
+                "  went on after epoch {}, committed through {}",
+                self.resumed_after, self.committed_epoch
+            )?;
         }
         if self.delivered_epoch < self.committed_epoch {
             let delivered = self.delivered_epoch;
-            writeln!(out, "  delivered through epoch {delivered}: later rows wait in the data folder, and go out at the next start")?;
+            writeln!(
+                out,
+                "  delivered through epoch {delivered}: later rows wait in the data folder, and go out at the next start"
+            )?;
         }
-        write!(out, "  event time up to {}   late {}   dead letters {}", self.event_time, grouped(self.late), grouped(self.dead))?;
+        write!(
+            out,
+            "  event time up to {}   late {}   dead letters {}",
+            self.event_time,
+            grouped(self.late),
+            grouped(self.dead)
+        )?;
         if self.has_alerts {
             write!(out, "   alerts {}", grouped(self.alerts))?;
         }
         writeln!(out)?;
         for step in &self.steps {
             for (column, values) in &step.unfit {
-                let times = if *values == 1 { "one row".to_owned() } else { format!("{} rows", grouped(*values)) };
+                let times = if *values == 1 {
+                    "one row".to_owned()
+                } else {
+                    format!("{} rows", grouped(*values))
+                };
                 writeln!(
                     out,
                     "  {}: {column} is null in {times}, since the sum does not fit its type (dead letters, reason `overflow`)",
@@ -213,8 +240,16 @@ impl PipelineReport {
             }
         }
         // No dead letters were told of already.
-        for table in self.tables.iter().filter(|t| t.rows > 0 || t.table != defaults::DEAD_LETTER_TABLE) {
-            writeln!(out, "  {:<20} {:>12} rows   {}", table.table, grouped(table.rows), table.location.display())?;
+        for table in
+            self.tables.iter().filter(|t| t.rows > 0 || t.table != defaults::DEAD_LETTER_TABLE)
+        {
+            writeln!(
+                out,
+                "  {:<20} {:>12} rows   {}",
+                table.table,
+                grouped(table.rows),
+                table.location.display()
+            )?;
         }
         for (id, rows) in &self.consoles {
             writeln!(out, "\n{id}, the newest rows:\n{rows}")?;
@@ -236,7 +271,11 @@ impl RunReport {
             return Ok(());
         }
         let file = args.config.file();
-        let named = if file.as_os_str() == CONFIG_FILE { String::new() } else { format!(" --config {}", file.display()) };
+        let named = if file.as_os_str() == CONFIG_FILE {
+            String::new()
+        } else {
+            format!(" --config {}", file.display())
+        };
         let sets: String = args.config.set.iter().map(|s| format!(" --set '{s}'")).collect();
         for (index, sql) in self.queries_to_try().enumerate() {
             let again = if index == 0 { "\nTry:" } else { "    " };

@@ -1,8 +1,9 @@
 //! The tables of a data folder, and SQL over them.
 //!
-//! Each query reads every table that it names at one version, the newest when the query starts; commits during the query change
-//! nothing. Tables of one pipeline are committed one after the other, so two tables of one query may be some epochs apart:
-//! bound both by `event_date` or an epoch column where that matters.
+//! Each query reads every table that it names at one version, the newest when the query starts;
+//! commits during the query change nothing. Tables of one pipeline are committed one after the
+//! other, so two tables of one query may be some epochs apart: bound both by `event_date` or an
+//! epoch column where that matters.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,7 +111,10 @@ impl Catalog {
             }
             let wanted = reference.table();
             let Some(name) = names.iter().find(|name| name.eq_ignore_ascii_case(wanted)) else {
-                return Err(QueryError::UnknownTable { name: wanted.to_owned(), help: suggest(wanted, &names) });
+                return Err(QueryError::UnknownTable {
+                    name: wanted.to_owned(),
+                    help: suggest(wanted, &names),
+                });
             };
             let snapshot = TableSnapshot::open_async(&self.tables_dir.join(name)).await?;
             context.register_table(reference, Arc::new(DeltaProvider::new(&snapshot)?))?;
@@ -121,7 +125,9 @@ impl Catalog {
             .with_allow_dml(false)
             .with_allow_statements(false)
             .verify_plan(&plan)
-            .map_err(|_| QueryError::NotAQuery { statement: query.trim().chars().take(STATEMENT_CHARS_SHOWN).collect() })?;
+            .map_err(|_| QueryError::NotAQuery {
+                statement: query.trim().chars().take(STATEMENT_CHARS_SHOWN).collect(),
+            })?;
         let frame = context.execute_logical_plan(plan).await?;
         let schema = Arc::clone(frame.schema().inner());
         let mut batches = frame.collect().await?;
@@ -161,9 +167,13 @@ fn explain(error: DataFusionError) -> QueryError {
     if let DataFusionError::SchemaError(schema_error, _) = error.find_root()
         && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
     {
-        let mut names: Vec<String> = valid_fields.iter().map(|column: &Column| column.name.clone()).collect();
+        let mut names: Vec<String> =
+            valid_fields.iter().map(|column: &Column| column.name.clone()).collect();
         names.dedup();
-        return QueryError::UnknownColumn { name: field.name.clone(), help: suggest(&field.name, &names) };
+        return QueryError::UnknownColumn {
+            name: field.name.clone(),
+            help: suggest(&field.name, &names),
+        };
     }
     QueryError::Sql(error)
 }

@@ -1,6 +1,7 @@
 //! Delta's per-file statistics as DataFusion's, with which it skips files.
 //!
-//! Bounds are inexact, since a writer may have widened them; counts are exact. Anything not understood is absent, never wrong.
+//! Bounds are inexact, since a writer may have widened them; counts are exact. Anything not
+//! understood is absent, never wrong.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,8 @@ use serde_json::value::RawValue;
 /// The statistics of a file's own columns (without partition columns).
 pub(crate) fn file_statistics(file: &ActiveFile, file_schema: &Schema) -> Statistics {
     let mut statistics = Statistics::new_unknown(file_schema);
-    statistics.total_byte_size = usize::try_from(file.bytes).map_or(Precision::Absent, Precision::Inexact);
+    statistics.total_byte_size =
+        usize::try_from(file.bytes).map_or(Precision::Absent, Precision::Inexact);
     if let Some(rows) = file.rows.and_then(|rows| usize::try_from(rows).ok()) {
         statistics.num_rows = Precision::Exact(rows);
     }
@@ -38,14 +40,21 @@ struct Parsed<'a> {
 impl<'a> Parsed<'a> {
     fn from_json(json: &'a str) -> Option<Self> {
         let mut parts: RawFields<'a> = serde_json::from_str(json).ok()?;
-        let mut part =
-            |name: &str| -> RawFields<'a> { parts.remove(name).and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default() };
+        let mut part = |name: &str| -> RawFields<'a> {
+            parts
+                .remove(name)
+                .and_then(|raw| serde_json::from_str(raw.get()).ok())
+                .unwrap_or_default()
+        };
         Some(Self { min: part("minValues"), max: part("maxValues"), nulls: part("nullCount") })
     }
 
     fn column(&self, name: &str, data_type: &DataType) -> ColumnStatistics {
         let bound = |fields: &RawFields<'_>| {
-            fields.get(name).and_then(|raw| scalar(raw.get(), data_type)).map_or(Precision::Absent, Precision::Inexact)
+            fields
+                .get(name)
+                .and_then(|raw| scalar(raw.get(), data_type))
+                .map_or(Precision::Absent, Precision::Inexact)
         };
         let nulls = self.nulls.get(name).and_then(|raw| raw.get().parse().ok());
         ColumnStatistics {
@@ -72,12 +81,15 @@ fn scalar(json: &str, data_type: &DataType) -> Option<ScalarValue> {
             let ScalarValue::TimestampMicrosecond(micros, _) = at else { return None };
             ScalarValue::TimestampMicrosecond(micros, zone.clone())
         }
-        DataType::Decimal128(precision, scale) => ScalarValue::Decimal128(Some(decimal(json, *scale)?), *precision, *scale),
+        DataType::Decimal128(precision, scale) => {
+            ScalarValue::Decimal128(Some(decimal(json, *scale)?), *precision, *scale)
+        }
         _ => return None,
     })
 }
 
-/// A JSON number as a decimal's unscaled value; absent if it has an exponent or more digits than the scale.
+/// A JSON number as a decimal's unscaled value; absent if it has an exponent or more digits than
+/// the scale.
 fn decimal(json: &str, scale: i8) -> Option<i128> {
     let scale = usize::try_from(scale).ok()?;
     let (whole, fraction) = json.split_once('.').unwrap_or((json, ""));
@@ -119,8 +131,17 @@ mod tests {
         let columns = &statistics.column_statistics;
         let min = |index: usize| columns[index].min_value.get_value().cloned();
         assert_eq!(min(0), Some(ScalarValue::Int64(Some(9_007_199_254_740_993))));
-        assert_eq!(min(1), Some(ScalarValue::Decimal128(Some(-12_345_678_901_234_567_890_123_456_789_050), 38, 2)));
-        assert_eq!(min(2), Some(ScalarValue::TimestampMicrosecond(Some(1_522_540_800_123_000), Some("UTC".into()))));
+        assert_eq!(
+            min(1),
+            Some(ScalarValue::Decimal128(Some(-12_345_678_901_234_567_890_123_456_789_050), 38, 2))
+        );
+        assert_eq!(
+            min(2),
+            Some(ScalarValue::TimestampMicrosecond(
+                Some(1_522_540_800_123_000),
+                Some("UTC".into())
+            ))
+        );
         assert_eq!(min(3), None);
         assert_eq!(columns[0].max_value, Precision::Absent);
         assert_eq!(columns[1].max_value, Precision::Absent);

@@ -25,7 +25,8 @@ pub fn format_table(batches: &[RecordBatch]) -> Result<String, QueryError> {
 /// # Errors
 /// A value without JSON form.
 pub fn format_json(batches: &[RecordBatch]) -> Result<String, QueryError> {
-    let mut writer = JsonWriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
+    let mut writer =
+        JsonWriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
     for batch in batches {
         writer.write(batch)?;
     }
@@ -63,11 +64,15 @@ pub fn listing(tables: &[TableInfo]) -> Result<RecordBatch, QueryError> {
     ]);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(tables.iter().map(|table| &table.name))),
-        Arc::new(Int64Array::from_iter(tables.iter().map(|table| table.rows.and_then(|rows| i64::try_from(rows).ok())))),
+        Arc::new(Int64Array::from_iter(
+            tables.iter().map(|table| table.rows.and_then(|rows| i64::try_from(rows).ok())),
+        )),
         Arc::new(UInt64Array::from_iter_values(tables.iter().map(|table| table.files))),
         Arc::new(UInt64Array::from_iter_values(tables.iter().map(|table| table.bytes))),
         Arc::new(UInt64Array::from_iter_values(tables.iter().map(|table| table.version))),
-        Arc::new(StringArray::from_iter_values(tables.iter().map(|table| table.columns.join(", ")))),
+        Arc::new(StringArray::from_iter_values(
+            tables.iter().map(|table| table.columns.join(", ")),
+        )),
     ];
     Ok(RecordBatch::try_new(Arc::new(schema), columns)?)
 }

@@ -1,7 +1,8 @@
 //! A Delta table at one version, as DataFusion reads it.
 //!
-//! A filter on partition columns alone is decided here, file by file, and needs no second look. Other filters are handed to
-//! the Parquet reader, which skips files and row groups by them; DataFusion still applies them to the rows.
+//! A filter on partition columns alone is decided here, file by file, and needs no second look.
+//! Other filters are handed to the Parquet reader, which skips files and row groups by them;
+//! DataFusion still applies them to the rows.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -58,9 +59,12 @@ impl DeltaProvider {
             .iter()
             .map(|name| Ok(Arc::new(table_schema.field_with_name(name)?.clone())))
             .collect::<std::result::Result<Vec<FieldRef>, QueryError>>()?;
-        let fields: Vec<FieldRef> = file_schema.fields().iter().chain(&partition_fields).cloned().collect();
-        let root = std::path::absolute(snapshot.location())
-            .map_err(|source| QueryError::List { location: snapshot.location().to_owned(), source })?;
+        let fields: Vec<FieldRef> =
+            file_schema.fields().iter().chain(&partition_fields).cloned().collect();
+        let root = std::path::absolute(snapshot.location()).map_err(|source| QueryError::List {
+            location: snapshot.location().to_owned(),
+            source,
+        })?;
         let files = snapshot
             .files()?
             .iter()
@@ -71,18 +75,28 @@ impl DeltaProvider {
 
     fn decides_by_partition(&self, filter: &Expr) -> bool {
         let columns = filter.column_refs();
-        let subquery =
-            |expr: &Expr| matches!(expr, Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::OuterReferenceColumn(..));
+        let subquery = |expr: &Expr| {
+            matches!(
+                expr,
+                Expr::Exists(_)
+                    | Expr::InSubquery(_)
+                    | Expr::ScalarSubquery(_)
+                    | Expr::OuterReferenceColumn(..)
+            )
+        };
         use datafusion::common::tree_node::TreeNode;
         !columns.is_empty()
             && !filter.is_volatile()
             && !filter.exists(|expr| Ok(subquery(expr))).unwrap_or(true)
-            && columns.iter().all(|column| self.partition_fields.iter().any(|field| *field.name() == column.name))
+            && columns.iter().all(|column| {
+                self.partition_fields.iter().any(|field| *field.name() == column.name)
+            })
     }
 
     /// The files whose partition values pass the filters.
     fn select(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
-        let by_partition: Vec<Expr> = filters.iter().filter(|filter| self.decides_by_partition(filter)).cloned().collect();
+        let by_partition: Vec<Expr> =
+            filters.iter().filter(|filter| self.decides_by_partition(filter)).cloned().collect();
         let Some(predicate) = conjunction(by_partition) else {
             return Ok(self.files.iter().collect());
         };
@@ -91,13 +105,25 @@ impl DeltaProvider {
         }
         let schema = Arc::new(Schema::new(self.partition_fields.clone()));
         let columns = (0..self.partition_fields.len())
-            .map(|index| ScalarValue::iter_to_array(self.files.iter().map(|file| file.partition_values[index].clone())))
+            .map(|index| {
+                ScalarValue::iter_to_array(
+                    self.files.iter().map(|file| file.partition_values[index].clone()),
+                )
+            })
             .collect::<Result<Vec<ArrayRef>>>()?;
         let values = RecordBatch::try_new(schema.clone(), columns)?;
         let predicate = state.create_physical_expr(predicate, &DFSchema::try_from(schema)?)?;
         let passed = predicate.evaluate(&values)?.into_array(values.num_rows())?;
-        let passed = passed.as_boolean_opt().ok_or_else(|| DataFusionError::Internal("a partition filter is not a condition".into()))?;
-        Ok(self.files.iter().enumerate().filter(|(row, _)| passed.is_valid(*row) && passed.value(*row)).map(|(_, file)| file).collect())
+        let passed = passed.as_boolean_opt().ok_or_else(|| {
+            DataFusionError::Internal("a partition filter is not a condition".into())
+        })?;
+        Ok(self
+            .files
+            .iter()
+            .enumerate()
+            .filter(|(row, _)| passed.is_valid(*row) && passed.value(*row))
+            .map(|(_, file)| file)
+            .collect())
     }
 
     fn plan(
@@ -126,9 +152,12 @@ impl DeltaProvider {
             .collect();
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
 
-        let table_schema = TableSchema::builder(self.file_schema.clone()).with_table_partition_cols(self.partition_fields.clone()).build();
+        let table_schema = TableSchema::builder(self.file_schema.clone())
+            .with_table_partition_cols(self.partition_fields.clone())
+            .build();
         let mut source = ParquetSource::new(table_schema);
-        let (exact, inexact): (Vec<Expr>, Vec<Expr>) = filters.iter().cloned().partition(|filter| self.decides_by_partition(filter));
+        let (exact, inexact): (Vec<Expr>, Vec<Expr>) =
+            filters.iter().cloned().partition(|filter| self.decides_by_partition(filter));
         // With a filter still to come, any of the limited rows might be dropped.
         let limit = limit.filter(|_| inexact.is_empty());
         drop(exact);
@@ -136,19 +165,21 @@ impl DeltaProvider {
             let schema = DFSchema::try_from(self.schema.clone())?;
             source = source.with_predicate(state.create_physical_expr(predicate, &schema)?);
         }
-        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
-            .with_file_groups(groups)
-            .with_statistics(statistics)
-            .with_projection_indices(projection.cloned())?
-            .with_limit(limit)
-            .build();
+        let config =
+            FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+                .with_file_groups(groups)
+                .with_statistics(statistics)
+                .with_projection_indices(projection.cloned())?
+                .with_limit(limit)
+                .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
     /// Rows and bytes of all files; rows only if each file says.
     fn total(&self, files: &[&DataFile]) -> Statistics {
         let mut total = Statistics::new_unknown(&self.schema);
-        let rows = files.iter().map(|file| file.statistics.num_rows.get_value()).sum::<Option<usize>>();
+        let rows =
+            files.iter().map(|file| file.statistics.num_rows.get_value()).sum::<Option<usize>>();
         total.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
         let bytes = files.iter().map(|file| file.bytes as usize).sum();
         total.total_byte_size = Precision::Inexact(bytes);
@@ -162,7 +193,8 @@ fn data_file(
     file_schema: &Schema,
     partition_fields: &[FieldRef],
 ) -> std::result::Result<DataFile, QueryError> {
-    let path = StorePath::from_absolute_path(root.join(&file.path)).map_err(|error| DataFusionError::External(Box::new(error)))?;
+    let path = StorePath::from_absolute_path(root.join(&file.path))
+        .map_err(|error| DataFusionError::External(Box::new(error)))?;
     let partition_values = partition_fields
         .iter()
         .map(|field| match file.partition_values.get(field.name()).and_then(Option::as_ref) {
@@ -170,7 +202,12 @@ fn data_file(
             None => ScalarValue::try_from(field.data_type()),
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(DataFile { path, bytes: file.bytes, partition_values, statistics: Arc::new(file_statistics(file, file_schema)) })
+    Ok(DataFile {
+        path,
+        bytes: file.bytes,
+        partition_values,
+        statistics: Arc::new(file_statistics(file, file_schema)),
+    })
 }
 
 impl TableProvider for DeltaProvider {
@@ -200,18 +237,19 @@ impl TableProvider for DeltaProvider {
         Box::pin(std::future::ready(self.plan(state, projection, filters, limit)))
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(filters
             .iter()
-            .map(
-                |filter| {
-                    if self.decides_by_partition(filter) {
-                        TableProviderFilterPushDown::Exact
-                    } else {
-                        TableProviderFilterPushDown::Inexact
-                    }
-                },
-            )
+            .map(|filter| {
+                if self.decides_by_partition(filter) {
+                    TableProviderFilterPushDown::Exact
+                } else {
+                    TableProviderFilterPushDown::Inexact
+                }
+            })
             .collect())
     }
 }

@@ -3,7 +3,10 @@
 /// The nearest of the names, if near enough to be meant, else all of them.
 pub(crate) fn suggest(wanted: &str, names: &[String]) -> String {
     let lower = wanted.to_lowercase();
-    let nearest = names.iter().map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name)).min();
+    let nearest = names
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name))
+        .min();
     match nearest {
         Some((distance, name)) if distance <= wanted.chars().count().max(3) / 3 => {
             format!("did you mean '{name}'?")

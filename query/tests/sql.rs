@@ -5,11 +5,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, TimeUnit};
 use riskstream_query::{Catalog, QueryError, format_csv, format_json, format_table, listing};
 use riskstream_sinks::{
-    DeltaRuntime, DeltaTableWriter, MaintainOptions, PartitionRule, StageSettings, Stager, TableSpec, WriterOptions, maintain, sync_files,
+    DeltaRuntime, DeltaTableWriter, MaintainOptions, PartitionRule, StageSettings, Stager,
+    TableSpec, WriterOptions, maintain, sync_files,
 };
 use serde_json::Map;
 
@@ -28,13 +32,17 @@ fn rows(ids: std::ops::Range<i64>) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(ids.clone())),
         Arc::new(
-            TimestampMicrosecondArray::from_iter(ids.clone().map(|id| some(id).then_some(APRIL_2018 + id * HOUR_MICROS)))
-                .with_timezone("UTC"),
+            TimestampMicrosecondArray::from_iter(
+                ids.clone().map(|id| some(id).then_some(APRIL_2018 + id * HOUR_MICROS)),
+            )
+            .with_timezone("UTC"),
         ),
         Arc::new(
-            Decimal128Array::from_iter(ids.clone().map(|id| some(id).then_some(i128::from(id) * 105)))
-                .with_precision_and_scale(12, 2)
-                .unwrap(),
+            Decimal128Array::from_iter(
+                ids.clone().map(|id| some(id).then_some(i128::from(id) * 105)),
+            )
+            .with_precision_and_scale(12, 2)
+            .unwrap(),
         ),
         Arc::new(StringArray::from_iter(ids.map(|id| some(id).then(|| format!("n{}", id % 3))))),
     ];
@@ -43,10 +51,17 @@ fn rows(ids: std::ops::Range<i64>) -> RecordBatch {
 
 fn deliver(tables: &Path, name: &str, epoch: i64, batches: &[RecordBatch]) {
     let location = tables.join(name);
-    let spec = TableSpec::new(name, &location, rows(0..1).schema(), Some(PartitionRule::event_date("at"))).unwrap();
+    let spec =
+        TableSpec::new(name, &location, rows(0..1).schema(), Some(PartitionRule::event_date("at")))
+            .unwrap();
     let runtime = DeltaRuntime::new().unwrap();
-    let mut writer = DeltaTableWriter::open_or_create(spec.clone(), "app", WriterOptions::default(), &runtime).unwrap();
-    let files = Stager::new(spec, 1, 0, StageSettings::default()).unwrap().stage(epoch as u64, batches).unwrap();
+    let mut writer =
+        DeltaTableWriter::open_or_create(spec.clone(), "app", WriterOptions::default(), &runtime)
+            .unwrap();
+    let files = Stager::new(spec, 1, 0, StageSettings::default())
+        .unwrap()
+        .stage(epoch as u64, batches)
+        .unwrap();
     sync_files(&location, &files).unwrap();
     writer.deliver(epoch, &files, &Map::new()).unwrap();
 }
@@ -70,7 +85,8 @@ fn one_number(catalog: &Catalog, query: &str) -> i64 {
 fn all_rows_and_columns_are_read_with_the_partition_column_last() {
     let (_folder, catalog) = tables();
     let batches = catalog.sql("select * from payments_scored order by id").unwrap();
-    let names: Vec<&str> = batches[0].schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    let names: Vec<&str> =
+        batches[0].schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
     assert_eq!(names, ["id", "at", "amount", "name", "event_date"]);
     let all = arrow::compute::concat_batches(batches[0].schema_ref(), &batches).unwrap();
     let expected = rows(0..96);
@@ -105,16 +121,27 @@ fn filters_on_partitions_times_and_values_find_exactly_their_rows() {
         ("id > 1000", 0),
         ("event_date in (select max(event_date) from payments_scored)", 24),
     ] {
-        assert_eq!(one_number(&catalog, &format!("select count(*) from payments_scored where {filter}")), expected, "{filter}");
         assert_eq!(
-            one_number(&catalog, &format!("select coalesce(sum(case when id >= 0 then 1 end), 0) from payments_scored where {filter}")),
+            one_number(&catalog, &format!("select count(*) from payments_scored where {filter}")),
+            expected,
+            "{filter}"
+        );
+        assert_eq!(
+            one_number(
+                &catalog,
+                &format!(
+                    "select coalesce(sum(case when id >= 0 then 1 end), 0) from payments_scored where {filter}"
+                )
+            ),
             expected,
             "{filter}"
         );
     }
     assert_eq!(one_number(&catalog, "select count(*) from payments_scored"), 96);
     assert_eq!(one_number(&catalog, "select max(id) from payments_scored"), 95);
-    let limited = catalog.sql("select id from payments_scored where event_date = date '2018-04-03' limit 5").unwrap();
+    let limited = catalog
+        .sql("select id from payments_scored where event_date = date '2018-04-03' limit 5")
+        .unwrap();
     assert_eq!(limited.iter().map(RecordBatch::num_rows).sum::<usize>(), 5);
     let limited = catalog.sql("select id from payments_scored where id >= 90 limit 50").unwrap();
     assert_eq!(limited.iter().map(RecordBatch::num_rows).sum::<usize>(), 6);
@@ -123,7 +150,12 @@ fn filters_on_partitions_times_and_values_find_exactly_their_rows() {
 #[test]
 fn a_partition_filter_skips_files() {
     let (_folder, catalog) = tables();
-    let plan = format_table(&catalog.sql("explain select id from payments_scored where event_date = date '2018-04-02'").unwrap()).unwrap();
+    let plan = format_table(
+        &catalog
+            .sql("explain select id from payments_scored where event_date = date '2018-04-02'")
+            .unwrap(),
+    )
+    .unwrap();
     assert!(plan.contains("event_date=2018-04-02"), "{plan}");
     assert!(!plan.contains("event_date=2018-04-01"), "{plan}");
     assert!(!plan.contains("FilterExec"), "an exact partition filter is not applied again: {plan}");
@@ -137,7 +169,10 @@ fn joins_groups_and_windows_work() {
     let shown = format_csv(&catalog.sql(query).unwrap()).unwrap();
     assert_eq!(shown, "name,n,total\n,1,\nn0,31,1562.40\nn1,32,1596.00\nn2,32,1629.60\n");
     let query = "select id, sum(id) over (order by id rows 1 preceding) as s from payments_scored where id in (3, 4, 5) order by id";
-    assert_eq!(format_json(&catalog.sql(query).unwrap()).unwrap(), "{\"id\":3,\"s\":3}\n{\"id\":4,\"s\":7}\n{\"id\":5,\"s\":9}\n");
+    assert_eq!(
+        format_json(&catalog.sql(query).unwrap()).unwrap(),
+        "{\"id\":3,\"s\":3}\n{\"id\":4,\"s\":7}\n{\"id\":5,\"s\":9}\n"
+    );
 }
 
 #[test]
@@ -164,19 +199,39 @@ fn a_column_added_later_is_null_in_older_rows_also_after_compaction() {
     let location = folder.path().join("payments_scored");
     deliver(folder.path(), "payments_scored", 3, &[rows(100..104)]);
     let old = rows(96..100);
-    let fields = old.schema_ref().fields().iter().map(|field| field.as_ref().clone()).chain([Field::new("model", DataType::Int64, true)]);
+    let fields = old
+        .schema_ref()
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone())
+        .chain([Field::new("model", DataType::Int64, true)]);
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let model: ArrayRef = Arc::new(Int64Array::from(vec![7; 4]));
-    let batch = RecordBatch::try_new(schema.clone(), old.columns().iter().cloned().chain([model]).collect()).unwrap();
-    let spec = TableSpec::new("payments_scored", &location, schema, Some(PartitionRule::event_date("at"))).unwrap();
+    let batch = RecordBatch::try_new(
+        schema.clone(),
+        old.columns().iter().cloned().chain([model]).collect(),
+    )
+    .unwrap();
+    let spec =
+        TableSpec::new("payments_scored", &location, schema, Some(PartitionRule::event_date("at")))
+            .unwrap();
     let runtime = DeltaRuntime::new().unwrap();
-    let mut writer = DeltaTableWriter::open_or_create(spec.clone(), "app", WriterOptions::default(), &runtime).unwrap();
-    let files = Stager::new(spec, 1, 0, StageSettings::default()).unwrap().stage(4, &[batch]).unwrap();
+    let mut writer =
+        DeltaTableWriter::open_or_create(spec.clone(), "app", WriterOptions::default(), &runtime)
+            .unwrap();
+    let files =
+        Stager::new(spec, 1, 0, StageSettings::default()).unwrap().stage(4, &[batch]).unwrap();
     sync_files(&location, &files).unwrap();
     writer.deliver(4, &files, &Map::new()).unwrap();
     let check = || {
-        assert_eq!(one_number(&catalog, "select count(*) from payments_scored where model is null"), 100);
-        assert_eq!(one_number(&catalog, "select sum(id) from payments_scored where model = 7"), 96 + 97 + 98 + 99);
+        assert_eq!(
+            one_number(&catalog, "select count(*) from payments_scored where model is null"),
+            100
+        );
+        assert_eq!(
+            one_number(&catalog, "select sum(id) from payments_scored where model = 7"),
+            96 + 97 + 98 + 99
+        );
         let all = catalog.sql("select * from payments_scored").unwrap();
         assert_eq!(all.iter().map(RecordBatch::num_rows).sum::<usize>(), 104);
         assert_eq!(all[0].schema_ref().fields().last().unwrap().name(), "event_date");
@@ -222,7 +277,10 @@ fn only_queries_are_allowed() {
 fn the_listing_tells_rows_files_bytes_and_version() {
     let (_folder, catalog) = tables();
     let tables = catalog.tables().unwrap();
-    assert_eq!(tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>(), ["alerts", "payments_scored"]);
+    assert_eq!(
+        tables.iter().map(|table| table.name.as_str()).collect::<Vec<_>>(),
+        ["alerts", "payments_scored"]
+    );
     assert_eq!((tables[0].rows, tables[0].files, tables[0].version), (Some(0), 0, 1));
     assert_eq!((tables[1].rows, tables[1].files, tables[1].version), (Some(96), 5, 2));
     assert_eq!(tables[1].columns, ["id", "at", "amount", "name", "event_date"]);
@@ -232,7 +290,9 @@ fn the_listing_tells_rows_files_bytes_and_version() {
 #[test]
 fn times_and_decimals_are_written_exactly() {
     let (_folder, catalog) = tables();
-    let batches = catalog.sql("select at, amount, event_date from payments_scored where id in (0, 3) order by id").unwrap();
+    let batches = catalog
+        .sql("select at, amount, event_date from payments_scored where id in (0, 3) order by id")
+        .unwrap();
     assert_eq!(
         format_json(&batches).unwrap(),
         "{\"at\":null,\"amount\":null,\"event_date\":null}\n{\"at\":\"2018-04-01T03:00:00Z\",\"amount\":3.15,\"event_date\":\"2018-04-01\"}\n"

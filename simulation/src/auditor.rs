@@ -1,4 +1,5 @@
-//! Checks the engine's invariants while the world turns; it trusts nothing that the engine says of itself.
+//! Checks the engine's invariants while the world turns; it trusts nothing that the engine says of
+//! itself.
 //!
 //! | invariant | checked |
 //! | --- | --- |
@@ -59,7 +60,10 @@ fn ensure(holds: bool, what: impl FnOnce() -> String) -> Result<(), Violation> {
 }
 
 fn read_to(positions: &BTreeMap<u32, (PartitionInfo, Position)>, partitions: usize) -> Vec<i64> {
-    (0u32..).take(partitions).map(|p| positions.get(&p).map_or(0, |(_, at)| at.next_offset)).collect()
+    (0u32..)
+        .take(partitions)
+        .map(|p| positions.get(&p).map_or(0, |(_, at)| at.next_offset))
+        .collect()
 }
 
 /// What the workers say at a close.
@@ -84,24 +88,48 @@ impl Auditor {
     ///
     /// # Errors
     /// What is broken.
-    pub fn closed(&mut self, input: &Input, setup: &Setup, close: EpochClose, claims: CloseClaims<'_>) -> Result<(), Violation> {
+    pub fn closed(
+        &mut self,
+        input: &Input,
+        setup: &Setup,
+        close: EpochClose,
+        claims: CloseClaims<'_>,
+    ) -> Result<(), Violation> {
         let epoch = close.epoch.0;
         let before = self.epochs.get(&(epoch - 1)).cloned();
         ensure(epoch == 1 || before.is_some(), || format!("epoch {epoch} follows none"))?;
         let watermark_before = before.as_ref().map_or(i64::MIN, |b| b.close.watermark.0);
-        ensure(close.watermark_before.0 == watermark_before, || format!("epoch {epoch}: watermark was {watermark_before}, now {close:?}"))?;
-        ensure(close.watermark >= close.watermark_before, || format!("the watermark went back: {close:?}"))?;
+        ensure(close.watermark_before.0 == watermark_before, || {
+            format!("epoch {epoch}: watermark was {watermark_before}, now {close:?}")
+        })?;
+        ensure(close.watermark >= close.watermark_before, || {
+            format!("the watermark went back: {close:?}")
+        })?;
         let read_to = read_to(claims.positions, input.partitions.len());
-        let implied = implied_watermark(input, setup, &read_to, claims.facts, close.last).unwrap_or(i64::MIN).max(watermark_before);
-        ensure(close.watermark.0 == implied, || format!("epoch {epoch}: the rows imply the watermark {implied}, not {close:?}"))?;
+        let implied = implied_watermark(input, setup, &read_to, claims.facts, close.last)
+            .unwrap_or(i64::MIN)
+            .max(watermark_before);
+        ensure(close.watermark.0 == implied, || {
+            format!("epoch {epoch}: the rows imply the watermark {implied}, not {close:?}")
+        })?;
         let (left, dead) = before.map_or((0, 0), |b| (b.left, b.dead));
         let (left, dead) = (left + claims.left, dead + claims.dead);
         let read: i64 = read_to.iter().sum();
         let accounted = left + dead + claims.waiting.len() as u64;
         ensure(read as u64 == accounted, || {
-            format!("epoch {epoch}: {read} records were read, {left} left, {dead} are dead, {} wait", claims.waiting.len())
+            format!(
+                "epoch {epoch}: {read} records were read, {left} left, {dead} are dead, {} wait",
+                claims.waiting.len()
+            )
         })?;
-        let record = EpochRecord { close, read_to, left, dead, waiting: claims.waiting, tracker: claims.tracker };
+        let record = EpochRecord {
+            close,
+            read_to,
+            left,
+            dead,
+            waiting: claims.waiting,
+            tracker: claims.tracker,
+        };
         self.epochs.insert(epoch, record);
         Ok(())
     }
@@ -111,7 +139,9 @@ impl Auditor {
     /// # Errors
     /// When an older one is missing.
     pub fn attempted(&mut self, epoch: Epoch) -> Result<(), Violation> {
-        ensure(epoch.0 == self.acknowledged + 1, || format!("epoch {epoch} is committed after {}", self.acknowledged))?;
+        ensure(epoch.0 == self.acknowledged + 1, || {
+            format!("epoch {epoch} is committed after {}", self.acknowledged)
+        })?;
         self.attempted = epoch.0;
         Ok(())
     }
@@ -121,7 +151,8 @@ impl Auditor {
         self.acknowledged = epoch.0;
     }
 
-    /// A run has read back where it goes on: after what was acknowledged, or after the epoch that was being written.
+    /// A run has read back where it goes on: after what was acknowledged, or after the epoch that
+    /// was being written.
     ///
     /// # Errors
     /// What is broken.
@@ -131,17 +162,24 @@ impl Auditor {
         committed: Epoch,
         positions: &BTreeMap<u32, (PartitionInfo, Position)>,
     ) -> Result<(), Violation> {
-        ensure(generation > self.generation, || format!("generation {generation} follows {}", self.generation))?;
+        ensure(generation > self.generation, || {
+            format!("generation {generation} follows {}", self.generation)
+        })?;
         self.generation = generation;
         ensure((self.acknowledged..=self.attempted).contains(&committed.0), || {
-            format!("recovered epoch {committed}; {} was acknowledged, {} written", self.acknowledged, self.attempted)
+            format!(
+                "recovered epoch {committed}; {} was acknowledged, {} written",
+                self.acknowledged, self.attempted
+            )
         })?;
         self.epochs.split_off(&(committed.0 + 1));
         self.acknowledged = committed.0;
         self.attempted = committed.0;
         if let Some(record) = self.epochs.get(&committed.0) {
             let found = read_to(positions, record.read_to.len());
-            ensure(found == record.read_to, || format!("positions are {found:?}, were {:?}", record.read_to))?;
+            ensure(found == record.read_to, || {
+                format!("positions are {found:?}, were {:?}", record.read_to)
+            })?;
         }
         Ok(())
     }
@@ -151,7 +189,9 @@ impl Auditor {
     /// # Errors
     /// When that is further than what is committed.
     pub fn asked(&self, sink: &str, through: Epoch) -> Result<(), Violation> {
-        ensure(through.0 <= self.acknowledged, || format!("{sink} has epoch {through}, {} is committed", self.acknowledged))
+        ensure(through.0 <= self.acknowledged, || {
+            format!("{sink} has epoch {through}, {} is committed", self.acknowledged)
+        })
     }
 
     /// The steps of a run have their state back.
@@ -162,8 +202,12 @@ impl Auditor {
         let Some(record) = self.epochs.get(&self.acknowledged) else {
             return ensure(waiting.is_empty(), || "rows wait in a new store".into());
         };
-        ensure(waiting == record.waiting, || format!("rows that wait were {:?}, now {waiting:?}", record.waiting))?;
-        ensure(*tracker == record.tracker, || format!("the clock was {:?}, now {tracker:?}", record.tracker))
+        ensure(waiting == record.waiting, || {
+            format!("rows that wait were {:?}, now {waiting:?}", record.waiting)
+        })?;
+        ensure(*tracker == record.tracker, || {
+            format!("the clock was {:?}, now {tracker:?}", record.tracker)
+        })
     }
 
     /// Rows of the main sink became visible.
@@ -171,9 +215,13 @@ impl Auditor {
     /// # Errors
     /// When the epoch is not committed, or a row is visible twice.
     pub fn delivered(&mut self, epoch: Epoch, rows: &RecordBatch) -> Result<(), Violation> {
-        ensure(epoch.0 <= self.acknowledged, || format!("epoch {epoch} was delivered, {} is committed", self.acknowledged))?;
+        ensure(epoch.0 <= self.acknowledged, || {
+            format!("epoch {epoch} was delivered, {} is committed", self.acknowledged)
+        })?;
         for id in rows.column(0).as_primitive::<Int64Type>().values() {
-            ensure(self.delivered.insert(*id), || format!("row {id} was delivered twice, again with epoch {epoch}"))?;
+            ensure(self.delivered.insert(*id), || {
+                format!("row {id} was delivered twice, again with epoch {epoch}")
+            })?;
         }
         Ok(())
     }
@@ -191,7 +239,13 @@ impl Auditor {
 }
 
 /// The watermark as the rows read so far imply it, from nothing but the rows.
-fn implied_watermark(input: &Input, setup: &Setup, read_to: &[i64], facts: &[PartitionFacts], last: bool) -> Option<i64> {
+fn implied_watermark(
+    input: &Input,
+    setup: &Setup,
+    read_to: &[i64],
+    facts: &[PartitionFacts],
+    last: bool,
+) -> Option<i64> {
     let newest = |partition: usize| {
         let read = input.partitions[partition].iter().take(read_to[partition] as usize);
         read.filter_map(|r| if let Record::Good(row) = r { Some(row.time) } else { None }).max()
@@ -200,7 +254,10 @@ fn implied_watermark(input: &Input, setup: &Setup, read_to: &[i64], facts: &[Par
     if last {
         return all;
     }
-    let active: Vec<usize> = (0..read_to.len()).filter(|p| facts.get(*p).is_none_or(|f| !f.idle && !f.finished)).collect();
-    let least = if active.is_empty() { all } else { active.into_iter().map(newest).min().flatten() };
+    let active: Vec<usize> = (0..read_to.len())
+        .filter(|p| facts.get(*p).is_none_or(|f| !f.idle && !f.finished))
+        .collect();
+    let least =
+        if active.is_empty() { all } else { active.into_iter().map(newest).min().flatten() };
     least.map(|t| t - setup.bound - 1)
 }

@@ -1,10 +1,15 @@
-//! What the runtime's committer does, step by step: an epoch file from the workers' parts, a snapshot, collection.
+//! What the runtime's committer does, step by step: an epoch file from the workers' parts, a
+//! snapshot, collection.
 
 use crate::pipeline::WorkerPart;
 use anyhow::Result;
-use riskstream_engine::contract::{EpochClose, OutboxEntry, OutboxPart, PartitionInfo, Position, StateBatch};
+use riskstream_engine::contract::{
+    EpochClose, OutboxEntry, OutboxPart, PartitionInfo, Position, StateBatch,
+};
 use riskstream_engine::ids::Generation;
-use riskstream_engine::store::{EpochHeader, KeptSnapshots, Section, SectionKind, Store, batch_to_ipc};
+use riskstream_engine::store::{
+    EpochHeader, KeptSnapshots, Section, SectionKind, Store, batch_to_ipc,
+};
 use std::collections::BTreeMap;
 
 pub(crate) const OUT: &str = "out";
@@ -22,7 +27,13 @@ pub(crate) struct Closed {
 
 fn state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<Section>> {
     let section = |(step, batch): (String, StateBatch)| {
-        Ok(Section { kind: SectionKind::State, step, name: batch.name, worker, payload: batch_to_ipc(&batch.rows)? })
+        Ok(Section {
+            kind: SectionKind::State,
+            step,
+            name: batch.name,
+            worker,
+            payload: batch_to_ipc(&batch.rows)?,
+        })
     };
     batches.into_iter().map(section).collect()
 }
@@ -54,10 +65,18 @@ impl Closed {
             for (sink, rows) in [(OUT, part.out), (DEAD, part.dead)] {
                 for batch in &rows {
                     let payload = batch_to_ipc(batch)?;
-                    changes.push(Section { kind: SectionKind::Outbox, step: sink.into(), name: "rows".into(), worker, payload });
+                    changes.push(Section {
+                        kind: SectionKind::Outbox,
+                        step: sink.into(),
+                        name: "rows".into(),
+                        worker,
+                        payload,
+                    });
                 }
                 if !rows.is_empty() {
-                    let entry = outbox.entry(sink.into()).or_insert_with(|| OutboxEntry { epoch: close.epoch, parts: Vec::new() });
+                    let entry = outbox
+                        .entry(sink.into())
+                        .or_insert_with(|| OutboxEntry { epoch: close.epoch, parts: Vec::new() });
                     entry.parts.push(OutboxPart { rows, ..OutboxPart::default() });
                 }
             }
@@ -88,7 +107,8 @@ impl Closed {
 
     /// Writes the snapshot, if it is one.
     pub(crate) fn write_snapshot(&self, store: &Store, kept: &mut KeptSnapshots) -> Result<()> {
-        let header = EpochHeader { history_files: self.history_files.clone(), ..self.header.clone() };
+        let header =
+            EpochHeader { history_files: self.history_files.clone(), ..self.header.clone() };
         kept.write(store, &header, &self.snapshot)?;
         Ok(())
     }

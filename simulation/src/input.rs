@@ -1,6 +1,9 @@
 //! What a seed makes of the world: its settings, and the rows of every partition.
 
-use arrow::array::{ArrayRef, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
+};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
 use rand::RngExt;
@@ -98,7 +101,8 @@ impl Setup {
         let schema = SourceSchema::new(&user, "t", &tie_columns)?;
         let steps = vec![customer_step(rng, &schema), terminal_step(rng, &schema)];
         let min_micros = rng.random_range(0..2_000);
-        let (snapshot_growth_percent, snapshot_bytes_min) = pick(rng, &[(0, 0), (0, 20_000), (100, 0)]);
+        let (snapshot_growth_percent, snapshot_bytes_min) =
+            pick(rng, &[(0, 0), (0, 20_000), (100, 0)]);
         Ok(Self {
             bound: pick(rng, &[0, SECOND, 5 * SECOND, 60 * SECOND]),
             late: pick(rng, &[LatePolicy::Apply, LatePolicy::DeadLetter]),
@@ -169,7 +173,10 @@ fn terminal_step(rng: &mut ChaCha8Rng, schema: &SourceSchema) -> FeaturesSpec {
     FeaturesSpec {
         step_id: "by-terminal".into(),
         by: vec!["terminal".into()],
-        features: vec![feature("t_n", Function::Count, None), feature("t_mean", Function::Mean, Some("amount"))],
+        features: vec![
+            feature("t_n", Function::Count, None),
+            feature("t_mean", Function::Mean, Some("amount")),
+        ],
         windows: vec![window("30s", 30), window("5m", 300)],
         delay_micros: pick(rng, &[0, 0, 90 * SECOND]),
         include_current: true,
@@ -181,14 +188,19 @@ fn terminal_step(rng: &mut ChaCha8Rng, schema: &SourceSchema) -> FeaturesSpec {
 }
 
 impl Input {
-    /// Rows drawn from `rng`: within the bound but for a share that comes late, with ties, nulls and broken records.
+    /// Rows drawn from `rng`: within the bound but for a share that comes late, with ties, nulls
+    /// and broken records.
     #[must_use]
     pub fn random(rng: &mut ChaCha8Rng, setup: &Setup) -> Self {
         let rows: i64 = rng.random_range(30..400);
         let partitions = rng.random_range(1..5);
         let grain = pick(rng, &[1, SECOND, 10 * SECOND]);
         let gap = rng.random_range(1..20) * SECOND;
-        let (late, broken, null) = (pick(rng, &[0.0, 0.0, 0.02, 0.1]), pick(rng, &[0.0, 0.02, 0.1]), pick(rng, &[0.0, 0.0, 0.1]));
+        let (late, broken, null) = (
+            pick(rng, &[0.0, 0.0, 0.02, 0.1]),
+            pick(rng, &[0.0, 0.02, 0.1]),
+            pick(rng, &[0.0, 0.0, 0.1]),
+        );
         let (customers, terminals) = (rng.random_range(1..15), rng.random_range(1..8));
         let mut all = vec![Vec::new(); partitions];
         let mut ids: Vec<i64> = (0..rows).collect();
@@ -197,13 +209,20 @@ impl Input {
             // Unique, and in another order than the rows come.
             let id = ids.swap_remove(rng.random_range(0..ids.len()));
             base += rng.random_range(0..=gap);
-            let behind =
-                if rng.random_bool(late) { setup.bound + rng.random_range(1..1_800 * SECOND) } else { rng.random_range(0..=setup.bound) };
+            let behind = if rng.random_bool(late) {
+                setup.bound + rng.random_range(1..1_800 * SECOND)
+            } else {
+                rng.random_range(0..=setup.bound)
+            };
             let record = if rng.random_bool(broken) {
                 Record::Broken
             } else {
                 let amount = (!rng.random_bool(null)).then(|| rng.random_range(-2_000..100_000));
-                let time = if grain == 1 { (base - behind) / rows * rows + row } else { round_up(base, grain) - behind / grain * grain };
+                let time = if grain == 1 {
+                    (base - behind) / rows * rows + row
+                } else {
+                    round_up(base, grain) - behind / grain * grain
+                };
                 Record::Good(Row {
                     id,
                     time,
@@ -229,20 +248,33 @@ impl Input {
         to: usize,
     ) -> Result<(RecordBatch, Option<RecordBatch>), ArrowError> {
         let (mut rows, mut offsets, mut dead) = (Vec::new(), Vec::new(), DeadLetters::default());
-        for (offset, record) in (0i64..).zip(&self.partitions[partition]).skip(from).take(to - from) {
+        for (offset, record) in (0i64..).zip(&self.partitions[partition]).skip(from).take(to - from)
+        {
             match record {
                 Record::Good(row) => {
                     rows.push(row);
                     offsets.push(offset);
                 }
-                Record::Broken => dead.push(SOURCE, &partition.to_string(), offset, "malformed", "it does not decode", b"?", None),
+                Record::Broken => dead.push(
+                    SOURCE,
+                    &partition.to_string(),
+                    offset,
+                    "malformed",
+                    "it does not decode",
+                    b"?",
+                    None,
+                ),
             }
         }
         let number = u32::try_from(partition).unwrap_or(u32::MAX);
-        let amounts = Decimal128Array::from_iter(rows.iter().map(|r| r.amount.map(i128::from))).with_precision_and_scale(12, 2)?;
+        let amounts = Decimal128Array::from_iter(rows.iter().map(|r| r.amount.map(i128::from)))
+            .with_precision_and_scale(12, 2)?;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.id))),
-            Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time)).with_timezone("UTC")),
+            Arc::new(
+                TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time))
+                    .with_timezone("UTC"),
+            ),
             Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.customer))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|r| &r.terminal))),
             Arc::new(amounts),

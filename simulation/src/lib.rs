@@ -1,4 +1,5 @@
-//! A deterministic world for the engine's pure parts: one seed drives the input, the batches, the epochs, the crashes and the workers.
+//! A deterministic world for the engine's pure parts: one seed drives the input, the batches, the
+//! epochs, the crashes and the workers.
 //!
 //! ```text
 //!  input ─▶ EpochPolicy ─▶ Hold ─▶ features by customer ─▶ features by terminal ─▶ outbox ─▶ Store ─▶ tables
@@ -6,9 +7,11 @@
 //!    │          └────────────── crash at any point, restart with other workers ───────────────┘         │
 //!    └──────▶ oracle: a naive scan in row order, and SQL by DataFusion ◀── compared, row by row ─────────┘
 //! ```
-//! The store is on a [`disk`] that fails and loses power at seeded places. Nothing here reads a clock, starts a thread or uses timely. The [`auditor`] checks invariants at every step; the [`oracle`] and [`sql`] say
-//! what must have been delivered at the end. The same seed gives the same [`Report::trace`]. A [`Fault`] breaks the engine on purpose, so
-//! that tests can show that the auditors would notice.
+//! The store is on a [`disk`] that fails and loses power at seeded places. Nothing here reads a
+//! clock, starts a thread or uses timely. The [`auditor`] checks invariants at every step; the
+//! [`oracle`] and [`sql`] say what must have been delivered at the end. The same seed gives the
+//! same [`Report::trace`]. A [`Fault`] breaks the engine on purpose, so that tests can show that
+//! the auditors would notice.
 
 pub mod auditor;
 mod committer;

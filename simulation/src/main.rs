@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Runs the engine through random inputs, crashes, losses of power and failing disks, and compares what is delivered with SQL.
+/// Runs the engine through random inputs, crashes, losses of power and failing disks, and compares
+/// what is delivered with SQL.
 #[derive(Debug, Parser)]
 #[command(name = "simulate")]
 struct Arguments {
@@ -32,7 +33,8 @@ struct Arguments {
     /// Put this mistake back.
     #[arg(long, value_parser = parse_hole)]
     hole: Option<Hole>,
-    /// Worlds of the whole engine, with its threads and Delta's log, in which the order of threads is the machine's.
+    /// Worlds of the whole engine, with its threads and Delta's log, in which the order of threads
+    /// is the machine's.
     #[arg(long, conflicts_with_all = ["holes", "verbose"])]
     whole: bool,
     /// Print every event.
@@ -52,7 +54,10 @@ fn parse_range(text: &str) -> Result<(u64, u64)> {
 
 fn parse_hole(text: &str) -> Result<Hole> {
     let all = || Hole::ALL.map(|hole| format!("{hole:?}")).join(", ");
-    Hole::ALL.into_iter().find(|hole| format!("{hole:?}") == text).with_context(|| format!("it is one of {}", all()))
+    Hole::ALL
+        .into_iter()
+        .find(|hole| format!("{hole:?}") == text)
+        .with_context(|| format!("it is one of {}", all()))
 }
 
 /// What many worlds were like.
@@ -64,7 +69,12 @@ struct Total {
 }
 
 /// Runs seeds from `first` until `ends` says so, on several threads.
-fn worlds(first: u64, threads: usize, options: impl Fn(u64) -> Options + Sync, ends: impl Fn(u64, &Total) -> bool + Sync) -> Total {
+fn worlds(
+    first: u64,
+    threads: usize,
+    options: impl Fn(u64) -> Options + Sync,
+    ends: impl Fn(u64, &Total) -> bool + Sync,
+) -> Total {
     let (next, total) = (AtomicU64::new(first), Mutex::new(Total::default()));
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
@@ -95,9 +105,14 @@ fn holes(arguments: &Arguments) -> ExitCode {
         let options = |_| Options { hole: Some(hole), without_sql: true, ..Options::default() };
         let (first, end) = arguments.seeds;
         let end = end.max(first + 10_000);
-        let total = worlds(first, arguments.threads, options, |seed, total| seed >= end || !total.failed.is_empty());
+        let total = worlds(first, arguments.threads, options, |seed, total| {
+            seed >= end || !total.failed.is_empty()
+        });
         match total.failed.iter().min_by_key(|failure| failure.seed) {
-            Some(failure) => println!("{hole:?}: found after {} seeds: seed {}: {}", total.worlds, failure.seed, failure.what),
+            Some(failure) => println!(
+                "{hole:?}: found after {} seeds: seed {}: {}",
+                total.worlds, failure.seed, failure.what
+            ),
             None => {
                 all_found = false;
                 println!("{hole:?}: NOT FOUND in {} seeds", total.worlds);
@@ -157,7 +172,9 @@ fn main() -> ExitCode {
             let end = Duration::from_secs(seconds);
             worlds(arguments.seeds.0, arguments.threads, options, |_, _| started.elapsed() >= end)
         }
-        (None, None) => worlds(arguments.seeds.0, arguments.threads, options, |next, _| next >= arguments.seeds.1),
+        (None, None) => worlds(arguments.seeds.0, arguments.threads, options, |next, _| {
+            next >= arguments.seeds.1
+        }),
     };
     let Total { worlds, reports, mut failed } = total;
     failed.sort_by_key(|failure| failure.seed);
@@ -179,6 +196,10 @@ fn main() -> ExitCode {
     if failed.is_empty() {
         return ExitCode::SUCCESS;
     }
-    println!("{} of {worlds} seeds failed: {:?}", failed.len(), failed.iter().map(|failure| failure.seed).collect::<Vec<_>>());
+    println!(
+        "{} of {worlds} seeds failed: {:?}",
+        failed.len(),
+        failed.iter().map(|failure| failure.seed).collect::<Vec<_>>()
+    );
     ExitCode::FAILURE
 }

@@ -1,4 +1,5 @@
-//! What must have been delivered: a naive scan over all rows, in the order in which they were processed.
+//! What must have been delivered: a naive scan over all rows, in the order in which they were
+//! processed.
 
 use crate::auditor::EpochRecord;
 use crate::input::{Input, Record, Row, Setup};
@@ -24,7 +25,9 @@ impl Value {
     #[must_use]
     pub fn agrees(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Float(a), Self::Float(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0),
+            (Self::Float(a), Self::Float(b)) => {
+                (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
+            }
             (a, b) => a == b,
         }
     }
@@ -54,13 +57,20 @@ pub struct Fates<'a> {
 
 /// Follows every record through the committed epochs.
 #[must_use]
-pub fn fates<'a, 'e>(input: &'a Input, setup: &Setup, epochs: impl Iterator<Item = &'e EpochRecord>) -> Fates<'a> {
+pub fn fates<'a, 'e>(
+    input: &'a Input,
+    setup: &Setup,
+    epochs: impl Iterator<Item = &'e EpochRecord>,
+) -> Fates<'a> {
     let epochs: Vec<&EpochRecord> = epochs.collect();
     let mut fates = Fates::default();
     for (partition, records) in input.partitions.iter().enumerate() {
         for (offset, record) in (0i64..).zip(records) {
-            let Some(arrived) = epochs.iter().position(|e| e.read_to[partition] > offset) else { continue };
-            let mut bury = |reason: &str| fates.dead.insert((partition.to_string(), offset, reason.into()));
+            let Some(arrived) = epochs.iter().position(|e| e.read_to[partition] > offset) else {
+                continue;
+            };
+            let mut bury =
+                |reason: &str| fates.dead.insert((partition.to_string(), offset, reason.into()));
             let Record::Good(row) = record else {
                 bury("malformed");
                 continue;
@@ -72,10 +82,19 @@ pub fn fates<'a, 'e>(input: &'a Input, setup: &Setup, epochs: impl Iterator<Item
                     LatePolicy::DeadLetter => {
                         bury("late");
                     }
-                    LatePolicy::Apply => fates.rows.push(Expected { row, place, epoch: close.epoch.0, late: true }),
+                    LatePolicy::Apply => {
+                        fates.rows.push(Expected { row, place, epoch: close.epoch.0, late: true })
+                    }
                 }
-            } else if let Some(released) = epochs[arrived..].iter().find(|e| e.close.watermark.0 >= row.time) {
-                fates.rows.push(Expected { row, place, epoch: released.close.epoch.0, late: false });
+            } else if let Some(released) =
+                epochs[arrived..].iter().find(|e| e.close.watermark.0 >= row.time)
+            {
+                fates.rows.push(Expected {
+                    row,
+                    place,
+                    epoch: released.close.epoch.0,
+                    late: false,
+                });
             }
         }
     }
@@ -98,14 +117,17 @@ pub fn features(rows: &[Expected<'_>], spec: &FeaturesSpec) -> BTreeMap<i64, Vec
         for feature in &spec.features {
             if feature.function == Function::SecondsSinceLast {
                 let latest = seen.iter().map(|r| r.time).filter(|t| *t <= row.time).max();
-                values.push(latest.map_or(Value::Null, |t| Value::Float((row.time - t) as f64 / 1e6)));
+                values.push(
+                    latest.map_or(Value::Null, |t| Value::Float((row.time - t) as f64 / 1e6)),
+                );
                 continue;
             }
             for window in &spec.windows {
                 let upto = row.time - spec.delay_micros;
                 let itself = (spec.include_current && spec.delay_micros == 0).then_some(row);
                 let within = seen.iter().copied().chain(itself);
-                let mut within: Vec<&Row> = within.filter(|r| r.time <= upto && r.time > upto - window.micros).collect();
+                let mut within: Vec<&Row> =
+                    within.filter(|r| r.time <= upto && r.time > upto - window.micros).collect();
                 // Stable: of equal times the one processed last stays last.
                 within.sort_by_key(|r| r.time);
                 values.push(value(feature.function, feature.column.as_deref(), &within));
@@ -134,7 +156,9 @@ fn value(function: Function, column: Option<&str>, rows: &[&Row]) -> Value {
             let squares: i128 = amounts.iter().map(|a| a * a).sum();
             Value::Float(((n * squares - sum * sum) as f64 / (n * (n - 1)) as f64).sqrt() / 100.0)
         }
-        Function::Distinct => Value::Exact(rows.iter().map(|r| &r.terminal).collect::<BTreeSet<_>>().len() as i128),
+        Function::Distinct => {
+            Value::Exact(rows.iter().map(|r| &r.terminal).collect::<BTreeSet<_>>().len() as i128)
+        }
         Function::Last => exact(amounts.last().copied()),
         Function::SecondsSinceLast => Value::Null,
     }
@@ -150,10 +174,16 @@ pub fn values(batch: &RecordBatch, from: usize) -> Vec<Vec<Value>> {
         }
         match array.data_type() {
             DataType::Float64 => Value::Float(array.as_primitive::<Float64Type>().value(row)),
-            DataType::Decimal128(_, _) => Value::Exact(array.as_primitive::<Decimal128Type>().value(row)),
-            DataType::Int64 => Value::Exact(i128::from(array.as_primitive::<Int64Type>().value(row))),
+            DataType::Decimal128(_, _) => {
+                Value::Exact(array.as_primitive::<Decimal128Type>().value(row))
+            }
+            DataType::Int64 => {
+                Value::Exact(i128::from(array.as_primitive::<Int64Type>().value(row)))
+            }
             _ => Value::Null,
         }
     };
-    (0..batch.num_rows()).map(|row| (from..batch.num_columns()).map(|column| read(column, row)).collect()).collect()
+    (0..batch.num_rows())
+        .map(|row| (from..batch.num_columns()).map(|column| read(column, row)).collect())
+        .collect()
 }

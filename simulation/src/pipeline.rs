@@ -1,4 +1,5 @@
-//! The workers' part of a run: a hold and the features steps for each, rows routed between them by shard.
+//! The workers' part of a run: a hold and the features steps for each, rows routed between them by
+//! shard.
 
 use crate::input::{SOURCE, Setup};
 use anyhow::{Context, Result};
@@ -8,11 +9,15 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::contract::{
+    EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir,
+};
 use riskstream_engine::disk::Folder;
 use riskstream_engine::ids::{Epoch, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
-use riskstream_engine::protocol::{EpochFacts, Hold, Order, PartitionFacts, SavedTracker, TRACKER, WatermarkTracker};
+use riskstream_engine::protocol::{
+    EpochFacts, Hold, Order, PartitionFacts, SavedTracker, TRACKER, WatermarkTracker,
+};
 use riskstream_operators::features::FeaturesOperator;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,7 +62,8 @@ impl Pipeline {
         let saved = |step: &str| saved.get(step).unwrap_or(&nothing);
         let mut holds = Vec::new();
         for worker in 0..workers {
-            let mut hold = Hold::new(HOLD, SOURCE, setup.schema.clone(), Order::EventTime, setup.late);
+            let mut hold =
+                Hold::new(HOLD, SOURCE, setup.schema.clone(), Order::EventTime, setup.late);
             hold.restore(saved(HOLD), worker, ownership)?;
             holds.push(hold);
         }
@@ -97,7 +103,13 @@ impl Pipeline {
     }
 
     /// Decoded rows reach a worker.
-    pub(crate) fn read(&mut self, epoch: Epoch, worker: usize, rows: RecordBatch, rejected: Option<RecordBatch>) -> Result<()> {
+    pub(crate) fn read(
+        &mut self,
+        epoch: Epoch,
+        worker: usize,
+        rows: RecordBatch,
+        rejected: Option<RecordBatch>,
+    ) -> Result<()> {
         let mut out = Output::default();
         self.parts[worker].dead.extend(rejected);
         if rows.num_rows() > 0 {
@@ -114,7 +126,9 @@ impl Pipeline {
                 self.inboxes[to][worker].push(rows);
                 continue;
             }
-            let Routing::ByKey(key) = self.steps[to][0].routing() else { anyhow::bail!("features are keyed") };
+            let Routing::ByKey(key) = self.steps[to][0].routing() else {
+                anyhow::bail!("features are keyed")
+            };
             for (owner, rows) in split(&rows, &key, self.ownership)? {
                 self.inboxes[to][owner].push(rows);
             }
@@ -182,22 +196,40 @@ impl Pipeline {
         let mut ids = Vec::new();
         for hold in &mut self.holds {
             for batch in hold.snapshot(&close)?.iter().filter(|b| b.name == "waiting") {
-                let times = batch.rows.column(1).as_primitive::<TimestampMicrosecondType>().values();
+                let times =
+                    batch.rows.column(1).as_primitive::<TimestampMicrosecondType>().values();
                 let batch_ids = batch.rows.column(0).as_primitive::<Int64Type>().values();
-                ids.extend(batch_ids.iter().zip(times.iter()).filter(|(_, t)| **t > close.watermark.0).map(|(id, _)| *id));
+                ids.extend(
+                    batch_ids
+                        .iter()
+                        .zip(times.iter())
+                        .filter(|(_, t)| **t > close.watermark.0)
+                        .map(|(id, _)| *id),
+                );
             }
         }
         ids.sort_unstable();
         Ok(ids)
     }
 
-    /// A fault: one waiting row of the first worker that has any is forgotten. True when there was one.
+    /// A fault: one waiting row of the first worker that has any is forgotten. True when there was
+    /// one.
     pub(crate) fn forget_a_waiting_row(&mut self, setup: &Setup) -> Result<bool> {
         let watermark = self.tracker.watermark();
-        let close = EpochClose { epoch: Epoch(0), watermark, watermark_before: watermark, snapshot: true, last: false };
+        let close = EpochClose {
+            epoch: Epoch(0),
+            watermark,
+            watermark_before: watermark,
+            snapshot: true,
+            last: false,
+        };
         for hold in &mut self.holds {
             let mut saved = hold.snapshot(&close)?;
-            let Some(batch) = saved.iter_mut().find(|b| b.name == "waiting" && b.rows.num_rows() > 0) else { continue };
+            let Some(batch) =
+                saved.iter_mut().find(|b| b.name == "waiting" && b.rows.num_rows() > 0)
+            else {
+                continue;
+            };
             batch.rows = batch.rows.slice(1, batch.rows.num_rows() - 1);
             let saved = SavedState { snapshot: Some((Epoch(0), saved)), changes: Vec::new() };
             *hold = Hold::new(HOLD, SOURCE, setup.schema.clone(), Order::EventTime, setup.late);
@@ -212,8 +244,15 @@ fn step_id(step: usize) -> &'static str {
     ["by-customer", "by-terminal"][step]
 }
 
-fn save(part: &mut WorkerPart, id: &str, operator: &mut dyn Operator, close: &EpochClose) -> Result<()> {
-    let named = |batches: Vec<StateBatch>| batches.into_iter().map(|b| (id.to_owned(), b)).collect::<Vec<_>>();
+fn save(
+    part: &mut WorkerPart,
+    id: &str,
+    operator: &mut dyn Operator,
+    close: &EpochClose,
+) -> Result<()> {
+    let named = |batches: Vec<StateBatch>| {
+        batches.into_iter().map(|b| (id.to_owned(), b)).collect::<Vec<_>>()
+    };
     part.changes.extend(named(operator.changes(close)?));
     if close.snapshot {
         part.snapshot.extend(named(operator.snapshot(close)?));
@@ -223,7 +262,11 @@ fn save(part: &mut WorkerPart, id: &str, operator: &mut dyn Operator, close: &Ep
 }
 
 /// Splits rows by the worker that owns their key.
-fn split(rows: &RecordBatch, key: &[usize], ownership: Ownership) -> Result<Vec<(usize, RecordBatch)>> {
+fn split(
+    rows: &RecordBatch,
+    key: &[usize],
+    ownership: Ownership,
+) -> Result<Vec<(usize, RecordBatch)>> {
     let columns: Vec<ArrayRef> = key.iter().map(|c| Arc::clone(rows.column(*c))).collect();
     let mut hashes = Vec::new();
     hash_keys(&columns, HASH_SEED, &mut hashes)?;
@@ -231,7 +274,10 @@ fn split(rows: &RecordBatch, key: &[usize], ownership: Ownership) -> Result<Vec<
     for (row, hash) in (0u32..).zip(&hashes) {
         by_owner.entry(ownership.worker_of(shard_of(*hash))).or_default().push(row);
     }
-    by_owner.into_iter().map(|(owner, list)| Ok((owner, take_record_batch(rows, &UInt32Array::from(list))?))).collect()
+    by_owner
+        .into_iter()
+        .map(|(owner, list)| Ok((owner, take_record_batch(rows, &UInt32Array::from(list))?)))
+        .collect()
 }
 
 /// Cuts batches at random places.

@@ -1,4 +1,5 @@
-//! A destination in memory that, as a Delta table does, records the last epoch that it was given together with the rows.
+//! A destination in memory that, as a Delta table does, records the last epoch that it was given
+//! together with the rows.
 
 use arrow::array::RecordBatch;
 use riskstream_engine::contract::OutboxEntry;
@@ -14,14 +15,17 @@ pub struct Table {
 }
 
 impl Table {
-    /// Makes epochs visible in one atomic step, but for those that are already. `careless` skips that look, as a fault.
+    /// Makes epochs visible in one atomic step, but for those that are already. `careless` skips
+    /// that look, as a fault.
     pub fn deliver(&mut self, entries: Vec<OutboxEntry>, careless: bool) {
         for entry in entries {
             if self.through >= Some(entry.epoch) && !careless {
                 continue;
             }
             self.through = self.through.max(Some(entry.epoch));
-            self.batches.extend(entry.parts.into_iter().flat_map(|p| p.rows).map(|rows| (entry.epoch, rows)));
+            self.batches.extend(
+                entry.parts.into_iter().flat_map(|p| p.rows).map(|rows| (entry.epoch, rows)),
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! One world: runs and crashes on one store until all input is delivered, then the comparison with the oracles.
+//! One world: runs and crashes on one store until all input is delivered, then the comparison with
+//! the oracles.
 
 use crate::auditor::{Auditor, CloseClaims, Violation};
 use crate::committer::{Closed, DEAD, OUT};
@@ -247,7 +248,9 @@ impl World {
             self.disk.lose_power_at(self.rng.random_range(1..most));
         }
         if self.crashes(self.setup.disk_faults) {
-            let mut chance = |least: f64| if self.rng.random_bool(0.5) { self.rng.random_range(0.0..least) } else { 0.0 };
+            let mut chance = |least: f64| {
+                if self.rng.random_bool(0.5) { self.rng.random_range(0.0..least) } else { 0.0 }
+            };
             let faults = Faults {
                 full: chance(0.01),
                 descriptors: chance(0.05),
@@ -310,12 +313,17 @@ impl World {
         }
         let workers = self.rng.random_range(1..=self.setup.workers_max);
         let history = store.root().below("history");
-        let mut pipeline = Pipeline::restore(&self.setup, &history, generation, workers, &recovered.state)?;
+        let mut pipeline =
+            Pipeline::restore(&self.setup, &history, generation, workers, &recovered.state)?;
         if self.has(Fault::ForgetsAWaitingRow) {
             pipeline.forget_a_waiting_row(&self.setup)?;
         }
         let waiting = pipeline.waiting()?;
-        self.trace.event(format_args!("{workers} workers, watermark {}, {} rows wait", pipeline.watermark(), waiting.len()));
+        self.trace.event(format_args!(
+            "{workers} workers, watermark {}, {} rows wait",
+            pipeline.watermark(),
+            waiting.len()
+        ));
         self.auditor.restored(&waiting, pipeline.tracker())?;
         let run = Run::new(store, marks, pipeline, workers, &self.setup, recovered, least);
         self.drive(run)
@@ -355,21 +363,35 @@ impl World {
             EpochDecision::WaitForCommit => Ok(()),
             EpochDecision::Close { snapshot } => self.close(run, snapshot, false),
             EpochDecision::Read => {
-                let at = |p: usize| run.positions.get(&(p as u32)).map_or(0, |(_, at)| at.next_offset as usize);
-                let unread: Vec<usize> = (0..self.visible.len()).filter(|p| at(*p) < self.visible[*p]).collect();
+                let at = |p: usize| {
+                    run.positions.get(&(p as u32)).map_or(0, |(_, at)| at.next_offset as usize)
+                };
+                let unread: Vec<usize> =
+                    (0..self.visible.len()).filter(|p| at(*p) < self.visible[*p]).collect();
                 if unread.is_empty() {
                     run.input_ended = true;
                     return self.close(run, false, true);
                 }
                 let partition = unread[self.rng.random_range(0..unread.len())];
                 let from = at(partition);
-                let most = self.setup.block_rows_max.min(usize::try_from(run.policy.rows_left())?).max(1);
+                let most =
+                    self.setup.block_rows_max.min(usize::try_from(run.policy.rows_left())?).max(1);
                 let to = (from + self.rng.random_range(1..=most)).min(self.visible[partition]);
                 let worker = self.rng.random_range(0..run.workers);
-                self.trace.event(format_args!("epoch {}: worker {worker} reads {partition}: {from}..{to}", run.policy.open()));
+                self.trace.event(format_args!(
+                    "epoch {}: worker {worker} reads {partition}: {from}..{to}",
+                    run.policy.open()
+                ));
                 let (rows, rejected) = self.input.decode(&self.setup, partition, from, to)?;
-                let position = Position { next_offset: to as i64, finished: false, fingerprint: String::new() };
-                run.positions.insert(partition as u32, (PartitionInfo { name: format!("{SOURCE}-{partition}") }, position));
+                let position = Position {
+                    next_offset: to as i64,
+                    finished: false,
+                    fingerprint: String::new(),
+                };
+                run.positions.insert(
+                    partition as u32,
+                    (PartitionInfo { name: format!("{SOURCE}-{partition}") }, position),
+                );
                 run.policy.add((to - from) as u64, 60 * (to - from) as u64, run.now);
                 run.rows += rows.num_rows() as u64;
                 run.pipeline.read(run.policy.open(), worker, rows, rejected)
@@ -380,17 +402,23 @@ impl World {
     fn close(&mut self, run: &mut Run, snapshot: bool, last: bool) -> Result<()> {
         let (mut facts, mut seen) = (Vec::new(), Vec::new());
         for partition in 0..self.visible.len() {
-            let read = run.positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize);
+            let read =
+                run.positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize);
             let (finished, idle) = (read >= self.visible[partition], self.crashes(self.setup.idle));
             // The newest event time of this epoch alone; the tracker remembers older ones.
             let from = self.epoch_began_at(run, partition);
             let times = self.input.partitions[partition].iter().take(read).skip(from);
-            let event_time_max = times.filter_map(|r| if let crate::input::Record::Good(row) = r { Some(row.time) } else { None }).max();
+            let event_time_max = times
+                .filter_map(|r| {
+                    if let crate::input::Record::Good(row) = r { Some(row.time) } else { None }
+                })
+                .max();
             facts.push(PartitionFacts { partition: partition as u32, idle, finished });
             seen.extend(event_time_max.map(|time| (partition as u32, time)));
         }
         let epoch = run.policy.closed(snapshot);
-        let (close, mut parts) = run.pipeline.close(epoch, (&facts, &seen), snapshot, last, &mut self.rng)?;
+        let (close, mut parts) =
+            run.pipeline.close(epoch, (&facts, &seen), snapshot, last, &mut self.rng)?;
         if self.has(Fault::LosesARow)
             && epoch.0.is_multiple_of(3)
             && let Some(rows) = parts.iter_mut().flat_map(|p| &mut p.out).find(|b| b.num_rows() > 0)
@@ -398,7 +426,9 @@ impl World {
             let id = rows.column(0).as_primitive::<Int64Type>().value(0);
             *rows = without(rows, id)?;
         }
-        let count = |batches: &[arrow::array::RecordBatch]| batches.iter().map(|b| b.num_rows() as u64).sum::<u64>();
+        let count = |batches: &[arrow::array::RecordBatch]| {
+            batches.iter().map(|b| b.num_rows() as u64).sum::<u64>()
+        };
         let claims = CloseClaims {
             positions: &run.positions,
             facts: &facts,
@@ -407,10 +437,16 @@ impl World {
             waiting: run.pipeline.waiting()?,
             tracker: run.pipeline.tracker().clone(),
         };
-        self.trace.event(format_args!("{close:?} {} left, {} dead, {} wait", claims.left, claims.dead, claims.waiting.len()));
+        self.trace.event(format_args!(
+            "{close:?} {} left, {} dead, {} wait",
+            claims.left,
+            claims.dead,
+            claims.waiting.len()
+        ));
         self.auditor.closed(&self.input, &self.setup, close, claims)?;
         let rows = std::mem::take(&mut run.rows);
-        let mut closed = Closed::new(close, run.store.generation(), run.positions.clone(), rows, parts)?;
+        let mut closed =
+            Closed::new(close, run.store.generation(), run.positions.clone(), rows, parts)?;
         if self.has(Fault::SkipsARecord) && epoch.0.is_multiple_of(3) {
             closed.skip_a_record();
         }
@@ -421,7 +457,11 @@ impl World {
     /// Where the open epoch began in a partition.
     fn epoch_began_at(&self, run: &Run, partition: usize) -> usize {
         match run.closed.back() {
-            Some(closed) => closed.header().positions.get(&(partition as u32)).map_or(0, |(_, at)| at.next_offset as usize),
+            Some(closed) => closed
+                .header()
+                .positions
+                .get(&(partition as u32))
+                .map_or(0, |(_, at)| at.next_offset as usize),
             None => self.auditor.epochs().last().map_or(0, |e| e.read_to[partition] as usize),
         }
     }
@@ -478,7 +518,9 @@ impl World {
     /// Cuts the newest file of a folder short, as a disk that goes bad would.
     fn damage_newest(&self, folder: &str) -> Result<()> {
         let folder = Path::new(STORE).join(folder);
-        if let Some(newest) = self.disk.process().list(&folder)?.into_iter().map(|entry| entry.name).max() {
+        if let Some(newest) =
+            self.disk.process().list(&folder)?.into_iter().map(|entry| entry.name).max()
+        {
             self.disk.damage(&folder.join(newest));
         }
         Ok(())
@@ -524,39 +566,70 @@ impl World {
     fn compare(&mut self) -> Result<()> {
         let fates = fates(&self.input, &self.setup, self.auditor.epochs());
         let records: usize = self.visible.iter().sum();
-        anyhow::ensure!(fates.rows.len() + fates.dead.len() == records, "the input has not ended: some rows still wait");
+        anyhow::ensure!(
+            fates.rows.len() + fates.dead.len() == records,
+            "the input has not ended: some rows still wait"
+        );
         let mut dead = BTreeSet::new();
         for (_, batch) in &self.dead.batches {
-            let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
+            let text = |column: usize, row: usize| {
+                batch.column(column).as_string::<i32>().value(row).to_owned()
+            };
             for row in 0..batch.num_rows() {
-                let letter = (text(1, row), batch.column(2).as_primitive::<Int64Type>().value(row), text(3, row));
-                anyhow::ensure!(dead.insert(letter.clone()), "dead letter {letter:?} was delivered twice");
+                let letter = (
+                    text(1, row),
+                    batch.column(2).as_primitive::<Int64Type>().value(row),
+                    text(3, row),
+                );
+                anyhow::ensure!(
+                    dead.insert(letter.clone()),
+                    "dead letter {letter:?} was delivered twice"
+                );
             }
         }
         anyhow::ensure!(dead == fates.dead, "dead letters are {dead:?}, must be {:?}", fates.dead);
-        let expected: Vec<BTreeMap<i64, Vec<Value>>> = self.setup.steps.iter().map(|s| features(&fates.rows, s)).collect();
+        let expected: Vec<BTreeMap<i64, Vec<Value>>> =
+            self.setup.steps.iter().map(|s| features(&fates.rows, s)).collect();
         let mut delivered: BTreeMap<i64, (u64, bool, Vec<Value>)> = BTreeMap::new();
         let first_feature = self.setup.schema.schema.fields().len();
         for (epoch, batch) in &self.out.batches {
             let ids = batch.column(0).as_primitive::<Int64Type>().values();
-            let late = batch.column_by_name(LATE).ok_or_else(|| anyhow!("the column {LATE} is gone"))?.as_boolean();
+            let late = batch
+                .column_by_name(LATE)
+                .ok_or_else(|| anyhow!("the column {LATE} is gone"))?
+                .as_boolean();
             for (row, (id, values)) in ids.iter().zip(values(batch, first_feature)).enumerate() {
                 delivered.insert(*id, (epoch.0, late.value(row), values));
             }
         }
-        anyhow::ensure!(delivered.len() == fates.rows.len(), "{} rows were delivered, {} must be", delivered.len(), fates.rows.len());
+        anyhow::ensure!(
+            delivered.len() == fates.rows.len(),
+            "{} rows were delivered, {} must be",
+            delivered.len(),
+            fates.rows.len()
+        );
         for row in &fates.rows {
             let id = row.row.id;
-            let Some((epoch, late, values)) = delivered.get(&id) else { anyhow::bail!("row {id} was not delivered: {row:?}") };
-            anyhow::ensure!((*epoch, *late) == (row.epoch, row.late), "left with epoch {epoch}, late: {late}, but must be {row:?}");
+            let Some((epoch, late, values)) = delivered.get(&id) else {
+                anyhow::bail!("row {id} was not delivered: {row:?}")
+            };
+            anyhow::ensure!(
+                (*epoch, *late) == (row.epoch, row.late),
+                "left with epoch {epoch}, late: {late}, but must be {row:?}"
+            );
             let must: Vec<Value> = expected.iter().flat_map(|step| step[&id].clone()).collect();
-            let agree = values.len() == must.len() && values.iter().zip(&must).all(|(a, b)| a.agrees(*b));
+            let agree =
+                values.len() == must.len() && values.iter().zip(&must).all(|(a, b)| a.agrees(*b));
             anyhow::ensure!(agree, "features of {row:?}\nare     {values:?}\nmust be {must:?}");
         }
         let mut by_sql = 0;
         let steps = if self.options.without_sql { &[][..] } else { &self.setup.steps[..] };
         let (_, places) = sql::query(&self.setup);
-        let answers = if steps.is_empty() { BTreeMap::new() } else { sql::answers(&self.setup, &fates.rows)? };
+        let answers = if steps.is_empty() {
+            BTreeMap::new()
+        } else {
+            sql::answers(&self.setup, &fates.rows)?
+        };
         let width = expected[0].values().next().map_or(0, Vec::len);
         for (step, spec) in steps.iter().enumerate() {
             for id in sql::comparable(&fates.rows, spec) {
@@ -576,7 +649,14 @@ impl World {
         let late = fates.rows.iter().filter(|r| r.late).count();
         let disk_operations = self.disk.operations();
         self.trace.event(format_args!("the disk: {:x}", self.disk.trace()));
-        self.report = Report { rows: fates.rows.len(), late, dead: dead.len(), by_sql, disk_operations, ..self.report };
+        self.report = Report {
+            rows: fates.rows.len(),
+            late,
+            dead: dead.len(),
+            by_sql,
+            disk_operations,
+            ..self.report
+        };
         Ok(())
     }
 }
@@ -609,7 +689,10 @@ impl Run {
                 .outbox
                 .into_iter()
                 .map(|e| {
-                    let entries = e.parts.into_iter().map(|(sink, parts)| (sink, OutboxEntry { epoch: e.epoch, parts }));
+                    let entries = e
+                        .parts
+                        .into_iter()
+                        .map(|(sink, parts)| (sink, OutboxEntry { epoch: e.epoch, parts }));
                     (e.epoch, entries.collect())
                 })
                 .collect(),

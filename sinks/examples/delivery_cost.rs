@@ -1,6 +1,8 @@
-//! Measures deliveries to one table as its history grows, and opening it; leaves the table for other readers to check.
+//! Measures deliveries to one table as its history grows, and opening it; leaves the table for
+//! other readers to check.
 //!
-//! `cargo run --release -p riskstream-sinks --example delivery_cost TABLE_FOLDER [COMMITS] [CHECKPOINT_COMMITS] [--maintain]`
+//! `cargo run --release -p riskstream-sinks --example delivery_cost TABLE_FOLDER [COMMITS]
+//! [CHECKPOINT_COMMITS] [--maintain]`
 #![allow(clippy::disallowed_methods, reason = "it reads /proc")]
 
 use std::error::Error;
@@ -9,11 +11,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_sinks::{
-    DeltaRuntime, DeltaTableWriter, MaintainOptions, PartitionRule, StageSettings, Stager, TableSpec, WriterOptions, maintain, sync_files,
+    DeltaRuntime, DeltaTableWriter, MaintainOptions, PartitionRule, StageSettings, Stager,
+    TableSpec, WriterOptions, maintain, sync_files,
 };
 use serde_json::Map;
 
@@ -32,7 +36,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let open = || DeltaTableWriter::open_or_create(spec.clone(), APP, options, &runtime);
     let mut writer = open()?;
     let mut stager = Stager::new(spec.clone(), 1, 0, StageSettings::default())?;
-    println!("{:>7} {:>12} {:>12} {:>12} {:>12}", "commits", "deliver ms", "worst ms", "open ms", "RSS MiB");
+    println!(
+        "{:>7} {:>12} {:>12} {:>12} {:>12}",
+        "commits", "deliver ms", "worst ms", "open ms", "RSS MiB"
+    );
     let mut window: Vec<Duration> = Vec::new();
     let first = writer.delivered_through().map_or(0, |epoch| epoch + 1);
     for epoch in first..first + commits {
@@ -63,7 +70,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if arguments.iter().any(|argument| argument == "--maintain") {
         let started = Instant::now();
-        let report = maintain(&runtime, &location, &MaintainOptions { min_files: 2, ..MaintainOptions::default() })?;
+        let report = maintain(
+            &runtime,
+            &location,
+            &MaintainOptions { min_files: 2, ..MaintainOptions::default() },
+        )?;
         println!("{report:?} in {:.1} s", started.elapsed().as_secs_f64());
     }
     Ok(())
@@ -93,28 +104,42 @@ fn schema() -> SchemaRef {
 fn rows(epoch: i64) -> Result<RecordBatch, Box<dyn Error>> {
     let ids = epoch * ROWS_PER_EPOCH..(epoch + 1) * ROWS_PER_EPOCH;
     let some = |id: i64, every: i64| id % every != 0;
-    let days: ArrayRef = Arc::new(Int32Array::from_iter(ids.clone().map(|id| some(id, 17).then_some(17_622 - (id % 40_000) as i32))));
+    let days: ArrayRef = Arc::new(Int32Array::from_iter(
+        ids.clone().map(|id| some(id, 17).then_some(17_622 - (id % 40_000) as i32)),
+    ));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(ids.clone())),
         Arc::new(
-            TimestampMicrosecondArray::from_iter(ids.clone().map(|id| some(id, 997).then_some(1_522_540_800_000_000 + id * 30_000_001)))
-                .with_timezone("UTC"),
+            TimestampMicrosecondArray::from_iter(
+                ids.clone()
+                    .map(|id| some(id, 997).then_some(1_522_540_800_000_000 + id * 30_000_001)),
+            )
+            .with_timezone("UTC"),
         ),
         Arc::new(
-            Decimal128Array::from_iter(ids.clone().map(|id| some(id, 11).then_some(i128::from(id) * 37 - 5000)))
-                .with_precision_and_scale(12, 2)?,
+            Decimal128Array::from_iter(
+                ids.clone().map(|id| some(id, 11).then_some(i128::from(id) * 37 - 5000)),
+            )
+            .with_precision_and_scale(12, 2)?,
         ),
         Arc::new(
-            Decimal128Array::from_iter(ids.clone().map(|id| some(id, 13).then_some(i128::from(id) * -1_000_000_000_000_000_000)))
-                .with_precision_and_scale(30, 4)?,
+            Decimal128Array::from_iter(
+                ids.clone()
+                    .map(|id| some(id, 13).then_some(i128::from(id) * -1_000_000_000_000_000_000)),
+            )
+            .with_precision_and_scale(30, 4)?,
         ),
-        Arc::new(StringArray::from_iter(
-            ids.clone().map(|id| some(id, 7).then(|| format!("Zoë-{}-{}", id % 50, "x".repeat((id % 60) as usize)))),
+        Arc::new(StringArray::from_iter(ids.clone().map(|id| {
+            some(id, 7).then(|| format!("Zoë-{}-{}", id % 50, "x".repeat((id % 60) as usize)))
+        }))),
+        Arc::new(Float64Array::from_iter(
+            ids.clone().map(|id| some(id, 5).then_some(id as f64 / 3.0)),
         )),
-        Arc::new(Float64Array::from_iter(ids.clone().map(|id| some(id, 5).then_some(id as f64 / 3.0)))),
         Arc::new(BooleanArray::from_iter(ids.clone().map(|id| some(id, 3).then_some(id % 2 == 0)))),
         arrow::compute::cast(&days, &DataType::Date32)?,
-        Arc::new(Int32Array::from_iter(ids.map(|id| some(id, 19).then_some((id % 100) as i32 - 50)))),
+        Arc::new(Int32Array::from_iter(
+            ids.map(|id| some(id, 19).then_some((id % 100) as i32 - 50)),
+        )),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
 }

@@ -1,16 +1,22 @@
-//! The alerts table's stable ids: the same row of the same pipeline and sink has the same id in every run and on every machine.
+//! The alerts table's stable ids: the same row of the same pipeline and sink has the same id in
+//! every run and on every machine.
 //!
-//! An id is the 128-bit XXH3 of the pipeline's name, the sink's id and the row's identity values, each with its length or type, as
-//! 32 hexadecimal digits. Integers of all widths hash alike, so that widening a column does not rename alerts.
+//! An id is the 128-bit XXH3 of the pipeline's name, the sink's id and the row's identity values,
+//! each with its length or type, as 32 hexadecimal digits. Integers of all widths hash alike, so
+//! that widening a column does not rename alerts.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, new_empty_array,
+};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use arrow::datatypes::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -40,46 +46,76 @@ pub fn alert_schema(rows: &Schema) -> Result<SchemaRef, SinkError> {
 ///
 /// # Errors
 /// As [`alert_ids`], or another schema.
-pub fn with_alert_ids(schema: &SchemaRef, sink: &str, identity: &AlertIdentity, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
+pub fn with_alert_ids(
+    schema: &SchemaRef,
+    sink: &str,
+    identity: &AlertIdentity,
+    rows: &RecordBatch,
+) -> Result<RecordBatch, SinkError> {
     let ids: ArrayRef = Arc::new(identity_ids(sink, identity, rows)?);
     let columns = std::iter::once(ids).chain(rows.columns().iter().cloned()).collect();
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }
 
 /// One id per row, as [`alert_ids`], of windows with what each is known by.
-pub(crate) fn identity_ids(sink: &str, identity: &AlertIdentity, rows: &RecordBatch) -> Result<StringArray, SinkError> {
+pub(crate) fn identity_ids(
+    sink: &str,
+    identity: &AlertIdentity,
+    rows: &RecordBatch,
+) -> Result<StringArray, SinkError> {
     match &identity.sessions {
-        Some(sessions) => alert_ids(&identity.pipeline, sink, &identity.columns, &by_session_start(rows, sessions)?),
+        Some(sessions) => alert_ids(
+            &identity.pipeline,
+            sink,
+            &identity.columns,
+            &by_session_start(rows, sessions)?,
+        ),
         None => alert_ids(&identity.pipeline, sink, &identity.columns, rows),
     }
 }
 
 /// The rows with a session's start in the place of its end.
-fn by_session_start(rows: &RecordBatch, sessions: &SessionIdentity) -> Result<RecordBatch, SinkError> {
+fn by_session_start(
+    rows: &RecordBatch,
+    sessions: &SessionIdentity,
+) -> Result<RecordBatch, SinkError> {
     let column = |name: &str| {
-        rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no column '{name}' for the ids of sessions' alerts")))
+        rows.column_by_name(name).ok_or_else(|| {
+            ArrowError::SchemaError(format!("no column '{name}' for the ids of sessions' alerts"))
+        })
     };
     let kinds = cast(column(&sessions.window)?, &DataType::Utf8)?;
-    let is_session: BooleanArray =
-        kinds.as_string::<i32>().iter().map(|kind| Some(kind.is_some_and(|kind| kind.starts_with(&sessions.prefix)))).collect();
+    let is_session: BooleanArray = kinds
+        .as_string::<i32>()
+        .iter()
+        .map(|kind| Some(kind.is_some_and(|kind| kind.starts_with(&sessions.prefix))))
+        .collect();
     let known_by = zip(&is_session, column(&sessions.start)?, column(&sessions.end)?)?;
     let end = rows.schema_ref().index_of(&sessions.end)?;
     let mut columns = rows.columns().to_vec();
     columns[end] = known_by;
-    let fields: Vec<Field> = rows.schema_ref().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
+    let fields: Vec<Field> =
+        rows.schema_ref().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect();
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-/// One id per row, from the values in `identity_columns`. Rows that agree in these have the same id.
+/// One id per row, from the values in `identity_columns`. Rows that agree in these have the same
+/// id.
 ///
 /// # Errors
 /// A column is missing, or has a type without identity (lists and the like).
-pub fn alert_ids(pipeline: &str, sink: &str, identity_columns: &[String], rows: &RecordBatch) -> Result<StringArray, SinkError> {
+pub fn alert_ids(
+    pipeline: &str,
+    sink: &str,
+    identity_columns: &[String],
+    rows: &RecordBatch,
+) -> Result<StringArray, SinkError> {
     let columns = identity_columns
         .iter()
         .map(|name| {
-            let column =
-                rows.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("no identity column '{name}' for alert ids")))?;
+            let column = rows.column_by_name(name).ok_or_else(|| {
+                ArrowError::SchemaError(format!("no identity column '{name}' for alert ids"))
+            })?;
             IdentityColumn::new(name, column)
         })
         .collect::<Result<Vec<_>, ArrowError>>()?;
@@ -98,8 +134,9 @@ pub fn alert_ids(pipeline: &str, sink: &str, identity_columns: &[String], rows: 
         push_hex(&mut text, xxh3_128(&key));
     }
     let too_long = || ArrowError::InvalidArgumentError("more than 2 GiB of alert ids".into());
-    let offsets =
-        (0..=rows.num_rows()).map(|row| i32::try_from(row * ID_CHARS).map_err(|_| too_long())).collect::<Result<Vec<i32>, ArrowError>>()?;
+    let offsets = (0..=rows.num_rows())
+        .map(|row| i32::try_from(row * ID_CHARS).map_err(|_| too_long()))
+        .collect::<Result<Vec<i32>, ArrowError>>()?;
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     Ok(StringArray::try_new(offsets, Buffer::from_vec(text), None)?)
 }
@@ -131,13 +168,19 @@ impl IdentityColumn {
             | DataType::UInt16
             | DataType::UInt32 => Self::Integer(as_type(DataType::Int64)?),
             DataType::Float32 | DataType::Float64 => Self::Float(as_type(DataType::Float64)?),
-            DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) | DataType::Decimal128(precision, scale) => {
+            DataType::Decimal32(precision, scale)
+            | DataType::Decimal64(precision, scale)
+            | DataType::Decimal128(precision, scale) => {
                 Self::Decimal(as_type(DataType::Decimal128(*precision, *scale))?, *scale)
             }
-            DataType::Timestamp(_, zone) => Self::Timestamp(as_type(DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?),
+            DataType::Timestamp(_, zone) => {
+                Self::Timestamp(as_type(DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?)
+            }
             DataType::Date32 => Self::Date(as_type(DataType::Date32)?),
             DataType::Boolean => Self::Boolean(as_type(DataType::Boolean)?),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text(as_type(DataType::Utf8)?),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                Self::Text(as_type(DataType::Utf8)?)
+            }
             DataType::Null => Self::Text(new_empty_array(&DataType::Utf8)),
             other => {
                 return Err(ArrowError::SchemaError(format!(
@@ -180,7 +223,9 @@ impl IdentityColumn {
             }
             Self::Timestamp(array) => {
                 key.push(4);
-                key.extend(array.as_primitive::<TimestampMicrosecondType>().value(row).to_le_bytes());
+                key.extend(
+                    array.as_primitive::<TimestampMicrosecondType>().value(row).to_le_bytes(),
+                );
             }
             Self::Date(array) => {
                 key.push(5);
@@ -217,8 +262,12 @@ mod tests {
     use arrow::array::{Int32Array, Int64Array};
 
     fn rows(ids: ArrayRef, names: Vec<Option<&str>>) -> RecordBatch {
-        let schema = Schema::new(vec![Field::new("id", ids.data_type().clone(), true), Field::new("name", DataType::Utf8, true)]);
-        RecordBatch::try_new(Arc::new(schema), vec![ids, Arc::new(StringArray::from(names))]).expect("a valid batch")
+        let schema = Schema::new(vec![
+            Field::new("id", ids.data_type().clone(), true),
+            Field::new("name", DataType::Utf8, true),
+        ]);
+        RecordBatch::try_new(Arc::new(schema), vec![ids, Arc::new(StringArray::from(names))])
+            .expect("a valid batch")
     }
 
     fn identity() -> Vec<String> {
@@ -234,8 +283,10 @@ mod tests {
 
     #[test]
     fn ids_differ_by_value_null_pipeline_and_sink_but_not_by_width() {
-        let long = rows(Arc::new(Int64Array::from(vec![1, 1, 2])), vec![Some("a"), None, Some("a")]);
-        let short = rows(Arc::new(Int32Array::from(vec![1, 1, 2])), vec![Some("a"), None, Some("a")]);
+        let long =
+            rows(Arc::new(Int64Array::from(vec![1, 1, 2])), vec![Some("a"), None, Some("a")]);
+        let short =
+            rows(Arc::new(Int32Array::from(vec![1, 1, 2])), vec![Some("a"), None, Some("a")]);
         let ids = alert_ids("p", "s", &identity(), &long).expect("ids");
         assert_eq!(ids, alert_ids("p", "s", &identity(), &short).expect("ids"));
         let other = alert_ids("p", "s2", &identity(), &long).expect("ids");
@@ -249,17 +300,27 @@ mod tests {
     fn neighboring_strings_do_not_run_together() {
         let left = rows(Arc::new(StringArray::from(vec!["ab"])), vec![Some("c")]);
         let right = rows(Arc::new(StringArray::from(vec!["a"])), vec![Some("bc")]);
-        assert_ne!(alert_ids("p", "s", &identity(), &left).expect("ids"), alert_ids("p", "s", &identity(), &right).expect("ids"));
+        assert_ne!(
+            alert_ids("p", "s", &identity(), &left).expect("ids"),
+            alert_ids("p", "s", &identity(), &right).expect("ids")
+        );
     }
 
     #[test]
     fn a_session_keeps_its_id_while_its_end_moves_and_other_windows_are_known_by_their_end() {
-        let times =
-            |times: Vec<Option<i64>>| -> ArrayRef { Arc::new(arrow::array::TimestampMicrosecondArray::from(times).with_timezone("UTC")) };
+        let times = |times: Vec<Option<i64>>| -> ArrayRef {
+            Arc::new(arrow::array::TimestampMicrosecondArray::from(times).with_timezone("UTC"))
+        };
         let batch = RecordBatch::try_from_iter([
             (
                 "window",
-                Arc::new(StringArray::from(vec!["session 30m", "session 30m", "session 30m", "always by 1d", "always by 1d"])) as ArrayRef,
+                Arc::new(StringArray::from(vec![
+                    "session 30m",
+                    "session 30m",
+                    "session 30m",
+                    "always by 1d",
+                    "always by 1d",
+                ])) as ArrayRef,
             ),
             ("window_start", times(vec![Some(1), Some(1), Some(2), None, None])),
             ("window_end", times(vec![Some(10), Some(20), Some(20), Some(10), Some(20)])),

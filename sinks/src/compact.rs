@@ -1,8 +1,9 @@
 //! Compaction: the small files of a partition become one, in a commit that changes no data.
 //!
-//! The commit is put at the version after the one whose log was read. If another commit took that version, the log is read
-//! again: while all files to be replaced are still there, the same compaction goes to the next version, otherwise it is dropped.
-//! An append never notices more than a version that is taken, which its own retry handles, so neither side fails.
+//! The commit is put at the version after the one whose log was read. If another commit took that
+//! version, the log is read again: while all files to be replaced are still there, the same
+//! compaction goes to the next version, otherwise it is dropped. An append never notices more than
+//! a version that is taken, which its own retry handles, so neither side fails.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -29,7 +30,8 @@ use crate::snapshot::{ActiveFile, TableSnapshot};
 use crate::stage::{StagedFile, sync_files};
 use crate::stats::{delta_stats, nan_columns};
 
-/// Groups whose files go into one commit: few enough for a small commit, many enough for few versions.
+/// Groups whose files go into one commit: few enough for a small commit, many enough for few
+/// versions.
 const GROUPS_PER_COMMIT: usize = 32;
 const READ_BATCH_ROWS: usize = 8192;
 const ATTEMPTS_MAX: u32 = 20;
@@ -53,7 +55,11 @@ struct Group {
     files: Vec<ActiveFile>,
 }
 
-pub(crate) fn compact(runtime: &DeltaRuntime, location: &Folder, options: &MaintainOptions) -> Result<Compacted, SinkError> {
+pub(crate) fn compact(
+    runtime: &DeltaRuntime,
+    location: &Folder,
+    options: &MaintainOptions,
+) -> Result<Compacted, SinkError> {
     let snapshot = TableSnapshot::open(runtime, location)?;
     let groups = plan(snapshot.files()?, options);
     let mut report = Compacted::default();
@@ -78,8 +84,8 @@ pub(crate) fn compact(runtime: &DeltaRuntime, location: &Folder, options: &Maint
     Ok(report)
 }
 
-/// Packs each partition's small files, in the order of their names (which is that of the epochs), into groups of about the
-/// target size.
+/// Packs each partition's small files, in the order of their names (which is that of the epochs),
+/// into groups of about the target size.
 fn plan(files: Vec<ActiveFile>, options: &MaintainOptions) -> Vec<Group> {
     let small_below = options.target_file_bytes / 4 * 3;
     let mut partitions: BTreeMap<PartitionValues, Vec<ActiveFile>> = BTreeMap::new();
@@ -120,18 +126,21 @@ fn rewrite(location: &Folder, schema: &SchemaRef, group: &Group) -> Result<Stage
     Ok(rewrite_where(location, schema, group, |_| Ok(None))?.0)
 }
 
-/// Reads a file into a new one without the rows for which `keep` is false; gives the new one, and how many rows were read.
+/// Reads a file into a new one without the rows for which `keep` is false; gives the new one, and
+/// how many rows were read.
 pub(crate) fn rewrite_one(
     location: &Folder,
     schema: &SchemaRef,
     file: &ActiveFile,
     keep: impl Fn(&RecordBatch) -> Result<BooleanArray, SinkError>,
 ) -> Result<(StagedFile, u64), SinkError> {
-    let group = Group { partition_values: file.partition_values.clone(), files: vec![file.clone()] };
+    let group =
+        Group { partition_values: file.partition_values.clone(), files: vec![file.clone()] };
     rewrite_where(location, schema, &group, |batch| Ok(Some(keep(batch)?)))
 }
 
-/// As [`rewrite`], with only the rows that `keep` picks, where it picks; gives how many rows were read too.
+/// As [`rewrite`], with only the rows that `keep` picks, where it picks; gives how many rows were
+/// read too.
 fn rewrite_where(
     location: &Folder,
     schema: &SchemaRef,
@@ -141,18 +150,27 @@ fn rewrite_where(
     let first = &group.files[0].path;
     let folder = first.rsplit_once('/').map_or("", |(folder, _)| folder);
     // Random, so that two maintenance runs never write the same file.
-    let name = format!("compact-{:016x}{:016x}.parquet", location.disk().unique(), location.disk().unique());
+    let name = format!(
+        "compact-{:016x}{:016x}.parquet",
+        location.disk().unique(),
+        location.disk().unique()
+    );
     let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
     let full_path = location.join(&path);
 
-    let file = location.disk().create_new(&full_path).map_err(SinkError::io("create", &full_path))?;
-    let writer_options = ArrowWriterOptions::new().with_properties(compacted_properties()).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(file, schema.clone(), writer_options).map_err(SinkError::parquet(&full_path))?;
+    let file =
+        location.disk().create_new(&full_path).map_err(SinkError::io("create", &full_path))?;
+    let writer_options = ArrowWriterOptions::new()
+        .with_properties(compacted_properties())
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(file, schema.clone(), writer_options)
+        .map_err(SinkError::parquet(&full_path))?;
     let mut has_nan = vec![false; schema.fields().len()];
     let (mut rows, mut kept_rows) = (0u64, 0u64);
     for source in &group.files {
         let source_path = location.join(&source.path);
-        let file = location.disk().open(&source_path).map_err(SinkError::io("open", &source_path))?;
+        let file =
+            location.disk().open(&source_path).map_err(SinkError::io("open", &source_path))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(ParquetFile(file.into()))
             .and_then(|builder| builder.with_batch_size(READ_BATCH_ROWS).build())
             .map_err(SinkError::parquet(&source_path))?;
@@ -165,7 +183,9 @@ fn rewrite_where(
                 None => batch,
             };
             kept_rows += batch.num_rows() as u64;
-            for (found, nan) in has_nan.iter_mut().zip(nan_columns(schema, std::slice::from_ref(&batch))) {
+            for (found, nan) in
+                has_nan.iter_mut().zip(nan_columns(schema, std::slice::from_ref(&batch)))
+            {
                 *found |= nan;
             }
             writer.write(&batch).map_err(SinkError::parquet(&full_path))?;
@@ -193,7 +213,8 @@ fn rewrite_where(
     Ok((file, rows))
 }
 
-/// The batch with the table's columns in the table's order: a column that was added later is null in an old file.
+/// The batch with the table's columns in the table's order: a column that was added later is null
+/// in an old file.
 pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, SinkError> {
     let columns = schema
         .fields()
@@ -204,7 +225,13 @@ pub(crate) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         })
         .collect::<Result<Vec<ArrayRef>, SinkError>>()?;
-    let nullable = Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>());
+    let nullable = Schema::new(
+        schema
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone().with_nullable(true))
+            .collect::<Vec<_>>(),
+    );
     Ok(RecordBatch::try_new(Arc::new(nullable), columns)?)
 }
 
@@ -225,13 +252,19 @@ fn commit(
         let live: Vec<(&Group, &StagedFile)> = groups
             .iter()
             .zip(written)
-            .filter(
-                |(group, file)| {
-                    if landed { active.contains(&file.path) } else { group.files.iter().all(|source| active.contains(&source.path)) }
-                },
-            )
+            .filter(|(group, file)| {
+                if landed {
+                    active.contains(&file.path)
+                } else {
+                    group.files.iter().all(|source| active.contains(&source.path))
+                }
+            })
             .collect();
-        let outcome = if landed || live.is_empty() { Ok(Put::Landed) } else { put(location, snapshot.version(), options, &live) };
+        let outcome = if landed || live.is_empty() {
+            Ok(Put::Landed)
+        } else {
+            put(location, snapshot.version(), options, &live)
+        };
         match outcome {
             Ok(Put::Landed) => {
                 discard(location, written, &live);
@@ -239,7 +272,8 @@ fn commit(
                     report.files_before += group.files.len() as u64;
                     report.files_after += 1;
                     report.rows += file.rows;
-                    report.bytes_before += group.files.iter().map(|source| source.bytes).sum::<u64>();
+                    report.bytes_before +=
+                        group.files.iter().map(|source| source.bytes).sum::<u64>();
                     report.bytes_after += file.bytes;
                 }
                 report.groups_skipped += (groups.len() - live.len()) as u64;
@@ -249,10 +283,19 @@ fn commit(
             Err(error) => reason = error.to_string(),
         }
     }
-    Err(SinkError::DeliveryGaveUp { table: location.display().to_string(), attempts: ATTEMPTS_MAX, reason })
+    Err(SinkError::DeliveryGaveUp {
+        table: location.display().to_string(),
+        attempts: ATTEMPTS_MAX,
+        reason,
+    })
 }
 
-fn put(location: &Folder, version: u64, options: &MaintainOptions, live: &[(&Group, &StagedFile)]) -> Result<Put, SinkError> {
+fn put(
+    location: &Folder,
+    version: u64,
+    options: &MaintainOptions,
+    live: &[(&Group, &StagedFile)],
+) -> Result<Put, SinkError> {
     let now_ms = chrono::Utc::now().timestamp_millis();
     let removes = live.iter().flat_map(|(group, _)| &group.files).map(|file| {
         Action::Remove(Remove {
@@ -266,13 +309,17 @@ fn put(location: &Folder, version: u64, options: &MaintainOptions, live: &[(&Gro
         })
     });
     let adds = live.iter().map(|(_, file)| Action::Add(add_action(file, now_ms, false)));
-    let operation = DeltaOperation::Optimize { predicate: None, target_size: i64::try_from(options.target_file_bytes).unwrap_or(i64::MAX) };
+    let operation = DeltaOperation::Optimize {
+        predicate: None,
+        target_size: i64::try_from(options.target_file_bytes).unwrap_or(i64::MAX),
+    };
     let actions = removes.chain(adds).collect();
     let bytes = commit_bytes(actions, operation, Map::new(), Vec::new())?;
     put_commit(location, version + 1, bytes)
 }
 
-/// Removes new files that did not come to be part of the table; what fails here is left to the vacuum.
+/// Removes new files that did not come to be part of the table; what fails here is left to the
+/// vacuum.
 fn discard(location: &Folder, written: &[StagedFile], live: &[(&Group, &StagedFile)]) {
     for file in written {
         if !live.iter().any(|(_, kept)| kept.path == file.path) {
@@ -298,7 +345,8 @@ mod tests {
 
     #[test]
     fn small_files_are_packed_per_partition_up_to_the_target() {
-        let options = MaintainOptions { target_file_bytes: 100, min_files: 3, ..MaintainOptions::default() };
+        let options =
+            MaintainOptions { target_file_bytes: 100, min_files: 3, ..MaintainOptions::default() };
         let mut files: Vec<ActiveFile> = (0..7).map(|n| file("2018-04-01", n, 30)).collect();
         files.push(file("2018-04-01", 7, 90));
         files.extend((0..2).map(|n| file("2018-04-02", n, 10)));

@@ -75,9 +75,20 @@ pub struct SinkSummary {
 pub fn format_summary(sinks: &[SinkSummary]) -> Result<String, SinkError> {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
     let number = |name: &str| Field::new(name, DataType::UInt64, true);
-    let schema = Schema::new(vec![text("table"), number("rows"), number("files"), number("bytes"), text("epoch"), text("where")]);
-    let strings = |get: &dyn Fn(&SinkSummary) -> Option<String>| Arc::new(StringArray::from_iter(sinks.iter().map(get)));
-    let numbers = |get: &dyn Fn(&SinkSummary) -> u64| Arc::new(UInt64Array::from_iter_values(sinks.iter().map(get)));
+    let schema = Schema::new(vec![
+        text("table"),
+        number("rows"),
+        number("files"),
+        number("bytes"),
+        text("epoch"),
+        text("where"),
+    ]);
+    let strings = |get: &dyn Fn(&SinkSummary) -> Option<String>| {
+        Arc::new(StringArray::from_iter(sinks.iter().map(get)))
+    };
+    let numbers = |get: &dyn Fn(&SinkSummary) -> u64| {
+        Arc::new(UInt64Array::from_iter_values(sinks.iter().map(get)))
+    };
     let batch = RecordBatch::try_new(
         Arc::new(schema),
         vec![
@@ -99,7 +110,8 @@ mod tests {
 
     fn batch(values: std::ops::Range<i64>) -> RecordBatch {
         let schema = Schema::new(vec![Field::new("n", DataType::Int64, false)]);
-        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int64Array::from_iter_values(values))]).expect("a valid batch")
+        RecordBatch::try_new(Arc::new(schema), vec![Arc::new(Int64Array::from_iter_values(values))])
+            .expect("a valid batch")
     }
 
     #[test]
@@ -117,8 +129,14 @@ mod tests {
 
     #[test]
     fn a_summary_has_a_line_per_sink() {
-        let sink =
-            SinkSummary { table: "alerts".into(), location: "data/tables/alerts".into(), rows: 3, files: 1, bytes: 100, epoch: None };
+        let sink = SinkSummary {
+            table: "alerts".into(),
+            location: "data/tables/alerts".into(),
+            rows: 3,
+            files: 1,
+            bytes: 100,
+            epoch: None,
+        };
         let shown = format_summary(&[sink]).expect("a table");
         assert!(shown.contains("alerts") && shown.contains("100"));
     }

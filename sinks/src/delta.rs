@@ -1,7 +1,7 @@
 //! Delivery to a Delta table, exactly once.
 //!
-//! One commit carries an epoch's files and `txn(app id, epoch)`. Delta itself refuses neither a repeated nor a lower `txn`
-//! version, so the writer looks first:
+//! One commit carries an epoch's files and `txn(app id, epoch)`. Delta itself refuses neither a
+//! repeated nor a lower `txn` version, so the writer looks first:
 //!
 //! ```text
 //!   refresh ──▶ recorded >= epoch? ── yes ──▶ already delivered
@@ -11,23 +11,30 @@
 //!          or unknown
 //! ```
 //!
-//! Between refreshes the writer remembers the version it last saw. That is as good as a refresh: the put is at exactly the
-//! next version, so it lands only if nothing else did since. A delivery therefore costs one synced file, whatever the
-//! table's history, and the writer holds no list of files.
+//! Between refreshes the writer remembers the version it last saw. That is as good as a refresh:
+//! the put is at exactly the next version, so it lands only if nothing else did since. A delivery
+//! therefore costs one synced file, whatever the table's history, and the writer holds no list of
+//! files.
 //!
-//! Invariants: a table has one writer per app id at a time (the engine's generation fences others), and what is delivered for
-//! an epoch is what the epoch file names, so a stale writer could only repeat the same files.
+//! Invariants: a table has one writer per app id at a time (the engine's generation fences others),
+//! and what is delivered for an epoch is what the epoch file names, so a stale writer could only
+//! repeat the same files.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use deltalake_core::kernel::{Action, Add, Metadata, MetadataExt, Protocol, Transaction, new_metadata};
+use deltalake_core::kernel::{
+    Action, Add, Metadata, MetadataExt, Protocol, Transaction, new_metadata,
+};
 use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
 use serde_json::{Map, Value, json};
 
 use crate::error::SinkError;
-use crate::log::{Put, checkpoint_version, commit_bytes, has_entries, is_taken, log_folder, put_commit, sync_checkpoint};
+use crate::log::{
+    Put, checkpoint_version, commit_bytes, has_entries, is_taken, log_folder, put_commit,
+    sync_checkpoint,
+};
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::{TableSnapshot, table_url};
 use crate::stage::{StagedFile, sync_path};
@@ -98,13 +105,27 @@ pub struct DeltaTableWriter {
 }
 
 impl DeltaTableWriter {
-    /// Looks at the table, and changes nothing: [`Self::prepare`] makes one that is not there, and adds columns that it lacks.
+    /// Looks at the table, and changes nothing: [`Self::prepare`] makes one that is not there, and
+    /// adds columns that it lacks.
     ///
     /// # Errors
     /// The table has another schema, partitioning or protocol, or its log can't be read.
-    pub fn open(spec: TableSpec, app_id: impl Into<String>, options: WriterOptions, runtime: &DeltaRuntime) -> Result<Self, SinkError> {
+    pub fn open(
+        spec: TableSpec,
+        app_id: impl Into<String>,
+        options: WriterOptions,
+        runtime: &DeltaRuntime,
+    ) -> Result<Self, SinkError> {
         let (app_id, runtime) = (app_id.into(), runtime.clone());
-        let mut writer = Self { spec, app_id, options, runtime, seen: None, unready: None, checkpoint_error: None };
+        let mut writer = Self {
+            spec,
+            app_id,
+            options,
+            runtime,
+            seen: None,
+            unready: None,
+            checkpoint_error: None,
+        };
         if has_entries(&writer.spec.location)? {
             let snapshot = TableSnapshot::open(&writer.runtime, &writer.spec.location)?;
             writer.unready = writer.evolved_metadata(&snapshot)?.map(|_| Unready::Columns);
@@ -123,8 +144,11 @@ impl DeltaTableWriter {
         match self.unready {
             None => return Ok(()),
             Some(Unready::Columns) => self.evolve()?,
-            // A table that was just written is as it should be; there is nothing to read and nothing to add.
-            Some(Unready::Absent) if self.create_if_absent()? => self.seen = Some(Seen { version: 0, recorded: None }),
+            // A table that was just written is as it should be; there is nothing to read and
+            // nothing to add.
+            Some(Unready::Absent) if self.create_if_absent()? => {
+                self.seen = Some(Seen { version: 0, recorded: None })
+            }
             Some(Unready::Absent) => self.evolve()?,
         }
         self.unready = None;
@@ -166,12 +190,14 @@ impl DeltaTableWriter {
         &self.spec
     }
 
-    /// Why the last log checkpoint failed, if it did. Deliveries go on without: reading the log only gets slower.
+    /// Why the last log checkpoint failed, if it did. Deliveries go on without: reading the log
+    /// only gets slower.
     pub fn checkpoint_error(&self) -> Option<&str> {
         self.checkpoint_error.as_deref()
     }
 
-    /// Looks at the table's log again, reads it if anything was added since, and returns the epoch recorded.
+    /// Looks at the table's log again, reads it if anything was added since, and returns the epoch
+    /// recorded.
     ///
     /// # Errors
     /// The log can't be read.
@@ -195,21 +221,29 @@ impl DeltaTableWriter {
         Ok(recorded)
     }
 
-    /// Makes an epoch's files visible, once however often it is called: [`DeltaTableWriter::deliver_range`] of one epoch.
+    /// Makes an epoch's files visible, once however often it is called:
+    /// [`DeltaTableWriter::deliver_range`] of one epoch.
     ///
     /// # Errors
     /// As there.
-    pub fn deliver(&mut self, epoch: i64, files: &[StagedFile], metadata: &Map<String, Value>) -> Result<Delivered, SinkError> {
+    pub fn deliver(
+        &mut self,
+        epoch: i64,
+        files: &[StagedFile],
+        metadata: &Map<String, Value>,
+    ) -> Result<Delivered, SinkError> {
         self.deliver_range(epoch..=epoch, files, metadata)
     }
 
-    /// Makes the files of consecutive epochs visible in one commit, once however often it is called. The files have to be synced.
-    /// No files are a commit too, so that the table tells how far it is complete. `metadata` goes to the commit's information.
+    /// Makes the files of consecutive epochs visible in one commit, once however often it is
+    /// called. The files have to be synced. No files are a commit too, so that the table tells how
+    /// far it is complete. `metadata` goes to the commit's information.
     ///
     /// # Errors
-    /// [`SinkError::PartlyDelivered`] if the table has the first epochs of the range already, whose files must not land twice.
-    /// A staged file is gone, or no attempt succeeded; nothing is visible then, unless the outcome of the last attempt is unknown,
-    /// which the next call finds out.
+    /// [`SinkError::PartlyDelivered`] if the table has the first epochs of the range already, whose
+    /// files must not land twice. A staged file is gone, or no attempt succeeded; nothing is
+    /// visible then, unless the outcome of the last attempt is unknown, which the next call finds
+    /// out.
     pub fn deliver_range(
         &mut self,
         epochs: RangeInclusive<i64>,
@@ -235,7 +269,12 @@ impl DeltaTableWriter {
                 return Ok(Delivered::Already { recorded });
             }
             if let Some(recorded) = seen.recorded.filter(|recorded| *recorded >= first) {
-                return Err(SinkError::PartlyDelivered { table: self.spec.name.clone(), first, last: epoch, recorded });
+                return Err(SinkError::PartlyDelivered {
+                    table: self.spec.name.clone(),
+                    first,
+                    last: epoch,
+                    recorded,
+                });
             }
             if !files_checked {
                 self.check_files(epoch, files)?;
@@ -257,7 +296,11 @@ impl DeltaTableWriter {
             }
             self.seen = None;
         }
-        Err(SinkError::DeliveryGaveUp { table: self.spec.name.clone(), attempts: self.options.attempts_max.max(1), reason })
+        Err(SinkError::DeliveryGaveUp {
+            table: self.spec.name.clone(),
+            attempts: self.options.attempts_max.max(1),
+            reason,
+        })
     }
 
     /// Writes a log checkpoint at the newest version, so that readers start there.
@@ -276,20 +319,30 @@ impl DeltaTableWriter {
             return Ok(seen);
         }
         self.refresh()?;
-        self.seen.ok_or_else(|| SinkError::NotATable { location: self.spec.location.path().to_owned() })
+        self.seen
+            .ok_or_else(|| SinkError::NotATable { location: self.spec.location.path().to_owned() })
     }
 
-    /// Whether a put after what was seen lands right after it, or nowhere. Old log entries are only removed below a checkpoint: without one
-    /// ahead of what was seen, the next version's file would still be there if it was ever taken. And where the entry that was seen is gone, the
+    /// Whether a put after what was seen lands right after it, or nowhere. Old log entries are only
+    /// removed below a checkpoint: without one ahead of what was seen, the next version's file
+    /// would still be there if it was ever taken. And where the entry that was seen is gone, the
     /// table is not the one that it was.
     fn is_next(&self, seen: Seen) -> Result<bool, SinkError> {
         let location = &self.spec.location;
-        Ok(checkpoint_version(location)?.is_none_or(|version| version <= seen.version) && is_taken(location, seen.version)?)
+        Ok(checkpoint_version(location)?.is_none_or(|version| version <= seen.version)
+            && is_taken(location, seen.version)?)
     }
 
-    fn put(&self, seen: Seen, epoch: i64, files: &[StagedFile], metadata: &Map<String, Value>) -> Result<Put, SinkError> {
+    fn put(
+        &self,
+        seen: Seen,
+        epoch: i64,
+        files: &[StagedFile],
+        metadata: &Map<String, Value>,
+    ) -> Result<Put, SinkError> {
         let now_ms = chrono::Utc::now().timestamp_millis();
-        let actions = files.iter().map(|file| Action::Add(add_action(file, now_ms, true))).collect();
+        let actions =
+            files.iter().map(|file| Action::Add(add_action(file, now_ms, true))).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(self.spec.partition_by()).filter(|columns| !columns.is_empty()),
@@ -305,9 +358,14 @@ impl DeltaTableWriter {
     fn check_files(&self, epoch: i64, files: &[StagedFile]) -> Result<(), SinkError> {
         for file in files {
             let path = self.spec.location.join(&file.path);
-            let found = self.spec.location.disk().look(&path).map_err(SinkError::io("look for", &path))?;
+            let found =
+                self.spec.location.disk().look(&path).map_err(SinkError::io("look for", &path))?;
             if found.is_none_or(|found| found.bytes != file.bytes) {
-                return Err(SinkError::StagedFileMissing { table: self.spec.name.clone(), epoch, path });
+                return Err(SinkError::StagedFileMissing {
+                    table: self.spec.name.clone(),
+                    epoch,
+                    path,
+                });
             }
         }
         Ok(())
@@ -328,11 +386,13 @@ impl DeltaTableWriter {
         if has_entries(location)? {
             return Ok(false);
         }
-        let protocol: Protocol = serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
+        let protocol: Protocol =
+            serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
         let no_configuration: [(String, String); 0] = [];
-        let metadata = new_metadata(&self.spec.delta_schema()?, self.spec.partition_by(), no_configuration)
-            .and_then(|metadata| metadata.with_name(self.spec.name.clone()))
-            .map_err(SinkError::delta(location.path()))?;
+        let metadata =
+            new_metadata(&self.spec.delta_schema()?, self.spec.partition_by(), no_configuration)
+                .and_then(|metadata| metadata.with_name(self.spec.name.clone()))
+                .map_err(SinkError::delta(location.path()))?;
         let operation = DeltaOperation::Create {
             mode: SaveMode::ErrorIfExists,
             location: table_url(location)?,
@@ -354,7 +414,12 @@ impl DeltaTableWriter {
                 return Ok(());
             };
             let fields = metadata.1;
-            let bytes = commit_bytes(vec![Action::Metadata(metadata.0)], DeltaOperation::AddColumn { fields }, Map::new(), Vec::new())?;
+            let bytes = commit_bytes(
+                vec![Action::Metadata(metadata.0)],
+                DeltaOperation::AddColumn { fields },
+                Map::new(),
+                Vec::new(),
+            )?;
             // Landed or taken, the next round reads what the table says now.
             put_commit(&self.spec.location, snapshot.version() + 1, bytes)?;
         }
@@ -387,16 +452,28 @@ impl DeltaTableWriter {
         );
         match decision {
             SchemaDecision::Same => Ok(None),
-            SchemaDecision::Refuse { difference, help } => {
-                Err(SinkError::SchemaMismatch { table: self.spec.name.clone(), location: location.path().to_owned(), difference, help })
-            }
+            SchemaDecision::Refuse { difference, help } => Err(SinkError::SchemaMismatch {
+                table: self.spec.name.clone(),
+                location: location.path().to_owned(),
+                difference,
+                help,
+            }),
             SchemaDecision::AddColumns(columns) => {
                 let wanted = self.spec.delta_schema()?;
-                let added: Vec<_> = wanted.fields().filter(|field| columns.contains(field.name())).cloned().collect();
+                let added: Vec<_> = wanted
+                    .fields()
+                    .filter(|field| columns.contains(field.name()))
+                    .cloned()
+                    .collect();
                 let existing = snapshot.kernel_schema()?;
                 let fields = existing.fields().cloned().chain(added.iter().cloned());
-                let schema = deltalake_core::kernel::StructType::try_new(fields).map_err(SinkError::delta(location.path()))?;
-                let metadata = snapshot.metadata()?.clone().with_schema(&schema).map_err(SinkError::delta(location.path()))?;
+                let schema = deltalake_core::kernel::StructType::try_new(fields)
+                    .map_err(SinkError::delta(location.path()))?;
+                let metadata = snapshot
+                    .metadata()?
+                    .clone()
+                    .with_schema(&schema)
+                    .map_err(SinkError::delta(location.path()))?;
                 Ok(Some((metadata, added)))
             }
         }
@@ -407,7 +484,11 @@ impl DeltaTableWriter {
 pub(crate) fn add_action(file: &StagedFile, modification_time: i64, data_change: bool) -> Add {
     Add {
         path: file.path.clone(),
-        partition_values: file.partition_values.iter().map(|(column, value)| (column.clone(), value.clone())).collect::<HashMap<_, _>>(),
+        partition_values: file
+            .partition_values
+            .iter()
+            .map(|(column, value)| (column.clone(), value.clone()))
+            .collect::<HashMap<_, _>>(),
         size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
         modification_time,
         data_change,
@@ -417,9 +498,14 @@ pub(crate) fn add_action(file: &StagedFile, modification_time: i64, data_change:
 }
 
 /// Writes and syncs a log checkpoint of a snapshot with all its files.
-pub(crate) fn write_checkpoint(runtime: &DeltaRuntime, snapshot: &TableSnapshot) -> Result<(), SinkError> {
+pub(crate) fn write_checkpoint(
+    runtime: &DeltaRuntime,
+    snapshot: &TableSnapshot,
+) -> Result<(), SinkError> {
     let location = snapshot.folder();
-    runtime.block_on(checkpoints::create_checkpoint(snapshot.delta_table(), None)).map_err(SinkError::delta(location.path()))?;
+    runtime
+        .block_on(checkpoints::create_checkpoint(snapshot.delta_table(), None))
+        .map_err(SinkError::delta(location.path()))?;
     sync_checkpoint(location, snapshot.version())
 }
 

@@ -1,7 +1,9 @@
-//! A table emptied of what a pipeline has delivered: in one commit, once, under the number of the epoch that asks for it.
+//! A table emptied of what a pipeline has delivered: in one commit, once, under the number of the
+//! epoch that asks for it.
 //!
-//! The files go from the table's newest version; readers of older versions still have them until a vacuum takes them. A table that several
-//! pipelines write (that of dead letters) loses the rows of one of them: a file that holds rows of others too is written again without it.
+//! The files go from the table's newest version; readers of older versions still have them until a
+//! vacuum takes them. A table that several pipelines write (that of dead letters) loses the rows of
+//! one of them: a file that holds rows of others too is written again without it.
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::cast;
@@ -33,19 +35,34 @@ pub struct OwnRows {
 impl OwnRows {
     /// The rows of `batch` that are others'.
     fn others(&self, batch: &RecordBatch) -> Result<BooleanArray, SinkError> {
-        let Some(column) = batch.column_by_name(&self.column) else { return Ok(BooleanArray::from(vec![true; batch.num_rows()])) };
+        let Some(column) = batch.column_by_name(&self.column) else {
+            return Ok(BooleanArray::from(vec![true; batch.num_rows()]));
+        };
         let text = cast(column, &DataType::Utf8)?;
-        Ok(text.as_string::<i32>().iter().map(|value| Some(value != Some(self.value.as_str()))).collect())
+        Ok(text
+            .as_string::<i32>()
+            .iter()
+            .map(|value| Some(value != Some(self.value.as_str())))
+            .collect())
     }
 }
 
-/// Takes all rows, or those of `own`, out of the table at `location` in a commit that records `epoch` for `app_id`. Does nothing where the
-/// table has recorded that epoch or a later one.
-pub(crate) fn empty(runtime: &DeltaRuntime, location: &Folder, app_id: &str, epoch: i64, own: Option<&OwnRows>) -> Result<(), SinkError> {
+/// Takes all rows, or those of `own`, out of the table at `location` in a commit that records
+/// `epoch` for `app_id`. Does nothing where the table has recorded that epoch or a later one.
+pub(crate) fn empty(
+    runtime: &DeltaRuntime,
+    location: &Folder,
+    app_id: &str,
+    epoch: i64,
+    own: Option<&OwnRows>,
+) -> Result<(), SinkError> {
     let mut reason = String::new();
     for _ in 0..ATTEMPTS_MAX {
         let snapshot = TableSnapshot::open(runtime, location)?;
-        if runtime.block_on(snapshot.delivered_through(app_id))?.is_some_and(|recorded| recorded >= epoch) {
+        if runtime
+            .block_on(snapshot.delivered_through(app_id))?
+            .is_some_and(|recorded| recorded >= epoch)
+        {
             return Ok(());
         }
         let (mut removed, mut written) = (Vec::new(), Vec::new());
@@ -73,7 +90,11 @@ pub(crate) fn empty(runtime: &DeltaRuntime, location: &Folder, app_id: &str, epo
             Err(error) => reason = error.to_string(),
         }
     }
-    Err(SinkError::DeliveryGaveUp { table: location.path().display().to_string(), attempts: ATTEMPTS_MAX, reason })
+    Err(SinkError::DeliveryGaveUp {
+        table: location.path().display().to_string(),
+        attempts: ATTEMPTS_MAX,
+        reason,
+    })
 }
 
 /// What of a file stays.
@@ -83,9 +104,15 @@ enum Rest {
     Some(StagedFile),
 }
 
-fn rest_of(location: &Folder, snapshot: &TableSnapshot, file: &ActiveFile, own: Option<&OwnRows>) -> Result<Rest, SinkError> {
+fn rest_of(
+    location: &Folder,
+    snapshot: &TableSnapshot,
+    file: &ActiveFile,
+    own: Option<&OwnRows>,
+) -> Result<Rest, SinkError> {
     let Some(own) = own else { return Ok(Rest::None) };
-    let (rest, rows) = rewrite_one(location, &snapshot.file_schema()?, file, |batch| own.others(batch))?;
+    let (rest, rows) =
+        rewrite_one(location, &snapshot.file_schema()?, file, |batch| own.others(batch))?;
     if rest.rows == rows || rest.rows == 0 {
         // What can't be removed is left to the vacuum.
         let _left = location.disk().remove(&location.join(&rest.path));
@@ -115,7 +142,9 @@ fn put(
         })
     });
     let adds = written.iter().map(|file| Action::Add(add_action(file, now_ms, true)));
-    let operation = DeltaOperation::Delete { predicate: own.map(|own| format!("{} = '{}'", own.column, own.value.replace('\'', "''"))) };
+    let operation = DeltaOperation::Delete {
+        predicate: own.map(|own| format!("{} = '{}'", own.column, own.value.replace('\'', "''"))),
+    };
     let mut info = Map::new();
     info.insert("riskstream".into(), json!({ "app": app_id, "begun_anew_at_epoch": epoch }));
     info.insert("riskstreamEpoch".into(), json!(epoch));

@@ -1,4 +1,5 @@
-//! Errors of the sinks, one enum for the crate, each with the class that tells its caller what to do.
+//! Errors of the sinks, one enum for the crate, each with the class that tells its caller what to
+//! do.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -20,7 +21,9 @@ pub enum ErrorClass {
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// A column has a type that not every Delta reader can read.
-    #[error("table '{table}': column '{column}' has type {data_type}, which Delta readers do not share; {help}")]
+    #[error(
+        "table '{table}': column '{column}' has type {data_type}, which Delta readers do not share; {help}"
+    )]
     UnsupportedColumn {
         /// The table's name.
         table: String,
@@ -53,7 +56,9 @@ pub enum SinkError {
         problem: String,
     },
     /// The table on disk has another schema than the pipeline writes.
-    #[error("table '{table}' at {location} has another schema than the pipeline writes: {difference}; {help}")]
+    #[error(
+        "table '{table}' at {location} has another schema than the pipeline writes: {difference}; {help}"
+    )]
     SchemaMismatch {
         /// The table's name.
         table: String,
@@ -88,8 +93,11 @@ pub enum SinkError {
         /// The columns expected.
         expected: String,
     },
-    /// Rows that an earlier run left for the table do not fit the columns that the pipeline writes now.
-    #[error("table '{table}': rows of an earlier run wait for it and do not fit what the pipeline writes now: {problem}; {help}")]
+    /// Rows that an earlier run left for the table do not fit the columns that the pipeline writes
+    /// now.
+    #[error(
+        "table '{table}': rows of an earlier run wait for it and do not fit what the pipeline writes now: {problem}; {help}"
+    )]
     LeftRows {
         /// The table's name.
         table: String,
@@ -123,7 +131,9 @@ pub enum SinkError {
         path: PathBuf,
     },
     /// The table has some of the epochs that were to land together.
-    #[error("table '{table}': epochs {first} to {last} were to land together, but it has those up to {recorded}; deliver the rest alone")]
+    #[error(
+        "table '{table}': epochs {first} to {last} were to land together, but it has those up to {recorded}; deliver the rest alone"
+    )]
     PartlyDelivered {
         /// The table's name.
         table: String,
@@ -158,7 +168,9 @@ pub enum SinkError {
         reason: String,
     },
     /// Compaction would have changed the rows.
-    #[error("table '{table}': compacting {partition} read {read} rows where the log says {logged}; nothing was changed")]
+    #[error(
+        "table '{table}': compacting {partition} read {read} rows where the log says {logged}; nothing was changed"
+    )]
     CompactionRows {
         /// The table's name or folder.
         table: String,
@@ -221,7 +233,10 @@ impl SinkError {
             | Self::LeftRows { .. }
             | Self::WentBack { .. }
             | Self::NotATable { .. } => ErrorClass::Config,
-            Self::PartlyDelivered { .. } | Self::DeliveryGaveUp { .. } | Self::Io { .. } | Self::Delta { .. } => ErrorClass::Transient,
+            Self::PartlyDelivered { .. }
+            | Self::DeliveryGaveUp { .. }
+            | Self::Io { .. }
+            | Self::Delta { .. } => ErrorClass::Transient,
             Self::BatchSchema { .. }
             | Self::EventTimeRange { .. }
             | Self::StagedFileMissing { .. }
@@ -258,17 +273,24 @@ impl SinkError {
         }
     }
 
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
 
-    pub(crate) fn delta<E: Into<deltalake_core::DeltaTableError>>(location: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
+    pub(crate) fn delta<E: Into<deltalake_core::DeltaTableError>>(
+        location: impl Into<PathBuf>,
+    ) -> impl FnOnce(E) -> Self {
         let location = location.into();
         move |source| Self::Delta { location, source: Box::new(source.into()) }
     }
 
-    pub(crate) fn parquet(path: impl Into<PathBuf>) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
+    pub(crate) fn parquet(
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(parquet::errors::ParquetError) -> Self {
         let path = path.into();
         move |source| Self::Parquet { path, source }
     }
@@ -278,7 +300,9 @@ impl SinkError {
 fn is_storage(error: &DeltaTableError) -> bool {
     use object_store::Error as Storage;
     match error {
-        DeltaTableError::ObjectStore { source } => !matches!(source, Storage::PermissionDenied { .. } | Storage::Unauthenticated { .. }),
+        DeltaTableError::ObjectStore { source } => {
+            !matches!(source, Storage::PermissionDenied { .. } | Storage::Unauthenticated { .. })
+        }
         DeltaTableError::Io { source } => source.kind() != ErrorKind::PermissionDenied,
         DeltaTableError::NotATable(_) => true,
         // Another crate's enum, which is open: what else it may say is about the log's content.

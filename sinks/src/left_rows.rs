@@ -1,8 +1,10 @@
-//! Rows that an earlier run left in the store, for a table that the pipeline may describe otherwise by now.
+//! Rows that an earlier run left in the store, for a table that the pipeline may describe otherwise
+//! by now.
 //!
-//! Between two runs a user may reorder, add, remove or retype a destination's columns. What was left is paired with the
-//! present columns by name, never by position: a column that was added is null in it, one that is gone or has another type
-//! is refused, with what to do, before anything is delivered.
+//! Between two runs a user may reorder, add, remove or retype a destination's columns. What was
+//! left is paired with the present columns by name, never by position: a column that was added is
+//! null in it, one that is gone or has another type is refused, with what to do, before anything is
+//! delivered.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +20,8 @@ use crate::stage::{StagedFile, parquet_schema};
 use crate::table::{TableSpec, logical_type};
 
 /// What to do where left rows and the present columns do not agree.
-pub(crate) const RUN_THE_FORMER: &str = "run once with the former configuration, which delivers them, and change it then";
+pub(crate) const RUN_THE_FORMER: &str =
+    "run once with the former configuration, which delivers them, and change it then";
 
 /// What becomes of a present column in rows that were left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +39,18 @@ pub(crate) enum Pairing {
 /// # Errors
 /// The rows have a column that the table lacks, or one of another type.
 pub(crate) fn pair(table: &TableSpec, left: &Schema) -> Result<Vec<Pairing>, SinkError> {
-    let refused = |problem: String| SinkError::LeftRows { table: table.name.clone(), problem, help: RUN_THE_FORMER.into() };
-    if let Some(gone) = left.fields().iter().find(|field| table.schema.index_of(field.name()).is_err()) {
-        return Err(refused(format!("they have a column '{}', which the pipeline no longer writes there", gone.name())));
+    let refused = |problem: String| SinkError::LeftRows {
+        table: table.name.clone(),
+        problem,
+        help: RUN_THE_FORMER.into(),
+    };
+    if let Some(gone) =
+        left.fields().iter().find(|field| table.schema.index_of(field.name()).is_err())
+    {
+        return Err(refused(format!(
+            "they have a column '{}', which the pipeline no longer writes there",
+            gone.name()
+        )));
     }
     let pairing = |present: &Arc<Field>| {
         let Ok(index) = left.index_of(present.name()) else { return Ok(Pairing::Missing) };
@@ -48,7 +60,10 @@ pub(crate) fn pair(table: &TableSpec, left: &Schema) -> Result<Vec<Pairing>, Sin
         } else if logical_type(then) == logical_type(now) {
             Ok(Pairing::Recast(index))
         } else {
-            Err(refused(format!("their column '{}' is {then}, the pipeline now writes {now}", present.name())))
+            Err(refused(format!(
+                "their column '{}' is {then}, the pipeline now writes {now}",
+                present.name()
+            )))
         }
     };
     table.schema.fields().iter().map(pairing).collect()
@@ -69,19 +84,31 @@ pub(crate) fn conform(table: &TableSpec, rows: &RecordBatch) -> Result<RecordBat
     Ok(RecordBatch::try_new(parquet_schema(&table.schema), columns)?)
 }
 
-/// Whether a file that was staged for the table still fits it. Readers pair its columns by name, and show nothing of one that
-/// the table lacks.
+/// Whether a file that was staged for the table still fits it. Readers pair its columns by name,
+/// and show nothing of one that the table lacks.
 ///
 /// # Errors
 /// As [`pair`]; or the file is gone, or is divided into folders by another rule.
-pub(crate) fn check_staged(table: &TableSpec, epoch: u64, file: &StagedFile) -> Result<Vec<Pairing>, SinkError> {
+pub(crate) fn check_staged(
+    table: &TableSpec,
+    epoch: u64,
+    file: &StagedFile,
+) -> Result<Vec<Pairing>, SinkError> {
     let path = table.location.join(&file.path);
     if !file.partition_values.keys().eq(table.partition_by().iter()) {
-        let columns = |names: Vec<&String>| names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let (then, now) = (columns(file.partition_values.keys().collect()), columns(table.partition_by().iter().collect()));
+        let columns = |names: Vec<&String>| {
+            names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+        };
+        let (then, now) = (
+            columns(file.partition_values.keys().collect()),
+            columns(table.partition_by().iter().collect()),
+        );
         return Err(SinkError::LeftRows {
             table: table.name.clone(),
-            problem: format!("{} was partitioned by ({then}), the table is by ({now})", path.display()),
+            problem: format!(
+                "{} was partitioned by ({then}), the table is by ({now})",
+                path.display()
+            ),
             help: RUN_THE_FORMER.into(),
         });
     }
@@ -93,10 +120,15 @@ fn staged_schema(table: &TableSpec, epoch: u64, path: &Path) -> Result<Arc<Schem
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
-            return Err(SinkError::StagedFileMissing { table: table.name.clone(), epoch, path: path.to_owned() });
+            return Err(SinkError::StagedFileMissing {
+                table: table.name.clone(),
+                epoch,
+                path: path.to_owned(),
+            });
         }
         Err(error) => return Err(SinkError::io("open", path)(error)),
     };
-    let reader = ParquetRecordBatchReaderBuilder::try_new(ParquetFile(file.into())).map_err(SinkError::parquet(path))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(ParquetFile(file.into()))
+        .map_err(SinkError::parquet(path))?;
     Ok(Arc::clone(reader.schema()))
 }

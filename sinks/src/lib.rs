@@ -6,10 +6,12 @@
 //!   delivery:             DeltaTableWriter::deliver(epoch, files)   one Delta commit with txn(app id, epoch)
 //! ```
 //!
-//! A crash anywhere repeats the delivery, and the writer finds the epoch recorded in the table's log and does nothing.
-//! Exactly once holds per table; several tables of a pipeline do not become visible at the same instant.
+//! A crash anywhere repeats the delivery, and the writer finds the epoch recorded in the table's
+//! log and does nothing. Exactly once holds per table; several tables of a pipeline do not become
+//! visible at the same instant.
 //!
-//! `outbox.rs` speaks the engine's `SinkWriter` and `Delivery` contracts; the rest knows nothing of the engine.
+//! `outbox.rs` speaks the engine's `SinkWriter` and `Delivery` contracts; the rest knows nothing of
+//! the engine.
 
 // Tests damage files behind the disk's back.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
@@ -45,10 +47,16 @@ pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
 pub use empty::OwnRows;
 pub use error::{ErrorClass, SinkError};
-pub use kafka::{EPOCH_HEADER, KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, TRANSACTION_HEADER, kafka_setting_refused};
+pub use kafka::{
+    EPOCH_HEADER, KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, TRANSACTION_HEADER,
+    kafka_setting_refused,
+};
 pub use maintain::{MaintainReport, maintain};
 pub use maintain_options::MaintainOptions;
-pub use outbox::{AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, SessionIdentity, TableSink, alerts_table_schema, named_files};
+pub use outbox::{
+    AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, SessionIdentity, TableSink,
+    alerts_table_schema, named_files,
+};
 pub use parquet_settings::{IntegerEncoding, StageCompression, StageSettings};
 pub use runtime::DeltaRuntime;
 pub use snapshot::{ActiveFile, TableSnapshot};

@@ -1,8 +1,8 @@
 //! Commits to a Delta log on a local folder: put if absent, and on disk before anyone is told.
 //!
-//! deltalake's own commit does not sync, and resolves conflicts by itself, under which a repeated epoch slips through (see
-//! docs of [`crate::DeltaTableWriter`]). Here a commit is one link to a synced file: it lands whole or not at all, and a
-//! taken version is the caller's to look at.
+//! deltalake's own commit does not sync, and resolves conflicts by itself, under which a repeated
+//! epoch slips through (see docs of [`crate::DeltaTableWriter`]). Here a commit is one link to a
+//! synced file: it lands whole or not at all, and a taken version is the caller's to look at.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,8 @@ pub(crate) fn commit_bytes(
         if !bytes.is_empty() {
             bytes.push(b'\n');
         }
-        // Written here, not by its `get_bytes`: that crate is compiled unoptimised, and the statistics of a large epoch's files are megabytes.
+        // Written here, not by its `get_bytes`: that crate is compiled unoptimised, and the
+        // statistics of a large epoch's files are megabytes.
         serde_json::to_writer(&mut bytes, action)?;
     }
     Ok(bytes)
@@ -67,7 +68,9 @@ pub(crate) fn is_taken(table: &Folder, version: u64) -> Result<bool, SinkError> 
 
 /// Whether there is a log that holds a commit or a checkpoint: names that begin with a version.
 pub(crate) fn has_entries(table: &Folder) -> Result<bool, SinkError> {
-    let is_entry = |name: &[u8]| name.len() > VERSION_DIGITS && name[..VERSION_DIGITS].iter().all(u8::is_ascii_digit);
+    let is_entry = |name: &[u8]| {
+        name.len() > VERSION_DIGITS && name[..VERSION_DIGITS].iter().all(u8::is_ascii_digit)
+    };
     Ok(entries(table)?.iter().any(|entry| is_entry(entry.name.as_bytes())))
 }
 
@@ -80,12 +83,15 @@ pub(crate) fn entries(table: &Folder) -> Result<Vec<Entry>, SinkError> {
     }
 }
 
-/// Puts a commit at a version if there is none, synced. After an error the outcome is unknown: look before trying again.
+/// Puts a commit at a version if there is none, synced. After an error the outcome is unknown: look
+/// before trying again.
 pub(crate) fn put_commit(table: &Folder, version: u64, bytes: Vec<u8>) -> Result<Put, SinkError> {
     let target = commit_path(table, version);
-    // The name is ours alone, so that two writers on one version do not write into the same temporary file. One that is left behind is
-    // ignored by every reader and removed with the expired logs.
-    let temporary = log_folder(table).join(format!(".{version:020}.{:016x}.tmp", table.disk().unique()));
+    // The name is ours alone, so that two writers on one version do not write into the same
+    // temporary file. One that is left behind is ignored by every reader and removed with the
+    // expired logs.
+    let temporary =
+        log_folder(table).join(format!(".{version:020}.{:016x}.tmp", table.disk().unique()));
     let put = table.disk().create_durably(&temporary, &target, &[bytes.into()]);
     Ok(if put.map_err(SinkError::io("commit", &target))? { Put::Landed } else { Put::Taken })
 }

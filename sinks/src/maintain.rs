@@ -1,7 +1,9 @@
-//! Maintenance of one table: small files compacted, old and orphaned files removed, the log checkpointed and trimmed.
+//! Maintenance of one table: small files compacted, old and orphaned files removed, the log
+//! checkpointed and trimmed.
 //!
-//! Safe beside a running pipeline: each step is a commit of its own that gives way to whoever was faster, and files are removed
-//! only when no version within the retention, and nothing that waits for delivery, names them.
+//! Safe beside a running pipeline: each step is a commit of its own that gives way to whoever was
+//! faster, and files are removed only when no version within the retention, and nothing that waits
+//! for delivery, names them.
 
 use deltalake_core::protocol::checkpoints;
 use riskstream_engine::disk::Folder;
@@ -43,8 +45,13 @@ pub struct MaintainReport {
 /// Compacts, checkpoints the log, trims it and removes old files, in this order.
 ///
 /// # Errors
-/// No table, an unreadable log or file, a full disk. Steps that were committed before the error stay; rows are never lost.
-pub fn maintain(runtime: &DeltaRuntime, location: impl Into<Folder>, options: &MaintainOptions) -> Result<MaintainReport, SinkError> {
+/// No table, an unreadable log or file, a full disk. Steps that were committed before the error
+/// stay; rows are never lost.
+pub fn maintain(
+    runtime: &DeltaRuntime,
+    location: impl Into<Folder>,
+    options: &MaintainOptions,
+) -> Result<MaintainReport, SinkError> {
     let location = &location.into();
     let compacted: Compacted = compact(runtime, location, options)?;
     let snapshot = TableSnapshot::open(runtime, location)?;
@@ -60,8 +67,9 @@ pub fn maintain(runtime: &DeltaRuntime, location: impl Into<Folder>, options: &M
     };
     if !options.dry_run {
         write_checkpoint(runtime, &snapshot)?;
-        let removed =
-            runtime.block_on(checkpoints::cleanup_metadata(snapshot.delta_table(), None)).map_err(SinkError::delta(location.path()))?;
+        let removed = runtime
+            .block_on(checkpoints::cleanup_metadata(snapshot.delta_table(), None))
+            .map_err(SinkError::delta(location.path()))?;
         report.log_files_removed = removed as u64;
     }
     let vacuumed: Vacuumed = vacuum(runtime, &snapshot, options)?;

@@ -1,4 +1,5 @@
-//! A disk as deltalake wants it: objects by name. For disks whose files nobody else can open; on the machine's own, deltalake does it itself.
+//! A disk as deltalake wants it: objects by name. For disks whose files nobody else can open; on
+//! the machine's own, deltalake does it itself.
 //!
 //! What is put is durable, and whole, when the put returns.
 
@@ -14,8 +15,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use object_store::path::Path as ObjectPath;
 use object_store::{
-    Attributes, CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    Attributes, CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result, UploadPart,
 };
 use riskstream_engine::disk::Disk;
 
@@ -62,15 +64,30 @@ impl DiskObjects {
                 let source = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
                 Err(Error::AlreadyExists { path: location.to_string(), source: Box::new(source) })
             }
-            PutMode::Update(_) => Err(Error::NotImplemented { operation: "update".into(), implementer: "disk".into() }),
+            PutMode::Update(_) => Err(Error::NotImplemented {
+                operation: "update".into(),
+                implementer: "disk".into(),
+            }),
         }
     }
 
     fn meta(&self, location: &ObjectPath) -> Result<ObjectMeta> {
-        let found = self.0.look(&path_of(location)).map_err(failed(location))?.filter(|found| !found.is_folder);
-        let Some(found) = found else { return Err(failed(location)(std::io::ErrorKind::NotFound.into())) };
+        let found = self
+            .0
+            .look(&path_of(location))
+            .map_err(failed(location))?
+            .filter(|found| !found.is_folder);
+        let Some(found) = found else {
+            return Err(failed(location)(std::io::ErrorKind::NotFound.into()));
+        };
         let last_modified = found.modified.map_or(DateTime::UNIX_EPOCH, DateTime::<Utc>::from);
-        Ok(ObjectMeta { location: location.clone(), last_modified, size: found.bytes, e_tag: None, version: None })
+        Ok(ObjectMeta {
+            location: location.clone(),
+            last_modified,
+            size: found.bytes,
+            e_tag: None,
+            version: None,
+        })
     }
 
     /// What is directly in a folder: files, and folders.
@@ -117,27 +134,46 @@ impl DiskObjects {
 
 #[async_trait]
 impl ObjectStore for DiskObjects {
-    async fn put_opts(&self, location: &ObjectPath, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &ObjectPath,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> Result<PutResult> {
         self.put(location, payload.into_iter().collect(), &options.mode).map(|()| DONE)
     }
 
-    async fn put_multipart_opts(&self, location: &ObjectPath, _options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Ok(Box::new(Upload { objects: self.clone(), location: location.clone(), parts: Vec::new() }))
+    async fn put_multipart_opts(
+        &self,
+        location: &ObjectPath,
+        _options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Ok(Box::new(Upload {
+            objects: self.clone(),
+            location: location.clone(),
+            parts: Vec::new(),
+        }))
     }
 
     async fn get_opts(&self, location: &ObjectPath, options: GetOptions) -> Result<GetResult> {
         let meta = self.meta(location)?;
         options.check_preconditions(&meta)?;
         let range = match options.range {
-            Some(range) => range.as_range(meta.size).map_err(|e| Error::Generic { store: "disk", source: Box::new(e) })?,
+            Some(range) => range
+                .as_range(meta.size)
+                .map_err(|e| Error::Generic { store: "disk", source: Box::new(e) })?,
             None => 0..meta.size,
         };
         let content = if options.head { Bytes::new() } else { self.read(location, &range)? };
-        let payload = GetResultPayload::Stream(stream::once(std::future::ready(Ok(content))).boxed());
+        let payload =
+            GetResultPayload::Stream(stream::once(std::future::ready(Ok(content))).boxed());
         Ok(GetResult { payload, meta, range, attributes: Attributes::default() })
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<ObjectPath>>) -> BoxStream<'static, Result<ObjectPath>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<ObjectPath>>,
+    ) -> BoxStream<'static, Result<ObjectPath>> {
         let objects = self.clone();
         locations
             .map(move |location| {
@@ -150,7 +186,8 @@ impl ObjectStore for DiskObjects {
 
     fn list(&self, prefix: Option<&ObjectPath>) -> BoxStream<'static, Result<ObjectMeta>> {
         let listed = self.all(&prefix.cloned().unwrap_or_default());
-        let listed = listed.map_or_else(|e| vec![Err(e)], |files| files.into_iter().map(Ok).collect());
+        let listed =
+            listed.map_or_else(|e| vec![Err(e)], |files| files.into_iter().map(Ok).collect());
         stream::iter(listed).boxed()
     }
 
@@ -159,7 +196,12 @@ impl ObjectStore for DiskObjects {
         Ok(ListResult { objects, common_prefixes })
     }
 
-    async fn copy_opts(&self, from: &ObjectPath, to: &ObjectPath, options: CopyOptions) -> Result<()> {
+    async fn copy_opts(
+        &self,
+        from: &ObjectPath,
+        to: &ObjectPath,
+        options: CopyOptions,
+    ) -> Result<()> {
         let content = self.0.read(&path_of(from)).map_err(failed(from))?;
         let mode = match options.mode {
             CopyMode::Overwrite => PutMode::Overwrite,
@@ -185,7 +227,9 @@ impl MultipartUpload for Upload {
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        self.objects.put(&self.location, std::mem::take(&mut self.parts), &PutMode::Overwrite).map(|()| DONE)
+        self.objects
+            .put(&self.location, std::mem::take(&mut self.parts), &PutMode::Overwrite)
+            .map(|()| DONE)
     }
 
     async fn abort(&mut self) -> Result<()> {

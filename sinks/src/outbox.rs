@@ -1,7 +1,9 @@
-//! A Delta table as the engine's sink: rows into the epoch's outbox on every worker, out of it into the table once.
+//! A Delta table as the engine's sink: rows into the epoch's outbox on every worker, out of it into
+//! the table once.
 //!
-//! A worker's part of a large epoch is staged as Parquet at once, and the epoch file only names the files; a small part travels as rows in the epoch
-//! file and becomes Parquet when it is delivered, many epochs to one file. Which of the two is a matter of cost, never of guarantees.
+//! A worker's part of a large epoch is staged as Parquet at once, and the epoch file only names the
+//! files; a small part travels as rows in the epoch file and becomes Parquet when it is delivered,
+//! many epochs to one file. Which of the two is a matter of cost, never of guarantees.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,10 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
-use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError as EngineSinkError, SinkWriter, SyncFiles};
+use riskstream_engine::contract::{
+    Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError as EngineSinkError, SinkWriter,
+    SyncFiles,
+};
 use riskstream_engine::ids::Epoch;
 use serde_json::{Map, Value, json};
 
@@ -133,13 +138,15 @@ impl TableSink {
         }
     }
 
-    /// Rows that an earlier run left, as the table's are now. Alerts keep the ids that they were given; rows that were none get theirs.
+    /// Rows that an earlier run left, as the table's are now. Alerts keep the ids that they were
+    /// given; rows that were none get theirs.
     fn left_rows(&self, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
         let conformed = conform(&self.table, rows)?;
         match &self.alerts {
             Some(identity) if rows.column_by_name(ALERT_ID_COLUMN).is_none() => {
                 let ids = identity_ids(&self.id, identity, &conformed)?;
-                let columns = std::iter::once(Arc::new(ids) as ArrayRef).chain(conformed.columns()[1..].iter().cloned());
+                let columns = std::iter::once(Arc::new(ids) as ArrayRef)
+                    .chain(conformed.columns()[1..].iter().cloned());
                 Ok(RecordBatch::try_new(conformed.schema(), columns.collect())?)
             }
             _ => Ok(conformed),
@@ -151,7 +158,10 @@ impl TableSink {
         if self.alerts.is_some() && pairs.first() == Some(&Pairing::Missing) {
             return Err(SinkError::LeftRows {
                 table: self.table.name.clone(),
-                problem: format!("{} was staged when they were no alerts: it has no '{ALERT_ID_COLUMN}'", file.path),
+                problem: format!(
+                    "{} was staged when they were no alerts: it has no '{ALERT_ID_COLUMN}'",
+                    file.path
+                ),
                 help: RUN_THE_FORMER.into(),
             });
         }
@@ -171,9 +181,14 @@ impl TableSink {
     ///
     /// # Errors
     /// The table's rule does not fit its columns.
-    pub fn writer(self: &Arc<Self>, generation: u64, worker: usize) -> Result<Box<dyn SinkWriter>, EngineSinkError> {
+    pub fn writer(
+        self: &Arc<Self>,
+        generation: u64,
+        worker: usize,
+    ) -> Result<Box<dyn SinkWriter>, EngineSinkError> {
         let worker = u32::try_from(worker).unwrap_or(DELIVERY_WORKER - 1);
-        let stager = Stager::new(self.table.clone(), generation, worker, self.settings).map_err(|e| self.failed(&e))?;
+        let stager = Stager::new(self.table.clone(), generation, worker, self.settings)
+            .map_err(|e| self.failed(&e))?;
         Ok(Box::new(DeltaSinkWriter { sink: Arc::clone(self), stager, rows: Vec::new() }))
     }
 
@@ -186,23 +201,40 @@ impl TableSink {
         })
     }
 
-    /// The delivery into the table, which is made if absent once the delivery is prepared. `app_id` names this sink in the table's log
-    /// for ever.
+    /// The delivery into the table, which is made if absent once the delivery is prepared. `app_id`
+    /// names this sink in the table's log for ever.
     ///
     /// # Errors
     /// The table can't be read, or has another schema.
-    pub fn delivery(self: &Arc<Self>, app_id: &str, runtime: &DeltaRuntime) -> Result<DeltaDelivery, EngineSinkError> {
+    pub fn delivery(
+        self: &Arc<Self>,
+        app_id: &str,
+        runtime: &DeltaRuntime,
+    ) -> Result<DeltaDelivery, EngineSinkError> {
         let options = WriterOptions { attempts_max: ATTEMPTS, ..WriterOptions::default() };
-        let writer = DeltaTableWriter::open(self.table.clone(), app_id, options, runtime).map_err(|e| self.failed(&e))?;
+        let writer = DeltaTableWriter::open(self.table.clone(), app_id, options, runtime)
+            .map_err(|e| self.failed(&e))?;
         let recorded = writer.delivered_through();
         let runtime = runtime.clone();
         let waiting = Vec::new();
-        Ok(DeltaDelivery { sink: Arc::clone(self), writer, app_id: app_id.to_owned(), recorded, run: None, waiting, runtime })
+        Ok(DeltaDelivery {
+            sink: Arc::clone(self),
+            writer,
+            app_id: app_id.to_owned(),
+            recorded,
+            run: None,
+            waiting,
+            runtime,
+        })
     }
 }
 
 fn engine_error(sink: &str, table: &TableSpec, error: &SinkError) -> EngineSinkError {
-    let (sink, object, reason) = (sink.to_owned(), format!("table {} at {}", table.name, table.location.display()), error.to_string());
+    let (sink, object, reason) = (
+        sink.to_owned(),
+        format!("table {} at {}", table.name, table.location.display()),
+        error.to_string(),
+    );
     match error {
         SinkError::SchemaMismatch { .. }
         | SinkError::UnsupportedProtocol { .. }
@@ -237,20 +269,24 @@ impl SinkWriter for DeltaSinkWriter {
             return Ok(OutboxPart::default());
         }
         if count < STAGE_ROWS_MIN {
-            let rows = concat_batches(&self.sink.table.schema, &rows).map_err(|e| self.sink.failed(&e.into()))?;
+            let rows = concat_batches(&self.sink.table.schema, &rows)
+                .map_err(|e| self.sink.failed(&e.into()))?;
             return Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() });
         }
         let files = match self.stager.stage(close.epoch.0, &rows) {
             Ok(files) => files,
             // Where the table's folder is away, the rows travel in the epoch file, and wait there.
             Err(error) if error.is_away() => {
-                let rows = concat_batches(&self.sink.table.schema, &rows).map_err(|e| self.sink.failed(&e.into()))?;
+                let rows = concat_batches(&self.sink.table.schema, &rows)
+                    .map_err(|e| self.sink.failed(&e.into()))?;
                 return Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() });
             }
             Err(error) => return Err(self.sink.failed(&error)),
         };
-        let files =
-            files.into_iter().map(|f| serde_json::to_value(f).map_err(|e| self.sink.failed(&e.into()))).collect::<Result<_, _>>()?;
+        let files = files
+            .into_iter()
+            .map(|f| serde_json::to_value(f).map_err(|e| self.sink.failed(&e.into())))
+            .collect::<Result<_, _>>()?;
         Ok(OutboxPart { files, ..OutboxPart::default() })
     }
 }
@@ -279,17 +315,28 @@ impl DeltaDelivery {
     }
 
     /// Writes the rows of small epochs as files of one name series per delivery.
-    fn stage_rows(&mut self, epoch: i64, rows: &[RecordBatch]) -> Result<Vec<StagedFile>, SinkError> {
+    fn stage_rows(
+        &mut self,
+        epoch: i64,
+        rows: &[RecordBatch],
+    ) -> Result<Vec<StagedFile>, SinkError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        // Names must be new for each attempt: a repeat after a crash must not overwrite a file that the table may name by now.
+        // Names must be new for each attempt: a repeat after a crash must not overwrite a file that
+        // the table may name by now.
         let attempt = self.sink.table.location.disk().unique();
         let stager = match &mut self.run {
             Some(stager) => stager,
-            None => self.run.insert(Stager::new(self.sink.table.clone(), attempt, DELIVERY_WORKER, self.sink.settings)?),
+            None => self.run.insert(Stager::new(
+                self.sink.table.clone(),
+                attempt,
+                DELIVERY_WORKER,
+                self.sink.settings,
+            )?),
         };
-        // What an earlier run left may lack columns that have come since: null here, as in the table's older files.
+        // What an earlier run left may lack columns that have come since: null here, as in the
+        // table's older files.
         let rows = concat_batches(&parquet_schema(&self.sink.table.schema), rows)?;
         let files = stager.stage(u64::try_from(epoch).unwrap_or(0), &[rows])?;
         sync_files(&self.sink.table.location, &files)?;
@@ -298,15 +345,20 @@ impl DeltaDelivery {
 
     /// Looks whether the table has what it had: epochs are left out by what it is known to have.
     fn check_recorded(&mut self) -> Result<(), SinkError> {
-        let (delivered, recorded) = (self.recorded.unwrap_or(0), self.writer.refresh()?.unwrap_or(0));
+        let (delivered, recorded) =
+            (self.recorded.unwrap_or(0), self.writer.refresh()?.unwrap_or(0));
         if recorded < delivered {
-            return Err(SinkError::WentBack { table: self.sink.table.name.clone(), delivered, recorded });
+            return Err(SinkError::WentBack {
+                table: self.sink.table.name.clone(),
+                delivered,
+                recorded,
+            });
         }
         Ok(())
     }
 
-    /// Delivers what the table lacks. A delivery whose outcome was unknown, or another process, may have recorded some of these epochs since
-    /// the last look: then only the rest goes out.
+    /// Delivers what the table lacks. A delivery whose outcome was unknown, or another process, may
+    /// have recorded some of these epochs since the last look: then only the rest goes out.
     fn deliver_all(&mut self, entries: &[OutboxEntry]) -> Result<(), SinkError> {
         match self.deliver_missing(entries) {
             Err(SinkError::PartlyDelivered { recorded, .. }) => {
@@ -317,13 +369,27 @@ impl DeltaDelivery {
         }
     }
 
-    /// Empties the table where an epoch asks for it; gives the entries that are still to be delivered.
-    fn empty_first<'a>(&mut self, entries: &'a [OutboxEntry]) -> Result<&'a [OutboxEntry], SinkError> {
+    /// Empties the table where an epoch asks for it; gives the entries that are still to be
+    /// delivered.
+    fn empty_first<'a>(
+        &mut self,
+        entries: &'a [OutboxEntry],
+    ) -> Result<&'a [OutboxEntry], SinkError> {
         // What came before would only go again.
-        let Some(last) = entries.iter().rposition(|entry| entry.parts.iter().any(|part| part.empties)) else { return Ok(entries) };
+        let Some(last) =
+            entries.iter().rposition(|entry| entry.parts.iter().any(|part| part.empties))
+        else {
+            return Ok(entries);
+        };
         let epoch = i64::try_from(entries[last].epoch.0).unwrap_or(i64::MAX);
         if self.recorded.is_none_or(|recorded| recorded < epoch) {
-            empty(&self.runtime, &self.sink.table.location, &self.app_id, epoch, self.sink.own_rows.as_ref())?;
+            empty(
+                &self.runtime,
+                &self.sink.table.location,
+                &self.app_id,
+                epoch,
+                self.sink.own_rows.as_ref(),
+            )?;
             self.recorded = self.writer.refresh()?;
         }
         Ok(&entries[last..])
@@ -354,7 +420,10 @@ impl DeltaDelivery {
             return Ok(());
         }
         let mut metadata = Map::new();
-        metadata.insert("riskstream".into(), json!({ "app": self.app_id, "first_epoch": oldest, "last_epoch": newest }));
+        metadata.insert(
+            "riskstream".into(),
+            json!({ "app": self.app_id, "first_epoch": oldest, "last_epoch": newest }),
+        );
         self.writer.deliver_range(oldest..=newest, &files, &metadata)?;
         self.recorded = Some(newest);
         Ok(())
@@ -386,7 +455,10 @@ impl Delivery for DeltaDelivery {
                 help: RUN_THE_FORMER.into(),
             };
             let files = staged(&part.files).map_err(|e| sink.failed(&of_another_kind(e)))?;
-            files.iter().try_for_each(|file| sink.check_left_file(left.epoch, file)).map_err(|e| sink.failed(&e))?;
+            files
+                .iter()
+                .try_for_each(|file| sink.check_left_file(left.epoch, file))
+                .map_err(|e| sink.failed(&e))?;
         }
         Ok(left)
     }
@@ -411,9 +483,18 @@ impl Delivery for DeltaDelivery {
     }
 }
 
-/// Paths (below each table's folder) that the outboxes of a store still name, by table: what a vacuum must keep.
-pub fn named_files(parts: &BTreeMap<PathBuf, Vec<Value>>) -> Result<BTreeMap<PathBuf, Vec<String>>, SinkError> {
+/// Paths (below each table's folder) that the outboxes of a store still name, by table: what a
+/// vacuum must keep.
+pub fn named_files(
+    parts: &BTreeMap<PathBuf, Vec<Value>>,
+) -> Result<BTreeMap<PathBuf, Vec<String>>, SinkError> {
     // What a sink of another kind wrote there is no object.
-    let objects = |names: &[Value]| names.iter().filter(|n| n.is_object()).cloned().collect::<Vec<_>>();
-    parts.iter().map(|(table, names)| Ok((table.clone(), staged(&objects(names))?.into_iter().map(|f| f.path).collect()))).collect()
+    let objects =
+        |names: &[Value]| names.iter().filter(|n| n.is_object()).cloned().collect::<Vec<_>>();
+    parts
+        .iter()
+        .map(|(table, names)| {
+            Ok((table.clone(), staged(&objects(names))?.into_iter().map(|f| f.path).collect()))
+        })
+        .collect()
 }

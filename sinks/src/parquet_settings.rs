@@ -1,8 +1,9 @@
 //! How Parquet files are written: fast on the hot path, small when compacted.
 //!
-//! Measured by `examples/stage_speed.rs`. What costs time when staging is the dictionary (a hash per value), packing differences (bit by bit) and
-//! the compressor, so numbers are written as packed differences or plain, only strings that repeat get a dictionary, and what hardly ever changes, such
-//! as a flag or a decision, goes to the compressor as it is, which is fastest there.
+//! Measured by `examples/stage_speed.rs`. What costs time when staging is the dictionary (a hash
+//! per value), packing differences (bit by bit) and the compressor, so numbers are written as
+//! packed differences or plain, only strings that repeat get a dictionary, and what hardly ever
+//! changes, such as a flag or a decision, goes to the compressor as it is, which is fastest there.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -80,7 +81,8 @@ impl Default for StageSettings {
 /// What a column's first rows tell of how to write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Short integers or strings of hardly more than one value. Not long ones: a count is zero in the first rows of many a table.
+    /// Short integers or strings of hardly more than one value. Not long ones: a count is zero in
+    /// the first rows of many a table.
     Few,
     /// Strings that repeat enough for a dictionary.
     RepeatingText,
@@ -106,7 +108,8 @@ fn content(column: &ArrayRef) -> Content {
     match sample.data_type() {
         DataType::Dictionary(..) => Content::RepeatingText,
         DataType::Float64 => {
-            let distinct = distinct(sample.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits));
+            let distinct =
+                distinct(sample.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits));
             if distinct * NOISE_REPEATS_MAX > values { Content::Noise } else { Content::Other }
         }
         DataType::Int8 => integers(distinct(sample.as_primitive::<Int8Type>().iter().flatten())),
@@ -128,7 +131,11 @@ fn distinct<T: Eq + Hash>(values: impl Iterator<Item = T>) -> usize {
 }
 
 /// The properties of staged files with these columns.
-pub(crate) fn stage_properties(schema: &Schema, contents: &[Content], settings: &StageSettings) -> WriterProperties {
+pub(crate) fn stage_properties(
+    schema: &Schema,
+    contents: &[Content],
+    settings: &StageSettings,
+) -> WriterProperties {
     let compression = match settings.compression {
         StageCompression::Uncompressed => Compression::UNCOMPRESSED,
         StageCompression::Snappy => Compression::SNAPPY,
@@ -148,7 +155,8 @@ pub(crate) fn stage_properties(schema: &Schema, contents: &[Content], settings: 
     for (field, content) in schema.fields().iter().zip(contents) {
         let path = || ColumnPath::from(field.name().as_str());
         if is_number(field.data_type()) {
-            // Their bounds stand in the Delta log, found by a faster loop than the Parquet writer's; compaction writes them into the file.
+            // Their bounds stand in the Delta log, found by a faster loop than the Parquet
+            // writer's; compaction writes them into the file.
             builder = builder.set_column_statistics_enabled(path(), EnabledStatistics::None);
         }
         builder = match content {
@@ -180,8 +188,15 @@ pub(crate) fn compacted_properties() -> WriterProperties {
 
 fn stored_as_integer(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32 | DataType::Timestamp(..) => true,
-        DataType::Decimal32(precision, _) | DataType::Decimal64(precision, _) | DataType::Decimal128(precision, _) => *precision <= 18,
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Date32
+        | DataType::Timestamp(..) => true,
+        DataType::Decimal32(precision, _)
+        | DataType::Decimal64(precision, _)
+        | DataType::Decimal128(precision, _) => *precision <= 18,
         _ => false,
     }
 }

@@ -1,4 +1,5 @@
-//! Divides batches into event dates: slices where rows come sorted by time (as they nearly always do), a gather otherwise.
+//! Divides batches into event dates: slices where rows come sorted by time (as they nearly always
+//! do), a gather otherwise.
 //!
 //! Invariant: each row lands in exactly one part, and rows of one part keep their order.
 
@@ -29,10 +30,8 @@ pub(crate) fn split_by_day(
     let mut parts: BTreeMap<EventDay, Vec<RecordBatch>> = BTreeMap::new();
     for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
         let time_name = batch.schema_ref().field(time_index).name().clone();
-        let runs = day_runs(batch.column(time_index)).map_err(|micros| SinkError::EventTimeRange {
-            table: table.to_owned(),
-            column: time_name,
-            micros,
+        let runs = day_runs(batch.column(time_index)).map_err(|micros| {
+            SinkError::EventTimeRange { table: table.to_owned(), column: time_name, micros }
         })?;
         if runs.len() > 1 && batch.num_rows() / runs.len() < RUN_ROWS_MIN {
             gather(batch, &runs, &mut parts)?;
@@ -78,7 +77,10 @@ fn day_runs(times: &ArrayRef) -> Result<Vec<Run>, i64> {
         } else {
             (start..values.len()).find(|&row| times.is_null(row)).unwrap_or(values.len())
         };
-        let length = values[start..limit].iter().position(|value| !bounds.contains(value)).unwrap_or(limit - start);
+        let length = values[start..limit]
+            .iter()
+            .position(|value| !bounds.contains(value))
+            .unwrap_or(limit - start);
         let end = start + length;
         runs.push(Run {
             // The range check above keeps the day within 32 bits.
@@ -91,7 +93,11 @@ fn day_runs(times: &ArrayRef) -> Result<Vec<Run>, i64> {
     Ok(runs)
 }
 
-fn gather(batch: &RecordBatch, runs: &[Run], parts: &mut BTreeMap<EventDay, Vec<RecordBatch>>) -> Result<(), SinkError> {
+fn gather(
+    batch: &RecordBatch,
+    runs: &[Run],
+    parts: &mut BTreeMap<EventDay, Vec<RecordBatch>>,
+) -> Result<(), SinkError> {
     let mut rows: BTreeMap<EventDay, Vec<u32>> = BTreeMap::new();
     for run in runs {
         rows.entry(run.day).or_default().extend(run.start as u32..run.end as u32);
@@ -117,11 +123,20 @@ mod tests {
             Field::new("row", DataType::Int64, false),
         ]));
         let times = TimestampMicrosecondArray::from(times).with_timezone("UTC");
-        RecordBatch::try_new(schema, vec![Arc::new(times), Arc::new(Int64Array::from_iter_values(0..rows))]).expect("a valid batch")
+        RecordBatch::try_new(
+            schema,
+            vec![Arc::new(times), Arc::new(Int64Array::from_iter_values(0..rows))],
+        )
+        .expect("a valid batch")
     }
 
     fn rows(parts: &[RecordBatch]) -> Vec<i64> {
-        parts.iter().flat_map(|part| part.column(1).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()).collect()
+        parts
+            .iter()
+            .flat_map(|part| {
+                part.column(1).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()
+            })
+            .collect()
     }
 
     #[test]
@@ -135,7 +150,9 @@ mod tests {
 
     #[test]
     fn shuffled_rows_keep_their_order_within_a_day() {
-        let times: Vec<Option<i64>> = (0..1000i64).map(|row| (row % 7 != 3).then_some((row % 5 - 2) * DAY_MICROS + row)).collect();
+        let times: Vec<Option<i64>> = (0..1000i64)
+            .map(|row| (row % 7 != 3).then_some((row % 5 - 2) * DAY_MICROS + row))
+            .collect();
         let parts = split_by_day("t", 0, &[batch(times.clone())]).expect("days in range");
         let mut seen = 0;
         for (day, part) in &parts {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::error::SinkError;
 
-/// A shared tokio runtime for blocking callers. Cloning is cheap; its threads end with the last clone.
+/// A shared tokio runtime for blocking callers. Cloning is cheap; its threads end with the last
+/// clone.
 #[derive(Debug, Clone)]
 pub struct DeltaRuntime {
     runtime: Arc<tokio::runtime::Runtime>,

@@ -1,4 +1,5 @@
-//! A table at one version, read from its Delta log: columns, active files, and the epochs that applications recorded.
+//! A table at one version, read from its Delta log: columns, active files, and the epochs that
+//! applications recorded.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -63,9 +64,11 @@ impl TableSnapshot {
             return Err(not_a_table());
         }
         let url = table_url(&location)?;
-        let mut builder = DeltaTableBuilder::from_url(url.clone()).map_err(SinkError::delta(location.path()))?;
+        let mut builder =
+            DeltaTableBuilder::from_url(url.clone()).map_err(SinkError::delta(location.path()))?;
         if !location.disk().is_local() {
-            builder = builder.with_storage_backend(Arc::new(DiskObjects(Arc::clone(location.disk()))), url);
+            builder = builder
+                .with_storage_backend(Arc::new(DiskObjects(Arc::clone(location.disk()))), url);
         }
         let table = builder.load().await.map_err(|error| match error {
             DeltaTableError::NotATable(_) => not_a_table(),
@@ -96,8 +99,13 @@ impl TableSnapshot {
     pub fn schema(&self) -> Result<SchemaRef, SinkError> {
         let kernel = self.state()?.schema();
         let schema: Schema = kernel.as_ref().try_into_arrow()?;
-        let fields: Vec<Field> =
-            schema.fields().iter().map(|field| Field::new(field.name(), logical_type(field.data_type()), field.is_nullable())).collect();
+        let fields: Vec<Field> = schema
+            .fields()
+            .iter()
+            .map(|field| {
+                Field::new(field.name(), logical_type(field.data_type()), field.is_nullable())
+            })
+            .collect();
         Ok(Arc::new(Schema::new(fields)))
     }
 
@@ -116,7 +124,12 @@ impl TableSnapshot {
     pub fn file_schema(&self) -> Result<SchemaRef, SinkError> {
         let partitions = self.partition_by()?;
         let schema = self.schema()?;
-        let fields: Vec<_> = schema.fields().iter().filter(|field| !partitions.contains(field.name())).cloned().collect();
+        let fields: Vec<_> = schema
+            .fields()
+            .iter()
+            .filter(|field| !partitions.contains(field.name()))
+            .cloned()
+            .collect();
         Ok(Arc::new(Schema::new(fields)))
     }
 
@@ -146,7 +159,10 @@ impl TableSnapshot {
     /// The log can't be read.
     pub async fn delivered_through(&self, app_id: &str) -> Result<Option<i64>, SinkError> {
         let log_store = self.table.log_store();
-        self.state()?.transaction_version(log_store.as_ref(), app_id).await.map_err(SinkError::delta(self.location.path()))
+        self.state()?
+            .transaction_version(log_store.as_ref(), app_id)
+            .await
+            .map_err(SinkError::delta(self.location.path()))
     }
 
     pub(crate) fn delta_table(&self) -> &DeltaTable {
@@ -174,5 +190,6 @@ impl TableSnapshot {
 
 pub(crate) fn table_url(location: &Path) -> Result<Url, SinkError> {
     let absolute = std::path::absolute(location).map_err(SinkError::io("resolve", location))?;
-    Url::from_directory_path(&absolute).map_err(|()| SinkError::NotATable { location: location.to_owned() })
+    Url::from_directory_path(&absolute)
+        .map_err(|()| SinkError::NotATable { location: location.to_owned() })
 }

@@ -1,8 +1,9 @@
-//! Staging: each worker writes the rows of an epoch to Parquet files that nobody sees until the epoch is delivered.
+//! Staging: each worker writes the rows of an epoch to Parquet files that nobody sees until the
+//! epoch is delivered.
 //!
-//! A [`Stager`] reads no clock and draws no random numbers: the same rows, epoch, generation and worker give the same files.
-//! A generation belongs to one run, so no two runs write the same name. A file has to be synced (by [`sync_files`], from any
-//! thread) before an epoch file names it.
+//! A [`Stager`] reads no clock and draws no random numbers: the same rows, epoch, generation and
+//! worker give the same files. A generation belongs to one run, so no two runs write the same name.
+//! A file has to be synced (by [`sync_files`], from any thread) before an epoch file names it.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{BufWriter, Write as _};
@@ -58,24 +59,44 @@ impl Stager {
     ///
     /// # Errors
     /// The table's partition rule does not fit its columns.
-    pub fn new(spec: TableSpec, generation: u64, worker: u32, settings: StageSettings) -> Result<Self, SinkError> {
+    pub fn new(
+        spec: TableSpec,
+        generation: u64,
+        worker: u32,
+        settings: StageSettings,
+    ) -> Result<Self, SinkError> {
         let time_index = spec.time_column_index()?;
-        Ok(Self { spec, settings, generation, worker, time_index, layout: None, folders_made: HashSet::new() })
+        Ok(Self {
+            spec,
+            settings,
+            generation,
+            worker,
+            time_index,
+            layout: None,
+            folders_made: HashSet::new(),
+        })
     }
 
-    /// Writes the rows of an epoch, one file per event date, and returns the files; none for no rows.
-    /// To be called at most once per epoch, since the names carry the epoch. The files are not synced yet.
+    /// Writes the rows of an epoch, one file per event date, and returns the files; none for no
+    /// rows. To be called at most once per epoch, since the names carry the epoch. The files are
+    /// not synced yet.
     ///
     /// # Errors
-    /// Batches with other columns than the table's, event times beyond the calendar, a full or failing disk.
-    pub fn stage(&mut self, epoch: u64, batches: &[RecordBatch]) -> Result<Vec<StagedFile>, SinkError> {
+    /// Batches with other columns than the table's, event times beyond the calendar, a full or
+    /// failing disk.
+    pub fn stage(
+        &mut self,
+        epoch: u64,
+        batches: &[RecordBatch],
+    ) -> Result<Vec<StagedFile>, SinkError> {
         for batch in batches {
             self.check_schema(batch)?;
         }
         let parts = match self.time_index {
             Some(index) => split_by_day(&self.spec.name, index, batches)?,
             None => {
-                let rows: Vec<RecordBatch> = batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
+                let rows: Vec<RecordBatch> =
+                    batches.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
                 let mut parts = BTreeMap::new();
                 if !rows.is_empty() {
                     parts.insert(None, rows);
@@ -90,9 +111,18 @@ impl Stager {
         Ok(files)
     }
 
-    fn write_file(&mut self, epoch: u64, number: usize, day: EventDay, rows: &[RecordBatch]) -> Result<StagedFile, SinkError> {
+    fn write_file(
+        &mut self,
+        epoch: u64,
+        number: usize,
+        day: EventDay,
+        rows: &[RecordBatch],
+    ) -> Result<StagedFile, SinkError> {
         let (folder, partition_values) = self.partition(day);
-        let name = format!("part-{:06}-{epoch:012}-{:04}-{number:04}.parquet", self.generation, self.worker);
+        let name = format!(
+            "part-{:06}-{epoch:012}-{:04}-{number:04}.parquet",
+            self.generation, self.worker
+        );
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
         let full_path = self.spec.location.join(&path);
         self.make_folder(&full_path)?;
@@ -100,13 +130,22 @@ impl Stager {
         let mut layout = match self.layout.take() {
             Some(layout) => layout,
             None => {
-                let properties = stage_properties(&self.spec.schema, &contents(&rows[0]), &self.settings);
-                FileLayout::new(parquet_schema(&self.spec.schema), properties).map_err(SinkError::parquet(&full_path))?
+                let properties =
+                    stage_properties(&self.spec.schema, &contents(&rows[0]), &self.settings);
+                FileLayout::new(parquet_schema(&self.spec.schema), properties)
+                    .map_err(SinkError::parquet(&full_path))?
             }
         };
-        let written = write_parquet(self.spec.location.disk().as_ref(), &full_path, &mut layout, rows)?;
+        let written =
+            write_parquet(self.spec.location.disk().as_ref(), &full_path, &mut layout, rows)?;
         self.layout = Some(layout);
-        Ok(StagedFile { path, rows: written.rows, bytes: written.bytes, partition_values, stats_json: written.stats_json })
+        Ok(StagedFile {
+            path,
+            rows: written.rows,
+            bytes: written.bytes,
+            partition_values,
+            stats_json: written.stats_json,
+        })
     }
 
     fn partition(&self, day: EventDay) -> (String, BTreeMap<String, Option<String>>) {
@@ -126,9 +165,12 @@ impl Stager {
         if self.folders_made.contains(folder) {
             return Ok(());
         }
-        // Not the folders above: where the table's own is not there it is away, and another one in its place would be a table without its rows.
+        // Not the folders above: where the table's own is not there it is away, and another one in
+        // its place would be a table without its rows.
         match self.spec.location.disk().make_folder(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(SinkError::io("create folder", folder)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(SinkError::io("create folder", folder)(error));
+            }
             Ok(()) | Err(_) => self.folders_made.insert(folder.to_owned()),
         };
         Ok(())
@@ -138,24 +180,36 @@ impl Stager {
         let (found, expected) = (batch.schema_ref(), &self.spec.schema);
         let same = Arc::ptr_eq(found, expected)
             || (found.fields().len() == expected.fields().len()
-                && found.fields().iter().zip(expected.fields()).all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type()));
+                && found
+                    .fields()
+                    .iter()
+                    .zip(expected.fields())
+                    .all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type()));
         if same {
             return Ok(());
         }
         let with_types = |schema: &Schema| {
-            let columns: Vec<String> = schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
+            let columns: Vec<String> = schema
+                .fields()
+                .iter()
+                .map(|field| format!("{} {}", field.name(), field.data_type()))
+                .collect();
             columns.join(", ")
         };
         let names_differ = column_names(found) != column_names(expected);
         let text = |schema: &Schema| {
             if names_differ { column_names(schema) } else { with_types(schema) }
         };
-        Err(SinkError::BatchSchema { table: self.spec.name.clone(), found: text(found), expected: text(expected) })
+        Err(SinkError::BatchSchema {
+            table: self.spec.name.clone(),
+            found: text(found),
+            expected: text(expected),
+        })
     }
 }
 
-/// Makes staged files durable: the files, the folders that name them, and the table's folder. Safe to call from several
-/// threads and more than once.
+/// Makes staged files durable: the files, the folders that name them, and the table's folder. Safe
+/// to call from several threads and more than once.
 ///
 /// # Errors
 /// A file is missing or the disk fails.
@@ -165,9 +219,12 @@ pub fn sync_files(table_root: impl Into<Folder>, files: &[StagedFile]) -> Result
     }
     let table_root = table_root.into();
     let paths: Vec<PathBuf> = files.iter().map(|file| table_root.join(&file.path)).collect();
-    let mut folders: BTreeSet<PathBuf> = paths.iter().filter_map(|path| path.parent().map(Path::to_owned)).collect();
+    let mut folders: BTreeSet<PathBuf> =
+        paths.iter().filter_map(|path| path.parent().map(Path::to_owned)).collect();
     folders.insert(table_root.path().to_owned());
-    let sync = |paths: &[PathBuf]| table_root.disk().sync_all(paths).map_err(SinkError::io("sync files of", table_root.path()));
+    let sync = |paths: &[PathBuf]| {
+        table_root.disk().sync_all(paths).map_err(SinkError::io("sync files of", table_root.path()))
+    };
     sync(&paths)?;
     // Folders after files: a name that is durable names a whole file.
     sync(&Vec::from_iter(folders))
@@ -187,11 +244,20 @@ struct WrittenFile {
 }
 
 /// Writes batches to a new Parquet file, without syncing it. A file of the same name is replaced.
-fn write_parquet(disk: &dyn Disk, path: &Path, layout: &mut FileLayout, batches: &[RecordBatch]) -> Result<WrittenFile, SinkError> {
+fn write_parquet(
+    disk: &dyn Disk,
+    path: &Path,
+    layout: &mut FileLayout,
+    batches: &[RecordBatch],
+) -> Result<WrittenFile, SinkError> {
     let file = disk.create(path).map_err(SinkError::io("create", path))?;
-    let mut writer = layout.start(BufWriter::with_capacity(WRITE_BUFFER_BYTES, file)).map_err(SinkError::parquet(path))?;
+    let mut writer = layout
+        .start(BufWriter::with_capacity(WRITE_BUFFER_BYTES, file))
+        .map_err(SinkError::parquet(path))?;
     // The columns as the file has them: names and types were checked by the caller.
-    let batches = batches.iter().map(|batch| Ok(RecordBatch::try_new(Arc::clone(layout.schema()), batch.columns().to_vec())?));
+    let batches = batches.iter().map(|batch| {
+        Ok(RecordBatch::try_new(Arc::clone(layout.schema()), batch.columns().to_vec())?)
+    });
     let batches = batches.collect::<Result<Vec<_>, SinkError>>()?;
     for group in row_groups(&batches, layout.group_rows_max()) {
         layout.write_row_group(&mut writer, &group).map_err(SinkError::parquet(path))?;
@@ -199,7 +265,8 @@ fn write_parquet(disk: &dyn Disk, path: &Path, layout: &mut FileLayout, batches:
     let metadata = writer.finish().map_err(SinkError::parquet(path))?;
     let bytes = writer.bytes_written() as u64;
     let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
-    let stats_json = delta_stats(layout.schema(), &metadata, &[], number_stats(layout.schema(), &batches));
+    let stats_json =
+        delta_stats(layout.schema(), &metadata, &[], number_stats(layout.schema(), &batches));
     writer.inner_mut().flush().map_err(SinkError::io("write", path))?;
     Ok(WrittenFile { rows, bytes, stats_json })
 }
@@ -226,9 +293,14 @@ fn row_groups(batches: &[RecordBatch], rows_max: usize) -> Vec<Vec<RecordBatch>>
     groups
 }
 
-/// The columns as they are written: all nullable, so that files agree with the log whatever the batches promised.
+/// The columns as they are written: all nullable, so that files agree with the log whatever the
+/// batches promised.
 pub(crate) fn parquet_schema(schema: &Schema) -> SchemaRef {
-    let fields: Vec<Field> = schema.fields().iter().map(|field| Field::new(field.name(), field.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| Field::new(field.name(), field.data_type().clone(), true))
+        .collect();
     Arc::new(Schema::new(fields))
 }
 

@@ -1,15 +1,17 @@
-//! Delta's per-file statistics: of numbers from the rows themselves, of other columns from the Parquet footer that was just written.
+//! Delta's per-file statistics: of numbers from the rows themselves, of other columns from the
+//! Parquet footer that was just written.
 //!
-//! Form: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics>. Bounds are never tighter than the data:
-//! timestamps are widened to whole milliseconds, long strings to 32 characters, and a float column that holds NaN gets no
-//! bounds, since engines order NaN above all numbers and Parquet leaves it out.
+//! Form: <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics>. Bounds
+//! are never tighter than the data: timestamps are widened to whole milliseconds, long strings to
+//! 32 characters, and a float column that holds NaN gets no bounds, since engines order NaN above
+//! all numbers and Parquet leaves it out.
 
 use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, ArrowNumericType, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, TimeUnit,
-    TimestampMicrosecondType, UInt8Type, UInt16Type,
+    DataType, Date32Type, Decimal128Type, Field, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType, UInt8Type, UInt16Type,
 };
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
@@ -37,8 +39,9 @@ pub(crate) struct ColumnStats {
     bounds_known: bool,
 }
 
-/// The `stats` of an add action for a file of `schema` with this footer. `nan_columns[i]` tells whether column `i` holds NaN; what is known in
-/// `numbers[i]` is taken from there. Both may be shorter than the schema.
+/// The `stats` of an add action for a file of `schema` with this footer. `nan_columns[i]` tells
+/// whether column `i` holds NaN; what is known in `numbers[i]` is taken from there. Both may be
+/// shorter than the schema.
 pub(crate) fn delta_stats(
     schema: &Schema,
     metadata: &ParquetMetaData,
@@ -59,8 +62,11 @@ pub(crate) fn delta_stats(
             columns[root] = Some(known);
             continue;
         }
-        let mut stats =
-            ColumnStats { null_count: Some(0), bounds_known: !nan_columns.get(root).copied().unwrap_or(false), ..ColumnStats::default() };
+        let mut stats = ColumnStats {
+            null_count: Some(0),
+            bounds_known: !nan_columns.get(root).copied().unwrap_or(false),
+            ..ColumnStats::default()
+        };
         for group in metadata.row_groups() {
             stats.merge(field.data_type(), group.column(leaf).statistics(), group.num_rows());
         }
@@ -83,7 +89,11 @@ pub(crate) fn delta_stats(
 
 /// Of each column of numbers in the batches of a file, what the rows tell.
 pub(crate) fn number_stats(schema: &Schema, batches: &[RecordBatch]) -> Vec<Option<ColumnStats>> {
-    let column = |index: usize| batches.iter().try_fold(ColumnStats::none(), |stats, batch| stats.and_rows(batch.column(index)));
+    let column = |index: usize| {
+        batches
+            .iter()
+            .try_fold(ColumnStats::none(), |stats, batch| stats.and_rows(batch.column(index)))
+    };
     (0..schema.fields().len()).map(column).collect()
 }
 
@@ -93,7 +103,8 @@ pub(crate) fn nan_columns(schema: &Schema, batches: &[RecordBatch]) -> Vec<bool>
         DataType::Float64 => batches.iter().any(|batch| {
             let column = batch.column(index).as_primitive::<Float64Type>();
             // Without a branch per row the loop is vectorized; a null's value may be NaN too.
-            column.values().iter().fold(false, |any, value| any | value.is_nan()) && column.iter().flatten().any(f64::is_nan)
+            column.values().iter().fold(false, |any, value| any | value.is_nan())
+                && column.iter().flatten().any(f64::is_nan)
         }),
         DataType::Float32 => batches.iter().any(|batch| {
             let column = batch.column(index).as_primitive::<Float32Type>();
@@ -130,7 +141,9 @@ impl ColumnStats {
                     _ => float_bounds(values.iter().flatten()),
                 }
             }
-            DataType::Float32 => float_bounds(rows.as_primitive::<Float32Type>().iter().flatten().map(f64::from)),
+            DataType::Float32 => {
+                float_bounds(rows.as_primitive::<Float32Type>().iter().flatten().map(f64::from))
+            }
             _ => return None,
         }
         .unwrap_or_else(|NotANumber| {
@@ -146,7 +159,8 @@ impl ColumnStats {
         if let Some(low) = low.filter(|low| self.min.as_ref().is_none_or(|min| less(low, min))) {
             self.min = Some(low);
         }
-        if let Some(high) = high.filter(|high| self.max.as_ref().is_none_or(|max| less(max, high))) {
+        if let Some(high) = high.filter(|high| self.max.as_ref().is_none_or(|max| less(max, high)))
+        {
             self.max = Some(high);
         }
     }
@@ -181,7 +195,8 @@ where
     }
     let start = (T::Native::MAX_TOTAL_ORDER, T::Native::MIN_TOTAL_ORDER);
     // Both in one pass, and without a look at each value's validity where all are valid.
-    let wider = |(low, high): (T::Native, T::Native), value: T::Native| (low.min(value), high.max(value));
+    let wider =
+        |(low, high): (T::Native, T::Native), value: T::Native| (low.min(value), high.max(value));
     let (low, high) = match values.nulls() {
         None => {
             let (chunks, rest) = values.values().as_chunks::<LANES>();
@@ -191,7 +206,8 @@ where
                     (low[lane], high[lane]) = wider((low[lane], high[lane]), value);
                 }
             }
-            let (low, high) = (low.into_iter().fold(start.0, Ord::min), high.into_iter().fold(start.1, Ord::max));
+            let (low, high) =
+                (low.into_iter().fold(start.0, Ord::min), high.into_iter().fold(start.1, Ord::max));
             rest.iter().copied().fold((low, high), wider)
         }
         Some(_) => values.iter().flatten().fold(start, wider),
@@ -199,7 +215,8 @@ where
     Ok((Some(Bound::Integer(low.into())), Some(Bound::Integer(high.into()))))
 }
 
-/// Values that are compared side by side: a comparison waits for the one before it in its own lane only.
+/// Values that are compared side by side: a comparison waits for the one before it in its own lane
+/// only.
 const LANES: usize = 8;
 
 fn slice_bounds(values: &[f64]) -> Result<Bounds, NotANumber> {
@@ -207,7 +224,8 @@ fn slice_bounds(values: &[f64]) -> Result<Bounds, NotANumber> {
     if chunks.is_empty() {
         return float_bounds(rest.iter().copied());
     }
-    let (mut low, mut high, mut nan) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES], [0_u64; LANES]);
+    let (mut low, mut high, mut nan) =
+        ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES], [0_u64; LANES]);
     for chunk in chunks {
         for (lane, &value) in chunk.iter().enumerate() {
             low[lane] = if value < low[lane] { value } else { low[lane] };
@@ -223,13 +241,22 @@ fn float_bounds(values: impl Iterator<Item = f64>) -> Result<Bounds, NotANumber>
     // Comparisons without a branch, so that the loop is vectorized; NaN is below and above nothing.
     let start = (f64::INFINITY, f64::NEG_INFINITY, false, false);
     let (low, high, nan, any) = values.fold(start, |(low, high, nan, _), value| {
-        (if value < low { value } else { low }, if value > high { value } else { high }, nan | value.is_nan(), true)
+        (
+            if value < low { value } else { low },
+            if value > high { value } else { high },
+            nan | value.is_nan(),
+            true,
+        )
     });
     match (nan, any) {
         (true, _) => Err(NotANumber),
         (_, false) => Ok((None, None)),
-        // Zeros are equal to a comparison and differ in their sign: the bound is the one that holds for both.
-        _ => Ok((Some(Bound::Float(if low == 0.0 { -0.0 } else { low })), Some(Bound::Float(if high == 0.0 { 0.0 } else { high })))),
+        // Zeros are equal to a comparison and differ in their sign: the bound is the one that holds
+        // for both.
+        _ => Ok((
+            Some(Bound::Float(if low == 0.0 { -0.0 } else { low })),
+            Some(Bound::Float(if high == 0.0 { 0.0 } else { high })),
+        )),
     }
 }
 
@@ -247,17 +274,32 @@ fn bounds(data_type: &DataType, statistics: &Statistics) -> Option<(Bound, Bound
         DataType::Dictionary(_, value) => value.as_ref(),
         other => other,
     };
-    if matches!(data_type, DataType::Boolean | DataType::Binary | DataType::LargeBinary | DataType::BinaryView) {
+    if matches!(
+        data_type,
+        DataType::Boolean | DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    ) {
         return None;
     }
     match statistics {
-        Statistics::Int32(values) => Some((Bound::Integer((*values.min_opt()?).into()), Bound::Integer((*values.max_opt()?).into()))),
-        Statistics::Int64(values) => Some((Bound::Integer((*values.min_opt()?).into()), Bound::Integer((*values.max_opt()?).into()))),
-        Statistics::Float(values) => Some((Bound::Float((*values.min_opt()?).into()), Bound::Float((*values.max_opt()?).into()))),
-        Statistics::Double(values) => Some((Bound::Float(*values.min_opt()?), Bound::Float(*values.max_opt()?))),
-        Statistics::FixedLenByteArray(values) => {
-            Some((Bound::Integer(big_endian(values.min_opt()?.data())?), Bound::Integer(big_endian(values.max_opt()?.data())?)))
+        Statistics::Int32(values) => Some((
+            Bound::Integer((*values.min_opt()?).into()),
+            Bound::Integer((*values.max_opt()?).into()),
+        )),
+        Statistics::Int64(values) => Some((
+            Bound::Integer((*values.min_opt()?).into()),
+            Bound::Integer((*values.max_opt()?).into()),
+        )),
+        Statistics::Float(values) => Some((
+            Bound::Float((*values.min_opt()?).into()),
+            Bound::Float((*values.max_opt()?).into()),
+        )),
+        Statistics::Double(values) => {
+            Some((Bound::Float(*values.min_opt()?), Bound::Float(*values.max_opt()?)))
         }
+        Statistics::FixedLenByteArray(values) => Some((
+            Bound::Integer(big_endian(values.min_opt()?.data())?),
+            Bound::Integer(big_endian(values.max_opt()?.data())?),
+        )),
         Statistics::ByteArray(values) => Some((
             Bound::Text(std::str::from_utf8(values.min_opt()?.data()).ok()?.to_owned()),
             Bound::Text(std::str::from_utf8(values.max_opt()?.data()).ok()?.to_owned()),
@@ -311,7 +353,12 @@ fn write_bounds(
     json.push('}');
 }
 
-fn bound_json(data_type: &DataType, bound: &Bound, upward: bool, text: &impl Fn(&str) -> Option<String>) -> Option<String> {
+fn bound_json(
+    data_type: &DataType,
+    bound: &Bound,
+    upward: bool,
+    text: &impl Fn(&str) -> Option<String>,
+) -> Option<String> {
     match (data_type, bound) {
         (DataType::Dictionary(_, value), bound) => bound_json(value, bound, upward, text),
         (DataType::Date32, Bound::Integer(days)) => {
@@ -320,16 +367,24 @@ fn bound_json(data_type: &DataType, bound: &Bound, upward: bool, text: &impl Fn(
         }
         (DataType::Timestamp(TimeUnit::Microsecond, _), Bound::Integer(micros)) => {
             let micros = i64::try_from(*micros).ok()?;
-            let millis = micros.div_euclid(1000) + i64::from(upward && micros.rem_euclid(1000) != 0);
+            let millis =
+                micros.div_euclid(1000) + i64::from(upward && micros.rem_euclid(1000) != 0);
             let at = chrono::DateTime::from_timestamp_millis(millis)?;
             Some(format!("\"{}\"", at.format("%Y-%m-%dT%H:%M:%S%.3fZ")))
         }
-        (DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale), Bound::Integer(value)) => {
-            Some(decimal_text(*value, u32::try_from(*scale).ok()?))
-        }
+        (
+            DataType::Decimal32(_, scale)
+            | DataType::Decimal64(_, scale)
+            | DataType::Decimal128(_, scale),
+            Bound::Integer(value),
+        ) => Some(decimal_text(*value, u32::try_from(*scale).ok()?)),
         (_, Bound::Integer(value)) => Some(value.to_string()),
-        (_, Bound::Float(value)) => value.is_finite().then(|| serde_json::Value::from(*value).to_string()),
-        (_, Bound::Text(value)) => text(value).map(|value| serde_json::Value::from(value).to_string()),
+        (_, Bound::Float(value)) => {
+            value.is_finite().then(|| serde_json::Value::from(*value).to_string())
+        }
+        (_, Bound::Text(value)) => {
+            text(value).map(|value| serde_json::Value::from(value).to_string())
+        }
     }
 }
 
@@ -347,7 +402,8 @@ fn min_text(value: &str) -> Option<String> {
     Some(value.chars().take(STRING_CHARS_MAX).collect())
 }
 
-/// A cut maximum has to stay above every string that starts with it, so the highest character is appended.
+/// A cut maximum has to stay above every string that starts with it, so the highest character is
+/// appended.
 fn max_text(value: &str) -> Option<String> {
     match value.char_indices().nth(STRING_CHARS_MAX) {
         None => Some(value.to_owned()),
@@ -367,7 +423,10 @@ mod tests {
         assert_eq!(decimal_text(1234, 2), "12.34");
         assert_eq!(decimal_text(-5, 2), "-0.05");
         assert_eq!(decimal_text(7, 0), "7");
-        assert_eq!(decimal_text(99_999_999_999_999_999_999_999_999_999_999_999_999, 10), "9999999999999999999999999999.9999999999");
+        assert_eq!(
+            decimal_text(99_999_999_999_999_999_999_999_999_999_999_999_999, 10),
+            "9999999999999999999999999999.9999999999"
+        );
     }
 
     #[test]
@@ -390,37 +449,64 @@ mod tests {
         assert_eq!(text(false), "\"2017-07-14T02:40:00.123Z\"");
         assert_eq!(text(true), "\"2017-07-14T02:40:00.124Z\"");
         let before_1970 = Bound::Integer(-1);
-        assert_eq!(bound_json(&utc, &before_1970, false, &min_text).as_deref(), Some("\"1969-12-31T23:59:59.999Z\""));
+        assert_eq!(
+            bound_json(&utc, &before_1970, false, &min_text).as_deref(),
+            Some("\"1969-12-31T23:59:59.999Z\"")
+        );
     }
 
     #[test]
     fn numbers_have_the_bounds_of_their_rows_and_floats_with_nan_none() {
-        let of = |arrays: &[ArrayRef]| arrays.iter().try_fold(ColumnStats::none(), ColumnStats::and_rows).expect("numbers");
-        let cents = |values: Vec<Option<i128>>| -> ArrayRef {
-            Arc::new(Decimal128Array::from(values).with_precision_and_scale(12, 2).expect("a decimal"))
+        let of = |arrays: &[ArrayRef]| {
+            arrays.iter().try_fold(ColumnStats::none(), ColumnStats::and_rows).expect("numbers")
         };
-        let stats = of(&[cents(vec![Some(5), None, Some(-7)]), cents(vec![None]), cents(vec![Some(6)])]);
-        assert_eq!((stats.min, stats.max, stats.null_count), (Some(Bound::Integer(-7)), Some(Bound::Integer(6)), Some(2)));
+        let cents = |values: Vec<Option<i128>>| -> ArrayRef {
+            Arc::new(
+                Decimal128Array::from(values).with_precision_and_scale(12, 2).expect("a decimal"),
+            )
+        };
+        let stats =
+            of(&[cents(vec![Some(5), None, Some(-7)]), cents(vec![None]), cents(vec![Some(6)])]);
+        assert_eq!(
+            (stats.min, stats.max, stats.null_count),
+            (Some(Bound::Integer(-7)), Some(Bound::Integer(6)), Some(2))
+        );
         let floats = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
         let stats = of(&[floats(vec![0.5, f64::INFINITY]), floats(vec![0.25])]);
-        assert_eq!((stats.min, stats.max, stats.bounds_known), (Some(Bound::Float(0.25)), Some(Bound::Float(f64::INFINITY)), true));
+        assert_eq!(
+            (stats.min, stats.max, stats.bounds_known),
+            (Some(Bound::Float(0.25)), Some(Bound::Float(f64::INFINITY)), true)
+        );
         assert!(!of(&[floats(vec![0.5]), floats(vec![f64::NAN]), floats(vec![1.0])]).bounds_known);
         let zero = of(&[floats(vec![0.0, -0.0])]);
-        assert_eq!(zero.min.map(|bound| bound_json(&DataType::Float64, &bound, false, &min_text)), Some(Some("-0.0".into())));
+        assert_eq!(
+            zero.min.map(|bound| bound_json(&DataType::Float64, &bound, false, &min_text)),
+            Some(Some("-0.0".into()))
+        );
         let none = of(&[floats(vec![])]);
         assert_eq!((none.min, none.max), (None, None));
     }
 
     #[test]
     fn many_floats_have_the_bounds_of_each_of_them() {
-        let values: Vec<f64> = (0..3 * LANES + 3).map(|i| ((i * 7919) % 101) as f64 - 50.0).collect();
-        let text = |values: &[f64]| slice_bounds(values).map(|bounds| format!("{bounds:?}")).unwrap_or_else(|NotANumber| "none".into());
+        let values: Vec<f64> =
+            (0..3 * LANES + 3).map(|i| ((i * 7919) % 101) as f64 - 50.0).collect();
+        let text = |values: &[f64]| {
+            slice_bounds(values)
+                .map(|bounds| format!("{bounds:?}"))
+                .unwrap_or_else(|NotANumber| "none".into())
+        };
         for at in 0..values.len() {
             for new in [-1e9, 1e9, f64::NEG_INFINITY, f64::INFINITY, f64::NAN] {
                 let mut values = values.clone();
                 values[at] = new;
-                let one_by_one = float_bounds(values.iter().copied()).map(|bounds| format!("{bounds:?}"));
-                assert_eq!(text(&values), one_by_one.unwrap_or_else(|NotANumber| "none".into()), "{new} at {at}");
+                let one_by_one =
+                    float_bounds(values.iter().copied()).map(|bounds| format!("{bounds:?}"));
+                assert_eq!(
+                    text(&values),
+                    one_by_one.unwrap_or_else(|NotANumber| "none".into()),
+                    "{new} at {at}"
+                );
             }
         }
         assert_eq!(text(&[f64::INFINITY; LANES]), "(Some(Float(inf)), Some(Float(inf)))");
@@ -433,9 +519,16 @@ mod tests {
             for new in [i64::MIN, -1000, 1000, i64::MAX] {
                 let mut values = values.clone();
                 values[at] = new;
-                let stats = ColumnStats::none().and_rows(&(Arc::new(Int64Array::from(values.clone())) as ArrayRef)).expect("numbers");
-                let bound = |value: Option<&i64>| value.map(|value| Bound::Integer(i128::from(*value)));
-                assert_eq!((stats.min, stats.max), (bound(values.iter().min()), bound(values.iter().max())), "{new} at {at}");
+                let stats = ColumnStats::none()
+                    .and_rows(&(Arc::new(Int64Array::from(values.clone())) as ArrayRef))
+                    .expect("numbers");
+                let bound =
+                    |value: Option<&i64>| value.map(|value| Bound::Integer(i128::from(*value)));
+                assert_eq!(
+                    (stats.min, stats.max),
+                    (bound(values.iter().min()), bound(values.iter().max())),
+                    "{new} at {at}"
+                );
             }
         }
     }

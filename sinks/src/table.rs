@@ -1,8 +1,10 @@
-//! What a table is: its name, folder, columns and partitioning; and which schema changes are allowed.
+//! What a table is: its name, folder, columns and partitioning; and which schema changes are
+//! allowed.
 //!
-//! A table keeps to the part of Delta that every reader knows (reader 1, writer 2): no unsigned integers, no timestamps
-//! without a zone, decimals of at most 38 digits. All columns are nullable in the log, so that a column can be added later.
-//! The partition column is derived from the event time, and lives in the path and the log, not in the files.
+//! A table keeps to the part of Delta that every reader knows (reader 1, writer 2): no unsigned
+//! integers, no timestamps without a zone, decimals of at most 38 digits. All columns are nullable
+//! in the log, so that a column can be added later. The partition column is derived from the event
+//! time, and lives in the path and the log, not in the files.
 
 use std::sync::Arc;
 
@@ -56,7 +58,8 @@ impl TableSpec {
     /// A checked table.
     ///
     /// # Errors
-    /// A column type that Delta readers do not share, two columns with the same name, or a partition rule that does not fit.
+    /// A column type that Delta readers do not share, two columns with the same name, or a
+    /// partition rule that does not fit.
     pub fn new(
         name: impl Into<String>,
         location: impl Into<Folder>,
@@ -73,10 +76,15 @@ impl TableSpec {
         self.partition.iter().map(|rule| rule.partition_column().to_owned()).collect()
     }
 
-    /// The columns a reader sees: the row columns, nullable and without dictionaries, then the partition column.
+    /// The columns a reader sees: the row columns, nullable and without dictionaries, then the
+    /// partition column.
     pub fn table_schema(&self) -> SchemaRef {
-        let mut fields: Vec<FieldRef> =
-            self.schema.fields().iter().map(|field| Arc::new(Field::new(field.name(), logical_type(field.data_type()), true))).collect();
+        let mut fields: Vec<FieldRef> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| Arc::new(Field::new(field.name(), logical_type(field.data_type()), true)))
+            .collect();
         if let Some(rule) = &self.partition {
             fields.push(Arc::new(Field::new(rule.partition_column(), DataType::Date32, true)));
         }
@@ -88,10 +96,18 @@ impl TableSpec {
         let Some(PartitionRule::EventDate { time_column, .. }) = &self.partition else {
             return Ok(None);
         };
-        self.schema.fields().iter().position(|field| field.name() == time_column).map(Some).ok_or_else(|| SinkError::PartitionRule {
-            table: self.name.clone(),
-            problem: format!("the event-time column '{time_column}' is not among the columns ({})", column_names(&self.schema)),
-        })
+        self.schema
+            .fields()
+            .iter()
+            .position(|field| field.name() == time_column)
+            .map(Some)
+            .ok_or_else(|| SinkError::PartitionRule {
+                table: self.name.clone(),
+                problem: format!(
+                    "the event-time column '{time_column}' is not among the columns ({})",
+                    column_names(&self.schema)
+                ),
+            })
     }
 
     pub(crate) fn delta_schema(&self) -> Result<StructType, SinkError> {
@@ -108,9 +124,15 @@ impl TableSpec {
                     help: help.to_owned(),
                 });
             }
-            let alike = self.schema.fields()[..index].iter().find(|other| other.name().eq_ignore_ascii_case(field.name()));
+            let alike = self.schema.fields()[..index]
+                .iter()
+                .find(|other| other.name().eq_ignore_ascii_case(field.name()));
             if let Some(first) = alike {
-                return Err(SinkError::NamesAlike { table: self.name.clone(), first: first.name().clone(), second: field.name().clone() });
+                return Err(SinkError::NamesAlike {
+                    table: self.name.clone(),
+                    first: first.name().clone(),
+                    second: field.name().clone(),
+                });
             }
         }
         let Some(time_index) = self.time_column_index()? else {
@@ -131,7 +153,9 @@ impl TableSpec {
         if self.schema.fields().iter().any(|f| f.name().eq_ignore_ascii_case(&partition_column)) {
             return Err(SinkError::PartitionRule {
                 table: self.name.clone(),
-                problem: format!("'{partition_column}' is the derived partition column, rename the row column of that name"),
+                problem: format!(
+                    "'{partition_column}' is the derived partition column, rename the row column of that name"
+                ),
             });
         }
         Ok(())
@@ -154,7 +178,8 @@ pub(crate) enum SchemaDecision {
     },
 }
 
-/// Compares the table's columns with those wanted. Only new columns are allowed, since old files then read as null there.
+/// Compares the table's columns with those wanted. Only new columns are allowed, since old files
+/// then read as null there.
 pub(crate) fn decide_schema(
     existing: &Schema,
     existing_partitions: &[String],
@@ -192,7 +217,11 @@ pub(crate) fn decide_schema(
                         found.data_type(),
                         field.data_type()
                     ),
-                    help: format!("cast '{}' to {} in the pipeline, or {NEW_TABLE}", field.name(), found.data_type()),
+                    help: format!(
+                        "cast '{}' to {} in the pipeline, or {NEW_TABLE}",
+                        field.name(),
+                        found.data_type()
+                    ),
                 };
             }
             Err(_) => added.push(field.name().clone()),
@@ -207,8 +236,12 @@ pub(crate) fn logical_type(data_type: &DataType) -> DataType {
         DataType::Dictionary(_, value) => logical_type(value),
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::LargeBinary | DataType::BinaryView => DataType::Binary,
-        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => DataType::Decimal128(*precision, *scale),
+        DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            DataType::Decimal128(*precision, *scale)
+        }
         DataType::List(field) | DataType::LargeList(field) => {
             DataType::List(Arc::new(Field::new("element", logical_type(field.data_type()), true)))
         }
@@ -232,8 +265,14 @@ fn unsupported(data_type: &DataType) -> Option<&'static str> {
         | DataType::LargeBinary
         | DataType::BinaryView
         | DataType::Date32 => None,
-        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) | DataType::Decimal128(precision, scale) => {
-            if *scale < 0 || i16::from(*scale) > i16::from(*precision) { Some("use a scale between 0 and the precision") } else { None }
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale) => {
+            if *scale < 0 || i16::from(*scale) > i16::from(*precision) {
+                Some("use a scale between 0 and the precision")
+            } else {
+                None
+            }
         }
         DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) => {
             if matches!(zone.as_ref(), "UTC" | "+00:00" | "Etc/UTC" | "Z") {
@@ -247,7 +286,9 @@ fn unsupported(data_type: &DataType) -> Option<&'static str> {
         DataType::UInt64 => Some("cast it to int64 or decimal(20,0)"),
         DataType::Dictionary(_, value) => unsupported(value),
         DataType::List(field) | DataType::LargeList(field) => unsupported(field.data_type()),
-        _ => Some("cast it to a boolean, integer, float, decimal(p,s), string, binary, date, timestamp or a list of these"),
+        _ => Some(
+            "cast it to a boolean, integer, float, decimal(p,s), string, binary, date, timestamp or a list of these",
+        ),
     }
 }
 
@@ -261,7 +302,12 @@ mod tests {
     use super::*;
 
     fn schema(fields: &[(&str, DataType)]) -> SchemaRef {
-        Arc::new(Schema::new(fields.iter().map(|(name, data_type)| Field::new(*name, data_type.clone(), true)).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            fields
+                .iter()
+                .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
+                .collect::<Vec<_>>(),
+        ))
     }
 
     fn utc() -> DataType {
@@ -277,7 +323,8 @@ mod tests {
             (DataType::Float16, "float"),
             (DataType::Decimal128(5, -2), "scale"),
         ] {
-            let error = TableSpec::new("t", "t", schema(&[("a", data_type)]), None).expect_err("an unsupported type");
+            let error = TableSpec::new("t", "t", schema(&[("a", data_type)]), None)
+                .expect_err("an unsupported type");
             assert!(error.to_string().contains(help), "{error}");
             assert!(error.to_string().contains("'a'"), "{error}");
         }
@@ -306,21 +353,39 @@ mod tests {
         ] {
             assert!(TableSpec::new("t", "t", columns, rule()).is_err());
         }
-        assert!(TableSpec::new("t", "t", schema(&[("a", DataType::Int64), ("A", DataType::Int64)]), None).is_err());
+        assert!(
+            TableSpec::new(
+                "t",
+                "t",
+                schema(&[("a", DataType::Int64), ("A", DataType::Int64)]),
+                None
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn only_new_columns_are_allowed() {
         let old = schema(&[("a", DataType::Int64), ("b", DataType::Utf8)]);
-        let more = schema(&[("a", DataType::Int64), ("b", DataType::Utf8), ("c", DataType::Float64)]);
+        let more =
+            schema(&[("a", DataType::Int64), ("b", DataType::Utf8), ("c", DataType::Float64)]);
         let fewer = schema(&[("a", DataType::Int64)]);
         let other = schema(&[("a", DataType::Utf8), ("b", DataType::Utf8)]);
         let none: [String; 0] = [];
         assert_eq!(decide_schema(&old, &none, &old, &none), SchemaDecision::Same);
-        assert_eq!(decide_schema(&old, &none, &more, &none), SchemaDecision::AddColumns(vec!["c".into()]));
+        assert_eq!(
+            decide_schema(&old, &none, &more, &none),
+            SchemaDecision::AddColumns(vec!["c".into()])
+        );
         for refused in [fewer, other] {
-            assert!(matches!(decide_schema(&old, &none, &refused, &none), SchemaDecision::Refuse { .. }));
+            assert!(matches!(
+                decide_schema(&old, &none, &refused, &none),
+                SchemaDecision::Refuse { .. }
+            ));
         }
-        assert!(matches!(decide_schema(&old, &["d".into()], &old, &none), SchemaDecision::Refuse { .. }));
+        assert!(matches!(
+            decide_schema(&old, &["d".into()], &old, &none),
+            SchemaDecision::Refuse { .. }
+        ));
     }
 }

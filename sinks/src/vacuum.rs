@@ -1,7 +1,9 @@
-//! Removal of files that nothing names any more: dropped by a later version longer ago than the retention, or never committed.
+//! Removal of files that nothing names any more: dropped by a later version longer ago than the
+//! retention, or never committed.
 //!
-//! deltalake's own vacuum cannot be told of files that wait for delivery, and would remove them once old enough, so this one
-//! starts from the log's state and the caller's list. It removes nothing it is not sure of: on any doubt the file stays.
+//! deltalake's own vacuum cannot be told of files that wait for delivery, and would remove them
+//! once old enough, so this one starts from the log's state and the caller's list. It removes
+//! nothing it is not sure of: on any doubt the file stays.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -23,10 +25,15 @@ pub(crate) struct Vacuumed {
     pub(crate) bytes: u64,
 }
 
-pub(crate) fn vacuum(runtime: &DeltaRuntime, snapshot: &TableSnapshot, options: &MaintainOptions) -> Result<Vacuumed, SinkError> {
+pub(crate) fn vacuum(
+    runtime: &DeltaRuntime,
+    snapshot: &TableSnapshot,
+    options: &MaintainOptions,
+) -> Result<Vacuumed, SinkError> {
     let location = snapshot.folder();
     let disk = location.disk().as_ref();
-    // The files are listed before the newest log is read: a file committed in between is then seen as active.
+    // The files are listed before the newest log is read: a file committed in between is then seen
+    // as active.
     let mut found = Vec::new();
     list_data_files(location, location.path(), &mut found)?;
     let newest = TableSnapshot::open(runtime, location)?;
@@ -38,7 +45,11 @@ pub(crate) fn vacuum(runtime: &DeltaRuntime, snapshot: &TableSnapshot, options: 
     let mut folders = HashSet::new();
     for file in found {
         let age = age_of(&file, dropped_at.get(&file.path).copied(), now);
-        let retention = if dropped_at.contains_key(&file.path) { options.retention } else { options.orphan_retention };
+        let retention = if dropped_at.contains_key(&file.path) {
+            options.retention
+        } else {
+            options.orphan_retention
+        };
         let needed = active.contains(&file.path) || options.keep.contains(&file.path);
         if needed || age.is_none_or(|age| age < retention) {
             continue;
@@ -63,7 +74,8 @@ struct FoundFile {
     modified: Option<SystemTime>,
 }
 
-/// How long a file has been unneeded: since its tombstone, or else since it was written. `None` if that can't be told.
+/// How long a file has been unneeded: since its tombstone, or else since it was written. `None` if
+/// that can't be told.
 fn age_of(file: &FoundFile, dropped_at_ms: Option<i64>, now: SystemTime) -> Option<Duration> {
     let since = match dropped_at_ms {
         Some(millis) => SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).ok()?),
@@ -72,8 +84,12 @@ fn age_of(file: &FoundFile, dropped_at_ms: Option<i64>, now: SystemTime) -> Opti
     now.duration_since(since).ok()
 }
 
-/// When files were dropped, milliseconds since 1970. One without a time counts as never named, by its own age.
-fn tombstones(runtime: &DeltaRuntime, snapshot: &TableSnapshot) -> Result<HashMap<String, i64>, SinkError> {
+/// When files were dropped, milliseconds since 1970. One without a time counts as never named, by
+/// its own age.
+fn tombstones(
+    runtime: &DeltaRuntime,
+    snapshot: &TableSnapshot,
+) -> Result<HashMap<String, i64>, SinkError> {
     let location = snapshot.location();
     let table = snapshot.delta_table();
     let state = table.snapshot().map_err(SinkError::delta(location))?;
@@ -91,8 +107,13 @@ fn tombstones(runtime: &DeltaRuntime, snapshot: &TableSnapshot) -> Result<HashMa
     })
 }
 
-/// Parquet files below a folder; names that start with `_` or `.` (the log, temporary files) are not looked at.
-fn list_data_files(root: &Folder, folder: &Path, found: &mut Vec<FoundFile>) -> Result<(), SinkError> {
+/// Parquet files below a folder; names that start with `_` or `.` (the log, temporary files) are
+/// not looked at.
+fn list_data_files(
+    root: &Folder,
+    folder: &Path,
+    found: &mut Vec<FoundFile>,
+) -> Result<(), SinkError> {
     for entry in root.disk().list(folder).map_err(SinkError::io("list", folder))? {
         if entry.name.starts_with(['_', '.']) {
             continue;
@@ -101,9 +122,14 @@ fn list_data_files(root: &Folder, folder: &Path, found: &mut Vec<FoundFile>) -> 
         if entry.is_folder {
             list_data_files(root, &path, found)?;
         } else if entry.name.ends_with(".parquet") {
-            let Some(relative) = path.strip_prefix(root.path()).ok().and_then(Path::to_str) else { continue };
+            let Some(relative) = path.strip_prefix(root.path()).ok().and_then(Path::to_str) else {
+                continue;
+            };
             // One that is gone by now has nothing left to remove.
-            let Some(file) = root.disk().look(&path).map_err(SinkError::io("look at", &path))? else { continue };
+            let Some(file) = root.disk().look(&path).map_err(SinkError::io("look at", &path))?
+            else {
+                continue;
+            };
             let path = relative.replace(std::path::MAIN_SEPARATOR, "/");
             found.push(FoundFile { path, bytes: file.bytes, modified: file.modified });
         }

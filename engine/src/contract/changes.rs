@@ -1,4 +1,5 @@
-//! Changes captured from a database, in one form whatever captured them: Debezium's records and PostgreSQL's own replication.
+//! Changes captured from a database, in one form whatever captured them: Debezium's records and
+//! PostgreSQL's own replication.
 //!
 //! Each row is the table's row after a change, in the user's columns, and what happened, in these:
 //!
@@ -11,8 +12,9 @@
 //! | `_transaction` | text or null | the transaction's id |
 //! | `_unchanged` | text or null | columns, by comma, whose value was not sent because it did not change; here they are null |
 //!
-//! A deletion has the key's columns only, the others null, whatever the capturing program fills in. A change of a key is a deletion and a
-//! creation. A truncation has no column at all: it takes every row of the table away. The user's columns are all nullable.
+//! A deletion has the key's columns only, the others null, whatever the capturing program fills in.
+//! A change of a key is a deletion and a creation. A truncation has no column at all: it takes
+//! every row of the table away. The user's columns are all nullable.
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
@@ -62,7 +64,9 @@ impl Op {
     /// The inverse of [`Self::code`].
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Create, Self::Update, Self::Delete, Self::Read, Self::Truncate].into_iter().find(|op| op.code() == code)
+        [Self::Create, Self::Update, Self::Delete, Self::Read, Self::Truncate]
+            .into_iter()
+            .find(|op| op.code() == code)
     }
 }
 
@@ -71,7 +75,11 @@ impl Op {
 pub fn change_fields() -> [Field; CHANGE_COLUMNS] {
     [
         Field::new(OP, DataType::Utf8, false),
-        Field::new(COMMITTED_AT, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false),
+        Field::new(
+            COMMITTED_AT,
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            false,
+        ),
         Field::new(COMMIT_POSITION, DataType::Int64, true),
         Field::new(POSITION, DataType::Int64, true),
         Field::new(TRANSACTION, DataType::Utf8, true),

@@ -1,19 +1,25 @@
 //! The columns that the engine adds to every row, and the shape of a dead letter.
 
-use arrow::array::{ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::array::{
+    ArrayRef, BinaryBuilder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use std::sync::{Arc, LazyLock};
 
-/// `_source_partition`, UInt32: the number of the row's partition within its source (its place in the committed partition list).
+/// `_source_partition`, UInt32: the number of the row's partition within its source (its place in
+/// the committed partition list).
 pub const SOURCE_PARTITION: &str = "_source_partition";
-/// `_source_offset`, Int64: the row's position in its partition: a byte offset in text files (after decompression), a row number in Parquet and generators.
+/// `_source_offset`, Int64: the row's position in its partition: a byte offset in text files (after
+/// decompression), a row number in Parquet and generators.
 pub const SOURCE_OFFSET: &str = "_source_offset";
-/// `_late`, Boolean: the row was behind the watermark when it arrived, and was applied all the same.
+/// `_late`, Boolean: the row was behind the watermark when it arrived, and was applied all the
+/// same.
 pub const LATE: &str = "_late";
 /// Reason code of a late row in the dead-letter table.
 pub const REASON_LATE: &str = "late";
-/// Reason code in the dead-letter table of a value that its type does not hold. Its row is kept, with null.
+/// Reason code in the dead-letter table of a value that its type does not hold. Its row is kept,
+/// with null.
 pub const REASON_OVERFLOW: &str = "overflow";
 
 /// Whether the engine, not the user, owns the column.
@@ -48,7 +54,9 @@ impl SourceSchema {
         match schema.field(time).data_type() {
             DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => {}
             other => {
-                return Err(ArrowError::SchemaError(format!("event time column {event_time} is {other}, not a timestamp")));
+                return Err(ArrowError::SchemaError(format!(
+                    "event time column {event_time} is {other}, not a timestamp"
+                )));
             }
         }
         let ties = ties.iter().map(|t| schema.index_of(t)).collect::<Result<_, _>>()?;
@@ -64,12 +72,18 @@ static DEAD_LETTER_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("reason", DataType::Utf8, false),
         Field::new("detail", DataType::Utf8, false),
         Field::new("bytes", DataType::Binary, true),
-        Field::new("event_time", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true),
+        Field::new(
+            "event_time",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        ),
     ]))
 });
 
-/// Columns of the dead-letter table: `source`, `partition` (its name, e.g. a file's path; for a row that a step rejects, the partition's number), `offset`, `reason` (a short code such as
-/// `malformed`, `type`, `null`, `impossible`, `future`, `late`, `overflow`), `detail` (a sentence), `bytes` (the original record), `event_time` (when known).
+/// Columns of the dead-letter table: `source`, `partition` (its name, e.g. a file's path; for a row
+/// that a step rejects, the partition's number), `offset`, `reason` (a short code such as
+/// `malformed`, `type`, `null`, `impossible`, `future`, `late`, `overflow`), `detail` (a sentence),
+/// `bytes` (the original record), `event_time` (when known).
 #[must_use]
 pub fn dead_letter_schema() -> SchemaRef {
     Arc::clone(&DEAD_LETTER_SCHEMA)
@@ -91,7 +105,16 @@ pub struct DeadLetters {
 impl DeadLetters {
     /// Adds one row; `event_time` in microseconds, when it is known.
     #[allow(clippy::too_many_arguments, reason = "one argument per column of the table")]
-    pub fn push(&mut self, source: &str, partition: &str, offset: i64, reason: &str, detail: &str, bytes: &[u8], event_time: Option<i64>) {
+    pub fn push(
+        &mut self,
+        source: &str,
+        partition: &str,
+        offset: i64,
+        reason: &str,
+        detail: &str,
+        bytes: &[u8],
+        event_time: Option<i64>,
+    ) {
         self.source.append_value(source);
         self.partition.append_value(partition);
         self.offset.append_value(offset);
@@ -126,6 +149,7 @@ impl DeadLetters {
             Arc::new(self.bytes.finish()),
             Arc::new(self.event_time.finish().with_timezone("UTC")),
         ];
-        RecordBatch::try_new(dead_letter_schema(), columns).expect("the builders are the schema's columns, all of one length")
+        RecordBatch::try_new(dead_letter_schema(), columns)
+            .expect("the builders are the schema's columns, all of one length")
     }
 }

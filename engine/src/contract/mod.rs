@@ -1,6 +1,8 @@
-//! The contracts between the engine and what is plugged into it: [`Source`], [`Operator`], [`SinkWriter`] and [`Delivery`].
+//! The contracts between the engine and what is plugged into it: [`Source`], [`Operator`],
+//! [`SinkWriter`] and [`Delivery`].
 //!
-//! Nothing here knows timely, tokio or a clock; implementations are driven by the runtime, and by the simulation, alike.
+//! Nothing here knows timely, tokio or a clock; implementations are driven by the runtime, and by
+//! the simulation, alike.
 
 use std::sync::Arc;
 
@@ -12,15 +14,24 @@ mod sink;
 mod source;
 mod state;
 
-pub use changes::{CHANGE_COLUMNS, COMMIT_POSITION, COMMITTED_AT, OP, Op, POSITION, TRANSACTION, UNCHANGED, change_fields};
+pub use changes::{
+    CHANGE_COLUMNS, COMMIT_POSITION, COMMITTED_AT, OP, Op, POSITION, TRANSACTION, UNCHANGED,
+    change_fields,
+};
 pub use columns::{
-    DeadLetters, LATE, REASON_LATE, REASON_OVERFLOW, SOURCE_OFFSET, SOURCE_PARTITION, SourceSchema, dead_letter_schema, is_system_column,
+    DeadLetters, LATE, REASON_LATE, REASON_OVERFLOW, SOURCE_OFFSET, SOURCE_PARTITION, SourceSchema,
+    dead_letter_schema, is_system_column,
 };
 pub use operator::{EpochClose, Operator, OperatorError, Output, Routing, TOTALS};
 pub use shape::{Fact, Feed, Part, Shape, Shapes, Start};
-pub use sink::{Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles, Wake};
-pub use source::{Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError};
+pub use sink::{
+    Delivery, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SinkError, SinkWriter, SyncFiles, Wake,
+};
+pub use source::{
+    Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError,
+};
 pub use state::{SavedState, StateBatch, StateDir};
 
-/// How a source or a destination says that something is being retried (a sentence), or that it is well again (none).
+/// How a source or a destination says that something is being retried (a sentence), or that it is
+/// well again (none).
 pub type Notice = Arc<dyn Fn(Option<String>) + Send + Sync>;

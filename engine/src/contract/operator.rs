@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 pub struct EpochClose {
     /// The epoch that ends.
     pub epoch: Epoch,
-    /// The watermark that holds from now on. In event-time order, every row of this epoch is at or before it (or flagged late).
+    /// The watermark that holds from now on. In event-time order, every row of this epoch is at or
+    /// before it (or flagged late).
     pub watermark: EventTime,
     /// The watermark during the epoch.
     pub watermark_before: EventTime,
@@ -27,13 +28,16 @@ pub struct EpochClose {
 pub enum Routing {
     /// Rows stay where they are.
     Local,
-    /// Rows with equal values in these columns (indices into the input schema) reach the same worker.
+    /// Rows with equal values in these columns (indices into the input schema) reach the same
+    /// worker.
     ByKey(Vec<usize>),
-    /// As `ByKey`, but rows in which all of these columns are null reach every worker: they are about all keys.
+    /// As `ByKey`, but rows in which all of these columns are null reach every worker: they are
+    /// about all keys.
     ByKeyOrAll(Vec<usize>),
 }
 
-/// In the metadata of a batch's schema: it holds totals instead of rows, and the columns that it is routed by come first in it.
+/// In the metadata of a batch's schema: it holds totals instead of rows, and the columns that it is
+/// routed by come first in it.
 pub const TOTALS: &str = "riskstream.totals";
 
 /// Rows that leave a step.
@@ -45,7 +49,8 @@ pub struct Output {
     pub dead: Vec<RecordBatch>,
     /// Rows that were found late, wherever they went.
     pub late: u64,
-    /// Values that are null because their type does not hold them, by column. Each has a letter in `dead` ([`REASON_OVERFLOW`]), though its row is kept.
+    /// Values that are null because their type does not hold them, by column. Each has a letter in
+    /// `dead` ([`REASON_OVERFLOW`]), though its row is kept.
     ///
     /// [`REASON_OVERFLOW`]: super::REASON_OVERFLOW
     pub unfit: BTreeMap<String, u64>,
@@ -60,41 +65,58 @@ impl Output {
     }
 }
 
-/// A step's logic on one worker. It knows nothing of timely, does no I/O but its history's, and reads no clock.
+/// A step's logic on one worker. It knows nothing of timely, does no I/O but its history's, and
+/// reads no clock.
 ///
 /// ```text
 /// shape ─▶ restore? ─▶ ( on_batch* ─▶ on_close ─▶ changes ─▶ snapshot? )*      one round per epoch, every epoch, in order
 /// ```
-/// Within an epoch the batches of a keyed step come in no particular order; in event-time order all of an epoch's rows are later than
-/// the rows of the epochs before, so a step that needs order gathers the epoch's batches and sorts them in `on_close`.
+/// Within an epoch the batches of a keyed step come in no particular order; in event-time order all
+/// of an epoch's rows are later than the rows of the epochs before, so a step that needs order
+/// gathers the epoch's batches and sorts them in `on_close`.
 pub trait Operator: Send {
     /// Columns of the rows that leave.
     fn output_schema(&self) -> SchemaRef;
-    /// What its saved state means; `None` for a step that saves nothing. Everything on which the state's meaning depends must be in it: the engine saves
-    /// it, and refuses to restore the state where it has changed. Asked for before [`Self::restore`], and the same on every worker.
+    /// What its saved state means; `None` for a step that saves nothing. Everything on which the
+    /// state's meaning depends must be in it: the engine saves it, and refuses to restore the state
+    /// where it has changed. Asked for before [`Self::restore`], and the same on every worker.
     fn shape(&self) -> Option<Shape>;
     /// How rows must be routed to it.
     fn routing(&self) -> Routing {
         Routing::Local
     }
-    /// What may add rows up before they are sent to the workers of their keys, so that few travel: a step of the same epochs that keeps no state and
-    /// sends rows as they came or, in batches that name [`TOTALS`], what becomes of them. Asked for after [`Self::restore`].
+    /// What may add rows up before they are sent to the workers of their keys, so that few travel:
+    /// a step of the same epochs that keeps no state and sends rows as they came or, in batches
+    /// that name [`TOTALS`], what becomes of them. Asked for after [`Self::restore`].
     fn combiner(&self) -> Option<Box<dyn Operator>> {
         None
     }
-    /// Takes the state back after a restart; called at most once, before any batch. Only shards that `ownership` gives to `worker` are taken.
+    /// Takes the state back after a restart; called at most once, before any batch. Only shards
+    /// that `ownership` gives to `worker` are taken.
     ///
     /// # Errors
     /// When the state can't be read; the run does not start.
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError>;
-    /// Called instead of [`Self::restore`] where the step is new in a pipeline that has run: rows up to `seen` have gone by, which it does not know. What it
-    /// says must not be taken for what it would have said had it known them. A step whose rows can't say so says nothing here; whoever adds it is told.
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError>;
+    /// Called instead of [`Self::restore`] where the step is new in a pipeline that has run: rows
+    /// up to `seen` have gone by, which it does not know. What it says must not be taken for what
+    /// it would have said had it known them. A step whose rows can't say so says nothing here;
+    /// whoever adds it is told.
     fn begin_after(&mut self, _seen: EventTime) {}
     /// Rows of the open epoch.
     ///
     /// # Errors
     /// Only for broken invariants or failing I/O; the run stops.
-    fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError>;
+    fn on_batch(
+        &mut self,
+        epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError>;
     /// All rows of the epoch were seen.
     ///
     /// # Errors
@@ -114,7 +136,8 @@ pub trait Operator: Send {
     fn state_bytes(&self) -> usize {
         0
     }
-    /// Files that the state lives in and that must not be collected (paths below the store's `history/` folder).
+    /// Files that the state lives in and that must not be collected (paths below the store's
+    /// `history/` folder).
     fn live_files(&self) -> Vec<String> {
         Vec::new()
     }

@@ -1,8 +1,8 @@
 //! What a step's saved state means, so that a run never goes on with the state of another step.
 //!
-//! A shape is data, not a fingerprint: a difference is told in words. The engine writes the shapes of all steps into the store and compares what was
-//! saved with what the configuration says now, before anything is restored
-//! ([`decide_evolution`](crate::protocol::decide_evolution)).
+//! A shape is data, not a fingerprint: a difference is told in words. The engine writes the shapes
+//! of all steps into the store and compares what was saved with what the configuration says now,
+//! before anything is restored ([`decide_evolution`](crate::protocol::decide_evolution)).
 
 use arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use xxhash_rust::xxh3::Xxh3;
 /// The shapes of a pipeline's steps with state, by the step's id.
 pub type Shapes = BTreeMap<String, Shape>;
 
-/// Something that the meaning of state depends on: its name, and what it is, both as a message shows them.
+/// Something that the meaning of state depends on: its name, and what it is, both as a message
+/// shows them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fact {
     /// Such as `by`.
@@ -28,7 +29,8 @@ impl Fact {
     }
 }
 
-/// Something of which a step has several, each for itself, such as a feature or a window: it can be moved or left out without a change of the others.
+/// Something of which a step has several, each for itself, such as a feature or a window: it can be
+/// moved or left out without a change of the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// What it is, such as `feature`.
@@ -37,7 +39,8 @@ pub struct Part {
     pub name: String,
     /// What it means, such as `sum(amount)`.
     pub value: String,
-    /// The pieces of state that it is made of. A new part whose pieces are all in the saved state is made of them, whoever they were kept for.
+    /// The pieces of state that it is made of. A new part whose pieces are all in the saved state
+    /// is made of them, whoever they were kept for.
     pub pieces: Vec<String>,
     /// What becomes of it where the state has no such part.
     pub start: Start,
@@ -62,7 +65,8 @@ pub struct Shape {
     /// What may come and go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
-    /// How the columns that it reads are made, as far as that is not told by their names: those that are named before and after must be made alike.
+    /// How the columns that it reads are made, as far as that is not told by their names: those
+    /// that are named before and after must be made alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Fact>,
 }
@@ -74,7 +78,8 @@ pub struct Feed {
     pub rows: Vec<Fact>,
     /// How the columns are made that decide it.
     pub rows_read: Vec<Fact>,
-    /// By the column's name: how it is made, then how what it is made of is. A column that is not here is as the source has it.
+    /// By the column's name: how it is made, then how what it is made of is. A column that is not
+    /// here is as the source has it.
     pub columns: BTreeMap<String, Vec<Fact>>,
 }
 
@@ -85,11 +90,14 @@ impl Feed {
         let field = input.field(index);
         match self.columns.get(field.name()) {
             Some(facts) => facts.clone(),
-            None => vec![Fact::new(format!("column `{}`", field.name()), field.data_type().to_string())],
+            None => {
+                vec![Fact::new(format!("column `{}`", field.name()), field.data_type().to_string())]
+            }
         }
     }
 
-    /// The name of state that is made of a column: `of`, its name and type, and a fingerprint of how it is made. State of another name is made otherwise.
+    /// The name of state that is made of a column: `of`, its name and type, and a fingerprint of
+    /// how it is made. State of another name is made otherwise.
     #[must_use]
     pub fn piece(&self, of: &str, input: &Schema, index: usize) -> String {
         let field = input.field(index);
@@ -118,9 +126,15 @@ impl Shape {
         self
     }
 
-    /// With what feeds it: which rows, and how the columns are made that it reads (indices into its input).
+    /// With what feeds it: which rows, and how the columns are made that it reads (indices into its
+    /// input).
     #[must_use]
-    pub fn fed_by(mut self, feed: &Feed, input: &Schema, reads: impl IntoIterator<Item = usize>) -> Self {
+    pub fn fed_by(
+        mut self,
+        feed: &Feed,
+        input: &Schema,
+        reads: impl IntoIterator<Item = usize>,
+    ) -> Self {
         self.facts.extend(feed.rows.iter().cloned());
         let read = reads.into_iter().flat_map(|index| feed.column(input, index));
         for fact in feed.rows_read.iter().cloned().chain(read) {

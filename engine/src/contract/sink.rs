@@ -1,4 +1,5 @@
-//! How rows leave: staged by every worker into the epoch's outbox, delivered after the epoch is committed.
+//! How rows leave: staged by every worker into the epoch's outbox, delivered after the epoch is
+//! committed.
 
 use crate::contract::Notice;
 use crate::contract::operator::EpochClose;
@@ -14,10 +15,11 @@ use std::time::Duration;
 pub struct OutboxPart {
     /// Rows that the epoch file itself carries (small epochs).
     pub rows: Vec<RecordBatch>,
-    /// Names of durable files that were staged beside the destination (large epochs), in the sink's own form: an object's `bytes` says
-    /// how large the file is.
+    /// Names of durable files that were staged beside the destination (large epochs), in the sink's
+    /// own form: an object's `bytes` says how large the file is.
     pub files: Vec<Value>,
-    /// What this pipeline has delivered before this epoch goes from the destination, in one step with what this epoch brings.
+    /// What this pipeline has delivered before this epoch goes from the destination, in one step
+    /// with what this epoch brings.
     pub empties: bool,
 }
 
@@ -42,7 +44,8 @@ pub trait SinkWriter: Send {
     /// # Errors
     /// When they can't be staged; the run stops.
     fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch) -> Result<(), SinkError>;
-    /// The epoch's outbox. Files that it names must be complete; they are made durable by [`SyncFiles`] before the commit.
+    /// The epoch's outbox. Files that it names must be complete; they are made durable by
+    /// [`SyncFiles`] before the commit.
     ///
     /// # Errors
     /// As for `on_batch`.
@@ -58,71 +61,83 @@ pub struct OutboxEntry {
     pub parts: Vec<OutboxPart>,
 }
 
-/// What [`Delivery::delivered_through`] says for a destination that remembers nothing, such as a screen: nothing is delivered to it again.
+/// What [`Delivery::delivered_through`] says for a destination that remembers nothing, such as a
+/// screen: nothing is delivered to it again.
 pub const NEEDS_NOTHING_AGAIN: Epoch = Epoch(u64::MAX);
 
 /// The process's side of a sink: makes committed epochs visible outside, each once.
 pub trait Delivery: Send {
-    /// The last epoch that is visible outside, as the destination itself records it; none when it never saw one.
+    /// The last epoch that is visible outside, as the destination itself records it; none when it
+    /// never saw one.
     ///
     /// # Errors
-    /// When the destination can't be asked; [`SinkError::Away`] when it can't be reached now: then it is asked again.
+    /// When the destination can't be asked; [`SinkError::Away`] when it can't be reached now: then
+    /// it is asked again.
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError>;
-    /// How long committed epochs may wait to be delivered together; none for the engine's own interval. A destination that takes a delivery in
-    /// milliseconds asks for none of the waiting.
+    /// How long committed epochs may wait to be delivered together; none for the engine's own
+    /// interval. A destination that takes a delivery in milliseconds asks for none of the waiting.
     fn interval(&self) -> Option<Duration> {
         None
     }
-    /// Where to say that the destination can't be reached, or is well again. Called once, before anything else.
+    /// Where to say that the destination can't be reached, or is well again. Called once, before
+    /// anything else.
     fn report_to(&mut self, notice: Notice) {
         let _nothing_to_say = notice;
     }
-    /// What an earlier run left for this destination, in the form that [`Self::deliver`] takes now: between the two runs the
-    /// pipeline may have come to write other columns. Called for each such epoch before anything is delivered.
+    /// What an earlier run left for this destination, in the form that [`Self::deliver`] takes now:
+    /// between the two runs the pipeline may have come to write other columns. Called for each such
+    /// epoch before anything is delivered.
     ///
     /// # Errors
-    /// When what was left does not fit what the pipeline writes now; the message says what differs and what to do.
+    /// When what was left does not fit what the pipeline writes now; the message says what differs
+    /// and what to do.
     fn take_over(&mut self, left: OutboxEntry) -> Result<OutboxEntry, SinkError> {
         Ok(left)
     }
-    /// Makes the destination ready to be delivered to, such as a table that is not there yet. Called once, when nothing speaks
-    /// against the run any more; until then nothing outside is changed.
+    /// Makes the destination ready to be delivered to, such as a table that is not there yet.
+    /// Called once, when nothing speaks against the run any more; until then nothing outside is
+    /// changed.
     ///
     /// # Errors
     /// When it can't be made.
     fn prepare(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-    /// Makes consecutive committed epochs visible, oldest first, or begins to where [`Self::under_way_max`] allows several deliveries. A repeat after a
-    /// crash must be harmless: what is at or below [`Self::delivered_through`] is skipped by asking the destination again just before.
+    /// Makes consecutive committed epochs visible, oldest first, or begins to where
+    /// [`Self::under_way_max`] allows several deliveries. A repeat after a crash must be harmless:
+    /// what is at or below [`Self::delivered_through`] is skipped by asking the destination again
+    /// just before.
     ///
     /// # Errors
     /// [`SinkError::Away`] when the destination can't be reached at the moment. What was given is
     /// then the delivery's to keep: it counts as begun, and [`Self::try_again`] goes on with it.
     /// Any other error is a refusal for good, which ends the run.
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError>;
-    /// Goes on with what was begun, after [`Self::deliver`], [`Self::settle`] or this has said that the destination is away.
+    /// Goes on with what was begun, after [`Self::deliver`], [`Self::settle`] or this has said that
+    /// the destination is away.
     ///
     /// # Errors
     /// As for `deliver`.
     fn try_again(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-    /// Set when the run is to end soon: a call that waits for a destination which is away then returns [`SinkError::Away`] without
-    /// much delay. Called once, before the first delivery.
+    /// Set when the run is to end soon: a call that waits for a destination which is away then
+    /// returns [`SinkError::Away`] without much delay. Called once, before the first delivery.
     fn hurry_by(&mut self, hurry: Arc<AtomicBool>) {
         drop(hurry);
     }
-    /// Deliveries that may be begun before the first of them is visible. With one, everything is visible when [`Self::deliver`] returns, and the
-    /// two methods below are never called.
+    /// Deliveries that may be begun before the first of them is visible. With one, everything is
+    /// visible when [`Self::deliver`] returns, and the two methods below are never called.
     fn under_way_max(&self) -> usize {
         1
     }
-    /// What to call whenever [`Self::settle`] has something to tell. Called once, before the first delivery.
+    /// What to call whenever [`Self::settle`] has something to tell. Called once, before the first
+    /// delivery.
     fn wake_by(&mut self, wake: Wake) {
         drop(wake);
     }
-    /// How many deliveries, the oldest first, have become visible since this was asked before. Does again what has failed.
+    /// How many deliveries, the oldest first, have become visible since this was asked before. Does
+    /// again what has failed.
     ///
     /// # Errors
     /// As for `deliver`.
@@ -134,7 +149,8 @@ pub trait Delivery: Send {
 /// Says from any thread that [`Delivery::settle`] should be asked.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// Makes staged files durable before the epoch that names them is committed; called by the committer.
+/// Makes staged files durable before the epoch that names them is committed; called by the
+/// committer.
 pub type SyncFiles = Arc<dyn Fn(&[Value]) -> Result<(), SinkError> + Send + Sync>;
 
 /// Why a sink can't go on.
@@ -150,7 +166,8 @@ pub enum SinkError {
         /// Cause and advice.
         reason: String,
     },
-    /// The destination is away: it can't be reached now, or does not take rows now. Trying again later may help.
+    /// The destination is away: it can't be reached now, or does not take rows now. Trying again
+    /// later may help.
     #[error("sink {sink}: {object} is away: {reason}")]
     Away {
         /// The sink's id.

@@ -1,8 +1,9 @@
 //! Where rows come from.
 //!
-//! One **feed** thread per process owns every [`Source`]: it opens partitions, polls blocks and decides which epoch a block belongs to.
-//! Blocks go to the workers, where a [`Decoder`] (one per worker) turns them into rows, so that decoding uses every core while what an
-//! epoch contains is decided in one place.
+//! One **feed** thread per process owns every [`Source`]: it opens partitions, polls blocks and
+//! decides which epoch a block belongs to. Blocks go to the workers, where a [`Decoder`] (one per
+//! worker) turns them into rows, so that decoding uses every core while what an epoch contains is
+//! decided in one place.
 
 use crate::contract::Notice;
 use crate::contract::columns::SourceSchema;
@@ -15,11 +16,13 @@ use std::collections::BTreeMap;
 /// Where to go on in a partition; part of every commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// The first offset not read yet, in the partition's own unit (see [`crate::contract::SOURCE_OFFSET`]).
+    /// The first offset not read yet, in the partition's own unit (see
+    /// [`crate::contract::SOURCE_OFFSET`]).
     pub next_offset: i64,
     /// The partition has ended and was read to its end (a file that is not followed).
     pub finished: bool,
-    /// What the source needs to know the partition again: a file's size and fingerprint, a generator's seed.
+    /// What the source needs to know the partition again: a file's size and fingerprint, a
+    /// generator's seed.
     pub fingerprint: String,
 }
 
@@ -43,7 +46,8 @@ pub struct PollLimit {
 pub enum Payload {
     /// Undecoded records, cut between records.
     Raw(Bytes),
-    /// Columns that the source could only read in order (Parquet, generators), still to be checked and given the source's schema.
+    /// Columns that the source could only read in order (Parquet, generators), still to be checked
+    /// and given the source's schema.
     Rows(RecordBatch),
     /// Records of a form that the source and its decoder agree on, counted by the source.
     Messages {
@@ -80,7 +84,8 @@ pub struct Block {
     pub next: Position,
     /// The records.
     pub payload: Payload,
-    /// When the block was read, microseconds since 1970 by the feed's clock; events too far ahead of it are impossible.
+    /// When the block was read, microseconds since 1970 by the feed's clock; events too far ahead
+    /// of it are impossible.
     pub read_at: i64,
 }
 
@@ -110,17 +115,26 @@ pub trait Source: Send {
     fn name(&self) -> &str;
     /// Columns of the decoded rows.
     fn schema(&self) -> &SourceSchema;
-    /// Finds the partitions and opens each at its committed position. Called before anything else; `resume` holds every partition that
-    /// was ever committed, by number, and they must keep their numbers; new ones are appended. After [`SourceError::Away`] it is called anew.
+    /// Finds the partitions and opens each at its committed position. Called before anything else;
+    /// `resume` holds every partition that was ever committed, by number, and they must keep their
+    /// numbers; new ones are appended. After [`SourceError::Away`] it is called anew.
     ///
     /// # Errors
-    /// When something that was read before is gone or changed, or can't be read; [`SourceError::Away`] when the system can't be reached now.
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError>;
-    /// What [`Self::open`] would say, for somebody who only looks: nothing is taken from the system, and the source is not read from afterwards.
+    /// When something that was read before is gone or changed, or can't be read;
+    /// [`SourceError::Away`] when the system can't be reached now.
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError>;
+    /// What [`Self::open`] would say, for somebody who only looks: nothing is taken from the
+    /// system, and the source is not read from afterwards.
     ///
     /// # Errors
     /// As for [`Self::open`].
-    fn check(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn check(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         self.open(resume)
     }
     /// All partitions, by number.
@@ -132,17 +146,19 @@ pub trait Source: Send {
     fn discover(&mut self) -> Result<bool, SourceError> {
         Ok(false)
     }
-    /// Whether rows may come for as long as the run lasts, also while no partition has any and even if there is no
-    /// partition yet (a followed folder, a topic): such a run ends only when it is stopped. Asked once, after [`Self::open`].
+    /// Whether rows may come for as long as the run lasts, also while no partition has any and even
+    /// if there is no partition yet (a followed folder, a topic): such a run ends only when it is
+    /// stopped. Asked once, after [`Self::open`].
     fn endless(&self) -> bool {
         false
     }
-    /// These positions are committed: what was read before them will not be read again. For telling the system how far its reader is; never what
-    /// a restart goes by.
+    /// These positions are committed: what was read before them will not be read again. For telling
+    /// the system how far its reader is; never what a restart goes by.
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
         let _nobody_to_tell = positions;
     }
-    /// Where to say that the system can't be reached, or is well again. Called once, before [`Self::open`].
+    /// Where to say that the system can't be reached, or is well again. Called once, before
+    /// [`Self::open`].
     fn report_to(&mut self, notice: Notice) {
         let _nothing_to_say = notice;
     }
@@ -153,11 +169,13 @@ pub trait Source: Send {
     fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError>;
     /// A decoder for one worker.
     fn decoder(&self) -> Box<dyn Decoder>;
-    /// What a user should know of how it is read: the types that were inferred, and what is left out. A sentence each.
+    /// What a user should know of how it is read: the types that were inferred, and what is left
+    /// out. A sentence each.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }
-    /// For progress bars: first how many bytes or rows there are in all, then how many were read; none when that is not known.
+    /// For progress bars: first how many bytes or rows there are in all, then how many were read;
+    /// none when that is not known.
     fn progress(&self) -> Option<(u64, u64)> {
         None
     }
@@ -172,7 +190,8 @@ pub struct Decoded {
     pub rejected: Option<RecordBatch>,
 }
 
-/// Turns blocks into rows. Each block is decoded from a fresh state: one bad record never harms its neighbors.
+/// Turns blocks into rows. Each block is decoded from a fresh state: one bad record never harms its
+/// neighbors.
 pub trait Decoder: Send {
     /// Decodes one block.
     ///

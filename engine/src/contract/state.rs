@@ -15,8 +15,9 @@ pub struct StateDir {
     pub worker: usize,
 }
 
-/// A named piece of an operator's state, as rows. Rows of keyed state carry their [`crate::ids::KeyId`] or shard, so that
-/// after a restart with another number of workers each worker picks its own.
+/// A named piece of an operator's state, as rows. Rows of keyed state carry their
+/// [`crate::ids::KeyId`] or shard, so that after a restart with another number of workers each
+/// worker picks its own.
 #[derive(Debug, Clone)]
 pub struct StateBatch {
     /// What the rows are, e.g. `keys`, `history`, `pending`.
@@ -32,7 +33,8 @@ impl StateBatch {
     }
 }
 
-/// The state of one step as all workers saved it: one snapshot, then the changes of every epoch after it, in order.
+/// The state of one step as all workers saved it: one snapshot, then the changes of every epoch
+/// after it, in order.
 #[derive(Debug, Clone, Default)]
 pub struct SavedState {
     /// The snapshot's epoch and batches (of all workers), if there is one.

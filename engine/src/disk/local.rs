@@ -1,7 +1,12 @@
 //! The machine's own disk, by the standard library.
 //!
-//! Why not `object_store`'s local store: see docs/decisions/0006-one-trait-for-everything-durable.md.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "the one place that speaks to the operating system's files")]
+//! Why not `object_store`'s local store: see
+//! docs/decisions/0006-one-trait-for-everything-durable.md.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the one place that speaks to the operating system's files"
+)]
 
 use super::{Disk, Entry, Found, Lock, NewFile, OpenFile};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -12,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// Files that are synced at the same time: a journaling file system commits them together, so waiting for one is waiting for all.
+/// Files that are synced at the same time: a journaling file system commits them together, so
+/// waiting for one is waiting for all.
 const SYNCS_AT_ONCE: usize = 16;
 
 /// See the [module documentation](self).
@@ -117,7 +123,9 @@ impl Disk for LocalDisk {
     fn make_folder(&self, path: &Path) -> Result<()> {
         match fs::create_dir(path) {
             // A name that is taken by a file is not a folder that is there.
-            Err(e) if e.kind() == ErrorKind::AlreadyExists && !path.is_dir() => Err(Error::from(ErrorKind::NotADirectory)),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && !path.is_dir() => {
+                Err(Error::from(ErrorKind::NotADirectory))
+            }
             made => made,
         }
     }
@@ -128,8 +136,14 @@ impl Disk for LocalDisk {
 
     fn look(&self, path: &Path) -> Result<Option<Found>> {
         match fs::metadata(path) {
-            Ok(found) => Ok(Some(Found { bytes: found.len(), is_folder: found.is_dir(), modified: found.modified().ok() })),
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Ok(found) => Ok(Some(Found {
+                bytes: found.len(),
+                is_folder: found.is_dir(),
+                modified: found.modified().ok(),
+            })),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
             Err(e) => Err(e),
         }
     }
@@ -146,24 +160,29 @@ impl Disk for LocalDisk {
     }
 
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>> {
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        let mut file =
+            OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(e)) => return Err(e),
         }
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()))?;
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()))?;
         Ok(Some(Box::new(LocalLock { _file: file })))
     }
 
-    /// Where the system lists its locks (Linux) the lock is not touched; elsewhere it is tried for a moment, shared.
+    /// Where the system lists its locks (Linux) the lock is not touched; elsewhere it is tried for
+    /// a moment, shared.
     fn holder(&self, path: &Path) -> Option<Option<u32>> {
         let held = match fs::read_to_string("/proc/locks") {
             Ok(locks) => {
                 let inode = path.metadata().ok()?.ino().to_string();
                 locks.lines().any(|line| {
                     let mut words = line.split_whitespace();
-                    words.any(|w| w == "FLOCK") && words.filter_map(|w| w.rsplit(':').next()).any(|w| w == inode)
+                    words.any(|w| w == "FLOCK")
+                        && words.filter_map(|w| w.rsplit(':').next()).any(|w| w == inode)
                 })
             }
             Err(_) => File::open(path).ok().is_some_and(|file| file.try_lock_shared().is_err()),
@@ -185,11 +204,14 @@ impl Disk for LocalDisk {
             return self.sync(one);
         }
         std::thread::scope(|scope| {
-            let syncing = paths.chunks(stripe).map(|stripe| scope.spawn(move || stripe.iter().try_for_each(|path| self.sync(path))));
+            let syncing = paths.chunks(stripe).map(|stripe| {
+                scope.spawn(move || stripe.iter().try_for_each(|path| self.sync(path)))
+            });
             let syncing: Vec<_> = syncing.collect();
             let panicked = |_| Err(Error::other("the thread that syncs panicked"));
             // Every thread is joined, whichever failed.
-            let results: Vec<_> = syncing.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect();
+            let results: Vec<_> =
+                syncing.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect();
             results.into_iter().collect()
         })
     }

@@ -1,8 +1,10 @@
-//! The disk: everything that the engine and the sinks make durable goes through [`Disk`], and nothing goes beside it (clippy sees to that).
+//! The disk: everything that the engine and the sinks make durable goes through [`Disk`], and
+//! nothing goes beside it (clippy sees to that).
 //!
-//! A disk keeps two things apart. What a call did is **visible** at once, to this process and to the next. It is **durable**, so that it
-//! survives a loss of power, only after a sync: a file's content after a sync of the file, a name (made, moved or removed) after a sync
-//! of the folder that holds it. Until then a loss of power keeps any part of it, in any order.
+//! A disk keeps two things apart. What a call did is **visible** at once, to this process and to
+//! the next. It is **durable**, so that it survives a loss of power, only after a sync: a file's
+//! content after a sync of the file, a name (made, moved or removed) after a sync of the folder
+//! that holds it. Until then a loss of power keeps any part of it, in any order.
 //!
 //! | what is wanted | calls | durable when it returns |
 //! | --- | --- | --- |
@@ -14,7 +16,8 @@
 //!
 //! Invariant: a name that readers look for is given to a file only after its content is durable.
 //!
-//! [`LocalDisk`] is the machine's own. The simulation has one that loses power. Errors keep their [`std::io::ErrorKind`].
+//! [`LocalDisk`] is the machine's own. The simulation has one that loses power. Errors keep their
+//! [`std::io::ErrorKind`].
 
 pub mod durable;
 mod folder;
@@ -57,7 +60,8 @@ pub trait NewFile: Write + Send + Debug {
     /// Makes all that was written durable. Its name is another matter.
     ///
     /// # Errors
-    /// When the disk can't: what was written may be lost, and a second sync that succeeds says nothing about it.
+    /// When the disk can't: what was written may be lost, and a second sync that succeeds says
+    /// nothing about it.
     fn sync(&mut self) -> Result<()>;
 
     /// Ends the file after `bytes`.
@@ -82,7 +86,8 @@ pub trait OpenFile: Send + Sync + Debug {
 /// A folder that is held by this process; let go when it is dropped, or when the process ends.
 pub trait Lock: Send + Sync + Debug {}
 
-/// See the [module documentation](self). Paths are the disk's own; folders of a path must be there unless it says otherwise.
+/// See the [module documentation](self). Paths are the disk's own; folders of a path must be there
+/// unless it says otherwise.
 pub trait Disk: Debug + Send + Sync {
     /// Opens a file for reading.
     ///
@@ -144,13 +149,15 @@ pub trait Disk: Debug + Send + Sync {
     /// When the disk can't.
     fn look(&self, path: &Path) -> Result<Option<Found>>;
 
-    /// The names in a folder, in no order; those that are not UTF-8 are left out, since nobody of ours made them.
+    /// The names in a folder, in no order; those that are not UTF-8 are left out, since nobody of
+    /// ours made them.
     ///
     /// # Errors
     /// `NotFound`, or when the disk can't.
     fn list(&self, folder: &Path) -> Result<Vec<Entry>>;
 
-    /// Holds a file for this process and writes the process's number into it; `None` when another process holds it.
+    /// Holds a file for this process and writes the process's number into it; `None` when another
+    /// process holds it.
     ///
     /// # Errors
     /// When the disk can't.
@@ -162,7 +169,8 @@ pub trait Disk: Debug + Send + Sync {
     /// A number that nobody who uses this disk gets again: for names.
     fn unique(&self) -> u64;
 
-    /// Whether threads beside the caller's may use the disk. Not in the simulation, where the order of all calls follows from its seed.
+    /// Whether threads beside the caller's may use the disk. Not in the simulation, where the order
+    /// of all calls follows from its seed.
     fn has_threads(&self) -> bool {
         true
     }
@@ -186,7 +194,8 @@ pub trait Disk: Debug + Send + Sync {
     /// `NotFound`, or when the disk can't.
     fn read(&self, path: &Path) -> Result<Bytes> {
         let file = self.open(path)?;
-        let bytes = usize::try_from(file.bytes()).map_err(|_| std::io::Error::from(ErrorKind::FileTooLarge))?;
+        let bytes = usize::try_from(file.bytes())
+            .map_err(|_| std::io::Error::from(ErrorKind::FileTooLarge))?;
         let mut content = vec![0; bytes];
         file.read_at(&mut content, 0)?;
         Ok(content.into())
@@ -206,8 +215,8 @@ pub trait Disk: Debug + Send + Sync {
         }
     }
 
-    /// As [`Self::make_folders`]; the names are durable then, also that of a folder that was there, since whoever made it may not have come to
-    /// sync it.
+    /// As [`Self::make_folders`]; the names are durable then, also that of a folder that was there,
+    /// since whoever made it may not have come to sync it.
     ///
     /// # Errors
     /// When the disk can't.
@@ -223,8 +232,9 @@ pub trait Disk: Debug + Send + Sync {
         self.sync(parent(path).unwrap_or(Path::new(".")))
     }
 
-    /// Writes a file under a name that must be free, durably: first under the name `hidden`, which nobody reads. False when the name was
-    /// taken. After an error the file may have its name, and is whole then.
+    /// Writes a file under a name that must be free, durably: first under the name `hidden`, which
+    /// nobody reads. False when the name was taken. After an error the file may have its name, and
+    /// is whole then.
     ///
     /// # Errors
     /// When the disk can't.
@@ -232,8 +242,9 @@ pub trait Disk: Debug + Send + Sync {
         durable::create_durably(self, hidden, path, content)
     }
 
-    /// As [`Self::create_durably`], for a large file beside small ones that are in a hurry. It becomes durable piece by piece: a file system
-    /// that is told to sync a small file meanwhile may have to write first what was written of this one.
+    /// As [`Self::create_durably`], for a large file beside small ones that are in a hurry. It
+    /// becomes durable piece by piece: a file system that is told to sync a small file meanwhile
+    /// may have to write first what was written of this one.
     ///
     /// # Errors
     /// When the disk can't.
@@ -253,8 +264,8 @@ pub trait Disk: Debug + Send + Sync {
         self.give_name(hidden, path)
     }
 
-    /// As [`Self::create_durably`], written over the file `spare`, which loses its name. Nobody may need its content, under any name that a loss of
-    /// power may bring back.
+    /// As [`Self::create_durably`], written over the file `spare`, which loses its name. Nobody may
+    /// need its content, under any name that a loss of power may bring back.
     ///
     /// # Errors
     /// When the disk can't.
@@ -267,7 +278,8 @@ pub trait Disk: Debug + Send + Sync {
         self.give_name(spare, path)
     }
 
-    /// Gives a file, whose content is durable, its name in place of `hidden`; false when that is taken.
+    /// Gives a file, whose content is durable, its name in place of `hidden`; false when that is
+    /// taken.
     ///
     /// # Errors
     /// When the disk can't.
@@ -275,7 +287,8 @@ pub trait Disk: Debug + Send + Sync {
         durable::give_name(self, hidden, path)
     }
 
-    /// Writes a file in the place of the one that has this name, durably. After a loss of power one or the other is there, whole.
+    /// Writes a file in the place of the one that has this name, durably. After a loss of power one
+    /// or the other is there, whole.
     ///
     /// # Errors
     /// When the disk can't; then one or the other is there, too.

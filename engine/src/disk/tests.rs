@@ -14,7 +14,8 @@ fn on_disk() -> (tempfile::TempDir, Arc<dyn Disk>) {
 #[test]
 fn a_name_is_given_once_and_keeps_its_content() {
     let (root, disk) = on_disk();
-    let (hidden, path, spare) = (root.path().join("hidden"), root.path().join("name"), root.path().join("spare"));
+    let (hidden, path, spare) =
+        (root.path().join("hidden"), root.path().join("name"), root.path().join("spare"));
     assert!(disk.create_durably(&hidden, &path, &content(&["a", "bc"])).expect("written"));
     assert!(!disk.create_durably(&hidden, &path, &content(&["other"])).expect("looked"));
     assert!(!disk.create_in_pieces(&hidden, &path, &content(&["other"])).expect("looked"));
@@ -40,7 +41,14 @@ fn a_large_file_is_written_whole() {
     let (root, disk) = on_disk();
     let path = root.path().join("large");
     let large = Bytes::from(vec![7; 2 * PIECE_BYTES + 1]);
-    assert!(disk.create_in_pieces(&root.path().join("hidden"), &path, &[Bytes::from_static(b"head"), large.clone()]).expect("written"));
+    assert!(
+        disk.create_in_pieces(
+            &root.path().join("hidden"),
+            &path,
+            &[Bytes::from_static(b"head"), large.clone()]
+        )
+        .expect("written")
+    );
     assert_eq!(disk.read(&path).expect("read"), [b"head".as_slice(), &large].concat());
 }
 
@@ -53,7 +61,10 @@ fn folders_are_made_all_the_way() {
     disk.make_folders_durably(&root.path().join("d/e")).expect("made");
     assert!(disk.look(&folder).expect("looked").expect("there").is_folder);
     disk.create(&root.path().join("file")).expect("made");
-    assert_eq!(disk.make_folders(&root.path().join("file")).expect_err("a file is in the way").kind(), ErrorKind::NotADirectory);
+    assert_eq!(
+        disk.make_folders(&root.path().join("file")).expect_err("a file is in the way").kind(),
+        ErrorKind::NotADirectory
+    );
 }
 
 #[test]
@@ -63,7 +74,10 @@ fn a_replaced_file_has_the_new_content_and_errors_keep_their_kind() {
     disk.replace_durably(&path, &content(&["one"])).expect("written");
     disk.replace_durably(&path, &content(&["two"])).expect("written");
     assert_eq!(disk.read(&path).expect("read"), "two");
-    assert_eq!(disk.read(&root.path().join("none")).expect_err("absent").kind(), ErrorKind::NotFound);
+    assert_eq!(
+        disk.read(&root.path().join("none")).expect_err("absent").kind(),
+        ErrorKind::NotFound
+    );
     assert_eq!(disk.create_new(&path).expect_err("taken").kind(), ErrorKind::AlreadyExists);
     let file = disk.open(&path).expect("opened");
     assert_eq!(file.read_at(&mut [0; 2], 2).expect_err("it ends").kind(), ErrorKind::UnexpectedEof);

@@ -1,9 +1,11 @@
-//! Where a key's rows are in a chunk: a sorted list, made for chunks that are looked into again and again.
+//! Where a key's rows are in a chunk: a sorted list, made for chunks that are looked into again and
+//! again.
 
 use super::Chunk;
 use std::ops::Range;
 
-/// A list is made once as many rows were looked at one by one as this many times the chunk's: about what making it costs.
+/// A list is made once as many rows were looked at one by one as this many times the chunk's: about
+/// what making it costs.
 const PASSES_MAX: usize = 8;
 
 /// So few rows are looked at one by one faster than they are found in a list.
@@ -20,7 +22,8 @@ pub(super) struct ByKey {
 
 impl ByKey {
     fn of(chunk: &Chunk) -> Self {
-        let mut rows: Vec<u64> = (0u64..).zip(&chunk.keys).map(|(row, key)| u64::from(*key) << 32 | row).collect();
+        let mut rows: Vec<u64> =
+            (0u64..).zip(&chunk.keys).map(|(row, key)| u64::from(*key) << 32 | row).collect();
         rows.sort_unstable();
         Self { rows }
     }
@@ -30,7 +33,10 @@ impl ByKey {
         let place = |row: usize| u64::from(key) << 32 | row as u64;
         let (start, end) = (place(range.start), place(range.end));
         let from = self.rows.partition_point(|r| *r < start);
-        self.rows[from..].iter().take_while(move |r| **r < end).map(|r| (*r & u64::from(u32::MAX)) as usize)
+        self.rows[from..]
+            .iter()
+            .take_while(move |r| **r < end)
+            .map(|r| (*r & u64::from(u32::MAX)) as usize)
     }
 }
 
@@ -56,7 +62,8 @@ impl KnownChunks {
         Self { chunks: Vec::new(), max }
     }
 
-    /// Shows `see` the key's rows of a chunk within `range`, ascending. `grows` says that the chunk may get more rows.
+    /// Shows `see` the key's rows of a chunk within `range`, ascending. `grows` says that the chunk
+    /// may get more rows.
     pub(super) fn look(
         &mut self,
         (log, number): (usize, u64),
@@ -74,7 +81,8 @@ impl KnownChunks {
         }
         for start in range.clone().step_by(ROWS_TOGETHER) {
             let together = start..range.end.min(start + ROWS_TOGETHER);
-            // Without a way out, so that the processor compares many at once; hardly ever is there one.
+            // Without a way out, so that the processor compares many at once; hardly ever is there
+            // one.
             if chunk.keys[together.clone()].iter().fold(false, |found, k| found | (*k == key)) {
                 together.filter(|row| chunk.keys[*row] == key).for_each(|row| see(chunk, row));
             }
@@ -127,11 +135,22 @@ mod tests {
         for round in 0..1000_usize {
             let (key, range) = ((round % 40) as u32, round..4000 - 3 * round);
             let mut seen = Vec::new();
-            known.look((0, (round % 2) as u64), &chunk, false, key, range.clone(), &mut |_, row| seen.push(row));
+            known.look(
+                (0, (round % 2) as u64),
+                &chunk,
+                false,
+                key,
+                range.clone(),
+                &mut |_, row| seen.push(row),
+            );
             assert_eq!(seen, range.filter(|row| chunk.keys[*row] == key).collect::<Vec<_>>());
         }
         assert_eq!(known.bytes() / 8, 8000, "both chunks have a list by now");
         known.look((1, 0), &chunk, false, 0, 0..4000, &mut |_, _| {});
-        assert_eq!(known.bytes() / 8, 4000, "the one that was looked into longest ago is forgotten");
+        assert_eq!(
+            known.bytes() / 8,
+            4000,
+            "the one that was looked into longest ago is forgotten"
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! Rows of the history as columns: time, key, and the numbers that the windows need.
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int8Array, Int16Array, Int32Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, Int8Array, Int16Array, Int32Array, Int64Array,
+    RecordBatch, UInt32Array,
+};
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, UInt32Type};
@@ -102,7 +105,9 @@ impl Column {
         match (&mut self.values, &other.values) {
             (Values::Narrow(a), Values::Narrow(b)) => a.extend_from_slice(&b[from..to]),
             (Values::Wide(a), Values::Wide(b)) => a.extend_from_slice(&b[from..to]),
-            (Values::Wide(a), Values::Narrow(b)) => a.extend(b[from..to].iter().map(|v| i128::from(*v))),
+            (Values::Wide(a), Values::Narrow(b)) => {
+                a.extend(b[from..to].iter().map(|v| i128::from(*v)))
+            }
             (Values::Narrow(a), Values::Wide(b)) => a.extend(b[from..to].iter().map(|v| *v as i64)),
         }
         let any_null = !other.nulls.is_empty() && other.nulls[from..to].contains(&true);
@@ -121,12 +126,20 @@ impl Column {
         let narrow: Option<Vec<&[i64]>> = columns.iter().map(|c| c.narrow()).collect();
         let values = match narrow {
             Some(narrow) => Values::Narrow(gather(order, |chunk| narrow[chunk])),
-            None => Values::Wide(order.iter().map(|(chunk, row)| columns[*chunk as usize].value(*row as usize)).collect()),
+            None => Values::Wide(
+                order
+                    .iter()
+                    .map(|(chunk, row)| columns[*chunk as usize].value(*row as usize))
+                    .collect(),
+            ),
         };
         let nulls = if columns.iter().all(|c| c.nulls.is_empty()) {
             Vec::new()
         } else {
-            order.iter().map(|(chunk, row)| columns[*chunk as usize].is_null(*row as usize)).collect()
+            order
+                .iter()
+                .map(|(chunk, row)| columns[*chunk as usize].is_null(*row as usize))
+                .collect()
         };
         Self { values, nulls }
     }
@@ -156,7 +169,11 @@ impl Column {
     }
 
     fn null_buffer(&self) -> Option<NullBuffer> {
-        if self.nulls.is_empty() { None } else { Some(NullBuffer::from_iter(self.nulls.iter().map(|n| !n))) }
+        if self.nulls.is_empty() {
+            None
+        } else {
+            Some(NullBuffer::from_iter(self.nulls.iter().map(|n| !n)))
+        }
     }
 
     fn small_array(self) -> ArrayRef {
@@ -166,8 +183,12 @@ impl Column {
         let nulls = self.null_buffer();
         match bits {
             0..0x80 => Arc::new(Int8Array::new(values.iter().map(|v| *v as i8).collect(), nulls)),
-            0x80..0x8000 => Arc::new(Int16Array::new(values.iter().map(|v| *v as i16).collect(), nulls)),
-            0x8000..0x8000_0000 => Arc::new(Int32Array::new(values.iter().map(|v| *v as i32).collect(), nulls)),
+            0x80..0x8000 => {
+                Arc::new(Int16Array::new(values.iter().map(|v| *v as i16).collect(), nulls))
+            }
+            0x8000..0x8000_0000 => {
+                Arc::new(Int32Array::new(values.iter().map(|v| *v as i32).collect(), nulls))
+            }
             _ => self.array(),
         }
     }
@@ -177,7 +198,9 @@ impl Column {
         match self.values {
             Values::Narrow(v) => Arc::new(Int64Array::new(v.into(), nulls)),
             // Decimal128(38, 0), without a check of its digits: the numbers use all 128 bits.
-            Values::Wide(v) => Arc::new(Decimal128Array::new(v.into(), nulls).with_data_type(DataType::Decimal128(38, 0))),
+            Values::Wide(v) => Arc::new(
+                Decimal128Array::new(v.into(), nulls).with_data_type(DataType::Decimal128(38, 0)),
+            ),
         }
     }
 }
@@ -186,7 +209,8 @@ fn gather<'a, T: Copy + 'a>(order: &[(u32, u32)], values: impl Fn(usize) -> &'a 
     order.iter().map(|(chunk, row)| values(*chunk as usize)[*row as usize]).collect()
 }
 
-/// Differences from row to row, 0 for the first; `None` when times go back or differ by more than fits.
+/// Differences from row to row, 0 for the first; `None` when times go back or differ by more than
+/// fits.
 fn time_steps(times: &[i64]) -> Option<Vec<u32>> {
     let mut before = *times.first()?;
     let mut steps = Vec::with_capacity(times.len());
@@ -323,7 +347,11 @@ impl Chunk {
         }
         let mut order: Vec<usize> = (0..self.len()).collect();
         order.sort_by_key(|i| self.times[*i]);
-        let layout: Vec<Width> = self.columns.iter().map(|c| if c.narrow().is_some() { Width::Narrow } else { Width::Wide }).collect();
+        let layout: Vec<Width> = self
+            .columns
+            .iter()
+            .map(|c| if c.narrow().is_some() { Width::Narrow } else { Width::Wide })
+            .collect();
         let mut out = Self::empty(&layout);
         for i in order {
             out.extend(&self, i, i + 1);
@@ -336,8 +364,12 @@ impl Chunk {
     /// # Errors
     /// Never for a well-formed chunk.
     pub fn into_batch(self) -> Result<RecordBatch, ArrowError> {
-        let mut fields = vec![Field::new("time", DataType::Int64, false), Field::new("key", DataType::UInt32, false)];
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(self.times)), Arc::new(UInt32Array::from(self.keys))];
+        let mut fields = vec![
+            Field::new("time", DataType::Int64, false),
+            Field::new("key", DataType::UInt32, false),
+        ];
+        let mut arrays: Vec<ArrayRef> =
+            vec![Arc::new(Int64Array::from(self.times)), Arc::new(UInt32Array::from(self.keys))];
         for (i, column) in self.columns.into_iter().enumerate() {
             let array = column.array();
             fields.push(Field::new(format!("v{i}"), array.data_type().clone(), true));
@@ -346,8 +378,8 @@ impl Chunk {
         RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
     }
 
-    /// As [`Self::into_batch`] in fewer bytes, for what is written once and rarely read: times as steps from row to row, numbers in the
-    /// smallest type that holds them all.
+    /// As [`Self::into_batch`] in fewer bytes, for what is written once and rarely read: times as
+    /// steps from row to row, numbers in the smallest type that holds them all.
     ///
     /// # Errors
     /// Never for a well-formed chunk.
@@ -355,9 +387,14 @@ impl Chunk {
         let (time, times): (Field, ArrayRef) = match (time_steps(&self.times), self.times.first()) {
             (Some(steps), Some(first)) => {
                 let metadata = HashMap::from([(FIRST_TIME.to_owned(), first.to_string())]);
-                (Field::new("time", DataType::UInt32, false).with_metadata(metadata), Arc::new(UInt32Array::from(steps)))
+                (
+                    Field::new("time", DataType::UInt32, false).with_metadata(metadata),
+                    Arc::new(UInt32Array::from(steps)),
+                )
             }
-            _ => (Field::new("time", DataType::Int64, false), Arc::new(Int64Array::from(self.times))),
+            _ => {
+                (Field::new("time", DataType::Int64, false), Arc::new(Int64Array::from(self.times)))
+            }
         };
         let mut fields = vec![time, Field::new("key", DataType::UInt32, false)];
         let mut arrays: Vec<ArrayRef> = vec![times, Arc::new(UInt32Array::from(self.keys))];
@@ -369,27 +406,47 @@ impl Chunk {
         RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
     }
 
-    /// The inverse of [`Self::into_batch`] and [`Self::into_small_batch`]; further columns of the batch are ignored.
+    /// The inverse of [`Self::into_batch`] and [`Self::into_small_batch`]; further columns of the
+    /// batch are ignored.
     ///
     /// # Errors
     /// When columns are missing or of another type.
     pub fn from_batch(batch: &RecordBatch, layout: &[Width]) -> Result<Self, ArrowError> {
-        let wrong = |what: &str| ArrowError::SchemaError(format!("history rows: column {what} is missing or has another type"));
+        let wrong = |what: &str| {
+            ArrowError::SchemaError(format!(
+                "history rows: column {what} is missing or has another type"
+            ))
+        };
         let column = |name: &str| batch.column_by_name(name).ok_or_else(|| wrong(name));
-        let times = times_from(column("time")?, batch.schema_ref().field_with_name("time")?).ok_or_else(|| wrong("time"))?;
-        let keys = column("key")?.as_primitive_opt::<UInt32Type>().ok_or_else(|| wrong("key"))?.values().to_vec();
+        let times = times_from(column("time")?, batch.schema_ref().field_with_name("time")?)
+            .ok_or_else(|| wrong("time"))?;
+        let keys = column("key")?
+            .as_primitive_opt::<UInt32Type>()
+            .ok_or_else(|| wrong("key"))?
+            .values()
+            .to_vec();
         let mut columns = Vec::with_capacity(layout.len());
         for (i, width) in layout.iter().enumerate() {
             let name = format!("v{i}");
             let array = column(&name)?;
             let values = match width {
-                Width::Narrow if array.data_type().is_signed_integer() => {
-                    Values::Narrow(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().values().to_vec())
-                }
+                Width::Narrow if array.data_type().is_signed_integer() => Values::Narrow(
+                    cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().values().to_vec(),
+                ),
                 Width::Narrow => return Err(wrong(&name)),
-                Width::Wide => Values::Wide(array.as_primitive_opt::<Decimal128Type>().ok_or_else(|| wrong(&name))?.values().to_vec()),
+                Width::Wide => Values::Wide(
+                    array
+                        .as_primitive_opt::<Decimal128Type>()
+                        .ok_or_else(|| wrong(&name))?
+                        .values()
+                        .to_vec(),
+                ),
             };
-            let nulls = if array.null_count() == 0 { Vec::new() } else { (0..array.len()).map(|r| array.is_null(r)).collect() };
+            let nulls = if array.null_count() == 0 {
+                Vec::new()
+            } else {
+                (0..array.len()).map(|r| array.is_null(r)).collect()
+            };
             columns.push(Column { values, nulls });
         }
         Ok(Self { times, keys, columns })
@@ -403,24 +460,51 @@ mod tests {
     fn chunk(times: Vec<i64>, values: Vec<i64>, nulls: Vec<bool>) -> Chunk {
         let keys = (0..times.len() as u32).collect();
         let wide = values.iter().map(|v| i128::from(*v) << 64).collect();
-        let columns = vec![Column { values: Values::Narrow(values), nulls }, Column { values: Values::Wide(wide), nulls: Vec::new() }];
+        let columns = vec![
+            Column { values: Values::Narrow(values), nulls },
+            Column { values: Values::Wide(wide), nulls: Vec::new() },
+        ];
         Chunk { times, keys, columns }
     }
 
     #[test]
     fn a_small_batch_gives_back_the_same_rows() {
-        let limits = [0, 0x7f, -0x80, 0x80, -0x81, 0x7fff, -0x8000, 0x8000, 0x7fff_ffff, -0x8000_0000, 0x8000_0000, i64::MAX, i64::MIN];
+        let limits = [
+            0,
+            0x7f,
+            -0x80,
+            0x80,
+            -0x81,
+            0x7fff,
+            -0x8000,
+            0x8000,
+            0x7fff_ffff,
+            -0x8000_0000,
+            0x8000_0000,
+            i64::MAX,
+            i64::MIN,
+        ];
         for limit in limits {
-            for times in [vec![5, 5, 9], vec![i64::MIN, 0, i64::MAX], vec![-7, 0, 1 << 33], vec![3, 2, 1], vec![]] {
+            for times in [
+                vec![5, 5, 9],
+                vec![i64::MIN, 0, i64::MAX],
+                vec![-7, 0, 1 << 33],
+                vec![3, 2, 1],
+                vec![],
+            ] {
                 let rows = times.len();
                 let values = [0, limit, -1][..rows].to_vec();
                 for nulls in [vec![], [true, false, false][..rows].to_vec()] {
                     let before = chunk(times.clone(), values.clone(), nulls);
                     let batch = before.clone().into_small_batch().expect("rows");
-                    let after = Chunk::from_batch(&batch, &[Width::Narrow, Width::Wide]).expect("the same columns");
+                    let after = Chunk::from_batch(&batch, &[Width::Narrow, Width::Wide])
+                        .expect("the same columns");
                     assert_eq!((&after.times, &after.keys), (&before.times, &before.keys));
                     for (a, b) in after.columns.iter().zip(&before.columns) {
-                        assert!((0..rows).all(|r| a.value(r) == b.value(r) && a.is_null(r) == b.is_null(r)));
+                        assert!(
+                            (0..rows)
+                                .all(|r| a.value(r) == b.value(r) && a.is_null(r) == b.is_null(r))
+                        );
                     }
                 }
             }
@@ -429,7 +513,9 @@ mod tests {
 
     #[test]
     fn small_numbers_take_few_bytes() {
-        let batch = chunk(vec![1_000_000, 2_000_000], vec![-128, 127], vec![]).into_small_batch().expect("rows");
+        let batch = chunk(vec![1_000_000, 2_000_000], vec![-128, 127], vec![])
+            .into_small_batch()
+            .expect("rows");
         assert_eq!(batch.column(0).data_type(), &DataType::UInt32);
         assert_eq!(batch.column(2).data_type(), &DataType::Int8);
     }

@@ -19,13 +19,19 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// Before the first row later than `after`.
-    pub(super) fn seek(log: &Log, after: i64, folder: &Folder, layout: &[Width]) -> Result<Self, HistoryError> {
+    pub(super) fn seek(
+        log: &Log,
+        after: i64,
+        folder: &Folder,
+        layout: &[Width],
+    ) -> Result<Self, HistoryError> {
         let mut index = log.slots.partition_point(|s| s.max <= after);
         // The open chunk may still grow: its end is not the next chunk's start.
         if index > 0 && index == log.slots.len() && log.slots[index - 1].place.is_none() {
             index -= 1;
         }
-        let mut cursor = Self { chunk: log.first + index as u64, row: 0, data: None, next: i64::MAX };
+        let mut cursor =
+            Self { chunk: log.first + index as u64, row: 0, data: None, next: i64::MAX };
         if cursor.chunk < log.end() {
             let data = log.load(cursor.chunk, folder, layout)?;
             cursor.row = data.times.partition_point(|t| *t <= after);
@@ -35,8 +41,14 @@ impl Cursor {
         Ok(cursor)
     }
 
-    /// Brings `data` and `next` in line with `chunk` and `row`, moving on over chunks that are used up.
-    pub(super) fn settle(&mut self, log: &Log, folder: &Folder, layout: &[Width]) -> Result<(), HistoryError> {
+    /// Brings `data` and `next` in line with `chunk` and `row`, moving on over chunks that are used
+    /// up.
+    pub(super) fn settle(
+        &mut self,
+        log: &Log,
+        folder: &Folder,
+        layout: &[Width],
+    ) -> Result<(), HistoryError> {
         loop {
             if self.chunk >= log.end() {
                 self.data = None;

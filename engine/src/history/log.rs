@@ -76,7 +76,8 @@ impl ShardSet {
     /// The inverse of [`Self::to_bytes`].
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|c| u64::from_le_bytes(*c)).collect();
+        let words: Vec<u64> =
+            bytes.as_chunks::<8>().0.iter().map(|c| u64::from_le_bytes(*c)).collect();
         (bytes.len() == 32).then(|| Self(std::array::from_fn(|i| words[i])))
     }
 }
@@ -129,9 +130,18 @@ impl Log {
     }
 
     /// Adds rows `from..` of `rows`, which are sorted and not before the log's last row.
-    pub(super) fn append(&mut self, rows: &Chunk, mut from: usize, layout: &[Width], chunk_rows: usize) {
+    pub(super) fn append(
+        &mut self,
+        rows: &Chunk,
+        mut from: usize,
+        layout: &[Width],
+        chunk_rows: usize,
+    ) {
         while from < rows.len() {
-            let open = self.slots.back().is_some_and(|s| s.place.is_none() && s.data.is_some() && s.rows < chunk_rows);
+            let open = self
+                .slots
+                .back()
+                .is_some_and(|s| s.place.is_none() && s.data.is_some() && s.rows < chunk_rows);
             if !open {
                 let data = Some(Arc::new(Chunk::with_capacity(layout, chunk_rows)));
                 self.slots.push_back(Slot {
@@ -156,16 +166,34 @@ impl Log {
     /// Adds a chunk that is in a file.
     pub(super) fn push_saved(&mut self, saved: SavedChunk) {
         let SavedChunk { file, index, rows, min, max, shards } = saved;
-        self.slots.push_back(Slot { min, max, rows, data: None, place: Some((file, index)), shards });
+        self.slots.push_back(Slot {
+            min,
+            max,
+            rows,
+            data: None,
+            place: Some((file, index)),
+            shards,
+        });
     }
 
     /// The chunk's rows, from memory or its file.
-    pub(super) fn load(&self, number: u64, folder: &Folder, layout: &[Width]) -> Result<Arc<Chunk>, HistoryError> {
-        let slot = self.slot(number).ok_or_else(|| HistoryError::new("read", "the history", format!("chunk {number} is not kept")))?;
+    pub(super) fn load(
+        &self,
+        number: u64,
+        folder: &Folder,
+        layout: &[Width],
+    ) -> Result<Arc<Chunk>, HistoryError> {
+        let slot = self.slot(number).ok_or_else(|| {
+            HistoryError::new("read", "the history", format!("chunk {number} is not kept"))
+        })?;
         match (&slot.data, &slot.place) {
             (Some(data), _) => Ok(Arc::clone(data)),
-            (None, Some((file, index))) => segment::read(folder, file, *index, layout, &slot.shards).map(Arc::new),
-            (None, None) => Err(HistoryError::new("read", "the history", format!("chunk {number} is nowhere"))),
+            (None, Some((file, index))) => {
+                segment::read(folder, file, *index, layout, &slot.shards).map(Arc::new)
+            }
+            (None, None) => {
+                Err(HistoryError::new("read", "the history", format!("chunk {number} is nowhere")))
+            }
         }
     }
 }

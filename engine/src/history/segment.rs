@@ -1,10 +1,12 @@
 //! Segment files: a few chunks each. Written once, never changed.
 //!
-//! `chunks, each an Arrow IPC stream of one batch, followed by its checksum | index: per chunk where it starts and its length (u64 each) |
-//! footer: where the index starts, how many chunks, the index's checksum, the mark (u64 each)`. A checksum is checked before arrow decodes
-//! what it covers.
+//! `chunks, each an Arrow IPC stream of one batch, followed by its checksum | index: per chunk
+//! where it starts and its length (u64 each) | footer: where the index starts, how many chunks, the
+//! index's checksum, the mark (u64
+//! each)`. A checksum is checked before arrow decodes what it covers.
 //!
-//! The worker that writes a segment doesn't wait for the disk: who writes a snapshot syncs the segments that it names first.
+//! The worker that writes a segment doesn't wait for the disk: who writes a snapshot syncs the
+//! segments that it names first.
 
 use super::{Chunk, HistoryError, ShardSet, Width};
 use crate::disk::{Folder, OpenFile};
@@ -22,15 +24,31 @@ const FOOTER_BYTES: usize = 4 * WORD;
 const INDEX_BYTES: usize = 2 * WORD;
 
 /// Writes `chunks` to the file `name`; not synced.
-pub(super) fn write(folder: &Folder, name: &str, chunks: &[Arc<Chunk>]) -> Result<(), HistoryError> {
+pub(super) fn write(
+    folder: &Folder,
+    name: &str,
+    chunks: &[Arc<Chunk>],
+) -> Result<(), HistoryError> {
     let path = folder.join(name);
-    let fail = |e: &dyn std::fmt::Display| HistoryError::new("write", path.display().to_string(), e);
-    let file = folder.disk().make_folders(folder).and_then(|()| folder.disk().create(&path)).map_err(|e| fail(&e))?;
+    let fail =
+        |e: &dyn std::fmt::Display| HistoryError::new("write", path.display().to_string(), e);
+    let file = folder
+        .disk()
+        .make_folders(folder)
+        .and_then(|()| folder.disk().create(&path))
+        .map_err(|e| fail(&e))?;
     let mut file = BufWriter::with_capacity(1 << 18, file);
     let (mut written, mut index) = (0, Vec::with_capacity(chunks.len() * INDEX_BYTES));
     for chunk in chunks {
-        let batch = chunk.as_ref().clone().into_batch().and_then(|batch| batch_to_ipc(&batch)).map_err(|e| fail(&e))?;
-        file.write_all(&batch).and_then(|()| file.write_all(&xxh3_64(&batch).to_le_bytes())).map_err(|e| fail(&e))?;
+        let batch = chunk
+            .as_ref()
+            .clone()
+            .into_batch()
+            .and_then(|batch| batch_to_ipc(&batch))
+            .map_err(|e| fail(&e))?;
+        file.write_all(&batch)
+            .and_then(|()| file.write_all(&xxh3_64(&batch).to_le_bytes()))
+            .map_err(|e| fail(&e))?;
         index.extend([written, batch.len() as u64].iter().flat_map(|word| word.to_le_bytes()));
         written += (batch.len() + WORD) as u64;
     }
@@ -40,7 +58,13 @@ pub(super) fn write(folder: &Folder, name: &str, chunks: &[Arc<Chunk>]) -> Resul
 }
 
 /// Reads chunk `index` of a segment, only rows of `shards`.
-pub(super) fn read(folder: &Folder, name: &str, index: usize, layout: &[Width], shards: &ShardSet) -> Result<Chunk, HistoryError> {
+pub(super) fn read(
+    folder: &Folder,
+    name: &str,
+    index: usize,
+    layout: &[Width],
+    shards: &ShardSet,
+) -> Result<Chunk, HistoryError> {
     let path = folder.join(name);
     let fail = |e: &dyn std::fmt::Display| HistoryError::new("read", path.display().to_string(), e);
     let file = folder.disk().open(&path).map_err(|e| fail(&e))?;
@@ -59,8 +83,12 @@ fn read_batch(file: &dyn OpenFile, index: usize) -> Result<RecordBatch, String> 
         file.read_at(&mut into, at).map(|()| into).map_err(|e| e.to_string())
     };
     let footer_start = file.bytes().checked_sub(FOOTER_BYTES as u64).ok_or_else(damaged)?;
-    let [index_start, chunks, checksum, mark] = words(&read(footer_start, FOOTER_BYTES)?).ok_or_else(damaged)?;
-    let places = footer_start.checked_sub(index_start).and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(damaged)?;
+    let [index_start, chunks, checksum, mark] =
+        words(&read(footer_start, FOOTER_BYTES)?).ok_or_else(damaged)?;
+    let places = footer_start
+        .checked_sub(index_start)
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .ok_or_else(damaged)?;
     if mark != MARK || chunks.checked_mul(INDEX_BYTES as u64) != Some(places as u64) {
         return Err(damaged());
     }
@@ -68,7 +96,10 @@ fn read_batch(file: &dyn OpenFile, index: usize) -> Result<RecordBatch, String> 
     if xxh3_64(&places) != checksum {
         return Err(damaged());
     }
-    let place = places.chunks_exact(INDEX_BYTES).nth(index).ok_or_else(|| format!("it has {chunks} chunks, not {}", index + 1))?;
+    let place = places
+        .chunks_exact(INDEX_BYTES)
+        .nth(index)
+        .ok_or_else(|| format!("it has {chunks} chunks, not {}", index + 1))?;
     let [start, length] = words(place).ok_or_else(damaged)?;
     let length = usize::try_from(length).map_err(|_| damaged())?;
     let mut content = read(start, length.checked_add(WORD).ok_or_else(damaged)?)?;
@@ -76,7 +107,8 @@ fn read_batch(file: &dyn OpenFile, index: usize) -> Result<RecordBatch, String> 
         return Err(format!("chunk {index} is damaged"));
     }
     content.truncate(length);
-    let batch = StreamDecoder::new().decode(&mut Buffer::from_vec(content)).map_err(|e| e.to_string())?;
+    let batch =
+        StreamDecoder::new().decode(&mut Buffer::from_vec(content)).map_err(|e| e.to_string())?;
     batch.ok_or_else(|| format!("chunk {index} is missing"))
 }
 
@@ -93,7 +125,10 @@ mod tests {
 
     fn chunk(first: i64) -> Arc<Chunk> {
         let times: Vec<i64> = (first..first + 10).collect();
-        let column = Column { values: Values::Narrow(times.iter().map(|t| 3 * t).collect()), nulls: Vec::new() };
+        let column = Column {
+            values: Values::Narrow(times.iter().map(|t| 3 * t).collect()),
+            nulls: Vec::new(),
+        };
         Arc::new(Chunk { keys: (0..10).collect(), times, columns: vec![column] })
     }
 
@@ -102,7 +137,14 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let folder: Folder = root.path().join("step").into();
         write(&folder, "1", &[chunk(0), chunk(10), chunk(20)]).expect("written");
-        let all = || (0..3).map(|index| read(&folder, "1", index, &[Width::Narrow], &ShardSet::ALL).map(|chunk| chunk.times)).collect();
+        let all = || {
+            (0..3)
+                .map(|index| {
+                    read(&folder, "1", index, &[Width::Narrow], &ShardSet::ALL)
+                        .map(|chunk| chunk.times)
+                })
+                .collect()
+        };
         let read_back: Result<Vec<Vec<i64>>, HistoryError> = all();
         assert_eq!(read_back.expect("whole").concat(), (0..30).collect::<Vec<i64>>());
         assert!(read(&folder, "1", 3, &[Width::Narrow], &ShardSet::ALL).is_err());

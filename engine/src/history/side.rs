@@ -15,7 +15,8 @@ type RowOfKey = (i64, u64, usize);
 
 /// Rows sorted by (time, order of arrival), in a slab.
 ///
-/// Most rows come near the end of their key's and leave at its start: there a row is one or two reads of memory away, however many there are.
+/// Most rows come near the end of their key's and leave at its start: there a row is one or two
+/// reads of memory away, however many there are.
 #[derive(Debug, Default)]
 pub(super) struct Side {
     order: BTreeMap<(i64, u64), usize>,
@@ -46,7 +47,10 @@ impl Side {
         };
         let time = rows.times[row];
         self.order.insert((time, self.arrivals), place);
-        let of_key = self.by_key.entry(rows.keys[row]).or_insert_with(|| self.spare.pop().unwrap_or_default());
+        let of_key = self
+            .by_key
+            .entry(rows.keys[row])
+            .or_insert_with(|| self.spare.pop().unwrap_or_default());
         if of_key.back().is_none_or(|last| last.0 <= time) {
             of_key.push_back((time, self.arrivals, place));
         } else {
@@ -57,24 +61,35 @@ impl Side {
 
     /// Rows with time in (`after`, `upto`], in order.
     pub(super) fn range(&self, after: i64, upto: i64) -> impl Iterator<Item = (&Chunk, usize)> {
-        let range = (after < upto).then(|| self.order.range((Excluded((after, u64::MAX)), Included((upto, u64::MAX)))));
+        let range = (after < upto)
+            .then(|| self.order.range((Excluded((after, u64::MAX)), Included((upto, u64::MAX)))));
         range.into_iter().flatten().map(|(_, place)| (&self.rows, *place))
     }
 
     /// The key's rows with time in (`after`, `upto`], in order.
-    pub(super) fn range_of<'a>(&'a self, key: u32, after: i64, upto: i64) -> impl Iterator<Item = (&'a Chunk, usize)> {
+    pub(super) fn range_of<'a>(
+        &'a self,
+        key: u32,
+        after: i64,
+        upto: i64,
+    ) -> impl Iterator<Item = (&'a Chunk, usize)> {
         let is_early = self.order.first_key_value().is_none_or(|((first, _), _)| *first > upto);
         let of_key = if is_early || after >= upto { None } else { self.by_key.get(&key) };
         // Whoever asks for a time shortly before the clock finds nothing, mostly.
         let of_key = of_key.filter(|rows| rows.back().is_some_and(|last| last.0 > after));
-        let place = move |rows: &VecDeque<RowOfKey>, time: i64| rows.partition_point(|r| r.0 <= time);
-        let within = move |rows: &'a VecDeque<RowOfKey>| rows.range(place(rows, after)..place(rows, upto));
+        let place =
+            move |rows: &VecDeque<RowOfKey>, time: i64| rows.partition_point(|r| r.0 <= time);
+        let within =
+            move |rows: &'a VecDeque<RowOfKey>| rows.range(place(rows, after)..place(rows, upto));
         of_key.into_iter().flat_map(within).map(|(_, _, place)| (&self.rows, *place))
     }
 
     /// The earliest time later than `after`.
     pub(super) fn next_after(&self, after: i64) -> i64 {
-        self.order.range((Excluded((after, u64::MAX)), Included((i64::MAX, u64::MAX)))).next().map_or(i64::MAX, |((t, _), _)| *t)
+        self.order
+            .range((Excluded((after, u64::MAX)), Included((i64::MAX, u64::MAX))))
+            .next()
+            .map_or(i64::MAX, |((t, _), _)| *t)
     }
 
     /// Removes the rows with time in (`after`, `upto`] and returns them in order.
@@ -130,7 +145,8 @@ impl Side {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        // A row's places in the order and among its key's, and a key's in the table; both have room to spare.
+        // A row's places in the order and among its key's, and a key's in the table; both have room
+        // to spare.
         let spare = self.spare.len() * SPARE_ROWS * size_of::<RowOfKey>();
         self.rows.bytes() + self.order.len() * 80 + self.by_key.capacity() * 48 + spare
     }
@@ -151,14 +167,25 @@ mod tests {
     }
 
     /// What a plain list of (time, key, value), in order of arrival, says.
-    fn within(list: &[(i64, u32, i64)], key: Option<u32>, after: i64, upto: i64) -> Vec<(i64, u32, i64)> {
-        let mut found: Vec<_> = list.iter().filter(|r| key.is_none_or(|k| k == r.1) && r.0 > after && r.0 <= upto).copied().collect();
+    fn within(
+        list: &[(i64, u32, i64)],
+        key: Option<u32>,
+        after: i64,
+        upto: i64,
+    ) -> Vec<(i64, u32, i64)> {
+        let mut found: Vec<_> = list
+            .iter()
+            .filter(|r| key.is_none_or(|k| k == r.1) && r.0 > after && r.0 <= upto)
+            .copied()
+            .collect();
         found.sort_by_key(|r| r.0);
         found
     }
 
     fn shown<'a>(found: impl Iterator<Item = (&'a Chunk, usize)>) -> Vec<(i64, u32, i64)> {
-        found.map(|(rows, row)| (rows.times[row], rows.keys[row], rows.columns[0].value(row) as i64)).collect()
+        found
+            .map(|(rows, row)| (rows.times[row], rows.keys[row], rows.columns[0].value(row) as i64))
+            .collect()
     }
 
     #[test]
@@ -180,17 +207,26 @@ mod tests {
             let (after, upto) = (round / 4 - next(60) as i64, round / 4 - next(20) as i64);
             assert_eq!(shown(side.range(after, upto)), within(&list, None, after, upto));
             for key in 0..10 {
-                assert_eq!(shown(side.range_of(key, after, upto)), within(&list, Some(key), after, upto));
+                assert_eq!(
+                    shown(side.range_of(key, after, upto)),
+                    within(&list, Some(key), after, upto)
+                );
             }
             if round % 5 == 4 {
                 // From the start, as a settling does, and now and then from the middle.
                 let after = if round % 3 == 0 { i64::MIN } else { upto - 3 };
                 let taken = side.take(after, upto - 1, &layout);
-                assert_eq!(shown((0..taken.len()).map(|row| (&taken, row))), within(&list, None, after, upto - 1));
+                assert_eq!(
+                    shown((0..taken.len()).map(|row| (&taken, row))),
+                    within(&list, None, after, upto - 1)
+                );
                 list.retain(|r| r.0 <= after || r.0 > upto - 1);
             }
             assert_eq!((side.len(), side.is_empty()), (list.len(), list.is_empty()));
-            assert_eq!(side.next_after(after), list.iter().map(|r| r.0).filter(|t| *t > after).min().unwrap_or(i64::MAX));
+            assert_eq!(
+                side.next_after(after),
+                list.iter().map(|r| r.0).filter(|t| *t > after).min().unwrap_or(i64::MAX)
+            );
         }
         side.take(i64::MIN, i64::MAX, &layout);
         assert!(side.by_key.is_empty() && side.order.is_empty() && side.free.is_empty());

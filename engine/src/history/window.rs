@@ -23,7 +23,8 @@ pub struct HistoryConfig {
     pub worker: usize,
     /// The columns.
     pub layout: Vec<Width>,
-    /// Ages of the edges in microseconds, ascending; an edge of age 0 has no cursor (the caller counts a row when it comes).
+    /// Ages of the edges in microseconds, ascending; an edge of age 0 has no cursor (the caller
+    /// counts a row when it comes).
     pub edges: Vec<i64>,
     /// Bytes of chunks to hold in memory, about.
     pub memory_bytes: usize,
@@ -75,7 +76,8 @@ impl History {
         let edges = config.edges.len();
         let side = Side::new(&config.layout);
         // A small budget takes small chunks, so that several fit.
-        let row_bytes = 12 + config.layout.iter().map(|w| if *w == Width::Narrow { 8 } else { 16 }).sum::<usize>();
+        let row_bytes = 12
+            + config.layout.iter().map(|w| if *w == Width::Narrow { 8 } else { 16 }).sum::<usize>();
         let chunk_rows = (config.memory_bytes / row_bytes / 16).clamp(CHUNK_ROWS_MIN, CHUNK_ROWS);
         let mut history = Self {
             config,
@@ -98,7 +100,13 @@ impl History {
 
     fn push_log(&mut self, log: Log) {
         self.logs.push(log);
-        self.cursors.push(self.config.edges.iter().map(|_| Cursor { next: i64::MAX, ..Cursor::default() }).collect());
+        self.cursors.push(
+            self.config
+                .edges
+                .iter()
+                .map(|_| Cursor { next: i64::MAX, ..Cursor::default() })
+                .collect(),
+        );
     }
 
     /// The columns.
@@ -117,7 +125,8 @@ impl History {
         clock.saturating_sub(self.config.edges[edge])
     }
 
-    /// Adds rows `from..` of `rows` to the main log: sorted by time, none before the log's last row.
+    /// Adds rows `from..` of `rows` to the main log: sorted by time, none before the log's last
+    /// row.
     ///
     /// # Errors
     /// When a chunk that a cursor needs can't be read.
@@ -143,7 +152,11 @@ impl History {
     #[must_use]
     pub fn tails(&self) -> Vec<Tail> {
         let end = self.logs[0].end();
-        let places = self.cursors[0].iter().zip(&self.config.edges).enumerate().filter(|(_, (_, age))| **age > 0);
+        let places = self.cursors[0]
+            .iter()
+            .zip(&self.config.edges)
+            .enumerate()
+            .filter(|(_, (_, age))| **age > 0);
         places
             .map(|(edge, (cursor, age))| Tail {
                 edge,
@@ -187,11 +200,16 @@ impl History {
         due
     }
 
-    /// Moves the clock on: hands every row that reaches an edge's age to `fold(edge, rows, row)`, the main log's too.
+    /// Moves the clock on: hands every row that reaches an edge's age to `fold(edge, rows, row)`,
+    /// the main log's too.
     ///
     /// # Errors
     /// When a chunk can't be read.
-    pub fn advance(&mut self, clock: i64, fold: &mut dyn FnMut(usize, &Chunk, usize)) -> Result<(), HistoryError> {
+    pub fn advance(
+        &mut self,
+        clock: i64,
+        fold: &mut dyn FnMut(usize, &Chunk, usize),
+    ) -> Result<(), HistoryError> {
         if clock < self.clock {
             return Ok(());
         }
@@ -218,7 +236,12 @@ impl History {
         Ok(())
     }
 
-    fn advance_side(&mut self, edge: usize, limit: i64, fold: &mut dyn FnMut(usize, &Chunk, usize)) {
+    fn advance_side(
+        &mut self,
+        edge: usize,
+        limit: i64,
+        fold: &mut dyn FnMut(usize, &Chunk, usize),
+    ) {
         if self.side_next[edge] <= limit {
             for (rows, row) in self.side.range(self.side_at[edge], limit) {
                 fold(edge, rows, row);
@@ -228,14 +251,21 @@ impl History {
         self.side_at[edge] = self.side_at[edge].max(limit);
     }
 
-    /// Adds a row to the side and hands it over for every edge (also of age 0) that has passed its time. All rows due at
-    /// the clock must have been handed over.
+    /// Adds a row to the side and hands it over for every edge (also of age 0) that has passed its
+    /// time. All rows due at the clock must have been handed over.
     pub fn insert(&mut self, rows: &Chunk, row: usize, fold: &mut dyn FnMut(usize, &Chunk, usize)) {
         self.insert_since(rows, row, i64::MIN, fold);
     }
 
-    /// As [`Self::insert`], but edges that had passed the row at clock `since` have counted it before.
-    pub fn insert_since(&mut self, rows: &Chunk, row: usize, since: i64, fold: &mut dyn FnMut(usize, &Chunk, usize)) {
+    /// As [`Self::insert`], but edges that had passed the row at clock `since` have counted it
+    /// before.
+    pub fn insert_since(
+        &mut self,
+        rows: &Chunk,
+        row: usize,
+        since: i64,
+        fold: &mut dyn FnMut(usize, &Chunk, usize),
+    ) {
         let time = rows.times[row];
         self.side.insert(rows, row);
         for edge in 0..self.config.edges.len() {
@@ -252,7 +282,8 @@ impl History {
         }
     }
 
-    /// Moves the side's rows with time in (`after`, `upto`], all later than the main log's rows, to the main log.
+    /// Moves the side's rows with time in (`after`, `upto`], all later than the main log's rows, to
+    /// the main log.
     ///
     /// # Errors
     /// When a chunk can't be read.
@@ -280,11 +311,18 @@ impl History {
         Ok(())
     }
 
-    /// Calls `see(rows, row)` for every row of `key` with time in (`after`, `upto`]: log by log, then the side, each in time order.
+    /// Calls `see(rows, row)` for every row of `key` with time in (`after`, `upto`]: log by log,
+    /// then the side, each in time order.
     ///
     /// # Errors
     /// When a chunk can't be read.
-    pub fn scan(&mut self, key: u32, after: i64, upto: i64, see: &mut dyn FnMut(&Chunk, usize)) -> Result<(), HistoryError> {
+    pub fn scan(
+        &mut self,
+        key: u32,
+        after: i64,
+        upto: i64,
+        see: &mut dyn FnMut(&Chunk, usize),
+    ) -> Result<(), HistoryError> {
         if after >= upto {
             return Ok(());
         }
@@ -312,7 +350,8 @@ impl History {
         if let Some(data) = self.logs[log].slot(number).and_then(|s| s.data.clone()) {
             return Ok(data);
         }
-        if let Some((_, _, data)) = self.scanned.iter().find(|(l, n, _)| *l == log && *n == number) {
+        if let Some((_, _, data)) = self.scanned.iter().find(|(l, n, _)| *l == log && *n == number)
+        {
             return Ok(Arc::clone(data));
         }
         let data = self.logs[log].load(number, &self.folder, &self.config.layout)?;
@@ -328,7 +367,8 @@ impl History {
         for (number, (log, cursors)) in self.logs.iter_mut().zip(&self.cursors).enumerate() {
             let counted = cursors.iter().zip(&self.config.edges).filter(|(_, age)| **age > 0);
             let needed = counted.map(|(c, _)| c.chunk).min().unwrap_or(u64::MAX);
-            // Cursors stay in a log's last chunk, which may get more rows; but for a former run's, which every edge is past once it is behind the floor.
+            // Cursors stay in a log's last chunk, which may get more rows; but for a former run's,
+            // which every edge is past once it is behind the floor.
             let is_over = |log: &Log| log.first < needed || (number > 0 && log.slots.len() == 1);
             while is_over(log) && log.slots.front().is_some_and(|s| s.max <= floor) {
                 if let Some(gone) = log.slots.pop_front() {
@@ -346,13 +386,21 @@ impl History {
             }
         }
         if !self.side.is_empty() {
-            let reached = self.side_at.iter().zip(&self.config.edges).filter(|(_, age)| **age > 0).map(|(at, _)| *at).min();
-            let gone = self.side.take(i64::MIN, floor.min(reached.unwrap_or(floor)), &self.config.layout);
+            let reached = self
+                .side_at
+                .iter()
+                .zip(&self.config.edges)
+                .filter(|(_, age)| **age > 0)
+                .map(|(at, _)| *at)
+                .min();
+            let gone =
+                self.side.take(i64::MIN, floor.min(reached.unwrap_or(floor)), &self.config.layout);
             self.pruned = self.pruned.max(gone.times.last().copied().unwrap_or(i64::MIN));
         }
     }
 
-    /// The newest row that was forgotten, at most: every later one is held. `i64::MIN` while none was.
+    /// The newest row that was forgotten, at most: every later one is held. `i64::MIN` while none
+    /// was.
     #[must_use]
     pub fn pruned(&self) -> i64 {
         self.pruned
@@ -377,13 +425,16 @@ impl History {
     /// When it can't be written.
     pub fn flush(&mut self, epoch: Epoch) -> Result<(), HistoryError> {
         let full = self.chunk_rows;
-        let unsaved = |s: &&mut super::log::Slot| s.place.is_none() && s.rows >= full && s.data.is_some();
-        let slots: Vec<_> = self.logs.iter_mut().flat_map(|l| l.slots.iter_mut()).filter(unsaved).collect();
+        let unsaved =
+            |s: &&mut super::log::Slot| s.place.is_none() && s.rows >= full && s.data.is_some();
+        let slots: Vec<_> =
+            self.logs.iter_mut().flat_map(|l| l.slots.iter_mut()).filter(unsaved).collect();
         if slots.is_empty() {
             return Ok(());
         }
         let HistoryConfig { generation, worker, .. } = &self.config;
-        let name = format!("{:08}-{:012}-{worker:04}-{:06}.arrow", generation.0, epoch.0, self.files);
+        let name =
+            format!("{:08}-{:012}-{worker:04}-{:06}.arrow", generation.0, epoch.0, self.files);
         let chunks: Vec<_> = slots.iter().filter_map(|s| s.data.clone()).collect();
         segment::write(&self.folder, &name, &chunks)?;
         self.files += 1;
@@ -395,10 +446,16 @@ impl History {
     }
 
     fn chunk_bytes(&self) -> usize {
-        self.logs.iter().flat_map(|l| &l.slots).filter_map(|s| s.data.as_ref()).map(|d| d.bytes()).sum()
+        self.logs
+            .iter()
+            .flat_map(|l| &l.slots)
+            .filter_map(|s| s.data.as_ref())
+            .map(|d| d.bytes())
+            .sum()
     }
 
-    /// Holds memory to the budget: full chunks go to a segment file, and those that no cursor needs soon leave memory.
+    /// Holds memory to the budget: full chunks go to a segment file, and those that no cursor needs
+    /// soon leave memory.
     ///
     /// # Errors
     /// When a segment can't be written.
@@ -414,8 +471,12 @@ impl History {
             for (i, slot) in log.slots.iter().enumerate() {
                 if slot.data.is_some() && slot.place.is_some() {
                     let number = log.first + i as u64;
-                    let counted = self.cursors[l].iter().zip(&self.config.edges).filter(|(_, age)| **age > 0);
-                    let distance = counted.filter_map(|(c, _)| number.checked_sub(c.chunk)).min().unwrap_or(u64::MAX);
+                    let counted =
+                        self.cursors[l].iter().zip(&self.config.edges).filter(|(_, age)| **age > 0);
+                    let distance = counted
+                        .filter_map(|(c, _)| number.checked_sub(c.chunk))
+                        .min()
+                        .unwrap_or(u64::MAX);
                     far.push((distance, l, i));
                 }
             }
@@ -462,7 +523,8 @@ impl History {
         files.map(|(f, _)| format!("{}/{f}", self.config.step)).collect()
     }
 
-    /// For a snapshot, after [`Self::flush`]: per log its chunks in files, and its rows that are in none.
+    /// For a snapshot, after [`Self::flush`]: per log its chunks in files, and its rows that are in
+    /// none.
     #[must_use]
     pub fn saved_logs(&self) -> Vec<(Vec<SavedChunk>, Chunk)> {
         let save = |log: &Log| {
@@ -472,7 +534,14 @@ impl History {
                 match (&s.place, &s.data) {
                     (Some((file, index)), _) => {
                         let (file, index) = (Arc::clone(file), *index);
-                        chunks.push(SavedChunk { file, index, rows: s.rows, min: s.min, max: s.max, shards: s.shards });
+                        chunks.push(SavedChunk {
+                            file,
+                            index,
+                            rows: s.rows,
+                            min: s.min,
+                            max: s.max,
+                            shards: s.shards,
+                        });
                     }
                     (None, Some(data)) => rest.extend(data, 0, data.len()),
                     (None, None) => {}
@@ -489,12 +558,19 @@ impl History {
         self.side.all(&self.config.layout)
     }
 
-    /// Takes a log of a snapshot back, saved by a worker whose clock was `clock`. The longest log should come first: it goes on as the main log if
-    /// `main`. Call before anything was appended, then [`Self::start`].
+    /// Takes a log of a snapshot back, saved by a worker whose clock was `clock`. The longest log
+    /// should come first: it goes on as the main log if `main`. Call before anything was appended,
+    /// then [`Self::start`].
     ///
     /// # Errors
     /// When a chunk can't be read.
-    pub fn restore_log(&mut self, chunks: Vec<SavedChunk>, rest: &Chunk, clock: i64, main: bool) -> Result<(), HistoryError> {
+    pub fn restore_log(
+        &mut self,
+        chunks: Vec<SavedChunk>,
+        rest: &Chunk,
+        clock: i64,
+        main: bool,
+    ) -> Result<(), HistoryError> {
         let mut log = Log::default();
         for chunk in chunks {
             log.push_saved(chunk);
@@ -519,11 +595,16 @@ impl History {
         Ok(())
     }
 
-    /// After the logs were restored: sets the clock to the latest of the workers' clocks, and hands over what the others' cursors had still before them.
+    /// After the logs were restored: sets the clock to the latest of the workers' clocks, and hands
+    /// over what the others' cursors had still before them.
     ///
     /// # Errors
     /// When a chunk can't be read.
-    pub fn start(&mut self, clock: i64, fold: &mut dyn FnMut(usize, &Chunk, usize)) -> Result<(), HistoryError> {
+    pub fn start(
+        &mut self,
+        clock: i64,
+        fold: &mut dyn FnMut(usize, &Chunk, usize),
+    ) -> Result<(), HistoryError> {
         self.advance(clock, fold)
     }
 }

@@ -9,8 +9,9 @@ pub struct EpochLimits {
     pub min_micros: i64,
     /// An epoch closes after this long, microseconds.
     pub max_micros: i64,
-    /// An epoch closes when it holds this many rows (counted, or estimated from bytes); the first of a run at an eighth of it, the next ones at a
-    /// quarter and a half, so that the workers have something to finish while the source is still read for the first full one.
+    /// An epoch closes when it holds this many rows (counted, or estimated from bytes); the first
+    /// of a run at an eighth of it, the next ones at a quarter and a half, so that the workers have
+    /// something to finish while the source is still read for the first full one.
     pub rows_max: u64,
     /// An epoch closes when its blocks hold this many bytes.
     pub bytes_max: u64,
@@ -18,10 +19,12 @@ pub struct EpochLimits {
     pub in_flight_max: u64,
     /// A snapshot is taken every so many epochs,
     pub snapshot_every_epochs: u64,
-    /// and no sooner than when the epochs since the last one hold so many hundredths of its bytes. With 100, snapshots at most double what is
-    /// written, a restart reads at most about twice the state, and a quiet stream of short epochs is not all snapshots.
+    /// and no sooner than when the epochs since the last one hold so many hundredths of its bytes.
+    /// With 100, snapshots at most double what is written, a restart reads at most about twice the
+    /// state, and a quiet stream of short epochs is not all snapshots.
     pub snapshot_growth_percent: u64,
-    /// Nor before they hold so many bytes: a small state isn't written over and over, and this much is read again in no time.
+    /// Nor before they hold so many bytes: a small state isn't written over and over, and this much
+    /// is read again in no time.
     pub snapshot_bytes_min: u64,
 }
 
@@ -119,11 +122,14 @@ impl EpochPolicy {
         self.open.0.saturating_sub(committed.0 + 1) < self.limits.in_flight_max.max(1)
     }
 
-    /// What to do at `now`, when `committed` is the last durable epoch. `quiet` says that nothing more can be read at this moment.
+    /// What to do at `now`, when `committed` is the last durable epoch. `quiet` says that nothing
+    /// more can be read at this moment.
     ///
-    /// An epoch closes when it is full or too old, or when it is old enough and there is nothing more to read; but only if there is room in
-    /// flight. Until there is, it is read on until it is full, so that epochs follow each other as fast as commits finish (group commit) and
-    /// a slow commit doesn't hold up the rows behind it. An empty epoch never closes here (see [`Self::decide_empty`]).
+    /// An epoch closes when it is full or too old, or when it is old enough and there is nothing
+    /// more to read; but only if there is room in flight. Until there is, it is read on until it is
+    /// full, so that epochs follow each other as fast as commits finish (group commit) and a slow
+    /// commit doesn't hold up the rows behind it. An empty epoch never closes here (see
+    /// [`Self::decide_empty`]).
     #[must_use]
     pub fn decide(&self, now: i64, committed: Epoch, quiet: bool) -> EpochDecision {
         let Some(opened_at) = self.opened_at else { return EpochDecision::Read };
@@ -141,7 +147,11 @@ impl EpochPolicy {
     /// What to do with an open epoch that holds nothing, when event time is to go on without rows.
     #[must_use]
     pub fn decide_empty(&self, committed: Epoch) -> EpochDecision {
-        if self.has_room(committed) { EpochDecision::Close { snapshot: self.snapshot_due() } } else { EpochDecision::Read }
+        if self.has_room(committed) {
+            EpochDecision::Close { snapshot: self.snapshot_due() }
+        } else {
+            EpochDecision::Read
+        }
     }
 
     /// Microseconds from `now` until the open epoch is ripe, when it holds something.
@@ -151,7 +161,8 @@ impl EpochPolicy {
     }
 
     fn snapshot_due(&self) -> bool {
-        let grown = self.age.snapshot_bytes.saturating_mul(self.limits.snapshot_growth_percent) / 100;
+        let grown =
+            self.age.snapshot_bytes.saturating_mul(self.limits.snapshot_growth_percent) / 100;
         let least = grown.max(self.limits.snapshot_bytes_min);
         self.age.epochs + 1 >= self.limits.snapshot_every_epochs && self.age.epoch_bytes >= least
     }
@@ -217,7 +228,11 @@ mod tests {
             rows
         });
         assert_eq!(sizes, [125, 250, 500, 1_000, 1_000]);
-        let tiny = EpochPolicy::new(EpochLimits { rows_max: 1, ..LIMITS }, Epoch(1), SnapshotAge::default());
+        let tiny = EpochPolicy::new(
+            EpochLimits { rows_max: 1, ..LIMITS },
+            Epoch(1),
+            SnapshotAge::default(),
+        );
         assert_eq!(tiny.rows_left(), 1, "an epoch has room for a row");
     }
 
@@ -229,18 +244,29 @@ mod tests {
             assert!(matches!(p.decide(0, Epoch(0), false), EpochDecision::Close { .. }));
             p.closed(false);
         }
-        assert_eq!(p.decide(0, Epoch(0), false), EpochDecision::Read, "the next epoch is read while older ones are committed");
+        assert_eq!(
+            p.decide(0, Epoch(0), false),
+            EpochDecision::Read,
+            "the next epoch is read while older ones are committed"
+        );
         p.add(1, 1, 0);
-        assert_eq!(p.decide(1_000, Epoch(0), true), EpochDecision::Read, "it is old, but must not close");
+        assert_eq!(
+            p.decide(1_000, Epoch(0), true),
+            EpochDecision::Read,
+            "it is old, but must not close"
+        );
         p.add(999, 1, 0);
         assert_eq!(p.decide(1_000, Epoch(0), false), EpochDecision::WaitForCommit);
         assert!(matches!(p.decide(1_000, Epoch(1), false), EpochDecision::Close { .. }));
     }
 
-    /// Whether the epoch that is closed now is a snapshot; it is committed with `bytes`, a snapshot with 1,000.
+    /// Whether the epoch that is closed now is a snapshot; it is committed with `bytes`, a snapshot
+    /// with 1,000.
     fn close(p: &mut EpochPolicy, bytes: u64) -> bool {
         p.add(1_000, 1, 0);
-        let EpochDecision::Close { snapshot } = p.decide(0, p.open(), false) else { panic!("it is full") };
+        let EpochDecision::Close { snapshot } = p.decide(0, p.open(), false) else {
+            panic!("it is full")
+        };
         p.closed(snapshot);
         p.committed(bytes, snapshot.then_some(1_000));
         snapshot
@@ -249,10 +275,18 @@ mod tests {
     #[test]
     fn a_snapshot_waits_until_the_epochs_since_the_last_hold_as_many_bytes() {
         let mut p = EpochPolicy::new(LIMITS, Epoch(1), SnapshotAge::default());
-        let taken: Vec<bool> = [300, 300, 600, 300, 200, 300].map(|bytes| close(&mut p, bytes)).to_vec();
-        assert_eq!(taken, [false, true, false, false, false, true], "the first after two epochs, the next after 1,000 bytes more");
+        let taken: Vec<bool> =
+            [300, 300, 600, 300, 200, 300].map(|bytes| close(&mut p, bytes)).to_vec();
+        assert_eq!(
+            taken,
+            [false, true, false, false, false, true],
+            "the first after two epochs, the next after 1,000 bytes more"
+        );
         let age = SnapshotAge { snapshot_bytes: 1_000, epochs: 7, epoch_bytes: 1_000 };
-        assert!(close(&mut EpochPolicy::new(LIMITS, Epoch(9), age), 1), "what an earlier run committed counts");
+        assert!(
+            close(&mut EpochPolicy::new(LIMITS, Epoch(9), age), 1),
+            "what an earlier run committed counts"
+        );
     }
 
     #[test]
@@ -260,19 +294,26 @@ mod tests {
         let limits = EpochLimits { snapshot_bytes_min: 1_500, ..LIMITS };
         let mut p = EpochPolicy::new(limits, Epoch(1), SnapshotAge::default());
         let taken: Vec<bool> = [700; 7].map(|bytes| close(&mut p, bytes)).to_vec();
-        assert_eq!(taken, [false, false, false, true, false, false, false], "1,500 bytes, though the snapshot has 1,000");
+        assert_eq!(
+            taken,
+            [false, false, false, true, false, false, false],
+            "1,500 bytes, though the snapshot has 1,000"
+        );
     }
 
     #[test]
     fn what_steps_forget_at_snapshots_is_bounded_by_what_they_keep() {
         let limits = EpochLimits { snapshot_bytes_min: 1_500, ..LIMITS };
-        // Ever new keys: each epoch brings 100 bytes of them, and those of the last 50 epochs are kept; or of the last five.
+        // Ever new keys: each epoch brings 100 bytes of them, and those of the last 50 epochs are
+        // kept; or of the last five.
         for kept in [50, 5] {
             let mut p = EpochPolicy::new(limits, Epoch(1), SnapshotAge::default());
             let (mut first, mut most, mut snapshots) = (0, 0, 0);
             for epoch in 0..2_000_u64 {
                 p.add(1_000, 1, 0);
-                let EpochDecision::Close { snapshot } = p.decide(0, p.open(), false) else { panic!("it is full") };
+                let EpochDecision::Close { snapshot } = p.decide(0, p.open(), false) else {
+                    panic!("it is full")
+                };
                 p.closed(snapshot);
                 let living = (epoch + 1).saturating_sub(kept).max(first);
                 first = if snapshot { living } else { first };

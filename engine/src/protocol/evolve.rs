@@ -1,7 +1,8 @@
 //! What becomes of a step's saved state when its configuration has changed.
 //!
-//! State goes on where every number that it will give is one that a run of the new configuration over all input would give, or where the rows
-//! themselves say since when that is so. Otherwise the change is refused, with each difference in words.
+//! State goes on where every number that it will give is one that a run of the new configuration
+//! over all input would give, or where the rows themselves say since when that is so. Otherwise the
+//! change is refused, with each difference in words.
 
 use crate::contract::{Fact, Part, Shape, Shapes, Start};
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,8 +76,14 @@ impl fmt::Display for Taken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.how {
             Taking::Removed => write!(f, "{} is gone, and its state with it", self.what),
-            Taking::Exactly => write!(f, "{} is new and complete: the state holds what it is made of", self.what),
-            Taking::Later => write!(f, "{} is new: it is empty where it would need rows from before, and complete from then on", self.what),
+            Taking::Exactly => {
+                write!(f, "{} is new and complete: the state holds what it is made of", self.what)
+            }
+            Taking::Later => write!(
+                f,
+                "{} is new: it is empty where it would need rows from before, and complete from then on",
+                self.what
+            ),
         }
     }
 }
@@ -97,7 +104,11 @@ pub fn decide_evolutions(saved: &Shapes, present: &Shapes) -> BTreeMap<String, S
 #[must_use]
 pub fn decide_evolution(saved: &Shape, present: &Shape) -> Evolution {
     if saved.kind != present.kind {
-        let difference = Difference { what: "the kind of step".into(), was: Some(saved.kind.clone()), is: Some(present.kind.clone()) };
+        let difference = Difference {
+            what: "the kind of step".into(),
+            was: Some(saved.kind.clone()),
+            is: Some(present.kind.clone()),
+        };
         return Evolution::Refused(vec![difference]);
     }
     let mut differences = differing_facts(&saved.facts, &present.facts);
@@ -106,14 +117,24 @@ pub fn decide_evolution(saved: &Shape, present: &Shape) -> Evolution {
     for part in &present.parts {
         match find(&saved.parts, part) {
             Some(before) if before.value == part.value => {}
-            Some(before) => {
-                differences.push(Difference { what: named(part), was: Some(before.value.clone()), is: Some(part.value.clone()) })
-            }
-            None if !part.pieces.is_empty() && part.pieces.iter().all(|piece| kept.contains(piece)) => {
+            Some(before) => differences.push(Difference {
+                what: named(part),
+                was: Some(before.value.clone()),
+                is: Some(part.value.clone()),
+            }),
+            None if !part.pieces.is_empty()
+                && part.pieces.iter().all(|piece| kept.contains(piece)) =>
+            {
                 taken.push(Taken { what: named(part), how: Taking::Exactly });
             }
-            None if part.start == Start::Later => taken.push(Taken { what: named(part), how: Taking::Later }),
-            None => differences.push(Difference { what: named(part), was: None, is: Some(part.value.clone()) }),
+            None if part.start == Start::Later => {
+                taken.push(Taken { what: named(part), how: Taking::Later })
+            }
+            None => differences.push(Difference {
+                what: named(part),
+                was: None,
+                is: Some(part.value.clone()),
+            }),
         }
     }
     taken.extend(
@@ -125,7 +146,12 @@ pub fn decide_evolution(saved: &Shape, present: &Shape) -> Evolution {
     );
     let both = |column: &&Fact| saved.columns.iter().any(|before| before.name == column.name);
     let columns: Vec<Fact> = present.columns.iter().filter(both).cloned().collect();
-    let before: Vec<Fact> = saved.columns.iter().filter(|c| columns.iter().any(|now| now.name == c.name)).cloned().collect();
+    let before: Vec<Fact> = saved
+        .columns
+        .iter()
+        .filter(|c| columns.iter().any(|now| now.name == c.name))
+        .cloned()
+        .collect();
     differences.extend(differing_facts(&before, &columns));
     match (differences.is_empty(), taken.is_empty()) {
         (true, true) => Evolution::Same,
@@ -144,14 +170,20 @@ fn find<'a>(parts: &'a [Part], like: &Part) -> Option<&'a Part> {
 
 /// Facts that are not in both lists with one value, in the order of the present ones.
 fn differing_facts(saved: &[Fact], present: &[Fact]) -> Vec<Difference> {
-    let value = |facts: &[Fact], name: &str| facts.iter().find(|fact| fact.name == name).map(|fact| fact.value.clone());
+    let value = |facts: &[Fact], name: &str| {
+        facts.iter().find(|fact| fact.name == name).map(|fact| fact.value.clone())
+    };
     let mut names: Vec<&String> = Vec::new();
     for fact in present.iter().chain(saved) {
         if !names.contains(&&fact.name) {
             names.push(&fact.name);
         }
     }
-    let difference = |name: &String| Difference { what: name.clone(), was: value(saved, name), is: value(present, name) };
+    let difference = |name: &String| Difference {
+        what: name.clone(),
+        was: value(saved, name),
+        is: value(present, name),
+    };
     names.into_iter().map(difference).filter(|d| d.was != d.is).collect()
 }
 

@@ -1,4 +1,5 @@
-//! The engine's decisions, as pure functions and small state machines: no timely, no tokio, no clock, no I/O.
+//! The engine's decisions, as pure functions and small state machines: no timely, no tokio, no
+//! clock, no I/O.
 //!
 //! | decision | owner |
 //! | --- | --- |
@@ -29,7 +30,9 @@ mod watermark;
 
 pub use collect::{CollectDecision, CollectFacts, SNAPSHOTS_KEPT, decide_collect};
 pub use epochs::{EpochDecision, EpochLimits, EpochPolicy, SnapshotAge};
-pub use evolve::{Difference, Evolution, StepEvolution, Taken, Taking, decide_evolution, decide_evolutions};
+pub use evolve::{
+    Difference, Evolution, StepEvolution, Taken, Taking, decide_evolution, decide_evolutions,
+};
 pub use hold::{Hold, LatePolicy, Order};
 pub use origin::{Named, Origin, OriginChange, Writer, strangers};
 pub use reach::{Gap, KeptMark, Missing, SinkMark, decide_reach, is_ahead};

@@ -1,8 +1,9 @@
 //! Whose store this is and where its rows go, as the store remembers it: [`Origin`].
 //!
-//! What a destination records of its deliveries is recorded under the names of the program, the pipeline and the sink. Under
-//! another name, or at another destination, nothing is recorded: everything that the store still holds would go out again, and
-//! the history would be in two places. So a run whose configuration says another name than the store is refused, until the name
+//! What a destination records of its deliveries is recorded under the names of the program, the
+//! pipeline and the sink. Under another name, or at another destination, nothing is recorded:
+//! everything that the store still holds would go out again, and the history would be in two
+//! places. So a run whose configuration says another name than the store is refused, until the name
 //! is put back or the change is taken by a command.
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,8 @@ pub struct Origin {
     pub program: String,
     /// The pipeline's name.
     pub pipeline: String,
-    /// By the sink's id, where its rows go, such as `table payments_scored`; none for a destination that remembers nothing, such
-    /// as a screen.
+    /// By the sink's id, where its rows go, such as `table payments_scored`; none for a destination
+    /// that remembers nothing, such as a screen.
     pub destinations: BTreeMap<String, Option<String>>,
 }
 
@@ -47,15 +48,18 @@ pub enum Named {
 }
 
 impl Origin {
-    /// What `present` says otherwise. A sink that is new, or gone, is no change here: nothing was ever delivered for the one, and
-    /// what waits for the other is asked for elsewhere.
+    /// What `present` says otherwise. A sink that is new, or gone, is no change here: nothing was
+    /// ever delivered for the one, and what waits for the other is asked for elsewhere.
     #[must_use]
     pub fn changes(&self, present: &Self) -> Vec<OriginChange> {
         let change = |of, was: &str, is: &str| {
             let (was, is) = (was.to_owned(), is.to_owned());
             (was != is).then_some(OriginChange { of, was, is })
         };
-        let names = [change(Named::Program, &self.program, &present.program), change(Named::Pipeline, &self.pipeline, &present.pipeline)];
+        let names = [
+            change(Named::Program, &self.program, &present.program),
+            change(Named::Pipeline, &self.pipeline, &present.pipeline),
+        ];
         let destinations = self.destinations.iter().filter_map(|(sink, was)| {
             let is = present.destinations.get(sink)?.as_deref().unwrap_or(NOWHERE);
             change(Named::Destination(sink.clone()), was.as_deref()?, is)
@@ -72,7 +76,13 @@ impl Origin {
     /// Whether what this origin delivered for a sink went under the same names to the same place.
     #[must_use]
     pub fn delivers_as(&self, other: &Self, sink: &str) -> bool {
-        let names = |origin: &Self| (origin.program.clone(), origin.pipeline.clone(), origin.destinations.get(sink).cloned());
+        let names = |origin: &Self| {
+            (
+                origin.program.clone(),
+                origin.pipeline.clone(),
+                origin.destinations.get(sink).cloned(),
+            )
+        };
         names(self) == names(other)
     }
 }
@@ -92,11 +102,18 @@ impl fmt::Display for Writer {
     }
 }
 
-/// Those among the `writers` of a destination that a configuration does not have. A pipeline that is new and finds some may be an old one under
-/// another name, and would put everything there a second time. Several pipelines of one configuration may share a destination.
+/// Those among the `writers` of a destination that a configuration does not have. A pipeline that
+/// is new and finds some may be an old one under another name, and would put everything there a
+/// second time. Several pipelines of one configuration may share a destination.
 #[must_use]
-pub fn strangers(writers: impl IntoIterator<Item = Writer>, program: &str, pipelines: &[&str]) -> Vec<Writer> {
-    let known = |writer: &Writer| writer.program == program && pipelines.contains(&writer.pipeline.as_str());
+pub fn strangers(
+    writers: impl IntoIterator<Item = Writer>,
+    program: &str,
+    pipelines: &[&str],
+) -> Vec<Writer> {
+    let known = |writer: &Writer| {
+        writer.program == program && pipelines.contains(&writer.pipeline.as_str())
+    };
     let strangers: BTreeSet<Writer> = writers.into_iter().filter(|writer| !known(writer)).collect();
     strangers.into_iter().collect()
 }
@@ -105,7 +122,9 @@ impl fmt::Display for OriginChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { of, was, is } = self;
         match of {
-            Named::Program => write!(f, "the program (`riskstream.name`) was `{was}` and is `{is}`"),
+            Named::Program => {
+                write!(f, "the program (`riskstream.name`) was `{was}` and is `{is}`")
+            }
             Named::Pipeline => write!(f, "the pipeline was `{was}` and is `{is}`"),
             Named::Destination(sink) => write!(f, "the destination `{sink}` was {was} and is {is}"),
         }
@@ -117,15 +136,26 @@ mod tests {
     use super::*;
 
     fn origin(program: &str, pipeline: &str, destinations: &[(&str, &str)]) -> Origin {
-        let destinations = destinations.iter().map(|(sink, to)| ((*sink).to_owned(), (!to.is_empty()).then(|| (*to).to_owned()))).collect();
+        let destinations = destinations
+            .iter()
+            .map(|(sink, to)| ((*sink).to_owned(), (!to.is_empty()).then(|| (*to).to_owned())))
+            .collect();
         Origin { program: program.into(), pipeline: pipeline.into(), destinations }
     }
 
     #[test]
     fn each_changed_name_is_told_and_new_or_gone_sinks_are_no_change() {
-        let was = origin("acme", "cards", &[("scored", "table a"), ("gone", "table g"), ("alerts", "topic x")]);
+        let was = origin(
+            "acme",
+            "cards",
+            &[("scored", "table a"), ("gone", "table g"), ("alerts", "topic x")],
+        );
         assert_eq!(was.changes(&was), []);
-        let is = origin("ACME", "payments", &[("scored", "table b"), ("new", "table n"), ("alerts", "topic x")]);
+        let is = origin(
+            "ACME",
+            "payments",
+            &[("scored", "table b"), ("new", "table n"), ("alerts", "topic x")],
+        );
         let said: Vec<String> = was.changes(&is).iter().map(OriginChange::to_string).collect();
         assert_eq!(
             said,
@@ -139,16 +169,32 @@ mod tests {
 
     #[test]
     fn only_pipelines_that_the_configuration_does_not_have_are_strangers() {
-        let writer = |program: &str, pipeline: &str| Writer { program: program.into(), pipeline: pipeline.into() };
-        let all = [writer("acme", "b"), writer("acme", "gone"), writer("acme", "a"), writer("other", "a"), writer("acme", "gone")];
-        assert_eq!(strangers(all, "acme", &["a", "b"]), [writer("acme", "gone"), writer("other", "a")]);
+        let writer = |program: &str, pipeline: &str| Writer {
+            program: program.into(),
+            pipeline: pipeline.into(),
+        };
+        let all = [
+            writer("acme", "b"),
+            writer("acme", "gone"),
+            writer("acme", "a"),
+            writer("other", "a"),
+            writer("acme", "gone"),
+        ];
+        assert_eq!(
+            strangers(all, "acme", &["a", "b"]),
+            [writer("acme", "gone"), writer("other", "a")]
+        );
     }
 
     #[test]
     fn what_a_screen_showed_is_nowhere_else() {
-        let (screen, table) = (origin("a", "p", &[("out", "")]), origin("a", "p", &[("out", "table t")]));
+        let (screen, table) =
+            (origin("a", "p", &[("out", "")]), origin("a", "p", &[("out", "table t")]));
         assert_eq!(screen.changes(&table), []);
-        assert_eq!(table.changes(&screen)[0].to_string(), "the destination `out` was table t and is a screen");
+        assert_eq!(
+            table.changes(&screen)[0].to_string(),
+            "the destination `out` was table t and is a screen"
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Whether a destination that is behind the store can catch up: [`decide_reach`].
 //!
-//! A destination says up to which epoch it has everything. Epochs without rows for it do not move what it says, so the store
-//! remembers the last epochs that had rows: a [`SinkMark`] in every epoch's header. A destination that was deleted, or that is
-//! an old copy, lacks epochs; as long as the store still has their files they are simply delivered again, else rows would be
-//! missing for ever and nobody would know.
+//! A destination says up to which epoch it has everything. Epochs without rows for it do not move
+//! what it says, so the store remembers the last epochs that had rows: a [`SinkMark`] in every
+//! epoch's header. A destination that was deleted, or that is an old copy, lacks epochs; as long as
+//! the store still has their files they are simply delivered again, else rows would be missing for
+//! ever and nobody would know.
 
 use crate::ids::Epoch;
 use serde::{Deserialize, Serialize};
@@ -59,22 +60,31 @@ pub struct Missing {
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{} to {}", self.first, self.last) }
+        if self.first == self.last {
+            write!(f, "{}", self.first)
+        } else {
+            write!(f, "{} to {}", self.first, self.last)
+        }
     }
 }
 
-/// Whether a destination has an epoch that the store, the last of which is `committed`, does not know: new rows would be taken for repeats.
+/// Whether a destination has an epoch that the store, the last of which is `committed`, does not
+/// know: new rows would be taken for repeats.
 #[must_use]
 pub fn is_ahead(visible: Epoch, committed: Epoch) -> bool {
     visible > committed
 }
 
-/// What the sink lacks and the store can no longer give; nothing where it can catch up. `visible` is what the destination says
-/// (0: nothing). `kept` are the store's files after the least epoch that every sink has, in order of epochs, an epoch's own file
-/// before a snapshot of it.
+/// What the sink lacks and the store can no longer give; nothing where it can catch up. `visible`
+/// is what the destination says (0: nothing). `kept` are the store's files after the least epoch
+/// that every sink has, in order of epochs, an epoch's own file before a snapshot of it.
 #[must_use]
 pub fn decide_reach(visible: Epoch, kept: &[KeptMark]) -> Vec<Missing> {
-    let accepted = kept.last().and_then(|newest| newest.mark.gap).filter(|gap| visible >= gap.after).map(|gap| gap.through);
+    let accepted = kept
+        .last()
+        .and_then(|newest| newest.mark.gap)
+        .filter(|gap| visible >= gap.after)
+        .map(|gap| gap.through);
     // Up to here, whatever had rows is visible or kept.
     let mut reached = visible.max(accepted.unwrap_or_default());
     let mut missing = Vec::new();
@@ -92,7 +102,8 @@ pub fn decide_reach(visible: Epoch, kept: &[KeptMark]) -> Vec<Missing> {
 mod tests {
     use super::*;
 
-    /// Files of a store in which `rows` are the epochs that had rows for the sink; all epochs that are not in `gone`.
+    /// Files of a store in which `rows` are the epochs that had rows for the sink; all epochs that
+    /// are not in `gone`.
     fn kept(rows: &[u64], epochs: u64, gone: impl Fn(u64) -> bool) -> Vec<KeptMark> {
         let mut mark = SinkMark::default();
         let mut kept = Vec::new();
@@ -127,7 +138,10 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_before_the_snapshot_is_missed_only_by_the_sink_whose_rows_it_had() {
         let holes = |epoch| epoch == 3 || epoch == 6;
-        assert_eq!(ranges(&decide_reach(Epoch(1), &kept(&[1, 2, 3, 4, 6, 8], 8, holes))), [(3, 3), (6, 6)]);
+        assert_eq!(
+            ranges(&decide_reach(Epoch(1), &kept(&[1, 2, 3, 4, 6, 8], 8, holes))),
+            [(3, 3), (6, 6)]
+        );
         assert_eq!(ranges(&decide_reach(Epoch(3), &kept(&[1, 2, 3, 4, 6, 8], 8, holes))), [(6, 6)]);
         assert_eq!(decide_reach(Epoch(1), &kept(&[1, 2, 4, 8], 8, holes)), []);
     }
@@ -148,7 +162,8 @@ mod tests {
     fn an_accepted_gap_holds_for_what_the_destination_had_then_and_not_for_less() {
         let mut files = kept(&(1..=9).collect::<Vec<_>>(), 9, |epoch| epoch < 7);
         assert_eq!(ranges(&decide_reach(Epoch(3), &files)), [(4, 6)]);
-        files.last_mut().expect("files").mark.gap = Some(Gap { after: Epoch(3), through: Epoch(6) });
+        files.last_mut().expect("files").mark.gap =
+            Some(Gap { after: Epoch(3), through: Epoch(6) });
         for visible in [3, 4, 6, 9] {
             assert_eq!(decide_reach(Epoch(visible), &files), [], "{visible}");
         }
@@ -157,7 +172,8 @@ mod tests {
 
     #[test]
     fn the_decision_is_what_counting_each_epoch_says() {
-        // Every set of epochs with rows, of files gone, and every destination, of stores with six epochs.
+        // Every set of epochs with rows, of files gone, and every destination, of stores with six
+        // epochs.
         for (rows, gone) in (0..64_u64).flat_map(|rows| (0..64_u64).map(move |gone| (rows, gone))) {
             let has = |set: u64, epoch: u64| set & (1 << (epoch - 1)) != 0;
             let with_rows: Vec<u64> = (1..=6).filter(|epoch| has(rows, *epoch)).collect();
@@ -166,11 +182,23 @@ mod tests {
             let newest = kept(&with_rows, 6, |_| false)[5];
             files.push(KeptMark { holds_rows: false, ..newest });
             for visible in 0..=6 {
-                let lost: Vec<u64> = with_rows.iter().copied().filter(|epoch| *epoch > visible && has(gone, *epoch)).collect();
+                let lost: Vec<u64> = with_rows
+                    .iter()
+                    .copied()
+                    .filter(|epoch| *epoch > visible && has(gone, *epoch))
+                    .collect();
                 let missing = decide_reach(Epoch(visible), &files);
-                let told = |epoch: u64| missing.iter().any(|m| (m.first.0..=m.last.0).contains(&epoch));
-                assert!(lost.iter().all(|epoch| told(*epoch)), "rows {rows:b}, gone {gone:b}, visible {visible}");
-                assert_eq!(missing.is_empty(), lost.is_empty(), "rows {rows:b}, gone {gone:b}, visible {visible}");
+                let told =
+                    |epoch: u64| missing.iter().any(|m| (m.first.0..=m.last.0).contains(&epoch));
+                assert!(
+                    lost.iter().all(|epoch| told(*epoch)),
+                    "rows {rows:b}, gone {gone:b}, visible {visible}"
+                );
+                assert_eq!(
+                    missing.is_empty(),
+                    lost.is_empty(),
+                    "rows {rows:b}, gone {gone:b}, visible {visible}"
+                );
                 assert!(missing.iter().all(|m| lost.contains(&m.last.0)));
             }
         }

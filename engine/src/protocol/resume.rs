@@ -1,9 +1,10 @@
 //! Which commits are the truth after a restart.
 //!
-//! A run claims generation g (a file put if absent), then lists the epochs, then records after which epoch it goes on. Epoch files carry
-//! their generation in their name. A file of generation g counts only if no higher generation went on from before it: so a zombie that
-//! writes after its successor has read the list writes a file that nobody will ever take for the truth, and a zombie that finds a higher
-//! claim after its own write stops without delivering anything.
+//! A run claims generation g (a file put if absent), then lists the epochs, then records after
+//! which epoch it goes on. Epoch files carry their generation in their name. A file of generation g
+//! counts only if no higher generation went on from before it: so a zombie that writes after its
+//! successor has read the list writes a file that nobody will ever take for the truth, and a zombie
+//! that finds a higher claim after its own write stops without delivering anything.
 
 use crate::ids::{Epoch, Generation};
 
@@ -16,7 +17,8 @@ pub struct EpochName {
     pub generation: Generation,
 }
 
-/// A run's claim, and after which epoch it went on (none: it died before it said so and wrote nothing).
+/// A run's claim, and after which epoch it went on (none: it died before it said so and wrote
+/// nothing).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claim {
     /// The run.
@@ -41,7 +43,8 @@ pub struct ResumeFacts {
 pub struct ResumeDecision {
     /// The snapshot to start from.
     pub snapshot: Option<EpochName>,
-    /// The valid epoch files that are still there, oldest first; those after the snapshot are replayed, all may hold an outbox to deliver.
+    /// The valid epoch files that are still there, oldest first; those after the snapshot are
+    /// replayed, all may hold an outbox to deliver.
     pub epochs: Vec<EpochName>,
     /// The last committed epoch (0: none).
     pub committed: Epoch,
@@ -68,18 +71,24 @@ pub enum ResumeError {
 
 /// Whether a file still counts.
 fn counts(name: &EpochName, claims: &[Claim]) -> bool {
-    !claims.iter().any(|c| c.generation > name.generation && c.resumed_after.is_some_and(|after| name.epoch > after))
+    !claims.iter().any(|c| {
+        c.generation > name.generation && c.resumed_after.is_some_and(|after| name.epoch > after)
+    })
 }
 
-/// Decides where to go on. Snapshots that turned out unreadable are left out of the facts by the caller, and the decision made again.
+/// Decides where to go on. Snapshots that turned out unreadable are left out of the facts by the
+/// caller, and the decision made again.
 ///
 /// # Errors
 /// When epochs are missing.
 pub fn decide_resume(facts: &ResumeFacts) -> Result<ResumeDecision, ResumeError> {
-    let next_generation = Generation(facts.claims.iter().map(|c| c.generation.0).max().unwrap_or(0) + 1);
-    let mut epochs: Vec<EpochName> = facts.epochs.iter().filter(|n| counts(n, &facts.claims)).copied().collect();
+    let next_generation =
+        Generation(facts.claims.iter().map(|c| c.generation.0).max().unwrap_or(0) + 1);
+    let mut epochs: Vec<EpochName> =
+        facts.epochs.iter().filter(|n| counts(n, &facts.claims)).copied().collect();
     epochs.sort_unstable();
-    // Of one epoch the highest generation counts; only a run that died between claim and record can leave two.
+    // Of one epoch the highest generation counts; only a run that died between claim and record can
+    // leave two.
     epochs.reverse();
     epochs.dedup_by_key(|n| n.epoch);
     epochs.reverse();
@@ -128,13 +137,21 @@ mod tests {
 
     #[test]
     fn a_missing_epoch_is_an_error_not_a_loss() {
-        let facts = ResumeFacts { claims: vec![], epochs: vec![name(5, 1), name(7, 1)], snapshots: vec![name(4, 1)] };
-        assert_eq!(decide_resume(&facts), Err(ResumeError::Gap { missing: Epoch(6), snapshot: Epoch(4), newest: Epoch(7) }));
+        let facts = ResumeFacts {
+            claims: vec![],
+            epochs: vec![name(5, 1), name(7, 1)],
+            snapshots: vec![name(4, 1)],
+        };
+        assert_eq!(
+            decide_resume(&facts),
+            Err(ResumeError::Gap { missing: Epoch(6), snapshot: Epoch(4), newest: Epoch(7) })
+        );
     }
 
     #[test]
     fn a_snapshot_alone_is_enough() {
-        let facts = ResumeFacts { claims: vec![], epochs: vec![name(3, 1)], snapshots: vec![name(4, 1)] };
+        let facts =
+            ResumeFacts { claims: vec![], epochs: vec![name(3, 1)], snapshots: vec![name(4, 1)] };
         let d = decide_resume(&facts).expect("epochs before the snapshot are not needed");
         assert_eq!(d.committed, Epoch(4));
     }

@@ -1,4 +1,5 @@
-//! The form in which a source's watermark is part of every commit: in an epoch file what changed, in a snapshot all.
+//! The form in which a source's watermark is part of every commit: in an epoch file what changed,
+//! in a snapshot all.
 
 use crate::contract::StateBatch;
 use crate::protocol::watermark::Partition;
@@ -38,8 +39,12 @@ impl SavedTracker {
     /// # Errors
     /// When they can't be made.
     pub fn to_state(&self) -> Result<StateBatch, ArrowError> {
-        let json = serde_json::to_string(self).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
-        let rows = RecordBatch::try_from_iter([(TRACKER, Arc::new(StringArray::from(vec![json])) as ArrayRef)])?;
+        let json =
+            serde_json::to_string(self).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
+        let rows = RecordBatch::try_from_iter([(
+            TRACKER,
+            Arc::new(StringArray::from(vec![json])) as ArrayRef,
+        )])?;
         Ok(StateBatch::new(TRACKER, rows))
     }
 

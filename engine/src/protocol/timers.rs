@@ -1,7 +1,8 @@
-//! Persisted timers of keys: set in one epoch, fired once the watermark has reached them, saved with every commit.
+//! Persisted timers of keys: set in one epoch, fired once the watermark has reached them, saved
+//! with every commit.
 //!
-//! Timers of one key and name replace each other; they fire in (due time, key, name) order, so that a replay and another number of
-//! workers fire them alike.
+//! Timers of one key and name replace each other; they fire in (due time, key, name) order, so that
+//! a replay and another number of workers fire them alike.
 
 use crate::contract::{SavedState, StateBatch};
 use crate::ids::{EventTime, KeyId, Ownership};
@@ -158,7 +159,10 @@ mod tests {
         timers.set(key(3), "remind", EventTime(12));
         timers.cancel(key(3), "remind");
         let second = timers.changes().expect("columns fit");
-        let saved = SavedState { snapshot: None, changes: vec![(Epoch(1), vec![first]), (Epoch(2), vec![second])] };
+        let saved = SavedState {
+            snapshot: None,
+            changes: vec![(Epoch(1), vec![first]), (Epoch(2), vec![second])],
+        };
         let mut fired = Vec::new();
         for worker in 0..2 {
             let mut again = Timers::default();

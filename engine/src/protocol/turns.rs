@@ -1,8 +1,8 @@
 //! Which partition is read next.
 //!
-//! Partitions are read in step by event time: the one that is furthest behind has the next turn, and none is read further
-//! ahead of the slowest than the skew allows. What was decoded of a partition comes through [`Seen`], since decoding is
-//! done by others meanwhile.
+//! Partitions are read in step by event time: the one that is furthest behind has the next turn,
+//! and none is read further ahead of the slowest than the skew allows. What was decoded of a
+//! partition comes through [`Seen`], since decoding is done by others meanwhile.
 //!
 //! ```text
 //!            block, fewer than two undecoded                 nothing now
@@ -10,11 +10,12 @@
 //!     │                                        ▲  │ block, two undecoded          ▲ each in its turn
 //!     └────────── the least event time ────────┘  └──▶ decoding ── decoded ──▶ ready
 //! ```
-//! A turn costs the logarithm of the partitions that are open; a finished one costs nothing. Of many quiet ones a few are
-//! polled in each round.
+//! A turn costs the logarithm of the partitions that are open; a finished one costs nothing. Of
+//! many quiet ones a few are polled in each round.
 //!
-//! When so many rows wait for the watermark that no more may be held (`full`), only partitions are read that can move it:
-//! those of the least event time, or, where some have shown nothing yet, those.
+//! When so many rows wait for the watermark that no more may be held (`full`), only partitions are
+//! read that can move it: those of the least event time, or, where some have shown nothing yet,
+//! those.
 
 use crate::protocol::watermark::PartitionFacts;
 use std::collections::{BTreeSet, VecDeque};
@@ -46,7 +47,8 @@ pub struct Seen {
 pub struct Held {
     /// The partition that the others wait for.
     pub by: u32,
-    /// How far it is behind the one that would be next, microseconds of event time; none when it has shown nothing.
+    /// How far it is behind the one that would be next, microseconds of event time; none when it
+    /// has shown nothing.
     pub behind: Option<i64>,
 }
 
@@ -114,7 +116,14 @@ impl Turns {
     /// There are partitions up to this number now, of which nothing was read in this run.
     pub fn grow(&mut self, count: u32) {
         for number in self.count()..count {
-            let new = Partition { sent: 0, finished: false, idle: false, quiet_since: None, time: i64::MIN, about_to_show: false };
+            let new = Partition {
+                sent: 0,
+                finished: false,
+                idle: false,
+                quiet_since: None,
+                time: i64::MIN,
+                about_to_show: false,
+            };
             self.partitions.push(new);
             self.ready.insert((i64::MIN, number));
             self.holding.insert((i64::MIN, number));
@@ -139,7 +148,8 @@ impl Turns {
         self.open > 0 && self.holding.is_empty()
     }
 
-    /// Whether one of several partitions has become idle or has ended since [`Self::take_changes`], which may move the watermark.
+    /// Whether one of several partitions has become idle or has ended since [`Self::take_changes`],
+    /// which may move the watermark.
     #[must_use]
     pub fn may_release(&self) -> bool {
         self.released
@@ -173,9 +183,14 @@ impl Turns {
         Round { quiet_left: self.quiet.len().min(self.limits.quiet_polls_max) }
     }
 
-    /// The partition to poll next in this round; one of [`Self::block`], [`Self::nothing`] and [`Self::finished`] must
-    /// follow. With `full`, only one that can move the watermark.
-    pub fn next(&mut self, round: &mut Round, full: bool, seen: impl Fn(u32) -> Seen) -> Option<u32> {
+    /// The partition to poll next in this round; one of [`Self::block`], [`Self::nothing`] and
+    /// [`Self::finished`] must follow. With `full`, only one that can move the watermark.
+    pub fn next(
+        &mut self,
+        round: &mut Round,
+        full: bool,
+        seen: impl Fn(u32) -> Seen,
+    ) -> Option<u32> {
         while round.quiet_left > 0 {
             round.quiet_left -= 1;
             let Some(number) = self.quiet.pop_front() else { break };
@@ -194,7 +209,8 @@ impl Turns {
         Some(number)
     }
 
-    /// A block of the partition was sent; with `empty`, one without a row, which leaves the partition as quiet as it was.
+    /// A block of the partition was sent; with `empty`, one without a row, which leaves the
+    /// partition as quiet as it was.
     pub fn block(&mut self, number: u32, empty: bool, seen: impl Fn(u32) -> Seen) {
         let at = seen(number);
         let partition = &mut self.partitions[number as usize];
@@ -206,7 +222,11 @@ impl Turns {
         if !empty {
             self.stir(number);
         }
-        if self.is_decoding(number, at) { self.decoding.push_back(number) } else { self.stand_ready(number, at) }
+        if self.is_decoding(number, at) {
+            self.decoding.push_back(number)
+        } else {
+            self.stand_ready(number, at)
+        }
     }
 
     /// The partition has nothing now; `caught_up` when it was read to its present end.
@@ -232,19 +252,23 @@ impl Turns {
         self.open -= 1;
     }
 
-    /// What keeps partitions from being read that may have rows, after a round in which none was: a partition that has
-    /// nothing now, is not idle, and holds the others back.
+    /// What keeps partitions from being read that may have rows, after a round in which none was: a
+    /// partition that has nothing now, is not idle, and holds the others back.
     pub fn held(&mut self, full: bool, seen: impl Fn(u32) -> Seen) -> Option<Held> {
         let (time, by) = self.least_holding(&seen)?;
         let (next, _) = self.least_ready(&seen)?;
-        let ahead = self.slowest_shown(&seen).is_some_and(|slowest| next.saturating_sub(slowest) > self.limits.skew_max);
+        let ahead = self
+            .slowest_shown(&seen)
+            .is_some_and(|slowest| next.saturating_sub(slowest) > self.limits.skew_max);
         let waits = self.partitions[by as usize].quiet_since.is_some();
         let behind = (time != i64::MIN).then(|| next.saturating_sub(time));
         (waits && (full || ahead) && time < next).then_some(Held { by, behind })
     }
 
     fn is_decoding(&self, number: u32, seen: Seen) -> bool {
-        self.open > 1 && self.partitions[number as usize].sent.saturating_sub(seen.decoded) >= self.limits.blocks_ahead_max
+        self.open > 1
+            && self.partitions[number as usize].sent.saturating_sub(seen.decoded)
+                >= self.limits.blocks_ahead_max
     }
 
     /// It is not quiet (any more), and not idle.
@@ -292,8 +316,8 @@ impl Turns {
         self.ready.insert((self.partitions[number as usize].time, number));
     }
 
-    /// The ready partition that is furthest behind. Event times only grow, so the first one whose time is still as it was
-    /// is the least of all.
+    /// The ready partition that is furthest behind. Event times only grow, so the first one whose
+    /// time is still as it was is the least of all.
     fn least_ready(&mut self, seen: &impl Fn(u32) -> Seen) -> Option<(i64, u32)> {
         loop {
             let &(time, number) = self.ready.first()?;
@@ -318,8 +342,8 @@ impl Turns {
         }
     }
 
-    /// Event time of the slowest that holds the watermark and has shown any; one that has shown nothing counts as if it were
-    /// there.
+    /// Event time of the slowest that holds the watermark and has shown any; one that has shown
+    /// nothing counts as if it were there.
     fn slowest_shown(&mut self, seen: &impl Fn(u32) -> Seen) -> Option<i64> {
         loop {
             let &(time, number) = self.holding.range((i64::MIN + 1, 0)..).next()?;
@@ -336,7 +360,8 @@ impl Turns {
         }
         let partition = self.partitions[number as usize];
         if full {
-            // One that ties with the least moves it too; an idle one moves nothing, unless all are idle: then whoever has rows goes on.
+            // One that ties with the least moves it too; an idle one moves nothing, unless all are
+            // idle: then whoever has rows goes on.
             return match self.least_holding(seen) {
                 Some((least, _)) => !partition.idle && partition.time <= least,
                 None => true,
@@ -345,7 +370,9 @@ impl Turns {
         if partition.time == i64::MIN {
             return true;
         }
-        let ahead = self.slowest_shown(seen).is_some_and(|slowest| partition.time.saturating_sub(slowest) > self.limits.skew_max);
+        let ahead = self
+            .slowest_shown(seen)
+            .is_some_and(|slowest| partition.time.saturating_sub(slowest) > self.limits.skew_max);
         !ahead && self.about_to_show.is_empty()
     }
 

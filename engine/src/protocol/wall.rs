@@ -1,13 +1,15 @@
 //! Event time by the machine's clock, as far as that is to be believed.
 //!
-//! A clock that jumps (a wrong time server, a virtual machine that was asleep) must not take the watermark with it: every later row would be
-//! late. So it is believed as of the run's beginning, and from then on only as far as a steady clock has gone on since. A row that is newer
-//! than that shows that the clock was right after all. What the clock of an earlier run has committed wrongly is put back at the next start:
-//! see [`put_back`].
+//! A clock that jumps (a wrong time server, a virtual machine that was asleep) must not take the
+//! watermark with it: every later row would be late. So it is believed as of the run's beginning,
+//! and from then on only as far as a steady clock has gone on since. A row that is newer than that
+//! shows that the clock was right after all. What the clock of an earlier run has committed wrongly
+//! is put back at the next start: see [`put_back`].
 
 /// The two clocks may differ by this, microseconds: a clock is set now and then.
 const TOLERANCE_MICROS: i64 = 60_000_000;
-/// And by a thousandth of what has passed: clocks that are disciplined run a little faster or slower.
+/// And by a thousandth of what has passed: clocks that are disciplined run a little faster or
+/// slower.
 const DRIFT_DIVISOR: i64 = 1_000;
 
 /// What the clock says.
@@ -15,7 +17,8 @@ const DRIFT_DIVISOR: i64 = 1_000;
 pub struct Told {
     /// Where event time may go, microseconds since 1970.
     pub time: i64,
-    /// How far the clock is ahead of the time that has passed (behind it: below 0), where that is too much, microseconds.
+    /// How far the clock is ahead of the time that has passed (behind it: below 0), where that is
+    /// too much, microseconds.
     pub astray: Option<i64>,
 }
 
@@ -51,19 +54,25 @@ impl WallTime {
     pub fn time(&self, wall: i64, steady: i64) -> Told {
         let allowed = TOLERANCE_MICROS + (steady - self.steady) / DRIFT_DIVISOR;
         let ahead = wall.saturating_sub(self.expected(steady));
-        Told { time: wall.min(self.expected(steady).saturating_add(allowed)), astray: (ahead.saturating_abs() > allowed).then_some(ahead) }
+        Told {
+            time: wall.min(self.expected(steady).saturating_add(allowed)),
+            astray: (ahead.saturating_abs() > allowed).then_some(ahead),
+        }
     }
 }
 
-/// Where a watermark is put back to that an earlier run's clock has moved beyond the present time; `None` when it is as it should be.
+/// Where a watermark is put back to that an earlier run's clock has moved beyond the present time;
+/// `None` when it is as it should be.
 ///
-/// `newest` is the newest event time of all rows, `by_clock` where the clock would have the watermark now. Only a clock moves the watermark
-/// beyond the newest row. One of the two clocks is wrong: if the present one is, the next rows are waited for a little longer, and no harm is done.
+/// `newest` is the newest event time of all rows, `by_clock` where the clock would have the
+/// watermark now. Only a clock moves the watermark beyond the newest row. One of the two clocks is
+/// wrong: if the present one is, the next rows are waited for a little longer, and no harm is done.
 #[must_use]
 pub fn put_back(watermark: i64, newest: Option<i64>, by_clock: i64) -> Option<i64> {
     let moved_by_clock = newest.is_none_or(|newest| watermark > newest);
     let to = newest.map_or(by_clock, |newest| newest.max(by_clock));
-    (moved_by_clock && watermark.saturating_sub(by_clock) > TOLERANCE_MICROS && to < watermark).then_some(to)
+    (moved_by_clock && watermark.saturating_sub(by_clock) > TOLERANCE_MICROS && to < watermark)
+        .then_some(to)
 }
 
 #[cfg(test)]
@@ -84,7 +93,10 @@ mod tests {
         assert_eq!(jumped.astray, Some(DAY));
         assert!(jumped.time <= 1_071 * SECOND);
         let later = clock.time(4_600 * SECOND + DAY, 3_600 * SECOND);
-        assert!((4_600..4_665).contains(&(later.time / SECOND)), "it goes on by the time that passes");
+        assert!(
+            (4_600..4_665).contains(&(later.time / SECOND)),
+            "it goes on by the time that passes"
+        );
         assert_eq!(at(10, 3_600).astray, Some(-4_590 * SECOND));
         let month = clock.time(1_000 * SECOND + 30 * DAY + 1_000 * SECOND, 30 * DAY);
         assert_eq!(month.astray, None, "a thousandth of a month, as clocks are slewed");
@@ -103,7 +115,11 @@ mod tests {
     #[test]
     fn only_what_a_clock_moved_beyond_the_present_is_put_back_and_never_behind_a_row() {
         assert_eq!(put_back(DAY, Some(100), 2 * SECOND), Some(2 * SECOND));
-        assert_eq!(put_back(DAY, Some(DAY - SECOND), 2 * SECOND), Some(DAY - SECOND), "no further than the newest row");
+        assert_eq!(
+            put_back(DAY, Some(DAY - SECOND), 2 * SECOND),
+            Some(DAY - SECOND),
+            "no further than the newest row"
+        );
         assert_eq!(put_back(DAY, None, 0), Some(0));
         assert_eq!(put_back(DAY, Some(DAY), 0), None, "rows have moved it there");
         assert_eq!(put_back(DAY, Some(5), DAY + SECOND), None, "the clock is further");

@@ -1,7 +1,7 @@
 //! How far event time has come: one watermark per source, the least of its partitions'.
 //!
-//! Invariants: it moves only when an epoch closes; it never goes back; it depends only on the facts of closed epochs, so every worker
-//! computes the same one and a replay does too.
+//! Invariants: it moves only when an epoch closes; it never goes back; it depends only on the facts
+//! of closed epochs, so every worker computes the same one and a replay does too.
 
 use crate::contract::Shape;
 use crate::ids::EventTime;
@@ -20,17 +20,20 @@ pub struct PartitionFacts {
     pub finished: bool,
 }
 
-/// What an epoch's close says: only what is new, so that partitions of which there is nothing new cost nothing.
+/// What an epoch's close says: only what is new, so that partitions of which there is nothing new
+/// cost nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EpochFacts<'a> {
     /// Partitions that are new, or whose state is another one than at the close before.
     pub partitions: &'a [PartitionFacts],
     /// Newest event times seen in this epoch, microseconds, by partition; any number per partition.
     pub seen: &'a [(u32, i64)],
-    /// All partitions are quiet, and event time has come to there nevertheless: what is written from now on is not older.
+    /// All partitions are quiet, and event time has come to there nevertheless: what is written
+    /// from now on is not older.
     pub clock: Option<i64>,
-    /// The input has ended: nothing is waited for any more, and the watermark goes to the newest event seen. It does not go
-    /// beyond, so that a later run on the same data folder may go on with newer events.
+    /// The input has ended: nothing is waited for any more, and the watermark goes to the newest
+    /// event seen. It does not go beyond, so that a later run on the same data folder may go on
+    /// with newer events.
     pub last: bool,
 }
 
@@ -58,15 +61,17 @@ pub struct WatermarkTracker {
 }
 
 impl WatermarkTracker {
-    /// A tracker that has seen nothing. A partition's watermark trails its newest event by `out_of_orderness` microseconds and one more: an
-    /// event that is exactly so far behind, or of the same time as the newest when nothing is out of order, is not late.
+    /// A tracker that has seen nothing. A partition's watermark trails its newest event by
+    /// `out_of_orderness` microseconds and one more: an event that is exactly so far behind, or of
+    /// the same time as the newest when nothing is out of order, is not late.
     #[must_use]
     pub fn new(out_of_orderness: i64) -> Self {
         let (active, resting, changed) = Default::default();
         Self { out_of_orderness, active, resting, newest: None, watermark: i64::MIN, changed }
     }
 
-    /// What a saved tracker means, where the event time is the column `event_time`. How far events may be out of order is no part of it.
+    /// What a saved tracker means, where the event time is the column `event_time`. How far events
+    /// may be out of order is no part of it.
     #[must_use]
     pub fn shape(event_time: &str) -> Shape {
         Shape::new("clock").fact("event time", event_time)
@@ -81,7 +86,8 @@ impl WatermarkTracker {
         }
     }
 
-    /// Goes back to `watermark`, if it is beyond: what took it there was wrong. The only way in which it ever goes back.
+    /// Goes back to `watermark`, if it is beyond: what took it there was wrong. The only way in
+    /// which it ever goes back.
     pub fn put_back(&mut self, watermark: EventTime) {
         self.watermark = self.watermark.min(watermark.0);
     }
@@ -89,14 +95,20 @@ impl WatermarkTracker {
     /// The whole state.
     #[must_use]
     pub fn saved(&self) -> SavedTracker {
-        let partitions = self.active.iter().chain(&self.resting).map(|(number, partition)| (*number, *partition)).collect();
+        let partitions = self
+            .active
+            .iter()
+            .chain(&self.resting)
+            .map(|(number, partition)| (*number, *partition))
+            .collect();
         SavedTracker { watermark: self.watermark, newest: self.newest, partitions }
     }
 
     /// What changed since the last call.
     pub fn take_changes(&mut self) -> SavedTracker {
         let changed = std::mem::take(&mut self.changed);
-        let partitions = changed.into_iter().filter_map(|number| Some((number, self.get(number)?))).collect();
+        let partitions =
+            changed.into_iter().filter_map(|number| Some((number, self.get(number)?))).collect();
         SavedTracker { watermark: self.watermark, newest: self.newest, partitions }
     }
 
@@ -136,8 +148,8 @@ impl WatermarkTracker {
         }
     }
 
-    /// Closes an epoch with what is new in it; gives the watermark from now on. It costs what has changed and what holds the watermark
-    /// back, however many partitions there ever were.
+    /// Closes an epoch with what is new in it; gives the watermark from now on. It costs what has
+    /// changed and what holds the watermark back, however many partitions there ever were.
     pub fn close(&mut self, facts: &EpochFacts<'_>) -> EventTime {
         for fact in facts.partitions {
             self.change(fact.partition, |p| (p.idle, p.finished) = (fact.idle, fact.finished));
@@ -145,8 +157,13 @@ impl WatermarkTracker {
         for (number, time) in facts.seen {
             self.change(*number, |p| p.event_time_max = p.event_time_max.max(Some(*time)));
         }
-        let candidate = if facts.last { self.newest } else { self.trailing().max(facts.clock.map(|time| self.behind(time))) };
-        // A regression (a new or returning partition behind the others) is held at the old value: its rows are late, not the clock wrong.
+        let candidate = if facts.last {
+            self.newest
+        } else {
+            self.trailing().max(facts.clock.map(|time| self.behind(time)))
+        };
+        // A regression (a new or returning partition behind the others) is held at the old value:
+        // its rows are late, not the clock wrong.
         self.watermark = self.watermark.max(candidate.unwrap_or(i64::MIN));
         EventTime(self.watermark)
     }
@@ -178,8 +195,15 @@ mod tests {
 
     fn facts(told: &[Told]) -> (Vec<PartitionFacts>, Vec<(u32, i64)>) {
         let numbered = || (0..).zip(told);
-        let states = numbered().map(|(partition, (_, idle, finished))| PartitionFacts { partition, idle: *idle, finished: *finished });
-        (states.collect(), numbered().filter_map(|(partition, (time, ..))| Some((partition, (*time)?))).collect())
+        let states = numbered().map(|(partition, (_, idle, finished))| PartitionFacts {
+            partition,
+            idle: *idle,
+            finished: *finished,
+        });
+        (
+            states.collect(),
+            numbered().filter_map(|(partition, (time, ..))| Some((partition, (*time)?))).collect(),
+        )
     }
 
     fn close(w: &mut WatermarkTracker, told: &[Told], clock: Option<i64>, last: bool) -> EventTime {
@@ -200,7 +224,11 @@ mod tests {
         let mut w = WatermarkTracker::new(5);
         assert_eq!(close(&mut w, &[seen(100), NOTHING], None, false), EventTime::MIN);
         assert_eq!(close(&mut w, &[seen(200), seen(50)], None, false), EventTime(44));
-        assert_eq!(close(&mut w, &[seen(90), seen(60)], None, false), EventTime(54), "maxima never go back");
+        assert_eq!(
+            close(&mut w, &[seen(90), seen(60)], None, false),
+            EventTime(54),
+            "maxima never go back"
+        );
     }
 
     #[test]
@@ -208,10 +236,22 @@ mod tests {
         let mut w = WatermarkTracker::new(0);
         close(&mut w, &[seen(100), seen(10)], None, false);
         assert_eq!(close(&mut w, &[seen(110), IDLE], None, false), EventTime(109));
-        assert_eq!(close(&mut w, &[seen(120), seen(20)], None, false), EventTime(109), "a returning partition never moves it back");
+        assert_eq!(
+            close(&mut w, &[seen(120), seen(20)], None, false),
+            EventTime(109),
+            "a returning partition never moves it back"
+        );
         assert_eq!(close(&mut w, &[seen(130), FINISHED], None, false), EventTime(129));
-        assert_eq!(close(&mut w, &[IDLE, NOTHING], None, false), EventTime(129), "back from its end, it is where it was");
-        assert_eq!(close(&mut w, &[IDLE, IDLE], None, false), EventTime(129), "all idle: the newest of all");
+        assert_eq!(
+            close(&mut w, &[IDLE, NOTHING], None, false),
+            EventTime(129),
+            "back from its end, it is where it was"
+        );
+        assert_eq!(
+            close(&mut w, &[IDLE, IDLE], None, false),
+            EventTime(129),
+            "all idle: the newest of all"
+        );
     }
 
     #[test]
@@ -219,16 +259,31 @@ mod tests {
         let mut w = WatermarkTracker::new(5);
         close(&mut w, &[seen(100)], None, false);
         assert_eq!(close(&mut w, &[IDLE], Some(500), false), EventTime(494));
-        assert_eq!(close(&mut w, &[IDLE], Some(400), false), EventTime(494), "a clock that was set back");
+        assert_eq!(
+            close(&mut w, &[IDLE], Some(400), false),
+            EventTime(494),
+            "a clock that was set back"
+        );
         assert_eq!(close(&mut w, &[seen(450)], None, false), EventTime(494), "its row is late");
-        assert_eq!(close(&mut w, &[IDLE], Some(900), true), EventTime(494), "the end of the input does not wait for the clock");
-        assert_eq!(close(&mut WatermarkTracker::new(0), &[IDLE], Some(7), false), EventTime(6), "nothing has been seen at all");
+        assert_eq!(
+            close(&mut w, &[IDLE], Some(900), true),
+            EventTime(494),
+            "the end of the input does not wait for the clock"
+        );
+        assert_eq!(
+            close(&mut WatermarkTracker::new(0), &[IDLE], Some(7), false),
+            EventTime(6),
+            "nothing has been seen at all"
+        );
     }
 
     #[test]
     fn an_event_exactly_at_the_bound_is_not_behind_the_watermark() {
         let mut w = WatermarkTracker::new(0);
-        assert!(close(&mut w, &[seen(100)], None, false) < EventTime(100), "a tie with the newest event may follow in the next epoch");
+        assert!(
+            close(&mut w, &[seen(100)], None, false) < EventTime(100),
+            "a tie with the newest event may follow in the next epoch"
+        );
         let mut w = WatermarkTracker::new(30);
         assert!(close(&mut w, &[seen(100)], None, false) < EventTime(70));
     }
@@ -267,7 +322,8 @@ mod tests {
     }
 
     proptest! {
-        /// Told only what is new, and restarted from what it saved at any epoch, the tracker says what the definition says.
+        /// Told only what is new, and restarted from what it saved at any epoch, the tracker says
+        /// what the definition says.
         #[test]
         fn differences_and_restarts_give_the_watermark_as_it_is_defined(
             epochs in proptest::collection::vec((proptest::collection::vec((proptest::option::of(0_i64..100), any::<bool>(), any::<bool>()), 1..5),

@@ -1,14 +1,24 @@
-//! Which keys a segment certainly does not hold: a Bloom filter whose bits for a key lie in one cache line.
+//! Which keys a segment certainly does not hold: a Bloom filter whose bits for a key lie in one
+//! cache line.
 //!
-//! Split block Bloom filters: Putze, Sanders, Singler, "Cache-, hash- and space-efficient Bloom filters", 2009; the form with one bit in each of eight words
-//! is Parquet's.
+//! Split block Bloom filters: Putze, Sanders, Singler, "Cache-, hash- and space-efficient Bloom
+//! filters", 2009; the form with one bit in each of eight words is Parquet's.
 
 /// Words of a block; a key sets one bit in each.
 const WORDS: usize = 8;
 /// Bits per key: about one of 400 keys that are not there seems to be.
 const BITS_PER_KEY: usize = 12;
 /// Odd numbers that make a key's eight bits differ; those of Parquet's specification.
-const SALT: [u32; WORDS] = [0x47b6_137b, 0x4497_4d91, 0x8824_ad5b, 0xa2b7_289d, 0x7054_95c7, 0x2df1_424b, 0x9efc_4947, 0x5c6b_fb31];
+const SALT: [u32; WORDS] = [
+    0x47b6_137b,
+    0x4497_4d91,
+    0x8824_ad5b,
+    0xa2b7_289d,
+    0x7054_95c7,
+    0x2df1_424b,
+    0x9efc_4947,
+    0x5c6b_fb31,
+];
 
 /// See the [module documentation](self).
 #[derive(Debug, Default)]
@@ -22,7 +32,8 @@ impl Filter {
         Self { blocks: vec![[0; WORDS]; (keys * BITS_PER_KEY).div_ceil(WORDS * 32).max(1)] }
     }
 
-    /// The block by the high half of the mixed hash, the bits by the low one. A key's shard is the top of its hash, so that alone would leave blocks of others' shards empty.
+    /// The block by the high half of the mixed hash, the bits by the low one. A key's shard is the
+    /// top of its hash, so that alone would leave blocks of others' shards empty.
     fn place(&self, hash: u64) -> (usize, [u32; WORDS]) {
         let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let block = ((mixed >> 32) * self.blocks.len() as u64) >> 32;
@@ -47,9 +58,11 @@ impl Filter {
 
     /// The inverse of [`Self::write`].
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let words: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c)).collect();
+        let words: Vec<u32> =
+            bytes.as_chunks::<4>().0.iter().map(|c| u32::from_le_bytes(*c)).collect();
         let (blocks, rest) = words.as_chunks::<WORDS>();
-        (!blocks.is_empty() && rest.is_empty() && bytes.len().is_multiple_of(4)).then(|| Self { blocks: blocks.to_vec() })
+        (!blocks.is_empty() && rest.is_empty() && bytes.len().is_multiple_of(4))
+            .then(|| Self { blocks: blocks.to_vec() })
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -39,9 +39,16 @@ impl Job {
                 lower_priority();
                 write(&target, &file, &flag)
             };
-            let failed =
-                |e| RowsError::new("write", folder.join(name.as_ref()).display().to_string(), format!("no thread can be started: {e}"));
-            Work::Thread(std::thread::Builder::new().name("rows".into()).spawn(body).map_err(failed)?)
+            let failed = |e| {
+                RowsError::new(
+                    "write",
+                    folder.join(name.as_ref()).display().to_string(),
+                    format!("no thread can be started: {e}"),
+                )
+            };
+            Work::Thread(
+                std::thread::Builder::new().name("rows".into()).spawn(body).map_err(failed)?,
+            )
         } else {
             Work::Done(Box::new(write(folder, &name, &cancelled)))
         };
@@ -58,9 +65,17 @@ impl Job {
 
     /// Waits for the segment.
     pub(super) fn finish(mut self) -> Result<(Arc<str>, Segment), RowsError> {
-        let failed = |reason: &str| RowsError::new("write", self.folder.join(self.name.as_ref()).display().to_string(), reason);
+        let failed = |reason: &str| {
+            RowsError::new(
+                "write",
+                self.folder.join(self.name.as_ref()).display().to_string(),
+                reason,
+            )
+        };
         let segment = match self.work.take().ok_or_else(|| failed("it was written already"))? {
-            Work::Thread(thread) => thread.join().map_err(|_| failed("the thread that writes it panicked"))??,
+            Work::Thread(thread) => {
+                thread.join().map_err(|_| failed("the thread that writes it panicked"))??
+            }
             Work::Done(segment) => (*segment)?,
         };
         Ok((Arc::clone(&self.name), segment))

@@ -16,7 +16,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Keys that are looked up together: few enough that what one look at memory fetches is still in the cache at the next.
+/// Keys that are looked up together: few enough that what one look at memory fetches is still in
+/// the cache at the next.
 const TOGETHER: usize = 512;
 /// A place that is not known yet.
 const NOWHERE: u32 = u32::MAX;
@@ -28,7 +29,8 @@ pub struct RowsConfig {
     pub dir: StateDir,
     /// The step's id: the folder of its files.
     pub step: String,
-    /// Bytes of rows in memory before they become a file, about. While that file is written there are twice as many.
+    /// Bytes of rows in memory before they become a file, about. While that file is written there
+    /// are twice as many.
     pub memory_bytes: usize,
 }
 
@@ -104,7 +106,8 @@ impl KeyedRows {
         }
     }
 
-    /// Brings the rows of keys into memory; `places` gets each one's place, which is valid until [`Self::settle`] or [`Self::clear`].
+    /// Brings the rows of keys into memory; `places` gets each one's place, which is valid until
+    /// [`Self::settle`] or [`Self::clear`].
     ///
     /// # Errors
     /// When a segment can't be read.
@@ -134,7 +137,8 @@ impl KeyedRows {
     /// Looks keys up in the files, in the files' order: neighbors are on one page.
     fn fetch_missing(&mut self, keys: &Keys<'_>, places: &mut [u32]) -> Result<(), RowsError> {
         self.missing.sort_unstable_by_key(|row| (keys.hashes[*row as usize], *row));
-        let mut open: Vec<(usize, Page)> = self.segments.iter().map(|_| (usize::MAX, Page::default())).collect();
+        let mut open: Vec<(usize, Page)> =
+            self.segments.iter().map(|_| (usize::MAX, Page::default())).collect();
         for row in &self.missing {
             let row = *row as usize;
             let (hash, key) = (keys.hashes[row], keys.key(row));
@@ -143,7 +147,8 @@ impl KeyedRows {
                 places[row] = place;
                 continue;
             }
-            let frozen = self.frozen.as_ref().and_then(|frozen| frozen.value(frozen.find(hash, key)?));
+            let frozen =
+                self.frozen.as_ref().and_then(|frozen| frozen.value(frozen.find(hash, key)?));
             let mut value = frozen;
             let shard = shard_of(hash);
             for (counted, (number, page)) in self.segments.iter().zip(&mut open) {
@@ -172,19 +177,21 @@ impl KeyedRows {
         self.memory.value(place).filter(|value| !value.is_empty())
     }
 
-    /// Gives the key at `place` a value, in two parts. An empty one says that nothing is kept of the key, which is forgotten
-    /// once nothing older of it is in files.
+    /// Gives the key at `place` a value, in two parts. An empty one says that nothing is kept of
+    /// the key, which is forgotten once nothing older of it is in files.
     #[inline]
     pub fn set(&mut self, place: u32, head: &[u8], tail: &[u8]) {
         self.memory.set(place, head, tail);
     }
 
-    /// Fetches rows from memory into the processor's cache, all at once where it would else wait for one after the other.
+    /// Fetches rows from memory into the processor's cache, all at once where it would else wait
+    /// for one after the other.
     pub fn touch(&self, places: &[u32]) {
         self.memory.touch(places);
     }
 
-    /// Between two epochs: what is too much for memory begins to become a file, and files that threads have finished are taken. Places are void then.
+    /// Between two epochs: what is too much for memory begins to become a file, and files that
+    /// threads have finished are taken. Places are void then.
     ///
     /// # Errors
     /// When a file could not be written.
@@ -246,7 +253,9 @@ impl KeyedRows {
         let inputs = self.segments[range].to_vec();
         self.merged = inputs.iter().map(|s| Arc::clone(&s.name)).collect();
         let write = move |folder: &Folder, name: &str, cancelled: &AtomicBool| {
-            let merge = inputs.iter().fold(Merge::default(), |merge, s| merge.segment(&s.segment, s.shards));
+            let merge = inputs
+                .iter()
+                .fold(Merge::default(), |merge, s| merge.segment(&s.segment, s.shards));
             write_segment(folder, name, (merge, older), cancelled)
         };
         self.merging = Some(Job::start(self.new_file(), &self.folder, write)?);
@@ -257,16 +266,22 @@ impl KeyedRows {
         let Some(job) = self.merging.take() else { return Ok(()) };
         let (name, segment) = job.finish()?;
         // Newer ones may have come in front.
-        let start = self.segments.iter().position(|s| self.merged.first() == Some(&s.name)).unwrap_or_default();
+        let start = self
+            .segments
+            .iter()
+            .position(|s| self.merged.first() == Some(&s.name))
+            .unwrap_or_default();
         let range: Range<usize> = start..start + self.merged.len();
-        let shards = self.segments[range.clone()].iter().fold(ShardSet::NONE, |all, s| all.or(&s.shards));
+        let shards =
+            self.segments[range.clone()].iter().fold(ShardSet::NONE, |all, s| all.or(&s.shards));
         self.replace(range, Counted { name, segment: Arc::new(segment), shards });
         Ok(())
     }
 
     /// Puts a new segment in place of others, or none where nothing is in it.
     fn replace(&mut self, range: Range<usize>, new: Counted) {
-        let (new, empty) = if new.segment.pages() == 0 { (None, Some(new)) } else { (Some(new), None) };
+        let (new, empty) =
+            if new.segment.pages() == 0 { (None, Some(new)) } else { (Some(new), None) };
         let replaced: Vec<Counted> = self.segments.splice(range, new).chain(empty).collect();
         self.delete_unnamed(&replaced);
     }
@@ -275,10 +290,14 @@ impl KeyedRows {
     ///
     /// # Errors
     /// When a segment can't be read, or whatever `take` gives.
-    pub fn for_each<E: From<RowsError>>(&self, mut take: impl FnMut(u64, &[u8], &[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn for_each<E: From<RowsError>>(
+        &self,
+        mut take: impl FnMut(u64, &[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let merge = Merge::default().memory(&self.memory);
         let merge = self.frozen.iter().fold(merge, |merge, frozen| merge.memory(frozen));
-        let merge = self.segments.iter().fold(merge, |merge, s| merge.segment(&s.segment, s.shards));
+        let merge =
+            self.segments.iter().fold(merge, |merge, s| merge.segment(&s.segment, s.shards));
         merge.run(|hash, key, value| {
             if !value.is_empty() {
                 take(hash, key, value)?;
@@ -327,9 +346,14 @@ impl KeyedRows {
     }
 }
 
-/// Writes what `merge` hands over as a segment, or the beginning of it when nobody wants it any more. An empty value hides older ones: there are some in
-/// shards of `older` only.
-fn write_segment(folder: &Folder, name: &str, (merge, older): (Merge<'_>, ShardSet), cancelled: &AtomicBool) -> Result<Segment, RowsError> {
+/// Writes what `merge` hands over as a segment, or the beginning of it when nobody wants it any
+/// more. An empty value hides older ones: there are some in shards of `older` only.
+fn write_segment(
+    folder: &Folder,
+    name: &str,
+    (merge, older): (Merge<'_>, ShardSet),
+    cancelled: &AtomicBool,
+) -> Result<Segment, RowsError> {
     let mut writer = SegmentWriter::create(folder, name)?;
     merge.run(|hash, key, value| {
         if !value.is_empty() || older.has(shard_of(hash)) {

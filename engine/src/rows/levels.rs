@@ -5,10 +5,12 @@ use std::ops::Range;
 /// So many segments of like size become one.
 const FAN_IN: usize = 4;
 
-/// Segments to merge, by their sizes, newest first. A segment counts as large as the largest that is newer, so that a small one that is left between large ones goes
-/// along with them. `unit` is the size of what memory becomes.
+/// Segments to merge, by their sizes, newest first. A segment counts as large as the largest that
+/// is newer, so that a small one that is left between large ones goes along with them. `unit` is
+/// the size of what memory becomes.
 ///
-/// With n times as many bytes as `unit` there are never more than about `3 log4(n)` segments for long, and each byte is written about `log4(n)` times.
+/// With n times as many bytes as `unit` there are never more than about `3 log4(n)` segments for
+/// long, and each byte is written about `log4(n)` times.
 pub(super) fn to_merge(sizes: &[u64], unit: u64) -> Option<Range<usize>> {
     let mut largest = 0;
     let levels: Vec<u32> = sizes
@@ -28,10 +30,12 @@ pub(super) fn to_merge(sizes: &[u64], unit: u64) -> Option<Range<usize>> {
     None
 }
 
-/// Segments to merge because of their empty values, by their entries and how many of these are empty: all of them, once half of what they hold only says
-/// that something is gone. That is gone too then, so each empty value pays for two entries.
+/// Segments to merge because of their empty values, by their entries and how many of these are
+/// empty: all of them, once half of what they hold only says that something is gone. That is gone
+/// too then, so each empty value pays for two entries.
 pub(super) fn to_empty(counts: &[(u64, u64)]) -> Option<Range<usize>> {
-    let (entries, empty) = counts.iter().fold((0, 0), |(entries, empty), of| (entries + of.0, empty + of.1));
+    let (entries, empty) =
+        counts.iter().fold((0, 0), |(entries, empty), of| (entries + of.0, empty + of.1));
     (empty > 0 && empty >= entries / 2).then_some(0..counts.len())
 }
 

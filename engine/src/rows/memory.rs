@@ -7,7 +7,8 @@ use std::ops::Range;
 const CHUNK: usize = 1 << 20;
 /// A length that says that nothing is known of the key.
 const UNKNOWN: u32 = u32::MAX;
-/// Bytes of rows that were replaced are taken back once there are so many, and as many as those in use.
+/// Bytes of rows that were replaced are taken back once there are so many, and as many as those in
+/// use.
 const GARBAGE_MIN: usize = 4 << 20;
 
 /// Where a key and its value are, one right after the other.
@@ -48,13 +49,17 @@ impl Memory {
 
     /// A key's place, if it has one.
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
-        self.table.find(hash, |(h, place)| *h == hash && self.key(*place) == key).map(|(_, place)| *place)
+        self.table
+            .find(hash, |(h, place)| *h == hash && self.key(*place) == key)
+            .map(|(_, place)| *place)
     }
 
-    /// For each hash the place of some key that has it. To be looked up at once, so that the processor fetches many from memory at a time.
+    /// For each hash the place of some key that has it. To be looked up at once, so that the
+    /// processor fetches many from memory at a time.
     pub(super) fn candidates(&self, hashes: &[u64], places: &mut [u32]) {
         for (hash, place) in hashes.iter().zip(places.iter_mut()) {
-            *place = self.table.find(*hash, |(h, _)| h == hash).map_or(UNKNOWN, |(_, place)| *place);
+            *place =
+                self.table.find(*hash, |(h, _)| h == hash).map_or(UNKNOWN, |(_, place)| *place);
         }
         self.touch(places);
     }
@@ -80,10 +85,12 @@ impl Memory {
     pub(super) fn value(&self, place: u32) -> Option<&[u8]> {
         let slot = self.slots[place as usize];
         let value = slot.start as usize + slot.key as usize;
-        (slot.value != UNKNOWN).then(|| &self.chunks[slot.chunk as usize][value..][..slot.value as usize])
+        (slot.value != UNKNOWN)
+            .then(|| &self.chunks[slot.chunk as usize][value..][..slot.value as usize])
     }
 
-    /// Fetches the rows at `places` from memory, all at once where the processor would else wait for one after the other.
+    /// Fetches the rows at `places` from memory, all at once where the processor would else wait
+    /// for one after the other.
     pub(super) fn touch(&self, places: &[u32]) {
         let first = |place: &u32| {
             let slot = self.slots.get(*place as usize)?;
@@ -111,7 +118,8 @@ impl Memory {
         self.live = self.live + length - had;
         if length <= had {
             let start = (slot.start + slot.key) as usize;
-            let (to_head, to_tail) = self.chunks[slot.chunk as usize][start..][..length].split_at_mut(head.len());
+            let (to_head, to_tail) =
+                self.chunks[slot.chunk as usize][start..][..length].split_at_mut(head.len());
             to_head.copy_from_slice(head);
             to_tail.copy_from_slice(tail);
             self.garbage += had - length;
@@ -138,15 +146,22 @@ impl Memory {
 
     /// Places of keys with values, by hash and key.
     pub(super) fn sorted(&self) -> Vec<u32> {
-        let mut places: Vec<(u64, u32)> =
-            (0u32..).zip(&self.slots).filter(|(_, s)| s.value != UNKNOWN).map(|(at, s)| (s.hash, at)).collect();
-        places.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.key(a.1).cmp(self.key(b.1))));
+        let mut places: Vec<(u64, u32)> = (0u32..)
+            .zip(&self.slots)
+            .filter(|(_, s)| s.value != UNKNOWN)
+            .map(|(at, s)| (s.hash, at))
+            .collect();
+        places
+            .sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.key(a.1).cmp(self.key(b.1))));
         places.into_iter().map(|(_, place)| place).collect()
     }
 
     /// Bytes of memory, about.
     pub(super) fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<Slot>() + self.table.capacity() * (size_of::<(u64, u32)>() + 1) + self.live + self.garbage
+        self.slots.len() * size_of::<Slot>()
+            + self.table.capacity() * (size_of::<(u64, u32)>() + 1)
+            + self.live
+            + self.garbage
     }
 }
 
@@ -167,7 +182,12 @@ fn append(chunks: &mut Vec<Vec<u8>>, parts: &[&[u8]]) -> (u32, u32) {
 }
 
 /// Appends a key that is in a chunk already, and a new value.
-fn append_moved(chunks: &mut Vec<Vec<u8>>, (from, key): (u32, Range<usize>), head: &[u8], tail: &[u8]) -> (u32, u32) {
+fn append_moved(
+    chunks: &mut Vec<Vec<u8>>,
+    (from, key): (u32, Range<usize>),
+    head: &[u8],
+    tail: &[u8],
+) -> (u32, u32) {
     let number = chunk_for(chunks, key.len() + head.len() + tail.len());
     let start = chunks[number as usize].len() as u32;
     if number == from {
@@ -194,7 +214,8 @@ mod tests {
             dice ^= dice << 13;
             dice ^= dice >> 7;
             dice ^= dice << 17;
-            let (key, length) = ((dice % 100).to_string().into_bytes(), (dice >> 20) as usize % 300);
+            let (key, length) =
+                ((dice % 100).to_string().into_bytes(), (dice >> 20) as usize % 300);
             // Few hashes: keys share them.
             let hash = dice % 100 / 3;
             let place = memory.find(hash, &key).unwrap_or_else(|| memory.add(hash, &key, None));
@@ -208,11 +229,18 @@ mod tests {
                 expected.entry(key).or_default();
             }
         }
-        assert!(memory.chunks.len() < 12, "{} chunks hold {} bytes", memory.chunks.len(), memory.live);
+        assert!(
+            memory.chunks.len() < 12,
+            "{} chunks hold {} bytes",
+            memory.chunks.len(),
+            memory.live
+        );
         let keys: usize = expected.keys().map(Vec::len).sum();
         assert_eq!(memory.live, keys + expected.values().flatten().map(Vec::len).sum::<usize>());
         let sorted = memory.sorted();
         assert_eq!(sorted.len(), expected.values().flatten().count());
-        assert!(sorted.is_sorted_by_key(|place| (memory.hash(*place), memory.key(*place).to_vec())));
+        assert!(
+            sorted.is_sorted_by_key(|place| (memory.hash(*place), memory.key(*place).to_vec()))
+        );
     }
 }

@@ -69,19 +69,30 @@ impl<'a> Merge<'a> {
 
     /// Adds a place that is older than those before; only rows of `shards` count.
     pub(super) fn segment(mut self, segment: &'a Segment, shards: ShardSet) -> Self {
-        self.cursors.push(Cursor::Segment { segment, shards, next_page: 0, page: Page::default(), at: 0 });
+        self.cursors.push(Cursor::Segment {
+            segment,
+            shards,
+            next_page: 0,
+            page: Page::default(),
+            at: 0,
+        });
         self
     }
 
-    /// Calls `take` with each key's hash, bytes and newest value, until it says that this is enough.
-    pub(super) fn run<E: From<RowsError>>(mut self, mut take: impl FnMut(u64, &[u8], &[u8]) -> Result<bool, E>) -> Result<(), E> {
+    /// Calls `take` with each key's hash, bytes and newest value, until it says that this is
+    /// enough.
+    pub(super) fn run<E: From<RowsError>>(
+        mut self,
+        mut take: impl FnMut(u64, &[u8], &[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
         self.cursors.iter_mut().try_for_each(Cursor::skip)?;
         let mut same: Vec<usize> = Vec::new();
         loop {
             let mut least: Option<(u64, &[u8], &[u8])> = None;
             for (number, cursor) in self.cursors.iter().enumerate() {
                 let Some(entry) = cursor.entry() else { continue };
-                let order = least.map_or(Ordering::Less, |least| (entry.0, entry.1).cmp(&(least.0, least.1)));
+                let order = least
+                    .map_or(Ordering::Less, |least| (entry.0, entry.1).cmp(&(least.0, least.1)));
                 if order == Ordering::Less {
                     least = Some(entry);
                     same.clear();

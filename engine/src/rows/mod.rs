@@ -1,22 +1,27 @@
-//! Rows by key: those that were touched lately in memory, the others in sorted files, so that a step's state may be larger than memory.
+//! Rows by key: those that were touched lately in memory, the others in sorted files, so that a
+//! step's state may be larger than memory.
 //!
 //! ```text
 //!   fetch ─▶ memory ──(full)──▶ frozen ──▶ segment file, segment file, ...  newest first
 //!               ▲                                │              └──(merged in the background)──▶ larger segment file
 //!               └──────────── found ─────────────┘
 //! ```
-//! [`KeyedRows`] holds one step's rows on one worker. A key and its value are bytes; what they mean is the caller's. Keys are ordered by their
-//! [hash](crate::key) and then by their bytes. [`KeyedRows::fetch`] brings the rows of a batch of keys into memory, where each has a **place** until the next
-//! [`KeyedRows::settle`]. When memory is full, a thread writes what is in it as a segment; segments of like size are merged into one by another.
+//! [`KeyedRows`] holds one step's rows on one worker. A key and its value are bytes; what they mean
+//! is the caller's. Keys are ordered by their [hash](crate::key) and then by their bytes.
+//! [`KeyedRows::fetch`] brings the rows of a batch of keys into memory, where each has a **place**
+//! until the next [`KeyedRows::settle`]. When memory is full, a thread writes what is in it as a
+//! segment; segments of like size are merged into one by another.
 //!
-//! A key whose value is empty has none: an empty value only hides older ones, and is dropped where a file is written and no older file holds rows of the key's
-//! shard. Once half of all entries in files are empty, all files become one, without them.
+//! A key whose value is empty has none: an empty value only hides older ones, and is dropped where
+//! a file is written and no older file holds rows of the key's shard. Once half of all entries in
+//! files are empty, all files become one, without them.
 //!
-//! Durable is what the step saves: with every epoch the rows that it touched, with a snapshot those in memory and the names of the segments. A
-//! segment never changes; whoever writes a snapshot syncs the segments that it names first, and deletes those that none names any more.
+//! Durable is what the step saves: with every epoch the rows that it touched, with a snapshot those
+//! in memory and the names of the segments. A segment never changes; whoever writes a snapshot
+//! syncs the segments that it names first, and deletes those that none names any more.
 //!
-//! Invariants: of two segments that hold a key of the same shard, the one that stands first is newer; memory is newer than both. What a caller
-//! sees does not depend on when a thread is done.
+//! Invariants: of two segments that hold a key of the same shard, the one that stands first is
+//! newer; memory is newer than both. What a caller sees does not depend on when a thread is done.
 
 mod filter;
 mod job;
@@ -44,7 +49,11 @@ pub struct RowsError {
 }
 
 impl RowsError {
-    pub(crate) fn new(action: &'static str, object: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+    pub(crate) fn new(
+        action: &'static str,
+        object: impl Into<String>,
+        reason: impl std::fmt::Display,
+    ) -> Self {
         Self { action, object: object.into(), reason: reason.to_string() }
     }
 }

@@ -1,6 +1,7 @@
 //! A page: the unit in which a segment is read. Entries in order, with a directory in front.
 //!
-//! `entries (u32) | per entry: hash (u64), where its key ends (u32), where its value ends (u32) | keys and values, one after another`, little-endian.
+//! `entries (u32) | per entry: hash (u64), where its key ends (u32), where its value ends (u32) |
+//! keys and values, one after another`, little-endian.
 
 /// Bytes of the directory per entry.
 const PLACE_BYTES: usize = 16;
@@ -61,7 +62,8 @@ impl Page {
         let entries = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
         let page = Self { bytes, entries };
         let data = page.bytes.len().checked_sub(page.data_start())?;
-        let is_sorted = (0..entries).flat_map(|at| [page.word(at, 8), page.word(at, 12)]).is_sorted();
+        let is_sorted =
+            (0..entries).flat_map(|at| [page.word(at, 8), page.word(at, 12)]).is_sorted();
         let end = entries.checked_sub(1).map_or(0, |last| page.word(last, 12));
         (is_sorted && end == data).then_some(page)
     }
@@ -85,7 +87,9 @@ impl Page {
     }
 
     fn hash(&self, entry: usize) -> u64 {
-        self.bytes[COUNT_BYTES + entry * PLACE_BYTES..].first_chunk().map_or(0, |c| u64::from_le_bytes(*c))
+        self.bytes[COUNT_BYTES + entry * PLACE_BYTES..]
+            .first_chunk()
+            .map_or(0, |c| u64::from_le_bytes(*c))
     }
 
     /// Hash, key and value.
@@ -103,7 +107,11 @@ impl Page {
             let middle = low.midpoint(high);
             if self.hash(middle) < hash { low = middle + 1 } else { high = middle }
         }
-        (low..self.entries).map(|at| self.entry(at)).take_while(|e| e.0 == hash).find(|e| e.1 == key).map(|e| e.2)
+        (low..self.entries)
+            .map(|at| self.entry(at))
+            .take_while(|e| e.0 == hash)
+            .find(|e| e.1 == key)
+            .map(|e| e.2)
     }
 }
 
@@ -114,7 +122,8 @@ mod tests {
     #[test]
     fn entries_come_back_and_are_found() {
         let mut builder = PageBuilder::default();
-        let entries: [(u64, &[u8], &[u8]); 4] = [(3, b"a", b"one"), (7, b"", b""), (7, b"b", b"two"), (u64::MAX, b"c", b"three")];
+        let entries: [(u64, &[u8], &[u8]); 4] =
+            [(3, b"a", b"one"), (7, b"", b""), (7, b"b", b"two"), (u64::MAX, b"c", b"three")];
         entries.iter().for_each(|(hash, key, value)| builder.push(*hash, key, value));
         let mut bytes = Vec::new();
         let length = builder.len();

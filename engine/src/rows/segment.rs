@@ -1,7 +1,10 @@
-//! Segment files: entries in order of hash and key, in pages, then the pages' index and the filter. Written once, never changed.
+//! Segment files: entries in order of hash and key, in pages, then the pages' index and the filter.
+//! Written once, never changed.
 //!
-//! `pages, each followed by its checksum | index: per page its first hash, where it starts, its length (u64 each) | filter | footer: where the index starts, how many pages,
-//! how many entries, how many of these have an empty value, the checksum of index and filter, the mark (u64 each)`. An entry whose hash is that of the one before is on the same page.
+//! `pages, each followed by its checksum | index: per page its first hash, where it starts, its
+//! length (u64 each) | filter | footer: where the index starts, how many pages, how many entries,
+//! how many of these have an empty value, the checksum of index and filter, the mark (u64
+//! each)`. An entry whose hash is that of the one before is on the same page.
 
 use super::RowsError;
 use super::filter::Filter;
@@ -63,7 +66,9 @@ impl SegmentWriter {
 
     /// Adds an entry, which must be after the last one.
     pub(super) fn push(&mut self, hash: u64, key: &[u8], value: &[u8]) -> Result<(), RowsError> {
-        if self.page.len() + key.len() + value.len() > PAGE_BYTES && self.page.last_hash().is_some_and(|last| last != hash) {
+        if self.page.len() + key.len() + value.len() > PAGE_BYTES
+            && self.page.last_hash().is_some_and(|last| last != hash)
+        {
             self.end_page()?;
         }
         self.page.push(hash, key, value);
@@ -76,11 +81,17 @@ impl SegmentWriter {
         let Some(first_hash) = self.page.first_hash() else { return Ok(()) };
         self.encoded.clear();
         self.page.finish(&mut self.encoded);
-        let fail = |reason: &dyn std::fmt::Display| RowsError::new("write", self.path.display().to_string(), reason);
-        let length = u32::try_from(self.encoded.len()).map_err(|_| fail(&"a row is larger than 4 GiB"))?;
+        let fail = |reason: &dyn std::fmt::Display| {
+            RowsError::new("write", self.path.display().to_string(), reason)
+        };
+        let length =
+            u32::try_from(self.encoded.len()).map_err(|_| fail(&"a row is larger than 4 GiB"))?;
         self.pages.push(PlaceOfPage { first_hash, start: self.written, length });
         let checksum = xxh3_64(&self.encoded).to_le_bytes();
-        self.file.write_all(&self.encoded).and_then(|()| self.file.write_all(&checksum)).map_err(|e| fail(&e))?;
+        self.file
+            .write_all(&self.encoded)
+            .and_then(|()| self.file.write_all(&checksum))
+            .map_err(|e| fail(&e))?;
         self.written += self.encoded.len() as u64 + WORD as u64;
         Ok(())
     }
@@ -90,13 +101,22 @@ impl SegmentWriter {
         self.end_page()?;
         let mut tail = Vec::with_capacity(self.pages.len() * INDEX_BYTES);
         for page in &self.pages {
-            [page.first_hash, page.start, u64::from(page.length)].iter().for_each(|word| tail.extend_from_slice(&word.to_le_bytes()));
+            [page.first_hash, page.start, u64::from(page.length)]
+                .iter()
+                .for_each(|word| tail.extend_from_slice(&word.to_le_bytes()));
         }
         let mut filter = Filter::for_keys(self.hashes.len());
         self.hashes.iter().for_each(|hash| filter.add(*hash));
         filter.write(&mut tail);
         let checksum = xxh3_64(&tail);
-        let footer = [self.written, self.pages.len() as u64, self.hashes.len() as u64, self.empty, checksum, MARK];
+        let footer = [
+            self.written,
+            self.pages.len() as u64,
+            self.hashes.len() as u64,
+            self.empty,
+            checksum,
+            MARK,
+        ];
         footer.iter().for_each(|word| tail.extend_from_slice(&word.to_le_bytes()));
         let written = self.file.write_all(&tail).and_then(|()| self.file.flush());
         written.map_err(|e| RowsError::new("write", self.path.display().to_string(), e))?;
@@ -120,19 +140,26 @@ impl Segment {
     /// Reads the index and the filter.
     pub(super) fn open(folder: &Folder, name: &str) -> Result<Self, RowsError> {
         let path = folder.join(name);
-        let fail = |reason: &dyn std::fmt::Display| RowsError::new("read", path.display().to_string(), reason);
+        let fail = |reason: &dyn std::fmt::Display| {
+            RowsError::new("read", path.display().to_string(), reason)
+        };
         let cut = || fail(&"it is damaged or was cut short");
         let file = folder.disk().open(&path).map_err(|e| fail(&e))?;
         let bytes = file.bytes();
         let mut footer = [0; FOOTER_BYTES];
         let footer_start = bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(cut)?;
         file.read_at(&mut footer, footer_start).map_err(|e| fail(&e))?;
-        let [index_start, pages, entries, empty, checksum, mark] = words::<6>(&footer).ok_or_else(cut)?;
+        let [index_start, pages, entries, empty, checksum, mark] =
+            words::<6>(&footer).ok_or_else(cut)?;
         if mark != MARK {
             return Err(cut());
         }
-        let tail_bytes = footer_start.checked_sub(index_start).and_then(|n| usize::try_from(n).ok()).ok_or_else(cut)?;
-        let index_bytes = usize::try_from(pages).ok().and_then(|n| n.checked_mul(INDEX_BYTES)).ok_or_else(cut)?;
+        let tail_bytes = footer_start
+            .checked_sub(index_start)
+            .and_then(|n| usize::try_from(n).ok())
+            .ok_or_else(cut)?;
+        let index_bytes =
+            usize::try_from(pages).ok().and_then(|n| n.checked_mul(INDEX_BYTES)).ok_or_else(cut)?;
         let mut tail = vec![0; tail_bytes];
         file.read_at(&mut tail, index_start).map_err(|e| fail(&e))?;
         if xxh3_64(&tail) != checksum {
@@ -143,7 +170,11 @@ impl Segment {
             let [first_hash, start, length] = words::<3>(place)?;
             Some(PlaceOfPage { first_hash, start, length: u32::try_from(length).ok()? })
         };
-        let pages = index.chunks_exact(INDEX_BYTES).map(page).collect::<Option<Vec<_>>>().ok_or_else(cut)?;
+        let pages = index
+            .chunks_exact(INDEX_BYTES)
+            .map(page)
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(cut)?;
         let filter = Filter::read(filter).ok_or_else(cut)?;
         Ok(Self { path, file, pages, filter, bytes, entries, empty })
     }
@@ -164,7 +195,9 @@ impl Segment {
 
     /// Reads a page into the memory of one that is not needed any more.
     pub(super) fn read(&self, page: usize, needless: Page) -> Result<Page, RowsError> {
-        let fail = |reason: &dyn std::fmt::Display| RowsError::new("read", self.path.display().to_string(), reason);
+        let fail = |reason: &dyn std::fmt::Display| {
+            RowsError::new("read", self.path.display().to_string(), reason)
+        };
         let PlaceOfPage { start, length, .. } = self.pages[page];
         let mut bytes = needless.into_bytes();
         bytes.resize(length as usize + WORD, 0);

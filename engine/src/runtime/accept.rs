@@ -1,12 +1,16 @@
-//! Taking what a run refuses for its names and destinations: [`accept`], and what it would mean: [`standing`].
+//! Taking what a run refuses for its names and destinations: [`accept`], and what it would mean:
+//! [`standing`].
 //!
-//! What is accepted is written into the store as an epoch of its own, without rows: its header holds the names as they are from then on. So
-//! it is there as a whole or not at all, and holds for exactly the epochs after it.
+//! What is accepted is written into the store as an epoch of its own, without rows: its header
+//! holds the names as they are from then on. So it is there as a whole or not at all, and holds for
+//! exactly the epochs after it.
 //!
-//! - **Another name or destination**: the rows of later epochs go under the new name, or to the new destination. Everything before must be
-//!   delivered under the old one first.
-//! - **A destination that lacks epochs which the store has no more**: they are missing for good. What the store still has is delivered.
-//! - **Rows of pipelines that the configuration does not have** in a destination of a pipeline that is new: the pipeline's go there too.
+//! - **Another name or destination**: the rows of later epochs go under the new name, or to the new
+//!   destination. Everything before must be delivered under the old one first.
+//! - **A destination that lacks epochs which the store has no more**: they are missing for good.
+//!   What the store still has is delivered.
+//! - **Rows of pipelines that the configuration does not have** in a destination of a pipeline that
+//!   is new: the pipeline's go there too.
 
 use crate::contract::Delivery;
 use crate::disk::Folder;
@@ -27,7 +31,8 @@ pub struct Standing {
     pub committed: Epoch,
     /// Names that are others than the store remembers.
     pub changes: Vec<OriginChange>,
-    /// Sinks whose old destination may not have everything yet, and the last epoch with rows for it. Nothing can be accepted before it has.
+    /// Sinks whose old destination may not have everything yet, and the last epoch with rows for
+    /// it. Nothing can be accepted before it has.
     pub waiting: BTreeMap<String, Epoch>,
     /// Sinks that lack epochs which the store has no more.
     pub behind: BTreeMap<String, Behind>,
@@ -60,8 +65,8 @@ pub fn standing(plan: Plan, store: impl Into<Folder>) -> Result<Standing, RunErr
     Ok(look(plan, &store.into())?.standing)
 }
 
-/// Accepts the plan's names and destinations as they stand, and what is missing. Gives what was accepted; where there was nothing to accept,
-/// nothing is written.
+/// Accepts the plan's names and destinations as they stand, and what is missing. Gives what was
+/// accepted; where there was nothing to accept, nothing is written.
 ///
 /// # Errors
 /// As [`standing`]; or rows wait for an old destination, which must have them first.
@@ -88,7 +93,8 @@ pub fn accept(plan: Plan, store: impl Into<Folder>) -> Result<Standing, RunError
     };
     store.commit(&header, &[])?;
     let present: Vec<String> = header.origin.destinations.into_keys().collect();
-    DeliveredMarks::open(store.root())?.begin(present.iter().map(String::as_str), recovered.committed)?;
+    DeliveredMarks::open(store.root())?
+        .begin(present.iter().map(String::as_str), recovered.committed)?;
     Ok(standing)
 }
 
@@ -112,7 +118,9 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
         deliveries.push((sink.id, sink.delivery));
     }
     // Nothing stops it.
-    let visible = Outside::for_look(&SystemClock::default()).ask_delivered(&mut deliveries, &origin)?.unwrap_or_default();
+    let visible = Outside::for_look(&SystemClock::default())
+        .ask_delivered(&mut deliveries, &origin)?
+        .unwrap_or_default();
     let least = visible.values().min().copied().unwrap_or(Epoch(0));
     let recovered = store.recover(least, visible.values().max().copied().unwrap_or(Epoch(0)))?;
     let mut standing = Standing { committed: recovered.committed, ..Standing::default() };
@@ -140,8 +148,13 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
     Ok(Looked { standing, origin, store, recovered })
 }
 
-/// The marks after it was accepted: sinks that go elsewhere have none there yet, and what is missing is no longer missed.
-fn accepted_marks(recovered: &Recovered, present: &Origin, behind: &BTreeMap<String, Behind>) -> BTreeMap<String, SinkMark> {
+/// The marks after it was accepted: sinks that go elsewhere have none there yet, and what is
+/// missing is no longer missed.
+fn accepted_marks(
+    recovered: &Recovered,
+    present: &Origin,
+    behind: &BTreeMap<String, Behind>,
+) -> BTreeMap<String, SinkMark> {
     let mut marks = marks_to_go_on(recovered, present);
     for (sink, Behind { visible, missing }) in behind {
         if let (Some(mark), Some(last)) = (marks.get_mut(sink), missing.last()) {

@@ -24,7 +24,9 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn wall_micros(&self) -> i64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
     }
 
     fn steady_nanos(&self) -> u64 {

@@ -1,6 +1,9 @@
-//! The committer: one thread that gathers every worker's part of an epoch and makes it the truth with one file.
+//! The committer: one thread that gathers every worker's part of an epoch and makes it the truth
+//! with one file.
 
-use crate::contract::{OutboxEntry, OutboxPart, PartitionInfo, Position, Shapes, StateBatch, SyncFiles};
+use crate::contract::{
+    OutboxEntry, OutboxPart, PartitionInfo, Position, Shapes, StateBatch, SyncFiles,
+};
 use crate::ids::Epoch;
 use crate::protocol::{Origin, SinkMark};
 use crate::runtime::clock::Clock;
@@ -63,9 +66,17 @@ pub(crate) struct CommittedEpoch {
 
 impl EncodedPart {
     /// Encodes a part; `dead_sink` is the outbox part that its dead letters became.
-    pub(crate) fn encode(epoch: Epoch, worker: usize, mut part: Part, dead_sink: Option<(String, OutboxPart)>) -> Result<Self, RunError> {
+    pub(crate) fn encode(
+        epoch: Epoch,
+        worker: usize,
+        mut part: Part,
+        dead_sink: Option<(String, OutboxPart)>,
+    ) -> Result<Self, RunError> {
         let bug = |what: String| RunError::Bug { what };
-        let feed = part.feed.take().ok_or_else(|| bug(format!("worker {worker} never saw the close of epoch {epoch}")))?;
+        let feed = part
+            .feed
+            .take()
+            .ok_or_else(|| bug(format!("worker {worker} never saw the close of epoch {epoch}")))?;
         let worker = u32::try_from(worker).map_err(|_| bug("more than 2^32 workers".into()))?;
         let dead = part.dead.iter().map(|d| d.num_rows() as u64).sum();
         let first_dead = first_reason(&part.dead);
@@ -73,11 +84,19 @@ impl EncodedPart {
         let mut changes = encode_state(part.changes, worker)?;
         for (sink, out) in &part.outbox {
             for rows in &out.rows {
-                let payload = batch_to_ipc(rows).map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
-                changes.push(Section { kind: SectionKind::Outbox, step: sink.clone(), name: "rows".into(), worker, payload });
+                let payload = batch_to_ipc(rows)
+                    .map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
+                changes.push(Section {
+                    kind: SectionKind::Outbox,
+                    step: sink.clone(),
+                    name: "rows".into(),
+                    worker,
+                    payload,
+                });
             }
             for file in &out.files {
-                let payload = serde_json::to_vec(file).map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
+                let payload = serde_json::to_vec(file)
+                    .map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
                 changes.push(Section {
                     kind: SectionKind::File,
                     step: sink.clone(),
@@ -104,11 +123,22 @@ impl EncodedPart {
     }
 }
 
-pub(crate) fn encode_state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<Section>, RunError> {
+pub(crate) fn encode_state(
+    batches: Vec<(String, StateBatch)>,
+    worker: u32,
+) -> Result<Vec<Section>, RunError> {
     let mut sections = Vec::with_capacity(batches.len());
     for (step, batch) in batches {
-        let payload = batch_to_ipc(&batch.rows).map_err(|e| RunError::Bug { what: format!("state of {step} can't be encoded: {e}") })?;
-        sections.push(Section { kind: SectionKind::State, step, name: batch.name, worker, payload });
+        let payload = batch_to_ipc(&batch.rows).map_err(|e| RunError::Bug {
+            what: format!("state of {step} can't be encoded: {e}"),
+        })?;
+        sections.push(Section {
+            kind: SectionKind::State,
+            step,
+            name: batch.name,
+            worker,
+            payload,
+        });
     }
     Ok(sections)
 }
@@ -165,7 +195,8 @@ impl Committer {
 
     fn commit(&mut self, parts: Vec<EncodedPart>) -> Result<(), RunError> {
         let started = self.clock.steady_nanos();
-        let (rows, dead, late) = parts.iter().fold((0, 0, 0), |sum, p| (sum.0 + p.rows, sum.1 + p.dead, sum.2 + p.late));
+        let (rows, dead, late) =
+            parts.iter().fold((0, 0, 0), |sum, p| (sum.0 + p.rows, sum.1 + p.dead, sum.2 + p.late));
         // Letters about values that did not fit are about rows that were kept.
         self.check_dead(&parts, rows, dead - parts.iter().map(|p| p.unfit).sum::<u64>().min(dead))?;
         let Some(feed) = parts.first().map(|p| Arc::clone(&p.feed)) else { return Ok(()) };
@@ -194,7 +225,11 @@ impl Committer {
             snapshot.push(part.snapshot);
             header.history_files.extend(part.history_files);
             for (sink, out) in part.outbox {
-                outbox.entry(sink).or_insert_with(|| OutboxEntry { epoch: feed.epoch, parts: Vec::new() }).parts.push(out);
+                outbox
+                    .entry(sink)
+                    .or_insert_with(|| OutboxEntry { epoch: feed.epoch, parts: Vec::new() })
+                    .parts
+                    .push(out);
             }
         }
         for sink in outbox.keys().filter(|sink| self.origin.remembers(sink)) {
@@ -213,7 +248,8 @@ impl Committer {
         self.metrics.committed_epoch.store(feed.epoch.0, Ordering::Release);
         // The feed may be gone already; then nobody waits for room.
         let snapshot_bytes = feed.snapshot.then(|| snapshot.iter().map(WholeState::bytes).sum());
-        let _gone = self.committed.send(Committed { epoch: feed.epoch, bytes: written, snapshot_bytes });
+        let _gone =
+            self.committed.send(Committed { epoch: feed.epoch, bytes: written, snapshot_bytes });
         if self.deliveries.send(CommittedEpoch { epoch: feed.epoch, outbox }).is_err() {
             self.failure.set_gone("delivery");
         }
@@ -228,25 +264,36 @@ impl Committer {
             }
         }
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
-        self.metrics.commit_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
+        self.metrics
+            .commit_nanos_total
+            .fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Whether an epoch's file says what the steps' state means. Whoever looks for it from the newest file on finds it soon.
+    /// Whether an epoch's file says what the steps' state means. Whoever looks for it from the
+    /// newest file on finds it soon.
     fn says_shapes(&self, epoch: Epoch) -> bool {
         epoch == self.first || epoch.0.is_multiple_of(SHAPES_EVERY)
     }
 
     fn check_dead(&self, parts: &[EncodedPart], rows: u64, dead: u64) -> Result<(), RunError> {
-        // Rejected rows never became rows; rows that a step dead-lettered count twice here, on the safe side.
+        // Rejected rows never became rows; rows that a step dead-lettered count twice here, on the
+        // safe side.
         let total = rows + dead;
         let share = if total == 0 { 0.0 } else { dead as f64 / total as f64 };
         if total < self.config.dead_rows_min || share <= self.config.dead_rows_max {
             return Ok(());
         }
-        let first = parts.iter().map(|p| p.first_dead.clone()).find(|f| !f.is_empty()).unwrap_or_default();
+        let first =
+            parts.iter().map(|p| p.first_dead.clone()).find(|f| !f.is_empty()).unwrap_or_default();
         let epoch = parts.first().map_or(0, |p| p.epoch.0);
-        Err(RunError::TooManyDead { epoch, dead, total, allowed_percent: self.config.dead_rows_max * 100.0, first })
+        Err(RunError::TooManyDead {
+            epoch,
+            dead,
+            total,
+            allowed_percent: self.config.dead_rows_max * 100.0,
+            first,
+        })
     }
 
     /// Makes staged files durable, and meanwhile what has nothing to do with the disk.
@@ -255,7 +302,9 @@ impl Committer {
         outbox: &BTreeMap<String, OutboxEntry>,
         meanwhile: impl FnOnce() -> Result<T, StoreError>,
     ) -> Result<T, RunError> {
-        let staged = |entry: &OutboxEntry| entry.parts.iter().flat_map(|p| &p.files).cloned().collect::<Vec<_>>();
+        let staged = |entry: &OutboxEntry| {
+            entry.parts.iter().flat_map(|p| &p.files).cloned().collect::<Vec<_>>()
+        };
         let staged: Vec<_> = outbox
             .iter()
             .filter_map(|(sink, entry)| Some((self.syncs.get(sink)?, staged(entry))))

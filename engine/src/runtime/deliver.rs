@@ -4,10 +4,12 @@
 //!   committer ─▶ hand over ─┬▶ lane of sink a: wait its interval, deliver ─┐
 //!                           └▶ lane of sink b: wait its interval, deliver ─┴▶ through = the least of all lanes
 //! ```
-//! A lane ([`Lane`]) is a thread per sink, so that a sink that takes milliseconds never waits for one that takes a second, or is away.
-//! What counts as delivered ([`Metrics::delivered_epoch`]) is what every sink has made visible; the marks remember how far each one is.
+//! A lane ([`Lane`]) is a thread per sink, so that a sink that takes milliseconds never waits for
+//! one that takes a second, or is away. What counts as delivered ([`Metrics::delivered_epoch`]) is
+//! what every sink has made visible; the marks remember how far each one is.
 //!
-//! What waits for sinks is bounded: beyond that the hand-over waits, then the committer, then the feed.
+//! What waits for sinks is bounded: beyond that the hand-over waits, then the committer, then the
+//! feed.
 
 use crate::contract::{Delivery, OutboxEntry};
 use crate::ids::Epoch;
@@ -44,7 +46,8 @@ pub(crate) struct DeliveryLoop {
     pub(crate) interval: Duration,
     /// Bytes of staged files that may wait for all sinks.
     pub(crate) staged_bytes_max: u64,
-    /// Set when the run is to end soon: what a sink that is away does not take then stays in the store.
+    /// Set when the run is to end soon: what a sink that is away does not take then stays in the
+    /// store.
     pub(crate) hurry: Arc<AtomicBool>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -52,9 +55,21 @@ pub(crate) struct DeliveryLoop {
 }
 
 impl DeliveryLoop {
-    /// Delivers what earlier runs left, then every epoch that is committed, until the committer is gone and all is out.
+    /// Delivers what earlier runs left, then every epoch that is committed, until the committer is
+    /// gone and all is out.
     pub(crate) fn run(self, left: Vec<UndeliveredEpoch>) {
-        let Self { sinks, marks, away, epochs, interval, staged_bytes_max, hurry, metrics, clock, failure } = self;
+        let Self {
+            sinks,
+            marks,
+            away,
+            epochs,
+            interval,
+            staged_bytes_max,
+            hurry,
+            metrics,
+            clock,
+            failure,
+        } = self;
         let progress = Progress {
             through: sinks.iter().map(|_| AtomicU64::new(0)).collect(),
             waiting: sinks.iter().map(|_| Mutex::default()).collect(),
@@ -76,7 +91,10 @@ impl DeliveryLoop {
         let mut left_by_sink: BTreeMap<String, Vec<OutboxEntry>> = BTreeMap::new();
         for epoch in left {
             for (sink, parts) in epoch.parts {
-                left_by_sink.entry(sink).or_default().push(OutboxEntry { epoch: epoch.epoch, parts });
+                left_by_sink
+                    .entry(sink)
+                    .or_default()
+                    .push(OutboxEntry { epoch: epoch.epoch, parts });
             }
         }
         std::thread::scope(|scope| {
@@ -94,9 +112,13 @@ impl DeliveryLoop {
                         failure.set(e);
                     }
                 };
-                let started = std::thread::Builder::new().name(thread).spawn_scoped(scope, move || failure.watch(&name, run));
+                let started = std::thread::Builder::new()
+                    .name(thread)
+                    .spawn_scoped(scope, move || failure.watch(&name, run));
                 if let Err(e) = started {
-                    failure.set(RunError::Bug { what: format!("a thread of the delivery can't be started: {e}") });
+                    failure.set(RunError::Bug {
+                        what: format!("a thread of the delivery can't be started: {e}"),
+                    });
                 }
             }
             hand_over(&epochs, &senders, &progress);
@@ -109,7 +131,11 @@ impl DeliveryLoop {
 }
 
 /// Gives each lane its share of the epochs, until there are no more or a lane is gone.
-fn hand_over(epochs: &Receiver<CommittedEpoch>, lanes: &[(String, Sender<ForLane>)], progress: &Progress) {
+fn hand_over(
+    epochs: &Receiver<CommittedEpoch>,
+    lanes: &[(String, Sender<ForLane>)],
+    progress: &Progress,
+) {
     while let Ok(mut committed) = epochs.recv() {
         while progress.is_full() && !progress.failure.is_set() {
             std::thread::sleep(Duration::from_millis(1));
@@ -198,7 +224,11 @@ impl Progress {
         let now = self.clock.steady_nanos();
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         marks.unmarked = true;
-        if now.saturating_sub(marks.marked_at) >= MARK_EVERY.as_nanos() as u64 { marks.write(self, now) } else { Ok(()) }
+        if now.saturating_sub(marks.marked_at) >= MARK_EVERY.as_nanos() as u64 {
+            marks.write(self, now)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes down what was not.
@@ -213,7 +243,12 @@ impl Marks {
         (self.marked_at, self.unmarked) = (now, false);
         let through = progress.through.iter().map(|through| Epoch(through.load(Ordering::Acquire)));
         // A lane that has delivered nothing in this run leaves its mark as it was.
-        let moved = progress.sinks.iter().map(String::as_str).zip(through).filter(|(_, through)| *through > Epoch(0));
+        let moved = progress
+            .sinks
+            .iter()
+            .map(String::as_str)
+            .zip(through)
+            .filter(|(_, through)| *through > Epoch(0));
         self.marks.record(moved)
     }
 }

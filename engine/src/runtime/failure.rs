@@ -89,7 +89,8 @@ pub enum RunError {
         /// What differs.
         changes: Vec<OriginChange>,
     },
-    /// A pipeline that is new would put rows where others have theirs that the configuration does not have.
+    /// A pipeline that is new would put rows where others have theirs that the configuration does
+    /// not have.
     #[error(
         "sink {sink}: {destination} has rows of {}, which the configuration does not have, and the pipeline `{pipeline}` is new: if it was \
          renamed, everything would be read again and be there twice. Give it its old name back; or let the old one go on under \
@@ -169,7 +170,8 @@ pub struct StepsChanged {
 
 impl StepsChanged {
     fn tell(&self) -> String {
-        let steps: Vec<String> = self.steps.iter().map(|(step, differences)| Self::message(step, differences)).collect();
+        let steps: Vec<String> =
+            self.steps.iter().map(|(step, differences)| Self::message(step, differences)).collect();
         let first = self.steps.keys().next().map_or("", String::as_str);
         format!("{}\n  {}", steps.join("\n"), self.ways_out(first))
     }
@@ -178,7 +180,10 @@ impl StepsChanged {
     #[must_use]
     pub fn message(step: &str, differences: &[Difference]) -> String {
         let differences: Vec<String> = differences.iter().map(Difference::to_string).collect();
-        format!("the saved state of the step `{step}` is of another configuration: {}", differences.join("; "))
+        format!(
+            "the saved state of the step `{step}` is of another configuration: {}",
+            differences.join("; ")
+        )
     }
 
     /// What can be done about a step.
@@ -215,8 +220,8 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 struct First {
     error: RunError,
-    /// Whether it may only be what a thread's panic has left behind, such as a channel without its other end. That thread comes to
-    /// say so only afterwards.
+    /// Whether it may only be what a thread's panic has left behind, such as a channel without its
+    /// other end. That thread comes to say so only afterwards.
     is_aftermath: bool,
 }
 
@@ -234,8 +239,13 @@ impl Failure {
 
     /// A thread has panicked.
     pub(crate) fn set_panicked(&self, thread: &str, panic: &(dyn Any + Send)) {
-        let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-        let error = RunError::Bug { what: format!("{thread} panicked: {}", said.unwrap_or("it gave no reason")) };
+        let said = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        let error = RunError::Bug {
+            what: format!("{thread} panicked: {}", said.unwrap_or("it gave no reason")),
+        };
         self.say(First { error, is_aftermath: false });
     }
 
@@ -249,7 +259,8 @@ impl Failure {
         self.set.store(true, Ordering::Release);
     }
 
-    /// Does something, and takes a panic of it for the failure of the run, at once: whoever waits for it hears of it.
+    /// Does something, and takes a panic of it for the failure of the run, at once: whoever waits
+    /// for it hears of it.
     pub(crate) fn watch(&self, thread: &str, body: impl FnOnce()) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(body)) {
             self.set_panicked(thread, panic.as_ref());

@@ -1,4 +1,5 @@
-//! The feed: one thread that reads the source and decides, by [`EpochPolicy`], what each epoch contains.
+//! The feed: one thread that reads the source and decides, by [`EpochPolicy`], what each epoch
+//! contains.
 
 use crate::contract::Notice;
 use crate::contract::{Block, PartitionInfo, Payload, Poll, PollLimit, Position, Source};
@@ -38,7 +39,8 @@ pub(crate) struct PartitionClock {
     pub(crate) decoded: AtomicU64,
 }
 
-/// The feed's view of all partitions, by number; it adds one before it sends the first block of it. Workers read it without a lock.
+/// The feed's view of all partitions, by number; it adds one before it sends the first block of it.
+/// Workers read it without a lock.
 pub(crate) type PartitionClocks = Arc<boxcar::Vec<PartitionClock>>;
 
 /// One worker's end.
@@ -62,7 +64,8 @@ pub(crate) struct Feed {
     /// The worker whose turn it is.
     pub(crate) next_worker: usize,
     pub(crate) clocks: PartitionClocks,
-    /// Where partitions stood as the run began, until they are read on or turn out to have ended there.
+    /// Where partitions stood as the run began, until they are read on or turn out to have ended
+    /// there.
     pub(crate) resumed: BTreeMap<u32, Position>,
     /// How far partitions were read in the open epoch.
     pub(crate) read_on: BTreeMap<u32, (PartitionInfo, Position)>,
@@ -92,17 +95,21 @@ pub(crate) struct WaitingBlocks {
     rows: u64,
 }
 
-/// Rounds that may wait for one worker. An epoch's close always fits, so that a worker deep in its work holds up no other.
+/// Rounds that may wait for one worker. An epoch's close always fits, so that a worker deep in its
+/// work holds up no other.
 const ROUNDS_QUEUED_MAX: usize = 4;
-/// Blocks of one partition that may be on their way to be decoded when there are several partitions to keep in step.
+/// Blocks of one partition that may be on their way to be decoded when there are several partitions
+/// to keep in step.
 pub(crate) const BLOCKS_AHEAD_MAX: u64 = 2;
-/// Partitions that had nothing and are asked again in one round, at most: of very many, a few each time.
+/// Partitions that had nothing and are asked again in one round, at most: of very many, a few each
+/// time.
 pub(crate) const QUIET_POLLS_MAX: usize = 64;
 /// Rows of a block of many partitions that are merged, at least.
 const BLOCK_ROWS_MIN: usize = 256;
 /// Bytes of a block, at least: an epoch that is nearly full is filled at once.
 const BLOCK_BYTES_MIN: usize = 64 << 10;
-/// One block of each partition may be this part of what may wait for the watermark: as long as one partition has shown nothing, all of that waits.
+/// One block of each partition may be this part of what may wait for the watermark: as long as one
+/// partition has shown nothing, all of that waits.
 const HOLD_SHARE: u64 = 4;
 /// However many partitions there are, a block has so many bytes, if the partition has.
 const BLOCK_SHARE_MIN: u64 = 4 << 10;
@@ -112,16 +119,18 @@ const ROW_BYTES_LIKELY: u64 = 100;
 const DISCOVER_MICROS: i64 = 1_000_000;
 /// Event time goes on by the clock in steps of `idle_after`, and no smaller ones: each is an epoch.
 const CLOCK_MICROS_MIN: i64 = 10_000;
-/// An epoch without rows closes because a partition has become idle or has ended, which may move the watermark, at most every so often.
+/// An epoch without rows closes because a partition has become idle or has ended, which may move
+/// the watermark, at most every so often.
 const MOVED_MICROS: i64 = 100_000;
 /// Partitions that wait for another one so long are told of.
 const HELD_TOLD_MICROS: i64 = 1_000_000;
-/// How long the feed sleeps when there is nothing to do, at least and at most. What comes meanwhile shares a batch, which costs less than a wake-up
-/// for every row of a slow stream.
+/// How long the feed sleeps when there is nothing to do, at least and at most. What comes meanwhile
+/// shares a batch, which costs less than a wake-up for every row of a slow stream.
 const SLEEP_MICROS: (u64, u64) = (500, 2_000);
 
 impl Drop for Feed {
-    /// However the feed ends, each worker must see that its channel is closed: one that is asleep would wait for ever.
+    /// However the feed ends, each worker must see that its channel is closed: one that is asleep
+    /// would wait for ever.
     fn drop(&mut self) {
         for WorkerEnd { blocks, wake } in self.workers.drain(..) {
             drop(blocks);
@@ -164,10 +173,12 @@ impl Feed {
             }
             self.know_partitions()?;
             let stopping = self.stop.load(Ordering::Acquire);
-            // Whether a partition has ended is for the source to say in this run: a file that was finished may have grown since.
+            // Whether a partition has ended is for the source to say in this run: a file that was
+            // finished may have grown since.
             let ended = !stopping && !endless && self.turns.open() == 0;
             if stopping || ended {
-                // A stop leaves rows waiting for the watermark where they are; the end of the input releases them.
+                // A stop leaves rows waiting for the watermark where they are; the end of the input
+                // releases them.
                 if ended || !self.policy.is_empty() {
                     self.close(false, ended)?;
                 }
@@ -220,25 +231,32 @@ impl Feed {
     /// Whether an epoch without rows, the last one having closed then, may move the watermark.
     fn event_time_may_move(&mut self, closed_at: i64) -> bool {
         let since = self.now() - closed_at;
-        let by_clock = since >= self.idle_after.max(CLOCK_MICROS_MIN) && self.time_by_clock().is_some();
-        let by_partition = since >= self.idle_after.clamp(CLOCK_MICROS_MIN, MOVED_MICROS) && self.turns.may_release();
+        let by_clock =
+            since >= self.idle_after.max(CLOCK_MICROS_MIN) && self.time_by_clock().is_some();
+        let by_partition = since >= self.idle_after.clamp(CLOCK_MICROS_MIN, MOVED_MICROS)
+            && self.turns.may_release();
         by_clock || by_partition
     }
 
     fn take(&mut self, commit: &Committed) -> Epoch {
         self.policy.committed(commit.bytes, commit.snapshot_bytes);
-        while let Some((close, bytes)) = self.closed.pop_front_if(|(close, _)| close.epoch <= commit.epoch) {
+        while let Some((close, bytes)) =
+            self.closed.pop_front_if(|(close, _)| close.epoch <= commit.epoch)
+        {
             self.bytes_closed -= bytes;
             self.source.committed(&close.positions);
         }
         commit.epoch
     }
 
-    /// Waits a little, or until an epoch is committed, which may make room for the open one to close; gives the last one committed.
+    /// Waits a little, or until an epoch is committed, which may make room for the open one to
+    /// close; gives the last one committed.
     fn pause(&mut self, idle_rounds: u32, committed: Epoch) -> Epoch {
         let (least, most) = SLEEP_MICROS;
         let mut micros = (least << (idle_rounds - 1).min(6)).min(most);
-        if let (true, Some(ripe)) = (self.policy.has_room(committed), self.policy.ripe_in(self.now())) {
+        if let (true, Some(ripe)) =
+            (self.policy.has_room(committed), self.policy.ripe_in(self.now()))
+        {
             micros = micros.min(u64::try_from(ripe).unwrap_or(0).max(10));
         }
         let patience = Duration::from_micros(micros);
@@ -253,19 +271,25 @@ impl Feed {
         }
     }
 
-    /// Reads one block of the partition that is furthest behind in event time; false when nothing can be read now.
+    /// Reads one block of the partition that is furthest behind in event time; false when nothing
+    /// can be read now.
     fn read_block(&mut self) -> Result<bool, ()> {
         let full = self.is_full();
         let limit = self.poll_limit();
         let mut round = self.turns.round(self.now(), |number| seen(&self.clocks, number));
-        while let Some(partition) = self.turns.next(&mut round, full, |number| seen(&self.clocks, number)) {
+        while let Some(partition) =
+            self.turns.next(&mut round, full, |number| seen(&self.clocks, number))
+        {
             let started = self.clock.steady_nanos();
             let polled = self.source.poll(partition, limit).map_err(|e| self.failure.set(e))?;
             match polled {
                 Poll::Block(block) => {
                     let nanos = self.clock.steady_nanos() - started;
-                    // A source that only says how far it has come is as quiet as one that says nothing.
-                    self.turns.block(partition, is_empty(&block.payload), |number| seen(&self.clocks, number));
+                    // A source that only says how far it has come is as quiet as one that says
+                    // nothing.
+                    self.turns.block(partition, is_empty(&block.payload), |number| {
+                        seen(&self.clocks, number)
+                    });
                     self.held.clear();
                     self.take_block(block, nanos)?;
                     return Ok(true);
@@ -290,24 +314,35 @@ impl Feed {
         let open = self.turns.open();
         let left = self.policy.rows_left();
         let mut rows = usize::try_from(left).unwrap_or(usize::MAX).min(self.config.block_rows);
-        let mut bytes = usize::try_from(self.estimated_bytes(left)).unwrap_or(usize::MAX).max(BLOCK_BYTES_MIN).min(self.config.block_bytes);
+        let mut bytes = usize::try_from(self.estimated_bytes(left))
+            .unwrap_or(usize::MAX)
+            .max(BLOCK_BYTES_MIN)
+            .min(self.config.block_bytes);
         if self.merge && open > 1 {
             rows = rows.min((ROWS_MERGED / open).max(BLOCK_ROWS_MIN));
         } else if open > 1 {
-            let share = (self.config.hold_bytes_max / HOLD_SHARE / open as u64).max(BLOCK_SHARE_MIN);
-            rows = rows.min(usize::try_from(self.estimated_rows(share)).unwrap_or(usize::MAX).max(BLOCK_ROWS_MIN));
+            let share =
+                (self.config.hold_bytes_max / HOLD_SHARE / open as u64).max(BLOCK_SHARE_MIN);
+            rows = rows.min(
+                usize::try_from(self.estimated_rows(share))
+                    .unwrap_or(usize::MAX)
+                    .max(BLOCK_ROWS_MIN),
+            );
             bytes = bytes.min(usize::try_from(share).unwrap_or(usize::MAX));
         }
         PollLimit { rows, bytes }
     }
 
-    /// Bytes of rows that wait for the watermark: as of the last epoch that all workers have closed, and those that were read since.
+    /// Bytes of rows that wait for the watermark: as of the last epoch that all workers have
+    /// closed, and those that were read since.
     fn held_bytes(&self) -> u64 {
-        let waiting = self.metrics.steps.get(self.hold_step).map_or(0, |hold| hold.state_bytes_total());
+        let waiting =
+            self.metrics.steps.get(self.hold_step).map_or(0, |hold| hold.state_bytes_total());
         waiting + self.bytes_open + self.bytes_closed
     }
 
-    /// Whether so many rows wait that only those are read that let some go. Where rows pass as they arrive, none wait.
+    /// Whether so many rows wait that only those are read that let some go. Where rows pass as they
+    /// arrive, none wait.
     fn is_full(&self) -> bool {
         !self.merge && self.held_bytes() > self.config.hold_bytes_max
     }
@@ -319,16 +354,23 @@ impl Feed {
         if !self.held.is_due(now) {
             return;
         }
-        let name = self.source.partitions().get(held.by as usize).map_or("?", |info| info.name.as_str());
+        let name =
+            self.source.partitions().get(held.by as usize).map_or("?", |info| info.name.as_str());
         let slow = match held.behind {
             Some(micros) => format!("is {} s of event time behind the others", micros / 1_000_000),
             None => "has shown nothing yet".to_owned(),
         };
         let why = match full {
-            true => format!("{} MiB of rows wait for the watermark, as many as `hold_memory` allows", self.held_bytes() >> 20),
+            true => format!(
+                "{} MiB of rows wait for the watermark, as many as `hold_memory` allows",
+                self.held_bytes() >> 20
+            ),
             false => "the others are as far ahead of it as `skew_max` allows".to_owned(),
         };
-        let until = format!("until it has rows, ends, or has been quiet for {} s (`idle_after`)", self.idle_after / 1_000_000);
+        let until = format!(
+            "until it has rows, ends, or has been quiet for {} s (`idle_after`)",
+            self.idle_after / 1_000_000
+        );
         self.held.tell(format!("{name} {slow}, and {why}: nothing else is read {until}"));
     }
 
@@ -413,7 +455,10 @@ impl Feed {
 
     /// Rows that were decoded so far and the bytes they were, or what is likely.
     fn rows_in_bytes(&self) -> (u64, u64) {
-        let (rows, seen) = (self.metrics.rows_in_total.load(Ordering::Relaxed), self.metrics.bytes_in_total.load(Ordering::Relaxed));
+        let (rows, seen) = (
+            self.metrics.rows_in_total.load(Ordering::Relaxed),
+            self.metrics.bytes_in_total.load(Ordering::Relaxed),
+        );
         if rows == 0 || seen == 0 { (1, ROW_BYTES_LIKELY) } else { (rows, seen) }
     }
 
@@ -472,9 +517,10 @@ fn is_empty(payload: &Payload) -> bool {
 
 fn seen(clocks: &PartitionClocks, number: u32) -> Seen {
     match clocks.get(number as usize) {
-        Some(clock) => {
-            Seen { event_time_max: clock.event_time_max.load(Ordering::Acquire), decoded: clock.decoded.load(Ordering::Acquire) }
-        }
+        Some(clock) => Seen {
+            event_time_max: clock.event_time_max.load(Ordering::Acquire),
+            decoded: clock.decoded.load(Ordering::Acquire),
+        },
         None => Seen { event_time_max: i64::MIN, decoded: 0 },
     }
 }
@@ -485,7 +531,8 @@ impl PartitionClock {
     }
 }
 
-/// Says that partitions wait for another one, once they have waited for a while, and when they wait no more.
+/// Says that partitions wait for another one, once they have waited for a while, and when they wait
+/// no more.
 pub(crate) struct HeldNotice {
     notice: Notice,
     since: Option<i64>,

@@ -1,8 +1,10 @@
-//! Decoded blocks on their way into the dataflow, put together: a step's cost per batch is then shared by all that came while it was busy.
+//! Decoded blocks on their way into the dataflow, put together: a step's cost per batch is then
+//! shared by all that came while it was busy.
 //!
-//! Partitions are read one after the other, so rows of one come behind rows of another although nothing is out of order in either. Where steps see
-//! rows as they come, small blocks of several partitions are therefore merged by event time (each partition's rows stay in their order): what would
-//! have been behind the clock is then not.
+//! Partitions are read one after the other, so rows of one come behind rows of another although
+//! nothing is out of order in either. Where steps see rows as they come, small blocks of several
+//! partitions are therefore merged by event time (each partition's rows stay in their order): what
+//! would have been behind the clock is then not.
 
 use crate::runtime::failure::RunError;
 use arrow::array::{AsArray, RecordBatch};
@@ -43,7 +45,8 @@ impl Gathered {
         self.rows >= ROWS_GATHERED
     }
 
-    /// The rows: in the order of their event times where that is asked for, and otherwise as they came, small batches together, a large one alone.
+    /// The rows: in the order of their event times where that is asked for, and otherwise as they
+    /// came, small batches together, a large one alone.
     pub(crate) fn take(&mut self) -> Result<Vec<RecordBatch>, RunError> {
         self.rows = 0;
         let batches = std::mem::take(&mut self.batches);
@@ -51,12 +54,16 @@ impl Gathered {
             Some(time) if overlap(&batches, time) => merge(&batches, time).map(|rows| vec![rows]),
             _ => together(batches.into_iter().map(|(_, rows)| rows).collect()),
         };
-        put.map_err(|e| RunError::Bug { what: format!("blocks of one source can't be put together: {e}") })
+        put.map_err(|e| RunError::Bug {
+            what: format!("blocks of one source can't be put together: {e}"),
+        })
     }
 }
 
 fn times(rows: &RecordBatch, time: usize) -> &[i64] {
-    rows.column(time).as_primitive_opt::<TimestampMicrosecondType>().map_or(&[], |times| times.values())
+    rows.column(time)
+        .as_primitive_opt::<TimestampMicrosecondType>()
+        .map_or(&[], |times| times.values())
 }
 
 /// Whether rows of one partition come behind later rows of another.
@@ -76,7 +83,9 @@ fn merge(batches: &[(u32, RecordBatch)], time: usize) -> Result<RecordBatch, Arr
     }
     let mut heads: BinaryHeap<Reverse<(i64, u32)>> = partitions
         .iter()
-        .filter_map(|(partition, (of, ..))| Some(Reverse((*times(&batches[of[0]].1, time).first()?, *partition))))
+        .filter_map(|(partition, (of, ..))| {
+            Some(Reverse((*times(&batches[of[0]].1, time).first()?, *partition)))
+        })
         .collect();
     let mut order = Vec::with_capacity(batches.iter().map(|(_, rows)| rows.num_rows()).sum());
     while let Some(Reverse((_, partition))) = heads.pop() {
@@ -89,7 +98,11 @@ fn merge(batches: &[(u32, RecordBatch)], time: usize) -> Result<RecordBatch, Arr
             if *row == batches[of[*at]].1.num_rows() {
                 (*at, *row) = (*at + 1, 0);
             }
-            let Some(next) = of.get(*at).and_then(|number| times(&batches[*number].1, time).get(*row)) else { break };
+            let Some(next) =
+                of.get(*at).and_then(|number| times(&batches[*number].1, time).get(*row))
+            else {
+                break;
+            };
             if (*next, partition) > other {
                 heads.push(Reverse((*next, partition)));
                 break;
@@ -119,7 +132,11 @@ mod tests {
     fn rows(times: &[i64], first: i64) -> RecordBatch {
         let numbers = Int64Array::from_iter_values((first..).take(times.len()));
         let times = TimestampMicrosecondArray::from(times.to_vec());
-        RecordBatch::try_from_iter([("time", Arc::new(times) as ArrayRef), ("number", Arc::new(numbers))]).expect("a batch")
+        RecordBatch::try_from_iter([
+            ("time", Arc::new(times) as ArrayRef),
+            ("number", Arc::new(numbers)),
+        ])
+        .expect("a batch")
     }
 
     fn taken(merge_by: Option<usize>, batches: &[(u32, &[i64])]) -> Vec<Vec<i64>> {
@@ -129,13 +146,16 @@ mod tests {
             gathered.push(*partition, rows(times, first));
             first += times.len() as i64;
         }
-        let numbers = |b: &RecordBatch| b.column(1).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
+        let numbers = |b: &RecordBatch| {
+            b.column(1).as_primitive::<arrow::datatypes::Int64Type>().values().to_vec()
+        };
         gathered.take().expect("one schema").iter().map(numbers).collect()
     }
 
     #[test]
     fn partitions_are_merged_by_event_time_and_keep_their_own_order() {
-        let batches: [(u32, &[i64]); 4] = [(0, &[1, 4, 2, 9]), (1, &[2, 3, 8]), (2, &[]), (0, &[10, 5])];
+        let batches: [(u32, &[i64]); 4] =
+            [(0, &[1, 4, 2, 9]), (1, &[2, 3, 8]), (2, &[]), (0, &[10, 5])];
         assert_eq!(taken(Some(0), &batches), [[0, 4, 5, 1, 2, 6, 3, 7, 8]]);
         assert_eq!(taken(None, &batches), [[0, 1, 2, 3, 4, 5, 6, 7, 8]]);
     }

@@ -1,4 +1,5 @@
-//! Timely operators that host a step's or a sink's logic: they give it its epochs in order, one at a time.
+//! Timely operators that host a step's or a sink's logic: they give it its epochs in order, one at
+//! a time.
 
 use crate::contract::{EpochClose, Operator, Output, SinkWriter};
 use crate::ids::Epoch;
@@ -69,7 +70,11 @@ impl Hosted for HostedStep {
         let n = rows.num_rows() as u64;
         self.operator.on_batch(epoch, rows, &mut out)?;
         let sent = out.rows.iter().map(|r| r.num_rows() as u64).sum();
-        self.context.metrics.steps[self.metrics].add(n, sent, self.context.clock.steady_nanos() - started);
+        self.context.metrics.steps[self.metrics].add(
+            n,
+            sent,
+            self.context.clock.steady_nanos() - started,
+        );
         Ok(self.take(epoch, out))
     }
 
@@ -111,7 +116,11 @@ impl Hosted for HostedSink {
         let n = rows.num_rows() as u64;
         self.writer.on_batch(epoch, rows)?;
         self.open_rows += n;
-        self.context.metrics.steps[self.metrics].add(n, 0, self.context.clock.steady_nanos() - started);
+        self.context.metrics.steps[self.metrics].add(
+            n,
+            0,
+            self.context.clock.steady_nanos() - started,
+        );
         Ok(Vec::new())
     }
 
@@ -125,7 +134,11 @@ impl Hosted for HostedSink {
                 p.outbox.push((self.sink.clone(), part));
             }
         });
-        self.context.metrics.steps[self.metrics].add(0, 0, self.context.clock.steady_nanos() - started);
+        self.context.metrics.steps[self.metrics].add(
+            0,
+            0,
+            self.context.clock.steady_nanos() - started,
+        );
         Ok(Vec::new())
     }
 }
@@ -139,7 +152,13 @@ pub(crate) fn host_step<'s>(
     context: &HostContext,
 ) -> StreamVec<'s, u64, Parcel> {
     let metrics = context.metrics.step(step);
-    host(stream, step, HostedStep { step: step.to_owned(), operator, context: context.clone(), metrics }, exchanged, context)
+    host(
+        stream,
+        step,
+        HostedStep { step: step.to_owned(), operator, context: context.clone(), metrics },
+        exchanged,
+        context,
+    )
 }
 
 /// Hosts what adds rows up before they are split by a step's key; counted with the splitting.
@@ -162,7 +181,19 @@ pub(crate) fn host_sink<'s>(
     context: &HostContext,
 ) -> StreamVec<'s, u64, Parcel> {
     let metrics = context.metrics.step(sink);
-    host(stream, sink, HostedSink { sink: sink.to_owned(), writer, context: context.clone(), metrics, open_rows: 0 }, false, context)
+    host(
+        stream,
+        sink,
+        HostedSink {
+            sink: sink.to_owned(),
+            writer,
+            context: context.clone(),
+            metrics,
+            open_rows: 0,
+        },
+        false,
+        context,
+    )
 }
 
 fn host<'s, H: Hosted + 'static>(
@@ -176,26 +207,48 @@ fn host<'s, H: Hosted + 'static>(
     if exchanged {
         let pact = Exchange::new(|p: &Parcel| u64::from(p.to));
         let mut body = HostBody::new(hosted, context);
-        stream.unary_frontier::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(pact, name, move |_, _| {
-            move |(input, frontier), output| {
-                let port = output.output_index();
-                input.for_each_time(|capability, batches| {
-                    body.receive(*capability.time(), || capability.retain(port), batches.flat_map(|b| b.drain(..)))
-                });
-                body.advance(|e| !frontier.less_equal(e), |capability, parcel| output.session(capability).give(parcel));
-            }
-        })
+        stream.unary_frontier::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(
+            pact,
+            name,
+            move |_, _| {
+                move |(input, frontier), output| {
+                    let port = output.output_index();
+                    input.for_each_time(|capability, batches| {
+                        body.receive(
+                            *capability.time(),
+                            || capability.retain(port),
+                            batches.flat_map(|b| b.drain(..)),
+                        )
+                    });
+                    body.advance(
+                        |e| !frontier.less_equal(e),
+                        |capability, parcel| output.session(capability).give(parcel),
+                    );
+                }
+            },
+        )
     } else {
         let mut body = HostBody::new(hosted, context);
-        stream.unary_frontier::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(Pipeline, name, move |_, _| {
-            move |(input, frontier), output| {
-                let port = output.output_index();
-                input.for_each_time(|capability, batches| {
-                    body.receive(*capability.time(), || capability.retain(port), batches.flat_map(|b| b.drain(..)))
-                });
-                body.advance(|e| !frontier.less_equal(e), |capability, parcel| output.session(capability).give(parcel));
-            }
-        })
+        stream.unary_frontier::<CapacityContainerBuilder<Vec<Parcel>>, _, _, _>(
+            Pipeline,
+            name,
+            move |_, _| {
+                move |(input, frontier), output| {
+                    let port = output.output_index();
+                    input.for_each_time(|capability, batches| {
+                        body.receive(
+                            *capability.time(),
+                            || capability.retain(port),
+                            batches.flat_map(|b| b.drain(..)),
+                        )
+                    });
+                    body.advance(
+                        |e| !frontier.less_equal(e),
+                        |capability, parcel| output.session(capability).give(parcel),
+                    );
+                }
+            },
+        )
     }
 }
 
@@ -210,11 +263,26 @@ struct HostBody<H> {
 
 impl<H: Hosted> HostBody<H> {
     fn new(hosted: H, context: &HostContext) -> Self {
-        Self { hosted, worker: context.worker, next: context.first.0, open: BTreeMap::new(), failure: context.failure.clone() }
+        Self {
+            hosted,
+            worker: context.worker,
+            next: context.first.0,
+            open: BTreeMap::new(),
+            failure: context.failure.clone(),
+        }
     }
 
-    fn receive(&mut self, epoch: u64, retain: impl FnOnce() -> Capability<u64>, parcels: impl Iterator<Item = Parcel>) {
-        let open = self.open.entry(epoch).or_insert_with(|| OpenEpoch { capability: retain(), rows: Vec::new(), close: None });
+    fn receive(
+        &mut self,
+        epoch: u64,
+        retain: impl FnOnce() -> Capability<u64>,
+        parcels: impl Iterator<Item = Parcel>,
+    ) {
+        let open = self.open.entry(epoch).or_insert_with(|| OpenEpoch {
+            capability: retain(),
+            rows: Vec::new(),
+            close: None,
+        });
         for parcel in parcels {
             match parcel.body {
                 Body::Rows(rows) => open.rows.push(rows.0),
@@ -224,7 +292,11 @@ impl<H: Hosted> HostBody<H> {
         }
     }
 
-    fn advance(&mut self, complete: impl Fn(&u64) -> bool, mut send: impl FnMut(&Capability<u64>, Parcel)) {
+    fn advance(
+        &mut self,
+        complete: impl Fn(&u64) -> bool,
+        mut send: impl FnMut(&Capability<u64>, Parcel),
+    ) {
         if self.failure.is_set() {
             self.open.clear();
             return;
@@ -237,7 +309,9 @@ impl<H: Hosted> HostBody<H> {
             let open = first.get_mut();
             for rows in std::mem::take(&mut open.rows) {
                 match self.hosted.rows(Epoch(epoch), rows) {
-                    Ok(out) => out.into_iter().for_each(|rows| send(&open.capability, Parcel::rows(self.worker, rows))),
+                    Ok(out) => out
+                        .into_iter()
+                        .for_each(|rows| send(&open.capability, Parcel::rows(self.worker, rows))),
                     Err(e) => return self.failure.set(e),
                 }
             }
@@ -245,10 +319,14 @@ impl<H: Hosted> HostBody<H> {
                 break;
             }
             let Some(close) = open.close else {
-                return self.failure.set(RunError::Bug { what: format!("epoch {epoch} ended without its close") });
+                return self
+                    .failure
+                    .set(RunError::Bug { what: format!("epoch {epoch} ended without its close") });
             };
             match self.hosted.close(&close) {
-                Ok(out) => out.into_iter().for_each(|rows| send(&open.capability, Parcel::rows(self.worker, rows))),
+                Ok(out) => out
+                    .into_iter()
+                    .for_each(|rows| send(&open.capability, Parcel::rows(self.worker, rows))),
                 Err(e) => return self.failure.set(e),
             }
             send(&open.capability, Parcel::close(self.worker, close));

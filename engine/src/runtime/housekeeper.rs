@@ -1,6 +1,8 @@
-//! The housekeeper: one thread that writes snapshots and deletes what they made needless, so that neither a commit nor a worker waits for either.
+//! The housekeeper: one thread that writes snapshots and deletes what they made needless, so that
+//! neither a commit nor a worker waits for either.
 //!
-//! It deletes a few files at a time: a file system that is told to drop hundreds at once lets the next commit's sync wait for all of them.
+//! It deletes a few files at a time: a file system that is told to drop hundreds at once lets the
+//! next commit's sync wait for all of them.
 
 use crate::background::lower_priority;
 use crate::ids::Epoch;
@@ -51,7 +53,8 @@ impl Housekeeper {
     fn work(&mut self) -> Result<(), RunError> {
         let mut needless: BTreeSet<String> = BTreeSet::new();
         loop {
-            let patience = if needless.is_empty() { Duration::from_secs(3_600) } else { DELETE_EVERY };
+            let patience =
+                if needless.is_empty() { Duration::from_secs(3_600) } else { DELETE_EVERY };
             let (batch, ended) = match self.snapshots.recv_timeout(patience) {
                 Ok(snapshot) => {
                     self.write(snapshot)?;
@@ -84,7 +87,9 @@ impl Housekeeper {
         let written = self.kept.write(&self.store, &header, &sections)?;
         self.positions = header.positions;
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
-        self.metrics.snapshot_nanos_total.fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
+        self.metrics
+            .snapshot_nanos_total
+            .fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! The start of the dataflow on each worker: blocks are decoded, and the facts of an epoch become its watermark.
+//! The start of the dataflow on each worker: blocks are decoded, and the facts of an epoch become
+//! its watermark.
 
 use crate::contract::{Decoder, EpochClose, SavedState};
 use crate::ids::{Epoch, EventTime};
@@ -26,8 +27,8 @@ use timely::scheduling::SyncActivator;
 
 type Builder = CapacityContainerBuilder<Vec<Parcel>>;
 
-/// Rounds of blocks decoded per activation before other operators get their turn, at most. Those that wait go on as one batch, so that a worker that has
-/// fallen behind catches up.
+/// Rounds of blocks decoded per activation before other operators get their turn, at most. Those
+/// that wait go on as one batch, so that a worker that has fallen behind catches up.
 const ROUNDS_GATHERED: usize = 4;
 
 pub(crate) struct Intake {
@@ -56,7 +57,10 @@ impl Intake {
         source::<_, Builder, _, _>(scope, "intake", move |capability, info| {
             let again = scope.activator_for(Rc::clone(&info.address));
             let failure = self.failure.clone();
-            if wake.send((worker, scope.worker().sync_activator_for(info.address.to_vec()))).is_err() {
+            if wake
+                .send((worker, scope.worker().sync_activator_for(info.address.to_vec())))
+                .is_err()
+            {
                 failure.set(RunError::Bug { what: "the feed is gone before it began".into() });
             }
             let mut capability = Some(capability);
@@ -78,12 +82,17 @@ impl Intake {
                         Ok(FeedMessage::Blocks { epoch, blocks }) => {
                             debug_assert_eq!(epoch.0, *held.time());
                             for (block, bytes) in blocks {
-                                let (started, partition) = (self.clock.steady_nanos(), block.partition);
+                                let (started, partition) =
+                                    (self.clock.steady_nanos(), block.partition);
                                 match self.decode(epoch, block, bytes, &mut seen) {
                                     Ok(rows) => {
                                         let n = rows.num_rows() as u64;
                                         gathered.push(partition, rows);
-                                        self.metrics.steps[decoded].add(n, n, self.clock.steady_nanos() - started);
+                                        self.metrics.steps[decoded].add(
+                                            n,
+                                            n,
+                                            self.clock.steady_nanos() - started,
+                                        );
                                     }
                                     Err(e) => self.failure.set(e),
                                 }
@@ -101,7 +110,9 @@ impl Intake {
                 {
                     let mut session = output.session(&*held);
                     match gathered.take() {
-                        Ok(batches) => batches.into_iter().for_each(|rows| session.give(Parcel::rows(worker, rows))),
+                        Ok(batches) => batches
+                            .into_iter()
+                            .for_each(|rows| session.give(Parcel::rows(worker, rows))),
                         Err(e) => self.failure.set(e),
                     }
                     if let Some(feed) = &closed {
@@ -148,7 +159,9 @@ impl Intake {
             self.metrics.event_time_max_micros.fetch_max(newest, Ordering::Relaxed);
         }
         let Some(clock) = self.clocks.get(partition as usize) else {
-            return Err(RunError::Bug { what: format!("a block of partition {partition}, which the feed has not announced") });
+            return Err(RunError::Bug {
+                what: format!("a block of partition {partition}, which the feed has not announced"),
+            });
         };
         clock.event_time_max.fetch_max(newest.unwrap_or(i64::MIN), Ordering::AcqRel);
         clock.decoded.fetch_add(1, Ordering::AcqRel);
@@ -166,10 +179,16 @@ impl Intake {
 }
 
 fn newest_time(rows: &RecordBatch, column: usize) -> Option<i64> {
-    rows.column(column).as_primitive_opt::<TimestampMicrosecondType>()?.values().iter().copied().max()
+    rows.column(column)
+        .as_primitive_opt::<TimestampMicrosecondType>()?
+        .values()
+        .iter()
+        .copied()
+        .max()
 }
 
-/// Gathers every worker's facts of an epoch and turns them into its close, the same on every worker.
+/// Gathers every worker's facts of an epoch and turns them into its close, the same on every
+/// worker.
 pub(crate) fn clock<'s>(
     stream: StreamVec<'s, u64, Parcel>,
     mut tracker: WatermarkTracker,
@@ -178,43 +197,53 @@ pub(crate) fn clock<'s>(
     failure: Failure,
 ) -> StreamVec<'s, u64, Parcel> {
     let worker = stream.scope().index();
-    stream.unary_frontier::<Builder, _, _, _>(Exchange::new(|p: &Parcel| u64::from(p.to)), "clock", move |_, _| {
-        let mut open: BTreeMap<u64, (timely::dataflow::operators::Capability<u64>, Vec<Facts>)> = BTreeMap::new();
-        move |(input, frontier), output| {
-            let port = output.output_index();
-            input.for_each_time(|capability, batches| {
-                let mut session = output.session(&capability);
-                for parcels in batches {
-                    for parcel in parcels.drain(..) {
-                        match parcel.body {
-                            Body::Facts(facts) => {
-                                open.entry(*capability.time()).or_insert_with(|| (capability.retain(port), Vec::new())).1.push(facts);
+    stream.unary_frontier::<Builder, _, _, _>(
+        Exchange::new(|p: &Parcel| u64::from(p.to)),
+        "clock",
+        move |_, _| {
+            let mut open: BTreeMap<
+                u64,
+                (timely::dataflow::operators::Capability<u64>, Vec<Facts>),
+            > = BTreeMap::new();
+            move |(input, frontier), output| {
+                let port = output.output_index();
+                input.for_each_time(|capability, batches| {
+                    let mut session = output.session(&capability);
+                    for parcels in batches {
+                        for parcel in parcels.drain(..) {
+                            match parcel.body {
+                                Body::Facts(facts) => {
+                                    open.entry(*capability.time())
+                                        .or_insert_with(|| (capability.retain(port), Vec::new()))
+                                        .1
+                                        .push(facts);
+                                }
+                                Body::Rows(_) | Body::Close(_) => session.give(parcel),
                             }
-                            Body::Rows(_) | Body::Close(_) => session.give(parcel),
                         }
                     }
+                });
+                if failure.is_set() {
+                    open.clear();
+                    return;
                 }
-            });
-            if failure.is_set() {
-                open.clear();
-                return;
+                while let Some(first) = open.first_entry() {
+                    if frontier.less_equal(first.key()) {
+                        break;
+                    }
+                    let (capability, facts) = first.remove();
+                    let close = close_epoch(&mut tracker, Epoch(*capability.time()), &facts);
+                    metrics.watermark_micros.store(close.watermark.0, Ordering::Relaxed);
+                    if worker == 0
+                        && let Err(e) = save_clock(&mut tracker, &close, &parts)
+                    {
+                        failure.set(e);
+                    }
+                    output.session(&capability).give(Parcel::close(worker, close));
+                }
             }
-            while let Some(first) = open.first_entry() {
-                if frontier.less_equal(first.key()) {
-                    break;
-                }
-                let (capability, facts) = first.remove();
-                let close = close_epoch(&mut tracker, Epoch(*capability.time()), &facts);
-                metrics.watermark_micros.store(close.watermark.0, Ordering::Relaxed);
-                if worker == 0
-                    && let Err(e) = save_clock(&mut tracker, &close, &parts)
-                {
-                    failure.set(e);
-                }
-                output.session(&capability).give(Parcel::close(worker, close));
-            }
-        }
-    })
+        },
+    )
 }
 
 fn close_epoch(tracker: &mut WatermarkTracker, epoch: Epoch, facts: &[Facts]) -> EpochClose {
@@ -223,14 +252,31 @@ fn close_epoch(tracker: &mut WatermarkTracker, epoch: Epoch, facts: &[Facts]) ->
     let feed = facts.first();
     let last = feed.is_some_and(|f| f.last);
     let partitions = feed.map_or(&[][..], |f| &f.partitions);
-    let watermark: EventTime = tracker.close(&EpochFacts { partitions, seen: &seen, clock: feed.and_then(|f| f.clock), last });
-    EpochClose { epoch, watermark, watermark_before: before, snapshot: feed.is_some_and(|f| f.snapshot), last }
+    let watermark: EventTime = tracker.close(&EpochFacts {
+        partitions,
+        seen: &seen,
+        clock: feed.and_then(|f| f.clock),
+        last,
+    });
+    EpochClose {
+        epoch,
+        watermark,
+        watermark_before: before,
+        snapshot: feed.is_some_and(|f| f.snapshot),
+        last,
+    }
 }
 
 /// Hands over what of the tracker has changed, for a snapshot all of it.
-fn save_clock(tracker: &mut WatermarkTracker, close: &EpochClose, parts: &Parts) -> Result<(), RunError> {
+fn save_clock(
+    tracker: &mut WatermarkTracker,
+    close: &EpochClose,
+    parts: &Parts,
+) -> Result<(), RunError> {
     let state = |saved: &SavedTracker| {
-        let state = saved.to_state().map_err(|e| RunError::Bug { what: format!("the watermark can't be saved: {e}") })?;
+        let state = saved
+            .to_state()
+            .map_err(|e| RunError::Bug { what: format!("the watermark can't be saved: {e}") })?;
         Ok::<_, RunError>((CLOCK_STEP.to_owned(), state))
     };
     let changes = state(&tracker.take_changes())?;
@@ -243,11 +289,16 @@ fn save_clock(tracker: &mut WatermarkTracker, close: &EpochClose, parts: &Parts)
 }
 
 /// The tracker that was saved, or a new one.
-pub(crate) fn restored_clock(saved: Option<&SavedState>, out_of_orderness: i64) -> Result<WatermarkTracker, RunError> {
+pub(crate) fn restored_clock(
+    saved: Option<&SavedState>,
+    out_of_orderness: i64,
+) -> Result<WatermarkTracker, RunError> {
     let mut tracker = WatermarkTracker::new(out_of_orderness);
     for rows in saved.iter().flat_map(|saved| saved.named(TRACKER)) {
         let part = SavedTracker::from_rows(rows);
-        tracker.restore(part.ok_or_else(|| RunError::Bug { what: "the saved watermark can't be read".into() })?);
+        tracker.restore(
+            part.ok_or_else(|| RunError::Bug { what: "the saved watermark can't be read".into() })?,
+        );
     }
     Ok(tracker)
 }
@@ -259,6 +310,12 @@ pub(crate) fn first_reason(dead: &[RecordBatch]) -> String {
         column.iter().next().flatten().map(str::to_owned)
     };
     let Some(rows) = dead.iter().find(|r| r.num_rows() > 0) else { return String::new() };
-    let (partition, reason, detail) = (text(rows, "partition"), text(rows, "reason"), text(rows, "detail"));
-    format!("{} in {}: {}", reason.unwrap_or_default(), partition.unwrap_or_default(), detail.unwrap_or_default())
+    let (partition, reason, detail) =
+        (text(rows, "partition"), text(rows, "reason"), text(rows, "detail"));
+    format!(
+        "{} in {}: {}",
+        reason.unwrap_or_default(),
+        partition.unwrap_or_default(),
+        detail.unwrap_or_default()
+    )
 }

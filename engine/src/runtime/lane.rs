@@ -1,7 +1,8 @@
 //! One sink's deliveries: batched over its interval, and tried for as long as it takes.
 //!
-//! A sink that is away does not end the run. Its lane waits and tries again, says so ([`Lane::outlast`]), and what waits for it is bounded
-//! by the hand-over. When the run is to end, a lane whose sink is away leaves: what it has not delivered is in the store, and goes out at the
+//! A sink that is away does not end the run. Its lane waits and tries again, says so
+//! ([`Lane::outlast`]), and what waits for it is bounded by the hand-over. When the run is to end,
+//! a lane whose sink is away leaves: what it has not delivered is in the store, and goes out at the
 //! next start.
 
 use crate::contract::{Delivery, Notice, OutboxEntry, SinkError};
@@ -104,8 +105,13 @@ impl<'a> Lane<'a> {
         Self { number, delivery, epochs, interval, progress, notice, under_way: VecDeque::new() }
     }
 
-    /// Delivers what earlier runs left, through `newest_left`, then what comes, until no more comes and all is visible.
-    pub(crate) fn run(&mut self, left: Vec<OutboxEntry>, newest_left: Option<Epoch>) -> Result<(), RunError> {
+    /// Delivers what earlier runs left, through `newest_left`, then what comes, until no more comes
+    /// and all is visible.
+    pub(crate) fn run(
+        &mut self,
+        left: Vec<OutboxEntry>,
+        newest_left: Option<Epoch>,
+    ) -> Result<(), RunError> {
         match self.deliver_all(left, newest_left) {
             Ok(()) => Ok(()),
             Err(Halt::Failed(e)) => Err(e),
@@ -121,7 +127,11 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn deliver_all(&mut self, left: Vec<OutboxEntry>, newest_left: Option<Epoch>) -> Result<(), Halt> {
+    fn deliver_all(
+        &mut self,
+        left: Vec<OutboxEntry>,
+        newest_left: Option<Epoch>,
+    ) -> Result<(), Halt> {
         let (wake, woken) = bounded(1);
         let waking = wake.clone();
         self.delivery.wake_by(Arc::new(move || {
@@ -139,7 +149,9 @@ impl<'a> Lane<'a> {
         let mut delivered_at = self.now();
         loop {
             let patience = match waiting.newest {
-                Some(_) if self.under_way.len() < at_once => self.interval.saturating_sub(self.since(delivered_at)),
+                Some(_) if self.under_way.len() < at_once => {
+                    self.interval.saturating_sub(self.since(delivered_at))
+                }
                 _ => Duration::from_secs(3_600),
             };
             let mut ended = false;
@@ -160,7 +172,9 @@ impl<'a> Lane<'a> {
             if ended {
                 return self.finish(waiting, at_once, &woken);
             }
-            let due = waiting.is_full() || waiting.entries.is_empty() || self.since(delivered_at) >= self.interval;
+            let due = waiting.is_full()
+                || waiting.entries.is_empty()
+                || self.since(delivered_at) >= self.interval;
             if due
                 && self.under_way.len() < at_once
                 && let Some(through) = waiting.newest
@@ -176,7 +190,12 @@ impl<'a> Lane<'a> {
     }
 
     /// Delivers what still waits, and waits until everything is visible.
-    fn finish(&mut self, waiting: Waiting, at_once: usize, woken: &Receiver<()>) -> Result<(), Halt> {
+    fn finish(
+        &mut self,
+        waiting: Waiting,
+        at_once: usize,
+        woken: &Receiver<()>,
+    ) -> Result<(), Halt> {
         let mut last = waiting.newest.map(|newest| (waiting.entries, newest));
         loop {
             if self.under_way.len() < at_once
@@ -209,7 +228,11 @@ impl<'a> Lane<'a> {
             }
             return Ok(());
         }
-        self.under_way.push_back(UnderWay { through, load: Load::of_all(&entries), begun_at: self.now() });
+        self.under_way.push_back(UnderWay {
+            through,
+            load: Load::of_all(&entries),
+            begun_at: self.now(),
+        });
         let begun = self.delivery.deliver(entries);
         self.outlast(begun)?;
         if self.delivery.under_way_max() == 1 { self.settled(1) } else { Ok(()) }
@@ -239,11 +262,17 @@ impl<'a> Lane<'a> {
     /// Tries again for as long as the sink is away, unless the run is to end.
     fn outlast(&mut self, outcome: Result<(), SinkError>) -> Result<(), Halt> {
         let Err(first) = outcome else { return Ok(()) };
-        let mut away = AwayNote { since_micros: self.progress.clock.wall_micros(), tried: 1, tried_micros: 0, reason: String::new() };
+        let mut away = AwayNote {
+            since_micros: self.progress.clock.wall_micros(),
+            tried: 1,
+            tried_micros: 0,
+            reason: String::new(),
+        };
         let (mut error, mut pause) = (first, PAUSE_MIN);
         loop {
             let SinkError::Away { object, reason, .. } = &error else { return Err(error.into()) };
-            (away.tried_micros, away.reason) = (self.progress.clock.wall_micros(), format!("{object}: {reason}"));
+            (away.tried_micros, away.reason) =
+                (self.progress.clock.wall_micros(), format!("{object}: {reason}"));
             self.progress.is_away(self.number, Some(away.clone()));
             if !self.pause(pause, &away) {
                 return Err(Halt::LeftForNow);

@@ -1,4 +1,5 @@
-//! What waits for sinks: counted, so that the committer is held up before memory or the disk is full.
+//! What waits for sinks: counted, so that the committer is held up before memory or the disk is
+//! full.
 
 use crate::contract::OutboxEntry;
 use crate::runtime::parts::sliced_bytes;
@@ -43,7 +44,8 @@ impl Load {
         load
     }
 
-    /// Whether any kind has reached its limit. How many epochs there are is bounded by what they hold.
+    /// Whether any kind has reached its limit. How many epochs there are is bounded by what they
+    /// hold.
     pub(crate) fn reaches(&self, max: &Self) -> bool {
         self.rows >= max.rows || self.bytes >= max.bytes || self.staged_bytes >= max.staged_bytes
     }
@@ -114,14 +116,27 @@ mod tests {
     fn rows_and_staged_files_both_count() {
         let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
         let rows = RecordBatch::try_from_iter([("n", column)]).expect("a batch").slice(0, 10);
-        let files = vec![serde_json::json!({ "path": "a", "bytes": 3_000_000 }), serde_json::json!(7)];
-        let entry = OutboxEntry { epoch: Epoch(1), parts: vec![OutboxPart { rows: vec![rows], files, ..OutboxPart::default() }] };
+        let files =
+            vec![serde_json::json!({ "path": "a", "bytes": 3_000_000 }), serde_json::json!(7)];
+        let entry = OutboxEntry {
+            epoch: Epoch(1),
+            parts: vec![OutboxPart { rows: vec![rows], files, ..OutboxPart::default() }],
+        };
         let mut load = Load::of_all(&[entry.clone(), entry.clone()]);
-        assert_eq!(load, Load { epochs: 2, rows: 20, bytes: 2 * (80 + COLUMN_BYTES), staged_bytes: 6_000_000 });
-        assert_eq!(load.to_string(), "2 epochs wait: 20 rows in memory (560 B), 5.7 MiB in staged files");
+        assert_eq!(
+            load,
+            Load { epochs: 2, rows: 20, bytes: 2 * (80 + COLUMN_BYTES), staged_bytes: 6_000_000 }
+        );
+        assert_eq!(
+            load.to_string(),
+            "2 epochs wait: 20 rows in memory (560 B), 5.7 MiB in staged files"
+        );
         let max = Load { epochs: 0, rows: 21, bytes: 600, staged_bytes: 6_000_001 };
         assert!(!load.reaches(&max));
-        assert!(load.reaches(&Load { staged_bytes: 6_000_000, ..max }) && load.reaches(&Load { bytes: 560, ..max }));
+        assert!(
+            load.reaches(&Load { staged_bytes: 6_000_000, ..max })
+                && load.reaches(&Load { bytes: 560, ..max })
+        );
         load -= Load::of(&entry);
         load -= Load { rows: 1_000, ..Load::default() };
         assert_eq!((load.epochs, load.rows, load.staged_bytes), (1, 0, 3_000_000));

@@ -39,7 +39,8 @@ pub struct Metrics {
     pub commit_nanos_total: AtomicU64,
     /// Nanoseconds that writing snapshots took, beside the commits.
     pub snapshot_nanos_total: AtomicU64,
-    /// Nanoseconds of the run's clock at which its state was restored and the first row could be read; 0 before.
+    /// Nanoseconds of the run's clock at which its state was restored and the first row could be
+    /// read; 0 before.
     pub ready_nanos: AtomicU64,
     /// Nanoseconds that deliveries took.
     pub delivery_nanos_total: AtomicU64,
@@ -47,7 +48,8 @@ pub struct Metrics {
     pub progress_done: AtomicU64,
     /// See `progress_done`.
     pub progress_total: AtomicU64,
-    /// The steps, in the order of the pipeline: `source.read`, `decode`, `source.hold`, each step, each sink, `split`.
+    /// The steps, in the order of the pipeline: `source.read`, `decode`, `source.hold`, each step,
+    /// each sink, `split`.
     pub steps: Vec<StepMetrics>,
     /// The newest problem that is being retried, shown to whoever watches.
     pub degraded: Mutex<Option<String>>,
@@ -138,7 +140,12 @@ impl Metrics {
             let mut shown = metrics.degraded.lock().unwrap_or_else(PoisonError::into_inner);
             match reason {
                 Some(reason) => *shown = Some(format!("{who}: {reason}")),
-                None if shown.as_ref().is_some_and(|s| s.strip_prefix(&*who).is_some_and(|rest| rest.starts_with(": "))) => *shown = None,
+                None if shown.as_ref().is_some_and(|s| {
+                    s.strip_prefix(&*who).is_some_and(|rest| rest.starts_with(": "))
+                }) =>
+                {
+                    *shown = None
+                }
                 None => {}
             }
         })

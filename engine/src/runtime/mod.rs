@@ -7,9 +7,11 @@
 //!       ▲                 decode    watermark  wait           keyed                          put, sync                visible
 //!       └──────────────── committed epoch: the next may open ◀──────────────────────────────────┘
 //! ```
-//! An epoch is closed by the feed alone. A close travels with the rows: every step on every worker sees each epoch's close once, after all
-//! of its rows, hands over what changed, and passes it on. When the last step has, the worker's part goes to the committer; when all parts
-//! are there, one file is written. Snapshots are written, and needless files deleted, by a thread beside the commits. Any failure anywhere stops the whole run; the next one goes on from the last commit.
+//! An epoch is closed by the feed alone. A close travels with the rows: every step on every worker
+//! sees each epoch's close once, after all of its rows, hands over what changed, and passes it on.
+//! When the last step has, the worker's part goes to the committer; when all parts are there, one
+//! file is written. Snapshots are written, and needless files deleted, by a thread beside the
+//! commits. Any failure anywhere stops the whole run; the next one goes on from the last commit.
 
 mod accept;
 mod clock;
@@ -37,5 +39,8 @@ pub use clock::{Clock, SystemClock};
 pub use failure::{RunError, StepsChanged};
 pub use left::{check_waiting, lacks};
 pub use metrics::{Metrics, StepMetrics};
-pub use plan::{BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet, WorkerContext, shapes};
+pub use plan::{
+    BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet,
+    WorkerContext, shapes,
+};
 pub use run::{RunControl, RunSummary, run};

@@ -1,9 +1,12 @@
 //! What a run needs outside is reached before it begins.
 //!
-//! A destination or a source that an earlier run has worked with is waited for as long as it is away, and that is said, as in a run under way. One
-//! that no run has ever reached may have a wrong name: it is an error after [`FIRST_PATIENCE`].
+//! A destination or a source that an earlier run has worked with is waited for as long as it is
+//! away, and that is said, as in a run under way. One that no run has ever reached may have a wrong
+//! name: it is an error after [`FIRST_PATIENCE`].
 
-use crate::contract::{Delivery, NEEDS_NOTHING_AGAIN, Notice, PartitionInfo, Position, SinkError, Source, SourceError};
+use crate::contract::{
+    Delivery, NEEDS_NOTHING_AGAIN, Notice, PartitionInfo, Position, SinkError, Source, SourceError,
+};
 use crate::disk::Folder;
 use crate::ids::Epoch;
 use crate::protocol::Origin;
@@ -27,10 +30,12 @@ const GLANCE: Duration = Duration::from_millis(20);
 
 /// Asks what a run needs outside until it answers.
 pub(crate) struct Outside<'a> {
-    /// Set when the run is to end, and where it says what it waits for; none for a command that only looks.
+    /// Set when the run is to end, and where it says what it waits for; none for a command that
+    /// only looks.
     run: Option<(&'a AtomicBool, &'a Arc<Metrics>)>,
     clock: &'a dyn Clock,
-    /// What earlier runs have reached; none for a command that only looks, which waits for nobody for long.
+    /// What earlier runs have reached; none for a command that only looks, which waits for nobody
+    /// for long.
     reached: Option<Origin>,
     /// For whoever looks at the store meanwhile.
     away: Option<Mutex<AwayNotes>>,
@@ -78,7 +83,13 @@ impl<'a> Outside<'a> {
     ) -> Result<Self, StoreError> {
         let reached = Some(saved_origin(store)?.unwrap_or_default());
         let away = Some(Mutex::new(AwayNotes::begin(store)));
-        Ok(Self { run: Some((stop, metrics)), clock, reached, away, given_up: AtomicBool::new(false) })
+        Ok(Self {
+            run: Some((stop, metrics)),
+            clock,
+            reached,
+            away,
+            given_up: AtomicBool::new(false),
+        })
     }
 
     /// For a command that only looks.
@@ -86,8 +97,8 @@ impl<'a> Outside<'a> {
         Self { run: None, clock, reached: None, away: None, given_up: AtomicBool::new(false) }
     }
 
-    /// The last epoch that each sink has made visible, by id; 0 for one that never saw any. Sinks that need nothing again are left out. None when the
-    /// run was stopped meanwhile.
+    /// The last epoch that each sink has made visible, by id; 0 for one that never saw any. Sinks
+    /// that need nothing again are left out. None when the run was stopped meanwhile.
     ///
     /// # Errors
     /// When a destination can't be asked.
@@ -103,11 +114,20 @@ impl<'a> Outside<'a> {
                 .map(|(id, delivery)| {
                     let known = self.has_reached(id, present);
                     let asked = id.as_str();
-                    let ask = move || self.outlast(&format!("sink {asked}"), Some(asked), known, || delivery.delivered_through());
+                    let ask = move || {
+                        self.outlast(&format!("sink {asked}"), Some(asked), known, || {
+                            delivery.delivered_through()
+                        })
+                    };
                     (asked.to_owned(), scope.spawn(ask))
                 })
                 .collect();
-            asking.into_iter().map(|(id, thread)| (id, thread.join().unwrap_or_else(|panic| resume_unwind(panic)))).collect()
+            asking
+                .into_iter()
+                .map(|(id, thread)| {
+                    (id, thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                })
+                .collect()
         });
         let (mut delivered, mut stopped) = (BTreeMap::new(), false);
         for (id, through) in asked {
@@ -127,7 +147,11 @@ impl<'a> Outside<'a> {
     ///
     /// # Errors
     /// As of [`Source::open`].
-    pub(crate) fn open(&self, source: &mut dyn Source, positions: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<bool, SourceError> {
+    pub(crate) fn open(
+        &self,
+        source: &mut dyn Source,
+        positions: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<bool, SourceError> {
         let who = format!("source {}", source.name());
         match self.outlast(&who, None, !positions.is_empty(), || source.open(positions)) {
             Ok(()) => Ok(true),
@@ -155,7 +179,12 @@ impl<'a> Outside<'a> {
             None => Arc::new(|_| {}),
         };
         let began = self.clock.steady_nanos();
-        let mut note = AwayNote { since_micros: self.clock.wall_micros(), tried: 0, tried_micros: 0, reason: String::new() };
+        let mut note = AwayNote {
+            since_micros: self.clock.wall_micros(),
+            tried: 0,
+            tried_micros: 0,
+            reason: String::new(),
+        };
         let mut pause = PAUSE_MIN;
         loop {
             let error = match ask() {
@@ -173,10 +202,18 @@ impl<'a> Outside<'a> {
                 self.given_up.store(true, Ordering::Release);
                 return Err(Unreached::Failed(error));
             };
-            note = AwayNote { tried: note.tried + 1, tried_micros: self.clock.wall_micros(), reason, ..note };
+            note = AwayNote {
+                tried: note.tried + 1,
+                tried_micros: self.clock.wall_micros(),
+                reason,
+                ..note
+            };
             self.is_away(sink, Some(&note));
             let AwayNote { tried, reason, .. } = &note;
-            notice(Some(format!("away for {} s, tried {tried} times: {reason}; the run begins when it is back", waited.as_secs())));
+            notice(Some(format!(
+                "away for {} s, tried {tried} times: {reason}; the run begins when it is back",
+                waited.as_secs()
+            )));
             if !self.pause(pause) {
                 return Err(Unreached::Stopped);
             }

@@ -1,4 +1,5 @@
-//! What travels between timely operators: rows, and the facts and closes of epochs, each addressed to a worker.
+//! What travels between timely operators: rows, and the facts and closes of epochs, each addressed
+//! to a worker.
 
 use crate::contract::EpochClose;
 use crate::protocol::PartitionFacts;

@@ -65,5 +65,8 @@ impl Parts {
 
 /// Bytes of the rows themselves: a slice of a larger batch counts as the slice.
 pub(crate) fn sliced_bytes(rows: &RecordBatch) -> u64 {
-    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0) as u64).sum()
+    rows.columns()
+        .iter()
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0) as u64)
+        .sum()
 }

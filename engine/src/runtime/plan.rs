@@ -1,9 +1,14 @@
-//! What a run is made of: the source, the steps, the sinks, as factories that each worker calls for itself.
+//! What a run is made of: the source, the steps, the sinks, as factories that each worker calls for
+//! itself.
 
-use crate::contract::{Delivery, Operator, OperatorError, Shapes, SinkError, SinkWriter, Source, SyncFiles};
+use crate::contract::{
+    Delivery, Operator, OperatorError, Shapes, SinkError, SinkWriter, Source, SyncFiles,
+};
 use crate::disk::Folder;
 use crate::ids::{Epoch, Generation, Ownership};
-use crate::protocol::{CLOCK_STEP, EpochLimits, LatePolicy, Order, Origin, WatermarkTracker, Writer};
+use crate::protocol::{
+    CLOCK_STEP, EpochLimits, LatePolicy, Order, Origin, WatermarkTracker, Writer,
+};
 use std::sync::Arc;
 
 /// Who is asking for a step.
@@ -20,10 +25,13 @@ pub struct WorkerContext {
 }
 
 /// Makes a step's logic for one worker.
-pub type BuildStep = Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn Operator>, OperatorError> + Send + Sync>;
+pub type BuildStep =
+    Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn Operator>, OperatorError> + Send + Sync>;
 /// Makes a sink's writer for one worker.
-pub type BuildWriter = Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn SinkWriter>, SinkError> + Send + Sync>;
-/// Called when an epoch opens, before any of its rows are read, with the wall clock's microseconds; a place to publish a new model from this epoch on.
+pub type BuildWriter =
+    Arc<dyn Fn(&WorkerContext) -> Result<Box<dyn SinkWriter>, SinkError> + Send + Sync>;
+/// Called when an epoch opens, before any of its rows are read, with the wall clock's microseconds;
+/// a place to publish a new model from this epoch on.
 pub type EpochHook = Box<dyn FnMut(Epoch, i64) + Send>;
 
 /// One step.
@@ -53,16 +61,20 @@ pub struct SinkPlan {
     pub sync: SyncFiles,
     /// The process's side.
     pub delivery: Box<dyn Delivery>,
-    /// Where its rows go, as the store remembers it and as a person knows it, such as `table payments_scored`; none for a
-    /// destination that remembers nothing, such as a screen.
+    /// Where its rows go, as the store remembers it and as a person knows it, such as
+    /// `table payments_scored`; none for a destination that remembers nothing, such as a screen.
     pub destination: Option<String>,
-    /// Where the store is new: pipelines that the configuration does not have and that have rows in the destination.
+    /// Where the store is new: pipelines that the configuration does not have and that have rows in
+    /// the destination.
     pub strangers: Vec<Writer>,
 }
 
 impl std::fmt::Debug for SinkPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SinkPlan").field("id", &self.id).field("steps", &self.steps).finish_non_exhaustive()
+        f.debug_struct("SinkPlan")
+            .field("id", &self.id)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +90,8 @@ pub struct Plan {
     pub source: Box<dyn Source>,
     /// How far a partition's events may be out of order, microseconds.
     pub out_of_orderness: i64,
-    /// A partition that is caught up and quiet for so long stops holding the watermark back, microseconds.
+    /// A partition that is caught up and quiet for so long stops holding the watermark back,
+    /// microseconds.
     pub idle_after: i64,
     /// A partition is not read further ahead of the slowest than this, in event time, microseconds.
     pub skew_max: i64,
@@ -104,15 +117,23 @@ impl Plan {
     pub fn origin(&self) -> Origin {
         let sinks = self.sinks.iter().chain([&self.dead_letters]);
         let destinations = sinks.map(|sink| (sink.id.clone(), sink.destination.clone()));
-        Origin { program: self.program.clone(), pipeline: self.delivers_as.clone(), destinations: destinations.collect() }
+        Origin {
+            program: self.program.clone(),
+            pipeline: self.delivers_as.clone(),
+            destinations: destinations.collect(),
+        }
     }
 
-    /// What the state of its steps means, by the step's id. Each step is made once for it, and writes nothing.
+    /// What the state of its steps means, by the step's id. Each step is made once for it, and
+    /// writes nothing.
     ///
     /// # Errors
     /// When a step can't be made.
     pub fn shapes(&self) -> Result<Shapes, OperatorError> {
-        shapes(self.source.as_ref(), self.steps.iter().chain(self.sinks.iter().flat_map(|sink| &sink.steps)))
+        shapes(
+            self.source.as_ref(),
+            self.steps.iter().chain(self.sinks.iter().flat_map(|sink| &sink.steps)),
+        )
     }
 }
 
@@ -120,10 +141,21 @@ impl Plan {
 ///
 /// # Errors
 /// When a step can't be made.
-pub fn shapes<'a>(source: &dyn Source, steps: impl IntoIterator<Item = &'a StepPlan>) -> Result<Shapes, OperatorError> {
-    let nobody = WorkerContext { worker: 0, ownership: Ownership::new(1), generation: Generation::default(), history: Folder::from("") };
+pub fn shapes<'a>(
+    source: &dyn Source,
+    steps: impl IntoIterator<Item = &'a StepPlan>,
+) -> Result<Shapes, OperatorError> {
+    let nobody = WorkerContext {
+        worker: 0,
+        ownership: Ownership::new(1),
+        generation: Generation::default(),
+        history: Folder::from(""),
+    };
     let schema = source.schema();
-    let mut shapes = Shapes::from([(CLOCK_STEP.to_owned(), WatermarkTracker::shape(schema.schema.field(schema.event_time).name()))]);
+    let mut shapes = Shapes::from([(
+        CLOCK_STEP.to_owned(),
+        WatermarkTracker::shape(schema.schema.field(schema.event_time).name()),
+    )]);
     for step in steps {
         if let Some(shape) = (step.build)(&nobody)?.shape() {
             shapes.insert(step.id.clone(), shape);
@@ -144,7 +176,11 @@ pub enum WhenQuiet {
 
 impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plan").field("name", &self.name).field("steps", &self.steps).field("sinks", &self.sinks).finish_non_exhaustive()
+        f.debug_struct("Plan")
+            .field("name", &self.name)
+            .field("steps", &self.steps)
+            .field("sinks", &self.sinks)
+            .finish_non_exhaustive()
     }
 }
 
@@ -161,7 +197,8 @@ pub struct EngineConfig {
     pub block_rows: usize,
     /// Bytes of a block, about.
     pub block_bytes: usize,
-    /// Bytes of rows that may wait for the watermark, about. When it is so many, only partitions are read that hold the watermark back.
+    /// Bytes of rows that may wait for the watermark, about. When it is so many, only partitions
+    /// are read that hold the watermark back.
     pub hold_bytes_max: u64,
     /// More dead letters than this share of an epoch's rows stop the run,
     pub dead_rows_max: f64,
@@ -169,6 +206,7 @@ pub struct EngineConfig {
     pub dead_rows_min: u64,
     /// Committed epochs are delivered together at most this far apart, microseconds.
     pub delivery_interval: i64,
-    /// Bytes of staged files that may wait for sinks; with more, nothing is read before some are delivered.
+    /// Bytes of staged files that may wait for sinks; with more, nothing is read before some are
+    /// delivered.
     pub staged_bytes_max: u64,
 }

@@ -4,21 +4,23 @@ use crate::contract::{Decoder, Operator as StepLogic, Routing, SavedState, Shape
 use crate::disk::Folder;
 use crate::ids::{Epoch, EventTime, Ownership};
 use crate::protocol::{
-    CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WallTime, WatermarkTracker, decide_evolutions, is_ahead,
-    put_back,
+    CLOCK_STEP, EpochPolicy, Evolution, Hold, StepEvolution, TurnLimits, Turns, WallTime,
+    WatermarkTracker, decide_evolutions, is_ahead, put_back,
 };
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{CommittedEpoch, Committer, EncodedPart};
 use crate::runtime::deliver::{DeliveryLoop, EPOCHS_HANDED_OVER_MAX};
 use crate::runtime::failure::{Failure, RunError, StepsChanged};
 use crate::runtime::feed::{
-    BLOCKS_AHEAD_MAX, ClockNotice, Feed, FeedMessage, HeldNotice, PartitionClocks, QUIET_POLLS_MAX, WaitingBlocks, WorkerEnd,
+    BLOCKS_AHEAD_MAX, ClockNotice, Feed, FeedMessage, HeldNotice, PartitionClocks, QUIET_POLLS_MAX,
+    WaitingBlocks, WorkerEnd,
 };
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::intake::{Intake, clock, restored_clock};
 use crate::runtime::left::{
-    marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone, refuse_strangers, take_over,
+    marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone,
+    refuse_strangers, take_over,
 };
 use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::outside::Outside;
@@ -59,7 +61,10 @@ impl RunControl {
             ids.push(sink.id.clone());
         }
         ids.push(SPLIT_STEP.to_owned());
-        Self { stop: Arc::new(AtomicBool::new(false)), metrics: Arc::new(Metrics::new(ids, workers)) }
+        Self {
+            stop: Arc::new(AtomicBool::new(false)),
+            metrics: Arc::new(Metrics::new(ids, workers)),
+        }
     }
 }
 
@@ -72,7 +77,8 @@ pub struct RunSummary {
     pub resumed_after: u64,
     /// Its last committed epoch.
     pub committed: u64,
-    /// The last epoch that every sink has made visible; what was committed after it waits in the store for the next run.
+    /// The last epoch that every sink has made visible; what was committed after it waits in the
+    /// store for the next run.
     pub delivered: u64,
     /// It was stopped before the input ended.
     pub stopped: bool,
@@ -89,17 +95,26 @@ fn check_shapes(pipeline: &str, saved: &Shapes, present: &Shapes) -> Result<(), 
             StepEvolution::Kept(Evolution::Refused(differences)) => {
                 changed.steps.insert(step, differences);
             }
-            StepEvolution::Gone => return Err(RunError::UnknownState { pipeline: pipeline.to_owned(), step }),
-            StepEvolution::Kept(Evolution::Same | Evolution::TakenWith(_)) | StepEvolution::New => {}
+            StepEvolution::Gone => {
+                return Err(RunError::UnknownState { pipeline: pipeline.to_owned(), step });
+            }
+            StepEvolution::Kept(Evolution::Same | Evolution::TakenWith(_)) | StepEvolution::New => {
+            }
         }
     }
     if changed.steps.is_empty() { Ok(()) } else { Err(changed.into()) }
 }
 
-/// Whether the clock of an earlier run has taken the watermark beyond the present: by how many seconds, and where it goes back to.
-fn clock_put_back(saved: Option<&SavedState>, out_of_orderness: i64, by_clock: i64) -> Result<Option<(i64, EventTime)>, RunError> {
+/// Whether the clock of an earlier run has taken the watermark beyond the present: by how many
+/// seconds, and where it goes back to.
+fn clock_put_back(
+    saved: Option<&SavedState>,
+    out_of_orderness: i64,
+    by_clock: i64,
+) -> Result<Option<(i64, EventTime)>, RunError> {
     let tracker = restored_clock(saved, out_of_orderness)?;
-    let to = put_back(tracker.watermark().0, tracker.newest_seen().map(|newest| newest.0), by_clock);
+    let to =
+        put_back(tracker.watermark().0, tracker.newest_seen().map(|newest| newest.0), by_clock);
     Ok(to.map(|to| (tracker.watermark().0.saturating_sub(to) / 1_000_000, EventTime(to))))
 }
 
@@ -107,7 +122,8 @@ fn clock_put_back(saved: Option<&SavedState>, out_of_orderness: i64, by_clock: i
 struct WorkerStart {
     blocks: Receiver<FeedMessage>,
     decoder: Box<dyn Decoder>,
-    /// The state of all steps. Each worker drops its share of this once its steps have taken what is theirs: it is not kept beside theirs.
+    /// The state of all steps. Each worker drops its share of this once its steps have taken what
+    /// is theirs: it is not kept beside theirs.
     state: Arc<BTreeMap<String, SavedState>>,
 }
 
@@ -137,11 +153,17 @@ struct Blueprint {
     clock: Arc<dyn Clock>,
 }
 
-/// Runs a pipeline until its input ends, it is stopped, or something fails; blocks. What was committed stays, whatever happens.
+/// Runs a pipeline until its input ends, it is stopped, or something fails; blocks. What was
+/// committed stays, whatever happens.
 ///
 /// # Errors
 /// The first failure of any part.
-pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn Clock>) -> Result<RunSummary, RunError> {
+pub fn run(
+    plan: Plan,
+    config: EngineConfig,
+    control: &RunControl,
+    time: Arc<dyn Clock>,
+) -> Result<RunSummary, RunError> {
     let workers = config.workers.clamp(1, crate::ids::SHARDS);
     let origin = plan.origin();
     let mut store = Store::open(&config.store)?;
@@ -174,9 +196,14 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         syncs.insert(sink.id.clone(), sink.sync);
         strangers.push((sink.id.clone(), sink.strangers));
         deliveries.push((sink.id.clone(), sink.delivery));
-        if sink.id == dead_id { dead = Some((sink.id, sink.writer)) } else { writers.push((sink.id, sink.steps, sink.writer)) }
+        if sink.id == dead_id {
+            dead = Some((sink.id, sink.writer))
+        } else {
+            writers.push((sink.id, sink.steps, sink.writer))
+        }
     }
-    let dead = dead.ok_or_else(|| RunError::Bug { what: "the plan has no dead-letter sink".into() })?;
+    let dead =
+        dead.ok_or_else(|| RunError::Bug { what: "the plan has no dead-letter sink".into() })?;
     for (id, delivery) in &mut deliveries {
         delivery.report_to(control.metrics.notice(format!("sink {id}")));
     }
@@ -184,20 +211,32 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let outside = Outside::for_run(&control.stop, &control.metrics, time.as_ref(), &config.store)?;
     let mut marks = DeliveredMarks::open(&config.store)?;
     let Some(visible) = outside.ask_delivered(&mut deliveries, &origin)? else {
-        return stopped_before(control, &config.store, deliveries.iter().map(|(id, _)| marks.delivered(id)).min());
+        return stopped_before(
+            control,
+            &config.store,
+            deliveries.iter().map(|(id, _)| marks.delivered(id)).min(),
+        );
     };
     let delivered = visible.values().min().copied().unwrap_or(Epoch(0));
     let present = |sink: &str| deliveries.iter().any(|(id, _)| id == sink);
     let needed = marks.least_absent(present).map_or(delivered, |mark| mark.min(delivered));
-    let mut recovered = store.recover(needed, visible.values().max().copied().unwrap_or(Epoch(0)))?;
+    let mut recovered =
+        store.recover(needed, visible.values().max().copied().unwrap_or(Epoch(0)))?;
     refuse_other_origin(&recovered, &origin)?;
     refuse_strangers(&recovered, &strangers, &origin)?;
     refuse_sinks_gone(&marks, &recovered.outbox, present)?;
     marks.begin(deliveries.iter().map(|(id, _)| id.as_str()), recovered.committed)?;
-    if let Some((sink, ahead)) = visible.iter().find(|(_, through)| is_ahead(**through, recovered.committed)) {
-        return Err(RunError::SinkAhead { sink: sink.clone(), delivered: ahead.0, committed: recovered.committed.0 });
+    if let Some((sink, ahead)) =
+        visible.iter().find(|(_, through)| is_ahead(**through, recovered.committed))
+    {
+        return Err(RunError::SinkAhead {
+            sink: sink.clone(),
+            delivered: ahead.0,
+            committed: recovered.committed.0,
+        });
     }
-    let step_ids: Vec<String> = steps.iter().chain(writers.iter().flat_map(|w| &w.1)).map(|s| s.id.clone()).collect();
+    let step_ids: Vec<String> =
+        steps.iter().chain(writers.iter().flat_map(|w| &w.1)).map(|s| s.id.clone()).collect();
     for known in recovered.state.keys().filter(|k| !k.starts_with("source.")) {
         if !step_ids.contains(known) {
             return Err(RunError::UnknownState { pipeline: name, step: known.clone() });
@@ -228,7 +267,11 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     let mut senders = Vec::new();
     let put_back_to = match when_quiet {
         WhenQuiet::Clock => {
-            let by_clock = time.wall_micros().saturating_sub(idle_after).saturating_sub(out_of_orderness).saturating_sub(1);
+            let by_clock = time
+                .wall_micros()
+                .saturating_sub(idle_after)
+                .saturating_sub(out_of_orderness)
+                .saturating_sub(1);
             clock_put_back(recovered.state.get(CLOCK_STEP), out_of_orderness, by_clock)?
         }
         WhenQuiet::Wait => None,
@@ -244,7 +287,11 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     for _ in 0..workers {
         let (sender, blocks) = unbounded();
         senders.push(sender);
-        starts.push(Mutex::new(Some(WorkerStart { blocks, decoder: source.decoder(), state: Arc::clone(&state) })));
+        starts.push(Mutex::new(Some(WorkerStart {
+            blocks,
+            decoder: source.decoder(),
+            state: Arc::clone(&state),
+        })));
     }
     drop(state);
     let clocks = PartitionClocks::default();
@@ -271,7 +318,11 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         store: Arc::clone(&store),
         positions: BTreeMap::new(),
     };
-    let resumed = recovered.positions.iter().map(|(number, (_, position))| (*number, position.clone())).collect();
+    let resumed = recovered
+        .positions
+        .iter()
+        .map(|(number, (_, position))| (*number, position.clone()))
+        .collect();
     let generation = store.generation();
     let housekeeper = Housekeeper {
         store,
@@ -329,13 +380,16 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         timely::execute(timely::Config::process(workers), move |worker| {
             // The others must hear of a panic: without this worker they would wait for it for ever.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(worker, &blueprint))) {
-                blueprint.failure.set_panicked(&format!("worker {}", worker.index()), panic.as_ref());
+                blueprint
+                    .failure
+                    .set_panicked(&format!("worker {}", worker.index()), panic.as_ref());
                 resume_unwind(panic);
             }
         })
         .map_err(|e| RunError::Bug { what: format!("the workers can't be started: {e}") })?
     };
-    // Every worker says how to wake it once its dataflow is built; a failing one says nothing and drops its end.
+    // Every worker says how to wake it once its dataflow is built; a failing one says nothing and
+    // drops its end.
     let mut wakes: BTreeMap<usize, SyncActivator> = BTreeMap::new();
     while wakes.len() < workers && !failure.is_set() {
         if let Ok((worker, wake)) = wake_out.recv_timeout(Duration::from_millis(20)) {
@@ -344,13 +398,22 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
     }
     let feed = Feed {
         policy: EpochPolicy::new(config.limits, first, age),
-        turns: Turns::new(TurnLimits { idle_after, skew_max, blocks_ahead_max: BLOCKS_AHEAD_MAX, quiet_polls_max: QUIET_POLLS_MAX }),
+        turns: Turns::new(TurnLimits {
+            idle_after,
+            skew_max,
+            blocks_ahead_max: BLOCKS_AHEAD_MAX,
+            quiet_polls_max: QUIET_POLLS_MAX,
+        }),
         idle_after,
         when_quiet,
         merge: order == crate::protocol::Order::Arrival,
         round: WaitingBlocks::default(),
         next_worker: 0,
-        workers: wakes.into_values().zip(senders).map(|(wake, blocks)| WorkerEnd { blocks, wake }).collect(),
+        workers: wakes
+            .into_values()
+            .zip(senders)
+            .map(|(wake, blocks)| WorkerEnd { blocks, wake })
+            .collect(),
         clocks,
         resumed,
         read_on: BTreeMap::new(),
@@ -358,7 +421,10 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
         bytes_open: 0,
         bytes_closed: 0,
         held: HeldNotice::new(control.metrics.notice(format!("reading of {}", source.name()))),
-        wall: WallTime::new(time.wall_micros(), i64::try_from(time.steady_nanos() / 1_000).unwrap_or(i64::MAX)),
+        wall: WallTime::new(
+            time.wall_micros(),
+            i64::try_from(time.steady_nanos() / 1_000).unwrap_or(i64::MAX),
+        ),
         clock_notice: ClockNotice::new(control.metrics.notice("the clock".to_owned())),
         hold_step: control.metrics.step(HOLD_STEP),
         hooks,
@@ -397,17 +463,31 @@ pub fn run(plan: Plan, config: EngineConfig, control: &RunControl, time: Arc<dyn
 }
 
 /// A run that was stopped while something that it needs was away: everything is as it was.
-fn stopped_before(control: &RunControl, store: &Folder, delivered: Option<Epoch>) -> Result<RunSummary, RunError> {
+fn stopped_before(
+    control: &RunControl,
+    store: &Folder,
+    delivered: Option<Epoch>,
+) -> Result<RunSummary, RunError> {
     let (generation, committed) = saved_place(store)?.unwrap_or_default();
     let delivered = delivered.unwrap_or_default().min(committed);
     control.metrics.committed_epoch.store(committed.0, Ordering::Release);
     control.metrics.delivered_epoch.store(delivered.0, Ordering::Release);
     let (resumed_after, committed) = (committed.0, committed.0);
-    Ok(RunSummary { generation: generation.0, resumed_after, committed, delivered: delivered.0, stopped: true })
+    Ok(RunSummary {
+        generation: generation.0,
+        resumed_after,
+        committed,
+        delivered: delivered.0,
+        stopped: true,
+    })
 }
 
 /// Starts a thread of the run. Its panic is the run's failure.
-fn spawn(name: &'static str, failure: &Failure, body: impl FnOnce() + Send + 'static) -> Result<std::thread::JoinHandle<()>, RunError> {
+fn spawn(
+    name: &'static str,
+    failure: &Failure,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, RunError> {
     let failure = failure.clone();
     std::thread::Builder::new()
         .name(name.to_owned())
@@ -427,7 +507,9 @@ fn ended(name: &str, thread: std::thread::JoinHandle<()>, failure: &Failure) {
 fn work(worker: &mut timely::worker::Worker, blueprint: &Blueprint) {
     let index = worker.index();
     match Logic::build(blueprint, index) {
-        Ok(logic) => worker.dataflow_named::<u64, _, _>(&blueprint.plan_name, |scope| wire(scope, blueprint, logic)),
+        Ok(logic) => worker.dataflow_named::<u64, _, _>(&blueprint.plan_name, |scope| {
+            wire(scope, blueprint, logic)
+        }),
         Err(e) => blueprint.failure.set(e),
     }
     while worker.has_dataflows() {
@@ -457,11 +539,18 @@ struct Logic {
 
 impl Logic {
     fn build(blueprint: &Blueprint, worker: usize) -> Result<Self, RunError> {
-        let context =
-            WorkerContext { worker, ownership: blueprint.ownership, generation: blueprint.generation, history: blueprint.history.clone() };
-        let start = blueprint.starts.get(worker).and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let WorkerStart { blocks, decoder, state: saved } =
-            start.ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
+        let context = WorkerContext {
+            worker,
+            ownership: blueprint.ownership,
+            generation: blueprint.generation,
+            history: blueprint.history.clone(),
+        };
+        let start = blueprint
+            .starts
+            .get(worker)
+            .and_then(|s| s.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let WorkerStart { blocks, decoder, state: saved } = start
+            .ok_or_else(|| RunError::Bug { what: format!("worker {worker} was started twice") })?;
         let nothing = SavedState::default();
         let mut tracker = restored_clock(saved.get(CLOCK_STEP), blueprint.out_of_orderness)?;
         let seen = tracker.newest_seen();
@@ -469,16 +558,28 @@ impl Logic {
             let mut operator = (plan.build)(&context)?;
             match (saved.get(&plan.id), seen) {
                 (None, Some(seen)) => operator.begin_after(seen),
-                (saved, _) => operator.restore(saved.unwrap_or(&nothing), worker, blueprint.ownership)?,
+                (saved, _) => {
+                    operator.restore(saved.unwrap_or(&nothing), worker, blueprint.ownership)?
+                }
             }
             Ok((plan.id.clone(), operator))
         };
-        let mut hold = Hold::new(HOLD_STEP, &blueprint.source_name, blueprint.schema.clone(), blueprint.order, blueprint.late);
+        let mut hold = Hold::new(
+            HOLD_STEP,
+            &blueprint.source_name,
+            blueprint.schema.clone(),
+            blueprint.order,
+            blueprint.late,
+        );
         hold.restore(saved.get(HOLD_STEP).unwrap_or(&nothing), worker, blueprint.ownership)?;
         let steps = blueprint.steps.iter().map(step).collect::<Result<_, _>>()?;
         let mut sinks = Vec::new();
         for (id, own_steps, writer) in &blueprint.sinks {
-            sinks.push((id.clone(), own_steps.iter().map(step).collect::<Result<_, _>>()?, writer(&context)?));
+            sinks.push((
+                id.clone(),
+                own_steps.iter().map(step).collect::<Result<_, _>>()?,
+                writer(&context)?,
+            ));
         }
         let dead = (blueprint.dead.1)(&context)?;
         if let Some(to) = blueprint.put_back {
@@ -514,7 +615,13 @@ fn wire(scope: Scope<'_, u64>, blueprint: &Blueprint, logic: Logic) {
     };
     let wake = blueprint.wake.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let read = intake.build(scope, &wake);
-    let clocked = clock(read, logic.tracker, context.parts.clone(), Arc::clone(&blueprint.metrics), blueprint.failure.clone());
+    let clocked = clock(
+        read,
+        logic.tracker,
+        context.parts.clone(),
+        Arc::clone(&blueprint.metrics),
+        blueprint.failure.clone(),
+    );
     let mut stream = host_step(clocked, HOLD_STEP, Box::new(logic.hold), false, &context);
     for (id, operator) in logic.steps {
         stream = step(stream, &id, operator, blueprint, &context);
@@ -545,20 +652,33 @@ fn step<'s>(
         Routing::Local => host_step(stream, id, operator, false, context),
         Routing::ByKey(key) => {
             let stream = match operator.combiner() {
-                Some(combiner) if blueprint.ownership.workers() > 1 => host_combiner(stream, id, combiner, context),
+                Some(combiner) if blueprint.ownership.workers() > 1 => {
+                    host_combiner(stream, id, combiner, context)
+                }
                 _ => stream,
             };
-            let routed = route(stream, &format!("{id}.route"), Splitter::new(key, blueprint.ownership), context);
+            let routed = route(
+                stream,
+                &format!("{id}.route"),
+                Splitter::new(key, blueprint.ownership),
+                context,
+            );
             host_step(routed, id, operator, true, context)
         }
         Routing::ByKeyOrAll(key) => {
-            let routed = route(stream, &format!("{id}.route"), Splitter::new(key, blueprint.ownership).with_null_to_all(), context);
+            let routed = route(
+                stream,
+                &format!("{id}.route"),
+                Splitter::new(key, blueprint.ownership).with_null_to_all(),
+                context,
+            );
             host_step(routed, id, operator, true, context)
         }
     }
 }
 
-/// The end: once every step of every worker has closed an epoch, this worker's part goes to the committer.
+/// The end: once every step of every worker has closed an epoch, this worker's part goes to the
+/// committer.
 fn hand_over(
     done: StreamVec<'_, u64, Parcel>,
     dead_id: String,
@@ -569,41 +689,53 @@ fn hand_over(
     let context = context.clone();
     let metrics = context.metrics.step(&dead_id);
     // The sender goes with the dataflow: when all workers have ended, the committer ends.
-    done.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "hand over", move |_, _| {
-        let mut open: BTreeMap<u64, (Capability<u64>, crate::contract::EpochClose)> = BTreeMap::new();
-        move |(input, frontier), output| {
-            let port = output.output_index();
-            input.for_each_time(|capability, batches| {
-                for parcel in batches.flat_map(|b| b.drain(..)) {
-                    if let crate::runtime::parcel::Body::Close(close) = parcel.body {
-                        open.entry(*capability.time()).or_insert_with(|| (capability.retain(port), close));
-                    }
-                }
-            });
-            if context.failure.is_set() {
-                open.clear();
-                return;
-            }
-            while let Some(first) = open.first_entry() {
-                if frontier.less_equal(first.key()) {
-                    break;
-                }
-                let (_, close) = first.remove();
-                let part = context.parts.take(close.epoch);
-                let sent = dead_part(&mut dead, &part, &close)
-                    .and_then(|out| EncodedPart::encode(close.epoch, context.worker, part, out.map(|o| (dead_id.clone(), o))));
-                match sent {
-                    Ok(part) => {
-                        context.metrics.steps[metrics].add(part.dead, part.dead, 0);
-                        if to.send(part).is_err() && !context.failure.is_set() {
-                            context.failure.set_gone("committer");
+    done.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+        Pipeline,
+        "hand over",
+        move |_, _| {
+            let mut open: BTreeMap<u64, (Capability<u64>, crate::contract::EpochClose)> =
+                BTreeMap::new();
+            move |(input, frontier), output| {
+                let port = output.output_index();
+                input.for_each_time(|capability, batches| {
+                    for parcel in batches.flat_map(|b| b.drain(..)) {
+                        if let crate::runtime::parcel::Body::Close(close) = parcel.body {
+                            open.entry(*capability.time())
+                                .or_insert_with(|| (capability.retain(port), close));
                         }
                     }
-                    Err(e) => context.failure.set(e),
+                });
+                if context.failure.is_set() {
+                    open.clear();
+                    return;
+                }
+                while let Some(first) = open.first_entry() {
+                    if frontier.less_equal(first.key()) {
+                        break;
+                    }
+                    let (_, close) = first.remove();
+                    let part = context.parts.take(close.epoch);
+                    let sent = dead_part(&mut dead, &part, &close).and_then(|out| {
+                        EncodedPart::encode(
+                            close.epoch,
+                            context.worker,
+                            part,
+                            out.map(|o| (dead_id.clone(), o)),
+                        )
+                    });
+                    match sent {
+                        Ok(part) => {
+                            context.metrics.steps[metrics].add(part.dead, part.dead, 0);
+                            if to.send(part).is_err() && !context.failure.is_set() {
+                                context.failure.set_gone("committer");
+                            }
+                        }
+                        Err(e) => context.failure.set(e),
+                    }
                 }
             }
-        }
-    });
+        },
+    );
 }
 
 fn dead_part(

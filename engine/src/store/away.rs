@@ -1,6 +1,8 @@
-//! Which sinks a run waits for, written down for whoever looks at its store meanwhile (`riskstream status`).
+//! Which sinks a run waits for, written down for whoever looks at its store meanwhile
+//! (`riskstream status`).
 //!
-//! A courtesy: nothing is decided by it, so it is not synced, and one that can't be written or read is none.
+//! A courtesy: nothing is decided by it, so it is not synced, and one that can't be written or read
+//! is none.
 
 use crate::disk::Folder;
 use serde::{Deserialize, Serialize};
@@ -60,7 +62,11 @@ impl AwayNotes {
 
 /// The sinks that the run on the store waits for, or waited for when it ended.
 pub(crate) fn read_away(root: &Folder) -> BTreeMap<String, AwayNote> {
-    root.disk().read(&root.join(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    root.disk()
+        .read(&root.join(FILE))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -71,7 +77,12 @@ mod tests {
     fn who_is_away_can_be_read_until_it_is_back() {
         let temporary = tempfile::tempdir().expect("a folder");
         let folder = Folder::from(temporary.path());
-        let note = |tried| AwayNote { since_micros: 1, tried, tried_micros: 2, reason: "nobody answers".into() };
+        let note = |tried| AwayNote {
+            since_micros: 1,
+            tried,
+            tried_micros: 2,
+            reason: "nobody answers".into(),
+        };
         let mut notes = AwayNotes::begin(&folder);
         assert!(read_away(&folder).is_empty());
         notes.set("a", Some(note(1)));

@@ -1,7 +1,9 @@
-//! How far each sink has come, as the store remembers it: so that a sink that is taken out of the pipeline while rows wait for it is noticed.
+//! How far each sink has come, as the store remembers it: so that a sink that is taken out of the
+//! pipeline while rows wait for it is noticed.
 //!
-//! What counts for a sink that is there is what its destination says. These marks are written now and then: old ones make the check stricter,
-//! never laxer. They are replaced durably, so that a loss of power leaves the old ones or the new, whole.
+//! What counts for a sink that is there is what its destination says. These marks are written now
+//! and then: old ones make the check stricter, never laxer. They are replaced durably, so that a
+//! loss of power leaves the old ones or the new, whole.
 
 use crate::disk::Folder;
 use crate::ids::Epoch;
@@ -29,13 +31,14 @@ impl DeliveredMarks {
     /// When they can't be read.
     pub fn open(root: &Folder) -> Result<Self, StoreError> {
         let path = root.join(FILE);
-        let marks = match root.disk().read(&path) {
-            Ok(bytes) => {
-                Some(serde_json::from_slice(&bytes).map_err(|e| StoreError::Damaged { path: path.clone(), reason: e.to_string() })?)
-            }
-            Err(e) if e.kind() == ErrorKind::NotFound => None,
-            Err(e) => return Err(StoreError::io("read", &path, &e)),
-        };
+        let marks =
+            match root.disk().read(&path) {
+                Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|e| {
+                    StoreError::Damaged { path: path.clone(), reason: e.to_string() }
+                })?),
+                Err(e) if e.kind() == ErrorKind::NotFound => None,
+                Err(e) => return Err(StoreError::io("read", &path, &e)),
+            };
         Ok(Self { root: root.clone(), path, marks })
     }
 
@@ -61,22 +64,38 @@ impl DeliveredMarks {
 
     /// The least mark of sinks that are not among `present`.
     pub(crate) fn least_absent(&self, present: impl Fn(&str) -> bool) -> Option<Epoch> {
-        self.marks.iter().flatten().filter(|(sink, _)| !present(sink)).map(|(_, epoch)| Epoch(*epoch)).min()
+        self.marks
+            .iter()
+            .flatten()
+            .filter(|(sink, _)| !present(sink))
+            .map(|(_, epoch)| Epoch(*epoch))
+            .min()
     }
 
     /// A store without any epoch starts its marks: nothing is delivered yet.
     ///
     /// # Errors
     /// When they can't be written.
-    pub fn begin<'a>(&mut self, sinks: impl Iterator<Item = &'a str>, committed: Epoch) -> Result<(), StoreError> {
-        if committed == Epoch(0) && self.marks.is_none() { self.record(sinks.map(|sink| (sink, committed))) } else { Ok(()) }
+    pub fn begin<'a>(
+        &mut self,
+        sinks: impl Iterator<Item = &'a str>,
+        committed: Epoch,
+    ) -> Result<(), StoreError> {
+        if committed == Epoch(0) && self.marks.is_none() {
+            self.record(sinks.map(|sink| (sink, committed)))
+        } else {
+            Ok(())
+        }
     }
 
     /// Each of these sinks has delivered everything through an epoch.
     ///
     /// # Errors
     /// When it can't be written; then the old marks stay.
-    pub fn record<'a>(&mut self, through: impl Iterator<Item = (&'a str, Epoch)>) -> Result<(), StoreError> {
+    pub fn record<'a>(
+        &mut self,
+        through: impl Iterator<Item = (&'a str, Epoch)>,
+    ) -> Result<(), StoreError> {
         let marks = self.marks.get_or_insert_default();
         marks.extend(through.map(|(sink, epoch)| (sink.to_owned(), epoch.0)));
         let failed = |e: &(dyn std::error::Error + 'static)| StoreError::io("write", &self.path, e);

@@ -1,17 +1,19 @@
-//! Changes of a store's state between two runs: a step's state dropped or renamed, or everything begun anew.
+//! Changes of a store's state between two runs: a step's state dropped or renamed, or everything
+//! begun anew.
 //!
-//! An edit is an epoch of its own, without rows: one file, put and synced as every epoch, under the store's lock and a generation of its own. It is
-//! there as a whole or not at all, and no file is changed. Whoever reads the epochs back does to the state what the edit says, in its place among
+//! An edit is an epoch of its own, without rows: one file, put and synced as every epoch, under the
+//! store's lock and a generation of its own. It is there as a whole or not at all, and no file is
+//! changed. Whoever reads the epochs back does to the state what the edit says, in its place among
 //! them:
 //!
 //! ```text
 //!   snapshot ─▶ epoch 41 ─▶ epoch 42 ─▶ epoch 43: edit ─▶ epoch 44 ─▶ ...
 //! ```
-//! Epochs are counted on through an edit, so that what destinations have recorded stays true: nothing is taken for delivered that is not, and
-//! nothing is delivered twice.
+//! Epochs are counted on through an edit, so that what destinations have recorded stays true:
+//! nothing is taken for delivered that is not, and nothing is delivered twice.
 //!
-//! A step's files are in a folder of its id. A rename puts them into the other folder too, before it is committed; the old names stay for
-//! snapshots from before it.
+//! A step's files are in a folder of its id. A rename puts them into the other folder too, before
+//! it is committed; the old names stay for snapshots from before it.
 
 use crate::contract::{PartitionInfo, Position};
 use crate::disk::Folder;
@@ -43,17 +45,21 @@ pub enum StateEdit {
     },
     /// All state and all positions are gone: the next run begins at the source's beginning.
     BeginAnew {
-        /// Sinks whose destination is emptied of what was delivered before. What waits for them goes with it.
+        /// Sinks whose destination is emptied of what was delivered before. What waits for them
+        /// goes with it.
         empties: Vec<String>,
-        /// Further sinks for which what was committed and not delivered is given up. For others it is delivered first.
+        /// Further sinks for which what was committed and not delivered is given up. For others it
+        /// is delivered first.
         forgets: Vec<String>,
-        /// The files of everything before are deleted at once. Then nothing of it is delivered any more.
+        /// The files of everything before are deleted at once. Then nothing of it is delivered any
+        /// more.
         clears: bool,
-        /// Where partitions begin, of a source that has to know that it was read before; none for most. Written as the epoch's positions.
+        /// Where partitions begin, of a source that has to know that it was read before; none for
+        /// most. Written as the epoch's positions.
         #[serde(skip)]
         positions: BTreeMap<u32, (PartitionInfo, Position)>,
-        /// Which destinations are emptied, under which names: others that the next run has by then are not. None keeps those of the last epoch.
-        /// Written as the epoch's origin.
+        /// Which destinations are emptied, under which names: others that the next run has by then
+        /// are not. None keeps those of the last epoch. Written as the epoch's origin.
         #[serde(skip)]
         origin: Option<Origin>,
     },
@@ -91,14 +97,24 @@ impl StateEdit {
         let is_in = |sinks: &[String]| sinks.iter().any(|s| s == sink);
         match self {
             Self::Drop { .. } | Self::Rename { .. } => false,
-            Self::BeginAnew { empties, forgets, clears, .. } => *clears || is_in(empties) || is_in(forgets),
+            Self::BeginAnew { empties, forgets, clears, .. } => {
+                *clears || is_in(empties) || is_in(forgets)
+            }
         }
     }
 
     /// The header of the edit's epoch: that of the last epoch, as it is afterwards.
     fn header(&self, last: EpochHeader) -> EpochHeader {
         let epoch = last.epoch.next();
-        let mut header = EpochHeader { epoch, rows: 0, dead: 0, late: 0, history_files: Vec::new(), edit: Some(self.clone()), ..last };
+        let mut header = EpochHeader {
+            epoch,
+            rows: 0,
+            dead: 0,
+            late: 0,
+            history_files: Vec::new(),
+            edit: Some(self.clone()),
+            ..last
+        };
         match self {
             Self::Drop { step } => {
                 header.steps.retain(|id| id != step);
@@ -130,55 +146,79 @@ impl StateEdit {
 }
 
 /// The names of a snapshot's history files, and those that they have been given since.
-pub(crate) fn with_new_names(names: impl IntoIterator<Item = String>, snapshot: Epoch, renamed: &[Renamed]) -> BTreeSet<String> {
+pub(crate) fn with_new_names(
+    names: impl IntoIterator<Item = String>,
+    snapshot: Epoch,
+    renamed: &[Renamed],
+) -> BTreeSet<String> {
     let mut all: BTreeSet<String> = names.into_iter().collect();
     for Renamed { from, to, .. } in renamed.iter().filter(|r| r.epoch > snapshot) {
-        let new: Vec<String> =
-            all.iter().filter_map(|name| Some(format!("{to}/{}", name.strip_prefix(from.as_str())?.strip_prefix('/')?))).collect();
+        let new: Vec<String> = all
+            .iter()
+            .filter_map(|name| {
+                Some(format!("{to}/{}", name.strip_prefix(from.as_str())?.strip_prefix('/')?))
+            })
+            .collect();
         all.extend(new);
     }
     all
 }
 
-/// Changes the store in the folder `root`, which no program may hold, and gives the epoch of the change.
+/// Changes the store in the folder `root`, which no program may hold, and gives the epoch of the
+/// change.
 ///
 /// # Errors
 /// When the store is held, damaged, or can't be written; then nothing has changed.
 pub fn edit(root: impl Into<Folder>, edit: &StateEdit) -> Result<Epoch, StoreError> {
     let mut store = Store::open(root)?;
-    // Whether the newest file is torn is for a run to say, which asks the sinks what they have: here any damage is an error.
+    // Whether the newest file is torn is for a run to say, which asks the sinks what they have:
+    // here any damage is an error.
     let everything = Epoch(u64::MAX);
     let recovered = store.recover(everything, everything)?;
     store.commit_edit(recovered, edit)
 }
 
-/// Begins a store in the folder `root`, where there is none, after an epoch that destinations have of an earlier one, with the file `names`, when
-/// it is given. Gives the epoch of the beginning.
+/// Begins a store in the folder `root`, where there is none, after an epoch that destinations have
+/// of an earlier one, with the file `names`, when it is given. Gives the epoch of the beginning.
 ///
 /// # Errors
 /// When the store is held, can't be written, or has epochs; then nothing has changed.
-pub fn begin_after(root: impl Into<Folder>, after: Epoch, edit: &StateEdit, names: Option<(&str, Vec<u8>)>) -> Result<Epoch, StoreError> {
+pub fn begin_after(
+    root: impl Into<Folder>,
+    after: Epoch,
+    edit: &StateEdit,
+    names: Option<(&str, Vec<u8>)>,
+) -> Result<Epoch, StoreError> {
     let mut store = Store::open(root)?;
     if let Some((names, content)) = names {
         store.files.put_if_absent(names, &[Bytes::from(content)])?;
     }
     let recovered = store.recover(Epoch(0), Epoch(0))?;
     if recovered.committed > Epoch(0) {
-        return Err(StoreError::Damaged { path: store.root().path().to_owned(), reason: "it is no new store, but has epochs".into() });
+        return Err(StoreError::Damaged {
+            path: store.root().path().to_owned(),
+            reason: "it is no new store, but has epochs".into(),
+        });
     }
-    let header = EpochHeader { generation: store.generation(), ..edit.header(EpochHeader { epoch: after, ..EpochHeader::default() }) };
-    // Between the two the epochs before are missing, which a run refuses: the beginning is then made once more.
+    let header = EpochHeader {
+        generation: store.generation(),
+        ..edit.header(EpochHeader { epoch: after, ..EpochHeader::default() })
+    };
+    // Between the two the epochs before are missing, which a run refuses: the beginning is then
+    // made once more.
     store.commit(&header, &sections(edit)?)?;
     store.snapshot(&header, &[])?;
     Ok(header.epoch)
 }
 
-/// Gives the folder `root` of a store, which no program may hold and which need not be readable, the folder `to`, which must not be there.
+/// Gives the folder `root` of a store, which no program may hold and which need not be readable,
+/// the folder `to`, which must not be there.
 ///
 /// # Errors
 /// When the store is held, or the folder can't be renamed; then it has its old name.
 pub fn set_store_aside(root: &Folder, to: &Folder) -> Result<(), StoreError> {
-    let (disk, failed) = (root.disk(), |e: &std::io::Error| StoreError::io("set aside", root.path(), e));
+    let (disk, failed) =
+        (root.disk(), |e: &std::io::Error| StoreError::io("set aside", root.path(), e));
     if disk.look(to).map_err(|e| failed(&e))?.is_some() {
         let reason = format!("{} is there already", to.path().display());
         return Err(StoreError::Io { action: "set aside", path: root.path().to_owned(), reason });
@@ -187,16 +227,26 @@ pub fn set_store_aside(root: &Folder, to: &Folder) -> Result<(), StoreError> {
     if let Some(parent) = to.path().parent() {
         disk.make_folders_durably(parent).map_err(|e| failed(&e))?;
     }
-    disk.rename(root, to).and_then(|()| disk.sync_parent(to)).and_then(|()| disk.sync_parent(root)).map_err(|e| failed(&e))
+    disk.rename(root, to)
+        .and_then(|()| disk.sync_parent(to))
+        .and_then(|()| disk.sync_parent(root))
+        .map_err(|e| failed(&e))
 }
 
-/// Gives the store in the folder `root`, which no program may hold, the folder `to`, which must not be there. The file `names` says under which
-/// names destinations know the store; one that is there already says it since an earlier rename and stays.
+/// Gives the store in the folder `root`, which no program may hold, the folder `to`, which must not
+/// be there. The file `names` says under which names destinations know the store; one that is there
+/// already says it since an earlier rename and stays.
 ///
 /// # Errors
-/// When the store is held, or the folder can't be renamed; then it has its old name, under which nothing has changed.
-pub fn rename_store(root: &Folder, to: &Folder, (names, content): (&str, Vec<u8>)) -> Result<(), StoreError> {
-    let (disk, failed) = (root.disk(), |e: &std::io::Error| StoreError::io("rename", root.path(), e));
+/// When the store is held, or the folder can't be renamed; then it has its old name, under which
+/// nothing has changed.
+pub fn rename_store(
+    root: &Folder,
+    to: &Folder,
+    (names, content): (&str, Vec<u8>),
+) -> Result<(), StoreError> {
+    let (disk, failed) =
+        (root.disk(), |e: &std::io::Error| StoreError::io("rename", root.path(), e));
     if disk.look(to).map_err(|e| failed(&e))?.is_some() {
         let reason = format!("{} is there already", to.path().display());
         return Err(StoreError::Io { action: "rename", path: root.path().to_owned(), reason });
@@ -227,26 +277,41 @@ impl Store {
 
     /// Puts the files of one step into the folder of another one, whose own belong to nobody.
     fn take_files_over(&self, from: &str, to: &str) -> Result<(), StoreError> {
-        let of = |step: &str, name: &str| name.strip_prefix(step).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+        let of = |step: &str, name: &str| {
+            name.strip_prefix(step).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned)
+        };
         let all = self.history_files()?;
         for name in all.iter().filter(|name| of(to, name).is_some()) {
             self.files.delete(&format!("history/{name}"))?;
         }
         let (disk, folder) = (self.files.disk(), self.files.path(&format!("history/{to}")));
-        disk.make_folders_durably(&folder).map_err(|e| StoreError::io("make the folder", &folder, &e))?;
+        disk.make_folders_durably(&folder)
+            .map_err(|e| StoreError::io("make the folder", &folder, &e))?;
         let mut linked = false;
         for file in all.iter().filter_map(|name| of(from, name)) {
             linked = true;
-            let (from, to) = (self.files.path(&format!("history/{from}/{file}")), self.files.path(&format!("history/{to}/{file}")));
+            let (from, to) = (
+                self.files.path(&format!("history/{from}/{file}")),
+                self.files.path(&format!("history/{to}/{file}")),
+            );
             disk.link(&from, &to).map_err(|e| StoreError::io("link", to, &e))?;
         }
-        if linked { disk.sync(&folder).map_err(|e| StoreError::io("sync", &folder, &e)) } else { Ok(()) }
+        if linked {
+            disk.sync(&folder).map_err(|e| StoreError::io("sync", &folder, &e))
+        } else {
+            Ok(())
+        }
     }
 
     fn delete_before(&self, epoch: Epoch) -> Result<(), StoreError> {
         let facts = self.facts()?;
-        let epochs = facts.epochs.iter().filter(|n| n.epoch < epoch).map(crate::store::open::epoch_path);
-        let snapshots = facts.snapshots.iter().filter(|n| n.epoch < epoch).map(crate::store::open::snapshot_path);
+        let epochs =
+            facts.epochs.iter().filter(|n| n.epoch < epoch).map(crate::store::open::epoch_path);
+        let snapshots = facts
+            .snapshots
+            .iter()
+            .filter(|n| n.epoch < epoch)
+            .map(crate::store::open::snapshot_path);
         let history = self.history_files()?.into_iter().map(|name| format!("history/{name}"));
         epochs.chain(snapshots).chain(history).try_for_each(|file| self.files.delete(&file))
     }

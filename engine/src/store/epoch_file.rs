@@ -1,5 +1,5 @@
-//! The form of an epoch file and of a snapshot: an Arrow IPC file, a row per section. A large section is a batch of its own, whose payload is
-//! written from where it is ([`Pieces`]).
+//! The form of an epoch file and of a snapshot: an Arrow IPC file, a row per section. A large
+//! section is a batch of its own, whose payload is written from where it is ([`Pieces`]).
 //!
 //! | column | |
 //! | --- | --- |
@@ -9,10 +9,11 @@
 //! | `worker` | who wrote them |
 //! | `payload` | an Arrow IPC stream of one batch (`file`: JSON) |
 //!
-//! The header is JSON in the schema's metadata. Between the IPC stream and its footer, where readers of Arrow do not look, stand two
-//! checksums: of what follows them (the footer, which repeats the header), so that the header can be read alone, and of the whole file.
-//! One of them is checked before anything is decoded, so that a torn or damaged file is never taken for a commit, and never reaches
-//! arrow's decoder, which trusts what it reads.
+//! The header is JSON in the schema's metadata. Between the IPC stream and its footer, where
+//! readers of Arrow do not look, stand two checksums: of what follows them (the footer, which
+//! repeats the header), so that the header can be read alone, and of the whole file. One of them is
+//! checked before anything is decoded, so that a torn or damaged file is never taken for a commit,
+//! and never reaches arrow's decoder, which trusts what it reads.
 
 use crate::contract::{PartitionInfo, Position, Shapes};
 use crate::disk::OpenFile;
@@ -43,8 +44,8 @@ pub struct EpochHeader {
     pub epoch: Epoch,
     /// The run that wrote it.
     pub generation: Generation,
-    /// How far partitions were read, by number: in a snapshot all; in an epoch file those that were read on in it, so that it does not grow
-    /// with the number of files that were ever read.
+    /// How far partitions were read, by number: in a snapshot all; in an epoch file those that were
+    /// read on in it, so that it does not grow with the number of files that were ever read.
     pub positions: BTreeMap<u32, (PartitionInfo, Position)>,
     /// Rows that came in with this epoch.
     pub rows: u64,
@@ -57,8 +58,8 @@ pub struct EpochHeader {
     /// Of a snapshot: the history files that its state names.
     #[serde(default)]
     pub history_files: Vec<String>,
-    /// What the steps' state means. Whole in every snapshot, in the first epoch of a run and in every so many epochs; empty in the others, which go on
-    /// with the same steps.
+    /// What the steps' state means. Whole in every snapshot, in the first epoch of a run and in
+    /// every so many epochs; empty in the others, which go on with the same steps.
     #[serde(default, skip_serializing_if = "Shapes::is_empty")]
     pub shapes: Shapes,
     /// Whose epoch it is, and where its rows go.
@@ -106,7 +107,9 @@ impl SectionKind {
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::State, Self::Outbox, Self::File, Self::Empties].into_iter().find(|k| k.name() == name)
+        [Self::State, Self::Outbox, Self::File, Self::Empties]
+            .into_iter()
+            .find(|k| k.name() == name)
     }
 }
 
@@ -176,9 +179,15 @@ pub(crate) fn encode(header: &EpochHeader, sections: &[Section]) -> Result<Vec<B
     }
     writer.finish()?;
     let (mut pieces, mut end) = writer.into_inner()?.finish();
-    let footer = footer_at(&end).ok_or_else(|| ArrowError::IpcError("the file that was just written has no footer".into()))?;
+    let footer = footer_at(&end).ok_or_else(|| {
+        ArrowError::IpcError("the file that was just written has no footer".into())
+    })?;
     let of_footer = file_checksum([&end[footer..]]).to_le_bytes();
-    let parts = pieces.iter().map(Bytes::as_ref).chain([&end[..footer], of_footer.as_slice(), &end[footer..]]);
+    let parts = pieces.iter().map(Bytes::as_ref).chain([
+        &end[..footer],
+        of_footer.as_slice(),
+        &end[footer..],
+    ]);
     let of_file = file_checksum(parts).to_le_bytes();
     end.splice(footer..footer, of_footer.into_iter().chain(of_file));
     pieces.push(Bytes::from(end));
@@ -213,7 +222,9 @@ const TAIL_BYTES: u64 = 64 << 10;
 /// How many bytes of a file that ends so are its footer, the length and the mark behind it.
 fn footer_bytes(end: &[u8]) -> Option<usize> {
     let (_, length) = end.strip_suffix(IPC_MAGIC)?.split_last_chunk::<4>()?;
-    usize::try_from(i32::from_le_bytes(*length)).ok()?.checked_add(IPC_MAGIC.len() + size_of::<i32>())
+    usize::try_from(i32::from_le_bytes(*length))
+        .ok()?
+        .checked_add(IPC_MAGIC.len() + size_of::<i32>())
 }
 
 /// Where the footer of an Arrow IPC file begins.
@@ -230,7 +241,9 @@ fn file_checksum<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
 
 fn is_sealed(bytes: &[u8]) -> bool {
     let Some(footer) = footer_at(bytes) else { return false };
-    let Some((before, seal)) = bytes[..footer].split_last_chunk::<SEAL_BYTES>() else { return false };
+    let Some((before, seal)) = bytes[..footer].split_last_chunk::<SEAL_BYTES>() else {
+        return false;
+    };
     u64::from_le_bytes(*seal) == file_checksum([before, &bytes[footer..]])
 }
 
@@ -268,13 +281,19 @@ pub(crate) fn read_header(file: &dyn OpenFile) -> Result<EpochHeader, HeaderErro
         tail = last(sealed as u64)?;
     }
     let (before, footer) = tail.split_at(tail.len() - footer);
-    let (seal, _) = before[before.len() - 2 * SEAL_BYTES..].split_first_chunk::<SEAL_BYTES>().ok_or_else(cut)?;
+    let (seal, _) = before[before.len() - 2 * SEAL_BYTES..]
+        .split_first_chunk::<SEAL_BYTES>()
+        .ok_or_else(cut)?;
     if u64::from_le_bytes(*seal) != file_checksum([footer]) {
         return Err(cut());
     }
     let footer = root_as_footer(&footer[..footer.len() - IPC_MAGIC.len() - size_of::<i32>()]);
-    let metadata = footer.map_err(|e| HeaderError::Damaged(e.to_string()))?.schema().and_then(|schema| schema.custom_metadata());
-    let json = metadata.and_then(|pairs| pairs.iter().find(|pair| pair.key() == Some(HEADER_KEY))?.value());
+    let metadata = footer
+        .map_err(|e| HeaderError::Damaged(e.to_string()))?
+        .schema()
+        .and_then(|schema| schema.custom_metadata());
+    let json = metadata
+        .and_then(|pairs| pairs.iter().find(|pair| pair.key() == Some(HEADER_KEY))?.value());
     header_of(json.unwrap_or_default()).map_err(HeaderError::Damaged)
 }
 
@@ -291,7 +310,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<(EpochHeader, Vec<Section>), String
         return Err(CUT.into());
     }
     let reader = FileReader::try_new(Cursor::new(bytes), None).map_err(|e| e.to_string())?;
-    let header = header_of(reader.schema().metadata().get(HEADER_KEY).map(String::as_str).unwrap_or_default())?;
+    let header = header_of(
+        reader.schema().metadata().get(HEADER_KEY).map(String::as_str).unwrap_or_default(),
+    )?;
     let mut sections = Vec::new();
     for batch in reader {
         add_sections(&batch.map_err(|e| e.to_string())?, &mut sections)?;
@@ -303,15 +324,21 @@ fn add_sections(batch: &RecordBatch, sections: &mut Vec<Section>) -> Result<(), 
     if batch.num_columns() != 5 {
         return Err("it has other columns than an epoch file".into());
     }
-    let (kinds, steps, names) =
-        (batch.column(0).as_string_opt::<i32>(), batch.column(1).as_string_opt::<i32>(), batch.column(2).as_string_opt::<i32>());
-    let (workers, payloads) = (batch.column(3).as_primitive_opt::<UInt32Type>(), batch.column(4).as_binary_opt::<i64>());
-    let (Some(kinds), Some(steps), Some(names), Some(workers), Some(payloads)) = (kinds, steps, names, workers, payloads) else {
+    let (kinds, steps, names) = (
+        batch.column(0).as_string_opt::<i32>(),
+        batch.column(1).as_string_opt::<i32>(),
+        batch.column(2).as_string_opt::<i32>(),
+    );
+    let (workers, payloads) =
+        (batch.column(3).as_primitive_opt::<UInt32Type>(), batch.column(4).as_binary_opt::<i64>());
+    let (Some(kinds), Some(steps), Some(names), Some(workers), Some(payloads)) =
+        (kinds, steps, names, workers, payloads)
+    else {
         return Err("it has other columns than an epoch file".into());
     };
     for i in 0..batch.num_rows() {
-        let kind =
-            SectionKind::from_name(kinds.value(i)).ok_or_else(|| format!("it has a section of the unknown kind {}", kinds.value(i)))?;
+        let kind = SectionKind::from_name(kinds.value(i))
+            .ok_or_else(|| format!("it has a section of the unknown kind {}", kinds.value(i)))?;
         sections.push(Section {
             kind,
             step: steps.value(i).to_owned(),
@@ -328,11 +355,22 @@ mod tests {
     use super::*;
 
     fn header() -> EpochHeader {
-        EpochHeader { epoch: Epoch(7), generation: Generation(2), rows: 1, ..EpochHeader::default() }
+        EpochHeader {
+            epoch: Epoch(7),
+            generation: Generation(2),
+            rows: 1,
+            ..EpochHeader::default()
+        }
     }
 
     fn section(name: &str, payload: Bytes) -> Section {
-        Section { kind: SectionKind::State, step: "a".into(), name: name.into(), worker: 3, payload }
+        Section {
+            kind: SectionKind::State,
+            step: "a".into(),
+            name: name.into(),
+            worker: 3,
+            payload,
+        }
     }
 
     fn file(sections: &[Section]) -> Vec<u8> {
@@ -341,9 +379,14 @@ mod tests {
 
     #[test]
     fn other_readers_of_arrow_can_read_an_epoch_file() {
-        let sections = [section("a", Bytes::from_static(&[1])), section("b", Bytes::from(vec![2; LARGE_BYTES]))];
-        let batches: Vec<_> =
-            FileReader::try_new(Cursor::new(file(&sections)), None).expect("a footer").collect::<Result<_, _>>().expect("readable");
+        let sections = [
+            section("a", Bytes::from_static(&[1])),
+            section("b", Bytes::from(vec![2; LARGE_BYTES])),
+        ];
+        let batches: Vec<_> = FileReader::try_new(Cursor::new(file(&sections)), None)
+            .expect("a footer")
+            .collect::<Result<_, _>>()
+            .expect("readable");
         assert_eq!(batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [1, 1]);
         assert!(batches.iter().all(|batch| batch.num_columns() == 5));
     }
@@ -354,18 +397,24 @@ mod tests {
         let sections: Vec<_> = sizes
             .iter()
             .enumerate()
-            .map(|(i, size)| section(&i.to_string(), Bytes::from(vec![u8::try_from(i).expect("few"); *size])))
+            .map(|(i, size)| {
+                section(&i.to_string(), Bytes::from(vec![u8::try_from(i).expect("few"); *size]))
+            })
             .collect();
         let pieces = encode(&header(), &sections).expect("encodes");
         for large in sections.iter().filter(|s| is_large(s)) {
             assert!(
-                pieces.iter().any(|piece| std::ptr::eq(&raw const piece[..], &raw const large.payload[..])),
+                pieces
+                    .iter()
+                    .any(|piece| std::ptr::eq(&raw const piece[..], &raw const large.payload[..])),
                 "{} was copied",
                 large.name
             );
         }
         let (_, read) = decode(&pieces.concat()).expect("decodes");
-        let told = |sections: &[Section]| sections.iter().map(|s| (s.name.clone(), s.payload.clone())).collect::<Vec<_>>();
+        let told = |sections: &[Section]| {
+            sections.iter().map(|s| (s.name.clone(), s.payload.clone())).collect::<Vec<_>>()
+        };
         assert_eq!(told(&read), told(&sections));
         let (_, none) = decode(&file(&[])).expect("decodes");
         assert!(none.is_empty());
@@ -402,7 +451,9 @@ mod tests {
 
         fn read_at(&self, into: &mut [u8], at: u64) -> std::io::Result<()> {
             let at = usize::try_from(at).expect("small");
-            into.copy_from_slice(self.0.get(at..at + into.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?);
+            into.copy_from_slice(
+                self.0.get(at..at + into.len()).ok_or(std::io::ErrorKind::UnexpectedEof)?,
+            );
             Ok(())
         }
     }
@@ -414,8 +465,13 @@ mod tests {
     #[test]
     fn a_header_is_read_alone_however_long_it_is() {
         for files in [0, 1, 10_000] {
-            let header = EpochHeader { history_files: (0..files).map(|n| format!("step/{n}.arrow")).collect(), ..header() };
-            let bytes = encode(&header, &[section("a", Bytes::from(vec![2; LARGE_BYTES]))]).expect("encodes").concat();
+            let header = EpochHeader {
+                history_files: (0..files).map(|n| format!("step/{n}.arrow")).collect(),
+                ..header()
+            };
+            let bytes = encode(&header, &[section("a", Bytes::from(vec![2; LARGE_BYTES]))])
+                .expect("encodes")
+                .concat();
             assert!(header_alone(bytes).is_ok_and(|read| read == header), "{files} files");
         }
     }

@@ -17,7 +17,9 @@ pub enum StoreError {
         reason: String,
     },
     /// The disk is full.
-    #[error("can't {action} {path}: the disk is full; free some space and start again (everything committed so far is safe)")]
+    #[error(
+        "can't {action} {path}: the disk is full; free some space and start again (everything committed so far is safe)"
+    )]
     DiskFull {
         /// What was tried.
         action: &'static str,
@@ -25,7 +27,9 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// Another program holds the folder.
-    #[error("the data folder {path} is in use by another riskstream{holder}; stop it, or give this one another `data` folder")]
+    #[error(
+        "the data folder {path} is in use by another riskstream{holder}; stop it, or give this one another `data` folder"
+    )]
     InUse {
         /// The folder.
         path: PathBuf,
@@ -53,7 +57,9 @@ pub enum StoreError {
         reason: String,
     },
     /// A newer run has taken over.
-    #[error("generation {mine} of this pipeline was fenced by generation {newer}: another program took over; this one stops")]
+    #[error(
+        "generation {mine} of this pipeline was fenced by generation {newer}: another program took over; this one stops"
+    )]
     Fenced {
         /// This run.
         mine: u64,
@@ -67,12 +73,19 @@ pub enum StoreError {
 
 impl StoreError {
     /// An I/O failure on `path`, told apart from a full disk.
-    pub fn io(action: &'static str, path: impl Into<PathBuf>, error: &(dyn std::error::Error + 'static)) -> Self {
+    pub fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        error: &(dyn std::error::Error + 'static),
+    ) -> Self {
         let path = path.into();
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(e) = cause {
             if let Some(io) = e.downcast_ref::<std::io::Error>()
-                && matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+                && matches!(
+                    io.kind(),
+                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+                )
             {
                 return Self::DiskFull { action, path };
             }

@@ -1,8 +1,9 @@
 //! Files of the store on its disk: put if absent, made durable, read, listed, deleted.
 //!
-//! A file is written under a name in `spares/` that nobody reads, made durable, and only then linked to its own name; it counts as written
-//! only after the folder was synced too. So a name is either absent or whole, also after a loss of power. Epoch files are written over
-//! needless ones where there are any (see [`Spares`]).
+//! A file is written under a name in `spares/` that nobody reads, made durable, and only then
+//! linked to its own name; it counts as written only after the folder was synced too. So a name is
+//! either absent or whole, also after a loss of power. Epoch files are written over needless ones
+//! where there are any (see [`Spares`]).
 
 use crate::disk::{Disk, Folder};
 use crate::store::error::StoreError;
@@ -26,7 +27,9 @@ impl Files {
     pub(crate) fn new(root: &Folder) -> Result<Self, StoreError> {
         for folder in FOLDERS {
             let path = root.join(folder);
-            root.disk().make_folders_durably(&path).map_err(|e| StoreError::io("make the folder", &path, &e))?;
+            root.disk()
+                .make_folders_durably(&path)
+                .map_err(|e| StoreError::io("make the folder", &path, &e))?;
         }
         Ok(Self { root: root.clone(), spares: Spares::new(root) })
     }
@@ -69,7 +72,10 @@ impl Files {
     }
 
     /// Makes files, or names in folders, durable.
-    pub(crate) fn sync(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), StoreError> {
+    pub(crate) fn sync(
+        &self,
+        names: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<(), StoreError> {
         let paths: Vec<PathBuf> = names.into_iter().map(|name| self.path(name.as_ref())).collect();
         let first = || paths.first().cloned().unwrap_or_default();
         self.disk().sync_all(&paths).map_err(|e| StoreError::io("sync", first(), &e))
@@ -82,7 +88,8 @@ impl Files {
         while let Some(below) = folders.pop() {
             let path = self.path(folder).join(&below);
             for entry in self.disk().list(&path).map_err(|e| StoreError::io("list", &path, &e))? {
-                let name = if below.is_empty() { entry.name } else { format!("{below}/{}", entry.name) };
+                let name =
+                    if below.is_empty() { entry.name } else { format!("{below}/{}", entry.name) };
                 if entry.is_folder { folders.push(name) } else { names.push(name) }
             }
         }
@@ -92,15 +99,22 @@ impl Files {
 
     pub(crate) fn delete(&self, name: &str) -> Result<(), StoreError> {
         match self.disk().remove(&self.path(name)) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io("delete", self.path(name), &e)),
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(StoreError::io("delete", self.path(name), &e))
+            }
             Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// Deletes what writers that crashed left under names that nobody reads: `spares/`, and the `NAME#1` of earlier versions.
+    /// Deletes what writers that crashed left under names that nobody reads: `spares/`, and the
+    /// `NAME#1` of earlier versions.
     pub(crate) fn clear_hidden(&self) -> Result<(), StoreError> {
-        let is_left = |name: &str| name.rsplit_once('#').is_some_and(|(_, n)| n.parse::<u32>().is_ok());
-        let in_root = self.disk().list(&self.root).map_err(|e| StoreError::io("list", self.root.path(), &e))?;
+        let is_left =
+            |name: &str| name.rsplit_once('#').is_some_and(|(_, n)| n.parse::<u32>().is_ok());
+        let in_root = self
+            .disk()
+            .list(&self.root)
+            .map_err(|e| StoreError::io("list", self.root.path(), &e))?;
         for entry in in_root.iter().filter(|entry| !entry.is_folder && is_left(&entry.name)) {
             self.delete(&entry.name)?;
         }

@@ -1,16 +1,21 @@
-//! Looking at a store without opening it: nothing is locked, claimed, written or made, so a running program is not disturbed.
+//! Looking at a store without opening it: nothing is locked, claimed, written or made, so a running
+//! program is not disturbed.
 //!
-//! A running program adds and collects files all the while; what is told here was true at one moment between the call and its return, but
-//! for the size, which is only about right.
+//! A running program adds and collects files all the while; what is told here was true at one
+//! moment between the call and its return, but for the size, which is only about right.
 
 use crate::contract::{OutboxPart, PartitionInfo, Position, Shapes};
 use crate::disk::{Disk, Entry, Folder};
 use crate::ids::{Epoch, Generation};
-use crate::protocol::{CLOCK_STEP, Claim, EpochName, Origin, ResumeFacts, SavedTracker, TRACKER, decide_resume};
+use crate::protocol::{
+    CLOCK_STEP, Claim, EpochName, Origin, ResumeFacts, SavedTracker, TRACKER, decide_resume,
+};
 use crate::store::away::{AwayNote, read_away};
 use crate::store::delivered::DeliveredMarks;
 use crate::store::edit::StateEdit;
-use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
+use crate::store::epoch_file::{
+    EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header,
+};
 use crate::store::error::StoreError;
 use crate::store::open::{IDENTITY_FILE, check_identity};
 use crate::store::recover::KeptEpoch;
@@ -51,13 +56,17 @@ pub struct Inspection {
     pub away: BTreeMap<String, AwayNote>,
     /// What each step has saved, by id: what a run would take back.
     pub state: BTreeMap<String, StoredState>,
-    /// What epochs have for sinks, by sink, oldest first: what may still be on its way. Older epochs are gone with what they had.
+    /// What epochs have for sinks, by sink, oldest first: what may still be on its way. Older
+    /// epochs are gone with what they had.
     pub outbox: BTreeMap<String, Vec<StoredRows>>,
-    /// Whose the last epoch is, and where its rows went; none for a store that has none, or was begun anew.
+    /// Whose the last epoch is, and where its rows went; none for a store that has none, or was
+    /// begun anew.
     pub origin: Option<Origin>,
-    /// What the files say of the sinks, in order of epochs, an epoch's own file before a snapshot of it.
+    /// What the files say of the sinks, in order of epochs, an epoch's own file before a snapshot
+    /// of it.
     pub kept: Vec<KeptEpoch>,
-    /// The last epoch that each sink was known to have, by sink: it may have more by now. None in a store of which that was never written down.
+    /// The last epoch that each sink was known to have, by sink: it may have more by now. None in a
+    /// store of which that was never written down.
     pub marks: Option<BTreeMap<String, Epoch>>,
     /// Size of all files.
     pub bytes: u64,
@@ -115,7 +124,8 @@ impl StoredRows {
 pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError> {
     let root = root.into();
     let identity = root.join(IDENTITY_FILE);
-    let found = root.disk().look(&identity).map_err(|e| StoreError::io("look for", &identity, &e))?;
+    let found =
+        root.disk().look(&identity).map_err(|e| StoreError::io("look for", &identity, &e))?;
     if found.is_none_or(|found| found.is_folder) {
         return Ok(None);
     }
@@ -134,7 +144,11 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
             None => std::thread::yield_now(),
         }
     }
-    Err(StoreError::Io { action: "read", path: root.path().to_owned(), reason: "its files change too fast to be read; try again".into() })
+    Err(StoreError::Io {
+        action: "read",
+        path: root.path().to_owned(),
+        reason: "its files change too fast to be read; try again".into(),
+    })
 }
 
 /// Whether this program reads the store in the folder `root`; so too when there is none.
@@ -151,7 +165,8 @@ pub fn check_readable(root: impl Into<Folder>) -> Result<(), StoreError> {
     }
 }
 
-/// What the state of the store in the folder `root` means, by step; empty when there is none. Reads few files, and of them the headers.
+/// What the state of the store in the folder `root` means, by step; empty when there is none. Reads
+/// few files, and of them the headers.
 ///
 /// # Errors
 /// When files can't be listed or read, or epochs are missing.
@@ -160,7 +175,8 @@ pub fn saved_shapes(root: impl Into<Folder>) -> Result<Shapes, StoreError> {
     Ok(shapes.unwrap_or_default())
 }
 
-/// Whose the store in the folder `root` is, and where its rows go, as of its last epoch; `None` when there is none. Reads one file.
+/// Whose the store in the folder `root` is, and where its rows go, as of its last epoch; `None`
+/// when there is none. Reads one file.
 ///
 /// # Errors
 /// As [`saved_shapes`].
@@ -168,22 +184,34 @@ pub fn saved_origin(root: impl Into<Folder>) -> Result<Option<Origin>, StoreErro
     newest(&root.into(), |header| Some(header.origin))
 }
 
-/// The last epoch of the store in the folder `root`, and the run that wrote it; `None` when there is none. Reads one file.
+/// The last epoch of the store in the folder `root`, and the run that wrote it; `None` when there
+/// is none. Reads one file.
 ///
 /// # Errors
 /// As [`saved_shapes`].
-pub(crate) fn saved_place(root: impl Into<Folder>) -> Result<Option<(Generation, Epoch)>, StoreError> {
+pub(crate) fn saved_place(
+    root: impl Into<Folder>,
+) -> Result<Option<(Generation, Epoch)>, StoreError> {
     newest(&root.into(), |header| Some((header.generation, header.epoch)))
 }
 
 /// What the newest header says that says it.
-fn newest<T>(root: &Folder, say: impl Fn(EpochHeader) -> Option<T>) -> Result<Option<T>, StoreError> {
+fn newest<T>(
+    root: &Folder,
+    say: impl Fn(EpochHeader) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
     let facts = facts(root)?;
     let epochs = decide_resume(&facts)?.epochs;
-    let epochs = epochs.iter().rev().map(|n| root.join(format!("epochs/{:020}-{:010}.epoch", n.epoch.0, n.generation.0)));
+    let epochs = epochs
+        .iter()
+        .rev()
+        .map(|n| root.join(format!("epochs/{:020}-{:010}.epoch", n.epoch.0, n.generation.0)));
     let mut snapshots = facts.snapshots;
     snapshots.sort_unstable();
-    let snapshots = snapshots.iter().rev().map(|n| root.join(format!("snapshots/{:020}-{:010}.snapshot", n.epoch.0, n.generation.0)));
+    let snapshots = snapshots
+        .iter()
+        .rev()
+        .map(|n| root.join(format!("snapshots/{:020}-{:010}.snapshot", n.epoch.0, n.generation.0)));
     for path in epochs.chain(snapshots) {
         let read = match root.disk().open(&path) {
             Ok(file) => read_header(file.as_ref()),
@@ -208,7 +236,8 @@ fn newest<T>(root: &Folder, say: impl Fn(EpochHeader) -> Option<T>) -> Result<Op
 fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
     let facts = facts(root)?;
     let Ok(decision) = decide_resume(&facts) else {
-        // Epochs may have been collected between the two listings; a gap that stays is reported by the last attempt.
+        // Epochs may have been collected between the two listings; a gap that stays is reported by
+        // the last attempt.
         decide_resume(&self::facts(root)?)?;
         return Ok(None);
     };
@@ -216,14 +245,25 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
     let marks = DeliveredMarks::open(root).ok();
     let mut inspection = Inspection {
         generation: Generation(decision.next_generation.0.saturating_sub(1)),
-        snapshots: facts.snapshots.iter().map(|n| n.epoch).collect::<BTreeSet<_>>().into_iter().collect(),
+        snapshots: facts
+            .snapshots
+            .iter()
+            .map(|n| n.epoch)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         ..Inspection::default()
     };
-    // Epoch files hold what changed: they add to the newest snapshot that can be read, as at a start.
+    // Epoch files hold what changed: they add to the newest snapshot that can be read, as at a
+    // start.
     let mut readable = facts.clone();
     let mut decision = decision;
     while let Some(name) = decision.snapshot {
-        match read(root.disk().as_ref(), &root.join(format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)))? {
+        match read(
+            root.disk().as_ref(),
+            &root
+                .join(format!("snapshots/{:020}-{:010}.snapshot", name.epoch.0, name.generation.0)),
+        )? {
             File::Gone => return Ok(None),
             File::Damaged(problem) => {
                 inspection.problems.push(problem);
@@ -241,11 +281,18 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
     let snapshot = decision.snapshot.map_or(Epoch(0), |name| name.epoch);
     inspection.start = snapshot;
     for name in &decision.epochs {
-        match read(root.disk().as_ref(), &root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)))? {
+        match read(
+            root.disk().as_ref(),
+            &root.join(format!("epochs/{:020}-{:010}.epoch", name.epoch.0, name.generation.0)),
+        )? {
             File::Gone => return Ok(None),
             File::Damaged(problem) => {
                 inspection.problems.push(problem.clone());
-                inspection.damaged.push((name.epoch, problem, Some(name) == decision.epochs.last()));
+                inspection.damaged.push((
+                    name.epoch,
+                    problem,
+                    Some(name) == decision.epochs.last(),
+                ));
             }
             // It was written over as another epoch while it was read.
             File::Read(header, _) if header.epoch != name.epoch => return Ok(None),
@@ -278,24 +325,36 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
 
 impl Inspection {
     /// Counts what an epoch holds for sinks that have not delivered it.
-    fn count_waiting(&mut self, marks: &Option<DeliveredMarks>, header: &EpochHeader, sections: &[Section]) {
-        let waits = |sink: &str| header.origin.remembers(sink) && marks.as_ref().is_some_and(|marks| marks.may_wait(sink, header.epoch));
+    fn count_waiting(
+        &mut self,
+        marks: &Option<DeliveredMarks>,
+        header: &EpochHeader,
+        sections: &[Section],
+    ) {
+        let waits = |sink: &str| {
+            header.origin.remembers(sink)
+                && marks.as_ref().is_some_and(|marks| marks.may_wait(sink, header.epoch))
+        };
         let mut counted: BTreeSet<&str> = BTreeSet::new();
         for section in sections.iter().filter(|s| s.kind != SectionKind::State && waits(&s.step)) {
             let waiting = self.waiting.entry(section.step.clone()).or_default();
             waiting.epochs += u64::from(counted.insert(&section.step));
             waiting.bytes += match section.kind {
                 SectionKind::File => {
-                    let file: Option<serde_json::Value> = serde_json::from_slice(&section.payload).ok();
+                    let file: Option<serde_json::Value> =
+                        serde_json::from_slice(&section.payload).ok();
                     file.and_then(|file| file.get("bytes")?.as_u64()).unwrap_or(0)
                 }
-                SectionKind::Outbox | SectionKind::State | SectionKind::Empties => section.payload.len() as u64,
+                SectionKind::Outbox | SectionKind::State | SectionKind::Empties => {
+                    section.payload.len() as u64
+                }
             };
         }
     }
 
-    /// Damage that a run does not pass over, whose sinks all have the epochs through `delivered` and some those through `seen`. What it passes
-    /// over is no loss: an older snapshot stands in for a damaged one, and a newest file that is torn was never committed.
+    /// Damage that a run does not pass over, whose sinks all have the epochs through `delivered`
+    /// and some those through `seen`. What it passes over is no loss: an older snapshot stands in
+    /// for a damaged one, and a newest file that is torn was never committed.
     pub fn in_the_way(&self, delivered: Epoch, seen: Epoch) -> impl Iterator<Item = &str> {
         let is_needed = move |epoch: Epoch| epoch > self.start || epoch > delivered;
         let is_torn = move |epoch: Epoch, newest: bool| newest && epoch > self.start.max(seen);
@@ -319,7 +378,8 @@ impl Inspection {
 
     fn add_state(&mut self, sections: &[Section]) {
         for section in sections.iter().filter(|s| s.kind == SectionKind::State) {
-            self.state.entry(section.step.clone()).or_default().bytes += section.payload.len() as u64;
+            self.state.entry(section.step.clone()).or_default().bytes +=
+                section.payload.len() as u64;
         }
     }
 
@@ -343,7 +403,10 @@ impl Inspection {
                     }
                 }
                 SectionKind::File => {
-                    let Ok(file) = serde_json::from_slice::<serde_json::Value>(&section.payload) else { continue };
+                    let Ok(file) = serde_json::from_slice::<serde_json::Value>(&section.payload)
+                    else {
+                        continue;
+                    };
                     *rows += file.get("rows").and_then(serde_json::Value::as_u64).unwrap_or(0);
                     self.staged.entry(section.step.clone()).or_default().push(file.clone());
                     form.files.push(file);
@@ -373,7 +436,9 @@ impl Inspection {
 }
 
 fn saved_clock(sections: &[Section]) -> Option<SavedTracker> {
-    let clock = |s: &&Section| s.kind == SectionKind::State && (s.step.as_str(), s.name.as_str()) == (CLOCK_STEP, TRACKER);
+    let clock = |s: &&Section| {
+        s.kind == SectionKind::State && (s.step.as_str(), s.name.as_str()) == (CLOCK_STEP, TRACKER)
+    };
     SavedTracker::from_rows(&batch_from_ipc(&sections.iter().find(clock)?.payload).ok()?)
 }
 
@@ -392,7 +457,9 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<File, StoreError> {
             Err(reason) => File::Damaged(format!("{} is damaged: {reason}", path.display())),
         }),
         // `UnexpectedEof`: it was written over, shorter.
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => Ok(File::Gone),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof) => {
+            Ok(File::Gone)
+        }
         Err(e) => Err(StoreError::io("read", path, &e)),
     }
 }
@@ -400,10 +467,17 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<File, StoreError> {
 fn facts(root: &Folder) -> Result<ResumeFacts, StoreError> {
     let mut facts = ResumeFacts::default();
     for name in list(&root.below("generations"))? {
-        let Some(generation) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else { continue };
-        let resumed = root.disk().read(&root.join(format!("generations/{generation:010}.resumed"))).ok();
-        let after = resumed.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok()?.get("after")?.as_u64());
-        facts.claims.push(Claim { generation: Generation(generation), resumed_after: after.map(Epoch) });
+        let Some(generation) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else {
+            continue;
+        };
+        let resumed =
+            root.disk().read(&root.join(format!("generations/{generation:010}.resumed"))).ok();
+        let after = resumed.and_then(|bytes| {
+            serde_json::from_slice::<serde_json::Value>(&bytes).ok()?.get("after")?.as_u64()
+        });
+        facts
+            .claims
+            .push(Claim { generation: Generation(generation), resumed_after: after.map(Epoch) });
     }
     facts.epochs = names(root, "epochs", ".epoch")?;
     facts.snapshots = names(root, "snapshots", ".snapshot")?;
@@ -413,7 +487,10 @@ fn facts(root: &Folder) -> Result<ResumeFacts, StoreError> {
 fn names(root: &Folder, folder: &str, suffix: &str) -> Result<Vec<EpochName>, StoreError> {
     let parse = |name: &String| {
         let (epoch, generation) = name.strip_suffix(suffix)?.split_once('-')?;
-        Some(EpochName { epoch: Epoch(epoch.parse().ok()?), generation: Generation(generation.parse().ok()?) })
+        Some(EpochName {
+            epoch: Epoch(epoch.parse().ok()?),
+            generation: Generation(generation.parse().ok()?),
+        })
     };
     Ok(list(&root.below(folder))?.iter().filter_map(parse).collect())
 }
@@ -484,13 +561,19 @@ mod tests {
         store.commit(&header(1), &[]).expect("committed");
         store.commit(&header(2), &[file]).expect("committed");
         let seen = inspect(folder.path()).expect("looked").expect("there is a store");
-        assert_eq!((seen.committed, seen.generation, seen.epochs.len()), (Epoch(2), Generation(1), 2));
+        assert_eq!(
+            (seen.committed, seen.generation, seen.epochs.len()),
+            (Epoch(2), Generation(1), 2)
+        );
         assert_eq!(seen.positions[&0].1.next_offset, 7);
         assert_eq!(seen.staged["scored"][0]["path"], "x.parquet");
         assert_eq!(seen.held_by, Some(Some(std::process::id())));
         assert!(seen.bytes > 0);
         drop(store);
-        assert_eq!(inspect(folder.path()).expect("looked").expect("there is a store").held_by, None);
+        assert_eq!(
+            inspect(folder.path()).expect("looked").expect("there is a store").held_by,
+            None
+        );
     }
 
     #[test]
@@ -499,7 +582,8 @@ mod tests {
         let mut store = Store::open(folder.path()).expect("opened");
         store.recover(Epoch(0), Epoch(0)).expect("recovered");
         store.commit(&header(1), &[]).expect("committed");
-        std::fs::write(folder.path().join(format!("epochs/{:020}-{:010}.epoch", 2, 1)), b"torn").expect("written");
+        std::fs::write(folder.path().join(format!("epochs/{:020}-{:010}.epoch", 2, 1)), b"torn")
+            .expect("written");
         let seen = inspect(folder.path()).expect("looked").expect("there is a store");
         assert_eq!(seen.committed, Epoch(1));
         assert!(seen.problems[0].contains("is damaged"), "{:?}", seen.problems);

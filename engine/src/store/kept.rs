@@ -1,4 +1,5 @@
-//! The snapshots that a store keeps: they are written after the history files that they name are durable, and what none of them names goes.
+//! The snapshots that a store keeps: they are written after the history files that they name are
+//! durable, and what none of them names goes.
 
 use crate::ids::Epoch;
 use crate::protocol::SNAPSHOTS_KEPT;
@@ -27,21 +28,31 @@ impl KeptSnapshots {
         self.files.len()
     }
 
-    /// Writes a snapshot of all state as of a committed epoch; the history files that it names are durable first. Gives the bytes written.
+    /// Writes a snapshot of all state as of a committed epoch; the history files that it names are
+    /// durable first. Gives the bytes written.
     ///
     /// # Errors
     /// When it can't be written; the epoch stays committed.
-    pub fn write(&mut self, store: &Store, header: &EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+    pub fn write(
+        &mut self,
+        store: &Store,
+        header: &EpochHeader,
+        sections: &[Section],
+    ) -> Result<u64, StoreError> {
         // Those that an earlier snapshot names are synced already.
         let synced = self.files.values().next_back();
-        let new = header.history_files.iter().filter(|file| synced.is_none_or(|synced| !synced.contains(*file)));
+        let new = header
+            .history_files
+            .iter()
+            .filter(|file| synced.is_none_or(|synced| !synced.contains(*file)));
         store.sync_history(new.map(String::as_str))?;
         let written = store.snapshot(header, sections)?;
         self.files.insert(header.epoch, header.history_files.iter().cloned().collect());
         Ok(written)
     }
 
-    /// The files that nothing needs since the newest snapshot; for [`Store::delete`], in any order and at any time.
+    /// The files that nothing needs since the newest snapshot; for [`Store::delete`], in any order
+    /// and at any time.
     ///
     /// # Errors
     /// When the store can't be listed.

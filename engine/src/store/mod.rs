@@ -10,8 +10,9 @@
 //! <root>/snapshots/<e>-<g>.snapshot        the same form: all state as of an epoch
 //! <root>/history/<step>/...                segments of the event history
 //! ```
-//! Invariants: an epoch is committed exactly when its file is there, whole and of a generation that counts; files are never changed;
-//! nothing that a kept snapshot or an undelivered epoch needs is deleted.
+//! Invariants: an epoch is committed exactly when its file is there, whole and of a generation that
+//! counts; files are never changed; nothing that a kept snapshot or an undelivered epoch needs is
+//! deleted.
 
 mod away;
 mod delivered;
@@ -33,7 +34,10 @@ pub use edit::{Renamed, StateEdit, begin_after, edit, rename_store, set_store_as
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
 pub(crate) use inspect::saved_place;
-pub use inspect::{Inspection, SinkWaiting, StoredRows, StoredState, check_readable, inspect, saved_origin, saved_shapes};
+pub use inspect::{
+    Inspection, SinkWaiting, StoredRows, StoredState, check_readable, inspect, saved_origin,
+    saved_shapes,
+};
 pub use kept::KeptSnapshots;
 pub use open::{Identity, Store};
 pub use recover::{KeptEpoch, Recovered, UndeliveredEpoch};

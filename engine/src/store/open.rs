@@ -3,7 +3,9 @@
 use crate::disk::{Folder, Lock};
 use crate::ids::{Epoch, Generation, SHARDS};
 use crate::key::HASH_SEED;
-use crate::protocol::{Claim, CollectDecision, CollectFacts, EpochName, ResumeFacts, decide_collect};
+use crate::protocol::{
+    Claim, CollectDecision, CollectFacts, EpochName, ResumeFacts, decide_collect,
+};
 use crate::store::epoch_file::{EpochHeader, Section, encode};
 use crate::store::error::StoreError;
 use crate::store::files::Files;
@@ -54,8 +56,14 @@ pub(crate) fn check_identity(path: &Path, bytes: &[u8]) -> Result<(), StoreError
     if theirs == ours {
         return Ok(());
     }
-    let tell = |i: &Identity| format!("{} version {} ({} shards, seed {:x})", i.format, i.version, i.shards, i.hash_seed);
-    Err(StoreError::OtherVersion { path: path.to_owned(), found: tell(&theirs), expected: tell(&ours) })
+    let tell = |i: &Identity| {
+        format!("{} version {} ({} shards, seed {:x})", i.format, i.version, i.shards, i.hash_seed)
+    };
+    Err(StoreError::OtherVersion {
+        path: path.to_owned(),
+        found: tell(&theirs),
+        expected: tell(&ours),
+    })
 }
 
 /// An open store, held by this process alone.
@@ -83,7 +91,8 @@ pub(crate) struct NewFile {
 type PutNew = fn(&Files, &str, &[Bytes]) -> Result<bool, StoreError>;
 
 impl Store {
-    /// Opens the store at `root`, making it if absent, and locks it. `clean` before [`Self::claim`]: nothing is written but the identity.
+    /// Opens the store at `root`, making it if absent, and locks it. `clean` before
+    /// [`Self::claim`]: nothing is written but the identity.
     ///
     /// # Errors
     /// When another program holds it, when it is of another version, or can't be read or written.
@@ -93,7 +102,8 @@ impl Store {
         let lock = lock(&root)?;
         files.clear_hidden()?;
         let path = root.join(IDENTITY_FILE);
-        let json = serde_json::to_vec_pretty(&Identity::ours()).map_err(|e| StoreError::io("encode", &path, &e))?;
+        let json = serde_json::to_vec_pretty(&Identity::ours())
+            .map_err(|e| StoreError::io("encode", &path, &e))?;
         if !files.put_if_absent(IDENTITY_FILE, &[Bytes::from(json)])? {
             check_identity(&path, &files.read(IDENTITY_FILE)?)?;
         }
@@ -117,12 +127,17 @@ impl Store {
         let mut facts = ResumeFacts::default();
         let generations = self.files.list("generations")?;
         for name in &generations {
-            let Some(g) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else { continue };
+            let Some(g) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else {
+                continue;
+            };
             let resumed_name = format!("{g:010}.resumed");
             let resumed_after = if generations.contains(&resumed_name) {
                 let name = format!("generations/{resumed_name}");
                 let bytes = self.files.read(&name)?;
-                let damaged = |e: serde_json::Error| StoreError::Damaged { path: self.files.path(&name), reason: e.to_string() };
+                let damaged = |e: serde_json::Error| StoreError::Damaged {
+                    path: self.files.path(&name),
+                    reason: e.to_string(),
+                };
                 Some(Epoch(serde_json::from_slice::<Resumed>(&bytes).map_err(damaged)?.after))
             } else {
                 None
@@ -137,7 +152,10 @@ impl Store {
     fn names(&self, folder: &str, suffix: &str) -> Result<Vec<EpochName>, StoreError> {
         let parse = |name: &String| {
             let (epoch, generation) = name.strip_suffix(suffix)?.split_once('-')?;
-            Some(EpochName { epoch: Epoch(epoch.parse().ok()?), generation: Generation(generation.parse().ok()?) })
+            Some(EpochName {
+                epoch: Epoch(epoch.parse().ok()?),
+                generation: Generation(generation.parse().ok()?),
+            })
         };
         Ok(self.files.list(folder)?.iter().filter_map(parse).collect())
     }
@@ -147,7 +165,10 @@ impl Store {
     /// # Errors
     /// When the claim can't be written.
     pub(crate) fn claim(&mut self, mut generation: Generation) -> Result<(), StoreError> {
-        while !self.files.put_if_absent(&format!("generations/{:010}.claim", generation.0), &[Bytes::from_static(b"{}")])? {
+        while !self.files.put_if_absent(
+            &format!("generations/{:010}.claim", generation.0),
+            &[Bytes::from_static(b"{}")],
+        )? {
             generation = Generation(generation.0 + 1);
         }
         self.generation = generation;
@@ -157,11 +178,14 @@ impl Store {
     /// Records after which epoch this run goes on, which ends every older run's say.
     pub(crate) fn record_resumed(&self, after: Epoch) -> Result<(), StoreError> {
         let name = format!("generations/{:010}.resumed", self.generation.0);
-        let json = serde_json::to_vec(&Resumed { after: after.0 }).map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
+        let json = serde_json::to_vec(&Resumed { after: after.0 })
+            .map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
         self.files.put_if_absent(&name, &[Bytes::from(json)])?;
-        // Claims before this one have nothing left to say once their epochs are superseded; keep the last few for a look.
+        // Claims before this one have nothing left to say once their epochs are superseded; keep
+        // the last few for a look.
         for old in self.files.list("generations")? {
-            let number = old.split('.').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(u64::MAX);
+            let number =
+                old.split('.').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(u64::MAX);
             if number + 100 < self.generation.0 {
                 self.files.delete(&format!("generations/{old}"))?;
             }
@@ -172,7 +196,8 @@ impl Store {
     /// Commits an epoch: after this returns it is durable and the truth. Gives the bytes written.
     ///
     /// # Errors
-    /// `Fenced` when a newer run has claimed the store: then this epoch may or may not be the truth, and nothing of it may be delivered by this run.
+    /// `Fenced` when a newer run has claimed the store: then this epoch may or may not be the
+    /// truth, and nothing of it may be delivered by this run.
     pub fn commit(&self, header: &EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
         self.commit_file(self.epoch_file(header, sections)?)
     }
@@ -181,7 +206,11 @@ impl Store {
     ///
     /// # Errors
     /// When it can't be encoded.
-    pub(crate) fn epoch_file(&self, header: &EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
+    pub(crate) fn epoch_file(
+        &self,
+        header: &EpochHeader,
+        sections: &[Section],
+    ) -> Result<NewFile, StoreError> {
         let name = epoch_path(&EpochName { epoch: header.epoch, generation: self.generation });
         self.new_file(name, header, sections)
     }
@@ -202,8 +231,14 @@ impl Store {
         self.write(self.new_file(name, header, sections)?, Files::put_in_pieces)
     }
 
-    fn new_file(&self, name: String, header: &EpochHeader, sections: &[Section]) -> Result<NewFile, StoreError> {
-        let content = encode(header, sections).map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
+    fn new_file(
+        &self,
+        name: String,
+        header: &EpochHeader,
+        sections: &[Section],
+    ) -> Result<NewFile, StoreError> {
+        let content = encode(header, sections)
+            .map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
         Ok(NewFile { name, content })
     }
 
@@ -212,7 +247,10 @@ impl Store {
         if put(&self.files, &name, &content)? {
             Ok(written)
         } else {
-            Err(StoreError::Damaged { path: self.files.path(&name), reason: "it is there already, though this run never wrote it".into() })
+            Err(StoreError::Damaged {
+                path: self.files.path(&name),
+                reason: "it is there already, though this run never wrote it".into(),
+            })
         }
     }
 
@@ -224,20 +262,31 @@ impl Store {
             .filter_map(|n| n.strip_suffix(".claim")?.parse::<u64>().ok())
             .max()
             .unwrap_or(self.generation.0);
-        if newest > self.generation.0 { Err(StoreError::Fenced { mine: self.generation.0, newer: newest }) } else { Ok(()) }
+        if newest > self.generation.0 {
+            Err(StoreError::Fenced { mine: self.generation.0, newer: newest })
+        } else {
+            Ok(())
+        }
     }
 
-    /// Deletes epochs and snapshots that nothing needs any more, and those of the history files `history` that `history_named` does not hold.
+    /// Deletes epochs and snapshots that nothing needs any more, and those of the history files
+    /// `history` that `history_named` does not hold.
     ///
     /// # Errors
     /// When listing or deleting fails.
-    pub fn collect(&self, delivered: Epoch, history: Vec<String>, history_named: BTreeSet<String>) -> Result<CollectDecision, StoreError> {
+    pub fn collect(
+        &self,
+        delivered: Epoch,
+        history: Vec<String>,
+        history_named: BTreeSet<String>,
+    ) -> Result<CollectDecision, StoreError> {
         let decision = self.needless(delivered, history, history_named)?;
         needless_files(&decision).try_for_each(|file| self.delete(&file))?;
         Ok(decision)
     }
 
-    /// Deletes history files that a run wrote and never named in a commit, and what else nothing needs.
+    /// Deletes history files that a run wrote and never named in a commit, and what else nothing
+    /// needs.
     ///
     /// # Errors
     /// When listing or deleting fails.
@@ -255,7 +304,13 @@ impl Store {
         history_named: BTreeSet<String>,
     ) -> Result<CollectDecision, StoreError> {
         let listed = self.facts()?;
-        Ok(decide_collect(&CollectFacts { epochs: listed.epochs, snapshots: listed.snapshots, delivered, history, history_named }))
+        Ok(decide_collect(&CollectFacts {
+            epochs: listed.epochs,
+            snapshots: listed.snapshots,
+            delivered,
+            history,
+            history_named,
+        }))
     }
 
     /// Deletes a file that nothing needs; an epoch file may stay as a spare.
@@ -263,22 +318,37 @@ impl Store {
     /// # Errors
     /// When it can't be deleted.
     pub fn delete(&self, file: &str) -> Result<(), StoreError> {
-        if file.starts_with(EPOCHS) { self.files.spares.retire(&self.files.path(file)) } else { self.files.delete(file) }
+        if file.starts_with(EPOCHS) {
+            self.files.spares.retire(&self.files.path(file))
+        } else {
+            self.files.delete(file)
+        }
     }
 
     /// Makes history files durable, and their names in their folders.
     ///
     /// # Errors
     /// When one is gone, or the disk says no.
-    pub(crate) fn sync_history<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), StoreError> {
+    pub(crate) fn sync_history<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), StoreError> {
         let files: Vec<String> = names.into_iter().map(|name| format!("history/{name}")).collect();
         if files.is_empty() {
             return Ok(());
         }
         self.files.sync(&files)?;
         // Folders after files, and the folder that names them last.
-        let above = |file: &String| Path::new(file).ancestors().skip(1).filter_map(Path::to_str).map(str::to_owned).collect::<Vec<_>>();
-        let folders: BTreeSet<String> = files.iter().flat_map(above).filter(|folder| !folder.is_empty()).collect();
+        let above = |file: &String| {
+            Path::new(file)
+                .ancestors()
+                .skip(1)
+                .filter_map(Path::to_str)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let folders: BTreeSet<String> =
+            files.iter().flat_map(above).filter(|folder| !folder.is_empty()).collect();
         self.files.sync(folders.iter().rev())
     }
 
@@ -313,7 +383,8 @@ pub(crate) fn lock(root: &Folder) -> Result<Box<dyn Lock>, StoreError> {
     let locked = root.disk().lock(&path).map_err(|e| StoreError::io("lock", &path, &e))?;
     locked.ok_or_else(|| {
         // The holder's number is a courtesy; without it the message still stands.
-        let text = root.disk().read(&path).ok().and_then(|bytes| String::from_utf8(bytes.into()).ok());
+        let text =
+            root.disk().read(&path).ok().and_then(|bytes| String::from_utf8(bytes.into()).ok());
         let holder = text.and_then(|text| text.trim().parse::<u32>().ok());
         let holder = holder.map(|pid| format!(" (process {pid})")).unwrap_or_default();
         StoreError::InUse { path: root.path().to_owned(), holder }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use std::io::{Result, Write};
 
-/// Takes what a writer writes; a payload that was announced becomes a piece as it is, everything else is copied.
+/// Takes what a writer writes; a payload that was announced becomes a piece as it is, everything
+/// else is copied.
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
     done: Vec<Bytes>,
@@ -12,7 +13,8 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Announces a payload. When exactly these bytes come, at this place in memory, they are not copied.
+    /// Announces a payload. When exactly these bytes come, at this place in memory, they are not
+    /// copied.
     pub(crate) fn share(&mut self, payload: Bytes) {
         self.announced = Some(payload);
     }
@@ -25,7 +27,10 @@ impl Pieces {
 
 impl Write for Pieces {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        match self.announced.take_if(|payload| std::ptr::eq(&raw const payload[..], &raw const *bytes)) {
+        match self
+            .announced
+            .take_if(|payload| std::ptr::eq(&raw const payload[..], &raw const *bytes))
+        {
             Some(payload) => {
                 self.done.push(Bytes::from(std::mem::take(&mut self.open)));
                 self.done.push(payload);

@@ -4,7 +4,9 @@ use crate::contract::{OutboxPart, PartitionInfo, Position, SavedState, Shapes, S
 use crate::ids::Epoch;
 use crate::protocol::{EpochName, Origin, ResumeDecision, SinkMark, SnapshotAge, decide_resume};
 use crate::store::edit::{Renamed, StateEdit, with_new_names};
-use crate::store::epoch_file::{EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header};
+use crate::store::epoch_file::{
+    EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header,
+};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, epoch_path, snapshot_path};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,8 +44,8 @@ pub struct Recovered {
     pub origin: Arc<Origin>,
     /// By sink, the last epochs that had rows for it, as of the last epoch.
     pub sinks: BTreeMap<String, SinkMark>,
-    /// What the files that were read say of the sinks: a snapshot, and those of [`Self::outbox`]. In order of epochs, an epoch's own
-    /// file before a snapshot of it.
+    /// What the files that were read say of the sinks: a snapshot, and those of [`Self::outbox`].
+    /// In order of epochs, an epoch's own file before a snapshot of it.
     pub kept: Vec<KeptEpoch>,
     /// The last epoch's header, without its positions; none for a new store.
     header: Option<EpochHeader>,
@@ -65,7 +67,12 @@ pub struct KeptEpoch {
 impl KeptEpoch {
     /// What a header says.
     pub(crate) fn new(header: &EpochHeader, holds_rows: bool) -> Self {
-        Self { epoch: header.epoch, holds_rows, origin: Arc::new(header.origin.clone()), sinks: header.sinks.clone() }
+        Self {
+            epoch: header.epoch,
+            holds_rows,
+            origin: Arc::new(header.origin.clone()),
+            sinks: header.sinks.clone(),
+        }
     }
 }
 
@@ -80,11 +87,12 @@ struct ReadFile {
 impl Store {
     /// Claims the store for this run and reads back where to go on.
     ///
-    /// `delivered` is the least epoch that all sinks have made visible: outboxes after it are read. `seen` is the newest that any has: it
-    /// certainly was committed.
+    /// `delivered` is the least epoch that all sinks have made visible: outboxes after it are read.
+    /// `seen` is the newest that any has: it certainly was committed.
     ///
     /// # Errors
-    /// When committed epochs are missing or damaged. A damaged snapshot is passed over for the one before it, and deleted.
+    /// When committed epochs are missing or damaged. A damaged snapshot is passed over for the one
+    /// before it, and deleted.
     pub fn recover(&mut self, delivered: Epoch, seen: Epoch) -> Result<Recovered, StoreError> {
         let next = decide_resume(&self.facts()?)?.next_generation;
         self.claim(next)?;
@@ -106,7 +114,8 @@ impl Store {
                 },
             };
             let mut recovered = self.replay(&decision, snapshot, delivered, seen)?;
-            // Else it would count as one of the snapshots that are kept, and epochs before it would be collected.
+            // Else it would count as one of the snapshots that are kept, and epochs before it would
+            // be collected.
             for name in &damaged {
                 self.files.delete(&snapshot_path(name))?;
             }
@@ -114,15 +123,21 @@ impl Store {
                 // Whose names are not known, its files must not be deleted: then nothing starts.
                 match self.read_header(&snapshot_path(name)) {
                     Ok(header) => {
-                        let files = with_new_names(header.history_files, name.epoch, recovered.renamed());
+                        let files =
+                            with_new_names(header.history_files, name.epoch, recovered.renamed());
                         recovered.snapshots.entry(name.epoch).or_default().extend(files);
                     }
-                    Err(StoreError::Damaged { .. }) => self.delete_if_damaged(&snapshot_path(name))?,
+                    Err(StoreError::Damaged { .. }) => {
+                        self.delete_if_damaged(&snapshot_path(name))?
+                    }
                     Err(e) => return Err(e),
                 }
             }
-            // Whoever wrote the newest epoch may have died before its name was durable. From here on it is the truth.
-            self.files.sync(decision.epochs.iter().filter(|n| n.epoch == recovered.committed).map(epoch_path))?;
+            // Whoever wrote the newest epoch may have died before its name was durable. From here
+            // on it is the truth.
+            self.files.sync(
+                decision.epochs.iter().filter(|n| n.epoch == recovered.committed).map(epoch_path),
+            )?;
             self.files.sync(["epochs", "snapshots"])?;
             self.record_resumed(recovered.committed)?;
             return Ok(recovered);
@@ -131,7 +146,8 @@ impl Store {
 
     fn read_file(&self, name: &str) -> Result<ReadFile, StoreError> {
         let bytes = self.files.read(name)?;
-        let (header, sections) = decode(&bytes).map_err(|reason| StoreError::Damaged { path: self.files.path(name), reason })?;
+        let (header, sections) = decode(&bytes)
+            .map_err(|reason| StoreError::Damaged { path: self.files.path(name), reason })?;
         Ok(ReadFile { header, sections, bytes: bytes.len() as u64 })
     }
 
@@ -145,12 +161,16 @@ impl Store {
         })
     }
 
-    /// Deletes a snapshot whose header can't be read, when all of it says so too: nobody could go on from it.
+    /// Deletes a snapshot whose header can't be read, when all of it says so too: nobody could go
+    /// on from it.
     fn delete_if_damaged(&self, name: &str) -> Result<(), StoreError> {
         match self.read_file(name) {
             Err(StoreError::Damaged { .. }) => self.files.delete(name),
             Err(e) => Err(e),
-            Ok(_) => Err(StoreError::Damaged { path: self.files.path(name), reason: "it reads one way now and another way then".into() }),
+            Ok(_) => Err(StoreError::Damaged {
+                path: self.files.path(name),
+                reason: "it reads one way now and another way then".into(),
+            }),
         }
     }
 
@@ -175,8 +195,11 @@ impl Store {
         for name in decision.epochs.iter().filter(|n| n.epoch > from || n.epoch > delivered) {
             match self.read_file(&epoch_path(name)) {
                 Ok(file) => self.take_epoch(name, file, from, &mut recovered)?,
-                // The newest file alone can be torn by a power loss before it was synced: then it was never committed, and no sink has it.
-                Err(StoreError::Damaged { .. }) if Some(name) == decision.epochs.last() && name.epoch > from.max(seen) => {
+                // The newest file alone can be torn by a power loss before it was synced: then it
+                // was never committed, and no sink has it.
+                Err(StoreError::Damaged { .. })
+                    if Some(name) == decision.epochs.last() && name.epoch > from.max(seen) =>
+                {
                     self.files.delete(&epoch_path(name))?;
                     break;
                 }
@@ -204,18 +227,28 @@ impl Store {
                 recovered.kept.retain(|kept| kept.epoch >= name.epoch);
             }
         }
-        let (state, outbox): (Vec<_>, Vec<_>) = sections.into_iter().partition(|s| s.kind == SectionKind::State);
+        let (state, outbox): (Vec<_>, Vec<_>) =
+            sections.into_iter().partition(|s| s.kind == SectionKind::State);
         let mut parts: BTreeMap<String, BTreeMap<u32, OutboxPart>> = BTreeMap::new();
         for section in outbox {
-            let part = parts.entry(section.step.clone()).or_default().entry(section.worker).or_default();
+            let part =
+                parts.entry(section.step.clone()).or_default().entry(section.worker).or_default();
             match section.kind {
-                SectionKind::Outbox => part.rows.push(batch_from_ipc(&section.payload).map_err(|e| self.damaged(&path, &e))?),
-                SectionKind::File => part.files.push(serde_json::from_slice(&section.payload).map_err(|e| self.damaged(&path, &e))?),
+                SectionKind::Outbox => part
+                    .rows
+                    .push(batch_from_ipc(&section.payload).map_err(|e| self.damaged(&path, &e))?),
+                SectionKind::File => part.files.push(
+                    serde_json::from_slice(&section.payload)
+                        .map_err(|e| self.damaged(&path, &e))?,
+                ),
                 SectionKind::Empties => part.empties = true,
                 SectionKind::State => {}
             }
         }
-        let parts = parts.into_iter().map(|(sink, by_worker)| (sink, by_worker.into_values().collect())).collect();
+        let parts = parts
+            .into_iter()
+            .map(|(sink, by_worker)| (sink, by_worker.into_values().collect()))
+            .collect();
         recovered.outbox.push(UndeliveredEpoch { epoch: name.epoch, parts });
         recovered.keep(&header, true);
         if name.epoch > from {
@@ -232,7 +265,11 @@ impl Store {
         Ok(())
     }
 
-    fn state_by_step(&self, path: &str, sections: Vec<Section>) -> Result<BTreeMap<String, Vec<StateBatch>>, StoreError> {
+    fn state_by_step(
+        &self,
+        path: &str,
+        sections: Vec<Section>,
+    ) -> Result<BTreeMap<String, Vec<StateBatch>>, StoreError> {
         let mut by_step: BTreeMap<String, Vec<StateBatch>> = BTreeMap::new();
         for section in sections {
             let rows = batch_from_ipc(&section.payload).map_err(|e| self.damaged(path, &e))?;
@@ -265,7 +302,12 @@ impl Recovered {
     /// Notes what a file says of the sinks.
     fn keep(&mut self, header: &EpochHeader, holds_rows: bool) {
         let origin = self.shared(header.origin.clone());
-        self.kept.push(KeptEpoch { epoch: header.epoch, holds_rows, origin, sinks: header.sinks.clone() });
+        self.kept.push(KeptEpoch {
+            epoch: header.epoch,
+            holds_rows,
+            origin,
+            sinks: header.sinks.clone(),
+        });
     }
 
     /// The origin, kept once for all the epochs that have the same.
@@ -274,14 +316,19 @@ impl Recovered {
         same.map_or_else(|| Arc::new(origin), Arc::clone)
     }
 
-    /// The last epoch's header without its positions, and what the state means; none for a new store.
+    /// The last epoch's header without its positions, and what the state means; none for a new
+    /// store.
     pub(crate) fn into_header(self) -> Option<EpochHeader> {
         Some(EpochHeader { shapes: self.shapes, ..self.header? })
     }
 
-    /// Whether the store was begun anew, and no run has been since: it has no names of destinations yet.
+    /// Whether the store was begun anew, and no run has been since: it has no names of destinations
+    /// yet.
     pub(crate) fn is_begun_anew(&self) -> bool {
-        matches!(self.header.as_ref().and_then(|header| header.edit.as_ref()), Some(StateEdit::BeginAnew { .. }))
+        matches!(
+            self.header.as_ref().and_then(|header| header.edit.as_ref()),
+            Some(StateEdit::BeginAnew { .. })
+        )
     }
 
     /// Renames that a kept snapshot does not know.

@@ -1,13 +1,17 @@
-//! What is written aside before it gets its name: large files, and what goes over needless epoch files, which are kept for it: an epoch then costs the
-//! file system no new file and no deleted one.
+//! What is written aside before it gets its name: large files, and what goes over needless epoch
+//! files, which are kept for it: an epoch then costs the file system no new file and no deleted
+//! one.
 //!
-//! A stream of short epochs makes and deletes hundreds of files a second. Journaling file systems take that badly: ext4 looks for a free inode
-//! past all those deleted in the last minutes, and with `discard` a commit waits until the freed blocks are trimmed. (PostgreSQL recycles
-//! its log's segments for the same reason.)
+//! A stream of short epochs makes and deletes hundreds of files a second. Journaling file systems
+//! take that badly: ext4 looks for a free inode past all those deleted in the last minutes, and
+//! with `discard` a commit waits until the freed blocks are trimmed. (PostgreSQL recycles its log's
+//! segments for the same reason.)
 //!
-//! A spare is renamed out of `epochs/`; written over only after a sync of that folder that began later, so that no loss of power brings its
-//! old name back with another epoch's content; made durable; and only then linked to its new name. So a name in `epochs/` is either absent
-//! or whole. A crash may leave a spare that is linked as an epoch too: that is why spares never outlive the process.
+//! A spare is renamed out of `epochs/`; written over only after a sync of that folder that began
+//! later, so that no loss of power brings its old name back with another epoch's content; made
+//! durable; and only then linked to its new name. So a name in `epochs/` is either absent or whole.
+//! A crash may leave a spare that is linked as an epoch too: that is why spares never outlive the
+//! process.
 
 use crate::disk::Folder;
 use crate::store::error::StoreError;
@@ -73,14 +77,18 @@ impl Spares {
         {
             let mut waiting = self.waiting();
             let is_worth_it = found.bytes <= SPARE_BYTES_MAX;
-            if !is_worth_it || waiting.spares.len() >= SPARES_MAX || waiting.bytes + found.bytes > SPARES_BYTES_MAX {
+            if !is_worth_it
+                || waiting.spares.len() >= SPARES_MAX
+                || waiting.bytes + found.bytes > SPARES_BYTES_MAX
+            {
                 drop(waiting);
                 return disk.remove(path).map_err(|e| failed(&e));
             }
             // Whoever comes next finds no room that is taken already.
             waiting.bytes += found.bytes;
         }
-        let spare = self.folder.join(format!("{}.spare", self.made.fetch_add(1, Ordering::Relaxed)));
+        let spare =
+            self.folder.join(format!("{}.spare", self.made.fetch_add(1, Ordering::Relaxed)));
         let renamed = disk.rename(path, &spare);
         let mut waiting = self.waiting();
         match renamed {
@@ -97,7 +105,10 @@ impl Spares {
     }
 
     /// Runs what ends with a sync of `epochs/`.
-    pub(crate) fn while_epochs_are_synced<E>(&self, put: impl FnOnce() -> Result<bool, E>) -> Result<bool, E> {
+    pub(crate) fn while_epochs_are_synced<E>(
+        &self,
+        put: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
         let sync = self.syncs_begun.fetch_add(1, Ordering::AcqRel) + 1;
         let put = put()?;
         // Where the name was taken nothing was synced.
@@ -141,7 +152,10 @@ mod tests {
         assert!(put(&files, "epochs/old", b"a long content"));
         files.spares.retire(&old).expect("retired");
         assert!(!old.exists());
-        assert!(put(&files, "epochs/between", b"x"), "it is not written over before its name is surely gone");
+        assert!(
+            put(&files, "epochs/between", b"x"),
+            "it is not written over before its name is surely gone"
+        );
         assert_eq!(std::fs::read_dir(root.path().join("spares")).expect("listed").count(), 1);
         assert!(put(&files, "epochs/new", b"short"));
         assert_eq!(std::fs::read(&new).expect("read"), b"short");

@@ -49,13 +49,20 @@ fn what_waited_for_a_sink_that_was_away_is_delivered_once_and_it_is_said_meanwhi
         let run = world.start(LineSource::new(&input), &settings(under_way));
         until("it is tried again and again", || tried(&world) >= 4);
         let said = degraded(&run).expect("it is said");
-        for part in ["sink out: away for", "tried", "the last time", "table: nobody answers", "wait"] {
+        for part in
+            ["sink out: away for", "tried", "the last time", "table: nobody answers", "wait"]
+        {
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(world.said().is_empty());
         let seen = inspect(world.store()).expect("looked").expect("there is a store");
         let note = &seen.away["out"];
-        assert!(note.tried >= 4 && note.reason == "table: nobody answers" && note.since_micros <= note.tried_micros, "{note:?}");
+        assert!(
+            note.tried >= 4
+                && note.reason == "table: nobody answers"
+                && note.since_micros <= note.tried_micros,
+            "{note:?}"
+        );
         let waiting = seen.waiting["out"];
         assert!(waiting.epochs > 5 && waiting.bytes > waiting.epochs * STAGED_BYTES, "{waiting:?}");
         set_away(&world, false);
@@ -91,7 +98,8 @@ fn staged_bytes_that_wait_hold_up_the_feed() {
     let most = 10;
     // What the committer, the hand-over and the open epochs have in their hands comes to it.
     let in_hands = 4 + 1 + 3 + 1;
-    let run = follow(&world, &input, &Settings { staged_bytes_max: most * STAGED_BYTES, ..settings(1) });
+    let run =
+        follow(&world, &input, &Settings { staged_bytes_max: most * STAGED_BYTES, ..settings(1) });
     until("it is full", || committed(&run) >= most);
     until("it is tried again and again", || tried(&world) >= 5);
     assert!(committed(&run) <= most + in_hands, "{} epochs were committed", committed(&run));
@@ -157,17 +165,26 @@ fn a_sink_that_was_reached_before_is_waited_for_at_the_start() {
     let run = world.start(LineSource::new(&input), &settings(1));
     until("it is tried again and again", || tried(&world) >= 4);
     let said = degraded(&run).expect("it is said");
-    for part in ["sink out: away for", "tried", "table: nobody answers", "the run begins when it is back"] {
+    for part in
+        ["sink out: away for", "tried", "table: nobody answers", "the run begins when it is back"]
+    {
         assert!(said.contains(part), "{part}: {said}");
     }
     let seen = inspect(world.store()).expect("looked").expect("there is a store");
-    assert!(seen.away["out"].tried >= 3 && seen.away["out"].reason == "table: nobody answers", "{:?}", seen.away);
+    assert!(
+        seen.away["out"].tried >= 3 && seen.away["out"].reason == "table: nobody answers",
+        "{:?}",
+        seen.away
+    );
     // A stop ends the wait, and leaves everything as it is.
     let asked = Instant::now();
     run.control.stop.store(true, Ordering::SeqCst);
     let summary = run.end().expect("a clean stop");
     assert!(asked.elapsed() < PROMPTLY, "{:?}", asked.elapsed());
-    assert!(summary.stopped && (summary.resumed_after, summary.committed) == (before, before), "{summary:?}");
+    assert!(
+        summary.stopped && (summary.resumed_after, summary.committed) == (before, before),
+        "{summary:?}"
+    );
 
     let run = world.start(LineSource::new(&input), &settings(1));
     until("it is tried", || tried(&world) >= 6);
@@ -222,16 +239,25 @@ fn a_source_that_was_read_before_is_waited_for_at_the_start_and_another_only_for
 
     let before = run_half(&world, &input);
     let run = world.start(source(true), &fast);
-    let says = || degraded(&run).is_some_and(|said| said.starts_with("source lines: away for") && said.contains("part: nobody answers"));
+    let says = || {
+        degraded(&run).is_some_and(|said| {
+            said.starts_with("source lines: away for") && said.contains("part: nobody answers")
+        })
+    };
     until("it is said", says);
     run.control.stop.store(true, Ordering::SeqCst);
     let summary = run.end().expect("a clean stop");
-    assert!(summary.stopped && (summary.resumed_after, summary.committed) == (before, before), "{summary:?}");
+    assert!(
+        summary.stopped && (summary.resumed_after, summary.committed) == (before, before),
+        "{summary:?}"
+    );
 
     let away = source(true);
     let flag = Arc::clone(&away.away);
     let run = world.start(away, &fast);
-    until("it is said", || degraded(&run).is_some_and(|said| said.starts_with("source lines: away for")));
+    until("it is said", || {
+        degraded(&run).is_some_and(|said| said.starts_with("source lines: away for"))
+    });
     flag.store(false, Ordering::SeqCst);
     run.end().expect("it came back");
     assert!(world.said() == reference(&input));

@@ -1,4 +1,5 @@
-//! A destination that lacks what the store says was delivered, and names that change between two runs.
+//! A destination that lacks what the store says was delivered, and names that change between two
+//! runs.
 
 use crate::source::{End, Line, LineSource};
 use crate::world::{Settings, World, lines, reference, until};
@@ -28,12 +29,19 @@ fn restore(world: &World, through: u64) {
 }
 
 fn epochs(world: &World) -> Vec<u64> {
-    let name = |path: &std::path::PathBuf| path.file_name().expect("a name").to_string_lossy().into_owned();
-    world.files("epochs").iter().map(|path| name(path).split_once('-').expect("a name").0.parse().expect("a number")).collect()
+    let name = |path: &std::path::PathBuf| {
+        path.file_name().expect("a name").to_string_lossy().into_owned()
+    };
+    world
+        .files("epochs")
+        .iter()
+        .map(|path| name(path).split_once('-').expect("a name").0.parse().expect("a number"))
+        .collect()
 }
 
 #[test]
-fn a_table_that_was_deleted_or_is_an_old_copy_is_filled_from_the_store_where_that_still_has_everything() {
+fn a_table_that_was_deleted_or_is_an_old_copy_is_filled_from_the_store_where_that_still_has_everything()
+ {
     let (world, input, _) = finished(u64::MAX);
     for through in [0, 1, 7] {
         restore(&world, through);
@@ -52,12 +60,19 @@ fn a_table_that_lacks_what_the_store_has_no_more_is_refused_with_the_missing_epo
         let before = world.said();
         for _ in 0..2 {
             let error = world.run(&input, &settings(3)).expect_err("rows would be missing");
-            let RunError::SinkBehind { sink, visible, missing, .. } = &error else { panic!("{error}") };
+            let RunError::SinkBehind { sink, visible, missing, .. } = &error else {
+                panic!("{error}")
+            };
             assert_eq!((sink.as_str(), *visible), ("out", through));
             let missing: Vec<_> = missing.iter().map(|m| (m.first.0, m.last.0)).collect();
             assert_eq!(missing, [(through + 1, first_kept - 1)]);
             let text = error.to_string();
-            for said in ["table out", "Bring a newer copy back", "run --fresh test", "riskstream accept test"] {
+            for said in [
+                "table out",
+                "Bring a newer copy back",
+                "run --fresh test",
+                "riskstream accept test",
+            ] {
                 assert!(text.contains(said), "{said}: {text}");
             }
             assert!(world.said() == before, "nothing was delivered");
@@ -96,19 +111,33 @@ fn other_names_are_refused_with_what_they_were_and_are() {
     let before = world.said();
     let as_before = settings(u64::MAX);
     for (changed, said) in [
-        (Settings { program: "renamed", ..as_before.clone() }, "the program (`riskstream.name`) was `tests` and is `renamed`"),
-        (Settings { destination: "table other", ..as_before.clone() }, "the destination `out` was table out and is table other"),
+        (
+            Settings { program: "renamed", ..as_before.clone() },
+            "the program (`riskstream.name`) was `tests` and is `renamed`",
+        ),
+        (
+            Settings { destination: "table other", ..as_before.clone() },
+            "the destination `out` was table out and is table other",
+        ),
     ] {
         let error = world.run(&input, &changed).expect_err("another name");
         assert!(matches!(error, RunError::OtherOrigin { .. }), "{error}");
-        assert!(error.to_string().contains(said) && error.to_string().contains("riskstream accept test"), "{error}");
+        assert!(
+            error.to_string().contains(said)
+                && error.to_string().contains("riskstream accept test"),
+            "{error}"
+        );
         assert!(world.said() == before);
     }
     world.run(&input, &as_before).expect("the old names");
     assert!(world.said() == before);
 }
 
-fn accepts(world: &World, input: &Arc<Vec<Vec<Line>>>, settings: &Settings) -> Result<Standing, RunError> {
+fn accepts(
+    world: &World,
+    input: &Arc<Vec<Vec<Line>>>,
+    settings: &Settings,
+) -> Result<Standing, RunError> {
     let stands = standing(world.plan(LineSource::new(input), settings), world.store())?;
     let accepted = accept(world.plan(LineSource::new(input), settings), world.store())?;
     assert_eq!(stands, accepted, "what is told is what is done");
@@ -124,12 +153,19 @@ fn a_gap_that_was_accepted_is_no_longer_missed_but_a_larger_one_is() {
     world.run(&input, &settings(3)).expect_err("rows would be missing");
     let accepted = accepts(&world, &input, &settings(3)).expect("accepted");
     let behind = &accepted.behind["out"];
-    assert_eq!((behind.visible.0, behind.missing[0].first.0, behind.missing[0].last.0), (2, 3, first_kept - 1));
+    assert_eq!(
+        (behind.visible.0, behind.missing[0].first.0, behind.missing[0].last.0),
+        (2, 3, first_kept - 1)
+    );
     for _ in 0..2 {
         world.run(&input, &settings(3)).expect("the gap was accepted");
     }
-    let has: Vec<u64> = world.table.lock().expect("free").batches.iter().map(|(epoch, _)| epoch.0).collect();
-    assert!(has.iter().all(|epoch| *epoch <= 2 || *epoch >= first_kept) && has.len() > 3, "{has:?}");
+    let has: Vec<u64> =
+        world.table.lock().expect("free").batches.iter().map(|(epoch, _)| epoch.0).collect();
+    assert!(
+        has.iter().all(|epoch| *epoch <= 2 || *epoch >= first_kept) && has.len() > 3,
+        "{has:?}"
+    );
     assert!(world.said().len() < whole);
     // Nothing is left to accept, and nothing is written.
     let committed = accepts(&world, &input, &settings(3)).expect("as before").committed;
@@ -148,19 +184,26 @@ fn half(world: &World, input: &Arc<Vec<Vec<Line>>>) {
 }
 
 #[test]
-fn another_destination_that_was_accepted_gets_what_comes_after_and_the_old_one_keeps_what_was_before() {
+fn another_destination_that_was_accepted_gets_what_comes_after_and_the_old_one_keeps_what_was_before()
+ {
     let (input, world) = (lines(1, 600), World::new());
     half(&world, &input);
     let other = Settings { destination: "table other", ..settings(u64::MAX) };
     let old = std::mem::take(&mut *world.table.lock().expect("free"));
     world.run(&input, &other).expect_err("another destination");
     let accepted = accepts(&world, &input, &other).expect("everything was delivered");
-    assert_eq!(accepted.changes[0].to_string(), "the destination `out` was table out and is table other");
+    assert_eq!(
+        accepted.changes[0].to_string(),
+        "the destination `out` was table out and is table other"
+    );
     for _ in 0..2 {
         world.run(&input, &other).expect("it was accepted");
     }
     let mut table = world.table.lock().expect("free");
-    assert!(!table.batches.is_empty() && table.batches.iter().all(|(epoch, _)| Some(*epoch) > old.through));
+    assert!(
+        !table.batches.is_empty()
+            && table.batches.iter().all(|(epoch, _)| Some(*epoch) > old.through)
+    );
     table.batches.extend(old.batches);
     drop(table);
     assert!(world.said() == reference(&input), "each row is in one of them");
@@ -190,28 +233,42 @@ fn nothing_is_accepted_while_rows_wait_for_the_old_destination() {
     run.end().expect("a clean stop");
     world.table.lock().expect("free").away = false;
     let other = Settings { destination: "table other", ..settings(u64::MAX) };
-    let error = accept(world.plan(LineSource::new(&input), &other), world.store()).expect_err("rows wait");
+    let error =
+        accept(world.plan(LineSource::new(&input), &other), world.store()).expect_err("rows wait");
     assert!(matches!(error, RunError::StillWaiting { .. }), "{error}");
-    assert!(error.to_string().contains("may not have been delivered to table out yet: run once with the former"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("may not have been delivered to table out yet: run once with the former"),
+        "{error}"
+    );
     world.run(&input, &settings(u64::MAX)).expect("the former configuration");
     accepts(&world, &input, &other).expect("everything was delivered");
     assert!(world.said() == reference(&input));
 }
 
 #[test]
-fn a_new_pipeline_whose_destination_has_rows_of_one_that_is_gone_is_refused_unless_both_are_to_be_there() {
+fn a_new_pipeline_whose_destination_has_rows_of_one_that_is_gone_is_refused_unless_both_are_to_be_there()
+ {
     let (input, world) = (lines(1, 300), World::new());
     let gone = Writer { program: "tests".into(), pipeline: "old".into() };
     let strange = Settings { strangers: vec![gone], ..settings(u64::MAX) };
     for _ in 0..2 {
         let error = world.run(&input, &strange).expect_err("it may be renamed");
         assert!(matches!(error, RunError::Strangers { .. }), "{error}");
-        for said in ["table out has rows of `tests/old`", "the pipeline `test` is new", "riskstream accept test"] {
+        for said in [
+            "table out has rows of `tests/old`",
+            "the pipeline `test` is new",
+            "riskstream accept test",
+        ] {
             assert!(error.to_string().contains(said), "{said}: {error}");
         }
         assert!(world.said().is_empty());
     }
-    assert_eq!(accepts(&world, &input, &strange).expect("accepted").strangers["out"][0].pipeline, "old");
+    assert_eq!(
+        accepts(&world, &input, &strange).expect("accepted").strangers["out"][0].pipeline,
+        "old"
+    );
     world.run(&input, &strange).expect("it was accepted");
     assert!(world.said() == reference(&input));
 }

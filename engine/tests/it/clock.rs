@@ -32,7 +32,8 @@ fn now() -> i64 {
 }
 
 fn followed(rows: &[i64]) -> LineSource {
-    let lines = rows.iter().zip(1..).map(|(time, id)| Line::Row { id, key: id % 3, time: *time }).collect();
+    let lines =
+        rows.iter().zip(1..).map(|(time, id)| Line::Row { id, key: id % 3, time: *time }).collect();
     let mut source = LineSource::new(&Arc::new(vec![lines]));
     source.ends = vec![End::Follow];
     source
@@ -54,7 +55,10 @@ fn a_clock_that_jumps_a_day_takes_event_time_no_further_than_time_has_passed_and
     until("event time is the clock's", || watermark() > now() - 10 * SECOND);
     assert_eq!(told(), "");
     clock.ahead.store(DAY, Ordering::SeqCst);
-    until("the jump is told", || told().contains("has jumped: it is 86400 s ahead") || told().contains("has jumped: it is 86399 s ahead"));
+    until("the jump is told", || {
+        told().contains("has jumped: it is 86400 s ahead")
+            || told().contains("has jumped: it is 86399 s ahead")
+    });
     let before = watermark();
     until("event time goes on", || watermark() > before + SECOND / 10);
     assert!(watermark() < now() + 120 * SECOND, "{} s ahead", (watermark() - now()) / SECOND);
@@ -71,7 +75,9 @@ fn event_time_that_a_wrong_clock_has_committed_is_put_back_by_the_next_run() {
     wrong.ahead.store(DAY, Ordering::SeqCst);
     let running = world.start(followed(&[1_000]), &by(&wrong));
     let metrics = Arc::clone(&running.control.metrics);
-    until("event time is a day ahead", || metrics.watermark_micros.load(Ordering::SeqCst) > now() + DAY / 2);
+    until("event time is a day ahead", || {
+        metrics.watermark_micros.load(Ordering::SeqCst) > now() + DAY / 2
+    });
     running.control.stop.store(true, Ordering::SeqCst);
     running.end().expect("a clean stop");
 
@@ -90,7 +96,11 @@ fn event_time_that_a_wrong_clock_has_committed_is_put_back_by_the_next_run() {
         running.end().expect("a clean stop");
         let told = metrics.degraded.lock().expect("free").clone().unwrap_or_default();
         assert_eq!(told.contains("it is put back"), run == 1, "once: {told}");
-        let watermark = inspect(world.store()).expect("looked").expect("a store").watermark.expect("there is one");
+        let watermark = inspect(world.store())
+            .expect("looked")
+            .expect("a store")
+            .watermark
+            .expect("there is one");
         assert!(watermark < now() + 60 * SECOND);
     }
 }

@@ -16,7 +16,9 @@ fn first(input: &Arc<Vec<Vec<Line>>>, rows: usize) -> Arc<Vec<Vec<Line>>> {
 fn part_of(world: &World, input: &Arc<Vec<Vec<Line>>>, poison: i64, settings: &Settings) {
     let mut settings = settings.clone();
     settings.mischief.fails_at = Some(poison);
-    assert!(world.run(input, &settings).expect_err("the row is poison").to_string().contains("poison"));
+    assert!(
+        world.run(input, &settings).expect_err("the row is poison").to_string().contains("poison")
+    );
 }
 
 #[test]
@@ -28,8 +30,12 @@ fn a_renamed_step_goes_on_as_if_it_had_always_had_that_name() {
         part_of(&world, &input, 400, &settings);
         let renamed = Settings { step_id: "tally", ..settings };
         let error = world.run(&input, &renamed).expect_err("its state would be lost");
-        assert!(matches!(&error, RunError::UnknownState { step, .. } if step == "count"), "{error}");
-        edit(world.store(), &StateEdit::Rename { from: "count".into(), to: "tally".into() }).expect("renamed");
+        assert!(
+            matches!(&error, RunError::UnknownState { step, .. } if step == "count"),
+            "{error}"
+        );
+        edit(world.store(), &StateEdit::Rename { from: "count".into(), to: "tally".into() })
+            .expect("renamed");
         part_of(&world, &input, 700, &Settings { workers: 3, ..renamed.clone() });
         world.run(&input, &renamed).expect("a clean run");
         assert!(world.said() == reference(&input));
@@ -56,12 +62,21 @@ fn a_pipeline_that_is_begun_anew_gives_what_a_new_one_gives_and_the_table_has_wh
         let once = world.said();
         edit(
             world.store(),
-            &StateEdit::BeginAnew { empties, forgets: Vec::new(), clears: false, positions: BTreeMap::new(), origin: None },
+            &StateEdit::BeginAnew {
+                empties,
+                forgets: Vec::new(),
+                clears: false,
+                positions: BTreeMap::new(),
+                origin: None,
+            },
         )
         .expect("begun anew");
-        let summary = world.run(&input, &Settings { workers: 3, ..Settings::default() }).expect("a clean run");
+        let summary = world
+            .run(&input, &Settings { workers: 3, ..Settings::default() })
+            .expect("a clean run");
         assert!(summary.resumed_after > 1 && once == reference(&input));
-        let mut expected: Vec<_> = std::iter::repeat_n(reference(&input), times).flatten().collect();
+        let mut expected: Vec<_> =
+            std::iter::repeat_n(reference(&input), times).flatten().collect();
         expected.sort();
         assert!(world.said() == expected, "{times} times");
         assert_eq!(world.dead_rows(), times * broken(&input));

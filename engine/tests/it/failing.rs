@@ -1,4 +1,5 @@
-//! Whatever fails, the run ends with the reason, keeps what was committed, and the next one goes on.
+//! Whatever fails, the run ends with the reason, keeps what was committed, and the next one goes
+//! on.
 
 use crate::operator::Mischief;
 use crate::source::{End, LineSource};
@@ -74,7 +75,11 @@ impl Clock for Stumbling {
 
     fn steady_nanos(&self) -> u64 {
         let here = std::thread::current().name() == Some(self.thread);
-        assert!(!here || self.looks.fetch_add(1, Ordering::SeqCst) < 3, "{} fell over the clock", self.thread);
+        assert!(
+            !here || self.looks.fetch_add(1, Ordering::SeqCst) < 3,
+            "{} fell over the clock",
+            self.thread
+        );
         self.clock.steady_nanos()
     }
 }
@@ -88,9 +93,18 @@ fn a_panic_of_any_thread_ends_the_run_at_once_and_says_which() {
         // It never ends by itself: nobody waits for its end to tell.
         source.ends = vec![End::Follow];
         let clock = Stumbling { thread, looks: AtomicU64::new(0), clock: SystemClock::default() };
-        let settings = Settings { clock: Arc::new(clock), epoch_rows: 20, block_rows: 10, snapshot_every: 2, ..Settings::default() };
+        let settings = Settings {
+            clock: Arc::new(clock),
+            epoch_rows: 20,
+            block_rows: 10,
+            snapshot_every: 2,
+            ..Settings::default()
+        };
         let error = world.start(source, &settings).end().expect_err("a bug").to_string();
-        assert!(error.contains(&format!("{thread} panicked: {thread} fell over the clock")), "{error}");
+        assert!(
+            error.contains(&format!("{thread} panicked: {thread} fell over the clock")),
+            "{error}"
+        );
         goes_on(&world, &input);
     }
 }
@@ -110,13 +124,20 @@ fn a_failing_decoder_ends_the_run_with_its_error() {
 fn a_failing_sink_writer_ends_the_run_with_its_error() {
     let input = lines(2, 500);
     let world = World::new();
-    let running = world.start(LineSource::new(&input), &Settings { writer_fails_from: Some(Epoch(4)), ..Settings::default() });
+    let running = world.start(
+        LineSource::new(&input),
+        &Settings { writer_fails_from: Some(Epoch(4)), ..Settings::default() },
+    );
     let metrics = std::sync::Arc::clone(&running.control.metrics);
     let error = running.end().expect_err("no room");
     assert_eq!(error.to_string(), "sink out: can't write stage: no room");
     let committed = metrics.committed_epoch.load(std::sync::atomic::Ordering::SeqCst);
     assert!(committed <= 3);
-    assert_eq!(world.table.lock().expect("free").through.map_or(0, |e| e.0), committed, "what was committed is delivered");
+    assert_eq!(
+        world.table.lock().expect("free").through.map_or(0, |e| e.0),
+        committed,
+        "what was committed is delivered"
+    );
     goes_on(&world, &input);
 }
 
@@ -125,7 +146,9 @@ fn a_step_that_cant_be_built_on_one_worker_ends_the_run() {
     let input = lines(1, 100);
     for bad in 0..3 {
         let world = World::new();
-        let error = world.run(&input, &Settings { workers: 3, build_fails_on: Some(bad), ..Settings::default() }).expect_err("not built");
+        let error = world
+            .run(&input, &Settings { workers: 3, build_fails_on: Some(bad), ..Settings::default() })
+            .expect_err("not built");
         assert!(error.to_string().contains("it can't be built"), "{error}");
         goes_on(&world, &input);
     }
@@ -138,7 +161,8 @@ fn too_many_dead_rows_stop_the_run_and_keep_what_was_committed() {
     rows[0].splice(200..200, vec![crate::source::Line::Broken; 30]);
     let input = std::sync::Arc::new(rows);
     let world = World::new();
-    let settings = Settings { dead_rows_max: 0.2, epoch_rows: 20, block_rows: 10, ..Settings::default() };
+    let settings =
+        Settings { dead_rows_max: 0.2, epoch_rows: 20, block_rows: 10, ..Settings::default() };
     let error = world.run(&input, &settings).expect_err("too many");
     let RunError::TooManyDead { dead, ref first, .. } = error else { panic!("{error}") };
     assert!(dead > 4 && first.contains("malformed in part-0: not three numbers"), "{error}");
@@ -159,7 +183,9 @@ fn state_is_not_taken_by_a_step_that_means_something_else() {
         assert_eq!(shapes.keys().collect::<Vec<_>>(), ["count", "source.clock"]);
         let before = content(&world.store());
         let mischief = Mischief { counts_by: Some("id"), ..Mischief::default() };
-        let error = world.run(&input, &Settings { mischief, ..settings }).expect_err("it counts by something else");
+        let error = world
+            .run(&input, &Settings { mischief, ..settings })
+            .expect_err("it counts by something else");
         let RunError::Changed(changed) = &error else { panic!("{error}") };
         assert_eq!(changed.steps["count"][0].to_string(), "by: was key, is id");
         assert!(error.to_string().contains("`riskstream state drop test count`"), "{error}");
@@ -168,7 +194,8 @@ fn state_is_not_taken_by_a_step_that_means_something_else() {
     }
 }
 
-/// All files below a folder but the lock, which names the process, and needless files that wait to be written over.
+/// All files below a folder but the lock, which names the process, and needless files that wait to
+/// be written over.
 fn content(folder: &std::path::Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
     let mut found = std::collections::BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -194,6 +221,8 @@ fn a_step_whose_state_is_in_the_folder_can_not_just_disappear() {
     let input = lines(1, 100);
     let world = World::new();
     world.run(&input, &Settings::default()).expect("a clean run");
-    let error = world.run(&input, &Settings { with_step: false, ..Settings::default() }).expect_err("state of a step that is gone");
+    let error = world
+        .run(&input, &Settings { with_step: false, ..Settings::default() })
+        .expect_err("state of a step that is gone");
     assert!(matches!(error, RunError::UnknownState { .. }), "{error}");
 }

@@ -1,5 +1,6 @@
-//! The event history against a plain list of rows: whatever is appended, comes late, goes to disk, is pruned or restored, every row reaches every
-//! edge once, at its age, and a scan finds what is there.
+//! The event history against a plain list of rows: whatever is appended, comes late, goes to disk,
+//! is pruned or restored, every row reaches every edge once, at its age, and a scan finds what is
+//! there.
 
 use riskstream_engine::history::{Chunk, Column, History, HistoryConfig, Values, Width};
 use riskstream_engine::ids::{Epoch, Generation};
@@ -29,7 +30,10 @@ fn chunk(rows: &[Row]) -> Chunk {
     Chunk {
         times: rows.iter().map(|r| r.0).collect(),
         keys: rows.iter().map(|r| r.1).collect(),
-        columns: vec![Column { values: Values::Narrow(narrow), nulls: vec![] }, Column { values: Values::Wide(wide), nulls }],
+        columns: vec![
+            Column { values: Values::Narrow(narrow), nulls: vec![] },
+            Column { values: Values::Wide(wide), nulls },
+        ],
     }
 }
 
@@ -68,7 +72,17 @@ fn history(root: &Path, generation: u64) -> History {
 impl<'a> World<'a> {
     fn new(root: &'a Path) -> Self {
         let (history, clock, pruned) = (history(root, 1), i64::MIN, i64::MIN);
-        Self { history, root, generation: 1, epoch: 0, clock, pruned, appended: vec![], late: vec![], seen: vec![] }
+        Self {
+            history,
+            root,
+            generation: 1,
+            epoch: 0,
+            clock,
+            pruned,
+            appended: vec![],
+            late: vec![],
+            seen: vec![],
+        }
     }
 
     fn append(&mut self, dice: &mut Dice, next: &mut i64) {
@@ -87,7 +101,9 @@ impl<'a> World<'a> {
     fn advance(&mut self, by: i64) {
         self.clock = self.clock.max(0) + by;
         let seen = &mut self.seen;
-        self.history.advance(self.clock, &mut |edge, rows, at| seen.push((edge, row(rows, at)))).expect("advanced");
+        self.history
+            .advance(self.clock, &mut |edge, rows, at| seen.push((edge, row(rows, at))))
+            .expect("advanced");
     }
 
     fn insert(&mut self, dice: &mut Dice, next: &mut i64) {
@@ -101,7 +117,8 @@ impl<'a> World<'a> {
         *next += 1;
         let late = (time, dice.below(9) as u32, *next);
         let seen = &mut self.seen;
-        self.history.insert(&chunk(&[late]), 0, &mut |edge, rows, at| seen.push((edge, row(rows, at))));
+        self.history
+            .insert(&chunk(&[late]), 0, &mut |edge, rows, at| seen.push((edge, row(rows, at))));
         self.late.push(late);
     }
 
@@ -120,7 +137,8 @@ impl<'a> World<'a> {
         for (number, (chunks, rest)) in logs.into_iter().enumerate() {
             self.history.restore_log(chunks, &rest, self.clock, number == 0).expect("restored");
         }
-        let again = &mut |_: usize, _: &Chunk, _: usize| panic!("an edge has passed this row before");
+        let again =
+            &mut |_: usize, _: &Chunk, _: usize| panic!("an edge has passed this row before");
         self.history.start(self.clock, again).expect("started");
         for at in 0..side.len() {
             self.history.insert_since(&side, at, self.clock, again);
@@ -129,10 +147,12 @@ impl<'a> World<'a> {
 
     fn check(&mut self, dice: &mut Dice) {
         for (edge, age) in EDGES.iter().enumerate() {
-            let mut found: Vec<Row> = self.seen.iter().filter(|(e, _)| *e == edge).map(|(_, row)| *row).collect();
+            let mut found: Vec<Row> =
+                self.seen.iter().filter(|(e, _)| *e == edge).map(|(_, row)| *row).collect();
             let reached = |r: &&Row| *age > 0 && self.clock != i64::MIN && r.0 <= self.clock - age;
             let late = self.late.iter().filter(|r| *age == 0 || reached(r));
-            let mut expected: Vec<Row> = self.appended.iter().filter(reached).chain(late).copied().collect();
+            let mut expected: Vec<Row> =
+                self.appended.iter().filter(reached).chain(late).copied().collect();
             found.sort_unstable();
             expected.sort_unstable();
             assert_eq!(found, expected, "edge {edge} at {}", self.clock);
@@ -140,9 +160,16 @@ impl<'a> World<'a> {
         let (key, from) = (dice.below(9) as u32, self.clock.max(0) - dice.below(340));
         let (after, upto) = (from.max(self.pruned), from + dice.below(340));
         let mut found = Vec::new();
-        self.history.scan(key, after, upto, &mut |rows, at| found.push(row(rows, at))).expect("scanned");
-        let mut expected: Vec<Row> =
-            self.appended.iter().chain(&self.late).filter(|r| r.1 == key && r.0 > after && r.0 <= upto).copied().collect();
+        self.history
+            .scan(key, after, upto, &mut |rows, at| found.push(row(rows, at)))
+            .expect("scanned");
+        let mut expected: Vec<Row> = self
+            .appended
+            .iter()
+            .chain(&self.late)
+            .filter(|r| r.1 == key && r.0 > after && r.0 <= upto)
+            .copied()
+            .collect();
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected, "key {key} in ({after}, {upto}]");

@@ -1,6 +1,11 @@
-//! The real runtime, driven with a source, a step and sinks in memory: timely threads, a store in a folder, restarts.
+//! The real runtime, driven with a source, a step and sinks in memory: timely threads, a store in a
+//! folder, restarts.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look behind the disk's back")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests look behind the disk's back"
+)]
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
 
 mod away;

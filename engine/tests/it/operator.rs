@@ -3,8 +3,12 @@
 use crate::source::source_schema;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch};
+use arrow::datatypes::{
+    DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type,
+};
+use riskstream_engine::contract::{
+    EpochClose, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch,
+};
 use riskstream_engine::ids::{Epoch, EventTime, KeyId, Ownership, ShardId};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_engine::protocol::Timers;
@@ -53,9 +57,18 @@ pub static SAID_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 });
 
 pub fn said_batch(said: &[Said]) -> RecordBatch {
-    let int = |of: fn(&Said) -> i64| Arc::new(Int64Array::from_iter_values(said.iter().map(of))) as ArrayRef;
+    let int = |of: fn(&Said) -> i64| {
+        Arc::new(Int64Array::from_iter_values(said.iter().map(of))) as ArrayRef
+    };
     let kind = Arc::new(StringArray::from_iter_values(said.iter().map(|s| &s.kind)));
-    let columns = vec![kind as ArrayRef, int(|s| s.id), int(|s| s.key), int(|s| s.time), int(|s| s.count), int(|s| s.checksum)];
+    let columns = vec![
+        kind as ArrayRef,
+        int(|s| s.id),
+        int(|s| s.key),
+        int(|s| s.time),
+        int(|s| s.count),
+        int(|s| s.checksum),
+    ];
     RecordBatch::try_new(Arc::clone(&SAID_SCHEMA), columns).expect("columns fit")
 }
 
@@ -63,7 +76,14 @@ pub fn said_rows(batch: &RecordBatch) -> Vec<Said> {
     let int = |c: usize, i: usize| batch.column(c).as_primitive::<Int64Type>().value(i);
     let kind = batch.column(0).as_string::<i32>();
     (0..batch.num_rows())
-        .map(|i| Said { kind: kind.value(i).into(), id: int(1, i), key: int(2, i), time: int(3, i), count: int(4, i), checksum: int(5, i) })
+        .map(|i| Said {
+            kind: kind.value(i).into(),
+            id: int(1, i),
+            key: int(2, i),
+            time: int(3, i),
+            count: int(4, i),
+            checksum: int(5, i),
+        })
         .collect()
 }
 
@@ -84,7 +104,8 @@ pub struct Mischief {
     pub given: Arc<Mutex<Vec<Weak<dyn Array>>>>,
 }
 
-/// Counts a key's rows in event-time order; says so for every row, and again when the key has been quiet.
+/// Counts a key's rows in event-time order; says so for every row, and again when the key has been
+/// quiet.
 pub struct Counter {
     mischief: Mischief,
     keys: BTreeMap<i64, (KeyId, Seen)>,
@@ -113,7 +134,8 @@ impl Counter {
             return *id;
         }
         let mut hashes = Vec::new();
-        hash_keys(&[Arc::new(Int64Array::from(vec![key])) as ArrayRef], HASH_SEED, &mut hashes).expect("an integer is a key");
+        hash_keys(&[Arc::new(Int64Array::from(vec![key])) as ArrayRef], HASH_SEED, &mut hashes)
+            .expect("an integer is a key");
         let shard = shard_of(hashes[0]);
         let next = self.next_local.entry(shard).or_default();
         let id = KeyId::new(shard, *next);
@@ -127,7 +149,14 @@ impl Counter {
         for timer in self.timers.fire(upto) {
             let key = self.names[&timer.key];
             let seen = self.keys[&key].1;
-            said.push(Said { kind: "quiet".into(), id: 0, key, time: timer.due.0, count: seen.count, checksum: seen.checksum });
+            said.push(Said {
+                kind: "quiet".into(),
+                id: 0,
+                key,
+                time: timer.due.0,
+                count: seen.count,
+                checksum: seen.checksum,
+            });
         }
     }
 
@@ -137,8 +166,16 @@ impl Counter {
         let columns: [(&str, ArrayRef); 4] = [
             ("key", Arc::new(Int64Array::from(keys.clone()))),
             ("id", Arc::new(UInt32Array::from_iter_values(ids))),
-            ("count", Arc::new(Int64Array::from_iter_values(keys.iter().map(|k| self.keys[k].1.count)))),
-            ("checksum", Arc::new(Int64Array::from_iter_values(keys.iter().map(|k| self.keys[k].1.checksum)))),
+            (
+                "count",
+                Arc::new(Int64Array::from_iter_values(keys.iter().map(|k| self.keys[k].1.count))),
+            ),
+            (
+                "checksum",
+                Arc::new(Int64Array::from_iter_values(
+                    keys.iter().map(|k| self.keys[k].1.checksum),
+                )),
+            ),
         ];
         StateBatch::new("keys", RecordBatch::try_from_iter(columns).expect("columns fit"))
     }
@@ -161,14 +198,24 @@ impl Operator for Counter {
         Some(Shape::new("count").fact("by", self.mischief.counts_by.unwrap_or("key")))
     }
 
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         for rows in saved.named("keys") {
-            self.mischief.given.lock().expect("free").extend(rows.columns().iter().map(Arc::downgrade));
+            self.mischief
+                .given
+                .lock()
+                .expect("free")
+                .extend(rows.columns().iter().map(Arc::downgrade));
             let int = |c: usize, i: usize| rows.column(c).as_primitive::<Int64Type>().value(i);
             for i in 0..rows.num_rows() {
                 let id = KeyId(rows.column(1).as_primitive::<UInt32Type>().value(i));
                 if ownership.owns(worker, id.shard()) {
-                    self.keys.insert(int(0, i), (id, Seen { count: int(2, i), checksum: int(3, i) }));
+                    self.keys
+                        .insert(int(0, i), (id, Seen { count: int(2, i), checksum: int(3, i) }));
                     self.names.insert(id, int(0, i));
                     let next = self.next_local.entry(id.shard()).or_default();
                     *next = (*next).max(id.local() as u32 + 1);
@@ -179,7 +226,12 @@ impl Operator for Counter {
         Ok(())
     }
 
-    fn on_batch(&mut self, _: Epoch, batch: RecordBatch, _: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _: Epoch,
+        batch: RecordBatch,
+        _: &mut Output,
+    ) -> Result<(), OperatorError> {
         self.arrived.push(batch);
         Ok(())
     }
@@ -188,7 +240,8 @@ impl Operator for Counter {
         while self.mischief.shut.load(Ordering::SeqCst) {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        let rows = concat_batches(&source_schema().schema, &std::mem::take(&mut self.arrived)).map_err(Self::arrow)?;
+        let rows = concat_batches(&source_schema().schema, &std::mem::take(&mut self.arrived))
+            .map_err(Self::arrow)?;
         let int = |c: usize| rows.column(c).as_primitive::<Int64Type>().values();
         let times = rows.column(2).as_primitive::<TimestampMicrosecondType>().values();
         let partitions = rows.column(3).as_primitive::<UInt32Type>().values();
@@ -199,16 +252,29 @@ impl Operator for Counter {
         for i in order {
             let (id, key, time) = (int(0)[i], int(1)[i], times[i]);
             if self.mischief.fails_at == Some(id) {
-                return Err(OperatorError::Compute { step: "count".into(), reason: format!("row {id} is poison") });
+                return Err(OperatorError::Compute {
+                    step: "count".into(),
+                    reason: format!("row {id} is poison"),
+                });
             }
             assert!(self.mischief.panics_at != Some(id), "row {id} makes the step panic");
-            assert!(late.value(i) || time > close.watermark_before.0 && time <= close.watermark.0, "{close:?} holds a row of {time}");
+            assert!(
+                late.value(i) || time > close.watermark_before.0 && time <= close.watermark.0,
+                "{close:?} holds a row of {time}"
+            );
             self.fire(EventTime(time - 1), &mut said);
             let number = self.key_id(key);
             if let Some((_, seen)) = self.keys.get_mut(&key) {
                 seen.add(id);
                 let kind = if late.value(i) { "late" } else { "row" };
-                said.push(Said { kind: kind.into(), id, key, time, count: seen.count, checksum: seen.checksum });
+                said.push(Said {
+                    kind: kind.into(),
+                    id,
+                    key,
+                    time,
+                    count: seen.count,
+                    checksum: seen.checksum,
+                });
             }
             self.changed.insert(key);
             self.timers.set(number, "quiet", EventTime(time + QUIET));
@@ -224,7 +290,10 @@ impl Operator for Counter {
     }
 
     fn snapshot(&mut self, _: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        Ok(vec![self.state(self.keys.keys().copied()), self.timers.snapshot().map_err(Self::arrow)?])
+        Ok(vec![
+            self.state(self.keys.keys().copied()),
+            self.timers.snapshot().map_err(Self::arrow)?,
+        ])
     }
 
     fn state_bytes(&self) -> usize {

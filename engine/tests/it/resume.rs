@@ -14,7 +14,8 @@ fn a_stopped_run_goes_on_where_it_was_with_other_workers() {
     for (round, workers) in [1, 3, 2].into_iter().enumerate() {
         // The input up to here is there, the rest appears after the restart.
         let upto = 100 * (round + 1);
-        let part: Arc<Vec<Vec<Line>>> = Arc::new(input.iter().map(|p| p[..upto.min(p.len())].to_vec()).collect());
+        let part: Arc<Vec<Vec<Line>>> =
+            Arc::new(input.iter().map(|p| p[..upto.min(p.len())].to_vec()).collect());
         let mut source = LineSource::new(&part);
         source.ends = vec![End::Follow; 2];
         let read = Arc::clone(&source.rows_read);
@@ -37,7 +38,9 @@ fn a_stopped_run_goes_on_where_it_was_with_other_workers() {
 fn restored_state_is_not_kept_beside_the_steps_that_took_it() {
     let input = lines(2, 600);
     let world = World::new();
-    world.run(&Arc::new(input.iter().map(|p| p[..100].to_vec()).collect()), &Settings::default()).expect("a clean run");
+    world
+        .run(&Arc::new(input.iter().map(|p| p[..100].to_vec()).collect()), &Settings::default())
+        .expect("a clean run");
     let mut source = LineSource::new(&input);
     source.ends = vec![End::Follow; 2];
     let settings = Settings { workers: 3, ..Settings::default() };
@@ -46,7 +49,10 @@ fn restored_state_is_not_kept_beside_the_steps_that_took_it() {
     until("a row is committed", || metrics.rows_committed_total.load(Ordering::SeqCst) > 0);
     let given = settings.mischief.given.lock().expect("free").clone();
     assert!(!given.is_empty(), "there was state to restore");
-    assert!(given.iter().all(|column| column.upgrade().is_none()), "it is still there while the run goes on");
+    assert!(
+        given.iter().all(|column| column.upgrade().is_none()),
+        "it is still there while the run goes on"
+    );
     running.control.stop.store(true, Ordering::SeqCst);
     running.end().expect("a clean stop");
 }
@@ -71,14 +77,20 @@ fn what_was_committed_and_not_delivered_is_delivered_by_the_next_run() {
     for under_way in [1, 2, 3] {
         let world = World::new();
         world.table.lock().expect("free").refuse_from = Some(riskstream_engine::ids::Epoch(3));
-        let running = world.start(LineSource::new(&input), &Settings { under_way, ..Settings::default() });
+        let running =
+            world.start(LineSource::new(&input), &Settings { under_way, ..Settings::default() });
         let metrics = Arc::clone(&running.control.metrics);
         let error = running.end().expect_err("the table refuses");
         assert!(error.to_string().contains("the table is closed"), "{error}");
         let through = world.table.lock().expect("free").through.map_or(0, |epoch| epoch.0);
-        assert!(metrics.delivered_epoch.load(Ordering::SeqCst) <= through, "only what is visible counts as delivered");
+        assert!(
+            metrics.delivered_epoch.load(Ordering::SeqCst) <= through,
+            "only what is visible counts as delivered"
+        );
         world.table.lock().expect("free").refuse_from = None;
-        world.run(&input, &Settings { workers: 3, under_way, ..Settings::default() }).expect("a clean run");
+        world
+            .run(&input, &Settings { workers: 3, under_way, ..Settings::default() })
+            .expect("a clean run");
         assert!(world.said() == reference(&input));
     }
 }
@@ -98,7 +110,8 @@ fn deliveries_that_overlap_bring_the_same_in_the_same_order() {
 }
 
 #[test]
-fn a_sink_that_is_taken_out_while_rows_wait_for_it_is_an_error_until_they_are_delivered_or_given_up() {
+fn a_sink_that_is_taken_out_while_rows_wait_for_it_is_an_error_until_they_are_delivered_or_given_up()
+ {
     for given_up in [false, true] {
         let input = lines(1, 400);
         let world = World::new();
@@ -122,10 +135,15 @@ fn a_sink_that_is_taken_out_while_rows_wait_for_it_is_an_error_until_they_are_de
 fn epochs_and_snapshots_that_nothing_needs_are_collected() {
     let input = lines(1, 2_000);
     let world = World::new();
-    let settings = Settings { epoch_rows: 20, block_rows: 20, snapshot_every: 4, ..Settings::default() };
+    let settings =
+        Settings { epoch_rows: 20, block_rows: 20, snapshot_every: 4, ..Settings::default() };
     let summary = world.run(&input, &settings).expect("a clean run");
     assert!(summary.committed >= 100);
     assert!(world.files("snapshots").len() <= 2);
-    assert!(world.files("epochs").len() < 60, "{} epoch files are left", world.files("epochs").len());
+    assert!(
+        world.files("epochs").len() < 60,
+        "{} epoch files are left",
+        world.files("epochs").len()
+    );
     assert!(world.said() == reference(&input));
 }

@@ -1,8 +1,11 @@
-//! A sink in memory: writers stage rows in the outbox, the delivery remembers what it was given, as a table would, at once or a while later.
+//! A sink in memory: writers stage rows in the outbox, the delivery remembers what it was given, as
+//! a table would, at once or a while later.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter, Wake};
+use riskstream_engine::contract::{
+    Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter, Wake,
+};
 use riskstream_engine::ids::Epoch;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -57,7 +60,10 @@ impl Delivery for TableDelivery {
     }
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
-        assert!(self.waiting.is_empty(), "the next delivery is begun before the one before is visible");
+        assert!(
+            self.waiting.is_empty(),
+            "the next delivery is begun before the one before is visible"
+        );
         self.waiting = entries;
         self.try_again()
     }
@@ -75,7 +81,11 @@ impl Delivery for TableDelivery {
             before = Some(entry.epoch);
             if table.refuse_from.is_some_and(|from| entry.epoch >= from) {
                 let reason = "the table is closed".into();
-                return Err(SinkError::Write { sink: "out".into(), object: "table".into(), reason });
+                return Err(SinkError::Write {
+                    sink: "out".into(),
+                    object: "table".into(),
+                    reason,
+                });
             }
             if table.through >= Some(entry.epoch) {
                 continue;
@@ -91,7 +101,8 @@ impl Delivery for TableDelivery {
     }
 }
 
-/// A table that takes up to `under_way_max` deliveries before the first of them is visible, a moment later, in their order.
+/// A table that takes up to `under_way_max` deliveries before the first of them is visible, a
+/// moment later, in their order.
 pub struct LaterDelivery {
     table: Arc<Mutex<Table>>,
     under_way_max: usize,
@@ -106,7 +117,15 @@ pub struct LaterDelivery {
 
 impl LaterDelivery {
     pub fn new(table: &Arc<Mutex<Table>>, under_way_max: usize) -> Self {
-        Self { table: Arc::clone(table), under_way_max, under_way: VecDeque::new(), settled: 0, wake: None, later: None, outcomes: None }
+        Self {
+            table: Arc::clone(table),
+            under_way_max,
+            under_way: VecDeque::new(),
+            settled: 0,
+            wake: None,
+            later: None,
+            outcomes: None,
+        }
     }
 }
 
@@ -117,11 +136,17 @@ impl Delivery for LaterDelivery {
 
     fn deliver(&mut self, entries: Vec<OutboxEntry>) -> Result<(), SinkError> {
         self.under_way.push_back(entries.clone());
-        assert!(self.under_way.len() <= self.under_way_max, "more is under way than the table takes");
+        assert!(
+            self.under_way.len() <= self.under_way_max,
+            "more is under way than the table takes"
+        );
         let later = self.later.get_or_insert_with(|| {
             let ((later, to_do), (said, outcomes)) = (channel::<Vec<OutboxEntry>>(), channel());
             self.outcomes = Some(outcomes);
-            let (mut table, wake) = (TableDelivery::new(&self.table), self.wake.clone().expect("told before the first delivery"));
+            let (mut table, wake) = (
+                TableDelivery::new(&self.table),
+                self.wake.clone().expect("told before the first delivery"),
+            );
             std::thread::spawn(move || {
                 for (number, entries) in to_do.into_iter().enumerate() {
                     std::thread::sleep(Duration::from_micros(number as u64 * 377 % 2_000));
@@ -160,7 +185,9 @@ impl Delivery for LaterDelivery {
     }
 
     fn settle(&mut self) -> Result<usize, SinkError> {
-        while let Some(outcome) = self.outcomes.as_ref().and_then(|outcomes| outcomes.try_recv().ok()) {
+        while let Some(outcome) =
+            self.outcomes.as_ref().and_then(|outcomes| outcomes.try_recv().ok())
+        {
             outcome?;
             self.under_way.pop_front();
             self.settled += 1;
@@ -187,9 +214,14 @@ impl SinkWriter for MemoryWriter {
 
     fn finish(&mut self, close: &EpochClose) -> Result<OutboxPart, SinkError> {
         if self.fails_from.is_some_and(|from| close.epoch >= from) {
-            return Err(SinkError::Write { sink: "out".into(), object: "stage".into(), reason: "no room".into() });
+            return Err(SinkError::Write {
+                sink: "out".into(),
+                object: "stage".into(),
+                reason: "no room".into(),
+            });
         }
-        // The name of a file that was staged for every epoch, so that the committer has something to make durable.
+        // The name of a file that was staged for every epoch, so that the committer has something
+        // to make durable.
         let files = vec![serde_json::json!({ "epoch": close.epoch.0, "bytes": STAGED_BYTES })];
         Ok(OutboxPart { rows: std::mem::take(&mut self.rows), files, ..OutboxPart::default() })
     }

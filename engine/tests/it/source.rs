@@ -1,9 +1,13 @@
 //! A source of text lines in memory, and its decoder.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
+};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use riskstream_engine::contract::{
-    Block, DeadLetters, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
+    Block, DeadLetters, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position,
+    Source, SourceError, SourceSchema,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -69,7 +73,9 @@ impl LineSource {
             panics: false,
             rows_read: Arc::default(),
             schema: source_schema(),
-            partitions: (0..lines.len()).map(|p| PartitionInfo { name: format!("part-{p}") }).collect(),
+            partitions: (0..lines.len())
+                .map(|p| PartitionInfo { name: format!("part-{p}") })
+                .collect(),
             next: vec![0; lines.len()],
             decoder_fails_at: None,
             endless: false,
@@ -94,9 +100,16 @@ impl Source for LineSource {
         &self.schema
     }
 
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         if self.away.load(Ordering::SeqCst) {
-            return Err(SourceError::Away { source_name: "lines".into(), object: "part".into(), reason: "nobody answers".into() });
+            return Err(SourceError::Away {
+                source_name: "lines".into(),
+                object: "part".into(),
+                reason: "nobody answers".into(),
+            });
         }
         for (number, (info, position)) in resume {
             assert_eq!(*info, self.partitions[*number as usize]);
@@ -123,24 +136,40 @@ impl Source for LineSource {
             return Ok(match self.ends[at] {
                 End::Finish => Poll::Finished(position(from, true)),
                 End::Follow => Poll::Pending { caught_up: true },
-                End::Stuck if self.freed.load(Ordering::SeqCst) => Poll::Finished(position(from, true)),
+                End::Stuck if self.freed.load(Ordering::SeqCst) => {
+                    Poll::Finished(position(from, true))
+                }
                 End::Stuck => Poll::Pending { caught_up: false },
             });
         }
         if self.fails_after.is_some_and(|after| self.rows_read.load(Ordering::SeqCst) >= after) {
             assert!(!self.panics, "the source panics");
-            return Err(SourceError::Unreadable { source_name: "lines".into(), object: "part".into(), reason: "it fell off".into() });
+            return Err(SourceError::Unreadable {
+                source_name: "lines".into(),
+                object: "part".into(),
+                reason: "it fell off".into(),
+            });
         }
         let to = all.len().min(from + limit.rows.max(1));
         let text = all[from..to].iter().map(|line| match line {
             Line::Row { id, key, time } => format!("{id} {key} {time}"),
             Line::Broken => "broken".to_owned(),
         });
-        let rows = RecordBatch::try_from_iter([("line", Arc::new(StringArray::from_iter_values(text)) as ArrayRef)]).expect("one column");
+        let rows = RecordBatch::try_from_iter([(
+            "line",
+            Arc::new(StringArray::from_iter_values(text)) as ArrayRef,
+        )])
+        .expect("one column");
         self.next[at] = to;
         self.polls.lock().expect("no panic holds it").push((at, from));
         self.rows_read.fetch_add(to - from, Ordering::SeqCst);
-        Ok(Poll::Block(Block { partition, first_offset: from as i64, next: position(to, false), payload: Payload::Rows(rows), read_at: 0 }))
+        Ok(Poll::Block(Block {
+            partition,
+            first_offset: from as i64,
+            next: position(to, false),
+            payload: Payload::Rows(rows),
+            read_at: 0,
+        }))
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
@@ -166,7 +195,10 @@ impl Decoder for LineDecoder {
         for i in 0..lines.len() {
             let offset = block.first_offset + i as i64;
             if self.fails_at == Some(offset) {
-                return Err(SourceError::Bug { source_name: "lines".into(), reason: "the decoder gives up".into() });
+                return Err(SourceError::Bug {
+                    source_name: "lines".into(),
+                    reason: "the decoder gives up".into(),
+                });
             }
             match parse(lines.value(i)) {
                 Some(row) => {
@@ -193,7 +225,8 @@ impl Decoder for LineDecoder {
             Arc::new(Int64Array::from(offsets)),
             Arc::new(BooleanArray::from(vec![false; rows.len()])),
         ];
-        let rows = RecordBatch::try_new(Arc::clone(&self.schema.schema), columns).expect("columns fit");
+        let rows =
+            RecordBatch::try_new(Arc::clone(&self.schema.schema), columns).expect("columns fit");
         Ok(Decoded { rows, rejected: (!dead.is_empty()).then(|| dead.finish()) })
     }
 }

@@ -12,13 +12,23 @@ fn part_of(world: &World, input: &std::sync::Arc<Vec<Vec<crate::source::Line>>>,
     part_with(world, input, poison, &Settings::default());
 }
 
-/// The same without a snapshot: which epoch is the last before the failure is a matter of time, and a snapshot of it would stand in for the file.
-fn part_without_snapshot(world: &World, input: &std::sync::Arc<Vec<Vec<crate::source::Line>>>, poison: i64) {
+/// The same without a snapshot: which epoch is the last before the failure is a matter of time, and
+/// a snapshot of it would stand in for the file.
+fn part_without_snapshot(
+    world: &World,
+    input: &std::sync::Arc<Vec<Vec<crate::source::Line>>>,
+    poison: i64,
+) {
     part_with(world, input, poison, &Settings { snapshot_every: u64::MAX, ..Settings::default() });
     assert!(world.files("snapshots").is_empty());
 }
 
-fn part_with(world: &World, input: &std::sync::Arc<Vec<Vec<crate::source::Line>>>, poison: i64, settings: &Settings) {
+fn part_with(
+    world: &World,
+    input: &std::sync::Arc<Vec<Vec<crate::source::Line>>>,
+    poison: i64,
+    settings: &Settings,
+) {
     let mut settings = Settings { workers: 1, epoch_rows: 20, block_rows: 10, ..settings.clone() };
     settings.mischief.fails_at = Some(poison);
     let error = world.run(input, &settings).expect_err("the row is poison");
@@ -32,7 +42,9 @@ fn a_second_run_on_the_folder_is_refused_and_harms_nothing() {
     let mut source = LineSource::new(&input);
     source.ends = vec![End::Follow];
     let first = world.start(source, &Settings::default());
-    until("the first run commits", || first.control.metrics.committed_epoch.load(Ordering::SeqCst) > 0);
+    until("the first run commits", || {
+        first.control.metrics.committed_epoch.load(Ordering::SeqCst) > 0
+    });
     let error = world.run(&input, &Settings::default()).expect_err("in use");
     assert!(matches!(error, RunError::Store(StoreError::InUse { .. })), "{error}");
     assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
@@ -52,7 +64,8 @@ fn a_run_that_was_fenced_stops_and_the_newer_run_is_right() {
     until("it has claimed", || zombie.control.metrics.open_epoch.load(Ordering::SeqCst) > 1);
     // As if another machine had taken over a shared folder on which the lock does not hold.
     std::fs::write(world.store().join("generations/0000000007.claim"), "{}").expect("written");
-    std::fs::write(world.store().join("generations/0000000007.resumed"), r#"{"after":0}"#).expect("written");
+    std::fs::write(world.store().join("generations/0000000007.resumed"), r#"{"after":0}"#)
+        .expect("written");
     settings.mischief.shut.store(false, Ordering::SeqCst);
     let error = zombie.end().expect_err("fenced");
     assert!(matches!(error, RunError::Store(StoreError::Fenced { mine: 1, newer: 7 })), "{error}");
@@ -85,7 +98,8 @@ fn a_torn_newest_epoch_that_nobody_saw_was_never_committed() {
     let input = lines(1, 600);
     let world = World::new();
     part_of(&world, &input, 400);
-    // The newest epoch again, as a power loss would leave it: its name is there, its content is not.
+    // The newest epoch again, as a power loss would leave it: its name is there, its content is
+    // not.
     let newest = world.files("epochs").pop().expect("epochs");
     let name = newest.file_name().expect("a name").to_string_lossy().into_owned();
     let (epoch, rest) = name.split_once('-').expect("epoch and generation");
@@ -116,7 +130,9 @@ fn a_folder_that_is_behind_its_sinks_is_refused() {
     world.run(&input, &Settings { epoch_rows: 20, ..Settings::default() }).expect("a clean run");
     let before = world.said();
     std::fs::remove_dir_all(world.store()).expect("deleted");
-    let error = world.run(&input, &Settings { epoch_rows: 20, ..Settings::default() }).expect_err("new epochs would be taken for old ones");
+    let error = world
+        .run(&input, &Settings { epoch_rows: 20, ..Settings::default() })
+        .expect_err("new epochs would be taken for old ones");
     assert!(matches!(error, RunError::SinkAhead { .. }), "{error}");
     assert!(world.said() == before);
 }
@@ -164,13 +180,23 @@ fn an_epoch_file_does_not_grow_with_the_partitions_that_were_ever_read() {
     world.run(&tiny_partitions(5_001), &many).expect("a clean run");
     let size = |path: &std::path::PathBuf| path.metadata().expect("a file").len();
     let newest: Vec<u64> = world.files("epochs")[before..].iter().map(size).collect();
-    assert!(!newest.is_empty() && newest.iter().all(|bytes| *bytes < 16 << 10), "{newest:?} bytes for two rows of one partition");
+    assert!(
+        !newest.is_empty() && newest.iter().all(|bytes| *bytes < 16 << 10),
+        "{newest:?} bytes for two rows of one partition"
+    );
     // A snapshot holds all positions; what came after it adds to them.
-    world.run(&tiny_partitions(5_002), &Settings { epoch_rows: 1, block_rows: 1, snapshot_every: 1, ..many.clone() }).expect("a clean run");
+    world
+        .run(
+            &tiny_partitions(5_002),
+            &Settings { epoch_rows: 1, block_rows: 1, snapshot_every: 1, ..many.clone() },
+        )
+        .expect("a clean run");
     assert!(!world.files("snapshots").is_empty());
     world.run(&tiny_partitions(5_003), &many).expect("a clean run");
     let seen = inspect(world.store()).expect("looked").expect("there is a store");
     assert_eq!(seen.positions.len(), 5_003);
-    assert!(seen.positions.values().all(|(_, position)| position.finished && position.next_offset == 2));
+    assert!(
+        seen.positions.values().all(|(_, position)| position.finished && position.next_offset == 2)
+    );
     assert!(world.said() == reference(&tiny_partitions(5_003)));
 }

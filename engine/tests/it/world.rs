@@ -7,7 +7,8 @@ use riskstream_engine::contract::dead_letter_schema;
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::protocol::{EpochLimits, LatePolicy, Order, Writer};
 use riskstream_engine::runtime::{
-    Clock, EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock, WhenQuiet, run,
+    Clock, EngineConfig, Plan, RunControl, RunError, RunSummary, SinkPlan, StepPlan, SystemClock,
+    WhenQuiet, run,
 };
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -110,7 +111,11 @@ pub fn until(what: &str, holds: impl Fn() -> bool) {
 
 impl World {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), table: Arc::default(), dead: Arc::default() }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            table: Arc::default(),
+            dead: Arc::default(),
+        }
     }
 
     pub fn store(&self) -> std::path::PathBuf {
@@ -132,7 +137,10 @@ impl World {
             build: Arc::new(move |context| {
                 if build_fails_on == Some(context.worker) {
                     let reason = "it can't be built".into();
-                    return Err(riskstream_engine::contract::OperatorError::State { step: "count".into(), reason });
+                    return Err(riskstream_engine::contract::OperatorError::State {
+                        step: "count".into(),
+                        reason,
+                    });
                 }
                 Ok(Box::new(Counter::new(mischief.clone())))
             }),
@@ -154,7 +162,11 @@ impl World {
                     id: "out".into(),
                     steps: vec![],
                     writer: Arc::new(move |_| {
-                        Ok(Box::new(MemoryWriter { schema: Arc::clone(&SAID_SCHEMA), rows: Vec::new(), fails_from }))
+                        Ok(Box::new(MemoryWriter {
+                            schema: Arc::clone(&SAID_SCHEMA),
+                            rows: Vec::new(),
+                            fails_from,
+                        }))
                     }),
                     sync: Arc::clone(&sync),
                     delivery: match settings.under_way {
@@ -170,7 +182,13 @@ impl World {
             dead_letters: SinkPlan {
                 id: "dead".into(),
                 steps: vec![],
-                writer: Arc::new(|_| Ok(Box::new(MemoryWriter { schema: dead_letter_schema(), rows: Vec::new(), fails_from: None }))),
+                writer: Arc::new(|_| {
+                    Ok(Box::new(MemoryWriter {
+                        schema: dead_letter_schema(),
+                        rows: Vec::new(),
+                        fails_from: None,
+                    }))
+                }),
                 sync,
                 delivery: Box::new(TableDelivery::new(&self.dead)),
                 destination: Some("table dead".into()),
@@ -213,7 +231,11 @@ impl World {
         Running { control, result }
     }
 
-    pub fn run(&self, lines: &Arc<Vec<Vec<Line>>>, settings: &Settings) -> Result<RunSummary, RunError> {
+    pub fn run(
+        &self,
+        lines: &Arc<Vec<Vec<Line>>>,
+        settings: &Settings,
+    ) -> Result<RunSummary, RunError> {
         self.start(LineSource::new(lines), settings).end()
     }
 
@@ -230,8 +252,10 @@ impl World {
     }
 
     pub fn files(&self, folder: &str) -> Vec<std::path::PathBuf> {
-        let mut files: Vec<_> =
-            std::fs::read_dir(self.store().join(folder)).expect("a folder").map(|f| f.expect("a file").path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(self.store().join(folder))
+            .expect("a folder")
+            .map(|f| f.expect("a file").path())
+            .collect();
         files.sort();
         files
     }
@@ -252,7 +276,11 @@ pub fn lines(partitions: usize, rows: usize) -> Arc<Vec<Vec<Line>>> {
         let line = if next(40) == 0 {
             Line::Broken
         } else {
-            Line::Row { id: id as i64 + 1, key: next(30), time: 1_000 + base - next(BOUND as u64 - 3) / 4 * 4 }
+            Line::Row {
+                id: id as i64 + 1,
+                key: next(30),
+                time: 1_000 + base - next(BOUND as u64 - 3) / 4 * 4,
+            }
         };
         all[id % partitions].push(line);
     }
@@ -278,7 +306,14 @@ pub fn reference(lines: &[Vec<Line>]) -> Vec<Said> {
     let mut keys: BTreeMap<i64, (Seen, i64)> = BTreeMap::new();
     let mut said = Vec::new();
     let mut quiet = |key: i64, seen: &Seen, due: i64| {
-        said.push(Said { kind: "quiet".into(), id: 0, key, time: due, count: seen.count, checksum: seen.checksum });
+        said.push(Said {
+            kind: "quiet".into(),
+            id: 0,
+            key,
+            time: due,
+            count: seen.count,
+            checksum: seen.checksum,
+        });
     };
     let mut of_rows = Vec::new();
     for (time, _, _, id, key) in rows {
@@ -288,7 +323,14 @@ pub fn reference(lines: &[Vec<Line>]) -> Vec<Said> {
         }
         seen.add(id);
         *due = time + QUIET;
-        of_rows.push(Said { kind: "row".into(), id, key, time, count: seen.count, checksum: seen.checksum });
+        of_rows.push(Said {
+            kind: "row".into(),
+            id,
+            key,
+            time,
+            count: seen.count,
+            checksum: seen.checksum,
+        });
     }
     for (key, (seen, due)) in &keys {
         if *due <= newest {

@@ -1,12 +1,18 @@
-//! Debezium's records into changes: whole (`before`, `after`, `source`, `op`), flattened by `ExtractNewRecordState`, each with or without a schema around it.
+//! Debezium's records into changes: whole (`before`, `after`, `source`, `op`), flattened by
+//! `ExtractNewRecordState`, each with or without a schema around it.
 //!
-//! What they are is described, with the awkward cases, by Debezium's documentation of its PostgreSQL connector; here:
-//! - a deletion's `before` may be filled with defaults of the columns' types, so only the key is taken from it;
+//! What they are is described, with the awkward cases, by Debezium's documentation of its
+//! PostgreSQL connector; here:
+//! - a deletion's `before` may be filled with defaults of the columns' types, so only the key is
+//!   taken from it;
 //! - a tombstone (no value) follows a deletion and says nothing new: it becomes no row;
 //! - of a table without a key the row before and the row after are a deletion and a creation;
-//! - the transaction's place is the first number of `source.sequence`, the change's own is `source.lsn` (MySQL: the log's number and place in it).
+//! - the transaction's place is the first number of `source.sequence`, the change's own is
+//!   `source.lsn` (MySQL: the log's number and place in it).
 
-use super::value::{DecimalHandling, FieldType, TimePrecision, field_types, is_unavailable, push_value};
+use super::value::{
+    DecimalHandling, FieldType, TimePrecision, field_types, is_unavailable, push_value,
+};
 use super::{CHANGE_COLUMNS, Op};
 use crate::decode::{Fault, RowSink, Written, reason, shown};
 use serde::Deserialize;
@@ -44,7 +50,8 @@ pub(crate) struct Message<'a> {
     pub(crate) offset: i64,
     /// What a dead letter keeps of it.
     pub(crate) record: &'a [u8],
-    /// When the record was written, microseconds; for records that do not say when the change was made.
+    /// When the record was written, microseconds; for records that do not say when the change was
+    /// made.
     pub(crate) written_at: Option<i64>,
 }
 
@@ -123,8 +130,14 @@ fn malformed(detail: impl Into<String>) -> Fault {
     Fault::new(reason::MALFORMED, detail)
 }
 
-/// Pushes a line of a file: a record's value, or a whole record as consumers write it (an object with `topic`, `key`, and `value` or `payload`, both texts).
-pub(crate) fn push_recorded(line: &[u8], offset: i64, options: DebeziumOptions, sink: &mut RowSink) {
+/// Pushes a line of a file: a record's value, or a whole record as consumers write it (an object
+/// with `topic`, `key`, and `value` or `payload`, both texts).
+pub(crate) fn push_recorded(
+    line: &[u8],
+    offset: i64,
+    options: DebeziumOptions,
+    sink: &mut RowSink,
+) {
     #[derive(Deserialize)]
     struct Recorded<'a> {
         #[serde(borrow)]
@@ -141,7 +154,10 @@ pub(crate) fn push_recorded(line: &[u8], offset: i64, options: DebeziumOptions, 
     let message = |key, value| Message { key, value, offset, record: line, written_at: None };
     match serde_json::from_slice::<Recorded<'_>>(line) {
         Ok(recorded) if recorded.topic.is_some() && recorded.partition.is_some() => {
-            let key = recorded.key.as_ref().map_or(MessageKey::Null, |key| MessageKey::Json(key.as_bytes()));
+            let key = recorded
+                .key
+                .as_ref()
+                .map_or(MessageKey::Null, |key| MessageKey::Json(key.as_bytes()));
             let value = recorded.value.as_ref().or(recorded.payload.as_ref());
             push_change(&message(key, value.map(|v| v.as_bytes())), options, sink);
         }
@@ -149,7 +165,8 @@ pub(crate) fn push_recorded(line: &[u8], offset: i64, options: DebeziumOptions, 
     }
 }
 
-/// Pushes a record: it becomes one row, two (a row of a table without a key that was changed), none (a tombstone), or a rejected row.
+/// Pushes a record: it becomes one row, two (a row of a table without a key that was changed), none
+/// (a tombstone), or a rejected row.
 pub(crate) fn push_change(message: &Message<'_>, options: DebeziumOptions, sink: &mut RowSink) {
     let Some(value) = message.value else { return };
     let first_row = sink.row();
@@ -159,9 +176,18 @@ pub(crate) fn push_change(message: &Message<'_>, options: DebeziumOptions, sink:
     }
 }
 
-fn push(message: &Message<'_>, value: &[u8], options: DebeziumOptions, sink: &mut RowSink) -> Result<(), Fault> {
-    let text = std::str::from_utf8(value).map_err(|e| malformed(format!("not UTF-8 from byte {}", e.valid_up_to())))?;
-    let parse = |text| serde_json::from_str::<Envelope<'_>>(text).map_err(|e| malformed(format!("not a change record: {e}")));
+fn push(
+    message: &Message<'_>,
+    value: &[u8],
+    options: DebeziumOptions,
+    sink: &mut RowSink,
+) -> Result<(), Fault> {
+    let text = std::str::from_utf8(value)
+        .map_err(|e| malformed(format!("not UTF-8 from byte {}", e.valid_up_to())))?;
+    let parse = |text| {
+        serde_json::from_str::<Envelope<'_>>(text)
+            .map_err(|e| malformed(format!("not a change record: {e}")))
+    };
     let mut body = text;
     let mut envelope = parse(text)?;
     let mut types = Vec::new();
@@ -174,18 +200,30 @@ fn push(message: &Message<'_>, value: &[u8], options: DebeziumOptions, sink: &mu
     let about = if is_flat { about_flat(&envelope, message)? } else { about(&envelope, message)? };
     let key = key_fields(message.key)?;
     let mut writer = Writer { sink, options, types: &types, about: &about, message };
-    let (before, after) =
-        if is_flat { (Some(body), Some(body)) } else { (envelope.before.map(RawValue::get), envelope.after.map(RawValue::get)) };
+    let (before, after) = if is_flat {
+        (Some(body), Some(body))
+    } else {
+        (envelope.before.map(RawValue::get), envelope.after.map(RawValue::get))
+    };
     match about.op {
         Op::Truncate => writer.row(Op::Truncate, None, Take::Nothing),
         Op::Delete => match (&key, before) {
             (Some((json, fields)), _) => writer.row(Op::Delete, Some(json), Take::Named(fields)),
             (None, Some(before)) => writer.row(Op::Delete, Some(before), Take::All),
-            (None, None) => Err(malformed("a deletion with neither a key nor the row before: nobody knows what is gone")),
+            (None, None) => Err(malformed(
+                "a deletion with neither a key nor the row before: nobody knows what is gone",
+            )),
         },
         op => {
-            let Some(after) = after else { return Err(malformed(format!("a change of kind {} without the row after it", op.code()))) };
-            if let (Op::Update, MessageKey::Null, Some(before), false) = (op, message.key, before, is_flat) {
+            let Some(after) = after else {
+                return Err(malformed(format!(
+                    "a change of kind {} without the row after it",
+                    op.code()
+                )));
+            };
+            if let (Op::Update, MessageKey::Null, Some(before), false) =
+                (op, message.key, before, is_flat)
+            {
                 writer.row(Op::Delete, Some(before), Take::All)?;
                 return writer.row(Op::Create, Some(after), Take::All);
             }
@@ -202,11 +240,13 @@ fn key_fields(key: MessageKey<'_>) -> Result<Option<(String, Vec<String>)>, Faul
         payload: Option<&'a RawValue>,
     }
     let MessageKey::Json(bytes) = key else { return Ok(None) };
-    let wrong = |e: &dyn std::fmt::Display| malformed(format!("the record's key can't be read: {e}"));
+    let wrong =
+        |e: &dyn std::fmt::Display| malformed(format!("the record's key can't be read: {e}"));
     let text = std::str::from_utf8(bytes).map_err(|e| wrong(&e))?;
     let wrapped: Wrapped<'_> = serde_json::from_str(text).map_err(|e| wrong(&e))?;
     let json = wrapped.payload.map_or(text, RawValue::get);
-    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).map_err(|e| wrong(&e))?;
+    let fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(json).map_err(|e| wrong(&e))?;
     Ok(Some((json.to_owned(), fields.into_iter().map(|(name, _)| name).collect())))
 }
 
@@ -216,12 +256,16 @@ fn transaction(raw: Option<&RawValue>) -> Option<String> {
 
 fn about(envelope: &Envelope<'_>, message: &Message<'_>) -> Result<About, Fault> {
     let code = envelope.op.as_deref().unwrap_or_default();
-    let op = Op::from_code(code).ok_or_else(|| malformed(format!("`op` is {}, which is none of c, u, d, r and t", shown(code))))?;
+    let op = Op::from_code(code).ok_or_else(|| {
+        malformed(format!("`op` is {}, which is none of c, u, d, r and t", shown(code)))
+    })?;
     let millis = |ms: i64| ms.saturating_mul(1_000);
     let source = envelope.source.as_ref();
     let made = source.and_then(|s| s.ts_us.or(s.ts_ms.map(millis)));
-    let sequence: Option<Vec<Option<String>>> = source.and_then(|s| serde_json::from_str(s.sequence.as_deref()?).ok());
-    let commit = sequence.and_then(|s| s.first().cloned().flatten()).and_then(|lsn| lsn.parse().ok());
+    let sequence: Option<Vec<Option<String>>> =
+        source.and_then(|s| serde_json::from_str(s.sequence.as_deref()?).ok());
+    let commit =
+        sequence.and_then(|s| s.first().cloned().flatten()).and_then(|lsn| lsn.parse().ok());
     let binlog = source.and_then(|s| s.file.as_deref()?.rsplit('.').next()?.parse::<i64>().ok());
     let gtid = source.and_then(|s| s.gtid.as_deref()).map(str::to_owned);
     Ok(About {
@@ -236,15 +280,23 @@ fn about(envelope: &Envelope<'_>, message: &Message<'_>) -> Result<About, Fault>
 fn about_flat(envelope: &Envelope<'_>, message: &Message<'_>) -> Result<About, Fault> {
     let is_deleted = envelope.flat_deleted.as_deref() == Some("true");
     let op = match envelope.flat_op.as_deref() {
-        Some(code) => {
-            Op::from_code(code).ok_or_else(|| malformed(format!("`__op` is {}, which is none of c, u, d, r and t", shown(code))))?
-        }
+        Some(code) => Op::from_code(code).ok_or_else(|| {
+            malformed(format!("`__op` is {}, which is none of c, u, d, r and t", shown(code)))
+        })?,
         None if is_deleted => Op::Delete,
-        // A flattened record need not say more than the row; that it is a row can't be told from any other object.
+        // A flattened record need not say more than the row; that it is a row can't be told from
+        // any other object.
         None if envelope.flat_deleted.is_some() || envelope.flat_lsn.is_some() => Op::Update,
-        None => return Err(malformed("neither a change record (`op`) nor a flattened one (`__op` or `__deleted`)")),
+        None => {
+            return Err(malformed(
+                "neither a change record (`op`) nor a flattened one (`__op` or `__deleted`)",
+            ));
+        }
     };
-    let committed_at = envelope.flat_ts_us.or(envelope.flat_ts_ms.map(|ms| ms.saturating_mul(1_000))).or(message.written_at);
+    let committed_at = envelope
+        .flat_ts_us
+        .or(envelope.flat_ts_ms.map(|ms| ms.saturating_mul(1_000)))
+        .or(message.written_at);
     Ok(About {
         op: if is_deleted { Op::Delete } else { op },
         committed_at,
@@ -269,15 +321,19 @@ impl Writer<'_, '_> {
         let user = self.sink.columns.len().saturating_sub(CHANGE_COLUMNS);
         let mut unchanged = String::new();
         if let (Some(object), false) = (object, matches!(take, Take::Nothing)) {
-            let mut fields = Fields { writer: self, take, row, user, unchanged: String::new(), fault: None };
+            let mut fields =
+                Fields { writer: self, take, row, user, unchanged: String::new(), fault: None };
             let mut json = serde_json::Deserializer::from_str(object);
-            json.deserialize_map(&mut fields).map_err(|e| malformed(format!("the row is no object: {e}")))?;
+            json.deserialize_map(&mut fields)
+                .map_err(|e| malformed(format!("the row is no object: {e}")))?;
             if let Some(fault) = fields.fault {
                 return Err(fault);
             }
             unchanged = fields.unchanged;
         }
-        let [op_column, time, commit, position, transaction, not_sent] = &mut self.sink.columns[user..] else {
+        let [op_column, time, commit, position, transaction, not_sent] =
+            &mut self.sink.columns[user..]
+        else {
             return Err(malformed("the source's schema is not one of changes"));
         };
         op_column.push_text(op.code(), Written::Text)?;
@@ -333,14 +389,21 @@ impl<'de> Visitor<'de> for &mut Fields<'_, '_, '_, '_> {
                 Take::Named(names) => names.iter().any(|n| *n == name.0),
                 Take::Nothing => false,
             };
-            let Some(column) = self.writer.sink.columns[..self.user].iter_mut().find(|c| c.name == name.0).filter(|_| is_taken) else {
+            let Some(column) = self.writer.sink.columns[..self.user]
+                .iter_mut()
+                .find(|c| c.name == name.0)
+                .filter(|_| is_taken)
+            else {
                 continue;
             };
             if self.fault.is_some() {
                 continue;
             }
             if column.len() > self.row {
-                self.fault = Some(Fault::new(reason::DUPLICATE_FIELD, format!("{} is given twice", column.name)));
+                self.fault = Some(Fault::new(
+                    reason::DUPLICATE_FIELD,
+                    format!("{} is given twice", column.name),
+                ));
                 continue;
             }
             if is_unavailable(value.get()) {
@@ -351,9 +414,17 @@ impl<'de> Visitor<'de> for &mut Fields<'_, '_, '_, '_> {
                 self.unchanged.push_str(&name.0);
                 continue;
             }
-            let known = self.writer.types.iter().find(|(field, _)| *field == name.0).map(|(_, known)| *known).unwrap_or_default();
+            let known = self
+                .writer
+                .types
+                .iter()
+                .find(|(field, _)| *field == name.0)
+                .map(|(_, known)| *known)
+                .unwrap_or_default();
             let options = self.writer.options;
-            if let Err(fault) = push_value(column, value.get(), known, options.decimals, options.times) {
+            if let Err(fault) =
+                push_value(column, value.get(), known, options.decimals, options.times)
+            {
                 self.fault = Some(fault);
             }
         }

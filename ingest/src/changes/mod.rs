@@ -1,4 +1,5 @@
-//! Changes captured from a database: what Debezium writes becomes rows of the form that [`riskstream_engine::contract::change_fields`] describes.
+//! Changes captured from a database: what Debezium writes becomes rows of the form that
+//! [`riskstream_engine::contract::change_fields`] describes.
 
 pub(crate) use riskstream_engine::contract::{CHANGE_COLUMNS, OP, Op, change_fields};
 

@@ -1,4 +1,5 @@
-//! One value as Debezium writes it into JSON: what it means depends on the column, on the record's schema where there is one, and else on the connector's settings.
+//! One value as Debezium writes it into JSON: what it means depends on the column, on the record's
+//! schema where there is one, and else on the connector's settings.
 
 use crate::decode::{Column, Fault, Target, Written, push_raw, reason, shown};
 use base64::Engine;
@@ -61,7 +62,8 @@ pub(super) fn push_value(
             Ok(())
         }
         (Target::Decimal(_), Some(b'{')) => {
-            let number: VariableScale<'_> = serde_json::from_str(raw).map_err(|_| column.wrong_type(raw, Written::JsonObject))?;
+            let number: VariableScale<'_> = serde_json::from_str(raw)
+                .map_err(|_| column.wrong_type(raw, Written::JsonObject))?;
             push_base64(column, &number.value, number.scale)
         }
         (Target::Decimal(scale), Some(b'"')) if decimals == DecimalHandling::Precise => {
@@ -77,17 +79,24 @@ pub(super) fn push_value(
                 TimePrecision::Adaptive => 1_000,
                 TimePrecision::Connect => 1_000_000,
             });
-            let count: i64 = raw.parse().map_err(|_| column.wrong_type(raw, Written::JsonNumber))?;
+            let count: i64 =
+                raw.parse().map_err(|_| column.wrong_type(raw, Written::JsonNumber))?;
             let micros = (i128::from(count) * i128::from(nanos)).div_euclid(1_000);
-            column.push_micros(i64::try_from(micros).map_err(|_| column.wrong_type(raw, Written::JsonNumber))?)
+            column.push_micros(
+                i64::try_from(micros).map_err(|_| column.wrong_type(raw, Written::JsonNumber))?,
+            )
         }
         (Target::Text, Some(b'{')) if serde_json::from_str::<VariableScale<'_>>(raw).is_ok() => {
-            let number: VariableScale<'_> = serde_json::from_str(raw).map_err(|_| column.wrong_type(raw, Written::JsonObject))?;
-            let unscaled = unscaled(&number.value).ok_or_else(|| not_base64(column, &number.value))?;
+            let number: VariableScale<'_> = serde_json::from_str(raw)
+                .map_err(|_| column.wrong_type(raw, Written::JsonObject))?;
+            let unscaled =
+                unscaled(&number.value).ok_or_else(|| not_base64(column, &number.value))?;
             column.push_text(&decimal_text(unscaled, number.scale), Written::JsonObject)
         }
         // Arrays, JSON, truth values: a text column has them as they are written.
-        (Target::Text, Some(b'{' | b'[' | b't' | b'f' | b'0'..=b'9' | b'-')) => column.push_text(raw, Written::Text),
+        (Target::Text, Some(b'{' | b'[' | b't' | b'f' | b'0'..=b'9' | b'-')) => {
+            column.push_text(raw, Written::Text)
+        }
         _ => push_raw(column, raw),
     }
 }
@@ -103,7 +112,9 @@ struct VariableScale<'a> {
 fn text<'a>(raw: &'a str, column: &Column) -> Result<Cow<'a, str>, Fault> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    serde_json::from_str::<Text<'a>>(raw).map(|text| text.0).map_err(|e| Fault::new(reason::MALFORMED, format!("{}: {e}", column.name)))
+    serde_json::from_str::<Text<'a>>(raw)
+        .map(|text| text.0)
+        .map_err(|e| Fault::new(reason::MALFORMED, format!("{}: {e}", column.name)))
 }
 
 fn push_base64(column: &mut Column, text: &str, scale: i8) -> Result<(), Fault> {
@@ -125,7 +136,11 @@ fn not_base64(column: &Column, text: &str) -> Fault {
 fn unscaled(text: &str) -> Option<i128> {
     let bytes = STANDARD.decode(text).ok().filter(|bytes| (1..=16).contains(&bytes.len()))?;
     let negative = bytes[0] & 0x80 != 0;
-    Some(bytes.iter().fold(if negative { -1 } else { 0 }, |number, byte| (number << 8) | i128::from(*byte)))
+    Some(
+        bytes
+            .iter()
+            .fold(if negative { -1 } else { 0 }, |number, byte| (number << 8) | i128::from(*byte)),
+    )
 }
 
 /// A whole number with `scale` of its digits below the point.
@@ -158,15 +173,20 @@ pub(super) fn field_types(schema: &RawValue) -> Vec<(String, FieldType)> {
         scale: Option<String>,
     }
     let Ok(root) = serde_json::from_str::<Node>(schema.get()) else { return Vec::new() };
-    // Of an envelope the row's own fields count, which are below `after` as they are below `before`.
+    // Of an envelope the row's own fields count, which are below `after` as they are below
+    // `before`.
     let row = match root.fields.iter().position(|field| field.field == "after") {
-        Some(after) => root.fields.into_iter().nth(after).map(|field| field.fields).unwrap_or_default(),
+        Some(after) => {
+            root.fields.into_iter().nth(after).map(|field| field.fields).unwrap_or_default()
+        }
         None => root.fields,
     };
     let known = |node: &Node| FieldType {
         scale: node.parameters.as_ref().and_then(|p| p.scale.as_ref()?.parse().ok()),
         time_nanos: match node.name.as_deref() {
-            Some("io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp") => Some(1_000_000),
+            Some("io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp") => {
+                Some(1_000_000)
+            }
             Some("io.debezium.time.MicroTimestamp") => Some(1_000),
             Some("io.debezium.time.NanoTimestamp") => Some(1),
             _ => None,

@@ -1,15 +1,22 @@
-//! One column under construction: values are pushed from text, and taken back when their row is rejected.
+//! One column under construction: values are pushed from text, and taken back when their row is
+//! rejected.
 //!
 //! Nulls are rare, so they are kept as row numbers and become a bitmap at the end.
 
-use crate::decode::number::{NumberFault, decimal_from_text, float_keeps, parse_decimal, scan_decimal, scan_float, scan_integer};
+use crate::decode::number::{
+    NumberFault, decimal_from_text, float_keeps, parse_decimal, scan_decimal, scan_float,
+    scan_integer,
+};
 use crate::decode::reason;
 use crate::decode::time::{DayMemo, EARLIEST_US, LATEST_US, TimeFormat, parse_date};
-use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -140,7 +147,11 @@ macro_rules! for_integers {
 
 impl Column {
     /// A column of a type that [`crate::types::is_carried`].
-    pub(crate) fn new(name: &str, data_type: &DataType, format: TimeFormat) -> Result<Self, ArrowError> {
+    pub(crate) fn new(
+        name: &str,
+        data_type: &DataType,
+        format: TimeFormat,
+    ) -> Result<Self, ArrowError> {
         let values = match data_type {
             DataType::Boolean => Values::Bool(Vec::new()),
             DataType::Int8 => Values::Int8(Vec::new()),
@@ -157,12 +168,25 @@ impl Column {
             DataType::Utf8 => Values::Text(Vec::new(), vec![0]),
             DataType::Timestamp(..) => Values::Timestamp(Vec::new()),
             DataType::Date32 => Values::Date(Vec::new()),
-            other => return Err(ArrowError::SchemaError(format!("column {name}: a source can't carry {other}"))),
+            other => {
+                return Err(ArrowError::SchemaError(format!(
+                    "column {name}: a source can't carry {other}"
+                )));
+            }
         };
-        Ok(Self { name: name.to_owned(), values, nulls: Vec::new(), len: 0, format, day: DayMemo::default(), inferred: false })
+        Ok(Self {
+            name: name.to_owned(),
+            values,
+            nulls: Vec::new(),
+            len: 0,
+            format,
+            day: DayMemo::default(),
+            inferred: false,
+        })
     }
 
-    /// The same, of a type that was inferred from the first records: a number that it would not give back is refused.
+    /// The same, of a type that was inferred from the first records: a number that it would not
+    /// give back is refused.
     pub(crate) fn inferred(self) -> Self {
         Self { inferred: true, ..self }
     }
@@ -247,8 +271,9 @@ impl Column {
         }
     }
 
-    /// The fast way in for a bare JSON value (no string) or an unquoted CSV field at the start of `text`: its length when it was pushed. None
-    /// changes nothing and says only that the careful way must look at it. What follows the value is the caller's to check.
+    /// The fast way in for a bare JSON value (no string) or an unquoted CSV field at the start of
+    /// `text`: its length when it was pushed. None changes nothing and says only that the careful
+    /// way must look at it. What follows the value is the caller's to check.
     #[inline]
     #[expect(clippy::useless_conversion, reason = "of the macro's types one is i64 itself")]
     pub(crate) fn push_bare_prefix(&mut self, text: &[u8]) -> Option<usize> {
@@ -308,7 +333,8 @@ impl Column {
         Some(taken)
     }
 
-    /// The fast way in for a number in a JSON string: true when the text is one as a whole. False changes nothing.
+    /// The fast way in for a number in a JSON string: true when the text is one as a whole. False
+    /// changes nothing.
     #[inline]
     pub(crate) fn push_plain_number(&mut self, text: &[u8]) -> bool {
         if matches!(self.values, Values::Bool(_)) {
@@ -322,7 +348,8 @@ impl Column {
         false
     }
 
-    /// The fast way in for the inside of a JSON string without escapes, or a CSV field of a string or timestamp column. False changes nothing.
+    /// The fast way in for the inside of a JSON string without escapes, or a CSV field of a string
+    /// or timestamp column. False changes nothing.
     #[inline]
     pub(crate) fn push_plain_text(&mut self, text: &[u8]) -> bool {
         match &mut self.values {
@@ -376,7 +403,8 @@ impl Column {
         matches!(self.values, Values::Text(..) | Values::Timestamp(_))
     }
 
-    /// A value that is written as text. Of numbers only exact ones are taken, whether they are in quotes or not; truth values are no strings.
+    /// A value that is written as text. Of numbers only exact ones are taken, whether they are in
+    /// quotes or not; truth values are no strings.
     pub(crate) fn push_text(&mut self, text: &str, written: Written) -> Result<(), Fault> {
         let bytes = text.as_bytes();
         match &mut self.values {
@@ -404,7 +432,8 @@ impl Column {
         Ok(())
     }
 
-    /// A number's text: an integer takes what is one, however it is written (`12`, `12.0`, `1.2e1`), as a decimal takes what fits it.
+    /// A number's text: an integer takes what is one, however it is written (`12`, `12.0`,
+    /// `1.2e1`), as a decimal takes what fits it.
     pub(crate) fn push_number(&mut self, text: &str, written: Written) -> Result<(), Fault> {
         let bytes = text.as_bytes();
         if self.inferred && !self.gives_back(text) {
@@ -423,7 +452,12 @@ impl Column {
                 Err(NumberFault::Syntax) => return Err(self.not_a_number(text, written)),
                 Err(NumberFault::Range) => return Err(self.out_of_range(text, written)),
                 Err(NumberFault::Fraction) => {
-                    let detail = format!("{}: {}{} has more than {s} digits below the point", self.name, written.noun(), shown(text));
+                    let detail = format!(
+                        "{}: {}{} has more than {s} digits below the point",
+                        self.name,
+                        written.noun(),
+                        shown(text)
+                    );
                     return Err(Fault::new(reason::TYPE, detail));
                 }
             },
@@ -462,17 +496,24 @@ impl Column {
         Ok(())
     }
 
-    /// Whether a number keeps its letters (of an integer) or its digits (of a float). What is no number at all is not looked at.
+    /// Whether a number keeps its letters (of an integer) or its digits (of a float). What is no
+    /// number at all is not looked at.
     fn gives_back(&self, text: &str) -> bool {
         let bytes = text.as_bytes();
-        if !bytes.iter().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')) {
+        if !bytes
+            .iter()
+            .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
+        {
             return true;
         }
         let digits = text.trim_start_matches(['-', '+']);
-        let leads_with_zero = digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        let leads_with_zero =
+            digits.starts_with('0') && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
         let plain = !text.starts_with('+') && !leads_with_zero;
         match &self.values {
-            Values::Int64(_) => plain && !bytes.contains(&b'.') && !bytes.iter().any(|b| matches!(b, b'e' | b'E')),
+            Values::Int64(_) => {
+                plain && !bytes.contains(&b'.') && !bytes.iter().any(|b| matches!(b, b'e' | b'E'))
+            }
             Values::Float64(_) => plain && float_keeps(bytes),
             _ => true,
         }
@@ -505,11 +546,23 @@ impl Column {
     }
 
     pub(crate) fn wrong_type(&self, text: &str, written: Written) -> Fault {
-        Fault::new(reason::TYPE, format!("{}: {}{} is not {}", self.name, written.noun(), shown(text), self.wanted()))
+        Fault::new(
+            reason::TYPE,
+            format!("{}: {}{} is not {}", self.name, written.noun(), shown(text), self.wanted()),
+        )
     }
 
     fn out_of_range(&self, text: &str, written: Written) -> Fault {
-        Fault::new(reason::TYPE, format!("{}: {}{} does not fit {}", self.name, written.noun(), shown(text), self.wanted()))
+        Fault::new(
+            reason::TYPE,
+            format!(
+                "{}: {}{} does not fit {}",
+                self.name,
+                written.noun(),
+                shown(text),
+                self.wanted()
+            ),
+        )
     }
 
     /// Not a number at all, or one of the values that no amount can have.
@@ -517,7 +570,10 @@ impl Column {
         let bare = text.trim_start_matches(['+', '-']).to_ascii_lowercase();
         let overflows = lexical_core::parse::<f64>(text.as_bytes()).is_ok_and(|f| !f.is_finite());
         if overflows || matches!(bare.as_str(), "nan" | "inf" | "infinity") {
-            return Fault::new(reason::IMPOSSIBLE, format!("{}: {}{} is not a finite number", self.name, written.noun(), shown(text)));
+            return Fault::new(
+                reason::IMPOSSIBLE,
+                format!("{}: {}{} is not a finite number", self.name, written.noun(), shown(text)),
+            );
         }
         self.wrong_type(text, written)
     }
@@ -539,7 +595,9 @@ impl Column {
             Values::Text(..) => "a string".into(),
             Values::Timestamp(_) => match &self.format {
                 TimeFormat::Auto => "a timestamp".into(),
-                TimeFormat::Pattern(pattern) => format!("a timestamp of the form {pattern}, such as {}", pattern.example()),
+                TimeFormat::Pattern(pattern) => {
+                    format!("a timestamp of the form {pattern}, such as {}", pattern.example())
+                }
                 _ => "a timestamp in the stated unit since 1970".into(),
             },
             Values::Date(_) => "a date".into(),
@@ -551,7 +609,9 @@ impl Column {
         let nulls = self.take_nulls();
         self.len = 0;
         Ok(match &mut self.values {
-            Values::Bool(v) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(v)), nulls)),
+            Values::Bool(v) => {
+                Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(v)), nulls))
+            }
             Values::Int8(v) => primitive::<Int8Type>(v, nulls)?,
             Values::Int16(v) => primitive::<Int16Type>(v, nulls)?,
             Values::Int32(v) => primitive::<Int32Type>(v, nulls)?,
@@ -571,10 +631,13 @@ impl Column {
                 let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
                 Arc::new(StringArray::try_new(offsets, std::mem::take(bytes).into(), nulls)?)
             }
-            Values::Timestamp(v) => {
-                Arc::new(TimestampMicrosecondArray::try_new(ScalarBuffer::from(std::mem::take(v)), nulls)?.with_timezone("UTC"))
+            Values::Timestamp(v) => Arc::new(
+                TimestampMicrosecondArray::try_new(ScalarBuffer::from(std::mem::take(v)), nulls)?
+                    .with_timezone("UTC"),
+            ),
+            Values::Date(v) => {
+                Arc::new(Date32Array::try_new(ScalarBuffer::from(std::mem::take(v)), nulls)?)
             }
-            Values::Date(v) => Arc::new(Date32Array::try_new(ScalarBuffer::from(std::mem::take(v)), nulls)?),
         })
     }
 
@@ -590,7 +653,10 @@ impl Column {
     }
 }
 
-fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+fn primitive<T: ArrowPrimitiveType>(
+    values: &mut Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?))
 }
 
@@ -608,12 +674,17 @@ pub(crate) fn shown(text: &str) -> String {
 pub(crate) fn check_event_time(name: &str, time: Option<i64>, latest: i64) -> Result<(), Fault> {
     match time {
         None => Err(Fault::new(reason::NULL, format!("{name}: the event time is missing"))),
-        Some(us) if !(EARLIEST_US..=LATEST_US).contains(&us) => {
-            Err(Fault::new(reason::IMPOSSIBLE, format!("{name}: the event time {us} µs since 1970 is outside the years 1 to 9999")))
-        }
+        Some(us) if !(EARLIEST_US..=LATEST_US).contains(&us) => Err(Fault::new(
+            reason::IMPOSSIBLE,
+            format!("{name}: the event time {us} µs since 1970 is outside the years 1 to 9999"),
+        )),
         Some(us) if us > latest => {
-            let time = chrono::DateTime::from_timestamp_micros(us).map_or_else(|| us.to_string(), |t| t.to_rfc3339());
-            Err(Fault::new(reason::FUTURE, format!("{name}: the event time {time} is further ahead than the clock allows")))
+            let time = chrono::DateTime::from_timestamp_micros(us)
+                .map_or_else(|| us.to_string(), |t| t.to_rfc3339());
+            Err(Fault::new(
+                reason::FUTURE,
+                format!("{name}: the event time {time} is further ahead than the clock allows"),
+            ))
         }
         Some(_) => Ok(()),
     }

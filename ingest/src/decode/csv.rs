@@ -1,6 +1,7 @@
 //! CSV records into columns.
 //!
-//! An empty field without quotes is null; an empty field in quotes is an empty string. There is no other word for null.
+//! An empty field without quotes is null; an empty field in quotes is an empty string. There is no
+//! other word for null.
 
 use crate::decode::column::{Column, Fault, Written, shown};
 use crate::decode::csv_record::{CsvField, RecordEnd, record_end, split_record, trim_line_end};
@@ -45,7 +46,11 @@ pub(crate) fn decode_csv_block(
             start = line_end;
         } else if line.len() > bytes_max {
             let head = &line[..line.len().min(TOO_LONG_HEAD_BYTES)];
-            let detail = format!("{} bytes long, at most {bytes_max} are taken; the first {} are kept", line.len(), head.len());
+            let detail = format!(
+                "{} bytes long, at most {bytes_max} are taken; the first {} are kept",
+                line.len(),
+                head.len()
+            );
             sink.reject(offset, head, &Fault::new(reason::TOO_LONG, detail), None);
             start = line_end;
         } else if memchr(layout.quote, line).is_none() {
@@ -58,8 +63,13 @@ pub(crate) fn decode_csv_block(
                     start = end;
                 }
                 RecordEnd::Open | RecordEnd::Quoted | RecordEnd::TooLong => {
-                    let fault =
-                        Fault::new(reason::MALFORMED, format!("a quote is not closed in {}", shown(&String::from_utf8_lossy(line))));
+                    let fault = Fault::new(
+                        reason::MALFORMED,
+                        format!(
+                            "a quote is not closed in {}",
+                            shown(&String::from_utf8_lossy(line))
+                        ),
+                    );
                     sink.reject(offset, line, &fault, None);
                     start = line_end;
                 }
@@ -85,7 +95,8 @@ fn decode_line(line: &[u8], offset: i64, valid_utf8: bool, layout: &CsvLayout, s
     decode_fields(line, &fields, &[], offset, layout, sink);
 }
 
-/// Pushes a line's fields the fast way; None when the line must be looked at carefully, with some pushed.
+/// Pushes a line's fields the fast way; None when the line must be looked at carefully, with some
+/// pushed.
 #[inline]
 fn scan_line(line: &[u8], layout: &CsvLayout, columns: &mut [Column]) -> Option<()> {
     let mut at = 0;
@@ -127,16 +138,38 @@ fn field_end(line: &[u8], at: usize, delimiter: u8) -> usize {
     line[at..].iter().position(|b| *b == delimiter).map_or(line.len(), |found| at + found)
 }
 
-fn decode_quoted(record: &[u8], offset: i64, layout: &CsvLayout, scratch: &mut CsvScratch, sink: &mut RowSink) {
-    if split_record(record, layout.delimiter, layout.quote, &mut scratch.fields, &mut scratch.unquoted) {
+fn decode_quoted(
+    record: &[u8],
+    offset: i64,
+    layout: &CsvLayout,
+    scratch: &mut CsvScratch,
+    sink: &mut RowSink,
+) {
+    if split_record(
+        record,
+        layout.delimiter,
+        layout.quote,
+        &mut scratch.fields,
+        &mut scratch.unquoted,
+    ) {
         decode_fields(record, &scratch.fields, &scratch.unquoted, offset, layout, sink);
     } else {
-        let fault = Fault::new(reason::MALFORMED, format!("text follows a closing quote in {}", shown(&String::from_utf8_lossy(record))));
+        let fault = Fault::new(
+            reason::MALFORMED,
+            format!("text follows a closing quote in {}", shown(&String::from_utf8_lossy(record))),
+        );
         sink.reject(offset, record, &fault, None);
     }
 }
 
-fn decode_fields(record: &[u8], fields: &[CsvField], unquoted: &[u8], offset: i64, layout: &CsvLayout, sink: &mut RowSink) {
+fn decode_fields(
+    record: &[u8],
+    fields: &[CsvField],
+    unquoted: &[u8],
+    offset: i64,
+    layout: &CsvLayout,
+    sink: &mut RowSink,
+) {
     if let Err(fault) = push_fields(record, fields, unquoted, layout, sink) {
         sink.undo_row();
         sink.reject(offset, record, &fault, None);
@@ -145,22 +178,39 @@ fn decode_fields(record: &[u8], fields: &[CsvField], unquoted: &[u8], offset: i6
     }
 }
 
-fn push_fields(record: &[u8], fields: &[CsvField], unquoted: &[u8], layout: &CsvLayout, sink: &mut RowSink) -> Result<(), Fault> {
+fn push_fields(
+    record: &[u8],
+    fields: &[CsvField],
+    unquoted: &[u8],
+    layout: &CsvLayout,
+    sink: &mut RowSink,
+) -> Result<(), Fault> {
     if let Err(e) = std::str::from_utf8(record) {
-        return Err(Fault::new(reason::MALFORMED, format!("not UTF-8 from byte {}", e.valid_up_to())));
+        return Err(Fault::new(
+            reason::MALFORMED,
+            format!("not UTF-8 from byte {}", e.valid_up_to()),
+        ));
     }
     if fields.len() != layout.columns.len() {
-        return Err(Fault::new(reason::MALFORMED, format!("{} fields, {} expected", fields.len(), layout.columns.len())));
+        return Err(Fault::new(
+            reason::MALFORMED,
+            format!("{} fields, {} expected", fields.len(), layout.columns.len()),
+        ));
     }
     for (field, column) in fields.iter().zip(&layout.columns) {
         let Some(index) = column else { continue };
         let column = &mut sink.columns[*index];
-        let text = if field.quoted { &unquoted[field.start..field.end] } else { &record[field.start..field.end] };
+        let text = if field.quoted {
+            &unquoted[field.start..field.end]
+        } else {
+            &record[field.start..field.end]
+        };
         if text.is_empty() && !(field.quoted && column.is_textual()) {
             column.push_null();
             continue;
         }
-        let text = std::str::from_utf8(text).map_err(|_| Fault::new(reason::MALFORMED, format!("{}: not UTF-8", column.name)))?;
+        let text = std::str::from_utf8(text)
+            .map_err(|_| Fault::new(reason::MALFORMED, format!("{}: not UTF-8", column.name)))?;
         column.push_text(text, Written::Text)?;
     }
     Ok(())

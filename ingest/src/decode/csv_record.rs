@@ -1,8 +1,9 @@
-//! The grammar of a CSV record, shared by the feed (which cuts blocks between records) and the decoder (which splits them), so that both see
-//! the same records whatever the block sizes are.
+//! The grammar of a CSV record, shared by the feed (which cuts blocks between records) and the
+//! decoder (which splits them), so that both see the same records whatever the block sizes are.
 //!
-//! A quote opens a field only as its first character; inside, two quotes are one, and newlines are text. A quote that is not closed within the
-//! record limit, or by the end of the file, is a mistake of its line alone: reading goes on with the next line.
+//! A quote opens a field only as its first character; inside, two quotes are one, and newlines are
+//! text. A quote that is not closed within the record limit, or by the end of the file, is a
+//! mistake of its line alone: reading goes on with the next line.
 
 use memchr::{memchr, memchr2, memrchr};
 
@@ -19,13 +20,23 @@ pub(crate) enum RecordEnd {
     TooLong,
 }
 
-/// The end of the record at `start`, which may be `bytes_max` long if it has quotes. When `last`, nothing follows `text`.
-pub(crate) fn record_end(text: &[u8], start: usize, delimiter: u8, quote: u8, bytes_max: usize, last: bool) -> RecordEnd {
+/// The end of the record at `start`, which may be `bytes_max` long if it has quotes. When `last`,
+/// nothing follows `text`.
+pub(crate) fn record_end(
+    text: &[u8],
+    start: usize,
+    delimiter: u8,
+    quote: u8,
+    bytes_max: usize,
+    last: bool,
+) -> RecordEnd {
     let mut at = start;
     let mut quoted_newline = false;
-    // A record of several lines that is too long is so however much of it is in the buffer; one of a single line is the caller's to limit.
-    let bounded =
-        |end: RecordEnd, length: usize, quoted_newline: bool| if quoted_newline && length > bytes_max { RecordEnd::TooLong } else { end };
+    // A record of several lines that is too long is so however much of it is in the buffer; one of
+    // a single line is the caller's to limit.
+    let bounded = |end: RecordEnd, length: usize, quoted_newline: bool| {
+        if quoted_newline && length > bytes_max { RecordEnd::TooLong } else { end }
+    };
     loop {
         if text.get(at) == Some(&quote) {
             at += 1;
@@ -40,13 +51,17 @@ pub(crate) fn record_end(text: &[u8], start: usize, delimiter: u8, quote: u8, by
                 match text.get(at) {
                     Some(next) if *next == quote => at += 1,
                     // Two quotes or one: the next byte tells.
-                    None if !last => return bounded(RecordEnd::Quoted, text.len() - start, quoted_newline),
+                    None if !last => {
+                        return bounded(RecordEnd::Quoted, text.len() - start, quoted_newline);
+                    }
                     _ => break,
                 }
             }
         }
         match memchr2(delimiter, b'\n', &text[at..]) {
-            None if last => return bounded(RecordEnd::At(text.len()), text.len() - start, quoted_newline),
+            None if last => {
+                return bounded(RecordEnd::At(text.len()), text.len() - start, quoted_newline);
+            }
             None => return bounded(RecordEnd::Open, text.len() - start, quoted_newline),
             Some(found) if text[at + found] == b'\n' => {
                 let end = at + found + 1;
@@ -57,8 +72,15 @@ pub(crate) fn record_end(text: &[u8], start: usize, delimiter: u8, quote: u8, by
     }
 }
 
-/// How much of `text` (which begins with a record) holds whole records; 0 when more must be read first.
-pub(crate) fn cut_csv(text: &[u8], delimiter: u8, quote: u8, bytes_max: usize, last: bool) -> usize {
+/// How much of `text` (which begins with a record) holds whole records; 0 when more must be read
+/// first.
+pub(crate) fn cut_csv(
+    text: &[u8],
+    delimiter: u8,
+    quote: u8,
+    bytes_max: usize,
+    last: bool,
+) -> usize {
     let mut start = 0;
     loop {
         let next_quote = match memchr(quote, &text[start..]) {
@@ -73,9 +95,11 @@ pub(crate) fn cut_csv(text: &[u8], delimiter: u8, quote: u8, bytes_max: usize, l
             RecordEnd::At(end) => start = end,
             RecordEnd::Open => return start,
             RecordEnd::Quoted if !last => return start,
-            // The block ends with the faulty line, so that the decoder finds the quote open and rejects the line.
+            // The block ends with the faulty line, so that the decoder finds the quote open and
+            // rejects the line.
             RecordEnd::Quoted | RecordEnd::TooLong => {
-                return memchr(b'\n', &text[start..]).map_or(if last { text.len() } else { start }, |at| start + at + 1);
+                return memchr(b'\n', &text[start..])
+                    .map_or(if last { text.len() } else { start }, |at| start + at + 1);
             }
         }
         if start == text.len() {
@@ -92,9 +116,15 @@ pub(crate) struct CsvField {
     pub(crate) quoted: bool,
 }
 
-/// Splits a whole record (without its line end) into `fields`; the text of quoted ones goes to `unquoted`. False when text follows a closing
-/// quote.
-pub(crate) fn split_record(record: &[u8], delimiter: u8, quote: u8, fields: &mut Vec<CsvField>, unquoted: &mut Vec<u8>) -> bool {
+/// Splits a whole record (without its line end) into `fields`; the text of quoted ones goes to
+/// `unquoted`. False when text follows a closing quote.
+pub(crate) fn split_record(
+    record: &[u8],
+    delimiter: u8,
+    quote: u8,
+    fields: &mut Vec<CsvField>,
+    unquoted: &mut Vec<u8>,
+) -> bool {
     fields.clear();
     unquoted.clear();
     let mut at = 0;

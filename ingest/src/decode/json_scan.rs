@@ -1,7 +1,9 @@
-//! The fast way through a JSON object: no escapes, fields mostly in the order of the record before, those of objects within it too.
+//! The fast way through a JSON object: no escapes, fields mostly in the order of the record before,
+//! those of objects within it too.
 //!
-//! It either pushes a whole record and says so, or says that it must be looked at carefully; then what it pushed is dropped. It accepts nothing
-//! that a strict JSON parser would refuse: the property test in `json` holds it to that.
+//! It either pushes a whole record and says so, or says that it must be looked at carefully; then
+//! what it pushed is dropped. It accepts nothing that a strict JSON parser would refuse: the
+//! property test in `json` holds it to that.
 
 use crate::decode::column::Column;
 
@@ -31,7 +33,8 @@ struct Guess {
 #[derive(Debug, Default)]
 pub(crate) struct Scanner {
     guesses: Vec<Guess>,
-    /// What stands before the names of an object's fields in the names of columns (`a.b.`); the record itself is the first.
+    /// What stands before the names of an object's fields in the names of columns (`a.b.`); the
+    /// record itself is the first.
     objects: Vec<String>,
     pub(crate) ignored_fields: u64,
 }
@@ -74,7 +77,8 @@ fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(LOW_BITS) & !word & HIGH_BITS
 }
 
-/// Where the string that begins at `at` (after its quote) ends; None when it has an escape or a control character, or no end.
+/// Where the string that begins at `at` (after its quote) ends; None when it has an escape or a
+/// control character, or no end.
 #[inline]
 fn plain_string_end(text: &[u8], mut at: usize) -> Option<usize> {
     while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -84,7 +88,8 @@ fn plain_string_end(text: &[u8], mut at: usize) -> Option<usize> {
         let controls = word.wrapping_sub(LOW_BITS * 0x20) & !word & HIGH_BITS;
         let special = quotes | escapes | controls;
         if special != 0 {
-            // Only the lowest set bit is exact, the ones above may stem from a borrow; the lowest is all that counts.
+            // Only the lowest set bit is exact, the ones above may stem from a borrow; the lowest
+            // is all that counts.
             at += special.trailing_zeros() as usize / 8;
             return (text[at] == b'"').then_some(at);
         }
@@ -137,7 +142,9 @@ fn value_end(text: &[u8], at: usize, depth: usize) -> Option<usize> {
         b'f' => text[at..].starts_with(b"false").then_some(at + 5),
         b'n' => text[at..].starts_with(b"null").then_some(at + 4),
         b'-' | b'0'..=b'9' => number_end(text, at),
-        open @ (b'{' | b'[') if depth < DEPTH_MAX => nested_end(text, at + 1, open == b'{', depth + 1),
+        open @ (b'{' | b'[') if depth < DEPTH_MAX => {
+            nested_end(text, at + 1, open == b'{', depth + 1)
+        }
         _ => None,
     }
 }
@@ -170,7 +177,8 @@ fn nested_end(text: &[u8], at: usize, object: bool, depth: usize) -> Option<usiz
 }
 
 impl Scanner {
-    /// Pushes one value into each column that `record` names, or returns false with some pushed. `row` is the number of rows before it.
+    /// Pushes one value into each column that `record` names, or returns false with some pushed.
+    /// `row` is the number of rows before it.
     #[inline]
     pub(crate) fn scan(&mut self, record: &[u8], columns: &mut [Column], row: usize) -> bool {
         let mut scan = Scan { record, columns, row, place: 0, ignored: 0 };
@@ -253,7 +261,8 @@ impl Scanner {
         if *record.get(end + 1)? != b':' {
             return None;
         }
-        let name = format!("{}{}", self.objects[object], std::str::from_utf8(&record[*at + 1..end]).ok()?);
+        let name =
+            format!("{}{}", self.objects[object], std::str::from_utf8(&record[*at + 1..end]).ok()?);
         let column = scan.columns.iter().position(|c| c.name == name);
         let target = match (column, scan.columns.iter().any(|c| is_field_of(&c.name, &name))) {
             (Some(_), true) => Target::Careful,

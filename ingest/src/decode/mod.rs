@@ -1,7 +1,8 @@
 //! Decoders: records in, rows of the source's schema or rejected rows out.
 //!
-//! [`RecordDecoder`] decodes text records of a block; `rows` converts columns that a source read itself (Parquet). Both end in the same
-//! checks, and no record of a block is influenced by another.
+//! [`RecordDecoder`] decodes text records of a block; `rows` converts columns that a source read
+//! itself (Parquet). Both end in the same checks, and no record of a block is influenced by
+//! another.
 
 mod column;
 mod csv;
@@ -38,7 +39,8 @@ pub mod reason {
     pub const NULL: &str = "null";
     /// A value that can't be: NaN, an infinite amount, an event time outside the years 1 to 9999.
     pub const IMPOSSIBLE: &str = "impossible";
-    /// A value of a database that its column's type has not, such as infinity: the row is applied, with null.
+    /// A value of a database that its column's type has not, such as infinity: the row is applied,
+    /// with null.
     pub const BEYOND: &str = "beyond";
     /// The event time is ahead of the clock by more than is allowed.
     pub const FUTURE: &str = "future";

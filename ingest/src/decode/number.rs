@@ -31,7 +31,11 @@ pub(crate) fn parse_decimal(text: &[u8], precision: u8, scale: i8) -> Result<i12
 }
 
 /// The same, rounded down to a whole unit where there are digits below one.
-pub(crate) fn parse_decimal_floor(text: &[u8], precision: u8, scale: i8) -> Result<i128, NumberFault> {
+pub(crate) fn parse_decimal_floor(
+    text: &[u8],
+    precision: u8,
+    scale: i8,
+) -> Result<i128, NumberFault> {
     let (value, more) = parse_digits(text, precision, scale)?;
     Ok(if more && text.first() == Some(&b'-') { value - 1 } else { value })
 }
@@ -51,7 +55,9 @@ fn parse_digits(text: &[u8], precision: u8, scale: i8) -> Result<(i128, bool), N
         Some(at) => (&mantissa[..at], &mantissa[at + 1..]),
         None => (mantissa, &[][..]),
     };
-    if whole.is_empty() && fraction.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
+    if whole.is_empty() && fraction.is_empty()
+        || !whole.iter().chain(fraction).all(u8::is_ascii_digit)
+    {
         return Err(NumberFault::Syntax);
     }
     // The digit at index `i` counts 10^(whole.len() + exponent - 1 - i).
@@ -60,7 +66,10 @@ fn parse_digits(text: &[u8], precision: u8, scale: i8) -> Result<(i128, bool), N
     let (mut digits, mut more) = (0_i64, false);
     for (i, digit) in whole.iter().chain(fraction).map(|b| b - b'0').enumerate() {
         if (i as i64) < kept {
-            value = value.checked_mul(10).and_then(|v| v.checked_add(i128::from(digit))).ok_or(NumberFault::Range)?;
+            value = value
+                .checked_mul(10)
+                .and_then(|v| v.checked_add(i128::from(digit)))
+                .ok_or(NumberFault::Range)?;
             digits += 1;
         } else {
             more |= digit != 0;
@@ -90,14 +99,16 @@ fn parse_exponent(text: &[u8]) -> Result<i64, NumberFault> {
     Ok(if negative { -size } else { size })
 }
 
-/// A JSON integer of at most 18 digits at the start of `text`, and its length. None: not one, or not for the fast way.
+/// A JSON integer of at most 18 digits at the start of `text`, and its length. None: not one, or
+/// not for the fast way.
 #[inline]
 pub(crate) fn scan_integer(text: &[u8]) -> Option<(i64, usize)> {
     let (negative, value, at) = scan_whole(text)?;
     Some((if negative { -value } else { value }, at))
 }
 
-/// Whether there is a minus, the value of the digits after it (1 to 18, no needless zero in front), and the length.
+/// Whether there is a minus, the value of the digits after it (1 to 18, no needless zero in front),
+/// and the length.
 #[inline]
 fn scan_whole(text: &[u8]) -> Option<(bool, i64, usize)> {
     let negative = text.first() == Some(&b'-');
@@ -117,8 +128,9 @@ fn scan_whole(text: &[u8]) -> Option<(bool, i64, usize)> {
     Some((negative, value, at))
 }
 
-/// A plain JSON decimal of at most 18 digits, of which at most `scale` below the point, at the start of `text`: its value in units of
-/// 10^-scale, and its length. None: not one, or not for the fast way.
+/// A plain JSON decimal of at most 18 digits, of which at most `scale` below the point, at the
+/// start of `text`: its value in units of 10^-scale, and its length. None: not one, or not for the
+/// fast way.
 #[inline]
 pub(crate) fn scan_decimal(text: &[u8], scale: usize) -> Option<(i64, usize)> {
     let (mantissa, fraction, at) = scan_mantissa(text, scale)?;
@@ -126,8 +138,8 @@ pub(crate) fn scan_decimal(text: &[u8], scale: usize) -> Option<(i64, usize)> {
     Some((mantissa.checked_mul(factor)?, at))
 }
 
-/// A plain JSON number of at most 15 significant digits as a float, exact by Clinger's fast path (both parts are exact floats, and one
-/// division rounds correctly).
+/// A plain JSON number of at most 15 significant digits as a float, exact by Clinger's fast path
+/// (both parts are exact floats, and one division rounds correctly).
 #[inline]
 pub(crate) fn scan_float(text: &[u8]) -> Option<(f64, usize)> {
     let (mantissa, fraction, at) = scan_mantissa(text, 15)?;
@@ -185,11 +197,18 @@ pub(crate) struct FloatDecimals {
 impl FloatDecimals {
     pub(crate) fn new(precision: u8, scale: i8) -> Self {
         let power = POWERS[scale.unsigned_abs() as usize] as f64;
-        Self { precision, scale, power, tolerance: (1e-9 * power).min(1e-6), limit: POWERS[usize::from(precision.min(38))] }
+        Self {
+            precision,
+            scale,
+            power,
+            tolerance: (1e-9 * power).min(1e-6),
+            limit: POWERS[usize::from(precision.min(38))],
+        }
     }
 
-    /// The decimal that a finite float stands for, in units of 10^-scale: within what a sum or a product of such decimals strays by
-    /// (285.79999999999995 is 285.80), and never a rounding that a user could notice.
+    /// The decimal that a finite float stands for, in units of 10^-scale: within what a sum or a
+    /// product of such decimals strays by (285.79999999999995 is 285.80), and never a rounding that
+    /// a user could notice.
     pub(crate) fn of(&self, value: f64) -> Result<i128, NumberFault> {
         let scaled = value * self.power;
         // Above 2^53 every float is whole, so its digits decide.
@@ -211,23 +230,34 @@ impl FloatDecimals {
 }
 
 /// See [`FloatDecimals::of`].
-pub(crate) fn decimal_from_float(value: f64, precision: u8, scale: i8) -> Result<i128, NumberFault> {
+pub(crate) fn decimal_from_float(
+    value: f64,
+    precision: u8,
+    scale: i8,
+) -> Result<i128, NumberFault> {
     FloatDecimals::new(precision, scale).of(value)
 }
 
-/// A decimal from a number's text: exact, but for the printout of a float that strayed (15 significant digits or more), which
-/// [`decimal_from_float`] judges.
-pub(crate) fn decimal_from_text(text: &[u8], precision: u8, scale: i8) -> Result<i128, NumberFault> {
+/// A decimal from a number's text: exact, but for the printout of a float that strayed (15
+/// significant digits or more), which [`decimal_from_float`] judges.
+pub(crate) fn decimal_from_text(
+    text: &[u8],
+    precision: u8,
+    scale: i8,
+) -> Result<i128, NumberFault> {
     match parse_decimal(text, precision, scale) {
-        Err(NumberFault::Fraction) if significant_digits(text) >= 15 => match lexical_core::parse::<f64>(text) {
-            Ok(value) => decimal_from_float(value, precision, scale),
-            Err(_) => Err(NumberFault::Fraction),
-        },
+        Err(NumberFault::Fraction) if significant_digits(text) >= 15 => {
+            match lexical_core::parse::<f64>(text) {
+                Ok(value) => decimal_from_float(value, precision, scale),
+                Err(_) => Err(NumberFault::Fraction),
+            }
+        }
         exact => exact,
     }
 }
 
-/// Whether a float keeps the digits of a number: seventeen tell it from its neighbors, and a whole number is one that it holds.
+/// Whether a float keeps the digits of a number: seventeen tell it from its neighbors, and a whole
+/// number is one that it holds.
 pub(crate) fn float_keeps(text: &[u8]) -> bool {
     if significant_digits(text) <= 15 {
         return true;
@@ -242,7 +272,11 @@ pub(crate) fn float_keeps(text: &[u8]) -> bool {
 /// Digits from the first that is not 0 to the last one, the exponent aside.
 pub(crate) fn significant_digits(text: &[u8]) -> usize {
     let mantissa = text.split(|b| matches!(b, b'e' | b'E')).next().unwrap_or(text);
-    mantissa.iter().skip_while(|b| !(b'1'..=b'9').contains(*b)).filter(|b| b.is_ascii_digit()).count()
+    mantissa
+        .iter()
+        .skip_while(|b| !(b'1'..=b'9').contains(*b))
+        .filter(|b| b.is_ascii_digit())
+        .count()
 }
 
 #[cfg(test)]
@@ -263,7 +297,10 @@ mod tests {
         assert_eq!(parse_decimal(b"1e999999999999", 12, 2), Err(NumberFault::Range));
         assert_eq!(parse_decimal(b"9999999999.99", 12, 2), Ok(999_999_999_999));
         assert_eq!(parse_decimal(b"10000000000", 12, 2), Err(NumberFault::Range));
-        assert_eq!(parse_decimal(b"99999999999999999999999999999999999999", 38, 0), Ok(POWERS[38] - 1));
+        assert_eq!(
+            parse_decimal(b"99999999999999999999999999999999999999", 38, 0),
+            Ok(POWERS[38] - 1)
+        );
         for text in ["", "-", ".", "1.2.3", "0x1", "NaN", "1e", "1 "] {
             assert_eq!(parse_decimal(text.as_bytes(), 12, 2), Err(NumberFault::Syntax), "{text:?}");
         }

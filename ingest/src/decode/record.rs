@@ -1,4 +1,5 @@
-//! Text records into rows: what the workers' decoders of files, and the replay of dead letters, have in common.
+//! Text records into rows: what the workers' decoders of files, and the replay of dead letters,
+//! have in common.
 
 use crate::changes::{DebeziumOptions, Message, MessageKey, push_change, push_recorded};
 use crate::decode::column::{Fault, shown};
@@ -52,17 +53,33 @@ impl RecordDecoder {
         };
         let valid_utf8 = std::str::from_utf8(text).is_ok();
         match format {
-            RecordFormat::Json => self.push_lines(text, first_offset, |line, offset, scanner, sink| {
-                decode_json(line, offset, valid_utf8, scanner, sink);
-            }),
-            RecordFormat::Debezium(options) => {
-                self.push_lines(text, first_offset, |line, offset, _, sink| push_recorded(line, offset, *options, sink));
+            RecordFormat::Json => {
+                self.push_lines(text, first_offset, |line, offset, scanner, sink| {
+                    decode_json(line, offset, valid_utf8, scanner, sink);
+                })
             }
-            RecordFormat::Csv(layout) => decode_csv_block(text, first_offset, valid_utf8, layout, &mut self.scratch, &mut self.sink),
+            RecordFormat::Debezium(options) => {
+                self.push_lines(text, first_offset, |line, offset, _, sink| {
+                    push_recorded(line, offset, *options, sink)
+                });
+            }
+            RecordFormat::Csv(layout) => decode_csv_block(
+                text,
+                first_offset,
+                valid_utf8,
+                layout,
+                &mut self.scratch,
+                &mut self.sink,
+            ),
         }
     }
 
-    fn push_lines(&mut self, text: &[u8], first_offset: i64, decode: impl Fn(&[u8], i64, &mut Scanner, &mut RowSink)) {
+    fn push_lines(
+        &mut self,
+        text: &[u8],
+        first_offset: i64,
+        decode: impl Fn(&[u8], i64, &mut Scanner, &mut RowSink),
+    ) {
         let bytes_max = self.sink.rules.record_bytes_max;
         let mut start = 0;
         while start < text.len() {
@@ -70,7 +87,11 @@ impl RecordDecoder {
             let line = trim_line_end(&text[start..end]);
             let offset = first_offset + start as i64;
             if line.len() > bytes_max {
-                self.push_too_long(&line[..line.len().min(TOO_LONG_HEAD_BYTES)], line.len() as u64, offset);
+                self.push_too_long(
+                    &line[..line.len().min(TOO_LONG_HEAD_BYTES)],
+                    line.len() as u64,
+                    offset,
+                );
             } else if !line.trim_ascii().is_empty() {
                 decode(line, offset, &mut self.scanner, &mut self.sink);
             }
@@ -84,17 +105,30 @@ impl RecordDecoder {
         self.push_text(record, offset, format);
         // A tombstone among changes is a record that says nothing.
         if self.sink.records() == before && !matches!(format, RecordFormat::Debezium(_)) {
-            self.sink.reject(offset, record, &Fault::new(reason::MALFORMED, "the record is empty"), None);
+            self.sink.reject(
+                offset,
+                record,
+                &Fault::new(reason::MALFORMED, "the record is empty"),
+                None,
+            );
         }
     }
 
-    /// Decodes a message that is one record, line breaks and all; whatever it is, it becomes a row or a rejected row.
+    /// Decodes a message that is one record, line breaks and all; whatever it is, it becomes a row
+    /// or a rejected row.
     pub(crate) fn push_message(&mut self, message: &[u8], offset: i64, format: &RecordFormat) {
         let text = message.strip_prefix(BOM).unwrap_or(message);
         if text.trim_ascii().is_empty() {
-            return self.sink.reject(offset, message, &Fault::new(reason::MALFORMED, "the message is empty"), None);
+            return self.sink.reject(
+                offset,
+                message,
+                &Fault::new(reason::MALFORMED, "the message is empty"),
+                None,
+            );
         }
-        if let (RecordFormat::Json | RecordFormat::Debezium(_), Some(fault)) = (format, framed(message)) {
+        if let (RecordFormat::Json | RecordFormat::Debezium(_), Some(fault)) =
+            (format, framed(message))
+        {
             return self.sink.reject(offset, message, &fault, None);
         }
         match format {
@@ -102,16 +136,20 @@ impl RecordDecoder {
                 let valid_utf8 = std::str::from_utf8(text).is_ok();
                 decode_json(text, offset, valid_utf8, &mut self.scanner, &mut self.sink);
             }
-            RecordFormat::Debezium(options) => push_recorded(text, offset, *options, &mut self.sink),
+            RecordFormat::Debezium(options) => {
+                push_recorded(text, offset, *options, &mut self.sink)
+            }
             RecordFormat::Csv(layout) => {
                 let record = trim_line_end(text);
                 let bytes_max = self.sink.rules.record_bytes_max;
-                let ends = match record_end(record, 0, layout.delimiter, layout.quote, bytes_max, true) {
-                    RecordEnd::At(end) => end,
-                    RecordEnd::Open | RecordEnd::Quoted | RecordEnd::TooLong => record.len(),
-                };
+                let ends =
+                    match record_end(record, 0, layout.delimiter, layout.quote, bytes_max, true) {
+                        RecordEnd::At(end) => end,
+                        RecordEnd::Open | RecordEnd::Quoted | RecordEnd::TooLong => record.len(),
+                    };
                 if ends < record.len() {
-                    let fault = Fault::new(reason::MALFORMED, "the message holds more than one CSV record");
+                    let fault =
+                        Fault::new(reason::MALFORMED, "the message holds more than one CSV record");
                     return self.sink.reject(offset, message, &fault, None);
                 }
                 self.push_record(record, offset, format);
@@ -120,7 +158,14 @@ impl RecordDecoder {
     }
 
     /// Decodes a change record; `written_at` in microseconds.
-    pub(crate) fn push_change(&mut self, key: Option<&[u8]>, value: &[u8], offset: i64, written_at: Option<i64>, options: DebeziumOptions) {
+    pub(crate) fn push_change(
+        &mut self,
+        key: Option<&[u8]>,
+        value: &[u8],
+        offset: i64,
+        written_at: Option<i64>,
+        options: DebeziumOptions,
+    ) {
         if let Some(fault) = framed(value).or_else(|| framed(key?)) {
             return self.sink.reject(offset, value, &fault, written_at);
         }
@@ -131,7 +176,10 @@ impl RecordDecoder {
 
     /// Rejects a message without a value.
     pub(crate) fn push_tombstone(&mut self, key: Option<&[u8]>, offset: i64) {
-        let key = key.map_or_else(|| "no key".to_owned(), |k| format!("the key {}", shown(&String::from_utf8_lossy(k))));
+        let key = key.map_or_else(
+            || "no key".to_owned(),
+            |k| format!("the key {}", shown(&String::from_utf8_lossy(k))),
+        );
         let fault = Fault::new(reason::TOMBSTONE, format!("a message with {key} and no value"));
         self.sink.reject(offset, &[], &fault, None);
     }
@@ -154,7 +202,10 @@ impl RecordDecoder {
     /// Rejects a record of which only the `head` was kept.
     pub(crate) fn push_too_long(&mut self, head: &[u8], length: u64, offset: i64) {
         let limit = self.sink.rules.record_bytes_max;
-        let detail = format!("{length} bytes long, at most {limit} are taken; the first {} are kept", head.len());
+        let detail = format!(
+            "{length} bytes long, at most {limit} are taken; the first {} are kept",
+            head.len()
+        );
         self.sink.reject(offset, head, &Fault::new(reason::TOO_LONG, detail), None);
     }
 
@@ -169,14 +220,20 @@ impl RecordDecoder {
     }
 }
 
-/// What a serializer of a schema registry puts before a value: a zero byte, and the number of the schema.
+/// What a serializer of a schema registry puts before a value: a zero byte, and the number of the
+/// schema.
 const FRAME_BYTES: usize = 5;
 
-/// Why a message that was written with a schema registry is no JSON. JSON never begins with a zero byte.
+/// Why a message that was written with a schema registry is no JSON. JSON never begins with a zero
+/// byte.
 fn framed(message: &[u8]) -> Option<Fault> {
     let (frame, rest) = message.split_first_chunk::<FRAME_BYTES>()?;
     let [0, schema @ ..] = frame else { return None };
-    let inner = if rest.trim_ascii_start().starts_with(b"{") { "JSON (JSON Schema)" } else { "Avro or Protobuf" };
+    let inner = if rest.trim_ascii_start().starts_with(b"{") {
+        "JSON (JSON Schema)"
+    } else {
+        "Avro or Protobuf"
+    };
     let schema = u32::from_be_bytes(*schema);
     Some(Fault::new(
         reason::MALFORMED,
@@ -196,7 +253,10 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_schema_registry_is_told_from_broken_json() {
-        let schema = Schema::new(vec![Field::new("at", crate::types::utc_timestamp(), false), Field::new("id", DataType::Int64, true)]);
+        let schema = Schema::new(vec![
+            Field::new("at", crate::types::utc_timestamp(), false),
+            Field::new("id", DataType::Int64, true),
+        ]);
         let rules = RowRules {
             source_name: "s".into(),
             schema: SourceSchema::new(&schema, "at", &[]).expect("a schema"),
@@ -206,11 +266,18 @@ mod tests {
             inferred: false,
         };
         let mut records = RecordDecoder::new(Arc::new(rules)).expect("a decoder");
-        records.begin(BlockOrigin { partition: 0, partition_name: "p".into(), read_at: i64::MAX }, 0);
+        records
+            .begin(BlockOrigin { partition: 0, partition_name: "p".into(), read_at: i64::MAX }, 0);
         let json = br#"{"at": "2024-05-01T00:00:00Z", "id": 1}"#;
         let frame = |id: u32, inner: &[u8]| [&[0][..], &id.to_be_bytes(), inner].concat();
         let debezium = crate::changes::DebeziumOptions::default();
-        for (offset, message) in (0..).zip([frame(7, json), frame(u32::MAX, &[2, 8, 9]), frame(7, b""), vec![0, 0, 0, 7], json.to_vec()]) {
+        for (offset, message) in (0..).zip([
+            frame(7, json),
+            frame(u32::MAX, &[2, 8, 9]),
+            frame(7, b""),
+            vec![0, 0, 0, 7],
+            json.to_vec(),
+        ]) {
             records.push_message(&message, offset, &RecordFormat::Json);
         }
         records.push_change(None, &frame(8, json), 5, Some(1), debezium);
@@ -220,8 +287,14 @@ mod tests {
         let dead = decoded.rejected.expect("rejected");
         let details = dead.column_by_name("detail").expect("a detail").as_string::<i32>();
         let details: Vec<&str> = details.iter().flatten().collect();
-        let expected =
-            ["schema id 7, then JSON", "schema id 4294967295, then Avro", "schema id 7, then Avro", "invalid JSON", "id 8,", "id 9,"];
+        let expected = [
+            "schema id 7, then JSON",
+            "schema id 4294967295, then Avro",
+            "schema id 7, then Avro",
+            "invalid JSON",
+            "id 8,",
+            "id 9,",
+        ];
         for (detail, expected) in details.iter().zip(expected) {
             assert!(detail.contains(expected), "{detail}, not {expected}");
         }

@@ -6,10 +6,16 @@ use crate::decode::reason;
 use crate::decode::sink::{BlockOrigin, RowRules, with_system_columns};
 use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, RecordBatch, StringBuilder, TimestampMicrosecondArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, RecordBatch, StringBuilder,
+    TimestampMicrosecondArray, new_null_array,
+};
 use arrow::compute::kernels::aggregate::{max, min};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampNanosecondType};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    TimestampNanosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use riskstream_engine::contract::{DeadLetters, Decoded, SourceError};
@@ -19,10 +25,22 @@ use std::sync::Arc;
 /// Whether values of one type can become the other's, each exactly or as a rejected row.
 pub(crate) fn can_convert(from: &DataType, to: &DataType, format: &TimeFormat) -> bool {
     let from = if let DataType::Dictionary(_, values) = from { values.as_ref() } else { from };
-    let textual = matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) || is_bytes(from);
-    let decimal = matches!(from, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..));
+    let textual =
+        matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) || is_bytes(from);
+    let decimal = matches!(
+        from,
+        DataType::Decimal32(..)
+            | DataType::Decimal64(..)
+            | DataType::Decimal128(..)
+            | DataType::Decimal256(..)
+    );
     match to {
-        DataType::Utf8 => textual || decimal || from.is_integer() || matches!(from, DataType::Time32(_) | DataType::Time64(_)),
+        DataType::Utf8 => {
+            textual
+                || decimal
+                || from.is_integer()
+                || matches!(from, DataType::Time32(_) | DataType::Time64(_))
+        }
         DataType::Boolean => from == &DataType::Boolean,
         DataType::Float32 | DataType::Float64 => textual || from.is_numeric(),
         DataType::Decimal128(..) => textual || decimal || from.is_integer() || from.is_floating(),
@@ -38,7 +56,13 @@ pub(crate) fn can_convert(from: &DataType, to: &DataType, format: &TimeFormat) -
 }
 
 fn is_bytes(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
+    matches!(
+        data_type,
+        DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_)
+    )
 }
 
 /// The bytes of a value of a column of bytes; none of any other column.
@@ -74,25 +98,44 @@ impl RowsDecoder {
     }
 
     /// Decodes a batch whose first row has `first_offset`, counting rows.
-    pub(crate) fn decode(&self, batch: &RecordBatch, first_offset: i64, origin: &BlockOrigin) -> Result<Decoded, SourceError> {
+    pub(crate) fn decode(
+        &self,
+        batch: &RecordBatch,
+        first_offset: i64,
+        origin: &BlockOrigin,
+    ) -> Result<Decoded, SourceError> {
         self.try_decode(batch, first_offset, origin).map_err(|e| self.rules.bug(&e))
     }
 
-    fn try_decode(&self, batch: &RecordBatch, first_offset: i64, origin: &BlockOrigin) -> Result<Decoded, ArrowError> {
+    fn try_decode(
+        &self,
+        batch: &RecordBatch,
+        first_offset: i64,
+        origin: &BlockOrigin,
+    ) -> Result<Decoded, ArrowError> {
         let rules = &self.rules;
         let mut faults = Faults::default();
         let mut columns = Vec::with_capacity(rules.user_columns() + 3);
         for (i, field) in rules.schema.schema.fields()[..rules.user_columns()].iter().enumerate() {
-            let format = if i == rules.schema.event_time { &rules.event_time_format } else { &TimeFormat::Auto };
+            let format = if i == rules.schema.event_time {
+                &rules.event_time_format
+            } else {
+                &TimeFormat::Auto
+            };
             columns.push(match batch.column_by_name(field.name()) {
-                Some(array) => convert(field.name(), array, field.data_type(), format, &mut faults)?,
+                Some(array) => {
+                    convert(field.name(), array, field.data_type(), format, &mut faults)?
+                }
                 None => new_null_array(field.data_type(), batch.num_rows()),
             });
         }
         self.check_times(&columns[rules.schema.event_time], origin.read_at, &mut faults);
         let offsets = (first_offset..first_offset + batch.num_rows() as i64).collect();
         if faults.0.is_empty() {
-            return Ok(Decoded { rows: with_system_columns(rules, columns, origin.partition, offsets)?, rejected: None });
+            return Ok(Decoded {
+                rows: with_system_columns(rules, columns, origin.partition, offsets)?,
+                rejected: None,
+            });
         }
         let mut dead = DeadLetters::default();
         let mut good = vec![true; batch.num_rows()];
@@ -100,21 +143,37 @@ impl RowsDecoder {
         for (row, (fault, time)) in &faults.0 {
             good[*row] = false;
             let offset = first_offset + *row as i64;
-            dead.push(&rules.source_name, &origin.partition_name, offset, fault.reason, &fault.detail, rows.row(*row)?.as_bytes(), *time);
+            dead.push(
+                &rules.source_name,
+                &origin.partition_name,
+                offset,
+                fault.reason,
+                &fault.detail,
+                rows.row(*row)?.as_bytes(),
+                *time,
+            );
         }
-        // Rejected rows go before the columns are put together, where a null event time would be refused.
+        // Rejected rows go before the columns are put together, where a null event time would be
+        // refused.
         let keep = BooleanArray::from(good);
-        let columns = columns.iter().map(|c| arrow::compute::filter(c, &keep)).collect::<Result<Vec<_>, _>>()?;
+        let columns = columns
+            .iter()
+            .map(|c| arrow::compute::filter(c, &keep))
+            .collect::<Result<Vec<_>, _>>()?;
         let offsets: Vec<i64> = offsets_kept(offsets, &keep);
-        Ok(Decoded { rows: with_system_columns(rules, columns, origin.partition, offsets)?, rejected: Some(dead.finish()) })
+        Ok(Decoded {
+            rows: with_system_columns(rules, columns, origin.partition, offsets)?,
+            rejected: Some(dead.finish()),
+        })
     }
 
     /// Finds event times that can't be; one look at the extremes when all are good.
     fn check_times(&self, column: &ArrayRef, read_at: i64, faults: &mut Faults) {
         let times: &TimestampMicrosecondArray = column.as_primitive::<TimestampMicrosecondType>();
         let latest = self.rules.latest_time(read_at);
-        let good =
-            times.null_count() == 0 && min(times).is_none_or(|t| t >= EARLIEST_US) && max(times).is_none_or(|t| t <= LATEST_US.min(latest));
+        let good = times.null_count() == 0
+            && min(times).is_none_or(|t| t >= EARLIEST_US)
+            && max(times).is_none_or(|t| t <= LATEST_US.min(latest));
         if good {
             return;
         }
@@ -128,27 +187,46 @@ impl RowsDecoder {
 }
 
 fn offsets_kept(offsets: Vec<i64>, keep: &BooleanArray) -> Vec<i64> {
-    offsets.into_iter().zip(keep.values()).filter_map(|(offset, keep)| keep.then_some(offset)).collect()
+    offsets
+        .into_iter()
+        .zip(keep.values())
+        .filter_map(|(offset, keep)| keep.then_some(offset))
+        .collect()
 }
 
 /// Converts one column; values that don't fit are null in the result and a fault.
-fn convert(name: &str, array: &ArrayRef, to: &DataType, format: &TimeFormat, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+fn convert(
+    name: &str,
+    array: &ArrayRef,
+    to: &DataType,
+    format: &TimeFormat,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
     let array = match array.data_type() {
-        DataType::Dictionary(_, values) => return convert(name, &cast(array, values)?, to, format, faults),
+        DataType::Dictionary(_, values) => {
+            return convert(name, &cast(array, values)?, to, format, faults);
+        }
         DataType::LargeUtf8 | DataType::Utf8View => cast(array, &DataType::Utf8)?,
         bytes if is_bytes(bytes) => bytes_to_texts(name, array, faults)?,
         // Exact as they are written, in one place with all other texts.
-        DataType::Time32(_) | DataType::Time64(_) | DataType::Decimal256(..) => cast(array, &DataType::Utf8)?,
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) if to == &DataType::Utf8 => {
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Decimal256(..) => {
+            cast(array, &DataType::Utf8)?
+        }
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..)
+            if to == &DataType::Utf8 =>
+        {
             cast(array, &DataType::Utf8)?
         }
         DataType::Float16 => cast(array, &DataType::Float32)?,
         // Cut off towards the past, as of text: a cast would cut towards 1970.
         DataType::Timestamp(TimeUnit::Nanosecond, _) if matches!(to, DataType::Timestamp(..)) => {
-            let times: TimestampMicrosecondArray = array.as_primitive::<TimestampNanosecondType>().unary(|ns| ns.div_euclid(1_000));
+            let times: TimestampMicrosecondArray =
+                array.as_primitive::<TimestampNanosecondType>().unary(|ns| ns.div_euclid(1_000));
             Arc::new(times.with_timezone("UTC"))
         }
-        DataType::Timestamp(TimeUnit::Microsecond, None) if matches!(to, DataType::Timestamp(..)) => {
+        DataType::Timestamp(TimeUnit::Microsecond, None)
+            if matches!(to, DataType::Timestamp(..)) =>
+        {
             Arc::new(array.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("UTC"))
         }
         _ => Arc::clone(array),
@@ -160,27 +238,45 @@ fn convert(name: &str, array: &ArrayRef, to: &DataType, format: &TimeFormat, fau
         return Ok(array);
     }
     match (array.data_type(), to) {
-        (from, DataType::Decimal128(p, s)) if from.is_floating() => floats_to_decimals(name, &array, *p, *s, faults),
-        (from, _) if from.is_floating() && to.is_integer() => floats_to_integers(name, &array, to, faults),
+        (from, DataType::Decimal128(p, s)) if from.is_floating() => {
+            floats_to_decimals(name, &array, *p, *s, faults)
+        }
+        (from, _) if from.is_floating() && to.is_integer() => {
+            floats_to_integers(name, &array, to, faults)
+        }
         (DataType::Utf8, _) => parse_texts(name, &array, to, format, faults),
         (from, DataType::Timestamp(..)) if from.is_integer() => {
             let scale = format.epoch_scale().unwrap_or(1);
             let numbers = cast(&array, &DataType::Int64)?;
-            let times: TimestampMicrosecondArray = numbers.as_primitive::<Int64Type>().unary(|v| v.saturating_mul(scale));
+            let times: TimestampMicrosecondArray =
+                numbers.as_primitive::<Int64Type>().unary(|v| v.saturating_mul(scale));
             Ok(Arc::new(times.with_timezone("UTC")))
         }
-        (DataType::Decimal128(_, from), DataType::Decimal128(p, s)) if from > s => shrink_decimals(name, &array, *p, *s, faults),
+        (DataType::Decimal128(_, from), DataType::Decimal128(p, s)) if from > s => {
+            shrink_decimals(name, &array, *p, *s, faults)
+        }
         (DataType::Timestamp(_, zone), DataType::Timestamp(..)) => {
             // A time without a zone is UTC; with one it is an instant already.
-            let micros = cast_checked(name, &array, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()), faults)?;
-            Ok(Arc::new(micros.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("UTC")))
+            let micros = cast_checked(
+                name,
+                &array,
+                &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+                faults,
+            )?;
+            Ok(Arc::new(
+                micros.as_primitive::<TimestampMicrosecondType>().clone().with_timezone("UTC"),
+            ))
         }
         _ => cast_checked(name, &array, to, faults),
     }
 }
 
 /// Bytes as the text that they are; null and a fault where they are none.
-fn bytes_to_texts(name: &str, array: &ArrayRef, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+fn bytes_to_texts(
+    name: &str,
+    array: &ArrayRef,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
     let mut texts = StringBuilder::with_capacity(array.len(), 0);
     for row in 0..array.len() {
         let bytes = text_bytes(array, row).filter(|_| array.is_valid(row));
@@ -189,7 +285,13 @@ fn bytes_to_texts(name: &str, array: &ArrayRef, faults: &mut Faults) -> Result<A
             Some(Ok(text)) => texts.append_value(text),
             Some(Err(e)) => {
                 texts.append_null();
-                faults.add(row, Fault::new(reason::TYPE, format!("{name}: its bytes are not UTF-8 from byte {}", e.valid_up_to())));
+                faults.add(
+                    row,
+                    Fault::new(
+                        reason::TYPE,
+                        format!("{name}: its bytes are not UTF-8 from byte {}", e.valid_up_to()),
+                    ),
+                );
             }
         }
     }
@@ -197,12 +299,28 @@ fn bytes_to_texts(name: &str, array: &ArrayRef, faults: &mut Faults) -> Result<A
 }
 
 /// Casts; a value that became null does not fit.
-fn cast_checked(name: &str, array: &ArrayRef, to: &DataType, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
-    let converted = cast_with_options(array, to, &CastOptions { safe: true, ..CastOptions::default() })?;
+fn cast_checked(
+    name: &str,
+    array: &ArrayRef,
+    to: &DataType,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
+    let converted =
+        cast_with_options(array, to, &CastOptions { safe: true, ..CastOptions::default() })?;
     if converted.null_count() > array.null_count() {
         let shown = ArrayFormatter::try_new(array, &FormatOptions::default())?;
         for row in (0..array.len()).filter(|r| converted.is_null(*r) && array.is_valid(*r)) {
-            faults.add(row, Fault::new(reason::TYPE, format!("{name}: {} does not fit {}", shown.value(row), crate::types::type_name(to))));
+            faults.add(
+                row,
+                Fault::new(
+                    reason::TYPE,
+                    format!(
+                        "{name}: {} does not fit {}",
+                        shown.value(row),
+                        crate::types::type_name(to)
+                    ),
+                ),
+            );
         }
     }
     Ok(converted)
@@ -217,19 +335,29 @@ fn raw_number(column: &ArrayRef, row: usize) -> Option<String> {
 fn find_infinite(name: &str, array: &ArrayRef, faults: &mut Faults) -> Result<(), ArrowError> {
     let floats = cast(array, &DataType::Float64)?;
     let floats = floats.as_primitive::<Float64Type>();
-    // A sum is not finite if one of its parts is not; one that merely overflows costs a second look.
+    // A sum is not finite if one of its parts is not; one that merely overflows costs a second
+    // look.
     if floats.values().iter().map(|v| v * 0.0).sum::<f64>() == 0.0 {
         return Ok(());
     }
     for (row, value) in floats.iter().enumerate() {
         if let Some(value) = value.filter(|v| !v.is_finite()) {
-            faults.add(row, Fault::new(reason::IMPOSSIBLE, format!("{name}: {value} is not a finite number")));
+            faults.add(
+                row,
+                Fault::new(reason::IMPOSSIBLE, format!("{name}: {value} is not a finite number")),
+            );
         }
     }
     Ok(())
 }
 
-fn floats_to_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+fn floats_to_decimals(
+    name: &str,
+    array: &ArrayRef,
+    precision: u8,
+    scale: i8,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
     let single = array.data_type() == &DataType::Float32;
     let floats = cast(array, &DataType::Float64)?;
     let floats = floats.as_primitive::<Float64Type>();
@@ -241,10 +369,13 @@ fn floats_to_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, fa
             continue;
         }
         // The shortest text of a single-precision float is not that of the double it widens to.
-        let value = if single { (*value as f32).to_string().parse().unwrap_or(*value) } else { *value };
+        let value =
+            if single { (*value as f32).to_string().parse().unwrap_or(*value) } else { *value };
         decimals.push(exact.of(value).unwrap_or_else(|fault| {
             let detail = match fault {
-                NumberFault::Fraction => format!("{name}: {value} has more than {scale} digits below the point"),
+                NumberFault::Fraction => {
+                    format!("{name}: {value} has more than {scale} digits below the point")
+                }
                 _ => format!("{name}: {value} does not fit decimal({precision},{scale})"),
             };
             faults.add(row, Fault::new(reason::TYPE, detail));
@@ -255,11 +386,19 @@ fn floats_to_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, fa
     Ok(Arc::new(array.with_precision_and_scale(precision, scale)?))
 }
 
-fn floats_to_integers(name: &str, array: &ArrayRef, to: &DataType, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+fn floats_to_integers(
+    name: &str,
+    array: &ArrayRef,
+    to: &DataType,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
     let floats = cast(array, &DataType::Float64)?;
     for (row, value) in floats.as_primitive::<Float64Type>().iter().enumerate() {
         if let Some(value) = value.filter(|v| v.is_finite() && v.fract() != 0.0) {
-            faults.add(row, Fault::new(reason::TYPE, format!("{name}: {value} is not a whole number")));
+            faults.add(
+                row,
+                Fault::new(reason::TYPE, format!("{name}: {value} is not a whole number")),
+            );
         }
     }
     let mut found = Faults::default();
@@ -270,9 +409,17 @@ fn floats_to_integers(name: &str, array: &ArrayRef, to: &DataType, faults: &mut 
     Ok(integers)
 }
 
-fn shrink_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+fn shrink_decimals(
+    name: &str,
+    array: &ArrayRef,
+    precision: u8,
+    scale: i8,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
     let decimals = array.as_primitive::<Decimal128Type>();
-    let (DataType::Decimal128(_, from), power) = (decimals.data_type(), &crate::decode::number::POWERS) else {
+    let (DataType::Decimal128(_, from), power) =
+        (decimals.data_type(), &crate::decode::number::POWERS)
+    else {
         return Err(ArrowError::CastError(format!("{name} is not a decimal")));
     };
     let factor = power[usize::from((from - scale).unsigned_abs()).min(38)];
@@ -281,8 +428,15 @@ fn shrink_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, fault
     for (row, value) in decimals.values().iter().enumerate() {
         if decimals.is_valid(row) && (value % factor != 0 || (value / factor).abs() >= limit) {
             let shown = decimals.value_as_string(row);
-            faults
-                .add(row, Fault::new(reason::TYPE, format!("{name}: {shown} does not fit decimal({precision},{scale}) without rounding")));
+            faults.add(
+                row,
+                Fault::new(
+                    reason::TYPE,
+                    format!(
+                        "{name}: {shown} does not fit decimal({precision},{scale}) without rounding"
+                    ),
+                ),
+            );
         }
         shrunk.push(value / factor);
     }
@@ -290,7 +444,13 @@ fn shrink_decimals(name: &str, array: &ArrayRef, precision: u8, scale: i8, fault
     Ok(Arc::new(array.with_precision_and_scale(precision, scale)?))
 }
 
-fn parse_texts(name: &str, array: &ArrayRef, to: &DataType, format: &TimeFormat, faults: &mut Faults) -> Result<ArrayRef, ArrowError> {
+fn parse_texts(
+    name: &str,
+    array: &ArrayRef,
+    to: &DataType,
+    format: &TimeFormat,
+    faults: &mut Faults,
+) -> Result<ArrayRef, ArrowError> {
     let mut column = Column::new(name, to, format.clone())?;
     for (row, text) in array.as_string::<i32>().iter().enumerate() {
         match text {
@@ -316,8 +476,17 @@ pub(crate) struct JsonRows<'a> {
 impl<'a> JsonRows<'a> {
     pub(crate) fn new(batch: &'a RecordBatch) -> Result<Self, ArrowError> {
         const OPTIONS: FormatOptions<'static> = FormatOptions::new();
-        let formatters = batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &OPTIONS)).collect::<Result<_, _>>()?;
-        let names = batch.schema_ref().fields().iter().map(|f| serde_json::Value::from(f.name().as_str()).to_string()).collect();
+        let formatters = batch
+            .columns()
+            .iter()
+            .map(|c| ArrayFormatter::try_new(c.as_ref(), &OPTIONS))
+            .collect::<Result<_, _>>()?;
+        let names = batch
+            .schema_ref()
+            .fields()
+            .iter()
+            .map(|f| serde_json::Value::from(f.name().as_str()).to_string())
+            .collect();
         Ok(Self { batch, names, formatters })
     }
 
@@ -335,7 +504,9 @@ impl<'a> JsonRows<'a> {
                 text.push_str("null");
                 continue;
             }
-            if let Some(said) = text_bytes(column, row).and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+            if let Some(said) =
+                text_bytes(column, row).and_then(|bytes| std::str::from_utf8(bytes).ok())
+            {
                 text.push_str(&serde_json::Value::from(said).to_string());
                 continue;
             }
@@ -348,7 +519,11 @@ impl<'a> JsonRows<'a> {
                 DataType::Boolean => true,
                 other => other.is_numeric() && value.ends_with(|c: char| c.is_ascii_digit()),
             };
-            if bare { text.push_str(&value) } else { text.push_str(&serde_json::Value::from(value).to_string()) }
+            if bare {
+                text.push_str(&value)
+            } else {
+                text.push_str(&serde_json::Value::from(value).to_string())
+            }
         }
         text.push('}');
         Ok(text)

@@ -17,7 +17,8 @@ pub(crate) const TOO_LONG_HEAD_BYTES: usize = 64 * 1024;
 pub(crate) struct RowRules {
     pub(crate) source_name: String,
     pub(crate) schema: SourceSchema,
-    /// The schema is a guess from the first records: a later number that a column would change is rejected.
+    /// The schema is a guess from the first records: a later number that a column would change is
+    /// rejected.
     pub(crate) inferred: bool,
     pub(crate) event_time_format: TimeFormat,
     /// How far ahead of the feed's clock an event time may be, in microseconds.
@@ -27,7 +28,8 @@ pub(crate) struct RowRules {
 }
 
 impl RowRules {
-    /// The same for rows that the program has written as JSON: it writes times in one form, whatever the source's is.
+    /// The same for rows that the program has written as JSON: it writes times in one form,
+    /// whatever the source's is.
     pub(crate) fn of_rewritten(&self) -> Self {
         Self { event_time_format: TimeFormat::Auto, ..self.clone() }
     }
@@ -96,8 +98,9 @@ impl Carried {
                 CarriedValue::Null => column.push_null(),
                 CarriedValue::Time(us) => column.push_micros(*us)?,
                 CarriedValue::Text(start, end) => {
-                    let text = std::str::from_utf8(&self.bytes[*start..*end])
-                        .map_err(|_| Fault::new(reason::MALFORMED, format!("{}: not UTF-8", column.name)))?;
+                    let text = std::str::from_utf8(&self.bytes[*start..*end]).map_err(|_| {
+                        Fault::new(reason::MALFORMED, format!("{}: not UTF-8", column.name))
+                    })?;
                     column.push_text(text, Written::Text)?;
                 }
             }
@@ -124,7 +127,11 @@ impl RowSink {
             .iter()
             .enumerate()
             .map(|(i, f)| {
-                let format = if i == rules.schema.event_time { rules.event_time_format.clone() } else { TimeFormat::Auto };
+                let format = if i == rules.schema.event_time {
+                    rules.event_time_format.clone()
+                } else {
+                    TimeFormat::Auto
+                };
                 let column = Column::new(f.name(), f.data_type(), format)?;
                 Ok(if rules.inferred { column.inferred() } else { column })
             })
@@ -142,7 +149,10 @@ impl RowSink {
 
     /// Begins a block of about `rows` rows.
     pub(crate) fn begin(&mut self, origin: BlockOrigin, rows: usize) {
-        debug_assert!(self.offsets.is_empty() && self.dead.is_empty(), "the last block was finished");
+        debug_assert!(
+            self.offsets.is_empty() && self.dead.is_empty(),
+            "the last block was finished"
+        );
         self.latest_time = self.rules.latest_time(origin.read_at).min(LATEST_US);
         self.origin = origin;
         self.offsets.reserve(rows);
@@ -210,9 +220,23 @@ impl RowSink {
         }
     }
 
-    pub(crate) fn reject(&mut self, offset: i64, record: &[u8], fault: &Fault, event_time: Option<i64>) {
+    pub(crate) fn reject(
+        &mut self,
+        offset: i64,
+        record: &[u8],
+        fault: &Fault,
+        event_time: Option<i64>,
+    ) {
         let source = &self.rules.source_name;
-        self.dead.push(source, &self.origin.partition_name, offset, fault.reason, &fault.detail, record, event_time);
+        self.dead.push(
+            source,
+            &self.origin.partition_name,
+            offset,
+            fault.reason,
+            &fault.detail,
+            record,
+            event_time,
+        );
     }
 
     /// The block's rows, leaving this empty.
@@ -220,7 +244,14 @@ impl RowSink {
         let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
         let rules = Arc::clone(&self.rules);
         let rows = arrays
-            .and_then(|arrays| with_system_columns(&rules, arrays, self.origin.partition, std::mem::take(&mut self.offsets)))
+            .and_then(|arrays| {
+                with_system_columns(
+                    &rules,
+                    arrays,
+                    self.origin.partition,
+                    std::mem::take(&mut self.offsets),
+                )
+            })
             .map_err(|e| rules.bug(&e))?;
         Ok(Decoded { rows, rejected: (!self.dead.is_empty()).then(|| self.dead.finish()) })
     }

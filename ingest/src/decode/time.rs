@@ -1,7 +1,8 @@
 //! Timestamps from text, into microseconds since 1970 in UTC.
 //!
-//! One rule holds for all forms. A text without an offset is UTC. Digits below a microsecond are cut off, towards the past. The second 60, a
-//! leap second, is the last microsecond before it ends: UTC has it, counts since 1970 do not. Years are 1 to 9999.
+//! One rule holds for all forms. A text without an offset is UTC. Digits below a microsecond are
+//! cut off, towards the past. The second 60, a leap second, is the last microsecond before it ends:
+//! UTC has it, counts since 1970 do not. Years are 1 to 9999.
 
 use crate::decode::number::{NumberFault, parse_decimal_floor};
 use crate::decode::time_pattern::{TimePattern, TimePatternError};
@@ -55,7 +56,8 @@ impl TimeFormat {
         }
     }
 
-    /// As [`Self::read`]; `memo` saves working out the day that the text before had, which in a stream of events is nearly always the same.
+    /// As [`Self::read`]; `memo` saves working out the day that the text before had, which in a
+    /// stream of events is nearly always the same.
     #[inline]
     pub(crate) fn read_near(&self, text: &[u8], memo: &mut DayMemo) -> Option<i64> {
         match self {
@@ -64,7 +66,8 @@ impl TimeFormat {
         }
     }
 
-    /// The time that a number says. A number too large to be a time saturates, and is found impossible by the range check.
+    /// The time that a number says. A number too large to be a time saturates, and is found
+    /// impossible by the range check.
     pub(crate) fn read_epoch(&self, text: &[u8]) -> Option<i64> {
         let digits = match self.epoch_scale()? {
             1_000_000 => 6,
@@ -79,7 +82,8 @@ impl TimeFormat {
     }
 }
 
-/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms").
+/// Days from 1970-01-01 to a date of the proleptic Gregorian calendar (Howard Hinnant,
+/// "chrono-compatible low-level date algorithms").
 pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
@@ -115,7 +119,11 @@ pub(crate) fn parse_date(text: &[u8]) -> Option<i64> {
     }
     let year = two(date, 0)? * 100 + two(date, 2)?;
     let (month, day) = (two(date, 5)?, two(date, 8)?);
-    if year < 1 || !(1..=12).contains(&month) || day < 1 || (day > 28 && day > days_in_month(year, month)) {
+    if year < 1
+        || !(1..=12).contains(&month)
+        || day < 1
+        || (day > 28 && day > days_in_month(year, month))
+    {
         return None;
     }
     Some(days_from_civil(year, month, day))
@@ -180,7 +188,8 @@ fn add_time_of_day(text: &[u8], days: i64) -> Option<i64> {
     Some(leap_cut(us, second) - parse_offset(&text[at..])? * 60_000_000)
 }
 
-/// A leap second, `us` of which has the 60 and perhaps a fraction, as the last microsecond before it ends; any other time as it is.
+/// A leap second, `us` of which has the 60 and perhaps a fraction, as the last microsecond before
+/// it ends; any other time as it is.
 #[inline]
 fn leap_cut(us: i64, second: i64) -> i64 {
     if second == 60 { us.div_euclid(60_000_000) * 60_000_000 - 1 } else { us }
@@ -233,10 +242,20 @@ mod tests {
     #[test]
     fn a_remembered_day_is_the_same_day() {
         let mut memo = DayMemo::default();
-        for text in
-            ["2018-04-01 00:00:31", "2018-04-01 23:59:59", "2018-04-31 00:00:00", "2018-04-02", "2018-04-01T00:00:31Z", "", "0000-00-00"]
-        {
-            assert_eq!(TimeFormat::Auto.read_near(text.as_bytes(), &mut memo), parse_timestamp(text.as_bytes()), "{text}");
+        for text in [
+            "2018-04-01 00:00:31",
+            "2018-04-01 23:59:59",
+            "2018-04-31 00:00:00",
+            "2018-04-02",
+            "2018-04-01T00:00:31Z",
+            "",
+            "0000-00-00",
+        ] {
+            assert_eq!(
+                TimeFormat::Auto.read_near(text.as_bytes(), &mut memo),
+                parse_timestamp(text.as_bytes()),
+                "{text}"
+            );
         }
     }
 
@@ -273,7 +292,11 @@ mod tests {
     #[test]
     fn digits_below_a_microsecond_are_cut_off_in_every_form() {
         let whole = 1_522_540_831_123_456;
-        for text in ["2018-04-01T00:00:31.1234567Z", "2018-04-01 00:00:31,123456999", "2018-04-01T02:00:31.123456789012345+02:00"] {
+        for text in [
+            "2018-04-01T00:00:31.1234567Z",
+            "2018-04-01 00:00:31,123456999",
+            "2018-04-01T02:00:31.123456789012345+02:00",
+        ] {
             assert_eq!(TimeFormat::Auto.read(text.as_bytes()), Some(whole), "{text}");
         }
         for text in ["1522540831.1234567", "1522540831.123456999999999", "1.522540831123456999e9"] {
@@ -298,7 +321,12 @@ mod tests {
     #[test]
     fn a_leap_second_is_the_last_microsecond_before_it_ends_in_every_form() {
         let last = Some(1_483_228_799_999_999);
-        for text in ["2016-12-31T23:59:60Z", "2016-12-31 23:59:60.5", "2017-01-01T08:59:60+09:00", "2016-12-31T18:59:60.999999999-05:00"] {
+        for text in [
+            "2016-12-31T23:59:60Z",
+            "2016-12-31 23:59:60.5",
+            "2017-01-01T08:59:60+09:00",
+            "2016-12-31T18:59:60.999999999-05:00",
+        ] {
             assert_eq!(TimeFormat::Auto.read(text.as_bytes()), last, "{text}");
         }
         let pattern = TimeFormat::pattern("%d.%m.%Y %H:%M:%S%.f").expect("a pattern");

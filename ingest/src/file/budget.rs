@@ -1,8 +1,10 @@
 //! How many files are held open at once, and which is closed when another one must be opened.
 //!
-//! The number is of the whole process: a part of what the system allows it. A file that is closed is opened again where it was, which costs a
-//! seek for plain text, reading the footer and skipping rows for Parquet, and decompressing all that was read for gzip and zstd. So plain text
-//! is closed first, then Parquet, then what has the least to be decompressed again; of equals the one that was read longest ago.
+//! The number is of the whole process: a part of what the system allows it. A file that is closed
+//! is opened again where it was, which costs a seek for plain text, reading the footer and skipping
+//! rows for Parquet, and decompressing all that was read for gzip and zstd. So plain text is closed
+//! first, then Parquet, then what has the least to be decompressed again; of equals the one that
+//! was read longest ago.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -11,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Files that sources hold open in this process.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// A source may hold a quarter of what the system allows the process: tables, state and connections need the rest.
+/// A source may hold a quarter of what the system allows the process: tables, state and connections
+/// need the rest.
 const SHARE: u64 = 4;
 /// More than this are no faster.
 const OPEN_MAX: u64 = 1024;
@@ -20,11 +23,15 @@ const OPEN_MIN: u64 = 4;
 #[cfg(not(unix))]
 const OPEN_UNKNOWN: u64 = 256;
 
-static ALLOWED: LazyLock<usize> = LazyLock::new(|| usize::try_from((limit() / SHARE).clamp(OPEN_MIN, OPEN_MAX)).unwrap_or(usize::MAX));
+static ALLOWED: LazyLock<usize> = LazyLock::new(|| {
+    usize::try_from((limit() / SHARE).clamp(OPEN_MIN, OPEN_MAX)).unwrap_or(usize::MAX)
+});
 
 #[cfg(unix)]
 fn limit() -> u64 {
-    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(OPEN_MAX * SHARE)
+    rustix::process::getrlimit(rustix::process::Resource::Nofile)
+        .current
+        .unwrap_or(OPEN_MAX * SHARE)
 }
 
 #[cfg(not(unix))]
@@ -77,7 +84,8 @@ impl OpenFiles {
         Self { max, ..Self::default() }
     }
 
-    /// The file to close before another one may be opened; none when there is room, or nothing of this source is open.
+    /// The file to close before another one may be opened; none when there is room, or nothing of
+    /// this source is open.
     pub(crate) fn next_to_close(&mut self) -> Option<u32> {
         let is_full = match self.max {
             Some(max) => self.of.len() >= max.max(1),

@@ -1,4 +1,5 @@
-//! What is remembered of a file, to know it again: is what was read of it still there, and has it only grown since?
+//! What is remembered of a file, to know it again: is what was read of it still there, and has it
+//! only grown since?
 //!
 //! | part | covers | there |
 //! | --- | --- | --- |
@@ -6,9 +7,10 @@
 //! | tail | of text the last up to 4 KiB before the position, decompressed | once something was read |
 //! | end | size, time of change, and a hash of the last up to 4 KiB on disk | when it was read to its end; of Parquet, which never grows, once opened |
 //!
-//! The last bytes of a gzip member hold the checksum of its content, the end of a Parquet file where its pages are and what is in them:
-//! another content with the same beginning is found by either. Of plain text a change in the middle, which leaves size, beginning and end
-//! as they were, is not found.
+//! The last bytes of a gzip member hold the checksum of its content, the end of a Parquet file
+//! where its pages are and what is in them: another content with the same beginning is found by
+//! either. Of plain text a change in the middle, which leaves size, beginning and end as they were,
+//! is not found.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -130,7 +132,11 @@ pub(crate) enum Since {
 
 fn modified(metadata: &Metadata) -> u128 {
     // A file system without times, or one before 1970: then it is looked into.
-    metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_nanos())
+    metadata
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .map_or(0, |since| since.as_nanos())
 }
 
 /// Up to `bytes` bytes of a file from `from` on.
@@ -150,7 +156,12 @@ impl End {
     pub(crate) fn of(path: &Path, record: LastRecord) -> io::Result<Self> {
         let mut file = File::open(path)?;
         let metadata = file.metadata()?;
-        Ok(Self { size: metadata.len(), modified: modified(&metadata), last: last_piece(&mut file, metadata.len())?, record })
+        Ok(Self {
+            size: metadata.len(),
+            modified: modified(&metadata),
+            last: last_piece(&mut file, metadata.len())?,
+            record,
+        })
     }
 
     /// The same of a file that had `size` bytes then.
@@ -160,7 +171,11 @@ impl End {
 
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(4, ',');
-        let (size, modified, last) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, Piece::parse(parts.next()?)?);
+        let (size, modified, last) = (
+            parts.next()?.parse().ok()?,
+            parts.next()?.parse().ok()?,
+            Piece::parse(parts.next()?)?,
+        );
         let record = parts.next()?.chars().next()?;
         let record = LastRecord::NAMES.iter().find(|(_, name)| *name == record)?.0;
         Some(Self { size, modified, last, record })
@@ -174,7 +189,10 @@ impl End {
 
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = LastRecord::NAMES.iter().find(|(record, _)| *record == self.record).map_or('n', |(_, name)| *name);
+        let name = LastRecord::NAMES
+            .iter()
+            .find(|(record, _)| *record == self.record)
+            .map_or('n', |(_, name)| *name);
         write!(f, "{},{},{},{name}", self.size, self.modified, self.last)
     }
 }
@@ -212,9 +230,13 @@ impl Fingerprint {
         self.end.map_or(LastRecord::Ended, |end| end.record)
     }
 
-    /// What became of the file; `plain` says that its bytes are the text that was read, up to `read`.
+    /// What became of the file; `plain` says that its bytes are the text that was read, up to
+    /// `read`.
     pub(crate) fn since(&self, path: &Path, plain: bool, read: u64) -> io::Result<Since> {
-        if self.end.is_some_and(|end| path.metadata().is_ok_and(|metadata| end.is_untouched(&metadata))) {
+        if self
+            .end
+            .is_some_and(|end| path.metadata().is_ok_and(|metadata| end.is_untouched(&metadata)))
+        {
             return Ok(Since::Same);
         }
         let mut file = File::open(path)?;
@@ -232,14 +254,20 @@ impl Fingerprint {
         if Piece::of(&head) != self.head {
             return Ok(Since::Changed("its beginning is another one".into()));
         }
-        if plain { self.text_since(&mut file, size, read) } else { self.closed_since(&mut file, size) }
+        if plain {
+            self.text_since(&mut file, size, read)
+        } else {
+            self.closed_since(&mut file, size)
+        }
     }
 
     fn text_since(&self, file: &mut File, size: u64, read: u64) -> io::Result<Since> {
         if let Some(tail) = self.tail {
             let from = read.saturating_sub(tail.bytes as u64);
             if Piece::of(&read_at(file, from, tail.bytes)?) != tail {
-                return Ok(Since::Changed(format!("what was read of it up to byte {read} is another text now")));
+                return Ok(Since::Changed(format!(
+                    "what was read of it up to byte {read} is another text now"
+                )));
             }
         }
         if size == read {

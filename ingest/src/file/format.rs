@@ -64,7 +64,8 @@ pub struct FileSourceSpec {
     pub name: String,
     /// Files or patterns (`data/*.ndjson`, `data/**/*.csv.gz`).
     pub paths: Vec<String>,
-    /// What relative paths are relative to. Partitions are named as the path was written, so the folder may move.
+    /// What relative paths are relative to. Partitions are named as the path was written, so the
+    /// folder may move.
     pub base: PathBuf,
     /// None: by the file names' extensions.
     pub format: Option<FileFormat>,
@@ -84,13 +85,14 @@ pub struct FileSourceSpec {
     pub future_skew_max_us: i64,
     /// Longer records become dead letters.
     pub record_bytes_max: usize,
-    /// Files that the source holds open at once, at most; none: a part of what the system allows the process.
+    /// Files that the source holds open at once, at most; none: a part of what the system allows
+    /// the process.
     pub open_files_max: Option<usize>,
 }
 
 impl FileSourceSpec {
-    /// A source of `paths` with the event time in `column` and everything else at its default: format by extension, schema inferred, a day of
-    /// skew, records up to 16 MiB.
+    /// A source of `paths` with the event time in `column` and everything else at its default:
+    /// format by extension, schema inferred, a day of skew, records up to 16 MiB.
     #[must_use]
     pub fn new(name: &str, paths: Vec<String>, column: &str) -> Self {
         Self {
@@ -111,7 +113,11 @@ impl FileSourceSpec {
     }
 
     pub(crate) fn delimiter(&self, path: &Path) -> u8 {
-        self.csv.delimiter.unwrap_or(if stem_extension(path).0.as_deref() == Some("tsv") { b'\t' } else { b',' })
+        self.csv.delimiter.unwrap_or(if stem_extension(path).0.as_deref() == Some("tsv") {
+            b'\t'
+        } else {
+            b','
+        })
     }
 
     /// As configured; else as the file's name says; else as its first bytes say.
@@ -123,7 +129,8 @@ impl FileSourceSpec {
     }
 }
 
-/// The extension that tells the format, and the compression that the one behind it tells: `a.csv.gz` is (`csv`, gzip).
+/// The extension that tells the format, and the compression that the one behind it tells:
+/// `a.csv.gz` is (`csv`, gzip).
 fn stem_extension(path: &Path) -> (Option<String>, Compression) {
     let extension = |p: &Path| p.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
     let compression = match extension(path).as_deref() {
@@ -134,7 +141,8 @@ fn stem_extension(path: &Path) -> (Option<String>, Compression) {
     (path.file_stem().and_then(|stem| extension(Path::new(stem))), compression)
 }
 
-/// The compression that a file's first bytes tell: no text begins so. A file that can't be read says so when it is opened.
+/// The compression that a file's first bytes tell: no text begins so. A file that can't be read
+/// says so when it is opened.
 fn compression_in(path: &Path) -> Compression {
     let mut first = [0; 4];
     let read = File::open(path).and_then(|mut file| file.read(&mut first)).unwrap_or(0);

@@ -1,4 +1,5 @@
-//! Looking for new files beside the feed: a folder of very many files takes a while to list, and nobody waits for it.
+//! Looking for new files beside the feed: a folder of very many files takes a while to list, and
+//! nobody waits for it.
 
 use crate::file::format::FileSourceSpec;
 use crate::file::paths::{FoundFile, KnownFiles, find_new_files};
@@ -70,6 +71,9 @@ impl Lookout {
     }
 
     fn is_gone(&self) -> SourceError {
-        SourceError::Bug { source_name: self.source_name.clone(), reason: "the thread that looks for files is gone".into() }
+        SourceError::Bug {
+            source_name: self.source_name.clone(),
+            reason: "the thread that looks for files is gone".into(),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A Parquet file as batches of rows, only the columns that are wanted. Members of structs are columns `a.b`.
+//! A Parquet file as batches of rows, only the columns that are wanted. Members of structs are
+//! columns `a.b`.
 
 use crate::decode::{TimeFormat, can_convert, text_bytes};
 use crate::types::type_name;
@@ -6,7 +7,9 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, ma
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::schema::types::SchemaDescriptor;
 use std::collections::HashSet;
 use std::fs::File;
@@ -35,17 +38,23 @@ pub(crate) struct ParquetReader {
     rows: i64,
 }
 
-/// Runs code of the Parquet reader, which is known to panic on some damaged files: that is the file's fault and must not end the program.
+/// Runs code of the Parquet reader, which is known to panic on some damaged files: that is the
+/// file's fault and must not end the program.
 fn guarded<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("the Parquet file is damaged: its pages contradict themselves".into()))
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err("the Parquet file is damaged: its pages contradict themselves".into())
+    })
 }
 
 fn builder(mut file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, String> {
     if is_encrypted(&mut file) {
-        return Err("the Parquet file is encrypted, and a source has no keys; write it without encryption".into());
+        return Err(
+            "the Parquet file is encrypted, and a source has no keys; write it without encryption"
+                .into(),
+        );
     }
-    // The Arrow schema that some writers embed says nothing that the conversion to the source's types needs, and its reader panics when it is
-    // damaged.
+    // The Arrow schema that some writers embed says nothing that the conversion to the source's
+    // types needs, and its reader panics when it is damaged.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     guarded(|| {
         ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
@@ -66,23 +75,33 @@ pub(crate) fn parquet_schema(file: File) -> Result<SchemaRef, String> {
 }
 
 /// Those of the columns whose values in the first `rows` rows are all UTF-8 text.
-pub(crate) fn are_texts(file: File, columns: &[&str], rows: usize) -> Result<HashSet<String>, String> {
+pub(crate) fn are_texts(
+    file: File,
+    columns: &[&str],
+    rows: usize,
+) -> Result<HashSet<String>, String> {
     let builder = builder(file)?;
     let found = Arc::clone(builder.schema());
     let mut paths = Vec::new();
     for name in columns {
-        paths.extend(paths_of(found.fields(), name).into_iter().map(|path| ((*name).to_owned(), path)));
+        paths.extend(
+            paths_of(found.fields(), name).into_iter().map(|path| ((*name).to_owned(), path)),
+        );
     }
     let mask = leaves(builder.parquet_schema(), &paths);
-    let reader = guarded(|| builder.with_projection(mask).with_limit(rows).build().map_err(|e| e.to_string()))?;
+    let reader = guarded(|| {
+        builder.with_projection(mask).with_limit(rows).build().map_err(|e| e.to_string())
+    })?;
     let mut texts: HashSet<String> = columns.iter().map(|name| (*name).to_owned()).collect();
     guarded(|| {
         for batch in reader {
             let batch = batch.map_err(|e| format!("the Parquet file is damaged: {e}"))?;
             for (name, path) in &paths {
                 let array = column_at(&batch, path)?;
-                if !(0..array.len()).all(|row| array.is_null(row) || text_bytes(&array, row).is_none_or(|b| std::str::from_utf8(b).is_ok()))
-                {
+                if !(0..array.len()).all(|row| {
+                    array.is_null(row)
+                        || text_bytes(&array, row).is_none_or(|b| std::str::from_utf8(b).is_ok())
+                }) {
                     texts.remove(name);
                 }
             }
@@ -92,7 +111,8 @@ pub(crate) fn are_texts(file: File, columns: &[&str], rows: usize) -> Result<Has
 }
 
 impl ParquetReader {
-    /// Opens a file at a row. `wanted` are the user's columns, the one at `event_time` written as `format` says.
+    /// Opens a file at a row. `wanted` are the user's columns, the one at `event_time` written as
+    /// `format` says.
     pub(crate) fn open(
         file: File,
         wanted: &Schema,
@@ -108,12 +128,21 @@ impl ParquetReader {
         for (i, field) in wanted.fields().iter().enumerate() {
             let mut matches = paths_of(found.fields(), field.name());
             let (Some(path), true) = (matches.pop(), matches.is_empty()) else {
-                return Err(column_problem(field.name(), paths_of(found.fields(), field.name()).len(), &found));
+                return Err(column_problem(
+                    field.name(),
+                    paths_of(found.fields(), field.name()).len(),
+                    &found,
+                ));
             };
-            let from = type_at(found.fields(), &path).ok_or_else(|| column_problem(field.name(), 0, &found))?;
+            let from = type_at(found.fields(), &path)
+                .ok_or_else(|| column_problem(field.name(), 0, &found))?;
             let format = if i == event_time { format } else { &TimeFormat::Auto };
             if !can_convert(from, field.data_type(), format) {
-                return Err(format!("column {} is {from} in the file, which can't become {}", field.name(), type_name(field.data_type())));
+                return Err(format!(
+                    "column {} is {from} in the file, which can't become {}",
+                    field.name(),
+                    type_name(field.data_type())
+                ));
             }
             paths.push((field.name().clone(), path));
         }
@@ -144,12 +173,22 @@ impl ParquetReader {
     pub(crate) fn poll(&mut self, rows: usize) -> Result<Option<RecordBatch>, String> {
         let batch = match self.rest.take() {
             Some(batch) => batch,
-            None => match guarded(|| self.reader.next().transpose().map_err(|e| format!("the Parquet file is damaged: {e}")))? {
+            None => match guarded(|| {
+                self.reader
+                    .next()
+                    .transpose()
+                    .map_err(|e| format!("the Parquet file is damaged: {e}"))
+            })? {
                 Some(batch) => match &self.nested {
                     Some(columns) => flat(&batch, columns)?,
                     None => batch,
                 },
-                None if self.offset < self.rows => return Err(format!("the Parquet file ends at row {} of {}", self.offset, self.rows)),
+                None if self.offset < self.rows => {
+                    return Err(format!(
+                        "the Parquet file ends at row {} of {}",
+                        self.offset, self.rows
+                    ));
+                }
                 None => return Ok(None),
             },
         };
@@ -162,17 +201,23 @@ impl ParquetReader {
     }
 }
 
-/// The places of the columns called `name`: a name may have a point, or be that of a struct's member.
+/// The places of the columns called `name`: a name may have a point, or be that of a struct's
+/// member.
 fn paths_of(fields: &Fields, name: &str) -> Vec<ColumnPath> {
     let mut paths = Vec::new();
     for field in fields {
         if field.name() == name {
             paths.push(vec![name.to_owned()]);
         }
-        if let (DataType::Struct(members), Some(rest)) =
-            (field.data_type(), name.strip_prefix(field.name().as_str()).and_then(|rest| rest.strip_prefix('.')))
-        {
-            paths.extend(paths_of(members, rest).into_iter().map(|path| [vec![field.name().clone()], path].concat()));
+        if let (DataType::Struct(members), Some(rest)) = (
+            field.data_type(),
+            name.strip_prefix(field.name().as_str()).and_then(|rest| rest.strip_prefix('.')),
+        ) {
+            paths.extend(
+                paths_of(members, rest)
+                    .into_iter()
+                    .map(|path| [vec![field.name().clone()], path].concat()),
+            );
         }
     }
     paths
@@ -187,23 +232,31 @@ fn type_at<'a>(fields: &'a Fields, path: &[String]) -> Option<&'a DataType> {
     }
 }
 
-/// The file's columns at `paths`; of a list or a map, which is wanted only to be refused, all that it is made of.
+/// The file's columns at `paths`; of a list or a map, which is wanted only to be refused, all that
+/// it is made of.
 fn leaves(schema: &SchemaDescriptor, paths: &[(String, ColumnPath)]) -> ProjectionMask {
-    let wanted =
-        schema.columns().iter().enumerate().filter(|(_, column)| paths.iter().any(|(_, path)| column.path().parts().starts_with(path)));
+    let wanted = schema.columns().iter().enumerate().filter(|(_, column)| {
+        paths.iter().any(|(_, path)| column.path().parts().starts_with(path))
+    });
     ProjectionMask::leaves(schema, wanted.map(|(leaf, _)| leaf))
 }
 
 /// The column at `path`; a value within a null struct is null.
 fn column_at(batch: &RecordBatch, path: &[String]) -> Result<ArrayRef, String> {
-    let missing = || format!("the Parquet file has no column {} though its footer says so", path.join("."));
+    let missing =
+        || format!("the Parquet file has no column {} though its footer says so", path.join("."));
     let (first, rest) = path.split_first().ok_or_else(missing)?;
     let mut array = Arc::clone(batch.column_by_name(first).ok_or_else(missing)?);
     for name in rest {
         let outer = array.as_struct_opt().ok_or_else(missing)?;
         let inner = outer.column_by_name(name).ok_or_else(missing)?;
         let nulls = NullBuffer::union(outer.nulls(), inner.nulls());
-        let data = inner.to_data().into_builder().nulls(nulls).build().map_err(|e| format!("the Parquet file is damaged: {e}"))?;
+        let data = inner
+            .to_data()
+            .into_builder()
+            .nulls(nulls)
+            .build()
+            .map_err(|e| format!("the Parquet file is damaged: {e}"))?;
         array = make_array(data);
     }
     Ok(array)
@@ -218,7 +271,8 @@ fn flat(batch: &RecordBatch, columns: &[(String, ColumnPath)]) -> Result<RecordB
         arrays.push(array);
     }
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &rows).map_err(|e| e.to_string())
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &rows)
+        .map_err(|e| e.to_string())
 }
 
 fn column_problem(name: &str, matches: usize, found: &Schema) -> String {
@@ -231,6 +285,9 @@ fn column_problem(name: &str, matches: usize, found: &Schema) -> String {
 
 impl std::fmt::Debug for ParquetReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ParquetReader").field("offset", &self.offset).field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("ParquetReader")
+            .field("offset", &self.offset)
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,5 @@
-//! From configured paths to files, in a stable order: as the paths are listed, and by name within a pattern.
+//! From configured paths to files, in a stable order: as the paths are listed, and by name within a
+//! pattern.
 
 use crate::file::format::FileSourceSpec;
 use riskstream_engine::contract::SourceError;
@@ -43,8 +44,16 @@ struct Look<'a> {
     new: &'a mut Vec<FoundFile>,
 }
 
-pub(crate) fn unreadable(spec: &FileSourceSpec, object: impl Into<String>, reason: impl Into<String>) -> SourceError {
-    SourceError::Unreadable { source_name: spec.name.clone(), object: object.into(), reason: reason.into() }
+pub(crate) fn unreadable(
+    spec: &FileSourceSpec,
+    object: impl Into<String>,
+    reason: impl Into<String>,
+) -> SourceError {
+    SourceError::Unreadable {
+        source_name: spec.name.clone(),
+        object: object.into(),
+        reason: reason.into(),
+    }
 }
 
 /// Whether a path is a pattern; a file that exists under exactly that name is none.
@@ -52,7 +61,8 @@ fn is_pattern(path: &Path, text: &str) -> bool {
     text.contains(['*', '?', '[']) && !path.exists()
 }
 
-/// All files that the source's paths name. A pattern that matches nothing is an error unless the source follows.
+/// All files that the source's paths name. A pattern that matches nothing is an error unless the
+/// source follows.
 pub(crate) fn find_files(spec: &FileSourceSpec) -> Result<Vec<FoundFile>, SourceError> {
     let mut files = Vec::new();
     find_new_files(spec, &mut KnownFiles::default(), &mut files).map(|()| files)
@@ -61,7 +71,11 @@ pub(crate) fn find_files(spec: &FileSourceSpec) -> Result<Vec<FoundFile>, Source
 /// Adds those of them that were not known, which are known from now on. Nothing is asked of the
 /// system about a file that is known: in a folder of very many files that would take longer than to
 /// list it. A path that names nothing is an error, and the files of the others are added.
-pub(crate) fn find_new_files(spec: &FileSourceSpec, known: &mut KnownFiles, files: &mut Vec<FoundFile>) -> Result<(), SourceError> {
+pub(crate) fn find_new_files(
+    spec: &FileSourceSpec,
+    known: &mut KnownFiles,
+    files: &mut Vec<FoundFile>,
+) -> Result<(), SourceError> {
     if spec.paths.is_empty() {
         return Err(unreadable(spec, "its files", "no path is given"));
     }
@@ -69,7 +83,11 @@ pub(crate) fn find_new_files(spec: &FileSourceSpec, known: &mut KnownFiles, file
     let mut first_error = Ok(());
     for text in &spec.paths {
         let path = spec.base.join(text);
-        let found = if is_pattern(&path, text) { look.match_pattern(text) } else { look.one_file(text, path) };
+        let found = if is_pattern(&path, text) {
+            look.match_pattern(text)
+        } else {
+            look.one_file(text, path)
+        };
         first_error = first_error.and(found);
     }
     first_error
@@ -77,13 +95,20 @@ pub(crate) fn find_new_files(spec: &FileSourceSpec, known: &mut KnownFiles, file
 
 fn check_file(spec: &FileSourceSpec, text: &str, path: &Path) -> Result<(), SourceError> {
     match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => {
-            Err(unreadable(spec, text, format!("it is a folder; give a pattern such as {}/*.ndjson", text.trim_end_matches('/'))))
-        }
+        Ok(metadata) if metadata.is_dir() => Err(unreadable(
+            spec,
+            text,
+            format!(
+                "it is a folder; give a pattern such as {}/*.ndjson",
+                text.trim_end_matches('/')
+            ),
+        )),
         Ok(_) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(unreadable(spec, text, format!("there is no such file; relative paths start at {}", spec.base.display())))
-        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(unreadable(
+            spec,
+            text,
+            format!("there is no such file; relative paths start at {}", spec.base.display()),
+        )),
         Err(e) => Err(unreadable(spec, text, e.to_string())),
     }
 }
@@ -113,13 +138,22 @@ impl Look<'_> {
             text.to_owned()
         } else {
             // What the base folder is called is no pattern.
-            Path::new(&glob::Pattern::escape(&spec.base.to_string_lossy())).join(text).to_string_lossy().into_owned()
+            Path::new(&glob::Pattern::escape(&spec.base.to_string_lossy()))
+                .join(text)
+                .to_string_lossy()
+                .into_owned()
         };
-        let matches = glob::glob(&pattern).map_err(|e| unreadable(spec, text, format!("the pattern is wrong: {e}")))?;
+        let matches = glob::glob(&pattern)
+            .map_err(|e| unreadable(spec, text, format!("the pattern is wrong: {e}")))?;
         let mut any = false;
         for path in matches {
             let path = path.map_err(|e| unreadable(spec, text, e.to_string()))?;
-            let name = if is_absolute { path.as_path() } else { path.strip_prefix(&spec.base).unwrap_or(&path) }.to_string_lossy();
+            let name = if is_absolute {
+                path.as_path()
+            } else {
+                path.strip_prefix(&spec.base).unwrap_or(&path)
+            }
+            .to_string_lossy();
             if !self.passes(&path) || self.known.has(&name) {
                 any = true;
             } else if path.is_file() {
@@ -130,7 +164,11 @@ impl Look<'_> {
             }
         }
         if !any && !spec.follow {
-            return Err(unreadable(spec, text, format!("no file matches; relative paths start at {}", spec.base.display())));
+            return Err(unreadable(
+                spec,
+                text,
+                format!("no file matches; relative paths start at {}", spec.base.display()),
+            ));
         }
         Ok(())
     }
@@ -150,8 +188,12 @@ mod tests {
         spec.base = folder.path().to_owned();
         let names: Vec<_> = find_files(&spec).expect("found").into_iter().map(|f| f.name).collect();
         assert_eq!(names, ["a.csv", "b.csv"]);
-        for (path, message) in [("*.parquet", "no file matches"), ("none.csv", "no such file"), ("", "is a folder"), ("[", "no such file")]
-        {
+        for (path, message) in [
+            ("*.parquet", "no file matches"),
+            ("none.csv", "no such file"),
+            ("", "is a folder"),
+            ("[", "no such file"),
+        ] {
             spec.paths = vec![path.into()];
             let error = find_files(&spec).expect_err("refused").to_string();
             assert!(error.contains(message) || path == "[", "{path}: {error}");
@@ -170,7 +212,9 @@ mod tests {
         let mut known = KnownFiles::default();
         let mut look = || {
             let mut files = Vec::new();
-            let error = find_new_files(&spec, &mut known, &mut files).expect_err("a path names nothing").to_string();
+            let error = find_new_files(&spec, &mut known, &mut files)
+                .expect_err("a path names nothing")
+                .to_string();
             assert!(error.contains("none.csv"), "{error}");
             files.into_iter().map(|file| file.name).collect::<Vec<_>>()
         };

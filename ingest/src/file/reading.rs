@@ -1,11 +1,13 @@
-//! Reading one file of a source: opening it where it was left, polling it, and what becomes of it at its end.
+//! Reading one file of a source: opening it where it was left, polling it, and what becomes of it
+//! at its end.
 //!
 //! | | grows while it is read | at its end | at its end, with `follow` |
 //! | --- | --- | --- | --- |
 //! | plain text | is read on | finished, unless it has grown meanwhile | closed, and read on when it has changed |
 //! | gzip, zstd, Parquet | must be complete | finished | finished; what is cut off may still be written and is waited for |
 //!
-//! A file that is closed, because it waits or to let another one be opened, is verified when it is opened again.
+//! A file that is closed, because it waits or to let another one be opened, is verified when it is
+//! opened again.
 
 use crate::file::budget::{OpenFiles, Permit, Reopening};
 use crate::file::fingerprint::{End, Fingerprint, LastRecord, PIECE_BYTES, Since, Stamp, read_at};
@@ -59,7 +61,11 @@ impl FileSource {
     }
 
     /// Polls a file that is not finished.
-    pub(super) fn poll_file(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError> {
+    pub(super) fn poll_file(
+        &mut self,
+        partition: u32,
+        limit: PollLimit,
+    ) -> Result<Poll, SourceError> {
         let at = partition as usize;
         let path = self.files[at].path.clone();
         if let Some(stamp) = self.files[at].waits {
@@ -84,8 +90,13 @@ impl FileSource {
             }
             Opened::Empty => {
                 let print = Fingerprint::of(&path).map_err(|e| self.gone(partition, &e))?;
-                // Blank lines without a header are read as well, or the file would have grown for ever.
-                let blank = if self.is_plain(&path) { i64::try_from(stamp.bytes).unwrap_or(i64::MAX) } else { 0 };
+                // Blank lines without a header are read as well, or the file would have grown for
+                // ever.
+                let blank = if self.is_plain(&path) {
+                    i64::try_from(stamp.bytes).unwrap_or(i64::MAX)
+                } else {
+                    0
+                };
                 let next_offset = self.files[at].position.next_offset.max(blank);
                 self.finish(partition, &path, print, next_offset, LastRecord::Ended)
             }
@@ -96,7 +107,9 @@ impl FileSource {
     fn gone(&self, partition: u32, error: &io::Error) -> SourceError {
         let name = &self.partitions[partition as usize].name;
         let path = &self.files[partition as usize].path;
-        if error.kind() == io::ErrorKind::NotFound && self.files[partition as usize].position.next_offset > 0 {
+        if error.kind() == io::ErrorKind::NotFound
+            && self.files[partition as usize].position.next_offset > 0
+        {
             return self.changed(name, path, "it is gone, and was not read to its end");
         }
         let reason = match error.kind() {
@@ -107,7 +120,12 @@ impl FileSource {
     }
 
     /// Opens a file where it was left, closing others if too many are open.
-    fn open_file(&mut self, partition: u32, path: &Path, limit: PollLimit) -> Result<Opened, SourceError> {
+    fn open_file(
+        &mut self,
+        partition: u32,
+        path: &Path,
+        limit: PollLimit,
+    ) -> Result<Opened, SourceError> {
         let at = partition as usize;
         while let Some(other) = self.open.next_to_close() {
             self.files[other as usize].input = None;
@@ -122,19 +140,40 @@ impl FileSource {
             FileFormat::Parquet if bytes == 0 => return Ok(Opened::Empty),
             FileFormat::Parquet => {
                 let rules = &self.rules;
-                let opened = ParquetReader::open(file, &self.user, rules.schema.event_time, &rules.event_time_format, offset, limit.rows);
+                let opened = ParquetReader::open(
+                    file,
+                    &self.user,
+                    rules.schema.event_time,
+                    &rules.event_time_format,
+                    offset,
+                    limit.rows,
+                );
                 let reader = match opened {
-                    Err(reason) if self.spec.follow && reason.starts_with(NOT_COMPLETE) => return Ok(Opened::CutOff(reason)),
+                    Err(reason) if self.spec.follow && reason.starts_with(NOT_COMPLETE) => {
+                        return Ok(Opened::CutOff(reason));
+                    }
                     opened => opened.map_err(|reason| unreadable(&self.spec, &name, reason))?,
                 };
                 if offset > reader.rows() {
-                    return Err(self.changed(&name, path, &format!("it has {} rows, of which {offset} were read", reader.rows())));
+                    return Err(self.changed(
+                        &name,
+                        path,
+                        &format!("it has {} rows, of which {offset} were read", reader.rows()),
+                    ));
                 }
-                print.end = Some(End::of(path, LastRecord::Ended).map_err(|e| self.gone(partition, &e))?);
+                print.end =
+                    Some(End::of(path, LastRecord::Ended).map_err(|e| self.gone(partition, &e))?);
                 Reader::Rows { reader, bytes }
             }
             FileFormat::Json | FileFormat::Debezium(_) => {
-                match self.open_text(partition, path, file, offset, RecordGrammar::Lines, &raw_bytes)? {
+                match self.open_text(
+                    partition,
+                    path,
+                    file,
+                    offset,
+                    RecordGrammar::Lines,
+                    &raw_bytes,
+                )? {
                     Ok(text) => Reader::Text(text.after(last_record)),
                     Err(reason) => return Ok(Opened::CutOff(reason)),
                 }
@@ -142,31 +181,53 @@ impl FileSource {
             FileFormat::Csv => {
                 let start = match self.files[at].start {
                     Some(start) => start,
-                    None => match csv_start(&self.spec, &self.user, &name, path, self.may_grow(path)) {
-                        // A header can't be read of what is not complete.
-                        Err(error) if self.is_cut_off(path) => return Ok(Opened::CutOff(error.to_string())),
-                        Err(error) => return Err(error),
-                        Ok(None) => return Ok(Opened::Empty),
-                        Ok(Some((layout, start))) => {
-                            self.shared.set_layout(partition, layout);
-                            self.files[at].start = Some(start);
-                            start
+                    None => {
+                        match csv_start(&self.spec, &self.user, &name, path, self.may_grow(path)) {
+                            // A header can't be read of what is not complete.
+                            Err(error) if self.is_cut_off(path) => {
+                                return Ok(Opened::CutOff(error.to_string()));
+                            }
+                            Err(error) => return Err(error),
+                            Ok(None) => return Ok(Opened::Empty),
+                            Ok(Some((layout, start))) => {
+                                self.shared.set_layout(partition, layout);
+                                self.files[at].start = Some(start);
+                                start
+                            }
                         }
-                    },
+                    }
                 };
                 let csv = &self.spec.csv;
-                let grammar = RecordGrammar::Csv { delimiter: self.spec.delimiter(path), quote: csv.quote };
-                match self.open_text(partition, path, file, offset.max(start), grammar, &raw_bytes)? {
+                let grammar =
+                    RecordGrammar::Csv { delimiter: self.spec.delimiter(path), quote: csv.quote };
+                match self.open_text(
+                    partition,
+                    path,
+                    file,
+                    offset.max(start),
+                    grammar,
+                    &raw_bytes,
+                )? {
                     Ok(text) => Reader::Text(text.after(last_record)),
                     Err(reason) => return Ok(Opened::CutOff(reason)),
                 }
             }
         };
-        Ok(Opened::Input(Box::new(Input { reader, print, raw_bytes, _permit: OpenFiles::permit() })))
+        Ok(Opened::Input(Box::new(Input {
+            reader,
+            print,
+            raw_bytes,
+            _permit: OpenFiles::permit(),
+        })))
     }
 
-    /// The file's fingerprint, after a look whether it still is the file that was read, and how the last record ended that was read of it.
-    fn verified(&self, partition: u32, path: &Path) -> Result<(Fingerprint, LastRecord), SourceError> {
+    /// The file's fingerprint, after a look whether it still is the file that was read, and how the
+    /// last record ended that was read of it.
+    fn verified(
+        &self,
+        partition: u32,
+        path: &Path,
+    ) -> Result<(Fingerprint, LastRecord), SourceError> {
         let position = &self.files[partition as usize].position;
         let fresh = || Fingerprint::of(path).map_err(|e| self.gone(partition, &e));
         let mut print = match Fingerprint::parse(&position.fingerprint) {
@@ -174,9 +235,11 @@ impl FileSource {
             None => fresh()?,
         };
         let read = u64::try_from(position.next_offset).unwrap_or(0);
-        let since = print.since(path, self.is_plain(path), read).map_err(|e| self.gone(partition, &e))?;
+        let since =
+            print.since(path, self.is_plain(path), read).map_err(|e| self.gone(partition, &e))?;
         // Where more follows, that begins with the line end which the last record lacked.
-        let last_record = if since == Since::Same { print.last_record() } else { LastRecord::Ended };
+        let last_record =
+            if since == Since::Same { print.last_record() } else { LastRecord::Ended };
         match since {
             Since::Same | Since::Grown => {
                 if print.head.bytes < PIECE_BYTES {
@@ -184,18 +247,23 @@ impl FileSource {
                 }
             }
             Since::Filled => print = fresh()?,
-            Since::Changed(reason) => return Err(self.changed(&self.partitions[partition as usize].name, path, &reason)),
+            Since::Changed(reason) => {
+                return Err(self.changed(&self.partitions[partition as usize].name, path, &reason));
+            }
         }
         // What it was at its end counts no more: it is read on.
         print.end = None;
         Ok((print, last_record))
     }
 
-    /// Whether compressed data may still be written: with `follow` a file that ends too early is waited for.
+    /// Whether compressed data may still be written: with `follow` a file that ends too early is
+    /// waited for.
     fn is_cut_off(&self, path: &Path) -> bool {
         let compression = self.spec.compression_of(path);
-        let content =
-            || decompressed(File::open(path)?, compression, Arc::default()).and_then(|mut all| io::copy(&mut all, &mut io::sink()));
+        let content = || {
+            decompressed(File::open(path)?, compression, Arc::default())
+                .and_then(|mut all| io::copy(&mut all, &mut io::sink()))
+        };
         self.spec.follow && content().is_err_and(|e| is_cut_off(&e, compression))
     }
 
@@ -214,28 +282,51 @@ impl FileSource {
         let mut tail = Vec::new();
         let input = if compression == Compression::None {
             let from = skip.saturating_sub(PIECE_BYTES as u64);
-            tail = read_at(&mut file, from, usize::try_from(skip - from).unwrap_or(PIECE_BYTES)).map_err(|e| self.gone(partition, &e))?;
+            tail = read_at(&mut file, from, usize::try_from(skip - from).unwrap_or(PIECE_BYTES))
+                .map_err(|e| self.gone(partition, &e))?;
             file.seek(SeekFrom::Start(skip)).map_err(|e| self.gone(partition, &e))?;
             raw_bytes.store(skip, Ordering::Relaxed);
-            decompressed(file, compression, Arc::clone(raw_bytes)).map_err(|e| self.gone(partition, &e))?
+            decompressed(file, compression, Arc::clone(raw_bytes))
+                .map_err(|e| self.gone(partition, &e))?
         } else {
-            let mut input = decompressed(file, compression, Arc::clone(raw_bytes)).map_err(|e| self.gone(partition, &e))?;
+            let mut input = decompressed(file, compression, Arc::clone(raw_bytes))
+                .map_err(|e| self.gone(partition, &e))?;
             match skipped(&mut input, skip, &mut tail) {
                 Ok(read) if read < skip => {
-                    let reason = format!("it has {read} bytes when decompressed, of which {skip} were read");
-                    return Err(self.changed(&self.partitions[partition as usize].name, path, &reason));
+                    let reason =
+                        format!("it has {read} bytes when decompressed, of which {skip} were read");
+                    return Err(self.changed(
+                        &self.partitions[partition as usize].name,
+                        path,
+                        &reason,
+                    ));
                 }
                 Ok(_) => self.check_tail(partition, path, &tail, offset)?,
-                Err(e) if self.spec.follow && is_cut_off(&e, compression) => return Ok(Err(describe(&e, compression))),
+                Err(e) if self.spec.follow && is_cut_off(&e, compression) => {
+                    return Ok(Err(describe(&e, compression)));
+                }
                 Err(e) => return Err(self.gone(partition, &e)),
             }
             input
         };
-        Ok(Ok(TextReader::new(input, offset, tail, grammar, self.rules.record_bytes_max, self.may_grow(path))))
+        Ok(Ok(TextReader::new(
+            input,
+            offset,
+            tail,
+            grammar,
+            self.rules.record_bytes_max,
+            self.may_grow(path),
+        )))
     }
 
     /// Of compressed text what was read last is seen only now.
-    fn check_tail(&self, partition: u32, path: &Path, tail: &[u8], offset: i64) -> Result<(), SourceError> {
+    fn check_tail(
+        &self,
+        partition: u32,
+        path: &Path,
+        tail: &[u8],
+        offset: i64,
+    ) -> Result<(), SourceError> {
         let position = &self.files[partition as usize].position;
         let known = Fingerprint::parse(&position.fingerprint).and_then(|print| print.tail);
         match known {
@@ -247,23 +338,44 @@ impl FileSource {
         }
     }
 
-    fn poll_input(&mut self, partition: u32, path: &Path, input: Box<Input>, limit: PollLimit) -> Result<Poll, SourceError> {
+    fn poll_input(
+        &mut self,
+        partition: u32,
+        path: &Path,
+        input: Box<Input>,
+        limit: PollLimit,
+    ) -> Result<Poll, SourceError> {
         let Input { reader, print, raw_bytes, _permit: permit } = *input;
         match reader {
-            Reader::Text(text) => self.poll_text(partition, path, text, print, (raw_bytes, permit), limit),
+            Reader::Text(text) => {
+                self.poll_text(partition, path, text, print, (raw_bytes, permit), limit)
+            }
             Reader::Rows { mut reader, bytes } => {
                 let first_offset = reader.offset();
-                let polled =
-                    reader.poll(limit.rows).map_err(|reason| unreadable(&self.spec, &self.partitions[partition as usize].name, reason))?;
+                let polled = reader.poll(limit.rows).map_err(|reason| {
+                    unreadable(&self.spec, &self.partitions[partition as usize].name, reason)
+                })?;
                 let Some(batch) = polled else {
                     return self.finish(partition, path, print, first_offset, LastRecord::Ended);
                 };
                 let next_offset = reader.offset();
-                let share =
-                    u128::from(bytes) * u128::try_from(next_offset).unwrap_or(0) / u128::try_from(reader.rows().max(1)).unwrap_or(1);
+                let share = u128::from(bytes) * u128::try_from(next_offset).unwrap_or(0)
+                    / u128::try_from(reader.rows().max(1)).unwrap_or(1);
                 raw_bytes.store(u64::try_from(share).unwrap_or(bytes), Ordering::Relaxed);
-                let input = Input { reader: Reader::Rows { reader, bytes }, print, raw_bytes, _permit: permit };
-                Ok(self.give(partition, input, first_offset, next_offset, Payload::Rows(batch), Reopening::Footer))
+                let input = Input {
+                    reader: Reader::Rows { reader, bytes },
+                    print,
+                    raw_bytes,
+                    _permit: permit,
+                };
+                Ok(self.give(
+                    partition,
+                    input,
+                    first_offset,
+                    next_offset,
+                    Payload::Rows(batch),
+                    Reopening::Footer,
+                ))
             }
         }
     }
@@ -284,27 +396,44 @@ impl FileSource {
             Err(e) if self.spec.follow && is_cut_off(&e, compression) => {
                 return Ok(self.wait_for_rest(partition, stamp, &describe(&e, compression)));
             }
-            Err(e) => return Err(unreadable(&self.spec, &self.partitions[at].name, describe(&e, compression))),
+            Err(e) => {
+                return Err(unreadable(
+                    &self.spec,
+                    &self.partitions[at].name,
+                    describe(&e, compression),
+                ));
+            }
             Ok(TextPoll::Records { first_offset, text }) => (first_offset, Payload::Raw(text)),
             Ok(TextPoll::TooLong { first_offset, head, length }) => {
                 (first_offset, Payload::Other(Box::new(TooLongRecord { head, length })))
             }
             Ok(TextPoll::Busy) => {
-                self.keep(partition, Input { reader: Reader::Text(reader), print, raw_bytes, _permit: permit }, Reopening::Never);
+                self.keep(
+                    partition,
+                    Input { reader: Reader::Text(reader), print, raw_bytes, _permit: permit },
+                    Reopening::Never,
+                );
                 return Ok(Poll::Pending { caught_up: false });
             }
             Ok(TextPoll::Waiting) => {
                 let read = u64::try_from(reader.offset()).unwrap_or(0) + reader.waiting();
                 if stamp.bytes < u64::try_from(reader.offset()).unwrap_or(0) {
-                    let reason = format!("it has {} bytes, of which {} were read", stamp.bytes, reader.offset());
+                    let reason = format!(
+                        "it has {} bytes, of which {} were read",
+                        stamp.bytes,
+                        reader.offset()
+                    );
                     return Err(self.changed(&self.partitions[at].name, path, &reason));
                 }
-                // As it was before it was read to there: what is written after that makes another one.
+                // As it was before it was read to there: what is written after that makes another
+                // one.
                 self.files[at].waits = Some(stamp.at(read));
                 match reader.is_within_record() {
-                    true => {
-                        self.keep(partition, Input { reader: Reader::Text(reader), print, raw_bytes, _permit: permit }, Reopening::Never)
-                    }
+                    true => self.keep(
+                        partition,
+                        Input { reader: Reader::Text(reader), print, raw_bytes, _permit: permit },
+                        Reopening::Never,
+                    ),
                     false => self.open.closed(partition),
                 }
                 return Ok(Poll::Pending { caught_up: true });
@@ -316,11 +445,14 @@ impl FileSource {
         };
         print.tail = Fingerprint::tail_of(reader.tail());
         // A file that was short when it was first read is known better now.
-        if print.head.bytes < PIECE_BYTES && u64::try_from(reader.offset()).unwrap_or(0) > print.head.bytes as u64 {
+        if print.head.bytes < PIECE_BYTES
+            && u64::try_from(reader.offset()).unwrap_or(0) > print.head.bytes as u64
+        {
             print.head = Fingerprint::of(path).map_err(|e| self.gone(partition, &e))?.head;
         }
         let next_offset = reader.offset();
-        // A last record without its end was taken as it was: whether it goes on is to be seen also by a run that finds nothing more to read.
+        // A last record without its end was taken as it was: whether it goes on is to be seen also
+        // by a run that finds nothing more to read.
         if reader.last_record() != LastRecord::Ended {
             let end = End::of(path, reader.last_record()).map_err(|e| self.gone(partition, &e))?;
             let read = u64::try_from(next_offset).unwrap_or(0);
@@ -328,7 +460,9 @@ impl FileSource {
         }
         let cost = match compression {
             Compression::None => Reopening::Seek,
-            Compression::Gzip | Compression::Zstd => Reopening::Decompress(u64::try_from(next_offset).unwrap_or(0)),
+            Compression::Gzip | Compression::Zstd => {
+                Reopening::Decompress(u64::try_from(next_offset).unwrap_or(0))
+            }
         };
         let input = Input { reader: Reader::Text(reader), print, raw_bytes, _permit: permit };
         Ok(self.give(partition, input, first_offset, next_offset, payload, cost))
@@ -348,7 +482,15 @@ impl FileSource {
         file.counted_bytes = read;
     }
 
-    fn give(&mut self, partition: u32, input: Input, first_offset: i64, next_offset: i64, payload: Payload, cost: Reopening) -> Poll {
+    fn give(
+        &mut self,
+        partition: u32,
+        input: Input,
+        first_offset: i64,
+        next_offset: i64,
+        payload: Payload,
+        cost: Reopening,
+    ) -> Poll {
         let position = &mut self.files[partition as usize].position;
         position.next_offset = next_offset;
         position.fingerprint = input.print.to_string();
@@ -382,9 +524,12 @@ impl FileSource {
             print.end = Some(if is_plain { end.at(read) } else { end });
             if is_plain && end.size != read {
                 return match print.since(path, true, read).map_err(|e| self.gone(partition, &e))? {
-                    Since::Changed(reason) => Err(self.changed(&self.partitions[at].name, path, &reason)),
+                    Since::Changed(reason) => {
+                        Err(self.changed(&self.partitions[at].name, path, &reason))
+                    }
                     Since::Same | Since::Grown | Since::Filled => {
-                        self.files[at].position.fingerprint = Fingerprint { end: None, ..print }.to_string();
+                        self.files[at].position.fingerprint =
+                            Fingerprint { end: None, ..print }.to_string();
                         Ok(Poll::Pending { caught_up: false })
                     }
                 };
@@ -411,7 +556,9 @@ impl FileSource {
         let name = &self.partitions[partition as usize].name;
         let others = self.incomplete.len() - 1;
         let more = if others > 0 { format!(" (and {others} more)") } else { String::new() };
-        self.tell(Some(format!("{name} is not complete, and read on when it has changed{more}: {reason}")));
+        self.tell(Some(format!(
+            "{name} is not complete, and read on when it has changed{more}: {reason}"
+        )));
         Poll::Pending { caught_up: true }
     }
 

@@ -1,4 +1,5 @@
-//! What the feed knows of a file and its decoders on the workers need: names and CSV layouts; and the decoder itself.
+//! What the feed knows of a file and its decoders on the workers need: names and CSV layouts; and
+//! the decoder itself.
 
 use crate::decode::{BlockOrigin, CsvLayout, RecordDecoder, RecordFormat, RowRules, RowsDecoder};
 use crate::file::format::FileFormat;
@@ -14,7 +15,8 @@ pub(crate) struct SharedPartition {
     pub(crate) format: RecordFormat,
 }
 
-/// State shared by a source and its decoders. Partitions are added, and get their layout before their first block.
+/// State shared by a source and its decoders. Partitions are added, and get their layout before
+/// their first block.
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     partitions: RwLock<Vec<Arc<SharedPartition>>>,
@@ -37,12 +39,22 @@ impl Shared {
     /// Gives a partition its layout.
     pub(crate) fn set_layout(&self, partition: u32, layout: CsvLayout) {
         if let Some(known) = self.get(partition) {
-            self.set(partition, SharedPartition { name: Arc::clone(&known.name), format: RecordFormat::Csv(layout) });
+            self.set(
+                partition,
+                SharedPartition {
+                    name: Arc::clone(&known.name),
+                    format: RecordFormat::Csv(layout),
+                },
+            );
         }
     }
 
     pub(crate) fn get(&self, partition: u32) -> Option<Arc<SharedPartition>> {
-        self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(partition as usize).cloned()
+        self.partitions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(partition as usize)
+            .cloned()
     }
 }
 
@@ -81,9 +93,15 @@ impl FileDecoder {
 
 impl Decoder for FileDecoder {
     fn decode(&mut self, block: Block) -> Result<Decoded, SourceError> {
-        let partition =
-            self.shared.get(block.partition).ok_or_else(|| self.bug(format!("a block of unknown partition {}", block.partition)))?;
-        let origin = BlockOrigin { partition: block.partition, partition_name: Arc::clone(&partition.name), read_at: block.read_at };
+        let partition = self
+            .shared
+            .get(block.partition)
+            .ok_or_else(|| self.bug(format!("a block of unknown partition {}", block.partition)))?;
+        let origin = BlockOrigin {
+            partition: block.partition,
+            partition_name: Arc::clone(&partition.name),
+            read_at: block.read_at,
+        };
         let decoder = match &mut self.inner {
             Inner::Rows(decoder) => {
                 return match block.payload {
@@ -92,7 +110,9 @@ impl Decoder for FileDecoder {
                 };
             }
             Inner::Text(Some(decoder)) => decoder,
-            Inner::Text(none) => none.insert(Box::new(RecordDecoder::new(Arc::clone(&self.rules))?)),
+            Inner::Text(none) => {
+                none.insert(Box::new(RecordDecoder::new(Arc::clone(&self.rules))?))
+            }
         };
         match block.payload {
             Payload::Raw(text) => {
@@ -106,7 +126,9 @@ impl Decoder for FileDecoder {
                 }
                 Err(_) => return Err(self.bug("a payload of another source".into())),
             },
-            Payload::Rows(_) | Payload::Messages { .. } => return Err(self.bug("text expected".into())),
+            Payload::Rows(_) | Payload::Messages { .. } => {
+                return Err(self.bug("text expected".into()));
+            }
         }
         self.shared.ignored_fields.fetch_add(decoder.take_ignored_fields(), Ordering::Relaxed);
         decoder.finish()

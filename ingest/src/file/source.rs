@@ -14,7 +14,8 @@ use crate::replay::is_replayed;
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{Field, Schema};
 use riskstream_engine::contract::{
-    Decoder, Notice, PartitionInfo, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields, is_system_column,
+    Decoder, Notice, PartitionInfo, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
+    change_fields, is_system_column,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -24,10 +25,11 @@ use std::sync::atomic::Ordering;
 
 /// Reads files; see the crate's documentation for what becomes of their records.
 ///
-/// A finished file that is gone since is no error; an unfinished one that is gone is [`SourceError::Changed`], and so is one of which what was
-/// read is not there any more. Plain text that has only grown is read on, with and without `follow`. With `follow`, plain text files are read on
-/// as they grow (a last line without its end waits) and new files that match are found; compressed and Parquet files are complete when they
-/// appear, or waited for if they are cut off.
+/// A finished file that is gone since is no error; an unfinished one that is gone is
+/// [`SourceError::Changed`], and so is one of which what was read is not there any more. Plain text
+/// that has only grown is read on, with and without `follow`. With `follow`, plain text files are
+/// read on as they grow (a last line without its end waits) and new files that match are found;
+/// compressed and Parquet files are complete when they appear, or waited for if they are cut off.
 #[derive(Debug)]
 pub struct FileSource {
     pub(super) spec: FileSourceSpec,
@@ -76,10 +78,12 @@ pub(super) struct FileState {
 }
 
 impl FileSource {
-    /// Settles format and schema; files are looked at only when the schema must be inferred or no path tells the format.
+    /// Settles format and schema; files are looked at only when the schema must be inferred or no
+    /// path tells the format.
     ///
     /// # Errors
-    /// When no format is told, the schema is wrong (a column twice, no event time, a type that can't be carried), or nothing can be inferred.
+    /// When no format is told, the schema is wrong (a column twice, no event time, a type that
+    /// can't be carried), or nothing can be inferred.
     pub fn new(spec: FileSourceSpec) -> Result<Self, SourceError> {
         let format = settle_format(&spec)?;
         let (user, notes) = match &spec.schema {
@@ -90,8 +94,8 @@ impl FileSource {
             }
         };
         check_schema(&spec, &user)?;
-        let schema =
-            SourceSchema::new(&user, &spec.event_time.column, &spec.ties_by).map_err(|e| unreadable(&spec, "its schema", e.to_string()))?;
+        let schema = SourceSchema::new(&user, &spec.event_time.column, &spec.ties_by)
+            .map_err(|e| unreadable(&spec, "its schema", e.to_string()))?;
         let rules = Arc::new(RowRules {
             source_name: spec.name.clone(),
             schema,
@@ -140,12 +144,19 @@ impl FileSource {
 
     /// What [`crate::ReplaySource`] needs to decode records as this source does.
     pub(crate) fn records(&self) -> FileRecords {
-        FileRecords { spec: self.spec.clone(), user: self.user.clone(), format: self.format, rules: Arc::clone(&self.rules) }
+        FileRecords {
+            spec: self.spec.clone(),
+            user: self.user.clone(),
+            format: self.format,
+            rules: Arc::clone(&self.rules),
+        }
     }
 
     fn record_format(&self, path: &Path) -> RecordFormat {
         match self.format {
-            FileFormat::Csv => RecordFormat::Csv(layout_without_header(&self.spec, &self.user, path)),
+            FileFormat::Csv => {
+                RecordFormat::Csv(layout_without_header(&self.spec, &self.user, path))
+            }
             FileFormat::Json | FileFormat::Parquet => RecordFormat::Json,
             FileFormat::Debezium(options) => RecordFormat::Debezium(options),
         }
@@ -157,40 +168,65 @@ impl FileSource {
         let format = self.record_format(&file.path);
         self.shared.set(partition, SharedPartition { name: file.name.as_str().into(), format });
         self.partitions.push(PartitionInfo { name: file.name });
-        self.files.push(FileState { path: file.path, position, input: None, waits: None, start: None, counted_bytes: 0 });
+        self.files.push(FileState {
+            path: file.path,
+            position,
+            input: None,
+            waits: None,
+            start: None,
+            counted_bytes: 0,
+        });
     }
 
     fn add_new(&mut self, found: Vec<FoundFile>) -> bool {
         let any = !found.is_empty();
         for file in found {
-            self.add(file, Position { next_offset: 0, finished: false, fingerprint: String::new() });
+            self.add(
+                file,
+                Position { next_offset: 0, finished: false, fingerprint: String::new() },
+            );
         }
         any
     }
 
-    /// Gives the numbers of partitions of which nothing was ever committed, though something was of later ones, to files that are new to this
-    /// run; a number that no file is left for stays one that has ended.
+    /// Gives the numbers of partitions of which nothing was ever committed, though something was of
+    /// later ones, to files that are new to this run; a number that no file is left for stays one
+    /// that has ended.
     fn fill_gaps(&mut self, gaps: &[usize], new: Vec<FoundFile>) {
         let mut new = new.into_iter();
         for gap in gaps {
             let Some(file) = new.next() else { break };
             self.bytes_total += file.path.metadata().map_or(0, |m| m.len());
             let format = self.record_format(&file.path);
-            self.shared.set(u32::try_from(*gap).unwrap_or(u32::MAX), SharedPartition { name: file.name.as_str().into(), format });
+            self.shared.set(
+                u32::try_from(*gap).unwrap_or(u32::MAX),
+                SharedPartition { name: file.name.as_str().into(), format },
+            );
             self.partitions[*gap] = PartitionInfo { name: file.name };
             let position = Position { next_offset: 0, finished: false, fingerprint: String::new() };
-            self.files[*gap] = FileState { path: file.path, position, input: None, waits: None, start: None, counted_bytes: 0 };
+            self.files[*gap] = FileState {
+                path: file.path,
+                position,
+                input: None,
+                waits: None,
+                start: None,
+                counted_bytes: 0,
+            };
         }
         self.add_new(new.collect());
     }
 
-    /// A number of which nothing was ever committed: nothing was read of its file, whose name nobody knows any more.
+    /// A number of which nothing was ever committed: nothing was read of its file, whose name
+    /// nobody knows any more.
     fn add_gap(&mut self) {
         let number = self.partitions.len();
         let name = format!("file {number}, gone before it was read");
         let path = self.spec.base.join(&name);
         let fingerprint = Fingerprint { head: Piece::of(b""), tail: None, end: None }.to_string();
-        self.add(FoundFile { name, path }, Position { next_offset: 0, finished: true, fingerprint });
+        self.add(
+            FoundFile { name, path },
+            Position { next_offset: 0, finished: true, fingerprint },
+        );
     }
 
     /// Takes a committed partition back.
@@ -204,18 +240,27 @@ impl FileSource {
             return Ok(());
         }
         let Some(print) = Fingerprint::parse(&position.fingerprint) else {
-            let reason = format!("its fingerprint {:?} is not of a file; was the source of another kind?", position.fingerprint);
+            let reason = format!(
+                "its fingerprint {:?} is not of a file; was the source of another kind?",
+                position.fingerprint
+            );
             return Err(self.changed(&info.name, &path, &reason));
         };
         let read = u64::try_from(position.next_offset).unwrap_or(0);
         match print.since(&path, self.is_plain(&path), read) {
             Ok(Since::Same) => {}
             Ok(Since::Grown) => position.finished = false,
-            Ok(Since::Filled) => position = Position { next_offset: 0, finished: false, fingerprint: String::new() },
+            Ok(Since::Filled) => {
+                position = Position { next_offset: 0, finished: false, fingerprint: String::new() }
+            }
             Ok(Since::Changed(reason)) => return Err(self.changed(&info.name, &path, &reason)),
             Err(e) if e.kind() == io::ErrorKind::NotFound && position.finished => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Err(self.changed(&info.name, &path, "it is gone, and was not read to its end"));
+                return Err(self.changed(
+                    &info.name,
+                    &path,
+                    "it is gone, and was not read to its end",
+                ));
             }
             Err(e) => return Err(unreadable(&self.spec, &info.name, e.to_string())),
         }
@@ -230,8 +275,12 @@ impl FileSource {
 
     pub(super) fn changed(&self, object: &str, path: &Path, reason: &str) -> SourceError {
         let advice = match self.is_plain(path) {
-            true => "put the file back as it was, and new rows behind those that were read, or into a file of another name",
-            false => "such a file is read once, when it is complete: put it back as it was, and new rows into a file of another name",
+            true => {
+                "put the file back as it was, and new rows behind those that were read, or into a file of another name"
+            }
+            false => {
+                "such a file is read once, when it is complete: put it back as it was, and new rows into a file of another name"
+            }
         };
         SourceError::Changed {
             source_name: self.spec.name.clone(),
@@ -250,7 +299,10 @@ impl Source for FileSource {
         &self.rules.schema
     }
 
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         let mut gaps = Vec::new();
         for (number, (info, position)) in resume {
             // A file that gave nothing before the run ended has a number, and no position.
@@ -261,7 +313,8 @@ impl Source for FileSource {
             self.resume(info, position)?;
         }
         // Its files may have been read and taken away since, while other paths have new ones.
-        let was_read = !self.files.is_empty() && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position));
+        let was_read = !self.files.is_empty()
+            && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position));
         let mut new = Vec::new();
         let found = find_new_files(&self.spec, &mut self.known, &mut new);
         self.fill_gaps(&gaps, new);
@@ -301,7 +354,10 @@ impl Source for FileSource {
 
     fn poll(&mut self, partition: u32, limit: PollLimit) -> Result<Poll, SourceError> {
         let Some(file) = self.files.get(partition as usize) else {
-            return Err(SourceError::Bug { source_name: self.spec.name.clone(), reason: format!("partition {partition} is not known") });
+            return Err(SourceError::Bug {
+                source_name: self.spec.name.clone(),
+                reason: format!("partition {partition} is not known"),
+            });
         };
         if file.position.finished || is_replayed(&file.position) {
             return Ok(Poll::Finished(file.position.clone()));
@@ -334,11 +390,15 @@ pub(crate) struct FileRecords {
 impl FileRecords {
     /// A decoder of records as they came, or of rows that the program has written as JSON.
     pub(crate) fn decoder(&self, rewritten: bool) -> Result<RecordDecoder, SourceError> {
-        RecordDecoder::new(if rewritten { Arc::new(self.rules.of_rewritten()) } else { Arc::clone(&self.rules) })
+        RecordDecoder::new(if rewritten {
+            Arc::new(self.rules.of_rewritten())
+        } else {
+            Arc::clone(&self.rules)
+        })
     }
 
-    /// How records of the partition called `name` are written: as its file says, or, when that is gone, as the source's first file does. Rows of
-    /// Parquet files are kept as JSON.
+    /// How records of the partition called `name` are written: as its file says, or, when that is
+    /// gone, as the source's first file does. Rows of Parquet files are kept as JSON.
     pub(crate) fn format_of(&self, name: &str) -> Result<RecordFormat, SourceError> {
         if let FileFormat::Debezium(options) = self.format {
             return Ok(RecordFormat::Debezium(options));
@@ -347,10 +407,15 @@ impl FileRecords {
             return Ok(RecordFormat::Json);
         }
         let path = self.spec.base.join(name);
-        let files =
-            if path.is_file() { vec![FoundFile { name: name.to_owned(), path }] } else { find_files(&self.spec).unwrap_or_default() };
+        let files = if path.is_file() {
+            vec![FoundFile { name: name.to_owned(), path }]
+        } else {
+            find_files(&self.spec).unwrap_or_default()
+        };
         for file in files {
-            if let Some((layout, _)) = csv_start(&self.spec, &self.user, &file.name, &file.path, false)? {
+            if let Some((layout, _)) =
+                csv_start(&self.spec, &self.user, &file.name, &file.path, false)?
+            {
                 return Ok(RecordFormat::Csv(layout));
             }
         }
@@ -371,12 +436,17 @@ pub(super) fn csv_start(
     }
     let fail = |reason: String| unreadable(spec, name, reason);
     let Some(header) = read_header(spec, path, may_grow).map_err(fail)? else { return Ok(None) };
-    let layout = layout_of(&header.names, user, spec.delimiter(path), spec.csv.quote).map_err(fail)?;
+    let layout =
+        layout_of(&header.names, user, spec.delimiter(path), spec.csv.quote).map_err(fail)?;
     Ok(Some((layout, header.end as i64)))
 }
 
 fn layout_without_header(spec: &FileSourceSpec, user: &Schema, path: &Path) -> CsvLayout {
-    CsvLayout { delimiter: spec.delimiter(path), quote: spec.csv.quote, columns: (0..user.fields().len()).map(Some).collect() }
+    CsvLayout {
+        delimiter: spec.delimiter(path),
+        quote: spec.csv.quote,
+        columns: (0..user.fields().len()).map(Some).collect(),
+    }
 }
 
 fn settle_format(spec: &FileSourceSpec) -> Result<FileFormat, SourceError> {
@@ -391,10 +461,16 @@ fn settle_format(spec: &FileSourceSpec) -> Result<FileFormat, SourceError> {
     };
     match told.first() {
         Some(Some(first)) if told.iter().all(|f| f.as_ref() == Some(first)) => Ok(*first),
-        Some(Some(_)) => {
-            Err(unreadable(spec, spec.paths.join(", "), "its files are of several formats; make one source of each, or set format"))
-        }
-        _ => Err(unreadable(spec, spec.paths.join(", "), "the name does not tell the format; set format to json, csv or parquet")),
+        Some(Some(_)) => Err(unreadable(
+            spec,
+            spec.paths.join(", "),
+            "its files are of several formats; make one source of each, or set format",
+        )),
+        _ => Err(unreadable(
+            spec,
+            spec.paths.join(", "),
+            "the name does not tell the format; set format to json, csv or parquet",
+        )),
     }
 }
 
@@ -406,7 +482,11 @@ fn given_schema(
     let mut fields = Vec::with_capacity(columns.len());
     for (name, data_type) in columns {
         if !is_carried(data_type) {
-            return Err(unreadable(spec, "its schema", format!("column {name} is {}, which a source can't carry", type_name(data_type))));
+            return Err(unreadable(
+                spec,
+                "its schema",
+                format!("column {name} is {}, which a source can't carry", type_name(data_type)),
+            ));
         }
         fields.push(Field::new(name, data_type.clone(), *name != spec.event_time.column));
     }
@@ -423,13 +503,21 @@ fn check_schema(spec: &FileSourceSpec, user: &Schema) -> Result<(), SourceError>
             return Err(unreadable(spec, "its schema", format!("column {name} is there twice")));
         }
         if is_system_column(name) {
-            return Err(unreadable(spec, "its schema", format!("column {name} has a name that the program uses itself")));
+            return Err(unreadable(
+                spec,
+                "its schema",
+                format!("column {name} has a name that the program uses itself"),
+            ));
         }
     }
     for name in std::iter::once(&spec.event_time.column).chain(&spec.ties_by) {
         if user.index_of(name).is_err() {
             let names: Vec<&str> = user.fields().iter().map(|f| f.name().as_str()).collect();
-            return Err(unreadable(spec, "its schema", format!("there is no column {name}; there are {}", names.join(", "))));
+            return Err(unreadable(
+                spec,
+                "its schema",
+                format!("there is no column {name}; there are {}", names.join(", ")),
+            ));
         }
     }
     Ok(())

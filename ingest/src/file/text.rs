@@ -1,7 +1,8 @@
 //! A text file as blocks of whole records.
 //!
-//! Where a block is cut depends on how much was asked for; where a record begins and ends does not. At most one record (and one block) is in
-//! memory: a longer record than the limit is read past in pieces.
+//! Where a block is cut depends on how much was asked for; where a record begins and ends does not.
+//! At most one record (and one block) is in memory: a longer record than the limit is read past in
+//! pieces.
 
 use crate::decode::{TOO_LONG_HEAD_BYTES, cut_csv};
 use crate::file::fingerprint::{LastRecord, PIECE_BYTES};
@@ -102,17 +103,24 @@ impl Read for Counting {
 }
 
 /// The file's content, decompressed.
-pub(crate) fn decompressed(file: File, compression: Compression, read: Arc<AtomicU64>) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn decompressed(
+    file: File,
+    compression: Compression,
+    read: Arc<AtomicU64>,
+) -> io::Result<Box<dyn Read + Send>> {
     let counting = Counting { file, read };
     Ok(match compression {
         Compression::None => Box::new(counting),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, counting))),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(
+            BufReader::with_capacity(256 * 1024, counting),
+        )),
         Compression::Zstd => Box::new(zstd::stream::read::Decoder::new(counting)?),
     })
 }
 
 impl TextReader {
-    /// Reads on from `input`, which stands at `offset`, the beginning of a record; `tail` are the last bytes before it.
+    /// Reads on from `input`, which stands at `offset`, the beginning of a record; `tail` are the
+    /// last bytes before it.
     pub(crate) fn new(
         input: Box<dyn Read + Send>,
         offset: i64,
@@ -122,7 +130,19 @@ impl TextReader {
         may_grow: bool,
     ) -> Self {
         let (buffer, last_record) = (Vec::new(), LastRecord::Ended);
-        Self { input, grammar, record_bytes_max, may_grow, buffer, offset, at_end: false, is_sure: false, long: None, tail, last_record }
+        Self {
+            input,
+            grammar,
+            record_bytes_max,
+            may_grow,
+            buffer,
+            offset,
+            at_end: false,
+            is_sure: false,
+            long: None,
+            tail,
+            last_record,
+        }
     }
 
     /// The same, the record before which ended so: at the end of the file, if not by a newline.
@@ -176,7 +196,8 @@ impl TextReader {
                 if self.may_grow {
                     return Ok(TextPoll::Waiting);
                 }
-                // A last record without its end is taken as it is, but not while it is being written.
+                // A last record without its end is taken as it is, but not while it is being
+                // written.
                 if !self.is_sure {
                     (self.is_sure, self.at_end) = (true, false);
                     wanted = wanted.max(self.buffer.len() + 1);
@@ -193,7 +214,10 @@ impl TextReader {
                 continue;
             }
             // A block smaller than the record: read more of it, up to just over the limit.
-            wanted = wanted.max(self.buffer.len()).saturating_mul(2).min(self.record_bytes_max.saturating_add(SKIP_PIECE_BYTES));
+            wanted = wanted
+                .max(self.buffer.len())
+                .saturating_mul(2)
+                .min(self.record_bytes_max.saturating_add(SKIP_PIECE_BYTES));
         }
     }
 
@@ -226,7 +250,9 @@ impl TextReader {
         match self.grammar {
             RecordGrammar::Lines if last => self.buffer.len(),
             RecordGrammar::Lines => memrchr(b'\n', &self.buffer).map_or(0, |at| at + 1),
-            RecordGrammar::Csv { delimiter, quote } => cut_csv(&self.buffer, delimiter, quote, self.record_bytes_max, last),
+            RecordGrammar::Csv { delimiter, quote } => {
+                cut_csv(&self.buffer, delimiter, quote, self.record_bytes_max, last)
+            }
         }
     }
 
@@ -238,7 +264,9 @@ impl TextReader {
         }
         let ended = [&self.buffer[..], b"\n"].concat();
         self.last_record = match self.grammar {
-            RecordGrammar::Csv { delimiter, quote } if cut_csv(&ended, delimiter, quote, self.record_bytes_max, false) == 0 => {
+            RecordGrammar::Csv { delimiter, quote }
+                if cut_csv(&ended, delimiter, quote, self.record_bytes_max, false) == 0 =>
+            {
                 LastRecord::Quoted
             }
             RecordGrammar::Csv { .. } | RecordGrammar::Lines => LastRecord::Open,
@@ -291,12 +319,17 @@ impl TextReader {
         match self.long.take() {
             Some(mut long) => {
                 self.offset += long.length as i64 + terminator;
-                // A carriage return is part of the line end, which only shows when the whole record was kept.
+                // A carriage return is part of the line end, which only shows when the whole record
+                // was kept.
                 if long.length == long.head.len() as u64 && long.head.ends_with(b"\r") {
                     long.head.pop();
                     long.length -= 1;
                 }
-                TextPoll::TooLong { first_offset, head: Bytes::from(long.head), length: long.length }
+                TextPoll::TooLong {
+                    first_offset,
+                    head: Bytes::from(long.head),
+                    length: long.length,
+                }
             }
             None => TextPoll::Busy,
         }
@@ -305,7 +338,10 @@ impl TextReader {
 
 impl std::fmt::Debug for TextReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TextReader").field("offset", &self.offset).field("buffered", &self.buffer.len()).finish_non_exhaustive()
+        f.debug_struct("TextReader")
+            .field("offset", &self.offset)
+            .field("buffered", &self.buffer.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -318,7 +354,14 @@ mod tests {
     fn a_byte_order_mark_is_not_part_of_a_record_that_is_too_long() {
         let text = [BYTE_ORDER_MARK, &[b'x'; 40], b"\n"].concat();
         for bytes in [1, 16, 4096] {
-            let mut reader = TextReader::new(Box::new(io::Cursor::new(text.clone())), 0, Vec::new(), RecordGrammar::Lines, 20, false);
+            let mut reader = TextReader::new(
+                Box::new(io::Cursor::new(text.clone())),
+                0,
+                Vec::new(),
+                RecordGrammar::Lines,
+                20,
+                false,
+            );
             let first = loop {
                 match reader.poll(bytes).expect("memory can be read") {
                     TextPoll::Busy => {}
@@ -326,19 +369,37 @@ mod tests {
                 }
             };
             match first {
-                TextPoll::TooLong { first_offset, length, .. } => assert_eq!((first_offset, length), (3, 40)),
-                TextPoll::Records { first_offset, text } => assert_eq!((first_offset, text.len()), (3, 41)),
+                TextPoll::TooLong { first_offset, length, .. } => {
+                    assert_eq!((first_offset, length), (3, 40))
+                }
+                TextPoll::Records { first_offset, text } => {
+                    assert_eq!((first_offset, text.len()), (3, 41))
+                }
                 TextPoll::Busy | TextPoll::Waiting | TextPoll::End => panic!("there is a record"),
             }
         }
     }
 
-    fn records(text: &[u8], bytes: usize, grammar: RecordGrammar, max: usize) -> Vec<(i64, Vec<u8>)> {
-        let mut reader = TextReader::new(Box::new(io::Cursor::new(text.to_vec())), 0, Vec::new(), grammar, max, false);
+    fn records(
+        text: &[u8],
+        bytes: usize,
+        grammar: RecordGrammar,
+        max: usize,
+    ) -> Vec<(i64, Vec<u8>)> {
+        let mut reader = TextReader::new(
+            Box::new(io::Cursor::new(text.to_vec())),
+            0,
+            Vec::new(),
+            grammar,
+            max,
+            false,
+        );
         let mut blocks = Vec::new();
         loop {
             match reader.poll(bytes).expect("readable") {
-                TextPoll::Records { first_offset, text } => blocks.push((first_offset, text.to_vec())),
+                TextPoll::Records { first_offset, text } => {
+                    blocks.push((first_offset, text.to_vec()))
+                }
                 TextPoll::TooLong { first_offset, head, length } => {
                     blocks.push((first_offset, format!("{length}:{}", head.len()).into_bytes()))
                 }

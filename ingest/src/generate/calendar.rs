@@ -2,16 +2,22 @@
 
 use crate::decode::days_from_civil;
 
-/// Year, month and day of a day since 1970: the inverse of `days_from_civil` (Howard Hinnant, "chrono-compatible low-level date algorithms").
+/// Year, month and day of a day since 1970: the inverse of `days_from_civil` (Howard Hinnant,
+/// "chrono-compatible low-level date algorithms").
 pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z - era * 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day_of_year - (153 * shifted_month + 2) / 5 + 1)
+    (
+        year_of_era + era * 400 + i64::from(month <= 2),
+        month,
+        day_of_year - (153 * shifted_month + 2) / 5 + 1,
+    )
 }
 
 /// Months counted from that of a first day; those before are negative.
@@ -55,7 +61,10 @@ mod tests {
     #[test]
     fn months_are_counted_from_the_first_days() {
         let months = Months::from(18_262); // 2020-01-01
-        assert_eq!((months.day(0, 1), months.day(1, 29), months.day(2, 1), months.day(-1, 31)), (18_262, 18_321, 18_322, 18_261));
+        assert_eq!(
+            (months.day(0, 1), months.day(1, 29), months.day(2, 1), months.day(-1, 31)),
+            (18_262, 18_321, 18_322, 18_261)
+        );
         assert_eq!((months.of(18_321), months.of(18_261)), ((1, 29), (-1, 31)));
     }
 }

@@ -1,10 +1,12 @@
-//! Seeded simulators, each as a source and as a file: card payments ([`cards`]) and the changes of a loan book ([`loans`]).
+//! Seeded simulators, each as a source and as a file: card payments ([`cards`]) and the changes of
+//! a loan book ([`loans`]).
 //!
 //! ```text
 //!   spec ──▶ slices (days; pieces of a snapshot), each from the seed alone ──▶ rows, counted from 0 ──▶ source │ file
 //! ```
 //! Invariants:
-//! - Everything follows from the seed. A slice is made without the ones before it, so a source that is resumed makes one slice again, not all.
+//! - Everything follows from the seed. A slice is made without the ones before it, so a source that
+//!   is resumed makes one slice again, not all.
 //! - A row's number, and what is in it, never depend on block sizes.
 
 mod calendar;
@@ -43,7 +45,8 @@ pub trait Generate {
     /// A sentence that names the option and its limits.
     fn validate(&self) -> Result<(), String>;
 
-    /// A hash of what the rows follow from. How many rows there are, and how fast they come, may change between runs.
+    /// A hash of what the rows follow from. How many rows there are, and how fast they come, may
+    /// change between runs.
     fn fingerprint(&self) -> u64;
 
     /// Whether the rows end.
@@ -86,6 +89,7 @@ pub trait GeneratedRows: std::fmt::Debug + Send {
     /// Goes to a row of a slice whose first row is known.
     fn seek(&mut self, slice: u32, slice_row: u64, row: u64);
 
-    /// How much there is in all, and how much of it was made; in rows, else in slices. None without an end.
+    /// How much there is in all, and how much of it was made; in rows, else in slices. None without
+    /// an end.
     fn progress(&self) -> Option<(u64, u64)>;
 }

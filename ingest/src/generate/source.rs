@@ -1,6 +1,8 @@
 //! [`GeneratorSource`]: a simulator as a source. One partition; its offset counts rows in their order of arrival.
 
-use crate::decode::{BlockOrigin, JsonRows, RecordDecoder, RecordFormat, RowRules, RowsDecoder, TimeFormat};
+use crate::decode::{
+    BlockOrigin, JsonRows, RecordDecoder, RecordFormat, RowRules, RowsDecoder, TimeFormat,
+};
 use crate::generate::cards::below;
 use crate::generate::{Breakage, Generate, GeneratedRows};
 use arrow::array::RecordBatch;
@@ -9,14 +11,16 @@ use arrow::error::ArrowError;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use riskstream_engine::contract::{
-    Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
+    Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source,
+    SourceError, SourceSchema,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Generates rows of a simulator; see [`Generate`].
 ///
-/// A position holds the slice and the slice's first row, so resuming makes one slice again, not all before it.
+/// A position holds the slice and the slice's first row, so resuming makes one slice again, not all
+/// before it.
 #[derive(Debug)]
 pub struct GeneratorSource {
     rules: Arc<RowRules>,
@@ -27,7 +31,11 @@ pub struct GeneratorSource {
 }
 
 /// Which rows of a batch arrive broken, and as what bytes.
-pub(crate) fn broken_records(batch: &RecordBatch, first_row: u64, breakage: &Breakage) -> Result<Vec<(usize, Vec<u8>)>, ArrowError> {
+pub(crate) fn broken_records(
+    batch: &RecordBatch,
+    first_row: u64,
+    breakage: &Breakage,
+) -> Result<Vec<(usize, Vec<u8>)>, ArrowError> {
     let mut broken = Vec::new();
     if breakage.share <= 0.0 {
         return Ok(broken);
@@ -35,7 +43,9 @@ pub(crate) fn broken_records(batch: &RecordBatch, first_row: u64, breakage: &Bre
     let rows = JsonRows::new(batch)?;
     for row in 0..batch.num_rows() {
         // A stream per row, so that block sizes make no difference.
-        let mut rng = ChaCha8Rng::seed_from_u64(breakage.seed ^ (first_row + row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut rng = ChaCha8Rng::seed_from_u64(
+            breakage.seed ^ (first_row + row as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        );
         if rng.random::<f64>() < breakage.share {
             broken.push((row, break_record(&rows.row(row)?, breakage, &mut rng)));
         }
@@ -46,7 +56,8 @@ pub(crate) fn broken_records(batch: &RecordBatch, first_row: u64, breakage: &Bre
 /// One of the mistakes that real feeds make.
 fn break_record(record: &str, breakage: &Breakage, rng: &mut ChaCha8Rng) -> Vec<u8> {
     let replaced = |field: &str, value: &str| {
-        let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(record).unwrap_or_default();
+        let mut object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(record).unwrap_or_default();
         object.insert(field.to_owned(), serde_json::Value::from(value));
         serde_json::Value::from(object).to_string().into_bytes()
     };
@@ -55,7 +66,9 @@ fn break_record(record: &str, breakage: &Breakage, rng: &mut ChaCha8Rng) -> Vec<
         1 => replaced(breakage.amount, "12,50 EUR"),
         2 => replaced(breakage.amount, "NaN"),
         3 => replaced(breakage.time.0, "0000-00-00 00:00:00"),
-        4 => record.replace(&format!("\"{}\":", breakage.time.0), &format!("\"{}\":", breakage.time.1)).into_bytes(),
+        4 => record
+            .replace(&format!("\"{}\":", breakage.time.0), &format!("\"{}\":", breakage.time.1))
+            .into_bytes(),
         _ => [record.as_bytes(), b"\xFF\xFE"].concat(),
     }
 }
@@ -68,16 +81,21 @@ struct BrokenBlock {
 }
 
 impl GeneratorSource {
-    /// Prepares what the rows follow from; for payments that takes about 100 ns per customer and terminal.
+    /// Prepares what the rows follow from; for payments that takes about 100 ns per customer and
+    /// terminal.
     ///
     /// # Errors
     /// When the spec's numbers make no sense.
     pub fn new(spec: impl Generate) -> Result<Self, SourceError> {
-        let unreadable =
-            |reason: String| SourceError::Unreadable { source_name: spec.name().to_owned(), object: "its options".into(), reason };
+        let unreadable = |reason: String| SourceError::Unreadable {
+            source_name: spec.name().to_owned(),
+            object: "its options".into(),
+            reason,
+        };
         spec.validate().map_err(unreadable)?;
         let (event_time, ties) = spec.order();
-        let schema = SourceSchema::new(&spec.schema(), event_time, &ties).map_err(|e| unreadable(e.to_string()))?;
+        let schema = SourceSchema::new(&spec.schema(), event_time, &ties)
+            .map_err(|e| unreadable(e.to_string()))?;
         let rules = RowRules {
             inferred: false,
             source_name: spec.name().to_owned(),
@@ -98,7 +116,11 @@ impl GeneratorSource {
 
     /// A decoder of dead letters of this source; for [`crate::ReplaySource`].
     pub(crate) fn record_decoder(&self, rewritten: bool) -> Result<RecordDecoder, SourceError> {
-        RecordDecoder::new(if rewritten { Arc::new(self.rules.of_rewritten()) } else { Arc::clone(&self.rules) })
+        RecordDecoder::new(if rewritten {
+            Arc::new(self.rules.of_rewritten())
+        } else {
+            Arc::clone(&self.rules)
+        })
     }
 
     fn position(&self, finished: bool) -> Position {
@@ -121,7 +143,10 @@ impl Source for GeneratorSource {
         &self.rules.schema
     }
 
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         let Some((_, position)) = resume.get(&0) else { return Ok(()) };
         let mut parts = position.fingerprint.split('-');
         let hash = parts.next().and_then(|h| u64::from_str_radix(h, 16).ok());
@@ -151,12 +176,26 @@ impl Source for GeneratorSource {
             return Ok(Poll::Finished(self.position(true)));
         }
         let broken = broken_records(&batch, first_row, &self.breakage).map_err(|e| self.bug(&e))?;
-        let payload = if broken.is_empty() { Payload::Rows(batch) } else { Payload::Other(Box::new(BrokenBlock { rows: batch, broken })) };
-        Ok(Poll::Block(Block { partition: 0, first_offset: first_row as i64, next: self.position(false), payload, read_at: 0 }))
+        let payload = if broken.is_empty() {
+            Payload::Rows(batch)
+        } else {
+            Payload::Other(Box::new(BrokenBlock { rows: batch, broken }))
+        };
+        Ok(Poll::Block(Block {
+            partition: 0,
+            first_offset: first_row as i64,
+            next: self.position(false),
+            payload,
+            read_at: 0,
+        }))
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
-        Box::new(GeneratorDecoder { rules: Arc::clone(&self.rules), rows: RowsDecoder::new(Arc::clone(&self.rules)), records: None })
+        Box::new(GeneratorDecoder {
+            rules: Arc::clone(&self.rules),
+            rows: RowsDecoder::new(Arc::clone(&self.rules)),
+            records: None,
+        })
     }
 
     fn progress(&self) -> Option<(u64, u64)> {
@@ -172,7 +211,12 @@ struct GeneratorDecoder {
 
 impl GeneratorDecoder {
     /// Good rows run between the broken records; the parts are put together again in order.
-    fn decode_broken(&mut self, block: BrokenBlock, first_offset: i64, origin: &BlockOrigin) -> Result<Decoded, SourceError> {
+    fn decode_broken(
+        &mut self,
+        block: BrokenBlock,
+        first_offset: i64,
+        origin: &BlockOrigin,
+    ) -> Result<Decoded, SourceError> {
         let records = match &mut self.records {
             Some(records) => records,
             none => none.insert(Box::new(RecordDecoder::new(Arc::clone(&self.rules))?)),
@@ -181,7 +225,15 @@ impl GeneratorDecoder {
         let mut parts = Vec::new();
         let mut start = 0;
         for (row, bytes) in &block.broken {
-            parts.push(self.rows.decode(&block.rows.slice(start, row - start), first_offset + start as i64, origin)?.rows);
+            parts.push(
+                self.rows
+                    .decode(
+                        &block.rows.slice(start, row - start),
+                        first_offset + start as i64,
+                        origin,
+                    )?
+                    .rows,
+            );
             records.push_record(bytes, first_offset + *row as i64, &RecordFormat::Json);
             start = row + 1;
         }
@@ -190,16 +242,23 @@ impl GeneratorDecoder {
         let decoded = records.finish()?;
         // A break that did no harm (there is none today) would still be a row.
         parts.push(decoded.rows);
-        let rows = concat_batches(&self.rules.schema.schema, &parts).map_err(|e| self.rules.bug(&e))?;
+        let rows =
+            concat_batches(&self.rules.schema.schema, &parts).map_err(|e| self.rules.bug(&e))?;
         Ok(Decoded { rows, rejected: decoded.rejected })
     }
 }
 
 impl Decoder for GeneratorDecoder {
     fn decode(&mut self, block: Block) -> Result<Decoded, SourceError> {
-        let origin = BlockOrigin { partition: block.partition, partition_name: "generator".into(), read_at: block.read_at };
-        let foreign =
-            |rules: &RowRules| SourceError::Bug { source_name: rules.source_name.clone(), reason: "a payload of another source".into() };
+        let origin = BlockOrigin {
+            partition: block.partition,
+            partition_name: "generator".into(),
+            read_at: block.read_at,
+        };
+        let foreign = |rules: &RowRules| SourceError::Bug {
+            source_name: rules.source_name.clone(),
+            reason: "a payload of another source".into(),
+        };
         match block.payload {
             Payload::Rows(batch) => self.rows.decode(&batch, block.first_offset, &origin),
             Payload::Other(other) => match other.downcast::<BrokenBlock>() {
@@ -216,7 +275,11 @@ mod tests {
     use super::*;
     use crate::generate::{GeneratorSpec, LoansSpec};
 
-    fn all(source: &mut GeneratorSource, rows: usize, blocks_max: usize) -> (Vec<Decoded>, Option<Position>) {
+    fn all(
+        source: &mut GeneratorSource,
+        rows: usize,
+        blocks_max: usize,
+    ) -> (Vec<Decoded>, Option<Position>) {
         let mut decoder = source.decoder();
         let (mut decoded, mut position) = (Vec::new(), None);
         while decoded.len() < blocks_max {
@@ -233,7 +296,8 @@ mod tests {
 
     fn table(decoded: &[Decoded]) -> (RecordBatch, usize) {
         let rows: Vec<RecordBatch> = decoded.iter().map(|d| d.rows.clone()).collect();
-        let dead = decoded.iter().filter_map(|d| d.rejected.as_ref()).map(RecordBatch::num_rows).sum();
+        let dead =
+            decoded.iter().filter_map(|d| d.rejected.as_ref()).map(RecordBatch::num_rows).sum();
         (concat_batches(&rows[0].schema(), &rows).expect("one schema"), dead)
     }
 
@@ -249,7 +313,13 @@ mod tests {
     }
 
     fn loans() -> LoansSpec {
-        LoansSpec { loans: 400, lenders: 5, rows: Some(3_000), broken_share: 0.02, ..LoansSpec::new("g", 5) }
+        LoansSpec {
+            loans: 400,
+            lenders: 5,
+            rows: Some(3_000),
+            broken_share: 0.02,
+            ..LoansSpec::new("g", 5)
+        }
     }
 
     /// Stops after any block and other block sizes give the rows that one run gives.
@@ -261,7 +331,9 @@ mod tests {
             let (mut decoded, position) = all(&mut source(), 333, blocks);
             let mut source = source();
             let info = source.partitions()[0].clone();
-            source.open(&BTreeMap::from([(0, (info, position.expect("a position")))])).expect("resumed");
+            source
+                .open(&BTreeMap::from([(0, (info, position.expect("a position")))]))
+                .expect("resumed");
             decoded.extend(all(&mut source, 501, 99).0);
             assert_eq!(table(&decoded), whole);
         }
@@ -276,14 +348,22 @@ mod tests {
     #[test]
     fn other_options_are_refused_on_resume() {
         let (_, position) = all(&mut GeneratorSource::new(spec()).expect("a source"), 10, 1);
-        let mut other = GeneratorSource::new(GeneratorSpec { seed: 6, ..spec() }).expect("a source");
+        let mut other =
+            GeneratorSource::new(GeneratorSpec { seed: 6, ..spec() }).expect("a source");
         let info = other.partitions()[0].clone();
-        assert!(matches!(other.open(&BTreeMap::from([(0, (info, position.expect("a position")))])), Err(SourceError::Changed { .. })));
+        assert!(matches!(
+            other.open(&BTreeMap::from([(0, (info, position.expect("a position")))])),
+            Err(SourceError::Changed { .. })
+        ));
         assert!(GeneratorSource::new(GeneratorSpec { radius: -1.0, ..spec() }).is_err());
         let (_, position) = all(&mut GeneratorSource::new(loans()).expect("a source"), 10, 1);
-        let mut other = GeneratorSource::new(LoansSpec { lenders: 6, ..loans() }).expect("a source");
+        let mut other =
+            GeneratorSource::new(LoansSpec { lenders: 6, ..loans() }).expect("a source");
         let info = other.partitions()[0].clone();
-        assert!(matches!(other.open(&BTreeMap::from([(0, (info, position.expect("a position")))])), Err(SourceError::Changed { .. })));
+        assert!(matches!(
+            other.open(&BTreeMap::from([(0, (info, position.expect("a position")))])),
+            Err(SourceError::Changed { .. })
+        ));
         assert!(GeneratorSource::new(LoansSpec { start_day: 19_359, ..loans() }).is_err());
     }
 }

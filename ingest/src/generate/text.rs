@@ -3,7 +3,10 @@
 use crate::generate::calendar::civil_from_days;
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int8Type, Int32Type, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Int8Type, Int32Type, Int64Type, Schema, TimeUnit,
+    TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 
 /// The names of the columns, as a CSV header.
@@ -14,8 +17,14 @@ pub(crate) fn header(schema: &Schema) -> String {
 
 /// Appends a batch's rows, except the broken ones (sorted by row), which are written as they are.
 ///
-/// Generated texts hold no characters that would have to be quoted, and generated times are whole seconds.
-pub(crate) fn format_rows(batch: &RecordBatch, is_json: bool, broken: &[(usize, Vec<u8>)], text: &mut Vec<u8>) -> Result<(), ArrowError> {
+/// Generated texts hold no characters that would have to be quoted, and generated times are whole
+/// seconds.
+pub(crate) fn format_rows(
+    batch: &RecordBatch,
+    is_json: bool,
+    broken: &[(usize, Vec<u8>)],
+    text: &mut Vec<u8>,
+) -> Result<(), ArrowError> {
     let schema = batch.schema_ref();
     let mut columns = Vec::with_capacity(batch.num_columns());
     for (index, (field, column)) in schema.fields().iter().zip(batch.columns()).enumerate() {
@@ -64,13 +73,20 @@ impl<'a> Values<'a> {
             DataType::Int8 => Self::Int8(column.as_primitive::<Int8Type>().values()),
             DataType::Int32 => Self::Int32(column.as_primitive::<Int32Type>().values()),
             DataType::Int64 => Self::Int64(column.as_primitive::<Int64Type>().values()),
-            DataType::Decimal128(_, scale) if *scale > 0 => {
-                Self::Decimal(column.as_primitive::<Decimal128Type>().values(), u32::from(scale.unsigned_abs()))
-            }
+            DataType::Decimal128(_, scale) if *scale > 0 => Self::Decimal(
+                column.as_primitive::<Decimal128Type>().values(),
+                u32::from(scale.unsigned_abs()),
+            ),
             DataType::Date32 => Self::Day(column.as_primitive::<Date32Type>().values()),
-            DataType::Timestamp(TimeUnit::Microsecond, _) => Self::Time(column.as_primitive::<TimestampMicrosecondType>().values()),
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                Self::Time(column.as_primitive::<TimestampMicrosecondType>().values())
+            }
             DataType::Utf8 => Self::Text(column.as_string()),
-            other => return Err(ArrowError::NotYetImplemented(format!("a generated column of type {other} as text"))),
+            other => {
+                return Err(ArrowError::NotYetImplemented(format!(
+                    "a generated column of type {other} as text"
+                )));
+            }
         })
     }
 
@@ -132,7 +148,8 @@ fn push_day(days: i64, text: &mut Vec<u8>) {
 fn push_time(us: i64, text: &mut Vec<u8>) {
     let second = us.rem_euclid(86_400_000_000) / 1_000_000;
     push_day(us.div_euclid(86_400_000_000), text);
-    for (separator, value) in [(b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)] {
+    for (separator, value) in [(b'T', second / 3600), (b':', second / 60 % 60), (b':', second % 60)]
+    {
         text.push(separator);
         push_padded(value, 2, text);
     }

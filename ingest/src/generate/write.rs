@@ -53,12 +53,17 @@ enum Output {
     Parquet(Box<ArrowWriter<File>>),
 }
 
-/// Writes the rows of `spec`, which must have an end, into a new file at `path`; the file appears when it is complete. `progress` is
-/// called with the rows so far. Returns the number of rows.
+/// Writes the rows of `spec`, which must have an end, into a new file at `path`; the file appears
+/// when it is complete. `progress` is called with the rows so far. Returns the number of rows.
 ///
 /// # Errors
 /// When the spec is wrong or the file can't be written.
-pub fn write_file(spec: &impl Generate, path: &Path, format: WriteFormat, progress: &mut dyn FnMut(u64)) -> Result<u64, WriteError> {
+pub fn write_file(
+    spec: &impl Generate,
+    path: &Path,
+    format: WriteFormat,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, WriteError> {
     spec.validate().map_err(|reason| WriteError::Spec { reason })?;
     if !spec.has_end() {
         return Err(WriteError::Spec { reason: "a file needs an end; set rows or days".into() });
@@ -78,7 +83,8 @@ pub fn write_file(spec: &impl Generate, path: &Path, format: WriteFormat, progre
     })
 }
 
-/// Writes the rows of `spec`, which must have an end, as text to `out`; otherwise as [`write_file`].
+/// Writes the rows of `spec`, which must have an end, as text to `out`; otherwise as
+/// [`write_file`].
 ///
 /// # Errors
 /// When the spec is wrong, the format is not a text, or `out` can't be written.
@@ -107,22 +113,34 @@ pub fn write_text(
             out.flush()?;
             return Ok(rows.row());
         }
-        let broken = broken_records(&batch, first_row, &spec.breakage()).map_err(std::io::Error::other)?;
+        let broken =
+            broken_records(&batch, first_row, &spec.breakage()).map_err(std::io::Error::other)?;
         text.clear();
-        format_rows(&batch, format == WriteFormat::Json, &broken, &mut text).map_err(std::io::Error::other)?;
+        format_rows(&batch, format == WriteFormat::Json, &broken, &mut text)
+            .map_err(std::io::Error::other)?;
         out.write_all(&text)?;
         progress(rows.row());
     }
 }
 
-fn write_rows(spec: &impl Generate, path: &Path, format: WriteFormat, progress: &mut dyn FnMut(u64)) -> Result<u64, ArrowError> {
+fn write_rows(
+    spec: &impl Generate,
+    path: &Path,
+    format: WriteFormat,
+    progress: &mut dyn FnMut(u64),
+) -> Result<u64, ArrowError> {
     let mut rows = spec.rows();
     let file = File::create(path)?;
     let mut output = match format {
         WriteFormat::Parquet => {
             let level = ZstdLevel::try_new(1)?;
-            let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
-            Output::Parquet(Box::new(ArrowWriter::try_new(file, Arc::new(spec.schema()), Some(properties))?))
+            let properties =
+                WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
+            Output::Parquet(Box::new(ArrowWriter::try_new(
+                file,
+                Arc::new(spec.schema()),
+                Some(properties),
+            )?))
         }
         WriteFormat::Json | WriteFormat::Csv => {
             let mut file = BufWriter::new(file);
@@ -151,7 +169,9 @@ fn write_rows(spec: &impl Generate, path: &Path, format: WriteFormat, progress: 
     }
     match output {
         Output::Parquet(writer) => writer.into_inner()?.sync_all()?,
-        Output::Text { file, .. } => file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?,
+        Output::Text { file, .. } => {
+            file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?
+        }
     }
     Ok(rows.row())
 }
@@ -174,7 +194,13 @@ mod tests {
 
     #[test]
     fn a_file_without_an_end_is_refused() {
-        let error = write_file(&GeneratorSpec::new("g", 1), Path::new("x.csv"), WriteFormat::Csv, &mut |_| {}).expect_err("refused");
+        let error = write_file(
+            &GeneratorSpec::new("g", 1),
+            Path::new("x.csv"),
+            WriteFormat::Csv,
+            &mut |_| {},
+        )
+        .expect_err("refused");
         assert!(error.to_string().contains("set rows or days"));
     }
 }

@@ -1,7 +1,9 @@
-//! The connection to the cluster: what librdkafka reports, and a thread that asks the cluster how it is.
+//! The connection to the cluster: what librdkafka reports, and a thread that asks the cluster how
+//! it is.
 //!
-//! The watcher is the one that may block: it looks for new partitions, notices when the cluster is away and back, and shows the committed
-//! positions in Kafka. The source itself only reads what the watcher has found.
+//! The watcher is the one that may block: it looks for new partitions, notices when the cluster is
+//! away and back, and shows the committed positions in Kafka. The source itself only reads what the
+//! watcher has found.
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
@@ -17,7 +19,8 @@ use std::time::Duration;
 
 /// How often the watcher looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// So many looks in a row must not find the topic before it counts as gone: a broker that has just come back does not know its topics yet.
+/// So many looks in a row must not find the topic before it counts as gone: a broker that has just
+/// come back does not know its topics yet.
 const LOOKS_UNTIL_GONE: usize = 30;
 /// How long it waits for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -46,7 +49,8 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {}
 
-/// Whether trying again can't help: somebody must change the configuration, or the cluster. (A topic that isn't there is the watcher's matter.)
+/// Whether trying again can't help: somebody must change the configuration, or the cluster. (A
+/// topic that isn't there is the watcher's matter.)
 pub(crate) fn is_final(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -87,8 +91,14 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     /// Watches a topic that has `partitions` now.
-    pub(crate) fn start(consumer: Arc<OurConsumer>, topic: String, partitions: usize, notice: Option<Notice>) -> std::io::Result<Self> {
-        let watched = Arc::new(Watched { partitions: AtomicUsize::new(partitions), ..Watched::default() });
+    pub(crate) fn start(
+        consumer: Arc<OurConsumer>,
+        topic: String,
+        partitions: usize,
+        notice: Option<Notice>,
+    ) -> std::io::Result<Self> {
+        let watched =
+            Arc::new(Watched { partitions: AtomicUsize::new(partitions), ..Watched::default() });
         let (ends, ended) = channel();
         let seen = Arc::clone(&watched);
         let thread = std::thread::Builder::new()
@@ -128,14 +138,22 @@ impl Drop for Watcher {
     }
 }
 
-fn watch(consumer: &OurConsumer, topic: &str, watched: &Watched, notice: Option<&Notice>, ended: &Receiver<()>) {
+fn watch(
+    consumer: &OurConsumer,
+    topic: &str,
+    watched: &Watched,
+    notice: Option<&Notice>,
+    ended: &Receiver<()>,
+) {
     let mut shown = BTreeMap::new();
     loop {
         let ending = !matches!(ended.recv_timeout(WATCH_EVERY), Err(RecvTimeoutError::Timeout));
         let committed = watched.committed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if committed != shown {
             let mut list = TopicPartitionList::new();
-            let listed = committed.iter().all(|(p, offset)| list.add_partition_offset(topic, *p, Offset::Offset(*offset)).is_ok());
+            let listed = committed.iter().all(|(p, offset)| {
+                list.add_partition_offset(topic, *p, Offset::Offset(*offset)).is_ok()
+            });
             // For dashboards alone: the next commit makes good for one that fails.
             if listed && consumer.commit(&list, CommitMode::Async).is_ok() {
                 shown = committed;
@@ -146,7 +164,11 @@ fn watch(consumer: &OurConsumer, topic: &str, watched: &Watched, notice: Option<
         }
         match consumer.fetch_metadata(Some(topic), ANSWER_WITHIN) {
             Ok(metadata) => {
-                let found = metadata.topics().iter().find(|t| t.name() == topic).map_or(0, |t| t.partitions().len());
+                let found = metadata
+                    .topics()
+                    .iter()
+                    .find(|t| t.name() == topic)
+                    .map_or(0, |t| t.partitions().len());
                 watched.partitions.fetch_max(found, Ordering::AcqRel);
                 if found == 0 {
                     watched.missing.fetch_add(1, Ordering::AcqRel);
@@ -163,7 +185,9 @@ fn watch(consumer: &OurConsumer, topic: &str, watched: &Watched, notice: Option<
                 watched.away.store(true, Ordering::Release);
                 if let Some(notice) = notice {
                     let reason = consumer.context().reason().unwrap_or_else(|| error.to_string());
-                    notice(Some(format!("the cluster can't be reached, and is tried again: {reason}")));
+                    notice(Some(format!(
+                        "the cluster can't be reached, and is tried again: {reason}"
+                    )));
                 }
             }
         }

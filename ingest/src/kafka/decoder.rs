@@ -29,7 +29,9 @@ pub(crate) enum Part {
 }
 
 /// The parts, and the names of the headers that are wanted.
-pub(crate) fn wanted_parts(parts: impl Iterator<Item = (usize, MessagePart)>) -> (Vec<(usize, Part)>, Vec<String>) {
+pub(crate) fn wanted_parts(
+    parts: impl Iterator<Item = (usize, MessagePart)>,
+) -> (Vec<(usize, Part)>, Vec<String>) {
     let mut headers: Vec<String> = Vec::new();
     let parts = parts
         .map(|(column, part)| match part {
@@ -62,16 +64,34 @@ impl KafkaDecoder {
 impl Decoder for KafkaDecoder {
     fn decode(&mut self, block: Block) -> Result<Decoded, SourceError> {
         let spec = &self.spec;
-        let bug = |reason: &str| SourceError::Bug { source_name: spec.rules.source_name.clone(), reason: reason.to_owned() };
-        let Payload::Messages { messages, .. } = block.payload else { return Err(bug("a payload of another source")) };
-        let messages = messages.downcast::<Messages>().map_err(|_| bug("a payload of another source"))?;
-        let name = spec.names.read().unwrap_or_else(PoisonError::into_inner).get(block.partition as usize).cloned();
+        let bug = |reason: &str| SourceError::Bug {
+            source_name: spec.rules.source_name.clone(),
+            reason: reason.to_owned(),
+        };
+        let Payload::Messages { messages, .. } = block.payload else {
+            return Err(bug("a payload of another source"));
+        };
+        let messages =
+            messages.downcast::<Messages>().map_err(|_| bug("a payload of another source"))?;
+        let name = spec
+            .names
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(block.partition as usize)
+            .cloned();
         let name = name.ok_or_else(|| bug("a block of an unknown partition"))?;
         let records = match &mut self.records {
             Some(records) => records,
             none => none.insert(Box::new(RecordDecoder::new(Arc::clone(&spec.rules))?)),
         };
-        records.begin(BlockOrigin { partition: block.partition, partition_name: name, read_at: block.read_at }, messages.bytes());
+        records.begin(
+            BlockOrigin {
+                partition: block.partition,
+                partition_name: name,
+                read_at: block.read_at,
+            },
+            messages.bytes(),
+        );
         for message in messages.iter() {
             decode_message(spec, records, &message);
         }
@@ -79,8 +99,8 @@ impl Decoder for KafkaDecoder {
     }
 }
 
-/// One message into a row, a rejected row, or nothing where tombstones are skipped. The one place where a format meets a message: its key, value,
-/// headers and timestamp are all there.
+/// One message into a row, a rejected row, or nothing where tombstones are skipped. The one place
+/// where a format meets a message: its key, value, headers and timestamp are all there.
 fn decode_message(spec: &DecoderSpec, records: &mut RecordDecoder, message: &Message<'_>) {
     let Some(value) = message.value else {
         if !spec.skip_tombstones && !matches!(spec.format, RecordFormat::Debezium(_)) {
@@ -93,11 +113,21 @@ fn decode_message(spec: &DecoderSpec, records: &mut RecordDecoder, message: &Mes
         match part {
             Part::Key => records.carry_text(*column, message.key),
             Part::Header(number) => records.carry_text(*column, message.header(*number)),
-            Part::Timestamp => records.carry_time(*column, message.timestamp.map(|ms| ms.saturating_mul(1_000))),
+            Part::Timestamp => {
+                records.carry_time(*column, message.timestamp.map(|ms| ms.saturating_mul(1_000)))
+            }
         }
     }
-    if let (RecordFormat::Debezium(options), true) = (&spec.format, value.len() as u64 == message.whole) {
-        records.push_change(message.key, value, message.offset, message.timestamp.map(|ms| ms.saturating_mul(1_000)), *options);
+    if let (RecordFormat::Debezium(options), true) =
+        (&spec.format, value.len() as u64 == message.whole)
+    {
+        records.push_change(
+            message.key,
+            value,
+            message.offset,
+            message.timestamp.map(|ms| ms.saturating_mul(1_000)),
+            *options,
+        );
     } else if value.len() as u64 == message.whole {
         records.push_message(value, message.offset, &spec.format);
     } else {

@@ -1,4 +1,5 @@
-//! The messages of one block, in one buffer: from the feed's thread to a worker without an allocation per message.
+//! The messages of one block, in one buffer: from the feed's thread to a worker without an
+//! allocation per message.
 
 use std::ops::Range;
 
@@ -51,7 +52,8 @@ pub(crate) struct Message<'a> {
 impl Message<'_> {
     /// The wanted header of this number.
     pub(crate) fn header(&self, wanted: usize) -> Option<&[u8]> {
-        self.messages.part(*self.messages.headers.get(self.number * self.messages.headers_each + wanted)?)
+        self.messages
+            .part(*self.messages.headers.get(self.number * self.messages.headers_each + wanted)?)
     }
 }
 
@@ -69,12 +71,26 @@ impl Messages {
         self.bytes.len()
     }
 
-    /// Adds a message whose value is kept up to `value_max` bytes; its headers must follow by [`Self::push_header`].
-    pub(crate) fn push(&mut self, offset: i64, timestamp: Option<i64>, key: Option<&[u8]>, value: Option<&[u8]>, value_max: usize) {
+    /// Adds a message whose value is kept up to `value_max` bytes; its headers must follow by
+    /// [`Self::push_header`].
+    pub(crate) fn push(
+        &mut self,
+        offset: i64,
+        timestamp: Option<i64>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        value_max: usize,
+    ) {
         let whole = value.map_or(0, |v| v.len() as u64);
         let key = self.append(key);
         let value = self.append(value.map(|v| &v[..v.len().min(value_max)]));
-        self.marks.push(Mark { offset, timestamp: timestamp.unwrap_or(i64::MIN), key, value, whole });
+        self.marks.push(Mark {
+            offset,
+            timestamp: timestamp.unwrap_or(i64::MIN),
+            key,
+            value,
+            whole,
+        });
     }
 
     /// Adds the next wanted header of the newest message.
@@ -84,7 +100,11 @@ impl Messages {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Message<'_>> {
-        debug_assert_eq!(self.headers.len(), self.marks.len() * self.headers_each, "every message has its headers");
+        debug_assert_eq!(
+            self.headers.len(),
+            self.marks.len() * self.headers_each,
+            "every message has its headers"
+        );
         self.marks.iter().enumerate().map(|(number, mark)| Message {
             offset: mark.offset,
             timestamp: (mark.timestamp != i64::MIN).then_some(mark.timestamp),
@@ -104,7 +124,8 @@ impl Messages {
     }
 
     fn part(&self, slice: Slice) -> Option<&[u8]> {
-        let range: Range<usize> = slice.start as usize..(slice.start as usize).checked_add(slice.length as usize)?;
+        let range: Range<usize> =
+            slice.start as usize..(slice.start as usize).checked_add(slice.length as usize)?;
         if slice.length == ABSENT { None } else { self.bytes.get(range) }
     }
 }
@@ -126,10 +147,19 @@ mod tests {
         messages.push_header(None);
         messages.push_header(None);
         let all: Vec<_> = messages.iter().collect();
-        assert_eq!((all[0].offset, all[0].timestamp, all[0].key, all[0].value), (7, Some(1_000), Some(&b"k"[..]), Some(&b"value"[..])));
+        assert_eq!(
+            (all[0].offset, all[0].timestamp, all[0].key, all[0].value),
+            (7, Some(1_000), Some(&b"k"[..]), Some(&b"value"[..]))
+        );
         assert_eq!((all[0].header(0), all[0].header(1)), (Some(&b"h1"[..]), None));
-        assert_eq!((all[1].offset, all[1].timestamp, all[1].key, all[1].value), (9, None, None, None));
+        assert_eq!(
+            (all[1].offset, all[1].timestamp, all[1].key, all[1].value),
+            (9, None, None, None)
+        );
         assert_eq!((all[1].header(0), all[1].header(1)), (Some(&b""[..]), Some(&b"h2"[..])));
-        assert_eq!((all[2].key, all[2].value, all[2].whole), (Some(&b""[..]), Some(&b"too"[..]), 8));
+        assert_eq!(
+            (all[2].key, all[2].value, all[2].whole),
+            (Some(&b""[..]), Some(&b"too"[..]), 8)
+        );
     }
 }

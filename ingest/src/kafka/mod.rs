@@ -4,11 +4,14 @@
 //!   broker ─▶ librdkafka ─▶ a queue per partition ─▶ KafkaSource::poll ─▶ Messages ─▶ KafkaDecoder (one per worker) ─▶ rows │ rejected rows
 //! ```
 //! Invariants:
-//! - Partitions are assigned from the cluster's own list, never by a consumer group: nobody else can take one away, and where to go on is in the
-//!   pipeline's commit alone. The offsets that are also committed to Kafka are for dashboards.
-//! - Every message's offset is checked against the one expected next. A larger one is legal (compaction, markers of transactions); what retention
-//!   has removed before it was read is an error that says so, never a silent gap.
-//! - One message is one record: a row, a rejected row, or a tombstone that the source was told to skip.
+//! - Partitions are assigned from the cluster's own list, never by a consumer group: nobody else
+//!   can take one away, and where to go on is in the pipeline's commit alone. The offsets that are
+//!   also committed to Kafka are for dashboards.
+//! - Every message's offset is checked against the one expected next. A larger one is legal
+//!   (compaction, markers of transactions); what retention has removed before it was read is an
+//!   error that says so, never a silent gap.
+//! - One message is one record: a row, a rejected row, or a tombstone that the source was told to
+//!   skip.
 
 mod connection;
 mod decoder;
@@ -28,14 +31,16 @@ pub use source::KafkaSource;
 pub enum MessageFormat {
     /// One JSON object.
     Json,
-    /// One CSV record, its fields the schema's columns in their order, but for those that other parts of the message fill.
+    /// One CSV record, its fields the schema's columns in their order, but for those that other
+    /// parts of the message fill.
     Csv {
         /// Between fields.
         delimiter: u8,
         /// Around fields.
         quote: u8,
     },
-    /// One of Debezium's change records; its key tells what a deletion deletes, and its tombstones say nothing new.
+    /// One of Debezium's change records; its key tells what a deletion deletes, and its tombstones
+    /// say nothing new.
     Debezium(DebeziumOptions),
 }
 
@@ -44,7 +49,8 @@ pub enum MessageFormat {
 pub enum StartAt {
     /// At the oldest message.
     Earliest,
-    /// Behind the newest message. Partitions that come later are read from their beginning all the same.
+    /// Behind the newest message. Partitions that come later are read from their beginning all the
+    /// same.
     Latest,
 }
 

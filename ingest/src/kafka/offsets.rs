@@ -1,4 +1,5 @@
-//! Decisions about offsets: what may follow what, what is lost, and whether a partition is still the one that was read.
+//! Decisions about offsets: what may follow what, what is lost, and whether a partition is still
+//! the one that was read.
 //!
 //! Pure: the source asks the broker and obeys.
 
@@ -9,7 +10,8 @@ use xxhash_rust::xxh3::Xxh3;
 pub(crate) enum Arrival {
     /// The one expected.
     Next,
-    /// So many offsets hold no message for a reader: compacted away, markers of transactions, messages of aborted ones.
+    /// So many offsets hold no message for a reader: compacted away, markers of transactions,
+    /// messages of aborted ones.
     AfterGap(i64),
     /// Read before.
     Repeated,
@@ -24,7 +26,8 @@ pub(crate) fn arrival(expected: i64, offset: i64) -> Arrival {
     }
 }
 
-/// Whether a partition that holds the offsets from `low` up to `high` can be read on from `expected`; otherwise what happened and what to do.
+/// Whether a partition that holds the offsets from `low` up to `high` can be read on from
+/// `expected`; otherwise what happened and what to do.
 pub(crate) fn check_resume(expected: i64, low: i64, high: i64) -> Result<(), String> {
     if expected < low {
         return Err(format!(
@@ -43,7 +46,8 @@ pub(crate) fn check_resume(expected: i64, low: i64, high: i64) -> Result<(), Str
     Ok(())
 }
 
-/// What tells a partition from another of the same name: the cluster, and the last message that was read.
+/// What tells a partition from another of the same name: the cluster, and the last message that was
+/// read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     pub(crate) cluster: String,
@@ -68,7 +72,11 @@ impl std::fmt::Display for Fingerprint {
 }
 
 /// A hash by which a message is known again.
-pub(crate) fn message_hash(key: Option<&[u8]>, value: Option<&[u8]>, timestamp: Option<i64>) -> u64 {
+pub(crate) fn message_hash(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    timestamp: Option<i64>,
+) -> u64 {
     let mut hash = Xxh3::new();
     hash.update(&timestamp.unwrap_or(-1).to_le_bytes());
     for part in [key, value] {
@@ -95,14 +103,17 @@ mod tests {
         assert_eq!(check_resume(9, 5, 9), Ok(()));
         let lost = check_resume(5, 8, 9).expect_err("three are gone");
         assert!(lost.contains("the offsets 5 to 7 (3 of them) were removed"), "{lost}");
-        assert!(check_resume(10, 0, 9).expect_err("shorter than what was read").contains("made anew"));
+        assert!(
+            check_resume(10, 0, 9).expect_err("shorter than what was read").contains("made anew")
+        );
     }
 
     #[test]
     fn fingerprints_read_back() {
-        for fingerprint in
-            [Fingerprint { cluster: "c#1".replace('#', "-"), last: Some(77) }, Fingerprint { cluster: String::new(), last: None }]
-        {
+        for fingerprint in [
+            Fingerprint { cluster: "c#1".replace('#', "-"), last: Some(77) },
+            Fingerprint { cluster: String::new(), last: None },
+        ] {
             assert_eq!(Fingerprint::parse(&fingerprint.to_string()), Some(fingerprint));
         }
         assert_eq!(Fingerprint::parse("12:ab"), None);
@@ -110,7 +121,10 @@ mod tests {
 
     #[test]
     fn parts_of_a_message_do_not_run_together() {
-        assert_ne!(message_hash(Some(b"ab"), Some(b"c"), None), message_hash(Some(b"a"), Some(b"bc"), None));
+        assert_ne!(
+            message_hash(Some(b"ab"), Some(b"c"), None),
+            message_hash(Some(b"a"), Some(b"bc"), None)
+        );
         assert_ne!(message_hash(None, Some(b""), None), message_hash(Some(b""), None, None));
     }
 }

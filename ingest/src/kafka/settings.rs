@@ -30,9 +30,13 @@ pub(crate) fn client_config(spec: &KafkaSourceSpec) -> Result<ClientConfig, Sour
     let mut config = ClientConfig::new();
     // Answers as soon as there is anything; a partition that was found empty is asked again soon.
     config.set("fetch.wait.max.ms", "50").set("fetch.error.backoff.ms", "100");
-    // A partition that isn't read for a while (others are behind it in event time) goes on at once when it is.
+    // A partition that isn't read for a while (others are behind it in event time) goes on at once
+    // when it is.
     config.set("fetch.queue.backoff.ms", "10").set("queued.max.messages.kbytes", "32768");
-    config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000").set("socket.keepalive.enable", "true");
+    config
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.keepalive.enable", "true");
     config.set("client.id", "riskstream").set("allow.auto.create.topics", "false");
     for (name, value) in &spec.settings {
         config.set(name, value);
@@ -40,7 +44,10 @@ pub(crate) fn client_config(spec: &KafkaSourceSpec) -> Result<ClientConfig, Sour
     config.set("bootstrap.servers", &spec.brokers).set("group.id", &spec.group);
     config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
     config.set("auto.offset.reset", "error").set("enable.partition.eof", "true");
-    config.set("isolation.level", if spec.read_committed { "read_committed" } else { "read_uncommitted" });
+    config.set(
+        "isolation.level",
+        if spec.read_committed { "read_committed" } else { "read_uncommitted" },
+    );
     // Unknown settings and impossible values are found here, before anything is connected.
     config.create_native_config().map_err(|e| SourceError::Unreadable {
         source_name: spec.name.clone(),

@@ -16,8 +16,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use riskstream_engine::contract::{
-    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, change_fields,
-    is_system_column,
+    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError,
+    SourceSchema, change_fields, is_system_column,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -27,7 +27,8 @@ use std::time::{Duration, Instant};
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 /// for how long it is asked again before the source says that it is away,
 const ASK_FOR: Duration = Duration::from_secs(5);
-/// and for how long when it answers that there is no such topic, which a broker that has just started may do.
+/// and for how long when it answers that there is no such topic, which a broker that has just
+/// started may do.
 const ASK_FOR_MISSING: Duration = Duration::from_secs(3);
 
 /// Reads a topic; see the module's documentation.
@@ -75,11 +76,12 @@ impl KafkaSource {
     /// Checks schema and settings; nothing is connected before [`Source::open`].
     ///
     /// # Errors
-    /// When the schema is wrong (a column twice, no event time, a type that can't be carried), or librdkafka refuses a setting.
+    /// When the schema is wrong (a column twice, no event time, a type that can't be carried), or
+    /// librdkafka refuses a setting.
     pub fn new(spec: KafkaSourceSpec) -> Result<Self, SourceError> {
         let user = user_schema(&spec)?;
-        let schema =
-            SourceSchema::new(&user, &spec.event_time.column, &spec.ties_by).map_err(|e| unreadable(&spec, "its schema", e.to_string()))?;
+        let schema = SourceSchema::new(&user, &spec.event_time.column, &spec.ties_by)
+            .map_err(|e| unreadable(&spec, "its schema", e.to_string()))?;
         let rules = Arc::new(RowRules {
             inferred: false,
             source_name: spec.name.clone(),
@@ -90,9 +92,17 @@ impl KafkaSource {
         });
         let mut parts = Vec::with_capacity(spec.parts.len());
         for (column, part) in &spec.parts {
-            let index = user.index_of(column).map_err(|_| unreadable(&spec, "its schema", format!("there is no column {column}")))?;
-            if *part == MessagePart::Timestamp && !matches!(user.field(index).data_type(), DataType::Timestamp(..)) {
-                return Err(unreadable(&spec, "its schema", format!("column {column} is filled by timestamps, but isn't a timestamp")));
+            let index = user.index_of(column).map_err(|_| {
+                unreadable(&spec, "its schema", format!("there is no column {column}"))
+            })?;
+            if *part == MessagePart::Timestamp
+                && !matches!(user.field(index).data_type(), DataType::Timestamp(..))
+            {
+                return Err(unreadable(
+                    &spec,
+                    "its schema",
+                    format!("column {column} is filled by timestamps, but isn't a timestamp"),
+                ));
             }
             parts.push((index, part.clone()));
         }
@@ -100,15 +110,36 @@ impl KafkaSource {
             MessageFormat::Json => RecordFormat::Json,
             MessageFormat::Debezium(options) => RecordFormat::Debezium(options),
             MessageFormat::Csv { delimiter, quote } => {
-                let from_value = (0..user.fields().len()).filter(|column| !parts.iter().any(|(filled, _)| filled == column));
-                RecordFormat::Csv(CsvLayout { delimiter, quote, columns: from_value.map(Some).collect() })
+                let from_value = (0..user.fields().len())
+                    .filter(|column| !parts.iter().any(|(filled, _)| filled == column));
+                RecordFormat::Csv(CsvLayout {
+                    delimiter,
+                    quote,
+                    columns: from_value.map(Some).collect(),
+                })
             }
         };
         let config = client_config(&spec)?;
         let (parts, headers) = wanted_parts(parts.into_iter());
         let names: PartitionNames = Arc::new(RwLock::new(Vec::new()));
-        let decoders = Arc::new(DecoderSpec { rules, format, skip_tombstones: spec.skip_tombstones, parts, names: Arc::clone(&names) });
-        Ok(Self { spec, config, decoders, names, headers, notice: None, partitions: Vec::new(), states: Vec::new(), open: None })
+        let decoders = Arc::new(DecoderSpec {
+            rules,
+            format,
+            skip_tombstones: spec.skip_tombstones,
+            parts,
+            names: Arc::clone(&names),
+        });
+        Ok(Self {
+            spec,
+            config,
+            decoders,
+            names,
+            headers,
+            notice: None,
+            partitions: Vec::new(),
+            states: Vec::new(),
+            open: None,
+        })
     }
 
     /// What rows must be.
@@ -123,7 +154,11 @@ impl KafkaSource {
 
     /// A decoder of values, or of rows that the program has written as JSON.
     pub(crate) fn record_decoder(&self, rewritten: bool) -> Result<RecordDecoder, SourceError> {
-        RecordDecoder::new(if rewritten { Arc::new(self.decoders.rules.of_rewritten()) } else { self.rules() })
+        RecordDecoder::new(if rewritten {
+            Arc::new(self.decoders.rules.of_rewritten())
+        } else {
+            self.rules()
+        })
     }
 
     fn partition_name(&self, partition: i32) -> String {
@@ -135,16 +170,27 @@ impl KafkaSource {
     }
 
     fn changed(&self, partition: i32, reason: String) -> SourceError {
-        SourceError::Changed { source_name: self.spec.name.clone(), object: self.partition_name(partition), reason }
+        SourceError::Changed {
+            source_name: self.spec.name.clone(),
+            object: self.partition_name(partition),
+            reason,
+        }
     }
 
     /// Asks the cluster until it answers, or it is clear that it won't.
-    fn ask<T>(&self, consumer: &OurConsumer, mut question: impl FnMut(&OurConsumer) -> Result<T, KafkaError>) -> Result<T, SourceError> {
+    fn ask<T>(
+        &self,
+        consumer: &OurConsumer,
+        mut question: impl FnMut(&OurConsumer) -> Result<T, KafkaError>,
+    ) -> Result<T, SourceError> {
         let started = Instant::now();
         loop {
             // What librdkafka has to say about the connection comes this way.
             let event = consumer.poll(Duration::from_millis(10));
-            let said = event.and_then(Result::err).and_then(|e| e.rdkafka_error_code()).filter(|code| is_final(*code));
+            let said = event
+                .and_then(Result::err)
+                .and_then(|e| e.rdkafka_error_code())
+                .filter(|code| is_final(*code));
             let error = match (said, question(consumer)) {
                 (_, Ok(answer)) => {
                     self.tell(None);
@@ -156,7 +202,9 @@ impl KafkaSource {
             if let Some(code) = error.rdkafka_error_code().filter(|code| is_final(*code)) {
                 return Err(self.refused(consumer, code));
             }
-            if started.elapsed() >= ASK_FOR_MISSING && error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition) {
+            if started.elapsed() >= ASK_FOR_MISSING
+                && error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+            {
                 return Err(self.refused(consumer, RDKafkaErrorCode::UnknownTopicOrPartition));
             }
             let reason = consumer.context().reason().unwrap_or_else(|| error.to_string());
@@ -164,11 +212,18 @@ impl KafkaSource {
                 return Err(SourceError::Away {
                     source_name: self.spec.name.clone(),
                     object: format!("topic {} of {}", self.spec.topic, self.spec.brokers),
-                    reason: format!("{reason}; start the cluster, or correct `brokers` and `settings`"),
+                    reason: format!(
+                        "{reason}; start the cluster, or correct `brokers` and `settings`"
+                    ),
                 });
             }
             self.tell(Some(format!("the cluster can't be reached, and is tried again: {reason}")));
-            if !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure)) {
+            if !matches!(
+                error.rdkafka_error_code(),
+                Some(
+                    RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure
+                )
+            ) {
                 std::thread::sleep(Duration::from_millis(500));
             }
         }
@@ -184,20 +239,28 @@ impl KafkaSource {
     fn refused(&self, consumer: &OurConsumer, code: RDKafkaErrorCode) -> SourceError {
         let reason = consumer.context().reason().unwrap_or_default();
         let advice = match code {
-            RDKafkaErrorCode::UnknownTopicOrPartition => "there is no such topic (any more); make it, or correct `topic`",
-            RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::UnsupportedSASLMechanism => {
+            RDKafkaErrorCode::UnknownTopicOrPartition => {
+                "there is no such topic (any more); make it, or correct `topic`"
+            }
+            RDKafkaErrorCode::Authentication
+            | RDKafkaErrorCode::SaslAuthenticationFailed
+            | RDKafkaErrorCode::UnsupportedSASLMechanism => {
                 "the cluster does not accept who we say we are; correct `settings`"
             }
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed => "we are not allowed to; have the cluster allow it",
+            | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+                "we are not allowed to; have the cluster allow it"
+            }
             _ => "the run can't go on",
         };
         let object = format!("topic {} of {}", self.spec.topic, self.spec.brokers);
         unreadable(
             &self.spec,
             &object,
-            format!("{code}: {advice}{}{reason}", if reason.is_empty() { "" } else { " (" }).trim_end().to_owned()
+            format!("{code}: {advice}{}{reason}", if reason.is_empty() { "" } else { " (" })
+                .trim_end()
+                .to_owned()
                 + if reason.is_empty() { "" } else { ")" },
         )
     }
@@ -207,7 +270,8 @@ impl KafkaSource {
         self.ask(consumer, |consumer| {
             let metadata = consumer.fetch_metadata(Some(&self.spec.topic), ASK_WITHIN)?;
             let topic = metadata.topics().iter().find(|t| t.name() == self.spec.topic);
-            let topic = topic.ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
+            let topic = topic
+                .ok_or(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition))?;
             if let Some(error) = topic.error() {
                 return Err(KafkaError::MetadataFetch(error.into()));
             }
@@ -216,10 +280,17 @@ impl KafkaSource {
     }
 
     /// Appends a partition to be read from `resume`, or from where it is to begin.
-    fn add(&mut self, open: &Open, partition: i32, resume: Option<&Position>, start: StartAt) -> Result<(), SourceError> {
+    fn add(
+        &mut self,
+        open: &Open,
+        partition: i32,
+        resume: Option<&Position>,
+        start: StartAt,
+    ) -> Result<(), SourceError> {
         let consumer = &open.consumer;
         let topic = self.spec.topic.clone();
-        let (low, high) = self.ask(consumer, |consumer| consumer.fetch_watermarks(&topic, partition, ASK_WITHIN))?;
+        let (low, high) = self
+            .ask(consumer, |consumer| consumer.fetch_watermarks(&topic, partition, ASK_WITHIN))?;
         let (expected, fingerprint) = match resume {
             None => {
                 let begin = if start == StartAt::Latest { high } else { low };
@@ -236,16 +307,19 @@ impl KafkaSource {
                     );
                     return Err(self.changed(partition, reason));
                 }
-                check_resume(position.next_offset, low, high).map_err(|reason| self.changed(partition, reason))?;
+                check_resume(position.next_offset, low, high)
+                    .map_err(|reason| self.changed(partition, reason))?;
                 (position.next_offset, fingerprint)
             }
         };
         // The message before is read once more, to see that it is the one that was.
         let known = if resume.is_some() && expected > low { fingerprint.last } else { None };
         let from = if known.is_some() { expected - 1 } else { expected };
-        // The queue is split off before fetching begins, so that every message of the partition comes through it.
-        let queue =
-            consumer.split_partition_queue(&topic, partition).ok_or_else(|| self.bug(format!("no queue for partition {partition}")))?;
+        // The queue is split off before fetching begins, so that every message of the partition
+        // comes through it.
+        let queue = consumer
+            .split_partition_queue(&topic, partition)
+            .ok_or_else(|| self.bug(format!("no queue for partition {partition}")))?;
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&topic, partition, Offset::Offset(from))
             .and_then(|()| consumer.incremental_assign(&list))
@@ -288,7 +362,10 @@ impl KafkaSource {
     fn serve_events(&self, open: &Open) -> Result<(), SourceError> {
         match open.consumer.poll(Duration::ZERO) {
             None => Ok(()),
-            Some(Ok(message)) => Err(self.bug(format!("a message of partition {} came outside of its queue", message.partition()))),
+            Some(Ok(message)) => Err(self.bug(format!(
+                "a message of partition {} came outside of its queue",
+                message.partition()
+            ))),
             Some(Err(error)) => match error.rdkafka_error_code().filter(|code| is_final(*code)) {
                 Some(code) => Err(self.refused(&open.consumer, code)),
                 None => Ok(()),
@@ -297,10 +374,16 @@ impl KafkaSource {
     }
 
     /// A partition's queue gave an error instead of a message.
-    fn failed(&self, reading: &Reading, open: &Open, error: &KafkaError) -> Result<(), SourceError> {
+    fn failed(
+        &self,
+        reading: &Reading,
+        open: &Open,
+        error: &KafkaError,
+    ) -> Result<(), SourceError> {
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                let watermarks = open.consumer.fetch_watermarks(&self.spec.topic, reading.partition, ASK_WITHIN);
+                let watermarks =
+                    open.consumer.fetch_watermarks(&self.spec.topic, reading.partition, ASK_WITHIN);
                 let reason = match watermarks {
                     Ok((low, high)) => check_resume(reading.expected, low, high).err().unwrap_or_else(|| {
                         format!("the cluster says that there is no offset {}; it holds {low} to {high}", reading.expected)
@@ -315,9 +398,16 @@ impl KafkaSource {
         }
     }
 
-    fn poll_reading(&self, number: u32, reading: &mut Reading, open: &Open, limit: PollLimit) -> Result<Poll, SourceError> {
+    fn poll_reading(
+        &self,
+        number: u32,
+        reading: &mut Reading,
+        open: &Open,
+        limit: PollLimit,
+    ) -> Result<Poll, SourceError> {
         if !reading.begun {
-            // Where it begins is committed before anything is read: a restart must not begin elsewhere.
+            // Where it begins is committed before anything is read: a restart must not begin
+            // elsewhere.
             reading.begun = true;
             return Ok(block(number, reading.expected, reading, Messages::new(self.headers.len())));
         }
@@ -370,11 +460,23 @@ impl KafkaSource {
     fn take(&self, messages: &mut Messages, message: &BorrowedMessage<'_>) {
         let value = message.payload();
         let bytes_max = self.decoders.rules.record_bytes_max;
-        let kept = if value.is_some_and(|v| v.len() > bytes_max) { TOO_LONG_HEAD_BYTES } else { bytes_max };
-        messages.push(message.offset(), message.timestamp().to_millis(), message.key(), value, kept);
+        let kept = if value.is_some_and(|v| v.len() > bytes_max) {
+            TOO_LONG_HEAD_BYTES
+        } else {
+            bytes_max
+        };
+        messages.push(
+            message.offset(),
+            message.timestamp().to_millis(),
+            message.key(),
+            value,
+            kept,
+        );
         for wanted in &self.headers {
             let headers = message.headers();
-            let found = headers.and_then(|h| (0..h.count()).rev().map(|at| h.get(at)).find(|header| header.key == wanted));
+            let found = headers.and_then(|h| {
+                (0..h.count()).rev().map(|at| h.get(at)).find(|header| header.key == wanted)
+            });
             messages.push_header(found.and_then(|header| header.value));
         }
     }
@@ -385,11 +487,19 @@ fn hash(message: &BorrowedMessage<'_>) -> u64 {
 }
 
 fn position(reading: &Reading) -> Position {
-    Position { next_offset: reading.expected, finished: false, fingerprint: reading.fingerprint.to_string() }
+    Position {
+        next_offset: reading.expected,
+        finished: false,
+        fingerprint: reading.fingerprint.to_string(),
+    }
 }
 
 fn block(partition: u32, first_offset: i64, reading: &Reading, messages: Messages) -> Poll {
-    let payload = Payload::Messages { rows: messages.len(), bytes: messages.bytes(), messages: Box::new(messages) };
+    let payload = Payload::Messages {
+        rows: messages.len(),
+        bytes: messages.bytes(),
+        messages: Box::new(messages),
+    };
     Poll::Block(Block { partition, first_offset, next: position(reading), payload, read_at: 0 })
 }
 
@@ -432,8 +542,15 @@ impl Source for KafkaSource {
         self.notice = Some(notice);
     }
 
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
-        let consumer: OurConsumer = rdkafka::config::FromClientConfigAndContext::from_config_and_context(&self.config, Context::default())
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
+        let consumer: OurConsumer =
+            rdkafka::config::FromClientConfigAndContext::from_config_and_context(
+                &self.config,
+                Context::default(),
+            )
             .map_err(|e| unreadable(&self.spec, &self.spec.brokers, e.to_string()))?;
         // What an attempt before this one has begun is begun anew.
         self.close();
@@ -441,13 +558,21 @@ impl Source for KafkaSource {
         self.names.write().unwrap_or_else(PoisonError::into_inner).clear();
         let consumer = Arc::new(consumer);
         let count = self.count(&consumer)?;
-        let cluster = self.ask(&consumer, |c| c.client().fetch_cluster_id(ASK_WITHIN).ok_or(KafkaError::NoMessageReceived))?;
-        let watcher = Watcher::start(Arc::clone(&consumer), self.spec.topic.clone(), count, self.notice.clone())
-            .map_err(|e| self.bug(format!("the watcher can't be started: {e}")))?;
+        let cluster = self.ask(&consumer, |c| {
+            c.client().fetch_cluster_id(ASK_WITHIN).ok_or(KafkaError::NoMessageReceived)
+        })?;
+        let watcher = Watcher::start(
+            Arc::clone(&consumer),
+            self.spec.topic.clone(),
+            count,
+            self.notice.clone(),
+        )
+        .map_err(|e| self.bug(format!("the watcher can't be started: {e}")))?;
         let open = Open { watcher, consumer, cluster };
         for (number, (info, position)) in resume {
             if *number as usize != self.partitions.len() {
-                return Err(self.bug(format!("partition {number} was committed, but not the one before it")));
+                return Err(self
+                    .bug(format!("partition {number} was committed, but not the one before it")));
             }
             if is_replayed(position) {
                 self.push(info.name.clone(), State::Replayed(position.clone()));
@@ -455,8 +580,9 @@ impl Source for KafkaSource {
             }
             let partition = self.number_of(&info.name)?;
             if usize::try_from(partition).is_ok_and(|p| p >= count) {
-                let reason =
-                    format!("the topic has {count} partitions now: it was made anew; put it back, or start with a new data folder");
+                let reason = format!(
+                    "the topic has {count} partitions now: it was made anew; put it back, or start with a new data folder"
+                );
                 return Err(self.changed(partition, reason));
             }
             self.add(&open, partition, Some(position), self.spec.start)?;
@@ -495,9 +621,11 @@ impl Source for KafkaSource {
 
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
         let Some(open) = &self.open else { return };
-        let shown = positions.iter().filter_map(|(number, (_, position))| match self.states.get(*number as usize) {
-            Some(State::Read(reading)) => Some((reading.partition, position.next_offset)),
-            _ => None,
+        let shown = positions.iter().filter_map(|(number, (_, position))| {
+            match self.states.get(*number as usize) {
+                Some(State::Read(reading)) => Some((reading.partition, position.next_offset)),
+                _ => None,
+            }
         });
         open.watcher.show(shown);
     }
@@ -507,11 +635,17 @@ impl Source for KafkaSource {
         let (Some(open), true) = (self.open.take(), number < self.states.len()) else {
             return Err(self.bug(format!("partition {partition} is not known")));
         };
-        let nothing = State::Replayed(Position { next_offset: 0, finished: false, fingerprint: String::new() });
+        let nothing = State::Replayed(Position {
+            next_offset: 0,
+            finished: false,
+            fingerprint: String::new(),
+        });
         let mut state = std::mem::replace(&mut self.states[number], nothing);
         let polled = match &mut state {
             State::Replayed(position) => Ok(Poll::Finished(position.clone())),
-            State::Read(reading) => self.serve_events(&open).and_then(|()| self.poll_reading(partition, reading, &open, limit)),
+            State::Read(reading) => self
+                .serve_events(&open)
+                .and_then(|()| self.poll_reading(partition, reading, &open, limit)),
         };
         self.states[number] = state;
         self.open = Some(open);
@@ -524,8 +658,8 @@ impl Source for KafkaSource {
 }
 
 impl KafkaSource {
-    /// Nothing is read any more. What was read may still be on its way to a decoder, which looks the
-    /// partition's name up.
+    /// Nothing is read any more. What was read may still be on its way to a decoder, which looks
+    /// the partition's name up.
     fn close(&mut self) {
         // Queues before the consumer that they belong to.
         self.states.clear();
@@ -534,8 +668,13 @@ impl KafkaSource {
 
     /// Appends the partitions that are not known yet.
     fn add_new(&mut self, count: usize, start: StartAt) -> Result<bool, SourceError> {
-        let known = |states: &[State], p: i32| states.iter().any(|s| matches!(s, State::Read(r) if r.partition == p));
-        let new: Vec<i32> = (0..count).filter_map(|p| i32::try_from(p).ok()).filter(|p| !known(&self.states, *p)).collect();
+        let known = |states: &[State], p: i32| {
+            states.iter().any(|s| matches!(s, State::Read(r) if r.partition == p))
+        };
+        let new: Vec<i32> = (0..count)
+            .filter_map(|p| i32::try_from(p).ok())
+            .filter(|p| !known(&self.states, *p))
+            .collect();
         let Some(open) = self.open.take() else { return Ok(false) };
         let added = new.iter().try_for_each(|partition| self.add(&open, *partition, None, start));
         self.open = Some(open);
@@ -545,7 +684,10 @@ impl KafkaSource {
 
 impl std::fmt::Debug for KafkaSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaSource").field("name", &self.spec.name).field("topic", &self.spec.topic).finish_non_exhaustive()
+        f.debug_struct("KafkaSource")
+            .field("name", &self.spec.name)
+            .field("topic", &self.spec.topic)
+            .finish_non_exhaustive()
     }
 }
 
@@ -588,7 +730,8 @@ mod tests {
         source.push("payments/0".into(), State::Replayed(position.clone()));
         let mut messages = Messages::new(0);
         messages.push(0, None, None, Some(br#"{"id": 7, "at": "2026-01-01T00:00:00Z"}"#), 1 << 20);
-        let payload = Payload::Messages { rows: 1, bytes: messages.bytes(), messages: Box::new(messages) };
+        let payload =
+            Payload::Messages { rows: 1, bytes: messages.bytes(), messages: Box::new(messages) };
         let mut decoder = source.decoder();
         // The feed ends, and with it the source, when the last block is on its way to a worker.
         drop(source);

@@ -79,9 +79,12 @@ pub(crate) async fn table(session: &mut Session, name: &str) -> Result<Table, Se
         .await
         .map_err(SessionError::settled)?;
     let Some(row) = found.first() else {
-        return Err(SessionError::Fatal(format!("there is no table {name}, or its schema is not for this user to use")));
+        return Err(SessionError::Fatal(format!(
+            "there is no table {name}, or its schema is not for this user to use"
+        )));
     };
-    let (oid, kind, identity) = (text(row, 0).to_owned(), text(row, 1).to_owned(), text(row, 2).to_owned());
+    let (oid, kind, identity) =
+        (text(row, 0).to_owned(), text(row, 1).to_owned(), text(row, 2).to_owned());
     let (row_security, root) = (text(row, 3) == "t", row.get(4).cloned().flatten());
     if !matches!(kind.as_str(), "r" | "p") {
         return Err(SessionError::Fatal(format!("{name} is no table; only tables have changes")));
@@ -95,21 +98,32 @@ pub(crate) async fn table(session: &mut Session, name: &str) -> Result<Table, Se
         ))
         .await
         .map_err(SessionError::settled)?;
-    let (generated, columns): (Vec<Row>, Vec<Row>) = columns.into_iter().partition(|row| text(row, 3) == "t");
+    let (generated, columns): (Vec<Row>, Vec<Row>) =
+        columns.into_iter().partition(|row| text(row, 3) == "t");
     Ok(Table {
         quoted,
         generated: generated.iter().map(|row| text(row, 0).to_owned()).collect(),
         root,
         row_security,
-        oid: oid.parse().map_err(|_| SessionError::Fatal(format!("the table's number is {oid:?}")))?,
+        oid: oid
+            .parse()
+            .map_err(|_| SessionError::Fatal(format!("the table's number is {oid:?}")))?,
         partitioned: kind == "p",
-        primary_key: columns.iter().filter(|row| text(row, 2) == "t").map(|row| text(row, 0).to_owned()).collect(),
-        columns: columns.iter().map(|row| (text(row, 0).to_owned(), text(row, 1).to_owned())).collect(),
+        primary_key: columns
+            .iter()
+            .filter(|row| text(row, 2) == "t")
+            .map(|row| text(row, 0).to_owned())
+            .collect(),
+        columns: columns
+            .iter()
+            .map(|row| (text(row, 0).to_owned(), text(row, 1).to_owned()))
+            .collect(),
         identity,
     })
 }
 
-/// Makes the publication, or checks that it shows all of the table: all its changes, and the columns `wanted`; gives the rows it is confined to, as SQL.
+/// Makes the publication, or checks that it shows all of the table: all its changes, and the
+/// columns `wanted`; gives the rows it is confined to, as SQL.
 pub(crate) async fn publication(
     session: &mut Session,
     table: &Table,
@@ -126,8 +140,11 @@ pub(crate) async fn publication(
         .map_err(SessionError::settled)?;
     let only = if table.partitioned { "" } else { "only " };
     let Some(row) = found.first() else {
-        let make =
-            format!("create publication {} for table {only}{} with (publish_via_partition_root = true)", identifier(name), table.quoted);
+        let make = format!(
+            "create publication {} for table {only}{} with (publish_via_partition_root = true)",
+            identifier(name),
+            table.quoted
+        );
         check_identity(table)?;
         return match session.query(&make).await {
             Ok(_) => Ok(None),
@@ -139,7 +156,15 @@ pub(crate) async fn publication(
     };
     let kinds = ["insert", "update", "delete", "truncate"];
     let (lists, via_root) = (text(row, 5) == "t", text(row, 4) == "t");
-    check_kinds(name, &kinds.iter().enumerate().filter(|(at, _)| text(row, *at) != "t").map(|(_, kind)| *kind).collect::<Vec<_>>())?;
+    check_kinds(
+        name,
+        &kinds
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| text(row, *at) != "t")
+            .map(|(_, kind)| *kind)
+            .collect::<Vec<_>>(),
+    )?;
     check_identity(table)?;
     let more = if lists { "rowfilter, array_to_json(attnames)" } else { "null, null" };
     let of_table = |which: &str| {
@@ -149,15 +174,26 @@ pub(crate) async fn publication(
             literal(name)
         )
     };
-    let member = session.query(&of_table(&table.oid.to_string())).await.map_err(SessionError::settled)?;
+    let member =
+        session.query(&of_table(&table.oid.to_string())).await.map_err(SessionError::settled)?;
     let Some(member) = member.into_iter().next() else {
         let root = match &table.root {
-            Some(root) => session.query(&of_table(&format!("to_regclass({})", literal(root)))).await.map_err(SessionError::settled)?,
+            Some(root) => session
+                .query(&of_table(&format!("to_regclass({})", literal(root))))
+                .await
+                .map_err(SessionError::settled)?,
             None => Vec::new(),
         };
-        return Err(SessionError::Fatal(not_published(table, name, only, via_root, !root.is_empty())));
+        return Err(SessionError::Fatal(not_published(
+            table,
+            name,
+            only,
+            via_root,
+            !root.is_empty(),
+        )));
     };
-    let sent: Option<Vec<String>> = member.get(1).cloned().flatten().and_then(|names| serde_json::from_str(&names).ok());
+    let sent: Option<Vec<String>> =
+        member.get(1).cloned().flatten().and_then(|names| serde_json::from_str(&names).ok());
     check_sent(table, name, only, sent.as_deref(), wanted)?;
     Ok(member.into_iter().next().flatten())
 }
@@ -175,12 +211,20 @@ fn check_kinds(name: &str, missing: &[&str]) -> Result<(), SessionError> {
     )))
 }
 
-/// Columns that are wanted, and that the publication's list leaves out. They would be read at first, and be null from the first change on.
-fn check_sent(table: &Table, name: &str, only: &str, sent: Option<&[String]>, wanted: &[(String, DataType)]) -> Result<(), SessionError> {
+/// Columns that are wanted, and that the publication's list leaves out. They would be read at
+/// first, and be null from the first change on.
+fn check_sent(
+    table: &Table,
+    name: &str,
+    only: &str,
+    sent: Option<&[String]>,
+    wanted: &[(String, DataType)],
+) -> Result<(), SessionError> {
     let Some(sent) = sent else { return Ok(()) };
     let is_there = |column: &&str| table.columns.iter().any(|(there, _)| there == column);
     let wanted = wanted.iter().map(|(column, _)| column.as_str()).filter(is_there);
-    let left_out: Vec<&str> = wanted.filter(|column| !sent.iter().any(|sent| sent == column)).collect();
+    let left_out: Vec<&str> =
+        wanted.filter(|column| !sent.iter().any(|sent| sent == column)).collect();
     if left_out.is_empty() {
         return Ok(());
     }
@@ -213,11 +257,18 @@ fn not_published(table: &Table, name: &str, only: &str, via_root: bool, has_root
     }
 }
 
-/// Which table is there now under the name, and how it is published; none where there is no such table or publication. In one statement, for it is asked
-/// again and again.
-pub(crate) async fn published(session: &mut Session, table: &str, publication: &str) -> Result<Option<Published>, SessionError> {
+/// Which table is there now under the name, and how it is published; none where there is no such
+/// table or publication. In one statement, for it is asked again and again.
+pub(crate) async fn published(
+    session: &mut Session,
+    table: &str,
+    publication: &str,
+) -> Result<Option<Published>, SessionError> {
     // Schemas can be published since version 15.
-    let version = session.query("select current_setting('server_version_num')::int >= 150000").await.map_err(SessionError::settled)?;
+    let version = session
+        .query("select current_setting('server_version_num')::int >= 150000")
+        .await
+        .map_err(SessionError::settled)?;
     let schemas = if version.first().is_some_and(|row| text(row, 0) == "t") {
         "(select string_agg(n.oid || ':' || n.xmin::text, ',' order by n.oid) from pg_publication_namespace n where n.pnpubid = p.oid)"
     } else {
@@ -233,7 +284,9 @@ pub(crate) async fn published(session: &mut Session, table: &str, publication: &
         ))
         .await
         .map_err(SessionError::settled)?;
-    Ok(rows.first().and_then(|row| Some(Published { table: text(row, 0).parse().ok()?, entries: text(row, 1).to_owned() })))
+    Ok(rows.first().and_then(|row| {
+        Some(Published { table: text(row, 0).parse().ok()?, entries: text(row, 1).to_owned() })
+    }))
 }
 
 /// A table of which this user sees only some rows, while its changes are sent whole.
@@ -283,7 +336,8 @@ pub(crate) async fn slot(session: &mut Session, name: &str) -> Result<Option<Slo
     }))
 }
 
-/// The type of the source's column for one of PostgreSQL's, as `format_type` writes it. What has no type of its own is carried as its text.
+/// The type of the source's column for one of PostgreSQL's, as `format_type` writes it. What has no
+/// type of its own is carried as its text.
 pub(crate) fn carried(sql: &str) -> Result<DataType, String> {
     let (name, arguments) = match sql.split_once('(') {
         Some((name, rest)) if !sql.ends_with(']') => (name.trim(), rest.split(')').next()),
@@ -300,7 +354,9 @@ pub(crate) fn carried(sql: &str) -> Result<DataType, String> {
         "timestamp" | "timestamp with time zone" | "timestamp without time zone" => utc_timestamp(),
         "numeric" => {
             let declare = "declare the column in `schema`, as decimal(38,S) with S digits below the point, or as string";
-            let Some(arguments) = arguments else { return Err(format!("numeric without a precision holds any number; {declare}")) };
+            let Some(arguments) = arguments else {
+                return Err(format!("numeric without a precision holds any number; {declare}"));
+            };
             let mut numbers = arguments.split(',').map(|n| n.trim().parse::<i16>().unwrap_or(-1));
             match (numbers.next().unwrap_or(-1), numbers.next().unwrap_or(0)) {
                 (p @ 1..=38, s) if (0..=p).contains(&s) => DataType::Decimal128(p as u8, s as i8),
@@ -314,7 +370,9 @@ pub(crate) fn carried(sql: &str) -> Result<DataType, String> {
 /// The source's columns for the table's.
 pub(crate) fn carried_columns(table: &Table) -> Result<Vec<(String, DataType)>, String> {
     let one = |(name, sql): &(String, String)| {
-        carried(sql).map(|data_type| (name.clone(), data_type)).map_err(|reason| format!("column {name}: {reason}"))
+        carried(sql)
+            .map(|data_type| (name.clone(), data_type))
+            .map_err(|reason| format!("column {name}: {reason}"))
     };
     table.columns.iter().map(one).collect()
 }
@@ -330,7 +388,11 @@ pub(crate) fn check_columns(table: &Table, wanted: &[(String, DataType)]) -> Res
         }
         if !table.columns.iter().any(|(have, _)| have == name) {
             let names: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(format!("the table has no column {name} ({}); it has {}", type_name(data_type), names.join(", ")));
+            return Err(format!(
+                "the table has no column {name} ({}); it has {}",
+                type_name(data_type),
+                names.join(", ")
+            ));
         }
     }
     Ok(())

@@ -1,8 +1,10 @@
-//! What a change of a key does not carry. A value that is stored out of line (TOAST) and did not change is not sent; under the old key it is known, but whoever keeps rows by
-//! key may keep the two keys in different places. So the server is asked for it, by the new key.
+//! What a change of a key does not carry. A value that is stored out of line (TOAST) and did not
+//! change is not sent; under the old key it is known, but whoever keeps rows by key may keep the
+//! two keys in different places. So the server is asked for it, by the new key.
 //!
-//! What it says is the value now, which may be newer than the change: then the change that made it is still to come, and brings it again. When the row is gone
-//! meanwhile, its deletion is still to come, and the column stays named as not sent.
+//! What it says is the value now, which may be newer than the change: then the change that made it
+//! is still to come, and brings it again. When the row is gone meanwhile, its deletion is still to
+//! come, and the column stays named as not sent.
 
 use crate::postgres::catalog::{Table, identifier, literal};
 use crate::postgres::endpoint::Endpoint;
@@ -14,14 +16,16 @@ use bytes::Bytes;
 /// A column or a table that is not there any more: nobody knows what was in it.
 const GONE: [&str; 2] = ["42703", "42P01"];
 
-/// Asks for values that were not sent, over a connection of its own, since the stream's takes no SQL; made when it is needed first.
+/// Asks for values that were not sent, over a connection of its own, since the stream's takes no
+/// SQL; made when it is needed first.
 #[derive(Default)]
 pub(crate) struct Completion {
     session: Option<Session>,
 }
 
 impl Completion {
-    /// The tuple of a row under its new key, with the values that were not sent, if the row is still there.
+    /// The tuple of a row under its new key, with the values that were not sent, if the row is
+    /// still there.
     pub(crate) async fn complete(
         &mut self,
         endpoint: &Endpoint,
@@ -58,15 +62,23 @@ fn is_missing(column: &Mapped, field: &Field<'_>) -> bool {
 /// The query for what was not sent; none if nothing is missing, or the key itself.
 fn question(table: &Table, columns: &[Mapped], tuple: &[u8]) -> Option<String> {
     let sent: Vec<(&Mapped, Field<'_>)> = columns.iter().zip(fields(tuple)).collect();
-    let missing: Vec<String> =
-        sent.iter().filter(|(column, field)| is_missing(column, field)).map(|(column, _)| identifier(&column.name)).collect();
+    let missing: Vec<String> = sent
+        .iter()
+        .filter(|(column, field)| is_missing(column, field))
+        .map(|(column, _)| identifier(&column.name))
+        .collect();
     let is = |(column, field): &(&Mapped, Field<'_>)| match field {
-        Field::Text(text) => Some(format!("{} = {}", identifier(&column.name), literal(std::str::from_utf8(text).ok()?))),
+        Field::Text(text) => Some(format!(
+            "{} = {}",
+            identifier(&column.name),
+            literal(std::str::from_utf8(text).ok()?)
+        )),
         Field::Null | Field::Unchanged => None,
     };
     let key = sent.iter().filter(|(column, _)| column.key).map(is).collect::<Option<Vec<_>>>()?;
-    (!missing.is_empty() && !key.is_empty())
-        .then(|| format!("select {} from {} where {}", missing.join(", "), table.quoted, key.join(" and ")))
+    (!missing.is_empty() && !key.is_empty()).then(|| {
+        format!("select {} from {} where {}", missing.join(", "), table.quoted, key.join(" and "))
+    })
 }
 
 /// The tuple with `values` in the places of what was not sent.
@@ -115,18 +127,30 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_asked_for_by_the_new_key() {
-        let tuple = tuple_of(&[Field::Text(b"O'Neill"), Field::Unchanged, Field::Unchanged, Field::Unchanged]);
-        let sql = "select \"a \"\"note\"\"\", \"b\" from \"public\".\"loans\" where \"id\" = 'O''Neill'";
+        let tuple = tuple_of(&[
+            Field::Text(b"O'Neill"),
+            Field::Unchanged,
+            Field::Unchanged,
+            Field::Unchanged,
+        ]);
+        let sql =
+            "select \"a \"\"note\"\"\", \"b\" from \"public\".\"loans\" where \"id\" = 'O''Neill'";
         assert_eq!(question(&table(), &columns(), &tuple).as_deref(), Some(sql));
         let filled = with_values(&columns(), &tuple, &[Some(Bytes::from_static(b"long")), None]);
-        let expected = [Field::Text(b"O'Neill"), Field::Text(b"long"), Field::Unchanged, Field::Null];
+        let expected =
+            [Field::Text(b"O'Neill"), Field::Text(b"long"), Field::Unchanged, Field::Null];
         assert_eq!(fields(&filled).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn nothing_is_asked_when_nothing_is_missing_or_the_key_is() {
-        let whole = tuple_of(&[Field::Text(b"1"), Field::Null, Field::Unchanged, Field::Text(b"x")]);
-        assert_eq!(question(&table(), &columns(), &whole), None, "a column that is not read may be missing");
+        let whole =
+            tuple_of(&[Field::Text(b"1"), Field::Null, Field::Unchanged, Field::Text(b"x")]);
+        assert_eq!(
+            question(&table(), &columns(), &whole),
+            None,
+            "a column that is not read may be missing"
+        );
         let keyless = tuple_of(&[Field::Unchanged, Field::Unchanged, Field::Null, Field::Null]);
         assert_eq!(question(&table(), &columns(), &keyless), None);
     }

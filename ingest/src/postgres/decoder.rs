@@ -28,7 +28,10 @@ struct Context {
 impl ChangeDecoder {
     pub(crate) fn new(rules: Arc<RowRules>, partition_name: Arc<str>) -> Self {
         let own = rules.user_columns() - CHANGE_COLUMNS;
-        let is_bool = rules.schema.schema.fields()[..own].iter().map(|f| f.data_type() == &DataType::Boolean).collect();
+        let is_bool = rules.schema.schema.fields()[..own]
+            .iter()
+            .map(|f| f.data_type() == &DataType::Boolean)
+            .collect();
         Self { rules, partition_name, sink: None, is_bool }
     }
 
@@ -44,7 +47,11 @@ impl Decoder for ChangeDecoder {
             Some(sink) => sink,
             None => RowSink::new(Arc::clone(&self.rules)).map_err(|e| self.rules.bug(&e))?,
         };
-        let origin = BlockOrigin { partition: block.partition, partition_name: Arc::clone(&self.partition_name), read_at: block.read_at };
+        let origin = BlockOrigin {
+            partition: block.partition,
+            partition_name: Arc::clone(&self.partition_name),
+            read_at: block.read_at,
+        };
         sink.begin(origin, frames.len() / 128);
         let mut context = Context::default();
         let mut offset = block.first_offset;
@@ -57,12 +64,19 @@ impl Decoder for ChangeDecoder {
             match frame {
                 Frame::Relation(columns) => context.columns = columns,
                 Frame::Transaction(transaction) => context.transaction = Some(transaction),
-                Frame::Row { tag: b'r', position, tuple } => row(Op::Read, position, &data_row(tuple), &[]),
-                Frame::Row { tag: b'c', position, tuple } => row(Op::Create, position, &fields(tuple).collect::<Vec<_>>(), &[]),
-                Frame::Row { tag: b'd', position, tuple } => row(Op::Delete, position, &fields(tuple).collect::<Vec<_>>(), &[]),
+                Frame::Row { tag: b'r', position, tuple } => {
+                    row(Op::Read, position, &data_row(tuple), &[])
+                }
+                Frame::Row { tag: b'c', position, tuple } => {
+                    row(Op::Create, position, &fields(tuple).collect::<Vec<_>>(), &[])
+                }
+                Frame::Row { tag: b'd', position, tuple } => {
+                    row(Op::Delete, position, &fields(tuple).collect::<Vec<_>>(), &[])
+                }
                 Frame::Row { tag: b't', position, .. } => row(Op::Truncate, position, &[], &[]),
                 Frame::Change { tag, position, old, new } => {
-                    let (before, after) = (fields(old).collect::<Vec<_>>(), fields(new).collect::<Vec<_>>());
+                    let (before, after) =
+                        (fields(old).collect::<Vec<_>>(), fields(new).collect::<Vec<_>>());
                     if tag == b'k' {
                         row(Op::Delete, position, &before, &[]);
                         row(Op::Create, position, &after, &before);
@@ -85,7 +99,16 @@ impl Decoder for ChangeDecoder {
 impl ChangeDecoder {
     /// One row, or one dead letter.
     #[allow(clippy::too_many_arguments, reason = "what a row is made of")]
-    fn push(&self, sink: &mut RowSink, context: &Context, op: Op, position: i64, values: &[Field<'_>], before: &[Field<'_>], offset: i64) {
+    fn push(
+        &self,
+        sink: &mut RowSink,
+        context: &Context,
+        op: Op,
+        position: i64,
+        values: &[Field<'_>],
+        before: &[Field<'_>],
+        offset: i64,
+    ) {
         let transaction = context.transaction.unwrap_or(Transaction { commit: 0, at: 0, xid: 0 });
         let mut beyond = Vec::new();
         match self.push_values(sink, context, op, values, before, &mut beyond) {
@@ -136,9 +159,14 @@ impl ChangeDecoder {
                 }
                 (Field::Null, _) => continue,
             };
-            let (Some(into), Some(is_bool)) = (sink.columns.get_mut(target), self.is_bool.get(target)) else { continue };
-            let text = std::str::from_utf8(value)
-                .map_err(|_| Fault::new(reason::MALFORMED, format!("{}: the value is not UTF-8", column.name)))?;
+            let (Some(into), Some(is_bool)) =
+                (sink.columns.get_mut(target), self.is_bool.get(target))
+            else {
+                continue;
+            };
+            let text = std::str::from_utf8(value).map_err(|_| {
+                Fault::new(reason::MALFORMED, format!("{}: the value is not UTF-8", column.name))
+            })?;
             let pushed = match text {
                 "t" if *is_bool => into.push_bool(true),
                 "f" if *is_bool => into.push_bool(false),
@@ -146,26 +174,47 @@ impl ChangeDecoder {
             };
             if let Err(fault) = pushed {
                 let data_type = self.rules.schema.schema.field(target).data_type();
-                if column.key || target == self.rules.schema.event_time || !is_beyond(data_type, text) {
+                if column.key
+                    || target == self.rules.schema.event_time
+                    || !is_beyond(data_type, text)
+                {
                     return Err(fault);
                 }
                 into.truncate(sink_row);
                 into.push_null();
-                beyond.push(format!("{}: {} is beyond {}; null instead", column.name, shown(text), type_name(data_type)));
+                beyond.push(format!(
+                    "{}: {} is beyond {}; null instead",
+                    column.name,
+                    shown(text),
+                    type_name(data_type)
+                ));
             }
         }
         Ok(unchanged)
     }
 
     /// The columns that say what happened.
-    fn push_change(&self, sink: &mut RowSink, op: Op, position: i64, transaction: Transaction, unchanged: &str) {
+    fn push_change(
+        &self,
+        sink: &mut RowSink,
+        op: Op,
+        position: i64,
+        transaction: Transaction,
+        unchanged: &str,
+    ) {
         let (row, own) = (sink.row(), self.is_bool.len());
         // A deletion has no time of its own.
         let event_time = self.rules.schema.event_time;
-        if event_time < own && matches!(op, Op::Delete | Op::Truncate) && sink.columns[event_time].len() == row {
+        if event_time < own
+            && matches!(op, Op::Delete | Op::Truncate)
+            && sink.columns[event_time].len() == row
+        {
             sink.columns[event_time].push_i64(transaction.at);
         }
-        let [code, at, commit, place, xid, missing] = &mut sink.columns[own..own + CHANGE_COLUMNS] else { return };
+        let [code, at, commit, place, xid, missing] = &mut sink.columns[own..own + CHANGE_COLUMNS]
+        else {
+            return;
+        };
         code.push_plain_text(op.code().as_bytes());
         at.push_i64(transaction.at);
         commit.push_i64(transaction.commit);
@@ -179,15 +228,19 @@ impl ChangeDecoder {
     }
 }
 
-/// Whether PostgreSQL's own columns of such a type have values like this, which ours have not: infinity, a year before Christ or beyond the calendar, and
-/// what is not a number.
+/// Whether PostgreSQL's own columns of such a type have values like this, which ours have not:
+/// infinity, a year before Christ or beyond the calendar, and what is not a number.
 fn is_beyond(data_type: &DataType, text: &str) -> bool {
     match data_type {
         DataType::Timestamp(..) | DataType::Date32 => {
             let year = text.split('-').next().unwrap_or_default();
-            matches!(text, "infinity" | "-infinity") || text.ends_with(" BC") || year.len() > 4 && year.bytes().all(|b| b.is_ascii_digit())
+            matches!(text, "infinity" | "-infinity")
+                || text.ends_with(" BC")
+                || year.len() > 4 && year.bytes().all(|b| b.is_ascii_digit())
         }
-        DataType::Decimal128(..) | DataType::Float32 | DataType::Float64 => matches!(text, "NaN" | "Infinity" | "-Infinity"),
+        DataType::Decimal128(..) | DataType::Float32 | DataType::Float64 => {
+            matches!(text, "NaN" | "Infinity" | "-Infinity")
+        }
         _ => false,
     }
 }
@@ -244,7 +297,10 @@ mod tests {
             arrow::datatypes::Field::new(*name, data_type, *name != event_time)
         });
         let schema = Schema::new(own.chain(change_fields()).collect::<Vec<_>>());
-        assert_eq!(schema.field_with_name(event_time).expect("there").data_type(), &utc_timestamp());
+        assert_eq!(
+            schema.field_with_name(event_time).expect("there").data_type(),
+            &utc_timestamp()
+        );
         Arc::new(RowRules {
             inferred: false,
             source_name: "loans".into(),
@@ -257,15 +313,29 @@ mod tests {
 
     fn decode(rules: &Arc<RowRules>, frames: &mut FrameWriter) -> Decoded {
         let next = Position { next_offset: 0, finished: false, fingerprint: String::new() };
-        let block = Block { partition: 0, first_offset: 100, next, payload: Payload::Raw(frames.take()), read_at: 2_000_000 };
+        let block = Block {
+            partition: 0,
+            first_offset: 100,
+            next,
+            payload: Payload::Raw(frames.take()),
+            read_at: 2_000_000,
+        };
         ChangeDecoder::new(Arc::clone(rules), "public.loans".into()).decode(block).expect("decoded")
     }
 
     /// Rows as text, a column after the other.
     fn shown(batch: &RecordBatch) -> Vec<String> {
         let options = FormatOptions::default().with_null("-");
-        let columns: Vec<_> = batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).expect("shown")).collect();
-        (0..batch.num_rows()).map(|row| columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join(" ")).collect()
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|c| ArrayFormatter::try_new(c, &options).expect("shown"))
+            .collect();
+        (0..batch.num_rows())
+            .map(|row| {
+                columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join(" ")
+            })
+            .collect()
     }
 
     fn columns() -> Vec<Mapped> {
@@ -279,7 +349,8 @@ mod tests {
         ]
     }
 
-    const COLUMNS: [(&str, &str); 4] = [("loan_id", "int64"), ("open", "bool"), ("amount", "decimal(12,2)"), ("note", "string")];
+    const COLUMNS: [(&str, &str); 4] =
+        [("loan_id", "int64"), ("open", "bool"), ("amount", "decimal(12,2)"), ("note", "string")];
 
     fn text(text: &str) -> Field<'_> {
         Field::Text(text.as_bytes())
@@ -291,12 +362,31 @@ mod tests {
         let mut frames = FrameWriter::default();
         frames.relation(&columns());
         frames.transaction(Transaction { commit: 900, at: 1_000_000, xid: 7 });
-        frames.row(b'c', 800, &tuple_of(&[text("1"), text("x"), text("10.50"), Field::Null, text("t")]));
-        frames.change(b'u', 801, &[], &tuple_of(&[text("1"), text("x"), text("11.00"), Field::Unchanged, text("f")]));
+        frames.row(
+            b'c',
+            800,
+            &tuple_of(&[text("1"), text("x"), text("10.50"), Field::Null, text("t")]),
+        );
+        frames.change(
+            b'u',
+            801,
+            &[],
+            &tuple_of(&[text("1"), text("x"), text("11.00"), Field::Unchanged, text("f")]),
+        );
         let full = tuple_of(&[text("1"), text("x"), text("11.00"), text("long"), text("f")]);
-        frames.change(b'u', 802, &full, &tuple_of(&[text("1"), text("x"), text("12.00"), Field::Unchanged, text("f")]));
+        frames.change(
+            b'u',
+            802,
+            &full,
+            &tuple_of(&[text("1"), text("x"), text("12.00"), Field::Unchanged, text("f")]),
+        );
         let old = tuple_of(&[text("1"), Field::Null, text("99"), Field::Null, Field::Null]);
-        frames.change(b'k', 803, &old, &tuple_of(&[text("2"), text("x"), text("12.00"), text("n"), text("f")]));
+        frames.change(
+            b'k',
+            803,
+            &old,
+            &tuple_of(&[text("2"), text("x"), text("12.00"), text("n"), text("f")]),
+        );
         frames.row(b'd', 804, &old);
         frames.row(b't', 805, &[]);
         let decoded = decode(&rules, &mut frames);
@@ -323,18 +413,46 @@ mod tests {
         frames.relation(&columns());
         frames.transaction(Transaction { commit: 900, at: 1_000_000, xid: 7 });
         for amount in ["NaN", "Infinity", "10.505", "99999999999.99", "ten"] {
-            frames.row(b'c', 800, &tuple_of(&[text("1"), text("x"), text(amount), Field::Null, text("t")]));
+            frames.row(
+                b'c',
+                800,
+                &tuple_of(&[text("1"), text("x"), text(amount), Field::Null, text("t")]),
+            );
         }
-        frames.row(b'c', 800, &tuple_of(&[text("9223372036854775808"), Field::Null, Field::Null, Field::Null, Field::Null]));
-        frames.row(b'c', 800, &tuple_of(&[text("1"), Field::Null, Field::Null, Field::Text(&[0xFF]), Field::Null]));
-        frames.row(b'c', 800, &tuple_of(&[text("5"), Field::Null, text("1"), Field::Null, Field::Null]));
+        frames.row(
+            b'c',
+            800,
+            &tuple_of(&[
+                text("9223372036854775808"),
+                Field::Null,
+                Field::Null,
+                Field::Null,
+                Field::Null,
+            ]),
+        );
+        frames.row(
+            b'c',
+            800,
+            &tuple_of(&[text("1"), Field::Null, Field::Null, Field::Text(&[0xFF]), Field::Null]),
+        );
+        frames.row(
+            b'c',
+            800,
+            &tuple_of(&[text("5"), Field::Null, text("1"), Field::Null, Field::Null]),
+        );
         let decoded = decode(&rules, &mut frames);
         assert_eq!(decoded.rows.num_rows(), 3, "neighbors are not harmed");
         let dead = shown(&decoded.rejected.expect("rejected"));
         assert_eq!(dead.len(), 7);
-        assert!(dead[0].contains("beyond") && dead[1].contains("beyond") && dead[2].contains("type"), "{dead:#?}");
+        assert!(
+            dead[0].contains("beyond") && dead[1].contains("beyond") && dead[2].contains("type"),
+            "{dead:#?}"
+        );
         let bytes: String =
-            br#"{"_op":"c","amount":"NaN","loan_id":"1","new":"x","note":null,"open":"t"}"#.iter().map(|b| format!("{b:02x}")).collect();
+            br#"{"_op":"c","amount":"NaN","loan_id":"1","new":"x","note":null,"open":"t"}"#
+                .iter()
+                .map(|b| format!("{b:02x}"))
+                .collect();
         assert!(dead[0].contains(&bytes), "{}", dead[0]);
     }
 
@@ -350,7 +468,11 @@ mod tests {
         ];
         let rules = rules(&columns, "_committed_at");
         let mut frames = FrameWriter::default();
-        let column = |(at, (name, _)): (usize, &(&str, &str))| Mapped { name: (*name).into(), target: Some(at as u16), key: at == 0 };
+        let column = |(at, (name, _)): (usize, &(&str, &str))| Mapped {
+            name: (*name).into(),
+            target: Some(at as u16),
+            key: at == 0,
+        };
         frames.relation(&columns.iter().enumerate().map(column).collect::<Vec<_>>());
         frames.transaction(Transaction { commit: 900, at: 1_000_000, xid: 7 });
         let beyond: [(&str, [&str; 4]); 6] = [
@@ -362,29 +484,74 @@ mod tests {
             ("6", ["9999-12-31 23:59:59.999999+00", "9999-12-31", "-1.00", "1e300"]),
         ];
         for (id, [until, day, amount, score]) in beyond {
-            frames.row(b'c', 1, &tuple_of(&[text(id), text(until), text(day), text(amount), text(score), text("infinity")]));
+            frames.row(
+                b'c',
+                1,
+                &tuple_of(&[
+                    text(id),
+                    text(until),
+                    text(day),
+                    text(amount),
+                    text(score),
+                    text("infinity"),
+                ]),
+            );
         }
         // A key that can't be told from others is none.
-        frames.row(b'c', 1, &tuple_of(&[text("NaN"), Field::Null, Field::Null, Field::Null, Field::Null, Field::Null]));
+        frames.row(
+            b'c',
+            1,
+            &tuple_of(&[
+                text("NaN"),
+                Field::Null,
+                Field::Null,
+                Field::Null,
+                Field::Null,
+                Field::Null,
+            ]),
+        );
         let decoded = decode(&rules, &mut frames);
         let rows = shown(&decoded.rows);
         assert_eq!(rows.len(), 6, "{rows:#?}");
-        assert!(rows[..3].iter().zip(1..).all(|(row, id)| row.starts_with(&format!("{id} - - - - infinity c"))), "{rows:#?}");
-        assert!(rows[3].starts_with("4 - - 1.00 1.0 infinity") && rows[4].starts_with("5 - - 1.00 1.0 infinity"), "{rows:#?}");
-        assert!(rows[5].starts_with("6 9999-12-31T23:59:59.999999Z 9999-12-31 -1.00 1e300 infinity"), "{rows:#?}");
+        assert!(
+            rows[..3]
+                .iter()
+                .zip(1..)
+                .all(|(row, id)| row.starts_with(&format!("{id} - - - - infinity c"))),
+            "{rows:#?}"
+        );
+        assert!(
+            rows[3].starts_with("4 - - 1.00 1.0 infinity")
+                && rows[4].starts_with("5 - - 1.00 1.0 infinity"),
+            "{rows:#?}"
+        );
+        assert!(
+            rows[5].starts_with("6 9999-12-31T23:59:59.999999Z 9999-12-31 -1.00 1e300 infinity"),
+            "{rows:#?}"
+        );
         let dead = shown(&decoded.rejected.expect("told of"));
-        assert_eq!(dead.iter().filter(|d| d.contains(" beyond ")).count(), 3 * 4 + 2 * 2, "{dead:#?}");
-        assert_eq!(dead.iter().filter(|d| d.contains(" type ") || d.contains(" impossible ")).count(), 1, "{dead:#?}");
+        assert_eq!(
+            dead.iter().filter(|d| d.contains(" beyond ")).count(),
+            3 * 4 + 2 * 2,
+            "{dead:#?}"
+        );
+        assert_eq!(
+            dead.iter().filter(|d| d.contains(" type ") || d.contains(" impossible ")).count(),
+            1,
+            "{dead:#?}"
+        );
     }
 
     #[test]
     fn times_beyond_the_calendar_are_dead_letters_and_a_deletion_has_the_commit_time() {
         let rules = rules(&[("id", "int64"), ("at", "timestamp")], "at");
-        let column = |name: &str, target, key| Mapped { name: name.into(), target: Some(target), key };
+        let column =
+            |name: &str, target, key| Mapped { name: name.into(), target: Some(target), key };
         let mut frames = FrameWriter::default();
         frames.relation(&[column("id", 0, true), column("at", 1, false)]);
         frames.transaction(Transaction { commit: 900, at: 1_000_000, xid: 7 });
-        for time in ["infinity", "-infinity", "0044-03-15 00:00:00 BC", "294276-12-31 00:00:00+00"] {
+        for time in ["infinity", "-infinity", "0044-03-15 00:00:00 BC", "294276-12-31 00:00:00+00"]
+        {
             frames.row(b'c', 1, &tuple_of(&[text("1"), text(time)]));
         }
         frames.row(b'c', 1, &tuple_of(&[text("1"), Field::Null]));
@@ -393,6 +560,10 @@ mod tests {
         let decoded = decode(&rules, &mut frames);
         assert_eq!(decoded.rejected.expect("rejected").num_rows(), 5);
         let rows = shown(&decoded.rows);
-        assert!(rows[0].starts_with("1 1970-01-01T00:00:00.500") && rows[1].starts_with("1 1970-01-01T00:00:01Z d"), "{rows:#?}");
+        assert!(
+            rows[0].starts_with("1 1970-01-01T00:00:00.500")
+                && rows[1].starts_with("1 1970-01-01T00:00:01Z d"),
+            "{rows:#?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Where a PostgreSQL server is: a `postgresql://` address, as libpq's, and what can be asked of its TLS.
+//! Where a PostgreSQL server is: a `postgresql://` address, as libpq's, and what can be asked of
+//! its TLS.
 
 use std::path::PathBuf;
 use url::Url;
@@ -45,8 +46,8 @@ impl std::fmt::Display for Endpoint {
 }
 
 impl Endpoint {
-    /// Reads `postgresql://user[:password]@host[:port]/database[?sslmode=…&sslrootcert=…]`; a host that is a folder of Unix sockets is written
-    /// as `?host=/folder`.
+    /// Reads `postgresql://user[:password]@host[:port]/database[?sslmode=…&sslrootcert=…]`; a host
+    /// that is a folder of Unix sockets is written as `?host=/folder`.
     ///
     /// # Errors
     /// A sentence: what is wrong with the address and what would be right.
@@ -56,7 +57,10 @@ impl Endpoint {
         if !matches!(url.scheme(), "postgresql" | "postgres") {
             return Err(format!("it begins with {:?}; {form}", url.scheme()));
         }
-        let plain = |text: &str| percent_decoded(text).ok_or_else(|| format!("{text:?} isn't UTF-8 behind its %-signs; {form}"));
+        let plain = |text: &str| {
+            percent_decoded(text)
+                .ok_or_else(|| format!("{text:?} isn't UTF-8 behind its %-signs; {form}"))
+        };
         let mut endpoint = Self {
             host: plain(url.host_str().unwrap_or_default())?,
             port: url.port().unwrap_or(5432),
@@ -75,13 +79,21 @@ impl Endpoint {
                         "require" => SslMode::Require,
                         "verify-ca" => SslMode::VerifyCa,
                         "verify-full" => SslMode::VerifyFull,
-                        other => return Err(format!("sslmode is {other:?}; it is disable, prefer, require, verify-ca or verify-full")),
+                        other => {
+                            return Err(format!(
+                                "sslmode is {other:?}; it is disable, prefer, require, verify-ca or verify-full"
+                            ));
+                        }
                     }
                 }
                 "sslrootcert" if value == "system" => endpoint.ssl_root_cert = None,
                 "sslrootcert" => endpoint.ssl_root_cert = Some(PathBuf::from(&*value)),
                 "host" => endpoint.host = value.into_owned(),
-                other => return Err(format!("it has {other:?}, which is not known; known are sslmode, sslrootcert and host")),
+                other => {
+                    return Err(format!(
+                        "it has {other:?}, which is not known; known are sslmode, sslrootcert and host"
+                    ));
+                }
             }
         }
         if endpoint.host.is_empty() {
@@ -111,7 +123,9 @@ impl Endpoint {
 
     /// The socket's file, when the host is a folder of sockets.
     pub(crate) fn socket(&self) -> Option<PathBuf> {
-        self.host.starts_with('/').then(|| PathBuf::from(format!("{}/.s.PGSQL.{}", self.host, self.port)))
+        self.host
+            .starts_with('/')
+            .then(|| PathBuf::from(format!("{}/.s.PGSQL.{}", self.host, self.port)))
     }
 }
 
@@ -140,11 +154,18 @@ mod tests {
     fn an_address_is_read_and_shown_without_its_password() {
         let e =
             Endpoint::parse("postgresql://risk:s%40crêt@db.example.com:6432/loans?sslmode=verify-full&sslrootcert=ca.pem").expect("good");
-        assert_eq!((e.host.as_str(), e.port, e.user.as_str(), e.database.as_str()), ("db.example.com", 6432, "risk", "loans"));
+        assert_eq!(
+            (e.host.as_str(), e.port, e.user.as_str(), e.database.as_str()),
+            ("db.example.com", 6432, "risk", "loans")
+        );
         assert_eq!(e.password.as_deref(), Some("s@crêt"));
-        assert_eq!((e.ssl_mode, e.ssl_root_cert.as_deref()), (SslMode::VerifyFull, Some(std::path::Path::new("ca.pem"))));
+        assert_eq!(
+            (e.ssl_mode, e.ssl_root_cert.as_deref()),
+            (SslMode::VerifyFull, Some(std::path::Path::new("ca.pem")))
+        );
         assert_eq!(format!("{e:?}"), "postgresql://risk@db.example.com:6432/loans");
-        let e = Endpoint::parse("postgres://risk@localhost/loans?host=/run/postgresql").expect("good");
+        let e =
+            Endpoint::parse("postgres://risk@localhost/loans?host=/run/postgresql").expect("good");
         assert_eq!(e.socket(), Some(PathBuf::from("/run/postgresql/.s.PGSQL.5432")));
     }
 

@@ -1,4 +1,5 @@
-//! A block's bytes: changes with what a decoder needs to know of their table and transaction, so that each block is decoded from a fresh state.
+//! A block's bytes: changes with what a decoder needs to know of their table and transaction, so
+//! that each block is decoded from a fresh state.
 //!
 //! ```text
 //! frame: tag, length (4 bytes), payload          numbers big-endian
@@ -8,7 +9,8 @@
 //! u k  position (8), bytes of the old tuple (4; 0: none was sent whole), it, new tuple
 //! t  position (8)
 //! ```
-//! Every frame from `c` on is one row, but `k`, the change of a key, is two: the deletion and the creation.
+//! Every frame from `c` on is one row, but `k`, the change of a key, is two: the deletion and the
+//! creation.
 
 use bytes::Bytes;
 
@@ -63,7 +65,14 @@ impl FrameWriter {
     }
 
     pub(crate) fn transaction(&mut self, transaction: Transaction) {
-        self.frame(b'B', &[&transaction.commit.to_be_bytes(), &transaction.at.to_be_bytes(), &transaction.xid.to_be_bytes()]);
+        self.frame(
+            b'B',
+            &[
+                &transaction.commit.to_be_bytes(),
+                &transaction.at.to_be_bytes(),
+                &transaction.xid.to_be_bytes(),
+            ],
+        );
     }
 
     /// A row with a single tuple: `c`, `d`, `r`, or none: `t`.
@@ -112,7 +121,11 @@ pub(crate) fn next_frame<'a>(rest: &mut &'a [u8]) -> Option<Frame<'a>> {
         b'B' => {
             let (at, payload) = payload.split_first_chunk::<8>()?;
             let xid = payload.first_chunk::<4>()?;
-            Frame::Transaction(Transaction { commit: first, at: i64::from_be_bytes(*at), xid: u32::from_be_bytes(*xid) })
+            Frame::Transaction(Transaction {
+                commit: first,
+                at: i64::from_be_bytes(*at),
+                xid: u32::from_be_bytes(*xid),
+            })
         }
         b'u' | b'k' => {
             let (length, payload) = payload.split_first_chunk::<4>()?;
@@ -128,9 +141,14 @@ fn relation(payload: &[u8]) -> Option<Vec<Mapped>> {
     let mut columns = Vec::new();
     for _ in 0..u16::from_be_bytes(*count) {
         let (head, tail) = rest.split_first_chunk::<5>()?;
-        let (name, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes([head[3], head[4]])))?;
+        let (name, tail) =
+            tail.split_at_checked(usize::from(u16::from_be_bytes([head[3], head[4]])))?;
         let target = u16::try_from(i16::from_be_bytes([head[0], head[1]])).ok();
-        columns.push(Mapped { name: String::from_utf8_lossy(name).into_owned(), target, key: head[2] == 1 });
+        columns.push(Mapped {
+            name: String::from_utf8_lossy(name).into_owned(),
+            target,
+            key: head[2] == 1,
+        });
         rest = tail;
     }
     Some(columns)
@@ -142,8 +160,10 @@ mod tests {
 
     #[test]
     fn frames_read_back() {
-        let columns =
-            vec![Mapped { name: "loan_id".into(), target: Some(0), key: true }, Mapped { name: "näher".into(), target: None, key: false }];
+        let columns = vec![
+            Mapped { name: "loan_id".into(), target: Some(0), key: true },
+            Mapped { name: "näher".into(), target: None, key: false },
+        ];
         let transaction = Transaction { commit: 5, at: -7, xid: 9 };
         let mut writer = FrameWriter::default();
         writer.relation(&columns);

@@ -121,11 +121,16 @@ impl Message {
                 if !matches!(kind, b'K' | b'O') {
                     return Err(Broken);
                 }
-                Self::Delete { relation, old: OldRow { full: kind == b'O', tuple: tuple(&mut rest)? } }
+                Self::Delete {
+                    relation,
+                    old: OldRow { full: kind == b'O', tuple: tuple(&mut rest)? },
+                }
             }
             b'T' => {
                 let (count, _options) = (u32(&mut rest)?, u8(&mut rest)?);
-                Self::Truncate { relations: (0..count).map(|_| u32(&mut rest)).collect::<Result<_, _>>()? }
+                Self::Truncate {
+                    relations: (0..count).map(|_| u32(&mut rest)).collect::<Result<_, _>>()?,
+                }
             }
             _ => Self::Other,
         })
@@ -187,7 +192,10 @@ pub(crate) fn tuple_of(fields: &[Field<'_>]) -> Vec<u8> {
 
 /// Whether two tuples differ in a column of the key. What was not sent did not change.
 pub(crate) fn key_differs(old: &[u8], new: &[u8], mut is_key: impl FnMut(usize) -> bool) -> bool {
-    fields(old).zip(fields(new)).enumerate().any(|(i, (old, new))| is_key(i) && new != Field::Unchanged && old != new)
+    fields(old)
+        .zip(fields(new))
+        .enumerate()
+        .any(|(i, (old, new))| is_key(i) && new != Field::Unchanged && old != new)
 }
 
 /// Takes a tuple off the front.
@@ -243,20 +251,59 @@ pub(crate) mod tests {
 
     #[test]
     fn a_transaction_is_read() {
-        let begin = message(&[b"B", &0x16_B374_D848_u64.to_be_bytes(), &1_i64.to_be_bytes(), &77_u32.to_be_bytes()]);
-        assert_eq!(Message::parse(&begin), Ok(Message::Begin { commit: Lsn(0x16_B374_D848), at: PG_EPOCH_MICROS + 1, xid: 77 }));
-        let relation = message(&[b"R", &9_u32.to_be_bytes(), b"public\0loans\0d", &1_u16.to_be_bytes(), &[1], b"loan_id\0", &[0; 8]]);
+        let begin = message(&[
+            b"B",
+            &0x16_B374_D848_u64.to_be_bytes(),
+            &1_i64.to_be_bytes(),
+            &77_u32.to_be_bytes(),
+        ]);
+        assert_eq!(
+            Message::parse(&begin),
+            Ok(Message::Begin { commit: Lsn(0x16_B374_D848), at: PG_EPOCH_MICROS + 1, xid: 77 })
+        );
+        let relation = message(&[
+            b"R",
+            &9_u32.to_be_bytes(),
+            b"public\0loans\0d",
+            &1_u16.to_be_bytes(),
+            &[1],
+            b"loan_id\0",
+            &[0; 8],
+        ]);
         let columns = vec![RelationColumn { name: "loan_id".into(), key: true }];
         assert_eq!(
             Message::parse(&relation),
-            Ok(Message::Relation(Relation { id: 9, schema: "public".into(), name: "loans".into(), identity: b'd', columns }))
+            Ok(Message::Relation(Relation {
+                id: 9,
+                schema: "public".into(),
+                name: "loans".into(),
+                identity: b'd',
+                columns
+            }))
         );
-        let (old, new) = (tuple_of(&[Field::Text(b"1"), Field::Null]), tuple_of(&[Field::Text(b"2"), Field::Unchanged]));
+        let (old, new) = (
+            tuple_of(&[Field::Text(b"1"), Field::Null]),
+            tuple_of(&[Field::Text(b"2"), Field::Unchanged]),
+        );
         let update = message(&[b"U", &9_u32.to_be_bytes(), b"K", &old, b"N", &new]);
-        let Ok(Message::Update { relation: 9, old: Some(before), new: after }) = Message::parse(&update) else { panic!("no update") };
-        assert!(!before.full && key_differs(&before.tuple, &after, |i| i == 0) && !key_differs(&before.tuple, &after, |i| i == 1));
+        let Ok(Message::Update { relation: 9, old: Some(before), new: after }) =
+            Message::parse(&update)
+        else {
+            panic!("no update")
+        };
+        assert!(
+            !before.full
+                && key_differs(&before.tuple, &after, |i| i == 0)
+                && !key_differs(&before.tuple, &after, |i| i == 1)
+        );
         assert_eq!(fields(&after).collect::<Vec<_>>(), [Field::Text(b"2"), Field::Unchanged]);
-        let truncate = message(&[b"T", &2_u32.to_be_bytes(), &[0], &9_u32.to_be_bytes(), &10_u32.to_be_bytes()]);
+        let truncate = message(&[
+            b"T",
+            &2_u32.to_be_bytes(),
+            &[0],
+            &9_u32.to_be_bytes(),
+            &10_u32.to_be_bytes(),
+        ]);
         assert_eq!(Message::parse(&truncate), Ok(Message::Truncate { relations: vec![9, 10] }));
         let commit = message(&[b"C", &[0], &5_u64.to_be_bytes(), &8_u64.to_be_bytes(), &[0; 8]]);
         assert_eq!(Message::parse(&commit), Ok(Message::Commit { end: Lsn(8) }));

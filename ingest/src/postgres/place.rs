@@ -12,7 +12,8 @@ pub(crate) struct Place {
     /// Its timeline, which a fail-over changes.
     pub(crate) timeline: String,
     pub(crate) slot: String,
-    /// The table's first rows are still to be read. From its first commit on, the slot of this name is this source's own.
+    /// The table's first rows are still to be read. From its first commit on, the slot of this name
+    /// is this source's own.
     pub(crate) snapshot: bool,
     /// Everything that was committed before this was read.
     #[serde(with = "lsn_text")]
@@ -21,7 +22,8 @@ pub(crate) struct Place {
     #[serde(with = "lsn_text")]
     pub(crate) within: Lsn,
     pub(crate) taken: u64,
-    /// The table that was read, and how it was published then. None in positions of versions that did not say.
+    /// The table that was read, and how it was published then. None in positions of versions that
+    /// did not say.
     #[serde(default)]
     pub(crate) of: Option<Published>,
 }
@@ -38,7 +40,8 @@ pub(crate) struct Published {
 impl Place {
     /// Reads a position's text.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|e| format!("{text:?} is no position of a PostgreSQL source ({e})"))
+        serde_json::from_str(text)
+            .map_err(|e| format!("{text:?} is no position of a PostgreSQL source ({e})"))
     }
 
     /// Its text.
@@ -47,25 +50,35 @@ impl Place {
     }
 }
 
-/// The replication slot that a saved position of a PostgreSQL source is of; none for other sources' positions.
+/// The replication slot that a saved position of a PostgreSQL source is of; none for other sources'
+/// positions.
 #[must_use]
 pub fn replication_slot(position: &Position) -> Option<String> {
     Place::parse(&position.fingerprint).ok().map(|place| place.slot)
 }
 
-/// Whether a position says that a PostgreSQL table is to be read from its beginning: nothing was read, or all of it is read anew.
+/// Whether a position says that a PostgreSQL table is to be read from its beginning: nothing was
+/// read, or all of it is read anew.
 #[must_use]
 pub fn is_read_anew(position: &Position) -> bool {
     Place::parse(&position.fingerprint).is_ok_and(|place| place.snapshot)
 }
 
-/// Where a source of this table and slot begins anew that had come as far as `position`: its slot, which is its own, is made anew and the table
-/// read again. None where the position is another slot's, or another source's.
+/// Where a source of this table and slot begins anew that had come as far as `position`: its slot,
+/// which is its own, is made anew and the table read again. None where the position is another
+/// slot's, or another source's.
 #[must_use]
-pub fn begun_anew(table: &str, slot: &str, position: &Position) -> Option<(PartitionInfo, Position)> {
+pub fn begun_anew(
+    table: &str,
+    slot: &str,
+    position: &Position,
+) -> Option<(PartitionInfo, Position)> {
     let place = Place::parse(&position.fingerprint).ok().filter(|place| place.slot == slot)?;
     let fingerprint = Place { snapshot: true, of: None, ..place }.text();
-    Some((PartitionInfo { name: table.to_owned() }, Position { fingerprint, finished: false, ..position.clone() }))
+    Some((
+        PartitionInfo { name: table.to_owned() },
+        Position { fingerprint, finished: false, ..position.clone() },
+    ))
 }
 
 mod lsn_text {
@@ -92,10 +105,18 @@ mod tests {
         let at = Position { next_offset: 9, finished: true, fingerprint: fingerprint.into() };
         assert_eq!((replication_slot(&at).as_deref(), is_read_anew(&at)), (Some("s"), false));
         let (info, anew) = begun_anew("public.t", "s", &at).expect("its own slot");
-        assert!(info.name == "public.t" && is_read_anew(&anew) && !anew.finished && anew.next_offset == 9);
+        assert!(
+            info.name == "public.t"
+                && is_read_anew(&anew)
+                && !anew.finished
+                && anew.next_offset == 9
+        );
         assert_eq!(begun_anew("public.t", "other", &at), None);
         let file = Position { fingerprint: "12 bytes".into(), ..at };
-        assert_eq!((begun_anew("t", "s", &file), replication_slot(&file), is_read_anew(&file)), (None, None, false));
+        assert_eq!(
+            (begun_anew("t", "s", &file), replication_slot(&file), is_read_anew(&file)),
+            (None, None, false)
+        );
     }
 
     #[test]

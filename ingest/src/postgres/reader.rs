@@ -1,4 +1,5 @@
-//! The reader: one thread that holds the connection, reads the snapshot and then the stream, and hands over blocks.
+//! The reader: one thread that holds the connection, reads the snapshot and then the stream, and
+//! hands over blocks.
 //!
 //! ```text
 //! connect ─▶ check: the same server? publication? slot? ─▶ snapshot (when none was finished) ─▶ stream ─▶ ...
@@ -6,12 +7,14 @@
 //!    └────────────────────────────────────────────────────────────────────────────────────────────┘ where reading was
 //! ```
 //! Invariants:
-//! - A slot is made only once a commit says that a slot of this name is this source's own; so one that is there before is a stranger's, and
-//!   is never dropped.
-//! - The server is told of nothing that is not committed. A quiet slot moves because an empty block carries the server's position into a commit.
+//! - A slot is made only once a commit says that a slot of this name is this source's own; so one
+//!   that is there before is a stranger's, and is never dropped.
+//! - The server is told of nothing that is not committed. A quiet slot moves because an empty block
+//!   carries the server's position into a commit.
 //! - [`Place`] moves with each change, so a block may end within a transaction.
-//! - What is read is all of one table. Where it turns out to be another (dropped and made anew), or to have been published otherwise for a while, nobody
-//!   knows what was not sent: it is read anew after a truncation, as at first.
+//! - What is read is all of one table. Where it turns out to be another (dropped and made anew), or
+//!   to have been published otherwise for a while, nobody knows what was not sent: it is read anew
+//!   after a truncation, as at first.
 
 use crate::postgres::catalog::{self, Table};
 use crate::postgres::completion::Completion;
@@ -93,7 +96,11 @@ impl Shared {
 
     /// A commit says that the slot is this source's own, and that the table is to be read.
     fn is_claimed(&self) -> bool {
-        self.committed.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|place| place.snapshot)
+        self.committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .is_some_and(|place| place.snapshot)
     }
 
     /// Everything before it is safe here.
@@ -181,11 +188,17 @@ impl Reader {
         let (source_name, object) = (self.setup.name.clone(), self.object());
         let error = match ended {
             Ok(()) | Err(SessionError::Stopped) => return,
-            Err(SessionError::Changed(reason)) => SourceError::Changed { source_name, object, reason },
-            Err(SessionError::Fatal(reason) | SessionError::Passing(reason)) => SourceError::Unreadable { source_name, object, reason },
-            Err(SessionError::Refused { code, message }) => {
-                SourceError::Unreadable { source_name, object, reason: format!("{message} (SQLSTATE {code})") }
+            Err(SessionError::Changed(reason)) => {
+                SourceError::Changed { source_name, object, reason }
             }
+            Err(SessionError::Fatal(reason) | SessionError::Passing(reason)) => {
+                SourceError::Unreadable { source_name, object, reason }
+            }
+            Err(SessionError::Refused { code, message }) => SourceError::Unreadable {
+                source_name,
+                object,
+                reason: format!("{message} (SQLSTATE {code})"),
+            },
         };
         // Nobody to tell when the source is gone.
         let _gone = self.out.send(Err(error));
@@ -202,7 +215,8 @@ impl Reader {
                 other => return other,
             };
             self.shared.streaming.store(false, Ordering::Release);
-            self.shared.say(Some(format!("{} can't be read, trying again: {reason}", self.object())));
+            self.shared
+                .say(Some(format!("{} can't be read, trying again: {reason}", self.object())));
             self.flush(None).await?;
             let until = Instant::now() + self.backoff;
             while Instant::now() < until {
@@ -220,11 +234,15 @@ impl Reader {
     /// One connection, from beginning to end.
     async fn attempt(&mut self) -> Result<(), SessionError> {
         let setup = Arc::clone(&self.setup);
-        let mut session = Session::open(&setup.endpoint, &format!("riskstream {}", setup.name)).await?;
+        let mut session =
+            Session::open(&setup.endpoint, &format!("riskstream {}", setup.name)).await?;
         let system = session.query("IDENTIFY_SYSTEM").await?;
-        let told = |at: usize| system.first().and_then(|row| row.get(at).cloned().flatten()).unwrap_or_default();
+        let told = |at: usize| {
+            system.first().and_then(|row| row.get(at).cloned().flatten()).unwrap_or_default()
+        };
         let (system, timeline) = (told(0), told(1));
-        // Of a table that is to be read from its beginning, on another server, nothing here is its own.
+        // Of a table that is to be read from its beginning, on another server, nothing here is its
+        // own.
         if self.place.as_ref().is_some_and(|place| place.snapshot && place.system != system) {
             self.place = None;
         }
@@ -233,12 +251,19 @@ impl Reader {
         }
         let table = catalog::table(&mut session, &setup.table).await?;
         catalog::check_row_security(&table, &setup.endpoint.user)?;
-        let filter = catalog::publication(&mut session, &table, &setup.publication, &setup.columns).await?;
+        let filter =
+            catalog::publication(&mut session, &table, &setup.publication, &setup.columns).await?;
         let published = catalog::published(&mut session, &setup.table, &setup.publication).await?;
-        let published = published.ok_or_else(|| SessionError::Passing("the table or its publication is being changed".into()))?;
+        let published = published.ok_or_else(|| {
+            SessionError::Passing("the table or its publication is being changed".into())
+        })?;
         if setup.stop_at_end && self.end.is_none() {
             let rows = session.query("select pg_current_wal_flush_lsn()").await?;
-            let text = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
+            let text = rows
+                .into_iter()
+                .next()
+                .and_then(|row| row.into_iter().next().flatten())
+                .unwrap_or_default();
             self.end = Some(Lsn::parse(&text).map_err(|e| SessionError::Fatal(e.to_string()))?);
         }
         let database = setup.endpoint.database.as_str();
@@ -254,7 +279,17 @@ impl Reader {
             (None, None) => {
                 let slot = setup.slot.clone();
                 let (lsn, within) = (Lsn::ZERO, Lsn::ZERO);
-                self.claim(Place { system, timeline, slot, snapshot: true, lsn, within, taken: 0, of: None }).await?;
+                self.claim(Place {
+                    system,
+                    timeline,
+                    slot,
+                    snapshot: true,
+                    lsn,
+                    within,
+                    taken: 0,
+                    of: None,
+                })
+                .await?;
             }
             (Some(_), Some(slot)) => {
                 if slot.plugin != "pgoutput" || slot.database != database {
@@ -264,7 +299,10 @@ impl Reader {
                     )));
                 }
                 if let Some(reader) = &slot.reader {
-                    return Err(SessionError::Passing(format!("the slot {} is being read by the server's process {reader}", setup.slot)));
+                    return Err(SessionError::Passing(format!(
+                        "the slot {} is being read by the server's process {reader}",
+                        setup.slot
+                    )));
                 }
             }
             (Some(_), None) => {}
@@ -282,7 +320,12 @@ impl Reader {
         self.stream(&mut session, &table).await
     }
 
-    fn check_same_server(&self, place: &Place, system: &str, timeline: &str) -> Result<(), SessionError> {
+    fn check_same_server(
+        &self,
+        place: &Place,
+        system: &str,
+        timeline: &str,
+    ) -> Result<(), SessionError> {
         let again = "point `url` at the server that was read before, or begin the pipeline anew: `riskstream run --fresh`";
         if place.system != system {
             return Err(SessionError::Changed(format!(
@@ -310,7 +353,11 @@ impl Reader {
     async fn check_same_table(&mut self, published: &Published) -> Result<(), SessionError> {
         let Some(place) = self.place.clone().filter(|place| !place.snapshot) else { return Ok(()) };
         let Some(of) = place.of.as_ref().filter(|of| *of != published) else { return Ok(()) };
-        let what = if of.table == published.table { "its publication was changed" } else { "it was dropped and made anew" };
+        let what = if of.table == published.table {
+            "its publication was changed"
+        } else {
+            "it was dropped and made anew"
+        };
         self.shared.say(Some(format!("{} is read anew: {what}", self.object())));
         self.claim(Place { snapshot: true, ..place }).await
     }
@@ -326,7 +373,8 @@ impl Reader {
         }
     }
 
-    /// Has it committed that a slot of this name is ours and the table to be read, before there is one.
+    /// Has it committed that a slot of this name is ours and the table to be read, before there is
+    /// one.
     async fn claim(&mut self, place: Place) -> Result<(), SessionError> {
         self.place = Some(place);
         self.hand_over(None).await?;
@@ -338,20 +386,40 @@ impl Reader {
     }
 
     /// Makes the slot anew and reads the table as it is at the slot's beginning.
-    async fn snapshot(&mut self, session: &mut Session, table: &Table, filter: Option<&str>, has_slot: bool) -> Result<(), SessionError> {
+    async fn snapshot(
+        &mut self,
+        session: &mut Session,
+        table: &Table,
+        filter: Option<&str>,
+        has_slot: bool,
+    ) -> Result<(), SessionError> {
         let slot = self.setup.slot.clone();
         catalog::check_columns(table, &self.setup.columns).map_err(SessionError::Fatal)?;
         if has_slot {
             session.query(&format!("DROP_REPLICATION_SLOT {slot}")).await?;
         }
         session.query("begin isolation level repeatable read read only").await?;
-        let made = session.query(&format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput USE_SNAPSHOT")).await?;
+        let made = session
+            .query(&format!("CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput USE_SNAPSHOT"))
+            .await?;
         let begins = made.first().and_then(|row| row.get(1).cloned().flatten()).unwrap_or_default();
-        let begins = Lsn::parse(&begins).map_err(|e| SessionError::Fatal(format!("the new slot begins nowhere: {e}")))?;
-        let now = session.query("select (extract(epoch from clock_timestamp()) * 1000000)::bigint").await?;
-        let now = now.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default();
-        let columns: Vec<&String> = table.columns.iter().map(|(name, _)| name).filter(|name| self.target(name).is_some()).collect();
-        self.columns = columns.iter().map(|name| Mapped { name: (*name).clone(), target: self.target(name), key: false }).collect();
+        let begins = Lsn::parse(&begins)
+            .map_err(|e| SessionError::Fatal(format!("the new slot begins nowhere: {e}")))?;
+        let now = session
+            .query("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+            .await?;
+        let now =
+            now.first().and_then(|row| row.first()?.as_ref()?.parse().ok()).unwrap_or_default();
+        let columns: Vec<&String> = table
+            .columns
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| self.target(name).is_some())
+            .collect();
+        self.columns = columns
+            .iter()
+            .map(|name| Mapped { name: (*name).clone(), target: self.target(name), key: false })
+            .collect();
         // Just before everything that the slot will send.
         self.transaction = Some(Transaction { commit: position(begins) - 1, at: now, xid: 0 });
         (self.columns_written, self.transaction_written) = (false, false);
@@ -361,7 +429,13 @@ impl Reader {
         let list: Vec<String> = columns.iter().map(|name| catalog::identifier(name)).collect();
         let only = if table.partitioned { "" } else { "only " };
         let rows_of = filter.map(|filter| format!(" where {filter}")).unwrap_or_default();
-        session.begin_query(&format!("select {} from {only}{}{rows_of}", list.join(", "), table.quoted)).await?;
+        session
+            .begin_query(&format!(
+                "select {} from {only}{}{rows_of}",
+                list.join(", "),
+                table.quoted
+            ))
+            .await?;
         while let Some(row) = session.next_row().await? {
             self.prepare();
             self.block.row(b'r', position(begins), &row);
@@ -378,7 +452,11 @@ impl Reader {
     }
 
     fn target(&self, name: &str) -> Option<u16> {
-        self.setup.columns.iter().position(|(column, _)| column == name).and_then(|at| u16::try_from(at).ok())
+        self.setup
+            .columns
+            .iter()
+            .position(|(column, _)| column == name)
+            .and_then(|at| u16::try_from(at).ok())
     }
 
     /// Streams until the connection ends or the end is reached.
@@ -388,7 +466,8 @@ impl Reader {
         self.backoff = BACKOFF.0;
         self.shared.say(None);
         self.shared.streaming.store(true, Ordering::Release);
-        let (mut acknowledged, mut heard, mut beat, mut looked) = (Lsn::ZERO, Instant::now(), Instant::now(), Instant::now());
+        let (mut acknowledged, mut heard, mut beat, mut looked) =
+            (Lsn::ZERO, Instant::now(), Instant::now(), Instant::now());
         let mut watched = Instant::now();
         let mut open: Option<Open> = None;
         session.acknowledge(self.shared.safe(), true).await?;
@@ -438,7 +517,10 @@ impl Reader {
                 }
             }
             if heard.elapsed() > SILENCE.max(self.setup.heartbeat * 4) {
-                return Err(SessionError::Passing(format!("the server has said nothing for {} s", heard.elapsed().as_secs())));
+                return Err(SessionError::Passing(format!(
+                    "the server has said nothing for {} s",
+                    heard.elapsed().as_secs()
+                )));
             }
         }
     }
@@ -464,7 +546,8 @@ impl Reader {
             }
             ReplicationCopyData::XLogData { wal_start, data, .. } => (wal_start, data),
         };
-        let message = Message::parse(&data).map_err(|_| SessionError::Fatal(format!("the message at {at} can't be read")))?;
+        let message = Message::parse(&data)
+            .map_err(|_| SessionError::Fatal(format!("the message at {at} can't be read")))?;
         match message {
             Message::Begin { commit, at, xid } => {
                 *open = Some(self.opened(commit)?);
@@ -475,15 +558,23 @@ impl Reader {
                 *open = None;
                 self.read_through(end);
             }
-            Message::Relation(relation) if relation.id == table.oid => self.mapped(&relation, table),
-            Message::Relation(relation) if catalog::quoted_name(&relation.schema, &relation.name) == table.quoted => {
+            Message::Relation(relation) if relation.id == table.oid => {
+                self.mapped(&relation, table)
+            }
+            Message::Relation(relation)
+                if catalog::quoted_name(&relation.schema, &relation.name) == table.quoted =>
+            {
                 return Err(self.read_anew("the table was dropped and made anew").await);
             }
-            Message::Insert { relation, new } if relation == table.oid && self.is_new(open)? => self.block.row(b'c', position(at), &new),
+            Message::Insert { relation, new } if relation == table.oid && self.is_new(open)? => {
+                self.block.row(b'c', position(at), &new)
+            }
             Message::Delete { relation, old } if relation == table.oid && self.is_new(open)? => {
                 self.block.row(b'd', position(at), &old.tuple)
             }
-            Message::Update { relation, old, new } if relation == table.oid && self.is_new(open)? => {
+            Message::Update { relation, old, new }
+                if relation == table.oid && self.is_new(open)? =>
+            {
                 let columns = &self.columns;
                 let key = |i: usize| columns.get(i).is_some_and(|c| c.key);
                 match &old {
@@ -492,15 +583,27 @@ impl Reader {
                         let new = if old.full {
                             new
                         } else {
-                            self.completion.complete(endpoint, &format!("riskstream {name}"), table, columns, new).await?
+                            self.completion
+                                .complete(
+                                    endpoint,
+                                    &format!("riskstream {name}"),
+                                    table,
+                                    columns,
+                                    new,
+                                )
+                                .await?
                         };
                         self.block.change(b'k', position(at), &old.tuple, &new);
                     }
-                    Some(old) if old.full => self.block.change(b'u', position(at), &old.tuple, &new),
+                    Some(old) if old.full => {
+                        self.block.change(b'u', position(at), &old.tuple, &new)
+                    }
                     _ => self.block.change(b'u', position(at), &[], &new),
                 }
             }
-            Message::Truncate { relations } if relations.contains(&table.oid) && self.is_new(open)? => {
+            Message::Truncate { relations }
+                if relations.contains(&table.oid) && self.is_new(open)? =>
+            {
                 self.block.row(b't', position(at), &[]);
             }
             _ => {}
@@ -522,9 +625,14 @@ impl Reader {
         Ok(Open { commit, seen: 0, taken })
     }
 
-    /// Counts a change of the table; false when an earlier run has taken it. The block is ready for it.
+    /// Counts a change of the table; false when an earlier run has taken it. The block is ready for
+    /// it.
     fn is_new(&mut self, open: &mut Option<Open>) -> Result<bool, SessionError> {
-        let Some(open) = open else { return Err(SessionError::Fatal("the server sends a change outside of a transaction".into())) };
+        let Some(open) = open else {
+            return Err(SessionError::Fatal(
+                "the server sends a change outside of a transaction".into(),
+            ));
+        };
         open.seen += 1;
         if open.seen <= open.taken {
             return Ok(false);
@@ -541,7 +649,8 @@ impl Reader {
             && lsn > place.lsn
         {
             place.lsn = lsn;
-            // A transaction of which an earlier run has taken a part is still to come until this is past it.
+            // A transaction of which an earlier run has taken a part is still to come until this is
+            // past it.
             if lsn > place.within {
                 (place.within, place.taken) = (Lsn::ZERO, 0);
             }
@@ -551,10 +660,12 @@ impl Reader {
     /// Looks whether the table is still the one that is read, and published as it was.
     async fn watch(&mut self, within_transaction: bool) -> Result<(), SessionError> {
         let Setup { endpoint, name, table, publication, .. } = self.setup.as_ref();
-        let now = self.watch.look(endpoint, &format!("riskstream {name}"), table, publication).await;
+        let now =
+            self.watch.look(endpoint, &format!("riskstream {name}"), table, publication).await;
         let of = self.place.as_ref().and_then(|place| place.of.as_ref());
         match now {
-            // What is there is still read to the end of its transaction; it is looked at again soon.
+            // What is there is still read to the end of its transaction; it is looked at again
+            // soon.
             Some(now) if of.is_some_and(|of| now.as_ref() != Some(of)) && !within_transaction => {
                 Err(SessionError::Passing("the table, or how it is published, was changed".into()))
             }
@@ -563,7 +674,8 @@ impl Reader {
     }
 
     fn mapped(&mut self, relation: &Relation, table: &Table) {
-        // With REPLICA IDENTITY FULL every column is of the identity; what tells rows apart is the primary key, if there is one.
+        // With REPLICA IDENTITY FULL every column is of the identity; what tells rows apart is the
+        // primary key, if there is one.
         let full = relation.identity == b'f' && !table.primary_key.is_empty();
         let columns = relation.columns.iter().map(|column| Mapped {
             name: column.name.clone(),
@@ -572,7 +684,8 @@ impl Reader {
         });
         self.columns = columns.collect();
         self.columns_written = false;
-        let ignored: Vec<&str> = self.columns.iter().filter(|c| c.target.is_none()).map(|c| c.name.as_str()).collect();
+        let ignored: Vec<&str> =
+            self.columns.iter().filter(|c| c.target.is_none()).map(|c| c.name.as_str()).collect();
         let is_new = |name: &&str| !table.columns.iter().any(|(known, _)| known == *name);
         if ignored.iter().any(is_new) {
             self.shared.say(Some(format!(
@@ -600,7 +713,10 @@ impl Reader {
 
     fn is_full(&self) -> bool {
         let rows = self.block.rows();
-        rows > 0 && (rows >= BLOCK_ROWS || self.block.len() >= BLOCK_BYTES || self.block_since.elapsed() >= BLOCK_AGE)
+        rows > 0
+            && (rows >= BLOCK_ROWS
+                || self.block.len() >= BLOCK_BYTES
+                || self.block_since.elapsed() >= BLOCK_AGE)
     }
 
     async fn flush(&mut self, session: Option<&mut Session>) -> Result<(), SessionError> {
@@ -608,7 +724,11 @@ impl Reader {
     }
 
     fn position(&self, next_offset: i64) -> Position {
-        Position { next_offset, finished: false, fingerprint: self.place.as_ref().map(Place::text).unwrap_or_default() }
+        Position {
+            next_offset,
+            finished: false,
+            fingerprint: self.place.as_ref().map(Place::text).unwrap_or_default(),
+        }
     }
 
     /// Hands over the block, even an empty one.
@@ -623,7 +743,11 @@ impl Reader {
     }
 
     /// Waits for room, while the server hears that somebody is there.
-    async fn send(&self, mut session: Option<&mut Session>, handed: Handed) -> Result<(), SessionError> {
+    async fn send(
+        &self,
+        mut session: Option<&mut Session>,
+        handed: Handed,
+    ) -> Result<(), SessionError> {
         let mut item = Ok(handed);
         let mut told = Instant::now();
         loop {
@@ -643,8 +767,7 @@ impl Reader {
 }
 
 fn check_slot(name: &str, slot: Option<&catalog::Slot>, place: &Place) -> Result<(), SessionError> {
-    let again =
-        "what came in between is lost; begin the pipeline anew, which makes the slot anew and reads the table: `riskstream run --fresh`";
+    let again = "what came in between is lost; begin the pipeline anew, which makes the slot anew and reads the table: `riskstream run --fresh`";
     let Some(slot) = slot else {
         return Err(SessionError::Changed(format!("the replication slot {name} is gone; {again}")));
     };

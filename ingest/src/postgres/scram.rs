@@ -1,4 +1,5 @@
-//! SCRAM-SHA-256 (RFC 5802, 7677), by which a client and a server prove to each other that they know a password without sending it.
+//! SCRAM-SHA-256 (RFC 5802, 7677), by which a client and a server prove to each other that they
+//! know a password without sending it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +21,9 @@ impl Scram {
     /// Begins an exchange.
     pub(crate) fn new() -> Result<Self, String> {
         let mut nonce = [0_u8; 18];
-        rand::SystemRandom::new().fill(&mut nonce).map_err(|_| "there are no random numbers to be had".to_owned())?;
+        rand::SystemRandom::new()
+            .fill(&mut nonce)
+            .map_err(|_| "there are no random numbers to be had".to_owned())?;
         Ok(Self::with_nonce(STANDARD.encode(nonce)))
     }
 
@@ -38,25 +41,43 @@ impl Scram {
     }
 
     /// The answer to the server's first message.
-    pub(crate) fn answer(&mut self, user: &str, password: &str, server_first: &str) -> Result<String, String> {
-        let field =
-            |name: &str| server_first.split(',').find_map(|part| part.strip_prefix(name)).ok_or("the server's SCRAM message is broken");
+    pub(crate) fn answer(
+        &mut self,
+        user: &str,
+        password: &str,
+        server_first: &str,
+    ) -> Result<String, String> {
+        let field = |name: &str| {
+            server_first
+                .split(',')
+                .find_map(|part| part.strip_prefix(name))
+                .ok_or("the server's SCRAM message is broken")
+        };
         let (nonce, salt, iterations) = (field("r=")?, field("s=")?, field("i=")?);
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
             return Err("the server answers another SCRAM exchange".into());
         }
         let salt = STANDARD.decode(salt).map_err(|_| "the server's SCRAM salt is broken")?;
-        let iterations = iterations.parse::<NonZeroU32>().ok().filter(|i| i.get() <= ITERATIONS_MAX);
-        let iterations = iterations.ok_or("the server's SCRAM iterations are no reasonable number")?;
+        let iterations =
+            iterations.parse::<NonZeroU32>().ok().filter(|i| i.get() <= ITERATIONS_MAX);
+        let iterations =
+            iterations.ok_or("the server's SCRAM iterations are no reasonable number")?;
         let mut salted = [0_u8; digest::SHA256_OUTPUT_LEN];
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, &salt, password.as_bytes(), &mut salted);
+        pbkdf2::derive(
+            pbkdf2::PBKDF2_HMAC_SHA256,
+            iterations,
+            &salt,
+            password.as_bytes(),
+            &mut salted,
+        );
         let client_key = mac(&salted, b"Client Key");
         let stored_key = digest::digest(&digest::SHA256, &client_key);
         let without_proof = format!("c=biws,r={nonce}");
         let message = format!("{},{server_first},{without_proof}", self.first_bare(user));
         let signature = mac(stored_key.as_ref(), message.as_bytes());
         let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
-        self.server = Some((hmac::Key::new(hmac::HMAC_SHA256, &mac(&salted, b"Server Key")), message));
+        self.server =
+            Some((hmac::Key::new(hmac::HMAC_SHA256, &mac(&salted, b"Server Key")), message));
         Ok(format!("{without_proof},p={}", STANDARD.encode(proof)))
     }
 
@@ -65,10 +86,20 @@ impl Scram {
         if let Some(error) = server_final.strip_prefix("e=") {
             return Err(format!("the server refuses the password ({error})"));
         }
-        let signature = server_final.split(',').find_map(|part| part.strip_prefix("v=")).and_then(|v| STANDARD.decode(v).ok());
+        let signature = server_final
+            .split(',')
+            .find_map(|part| part.strip_prefix("v="))
+            .and_then(|v| STANDARD.decode(v).ok());
         match (&self.server, signature) {
-            (Some((key, message)), Some(signature)) if hmac::verify(key, message.as_bytes(), &signature).is_ok() => Ok(()),
-            _ => Err("the server does not prove that it knows the password; it may be another server".into()),
+            (Some((key, message)), Some(signature))
+                if hmac::verify(key, message.as_bytes(), &signature).is_ok() =>
+            {
+                Ok(())
+            }
+            _ => Err(
+                "the server does not prove that it knows the password; it may be another server"
+                    .into(),
+            ),
         }
     }
 }
@@ -87,15 +118,27 @@ mod tests {
         assert_eq!(scram.first("user"), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
         let server = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
         let answer = scram.answer("user", "pencil", server).expect("answered");
-        assert_eq!(answer, "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+        assert_eq!(
+            answer,
+            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+        );
         scram.check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").expect("the server knows it");
-        scram.check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=").expect_err("another signature");
+        scram
+            .check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=")
+            .expect_err("another signature");
         scram.check("e=invalid-proof").expect_err("refused");
     }
 
     #[test]
     fn a_broken_server_is_no_panic() {
-        for message in ["", "r=x", "r=other,s=AAAA,i=1", "r=noncey,s=!,i=1", "r=noncey,s=AAAA,i=0", "r=noncey,s=AAAA,i=99999999999"] {
+        for message in [
+            "",
+            "r=x",
+            "r=other,s=AAAA,i=1",
+            "r=noncey,s=!,i=1",
+            "r=noncey,s=AAAA,i=0",
+            "r=noncey,s=AAAA,i=99999999999",
+        ] {
             Scram::with_nonce("nonce".into()).answer("u", "p", message).expect_err(message);
         }
     }

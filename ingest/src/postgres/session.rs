@@ -1,15 +1,19 @@
-//! One replication connection: signing on, SQL by the simple protocol, and the stream of changes. A replication connection takes SQL too, so
-//! that catalog, snapshot and stream are read from one server without a fail-over between.
+//! One replication connection: signing on, SQL by the simple protocol, and the stream of changes. A
+//! replication connection takes SQL too, so that catalog, snapshot and stream are read from one
+//! server without a fail-over between.
 
 use crate::postgres::endpoint::Endpoint;
 use crate::postgres::scram::Scram;
 use crate::postgres::tls::{Wire, connect};
 use bytes::{Buf, Bytes};
 use pgwire_replication::protocol::framing::{
-    BackendMessage, MessageReader, write_copy_data, write_password_message, write_query, write_startup_message,
+    BackendMessage, MessageReader, write_copy_data, write_password_message, write_query,
+    write_startup_message,
 };
 use pgwire_replication::protocol::messages::{ErrorFields, auth, parse_auth_request};
-use pgwire_replication::protocol::replication::{PG_EPOCH_MICROS, ReplicationCopyData, encode_standby_status_update, parse_copy_data};
+use pgwire_replication::protocol::replication::{
+    PG_EPOCH_MICROS, ReplicationCopyData, encode_standby_status_update, parse_copy_data,
+};
 use pgwire_replication::{Lsn, PgWireError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::BufReader;
@@ -20,8 +24,7 @@ const PROTOCOL: i32 = 196_608;
 /// What the server may take to answer while signing on.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Settings that change how values are written.
-const OPTIONS: &str =
-    "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c statement_timeout=0";
+const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c statement_timeout=0";
 /// Bytes that are read ahead.
 const READ_BUFFER: usize = 128 * 1024;
 
@@ -72,12 +75,16 @@ impl SessionError {
         Self::Refused { code, message }
     }
 
-    /// A refusal outside of a statement that is looked at: shutting down, too many connections and the like pass, others don't.
+    /// A refusal outside of a statement that is looked at: shutting down, too many connections and
+    /// the like pass, others don't.
     pub(crate) fn settled(self) -> Self {
         match self {
             Self::Refused { code, message } => {
-                // Connection exceptions, insufficient resources, operator intervention, and a slot that its last reader still holds.
-                let passes = ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class)) || code == "55006";
+                // Connection exceptions, insufficient resources, operator intervention, and a slot
+                // that its last reader still holds.
+                let passes =
+                    ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
+                        || code == "55006";
                 let said = format!("{message} (SQLSTATE {code})");
                 if passes { Self::Passing(said) } else { Self::Fatal(said) }
             }
@@ -99,7 +106,9 @@ impl Session {
     /// Connects and signs on.
     pub(crate) async fn open(endpoint: &Endpoint, application: &str) -> Result<Self, SessionError> {
         let opened = timeout(PATIENCE, Self::sign_on(endpoint, application)).await;
-        opened.unwrap_or_else(|_| Err(SessionError::Passing(format!("no answer within {} s", PATIENCE.as_secs()))))
+        opened.unwrap_or_else(|_| {
+            Err(SessionError::Passing(format!("no answer within {} s", PATIENCE.as_secs())))
+        })
     }
 
     async fn sign_on(endpoint: &Endpoint, application: &str) -> Result<Self, SessionError> {
@@ -122,9 +131,11 @@ impl Session {
                 b'E' => {
                     // A password that is refused is refused tomorrow, too.
                     return Err(match SessionError::of_server(&message.payload) {
-                        SessionError::Refused { code, message } if code.starts_with("28") => SessionError::Fatal(format!(
-                            "{message}; check the user, its password (`password_env` names the variable that holds it), its REPLICATION right and pg_hba.conf"
-                        )),
+                        SessionError::Refused { code, message } if code.starts_with("28") => {
+                            SessionError::Fatal(format!(
+                                "{message}; check the user, its password (`password_env` names the variable that holds it), its REPLICATION right and pg_hba.conf"
+                            ))
+                        }
                         other => other.settled(),
                     });
                 }
@@ -134,7 +145,12 @@ impl Session {
         }
     }
 
-    async fn authenticate(&mut self, endpoint: &Endpoint, payload: &[u8], scram: &mut Option<Scram>) -> Result<(), SessionError> {
+    async fn authenticate(
+        &mut self,
+        endpoint: &Endpoint,
+        payload: &[u8],
+        scram: &mut Option<Scram>,
+    ) -> Result<(), SessionError> {
         let (code, rest) = parse_auth_request(payload)?;
         let password = || {
             let missing = || {
@@ -145,7 +161,9 @@ impl Session {
             };
             endpoint.password.as_deref().ok_or_else(missing)
         };
-        let fatal = |reason: String| SessionError::Fatal(format!("signing on as {} fails: {reason}", endpoint.user));
+        let fatal = |reason: String| {
+            SessionError::Fatal(format!("signing on as {} fails: {reason}", endpoint.user))
+        };
         match code {
             auth::OK => {}
             auth::CLEARTEXT_PASSWORD => {
@@ -200,7 +218,8 @@ impl Session {
         Ok(write_query(&mut self.wire, sql).await?)
     }
 
-    /// The next row of the query, as the server sent it (a DataRow); none when it is done. May be dropped while it waits.
+    /// The next row of the query, as the server sent it (a DataRow); none when it is done. May be
+    /// dropped while it waits.
     pub(crate) async fn next_row(&mut self) -> Result<Option<Bytes>, SessionError> {
         loop {
             let message = self.read().await?;
@@ -210,7 +229,8 @@ impl Session {
                 b'E' => {
                     let error = SessionError::of_server(&message.payload);
                     // A server that goes away says no more.
-                    if matches!(&error, SessionError::Refused { code, .. } if !code.starts_with("57P")) {
+                    if matches!(&error, SessionError::Refused { code, .. } if !code.starts_with("57P"))
+                    {
                         while self.read().await?.tag != b'Z' {}
                     }
                     return Err(error);
@@ -221,9 +241,16 @@ impl Session {
     }
 
     /// Begins to stream a slot's changes from a position on.
-    pub(crate) async fn start(&mut self, slot: &str, publication: &str, from: Lsn) -> Result<(), SessionError> {
+    pub(crate) async fn start(
+        &mut self,
+        slot: &str,
+        publication: &str,
+        from: Lsn,
+    ) -> Result<(), SessionError> {
         let names = format!("\"{}\"", publication.replace('"', "\"\"")).replace('\'', "''");
-        let sql = format!("START_REPLICATION SLOT {slot} LOGICAL {from} (proto_version '1', publication_names '{names}')");
+        let sql = format!(
+            "START_REPLICATION SLOT {slot} LOGICAL {from} (proto_version '1', publication_names '{names}')"
+        );
         write_query(&mut self.wire, &sql).await?;
         loop {
             let message = self.read().await?;
@@ -242,22 +269,32 @@ impl Session {
             match message.tag {
                 b'd' => return Ok(parse_copy_data(message.payload)?),
                 b'E' => return Err(SessionError::of_server(&message.payload)),
-                b'c' | b'C' => return Err(SessionError::Passing("the server has ended the stream".into())),
+                b'c' | b'C' => {
+                    return Err(SessionError::Passing("the server has ended the stream".into()));
+                }
                 _ => {}
             }
         }
     }
 
-    /// Tells the server that everything before `through` is safe here; it answers with its own position if wanted.
-    pub(crate) async fn acknowledge(&mut self, through: Lsn, wants_answer: bool) -> Result<(), SessionError> {
-        let status = encode_standby_status_update(through, now_micros() - PG_EPOCH_MICROS, wants_answer);
+    /// Tells the server that everything before `through` is safe here; it answers with its own
+    /// position if wanted.
+    pub(crate) async fn acknowledge(
+        &mut self,
+        through: Lsn,
+        wants_answer: bool,
+    ) -> Result<(), SessionError> {
+        let status =
+            encode_standby_status_update(through, now_micros() - PG_EPOCH_MICROS, wants_answer);
         Ok(write_copy_data(&mut self.wire, &status).await?)
     }
 }
 
 /// Microseconds since 1970.
 pub(crate) fn now_micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The fields of a DataRow.
@@ -278,5 +315,8 @@ pub(crate) fn row_fields(row: &Bytes) -> Result<Vec<Option<Bytes>>, SessionError
 }
 
 fn text_row(row: &Bytes) -> Result<Row, SessionError> {
-    Ok(row_fields(row)?.into_iter().map(|field| field.map(|f| String::from_utf8_lossy(&f).into_owned())).collect())
+    Ok(row_fields(row)?
+        .into_iter()
+        .map(|field| field.map(|f| String::from_utf8_lossy(&f).into_owned()))
+        .collect())
 }

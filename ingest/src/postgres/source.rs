@@ -11,7 +11,8 @@ use crate::postgres::session::{Session, SessionError};
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{DataType, Field, Schema};
 use riskstream_engine::contract::{
-    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema, is_system_column,
+    Block, Decoder, Notice, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError,
+    SourceSchema, is_system_column,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,18 +69,24 @@ impl PostgresSource {
     /// # Errors
     /// When the server can't be asked, the table is not there, or a column can't be carried.
     pub fn new(spec: PostgresSourceSpec) -> Result<Self, SourceError> {
-        let fail =
-            |object: &str, reason: String| SourceError::Unreadable { source_name: spec.name.clone(), object: object.to_owned(), reason };
+        let fail = |object: &str, reason: String| SourceError::Unreadable {
+            source_name: spec.name.clone(),
+            object: object.to_owned(),
+            reason,
+        };
         let columns = match &spec.schema {
             Some(columns) => columns.clone(),
-            None => columns_of(&spec).map_err(|reason| fail(&format!("table {} of {}", spec.table, spec.endpoint), reason))?,
+            None => columns_of(&spec).map_err(|reason| {
+                fail(&format!("table {} of {}", spec.table, spec.endpoint), reason)
+            })?,
         };
         let changes = change_fields();
         for (i, (name, data_type)) in columns.iter().enumerate() {
             let wrong = if columns[..i].iter().any(|(other, _)| other == name) {
                 "is there twice".to_owned()
             } else if is_system_column(name) || changes.iter().any(|field| field.name() == name) {
-                "has a name that the program uses itself; rename it, or leave it out of `schema`".to_owned()
+                "has a name that the program uses itself; rename it, or leave it out of `schema`"
+                    .to_owned()
             } else if !is_carried(data_type) {
                 format!("is {}, which a source can't carry", type_name(data_type))
             } else {
@@ -87,9 +94,12 @@ impl PostgresSource {
             };
             return Err(fail("its schema", format!("column {name} {wrong}")));
         }
-        let own = columns.iter().map(|(name, data_type)| Field::new(name, data_type.clone(), *name != spec.event_time));
+        let own = columns
+            .iter()
+            .map(|(name, data_type)| Field::new(name, data_type.clone(), *name != spec.event_time));
         let user = Schema::new(own.chain(changes).collect::<Vec<_>>());
-        let schema = SourceSchema::new(&user, &spec.event_time, &spec.ties_by).map_err(|e| fail("its schema", e.to_string()))?;
+        let schema = SourceSchema::new(&user, &spec.event_time, &spec.ties_by)
+            .map_err(|e| fail("its schema", e.to_string()))?;
         let rules = RowRules {
             inferred: false,
             source_name: spec.name.clone(),
@@ -126,32 +136,49 @@ impl PostgresSource {
 /// The table's columns as the catalog has them.
 fn columns_of(spec: &PostgresSourceSpec) -> Result<Vec<(String, DataType)>, String> {
     let ask = || async {
-        let mut session = Session::open(&spec.endpoint, &format!("riskstream {}", spec.name)).await?;
+        let mut session =
+            Session::open(&spec.endpoint, &format!("riskstream {}", spec.name)).await?;
         let found = table(&mut session, &spec.table).await?;
         carried_columns(&found).map_err(SessionError::Fatal)
     };
     // On a thread of its own, since the caller's may belong to a runtime already.
     let asked = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(ask()),
-            Err(e) => Err(SessionError::Fatal(e.to_string())),
+        let thread = scope.spawn(|| {
+            match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => runtime.block_on(ask()),
+                Err(e) => Err(SessionError::Fatal(e.to_string())),
+            }
         });
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     asked.map_err(|error| match error.settled() {
-        SessionError::Fatal(reason) | SessionError::Changed(reason) | SessionError::Refused { message: reason, .. } => reason,
-        SessionError::Passing(reason) => format!("{reason}; start the server, or give `schema`, so that a run can wait for it"),
+        SessionError::Fatal(reason)
+        | SessionError::Changed(reason)
+        | SessionError::Refused { message: reason, .. } => reason,
+        SessionError::Passing(reason) => {
+            format!("{reason}; start the server, or give `schema`, so that a run can wait for it")
+        }
         SessionError::Stopped => "stopped".into(),
     })
 }
 
 impl PostgresSource {
     /// Where to go on, and how many changes were read before.
-    fn place_of(&self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(Option<Place>, i64), SourceError> {
+    fn place_of(
+        &self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(Option<Place>, i64), SourceError> {
         let Some((info, position)) = resume.get(&0) else { return Ok((None, 0)) };
-        let changed = |reason| SourceError::Changed { source_name: self.setup.name.clone(), object: info.name.clone(), reason };
+        let changed = |reason| SourceError::Changed {
+            source_name: self.setup.name.clone(),
+            object: info.name.clone(),
+            reason,
+        };
         if info.name != self.setup.table {
-            let reason = format!("`table` is {} now; set it back, or begin the pipeline anew: `riskstream run --fresh`", self.setup.table);
+            let reason = format!(
+                "`table` is {} now; set it back, or begin the pipeline anew: `riskstream run --fresh`",
+                self.setup.table
+            );
             return Err(changed(reason));
         }
         Ok((Some(Place::parse(&position.fingerprint).map_err(changed)?), position.next_offset))
@@ -167,22 +194,31 @@ impl Source for PostgresSource {
         &self.rules.schema
     }
 
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         let from = self.place_of(resume)?;
         if let (Some(place), _) = &from {
             self.shared.set_committed(place.clone());
         }
         let (out, blocks) = sync_channel(BLOCKS_WAITING_MAX);
-        let reader = Reader::new(Arc::clone(&self.setup), Arc::clone(&self.shared), out, from.0, from.1);
+        let reader =
+            Reader::new(Arc::clone(&self.setup), Arc::clone(&self.shared), out, from.0, from.1);
         let named = std::thread::Builder::new().name(format!("source {}", self.setup.name));
         // It ends when the source is dropped, or with the program.
-        let _thread = named.spawn(move || reader.run()).map_err(|e| self.bug(&format!("no thread for the reader: {e}")))?;
+        let _thread = named
+            .spawn(move || reader.run())
+            .map_err(|e| self.bug(&format!("no thread for the reader: {e}")))?;
         self.blocks = Some(blocks);
         Ok(())
     }
 
     /// The slot is the run's that reads it.
-    fn check(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn check(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         self.place_of(resume).map(|_| ())
     }
 
@@ -195,8 +231,11 @@ impl Source for PostgresSource {
     }
 
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
-        // A position of another form can't be; if it were, the server would only keep more than it must.
-        if let Some(place) = positions.get(&0).and_then(|(_, position)| Place::parse(&position.fingerprint).ok()) {
+        // A position of another form can't be; if it were, the server would only keep more than it
+        // must.
+        if let Some(place) =
+            positions.get(&0).and_then(|(_, position)| Place::parse(&position.fingerprint).ok())
+        {
             self.shared.set_committed(place);
         }
     }
@@ -209,17 +248,25 @@ impl Source for PostgresSource {
         if let Some(position) = &self.ended {
             return Ok(Poll::Finished(position.clone()));
         }
-        let Some(blocks) = &self.blocks else { return Err(self.bug("it is polled before it is opened")) };
+        let Some(blocks) = &self.blocks else {
+            return Err(self.bug("it is polled before it is opened"));
+        };
         match blocks.try_recv() {
-            Ok(Ok(Handed::Block { frames, first_offset, next })) => {
-                Ok(Poll::Block(Block { partition, first_offset, next, payload: Payload::Raw(frames), read_at: 0 }))
-            }
+            Ok(Ok(Handed::Block { frames, first_offset, next })) => Ok(Poll::Block(Block {
+                partition,
+                first_offset,
+                next,
+                payload: Payload::Raw(frames),
+                read_at: 0,
+            })),
             Ok(Ok(Handed::End(position))) => {
                 self.ended = Some(position.clone());
                 Ok(Poll::Finished(position))
             }
             Ok(Err(error)) => Err(error),
-            Err(TryRecvError::Empty) => Ok(Poll::Pending { caught_up: self.shared.streaming.load(Ordering::Acquire) }),
+            Err(TryRecvError::Empty) => {
+                Ok(Poll::Pending { caught_up: self.shared.streaming.load(Ordering::Acquire) })
+            }
             Err(TryRecvError::Disconnected) => Err(self.bug("its reader has ended without a word")),
         }
     }

@@ -1,4 +1,5 @@
-//! TLS to a PostgreSQL server, with the provider and the trusted certificates that the rest of the program has.
+//! TLS to a PostgreSQL server, with the provider and the trusted certificates that the rest of the
+//! program has.
 
 use crate::postgres::endpoint::{Endpoint, SslMode};
 use crate::postgres::session::SessionError;
@@ -11,11 +12,17 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 
 /// A connection, encrypted or not.
 #[derive(Debug)]
@@ -46,28 +53,37 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Wire, SessionError> {
         }
     }
     let config = client_config(endpoint).map_err(SessionError::Fatal)?;
-    let name =
-        ServerName::try_from(endpoint.host.clone()).map_err(|_| SessionError::Fatal(format!("{:?} is no host name", endpoint.host)))?;
+    let name = ServerName::try_from(endpoint.host.clone())
+        .map_err(|_| SessionError::Fatal(format!("{:?} is no host name", endpoint.host)))?;
     match TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
         Ok(stream) => Ok(Wire::Tls(Box::new(stream))),
         // A certificate does not become another by waiting.
-        Err(e) if e.get_ref().is_some_and(|inner| inner.is::<Error>()) => Err(SessionError::Fatal(format!(
-            "TLS fails: {e}; name the authority's certificate by sslrootcert=FILE, or check that the certificate is of this host"
-        ))),
+        Err(e) if e.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
+            Err(SessionError::Fatal(format!(
+                "TLS fails: {e}; name the authority's certificate by sslrootcert=FILE, or check that the certificate is of this host"
+            )))
+        }
         Err(e) => Err(e.into()),
     }
 }
 
 fn client_config(endpoint: &Endpoint) -> Result<ClientConfig, String> {
-    let provider = CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(ring::default_provider()));
+    let provider = CryptoProvider::get_default()
+        .cloned()
+        .unwrap_or_else(|| Arc::new(ring::default_provider()));
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|e| format!("TLS can't be set up: {e}"))?;
     let verifier: Arc<dyn ServerCertVerifier> = match endpoint.ssl_mode {
-        SslMode::VerifyFull => return Ok(builder.with_root_certificates(roots(endpoint)?).with_no_client_auth()),
+        SslMode::VerifyFull => {
+            return Ok(builder.with_root_certificates(roots(endpoint)?).with_no_client_auth());
+        }
         SslMode::VerifyCa => {
-            let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots(endpoint)?), provider);
-            Arc::new(AnyName(inner.build().map_err(|e| format!("no certificate can be verified: {e}"))?))
+            let inner =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots(endpoint)?), provider);
+            Arc::new(AnyName(
+                inner.build().map_err(|e| format!("no certificate can be verified: {e}"))?,
+            ))
         }
         SslMode::Disable | SslMode::Prefer | SslMode::Require => Arc::new(AnyCertificate(provider)),
     };
@@ -78,8 +94,10 @@ fn roots(endpoint: &Endpoint) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     match &endpoint.ssl_root_cert {
         Some(path) => {
-            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            let certificates = read.map_err(|e| format!("sslrootcert {} can't be read: {e}", path.display()))?;
+            let read = CertificateDer::pem_file_iter(path)
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>);
+            let certificates =
+                read.map_err(|e| format!("sslrootcert {} can't be read: {e}", path.display()))?;
             roots.add_parsable_certificates(certificates);
         }
         None => {
@@ -146,9 +164,9 @@ impl ServerCertVerifier for AnyName {
     ) -> Result<ServerCertVerified, Error> {
         // The chain is verified before the name.
         match self.0.verify_server_cert(end, intermediates, name, ocsp, now) {
-            Err(Error::InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. })) => {
-                Ok(ServerCertVerified::assertion())
-            }
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
             other => other,
         }
     }
@@ -177,7 +195,11 @@ impl ServerCertVerifier for AnyName {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         match self.get_mut() {
             Self::Socket(s) => Pin::new(s).poll_read(cx, buffer),
             Self::Plain(s) => Pin::new(s).poll_read(cx, buffer),
@@ -187,7 +209,11 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         match self.get_mut() {
             Self::Socket(s) => Pin::new(s).poll_write(cx, bytes),
             Self::Plain(s) => Pin::new(s).poll_write(cx, bytes),

@@ -1,5 +1,6 @@
-//! Whether the table is still the one that is read: asked now and then over a connection of its own, since the stream's takes no SQL, and says nothing of a
-//! table that was dropped, or taken out of the publication.
+//! Whether the table is still the one that is read: asked now and then over a connection of its
+//! own, since the stream's takes no SQL, and says nothing of a table that was dropped, or taken out
+//! of the publication.
 
 use crate::postgres::catalog::published;
 use crate::postgres::endpoint::Endpoint;
@@ -18,8 +19,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// The table of this name and how it is published, none within if it is not there or not published; none if the server can't be asked now, of which
-    /// the stream will hear too.
+    /// The table of this name and how it is published, none within if it is not there or not
+    /// published; none if the server can't be asked now, of which the stream will hear too.
     pub(crate) async fn look(
         &mut self,
         endpoint: &Endpoint,

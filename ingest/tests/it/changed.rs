@@ -1,8 +1,13 @@
-//! What becomes of a file that has changed since it was read, whatever its form: what was read of it is never read again, what was appended to
-//! plain text is read, and everything else is refused with what to do.
+//! What becomes of a file that has changed since it was read, whatever its form: what was read of
+//! it is never read again, what was appended to plain text is read, and everything else is refused
+//! with what to do.
 
-use crate::support::{READ_AT, Read, csv_record, json_record, payment_columns, read_all, read_from, spec};
-use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use crate::support::{
+    READ_AT, Read, csv_record, json_record, payment_columns, read_all, read_from, spec,
+};
+use arrow::array::{
+    ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use parquet::arrow::ArrowWriter;
 use riskstream_engine::contract::{Poll, PollLimit, Source, SourceError};
 use riskstream_ingest::{FileSource, FileSourceSpec};
@@ -27,7 +32,8 @@ fn text(name: &str, ids: Range<u64>) -> String {
 fn compressed(name: &str, text: &str) -> Vec<u8> {
     match name.rsplit('.').next() {
         Some("gz") => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(text.as_bytes()).expect("compressed");
             encoder.finish().expect("compressed")
         }
@@ -37,11 +43,18 @@ fn compressed(name: &str, text: &str) -> Vec<u8> {
 }
 
 fn parquet(ids: Range<u64>) -> Vec<u8> {
-    let number = |of: fn(i64) -> i64| ids.clone().map(move |id| of(i64::try_from(id).expect("small"))).collect::<Vec<_>>();
-    let amounts = Decimal128Array::from(ids.clone().map(i128::from).collect::<Vec<_>>()).with_precision_and_scale(12, 2).expect("fits");
+    let number = |of: fn(i64) -> i64| {
+        ids.clone().map(move |id| of(i64::try_from(id).expect("small"))).collect::<Vec<_>>()
+    };
+    let amounts = Decimal128Array::from(ids.clone().map(i128::from).collect::<Vec<_>>())
+        .with_precision_and_scale(12, 2)
+        .expect("fits");
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from(number(|id| id))),
-        Arc::new(TimestampMicrosecondArray::from(number(|id| 1_500_000_000_000_000 + id)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from(number(|id| 1_500_000_000_000_000 + id))
+                .with_timezone("UTC"),
+        ),
         Arc::new(StringArray::from_iter_values(ids.clone().map(|id| format!("c{id}")))),
         Arc::new(amounts),
     ];
@@ -79,7 +92,11 @@ impl World {
     }
 
     fn append(&self, bytes: impl AsRef<[u8]>) {
-        OpenOptions::new().append(true).open(self.path()).and_then(|mut f| f.write_all(bytes.as_ref())).expect("appended");
+        OpenOptions::new()
+            .append(true)
+            .open(self.path())
+            .and_then(|mut f| f.write_all(bytes.as_ref()))
+            .expect("appended");
     }
 
     fn source(&self) -> FileSource {
@@ -91,15 +108,27 @@ impl World {
     }
 
     fn again(&self, first: &Read) -> Result<Read, SourceError> {
-        read_from(&mut self.source(), first.positions.clone(), PollLimit { rows: 1000, bytes: 1 << 20 }, usize::MAX)
+        read_from(
+            &mut self.source(),
+            first.positions.clone(),
+            PollLimit { rows: 1000, bytes: 1 << 20 },
+            usize::MAX,
+        )
     }
 
     /// Reads on, which is refused.
     fn refused(&self, first: &Read, reason: &str) {
-        let error = self.again(first).expect_err(&format!("{}: to be refused: {reason}", self.name)).to_string();
+        let error = self
+            .again(first)
+            .expect_err(&format!("{}: to be refused: {reason}", self.name))
+            .to_string();
         assert!(error.contains("has changed since it was read"), "{}: {error}", self.name);
         assert!(error.contains(reason), "{}: {error}", self.name);
-        assert!(error.contains("of another name") && error.contains("new data folder"), "{}: what to do: {error}", self.name);
+        assert!(
+            error.contains("of another name") && error.contains("new data folder"),
+            "{}: what to do: {error}",
+            self.name
+        );
     }
 }
 
@@ -120,7 +149,11 @@ fn lines_appended_to_a_finished_file_are_read_by_the_next_run() {
             for round in 1..4 {
                 world.append(text(name, rows * round..rows * round + 2));
                 let second = world.again(&first).expect("read on");
-                assert_eq!((second.row_count(), second.dead_count()), (2, 0), "{name}, follow {follow}, round {round}");
+                assert_eq!(
+                    (second.row_count(), second.dead_count()),
+                    (2, 0),
+                    "{name}, follow {follow}, round {round}"
+                );
                 first = second;
             }
         }
@@ -134,11 +167,19 @@ fn a_last_line_without_an_end_may_get_one_but_not_go_on() {
         let whole = text(name, 0..3);
         world.write(whole.trim_end());
         let first = world.read();
-        assert_eq!((first.row_count(), first.dead_count()), (3, 0), "{name}: a last line needs no end");
+        assert_eq!(
+            (first.row_count(), first.dead_count()),
+            (3, 0),
+            "{name}: a last line needs no end"
+        );
         for end in ["\n", "\r\n"] {
             world.write(whole.trim_end().to_owned() + end + &text(name, 3..5));
             let second = world.again(&first).expect("read on");
-            assert_eq!((second.row_count(), second.dead_count()), (2, 0), "{name}: it has got its end");
+            assert_eq!(
+                (second.row_count(), second.dead_count()),
+                (2, 0),
+                "{name}: it has got its end"
+            );
         }
         world.write(whole.trim_end().to_owned() + "5\n" + &text(name, 3..5));
         world.refused(&first, "goes on now");
@@ -162,7 +203,8 @@ fn plain_text_that_is_another_one_now_is_refused_at_its_end_and_in_the_middle() 
             world.write(&whole);
             let limit = PollLimit { rows: 1, bytes: 9_000 };
             let blocks = if partly { 1 } else { usize::MAX };
-            let first = read_from(&mut world.source(), BTreeMap::new(), limit, blocks).expect("read");
+            let first =
+                read_from(&mut world.source(), BTreeMap::new(), limit, blocks).expect("read");
             let read = usize::try_from(first.positions[&0].1.next_offset).expect("from 0");
             assert!(read > 8_192 && first.positions[&0].1.finished != partly);
             world.write(&whole[..read - 1]);
@@ -171,7 +213,8 @@ fn plain_text_that_is_another_one_now_is_refused_at_its_end_and_in_the_middle() 
             world.write(text(name, 0..1) + &text(name, 500..950));
             world.refused(&first, "its beginning is another one");
             // The same beginning, and other rows behind it.
-            let alike = (0..400).find(|rows| text(name, 0..*rows).len() > 6_000).expect("enough rows");
+            let alike =
+                (0..400).find(|rows| text(name, 0..*rows).len() > 6_000).expect("enough rows");
             world.write(text(name, 0..alike) + &text(name, 500..950));
             world.refused(&first, "another text now");
             let mut changed = whole.clone().into_bytes();
@@ -180,7 +223,11 @@ fn plain_text_that_is_another_one_now_is_refused_at_its_end_and_in_the_middle() 
             world.refused(&first, "another text now");
             world.write(&whole);
             touch(&world.path());
-            assert_eq!(first.row_count() + world.again(&first).expect("only touched").row_count(), 400, "{name}");
+            assert_eq!(
+                first.row_count() + world.again(&first).expect("only touched").row_count(),
+                400,
+                "{name}"
+            );
         }
     }
 }
@@ -318,7 +365,8 @@ fn hundreds_of_files_in_step_are_read_with_few_open_at_once() {
         let mut source = FileSource::new(spec).expect("a source");
         source.open(&BTreeMap::new()).expect("opened");
         let mut decoder = source.decoder();
-        let mut open: Vec<u32> = (0..u32::try_from(source.partitions().len()).expect("few")).collect();
+        let mut open: Vec<u32> =
+            (0..u32::try_from(source.partitions().len()).expect("few")).collect();
         let (mut rows, before) = (0, descriptors());
         while !open.is_empty() {
             let mut still = Vec::new();
@@ -352,9 +400,12 @@ fn a_file_of_blank_lines_without_a_header_ends_and_is_read_on_when_it_has_rows()
     let folder = tempfile::tempdir().expect("a folder");
     for blank in ["\n", "\r\n\r\n", "\u{feff}\n"] {
         std::fs::write(folder.path().join("a.csv"), blank).expect("written");
-        let read = read_all(&mut FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source")).expect("read");
+        let read =
+            read_all(&mut FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source"))
+                .expect("read");
         assert!(read.positions[&0].1.finished, "{blank:?}");
-        std::fs::write(folder.path().join("a.csv"), blank.to_owned() + &text("a.csv", 0..3)).expect("written");
+        std::fs::write(folder.path().join("a.csv"), blank.to_owned() + &text("a.csv", 0..3))
+            .expect("written");
         let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
         let mut source = FileSource::new(spec(folder.path(), &["a.csv"])).expect("a source");
         let more = read_from(&mut source, read.positions, limit, usize::MAX).expect("read");
@@ -374,7 +425,12 @@ fn a_file_that_gave_nothing_before_others_did_is_read_by_the_next_run() {
     let spec = spec(folder.path(), &["*.csv"]);
     let whole = read_all(&mut FileSource::new(spec.clone()).expect("a source")).expect("read");
     // The run ended when only the last file had given something.
-    let committed: BTreeMap<_, _> = whole.positions.iter().filter(|(number, _)| **number == 2).map(|(n, p)| (*n, p.clone())).collect();
+    let committed: BTreeMap<_, _> = whole
+        .positions
+        .iter()
+        .filter(|(number, _)| **number == 2)
+        .map(|(n, p)| (*n, p.clone()))
+        .collect();
     let mut source = FileSource::new(spec.clone()).expect("a source");
     let rest = read_from(&mut source, committed.clone(), limit, usize::MAX).expect("read");
     assert_eq!((rest.row_count(), source.partitions().len()), (4, 3));
@@ -396,14 +452,18 @@ fn files_that_were_read_and_taken_away_keep_no_new_ones_from_being_read() {
             std::fs::create_dir(folder.path().join(part)).expect("made");
         }
         std::fs::write(folder.path().join("old/a.csv"), content("a.csv", 0..3)).expect("written");
-        let read = read_all(&mut FileSource::new(spec(folder.path(), &[first_path])).expect("a source")).expect("read");
+        let read =
+            read_all(&mut FileSource::new(spec(folder.path(), &[first_path])).expect("a source"))
+                .expect("read");
         assert_eq!(read.row_count(), 3);
         std::fs::remove_file(folder.path().join("old/a.csv")).expect("removed");
-        std::fs::write(folder.path().join("new/b.csv"), HEADER.to_owned() + &text("b.csv", 3..5)).expect("written");
+        std::fs::write(folder.path().join("new/b.csv"), HEADER.to_owned() + &text("b.csv", 3..5))
+            .expect("written");
         for paths in [[first_path, "new/*.csv"], ["new/*.csv", first_path]] {
             let mut source = FileSource::new(spec(folder.path(), &paths)).expect("a source");
             let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
-            let again = read_from(&mut source, read.positions.clone(), limit, usize::MAX).expect("read");
+            let again =
+                read_from(&mut source, read.positions.clone(), limit, usize::MAX).expect("read");
             assert_eq!(again.row_count(), 2, "{paths:?}");
         }
     }
@@ -423,16 +483,21 @@ fn a_file_that_was_read_is_known_however_the_way_to_it_is_written() {
         };
         for (first, second) in [(".", "."), (".", "./"), ("", "."), (".", "")] {
             let limit = PollLimit { rows: 1000, bytes: 1 << 20 };
-            let read = read_from(&mut source(first), BTreeMap::new(), limit, usize::MAX).expect("read");
+            let read =
+                read_from(&mut source(first), BTreeMap::new(), limit, usize::MAX).expect("read");
             let mut again = source(second);
-            let rest = read_from(&mut again, read.positions.clone(), limit, usize::MAX).expect("read");
+            let rest =
+                read_from(&mut again, read.positions.clone(), limit, usize::MAX).expect("read");
             assert_eq!(
                 (read.row_count(), rest.row_count(), again.partitions().len()),
                 (3, 0, 1),
                 "{pattern} in {first:?}, then {second:?}"
             );
             for _ in 0..20 {
-                assert!(!again.discover().expect("looked"), "{pattern} in {first:?}, then {second:?}");
+                assert!(
+                    !again.discover().expect("looked"),
+                    "{pattern} in {first:?}, then {second:?}"
+                );
             }
         }
     }

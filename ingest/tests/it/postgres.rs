@@ -1,5 +1,6 @@
-//! The PostgreSQL source against the real server: reading goes on after any block as if it had not stopped. What becomes of the rows, and of kills and
-//! servers that go away, is tested with the whole program (pipeline/tests/it/postgres.rs).
+//! The PostgreSQL source against the real server: reading goes on after any block as if it had not
+//! stopped. What becomes of the rows, and of kills and servers that go away, is tested with the
+//! whole program (pipeline/tests/it/postgres.rs).
 
 use riskstream_engine::contract::{PartitionInfo, Poll, PollLimit, Position, Source};
 use riskstream_ingest::{Endpoint, PostgresSource, PostgresSourceSpec, parse_type};
@@ -18,23 +19,38 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("the folder is ours");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        std::fs::set_permissions(
+            folder.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .expect("the folder is ours");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .expect("a free port")
+            .port();
         let server = Self { folder, port };
         server.script(&["start", &port.to_string()]);
         server
     }
 
     fn command(&self) -> Command {
-        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let mut command = Command::new(manifest.join("../examples/servers/postgres.sh"));
-        command.env("POSTGRES_STATE", self.folder.path().join("server")).env("POSTGRES_FSYNC", "off").stdin(Stdio::null());
+        command
+            .env("POSTGRES_STATE", self.folder.path().join("server"))
+            .env("POSTGRES_FSYNC", "off")
+            .stdin(Stdio::null());
         command
     }
 
     fn script(&self, args: &[&str]) -> String {
         let said = self.command().args(args).output().expect("the script starts");
-        assert!(said.status.success(), "postgres.sh {args:?}: {}", String::from_utf8_lossy(&said.stderr));
+        assert!(
+            said.status.success(),
+            "postgres.sh {args:?}: {}",
+            String::from_utf8_lossy(&said.stderr)
+        );
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
@@ -71,7 +87,8 @@ impl Drop for Server {
 /// Rows as text, and the position after each block with how many rows there were.
 type Run = (Vec<String>, Vec<(usize, Position)>);
 
-/// Reads to the end from a position on; only what claims the slot is committed, so that any position can be gone back to.
+/// Reads to the end from a position on; only what claims the slot is committed, so that any
+/// position can be gone back to.
 fn read(server: &Server, from: Option<&Position>) -> Run {
     let mut source = server.source();
     let info = source.partitions()[0].clone();
@@ -82,7 +99,11 @@ fn read(server: &Server, from: Option<&Position>) -> Run {
     let (mut rows, mut positions) = (Vec::new(), Vec::new());
     let started = Instant::now();
     loop {
-        assert!(started.elapsed() < Duration::from_secs(60), "the end does not come; {} rows so far", rows.len());
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the end does not come; {} rows so far",
+            rows.len()
+        );
         match source.poll(0, PollLimit { rows: 1 << 20, bytes: 1 << 20 }).expect("polled") {
             Poll::Block(mut block) => {
                 block.read_at = 4_000_000_000_000_000;
@@ -92,11 +113,20 @@ fn read(server: &Server, from: Option<&Position>) -> Run {
                 }
                 let decoded = decoder.decode(block).expect("decoded");
                 assert!(decoded.rejected.is_none());
-                let shown = arrow::util::pretty::pretty_format_batches(&[decoded.rows]).expect("shown").to_string();
+                let shown = arrow::util::pretty::pretty_format_batches(&[decoded.rows])
+                    .expect("shown")
+                    .to_string();
                 rows.extend(
-                    shown.lines().filter(|l| l.starts_with('|')).skip(1).map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")),
+                    shown
+                        .lines()
+                        .filter(|l| l.starts_with('|'))
+                        .skip(1)
+                        .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")),
                 );
-                assert_eq!(next.next_offset as usize, rows.len() + from.map_or(0, |p| p.next_offset as usize));
+                assert_eq!(
+                    next.next_offset as usize,
+                    rows.len() + from.map_or(0, |p| p.next_offset as usize)
+                );
                 positions.push((rows.len(), next));
             }
             Poll::Pending { .. } => std::thread::sleep(Duration::from_millis(2)),
@@ -124,10 +154,13 @@ fn reading_goes_on_after_any_block_even_within_a_transaction() {
     server.psql("insert into loans values (1, 0.01)");
     let (rows, blocks) = read(&server, Some(&snapshot));
     assert_eq!(rows.len(), 9_000 + 10 + 2 * 3_000 + (8_990 - 5_000 + 3_000) + 1 + 1);
-    let within = blocks.iter().filter(|(_, position)| !position.fingerprint.contains("\"taken\":0")).count();
+    let within =
+        blocks.iter().filter(|(_, position)| !position.fingerprint.contains("\"taken\":0")).count();
     assert!(within > 0, "no block ends within a transaction");
     let step = (blocks.len() / 12).max(1);
-    for (number, (done, position)) in blocks.iter().enumerate().filter(|(i, _)| i % step == 0 || i + 1 == blocks.len()) {
+    for (number, (done, position)) in
+        blocks.iter().enumerate().filter(|(i, _)| i % step == 0 || i + 1 == blocks.len())
+    {
         let (rest, _) = read(&server, Some(position));
         assert!(
             rest == rows[*done..],

@@ -1,4 +1,5 @@
-//! A source stopped after any block, and resumed with other block sizes, gives the same rows and dead letters.
+//! A source stopped after any block, and resumed with other block sizes, gives the same rows and
+//! dead letters.
 
 use crate::support::{Read, csv_record, json_record, read_all, read_from, spec};
 use proptest::prelude::*;
@@ -26,7 +27,8 @@ fn write(folder: &Path, name: &str) {
     let text = text(name.contains("csv"));
     let bytes = match name.rsplit('.').next() {
         Some("gz") => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
             encoder.write_all(&text).expect("compressed");
             encoder.finish().expect("compressed")
         }
@@ -50,11 +52,28 @@ fn joined(parts: Vec<Read>) -> Read {
     all
 }
 
-fn resumed_equals_whole(spec: &FileSourceSpec, bytes: (usize, usize), rows: (usize, usize), blocks: usize) {
+fn resumed_equals_whole(
+    spec: &FileSourceSpec,
+    bytes: (usize, usize),
+    rows: (usize, usize),
+    blocks: usize,
+) {
     let whole = read_all(&mut open(spec)).expect("read");
-    let first = read_from(&mut open(spec), BTreeMap::new(), PollLimit { rows: rows.0, bytes: bytes.0 }, blocks).expect("read");
+    let first = read_from(
+        &mut open(spec),
+        BTreeMap::new(),
+        PollLimit { rows: rows.0, bytes: bytes.0 },
+        blocks,
+    )
+    .expect("read");
     let positions = first.positions.clone();
-    let second = read_from(&mut open(spec), positions, PollLimit { rows: rows.1, bytes: bytes.1 }, usize::MAX).expect("read");
+    let second = read_from(
+        &mut open(spec),
+        positions,
+        PollLimit { rows: rows.1, bytes: bytes.1 },
+        usize::MAX,
+    )
+    .expect("read");
     let both = joined(vec![first, second]);
     assert!(both.table() == whole.table(), "the rows differ");
     assert!(both.dead_letters() == whole.dead_letters(), "the dead letters differ");
@@ -87,11 +106,18 @@ fn a_changed_or_missing_file_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     write(folder.path(), "a.ndjson");
     let spec = spec(folder.path(), &["*.ndjson"]);
-    let first = read_from(&mut open(&spec), BTreeMap::new(), PollLimit { rows: 1, bytes: 500 }, 2).expect("read");
+    let first = read_from(&mut open(&spec), BTreeMap::new(), PollLimit { rows: 1, bytes: 500 }, 2)
+        .expect("read");
     let path = folder.path().join("a.ndjson");
     let content = std::fs::read(&path).expect("readable");
     let refused = || {
-        let error = read_from(&mut open(&spec), first.positions.clone(), PollLimit { rows: 1, bytes: 1 }, 1).expect_err("refused");
+        let error = read_from(
+            &mut open(&spec),
+            first.positions.clone(),
+            PollLimit { rows: 1, bytes: 1 },
+            1,
+        )
+        .expect_err("refused");
         assert!(error.to_string().contains("has changed since it was read"), "{error}");
     };
     std::fs::write(&path, [b"x", &content[1..]].concat()).expect("written");

@@ -37,11 +37,16 @@ impl Read {
     pub(crate) fn dead_letters(&self) -> Vec<(i64, String, Vec<u8>)> {
         let mut letters = Vec::new();
         for batch in &self.dead {
-            let offsets = batch.column_by_name("offset").expect("a column").as_primitive::<Int64Type>();
+            let offsets =
+                batch.column_by_name("offset").expect("a column").as_primitive::<Int64Type>();
             let reasons = batch.column_by_name("reason").expect("a column").as_string::<i32>();
             let bytes = batch.column_by_name("bytes").expect("a column").as_binary::<i32>();
             for row in 0..batch.num_rows() {
-                letters.push((offsets.value(row), reasons.value(row).to_owned(), bytes.value(row).to_vec()));
+                letters.push((
+                    offsets.value(row),
+                    reasons.value(row).to_owned(),
+                    bytes.value(row).to_vec(),
+                ));
             }
         }
         letters
@@ -61,7 +66,11 @@ pub(crate) fn read_from(
 ) -> Result<Read, SourceError> {
     source.open(&positions)?;
     let mut decoder = source.decoder();
-    let mut read = Read { rows: vec![RecordBatch::new_empty(source.schema().schema.clone())], dead: Vec::new(), positions };
+    let mut read = Read {
+        rows: vec![RecordBatch::new_empty(source.schema().schema.clone())],
+        dead: Vec::new(),
+        positions,
+    };
     let mut blocks = 0;
     for partition in 0..source.partitions().len() as u32 {
         let info = source.partitions()[partition as usize].clone();
@@ -94,14 +103,20 @@ pub(crate) fn read_all(source: &mut dyn Source) -> Result<Read, SourceError> {
 
 /// The columns of the payments in these tests.
 pub(crate) fn payment_columns() -> Vec<(String, DataType)> {
-    [("id", DataType::Int64), ("time", utc_timestamp()), ("card", DataType::Utf8), ("amount", DataType::Decimal128(12, 2))]
-        .map(|(name, data_type)| (name.to_owned(), data_type))
-        .to_vec()
+    [
+        ("id", DataType::Int64),
+        ("time", utc_timestamp()),
+        ("card", DataType::Utf8),
+        ("amount", DataType::Decimal128(12, 2)),
+    ]
+    .map(|(name, data_type)| (name.to_owned(), data_type))
+    .to_vec()
 }
 
 /// A source of files in a folder, with [`payment_columns`].
 pub(crate) fn spec(folder: &Path, paths: &[&str]) -> FileSourceSpec {
-    let mut spec = FileSourceSpec::new("payments", paths.iter().map(|p| (*p).to_owned()).collect(), "time");
+    let mut spec =
+        FileSourceSpec::new("payments", paths.iter().map(|p| (*p).to_owned()).collect(), "time");
     spec.base = folder.to_owned();
     spec.schema = Some(payment_columns());
     spec
@@ -126,6 +141,10 @@ pub(crate) fn json_record(id: u64) -> String {
 }
 
 pub(crate) fn csv_record(id: u64) -> String {
-    let card = if id.is_multiple_of(3) { format!("\"c{}\nx,\"\"y\"\"\"", id % 7) } else { format!("c{}", id % 7) };
+    let card = if id.is_multiple_of(3) {
+        format!("\"c{}\nx,\"\"y\"\"\"", id % 7)
+    } else {
+        format!("c{}", id % 7)
+    };
     format!("{id},2018-04-01 00:{:02}:{:02},{card},{id}.{:02}\n", id / 60 % 60, id % 60, id % 100)
 }

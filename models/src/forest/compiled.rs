@@ -1,9 +1,10 @@
 //! The form in which a forest is scored.
 //!
-//! A value is replaced by its **rank** among the forest's own cut points of that feature (how many of them are below it).
-//! `value <= cut` is exactly `rank <= rank of the cut`, so ranks give bit for bit what comparing floats gives, while the ranks of a row of up to 16
-//! features fill one cache line and a node is eight bytes. Rows go through a tree in blocks, so that the tree stays in cache, and
-//! [`LANES`] rows step down side by side, so that the processor overlaps their reads.
+//! A value is replaced by its **rank** among the forest's own cut points of that feature (how many
+//! of them are below it). `value <= cut` is exactly `rank <= rank of the cut`, so ranks give bit
+//! for bit what comparing floats gives, while the ranks of a row of up to 16 features fill one
+//! cache line and a node is eight bytes. Rows go through a tree in blocks, so that the tree stays
+//! in cache, and [`LANES`] rows step down side by side, so that the processor overlaps their reads.
 
 use super::{ForestError, Tree};
 use crate::features::FeatureMatrix;
@@ -20,8 +21,9 @@ const WIDTH_MAX: usize = 1024;
 const FIELD_BITS: u32 = 24;
 const FIELD_MAX: usize = (1 << FIELD_BITS) - 1;
 
-/// From the lowest bit: feature (16 bits), child (24, counted from the tree's root), rank of the cut (24).
-/// At a leaf, `child` is the node itself and no rank exceeds the cut, so that another step stays there.
+/// From the lowest bit: feature (16 bits), child (24, counted from the tree's root), rank of the
+/// cut (24). At a leaf, `child` is the node itself and no rank exceeds the cut, so that another
+/// step stays there.
 #[derive(Debug, Clone, Copy)]
 struct Node(u64);
 
@@ -62,7 +64,9 @@ struct CompiledTree {
 impl Compiled {
     /// Compiles trees that have been checked.
     pub(super) fn new(trees: &[Tree], width: usize) -> Result<Self, ForestError> {
-        let check = |what, found, limit| if found <= limit { Ok(()) } else { Err(ForestError::TooLarge { what, found, limit }) };
+        let check = |what, found, limit| {
+            if found <= limit { Ok(()) } else { Err(ForestError::TooLarge { what, found, limit }) }
+        };
         check("the number of features", width, WIDTH_MAX)?;
         let mut cuts = vec![Vec::new(); width];
         for tree in trees {
@@ -75,7 +79,11 @@ impl Compiled {
             feature_cuts.sort_by(f64::total_cmp);
             // By `==`, so that -0.0 and 0.0, which compare as equal when scoring, are one cut.
             feature_cuts.dedup();
-            check("the number of distinct thresholds of a feature", feature_cuts.len(), FIELD_MAX - 1)?;
+            check(
+                "the number of distinct thresholds of a feature",
+                feature_cuts.len(),
+                FIELD_MAX - 1,
+            )?;
         }
         let compile = |tree: &Tree| {
             let node = |node: usize| {
@@ -83,7 +91,11 @@ impl Compiled {
                     return Node::new(0, node, FIELD_MAX);
                 }
                 let feature = tree.feature[node] as usize;
-                Node::new(feature, tree.child[node] as usize, rank(&cuts[feature], tree.threshold[node]) as usize)
+                Node::new(
+                    feature,
+                    tree.child[node] as usize,
+                    rank(&cuts[feature], tree.threshold[node]) as usize,
+                )
             };
             CompiledTree { nodes: (0..tree.len()).map(node).collect(), values: tree.value.clone() }
         };
@@ -91,8 +103,8 @@ impl Compiled {
         Ok(Self { cuts, trees })
     }
 
-    /// Writes the mean of the trees' leaf values for each row. A row's ranks lie in an array whose length is known to
-    /// the compiler, a power of two, so that no index into it has to be checked.
+    /// Writes the mean of the trees' leaf values for each row. A row's ranks lie in an array whose
+    /// length is known to the compiler, a power of two, so that no index into it has to be checked.
     pub(super) fn score_into(&self, columns: &FeatureMatrix<'_>, out: &mut [f64]) {
         match self.cuts.len() {
             ..=16 => self.score_strided::<16>(columns, out),
@@ -139,7 +151,8 @@ impl CompiledTree {
             let mut moved = 0;
             for lane in 0..LANES {
                 let node = nodes[at[lane] as usize];
-                let next = node.child() + u32::from(group[lane][node.feature() & (STRIDE - 1)] > node.cut());
+                let next = node.child()
+                    + u32::from(group[lane][node.feature() & (STRIDE - 1)] > node.cut());
                 moved |= next ^ at[lane];
                 at[lane] = next;
             }

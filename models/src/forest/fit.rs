@@ -1,17 +1,21 @@
 //! Fitting the forest with smartcore and taking over its trees.
 //!
-//! smartcore's *regressor* is fitted to labels 0 and 1: on two classes, the squared error chooses the same splits as the Gini impurity, and its leaves
-//! keep the share of frauds where smartcore's classifier keeps only a class. The trees are read from smartcore's serialized form (its
-//! fields are private). smartcore goes on splitting nodes that are pure; those subtrees predict one value, so each is taken over as one leaf.
+//! smartcore's *regressor* is fitted to labels 0 and 1: on two classes, the squared error chooses
+//! the same splits as the Gini impurity, and its leaves keep the share of frauds where smartcore's
+//! classifier keeps only a class. The trees are read from smartcore's serialized form (its fields
+//! are private). smartcore goes on splitting nodes that are pure; those subtrees predict one value,
+//! so each is taken over as one leaf.
 //!
-//! The forest is grown in a fixed number of parts with seeds of their own, so that threads share the work and the result depends
-//! on the seed only, not on the number of threads.
+//! The forest is grown in a fixed number of parts with seeds of their own, so that threads share
+//! the work and the result depends on the seed only, not on the number of threads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
-use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
+use smartcore::ensemble::random_forest_regressor::{
+    RandomForestRegressor, RandomForestRegressorParameters,
+};
 use smartcore::linalg::basic::arrays::Array;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -19,8 +23,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::{Forest, Tree};
 use crate::error::TrainError;
 
-/// Parts that a forest is grown in. A part's trees exist in smartcore's bulky serialized form for a moment: more parts take less memory,
-/// but each part sorts the columns again.
+/// Parts that a forest is grown in. A part's trees exist in smartcore's bulky serialized form for a
+/// moment: more parts take less memory, but each part sorts the columns again.
 const PARTS: usize = 8;
 
 /// A part's trees, once it is done.
@@ -35,7 +39,8 @@ pub struct ForestParameters {
     pub depth_max: u16,
     /// Fewest training rows in a leaf.
     pub leaf_rows_min: usize,
-    /// Features tried at each split; `None` for a third of them, rounded up, the usual choice for regression trees.
+    /// Features tried at each split; `None` for a third of them, rounded up, the usual choice for
+    /// regression trees.
     pub features_per_split: Option<usize>,
     /// The same seed gives the same forest.
     pub seed: u64,
@@ -45,7 +50,14 @@ pub struct ForestParameters {
 
 impl Default for ForestParameters {
     fn default() -> Self {
-        Self { trees: 100, depth_max: 10, leaf_rows_min: 1, features_per_split: None, seed: 0, threads: 2 }
+        Self {
+            trees: 100,
+            depth_max: 10,
+            leaf_rows_min: 1,
+            features_per_split: None,
+            seed: 0,
+            threads: 2,
+        }
     }
 }
 
@@ -56,13 +68,22 @@ fn failed(reason: String) -> TrainError {
 }
 
 /// Fits to `columns` (one per feature, finite values) and `labels` (true: fraud).
-pub(crate) fn fit(columns: &[Vec<f64>], labels: &[bool], parameters: &ForestParameters) -> Result<Forest, TrainError> {
-    if parameters.trees == 0 || parameters.depth_max == 0 || parameters.leaf_rows_min == 0 || parameters.features_per_split == Some(0) {
+pub(crate) fn fit(
+    columns: &[Vec<f64>],
+    labels: &[bool],
+    parameters: &ForestParameters,
+) -> Result<Forest, TrainError> {
+    if parameters.trees == 0
+        || parameters.depth_max == 0
+        || parameters.leaf_rows_min == 0
+        || parameters.features_per_split == Some(0)
+    {
         return Err(TrainError::Spec {
             problem: "a forest needs at least 1 tree, a depth of 1, 1 row per leaf and 1 feature per split".to_owned(),
         });
     }
-    let x = DenseMatrix::new(labels.len(), columns.len(), columns.concat(), true).map_err(|error| failed(error.to_string()))?;
+    let x = DenseMatrix::new(labels.len(), columns.len(), columns.concat(), true)
+        .map_err(|error| failed(error.to_string()))?;
     let y: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
 
     let parts = PARTS.min(parameters.trees);
@@ -77,7 +98,8 @@ pub(crate) fn fit(columns: &[Vec<f64>], labels: &[bool], parameters: &ForestPara
                         break;
                     }
                     let trees = grow_part(&x, &y, parameters, part, parts);
-                    grown.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[part] = Some(trees);
+                    grown.lock().unwrap_or_else(|poisoned| poisoned.into_inner())[part] =
+                        Some(trees);
                 }
             });
         }
@@ -98,11 +120,23 @@ fn grow_part(
     parts: usize,
 ) -> Result<Vec<Tree>, TrainError> {
     let trees = parameters.trees * (part + 1) / parts - parameters.trees * part / parts;
-    let fitted = fit_smartcore(x, y, parameters, trees, xxh3_64_with_seed(&(part as u64).to_le_bytes(), parameters.seed))?;
+    let fitted = fit_smartcore(
+        x,
+        y,
+        parameters,
+        trees,
+        xxh3_64_with_seed(&(part as u64).to_le_bytes(), parameters.seed),
+    )?;
     read_trees(&fitted)
 }
 
-fn fit_smartcore(x: &DenseMatrix<f64>, y: &Vec<f64>, parameters: &ForestParameters, trees: usize, seed: u64) -> Result<Fitted, TrainError> {
+fn fit_smartcore(
+    x: &DenseMatrix<f64>,
+    y: &Vec<f64>,
+    parameters: &ForestParameters,
+    trees: usize,
+    seed: u64,
+) -> Result<Fitted, TrainError> {
     let features_per_split = parameters.features_per_split.unwrap_or(x.shape().1.div_ceil(3));
     let smartcore_parameters = RandomForestRegressorParameters::default()
         .with_n_trees(trees)
@@ -114,11 +148,19 @@ fn fit_smartcore(x: &DenseMatrix<f64>, y: &Vec<f64>, parameters: &ForestParamete
     Fitted::fit(x, y, smartcore_parameters).map_err(|error| failed(error.to_string()))
 }
 
-/// The trees of a fitted forest, read from its serialized form. Through a `Value`, not through text, so that no float is rounded.
+/// The trees of a fitted forest, read from its serialized form. Through a `Value`, not through
+/// text, so that no float is rounded.
 fn read_trees(fitted: &Fitted) -> Result<Vec<Tree>, TrainError> {
     let value = serde_json::to_value(fitted).map_err(|error| failed(error.to_string()))?;
-    let trees = value["forest_regressor"]["trees"].as_array().ok_or(TrainError::FittedForm { field: "forest_regressor.trees" })?;
-    trees.iter().map(|tree| read_tree(tree["nodes"].as_array().ok_or(TrainError::FittedForm { field: "nodes" })?)).collect()
+    let trees = value["forest_regressor"]["trees"]
+        .as_array()
+        .ok_or(TrainError::FittedForm { field: "forest_regressor.trees" })?;
+    trees
+        .iter()
+        .map(|tree| {
+            read_tree(tree["nodes"].as_array().ok_or(TrainError::FittedForm { field: "nodes" })?)
+        })
+        .collect()
 }
 
 /// Copies one tree breadth first, children side by side, pure subtrees as one leaf.
@@ -134,12 +176,21 @@ fn read_tree(nodes: &[Value]) -> Result<Tree, TrainError> {
         let children = (index_of(node, "true_child"), index_of(node, "false_child"));
         match children {
             (Some(true_child), Some(false_child)) if !pure => {
-                tree.feature.push(index_of(node, "split_feature").ok_or(TrainError::FittedForm { field: "split_feature" })? as u32);
-                tree.threshold.push(node["split_value"].as_f64().ok_or(TrainError::FittedForm { field: "split_value" })?);
+                tree.feature.push(
+                    index_of(node, "split_feature")
+                        .ok_or(TrainError::FittedForm { field: "split_feature" })?
+                        as u32,
+                );
+                tree.threshold.push(
+                    node["split_value"]
+                        .as_f64()
+                        .ok_or(TrainError::FittedForm { field: "split_value" })?,
+                );
                 tree.child.push(sources.len() as u32);
                 sources.extend([true_child, false_child]);
             }
-            // A node may carry a split that was found but not applied, for the depth; without children it is a leaf.
+            // A node may carry a split that was found but not applied, for the depth; without
+            // children it is a leaf.
             _ => {
                 tree.feature.push(0);
                 tree.threshold.push(0.0);
@@ -175,7 +226,11 @@ mod tests {
         for _ in 0..2000 {
             for (feature, column) in columns.iter_mut().enumerate() {
                 // The odd features take few values, so that ties with thresholds occur.
-                column.push(if feature % 2 == 0 { rng.random::<f64>() * 10.0 } else { f64::from(rng.random_range(0..6u8)) });
+                column.push(if feature % 2 == 0 {
+                    rng.random::<f64>() * 10.0
+                } else {
+                    f64::from(rng.random_range(0..6u8))
+                });
             }
             let last = labels.len();
             labels.push(columns[0][last] + columns[1][last] > 11.0 || rng.random::<f64>() < 0.02);
@@ -184,7 +239,11 @@ mod tests {
     }
 
     fn matrix(columns: &[Vec<f64>]) -> FeatureMatrix<'_> {
-        FeatureMatrix::from_columns(columns[0].len(), columns.iter().map(|column| Cow::Borrowed(&column[..])).collect()).unwrap()
+        FeatureMatrix::from_columns(
+            columns[0].len(),
+            columns.iter().map(|column| Cow::Borrowed(&column[..])).collect(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -209,7 +268,8 @@ mod tests {
     #[test]
     fn the_number_of_threads_does_not_change_the_forest_and_the_seed_does() {
         let (columns, labels) = rows();
-        let parameters = ForestParameters { trees: 11, depth_max: 4, threads: 1, ..ForestParameters::default() };
+        let parameters =
+            ForestParameters { trees: 11, depth_max: 4, threads: 1, ..ForestParameters::default() };
         let one = fit(&columns, &labels, &parameters).unwrap();
         let three = fit(&columns, &labels, &ForestParameters { threads: 3, ..parameters }).unwrap();
         let other = fit(&columns, &labels, &ForestParameters { seed: 1, ..parameters }).unwrap();
@@ -221,7 +281,12 @@ mod tests {
     #[test]
     fn the_depth_is_at_most_the_stated_one() {
         let (columns, labels) = rows();
-        let forest = fit(&columns, &labels, &ForestParameters { trees: 4, depth_max: 2, ..ForestParameters::default() }).unwrap();
+        let forest = fit(
+            &columns,
+            &labels,
+            &ForestParameters { trees: 4, depth_max: 2, ..ForestParameters::default() },
+        )
+        .unwrap();
         // Two steps: at most 1 + 2 + 4 nodes.
         assert!(forest.trees().iter().all(|tree| tree.len() <= 7));
         assert!(forest.trees().iter().any(|tree| tree.len() > 3));

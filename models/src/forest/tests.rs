@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Root: x0 <= 1.5 ? 0.1 : (x1 <= -2 ? 0.2 : 0.9); means as if both leaves of a node held as many rows.
+/// Root: x0 <= 1.5 ? 0.1 : (x1 <= -2 ? 0.2 : 0.9); means as if both leaves of a node held as many
+/// rows.
 fn two_level_tree() -> Tree {
     Tree {
         feature: vec![0, 0, 1, 0, 0],
@@ -17,7 +18,11 @@ fn two_level_tree() -> Tree {
 }
 
 fn matrix<'a>(columns: &[&'a [f64]]) -> FeatureMatrix<'a> {
-    FeatureMatrix::from_columns(columns[0].len(), columns.iter().map(|column| Cow::Borrowed(*column)).collect()).unwrap()
+    FeatureMatrix::from_columns(
+        columns[0].len(),
+        columns.iter().map(|column| Cow::Borrowed(*column)).collect(),
+    )
+    .unwrap()
 }
 
 fn score(forest: &Forest, matrix: &FeatureMatrix<'_>) -> Vec<f64> {
@@ -67,7 +72,10 @@ fn trees_that_could_loop_or_read_outside_are_refused() {
     assert!(matches!(broken(|tree| tree.child[2] = 1), ForestError::Node { node: 2, .. }));
     assert!(matches!(broken(|tree| tree.child[2] = 4), ForestError::Node { node: 2, .. }));
     assert!(matches!(broken(|tree| tree.feature[0] = 2), ForestError::Node { node: 0, .. }));
-    assert!(matches!(broken(|tree| tree.threshold[0] = f64::NAN), ForestError::Node { node: 0, .. }));
+    assert!(matches!(
+        broken(|tree| tree.threshold[0] = f64::NAN),
+        ForestError::Node { node: 0, .. }
+    ));
     assert!(matches!(broken(|tree| tree.value.truncate(4)), ForestError::Lengths { tree: 0 }));
     assert_eq!(Forest::new(vec![], 2).unwrap_err(), ForestError::Empty { tree: 0 });
     assert_eq!(Forest::new(vec![Tree::default()], 2).unwrap_err(), ForestError::Empty { tree: 0 });
@@ -75,11 +83,16 @@ fn trees_that_could_loop_or_read_outside_are_refused() {
 
 #[test]
 fn wide_rows_score_as_narrow_ones_and_too_wide_ones_are_refused() {
-    // The same decision on feature 0 or on the last of `width` features; the widths go through each of the compiled forms.
+    // The same decision on feature 0 or on the last of `width` features; the widths go through each
+    // of the compiled forms.
     for width in [1, 16, 17, 64, 65, 256, 257, 1024] {
         let last = width - 1;
-        let tree =
-            Tree { feature: vec![last as u32, 0, 0], threshold: vec![0.5, 0.0, 0.0], child: vec![1, 0, 0], value: vec![0.4, 0.25, 0.75] };
+        let tree = Tree {
+            feature: vec![last as u32, 0, 0],
+            threshold: vec![0.5, 0.0, 0.0],
+            child: vec![1, 0, 0],
+            value: vec![0.4, 0.25, 0.75],
+        };
         let forest = Forest::new(vec![tree], width).unwrap();
         let other = vec![9.0; 3];
         let mut columns: Vec<&[f64]> = vec![&other; width];
@@ -87,15 +100,20 @@ fn wide_rows_score_as_narrow_ones_and_too_wide_ones_are_refused() {
         assert_eq!(score(&forest, &matrix(&columns)), [0.25, 0.75, 0.25]);
     }
     let error = Forest::new(vec![two_level_tree()], 1025).unwrap_err();
-    assert_eq!(error.to_string(), "the number of features is 1025, but at most 1024 can be scored; fit smaller trees or fewer features");
+    assert_eq!(
+        error.to_string(),
+        "the number of features is 1025, but at most 1024 can be scored; fit smaller trees or fewer features"
+    );
     assert_eq!(Forest::new(vec![two_level_tree()], 0).unwrap_err(), ForestError::NoFeatures);
 }
 
-/// A tree grown from a list of choices: each splits one of the present leaves, chosen by the first number.
+/// A tree grown from a list of choices: each splits one of the present leaves, chosen by the first
+/// number.
 fn arbitrary_tree(width: u32) -> impl Strategy<Value = Tree> {
     // Few distinct thresholds and values, so that ties with a threshold are common.
     proptest::collection::vec((any::<u32>(), 0..width, -4i32..4), 0..30).prop_map(|choices| {
-        let mut tree = Tree { feature: vec![0], threshold: vec![0.0], child: vec![0], value: vec![0.5] };
+        let mut tree =
+            Tree { feature: vec![0], threshold: vec![0.0], child: vec![0], value: vec![0.5] };
         for (pick, feature, threshold) in choices {
             // Only the last nodes, so that children always come after their parents.
             let leaves: Vec<usize> = (0..tree.len()).filter(|node| tree.is_leaf(*node)).collect();

@@ -1,4 +1,5 @@
-//! Rows as few bytes: each value says itself where it ends, so that a row can be kept, compared, and taken apart without its neighbors.
+//! Rows as few bytes: each value says itself where it ends, so that a row can be kept, compared,
+//! and taken apart without its neighbors.
 //!
 //! | values | bytes |
 //! | --- | --- |
@@ -7,9 +8,12 @@
 //! | floats | 1, then eight bytes |
 //! | text, bytes | the length plus one as above, then the bytes |
 //!
-//! Equal values have equal bytes, so rows compare as bytes. The form is part of saved state: it never changes.
+//! Equal values have equal bytes, so rows compare as bytes. The form is part of saved state: it
+//! never changes.
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Float64Array, Int64Array, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Decimal128Array, Float64Array, Int64Array, StringArray,
+};
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
@@ -58,13 +62,24 @@ enum Reader {
 impl RowCodec {
     /// `None` where a type can't be kept; its place is the error.
     pub(super) fn new(types: impl IntoIterator<Item = DataType>) -> Result<Self, DataType> {
-        let column = |data_type| Form::of(&data_type).map(|form| (data_type.clone(), form)).ok_or(data_type);
+        let column =
+            |data_type| Form::of(&data_type).map(|form| (data_type.clone(), form)).ok_or(data_type);
         Ok(Self { columns: types.into_iter().map(column).collect::<Result<_, _>>()? })
     }
 
     /// Appends each row's bytes to `bytes`, and where it ends there to `ends`.
-    pub(super) fn encode(&self, columns: &[ArrayRef], bytes: &mut Vec<u8>, ends: &mut Vec<usize>) -> Result<(), ArrowError> {
-        let readers = self.columns.iter().zip(columns).map(|((_, form), c)| reader(*form, c)).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn encode(
+        &self,
+        columns: &[ArrayRef],
+        bytes: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
+    ) -> Result<(), ArrowError> {
+        let readers = self
+            .columns
+            .iter()
+            .zip(columns)
+            .map(|((_, form), c)| reader(*form, c))
+            .collect::<Result<Vec<_>, _>>()?;
         let rows = columns.first().map_or(0, |c| c.len());
         bytes.reserve(rows * readers.len() * 4);
         ends.reserve(rows);
@@ -88,30 +103,47 @@ impl RowCodec {
     }
 
     /// The columns of rows.
-    pub(super) fn decode<'a>(&self, rows: impl Iterator<Item = &'a [u8]>) -> Result<Vec<ArrayRef>, ArrowError> {
+    pub(super) fn decode<'a>(
+        &self,
+        rows: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
         let about = rows.size_hint().0;
-        let mut writers: Vec<Writer> = self.columns.iter().map(|(_, form)| Writer::new(*form, about)).collect();
+        let mut writers: Vec<Writer> =
+            self.columns.iter().map(|(_, form)| Writer::new(*form, about)).collect();
         for mut row in rows {
             for writer in &mut writers {
                 writer.read(&mut row)?;
             }
         }
-        writers.into_iter().zip(&self.columns).map(|(writer, (data_type, _))| writer.finish(data_type)).collect()
+        writers
+            .into_iter()
+            .zip(&self.columns)
+            .map(|(writer, (data_type, _))| writer.finish(data_type))
+            .collect()
     }
 }
 
 fn reader(form: Form, column: &ArrayRef) -> Result<Reader, ArrowError> {
     Ok(match form {
         Form::Integer => {
-            let narrow = if *column.data_type() == DataType::Date32 { cast(column, &DataType::Int32)? } else { Arc::clone(column) };
+            let narrow = if *column.data_type() == DataType::Date32 {
+                cast(column, &DataType::Int32)?
+            } else {
+                Arc::clone(column)
+            };
             Reader::Integer(cast(&narrow, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
         }
         Form::Wide => {
-            let wide =
-                if *column.data_type() == DataType::UInt64 { cast(column, &DataType::Decimal128(20, 0))? } else { Arc::clone(column) };
+            let wide = if *column.data_type() == DataType::UInt64 {
+                cast(column, &DataType::Decimal128(20, 0))?
+            } else {
+                Arc::clone(column)
+            };
             Reader::Wide(wide.as_primitive::<Decimal128Type>().clone())
         }
-        Form::Float => Reader::Float(cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone()),
+        Form::Float => {
+            Reader::Float(cast(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+        }
         Form::Text => Reader::Text(cast(column, &DataType::Utf8)?.as_string::<i32>().clone()),
         Form::Bytes => Reader::Bytes(cast(column, &DataType::Binary)?.as_binary::<i32>().clone()),
     })
@@ -179,7 +211,8 @@ fn put_wide(out: &mut Vec<u8>, mut number: u128) {
     out.push(number as u8);
 }
 
-/// The number at the start of `row`, and its length; 0 and 0 at the end. Nine bytes hold nearly all: what is longer is wide.
+/// The number at the start of `row`, and its length; 0 and 0 at the end. Nine bytes hold nearly
+/// all: what is longer is wide.
 #[inline]
 fn get(row: &[u8]) -> (u128, usize) {
     let (mut narrow, mut shift) = (0u64, 0u32);
@@ -250,7 +283,8 @@ impl Spans {
         if i32::try_from(self.bytes.len()).is_err() {
             return Err(ArrowError::OffsetOverflowError(self.bytes.len()));
         }
-        let offsets: Vec<i32> = std::iter::once(0).chain(self.ends.iter().map(|end| *end as i32)).collect();
+        let offsets: Vec<i32> =
+            std::iter::once(0).chain(self.ends.iter().map(|end| *end as i32)).collect();
         Ok((OffsetBuffer::new(offsets.into()), Buffer::from_vec(self.bytes)))
     }
 }
@@ -258,7 +292,10 @@ impl Spans {
 impl Writer {
     /// For about so many rows.
     fn new(form: Form, rows: usize) -> Self {
-        let spans = || Spans { bytes: Vec::with_capacity(rows * TEXT_BYTES), ends: Vec::with_capacity(rows) };
+        let spans = || Spans {
+            bytes: Vec::with_capacity(rows * TEXT_BYTES),
+            ends: Vec::with_capacity(rows),
+        };
         let values = match form {
             Form::Integer => Values::Integer(Vec::with_capacity(rows)),
             Form::Wide => Values::Wide(Vec::with_capacity(rows)),
@@ -317,7 +354,11 @@ impl Writer {
         match self.values {
             Values::Integer(values) => {
                 let integers: ArrayRef = Arc::new(Int64Array::new(values.into(), nulls));
-                let narrow = if *data_type == DataType::Date32 { cast(&integers, &DataType::Int32)? } else { integers };
+                let narrow = if *data_type == DataType::Date32 {
+                    cast(&integers, &DataType::Int32)?
+                } else {
+                    integers
+                };
                 cast(&narrow, data_type)
             }
             Values::Wide(values) => {
@@ -343,23 +384,70 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{BooleanArray, Date32Array, Float32Array, Int16Array, TimestampMicrosecondArray, UInt64Array};
+    use arrow::array::{
+        BooleanArray, Date32Array, Float32Array, Int16Array, TimestampMicrosecondArray, UInt64Array,
+    };
 
     fn columns() -> Vec<ArrayRef> {
         vec![
-            Arc::new(Int64Array::from(vec![Some(0), None, Some(i64::MIN), Some(i64::MAX), Some(-1)])),
+            Arc::new(Int64Array::from(vec![
+                Some(0),
+                None,
+                Some(i64::MIN),
+                Some(i64::MAX),
+                Some(-1),
+            ])),
             Arc::new(Int16Array::from(vec![Some(7), Some(-300), None, Some(i16::MIN), Some(0)])),
             Arc::new(UInt64Array::from(vec![Some(u64::MAX), None, Some(0), Some(1), Some(128)])),
             Arc::new(
-                Decimal128Array::from(vec![Some(i128::from(i64::MIN) * 9), None, Some(0), Some(10_i128.pow(38) - 1), Some(-1)])
-                    .with_data_type(DataType::Decimal128(38, 2)),
+                Decimal128Array::from(vec![
+                    Some(i128::from(i64::MIN) * 9),
+                    None,
+                    Some(0),
+                    Some(10_i128.pow(38) - 1),
+                    Some(-1),
+                ])
+                .with_data_type(DataType::Decimal128(38, 2)),
             ),
-            Arc::new(Float32Array::from(vec![Some(1.5), None, Some(f32::INFINITY), Some(-0.25), Some(0.0)])),
-            Arc::new(StringArray::from(vec![Some(""), None, Some("active"), Some("é"), Some("x".repeat(300).as_str())])),
-            Arc::new(BinaryArray::from(vec![Some(&b"\0\xff"[..]), None, Some(b""), Some(b"1"), Some(b"22")])),
-            Arc::new(BooleanArray::from(vec![Some(true), None, Some(false), Some(true), Some(false)])),
-            Arc::new(Date32Array::from(vec![Some(-1), None, Some(0), Some(20_000), Some(i32::MAX)])),
-            Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), None, Some(0), Some(1), Some(2)]).with_timezone("UTC")),
+            Arc::new(Float32Array::from(vec![
+                Some(1.5),
+                None,
+                Some(f32::INFINITY),
+                Some(-0.25),
+                Some(0.0),
+            ])),
+            Arc::new(StringArray::from(vec![
+                Some(""),
+                None,
+                Some("active"),
+                Some("é"),
+                Some("x".repeat(300).as_str()),
+            ])),
+            Arc::new(BinaryArray::from(vec![
+                Some(&b"\0\xff"[..]),
+                None,
+                Some(b""),
+                Some(b"1"),
+                Some(b"22"),
+            ])),
+            Arc::new(BooleanArray::from(vec![
+                Some(true),
+                None,
+                Some(false),
+                Some(true),
+                Some(false),
+            ])),
+            Arc::new(Date32Array::from(vec![
+                Some(-1),
+                None,
+                Some(0),
+                Some(20_000),
+                Some(i32::MAX),
+            ])),
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![Some(-1), None, Some(0), Some(1), Some(2)])
+                    .with_timezone("UTC"),
+            ),
         ]
     }
 
@@ -383,7 +471,11 @@ mod tests {
     #[test]
     fn a_damaged_row_is_an_error_and_no_panic() {
         let codec = RowCodec::new([DataType::Utf8, DataType::Float64, DataType::Int64]).unwrap();
-        for row in [&b"\x05ab"[..], b"\x01\x01ab", b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
+        for row in [
+            &b"\x05ab"[..],
+            b"\x01\x01ab",
+            b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        ] {
             let _told = codec.decode([row].into_iter());
             codec.ends(row, &mut Vec::new());
         }

@@ -1,4 +1,5 @@
-//! The step as an operator: changes are gathered as they come, and applied in the source's order when an epoch closes.
+//! The step as an operator: changes are gathered as they come, and applied in the source's order
+//! when an epoch closes.
 
 use super::rows::{LastRow, LastRows, NONE, Sequence};
 use super::spec::{CapturedSpec, Plan};
@@ -7,13 +8,15 @@ use crate::expression::EvaluationError;
 use crate::keyed::spelled::SpelledKeys;
 use crate::step_error::{StepError, check_key};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array, new_null_array,
 };
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType, UInt32Type};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{
-    EpochClose, Feed, Op, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch, StateDir,
+    EpochClose, Feed, Op, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch,
+    StateDir,
 };
 use riskstream_engine::ids::{Epoch, Ownership};
 use riskstream_engine::rows::{KeyedRows, RowsConfig, RowsError, SaveError};
@@ -21,14 +24,16 @@ use std::sync::Arc;
 
 /// Rows of a batch that leaves, about.
 const BATCH_ROWS: usize = 16_384;
-/// Rows whose keys' last rows are fetched from memory together: few enough that they are still in the cache when their turn comes.
+/// Rows whose keys' last rows are fetched from memory together: few enough that they are still in
+/// the cache when their turn comes.
 const TOUCHED_ROWS: usize = 512;
 /// Reason code of a change without a key.
 pub const REASON_NO_KEY: &str = "no-key";
 /// Reason code of a change that says to be of no kind that is known.
 pub const REASON_OPERATION: &str = "operation";
 
-/// Reason code of a change that leaves columns out that no row before has: it was applied, with nulls there.
+/// Reason code of a change that leaves columns out that no row before has: it was applied, with
+/// nulls there.
 pub const REASON_UNSENT: &str = "unsent";
 
 /// Captured changes into changes of what there is. See the [module documentation](super).
@@ -98,10 +103,13 @@ impl Leaving {
         let leaving = std::mem::replace(self, next);
         let starts = std::iter::once(0).chain(leaving.ends.iter().copied());
         let rows = starts.zip(&leaving.ends).map(|(start, end)| &leaving.bytes[start..*end]);
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(TimestampMicrosecondArray::from(leaving.times).with_timezone("UTC"))];
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(TimestampMicrosecondArray::from(leaving.times).with_timezone("UTC"))];
         columns.extend(plan.codec.decode(rows)?);
         for bit in 0..plan.ever.len() {
-            columns.push(Arc::new(BooleanArray::from_iter(leaving.flags.iter().map(|flags| Some(flags >> bit & 1 == 1)))));
+            columns.push(Arc::new(BooleanArray::from_iter(
+                leaving.flags.iter().map(|flags| Some(flags >> bit & 1 == 1)),
+            )));
         }
         columns.push(Arc::new(Int64Array::from(leaving.diffs)));
         out.push(RecordBatch::try_new(Arc::clone(&plan.output), columns)?);
@@ -121,8 +129,13 @@ struct Changes<'a> {
 
 impl Changes<'_> {
     fn sequence(&self, row: usize) -> Sequence {
-        let known = |column: &Int64Array| if column.is_null(row) { NONE } else { column.value(row) };
-        Sequence { commit: known(self.commits), position: known(self.positions), offset: self.offsets.value(row) }
+        let known =
+            |column: &Int64Array| if column.is_null(row) { NONE } else { column.value(row) };
+        Sequence {
+            commit: known(self.commits),
+            position: known(self.positions),
+            offset: self.offsets.value(row),
+        }
     }
 }
 
@@ -137,7 +150,11 @@ impl CapturedOperator {
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
         let reports_keyless = dir.worker == 0;
-        let kept = KeyedRows::new(RowsConfig { dir, step: plan.spec.step_id.clone(), memory_bytes: plan.spec.memory_bytes });
+        let kept = KeyedRows::new(RowsConfig {
+            dir,
+            step: plan.spec.step_id.clone(),
+            memory_bytes: plan.spec.memory_bytes,
+        });
         Ok(Self {
             rows: LastRows::new(kept),
             keys: SpelledKeys::default(),
@@ -182,13 +199,17 @@ impl CapturedOperator {
     /// The epoch's batches such that rows of a partition come by their offsets.
     fn in_order(&self, mut batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
         let place = |batch: &RecordBatch, row: usize| {
-            let partition = batch.column(self.plan.partition).as_primitive::<UInt32Type>().value(row);
+            let partition =
+                batch.column(self.plan.partition).as_primitive::<UInt32Type>().value(row);
             (partition, batch.column(self.plan.offset).as_primitive::<Int64Type>().value(row))
         };
         batches.retain(|batch| batch.num_rows() > 0);
         batches.sort_by_key(|batch| place(batch, 0));
-        let within = |batch: &RecordBatch| (1..batch.num_rows()).all(|row| place(batch, row - 1) <= place(batch, row));
-        let between = |pair: &[RecordBatch]| place(&pair[0], pair[0].num_rows() - 1) <= place(&pair[1], 0);
+        let within = |batch: &RecordBatch| {
+            (1..batch.num_rows()).all(|row| place(batch, row - 1) <= place(batch, row))
+        };
+        let between =
+            |pair: &[RecordBatch]| place(&pair[0], pair[0].num_rows() - 1) <= place(&pair[1], 0);
         let Some(first) = batches.first() else { return Ok(batches) };
         if batches.iter().all(within) && batches.windows(2).all(between) {
             return Ok(batches);
@@ -216,21 +237,36 @@ impl CapturedOperator {
         RecordBatch::try_new(Arc::clone(&self.plan.record_schema), columns)
     }
 
-    fn conditions(&self, record: &Result<RecordBatch, ArrowError>) -> Result<Vec<BooleanArray>, EvaluationError> {
+    fn conditions(
+        &self,
+        record: &Result<RecordBatch, ArrowError>,
+    ) -> Result<Vec<BooleanArray>, EvaluationError> {
         let Ok(record) = record else { return Ok(Vec::new()) };
         self.plan.ever.iter().map(|condition| condition.evaluate_predicate(record)).collect()
     }
 
-    fn apply_good(&mut self, batch: &RecordBatch, truths: &[BooleanArray], out: &mut Output) -> Result<(), SaveError> {
-        let key_columns: Vec<ArrayRef> = self.plan.key.iter().map(|at| Arc::clone(batch.column(*at))).collect();
-        let keyless: Vec<bool> = (0..batch.num_rows()).map(|row| key_columns.iter().all(|c| c.is_null(row))).collect();
+    fn apply_good(
+        &mut self,
+        batch: &RecordBatch,
+        truths: &[BooleanArray],
+        out: &mut Output,
+    ) -> Result<(), SaveError> {
+        let key_columns: Vec<ArrayRef> =
+            self.plan.key.iter().map(|at| Arc::clone(batch.column(*at))).collect();
+        let keyless: Vec<bool> =
+            (0..batch.num_rows()).map(|row| key_columns.iter().all(|c| c.is_null(row))).collect();
         self.keys.spell(&key_columns)?;
         let mut places = std::mem::take(&mut self.places);
         self.rows.kept.fetch(&self.keys.from(0), &mut places)?;
         let record = self.record(batch)?;
         // Until the row before is known, nothing was before.
         let nothing = |at: &usize| new_null_array(record.column(*at).data_type(), batch.num_rows());
-        let columns: Vec<ArrayRef> = record.columns().iter().cloned().chain(self.plan.previous.iter().map(nothing)).collect();
+        let columns: Vec<ArrayRef> = record
+            .columns()
+            .iter()
+            .cloned()
+            .chain(self.plan.previous.iter().map(nothing))
+            .collect();
         let (mut bytes, mut ends) = (Vec::new(), Vec::new());
         self.plan.codec.encode(&columns, &mut bytes, &mut ends)?;
         let changes = Changes {
@@ -252,21 +288,28 @@ impl CapturedOperator {
             let (time, sequence) = (changes.times.value(row), changes.sequence(row));
             let op = Op::from_code(changes.ops.value(row));
             match op {
-                None => unknown.push((row, format!("`{}` is none of c, u, d, r and t", changes.ops.value(row)))),
+                None => unknown.push((
+                    row,
+                    format!("`{}` is none of c, u, d, r and t", changes.ops.value(row)),
+                )),
                 Some(Op::Truncate) => {
                     self.truncate(time, sequence, out)?;
                     let mut after = Vec::new();
                     self.rows.kept.fetch(&self.keys.from(row + 1), &mut after)?;
                     places[row + 1..].copy_from_slice(&after);
                 }
-                Some(_) if keyless[row] => no_key.push((row, "the columns of `key` are null, so nobody knows what it changes".to_owned())),
+                Some(_) if keyless[row] => no_key.push((
+                    row,
+                    "the columns of `key` are null, so nobody knows what it changes".to_owned(),
+                )),
                 Some(op) => {
-                    let unchanged = changes.unchanged.is_valid(row).then(|| changes.unchanged.value(row));
-                    let held = truths
-                        .iter()
-                        .enumerate()
-                        .fold(0, |all, (bit, truth)| all | u64::from(truth.is_valid(row) && truth.value(row)) << bit);
-                    let change = Change { place: places[row], op, new, unchanged, held, time, sequence };
+                    let unchanged =
+                        changes.unchanged.is_valid(row).then(|| changes.unchanged.value(row));
+                    let held = truths.iter().enumerate().fold(0, |all, (bit, truth)| {
+                        all | u64::from(truth.is_valid(row) && truth.value(row)) << bit
+                    });
+                    let change =
+                        Change { place: places[row], op, new, unchanged, held, time, sequence };
                     if let Some(names) = self.change(&change)? {
                         unsent.push((
                             row,
@@ -286,8 +329,14 @@ impl CapturedOperator {
         Ok(self.dead.push(batch, &unknown, REASON_OPERATION)?)
     }
 
-    /// Takes back every row that the truncation is after, and forgets all that it is after: the truncation itself tells that changes before it are old.
-    fn truncate(&mut self, time: i64, sequence: Sequence, out: &mut Output) -> Result<(), SaveError> {
+    /// Takes back every row that the truncation is after, and forgets all that it is after: the
+    /// truncation itself tells that changes before it are old.
+    fn truncate(
+        &mut self,
+        time: i64,
+        sequence: Sequence,
+        out: &mut Output,
+    ) -> Result<(), SaveError> {
         if self.truncated.is_some_and(|last| !sequence.is_after(last)) {
             // Said before: what it is after is gone already, and what came since is newer.
             return Ok(());
@@ -306,7 +355,8 @@ impl CapturedOperator {
         self.rows.kept.clear();
         self.forgot = true;
         self.touched.clear();
-        self.touched.extend(newer.iter().map(|(hash, key, kept)| self.rows.kept.put(*hash, key, kept)));
+        self.touched
+            .extend(newer.iter().map(|(hash, key, kept)| self.rows.kept.put(*hash, key, kept)));
         Ok(())
     }
 
@@ -315,7 +365,9 @@ impl CapturedOperator {
         let Change { place, op, new, unchanged, held, time, sequence } = *change;
         let is_after = |last: Option<Sequence>| last.is_none_or(|last| sequence.is_after(last));
         let last = self.rows.get(place);
-        if !is_after(last.map(|last| last.sequence)) || !is_after(self.truncated.filter(|t| t.position != NONE)) {
+        if !is_after(last.map(|last| last.sequence))
+            || !is_after(self.truncated.filter(|t| t.position != NONE))
+        {
             return Ok(None);
         }
         self.touched.push(place);
@@ -330,8 +382,11 @@ impl CapturedOperator {
             self.replace(change, new, held);
             return Ok(None);
         }
-        let of_the_record = |names: &&str| names.split(',').any(|name| self.plan.record_schema.index_of(name).is_ok());
-        let unknown = unchanged.filter(|_| last.is_none_or(|last| last.row.is_none())).filter(of_the_record);
+        let of_the_record = |names: &&str| {
+            names.split(',').any(|name| self.plan.record_schema.index_of(name).is_ok())
+        };
+        let unknown =
+            unchanged.filter(|_| last.is_none_or(|last| last.row.is_none())).filter(of_the_record);
         let mut row = std::mem::take(&mut self.composed);
         let held = self.compose(change, &mut row)?;
         self.replace(change, &row, held);
@@ -340,7 +395,12 @@ impl CapturedOperator {
     }
 
     /// The key's row is `row` now, of which the conditions `held` hold.
-    fn replace(&mut self, Change { place, time, sequence, .. }: &Change<'_>, row: &[u8], held: u64) {
+    fn replace(
+        &mut self,
+        Change { place, time, sequence, .. }: &Change<'_>,
+        row: &[u8],
+        held: u64,
+    ) {
         let last = self.rows.get(*place);
         let before = last.and_then(|last| Some((last.row?, last.flags)));
         let flags = before.map_or(0, |(_, flags)| flags) | held;
@@ -353,7 +413,8 @@ impl CapturedOperator {
         self.rows.set(*place, Some(row), flags, *sequence);
     }
 
-    /// Puts a row together from what was sent and the row before; gives the conditions that hold for it.
+    /// Puts a row together from what was sent and the row before; gives the conditions that hold
+    /// for it.
     fn compose(&mut self, change: &Change<'_>, row: &mut Vec<u8>) -> Result<u64, ArrowError> {
         row.clear();
         let Some(before) = self.rows.get(change.place).and_then(|last| last.row) else {
@@ -364,21 +425,32 @@ impl CapturedOperator {
         self.plan.codec.ends(change.new, new_ends);
         self.plan.codec.ends(before, before_ends);
         for (column, field) in self.plan.record_schema.fields().iter().enumerate() {
-            let was_sent = change.unchanged.is_none_or(|names| names.split(',').all(|name| name != field.name()));
-            row.extend_from_slice(if was_sent { segment(change.new, new_ends, column) } else { segment(before, before_ends, column) });
+            let was_sent = change
+                .unchanged
+                .is_none_or(|names| names.split(',').all(|name| name != field.name()));
+            row.extend_from_slice(if was_sent {
+                segment(change.new, new_ends, column)
+            } else {
+                segment(before, before_ends, column)
+            });
         }
         // A row that says what is there already keeps what was before it.
-        let says_the_same = before.starts_with(row) && before_ends.get(self.plan.record.len() - 1) == Some(&row.len());
+        let says_the_same = before.starts_with(row)
+            && before_ends.get(self.plan.record.len() - 1) == Some(&row.len());
         let record = row.len();
         if says_the_same {
             row.extend_from_slice(&before[record..]);
         } else {
-            self.plan.previous.iter().for_each(|column| row.extend_from_slice(segment(before, before_ends, *column)));
+            self.plan
+                .previous
+                .iter()
+                .for_each(|column| row.extend_from_slice(segment(before, before_ends, *column)));
         }
         if change.unchanged.is_some() { self.held(&row[..record]) } else { Ok(change.held) }
     }
 
-    /// Conditions that hold for a row that was put together here; `row` has the record's columns only.
+    /// Conditions that hold for a row that was put together here; `row` has the record's columns
+    /// only.
     fn held(&self, row: &[u8]) -> Result<u64, ArrowError> {
         if self.plan.ever.is_empty() {
             return Ok(0);
@@ -388,9 +460,12 @@ impl CapturedOperator {
         let mut columns = self.plan.codec.decode([whole.as_slice()].into_iter())?;
         columns.truncate(self.plan.record.len());
         let record = RecordBatch::try_new(Arc::clone(&self.plan.record_schema), columns);
-        // A condition that can't be told for this row does not hold; rows that came whole are dead letters then.
+        // A condition that can't be told for this row does not hold; rows that came whole are dead
+        // letters then.
         let truths = self.conditions(&record).unwrap_or_default();
-        Ok(truths.iter().enumerate().fold(0, |all, (bit, truth)| all | u64::from(truth.is_valid(0) && truth.value(0)) << bit))
+        Ok(truths.iter().enumerate().fold(0, |all, (bit, truth)| {
+            all | u64::from(truth.is_valid(0) && truth.value(0)) << bit
+        }))
     }
 }
 
@@ -425,11 +500,21 @@ impl Operator for CapturedOperator {
         Some(self.meaning())
     }
 
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, _out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        _out: &mut Output,
+    ) -> Result<(), OperatorError> {
         self.open.push(batch);
         Ok(())
     }

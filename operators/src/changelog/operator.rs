@@ -6,12 +6,15 @@ use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
 use crate::expression::EvaluationError;
 use crate::keyed::kept::KeptByKey;
 use crate::step_error::{StepError, check_key};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use riskstream_engine::contract::{
-    EpochClose, Feed, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, Shape, StateBatch, StateDir,
+    EpochClose, Feed, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, Shape,
+    StateBatch, StateDir,
 };
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
@@ -46,10 +49,19 @@ impl ChangelogOperator {
     pub fn new(spec: ChangelogSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
         let converter = |columns: &[usize], role| {
-            let fields = columns.iter().map(|index| SortField::new(input.field(*index).data_type().clone())).collect();
+            let fields = columns
+                .iter()
+                .map(|index| SortField::new(input.field(*index).data_type().clone()))
+                .collect();
             RowConverter::new(fields).map_err(|_| StepError::WrongType {
-                column: columns.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", "),
-                found: columns.first().map_or(DataType::Null, |index| input.field(*index).data_type().clone()),
+                column: columns
+                    .iter()
+                    .map(|index| input.field(*index).name().as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                found: columns
+                    .first()
+                    .map_or(DataType::Null, |index| input.field(*index).data_type().clone()),
                 role,
             })
         };
@@ -88,7 +100,8 @@ impl ChangelogOperator {
     /// The rows that do not come too late; the others become dead letters.
     fn in_time(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, ArrowError> {
         let horizon = self.horizon();
-        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
+        let times =
+            batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
         if horizon == i64::MIN || times.iter().all(|time| *time > horizon) {
             return Ok(batch);
         }
@@ -99,7 +112,9 @@ impl ChangelogOperator {
 
     /// Gathers the versions of a batch for which all conditions can be told.
     fn gather(&mut self, batch: &RecordBatch, truths: &[BooleanArray]) -> Result<(), ArrowError> {
-        let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
+        let columns = |indices: &[usize]| {
+            indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>()
+        };
         let rows = self.rows.convert_columns(&columns(&self.plan.record))?;
         let orders = self.orders.convert_columns(&columns(&self.plan.order))?;
         let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>();
@@ -110,28 +125,43 @@ impl ChangelogOperator {
             time: times.value(row),
             row: rows.row(row).as_ref().into(),
             is_deleted: deleted.first().is_some_and(|truth| holds(truth, row)),
-            flags: ever.iter().enumerate().fold(0, |flags, (bit, truth)| flags | u64::from(holds(truth, row)) << bit),
+            flags: ever
+                .iter()
+                .enumerate()
+                .fold(0, |flags, (bit, truth)| flags | u64::from(holds(truth, row)) << bit),
         };
         self.kept.gather(&columns(&self.plan.key), (0..batch.num_rows()).map(version))
     }
 }
 
 /// Changes as rows; none are left.
-fn leave(plan: &Plan, rows: &RowConverter, changes: &mut Vec<Change>, out: &mut Output) -> Result<(), ArrowError> {
+fn leave(
+    plan: &Plan,
+    rows: &RowConverter,
+    changes: &mut Vec<Change>,
+    out: &mut Output,
+) -> Result<(), ArrowError> {
     let parser = rows.parser();
-    let mut record = rows.convert_rows(changes.iter().map(|change| parser.parse(&change.row)))?.into_iter();
+    let mut record =
+        rows.convert_rows(changes.iter().map(|change| parser.parse(&change.row)))?.into_iter();
     let mut ever = 0..plan.spec.ever.len();
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(plan.output.fields().len());
     for field in plan.output.fields() {
         if *field.name() == plan.spec.event_time {
             let times = changes.iter().map(|change| change.time);
-            columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")));
+            columns.push(Arc::new(
+                TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC"),
+            ));
         } else if let Some(column) = record.next() {
             columns.push(column);
         } else if let Some(bit) = ever.next() {
-            columns.push(Arc::new(BooleanArray::from_iter(changes.iter().map(|change| Some(change.flags >> bit & 1 == 1)))));
+            columns.push(Arc::new(BooleanArray::from_iter(
+                changes.iter().map(|change| Some(change.flags >> bit & 1 == 1)),
+            )));
         } else {
-            columns.push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
+            columns.push(Arc::new(Int64Array::from_iter_values(
+                changes.iter().map(|change| change.diff),
+            )));
         }
     }
     changes.clear();
@@ -152,14 +182,29 @@ impl Operator for ChangelogOperator {
         Some(self.meaning())
     }
 
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         let batch = self.in_time(batch, out).map_err(|e| self.arrow(e))?;
         let isolated = isolate(&batch, |rows| -> Result<Vec<BooleanArray>, EvaluationError> {
-            self.plan.ever.iter().chain(&self.plan.deleted).map(|condition| condition.evaluate_predicate(rows)).collect()
+            self.plan
+                .ever
+                .iter()
+                .chain(&self.plan.deleted)
+                .map(|condition| condition.evaluate_predicate(rows))
+                .collect()
         });
         self.dead.push(&batch, &isolated.bad, REASON_COMPUTE).map_err(|e| self.arrow(e))?;
         self.dead.flush(out);
@@ -174,7 +219,10 @@ impl Operator for ChangelogOperator {
         let (plan, rows) = (&self.plan, &self.rows);
         let mut changes = Vec::new();
         self.kept.close(|kept, versions, keep| {
-            let Some(mut record) = kept.map_or_else(|| Some(Record::default()), Record::decode) else { return Ok(false) };
+            let Some(mut record) = kept.map_or_else(|| Some(Record::default()), Record::decode)
+            else {
+                return Ok(false);
+            };
             record.prune(horizon);
             record.take(versions, &mut changes);
             if !record.is_forgotten(horizon) {

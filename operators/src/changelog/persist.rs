@@ -1,4 +1,5 @@
-//! What the step saves, and how it takes it back: what is kept of records, and the watermark (`close`).
+//! What the step saves, and how it takes it back: what is kept of records, and the watermark
+//! (`close`).
 
 use super::operator::ChangelogOperator;
 use crate::keyed::close::{CLOSE, restore_close, saved_close};
@@ -33,7 +34,8 @@ impl ChangelogOperator {
     /// What saved state means.
     pub(super) fn meaning(&self) -> Shape {
         let plan = &self.plan;
-        let ever: Vec<String> = plan.spec.ever.iter().map(|(name, sql)| format!("{name} = {sql}")).collect();
+        let ever: Vec<String> =
+            plan.spec.ever.iter().map(|(name, sql)| format!("{name} = {sql}")).collect();
         Shape::new("changelog")
             .fact("key", plan.spec.key.join(", "))
             .fact("columns", named_fields(&plan.output).join(", "))
@@ -53,11 +55,17 @@ impl ChangelogOperator {
         read
     }
 
-    pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    pub(super) fn restore_saved(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id)?);
         for close in saved.named(CLOSE) {
             let horizons = integers(close, HORIZON).map_err(|e| self.arrow(e))?;
-            self.given_up = horizons.iter().fold(self.given_up, |latest, horizon| latest.max(*horizon));
+            self.given_up =
+                horizons.iter().fold(self.given_up, |latest, horizon| latest.max(*horizon));
         }
         self.kept.restore(saved, worker, ownership)
     }

@@ -7,7 +7,8 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
 use std::sync::Arc;
 
-/// Column of what a change does, Int64: 1 adds the row, -1 takes it back (2 and -2 when two records say the same).
+/// Column of what a change does, Int64: 1 adds the row, -1 takes it back (2 and -2 when two records
+/// say the same).
 pub const DIFF: &str = "_diff";
 
 /// Conditions of `ever`, at most: each is a bit.
@@ -20,7 +21,8 @@ pub struct ChangelogSpec {
     pub step_id: String,
     /// The columns that tell records apart.
     pub key: Vec<String>,
-    /// What a record consists of; the user's columns when empty. The key and the event time are always among them.
+    /// What a record consists of; the user's columns when empty. The key and the event time are
+    /// always among them.
     pub columns: Vec<String>,
     /// The SQL condition of a version that says that the record is gone.
     pub deleted: Option<String>,
@@ -55,32 +57,48 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(spec: ChangelogSpec, input: &SchemaRef) -> Result<Self, StepError> {
-        let find = |name: &String| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
+        let find = |name: &String| {
+            input.index_of(name).map_err(|_| StepError::unknown_column(name, input))
+        };
         let key = spec.key.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let time = find(&spec.event_time)?;
         let mut order = vec![time];
         for tie in spec.ties.iter().map(find) {
             order.push(tie?);
         }
-        order.extend([SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|name| input.index_of(name).ok()));
-        let all = || (0..input.fields().len()).filter(|index| !is_system_column(input.field(*index).name())).collect();
+        order.extend(
+            [SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|name| input.index_of(name).ok()),
+        );
+        let all = || {
+            (0..input.fields().len())
+                .filter(|index| !is_system_column(input.field(*index).name()))
+                .collect()
+        };
         let mut named = spec.columns.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         if named.is_empty() {
             named = all();
         }
         named.extend(key.iter().copied().chain([time]));
         // In the input's order, each once.
-        let columns: Vec<usize> = (0..input.fields().len()).filter(|index| named.contains(index)).collect();
+        let columns: Vec<usize> =
+            (0..input.fields().len()).filter(|index| named.contains(index)).collect();
         if spec.ever.len() > EVER_MAX {
-            return Err(StepError::Thresholds { problem: format!("`ever` has {} columns, at most {EVER_MAX}", spec.ever.len()) });
+            return Err(StepError::Thresholds {
+                problem: format!("`ever` has {} columns, at most {EVER_MAX}", spec.ever.len()),
+            });
         }
         let texts = spec.ever.iter().map(|(_, sql)| sql).chain(&spec.deleted);
         let mut conditions = Vec::new();
         for (index, sql) in texts.enumerate() {
-            conditions.push(Compiler::shared().compile_predicate(sql, input).map_err(|source| StepError::Expression { index, source })?);
+            conditions.push(
+                Compiler::shared()
+                    .compile_predicate(sql, input)
+                    .map_err(|source| StepError::Expression { index, source })?,
+            );
         }
         let deleted = spec.deleted.as_ref().and_then(|_| conditions.pop());
-        let mut fields: Vec<Field> = columns.iter().map(|index| input.field(*index).clone()).collect();
+        let mut fields: Vec<Field> =
+            columns.iter().map(|index| input.field(*index).clone()).collect();
         fields.extend(spec.ever.iter().map(|(name, _)| Field::new(name, DataType::Boolean, false)));
         fields.push(Field::new(DIFF, DataType::Int64, false));
         for (index, field) in fields.iter().enumerate() {
@@ -90,6 +108,16 @@ impl Plan {
         }
         let record = columns.into_iter().filter(|index| *index != time).collect();
         let order_types = named_types(&order, input);
-        Ok(Self { key, time, record, order, order_types, deleted, ever: conditions, output: Arc::new(Schema::new(fields)), spec })
+        Ok(Self {
+            key,
+            time,
+            record,
+            order,
+            order_types,
+            deleted,
+            ever: conditions,
+            output: Arc::new(Schema::new(fields)),
+            spec,
+        })
     }
 }

@@ -61,7 +61,11 @@ impl Record {
         for change in both {
             *net.entry((change.time, change.row, change.flags)).or_default() += change.diff;
         }
-        changes.extend(net.into_iter().filter(|(_, diff)| *diff != 0).map(|((time, row, flags), diff)| Change { time, row, flags, diff }));
+        changes.extend(
+            net.into_iter()
+                .filter(|(_, diff)| *diff != 0)
+                .map(|((time, row, flags), diff)| Change { time, row, flags, diff }),
+        );
     }
 
     /// What the versions from `from` on change, each counted `times`.
@@ -72,7 +76,12 @@ impl Record {
             held = if version.is_deleted { 0 } else { held | version.flags };
             let now = (!version.is_deleted).then_some((&*version.row, held));
             if index >= from && now != before {
-                let change = |(row, flags): (&[u8], u64), diff| Change { time: version.time, row: row.into(), flags, diff };
+                let change = |(row, flags): (&[u8], u64), diff| Change {
+                    time: version.time,
+                    row: row.into(),
+                    flags,
+                    diff,
+                };
                 changes.extend(before.map(|row| change(row, -times)));
                 changes.extend(now.map(|row| change(row, times)));
             }
@@ -84,7 +93,8 @@ impl Record {
     pub(super) fn prune(&mut self, horizon: i64) {
         let kept = self.versions.partition_point(|v| v.time <= horizon).saturating_sub(1);
         for version in self.versions.drain(..kept) {
-            self.held_before = if version.is_deleted { 0 } else { self.held_before | version.flags };
+            self.held_before =
+                if version.is_deleted { 0 } else { self.held_before | version.flags };
         }
     }
 
@@ -129,7 +139,13 @@ mod tests {
     use super::*;
 
     fn version(time: i64, row: &str, flags: u64) -> Version {
-        Version { order: time.to_be_bytes().into(), time, row: row.as_bytes().into(), is_deleted: row.is_empty(), flags }
+        Version {
+            order: time.to_be_bytes().into(),
+            time,
+            row: row.as_bytes().into(),
+            is_deleted: row.is_empty(),
+            flags,
+        }
     }
 
     fn taken(record: &mut Record, new: Vec<Version>) -> Vec<(i64, String, u64, i64)> {
@@ -143,9 +159,16 @@ mod tests {
     fn a_version_takes_the_one_before_back_and_the_same_again_changes_nothing() {
         let mut record = Record::default();
         assert_eq!(taken(&mut record, vec![version(1, "a", 0)]), [(1, "a".into(), 0, 1)]);
-        assert_eq!(taken(&mut record, vec![version(2, "b", 0)]), [(2, "a".into(), 0, -1), (2, "b".into(), 0, 1)]);
+        assert_eq!(
+            taken(&mut record, vec![version(2, "b", 0)]),
+            [(2, "a".into(), 0, -1), (2, "b".into(), 0, 1)]
+        );
         assert_eq!(taken(&mut record, vec![version(3, "b", 0)]), []);
-        assert_eq!(taken(&mut record, vec![version(2, "b", 0)]), [], "a repetition of an older one");
+        assert_eq!(
+            taken(&mut record, vec![version(2, "b", 0)]),
+            [],
+            "a repetition of an older one"
+        );
         assert_eq!(taken(&mut record, vec![version(4, "", 0)]), [(4, "b".into(), 0, -1)]);
         assert_eq!(taken(&mut record, vec![version(5, "", 0)]), []);
         assert_eq!(taken(&mut record, vec![version(6, "c", 0)]), [(6, "c".into(), 0, 1)]);
@@ -153,7 +176,11 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was_written_down() {
-        let versions = vec![version(i64::MIN, "a", u64::MAX), version(5, "", 0), version(i64::MAX, &"long".repeat(100), 7)];
+        let versions = vec![
+            version(i64::MIN, "a", u64::MAX),
+            version(5, "", 0),
+            version(i64::MAX, &"long".repeat(100), 7),
+        ];
         for record in [Record::default(), Record { held_before: 3, versions }] {
             let mut written = Vec::new();
             record.encode(&mut written);
@@ -168,13 +195,24 @@ mod tests {
         let mut record = Record::default();
         taken(&mut record, vec![version(1, "a", 0), version(5, "c", 0)]);
         let changes = taken(&mut record, vec![version(3, "b", 0)]);
-        assert_eq!(changes, [(3, "a".into(), 0, -1), (3, "b".into(), 0, 1), (5, "a".into(), 0, 1), (5, "b".into(), 0, -1)]);
+        assert_eq!(
+            changes,
+            [
+                (3, "a".into(), 0, -1),
+                (3, "b".into(), 0, 1),
+                (5, "a".into(), 0, 1),
+                (5, "b".into(), 0, -1)
+            ]
+        );
     }
 
     #[test]
     fn a_version_that_comes_twice_at_once_and_again_later_leaves_no_trace() {
         let mut record = Record::default();
-        taken(&mut record, vec![version(1, "a", 0), version(2, "b", 0), version(1, "a", 0), version(5, "c", 0)]);
+        taken(
+            &mut record,
+            vec![version(1, "a", 0), version(2, "b", 0), version(1, "a", 0), version(5, "c", 0)],
+        );
         assert_eq!(taken(&mut record, vec![version(5, "c", 0), version(2, "b", 0)]), []);
         assert_eq!(taken(&mut record, vec![version(5, "c", 0)]), []);
         assert_eq!(record.versions.len(), 3);
@@ -184,10 +222,19 @@ mod tests {
     fn what_ever_held_stays_until_the_record_is_deleted() {
         let mut record = Record::default();
         assert_eq!(taken(&mut record, vec![version(1, "late", 1)]), [(1, "late".into(), 1, 1)]);
-        assert_eq!(taken(&mut record, vec![version(2, "ok", 0)]), [(2, "late".into(), 1, -1), (2, "ok".into(), 1, 1)]);
+        assert_eq!(
+            taken(&mut record, vec![version(2, "ok", 0)]),
+            [(2, "late".into(), 1, -1), (2, "ok".into(), 1, 1)]
+        );
         record.prune(2);
         assert_eq!(record.versions.len(), 1);
-        assert_eq!(taken(&mut record, vec![version(3, "paid", 0)]), [(3, "ok".into(), 1, -1), (3, "paid".into(), 1, 1)]);
-        assert_eq!(taken(&mut record, vec![version(4, "", 0), version(5, "new", 0)]), [(4, "paid".into(), 1, -1), (5, "new".into(), 0, 1)]);
+        assert_eq!(
+            taken(&mut record, vec![version(3, "paid", 0)]),
+            [(3, "ok".into(), 1, -1), (3, "paid".into(), 1, 1)]
+        );
+        assert_eq!(
+            taken(&mut record, vec![version(4, "", 0), version(5, "new", 0)]),
+            [(4, "paid".into(), 1, -1), (5, "new".into(), 0, 1)]
+        );
     }
 }

@@ -24,7 +24,8 @@ fn a_check_that_fails_to_compute_says_so() {
         Row { id: 2, count: Some(200), ..Row::default() },
         Row { id: 3, count: Some(1), ..Row::default() },
     ];
-    let (out, dead) = run(ChecksOperator::new("possible", &["100 / count > 0"], schema()).unwrap(), batch(&rows));
+    let (out, dead) =
+        run(ChecksOperator::new("possible", &["100 / count > 0"], schema()).unwrap(), batch(&rows));
     assert_eq!(texts(&out, "id"), ["3"]);
     assert_eq!(texts(&dead, "reason"), ["compute", "impossible"]);
     assert_eq!(texts(&dead, "offset"), ["100", "101"]);

@@ -1,13 +1,16 @@
 //! The hour, the minute and the day of the week of UTC times, by division.
 //!
-//! DataFusion's `date_part` makes a calendar date of every value first, which costs ten times as much; these parts don't need one.
+//! DataFusion's `date_part` makes a calendar date of every value first, which costs ten times as
+//! much; these parts don't need one.
 
 use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int32Type, TimeUnit, TimestampMicrosecondType};
 use datafusion_common::{Result, ScalarValue, utils::take_function_args};
-use datafusion_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
 const MINUTE_MICROS: i64 = 60_000_000;
 const HOUR_MICROS: i64 = 60 * MINUTE_MICROS;
@@ -67,15 +70,26 @@ impl ScalarUDFImpl for ClockPart {
         let [times] = take_function_args(self.name(), args.args)?;
         let one = matches!(times, ColumnarValue::Scalar(_));
         let times = times.into_array(1)?;
-        let parts = times.as_primitive::<TimestampMicrosecondType>().unary::<_, Int32Type>(|t| self.part.of(t));
-        if one { Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&parts, 0)?)) } else { Ok(ColumnarValue::Array(Arc::new(parts))) }
+        let parts = times
+            .as_primitive::<TimestampMicrosecondType>()
+            .unary::<_, Int32Type>(|t| self.part.of(t));
+        if one {
+            Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&parts, 0)?))
+        } else {
+            Ok(ColumnarValue::Array(Arc::new(parts)))
+        }
     }
 }
 
-/// The call that stands for `date_part(part, time)`, where `time` is of `data_type`; `None` when DataFusion's has to do it.
+/// The call that stands for `date_part(part, time)`, where `time` is of `data_type`; `None` when
+/// DataFusion's has to do it.
 pub(super) fn clock_part(part: &Expr, time: &Expr, data_type: &DataType) -> Option<Expr> {
     let name = part.as_literal()?.try_as_str()??;
-    let (Some(part), DataType::Timestamp(TimeUnit::Microsecond, None)) = (Part::named(name), data_type) else { return None };
+    let (Some(part), DataType::Timestamp(TimeUnit::Microsecond, None)) =
+        (Part::named(name), data_type)
+    else {
+        return None;
+    };
     let signature = Signature::exact(vec![data_type.clone()], Volatility::Immutable);
     Some(ScalarUDF::from(ClockPart { part, signature }).call(vec![time.clone()]))
 }
@@ -87,11 +101,29 @@ mod tests {
 
     #[test]
     fn parts_are_those_of_the_calendar() {
-        let times = [0, 1, -1, DAY_MICROS - 1, DAY_MICROS, -DAY_MICROS, -DAY_MICROS - 1, 1_522_540_831_000_000, -62_135_596_800_000_000];
-        for micros in times.into_iter().chain((0..400).map(|i| i * 7 * HOUR_MICROS + i * 1_000_003 - 90 * DAY_MICROS)) {
+        let times = [
+            0,
+            1,
+            -1,
+            DAY_MICROS - 1,
+            DAY_MICROS,
+            -DAY_MICROS,
+            -DAY_MICROS - 1,
+            1_522_540_831_000_000,
+            -62_135_596_800_000_000,
+        ];
+        for micros in times
+            .into_iter()
+            .chain((0..400).map(|i| i * 7 * HOUR_MICROS + i * 1_000_003 - 90 * DAY_MICROS))
+        {
             let date = DateTime::from_timestamp_micros(micros).expect("a date");
-            let expected = [date.minute(), date.hour(), date.weekday().num_days_from_sunday()].map(|part| part as i32);
-            assert_eq!([Part::Minute, Part::Hour, Part::DayOfWeek].map(|part| part.of(micros)), expected, "{date}");
+            let expected = [date.minute(), date.hour(), date.weekday().num_days_from_sunday()]
+                .map(|part| part as i32);
+            assert_eq!(
+                [Part::Minute, Part::Hour, Part::DayOfWeek].map(|part| part.of(micros)),
+                expected,
+                "{date}"
+            );
         }
     }
 }

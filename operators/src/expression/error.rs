@@ -1,4 +1,5 @@
-//! Why an expression is refused, or fails on a row; DataFusion's words made into ours, with the place in the text.
+//! Why an expression is refused, or fails on a row; DataFusion's words made into ours, with the
+//! place in the text.
 
 use std::ops::Range;
 
@@ -9,8 +10,22 @@ use datafusion_common::{DataFusionError, SchemaError};
 use riskstream_expressions::place;
 
 /// Aggregates that people expect to find in an expression.
-const AGGREGATES: &[&str] =
-    &["avg", "count", "max", "mean", "median", "min", "stddev", "sum", "var", "first_value", "last_value", "lag", "lead", "row_number"];
+const AGGREGATES: &[&str] = &[
+    "avg",
+    "count",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "stddev",
+    "sum",
+    "var",
+    "first_value",
+    "last_value",
+    "lag",
+    "lead",
+    "row_number",
+];
 
 /// An expression that can't be used; [`Self::at`] says where in the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +59,9 @@ pub enum ExpressionError {
         at: Option<Range<usize>>,
     },
     /// An aggregate, where a value per row is needed.
-    #[error("`{name}` looks at many rows, but an expression sees one; compute it in a `features` step and use its column here")]
+    #[error(
+        "`{name}` looks at many rows, but an expression sees one; compute it in a `features` step and use its column here"
+    )]
     Aggregate {
         /// The function.
         name: String,
@@ -62,7 +79,9 @@ pub enum ExpressionError {
         at: Option<Range<usize>>,
     },
     /// A condition is needed.
-    #[error("the expression is {found}, but a condition is needed: true, false or null; compare it with something")]
+    #[error(
+        "the expression is {found}, but a condition is needed: true, false or null; compare it with something"
+    )]
     NotACondition {
         /// The expression's type.
         found: DataType,
@@ -125,7 +144,11 @@ pub(super) fn syntax(sql: &str, error: &DataFusionError) -> ExpressionError {
     ExpressionError::Syntax { reason: reason.to_owned(), at }
 }
 
-pub(super) fn unknown_function<'a>(sql: &str, name: String, functions: impl Iterator<Item = &'a str>) -> ExpressionError {
+pub(super) fn unknown_function<'a>(
+    sql: &str,
+    name: String,
+    functions: impl Iterator<Item = &'a str>,
+) -> ExpressionError {
     let at = place::of_call(sql, &name);
     if AGGREGATES.contains(&name.to_ascii_lowercase().as_str()) {
         return ExpressionError::Aggregate { name, at };
@@ -167,14 +190,17 @@ pub(crate) fn hint(suggestion: Option<&str>) -> String {
 
 fn innermost(error: &DataFusionError) -> &DataFusionError {
     match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => innermost(inner),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            innermost(inner)
+        }
         DataFusionError::Shared(inner) => innermost(inner),
         DataFusionError::Collection(errors) => errors.first().map_or(error, innermost),
         _ => error,
     }
 }
 
-/// The error's own message: without the kind in front, the backtrace, and the list of every candidate behind.
+/// The error's own message: without the kind in front, the backtrace, and the list of every
+/// candidate behind.
 fn words(error: &DataFusionError) -> String {
     let said = match innermost(error) {
         DataFusionError::Plan(said)
@@ -186,7 +212,8 @@ fn words(error: &DataFusionError) -> String {
         other => other.strip_backtrace(),
     };
     let said = said.split("Candidate functions").next().unwrap_or_default();
-    let said = said.split(datafusion_common::DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
+    let said =
+        said.split(datafusion_common::DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
     let said = said.strip_prefix("sql parser error: ").unwrap_or(said);
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,9 @@
 //! What happens where a decimal meets a float.
 //!
-//! DataFusion compares the two as decimals of 15 decimal places: `risk > 0.5` would fail on a NaN or an infinity and take 1e-20 for zero. Here,
-//! as in PostgreSQL and DuckDB, the decimal becomes a float, for literals the one nearest to what was written. Decimals among
-//! themselves, and with integers, stay exact.
+//! DataFusion compares the two as decimals of 15 decimal places: `risk > 0.5` would fail on a NaN
+//! or an infinity and take 1e-20 for zero. Here, as in PostgreSQL and DuckDB, the decimal becomes a
+//! float, for literals the one nearest to what was written. Decimals among themselves, and with
+//! integers, stay exact.
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -50,9 +51,12 @@ fn operands(node: &mut Expr) -> Vec<&mut Expr> {
         Expr::Between(between) => vec![&mut between.expr, &mut between.low, &mut between.high],
         Expr::InList(list) => std::iter::once(list.expr.as_mut()).chain(&mut list.list).collect(),
         Expr::ScalarFunction(call) => call.args.iter_mut().collect(),
-        Expr::Case(case) if case.expr.is_none() => {
-            case.when_then_expr.iter_mut().map(|(_, then)| then.as_mut()).chain(case.else_expr.as_deref_mut()).collect()
-        }
+        Expr::Case(case) if case.expr.is_none() => case
+            .when_then_expr
+            .iter_mut()
+            .map(|(_, then)| then.as_mut())
+            .chain(case.else_expr.as_deref_mut())
+            .collect(),
         _ => Vec::new(),
     }
 }

@@ -49,21 +49,38 @@ fn nulls_are_unknown_and_can_be_replaced() {
 #[test]
 fn a_decimal_beside_a_float_becomes_the_nearest_float() {
     let rows = one(Row { amount: Some(30), risk: Some(0.3), ..Row::default() });
-    for sql in
-        ["risk = 0.3", "amount = risk", "risk between 0.3 and 0.30", "risk in (0.1, 0.3)", "risk * 2.0 = 0.6", "coalesce(risk, 0.5) = 0.3"]
-    {
+    for sql in [
+        "risk = 0.3",
+        "amount = risk",
+        "risk between 0.3 and 0.30",
+        "risk in (0.1, 0.3)",
+        "risk * 2.0 = 0.6",
+        "coalesce(risk, 0.5) = 0.3",
+    ] {
         assert_eq!(values(sql, &rows), ["true"], "{sql}");
     }
     assert_eq!(values("case when risk > 0.2 then risk else 0.1 end", &rows), ["0.3"]);
-    assert_eq!(compile("case when count > 1 then 0.5 else risk end").data_type(), &DataType::Float64);
-    let extremes = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 1e-20, -0.0].map(|risk| Row { risk: Some(risk), ..Row::default() });
+    assert_eq!(
+        compile("case when count > 1 then 0.5 else risk end").data_type(),
+        &DataType::Float64
+    );
+    let extremes = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, 1e-20, -0.0]
+        .map(|risk| Row { risk: Some(risk), ..Row::default() });
     assert_eq!(values("risk > 0.0", &extremes), ["true", "true", "false", "true", "true", "false"]);
-    assert_eq!(values("risk < 1.5 * 2", &extremes), ["false", "false", "true", "false", "true", "true"]);
+    assert_eq!(
+        values("risk < 1.5 * 2", &extremes),
+        ["false", "false", "true", "false", "true", "true"]
+    );
 }
 
 #[test]
 fn texts_times_and_casts_work() {
-    let rows = one(Row { time: 1_522_540_831_000_000, customer: Some("Ann B"), count: Some(42), ..Row::default() });
+    let rows = one(Row {
+        time: 1_522_540_831_000_000,
+        customer: Some("Ann B"),
+        count: Some(42),
+        ..Row::default()
+    });
     assert_eq!(values("lower(customer) || '!'", &rows), ["ann b!"]);
     assert_eq!(values("customer like 'Ann%'", &rows), ["true"]);
     assert_eq!(values("split_part(customer, ' ', 2)", &rows), ["B"]);
@@ -80,19 +97,41 @@ fn texts_times_and_casts_work() {
 
 #[test]
 fn parts_of_a_time_are_those_of_utc() {
-    let times = [0, -1, 1_522_540_831_000_000, 1_583_020_799_999_999, -62_135_596_800_000_000, 253_402_300_799_999_999];
+    let times = [
+        0,
+        -1,
+        1_522_540_831_000_000,
+        1_583_020_799_999_999,
+        -62_135_596_800_000_000,
+        253_402_300_799_999_999,
+    ];
     let rows = times.map(|time| Row { time, ..Row::default() });
     assert_eq!(values("date_part('hour', tx_datetime)", &rows), ["0", "23", "0", "23", "0", "23"]);
     assert_eq!(values("date_part('day', tx_datetime)", &rows), ["1", "31", "1", "29", "1", "31"]);
-    assert_eq!(values("extract(year from tx_datetime)", &rows), ["1970", "1969", "2018", "2020", "1", "9999"]);
+    assert_eq!(
+        values("extract(year from tx_datetime)", &rows),
+        ["1970", "1969", "2018", "2020", "1", "9999"]
+    );
     assert_eq!(values("date_part('epoch', tx_datetime)", &rows)[2], "1522540831.0");
-    assert_eq!(values("cast(tx_datetime as date)", &rows)[1..4], ["1969-12-31", "2018-04-01", "2020-02-29"]);
+    assert_eq!(
+        values("cast(tx_datetime as date)", &rows)[1..4],
+        ["1969-12-31", "2018-04-01", "2020-02-29"]
+    );
     // DataFusion truncates times of 1677 to 2262 only; others fail on their row.
     let near = &rows[..4];
     assert!(compile("date_trunc('month', tx_datetime)").evaluate(&batch(&rows)).is_err());
-    assert_eq!(values("date_trunc('hour', tx_datetime)", near)[1..3], ["1969-12-31T23:00:00", "2018-04-01T00:00:00"]);
-    assert_eq!(values("date_trunc('day', tx_datetime) = tx_datetime", near)[..3], ["true", "false", "false"]);
-    assert_eq!(values("date_trunc('month', tx_datetime) = timestamp '2020-02-01'", near)[3], "true");
+    assert_eq!(
+        values("date_trunc('hour', tx_datetime)", near)[1..3],
+        ["1969-12-31T23:00:00", "2018-04-01T00:00:00"]
+    );
+    assert_eq!(
+        values("date_trunc('day', tx_datetime) = tx_datetime", near)[..3],
+        ["true", "false", "false"]
+    );
+    assert_eq!(
+        values("date_trunc('month', tx_datetime) = timestamp '2020-02-01'", near)[3],
+        "true"
+    );
 }
 
 #[test]
@@ -136,9 +175,13 @@ fn functions_that_are_not_there_or_need_many_rows_are_named() {
 
 #[test]
 fn what_would_differ_in_a_replay_is_refused() {
-    for sql in
-        ["now() > tx_datetime", "random() < 0.5", "uuid() = customer", "current_date > date '2020-01-01'", "coalesce(risk, random()) > 0"]
-    {
+    for sql in [
+        "now() > tx_datetime",
+        "random() < 0.5",
+        "uuid() = customer",
+        "current_date > date '2020-01-01'",
+        "coalesce(risk, random()) > 0",
+    ] {
         let (message, place) = refused(sql);
         assert!(message.contains("a replay would give other rows"), "{sql}: {message}");
         assert!(place.is_some_and(|place| sql.contains(&place)), "{sql}");
@@ -149,7 +192,10 @@ fn what_would_differ_in_a_replay_is_refused() {
 fn text_that_is_no_expression_is_refused_with_its_place() {
     assert_eq!(refused("amount > > 2").1.as_deref(), Some(">"));
     let (message, place) = refused("amount >");
-    assert!(message.starts_with("not an SQL expression: ") && !message.contains("Line"), "{message}");
+    assert!(
+        message.starts_with("not an SQL expression: ") && !message.contains("Line"),
+        "{message}"
+    );
     assert_eq!(place.as_deref(), Some(""));
     for sql in [
         "",
@@ -188,7 +234,10 @@ fn types_that_do_not_go_together_are_refused_before_any_row() {
         "upper()",
     ] {
         let (message, _) = refused(sql);
-        assert!(!message.is_empty() && !message.contains('\n') && message.len() < 400, "{sql}: {message}");
+        assert!(
+            !message.is_empty() && !message.contains('\n') && message.len() < 400,
+            "{sql}: {message}"
+        );
     }
 }
 
@@ -206,7 +255,10 @@ fn business_days_are_those_of_the_calendar_that_is_named() {
         ("business_days_between(cast('2024-07-11' as date), tx_datetime, 'us-fed')", "-5"),
         ("next_business_day(cast(null as date), 'weekends')", "-"),
         // Due on a holiday, so due on the Friday, and three days late on the Monday.
-        ("days_past_due(next_business_day(tx_datetime, 'us-fed'), cast('2024-07-09' as date))", "3"),
+        (
+            "days_past_due(next_business_day(tx_datetime, 'us-fed'), cast('2024-07-09' as date))",
+            "3",
+        ),
     ] {
         assert_eq!(values(sql, &rows), [expected], "{sql}");
     }
@@ -218,7 +270,11 @@ fn business_days_are_those_of_the_calendar_that_is_named() {
 #[test]
 fn deep_nesting_is_refused_and_does_not_exhaust_the_stack() {
     for open in ["(", "not ", "-", "abs("] {
-        let sql = format!("{}count{}", open.repeat(20_000), ")".repeat(if open.ends_with('(') { 20_000 } else { 0 }));
+        let sql = format!(
+            "{}count{}",
+            open.repeat(20_000),
+            ")".repeat(if open.ends_with('(') { 20_000 } else { 0 })
+        );
         assert!(CompiledExpression::compile(&sql, &schema()).is_err());
     }
 }
@@ -234,7 +290,8 @@ fn overflow_is_an_error_even_in_the_middle() {
 #[test]
 fn an_expression_outlives_its_compiler_and_evaluates_slices() {
     let compiled = Compiler::new().compile("count + 1", &schema()).unwrap();
-    let rows: Vec<Row> = (0..10).map(|count| Row { count: Some(count), ..Row::default() }).collect();
+    let rows: Vec<Row> =
+        (0..10).map(|count| Row { count: Some(count), ..Row::default() }).collect();
     let array = compiled.evaluate(&batch(&rows).slice(3, 2)).unwrap();
     assert_eq!(array.as_primitive::<arrow::datatypes::Int64Type>().values(), &[4, 5]);
 }
@@ -242,8 +299,14 @@ fn an_expression_outlives_its_compiler_and_evaluates_slices() {
 #[test]
 fn what_an_expression_gives_for_many_rows_is_what_it_gives_for_each() {
     let compiler = Compiler::new();
-    let rows: Vec<Row> =
-        (0..512).map(|id| Row { id, amount: Some(i128::from(id)), risk: (id % 3 == 0).then_some(0.5), ..Row::default() }).collect();
+    let rows: Vec<Row> = (0..512)
+        .map(|id| Row {
+            id,
+            amount: Some(i128::from(id)),
+            risk: (id % 3 == 0).then_some(0.5),
+            ..Row::default()
+        })
+        .collect();
     let rows = batch(&rows);
     for sql in [
         "amount > 220",

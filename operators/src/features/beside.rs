@@ -1,4 +1,5 @@
-//! What sums have beside their 128 bits: floats that are no whole number of steps ([`crate::keyed::sums`]). Few keys have such values, so they are kept by key.
+//! What sums have beside their 128 bits: floats that are no whole number of steps
+//! ([`crate::keyed::sums`]). Few keys have such values, so they are kept by key.
 
 use super::wide::WideColumn;
 use crate::keyed::encode::float;
@@ -23,7 +24,13 @@ impl KeyBeside {
     }
 
     /// Adds a kept number at a place, or takes it off.
-    pub(super) fn add(&mut self, place: usize, column: &WideColumn, kept: i128, is_taken_off: bool) {
+    pub(super) fn add(
+        &mut self,
+        place: usize,
+        column: &WideColumn,
+        kept: i128,
+        is_taken_off: bool,
+    ) {
         let (value, times) = (float(kept as i64), if is_taken_off { -1 } else { 1 });
         let [sum, squares] = &mut self.sums[place];
         sum.add_float(value, times);
@@ -42,14 +49,27 @@ impl KeyBeside {
     /// Whether there is nothing between any two edges.
     fn is_settled(&self, columns: usize) -> bool {
         let first = &self.sums[..columns];
-        self.sums.chunks(columns).skip(1).flatten().flatten().zip(first.iter().cycle().flatten()).all(|(a, b)| a.is_equal(b))
+        self.sums
+            .chunks(columns)
+            .skip(1)
+            .flatten()
+            .flatten()
+            .zip(first.iter().cycle().flatten())
+            .all(|(a, b)| a.is_equal(b))
     }
 }
 
 impl Beside {
-    /// Adds a kept number of a key at an edge; a key of whose values none is in any window is forgotten.
+    /// Adds a kept number of a key at an edge; a key of whose values none is in any window is
+    /// forgotten.
     #[cold]
-    pub(super) fn fold(&mut self, key: u32, (edge, edges): (usize, usize), (at, columns): (usize, &[WideColumn]), kept: i128) {
+    pub(super) fn fold(
+        &mut self,
+        key: u32,
+        (edge, edges): (usize, usize),
+        (at, columns): (usize, &[WideColumn]),
+        kept: i128,
+    ) {
         let own = self.by_key.entry(key).or_insert_with(|| KeyBeside::new(edges, columns.len()));
         own.add(edge * columns.len() + at, &columns[at], kept, false);
         if own.is_settled(columns.len()) {

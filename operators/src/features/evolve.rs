@@ -1,8 +1,10 @@
-//! Taking state back into a step whose features or windows have changed: from the rows that the history holds.
+//! Taking state back into a step whose features or windows have changed: from the rows that the
+//! history holds.
 //!
-//! A row of the history is time, key and kept columns; each column is known by what it is made of. The rows of a step of another form are read once, in
-//! time order, and counted anew. A column that was not kept is null in rows from before, and what was pruned is gone: a feature shows nothing where its window
-//! reaches into either.
+//! A row of the history is time, key and kept columns; each column is known by what it is made of.
+//! The rows of a step of another form are read once, in time order, and counted anew. A column that
+//! was not kept is null in rows from before, and what was pruned is gone: a feature shows nothing
+//! where its window reaches into either.
 
 use super::operator::FeaturesOperator;
 use super::persist::{LATEST, META, SEGMENTS, SIDE, SINCE, SavedLog, TAIL, log_of, segments_from};
@@ -44,8 +46,9 @@ impl Since {
 
     /// As it is saved.
     pub(super) fn told(&self) -> String {
-        let told =
-            |kind: &str, times: &BTreeMap<String, i64>| times.iter().map(|(id, time)| format!("{kind}{id}={time}")).collect::<Vec<_>>();
+        let told = |kind: &str, times: &BTreeMap<String, i64>| {
+            times.iter().map(|(id, time)| format!("{kind}{id}={time}")).collect::<Vec<_>>()
+        };
         [told("c", &self.columns), told("p", &self.parts)].concat().join(" ")
     }
 
@@ -74,14 +77,18 @@ impl Since {
         *known = newest.max(*known);
     }
 
-    /// Settles from when on each shown column is complete, where all rows up to `pruned` are gone that parts which were not there would need.
+    /// Settles from when on each shown column is complete, where all rows up to `pruned` are gone
+    /// that parts which were not there would need.
     pub(super) fn settle(&mut self, plan: &Plan, pruned: i64) {
         let ids: Vec<String> = plan.pieces().iter().map(|piece| piece_id(piece)).collect();
         let columns = plan.history_columns();
         let of = |shows: &Shows| {
             let column = match shows {
                 Shows::Count | Shows::Since => return i64::MIN,
-                Shows::CountOf(column) | Shows::Sum(column) | Shows::Mean { column, .. } | Shows::StdDev { column, .. } => *column,
+                Shows::CountOf(column)
+                | Shows::Sum(column)
+                | Shows::Mean { column, .. }
+                | Shows::StdDev { column, .. } => *column,
                 Shows::Extreme(index) => plan.extremes[*index].0,
                 Shows::Distinct(index) => plan.distincts[*index],
                 Shows::Last(index) => plan.lasts[*index],
@@ -90,20 +97,30 @@ impl Since {
         };
         let parts = &self.parts;
         let shown = plan.shown.iter().zip(&ids);
-        self.shown = shown.map(|(shown, id)| parts.get(id).copied().unwrap_or(pruned).max(of(&shown.shows))).collect();
+        self.shown = shown
+            .map(|(shown, id)| parts.get(id).copied().unwrap_or(pruned).max(of(&shown.shows)))
+            .collect();
         self.parts = ids.into_iter().zip(self.shown.iter().copied()).collect();
         self.columns.retain(|id, _| columns.iter().any(|(column, _)| column == id));
     }
 
-    /// Hides what is not known: of rows at `times`, windows that reach back to where the column is not complete, or to what is `gone`.
-    pub(super) fn hide(&self, plan: &Plan, times: &[i64], gone: i64, columns: Vec<ArrayRef>) -> Result<Vec<ArrayRef>, ArrowError> {
+    /// Hides what is not known: of rows at `times`, windows that reach back to where the column is
+    /// not complete, or to what is `gone`.
+    pub(super) fn hide(
+        &self,
+        plan: &Plan,
+        times: &[i64],
+        gone: i64,
+        columns: Vec<ArrayRef>,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
         let hidden = |(column, (shown, since)): (ArrayRef, (&super::plan::Shown, &i64))| {
             let since = gone.max(*since);
             if since == i64::MIN || shown.shows == Shows::Since {
                 return Ok(column);
             }
             let reach = plan.delay.saturating_add(plan.lengths[shown.window]);
-            let is_unknown: BooleanArray = times.iter().map(|time| Some(time.saturating_sub(reach) < since)).collect();
+            let is_unknown: BooleanArray =
+                times.iter().map(|time| Some(time.saturating_sub(reach) < since)).collect();
             nullif(&column, &is_unknown)
         };
         columns.into_iter().zip(plan.shown.iter().zip(&self.shown)).map(hidden).collect()
@@ -122,7 +139,9 @@ pub(super) struct SavedColumns(Vec<(String, Width)>);
 impl SavedColumns {
     /// As they are saved: an id each, `+` before a wide one's.
     pub(super) fn told(columns: &[(String, Width)]) -> String {
-        let told = |(id, width): &(String, Width)| format!("{}{id}", if *width == Width::Wide { "+" } else { "" });
+        let told = |(id, width): &(String, Width)| {
+            format!("{}{id}", if *width == Width::Wide { "+" } else { "" })
+        };
         columns.iter().map(told).collect::<Vec<_>>().join(" ")
     }
 
@@ -141,7 +160,8 @@ impl SavedColumns {
 
 /// The text of a saved batch's only row.
 pub(super) fn text<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a str, ArrowError> {
-    let column = rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty());
+    let column =
+        rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty());
     column.map(|column| column.value(0)).ok_or_else(|| wrong(name))
 }
 
@@ -173,7 +193,11 @@ impl FeaturesOperator {
         let mut held: Vec<Option<Column>> = rows.columns.into_iter().map(Some).collect();
         let mut columns = Vec::with_capacity(wanted.len());
         for (id, width) in wanted {
-            let found = saved.0.iter().position(|(known, _)| *known == id).and_then(|at| held.get_mut(at)?.take());
+            let found = saved
+                .0
+                .iter()
+                .position(|(known, _)| *known == id)
+                .and_then(|at| held.get_mut(at)?.take());
             if found.is_none()
                 && let Some(newest) = newest
             {
@@ -200,23 +224,36 @@ impl FeaturesOperator {
     }
 
     /// Counts the rows of a snapshot of another form anew.
-    pub(super) fn rebuild(&mut self, epoch: Epoch, batches: &[StateBatch], shards: &ShardSet) -> Result<(), OperatorError> {
+    pub(super) fn rebuild(
+        &mut self,
+        epoch: Epoch,
+        batches: &[StateBatch],
+        shards: &ShardSet,
+    ) -> Result<(), OperatorError> {
         let (mut clock, mut watermark) = (i64::MIN, i64::MIN);
         let mut saved = SavedColumns::default();
         for meta in batches.iter().filter(|b| b.name == META) {
-            let largest = |name| integers(&meta.rows, name).map(|times| times.iter().copied().max().unwrap_or(i64::MIN));
+            let largest = |name| {
+                integers(&meta.rows, name)
+                    .map(|times| times.iter().copied().max().unwrap_or(i64::MIN))
+            };
             clock = clock.max(largest("clock").map_err(|e| self.arrow(e))?);
             watermark = watermark.max(largest("watermark").map_err(|e| self.arrow(e))?);
-            saved = SavedColumns::parse(text(&meta.rows, super::persist::COLUMNS).map_err(|e| self.arrow(e))?);
+            saved = SavedColumns::parse(
+                text(&meta.rows, super::persist::COLUMNS).map_err(|e| self.arrow(e))?,
+            );
         }
-        let mut logs = self.saved_logs(batches, shards, &saved.layout()).map_err(|e| self.arrow(e))?;
+        let mut logs =
+            self.saved_logs(batches, shards, &saved.layout()).map_err(|e| self.arrow(e))?;
         let order = std::mem::replace(&mut self.order, Order::EventTime);
         while let Some(rows) = self.next_rows(&mut logs, &saved)? {
             let rows = self.conform(rows, &saved).sorted();
-            // Rows of forgotten keys are among these, whose numbers mean nothing now; windows that reach so far back show nothing.
+            // Rows of forgotten keys are among these, whose numbers mean nothing now; windows that
+            // reach so far back show nothing.
             let gone = rows.times.partition_point(|time| *time <= self.forgotten_before);
             let settled = rows.times.partition_point(|time| *time <= watermark).max(gone);
-            let (mut before, mut after) = (Chunk::empty(self.history.layout()), Chunk::empty(self.history.layout()));
+            let (mut before, mut after) =
+                (Chunk::empty(self.history.layout()), Chunk::empty(self.history.layout()));
             before.extend(&rows, gone, settled);
             after.extend(&rows, settled, rows.len());
             self.prepare(&before);
@@ -239,7 +276,12 @@ impl FeaturesOperator {
     }
 
     /// The logs of a snapshot, and its side as one more.
-    fn saved_logs(&self, batches: &[StateBatch], shards: &ShardSet, layout: &[Width]) -> Result<Vec<Reading>, ArrowError> {
+    fn saved_logs(
+        &self,
+        batches: &[StateBatch],
+        shards: &ShardSet,
+        layout: &[Width],
+    ) -> Result<Vec<Reading>, ArrowError> {
         let mut logs: BTreeMap<(i64, i64), SavedLog> = BTreeMap::new();
         let mut side = Chunk::empty(layout);
         for StateBatch { name, rows } in batches {
@@ -248,24 +290,43 @@ impl FeaturesOperator {
                 TAIL | SIDE => {
                     let mut some = Chunk::from_batch(rows, layout)?;
                     some.retain_keys(|k| shards.has_key(k));
-                    let to = if name == SIDE { &mut side } else { &mut log_of(&mut logs, rows, layout)?.1 };
+                    let to = if name == SIDE {
+                        &mut side
+                    } else {
+                        &mut log_of(&mut logs, rows, layout)?.1
+                    };
                     to.extend(&some, 0, some.len());
                 }
                 _ => {}
             }
         }
-        let reading = |(chunks, rest, _): SavedLog| Reading { chunks: chunks.into(), rest: Some(rest), open: Chunk::empty(layout) };
-        let side = Reading { chunks: VecDeque::new(), rest: Some(side.sorted()), open: Chunk::empty(layout) };
+        let reading = |(chunks, rest, _): SavedLog| Reading {
+            chunks: chunks.into(),
+            rest: Some(rest),
+            open: Chunk::empty(layout),
+        };
+        let side = Reading {
+            chunks: VecDeque::new(),
+            rest: Some(side.sorted()),
+            open: Chunk::empty(layout),
+        };
         Ok(logs.into_values().map(reading).chain([side]).collect())
     }
 
-    /// Rows of all logs up to where all of them have been read; none when they have been read to their ends.
-    fn next_rows(&self, logs: &mut [Reading], saved: &SavedColumns) -> Result<Option<Chunk>, OperatorError> {
+    /// Rows of all logs up to where all of them have been read; none when they have been read to
+    /// their ends.
+    fn next_rows(
+        &self,
+        logs: &mut [Reading],
+        saved: &SavedColumns,
+    ) -> Result<Option<Chunk>, OperatorError> {
         let layout = saved.layout();
         for log in &mut *logs {
             while log.open.is_empty() {
                 let next = match log.chunks.pop_front() {
-                    Some(chunk) => self.history.read_saved(&chunk, &layout).map_err(|e| self.storage(e))?,
+                    Some(chunk) => {
+                        self.history.read_saved(&chunk, &layout).map_err(|e| self.storage(e))?
+                    }
                     None => match log.rest.take() {
                         Some(rest) => rest,
                         None => break,
@@ -274,7 +335,9 @@ impl FeaturesOperator {
                 log.open = next;
             }
         }
-        let Some(upto) = logs.iter().filter_map(|log| log.open.times.last().copied()).min() else { return Ok(None) };
+        let Some(upto) = logs.iter().filter_map(|log| log.open.times.last().copied()).min() else {
+            return Ok(None);
+        };
         let mut rows = Chunk::empty(&layout);
         for log in logs {
             let taken = log.open.times.partition_point(|time| *time <= upto);
@@ -287,14 +350,24 @@ impl FeaturesOperator {
     }
 
     /// Each key's latest row, which may be older than what the history holds.
-    fn restore_latest(&mut self, batches: &[StateBatch], shards: &ShardSet) -> Result<(), ArrowError> {
+    fn restore_latest(
+        &mut self,
+        batches: &[StateBatch],
+        shards: &ShardSet,
+    ) -> Result<(), ArrowError> {
         if !self.plan.since {
             return Ok(());
         }
         for rows in batches.iter().filter(|b| b.name == LATEST).map(|b| &b.rows) {
-            for (key, time) in numbers(rows, "key")?.iter().zip(integers(rows, "number")?).filter(|(key, _)| shards.has_key(**key)) {
+            for (key, time) in numbers(rows, "key")?
+                .iter()
+                .zip(integers(rows, "number")?)
+                .filter(|(key, _)| shards.has_key(**key))
+            {
                 let key = KeyId(*key);
-                let extras = self.state.extras[usize::from(key.shard().0)].get_mut(key.local()).ok_or_else(|| wrong("key"))?;
+                let extras = self.state.extras[usize::from(key.shard().0)]
+                    .get_mut(key.local())
+                    .ok_or_else(|| wrong("key"))?;
                 extras.last_time = extras.last_time.max(*time);
             }
         }

@@ -1,11 +1,13 @@
-//! What does not retire by subtraction: smallest and largest values, different values, the last value, the time of the last row.
+//! What does not retire by subtraction: smallest and largest values, different values, the last
+//! value, the time of the last row.
 
 use super::plan::Plan;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
 use std::collections::VecDeque;
 
-/// A key's values that may yet be the smallest (or largest) of a window: times ascend, and each later value is larger (smaller).
+/// A key's values that may yet be the smallest (or largest) of a window: times ascend, and each
+/// later value is larger (smaller).
 pub(super) type Candidates = VecDeque<(i64, i128)>;
 
 /// A key's different values.
@@ -80,7 +82,8 @@ impl Extras {
         for (different, column) in self.different.iter_mut().zip(&plan.distincts) {
             if !rows.columns[*column].is_null(row) {
                 let value = rows.columns[*column].value(row);
-                for (window, _) in plan.tails.iter().enumerate().filter(|(_, tail)| **tail == edge) {
+                for (window, _) in plan.tails.iter().enumerate().filter(|(_, tail)| **tail == edge)
+                {
                     different.leave(value, window);
                 }
             }
@@ -108,7 +111,11 @@ impl Extras {
 
     pub(super) fn bytes(&self) -> usize {
         let extremes: usize = self.extremes.iter().map(|c| c.capacity() * 32).sum();
-        let different: usize = self.different.iter().map(|d| d.counts.capacity() * 48 + d.counts.len() * d.values.len() * 4).sum();
+        let different: usize = self
+            .different
+            .iter()
+            .map(|d| d.counts.capacity() * 48 + d.counts.len() * d.values.len() * 4)
+            .sum();
         size_of::<Self>() + extremes + different + self.lasts.len() * 32
     }
 }
@@ -141,14 +148,18 @@ mod tests {
 
     #[test]
     fn candidates_offered_in_any_order_give_the_extremes() {
-        let rows = [(5, 3), (9, 1), (7, 4), (7, 2), (1, 9), (9, 1), (3, 3), (12, -5), (10, 2), (6, 3)];
+        let rows =
+            [(5, 3), (9, 1), (7, 4), (7, 2), (1, 9), (9, 1), (3, 3), (12, -5), (10, 2), (6, 3)];
         for largest in [true, false] {
             let mut candidates = Candidates::new();
             for (n, (time, value)) in rows.iter().enumerate() {
                 offer(&mut candidates, *time, *value, largest);
                 for after in 0..13 {
                     let seen = rows[..=n].iter().filter(|r| r.0 > after).map(|r| r.1);
-                    assert_eq!(best(&candidates, after), if largest { seen.max() } else { seen.min() });
+                    assert_eq!(
+                        best(&candidates, after),
+                        if largest { seen.max() } else { seen.min() }
+                    );
                 }
             }
         }

@@ -1,9 +1,11 @@
 //! The loop that most steps run in: counts and 64-bit sums of rows in time order.
 //!
-//! For each row, in order: every edge takes in the rows that have reached its age, the row's key takes in the row, and each window's numbers
-//! are written out as head minus tail. Edges do not depend on each other, so a block of rows is passed over once per edge: a merge of the rows
-//! that leave with the rows that look, one of either at a step, and nothing in the step depends on which it was but the values. So the
-//! processor never guesses wrong. The number of lanes is a constant to the compiler.
+//! For each row, in order: every edge takes in the rows that have reached its age, the row's key
+//! takes in the row, and each window's numbers are written out as head minus tail. Edges do not
+//! depend on each other, so a block of rows is passed over once per edge: a merge of the rows that
+//! leave with the rows that look, one of either at a step, and nothing in the step depends on which
+//! it was but the values. So the processor never guesses wrong. The number of lanes is a constant
+//! to the compiler.
 
 #![expect(clippy::needless_range_loop, reason = "lanes of several arrays, counted by a constant")]
 
@@ -64,30 +66,47 @@ struct Leaving<'a, const L: usize> {
 impl<'a, const L: usize> Leaving<'a, L> {
     fn of(tail: &'a Tail, shape: &Loop<'_>) -> Self {
         match &tail.chunk {
-            Some(chunk) => Self { times: &chunk.times, keys: &chunk.keys, sums: columns::<L>(chunk, shape.sums) },
+            Some(chunk) => Self {
+                times: &chunk.times,
+                keys: &chunk.keys,
+                sums: columns::<L>(chunk, shape.sums),
+            },
             None => Self { times: &[], keys: &[], sums: [&[][..]; L] },
         }
     }
 
-    /// Lets rows from `row` on leave as the lookers' times pass; `looking.seen` gets the edge's numbers of each looker's key. Returns the next row.
-    fn pass(&self, age: i64, mut row: usize, shards: &mut [Vec<i64>], looking: &mut Looking<'_, L>) -> usize {
+    /// Lets rows from `row` on leave as the lookers' times pass; `looking.seen` gets the edge's
+    /// numbers of each looker's key. Returns the next row.
+    fn pass(
+        &self,
+        age: i64,
+        mut row: usize,
+        shards: &mut [Vec<i64>],
+        looking: &mut Looking<'_, L>,
+    ) -> usize {
         // Equally long slices, so that one look at an index is enough for all of them.
         let (lookers, leavers) = (looking.times.len(), self.times.len());
-        let (times, own, seen) = (&looking.times[..lookers], &looking.keys[..lookers], &mut looking.seen[..lookers]);
+        let (times, own, seen) =
+            (&looking.times[..lookers], &looking.keys[..lookers], &mut looking.seen[..lookers]);
         let (passing, keys) = (&self.times[..leavers], &self.keys[..leavers]);
-        let sums: [&[i64]; L] = std::array::from_fn(|lane| if lane == 0 { &[][..] } else { &self.sums[lane][..leavers] });
+        let sums: [&[i64]; L] =
+            std::array::from_fn(
+                |lane| if lane == 0 { &[][..] } else { &self.sums[lane][..leavers] },
+            );
         let mut looker = 0;
         while looker < lookers && row < leavers {
             let leaves = passing[row] <= times[looker].saturating_sub(age);
             let key = select_unpredictable(leaves, keys[row], own[looker]);
-            // All bits, or none. Kept from the optimizer, which would turn it back into a branch that is as often wrong as right.
+            // All bits, or none. Kept from the optimizer, which would turn it back into a branch
+            // that is as often wrong as right.
             let mask = black_box(-i64::from(leaves));
             let numbers = numbers_of::<L>(shards, key);
             numbers[0] -= mask;
             seen[looker][0] = numbers[0];
             for lane in 1..L {
                 numbers[lane] = numbers[lane].wrapping_add(sums[lane][row] & mask);
-                // What is seen while rows still leave is overwritten when the looker's own turn comes.
+                // What is seen while rows still leave is overwritten when the looker's own turn
+                // comes.
                 seen[looker][lane] = numbers[lane];
             }
             row += usize::from(leaves);
@@ -114,7 +133,8 @@ impl<'a, const L: usize> Leaving<'a, L> {
     }
 }
 
-/// How many of the rows at `times` can be passed over before one at or after `due`, or before an edge needs its next chunk.
+/// How many of the rows at `times` can be passed over before one at or after `due`, or before an
+/// edge needs its next chunk.
 fn passable(times: &[i64], tails: &[Tail], due: i64) -> usize {
     let mut count = times.partition_point(|t| *t < due);
     for tail in tails.iter().filter(|t| t.more) {
@@ -124,8 +144,9 @@ fn passable(times: &[i64], tails: &[Tail], due: i64) -> usize {
     count
 }
 
-/// Processes rows of `rows` from `range.start` on, until a row at or after `due` or the range's end, or until an edge has used up its chunk; returns the
-/// first row that was not processed. Each row's numbers go to `out` (windows × lanes per row; `out` starts at the range's first row).
+/// Processes rows of `rows` from `range.start` on, until a row at or after `due` or the range's
+/// end, or until an edge has used up its chunk; returns the first row that was not processed. Each
+/// row's numbers go to `out` (windows × lanes per row; `out` starts at the range's first row).
 pub(super) fn run<const L: usize>(
     shape: &Loop<'_>,
     numbers: &mut [Vec<i64>],
@@ -139,24 +160,44 @@ pub(super) fn run<const L: usize>(
     if count == 0 {
         // An edge has to use up its chunk before the first row can look.
         for tail in tails.iter_mut() {
-            tail.row = Leaving::<L>::of(tail, shape).settle(tail.age, tail.row, edge_of(numbers, tail.edge), rows.times[range.start]);
+            tail.row = Leaving::<L>::of(tail, shape).settle(
+                tail.age,
+                tail.row,
+                edge_of(numbers, tail.edge),
+                rows.times[range.start],
+            );
         }
         return range.start;
     }
     let done = range.start + count;
     let own = range.start..done;
-    let mut looking = Looking { times: &rows.times[own.clone()], keys: &rows.keys[own.clone()], seen: vec![[0; L]; count] };
+    let mut looking = Looking {
+        times: &rows.times[own.clone()],
+        keys: &rows.keys[own.clone()],
+        seen: vec![[0; L]; count],
+    };
     let width = shape.tails.len() * L;
     if shape.undelayed {
         enter::<L>(shape, rows, own, edge_of(numbers, 0), &mut looking.seen);
         heads(&looking.seen, width, out);
     }
     for tail in tails.iter_mut() {
-        tail.row = Leaving::<L>::of(tail, shape).pass(tail.age, tail.row, edge_of(numbers, tail.edge), &mut looking);
+        tail.row = Leaving::<L>::of(tail, shape).pass(
+            tail.age,
+            tail.row,
+            edge_of(numbers, tail.edge),
+            &mut looking,
+        );
         if tail.edge == 0 {
             heads(&looking.seen, width, out);
         }
-        for window in shape.tails.iter().enumerate().filter(|(_, edge)| **edge == tail.edge).map(|(window, _)| window) {
+        for window in shape
+            .tails
+            .iter()
+            .enumerate()
+            .filter(|(_, edge)| **edge == tail.edge)
+            .map(|(window, _)| window)
+        {
             for (shown, seen) in out.chunks_exact_mut(width).zip(&looking.seen) {
                 for (shown, seen) in shown[window * L..(window + 1) * L].iter_mut().zip(seen) {
                     *shown = shown.wrapping_sub(*seen);
@@ -177,7 +218,13 @@ fn heads<const L: usize>(seen: &[[i64; L]], width: usize, out: &mut [i64]) {
 }
 
 /// Rows enter the first edge as they come, and see it with themselves or before.
-fn enter<const L: usize>(shape: &Loop<'_>, rows: &Chunk, own: Range<usize>, shards: &mut [Vec<i64>], seen: &mut [[i64; L]]) {
+fn enter<const L: usize>(
+    shape: &Loop<'_>,
+    rows: &Chunk,
+    own: Range<usize>,
+    shards: &mut [Vec<i64>],
+    seen: &mut [[i64; L]],
+) {
     let sums = columns::<L>(rows, shape.sums);
     for (row, seen) in own.zip(seen) {
         let numbers = numbers_of::<L>(shards, rows.keys[row]);

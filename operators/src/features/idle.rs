@@ -1,8 +1,11 @@
-//! Which keys can be forgotten: those of which no row is left that a window, or that of a late row, could reach.
+//! Which keys can be forgotten: those of which no row is left that a window, or that of a late row,
+//! could reach.
 //!
-//! Rows are not looked at for this. At every snapshot the number of rows that a key has had is compared with that at the snapshot before. As long as it is the
-//! same, all its rows are as old as the clock was when it was first seen so; once that is behind what can be reached, the key is forgotten. A key's
-//! numbers are then the same at every edge, so that they may stay as the next key's beginning.
+//! Rows are not looked at for this. At every snapshot the number of rows that a key has had is
+//! compared with that at the snapshot before. As long as it is the same, all its rows are as old as
+//! the clock was when it was first seen so; once that is behind what can be reached, the key is
+//! forgotten. A key's numbers are then the same at every edge, so that they may stay as the next
+//! key's beginning.
 
 use super::extras::Extras;
 use super::operator::FeaturesOperator;
@@ -41,7 +44,8 @@ impl State {
         }
     }
 
-    /// Compares a living key with how it was before: whether its last row is at or before `floor`, as far as that is known.
+    /// Compares a living key with how it was before: whether its last row is at or before `floor`,
+    /// as far as that is known.
     fn is_over(&mut self, shard: usize, local: usize, clock: i64, floor: i64) -> bool {
         let rows = self.narrow[Self::place(0, shard)][local * self.lanes.len()];
         let idle = &mut self.idle[shard][local];

@@ -1,4 +1,5 @@
-//! The features step as an operator: gathers or takes rows, processes them in order, and hands out its state.
+//! The features step as an operator: gathers or takes rows, processes them in order, and hands out
+//! its state.
 
 use super::evolve::{SavedColumns, Since};
 use super::fast::{self, LANES_MAX, Loop};
@@ -15,7 +16,10 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::take;
 use arrow::datatypes::{DataType, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch, StateDir};
+use riskstream_engine::contract::{
+    EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch,
+    StateDir,
+};
 use riskstream_engine::history::{Chunk, History, HistoryConfig, HistoryError};
 use riskstream_engine::ids::{Epoch, EventTime, KeyId, Ownership};
 use std::collections::BTreeSet;
@@ -62,7 +66,11 @@ impl FeaturesOperator {
     ///
     /// # Errors
     /// When the step does not fit the input.
-    pub fn new(spec: FeaturesSpec, input_schema: &Schema, history: StateDir) -> Result<Self, FeaturesError> {
+    pub fn new(
+        spec: FeaturesSpec,
+        input_schema: &Schema,
+        history: StateDir,
+    ) -> Result<Self, FeaturesError> {
         let plan = Plan::new(&spec, input_schema)?;
         let config = HistoryConfig {
             root: history.root,
@@ -75,9 +83,11 @@ impl FeaturesOperator {
         };
         let mut dead = DeadRows::new(&plan.step, &plan.output_schema);
         let event_time = plan.output_schema.field(plan.time).name();
-        let reason = |e: StepError| FeaturesError::Spec { step: plan.step.clone(), reason: e.to_string() };
+        let reason =
+            |e: StepError| FeaturesError::Spec { step: plan.step.clone(), reason: e.to_string() };
         dead.set_event_time(event_time, &plan.output_schema).map_err(reason)?;
-        let types: Vec<&DataType> = plan.by.iter().map(|c| input_schema.field(*c).data_type()).collect();
+        let types: Vec<&DataType> =
+            plan.by.iter().map(|c| input_schema.field(*c).data_type()).collect();
         Ok(Self {
             order: spec.order,
             since: Since::new(&plan),
@@ -99,8 +109,9 @@ impl FeaturesOperator {
         })
     }
 
-    /// Rows that come behind the watermark by more than `micros` get null features (they are still counted in later rows' windows); the history is
-    /// kept this much longer than the longest window. Unless set: the longest window and delay, at least a day.
+    /// Rows that come behind the watermark by more than `micros` get null features (they are still
+    /// counted in later rows' windows); the history is kept this much longer than the longest
+    /// window. Unless set: the longest window and delay, at least a day.
     #[must_use]
     pub fn with_late_horizon(mut self, micros: i64) -> Self {
         self.late_horizon = micros.max(0);
@@ -125,7 +136,12 @@ impl FeaturesOperator {
     }
 
     pub(super) fn storage(&self, e: HistoryError) -> OperatorError {
-        OperatorError::Storage { step: self.plan.step.clone(), action: e.action, object: e.object, reason: e.reason }
+        OperatorError::Storage {
+            step: self.plan.step.clone(),
+            action: e.action,
+            object: e.object,
+            reason: e.reason,
+        }
     }
 
     /// Numbers the keys of a batch and takes what the history keeps.
@@ -134,7 +150,10 @@ impl FeaturesOperator {
         let keys = self.dictionary.number(&keys).map_err(|e| self.arrow(e))?;
         self.state.grow(&self.plan, self.dictionary.counts());
         let times = batch.column(self.plan.time).as_primitive_opt::<TimestampMicrosecondType>();
-        let times = times.ok_or_else(|| self.compute("the event time column has changed its type".into()))?.values().to_vec();
+        let times = times
+            .ok_or_else(|| self.compute("the event time column has changed its type".into()))?
+            .values()
+            .to_vec();
         let columns = encode(batch, &self.plan.kept).map_err(|e| self.arrow(e))?;
         let rows = Chunk { times, keys, columns };
         self.prepare(&rows);
@@ -151,13 +170,18 @@ impl FeaturesOperator {
     }
 
     /// Processes rows and, with `builder`, writes their outputs.
-    pub(super) fn process(&mut self, rows: &Chunk, mut builder: Option<&mut Builder>) -> Result<(), OperatorError> {
+    pub(super) fn process(
+        &mut self,
+        rows: &Chunk,
+        mut builder: Option<&mut Builder>,
+    ) -> Result<(), OperatorError> {
         let mut block = std::mem::take(&mut self.block);
         block.clear();
         if !self.plan.undelayed && self.plan.forgets() {
             self.state.stir(rows);
         }
-        // In event-time order rows behind the clock come first; the others go to the log as they are.
+        // In event-time order rows behind the clock come first; the others go to the log as they
+        // are.
         let behind = match self.order {
             Order::EventTime => rows.times.partition_point(|t| *t < self.history.clock()),
             Order::Arrival => rows.len(),
@@ -189,13 +213,27 @@ impl FeaturesOperator {
     /// Whether the fast loop can be used: rows and 64-bit sums, no nulls so far.
     fn is_simple(&self) -> bool {
         let lanes = &self.state.lanes;
-        let simple = lanes.first() == Some(&Lane::Rows) && lanes[1..].iter().all(|l| matches!(l, Lane::Sum(_)));
-        simple && lanes.len() <= LANES_MAX && self.state.wide_columns.is_empty() && !self.plan.has_extras()
+        let simple = lanes.first() == Some(&Lane::Rows)
+            && lanes[1..].iter().all(|l| matches!(l, Lane::Sum(_)));
+        simple
+            && lanes.len() <= LANES_MAX
+            && self.state.wide_columns.is_empty()
+            && !self.plan.has_extras()
     }
 
-    fn process_fast(&mut self, rows: &Chunk, range: std::ops::Range<usize>, block: &mut Block) -> Result<(), OperatorError> {
+    fn process_fast(
+        &mut self,
+        rows: &Chunk,
+        range: std::ops::Range<usize>,
+        block: &mut Block,
+    ) -> Result<(), OperatorError> {
         let lanes = self.state.lanes.len();
-        let sums: Vec<usize> = self.state.lanes.iter().filter_map(|l| if let Lane::Sum(c) = l { Some(*c) } else { None }).collect();
+        let sums: Vec<usize> = self
+            .state
+            .lanes
+            .iter()
+            .filter_map(|l| if let Lane::Sum(c) = l { Some(*c) } else { None })
+            .collect();
         let Plan { undelayed, include, .. } = self.plan;
         let shape = Loop { sums: &sums, tails: &self.plan.tails, undelayed, include };
         let width = lanes * self.plan.tails.len();
@@ -205,7 +243,8 @@ impl FeaturesOperator {
             let due = self.history.others_due();
             if rows.times[from] >= due {
                 let (plan, state) = (&self.plan, &mut self.state);
-                let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
+                let fold =
+                    &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
                 self.history.advance(rows.times[from], fold).map_err(|e| self.storage(e))?;
                 continue;
             }
@@ -227,17 +266,26 @@ impl FeaturesOperator {
     }
 
     /// Processes one row; `logged` when it is in the main log already.
-    fn process_row(&mut self, rows: &Chunk, row: usize, logged: bool, show: bool, block: &mut Block) -> Result<(), OperatorError> {
+    fn process_row(
+        &mut self,
+        rows: &Chunk,
+        row: usize,
+        logged: bool,
+        show: bool,
+        block: &mut Block,
+    ) -> Result<(), OperatorError> {
         let time = rows.times[row];
         let late = time < self.history.clock();
         if !late {
             let (plan, state) = (&self.plan, &mut self.state);
-            let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
+            let fold =
+                &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
             self.history.advance(time, fold).map_err(|e| self.storage(e))?;
         }
         let key = KeyId(rows.keys[row]);
         let unknown = time < self.watermark.saturating_sub(self.late_horizon);
-        let since = if self.plan.since && show && !unknown { self.since_last(key, time)? } else { None };
+        let since =
+            if self.plan.since && show && !unknown { self.since_last(key, time)? } else { None };
         if self.plan.include {
             self.enter(rows, row, logged);
         }
@@ -271,23 +319,31 @@ impl FeaturesOperator {
         self.send(batch, features, &unfit, out)
     }
 
-    /// Processes the rows of several batches in `order`, and sends each batch on with its features. The batches' other columns, which are many, stay where
-    /// they are.
-    fn emit_merged(&mut self, batches: &[RecordBatch], order: &[(u32, u32)], out: &mut Output) -> Result<(), OperatorError> {
-        let taken = batches.iter().map(|batch| self.take_in(batch)).collect::<Result<Vec<_>, _>>()?;
+    /// Processes the rows of several batches in `order`, and sends each batch on with its features.
+    /// The batches' other columns, which are many, stay where they are.
+    fn emit_merged(
+        &mut self,
+        batches: &[RecordBatch],
+        order: &[(u32, u32)],
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let taken =
+            batches.iter().map(|batch| self.take_in(batch)).collect::<Result<Vec<_>, _>>()?;
         let (features, unfit) = self.features(Chunk::interleaved(&taken, order))?;
         let mut unfit_of: Vec<Vec<Unfit>> = batches.iter().map(|_| Vec::new()).collect();
         for value in unfit {
             let (batch, row) = order[value.row];
             unfit_of[batch as usize].push(Unfit { row: row as usize, ..value });
         }
-        let mut places: Vec<Vec<u32>> = batches.iter().map(|batch| vec![0; batch.num_rows()]).collect();
+        let mut places: Vec<Vec<u32>> =
+            batches.iter().map(|batch| vec![0; batch.num_rows()]).collect();
         for (place, (batch, row)) in (0u32..).zip(order) {
             places[*batch as usize][*row as usize] = place;
         }
         for ((batch, places), unfit) in batches.iter().zip(places).zip(&unfit_of) {
             let places = UInt32Array::from(places);
-            let features = features.iter().map(|column| take(column, &places, None)).collect::<Result<_, _>>();
+            let features =
+                features.iter().map(|column| take(column, &places, None)).collect::<Result<_, _>>();
             self.send(batch, features.map_err(|e| self.arrow(e))?, unfit, out)?;
         }
         Ok(())
@@ -301,13 +357,22 @@ impl FeaturesOperator {
         // Under a shorter horizon before this run more may have been forgotten than under this one.
         let is_gone = |time: &i64| time.saturating_sub(self.plan.reach()) < self.pruned_before;
         if self.since.is_later() || rows.times.iter().any(is_gone) {
-            columns = self.since.hide(&self.plan, &rows.times, self.pruned_before, columns).map_err(|e| self.arrow(e))?;
+            columns = self
+                .since
+                .hide(&self.plan, &rows.times, self.pruned_before, columns)
+                .map_err(|e| self.arrow(e))?;
         }
         self.processed.push(rows);
         Ok((columns, unfit))
     }
 
-    fn send(&mut self, batch: &RecordBatch, features: Vec<ArrayRef>, unfit: &[Unfit], out: &mut Output) -> Result<(), OperatorError> {
+    fn send(
+        &mut self,
+        batch: &RecordBatch,
+        features: Vec<ArrayRef>,
+        unfit: &[Unfit],
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         let mut columns = batch.columns().to_vec();
         columns.extend(features);
         let schema = std::sync::Arc::clone(&self.plan.output_schema);
@@ -317,9 +382,11 @@ impl FeaturesOperator {
         Ok(())
     }
 
-    /// The end of an epoch's rows: the clock moves to the watermark, rows up to it are settled, what no window can reach is forgotten.
+    /// The end of an epoch's rows: the clock moves to the watermark, rows up to it are settled,
+    /// what no window can reach is forgotten.
     pub(super) fn close(&mut self, watermark: EventTime) -> Result<(), OperatorError> {
-        // The largest time means that the input has ended; should it go on in another run, the last real watermark still holds.
+        // The largest time means that the input has ended; should it go on in another run, the last
+        // real watermark still holds.
         if watermark == EventTime::MAX || watermark.0 <= self.watermark {
             return Ok(());
         }
@@ -354,7 +421,12 @@ impl Operator for FeaturesOperator {
         Some(self.plan.meaning(self.order))
     }
 
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)?;
         self.since.settle(&self.plan, self.pruned_before);
         Ok(())
@@ -364,7 +436,12 @@ impl Operator for FeaturesOperator {
         self.since.begin_after(seen.0);
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         match self.order {
             Order::EventTime => {
                 self.gathered.push(batch);
@@ -376,7 +453,8 @@ impl Operator for FeaturesOperator {
 
     fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         let gathered = std::mem::take(&mut self.gathered);
-        let ordered = in_order(gathered, self.plan.time, &self.plan.ties).map_err(|e| self.arrow(e))?;
+        let ordered =
+            in_order(gathered, self.plan.time, &self.plan.ties).map_err(|e| self.arrow(e))?;
         for part in &ordered {
             match part {
                 Ordered::Batch(batch) => self.emit(batch, out)?,

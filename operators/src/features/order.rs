@@ -1,7 +1,9 @@
-//! An epoch's batches in the order of processing: event time, tie columns, source partition, source offset.
+//! An epoch's batches in the order of processing: event time, tie columns, source partition, source
+//! offset.
 //!
-//! Usually each batch is in order and the batches follow one another; then nothing is copied. The rows of batches that overlap are put in order by
-//! a stable sort, which finds the runs that are in order; large batches that are in order themselves are not moved for that: only the places of
+//! Usually each batch is in order and the batches follow one another; then nothing is copied. The
+//! rows of batches that overlap are put in order by a stable sort, which finds the runs that are in
+//! order; large batches that are in order themselves are not moved for that: only the places of
 //! their rows are.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -51,7 +53,8 @@ impl Keyed {
             (Ties::Numbers(a), Ties::Numbers(b)) => {
                 for (a, b) in a.iter().zip(b) {
                     let (a, b) = (a.as_primitive::<Int64Type>(), b.as_primitive::<Int64Type>());
-                    let order = (a.is_valid(row), a.value(row)).cmp(&(b.is_valid(other_row), b.value(other_row)));
+                    let order = (a.is_valid(row), a.value(row))
+                        .cmp(&(b.is_valid(other_row), b.value(other_row)));
                     if order != Ordering::Equal {
                         return order;
                     }
@@ -69,12 +72,18 @@ impl Keyed {
         if !times.windows(2).fold(true, |ok, w| ok & (w[0] <= w[1])) {
             return false;
         }
-        (1..times.len()).all(|i| times[i - 1] < times[i] || self.compare_ties(i - 1, self, i) != Ordering::Greater)
+        (1..times.len()).all(|i| {
+            times[i - 1] < times[i] || self.compare_ties(i - 1, self, i) != Ordering::Greater
+        })
     }
 }
 
 /// Puts the rows of `batches` in order; the parts of the result follow one another.
-pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -> Result<Vec<Ordered>, ArrowError> {
+pub(super) fn in_order(
+    batches: Vec<RecordBatch>,
+    time: usize,
+    ties: &[usize],
+) -> Result<Vec<Ordered>, ArrowError> {
     let batches: Vec<RecordBatch> = batches.into_iter().filter(|b| b.num_rows() > 0).collect();
     let Some(first) = batches.first() else { return Ok(Vec::new()) };
     let schema = first.schema();
@@ -85,12 +94,16 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
     let converter = if numbers {
         None
     } else {
-        Some(RowConverter::new(ties.iter().map(|t| SortField::new(schema.field(*t).data_type().clone())).collect())?)
+        Some(RowConverter::new(
+            ties.iter().map(|t| SortField::new(schema.field(*t).data_type().clone())).collect(),
+        )?)
     };
     let key = |batch: RecordBatch| -> Result<Keyed, ArrowError> {
         let columns: Vec<ArrayRef> = ties.iter().map(|t| batch.column(*t).clone()).collect();
         let ties = match &converter {
-            None => Ties::Numbers(columns.iter().map(|c| cast(c, &DataType::Int64)).collect::<Result<_, _>>()?),
+            None => Ties::Numbers(
+                columns.iter().map(|c| cast(c, &DataType::Int64)).collect::<Result<_, _>>()?,
+            ),
             Some(converter) => Ties::Rows(converter.convert_columns(&columns)?),
         };
         let mut keyed = Keyed { batch, ties, sorted: false };
@@ -98,10 +111,12 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
         Ok(keyed)
     };
     let mut keyed = batches.into_iter().map(key).collect::<Result<Vec<_>, _>>()?;
-    let compare = |a: &Keyed, i: usize, b: &Keyed, j: usize| a.times(time)[i].cmp(&b.times(time)[j]).then_with(|| a.compare_ties(i, b, j));
+    let compare = |a: &Keyed, i: usize, b: &Keyed, j: usize| {
+        a.times(time)[i].cmp(&b.times(time)[j]).then_with(|| a.compare_ties(i, b, j))
+    };
     keyed.sort_by(|a, b| compare(a, 0, b, 0));
-    // Clusters of batches whose ranges overlap follow one another; only within a cluster are rows merged. Two workers' halves of one block
-    // of the source are such a cluster.
+    // Clusters of batches whose ranges overlap follow one another; only within a cluster are rows
+    // merged. Two workers' halves of one block of the source are such a cluster.
     if keyed.iter().any(|k| !k.sorted) {
         // Batches that leave are in order, each in itself.
         return Ok(vec![Ordered::Batch(merge(keyed, time).into_batch()?)]);
@@ -110,13 +125,16 @@ pub(super) fn in_order(batches: Vec<RecordBatch>, time: usize, ties: &[usize]) -
     let mut cluster: Vec<Keyed> = Vec::new();
     let mut latest = 0;
     for next in keyed {
-        let overlaps = cluster.get(latest).is_some_and(|l| compare(l, l.batch.num_rows() - 1, &next, 0) == Ordering::Greater);
+        let overlaps = cluster
+            .get(latest)
+            .is_some_and(|l| compare(l, l.batch.num_rows() - 1, &next, 0) == Ordering::Greater);
         if !cluster.is_empty() && !overlaps {
             ordered.push(merge(std::mem::take(&mut cluster), time));
             latest = 0;
         }
-        let is_latest =
-            cluster.get(latest).is_none_or(|l| compare(l, l.batch.num_rows() - 1, &next, next.batch.num_rows() - 1) == Ordering::Less);
+        let is_latest = cluster.get(latest).is_none_or(|l| {
+            compare(l, l.batch.num_rows() - 1, &next, next.batch.num_rows() - 1) == Ordering::Less
+        });
         cluster.push(next);
         if is_latest {
             latest = cluster.len() - 1;
@@ -135,20 +153,25 @@ fn merge(mut cluster: Vec<Keyed>, time: usize) -> Ordered {
     {
         return Ordered::Batch(cluster.remove(0).batch);
     }
-    let mut order: Vec<(i64, u32, u32)> = Vec::with_capacity(cluster.iter().map(|k| k.batch.num_rows()).sum());
+    let mut order: Vec<(i64, u32, u32)> =
+        Vec::with_capacity(cluster.iter().map(|k| k.batch.num_rows()).sum());
     for (number, keyed) in (0u32..).zip(&cluster) {
         order.extend(keyed.times(time).iter().zip(0u32..).map(|(t, row)| (*t, number, row)));
     }
     // Stable, and it finds the runs that the batches are.
-    order
-        .sort_by(|a, b| a.0.cmp(&b.0).then_with(|| cluster[a.1 as usize].compare_ties(a.2 as usize, &cluster[b.1 as usize], b.2 as usize)));
+    order.sort_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| {
+            cluster[a.1 as usize].compare_ties(a.2 as usize, &cluster[b.1 as usize], b.2 as usize)
+        })
+    });
     let order = order.into_iter().map(|(_, batch, row)| (batch, row)).collect();
     Ordered::Merged { batches: cluster.into_iter().map(|k| k.batch).collect(), order }
 }
 
 /// Moves rows into one batch when batches are small on average.
 fn together(ordered: Vec<Ordered>) -> Result<Vec<Ordered>, ArrowError> {
-    let batches = |o: &Ordered| if let Ordered::Merged { batches, .. } = o { batches.len() } else { 1 };
+    let batches =
+        |o: &Ordered| if let Ordered::Merged { batches, .. } = o { batches.len() } else { 1 };
     let count: usize = ordered.iter().map(batches).sum();
     let rows: usize = ordered.iter().map(Ordered::rows).sum();
     if count < 2 || rows / count >= SMALL_ROWS {
@@ -174,7 +197,8 @@ impl Ordered {
         match self {
             Self::Batch(batch) => Ok(batch),
             Self::Merged { batches, order } => {
-                let from: Vec<(usize, usize)> = order.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
+                let from: Vec<(usize, usize)> =
+                    order.iter().map(|(batch, row)| (*batch as usize, *row as usize)).collect();
                 interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &from)
             }
         }

@@ -1,4 +1,5 @@
-//! A checked features step: which columns the history keeps, which edges the windows have, which numbers each output needs.
+//! A checked features step: which columns the history keeps, which edges the windows have, which
+//! numbers each output needs.
 
 use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function, Order};
 use crate::keyed::columns::{piece_id, told};
@@ -51,7 +52,8 @@ pub(super) struct Plan {
     pub(super) undelayed: bool,
     pub(super) delay: i64,
     pub(super) lengths: Vec<i64>,
-    /// Ages of the edges, ascending: the delay, then the delay and each length. Empty without windows.
+    /// Ages of the edges, ascending: the delay, then the delay and each length. Empty without
+    /// windows.
     pub(super) edges: Vec<i64>,
     /// Per window, the edge at which rows leave.
     pub(super) tails: Vec<usize>,
@@ -71,7 +73,8 @@ pub(super) struct Plan {
 }
 
 impl FeaturesSpec {
-    /// The input's columns, then one per feature and window: `<name>_<label>`; `<name>` for seconds since last.
+    /// The input's columns, then one per feature and window: `<name>_<label>`; `<name>` for seconds
+    /// since last.
     ///
     /// # Errors
     /// When the step does not fit the input.
@@ -106,18 +109,24 @@ impl Plan {
             }
         }
         let mut ties = spec.ties.clone();
-        ties.extend([SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|c| input.index_of(c).ok()));
+        ties.extend(
+            [SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|c| input.index_of(c).ok()),
+        );
         let mut edges: Vec<i64> = Vec::new();
         if !spec.windows.is_empty() {
             edges.push(spec.delay_micros);
             for w in &spec.windows {
                 let age = w.micros.checked_add(spec.delay_micros).filter(|_| w.micros > 0);
-                edges.push(age.ok_or_else(|| wrong(format!("window {} of {} µs is too short or too long", w.label, w.micros)))?);
+                edges.push(age.ok_or_else(|| {
+                    wrong(format!("window {} of {} µs is too short or too long", w.label, w.micros))
+                })?);
             }
             edges.sort_unstable();
             edges.dedup();
         }
-        let tail = |w: &super::spec::Window| edges.iter().position(|e| *e == w.micros + spec.delay_micros).unwrap_or(0);
+        let tail = |w: &super::spec::Window| {
+            edges.iter().position(|e| *e == w.micros + spec.delay_micros).unwrap_or(0)
+        };
         let tails = spec.windows.iter().map(tail).collect();
         let undelayed = spec.delay_micros == 0;
         let mut plan = Self {
@@ -147,26 +156,49 @@ impl Plan {
         for feature in &spec.features {
             let (shows, data_type) = plan.resolve(spec, feature, input)?;
             let function = feature.function.name();
-            let call = format!("{function}({})", feature.column.as_deref().unwrap_or(if shows == Shows::Count { "*" } else { "" }));
+            let call = format!(
+                "{function}({})",
+                feature.column.as_deref().unwrap_or(if shows == Shows::Count { "*" } else { "" })
+            );
             if shows == Shows::Since {
                 fields.push(Arc::new(Field::new(&feature.name, data_type.clone(), true)));
-                plan.shown.push(Shown { shows, window: 0, data_type, name: feature.name.clone(), call, function });
+                plan.shown.push(Shown {
+                    shows,
+                    window: 0,
+                    data_type,
+                    name: feature.name.clone(),
+                    call,
+                    function,
+                });
                 continue;
             }
             if spec.windows.is_empty() {
-                return Err(wrong(format!("feature {} has no window; give `over`, e.g. over = [\"1d\"]", feature.name)));
+                return Err(wrong(format!(
+                    "feature {} has no window; give `over`, e.g. over = [\"1d\"]",
+                    feature.name
+                )));
             }
             for (window, w) in spec.windows.iter().enumerate() {
                 let name = format!("{}_{}", feature.name, w.label);
                 fields.push(Arc::new(Field::new(&name, data_type.clone(), true)));
                 let call = format!("{call} over {} s", w.micros as f64 / 1e6);
-                plan.shown.push(Shown { shows: shows.clone(), window, data_type: data_type.clone(), name, call, function });
+                plan.shown.push(Shown {
+                    shows: shows.clone(),
+                    window,
+                    data_type: data_type.clone(),
+                    name,
+                    call,
+                    function,
+                });
             }
         }
         let mut names: Vec<&str> = fields.iter().map(|f| f.name().as_str()).collect();
         names.sort_unstable();
         if let Some(pair) = names.windows(2).find(|p| p[0] == p[1]) {
-            return Err(wrong(format!("there would be two columns {}; name the feature otherwise", pair[0])));
+            return Err(wrong(format!(
+                "there would be two columns {}; name the feature otherwise",
+                pair[0]
+            )));
         }
         plan.layout = plan.kept.iter().map(|k| k.encoding.width()).collect();
         plan.output_schema = Arc::new(Schema::new(fields));
@@ -177,7 +209,12 @@ impl Plan {
         place(&mut self.kept, Kept { input, encoding })
     }
 
-    fn resolve(&mut self, spec: &FeaturesSpec, feature: &FeatureSpec, input: &Schema) -> Result<(Shows, DataType), FeaturesError> {
+    fn resolve(
+        &mut self,
+        spec: &FeaturesSpec,
+        feature: &FeatureSpec,
+        input: &Schema,
+    ) -> Result<(Shows, DataType), FeaturesError> {
         if feature.function == Function::SecondsSinceLast {
             self.since = true;
             return Ok((Shows::Since, DataType::Float64));
@@ -186,7 +223,8 @@ impl Plan {
             if feature.function == Function::Count {
                 return Ok((Shows::Count, DataType::Int64));
             }
-            let reason = format!("feature {} ({:?}) needs a column", feature.name, feature.function);
+            let reason =
+                format!("feature {} ({:?}) needs a column", feature.name, feature.function);
             return Err(FeaturesError::Spec { step: spec.step_id.clone(), reason });
         };
         let index = find(spec, input, column)?;
@@ -198,11 +236,18 @@ impl Plan {
             found: data_type.to_string(),
             advice,
         };
-        let number = || Encoding::of_number(&data_type).ok_or_else(|| refuse("take a number, or cast it in a derive step"));
-        let value = || Encoding::of_value(&data_type).ok_or_else(|| refuse("take a number, a date or a boolean"));
+        let number = || {
+            Encoding::of_number(&data_type)
+                .ok_or_else(|| refuse("take a number, or cast it in a derive step"))
+        };
+        let value = || {
+            Encoding::of_value(&data_type)
+                .ok_or_else(|| refuse("take a number, a date or a boolean"))
+        };
         Ok(match feature.function {
             Function::Count => {
-                let encoding = Encoding::of_any(&data_type).ok_or_else(|| refuse("take a column of a simple type"))?;
+                let encoding = Encoding::of_any(&data_type)
+                    .ok_or_else(|| refuse("take a column of a simple type"))?;
                 (Shows::CountOf(self.keep(index, encoding)), DataType::Int64)
             }
             Function::Sum | Function::Mean | Function::StdDev => {
@@ -215,7 +260,9 @@ impl Plan {
                 };
                 match feature.function {
                     Function::Sum => (Shows::Sum(column), sum_type(&data_type)),
-                    Function::Mean => (Shows::Mean { column, divisor, empty: feature.empty }, DataType::Float64),
+                    Function::Mean => {
+                        (Shows::Mean { column, divisor, empty: feature.empty }, DataType::Float64)
+                    }
                     _ => {
                         place(&mut self.squares, column);
                         (Shows::StdDev { column, divisor }, DataType::Float64)
@@ -224,10 +271,17 @@ impl Plan {
             }
             Function::Min | Function::Max => {
                 let column = self.keep(index, value()?);
-                (Shows::Extreme(place(&mut self.extremes, (column, feature.function == Function::Max))), data_type.clone())
+                (
+                    Shows::Extreme(place(
+                        &mut self.extremes,
+                        (column, feature.function == Function::Max),
+                    )),
+                    data_type.clone(),
+                )
             }
             Function::Distinct => {
-                let encoding = Encoding::of_any(&data_type).ok_or_else(|| refuse("take a column of a simple type"))?;
+                let encoding = Encoding::of_any(&data_type)
+                    .ok_or_else(|| refuse("take a column of a simple type"))?;
                 let column = self.keep(index, encoding);
                 (Shows::Distinct(place(&mut self.distincts, column)), DataType::Int64)
             }
@@ -249,7 +303,8 @@ impl Plan {
 
     /// Whether a key has more than sums and counts.
     pub(super) fn has_extras(&self) -> bool {
-        self.since || !(self.extremes.is_empty() && self.distincts.is_empty() && self.lasts.is_empty())
+        self.since
+            || !(self.extremes.is_empty() && self.distincts.is_empty() && self.lasts.is_empty())
     }
 
     /// The longest age.
@@ -263,7 +318,14 @@ impl Plan {
         let shape = Shape::new("features")
             .fact("by", told(&self.by, input))
             .fact("event time", input.field(self.time).name())
-            .fact("ties", self.ties.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", "))
+            .fact(
+                "ties",
+                self.ties
+                    .iter()
+                    .map(|index| input.field(*index).name().as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )
             .fact("order", if order == Order::EventTime { "event-time" } else { "arrival" })
             .fact("delay", format!("{} s", self.delay as f64 / 1e6))
             .fact("include_current", self.include.to_string());
@@ -279,13 +341,17 @@ impl Plan {
         shape.fed_by(&self.feed, input, self.by.iter().copied().chain([self.time]).chain(kept))
     }
 
-    /// Each shown column, as what it is made of: the same for columns that show the same under other names.
+    /// Each shown column, as what it is made of: the same for columns that show the same under
+    /// other names.
     pub(super) fn pieces(&self) -> Vec<String> {
         let kept = |column: usize| self.kept_piece(&self.kept[column]);
         let piece = |shown: &Shown| {
             let of = match &shown.shows {
                 Shows::Count | Shows::Since => String::new(),
-                Shows::CountOf(column) | Shows::Sum(column) | Shows::Mean { column, .. } | Shows::StdDev { column, .. } => kept(*column),
+                Shows::CountOf(column)
+                | Shows::Sum(column)
+                | Shows::Mean { column, .. }
+                | Shows::StdDev { column, .. } => kept(*column),
                 Shows::Extreme(index) => kept(self.extremes[*index].0),
                 Shows::Distinct(index) => kept(self.distincts[*index]),
                 Shows::Last(index) => kept(self.lasts[*index]),
@@ -302,7 +368,10 @@ impl Plan {
 
     /// The columns of the history, by what they are made of, and how wide they are.
     pub(super) fn history_columns(&self) -> Vec<(String, Width)> {
-        self.kept.iter().map(|kept| (piece_id(&self.kept_piece(kept)), kept.encoding.width())).collect()
+        self.kept
+            .iter()
+            .map(|kept| (piece_id(&self.kept_piece(kept)), kept.encoding.width()))
+            .collect()
     }
 
     /// What saved numbers depend on, to the letter: state of the same form is taken as it is.
@@ -343,7 +412,12 @@ fn check_spec(spec: &FeaturesSpec, input: &Schema) -> Result<(), FeaturesError> 
     }
     match input.fields().get(spec.event_time).map(|f| f.data_type()) {
         Some(DataType::Timestamp(TimeUnit::Microsecond, _)) => {}
-        other => return wrong(format!("column {} is not a timestamp in microseconds but {other:?}", spec.event_time)),
+        other => {
+            return wrong(format!(
+                "column {} is not a timestamp in microseconds but {other:?}",
+                spec.event_time
+            ));
+        }
     }
     if let Some(tie) = spec.ties.iter().find(|t| **t >= input.fields().len()) {
         return wrong(format!("there is no column number {tie} to order ties by"));

@@ -1,7 +1,8 @@
 //! One row at a time: what the fast loop does not cover, and rows that come behind the clock.
 //!
-//! A row behind the clock reads its windows as of its own time: from every edge's numbers it takes off the key's rows that the edge has passed
-//! since, which a scan of the history finds; values that do not retire by subtraction are found by a scan of the windows.
+//! A row behind the clock reads its windows as of its own time: from every edge's numbers it takes
+//! off the key's rows that the edge has passed since, which a scan of the history finds; values
+//! that do not retire by subtraction are found by a scan of the windows.
 
 use super::beside::KeyBeside;
 use super::extras::{Candidates, best, offer};
@@ -18,7 +19,8 @@ impl FeaturesOperator {
     pub(super) fn enter(&mut self, rows: &Chunk, row: usize, logged: bool) {
         let (plan, state) = (&self.plan, &mut self.state);
         if !logged {
-            let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
+            let fold =
+                &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
             self.history.insert(rows, row, fold);
         } else if plan.undelayed && !plan.edges.is_empty() {
             state.fold(plan, 0, rows, row);
@@ -26,7 +28,11 @@ impl FeaturesOperator {
     }
 
     /// Microseconds since the key's latest processed row that is not after `time`.
-    pub(super) fn since_last(&mut self, key: KeyId, time: i64) -> Result<Option<i64>, OperatorError> {
+    pub(super) fn since_last(
+        &mut self,
+        key: KeyId,
+        time: i64,
+    ) -> Result<Option<i64>, OperatorError> {
         let last = self.state.extras[usize::from(key.shard().0)][key.local()].last_time;
         if last <= time {
             return Ok((last != i64::MIN).then(|| time - last));
@@ -52,28 +58,47 @@ impl FeaturesOperator {
         }
         let extras = &state.extras[shard][local];
         for shown in &plan.shown {
-            let after = plan.lengths.get(shown.window).map_or(i64::MIN, |w| time.saturating_sub(plan.delay).saturating_sub(*w));
+            let after = plan
+                .lengths
+                .get(shown.window)
+                .map_or(i64::MIN, |w| time.saturating_sub(plan.delay).saturating_sub(*w));
             block.extras.push(match &shown.shows {
                 Shows::Extreme(i) => best(&extras.extremes[*i], after),
                 Shows::Distinct(i) => Some(i128::from(extras.different[*i].values[shown.window])),
-                Shows::Last(i) => Some(extras.lasts[*i]).filter(|last| last.0 > after).map(|last| last.1),
+                Shows::Last(i) => {
+                    Some(extras.lasts[*i]).filter(|last| last.0 > after).map(|last| last.1)
+                }
                 Shows::Since => since.map(i128::from),
                 _ => None,
             });
         }
     }
 
-    fn show_differences(&self, numbers: &[i64], wide: &[i128], beside: Option<&KeyBeside>, block: &mut Block) {
+    fn show_differences(
+        &self,
+        numbers: &[i64],
+        wide: &[i128],
+        beside: Option<&KeyBeside>,
+        block: &mut Block,
+    ) {
         let (lanes, wide_lanes) = (self.state.lanes.len(), self.state.wide_lanes);
         let columns = self.state.beside_columns;
         for (window, tail) in self.plan.tails.iter().enumerate() {
             for at in 0..beside.map_or(0, |_| columns) {
                 let difference = beside.map(|beside| beside.difference(at, tail * columns + at));
-                block.beside.extend(difference.map(|difference| ((block.rows, window, at), difference)));
+                block
+                    .beside
+                    .extend(difference.map(|difference| ((block.rows, window, at), difference)));
             }
-            let differences = numbers[..lanes].iter().zip(&numbers[tail * lanes..]).map(|(head, tail)| head.wrapping_sub(*tail));
+            let differences = numbers[..lanes]
+                .iter()
+                .zip(&numbers[tail * lanes..])
+                .map(|(head, tail)| head.wrapping_sub(*tail));
             block.narrow.extend(differences);
-            let differences = wide[..wide_lanes].iter().zip(&wide[tail * wide_lanes..]).map(|(head, tail)| head.wrapping_sub(*tail));
+            let differences = wide[..wide_lanes]
+                .iter()
+                .zip(&wide[tail * wide_lanes..])
+                .map(|(head, tail)| head.wrapping_sub(*tail));
             block.wide.extend(differences);
         }
     }
@@ -89,12 +114,19 @@ impl FeaturesOperator {
     }
 
     /// The windows of a row behind the clock.
-    pub(super) fn show_late(&mut self, key: KeyId, time: i64, since: Option<i64>, block: &mut Block) -> Result<(), OperatorError> {
+    pub(super) fn show_late(
+        &mut self,
+        key: KeyId,
+        time: i64,
+        since: Option<i64>,
+        block: &mut Block,
+    ) -> Result<(), OperatorError> {
         let (shard, local) = (usize::from(key.shard().0), key.local());
         let wide_stride = self.state.wide_stride();
         let mut numbers = std::mem::take(&mut block.numbers);
         self.state.narrow_of_all(key, &mut numbers);
-        let mut wide = self.state.wide[shard][local * wide_stride..(local + 1) * wide_stride].to_vec();
+        let mut wide =
+            self.state.wide[shard][local * wide_stride..(local + 1) * wide_stride].to_vec();
         let mut beside = self.state.beside.by_key.get(&key.0).cloned();
         let clock = self.history.clock();
         for (edge, age) in self.plan.edges.iter().enumerate() {
@@ -113,7 +145,8 @@ impl FeaturesOperator {
                     match column.unit.fixed(kept) {
                         Some(value) => column.add(value, wide, true),
                         None => {
-                            let own = beside.get_or_insert_with(|| KeyBeside::new(edges, beside_columns));
+                            let own =
+                                beside.get_or_insert_with(|| KeyBeside::new(edges, beside_columns));
                             own.add(edge * beside_columns + at, column, kept, true);
                         }
                     }
@@ -136,7 +169,13 @@ impl FeaturesOperator {
         Ok(())
     }
 
-    fn show_late_extras(&mut self, key: KeyId, time: i64, since: Option<i64>, block: &mut Block) -> Result<(), OperatorError> {
+    fn show_late_extras(
+        &mut self,
+        key: KeyId,
+        time: i64,
+        since: Option<i64>,
+        block: &mut Block,
+    ) -> Result<(), OperatorError> {
         // Per kept column: time and value of the key's rows in the longest window.
         let mut seen: Vec<Vec<(i64, i128)>> = vec![Vec::new(); self.plan.kept.len()];
         if !self.plan.edges.is_empty() {
@@ -147,21 +186,28 @@ impl FeaturesOperator {
                     }
                 }
             };
-            let (after, upto) = (time.saturating_sub(self.plan.reach()), time.saturating_sub(self.plan.delay));
+            let (after, upto) =
+                (time.saturating_sub(self.plan.reach()), time.saturating_sub(self.plan.delay));
             self.history.scan(key.0, after, upto, see).map_err(|e| self.storage(e))?;
         }
         for shown in &self.plan.shown {
-            let after = self.plan.lengths.get(shown.window).map_or(i64::MIN, |w| time.saturating_sub(self.plan.delay).saturating_sub(*w));
+            let after = self
+                .plan
+                .lengths
+                .get(shown.window)
+                .map_or(i64::MIN, |w| time.saturating_sub(self.plan.delay).saturating_sub(*w));
             let within = |column: usize| seen[column].iter().filter(move |v| v.0 > after);
             block.extras.push(match &shown.shows {
                 Shows::Extreme(i) => {
                     let (column, largest) = self.plan.extremes[*i];
                     let mut candidates = Candidates::new();
-                    within(column).for_each(|(time, value)| offer(&mut candidates, *time, *value, largest));
+                    within(column)
+                        .for_each(|(time, value)| offer(&mut candidates, *time, *value, largest));
                     best(&candidates, after)
                 }
                 Shows::Distinct(i) => {
-                    let values: HashSet<i128> = within(self.plan.distincts[*i]).map(|v| v.1).collect();
+                    let values: HashSet<i128> =
+                        within(self.plan.distincts[*i]).map(|v| v.1).collect();
                     Some(values.len() as i128)
                 }
                 // Of equal times the one that was processed last: the scan meets it last.

@@ -92,12 +92,18 @@ impl Place<'_> {
     }
 
     fn beside(&self, row: usize, wide: usize) -> Option<&[Exact; 2]> {
-        if self.block.beside.is_empty() { None } else { self.block.beside.get(&(row, self.window, wide)) }
+        if self.block.beside.is_empty() {
+            None
+        } else {
+            self.block.beside.get(&(row, self.window, wide))
+        }
     }
 
     fn sum(&self, row: usize, place: SumPlace) -> Total {
         match place {
-            SumPlace::Narrow(lane) => Total::Fixed(i128::from(self.block.narrow[row * self.narrow_stride + self.narrow_base + lane])),
+            SumPlace::Narrow(lane) => Total::Fixed(i128::from(
+                self.block.narrow[row * self.narrow_stride + self.narrow_base + lane],
+            )),
             SumPlace::Wide(wide) => {
                 let column = &self.state.wide_columns[wide];
                 let parts = column.sum.map_or(&[][..], |lanes| self.parts(row, lanes));
@@ -118,7 +124,9 @@ impl Builder {
     pub(super) fn new(plan: &Plan, rows: usize) -> Self {
         let column = |shown: &super::plan::Shown| {
             let numbers = match (&shown.shows, &shown.data_type) {
-                (Shows::Extreme(_) | Shows::Last(_), _) | (_, DataType::Decimal128(_, _)) => Numbers::Wide(Vec::with_capacity(rows)),
+                (Shows::Extreme(_) | Shows::Last(_), _) | (_, DataType::Decimal128(_, _)) => {
+                    Numbers::Wide(Vec::with_capacity(rows))
+                }
                 (_, DataType::Float64) => Numbers::Floats(Vec::with_capacity(rows)),
                 _ => Numbers::Integers(Vec::with_capacity(rows)),
             };
@@ -132,7 +140,9 @@ impl Builder {
         let windows = plan.tails.len();
         let outputs = plan.shown.len();
         let first_output = plan.output_schema.fields().len() - outputs;
-        for (output, (shown, (numbers, valid))) in plan.shown.iter().zip(&mut self.columns).enumerate() {
+        for (output, (shown, (numbers, valid))) in
+            plan.shown.iter().zip(&mut self.columns).enumerate()
+        {
             let place = Place {
                 block,
                 state,
@@ -170,7 +180,12 @@ impl Builder {
                         }
                         let fitting = total.fitting(&shown.data_type).map_err(|digits| {
                             let name = plan.output_schema.field(first_output + output).name();
-                            self.unfit.push(Unfit::sum(before + row, name, &digits, &shown.data_type));
+                            self.unfit.push(Unfit::sum(
+                                before + row,
+                                name,
+                                &digits,
+                                &shown.data_type,
+                            ));
                         });
                         out.push(fitting.unwrap_or(0));
                         valid.append(fitting.is_ok());
@@ -178,13 +193,27 @@ impl Builder {
                 }
                 (Shows::Mean { column, divisor, empty }, Numbers::Floats(out)) => {
                     let (sum, nulls) = (state.sum_place(*column), state.nulls_lane(*column));
-                    push_means(&place, sum, nulls, (plan.unit(*column), *divisor), *empty, out, valid);
+                    push_means(
+                        &place,
+                        sum,
+                        nulls,
+                        (plan.unit(*column), *divisor),
+                        *empty,
+                        out,
+                        valid,
+                    );
                 }
                 (Shows::StdDev { column, divisor }, Numbers::Floats(out)) => {
                     let (sum, nulls) = (state.sum_place(*column), state.nulls_lane(*column));
-                    let (squares, unit) = (state.wide_column(*column).unwrap_or(0), plan.unit(*column));
+                    let (squares, unit) =
+                        (state.wide_column(*column).unwrap_or(0), plan.unit(*column));
                     for row in 0..block.rows {
-                        let deviation = deviation(place.values(row, nulls), place.sum(row, sum), place.squares(row, squares), unit);
+                        let deviation = deviation(
+                            place.values(row, nulls),
+                            place.sum(row, sum),
+                            place.squares(row, squares),
+                            unit,
+                        );
                         out.push(deviation.map_or(0.0, |d| d / divisor));
                         valid.append(deviation.is_some());
                     }
@@ -221,11 +250,19 @@ impl Builder {
 
     /// The finished columns, and which of their values don't fit.
     pub(super) fn finish(self, plan: &Plan) -> Result<(Vec<ArrayRef>, Vec<Unfit>), ArrowError> {
-        let column = |(shown, (numbers, mut valid)): (&super::plan::Shown, (Numbers, NullBufferBuilder))| -> Result<ArrayRef, ArrowError> {
+        let column = |(shown, (numbers, mut valid)): (
+            &super::plan::Shown,
+            (Numbers, NullBufferBuilder),
+        )|
+         -> Result<ArrayRef, ArrowError> {
             let nulls = valid.finish();
             Ok(match (numbers, &shown.shows) {
-                (Numbers::Wide(v), Shows::Extreme(_) | Shows::Last(_)) => decode(&v, nulls, &shown.data_type)?,
-                (Numbers::Wide(v), _) => Arc::new(Decimal128Array::new(v.into(), nulls).with_data_type(shown.data_type.clone())),
+                (Numbers::Wide(v), Shows::Extreme(_) | Shows::Last(_)) => {
+                    decode(&v, nulls, &shown.data_type)?
+                }
+                (Numbers::Wide(v), _) => Arc::new(
+                    Decimal128Array::new(v.into(), nulls).with_data_type(shown.data_type.clone()),
+                ),
                 (Numbers::Integers(v), _) => Arc::new(Int64Array::new(v.into(), nulls)),
                 (Numbers::Floats(v), _) => Arc::new(Float64Array::new(v.into(), nulls)),
             })
@@ -258,7 +295,11 @@ fn push_means(
         for row in 0..rows {
             let count = place.values(row, nulls);
             none |= count == 0;
-            out.push(if count == 0 { missing } else { place.sum(row, sum).mean(unit, count, divisor) });
+            out.push(if count == 0 {
+                missing
+            } else {
+                place.sum(row, sum).mean(unit, count, divisor)
+            });
         }
     }
     if !none || empty.is_some() {

@@ -5,8 +5,8 @@
 pub enum Function {
     /// `count(*)`, or the values of a column that are not null. Int64.
     Count,
-    /// Exact sum: Int64 of integers, Decimal128(38, s) of decimals, Float64 of floats (the float nearest to the sum). Null where it does not fit, which a dead
-    /// letter says.
+    /// Exact sum: Int64 of integers, Decimal128(38, s) of decimals, Float64 of floats (the float
+    /// nearest to the sum). Null where it does not fit, which a dead letter says.
     Sum,
     /// Mean: Float64, the exact sum, rounded, divided once.
     Mean,
@@ -14,14 +14,15 @@ pub enum Function {
     Min,
     /// Largest value, in the column's type.
     Max,
-    /// Sample standard deviation (divided by n - 1), Float64, from exact sums of values and squares, right to within 2 units in the last place; null for fewer
-    /// than two values.
+    /// Sample standard deviation (divided by n - 1), Float64, from exact sums of values and
+    /// squares, right to within 2 units in the last place; null for fewer than two values.
     StdDev,
     /// Different values, Int64. Text is told apart by its 128-bit XXH3 hash.
     Distinct,
     /// The latest value that is not null, in the column's type.
     Last,
-    /// Seconds since the key's latest row before this one, Float64; null for the first. Has no window and no delay.
+    /// Seconds since the key's latest row before this one, Float64; null for the first. Has no
+    /// window and no delay.
     SecondsSinceLast,
 }
 
@@ -74,8 +75,9 @@ pub enum Order {
     Arrival,
 }
 
-/// A features step. For a row at time `t` a window of length `w` with delay `d` holds the key's rows with time in (`t-d-w`, `t-d`] that were processed
-/// before the row, and the row itself if `include_current` (and `d` is 0).
+/// A features step. For a row at time `t` a window of length `w` with delay `d` holds the key's
+/// rows with time in (`t-d-w`, `t-d`] that were processed before the row, and the row itself if
+/// `include_current` (and `d` is 0).
 #[derive(Debug, Clone)]
 pub struct FeaturesSpec {
     /// The step's id.
@@ -114,7 +116,9 @@ pub enum FeaturesError {
         known: String,
     },
     /// A column of a type that the function does not take.
-    #[error("step {step}: {function} can't be computed of column {column}, which is {found}; {advice}")]
+    #[error(
+        "step {step}: {function} can't be computed of column {column}, which is {found}; {advice}"
+    )]
     Type {
         /// The step.
         step: String,

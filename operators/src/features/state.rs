@@ -1,14 +1,17 @@
-//! What is added up per key: at every edge, the number of rows and the sums so far. A window is the difference of two edges.
+//! What is added up per key: at every edge, the number of rows and the sums so far. A window is the
+//! difference of two edges.
 //!
 //! ```text
 //!   edge 0:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..       a Vec per edge and shard, indexed by the key's number in the shard
 //!   edge 1:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..       (rows are passed over once per edge: what a pass needs lies together)
 //! ```
-//! 64-bit sums wrap around, and a difference of two wrapped sums is right as long as the window's own sum fits 64 bits. Before every batch the
-//! largest value seen times the number of rows held is compared with what fits; when it might not, the column is *promoted*: its sums
-//! go on in 128 bits, and where these might not do in parts ([`super::wide`]), started from the differences, which were right until then. So no sum is
-//! ever wrong, and sums that fit stay fast. Floats that are no whole number of steps are beside ([`super::beside`]).
-//! Null counts get a lane when a column's first null comes.
+//! 64-bit sums wrap around, and a difference of two wrapped sums is right as long as the window's
+//! own sum fits 64 bits. Before every batch the largest value seen times the number of rows held is
+//! compared with what fits; when it might not, the column is *promoted*: its sums go on in 128
+//! bits, and where these might not do in parts ([`super::wide`]), started from the differences,
+//! which were right until then. So no sum is ever wrong, and sums that fit stay fast. Floats that
+//! are no whole number of steps are beside ([`super::beside`]). Null counts get a lane when a
+//! column's first null comes.
 
 use super::beside::Beside;
 use super::extras::Extras;
@@ -89,7 +92,8 @@ impl State {
         };
         for column in &plan.sums {
             let unit = plan.unit(*column);
-            let is_narrow = unit == Unit::Whole && plan.kept[*column].encoding.width() == Width::Narrow;
+            let is_narrow =
+                unit == Unit::Whole && plan.kept[*column].encoding.width() == Width::Narrow;
             if is_narrow {
                 state.lanes.push(Lane::Sum(*column));
             }
@@ -100,7 +104,12 @@ impl State {
             let lanes = |parts| Lanes { first: 0, parts };
             // The square of a float has too many steps for one number.
             let squares = lanes(if unit == Unit::Float { SQUARE_PARTS } else { 1 });
-            let wide = WideColumn { column: *column, unit, sum: (!is_narrow).then(|| lanes(1)), squares: has_squares.then_some(squares) };
+            let wide = WideColumn {
+                column: *column,
+                unit,
+                sum: (!is_narrow).then(|| lanes(1)),
+                squares: has_squares.then_some(squares),
+            };
             state.wide_columns.push(wide);
         }
         state.wide_lanes = place(&mut state.wide_columns);
@@ -154,7 +163,8 @@ impl State {
     #[inline]
     pub(super) fn narrow_of(&self, key: KeyId, edge: usize) -> &[i64] {
         let lanes = self.lanes.len();
-        &self.narrow[Self::place(edge, usize::from(key.shard().0))][key.local() * lanes..(key.local() + 1) * lanes]
+        &self.narrow[Self::place(edge, usize::from(key.shard().0))]
+            [key.local() * lanes..(key.local() + 1) * lanes]
     }
 
     /// A key's numbers at all edges, one after the other.
@@ -171,9 +181,12 @@ impl State {
 
     /// Where a kept column's sum is now: in 128 bits when it was promoted.
     pub(super) fn sum_place(&self, column: usize) -> SumPlace {
-        match self.wide_columns.iter().position(|wide| wide.column == column && wide.sum.is_some()) {
+        match self.wide_columns.iter().position(|wide| wide.column == column && wide.sum.is_some())
+        {
             Some(wide) => SumPlace::Wide(wide),
-            None => SumPlace::Narrow(self.lanes.iter().position(|l| *l == Lane::Sum(column)).unwrap_or(0)),
+            None => SumPlace::Narrow(
+                self.lanes.iter().position(|l| *l == Lane::Sum(column)).unwrap_or(0),
+            ),
         }
     }
 
@@ -193,7 +206,8 @@ impl State {
         let shard = usize::from(key.shard().0);
         let local = key.local();
         let lanes = self.lanes.len();
-        let numbers = &mut self.narrow[Self::place(edge, shard)][local * lanes..(local + 1) * lanes];
+        let numbers =
+            &mut self.narrow[Self::place(edge, shard)][local * lanes..(local + 1) * lanes];
         for (sum, lane) in numbers.iter_mut().zip(&self.lanes) {
             *sum = sum.wrapping_add(lane.of(&rows.columns, row));
         }
@@ -204,7 +218,12 @@ impl State {
                 let kept = rows.columns[wide.column].value(row);
                 match wide.unit.fixed(kept) {
                     Some(value) => wide.add(value, numbers, false),
-                    None => self.beside.fold(key.0, (edge, self.edges), (at, &self.wide_columns[..self.beside_columns]), kept),
+                    None => self.beside.fold(
+                        key.0,
+                        (edge, self.edges),
+                        (at, &self.wide_columns[..self.beside_columns]),
+                        kept,
+                    ),
                 }
             }
         }
@@ -226,10 +245,13 @@ impl State {
                 continue;
             }
             let largest = match (&column.values, plan.unit(index)) {
-                (Values::Narrow(v), Unit::Whole) => u128::from(v.iter().fold(0, |m: u64, v| m.max(v.unsigned_abs()))),
-                (Values::Narrow(v), unit) => {
-                    v.iter().filter_map(|v| unit.fixed(i128::from(*v))).fold(0, |m: u128, v| m.max(v.unsigned_abs()))
+                (Values::Narrow(v), Unit::Whole) => {
+                    u128::from(v.iter().fold(0, |m: u64, v| m.max(v.unsigned_abs())))
                 }
+                (Values::Narrow(v), unit) => v
+                    .iter()
+                    .filter_map(|v| unit.fixed(i128::from(*v)))
+                    .fold(0, |m: u128, v| m.max(v.unsigned_abs())),
                 (Values::Wide(v), _) => v.iter().fold(0, |m: u128, v| m.max(v.unsigned_abs())),
             };
             self.magnitude[index] = self.magnitude[index].max(largest);
@@ -237,12 +259,15 @@ impl State {
             if matches!(self.sum_place(index), SumPlace::Narrow(_)) && bound > i64::MAX as u128 {
                 self.promote(index, Promoted::Sum);
             }
-            let Some(wide) = self.wide_column(index).map(|at| self.wide_columns[at]) else { continue };
+            let Some(wide) = self.wide_column(index).map(|at| self.wide_columns[at]) else {
+                continue;
+            };
             if wide.sum.is_some_and(|sum| sum.parts == 1) && bound > i128::MAX as u128 {
                 self.promote(index, Promoted::Sum);
             }
             let squares = bound.saturating_mul(self.magnitude[index]);
-            if wide.squares.is_some_and(|squares| squares.parts == 1) && squares > i128::MAX as u128 {
+            if wide.squares.is_some_and(|squares| squares.parts == 1) && squares > i128::MAX as u128
+            {
                 self.promote(index, Promoted::Squares);
             }
         }
@@ -267,12 +292,20 @@ impl State {
         let from = self.lanes.iter().position(|l| *l == Lane::Sum(column));
         let (old, old_lanes) = (self.wide_columns.clone(), self.wide_lanes);
         let at = self.wide_column(column).unwrap_or_else(|| {
-            self.wide_columns.push(WideColumn { column, unit: Unit::Whole, sum: None, squares: None });
+            self.wide_columns.push(WideColumn {
+                column,
+                unit: Unit::Whole,
+                sum: None,
+                squares: None,
+            });
             old.len()
         });
         let wide = &mut self.wide_columns[at];
         match what {
-            Promoted::Sum => wide.sum = Some(Lanes { first: 0, parts: if wide.sum.is_some() { SUM_PARTS } else { 1 } }),
+            Promoted::Sum => {
+                wide.sum =
+                    Some(Lanes { first: 0, parts: if wide.sum.is_some() { SUM_PARTS } else { 1 } })
+            }
             Promoted::Squares => wide.squares = Some(Lanes { first: 0, parts: SQUARE_PARTS }),
         }
         self.wide_lanes = place(&mut self.wide_columns);
@@ -281,25 +314,41 @@ impl State {
             let mut wider = Vec::with_capacity(self.keys[shard] * edges * self.wide_lanes);
             for key in 0..self.keys[shard] {
                 let own = &wide[key * edges * old_lanes..(key + 1) * edges * old_lanes];
-                let at_edge =
-                    |edge: usize, lanes: Lanes| &own[edge * old_lanes + lanes.first..edge * old_lanes + lanes.first + lanes.parts];
-                let since_last = |edge: usize, lanes: Lanes| at_edge(edge, lanes)[0].wrapping_sub(at_edge(edges - 1, lanes)[0]);
-                let narrow = |edge: usize, lane: usize| self.narrow[Self::place(edge, shard)][key * lanes + lane];
+                let at_edge = |edge: usize, lanes: Lanes| {
+                    &own[edge * old_lanes + lanes.first
+                        ..edge * old_lanes + lanes.first + lanes.parts]
+                };
+                let since_last = |edge: usize, lanes: Lanes| {
+                    at_edge(edge, lanes)[0].wrapping_sub(at_edge(edges - 1, lanes)[0])
+                };
+                let narrow = |edge: usize, lane: usize| {
+                    self.narrow[Self::place(edge, shard)][key * lanes + lane]
+                };
                 for edge in 0..edges {
                     for (number, new) in self.wide_columns.iter().enumerate() {
                         let before = old.get(number);
                         match (before.and_then(|old| old.sum), new.sum) {
                             (_, None) => {}
-                            (Some(before), Some(now)) if before.parts == now.parts => wider.extend_from_slice(at_edge(edge, before)),
-                            (Some(before), Some(_)) => wider.extend(parts_of(since_last(edge, before))),
+                            (Some(before), Some(now)) if before.parts == now.parts => {
+                                wider.extend_from_slice(at_edge(edge, before))
+                            }
+                            (Some(before), Some(_)) => {
+                                wider.extend(parts_of(since_last(edge, before)))
+                            }
                             (None, Some(_)) => {
                                 let lane = from.unwrap_or(0);
-                                wider.push(i128::from(narrow(edge, lane).wrapping_sub(narrow(edges - 1, lane))));
+                                wider.push(i128::from(
+                                    narrow(edge, lane).wrapping_sub(narrow(edges - 1, lane)),
+                                ));
                             }
                         }
                         match (before.and_then(|old| old.squares), new.squares) {
-                            (Some(before), Some(now)) if before.parts == now.parts => wider.extend_from_slice(at_edge(edge, before)),
-                            (Some(before), Some(_)) => wider.extend(parts_of_squares(since_last(edge, before))),
+                            (Some(before), Some(now)) if before.parts == now.parts => {
+                                wider.extend_from_slice(at_edge(edge, before))
+                            }
+                            (Some(before), Some(_)) => {
+                                wider.extend(parts_of_squares(since_last(edge, before)))
+                            }
                             (None, _) | (_, None) => {}
                         }
                     }

@@ -1,13 +1,16 @@
-//! Sums and sums of squares in 128 bits, and where those might not hold them in several numbers of 128 bits, each of which adds up a part of every value.
+//! Sums and sums of squares in 128 bits, and where those might not hold them in several numbers of
+//! 128 bits, each of which adds up a part of every value.
 //!
-//! A part is so many of a value's bits, so parts are added up without a carry from one to the next, wrap around each for itself, and leave again each for
-//! itself. A window's total is put together from its parts when it is shown.
+//! A part is so many of a value's bits, so parts are added up without a carry from one to the next,
+//! wrap around each for itself, and leave again each for itself. A window's total is put together
+//! from its parts when it is shown.
 
 use crate::keyed::exact::Exact;
 use crate::keyed::sums::{Unit, fits, mean, scaled};
 use arrow::datatypes::{DataType, i256};
 
-/// Bits of a part of a value, and of a part of a square: with less than 2^39 rows in reach of a window no part overflows.
+/// Bits of a part of a value, and of a part of a square: with less than 2^39 rows in reach of a
+/// window no part overflows.
 const SUM_BITS: u32 = 64;
 const SQUARE_BITS: u32 = 88;
 /// Parts where one number does not do.
@@ -36,13 +39,16 @@ impl WideColumn {
     #[inline]
     pub(super) fn add(&self, value: i128, numbers: &mut [i128], is_taken_off: bool) {
         let change = |number: &mut i128, part: i128| {
-            *number = if is_taken_off { number.wrapping_sub(part) } else { number.wrapping_add(part) };
+            *number =
+                if is_taken_off { number.wrapping_sub(part) } else { number.wrapping_add(part) };
         };
         if let Some(Lanes { first, parts }) = self.sum {
             if parts == 1 {
                 change(&mut numbers[first], value);
             } else {
-                for (number, part) in numbers[first..first + SUM_PARTS].iter_mut().zip(parts_of(value)) {
+                for (number, part) in
+                    numbers[first..first + SUM_PARTS].iter_mut().zip(parts_of(value))
+                {
                     change(number, part);
                 }
             }
@@ -52,7 +58,9 @@ impl WideColumn {
                 // Fits, or the column would have been promoted.
                 change(&mut numbers[first], value.wrapping_mul(value));
             } else {
-                for (number, part) in numbers[first..first + SQUARE_PARTS].iter_mut().zip(square_parts(value)) {
+                for (number, part) in
+                    numbers[first..first + SQUARE_PARTS].iter_mut().zip(square_parts(value))
+                {
                     change(number, part);
                 }
             }
@@ -78,7 +86,11 @@ fn square_parts(value: i128) -> [i128; SQUARE_PARTS] {
     let (lower, carry) = (low * low).overflowing_add(middle << 65);
     let upper = high * high + (middle >> 63) + u128::from(carry);
     let part = |bits: u128| (bits & mask(SQUARE_BITS) as u128) as i128;
-    [part(lower), part(lower >> SQUARE_BITS | upper << (128 - SQUARE_BITS)), (upper >> (2 * SQUARE_BITS - 128)) as i128]
+    [
+        part(lower),
+        part(lower >> SQUARE_BITS | upper << (128 - SQUARE_BITS)),
+        (upper >> (2 * SQUARE_BITS - 128)) as i128,
+    ]
 }
 
 fn mask(bits: u32) -> i128 {
@@ -113,7 +125,9 @@ impl Total {
             // Below 2^255 in all.
             (&[low, middle, high], None) if high < 1 << 77 => {
                 let at = |part: i128, shift: u8| i256::from_i128(part) << shift;
-                let all = at(low, 0).wrapping_add(at(middle, SQUARE_BITS as u8)).wrapping_add(at(high, 2 * SQUARE_BITS as u8));
+                let all = at(low, 0)
+                    .wrapping_add(at(middle, SQUARE_BITS as u8))
+                    .wrapping_add(at(high, 2 * SQUARE_BITS as u8));
                 Self::Wide(all)
             }
             _ => Self::of_parts(parts, SQUARE_BITS, 2 * unit.exponent(), beside),
@@ -172,7 +186,8 @@ impl Total {
     }
 }
 
-/// The sample standard deviation of `n` values from their sum and the sum of their squares: √((n·q − s²) / (n·(n − 1))), the numerator exact and rounded once.
+/// The sample standard deviation of `n` values from their sum and the sum of their squares: √((n·q
+/// − s²) / (n·(n − 1))), the numerator exact and rounded once.
 pub(super) fn deviation(n: i64, sum: Total, squares: Total, unit: Unit) -> Option<f64> {
     if n < 2 {
         return None;
@@ -198,7 +213,10 @@ pub(super) fn deviation(n: i64, sum: Total, squares: Total, unit: Unit) -> Optio
 fn numerator(n: i64, sum: &Total, squares: &Total) -> Option<f64> {
     let Total::Fixed(sum) = sum else { return None };
     if let Total::Fixed(squares) = squares {
-        let exact = i128::from(n).checked_mul(*squares).zip(sum.checked_mul(*sum)).and_then(|(a, b)| a.checked_sub(b));
+        let exact = i128::from(n)
+            .checked_mul(*squares)
+            .zip(sum.checked_mul(*sum))
+            .and_then(|(a, b)| a.checked_sub(b));
         if let Some(exact) = exact {
             return Some(exact as f64);
         }
@@ -209,7 +227,8 @@ fn numerator(n: i64, sum: &Total, squares: &Total) -> Option<f64> {
         Total::Exact(_) => return None,
     };
     let sum = i256::from_i128(*sum);
-    let exact = i256::from_i128(i128::from(n)).checked_mul(squares)?.checked_sub(sum.checked_mul(sum)?)?;
+    let exact =
+        i256::from_i128(i128::from(n)).checked_mul(squares)?.checked_sub(sum.checked_mul(sum)?)?;
     // Never below 0.
     let (low, high) = exact.to_parts();
     let high = high as u128;
@@ -218,7 +237,8 @@ fn numerator(n: i64, sum: &Total, squares: &Total) -> Option<f64> {
     }
     let up = high.leading_zeros();
     // The highest 128 bits; the lowest of them says whether any below is set.
-    let (highest, rest) = if up == 0 { (high, low) } else { (high << up | low >> (128 - up), low << up) };
+    let (highest, rest) =
+        if up == 0 { (high, low) } else { (high << up | low >> (128 - up), low << up) };
     Some((highest | u128::from(rest != 0)) as f64 * 2f64.powi(128 - up as i32))
 }
 

@@ -10,18 +10,29 @@ fn select(rows: &RecordBatch, condition: &str) -> RecordBatch {
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1));
     context.register_batch("rows", rows.clone()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let found =
-        runtime.block_on(async { context.sql(&format!("select * from rows where {condition}")).await.unwrap().collect().await.unwrap() });
+    let found = runtime.block_on(async {
+        context
+            .sql(&format!("select * from rows where {condition}"))
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap()
+    });
     concat_batches(&rows.schema(), &found).unwrap()
 }
 
 #[test]
 fn only_true_keeps_a_row() {
-    let rows =
-        [Row { id: 1, count: Some(5), ..Row::default() }, Row { id: 2, ..Row::default() }, Row { id: 3, count: Some(1), ..Row::default() }];
+    let rows = [
+        Row { id: 1, count: Some(5), ..Row::default() },
+        Row { id: 2, ..Row::default() },
+        Row { id: 3, count: Some(1), ..Row::default() },
+    ];
     let (out, dead) = run(FilterOperator::new("f", "count > 2", schema()).unwrap(), batch(&rows));
     assert_eq!((texts(&out, "id"), dead.num_rows()), (vec!["1".to_owned()], 0));
-    let (out, _) = run(FilterOperator::new("f", "not (count > 2)", schema()).unwrap(), batch(&rows));
+    let (out, _) =
+        run(FilterOperator::new("f", "not (count > 2)", schema()).unwrap(), batch(&rows));
     assert_eq!(texts(&out, "id"), ["3"]);
     let (out, _) = run(FilterOperator::new("f", "true", schema()).unwrap(), batch(&rows));
     assert_eq!(out.num_rows(), 3);
@@ -36,19 +47,30 @@ fn a_row_on_which_the_condition_fails_is_a_dead_letter() {
         Row { id: 2, count: Some(0), ..Row::default() },
         Row { id: 3, count: Some(50), ..Row::default() },
     ];
-    let (out, dead) = run(FilterOperator::new("f", "100 / count > 10", schema()).unwrap(), batch(&rows));
-    assert_eq!((texts(&out, "id"), texts(&dead, "offset")), (vec!["1".to_owned()], vec!["101".to_owned()]));
+    let (out, dead) =
+        run(FilterOperator::new("f", "100 / count > 10", schema()).unwrap(), batch(&rows));
+    assert_eq!(
+        (texts(&out, "id"), texts(&dead, "offset")),
+        (vec!["1".to_owned()], vec!["101".to_owned()])
+    );
 }
 
 #[test]
 fn a_condition_must_be_true_or_false() {
     let error = FilterOperator::new("f", "count + 1", schema()).unwrap_err();
-    assert_eq!(error.to_string(), "the expression is Int64, but a condition is needed: true, false or null; compare it with something");
+    assert_eq!(
+        error.to_string(),
+        "the expression is Int64, but a condition is needed: true, false or null; compare it with something"
+    );
 }
 
 fn condition() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
-        (-300i64..300).prop_map(|cents| format!("amount > {}.{:02}", cents / 100, cents.abs() % 100)),
+        (-300i64..300).prop_map(|cents| format!(
+            "amount > {}.{:02}",
+            cents / 100,
+            cents.abs() % 100
+        )),
         (-3i64..4).prop_map(|whole| format!("amount <= {whole}")),
         (-3i64..4).prop_map(|count| format!("count * 2 - 1 <> {count}")),
         (0i64..10).prop_map(|tenth| format!("risk >= 0.{tenth}")),
@@ -62,8 +84,11 @@ fn condition() -> impl Strategy<Value = String> {
         Just("case when risk > 0.5 then count > 0 else customer = 'b' end".to_owned()),
     ];
     leaf.prop_recursive(2, 6, 2, |inner| {
-        (inner.clone(), prop_oneof![Just("and"), Just("or")], inner, any::<bool>())
-            .prop_map(|(left, op, right, negated)| format!("{}({left} {op} {right})", if negated { "not " } else { "" }))
+        (inner.clone(), prop_oneof![Just("and"), Just("or")], inner, any::<bool>()).prop_map(
+            |(left, op, right, negated)| {
+                format!("{}({left} {op} {right})", if negated { "not " } else { "" })
+            },
+        )
     })
 }
 
@@ -71,15 +96,13 @@ fn row() -> impl Strategy<Value = Row> {
     let customer = prop::option::of(prop::sample::select(vec!["a", "ab", "b", ""]));
     let amount = prop::option::weighted(0.8, -300i128..300);
     let count = prop::option::weighted(0.8, -3i64..4);
-    let risk = prop::option::weighted(0.8, prop_oneof![(0i64..11).prop_map(|tenth| tenth as f64 / 10.0), Just(f64::NAN)]);
-    (0i64..14_400_000_000, customer, amount, count, risk).prop_map(|(time, customer, amount, count, risk)| Row {
-        id: 0,
-        time,
-        customer,
-        amount,
-        count,
-        risk,
-    })
+    let risk = prop::option::weighted(
+        0.8,
+        prop_oneof![(0i64..11).prop_map(|tenth| tenth as f64 / 10.0), Just(f64::NAN)],
+    );
+    (0i64..14_400_000_000, customer, amount, count, risk).prop_map(
+        |(time, customer, amount, count, risk)| Row { id: 0, time, customer, amount, count, risk },
+    )
 }
 
 proptest! {

@@ -1,4 +1,5 @@
-//! What is kept of a key as bytes: numbers of seven bits a byte, and bytes with their length before them.
+//! What is kept of a key as bytes: numbers of seven bits a byte, and bytes with their length before
+//! them.
 
 /// Adds a number.
 pub(crate) fn push_number(mut number: u64, out: &mut Vec<u8>) {

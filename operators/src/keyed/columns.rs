@@ -56,5 +56,8 @@ pub(crate) fn told(columns: &[usize], input: &Schema) -> String {
 
 /// Columns as what is kept depends on them.
 pub(crate) fn named_types(columns: &[usize], input: &Schema) -> Vec<String> {
-    columns.iter().map(|index| format!("{} {}", input.field(*index).name(), input.field(*index).data_type())).collect()
+    columns
+        .iter()
+        .map(|index| format!("{} {}", input.field(*index).name(), input.field(*index).data_type()))
+        .collect()
 }

@@ -1,12 +1,18 @@
-//! Keys to numbers: one hash table per worker, probed with the engine's key hash, holding the real values.
+//! Keys to numbers: one hash table per worker, probed with the engine's key hash, holding the real
+//! values.
 //!
-//! A key that can't matter any more is forgotten ([`Dictionary::forget`]), and its number is given to a later one. This happens at snapshots only: what an epoch
-//! saved between two of them names a number once at most. So of all that was saved the latest word on a number, and on a key, is right
-//! ([`Dictionary::restore`]), from whichever snapshot on.
+//! A key that can't matter any more is forgotten ([`Dictionary::forget`]), and its number is given
+//! to a later one. This happens at snapshots only: what an epoch saved between two of them names a
+//! number once at most. So of all that was saved the latest word on a number, and on a key, is
+//! right ([`Dictionary::restore`]), from whichever snapshot on.
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, LargeBinaryArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, LargeBinaryArray, RecordBatch, UInt32Array, UInt64Array,
+};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, UInt32Type, UInt64Type};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Int64Type, Schema, UInt32Type, UInt64Type,
+};
 use arrow::error::ArrowError;
 use hashbrown::HashTable;
 use riskstream_engine::history::ShardSet;
@@ -35,7 +41,12 @@ enum Table {
     /// One integer column.
     Numbers { table: HashTable<Number>, null: Option<(u64, u32)> },
     /// Anything else, spelled as bytes.
-    Spelled { table: HashTable<Spelled>, bytes: Vec<u8>, scratch: Vec<u8>, candidates: Vec<Option<Spelled>> },
+    Spelled {
+        table: HashTable<Spelled>,
+        bytes: Vec<u8>,
+        scratch: Vec<u8>,
+        candidates: Vec<Option<Spelled>>,
+    },
 }
 
 /// The numbers that are given to keys.
@@ -43,8 +54,8 @@ enum Table {
 struct Numbers {
     /// Per shard: the number after the largest that was given.
     counts: Vec<u32>,
-    /// Per shard: numbers below that are no key's, the smallest last: it is given first, so that the
-    /// largest ones become free with time.
+    /// Per shard: numbers below that are no key's, the smallest last: it is given first, so that
+    /// the largest ones become free with time.
     free: Vec<Vec<u32>>,
 }
 
@@ -54,7 +65,8 @@ pub(crate) struct Dictionary {
     table: Table,
     numbers: Numbers,
     hashes: Vec<u64>,
-    /// Keys that are new since the last [`Self::take_new`]: hash, number, value (absent for null), bytes.
+    /// Keys that are new since the last [`Self::take_new`]: hash, number, value (absent for null),
+    /// bytes.
     new: Vec<u32>,
     new_hashes: Vec<u64>,
     new_values: Vec<Option<i64>>,
@@ -65,7 +77,8 @@ pub(crate) struct Dictionary {
 const HASHES_KEPT: usize = 64 << 10;
 
 fn is_number(data_type: &DataType) -> bool {
-    data_type.is_integer() && *data_type != DataType::UInt64 || matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _))
+    data_type.is_integer() && *data_type != DataType::UInt64
+        || matches!(data_type, DataType::Date32 | DataType::Timestamp(_, _))
 }
 
 impl Dictionary {
@@ -73,7 +86,12 @@ impl Dictionary {
     pub(crate) fn new(types: &[&DataType]) -> Self {
         let table = match types {
             [one] if is_number(one) => Table::Numbers { table: HashTable::new(), null: None },
-            _ => Table::Spelled { table: HashTable::new(), bytes: Vec::new(), scratch: Vec::new(), candidates: Vec::new() },
+            _ => Table::Spelled {
+                table: HashTable::new(),
+                bytes: Vec::new(),
+                scratch: Vec::new(),
+                candidates: Vec::new(),
+            },
         };
         Self {
             table,
@@ -101,9 +119,9 @@ impl Dictionary {
         self.numbers.counts.iter().zip(&self.numbers.free).map(living).collect()
     }
 
-    /// Forgets the keys that `is_kept` says no to; gives how many. To be called at a snapshot, after
-    /// [`Self::take_new`]. Numbers after the largest that is still a key's are as if they had never
-    /// been given.
+    /// Forgets the keys that `is_kept` says no to; gives how many. To be called at a snapshot,
+    /// after [`Self::take_new`]. Numbers after the largest that is still a key's are as if they had
+    /// never been given.
     pub(crate) fn forget(&mut self, mut is_kept: impl FnMut(KeyId) -> bool) -> usize {
         let numbers = &mut self.numbers;
         let mut forgotten = 0;
@@ -160,7 +178,9 @@ impl Dictionary {
                     wide.as_primitive::<Int64Type>()
                 };
                 let nulls = array.nulls();
-                for (row, (&hash, &value)) in self.hashes.iter().zip(array.values().iter()).enumerate() {
+                for (row, (&hash, &value)) in
+                    self.hashes.iter().zip(array.values().iter()).enumerate()
+                {
                     if nulls.is_some_and(|n| n.is_null(row)) {
                         if null.is_none() {
                             let id = self.numbers.next(hash)?;
@@ -186,17 +206,25 @@ impl Dictionary {
             }
             Table::Spelled { table, bytes, scratch, candidates } => {
                 let speller = columns.iter().map(Speller::new).collect::<Result<Vec<_>, _>>()?;
-                // First all hashes, then all bytes: the processor fetches those of many rows at once, instead of a row's bytes after its hash.
+                // First all hashes, then all bytes: the processor fetches those of many rows at
+                // once, instead of a row's bytes after its hash.
                 candidates.clear();
-                candidates.extend(self.hashes.iter().map(|&hash| table.find(hash, |s| s.hash == hash).copied()));
+                candidates.extend(
+                    self.hashes.iter().map(|&hash| table.find(hash, |s| s.hash == hash).copied()),
+                );
                 for (row, (&hash, candidate)) in self.hashes.iter().zip(&*candidates).enumerate() {
                     scratch.clear();
                     for column in &speller {
                         column.spell(row, scratch);
                     }
-                    let same = |s: &Spelled| s.hash == hash && bytes[s.start..s.start + s.len as usize] == scratch[..];
-                    // None, or another key of the same hash: the key may have come earlier in this batch.
-                    if let Some(found) = candidate.filter(same).or_else(|| table.find(hash, same).copied()) {
+                    let same = |s: &Spelled| {
+                        s.hash == hash && bytes[s.start..s.start + s.len as usize] == scratch[..]
+                    };
+                    // None, or another key of the same hash: the key may have come earlier in this
+                    // batch.
+                    if let Some(found) =
+                        candidate.filter(same).or_else(|| table.find(hash, same).copied())
+                    {
                         ids.push(found.id);
                         continue;
                     }
@@ -220,43 +248,69 @@ impl Dictionary {
             return Ok(None);
         }
         let values: ArrayRef = match &self.table {
-            Table::Numbers { .. } => Arc::new(Int64Array::from(std::mem::take(&mut self.new_values))),
+            Table::Numbers { .. } => {
+                Arc::new(Int64Array::from(std::mem::take(&mut self.new_values)))
+            }
             Table::Spelled { bytes, .. } => {
-                let spelled = self.new_bytes.iter().map(|(start, len)| &bytes[*start..start + *len as usize]);
+                let spelled =
+                    self.new_bytes.iter().map(|(start, len)| &bytes[*start..start + *len as usize]);
                 Arc::new(LargeBinaryArray::from_iter_values(spelled))
             }
         };
         self.new_bytes.clear();
-        keys_batch(std::mem::take(&mut self.new), std::mem::take(&mut self.new_hashes), values).map(Some)
+        keys_batch(std::mem::take(&mut self.new), std::mem::take(&mut self.new_hashes), values)
+            .map(Some)
     }
 
     /// All keys, as in [`Self::take_new`], ordered by number.
     pub(crate) fn all(&self) -> Result<RecordBatch, ArrowError> {
         match &self.table {
             Table::Numbers { table, null } => {
-                let mut keys: Vec<(u32, u64, Option<i64>)> = table.iter().map(|n| (n.id, n.hash, Some(n.value))).collect();
+                let mut keys: Vec<(u32, u64, Option<i64>)> =
+                    table.iter().map(|n| (n.id, n.hash, Some(n.value))).collect();
                 keys.extend(null.map(|(hash, id)| (id, hash, None)));
                 keys.sort_unstable();
                 let values = Int64Array::from_iter(keys.iter().map(|k| k.2));
-                keys_batch(keys.iter().map(|k| k.0).collect(), keys.iter().map(|k| k.1).collect(), Arc::new(values))
+                keys_batch(
+                    keys.iter().map(|k| k.0).collect(),
+                    keys.iter().map(|k| k.1).collect(),
+                    Arc::new(values),
+                )
             }
             Table::Spelled { table, bytes, .. } => {
                 let mut keys: Vec<Spelled> = table.iter().copied().collect();
                 keys.sort_unstable_by_key(|k| k.id);
-                let values = LargeBinaryArray::from_iter_values(keys.iter().map(|k| &bytes[k.start..k.start + k.len as usize]));
-                keys_batch(keys.iter().map(|k| k.id).collect(), keys.iter().map(|k| k.hash).collect(), Arc::new(values))
+                let values = LargeBinaryArray::from_iter_values(
+                    keys.iter().map(|k| &bytes[k.start..k.start + k.len as usize]),
+                );
+                keys_batch(
+                    keys.iter().map(|k| k.id).collect(),
+                    keys.iter().map(|k| k.hash).collect(),
+                    Arc::new(values),
+                )
             }
         }
     }
 
-    /// Takes keys back as [`Self::all`] and [`Self::take_new`] gave them, the oldest first, those of `shards`. A number, and a key, that are named again
-    /// later are what was said last.
-    pub(crate) fn restore(&mut self, batches: &[&RecordBatch], shards: &ShardSet) -> Result<(), ArrowError> {
-        let wrong = || ArrowError::SchemaError("keys: a column is missing or has another type".into());
+    /// Takes keys back as [`Self::all`] and [`Self::take_new`] gave them, the oldest first, those
+    /// of `shards`. A number, and a key, that are named again later are what was said last.
+    pub(crate) fn restore(
+        &mut self,
+        batches: &[&RecordBatch],
+        shards: &ShardSet,
+    ) -> Result<(), ArrowError> {
+        let wrong =
+            || ArrowError::SchemaError("keys: a column is missing or has another type".into());
         let (mut named, mut living) = (vec![Vec::new(); SHARDS], vec![Vec::new(); SHARDS]);
         for batch in batches.iter().rev() {
-            let ids = batch.column_by_name("key").and_then(|c| c.as_primitive_opt::<UInt32Type>()).ok_or_else(wrong)?;
-            let hashes = batch.column_by_name("hash").and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or_else(wrong)?;
+            let ids = batch
+                .column_by_name("key")
+                .and_then(|c| c.as_primitive_opt::<UInt32Type>())
+                .ok_or_else(wrong)?;
+            let hashes = batch
+                .column_by_name("hash")
+                .and_then(|c| c.as_primitive_opt::<UInt64Type>())
+                .ok_or_else(wrong)?;
             let values = batch.column_by_name("value").ok_or_else(wrong)?;
             for row in 0..batch.num_rows() {
                 let (id, hash) = (ids.value(row), hashes.value(row));
@@ -281,7 +335,9 @@ impl Dictionary {
                     }
                     Table::Spelled { table, bytes, .. } => {
                         let value = values.as_binary_opt::<i64>().ok_or_else(wrong)?.value(row);
-                        let same = |s: &Spelled| s.hash == hash && bytes[s.start..s.start + s.len as usize] == *value;
+                        let same = |s: &Spelled| {
+                            s.hash == hash && bytes[s.start..s.start + s.len as usize] == *value
+                        };
                         let is_new = table.find(hash, same).is_none();
                         if is_new {
                             let (start, len) = (bytes.len(), value.len() as u32);
@@ -299,7 +355,11 @@ impl Dictionary {
         for (shard, (named, living)) in named.iter().zip(living).enumerate() {
             let is_living = |local: usize| living.get(local).copied().unwrap_or(false);
             self.numbers.counts[shard] = named.len() as u32;
-            self.numbers.free[shard] = (0..named.len()).rev().filter(|local| !is_living(*local)).map(|local| local as u32).collect();
+            self.numbers.free[shard] = (0..named.len())
+                .rev()
+                .filter(|local| !is_living(*local))
+                .map(|local| local as u32)
+                .collect();
         }
         Ok(())
     }
@@ -308,7 +368,9 @@ impl Dictionary {
     pub(crate) fn bytes(&self) -> usize {
         let table = match &self.table {
             Table::Numbers { table, .. } => table.capacity() * (size_of::<Number>() + 1),
-            Table::Spelled { table, bytes, .. } => table.capacity() * (size_of::<Spelled>() + 1) + bytes.capacity(),
+            Table::Spelled { table, bytes, .. } => {
+                table.capacity() * (size_of::<Spelled>() + 1) + bytes.capacity()
+            }
         };
         table + self.numbers.free.iter().map(|free| free.capacity() * 4).sum::<usize>()
     }
@@ -319,7 +381,8 @@ impl Numbers {
     fn settle(&mut self) {
         for (count, free) in self.counts.iter_mut().zip(&mut self.free) {
             free.sort_unstable_by_key(|local| std::cmp::Reverse(*local));
-            let taken_back = (0..).zip(&*free).take_while(|(back, local)| **local + 1 + back == *count).count();
+            let taken_back =
+                (0..).zip(&*free).take_while(|(back, local)| **local + 1 + back == *count).count();
             free.drain(..taken_back);
             *count -= taken_back as u32;
             shrink_vec(free);
@@ -334,7 +397,11 @@ impl Numbers {
         }
         let count = &mut self.counts[at];
         if *count > KeyId::LOCAL_MAX {
-            return Err(ArrowError::ComputeError(format!("shard {} has more than {} keys", shard.0, KeyId::LOCAL_MAX)));
+            return Err(ArrowError::ComputeError(format!(
+                "shard {} has more than {} keys",
+                shard.0,
+                KeyId::LOCAL_MAX
+            )));
         }
         let id = KeyId::new(shard, *count);
         *count += 1;
@@ -342,7 +409,8 @@ impl Numbers {
     }
 }
 
-/// The room that is enough, with an eighth more that may come, where half of what there is would do.
+/// The room that is enough, with an eighth more that may come, where half of what there is would
+/// do.
 fn enough_room(len: usize, capacity: usize) -> Option<usize> {
     Some(len + len / 8).filter(|enough| *enough <= capacity / 2)
 }
@@ -372,13 +440,20 @@ fn set(marks: &mut [Vec<bool>], id: KeyId) -> bool {
 #[cfg(test)]
 mod tests;
 
-fn keys_batch(ids: Vec<u32>, hashes: Vec<u64>, values: ArrayRef) -> Result<RecordBatch, ArrowError> {
+fn keys_batch(
+    ids: Vec<u32>,
+    hashes: Vec<u64>,
+    values: ArrayRef,
+) -> Result<RecordBatch, ArrowError> {
     let schema = Schema::new(vec![
         Field::new("key", DataType::UInt32, false),
         Field::new("hash", DataType::UInt64, false),
         Field::new("value", values.data_type().clone(), true),
     ]);
-    RecordBatch::try_new(Arc::new(schema), vec![Arc::new(UInt32Array::from(ids)), Arc::new(UInt64Array::from(hashes)), values])
+    RecordBatch::try_new(
+        Arc::new(schema),
+        vec![Arc::new(UInt32Array::from(ids)), Arc::new(UInt64Array::from(hashes)), values],
+    )
 }
 
 fn as_int64(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
@@ -388,7 +463,8 @@ fn as_int64(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-/// Spells a key column's values as bytes: a 0 for null, else a 1 and the value; lengths go before text, so that no two keys are spelled alike.
+/// Spells a key column's values as bytes: a 0 for null, else a 1 and the value; lengths go before
+/// text, so that no two keys are spelled alike.
 pub(super) enum Speller {
     Bytes(ArrayRef),
     Wide(ArrayRef),
@@ -398,7 +474,9 @@ pub(super) enum Speller {
 impl Speller {
     pub(super) fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
         Ok(match array.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => Self::Bytes(cast(array, &DataType::Binary)?),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Binary => {
+                Self::Bytes(cast(array, &DataType::Binary)?)
+            }
             DataType::Decimal128(_, _) => Self::Wide(Arc::clone(array)),
             DataType::UInt64 => Self::Wide(cast(array, &DataType::Decimal128(20, 0))?),
             _ => Self::Number(as_int64(array)?),
@@ -418,8 +496,12 @@ impl Speller {
                 put_length(out, value.len());
                 out.extend_from_slice(value);
             }
-            Self::Wide(array) => out.extend_from_slice(&array.as_primitive::<Decimal128Type>().value(row).to_le_bytes()),
-            Self::Number(array) => out.extend_from_slice(&array.as_primitive::<Int64Type>().value(row).to_le_bytes()),
+            Self::Wide(array) => out.extend_from_slice(
+                &array.as_primitive::<Decimal128Type>().value(row).to_le_bytes(),
+            ),
+            Self::Number(array) => {
+                out.extend_from_slice(&array.as_primitive::<Int64Type>().value(row).to_le_bytes())
+            }
         }
     }
 }

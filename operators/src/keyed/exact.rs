@@ -1,7 +1,9 @@
-//! Whole numbers of any size, in steps of any power of two: what sums are kept in that 128 bits do not hold, so that what enters a sum leaves it again exactly.
+//! Whole numbers of any size, in steps of any power of two: what sums are kept in that 128 bits do
+//! not hold, so that what enters a sum leaves it again exactly.
 //!
-//! A number is two's complement in limbs of 64 bits, from the limb of its lowest bit that was ever set; it takes as many as its value needs. Infinities and what is no
-//! number have no place among these: they are counted, and so leave again too.
+//! A number is two's complement in limbs of 64 bits, from the limb of its lowest bit that was ever
+//! set; it takes as many as its value needs. Infinities and what is no number have no place among
+//! these: they are counted, and so leave again too.
 
 use super::bytes::{bytes, number, push_bytes, push_number, unzigzag, zigzag};
 
@@ -28,7 +30,11 @@ pub(crate) fn taken_apart(value: f64) -> (bool, u64, i32) {
     let bits = value.to_bits();
     let exponent = (bits >> 52 & 0x7ff) as i32;
     let fraction = bits & ((1 << 52) - 1);
-    let (mantissa, exponent) = if exponent == 0 { (fraction, EXPONENT_MIN) } else { (fraction | 1 << 52, exponent - 1075) };
+    let (mantissa, exponent) = if exponent == 0 {
+        (fraction, EXPONENT_MIN)
+    } else {
+        (fraction | 1 << 52, exponent - 1075)
+    };
     (bits >> 63 == 1, mantissa, exponent)
 }
 
@@ -68,11 +74,13 @@ impl Exact {
             if at >= parts.len() && !carry {
                 break;
             }
-            (*limb, carry) = if is_negative { limb.borrowing(part, carry) } else { limb.carried(part, carry) };
+            (*limb, carry) =
+                if is_negative { limb.borrowing(part, carry) } else { limb.carried(part, carry) };
         }
     }
 
-    /// Makes room for `count` limbs at `place` and one above all that holds nothing but the sign; gives the index of the first.
+    /// Makes room for `count` limbs at `place` and one above all that holds nothing but the sign;
+    /// gives the index of the first.
     fn reach(&mut self, place: i32, count: usize) -> usize {
         if self.limbs.is_empty() {
             self.low = place;
@@ -123,7 +131,11 @@ impl Exact {
             return;
         }
         let (is_negative, mantissa, exponent) = taken_apart(value);
-        self.add(u128::from(mantissa) * u128::from(times.unsigned_abs()), exponent, is_negative != (times < 0));
+        self.add(
+            u128::from(mantissa) * u128::from(times.unsigned_abs()),
+            exponent,
+            is_negative != (times < 0),
+        );
     }
 
     /// Adds a float's square; of one that is not finite nothing, since its sum says enough.
@@ -143,7 +155,11 @@ impl Exact {
             self.add(1, (other.low + other.limbs.len() as i32) * 64, !is_taken_off);
         }
         let sign = if is_taken_off { -1 } else { 1 };
-        for (count, other) in [(&mut self.nans, other.nans), (&mut self.ups, other.ups), (&mut self.downs, other.downs)] {
+        for (count, other) in [
+            (&mut self.nans, other.nans),
+            (&mut self.ups, other.ups),
+            (&mut self.downs, other.downs),
+        ] {
             *count = count.saturating_add(other.saturating_mul(sign));
         }
     }
@@ -155,7 +171,8 @@ impl Exact {
 
     /// Whether it is the same number as another, however many limbs either has.
     pub(crate) fn is_equal(&self, other: &Self) -> bool {
-        let places = self.low.min(other.low)..(self.low + self.limbs.len() as i32).max(other.low + other.limbs.len() as i32);
+        let places = self.low.min(other.low)
+            ..(self.low + self.limbs.len() as i32).max(other.low + other.limbs.len() as i32);
         let specials = |sum: &Self| (sum.nans, sum.ups, sum.downs);
         specials(self) == specials(other)
             && places.into_iter().all(|place| self.limb(place) == other.limb(place))
@@ -217,7 +234,8 @@ impl Exact {
         negative
     }
 
-    /// The nearest number of 53 bits and its exponent, ties to even: it is their product with 2^exponent.
+    /// The nearest number of 53 bits and its exponent, ties to even: it is their product with
+    /// 2^exponent.
     pub(crate) fn rounded(&self) -> (f64, i32) {
         self.rounded_to(|_| MANTISSA_BITS)
     }
@@ -228,9 +246,12 @@ impl Exact {
         let Some(top) = limbs.last() else { return (0.0, 0) };
         let length = limbs.len() as i32 * 64 - top.leading_zeros() as i32;
         let drop = length - bits(self.low * 64 + length - 1);
-        let bit = |at: i32| at >= 0 && limbs.get((at / 64) as usize).is_some_and(|limb| limb >> (at % 64) & 1 == 1);
+        let bit = |at: i32| {
+            at >= 0 && limbs.get((at / 64) as usize).is_some_and(|limb| limb >> (at % 64) & 1 == 1)
+        };
         // Every bit that is not among those dropped.
-        let mut mantissa = (drop.max(0)..length).rev().fold(0u64, |all, at| all << 1 | u64::from(bit(at)));
+        let mut mantissa =
+            (drop.max(0)..length).rev().fold(0u64, |all, at| all << 1 | u64::from(bit(at)));
         if drop > 0 {
             let rest = (0..drop - 1).any(bit);
             mantissa += u64::from(bit(drop - 1) && (rest || mantissa & 1 == 1));
@@ -245,7 +266,8 @@ impl Exact {
             return special;
         }
         // Below the smallest normal float there are fewer bits.
-        let (mantissa, exponent) = self.rounded_to(|highest| MANTISSA_BITS.min(highest - EXPONENT_MIN + 1));
+        let (mantissa, exponent) =
+            self.rounded_to(|highest| MANTISSA_BITS.min(highest - EXPONENT_MIN + 1));
         scaled(mantissa, exponent)
     }
 
@@ -256,7 +278,11 @@ impl Exact {
             let shift = u32::try_from(at).ok().filter(|at| *at < 2)? * 64;
             magnitude |= u128::from(limb) << shift;
         }
-        if self.is_negative() { 0i128.checked_sub_unsigned(magnitude) } else { i128::try_from(magnitude).ok() }
+        if self.is_negative() {
+            0i128.checked_sub_unsigned(magnitude)
+        } else {
+            i128::try_from(magnitude).ok()
+        }
     }
 
     /// Its digits, of a whole number.
@@ -293,7 +319,13 @@ impl Exact {
         let mut next = || number(from).map(unzigzag);
         let (low, nans, ups, downs) = (i32::try_from(next()?).ok()?, next()?, next()?, next()?);
         let (limbs, rest) = bytes(from)?.as_chunks::<8>();
-        rest.is_empty().then(|| Self { low, limbs: limbs.iter().map(|limb| u64::from_le_bytes(*limb)).collect(), nans, ups, downs })
+        rest.is_empty().then(|| Self {
+            low,
+            limbs: limbs.iter().map(|limb| u64::from_le_bytes(*limb)).collect(),
+            nans,
+            ups,
+            downs,
+        })
     }
 
     /// Bytes of memory, about.

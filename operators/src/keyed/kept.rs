@@ -3,7 +3,8 @@
 //! ```text
 //!   batches ─▶ items of the open epoch ──(its close: by key)──▶ what is kept of the key and the new items ─▶ what is kept from now on
 //! ```
-//! Both are the step's own business: here they are bytes, in memory as far as they have room there and else in files ([`KeyedRows`]).
+//! Both are the step's own business: here they are bytes, in memory as far as they have room there
+//! and else in files ([`KeyedRows`]).
 
 use super::spelled::SpelledKeys;
 use arrow::array::ArrayRef;
@@ -69,7 +70,11 @@ impl<T> KeptByKey<T> {
     }
 
     /// Takes the items of a batch's rows in, whose keys are in `columns`.
-    pub(crate) fn gather(&mut self, columns: &[ArrayRef], items: impl Iterator<Item = T>) -> Result<(), ArrowError> {
+    pub(crate) fn gather(
+        &mut self,
+        columns: &[ArrayRef],
+        items: impl Iterator<Item = T>,
+    ) -> Result<(), ArrowError> {
         self.spelled.spell(columns)?;
         let keys = self.spelled.from(0);
         for (row, item) in items.enumerate() {
@@ -81,8 +86,9 @@ impl<T> KeptByKey<T> {
         Ok(())
     }
 
-    /// Closes the epoch. `change` makes of what is kept of a key (none: nothing ever was) and of its new items, which are in the order in which they came,
-    /// what is kept from now on; `false` says that what was kept is damaged.
+    /// Closes the epoch. `change` makes of what is kept of a key (none: nothing ever was) and of
+    /// its new items, which are in the order in which they came, what is kept from now on; `false`
+    /// says that what was kept is damaged.
     pub(crate) fn close(
         &mut self,
         mut change: impl FnMut(Option<&[u8]>, Vec<T>, &mut Vec<u8>) -> Result<bool, ArrowError>,
@@ -91,7 +97,8 @@ impl<T> KeptByKey<T> {
         self.kept.settle().map_err(|e| self.storage(e))?;
         let mut open = std::mem::take(&mut self.open);
         let order = open.by_key();
-        let groups: Vec<&[u32]> = order.chunk_by(|a, b| open.key(*a as usize) == open.key(*b as usize)).collect();
+        let groups: Vec<&[u32]> =
+            order.chunk_by(|a, b| open.key(*a as usize) == open.key(*b as usize)).collect();
         let (mut places, mut keep) = (Vec::new(), Vec::new());
         let (mut hashes, mut bytes, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
         for together in groups.chunks(FETCHED_KEYS) {
@@ -105,9 +112,12 @@ impl<T> KeptByKey<T> {
                 bytes.extend_from_slice(key);
                 offsets.push(bytes.len());
             }
-            self.kept.fetch(&Keys { hashes: &hashes, bytes: &bytes, offsets: &offsets }, &mut places).map_err(|e| self.storage(e))?;
+            self.kept
+                .fetch(&Keys { hashes: &hashes, bytes: &bytes, offsets: &offsets }, &mut places)
+                .map_err(|e| self.storage(e))?;
             for (group, place) in together.iter().zip(&places) {
-                let items = group.iter().filter_map(|item| open.items[*item as usize].take()).collect();
+                let items =
+                    group.iter().filter_map(|item| open.items[*item as usize].take()).collect();
                 keep.clear();
                 if !change(self.kept.value(*place), items, &mut keep).map_err(|e| self.arrow(e))? {
                     return Err(self.damaged());
@@ -120,7 +130,10 @@ impl<T> KeptByKey<T> {
     }
 
     /// Hands over what is kept of every key, by hash and key.
-    pub(crate) fn for_each(&self, mut take: impl FnMut(&[u8]) -> Result<bool, ArrowError>) -> Result<(), OperatorError> {
+    pub(crate) fn for_each(
+        &self,
+        mut take: impl FnMut(&[u8]) -> Result<bool, ArrowError>,
+    ) -> Result<(), OperatorError> {
         self.kept
             .for_each(|_, _, kept| match take(kept)? {
                 true => Ok(()),
@@ -143,10 +156,16 @@ impl<T> KeptByKey<T> {
     }
 
     /// Takes back what was saved of the keys of this worker.
-    pub(crate) fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    pub(crate) fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.kept.own(ShardSet::owned(worker, ownership));
         let snapshot = saved.snapshot.iter().map(|(_, batches)| batches);
-        let mut batches = snapshot.chain(saved.changes.iter().map(|(_, batches)| batches)).flatten();
+        let mut batches =
+            snapshot.chain(saved.changes.iter().map(|(_, batches)| batches)).flatten();
         batches.try_for_each(|saved| self.kept.restore(saved)).map_err(|e| self.saving(e))
     }
 
@@ -174,7 +193,10 @@ impl<T> KeptByKey<T> {
     }
 
     fn damaged(&self) -> OperatorError {
-        OperatorError::State { step: self.step.clone(), reason: "what is kept of a key is damaged; restore the store from a copy".into() }
+        OperatorError::State {
+            step: self.step.clone(),
+            reason: "what is kept of a key is damaged; restore the store from a copy".into(),
+        }
     }
 }
 

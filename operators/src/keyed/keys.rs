@@ -1,5 +1,5 @@
-//! A worker's keys: numbered from 0 as they come, with their values for the rows that leave. Keys that can't matter any more are forgotten at snapshots, and the
-//! others move together.
+//! A worker's keys: numbered from 0 as they come, with their values for the rows that leave. Keys
+//! that can't matter any more are forgotten at snapshots, and the others move together.
 
 use super::columns::{numbers, wrong};
 use super::dictionary::Dictionary;
@@ -52,10 +52,17 @@ pub(crate) struct Keys {
 impl Keys {
     /// For key columns of these fields.
     pub(crate) fn new(fields: &[Field]) -> Result<Self, ArrowError> {
-        let converter = RowConverter::new(fields.iter().map(|f| SortField::new(f.data_type().clone())).collect())?;
+        let converter = RowConverter::new(
+            fields.iter().map(|f| SortField::new(f.data_type().clone())).collect(),
+        )?;
         let types: Vec<&DataType> = fields.iter().map(Field::data_type).collect();
-        let columns = fields.iter().enumerate().map(|(index, f)| Field::new(format!("value{index}"), f.data_type().clone(), true));
-        let columns = std::iter::once(Field::new("key", DataType::UInt32, false)).chain(columns).collect::<Vec<_>>();
+        let columns = fields
+            .iter()
+            .enumerate()
+            .map(|(index, f)| Field::new(format!("value{index}"), f.data_type().clone(), true));
+        let columns = std::iter::once(Field::new("key", DataType::UInt32, false))
+            .chain(columns)
+            .collect::<Vec<_>>();
         Ok(Self {
             dictionary: Dictionary::new(&types),
             values: converter.empty_rows(0, 0),
@@ -88,7 +95,8 @@ impl Keys {
         }
         if !new.is_empty() {
             let rows = UInt32Array::from(new);
-            let columns = columns.iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
+            let columns =
+                columns.iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
             self.converter.append(&mut self.values, &columns)?;
         }
         Ok(keys)
@@ -97,7 +105,10 @@ impl Keys {
     /// The number here of a key that saved state names.
     pub(crate) fn known(&self, id: u32) -> Option<u32> {
         let id = KeyId(id);
-        self.here[usize::from(id.shard().0)].get(id.local()).copied().filter(|number| *number != NONE)
+        self.here[usize::from(id.shard().0)]
+            .get(id.local())
+            .copied()
+            .filter(|number| *number != NONE)
     }
 
     /// What saved state calls a key.
@@ -117,10 +128,14 @@ impl Keys {
         number
     }
 
-    /// Forgets the keys that are not `living`, by number, once they are many enough. To be called at a snapshot, after [`Self::save_new`]: numbers in
-    /// saved state are given again after it.
+    /// Forgets the keys that are not `living`, by number, once they are many enough. To be called
+    /// at a snapshot, after [`Self::save_new`]: numbers in saved state are given again after it.
     pub(crate) fn forget(&mut self, living: &[bool]) -> Option<Moved> {
-        debug_assert_eq!((living.len(), self.unsaved), (self.ids.len(), self.ids.len()), "all keys are saved");
+        debug_assert_eq!(
+            (living.len(), self.unsaved),
+            (self.ids.len(), self.ids.len()),
+            "all keys are saved"
+        );
         let kept = living.iter().filter(|living| **living).count();
         if kept == living.len() || (living.len() - kept) * WORTH_FORGETTING < living.len() {
             return None;
@@ -131,7 +146,10 @@ impl Keys {
         };
         self.dictionary.forget(is_kept);
         self.here.fill(Vec::new());
-        let (ids, values) = (std::mem::take(&mut self.ids), self.converter.empty_rows(kept, self.values.size() / living.len() * kept));
+        let (ids, values) = (
+            std::mem::take(&mut self.ids),
+            self.converter.empty_rows(kept, self.values.size() / living.len() * kept),
+        );
         let values = std::mem::replace(&mut self.values, values);
         let moved = living.iter().zip(ids).zip(values.iter()).map(|((living, id), value)| {
             if !living {
@@ -161,18 +179,27 @@ impl Keys {
 
     /// All keys, as in [`Self::save_new`].
     pub(crate) fn save_all(&self) -> Result<Vec<StateBatch>, ArrowError> {
-        Ok(vec![StateBatch::new(KEYS, self.dictionary.all()?), StateBatch::new(VALUES, self.saved_from(0)?)])
+        Ok(vec![
+            StateBatch::new(KEYS, self.dictionary.all()?),
+            StateBatch::new(VALUES, self.saved_from(0)?),
+        ])
     }
 
     fn saved_from(&self, first: usize) -> Result<RecordBatch, ArrowError> {
         let numbers: Vec<u32> = (first..self.ids.len()).map(|number| number as u32).collect();
-        let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(self.ids[first..].to_vec()))];
+        let mut columns: Vec<ArrayRef> =
+            vec![Arc::new(UInt32Array::from(self.ids[first..].to_vec()))];
         columns.extend(self.columns(&numbers)?);
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
     }
 
-    /// Takes the keys of `shards` back from what a step saved. A number that was given again is the later key's.
-    pub(crate) fn restore(&mut self, saved: &SavedState, shards: &ShardSet) -> Result<(), ArrowError> {
+    /// Takes the keys of `shards` back from what a step saved. A number that was given again is the
+    /// later key's.
+    pub(crate) fn restore(
+        &mut self,
+        saved: &SavedState,
+        shards: &ShardSet,
+    ) -> Result<(), ArrowError> {
         self.dictionary.restore(&saved.named(KEYS).collect::<Vec<_>>(), shards)?;
         let mut missing = self.dictionary.living();
         let values: Vec<&RecordBatch> = saved.named(VALUES).collect();
@@ -180,7 +207,11 @@ impl Keys {
     }
 
     /// Takes those back that are still `missing`.
-    fn restore_values(&mut self, values: &RecordBatch, missing: &mut [Vec<bool>]) -> Result<(), ArrowError> {
+    fn restore_values(
+        &mut self,
+        values: &RecordBatch,
+        missing: &mut [Vec<bool>],
+    ) -> Result<(), ArrowError> {
         if values.num_columns() != self.schema.fields().len() {
             return Err(wrong("value"));
         }
@@ -189,9 +220,15 @@ impl Keys {
             let missing = missing[usize::from(key.shard().0)].get_mut(key.local());
             missing.is_some_and(|missing| std::mem::replace(missing, false))
         };
-        let own: Vec<(u64, u32)> = (0..).zip(numbers(values, "key")?.iter().copied()).filter(|(_, key)| is_missing(*key)).collect();
+        let own: Vec<(u64, u32)> = (0..)
+            .zip(numbers(values, "key")?.iter().copied())
+            .filter(|(_, key)| is_missing(*key))
+            .collect();
         let rows = UInt64Array::from_iter_values(own.iter().map(|(row, _)| *row));
-        let columns = values.columns()[1..].iter().map(|c| take(c, &rows, None)).collect::<Result<Vec<_>, _>>()?;
+        let columns = values.columns()[1..]
+            .iter()
+            .map(|c| take(c, &rows, None))
+            .collect::<Result<Vec<_>, _>>()?;
         self.converter.append(&mut self.values, &columns)?;
         own.into_iter().for_each(|(_, key)| {
             self.add(key);

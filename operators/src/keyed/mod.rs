@@ -1,4 +1,5 @@
-//! What steps with state per key have in common: keys as numbers or bytes, values as integers, what is kept of a key, and saved state.
+//! What steps with state per key have in common: keys as numbers or bytes, values as integers, what
+//! is kept of a key, and saved state.
 
 pub(crate) mod bytes;
 pub(crate) mod close;

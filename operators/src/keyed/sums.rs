@@ -1,8 +1,11 @@
-//! How values are added up: as whole numbers of 128 bits as long as they fit, beside that as [`Exact`] ones.
+//! How values are added up: as whole numbers of 128 bits as long as they fit, beside that as
+//! [`Exact`] ones.
 //!
-//! A float is a whole number of steps of 2^-76 when its lowest bit is no lower and it is below 2^50: amounts with cents up to a thousand billions are,
-//! and rates and probabilities of 16 digits down to 6e-8. All others, and sums that 128 bits do not hold, are kept exactly as well, with more room and
-//! more work. What is shown is rounded once: the nearest float to the sum of what the floats are, whatever their order, however many came and went.
+//! A float is a whole number of steps of 2^-76 when its lowest bit is no lower and it is below
+//! 2^50: amounts with cents up to a thousand billions are, and rates and probabilities of 16 digits
+//! down to 6e-8. All others, and sums that 128 bits do not hold, are kept exactly as well, with
+//! more room and more work. What is shown is rounded once: the nearest float to the sum of what the
+//! floats are, whatever their order, however many came and went.
 
 use super::encode::float;
 pub(crate) use super::exact::scaled;
@@ -98,7 +101,11 @@ impl Sum {
 
     /// Of whole numbers: the sum, or its digits where the type does not hold it.
     pub(crate) fn fitting(&self, data_type: &DataType) -> Result<i128, String> {
-        let sum = if self.beside.is_none() { Some(self.fixed) } else { self.exact(Unit::Whole).to_integer() };
+        let sum = if self.beside.is_none() {
+            Some(self.fixed)
+        } else {
+            self.exact(Unit::Whole).to_integer()
+        };
         sum.filter(|sum| fits(*sum, data_type)).ok_or_else(|| self.exact(Unit::Whole).digits())
     }
 
@@ -144,7 +151,8 @@ fn fixed(value: f64) -> Option<i128> {
     Some(if is_negative { -magnitude } else { magnitude })
 }
 
-/// The mean of `count` values from their sum: rounded twice, and right also where the sum is beyond the floats.
+/// The mean of `count` values from their sum: rounded twice, and right also where the sum is beyond
+/// the floats.
 pub(crate) fn mean(sum: &Exact, count: i64, divisor: f64) -> f64 {
     if let Some(special) = sum.special() {
         return special;
@@ -192,13 +200,34 @@ mod tests {
 
     #[test]
     fn amounts_and_rates_are_whole_numbers_of_steps_and_stay_what_they_are() {
-        for value in
-            [0.0, -0.0, 0.1, -0.1, 0.01, 12345.67, -99_999_999_999.99, 1e15, 0.1 + 0.2, 1e-7, 6e-8, 2f64.powi(-76), 2f64.powi(50) - 1.0]
-        {
-            let steps = fixed(value).unwrap_or_else(|| panic!("{value} is no whole number of steps"));
+        for value in [
+            0.0,
+            -0.0,
+            0.1,
+            -0.1,
+            0.01,
+            12345.67,
+            -99_999_999_999.99,
+            1e15,
+            0.1 + 0.2,
+            1e-7,
+            6e-8,
+            2f64.powi(-76),
+            2f64.powi(50) - 1.0,
+        ] {
+            let steps =
+                fixed(value).unwrap_or_else(|| panic!("{value} is no whole number of steps"));
             assert_eq!(Unit::Float.float_of(steps), value);
         }
-        for value in [2f64.powi(50), 1e-30, 2f64.powi(-77), f64::MAX, f64::INFINITY, f64::NAN, f64::from_bits(1)] {
+        for value in [
+            2f64.powi(50),
+            1e-30,
+            2f64.powi(-77),
+            f64::MAX,
+            f64::INFINITY,
+            f64::NAN,
+            f64::from_bits(1),
+        ] {
             assert_eq!(fixed(value), None, "{value}");
         }
     }
@@ -206,9 +235,17 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named_with_its_point() {
         let said = unfit("s_1h", "-9223372036854775808", &DataType::Int64);
-        assert!(said.starts_with("s_1h is null in this row") && said.contains("-9223372036854775808 does not fit int64"), "{said}");
-        let said = unfit("s", "100000000000000000000000000000000000000", &DataType::Decimal128(38, 2));
-        assert!(said.contains("1000000000000000000000000000000000000.00 does not fit decimal(38,2)"), "{said}");
+        assert!(
+            said.starts_with("s_1h is null in this row")
+                && said.contains("-9223372036854775808 does not fit int64"),
+            "{said}"
+        );
+        let said =
+            unfit("s", "100000000000000000000000000000000000000", &DataType::Decimal128(38, 2));
+        assert!(
+            said.contains("1000000000000000000000000000000000000.00 does not fit decimal(38,2)"),
+            "{said}"
+        );
         assert!(unfit("s", "-7", &DataType::Decimal128(38, 2)).contains("-0.07"));
     }
 }

@@ -10,7 +10,8 @@ use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimestampMicrosecondType}
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use riskstream_engine::contract::{
-    EpochClose, Feed, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, Shape, StateBatch, StateDir,
+    EpochClose, Feed, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, Shape,
+    StateBatch, StateDir,
 };
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
@@ -48,19 +49,38 @@ impl PreviousOperator {
     /// When the step does not fit the input.
     pub fn new(spec: PreviousSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
         let plan = Plan::new(spec, input)?;
-        let names = |columns: &[usize]| columns.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", ");
-        let found = |columns: &[usize]| columns.first().map_or(DataType::Null, |index| input.field(*index).data_type().clone());
+        let names = |columns: &[usize]| {
+            columns
+                .iter()
+                .map(|index| input.field(*index).name().as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let found = |columns: &[usize]| {
+            columns.first().map_or(DataType::Null, |index| input.field(*index).data_type().clone())
+        };
         let converter = |columns: &[usize], role| {
-            let fields = columns.iter().map(|index| SortField::new(input.field(*index).data_type().clone())).collect();
-            let wrong = |_| StepError::WrongType { column: names(columns), found: found(columns), role };
+            let fields = columns
+                .iter()
+                .map(|index| SortField::new(input.field(*index).data_type().clone()))
+                .collect();
+            let wrong =
+                |_| StepError::WrongType { column: names(columns), found: found(columns), role };
             RowConverter::new(fields).map_err(wrong)
         };
         check_key(&plan.by, input)?;
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
         let shown = converter(&plan.shown, "a row's columns hold plain values")?;
-        let nulls: Vec<ArrayRef> = plan.shown.iter().map(|index| new_null_array(input.field(*index).data_type(), 1)).collect();
-        let nothing = shown.convert_columns(&nulls).map(|rows| rows.row(0).as_ref().into()).unwrap_or_default();
+        let nulls: Vec<ArrayRef> = plan
+            .shown
+            .iter()
+            .map(|index| new_null_array(input.field(*index).data_type(), 1))
+            .collect();
+        let nothing = shown
+            .convert_columns(&nulls)
+            .map(|rows| rows.row(0).as_ref().into())
+            .unwrap_or_default();
         Ok(Self {
             rows: converter(&plan.row, "a row's columns hold plain values")?,
             orders: converter(&plan.order, "rows are ordered by plain values")?,
@@ -95,17 +115,21 @@ impl PreviousOperator {
     /// The rows that do not come too late; the others become dead letters.
     fn in_time(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, ArrowError> {
         let horizon = self.horizon();
-        let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
+        let times =
+            batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
         if horizon == i64::MIN || times.iter().all(|time| *time > horizon) {
             return Ok(batch);
         }
         let late: Vec<bool> = times.iter().map(|time| *time <= horizon).collect();
-        let detail = "it comes after later rows of its key, by more than is kept (`keep` of the step)";
+        let detail =
+            "it comes after later rows of its key, by more than is kept (`keep` of the step)";
         self.dead.sort_out(&batch, &late, (REASON_LATE, detail), out)
     }
 
     fn gather(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
+        let columns = |indices: &[usize]| {
+            indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>()
+        };
         let rows = self.rows.convert_columns(&columns(&self.plan.row))?;
         let orders = self.orders.convert_columns(&columns(&self.plan.order))?;
         let shown = self.shown.convert_columns(&columns(&self.plan.shown))?;
@@ -134,10 +158,14 @@ impl Leaving<'_> {
     /// Changes as rows; none are left.
     fn send(&self, changes: &mut Vec<Change>, out: &mut Output) -> Result<(), ArrowError> {
         let (rows, shown) = (self.rows.parser(), self.shown.parser());
-        let mut columns = self.rows.convert_rows(changes.iter().map(|change| rows.parse(&change.row)))?;
-        let before = changes.iter().map(|change| shown.parse(change.before.as_deref().unwrap_or(self.nothing)));
+        let mut columns =
+            self.rows.convert_rows(changes.iter().map(|change| rows.parse(&change.row)))?;
+        let before = changes
+            .iter()
+            .map(|change| shown.parse(change.before.as_deref().unwrap_or(self.nothing)));
         columns.extend(self.shown.convert_rows(before)?);
-        columns.push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
+        columns
+            .push(Arc::new(Int64Array::from_iter_values(changes.iter().map(|change| change.diff))));
         changes.clear();
         out.push(RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?);
         Ok(())
@@ -157,21 +185,40 @@ impl Operator for PreviousOperator {
         Some(self.meaning())
     }
 
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         let batch = self.in_time(batch, out).map_err(|e| self.arrow(e))?;
         self.gather(&batch).map_err(|e| self.arrow(e))
     }
 
     fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         let horizon = self.horizon();
-        let leaving = Leaving { plan: &self.plan, rows: &self.rows, shown: &self.shown, nothing: &self.nothing };
+        let leaving = Leaving {
+            plan: &self.plan,
+            rows: &self.rows,
+            shown: &self.shown,
+            nothing: &self.nothing,
+        };
         let mut changes = Vec::new();
         self.kept.close(|kept, entries, keep| {
-            let Some(mut timeline) = kept.map_or_else(|| Some(Timeline::default()), Timeline::decode) else { return Ok(false) };
+            let Some(mut timeline) =
+                kept.map_or_else(|| Some(Timeline::default()), Timeline::decode)
+            else {
+                return Ok(false);
+            };
             timeline.prune(horizon);
             timeline.take(entries, &mut changes);
             timeline.encode(keep);

@@ -1,4 +1,5 @@
-//! What the step saves, and how it takes it back: what is kept of keys' rows, and the watermark (`close`).
+//! What the step saves, and how it takes it back: what is kept of keys' rows, and the watermark
+//! (`close`).
 
 use super::operator::PreviousOperator;
 use crate::keyed::close::{CLOSE, restore_close, saved_close};
@@ -33,7 +34,8 @@ impl PreviousOperator {
     /// What saved state means.
     pub(super) fn meaning(&self) -> Shape {
         let plan = &self.plan;
-        let shows: Vec<String> = plan.spec.columns.iter().map(|(name, from)| format!("{name} = {from}")).collect();
+        let shows: Vec<String> =
+            plan.spec.columns.iter().map(|(name, from)| format!("{name} = {from}")).collect();
         Shape::new("previous")
             .fact("by", plan.spec.by.join(", "))
             .fact("columns", named_fields(&plan.output).join(", "))
@@ -44,11 +46,17 @@ impl PreviousOperator {
             .fed_by(&self.feed, &self.input, [&plan.by[..], &plan.row, &plan.order].concat())
     }
 
-    pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    pub(super) fn restore_saved(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id)?);
         for close in saved.named(CLOSE) {
             let horizons = integers(close, HORIZON).map_err(|e| self.arrow(e))?;
-            self.given_up = horizons.iter().fold(self.given_up, |latest, horizon| latest.max(*horizon));
+            self.given_up =
+                horizons.iter().fold(self.given_up, |latest, horizon| latest.max(*horizon));
         }
         self.kept.restore(saved, worker, ownership)
     }

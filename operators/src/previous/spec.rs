@@ -47,17 +47,26 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(spec: PreviousSpec, input: &SchemaRef) -> Result<Self, StepError> {
-        let find = |name: &String| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
+        let find = |name: &String| {
+            input.index_of(name).map_err(|_| StepError::unknown_column(name, input))
+        };
         let by = spec.by.iter().map(find).collect::<Result<Vec<_>, _>>()?;
         let time = find(&spec.event_time)?;
-        let shown = spec.columns.iter().map(|(_, from)| find(from)).collect::<Result<Vec<_>, _>>()?;
+        let shown =
+            spec.columns.iter().map(|(_, from)| find(from)).collect::<Result<Vec<_>, _>>()?;
         let mut order = vec![time];
         for tie in spec.ties.iter().map(find) {
             order.push(tie?);
         }
-        order.extend([SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|name| input.index_of(name).ok()));
-        let diff = input.index_of(DIFF).ok().filter(|index| input.field(*index).data_type() == &DataType::Int64);
-        let is_row = |index: &usize| !is_system_column(input.field(*index).name()) && Some(*index) != diff;
+        order.extend(
+            [SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|name| input.index_of(name).ok()),
+        );
+        let diff = input
+            .index_of(DIFF)
+            .ok()
+            .filter(|index| input.field(*index).data_type() == &DataType::Int64);
+        let is_row =
+            |index: &usize| !is_system_column(input.field(*index).name()) && Some(*index) != diff;
         let row: Vec<usize> = (0..input.fields().len()).filter(is_row).collect();
         let mut fields: Vec<Field> = row.iter().map(|index| input.field(*index).clone()).collect();
         for ((name, _), from) in spec.columns.iter().zip(&shown) {
@@ -69,6 +78,16 @@ impl Plan {
                 return Err(StepError::ColumnExists { column: field.name().clone() });
             }
         }
-        Ok(Self { order_types: named_types(&order, input), by, time, diff, row, order, shown, output: Arc::new(Schema::new(fields)), spec })
+        Ok(Self {
+            order_types: named_types(&order, input),
+            by,
+            time,
+            diff,
+            row,
+            order,
+            shown,
+            output: Arc::new(Schema::new(fields)),
+            spec,
+        })
     }
 }

@@ -65,17 +65,28 @@ impl Timeline {
         for change in both {
             *net.entry((change.row, change.before)).or_default() += change.diff;
         }
-        changes.extend(net.into_iter().filter(|(_, diff)| *diff != 0).map(|((row, before), diff)| Change { row, before, diff }));
+        changes.extend(
+            net.into_iter().filter(|(_, diff)| *diff != 0).map(|((row, before), diff)| Change {
+                row,
+                before,
+                diff,
+            }),
+        );
     }
 
     /// The rows from `from` on that are there, beside those before them, each counted `times`.
     fn pairs_from(&self, from: usize, times: i64, changes: &mut Vec<Change>) {
-        let mut before = self.entries[..from.min(self.entries.len())].iter().rfind(|entry| entry.count > 0);
+        let mut before =
+            self.entries[..from.min(self.entries.len())].iter().rfind(|entry| entry.count > 0);
         for entry in self.entries.iter().skip(from).filter(|entry| entry.count > 0) {
             if before.is_some_and(|before| (before.time, &before.row) == (entry.time, &entry.row)) {
                 continue;
             }
-            changes.push(Change { row: entry.row.clone(), before: before.map(|before| before.shown.clone()), diff: times });
+            changes.push(Change {
+                row: entry.row.clone(),
+                before: before.map(|before| before.shown.clone()),
+                diff: times,
+            });
             before = Some(entry);
         }
     }

@@ -1,4 +1,5 @@
-//! The step as an operator: changes are gathered as they come, samples leave when the watermark passes a period's end.
+//! The step as an operator: changes are gathered as they come, samples leave when the watermark
+//! passes a period's end.
 
 use super::record::{Change, Record};
 use crate::changelog::DIFF;
@@ -6,16 +7,22 @@ use crate::keyed::kept::KeptByKey;
 use crate::periods::Every;
 use crate::step_error::{StepError, check_key};
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch, StateDir};
+use riskstream_engine::contract::{
+    EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch,
+    StateDir,
+};
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::sync::Arc;
 
 /// Rows of a batch that leaves.
 const BATCH_ROWS: usize = 16_384;
-/// Column of the instant that a row is a sample of, Timestamp(Microsecond, UTC): the event time of what leaves the step.
+/// Column of the instant that a row is a sample of, Timestamp(Microsecond, UTC): the event time of
+/// what leaves the step.
 pub const AS_OF: &str = "as_of";
 
 /// A `sample` step.
@@ -62,26 +69,43 @@ impl SampleOperator {
     /// # Errors
     /// When the step does not fit the input.
     pub fn new(spec: SampleSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
-        let find = |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
+        let find =
+            |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let (time, diff) = (find(&spec.event_time)?, find(DIFF)?);
-        // Without its event time: a change that takes a row back has another than the one that added it.
-        let row: Vec<usize> = (0..input.fields().len()).filter(|index| *index != diff && *index != time).collect();
+        // Without its event time: a change that takes a row back has another than the one that
+        // added it.
+        let row: Vec<usize> =
+            (0..input.fields().len()).filter(|index| *index != diff && *index != time).collect();
         let mut fields: Vec<Field> = row.iter().map(|index| input.field(*index).clone()).collect();
         if fields.iter().any(|field| field.name() == AS_OF) {
             return Err(StepError::ColumnExists { column: AS_OF.to_owned() });
         }
-        fields.push(Field::new(AS_OF, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false));
+        fields.push(Field::new(
+            AS_OF,
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            false,
+        ));
         fields.push(Field::new(DIFF, DataType::Int64, false));
         let wrong = |columns: &[usize], role| StepError::WrongType {
-            column: columns.iter().map(|index| input.field(*index).name().as_str()).collect::<Vec<_>>().join(", "),
-            found: columns.first().map_or(DataType::Null, |index| input.field(*index).data_type().clone()),
+            column: columns
+                .iter()
+                .map(|index| input.field(*index).name().as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+            found: columns
+                .first()
+                .map_or(DataType::Null, |index| input.field(*index).data_type().clone()),
             role,
         };
-        let sorted = row.iter().map(|index| SortField::new(input.field(*index).data_type().clone())).collect();
+        let sorted = row
+            .iter()
+            .map(|index| SortField::new(input.field(*index).data_type().clone()))
+            .collect();
         check_key(&by, input)?;
         Ok(Self {
-            rows: RowConverter::new(sorted).map_err(|_| wrong(&row, "a record's columns hold plain values"))?,
+            rows: RowConverter::new(sorted)
+                .map_err(|_| wrong(&row, "a record's columns hold plain values"))?,
             kept: KeptByKey::new(&spec.step_id, dir, spec.memory_bytes),
             spec,
             by,
@@ -113,7 +137,9 @@ impl SampleOperator {
     }
 
     fn gather(&mut self, batch: &RecordBatch, out: &mut Output) -> Result<(), ArrowError> {
-        let columns = |indices: &[usize]| indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>();
+        let columns = |indices: &[usize]| {
+            indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>()
+        };
         let rows = self.rows.convert_columns(&columns(&self.row))?;
         let times = batch.column(self.time).as_primitive::<TimestampMicrosecondType>();
         let diffs = batch.column(self.diff).as_primitive::<Int64Type>();
@@ -127,7 +153,11 @@ impl SampleOperator {
             }
             self.earliest = self.earliest.min(times.value(row));
         }
-        let change = |row| Change { time: times.value(row), row: rows.row(row).as_ref().into(), diff: diffs.value(row) };
+        let change = |row| Change {
+            time: times.value(row),
+            row: rows.row(row).as_ref().into(),
+            diff: diffs.value(row),
+        };
         self.kept.gather(&columns(&self.by), (0..batch.num_rows()).map(change))?;
         leave(&self.rows, &self.output, &mut late, out)
     }
@@ -136,7 +166,9 @@ impl SampleOperator {
     fn take(&mut self) -> Result<(), OperatorError> {
         let sampled = self.sampled();
         self.kept.close(|kept, changes, keep| {
-            let Some(mut record) = Record::decode(kept.unwrap_or_default()) else { return Ok(false) };
+            let Some(mut record) = Record::decode(kept.unwrap_or_default()) else {
+                return Ok(false);
+            };
             record.take(changes, sampled);
             record.encode(keep);
             Ok(true)
@@ -152,9 +184,11 @@ impl SampleOperator {
             return Ok(());
         }
         let nothing_before = sampled == i64::MIN || self.earliest >= sampled;
-        let mut instant = if nothing_before { every.after(self.earliest) } else { every.advance(sampled, 1) };
+        let mut instant =
+            if nothing_before { every.after(self.earliest) } else { every.advance(sampled, 1) };
         while instant <= through {
-            let (mut said, mut is_empty, mut next): (Vec<Said>, bool, Option<i64>) = (Vec::new(), true, None);
+            let (mut said, mut is_empty, mut next): (Vec<Said>, bool, Option<i64>) =
+                (Vec::new(), true, None);
             self.kept.for_each(|kept| {
                 let Some(mut record) = Record::decode(kept) else { return Ok(false) };
                 record.fold(instant);
@@ -166,10 +200,15 @@ impl SampleOperator {
                         is_empty = false;
                     }
                 }
-                if said.len() >= BATCH_ROWS { leave(&self.rows, &self.output, &mut said, out).map(|()| true) } else { Ok(true) }
+                if said.len() >= BATCH_ROWS {
+                    leave(&self.rows, &self.output, &mut said, out).map(|()| true)
+                } else {
+                    Ok(true)
+                }
             })?;
             leave(&self.rows, &self.output, &mut said, out).map_err(|e| self.arrow(e))?;
-            // Where there is nothing, there is nothing at the ends of the periods that follow either, before something happens.
+            // Where there is nothing, there is nothing at the ends of the periods that follow
+            // either, before something happens.
             instant = match (is_empty, next) {
                 (false, _) => every.advance(instant, 1),
                 (true, Some(next)) => every.after(next),
@@ -181,12 +220,19 @@ impl SampleOperator {
 }
 
 /// Rows on their way out; none are left.
-fn leave(rows: &RowConverter, output: &SchemaRef, said: &mut Vec<Said>, out: &mut Output) -> Result<(), ArrowError> {
+fn leave(
+    rows: &RowConverter,
+    output: &SchemaRef,
+    said: &mut Vec<Said>,
+    out: &mut Output,
+) -> Result<(), ArrowError> {
     let parser = rows.parser();
     for said in said.chunks(BATCH_ROWS) {
         let mut columns = rows.convert_rows(said.iter().map(|(row, ..)| parser.parse(row)))?;
         let instants = said.iter().map(|(_, instant, _)| *instant);
-        columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC")));
+        columns.push(Arc::new(
+            TimestampMicrosecondArray::from_iter_values(instants).with_timezone("UTC"),
+        ));
         columns.push(Arc::new(Int64Array::from_iter_values(said.iter().map(|(.., diff)| *diff))));
         out.push(RecordBatch::try_new(Arc::clone(output), columns)?);
     }
@@ -207,11 +253,21 @@ impl Operator for SampleOperator {
         Some(self.meaning())
     }
 
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         self.gather(&batch, out).map_err(|e| self.arrow(e))
     }
 

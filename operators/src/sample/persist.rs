@@ -1,4 +1,5 @@
-//! What the step saves, and how it takes it back: what there is of records, and the watermark and the earliest change (`close`).
+//! What the step saves, and how it takes it back: what there is of records, and the watermark and
+//! the earliest change (`close`).
 
 use super::operator::SampleOperator;
 use crate::keyed::close::{CLOSE, restore_close, saved_close};
@@ -36,10 +37,19 @@ impl SampleOperator {
             .fact("columns", named_fields(&self.output).join(", "))
             .fact("event time", &self.spec.event_time)
             .fact("every", self.spec.every.to_string())
-            .fed_by(&self.feed, &self.input, self.by.iter().chain(&self.row).copied().chain([self.time]))
+            .fed_by(
+                &self.feed,
+                &self.input,
+                self.by.iter().chain(&self.row).copied().chain([self.time]),
+            )
     }
 
-    pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    pub(super) fn restore_saved(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.watermark = self.watermark.max(restore_close(saved, &self.spec.step_id)?);
         for close in saved.named(CLOSE) {
             // Of all workers: what is too early costs a look, what is too late a sample.

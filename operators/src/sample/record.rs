@@ -23,11 +23,15 @@ impl Record {
         self.fold(sampled);
     }
 
-    /// Puts what is before `instant` together: one change per row, none where it was taken back as often as added.
+    /// Puts what is before `instant` together: one change per row, none where it was taken back as
+    /// often as added.
     pub(super) fn fold(&mut self, instant: i64) {
-        self.changes.sort_by(|a, b| (a.time >= instant, &a.row, a.time).cmp(&(b.time >= instant, &b.row, b.time)));
+        self.changes.sort_by(|a, b| {
+            (a.time >= instant, &a.row, a.time).cmp(&(b.time >= instant, &b.row, b.time))
+        });
         self.changes.dedup_by(|again, first| {
-            let is_same = again.row == first.row && (again.time == first.time || again.time.max(first.time) < instant);
+            let is_same = again.row == first.row
+                && (again.time == first.time || again.time.max(first.time) < instant);
             if is_same {
                 first.diff += again.diff;
             }
@@ -49,7 +53,11 @@ impl Record {
     pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
         let mut changes = Vec::new();
         while !from.is_empty() {
-            changes.push(Change { time: unzigzag(number(&mut from)?), row: bytes(&mut from)?.into(), diff: unzigzag(number(&mut from)?) });
+            changes.push(Change {
+                time: unzigzag(number(&mut from)?),
+                row: bytes(&mut from)?.into(),
+                diff: unzigzag(number(&mut from)?),
+            });
         }
         Some(Self { changes })
     }
@@ -66,7 +74,10 @@ mod tests {
     #[test]
     fn what_was_sampled_is_put_together_and_the_rest_is_not() {
         let mut record = Record::default();
-        record.take(vec![change(1, "a", 1), change(5, "a", -1), change(5, "b", 1), change(20, "b", -1)], 10);
+        record.take(
+            vec![change(1, "a", 1), change(5, "a", -1), change(5, "b", 1), change(20, "b", -1)],
+            10,
+        );
         assert_eq!(record.changes, [change(5, "b", 1), change(20, "b", -1)]);
         record.take(vec![change(20, "b", 1)], 10);
         assert_eq!(record.changes, [change(5, "b", 1)]);
@@ -74,7 +85,9 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was_written_down() {
-        let record = Record { changes: vec![change(i64::MIN, "", -3), change(i64::MAX, &"long".repeat(100), 1)] };
+        let record = Record {
+            changes: vec![change(i64::MIN, "", -3), change(i64::MAX, &"long".repeat(100), 1)],
+        };
         let mut written = Vec::new();
         record.encode(&mut written);
         assert_eq!(Record::decode(&written), Some(record));

@@ -1,4 +1,5 @@
-//! Which model is in force in which epoch, shared by all workers without a lock on the reading side.
+//! Which model is in force in which epoch, shared by all workers without a lock on the reading
+//! side.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,27 +16,37 @@ pub fn model_tag(model: &Model) -> String {
     format!("{}@{}", model.name, model.version)
 }
 
-/// Whether `model` can score rows of `schema`: every feature is a column, and of a type that is a number or a boolean.
+/// Whether `model` can score rows of `schema`: every feature is a column, and of a type that is a
+/// number or a boolean.
 ///
 /// # Errors
 /// With one sentence per feature that is not there or of another type.
 pub fn check_features(model: &Model, schema: &Schema) -> Result<(), FeatureMismatch> {
-    let problem = |feature: &riskstream_models::FeatureSpec| match schema.field_with_name(&feature.name) {
-        Err(_) => Some(format!("feature `{}` is not a column here", feature.name)),
-        Ok(field) if FeatureKind::of(field.data_type()).is_none() => {
-            Some(format!("feature `{}` is {}, which is neither a number nor a boolean", feature.name, field.data_type()))
-        }
-        Ok(_) => None,
-    };
+    let problem =
+        |feature: &riskstream_models::FeatureSpec| match schema.field_with_name(&feature.name) {
+            Err(_) => Some(format!("feature `{}` is not a column here", feature.name)),
+            Ok(field) if FeatureKind::of(field.data_type()).is_none() => Some(format!(
+                "feature `{}` is {}, which is neither a number nor a boolean",
+                feature.name,
+                field.data_type()
+            )),
+            Ok(_) => None,
+        };
     let problems: Vec<String> = model.features.iter().filter_map(problem).collect();
-    if problems.is_empty() { Ok(()) } else { Err(FeatureMismatch { model: model_tag(model), problems }) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(FeatureMismatch { model: model_tag(model), problems })
+    }
 }
 
 /// A model can't be put in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// A later model is already in force from a later epoch.
-    #[error("model {model} would be in force from epoch {from}, but another one is from epoch {newest} on; publish for a later epoch")]
+    #[error(
+        "model {model} would be in force from epoch {from}, but another one is from epoch {newest} on; publish for a later epoch"
+    )]
     Order {
         /// `name@version`.
         model: String,
@@ -48,7 +59,8 @@ pub enum PublishError {
 
 /// The model of each epoch. Readers never wait; writers are rare.
 ///
-/// Invariant: there is always at least one entry, and entries are ordered by epoch, so every epoch has exactly one model.
+/// Invariant: there is always at least one entry, and entries are ordered by epoch, so every epoch
+/// has exactly one model.
 #[derive(Debug)]
 pub struct ModelCell {
     entries: ArcSwap<Vec<(Epoch, Arc<Model>)>>,
@@ -65,8 +77,8 @@ impl ModelCell {
 
     /// Puts `model` in force from epoch `from` on.
     ///
-    /// No worker may have seen a row of epoch `from` yet: name an epoch that is not open. A model published twice for one epoch replaces
-    /// the first. Check it with [`check_features`] before.
+    /// No worker may have seen a row of epoch `from` yet: name an epoch that is not open. A model
+    /// published twice for one epoch replaces the first. Check it with [`check_features`] before.
     ///
     /// # Errors
     /// When another model is in force from a later epoch on.
@@ -75,7 +87,11 @@ impl ModelCell {
         let mut entries = self.entries.load().as_ref().clone();
         if let Some((newest, _)) = entries.last() {
             if *newest > from {
-                return Err(PublishError::Order { model: model_tag(&model), from, newest: *newest });
+                return Err(PublishError::Order {
+                    model: model_tag(&model),
+                    from,
+                    newest: *newest,
+                });
             }
             if *newest == from {
                 entries.pop();
@@ -106,9 +122,12 @@ impl ModelCell {
         self.entries.load().iter().map(|(_, model)| Arc::clone(model)).collect()
     }
 
-    /// Forgets the models that only epochs up to `done` used; call it when epoch `done` is committed.
+    /// Forgets the models that only epochs up to `done` used; call it when epoch `done` is
+    /// committed.
     pub fn prune(&self, done: Epoch) {
-        let unused = |entries: &[(Epoch, Arc<Model>)]| entries.partition_point(|(from, _)| *from <= done.next()).saturating_sub(1);
+        let unused = |entries: &[(Epoch, Arc<Model>)]| {
+            entries.partition_point(|(from, _)| *from <= done.next()).saturating_sub(1)
+        };
         if unused(&self.entries.load()) == 0 {
             return;
         }

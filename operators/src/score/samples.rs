@@ -1,10 +1,15 @@
 //! Small models to test steps with.
 
-use riskstream_models::{FeatureKind, FeatureSpec, LogisticRegression, Metrics, Model, Predictor, Thresholds, TrainingWindow};
+use riskstream_models::{
+    FeatureKind, FeatureSpec, LogisticRegression, Metrics, Model, Predictor, Thresholds,
+    TrainingWindow,
+};
 
-/// A logistic regression: log-odds = intercept + (amount - 10) / 5 + (risk - 0.5) / 0.5; review from 0.5, decline from 0.9.
+/// A logistic regression: log-odds = intercept + (amount - 10) / 5 + (risk - 0.5) / 0.5; review
+/// from 0.5, decline from 0.9.
 pub(crate) fn model(version: u64, intercept: f64) -> Model {
-    let feature = |name: &str, fill| FeatureSpec { name: name.to_owned(), kind: FeatureKind::Float, fill };
+    let feature =
+        |name: &str, fill| FeatureSpec { name: name.to_owned(), kind: FeatureKind::Float, fill };
     Model {
         name: "fraud".to_owned(),
         version,

@@ -21,7 +21,8 @@ fn rows() -> RecordBatch {
 #[test]
 fn a_score_and_the_models_version_are_added() {
     let cell = Arc::new(ModelCell::new(Arc::new(model(3, 0.0))));
-    let step = ScoreOperator::new("score", vec![ScoreColumn::new("fraud_score", cell)], schema()).unwrap();
+    let step =
+        ScoreOperator::new("score", vec![ScoreColumn::new("fraud_score", cell)], schema()).unwrap();
     let (out, dead) = run(step, rows());
     assert_eq!(dead.num_rows(), 0);
     let scores = out.column_by_name("fraud_score").unwrap().as_primitive::<Float64Type>();
@@ -33,7 +34,10 @@ fn a_score_and_the_models_version_are_added() {
 #[test]
 fn a_new_model_takes_over_at_its_epoch_on_every_worker() {
     let cell = Arc::new(ModelCell::new(Arc::new(model(1, 0.0))));
-    let step = || ScoreOperator::new("score", vec![ScoreColumn::new("s", Arc::clone(&cell))], schema()).unwrap();
+    let step = || {
+        ScoreOperator::new("score", vec![ScoreColumn::new("s", Arc::clone(&cell))], schema())
+            .unwrap()
+    };
     let (mut slow, mut fast) = (step(), step());
     let tag = |step: &mut ScoreOperator, epoch: u64| {
         let mut out = Output::default();
@@ -42,7 +46,10 @@ fn a_new_model_takes_over_at_its_epoch_on_every_worker() {
     };
     assert_eq!(tag(&mut fast, 4), "fraud@1");
     cell.publish(Epoch(6), Arc::new(model(2, 1.0))).unwrap();
-    assert_eq!((tag(&mut fast, 5), tag(&mut fast, 6), tag(&mut fast, 7)), ("fraud@1".into(), "fraud@2".into(), "fraud@2".into()));
+    assert_eq!(
+        (tag(&mut fast, 5), tag(&mut fast, 6), tag(&mut fast, 7)),
+        ("fraud@1".into(), "fraud@2".into(), "fraud@2".into())
+    );
     // A worker that lags still gets the old model for the old epochs.
     assert_eq!((tag(&mut slow, 5), tag(&mut slow, 6)), ("fraud@1".into(), "fraud@2".into()));
     cell.prune(Epoch(4));
@@ -77,15 +84,21 @@ fn a_model_whose_features_are_not_there_is_refused_with_each_of_them() {
          feature `customer` is Utf8, which is neither a number nor a boolean"
     );
     let cell = Arc::new(ModelCell::new(Arc::new(other)));
-    assert!(matches!(ScoreOperator::new("score", vec![ScoreColumn::new("s", cell)], schema()), Err(StepError::Features(_))));
+    assert!(matches!(
+        ScoreOperator::new("score", vec![ScoreColumn::new("s", cell)], schema()),
+        Err(StepError::Features(_))
+    ));
 }
 
 #[test]
 fn a_score_over_a_column_that_is_there_is_refused() {
     let cell = Arc::new(ModelCell::new(Arc::new(model(1, 0.0))));
-    let error = ScoreOperator::new("score", vec![ScoreColumn::new("risk", Arc::clone(&cell))], schema()).unwrap_err();
+    let error =
+        ScoreOperator::new("score", vec![ScoreColumn::new("risk", Arc::clone(&cell))], schema())
+            .unwrap_err();
     assert_eq!(error, StepError::ColumnExists { column: "risk".to_owned() });
-    let error = ScoreOperator::new("score", vec![ScoreColumn::new("_late", cell)], schema()).unwrap_err();
+    let error =
+        ScoreOperator::new("score", vec![ScoreColumn::new("_late", cell)], schema()).unwrap_err();
     assert_eq!(error, StepError::SystemColumn { column: "_late".to_owned() });
 }
 

@@ -1,4 +1,5 @@
-//! Looks for newer models in the registry. It reads no clock: the caller polls when it likes, say at each epoch's end.
+//! Looks for newer models in the registry. It reads no clock: the caller polls when it likes, say
+//! at each epoch's end.
 
 use std::sync::Arc;
 
@@ -44,7 +45,8 @@ impl ModelWatch {
         Self { name: name.to_owned(), schema, seen: current }
     }
 
-    /// The newest version above all seen so far that can be used. Costs one folder listing when there is nothing new.
+    /// The newest version above all seen so far that can be used. Costs one folder listing when
+    /// there is nothing new.
     pub fn poll(&mut self, registry: &Registry) -> Watched {
         let mut watched = Watched::default();
         let versions = match registry.versions(&self.name) {
@@ -65,7 +67,10 @@ impl ModelWatch {
             }
         }
         // A version that a disk error hid is tried again by the next poll.
-        let hidden = watched.problems.iter().any(|problem| matches!(problem, WatchProblem::Registry(RegistryError::Io { .. })));
+        let hidden = watched
+            .problems
+            .iter()
+            .any(|problem| matches!(problem, WatchProblem::Registry(RegistryError::Io { .. })));
         match &watched.model {
             Some(model) if hidden => self.seen = model.version,
             None if hidden => {}

@@ -1,7 +1,8 @@
 //! What the step saves, and how it takes it back.
 //!
-//! Changes of an epoch: its new groups (`keys`, `values`), the rows that it changed as they came (`rows`), and the watermark (`close`). A snapshot: the same
-//! of all. Taking the rows in again gives the groups again.
+//! Changes of an epoch: its new groups (`keys`, `values`), the rows that it changed as they came
+//! (`rows`), and the watermark (`close`). A snapshot: the same of all. Taking the rows in again
+//! gives the groups again.
 
 use super::operator::SharesOperator;
 use crate::keyed::close::{restore_close, saved_close};
@@ -46,11 +47,17 @@ impl SharesOperator {
     fn saved(&self, only_changed: bool) -> Result<StateBatch, ArrowError> {
         let parser = self.rows.parser();
         let members = self.saved_members(only_changed);
-        let columns = self.rows.convert_rows(members.iter().map(|member| parser.parse(&member.row)))?;
+        let columns =
+            self.rows.convert_rows(members.iter().map(|member| parser.parse(&member.row)))?;
         Ok(StateBatch::new(ROWS, RecordBatch::try_new(Arc::clone(&self.plan.input), columns)?))
     }
 
-    pub(super) fn restore_saved(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    pub(super) fn restore_saved(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
         self.watermark = self.watermark.max(restore_close(saved, &self.plan.spec.step_id)?);
@@ -62,14 +69,22 @@ impl SharesOperator {
         Ok(())
     }
 
-    fn restore_rows(&mut self, rows: &RecordBatch, worker: usize, ownership: Ownership) -> Result<(), ArrowError> {
+    fn restore_rows(
+        &mut self,
+        rows: &RecordBatch,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), ArrowError> {
         if rows.num_columns() != self.plan.input.fields().len() {
             return Err(wrong(ROWS));
         }
-        let group: Vec<ArrayRef> = self.plan.group.iter().map(|index| Arc::clone(rows.column(*index))).collect();
+        let group: Vec<ArrayRef> =
+            self.plan.group.iter().map(|index| Arc::clone(rows.column(*index))).collect();
         let mut hashes = Vec::new();
         hash_keys(&group, HASH_SEED, &mut hashes)?;
-        let own = (0u32..).zip(&hashes).filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
+        let own = (0u32..)
+            .zip(&hashes)
+            .filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
         let own = UInt32Array::from_iter_values(own.map(|(row, _)| row));
         let rows = RecordBatch::try_new(Arc::clone(&self.plan.input), rows.columns().to_vec())?;
         self.gather(&take_record_batch(&rows, &own)?)

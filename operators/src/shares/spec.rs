@@ -3,7 +3,9 @@
 use crate::keyed::encode::{Encoding, Kept};
 use crate::keyed::sums::Unit;
 use crate::step_error::StepError;
-use crate::windows::{COMPLETE_THROUGH, IS_FINAL, REVISION, WINDOW, WINDOW_END, WINDOW_START, sum_type};
+use crate::windows::{
+    COMPLETE_THROUGH, IS_FINAL, REVISION, WINDOW, WINDOW_END, WINDOW_START, sum_type,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
@@ -14,7 +16,8 @@ pub enum ShareFunction {
     Share,
     /// The group's total, exact; null where its type does not hold it, which a dead letter says.
     Total,
-    /// The sum of the squares of the group's shares (Herfindahl-Hirschman index, from 0 to 1): Float64.
+    /// The sum of the squares of the group's shares (Herfindahl-Hirschman index, from 0 to 1):
+    /// Float64.
     Hhi,
     /// The largest share of the group: Float64.
     Top,
@@ -69,23 +72,34 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(spec: SharesSpec, input: &SchemaRef) -> Result<Self, StepError> {
-        let find = |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
+        let find =
+            |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
         let mut group = spec.of.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         group.extend([find(WINDOW)?, find(WINDOW_END)?]);
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
-        let mut fields: Vec<Field> = input.fields().iter().map(|field| field.as_ref().clone()).collect();
+        let mut fields: Vec<Field> =
+            input.fields().iter().map(|field| field.as_ref().clone()).collect();
         let (mut measures, mut shown): (Vec<Kept>, Vec<_>) = (Vec::new(), Vec::new());
         for share in &spec.shares {
             let index = find(&share.column)?;
             let data_type = input.field(index).data_type();
             let role = "only numbers have a share";
-            let wrong = || StepError::WrongType { column: share.column.clone(), found: data_type.clone(), role };
-            let kept = Kept { input: index, encoding: Encoding::of_number(data_type).ok_or_else(wrong)? };
+            let wrong = || StepError::WrongType {
+                column: share.column.clone(),
+                found: data_type.clone(),
+                role,
+            };
+            let kept =
+                Kept { input: index, encoding: Encoding::of_number(data_type).ok_or_else(wrong)? };
             let measure = measures.iter().position(|known| *known == kept).unwrap_or_else(|| {
                 measures.push(kept);
                 measures.len() - 1
             });
-            let shows = if share.function == ShareFunction::Total { sum_type(data_type) } else { DataType::Float64 };
+            let shows = if share.function == ShareFunction::Total {
+                sum_type(data_type)
+            } else {
+                DataType::Float64
+            };
             if fields.iter().any(|field| *field.name() == share.name) {
                 return Err(StepError::ColumnExists { column: share.name.clone() });
             }
@@ -93,7 +107,8 @@ impl Plan {
             shown.push((share.function, measure, shows));
         }
         let set = [find(REVISION)?, find(IS_FINAL)?, find(COMPLETE_THROUGH)?];
-        let units = measures.iter().map(|kept| Unit::of(input.field(kept.input).data_type())).collect();
+        let units =
+            measures.iter().map(|kept| Unit::of(input.field(kept.input).data_type())).collect();
         let (start, end) = (find(WINDOW_START)?, find(WINDOW_END)?);
         Ok(Self {
             group,

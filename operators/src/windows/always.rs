@@ -22,13 +22,18 @@ impl Publisher {
     ) -> Result<(), ArrowError> {
         let (step, layout) = (panes.step, &plan.layout);
         let from = since.start_of_always(number);
-        let Some(newest) = panes.panes.keys().next_back().copied().or((!panes.base.keys.is_empty()).then_some(moment.before)) else {
+        let Some(newest) = panes.panes.keys().next_back().copied().or((!panes
+            .base
+            .keys
+            .is_empty())
+        .then_some(moment.before)) else {
             return Ok(());
         };
         let oldest = panes.panes.keys().next().map_or(moment.before, |start| *start);
         let is_first = moment.before < oldest && panes.base.keys.is_empty();
         let mut end = if is_first { step.after(oldest) } else { step.after(moment.before) };
-        let is_open_shown = moment.open_too || (plan.spec.publish == Publish::Changes && !panes.touched.is_empty());
+        let is_open_shown =
+            moment.open_too || (plan.spec.publish == Publish::Changes && !panes.touched.is_empty());
         let (before, now) = (step.floor(moment.before), step.floor(moment.now));
         self.rows.resize(keys.len(), 0);
         let late = self.restate((plan, since), keys, (number, panes), moment, out)?;
@@ -55,9 +60,18 @@ impl Publisher {
         // And the one after all rows: what there is as far as is known.
         if is_open_shown {
             let mut shown: Vec<u32> = if moment.open_too {
-                passed.running.keys.iter().chain(panes.panes.range(now..).flat_map(|(_, pane)| &pane.keys)).copied().collect()
+                passed
+                    .running
+                    .keys
+                    .iter()
+                    .chain(panes.panes.range(now..).flat_map(|(_, pane)| &pane.keys))
+                    .copied()
+                    .collect()
             } else {
-                panes.touched().flat_map(|(_, pane)| pane.changed.iter().map(|slot| pane.keys[*slot as usize])).collect()
+                panes
+                    .touched()
+                    .flat_map(|(_, pane)| pane.changed.iter().map(|slot| pane.keys[*slot as usize]))
+                    .collect()
             };
             shown.sort_unstable();
             shown.dedup();
@@ -76,7 +90,8 @@ impl Publisher {
         self.flush((plan, since), keys, moment, 1, out)
     }
 
-    /// Publishes again what the watermark had reached before: keys that rows of the epoch changed there. Gives their totals as of the last of these ends.
+    /// Publishes again what the watermark had reached before: keys that rows of the epoch changed
+    /// there. Gives their totals as of the last of these ends.
     fn restate(
         &mut self,
         (plan, since): (&Plan, &Since),
@@ -88,7 +103,9 @@ impl Publisher {
         let (step, layout) = (panes.step, &plan.layout);
         // By key, the first pane that changed.
         let mut changed: BTreeMap<u32, i64> = BTreeMap::new();
-        for (start, pane) in panes.touched().take_while(|(start, _)| step.advance(**start, 1) <= moment.before) {
+        for (start, pane) in
+            panes.touched().take_while(|(start, _)| step.advance(**start, 1) <= moment.before)
+        {
             pane.changed.iter().for_each(|slot| {
                 changed.entry(pane.keys[*slot as usize]).or_insert(*start);
             });

@@ -1,5 +1,5 @@
-//! Rows added up where they are, before they go to the workers of their keys: of a batch only its totals travel, and a key with many rows is no one
-//! worker's burden.
+//! Rows added up where they are, before they go to the workers of their keys: of a batch only its
+//! totals travel, and a key with many rows is no one worker's burden.
 
 use super::gate::Gate;
 use super::panes::Panes;
@@ -9,9 +9,14 @@ use crate::keyed::columns::decimals;
 use crate::keyed::encode::encode;
 use crate::keyed::keys::Keys;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType,
+    UInt32Type,
+};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Operator, OperatorError, Output, SavedState, Shape, StateBatch, TOTALS};
+use riskstream_engine::contract::{
+    EpochClose, Operator, OperatorError, Output, SavedState, Shape, StateBatch, TOTALS,
+};
 use riskstream_engine::history::Chunk;
 use riskstream_engine::ids::{Epoch, Ownership};
 use std::collections::HashMap;
@@ -24,8 +29,9 @@ const BATCHES_AS_THEY_ARE: u32 = 63;
 /// Keys that are remembered from batch to batch, at most.
 const KEYS_MAX: usize = 1 << 16;
 
-/// Adds up each batch for itself. The totals of a batch are a row per kind of windows, pane and key: the key's columns, the number of the kind, the pane's
-/// start, then the counts and the wide lanes of the [`super::totals::Layout`].
+/// Adds up each batch for itself. The totals of a batch are a row per kind of windows, pane and
+/// key: the key's columns, the number of the kind, the pane's start, then the counts and the wide
+/// lanes of the [`super::totals::Layout`].
 #[derive(Debug)]
 pub(super) struct Combiner {
     plan: Plan,
@@ -40,16 +46,33 @@ pub(super) struct Combiner {
 
 impl Combiner {
     /// Of a step whose key columns are `fields`; `panes` are of its kinds of windows, without rows.
-    pub(super) fn new(plan: &Plan, fields: &[Field], panes: Vec<Panes>, gate: Gate) -> Result<Self, ArrowError> {
+    pub(super) fn new(
+        plan: &Plan,
+        fields: &[Field],
+        panes: Vec<Panes>,
+        gate: Gate,
+    ) -> Result<Self, ArrowError> {
         let integer = |name: String| Field::new(name, DataType::Int64, false);
         let mut columns = fields.to_vec();
         columns.push(Field::new("kind", DataType::UInt32, false));
         columns.push(integer("start".into()));
         columns.extend((0..plan.layout.counts).map(|lane| integer(format!("count{lane}"))));
-        columns.extend((0..plan.layout.wides.len()).map(|lane| Field::new(format!("wide{lane}"), DataType::Decimal128(38, 0), false)));
-        let schema = Schema::new(columns).with_metadata(HashMap::from([(TOTALS.to_owned(), String::new())]));
+        columns.extend(
+            (0..plan.layout.wides.len())
+                .map(|lane| Field::new(format!("wide{lane}"), DataType::Decimal128(38, 0), false)),
+        );
+        let schema =
+            Schema::new(columns).with_metadata(HashMap::from([(TOTALS.to_owned(), String::new())]));
         let (plan, fields) = (plan.clone(), fields.to_vec());
-        Ok(Self { keys: Keys::new(&fields)?, plan, fields, panes, gate, schema: Arc::new(schema), as_they_are: 0 })
+        Ok(Self {
+            keys: Keys::new(&fields)?,
+            plan,
+            fields,
+            panes,
+            gate,
+            schema: Arc::new(schema),
+            as_they_are: 0,
+        })
     }
 
     fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -61,15 +84,28 @@ impl Combiner {
         if self.keys.len() > KEYS_MAX {
             self.keys = Keys::new(&self.fields)?;
         }
-        let by: Vec<_> = self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+        let by: Vec<_> =
+            self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
         let rows = Chunk {
             keys: self.keys.number(&by)?,
-            times: batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values().to_vec(),
+            times: batch
+                .column(self.plan.time)
+                .as_primitive::<TimestampMicrosecondType>()
+                .values()
+                .to_vec(),
             columns: encode(batch, &self.plan.kept)?,
         };
-        let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
+        let times = self
+            .plan
+            .diff
+            .map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
         self.panes.iter_mut().for_each(|panes| panes.add(&self.plan.layout, &rows, times));
-        if self.panes.iter().flat_map(|panes| panes.panes.values()).any(|pane| pane.totals.is_beside()) {
+        if self
+            .panes
+            .iter()
+            .flat_map(|panes| panes.panes.values())
+            .any(|pane| pane.totals.is_beside())
+        {
             self.panes.iter_mut().for_each(|panes| _ = panes.take());
             return Ok(None);
         }
@@ -88,8 +124,14 @@ impl Combiner {
                     keys.push(*key);
                     kinds.push(kind);
                     starts.push(start);
-                    counts.iter_mut().zip(pane.totals.counts_of(layout, slot)).for_each(|(to, from): (&mut Vec<i64>, _)| to.push(*from));
-                    wides.iter_mut().zip(pane.totals.wides_of(layout, slot)).for_each(|(to, from): (&mut Vec<i128>, _)| to.push(*from));
+                    counts
+                        .iter_mut()
+                        .zip(pane.totals.counts_of(layout, slot))
+                        .for_each(|(to, from): (&mut Vec<i64>, _)| to.push(*from));
+                    wides
+                        .iter_mut()
+                        .zip(pane.totals.wides_of(layout, slot))
+                        .for_each(|(to, from): (&mut Vec<i128>, _)| to.push(*from));
                 }
             }
         }
@@ -111,11 +153,21 @@ impl Operator for Combiner {
         None
     }
 
-    fn restore(&mut self, _saved: &SavedState, _worker: usize, _ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        _saved: &SavedState,
+        _worker: usize,
+        _ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         Ok(())
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         let batch = self.gate.kept(batch, out).map_err(|e| self.arrow(e))?;
         if self.as_they_are > 0 {
             self.as_they_are -= 1;
@@ -164,7 +216,12 @@ impl<'a> Combined<'a> {
         if !batch.schema_ref().metadata().contains_key(TOTALS) {
             return Ok(None);
         }
-        let wrong = || ArrowError::SchemaError(format!("totals have other columns than the step: {:?}", batch.schema_ref().fields()));
+        let wrong = || {
+            ArrowError::SchemaError(format!(
+                "totals have other columns than the step: {:?}",
+                batch.schema_ref().fields()
+            ))
+        };
         Self::taken_apart(plan, batch).map(Some).ok_or_else(wrong)
     }
 
@@ -172,11 +229,21 @@ impl<'a> Combined<'a> {
         let (by, rest) = batch.columns().split_at_checked(plan.by.len())?;
         let [kinds, starts, lanes @ ..] = rest else { return None };
         let (counts, wides) = lanes.split_at_checked(plan.layout.counts)?;
-        let counts = counts.iter().map(|lane| lane.as_primitive_opt::<Int64Type>()).collect::<Option<Vec<_>>>()?;
-        let wides = wides.iter().map(|lane| lane.as_primitive_opt::<Decimal128Type>()).collect::<Option<Vec<_>>>()?;
+        let counts = counts
+            .iter()
+            .map(|lane| lane.as_primitive_opt::<Int64Type>())
+            .collect::<Option<Vec<_>>>()?;
+        let wides = wides
+            .iter()
+            .map(|lane| lane.as_primitive_opt::<Decimal128Type>())
+            .collect::<Option<Vec<_>>>()?;
         let mut totals = Totals::default();
         for row in 0..batch.num_rows() {
-            totals.push_of(&plan.layout, counts.iter().map(|lane| lane.value(row)), wides.iter().map(|lane| lane.value(row)));
+            totals.push_of(
+                &plan.layout,
+                counts.iter().map(|lane| lane.value(row)),
+                wides.iter().map(|lane| lane.value(row)),
+            );
         }
         let kinds = kinds.as_primitive_opt::<UInt32Type>()?.values();
         Some(Self { by, kinds, starts: starts.as_primitive_opt::<Int64Type>()?.values(), totals })

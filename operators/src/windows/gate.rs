@@ -17,13 +17,19 @@ pub(super) struct Gate {
     dead: DeadRows,
     /// The last close's; `i64::MIN` before the first.
     pub(super) watermark: i64,
-    /// Windows that ended at or before this time were given up before the step was asked to keep them longer.
+    /// Windows that ended at or before this time were given up before the step was asked to keep
+    /// them longer.
     given_up: i64,
 }
 
 impl Gate {
     /// For rows with their event time in column `time`.
-    pub(super) fn new(spec: &WindowsSpec, input: &Schema, time: usize, watermark: i64) -> Result<Self, StepError> {
+    pub(super) fn new(
+        spec: &WindowsSpec,
+        input: &Schema,
+        time: usize,
+        watermark: i64,
+    ) -> Result<Self, StepError> {
         let mut dead = DeadRows::new(&spec.step_id, input);
         dead.set_event_time(&spec.event_time, input)?;
         Ok(Self {
@@ -36,9 +42,14 @@ impl Gate {
         })
     }
 
-    /// Windows that ended at or before this time are no longer kept; `i64::MIN` before the first close.
+    /// Windows that ended at or before this time are no longer kept; `i64::MIN` before the first
+    /// close.
     pub(super) fn gone(&self) -> i64 {
-        let gone = if self.watermark == i64::MIN { i64::MIN } else { self.watermark.saturating_sub(self.keep) };
+        let gone = if self.watermark == i64::MIN {
+            i64::MIN
+        } else {
+            self.watermark.saturating_sub(self.keep)
+        };
         gone.max(self.given_up)
     }
 
@@ -54,14 +65,19 @@ impl Gate {
     }
 
     /// The rows that can still be added; the others become dead letters.
-    pub(super) fn kept(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, ArrowError> {
+    pub(super) fn kept(
+        &mut self,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<RecordBatch, ArrowError> {
         let times = batch.column(self.time).as_primitive::<TimestampMicrosecondType>().values();
         let oldest = times.iter().copied().min().unwrap_or(i64::MAX);
         if !self.is_gone(oldest) {
             return Ok(batch);
         }
         let gone: Vec<bool> = times.iter().map(|time| self.is_gone(*time)).collect();
-        let detail = "its windows were final so long ago that they are no longer kept (`keep` of the step)";
+        let detail =
+            "its windows were final so long ago that they are no longer kept (`keep` of the step)";
         self.dead.sort_out(&batch, &gone, (REASON_LATE, detail), out)
     }
 }

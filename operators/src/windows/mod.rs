@@ -3,23 +3,29 @@
 //! ```text
 //!   batches ─▶ keys (numbers) ─▶ panes: totals per key and slice of time ──(the epoch's close)──▶ published: one row per key and window
 //! ```
-//! A window is so many steps long and one starts every step: tumbling when it is one step, hopping when more. Steps are aligned to 1970-01-01 00:00 UTC,
-//! or are calendar months. Or a window has no start, and one ends every step: what there is as of then. Every row is added once, to the **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
-//! integers). So a window that hops 30 times costs no more per row than one that tumbles.
+//! A window is so many steps long and one starts every step: tumbling when it is one step, hopping
+//! when more. Steps are aligned to 1970-01-01 00:00 UTC, or are calendar months. Or a window has no
+//! start, and one ends every step: what there is as of then. Every row is added once, to the **pane**
+//! of its step; a window's totals are those of its panes put together, exactly (sums are integers).
+//! So a window that hops 30 times costs no more per row than one that tumbles.
 //!
-//! **Sessions** are windows of a key's own: its rows that are less than a gap apart, to the gap after the last of them. A late row makes a session longer, or one of
-//! two; a session that is no longer there is published once more with a count of 0. A session is known by its start.
+//! **Sessions** are windows of a key's own: its rows that are less than a gap apart, to the gap
+//! after the last of them. A late row makes a session longer, or one of two; a session that is no
+//! longer there is published once more with a count of 0. A session is known by its start.
 //!
-//! Where there are several workers, rows are added up batch by batch before they go to the workers of their keys ([`Operator::combiner`]), as long
-//! as that makes few rows of many.
+//! Where there are several workers, rows are added up batch by batch before they go to the workers
+//! of their keys ([`Operator::combiner`]), as long as that makes few rows of many.
 //!
 //! [`Operator::combiner`]: riskstream_engine::contract::Operator::combiner
 //!
-//! At each epoch's close a window is published whose end the watermark has reached (**final**), and, unless only final results are wanted, each one that a row
-//! of the epoch changed. A row that comes after its window was final changes it all the same: the window is published again (**restated**). `revision`
-//! rises with every publication, so the newest row of a window is the one with the largest; `complete_through` is the watermark that it was published under.
-//! When the input ends, windows that are still open are published as they stand, not final: a later run may go on with newer rows. Panes are kept until no window that the watermark passed less than `keep` ago needs them; rows older than that
-//! are dead letters.
+//! At each epoch's close a window is published whose end the watermark has reached (**final**),
+//! and, unless only final results are wanted, each one that a row of the epoch changed. A row that
+//! comes after its window was final changes it all the same: the window is published again
+//! (**restated**). `revision` rises with every publication, so the newest row of a window is the
+//! one with the largest; `complete_through` is the watermark that it was published under. When the
+//! input ends, windows that are still open are published as they stand, not final: a later run may
+//! go on with newer rows. Panes are kept until no window that the watermark passed less than `keep`
+//! ago needs them; rows older than that are dead letters.
 
 mod always;
 mod combiner;
@@ -38,6 +44,6 @@ mod totals;
 pub use operator::WindowsOperator;
 pub(crate) use spec::sum_type;
 pub use spec::{
-    AggregateFunction, AggregateSpec, COMPLETE_THROUGH, Extent, IS_FINAL, Publish, REVISION, WINDOW, WINDOW_END, WINDOW_START, WindowKind,
-    WindowsSpec,
+    AggregateFunction, AggregateSpec, COMPLETE_THROUGH, Extent, IS_FINAL, Publish, REVISION,
+    WINDOW, WINDOW_END, WINDOW_START, WindowKind, WindowsSpec,
 };

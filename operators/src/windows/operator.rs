@@ -14,7 +14,9 @@ use crate::step_error::StepError;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use riskstream_engine::contract::{EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch};
+use riskstream_engine::contract::{
+    EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch,
+};
 use riskstream_engine::history::Chunk;
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use std::sync::Arc;
@@ -53,14 +55,18 @@ impl WindowsOperator {
         let fields = key_fields(&plan, input);
         let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
             column: plan.spec.by.join(", "),
-            found: fields.first().map_or(arrow::datatypes::DataType::Null, |f| f.data_type().clone()),
+            found: fields
+                .first()
+                .map_or(arrow::datatypes::DataType::Null, |f| f.data_type().clone()),
             role: "a key is a number, a text, a time or a truth value",
         })?;
         let gate = Gate::new(&plan.spec, input, plan.time, i64::MIN)?;
         let (mut panes, mut sessions) = (Vec::new(), Vec::new());
         for kind in &plan.spec.windows {
             match kind.extent {
-                Extent::Steps { step, count } => panes.push(Panes::new(&kind.label, step, Some(count))),
+                Extent::Steps { step, count } => {
+                    panes.push(Panes::new(&kind.label, step, Some(count)))
+                }
                 Extent::Always { step } => panes.push(Panes::new(&kind.label, step, None)),
                 Extent::Session { gap } => sessions.push(Sessions::new(&kind.label, gap)),
             }
@@ -83,7 +89,13 @@ impl WindowsOperator {
     /// With what feeds it, as far as the meaning of its state depends on it.
     #[must_use]
     pub fn fed_by(mut self, feed: Feed) -> Self {
-        self.plan.pieces = Pieces::new(&self.plan.kept, &self.plan.layout, &self.plan.spec.windows, &self.input, &feed);
+        self.plan.pieces = Pieces::new(
+            &self.plan.kept,
+            &self.plan.layout,
+            &self.plan.spec.windows,
+            &self.input,
+            &feed,
+        );
         self.since = Since::new(&self.plan.pieces);
         self.feed = feed;
         self
@@ -95,13 +107,15 @@ impl WindowsOperator {
 
     /// Forgets panes that nothing needs. What changed in them must have been saved.
     pub(super) fn prune(&mut self) {
-        // What was given up stays so where more is kept now: of a key that was forgotten then, the number may be another's.
+        // What was given up stays so where more is kept now: of a key that was forgotten then, the
+        // number may be another's.
         let gone = self.watermark.saturating_sub(self.plan.spec.keep).max(self.gate.gone());
         self.panes.iter_mut().for_each(|panes| panes.prune(&self.plan.layout, gone));
         self.sessions.iter_mut().for_each(|sessions| sessions.prune(gone));
     }
 
-    /// Forgets keys that have neither rows in any pane nor sessions. To be called at a snapshot, before it is saved.
+    /// Forgets keys that have neither rows in any pane nor sessions. To be called at a snapshot,
+    /// before it is saved.
     fn forget(&mut self) {
         let mut living = vec![false; self.keys.len()];
         self.panes.iter().for_each(|panes| panes.mark_living(&mut living));
@@ -116,9 +130,15 @@ impl WindowsOperator {
     fn add_totals(&mut self, combined: &Combined<'_>) -> Result<(), ArrowError> {
         let keys = self.keys.number(combined.by)?;
         self.since.saw(self.newest_of(combined));
-        for (row, ((key, start), kind)) in keys.into_iter().zip(combined.starts).zip(combined.kinds).enumerate() {
+        for (row, ((key, start), kind)) in
+            keys.into_iter().zip(combined.starts).zip(combined.kinds).enumerate()
+        {
             let panes = self.panes.get_mut(*kind as usize);
-            let panes = panes.ok_or_else(|| ArrowError::SchemaError(format!("totals of windows number {kind}, which the step has not")))?;
+            let panes = panes.ok_or_else(|| {
+                ArrowError::SchemaError(format!(
+                    "totals of windows number {kind}, which the step has not"
+                ))
+            })?;
             panes.add_totals(&self.plan.layout, (*start, key), &combined.totals, row);
         }
         Ok(())
@@ -127,7 +147,11 @@ impl WindowsOperator {
     /// A time that no row is after of which these are totals.
     fn newest_of(&self, combined: &Combined<'_>) -> Option<i64> {
         let newest = |kind: usize, step: Every| {
-            let starts = combined.kinds.iter().zip(combined.starts).filter(|(number, _)| **number as usize == kind);
+            let starts = combined
+                .kinds
+                .iter()
+                .zip(combined.starts)
+                .filter(|(number, _)| **number as usize == kind);
             starts.map(|(_, start)| step.advance(*start, 1).saturating_sub(1)).max()
         };
         // Every row is in a pane of each kind: the least of their ends is the closest.
@@ -135,10 +159,15 @@ impl WindowsOperator {
     }
 
     fn take_in(&mut self, batch: &RecordBatch) -> Result<Chunk, ArrowError> {
-        let by: Vec<_> = self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
+        let by: Vec<_> =
+            self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
         Ok(Chunk {
             keys: self.keys.number(&by)?,
-            times: batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values().to_vec(),
+            times: batch
+                .column(self.plan.time)
+                .as_primitive::<TimestampMicrosecondType>()
+                .values()
+                .to_vec(),
             columns: encode(batch, &self.plan.kept)?,
         })
     }
@@ -157,17 +186,29 @@ impl Operator for WindowsOperator {
         if !self.sessions.is_empty() {
             return None;
         }
-        let panes = self.panes.iter().map(|panes| Panes::new(&panes.label, panes.step, panes.count)).collect();
-        let mut gate = Gate::new(&self.plan.spec, &self.input, self.plan.time, self.watermark).ok()?;
+        let panes = self
+            .panes
+            .iter()
+            .map(|panes| Panes::new(&panes.label, panes.step, panes.count))
+            .collect();
+        let mut gate =
+            Gate::new(&self.plan.spec, &self.input, self.plan.time, self.watermark).ok()?;
         gate.restore(Some(self.gate.gone()));
-        Some(Box::new(Combiner::new(&self.plan, &key_fields(&self.plan, &self.input), panes, gate).ok()?))
+        Some(Box::new(
+            Combiner::new(&self.plan, &key_fields(&self.plan, &self.input), panes, gate).ok()?,
+        ))
     }
 
     fn shape(&self) -> Option<Shape> {
         Some(self.plan.meaning(&self.input, &self.feed))
     }
 
-    fn restore(&mut self, saved: &SavedState, worker: usize, ownership: Ownership) -> Result<(), OperatorError> {
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+    ) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)
     }
 
@@ -175,7 +216,12 @@ impl Operator for WindowsOperator {
         self.since.begin_after(seen.0);
     }
 
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch, out: &mut Output) -> Result<(), OperatorError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
         if let Some(combined) = Combined::of(&self.plan, &batch).map_err(|e| self.arrow(e))? {
             self.is_moved |= batch.num_rows() > 0;
             return self.add_totals(&combined).map_err(|e| self.arrow(e));
@@ -185,7 +231,10 @@ impl Operator for WindowsOperator {
         let rows = self.take_in(&batch).map_err(|e| self.arrow(e))?;
         self.is_moved |= !rows.is_empty();
         self.since.saw(rows.times.iter().copied().max());
-        let times = self.plan.diff.map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
+        let times = self
+            .plan
+            .diff
+            .map(|index| &batch.column(index).as_primitive::<Int64Type>().values()[..]);
         for panes in &mut self.panes {
             panes.add(&self.plan.layout, &rows, times);
         }
@@ -207,13 +256,28 @@ impl Operator for WindowsOperator {
             let published = if let Extent::Session { .. } = kind.extent
                 && let Some(sessions) = sessions.next()
             {
-                self.publisher.publish_sessions((&self.plan, &self.since), &self.keys, (number, sessions), moment, out)
+                self.publisher.publish_sessions(
+                    (&self.plan, &self.since),
+                    &self.keys,
+                    (number, sessions),
+                    moment,
+                    out,
+                )
             } else if let Some(panes) = panes.next() {
-                self.publisher.publish((&self.plan, &self.since), &self.keys, (number, panes), moment, out)
+                self.publisher.publish(
+                    (&self.plan, &self.since),
+                    &self.keys,
+                    (number, panes),
+                    moment,
+                    out,
+                )
             } else {
                 Ok(())
             };
-            published.map_err(|source| OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source })?;
+            published.map_err(|source| OperatorError::Arrow {
+                step: self.plan.spec.step_id.clone(),
+                source,
+            })?;
         }
         self.is_moved &= !close.last;
         self.watermark = moment.now;

@@ -132,7 +132,11 @@ impl Panes {
         while from < rows.len() {
             let start = self.step.floor(rows.times[from]);
             let end = self.step.advance(start, 1);
-            let run = rows.times[from..].iter().take_while(|time| (start..end).contains(time)).count().max(1);
+            let run = rows.times[from..]
+                .iter()
+                .take_while(|time| (start..end).contains(time))
+                .count()
+                .max(1);
             let pane = self.panes.entry(start).or_default();
             if pane.changed.is_empty() {
                 self.touched.insert(start);
@@ -149,7 +153,13 @@ impl Panes {
     }
 
     /// Adds a slot of totals to a key's in the pane that starts at `start`.
-    pub(super) fn add_totals(&mut self, layout: &Layout, (start, key): (i64, u32), totals: &Totals, slot: usize) {
+    pub(super) fn add_totals(
+        &mut self,
+        layout: &Layout,
+        (start, key): (i64, u32),
+        totals: &Totals,
+        slot: usize,
+    ) {
         let pane = self.panes.entry(start).or_default();
         if pane.changed.is_empty() {
             self.touched.insert(start);
@@ -159,7 +169,8 @@ impl Panes {
         pane.mark(own);
     }
 
-    /// Takes a saved slot of the pane that starts at `start` back; of the base, where that is the beginning of time.
+    /// Takes a saved slot of the pane that starts at `start` back; of the base, where that is the
+    /// beginning of time.
     pub(super) fn restore(
         &mut self,
         layout: &Layout,
@@ -167,7 +178,8 @@ impl Panes {
         totals: (impl Iterator<Item = i64>, impl Iterator<Item = i128>),
         beside: Vec<(u32, Exact)>,
     ) {
-        let pane = if start == i64::MIN { &mut self.base } else { self.panes.entry(start).or_default() };
+        let pane =
+            if start == i64::MIN { &mut self.base } else { self.panes.entry(start).or_default() };
         pane.restore(layout, key, totals, beside);
     }
 
@@ -193,7 +205,8 @@ impl Panes {
         }
     }
 
-    /// Forgets panes that no row can need whose own last window ends after `time`: it changes windows that began up to a length before it.
+    /// Forgets panes that no row can need whose own last window ends after `time`: it changes
+    /// windows that began up to a length before it.
     pub(super) fn prune(&mut self, layout: &Layout, time: i64) {
         let reach = self.count.map_or(1, |count| 2 * count - 1);
         while let Some(first) = self.panes.first_entry()
@@ -211,7 +224,11 @@ impl Panes {
 
     /// Marks the keys that have slots.
     pub(super) fn mark_living(&self, living: &mut [bool]) {
-        self.panes.values().chain([&self.base]).flat_map(|pane| &pane.keys).for_each(|key| living[*key as usize] = true);
+        self.panes
+            .values()
+            .chain([&self.base])
+            .flat_map(|pane| &pane.keys)
+            .for_each(|key| living[*key as usize] = true);
     }
 
     /// Calls keys by their new numbers.

@@ -47,7 +47,9 @@ impl Running {
                 }
             }
         } else {
-            for (slot, key) in pane.keys.iter().enumerate().filter(|(_, key)| keys.binary_search(key).is_ok()) {
+            for (slot, key) in
+                pane.keys.iter().enumerate().filter(|(_, key)| keys.binary_search(key).is_ok())
+            {
                 self.add(layout, *key, &pane.totals, slot);
             }
         }
@@ -71,7 +73,12 @@ pub(super) struct Passed {
 
 impl Passed {
     /// What was `known`, if it is that of panes before `through`; else added up.
-    pub(super) fn through(layout: &Layout, panes: &Panes, known: Option<Self>, through: i64) -> Self {
+    pub(super) fn through(
+        layout: &Layout,
+        panes: &Panes,
+        known: Option<Self>,
+        through: i64,
+    ) -> Self {
         known.filter(|known| known.through == through).unwrap_or_else(|| {
             let mut new = Self { through: i64::MIN, running: Running::default() };
             new.running.merge(layout, &panes.base);
@@ -83,7 +90,10 @@ impl Passed {
     /// Adds the panes that start before `through` and were not yet.
     pub(super) fn advance(&mut self, layout: &Layout, panes: &Panes, through: i64) {
         if through > self.through {
-            panes.panes.range(self.through..through).for_each(|(_, pane)| self.running.merge(layout, pane));
+            panes
+                .panes
+                .range(self.through..through)
+                .for_each(|(_, pane)| self.running.merge(layout, pane));
             self.through = through;
         }
     }
@@ -96,6 +106,8 @@ impl Passed {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.running.totals.bytes() + self.running.slots.capacity() * 17 + self.running.keys.capacity() * 4
+        self.running.totals.bytes()
+            + self.running.slots.capacity() * 17
+            + self.running.keys.capacity() * 4
     }
 }

@@ -13,7 +13,8 @@ use crate::keyed::keys::Keys;
 use crate::keyed::sums::{Unit, fits, mean};
 use crate::step_error::StepError;
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::nullif;
@@ -34,7 +35,8 @@ pub(super) struct Moment {
     pub(super) before: i64,
     /// The watermark now.
     pub(super) now: i64,
-    /// The input has ended, and windows that are still open have changed since they were last published: they are published as they stand.
+    /// The input has ended, and windows that are still open have changed since they were last
+    /// published: they are published as they stand.
     pub(super) open_too: bool,
     /// The number of the publication.
     pub(super) revision: i64,
@@ -55,7 +57,8 @@ pub(super) struct Publisher {
     pub(super) rows: Vec<u32>,
 }
 
-/// What a changed key has in the panes that were looked at, while windows are put together one after the other.
+/// What a changed key has in the panes that were looked at, while windows are put together one
+/// after the other.
 #[derive(Debug, Default)]
 struct Found {
     /// The number of the first pane that was not looked at.
@@ -90,10 +93,22 @@ impl Publisher {
         moment: Moment,
         out: &mut Output,
     ) -> Result<(), ArrowError> {
-        let Some(count) = panes.count else { return self.publish_always((plan, since), keys, (number, panes), moment, out) };
-        let due = Due::of(plan.spec.publish, panes, (count, since.not_before(number, &plan.spec.windows[number])), moment);
+        let Some(count) = panes.count else {
+            return self.publish_always((plan, since), keys, (number, panes), moment, out);
+        };
+        let due = Due::of(
+            plan.spec.publish,
+            panes,
+            (count, since.not_before(number, &plan.spec.windows[number])),
+            moment,
+        );
         self.rows.resize(keys.len(), 0);
-        for (window, is_final) in due.finals.into_iter().map(|w| (w, true)).chain(due.open.into_iter().map(|w| (w, false))) {
+        for (window, is_final) in due
+            .finals
+            .into_iter()
+            .map(|w| (w, true))
+            .chain(due.open.into_iter().map(|w| (w, false)))
+        {
             let first = self.keys.len();
             let end = panes.step.advance(window, count);
             for pane in panes.panes.range(window..end).map(|(_, pane)| pane) {
@@ -113,7 +128,12 @@ impl Publisher {
             while held.pop_front_if(|(start, _): &mut (i64, &Pane)| *start < window).is_some() {
                 passed += 1;
             }
-            held.extend(panes.panes.range(window.max(ahead)..end.max(window).max(ahead)).map(|(start, pane)| (*start, pane)));
+            held.extend(
+                panes
+                    .panes
+                    .range(window.max(ahead)..end.max(window).max(ahead))
+                    .map(|(start, pane)| (*start, pane)),
+            );
             ahead = ahead.max(end);
             for key in changed {
                 if self.rows[key as usize] != 0 {
@@ -121,7 +141,9 @@ impl Publisher {
                 }
                 let found = found.entry(key).or_default();
                 while found.slots.pop_front_if(|(pane, _)| *pane < passed).is_some() {}
-                for (pane, (_, held)) in (passed..).zip(&held).skip(found.next.saturating_sub(passed)) {
+                for (pane, (_, held)) in
+                    (passed..).zip(&held).skip(found.next.saturating_sub(passed))
+                {
                     found.slots.extend(held.slot(key).map(|slot| (pane, slot)));
                 }
                 found.next = passed + held.len();
@@ -146,7 +168,11 @@ impl Publisher {
     ) -> Result<(), ArrowError> {
         let not_before = since.not_before(number, &plan.spec.windows[number]);
         self.rows.resize(keys.len(), 0);
-        for said in sessions.due(moment, plan.spec.publish).into_iter().filter(|said| said.start > not_before) {
+        for said in sessions
+            .due(moment, plan.spec.publish)
+            .into_iter()
+            .filter(|said| said.start > not_before)
+        {
             let first = self.keys.len();
             match said.slot {
                 Some(slot) => self.totals.push_copy(&plan.layout, &sessions.totals, slot),
@@ -173,7 +199,11 @@ impl Publisher {
     }
 
     /// Ends the window at hand, whose rows begin at `first`.
-    pub(super) fn end_window(&mut self, first: usize, (kind, start, end, is_final): (usize, Option<i64>, i64, bool)) {
+    pub(super) fn end_window(
+        &mut self,
+        first: usize,
+        (kind, start, end, is_final): (usize, Option<i64>, i64, bool),
+    ) {
         for key in &self.keys[first..] {
             self.rows[*key as usize] = 0;
         }
@@ -203,14 +233,19 @@ impl Publisher {
         let is_later = plan.shown.iter().any(|(shows, _)| since.is_later(shows));
         let known_from = if is_later { starts.clone() } else { Vec::new() };
         columns.push(Arc::new(TimestampMicrosecondArray::from(starts).with_timezone("UTC")));
-        columns.push(Arc::new(TimestampMicrosecondArray::from(std::mem::take(&mut self.ends)).with_timezone("UTC")));
+        columns.push(Arc::new(
+            TimestampMicrosecondArray::from(std::mem::take(&mut self.ends)).with_timezone("UTC"),
+        ));
         let mut unfit = Vec::new();
         for ((shows, data_type), aggregate) in plan.shown.iter().zip(&plan.spec.aggregates) {
             let mut too_large = Vec::new();
             let column = self.shown(plan, (shows, data_type, &aggregate.name), &mut too_large)?;
             // What some rows of the window are missing in is not known there.
             columns.push(if since.is_later(shows) {
-                let is_unknown: BooleanArray = known_from.iter().map(|start| Some(!since.is_complete(shows, *start))).collect();
+                let is_unknown: BooleanArray = known_from
+                    .iter()
+                    .map(|start| Some(!since.is_complete(shows, *start)))
+                    .collect();
                 too_large.retain(|value: &Unfit| !is_unknown.value(value.row));
                 nullif(&column, &is_unknown)?
             } else {
@@ -221,13 +256,17 @@ impl Publisher {
         columns.push(Arc::new(Int64Array::from(vec![moment.revision; count])));
         columns.push(Arc::new(BooleanArray::from(std::mem::take(&mut self.is_final))));
         let complete = (moment.now != i64::MIN).then_some(moment.now);
-        columns.push(Arc::new(TimestampMicrosecondArray::from(vec![complete; count]).with_timezone("UTC")));
+        columns.push(Arc::new(
+            TimestampMicrosecondArray::from(vec![complete; count]).with_timezone("UTC"),
+        ));
         self.keys.clear();
         self.kinds.clear();
         self.totals.clear();
         let batch = RecordBatch::try_new(Arc::clone(&plan.output), columns)?;
         self.dead.unfit(&batch, &unfit, out)?;
-        (0..count).step_by(BATCH_ROWS).for_each(|from| out.push(batch.slice(from, BATCH_ROWS.min(count - from))));
+        (0..count)
+            .step_by(BATCH_ROWS)
+            .for_each(|from| out.push(batch.slice(from, BATCH_ROWS.min(count - from))));
         Ok(())
     }
 
@@ -241,13 +280,19 @@ impl Publisher {
         let counts = |slot: usize, lane: usize| self.totals.counts_of(&plan.layout, slot)[lane];
         let wides = |slot: usize, lane: usize| self.totals.wides_of(&plan.layout, slot)[lane];
         Ok(match shows {
-            Shows::Count(lane) => Arc::new(Int64Array::from_iter_values(slots.map(|slot| counts(slot, *lane)))),
+            Shows::Count(lane) => {
+                Arc::new(Int64Array::from_iter_values(slots.map(|slot| counts(slot, *lane))))
+            }
             Shows::Sum { wide, count, unit: Unit::Float } => {
                 let sum = |slot| match self.totals.beside(slot, *wide) {
                     Some(beside) => Unit::Float.joined(wides(slot, *wide), beside).to_float(),
                     None => Unit::Float.float_of(wides(slot, *wide)),
                 };
-                Arc::new(slots.map(|slot| (counts(slot, *count) > 0).then(|| sum(slot))).collect::<Float64Array>())
+                Arc::new(
+                    slots
+                        .map(|slot| (counts(slot, *count) > 0).then(|| sum(slot)))
+                        .collect::<Float64Array>(),
+                )
             }
             Shows::Sum { wide, count, unit: Unit::Whole } => {
                 let sums = slots.map(|slot| {
@@ -255,8 +300,14 @@ impl Publisher {
                         return None;
                     }
                     let sum = wides(slot, *wide);
-                    let exact = self.totals.beside(slot, *wide).map(|beside| Unit::Whole.joined(sum, beside));
-                    let fitting = exact.as_ref().map_or(Some(sum), Exact::to_integer).filter(|sum| fits(*sum, data_type));
+                    let exact = self
+                        .totals
+                        .beside(slot, *wide)
+                        .map(|beside| Unit::Whole.joined(sum, beside));
+                    let fitting = exact
+                        .as_ref()
+                        .map_or(Some(sum), Exact::to_integer)
+                        .filter(|sum| fits(*sum, data_type));
                     if fitting.is_none() {
                         let digits = exact.map_or_else(|| sum.to_string(), |exact| exact.digits());
                         unfit.push(Unfit::sum(slot, column, &digits, data_type));
@@ -264,8 +315,12 @@ impl Publisher {
                     fitting
                 });
                 match data_type {
-                    DataType::Int64 => Arc::new(sums.map(|sum| sum.map(|sum| sum as i64)).collect::<Int64Array>()),
-                    _ => Arc::new(sums.collect::<Decimal128Array>().with_data_type(data_type.clone())),
+                    DataType::Int64 => {
+                        Arc::new(sums.map(|sum| sum.map(|sum| sum as i64)).collect::<Int64Array>())
+                    }
+                    _ => Arc::new(
+                        sums.collect::<Decimal128Array>().with_data_type(data_type.clone()),
+                    ),
                 }
             }
             Shows::Mean { wide, count, unit, divisor } => {

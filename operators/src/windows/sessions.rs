@@ -1,7 +1,8 @@
 //! The sessions of one kind: per key, rows that are less than a gap apart.
 //!
-//! Sessions of a key never touch: a row that is less than the gap from two of them makes them one. A session is known by its start; where a late row
-//! moves the start, or two become one, the session that was published under the old start is gone, and that is published too.
+//! Sessions of a key never touch: a row that is less than the gap from two of them makes them one.
+//! A session is known by its start; where a late row moves the start, or two become one, the
+//! session that was published under the old start is gone, and that is published too.
 
 use super::publish::Moment;
 use super::spec::Publish;
@@ -64,7 +65,8 @@ pub(super) struct Sessions {
     ends: BTreeSet<(i64, u32, i64)>,
     /// Key and start of those that changed in the open epoch, or were published at its close.
     touched: BTreeSet<(u32, i64)>,
-    /// Key, start, end of those that are gone since the open epoch, and whether they had been published.
+    /// Key, start, end of those that are gone since the open epoch, and whether they had been
+    /// published.
     gone: Vec<(u32, i64, i64, bool)>,
 }
 
@@ -89,7 +91,8 @@ impl Sessions {
         }
     }
 
-    /// The slot of the session that a row at `time` is in, which is made, or made of two, if need be.
+    /// The slot of the session that a row at `time` is in, which is made, or made of two, if need
+    /// be.
     fn slot_at(&mut self, layout: &Layout, key: u32, time: i64) -> usize {
         let gap = self.gap;
         let held = self.by_key.entry(key).or_default();
@@ -103,7 +106,17 @@ impl Sessions {
                 }
                 None => self.totals.push(layout),
             };
-            held.insert(from, Session { start: time, last: time, slot, is_said: false, is_unsaid: true, indexed: None });
+            held.insert(
+                from,
+                Session {
+                    start: time,
+                    last: time,
+                    slot,
+                    is_said: false,
+                    is_unsaid: true,
+                    indexed: None,
+                },
+            );
             self.touched.insert((key, time));
             return slot;
         }
@@ -142,7 +155,9 @@ impl Sessions {
     pub(super) fn due(&mut self, moment: Moment, publish: Publish) -> Vec<Said> {
         let gap = self.gap;
         let said = self.gone.iter().filter(|(_, _, _, is_said)| *is_said);
-        let mut said: Vec<Said> = said.map(|(key, start, end, _)| Said { key: *key, slot: None, start: *start, end: *end }).collect();
+        let mut said: Vec<Said> = said
+            .map(|(key, start, end, _)| Said { key: *key, slot: None, start: *start, end: *end })
+            .collect();
         for (key, start) in self.touched.clone() {
             let Some(session) = self.session(key, start) else { continue };
             let end = session.last.saturating_add(gap);
@@ -152,11 +167,17 @@ impl Sessions {
             }
             self.ends.insert((end, key, start));
         }
-        // Those that the watermark has reached now; those that changed after that; and of the open ones what is wanted.
-        let finals = self.ends.range((moment.before.saturating_add(1), 0, i64::MIN)..).take_while(|(end, _, _)| *end <= moment.now);
+        // Those that the watermark has reached now; those that changed after that; and of the open
+        // ones what is wanted.
+        let finals = self
+            .ends
+            .range((moment.before.saturating_add(1), 0, i64::MIN)..)
+            .take_while(|(end, _, _)| *end <= moment.now);
         let mut due: Vec<(i64, u32, i64)> = finals.copied().collect();
         for (key, start) in self.touched.clone() {
-            let Some(end) = self.session(key, start).map(|s| s.last.saturating_add(gap)) else { continue };
+            let Some(end) = self.session(key, start).map(|s| s.last.saturating_add(gap)) else {
+                continue;
+            };
             if end <= moment.before || (end > moment.now && publish == Publish::Changes) {
                 due.push((end, key, start));
             }
@@ -179,7 +200,13 @@ impl Sessions {
 
     /// What the epoch changed.
     pub(super) fn changed(&self) -> Vec<Saved> {
-        let gone = self.gone.iter().map(|(key, start, end, _)| Saved { key: *key, start: *start, last: *end, flags: GONE, slot: None });
+        let gone = self.gone.iter().map(|(key, start, end, _)| Saved {
+            key: *key,
+            start: *start,
+            last: *end,
+            flags: GONE,
+            slot: None,
+        });
         let touched = self.touched.iter().filter_map(|(key, start)| {
             let session = self.by_key.get(key)?.iter().find(|s| s.start == *start)?;
             Some(session.saved(*key))
@@ -189,7 +216,8 @@ impl Sessions {
 
     /// All sessions.
     pub(super) fn all(&self) -> Vec<Saved> {
-        let mut all: Vec<Saved> = self.by_key.iter().flat_map(|(key, held)| held.iter().map(|s| s.saved(*key))).collect();
+        let mut all: Vec<Saved> =
+            self.by_key.iter().flat_map(|(key, held)| held.iter().map(|s| s.saved(*key))).collect();
         all.sort_unstable_by_key(|s| (s.key, s.start));
         all
     }
@@ -255,14 +283,20 @@ impl Sessions {
 
     /// Marks the keys that have sessions.
     pub(super) fn mark_living(&self, living: &mut [bool]) {
-        self.by_key.iter().filter(|(_, held)| !held.is_empty()).for_each(|(key, _)| living[*key as usize] = true);
+        self.by_key
+            .iter()
+            .filter(|(_, held)| !held.is_empty())
+            .for_each(|(key, _)| living[*key as usize] = true);
     }
 
-    /// Calls keys by their new numbers and moves totals together. What changed must have been settled.
+    /// Calls keys by their new numbers and moves totals together. What changed must have been
+    /// settled.
     pub(super) fn renumber(&mut self, layout: &Layout, moved: &Moved) {
         debug_assert!(self.touched.is_empty() && self.gone.is_empty(), "what changed was saved");
-        let mut held: Vec<(u32, Vec<Session>)> =
-            std::mem::take(&mut self.by_key).into_iter().filter(|(_, held)| !held.is_empty()).collect();
+        let mut held: Vec<(u32, Vec<Session>)> = std::mem::take(&mut self.by_key)
+            .into_iter()
+            .filter(|(_, held)| !held.is_empty())
+            .collect();
         held.sort_unstable_by_key(|(key, _)| *key);
         let totals = std::mem::take(&mut self.totals);
         self.free = Vec::new();
@@ -275,11 +309,16 @@ impl Sessions {
             self.by_key.insert(key, sessions);
         }
         let ends = std::mem::take(&mut self.ends);
-        self.ends = ends.into_iter().filter_map(|(end, key, start)| Some((end, moved.of(key)?, start))).collect();
+        self.ends = ends
+            .into_iter()
+            .filter_map(|(end, key, start)| Some((end, moved.of(key)?, start)))
+            .collect();
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.totals.bytes() + self.ends.len() * (24 + size_of::<Session>()) + self.by_key.capacity() * 40
+        self.totals.bytes()
+            + self.ends.len() * (24 + size_of::<Session>())
+            + self.by_key.capacity() * 40
     }
 }
 

@@ -1,7 +1,9 @@
-//! Since when what is kept is complete: after a change of the step, some of it was begun later than the rest.
+//! Since when what is kept is complete: after a change of the step, some of it was begun later than
+//! the rest.
 //!
-//! With every epoch the step saves which pieces it keeps, and the newest event time that it has seen. A piece that is not among those of an epoch
-//! lacks that epoch's rows: it is complete in windows that begin after the newest of them.
+//! With every epoch the step saves which pieces it keeps, and the newest event time that it has
+//! seen. A piece that is not among those of an epoch lacks that epoch's rows: it is complete in
+//! windows that begin after the newest of them.
 
 use super::spec::{Extent, Pieces, Shows, WindowKind};
 use crate::keyed::columns::piece_id;
@@ -38,8 +40,10 @@ pub(super) struct Ids {
 
 impl Ids {
     fn new(pieces: &Pieces) -> Self {
-        let ids = |pieces: &[String]| pieces.iter().map(|piece| piece_id(piece)).collect::<Vec<_>>();
-        let (counts, wides, windows) = (ids(&pieces.counts), ids(&pieces.wides), ids(&pieces.windows));
+        let ids =
+            |pieces: &[String]| pieces.iter().map(|piece| piece_id(piece)).collect::<Vec<_>>();
+        let (counts, wides, windows) =
+            (ids(&pieces.counts), ids(&pieces.wides), ids(&pieces.windows));
         let all = [&counts[..], &wides, &windows].concat().join(" ");
         Self { counts, wides, windows, all }
     }
@@ -68,7 +72,9 @@ impl Since {
 
     /// The start of windows from the beginning of time: none, or from when on they count.
     pub(super) fn start_of_always(&self, number: usize) -> Option<i64> {
-        Some(self.windows[number]).filter(|since| *since != i64::MIN).map(|since| since.saturating_add(1))
+        Some(self.windows[number])
+            .filter(|since| *since != i64::MIN)
+            .map(|since| since.saturating_add(1))
     }
 
     /// Rows up to this time were seen.
@@ -80,9 +86,9 @@ impl Since {
     pub(super) fn is_complete(&self, shows: &Shows, start: Option<i64>) -> bool {
         let since = match shows {
             Shows::Count(count) => self.counts[*count],
-            Shows::Sum { wide, count, .. } | Shows::Mean { wide, count, .. } | Shows::Extreme { wide, count } => {
-                self.wides[*wide].max(self.counts[*count])
-            }
+            Shows::Sum { wide, count, .. }
+            | Shows::Mean { wide, count, .. }
+            | Shows::Extreme { wide, count } => self.wides[*wide].max(self.counts[*count]),
         };
         since == i64::MIN || start.is_some_and(|start| start > since)
     }
@@ -92,8 +98,9 @@ impl Since {
         !self.is_complete(shows, None)
     }
 
-    /// Windows of this kind that begin at or before this time are not published: rows of theirs may be missing. The start of a session may be missing that
-    /// would have begun up to its gap before.
+    /// Windows of this kind that begin at or before this time are not published: rows of theirs may
+    /// be missing. The start of a session may be missing that would have begun up to its gap
+    /// before.
     pub(super) fn not_before(&self, number: usize, kind: &WindowKind) -> i64 {
         match (self.windows[number], kind.extent) {
             (i64::MIN, _) => i64::MIN,
@@ -117,7 +124,8 @@ impl Since {
     /// Takes in what was saved with an epoch.
     pub(super) fn restore(&mut self, close: &RecordBatch) -> Option<()> {
         let newest = close.column_by_name(NEWEST)?.as_primitive_opt::<Int64Type>()?;
-        let text = |name| close.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let text =
+            |name| close.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
         let (pieces, since) = (text(PIECES)?, text(SINCE)?);
         for row in 0..close.num_rows() {
             let newest = newest.value(row);
@@ -131,7 +139,11 @@ impl Since {
             let ids = self.ids.counts.iter().chain(&self.ids.wides).chain(&self.ids.windows);
             let times = self.counts.iter_mut().chain(&mut self.wides).chain(&mut self.windows);
             for (id, time) in ids.zip(times) {
-                let missing = if kept.contains(&id.as_str()) { later.get(id.as_str()).copied().unwrap_or(i64::MIN) } else { newest };
+                let missing = if kept.contains(&id.as_str()) {
+                    later.get(id.as_str()).copied().unwrap_or(i64::MIN)
+                } else {
+                    newest
+                };
                 *time = (*time).max(missing);
             }
             self.newest = self.newest.max(newest);

@@ -1,4 +1,5 @@
-//! What an `aggregate` step computes, as the configuration says it, and what that means on its input.
+//! What an `aggregate` step computes, as the configuration says it, and what that means on its
+//! input.
 
 use super::totals::{Lane, Layout, Op};
 use crate::changelog::DIFF;
@@ -16,8 +17,8 @@ use std::sync::Arc;
 pub enum AggregateFunction {
     /// `count(*)`, or the values of a column that are not null. Int64.
     Count,
-    /// Exact sum: Int64 of integers, Decimal128(38, s) of decimals, Float64 of floats (the float nearest to the sum). Null where it does not fit, which a dead
-    /// letter says.
+    /// Exact sum: Int64 of integers, Decimal128(38, s) of decimals, Float64 of floats (the float
+    /// nearest to the sum). Null where it does not fit, which a dead letter says.
     Sum,
     /// Mean: Float64, the exact sum, rounded, divided once.
     Mean,
@@ -41,7 +42,8 @@ pub struct AggregateSpec {
 /// Windows of one kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowKind {
-    /// What the column `window` says, e.g. `1d`, `30d by 1d`, `1mo`, `always by 1d` or `session 30m`.
+    /// What the column `window` says, e.g. `1d`, `30d by 1d`, `1mo`, `always by 1d` or
+    /// `session 30m`.
     pub label: String,
     /// From where to where they go.
     pub extent: Extent,
@@ -62,7 +64,8 @@ pub enum Extent {
         /// From one window's end to the next's.
         step: Every,
     },
-    /// From a key's first row to the gap after its last, where rows of the key that are less than the gap apart are together; microseconds, above 0.
+    /// From a key's first row to the gap after its last, where rows of the key that are less than
+    /// the gap apart are together; microseconds, above 0.
     Session {
         /// The gap.
         gap: i64,
@@ -70,7 +73,8 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// The end of the last window that holds `time`; of windows without a start, of the first; the earliest end of a session that holds it.
+    /// The end of the last window that holds `time`; of windows without a start, of the first; the
+    /// earliest end of a session that holds it.
     pub(super) fn last_end(&self, time: i64) -> i64 {
         match self {
             Self::Steps { step, count } => step.advance(step.floor(time), *count),
@@ -85,7 +89,8 @@ impl Extent {
 pub enum Publish {
     /// At each epoch's close, those that changed; and once more when they are final.
     Changes,
-    /// When they are final, and whenever a late row changes them after that; those still open when the input ends as they stand.
+    /// When they are final, and whenever a late row changes them after that; those still open when
+    /// the input ends as they stand.
     Final,
 }
 
@@ -118,7 +123,8 @@ pub const WINDOW_END: &str = "window_end";
 pub const REVISION: &str = "revision";
 /// Column that says whether the watermark had passed the window's end, Boolean.
 pub const IS_FINAL: &str = "is_final";
-/// Column of the watermark at publication, Timestamp(Microsecond, UTC); null when there was none yet.
+/// Column of the watermark at publication, Timestamp(Microsecond, UTC); null when there was none
+/// yet.
 pub const COMPLETE_THROUGH: &str = "complete_through";
 
 /// How an aggregate's value comes from a key's totals.
@@ -151,13 +157,23 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(spec: WindowsSpec, input: &Schema) -> Result<Self, StepError> {
-        let find = |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
+        let find =
+            |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let time = find(&spec.event_time)?;
-        let diff = input.index_of(DIFF).ok().filter(|index| input.field(*index).data_type() == &DataType::Int64);
-        if diff.is_some() && spec.windows.iter().any(|kind| matches!(kind.extent, Extent::Session { .. })) {
+        let diff = input
+            .index_of(DIFF)
+            .ok()
+            .filter(|index| input.field(*index).data_type() == &DataType::Int64);
+        if diff.is_some()
+            && spec.windows.iter().any(|kind| matches!(kind.extent, Extent::Session { .. }))
+        {
             let role = "rows that are taken back (after a `changelog` step) have no sessions; use windows of a fixed length";
-            return Err(StepError::WrongType { column: DIFF.to_owned(), found: DataType::Int64, role });
+            return Err(StepError::WrongType {
+                column: DIFF.to_owned(),
+                found: DataType::Int64,
+                role,
+            });
         }
         let mut kept: Vec<Kept> = Vec::new();
         let mut layout = Layout::default();
@@ -169,20 +185,26 @@ impl Plan {
             };
             let input_index = find(name)?;
             let data_type = input.field(input_index).data_type();
-            let wrong = |role| StepError::WrongType { column: name.clone(), found: data_type.clone(), role };
-            if diff.is_some() && matches!(aggregate.function, AggregateFunction::Min | AggregateFunction::Max) {
+            let wrong = |role| StepError::WrongType {
+                column: name.clone(),
+                found: data_type.clone(),
+                role,
+            };
+            if diff.is_some()
+                && matches!(aggregate.function, AggregateFunction::Min | AggregateFunction::Max)
+            {
                 return Err(wrong(
                     "of rows that are taken back (after a `changelog` step) there is no smallest and no largest; use sum, count or avg",
                 ));
             }
             let encoding = match aggregate.function {
-                AggregateFunction::Count => Encoding::of_any(data_type).ok_or_else(|| wrong("a column that is counted holds plain values")),
+                AggregateFunction::Count => Encoding::of_any(data_type)
+                    .ok_or_else(|| wrong("a column that is counted holds plain values")),
                 AggregateFunction::Sum | AggregateFunction::Mean => {
                     Encoding::of_number(data_type).ok_or_else(|| wrong("only numbers are added up"))
                 }
-                AggregateFunction::Min | AggregateFunction::Max => {
-                    Encoding::of_value(data_type).ok_or_else(|| wrong("only numbers and times have a smallest and a largest"))
-                }
+                AggregateFunction::Min | AggregateFunction::Max => Encoding::of_value(data_type)
+                    .ok_or_else(|| wrong("only numbers and times have a smallest and a largest")),
             }?;
             let wanted = Kept { input: input_index, encoding };
             let column = kept.iter().position(|k| *k == wanted).unwrap_or_else(|| {
@@ -195,12 +217,24 @@ impl Plan {
             let mut wide = |op| layout.lane(Lane { column, op });
             shown.push(match aggregate.function {
                 AggregateFunction::Count => (Shows::Count(count), DataType::Int64),
-                AggregateFunction::Sum => (Shows::Sum { wide: wide(Op::Add(unit)), count, unit }, sum_type(data_type)),
-                AggregateFunction::Mean => {
-                    (Shows::Mean { wide: wide(Op::Add(unit)), count, unit, divisor: mean_divisor(data_type) }, DataType::Float64)
+                AggregateFunction::Sum => {
+                    (Shows::Sum { wide: wide(Op::Add(unit)), count, unit }, sum_type(data_type))
                 }
-                AggregateFunction::Min => (Shows::Extreme { wide: wide(Op::Min), count }, data_type.clone()),
-                AggregateFunction::Max => (Shows::Extreme { wide: wide(Op::Max), count }, data_type.clone()),
+                AggregateFunction::Mean => (
+                    Shows::Mean {
+                        wide: wide(Op::Add(unit)),
+                        count,
+                        unit,
+                        divisor: mean_divisor(data_type),
+                    },
+                    DataType::Float64,
+                ),
+                AggregateFunction::Min => {
+                    (Shows::Extreme { wide: wide(Op::Min), count }, data_type.clone())
+                }
+                AggregateFunction::Max => {
+                    (Shows::Extreme { wide: wide(Op::Max), count }, data_type.clone())
+                }
             });
         }
         layout.counts = kept.len() + 1;
@@ -215,31 +249,43 @@ impl Plan {
             .fact("by", told(&self.by, input))
             .fact("event time", &self.spec.event_time)
             .fact("rows", if self.diff.is_some() { "added and taken back" } else { "added" });
-        // Totals from the beginning of time are never complete where some of that time was not seen.
+        // Totals from the beginning of time are never complete where some of that time was not
+        // seen.
         let is_always = |kind: &WindowKind| matches!(kind.extent, Extent::Always { .. });
         let start = |never: bool| if never { Start::Never } else { Start::Later };
         let start_of_aggregates = start(self.spec.windows.iter().any(is_always));
-        let aggregates = self.spec.aggregates.iter().zip(&self.shown).map(|(aggregate, (shows, _))| Part {
-            role: "aggregate".into(),
-            name: aggregate.name.clone(),
-            value: format!("{}({})", aggregate.function, aggregate.column.as_deref().unwrap_or("*")),
-            pieces: self.pieces.of(shows),
-            start: start_of_aggregates,
-        });
-        let windows = self.spec.windows.iter().zip(&self.pieces.windows).map(|(kind, piece)| Part {
-            role: "window".into(),
-            name: kind.label.clone(),
-            value: kind.label.clone(),
-            pieces: vec![piece.clone()],
-            start: Start::Later,
-        });
+        let aggregates =
+            self.spec.aggregates.iter().zip(&self.shown).map(|(aggregate, (shows, _))| Part {
+                role: "aggregate".into(),
+                name: aggregate.name.clone(),
+                value: format!(
+                    "{}({})",
+                    aggregate.function,
+                    aggregate.column.as_deref().unwrap_or("*")
+                ),
+                pieces: self.pieces.of(shows),
+                start: start_of_aggregates,
+            });
+        let windows =
+            self.spec.windows.iter().zip(&self.pieces.windows).map(|(kind, piece)| Part {
+                role: "window".into(),
+                name: kind.label.clone(),
+                value: kind.label.clone(),
+                pieces: vec![piece.clone()],
+                start: Start::Later,
+            });
         let shape = aggregates.chain(windows).fold(shape, Shape::part);
         let kept = self.kept.iter().map(|kept| kept.input);
-        shape.fed_by(feed, input, self.by.iter().copied().chain([self.time]).chain(self.diff).chain(kept))
+        shape.fed_by(
+            feed,
+            input,
+            self.by.iter().copied().chain([self.time]).chain(self.diff).chain(kept),
+        )
     }
 }
 
-/// The pieces of saved state: what each is made of, in words. A piece is found again by its words, wherever it stands.
+/// The pieces of saved state: what each is made of, in words. A piece is found again by its words,
+/// wherever it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Pieces {
     pub(super) counts: Vec<String>,
@@ -249,9 +295,23 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    pub(super) fn new(kept: &[Kept], layout: &Layout, windows: &[WindowKind], input: &Schema, feed: &Feed) -> Self {
-        let values = kept.iter().map(|kept| feed.piece(&format!("values {:?}", kept.encoding), input, kept.input));
-        let wide = |lane: &Lane| feed.piece(&format!("{:?} {:?}", lane.op, kept[lane.column].encoding), input, kept[lane.column].input);
+    pub(super) fn new(
+        kept: &[Kept],
+        layout: &Layout,
+        windows: &[WindowKind],
+        input: &Schema,
+        feed: &Feed,
+    ) -> Self {
+        let values = kept
+            .iter()
+            .map(|kept| feed.piece(&format!("values {:?}", kept.encoding), input, kept.input));
+        let wide = |lane: &Lane| {
+            feed.piece(
+                &format!("{:?} {:?}", lane.op, kept[lane.column].encoding),
+                input,
+                kept[lane.column].input,
+            )
+        };
         Self {
             counts: std::iter::once("rows".to_owned()).chain(values).collect(),
             wides: layout.wides.iter().map(wide).collect(),
@@ -263,7 +323,9 @@ impl Pieces {
     fn of(&self, shows: &Shows) -> Vec<String> {
         match shows {
             Shows::Count(count) => vec![self.counts[*count].clone()],
-            Shows::Sum { wide, count, .. } | Shows::Mean { wide, count, .. } | Shows::Extreme { wide, count } => {
+            Shows::Sum { wide, count, .. }
+            | Shows::Mean { wide, count, .. }
+            | Shows::Extreme { wide, count } => {
                 vec![self.wides[*wide].clone(), self.counts[*count].clone()]
             }
         }
@@ -300,14 +362,24 @@ fn mean_divisor(data_type: &DataType) -> f64 {
     }
 }
 
-fn output_schema(spec: &WindowsSpec, input: &Schema, by: &[usize], shown: &[(Shows, DataType)]) -> Result<SchemaRef, StepError> {
+fn output_schema(
+    spec: &WindowsSpec,
+    input: &Schema,
+    by: &[usize],
+    shown: &[(Shows, DataType)],
+) -> Result<SchemaRef, StepError> {
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let mut fields: Vec<Field> = by.iter().map(|index| input.field(*index).clone().with_nullable(true)).collect();
+    let mut fields: Vec<Field> =
+        by.iter().map(|index| input.field(*index).clone().with_nullable(true)).collect();
     fields.push(Field::new(WINDOW, DataType::Utf8, false));
     fields.push(Field::new(WINDOW_START, time.clone(), true));
     fields.push(Field::new(WINDOW_END, time.clone(), false));
     for (aggregate, (shows, data_type)) in spec.aggregates.iter().zip(shown) {
-        fields.push(Field::new(&aggregate.name, data_type.clone(), !matches!(shows, Shows::Count(0))));
+        fields.push(Field::new(
+            &aggregate.name,
+            data_type.clone(),
+            !matches!(shows, Shows::Count(0)),
+        ));
     }
     fields.push(Field::new(REVISION, DataType::Int64, false));
     fields.push(Field::new(IS_FINAL, DataType::Boolean, false));

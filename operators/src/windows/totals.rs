@@ -1,4 +1,5 @@
-//! Totals of many keys: whole numbers, so that they are put together in any order with the same result.
+//! Totals of many keys: whole numbers, so that they are put together in any order with the same
+//! result.
 
 use crate::keyed::exact::Exact;
 use crate::keyed::sums::Unit;
@@ -20,7 +21,8 @@ pub(super) struct Lane {
     pub(super) op: Op,
 }
 
-/// What there is per key: counts (rows, then per kept column its values that are not null), then wide lanes.
+/// What there is per key: counts (rows, then per kept column its values that are not null), then
+/// wide lanes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout {
     pub(super) counts: usize,
@@ -66,7 +68,12 @@ impl Totals {
     }
 
     /// A new slot of these totals.
-    pub(super) fn push_of(&mut self, layout: &Layout, counts: impl Iterator<Item = i64>, wides: impl Iterator<Item = i128>) -> usize {
+    pub(super) fn push_of(
+        &mut self,
+        layout: &Layout,
+        counts: impl Iterator<Item = i64>,
+        wides: impl Iterator<Item = i128>,
+    ) -> usize {
         let slot = self.slots(layout);
         self.counts.extend(counts);
         self.wides.extend(wides);
@@ -82,7 +89,8 @@ impl Totals {
 
     fn forget_beside(&mut self, layout: &Layout, slot: usize) {
         if !self.beside.is_empty() {
-            (0..layout.wides.len()).for_each(|lane| _ = self.beside.remove(&(slot as u32, lane as u32)));
+            (0..layout.wides.len())
+                .for_each(|lane| _ = self.beside.remove(&(slot as u32, lane as u32)));
         }
     }
 
@@ -107,9 +115,15 @@ impl Totals {
         (counts, wides): (impl Iterator<Item = i64>, impl Iterator<Item = i128>),
         beside: Vec<(u32, Exact)>,
     ) {
-        self.counts[slot * layout.counts..(slot + 1) * layout.counts].iter_mut().zip(counts).for_each(|(to, from)| *to = from);
+        self.counts[slot * layout.counts..(slot + 1) * layout.counts]
+            .iter_mut()
+            .zip(counts)
+            .for_each(|(to, from)| *to = from);
         let lanes = layout.wides.len();
-        self.wides[slot * lanes..(slot + 1) * lanes].iter_mut().zip(wides).for_each(|(to, from)| *to = from);
+        self.wides[slot * lanes..(slot + 1) * lanes]
+            .iter_mut()
+            .zip(wides)
+            .for_each(|(to, from)| *to = from);
         self.forget_beside(layout, slot);
         self.beside.extend(beside.into_iter().map(|(lane, sum)| ((slot as u32, lane), sum)));
     }
@@ -133,13 +147,23 @@ impl Totals {
     }
 
     /// What a slot's sums have beside their 128 bits, by lane.
-    pub(super) fn beside_of(&self, layout: &Layout, slot: usize) -> impl Iterator<Item = (u32, &Exact)> {
-        (0..layout.wides.len()).filter_map(move |lane| Some((lane as u32, self.beside(slot, lane)?)))
+    pub(super) fn beside_of(
+        &self,
+        layout: &Layout,
+        slot: usize,
+    ) -> impl Iterator<Item = (u32, &Exact)> {
+        (0..layout.wides.len())
+            .filter_map(move |lane| Some((lane as u32, self.beside(slot, lane)?)))
     }
 
     /// Adds a row to a slot, `times` times.
     #[inline]
-    pub(super) fn add(&mut self, layout: &Layout, slot: usize, (columns, row, times): (&[Column], usize, i64)) {
+    pub(super) fn add(
+        &mut self,
+        layout: &Layout,
+        slot: usize,
+        (columns, row, times): (&[Column], usize, i64),
+    ) {
         let counts = &mut self.counts[slot * layout.counts..(slot + 1) * layout.counts];
         let wides = &mut self.wides[slot * layout.wides.len()..(slot + 1) * layout.wides.len()];
         for (number, (lane, wide)) in layout.wides.iter().zip(wides).enumerate() {
@@ -149,10 +173,16 @@ impl Totals {
             }
             let value = column.value(row);
             *wide = match lane.op {
-                Op::Add(unit) => match unit.fixed(value).and_then(|fixed| times_of(fixed, times)).and_then(|v| wide.checked_add(v)) {
+                Op::Add(unit) => match unit
+                    .fixed(value)
+                    .and_then(|fixed| times_of(fixed, times))
+                    .and_then(|v| wide.checked_add(v))
+                {
                     Some(sum) => sum,
                     None => {
-                        add_beside(&mut self.beside, (slot, number), |sum| unit.add_exactly(sum, value, times));
+                        add_beside(&mut self.beside, (slot, number), |sum| {
+                            unit.add_exactly(sum, value, times)
+                        });
                         continue;
                     }
                 },
@@ -168,11 +198,20 @@ impl Totals {
 
     /// Adds the rows from `from` on to the slots `slots`, a row to each, as often as `times` says,
     /// or once.
-    pub(super) fn add_rows(&mut self, layout: &Layout, slots: &[u32], (rows, from, times): (&Chunk, usize, Option<&[i64]>)) {
+    pub(super) fn add_rows(
+        &mut self,
+        layout: &Layout,
+        slots: &[u32],
+        (rows, from, times): (&Chunk, usize, Option<&[i64]>),
+    ) {
         // The least and the greatest of a key depend on its count before the row: a row at a time.
         if layout.wides.iter().any(|lane| !matches!(lane.op, Op::Add(_))) {
             for (row, slot) in (from..).zip(slots) {
-                self.add(layout, *slot as usize, (&rows.columns, row, times.map_or(1, |times| times[row])));
+                self.add(
+                    layout,
+                    *slot as usize,
+                    (&rows.columns, row, times.map_or(1, |times| times[row])),
+                );
             }
             return;
         }
@@ -181,21 +220,35 @@ impl Totals {
                 let column = &rows.columns[lane.column];
                 match (unit, column.narrow(), times) {
                     (Unit::Whole, Some(values), None) => {
-                        self.add_column((layout, number), slots, (column, from, times), |row| Some(i128::from(values[row])));
+                        self.add_column((layout, number), slots, (column, from, times), |row| {
+                            Some(i128::from(values[row]))
+                        });
                     }
                     // The product of two numbers of 64 bits fits.
                     (Unit::Whole, Some(values), Some(times)) => {
-                        let product = |row: usize| Some(i128::from(values[row]) * i128::from(times[row]));
-                        self.add_column((layout, number), slots, (column, from, Some(times)), product);
+                        let product =
+                            |row: usize| Some(i128::from(values[row]) * i128::from(times[row]));
+                        self.add_column(
+                            (layout, number),
+                            slots,
+                            (column, from, Some(times)),
+                            product,
+                        );
                     }
                     (Unit::Whole | Unit::Float, _, _) => {
-                        let value = |row| times_of(unit.fixed(column.value(row))?, times.map_or(1, |times| times[row]));
+                        let value = |row| {
+                            times_of(
+                                unit.fixed(column.value(row))?,
+                                times.map_or(1, |times| times[row]),
+                            )
+                        };
                         self.add_column((layout, number), slots, (column, from, times), value);
                     }
                 }
             }
         }
-        let counted = |number: usize, row: usize| number == 0 || !rows.columns[number - 1].is_null(row);
+        let counted =
+            |number: usize, row: usize| number == 0 || !rows.columns[number - 1].is_null(row);
         for number in 0..layout.counts {
             for (row, slot) in (from..).zip(slots) {
                 if counted(number, row) {
@@ -235,13 +288,17 @@ impl Totals {
         let counts = &mut self.counts[slot * layout.counts..(slot + 1) * layout.counts];
         let wides = &mut self.wides[slot * layout.wides.len()..(slot + 1) * layout.wides.len()];
         let other_counts = from.counts_of(layout, other);
-        for (number, ((lane, wide), value)) in layout.wides.iter().zip(wides).zip(from.wides_of(layout, other)).enumerate() {
+        for (number, ((lane, wide), value)) in
+            layout.wides.iter().zip(wides).zip(from.wides_of(layout, other)).enumerate()
+        {
             let of = (*value, other_counts[lane.column + 1]);
             *wide = match lane.op {
                 Op::Add(unit) => match wide.checked_add(*value) {
                     Some(sum) => sum,
                     None => {
-                        add_beside(&mut self.beside, (slot, number), |sum| sum.add(value.unsigned_abs(), unit.exponent(), *value < 0));
+                        add_beside(&mut self.beside, (slot, number), |sum| {
+                            sum.add(value.unsigned_abs(), unit.exponent(), *value < 0)
+                        });
                         continue;
                     }
                 },
@@ -267,7 +324,11 @@ impl Totals {
 
 /// What is beside a sum changes; nothing is not kept.
 #[cold]
-fn add_beside(beside: &mut HashMap<(u32, u32), Exact>, (slot, lane): (usize, usize), add: impl FnOnce(&mut Exact)) {
+fn add_beside(
+    beside: &mut HashMap<(u32, u32), Exact>,
+    (slot, lane): (usize, usize),
+    add: impl FnOnce(&mut Exact),
+) {
     let place = (slot as u32, lane as u32);
     let sum = beside.entry(place).or_default();
     add(sum);
@@ -289,7 +350,11 @@ fn times_of(value: i128, times: i64) -> Option<i128> {
 
 /// Two values, each with the number of values that it stands for.
 #[inline]
-fn joined(best: impl Fn(i128, i128) -> i128, (a, a_count): (i128, i64), (b, b_count): (i128, i64)) -> i128 {
+fn joined(
+    best: impl Fn(i128, i128) -> i128,
+    (a, a_count): (i128, i64),
+    (b, b_count): (i128, i64),
+) -> i128 {
     if a_count == 0 {
         b
     } else if b_count == 0 {

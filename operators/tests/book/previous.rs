@@ -27,7 +27,10 @@ fn schema(is_of_changes: bool) -> SchemaRef {
 
 fn batch(rows: &[Row], is_of_changes: bool) -> RecordBatch {
     let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0))
+                .with_timezone("UTC"),
+        ),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.1))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.2))),
     ];
@@ -48,7 +51,12 @@ fn step(is_of_changes: bool, workers: usize) -> Workers {
         // So few that most are in files.
         memory_bytes: 2_000,
     };
-    Workers::new(move |dir| Box::new(PreviousOperator::new(spec.clone(), &schema(is_of_changes), dir).unwrap()), workers)
+    Workers::new(
+        move |dir| {
+            Box::new(PreviousOperator::new(spec.clone(), &schema(is_of_changes), dir).unwrap())
+        },
+        workers,
+    )
 }
 
 const COLUMNS: [&str; 5] = ["loan", "time", "status", "from_status", "from_time"];
@@ -63,12 +71,20 @@ fn count(rows: &RecordBatch, net: &mut Net) {
 fn expected(rows: &[Row]) -> Net {
     let mut there: BTreeMap<(i64, i64, &'static str), i64> = BTreeMap::new();
     rows.iter().for_each(|r| *there.entry((r.1, r.0, r.2)).or_default() += r.3);
-    let there: Vec<Row> = there.into_iter().filter(|(_, count)| *count > 0).map(|((loan, time, s), _)| (time, loan, s, 1)).collect();
+    let there: Vec<Row> = there
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|((loan, time, s), _)| (time, loan, s, 1))
+        .collect();
     let texts = texts(&batch(&there, false), &["loan", "time", "status"]);
     let mut net = Net::new();
     for (index, row) in texts.iter().enumerate() {
-        let before = index.checked_sub(1).map(|before| &texts[before]).filter(|before| before[0] == row[0]);
-        let shown = before.map_or_else(|| ["-".to_owned(), "-".to_owned()], |before| [before[2].clone(), before[1].clone()]);
+        let before =
+            index.checked_sub(1).map(|before| &texts[before]).filter(|before| before[0] == row[0]);
+        let shown = before.map_or_else(
+            || ["-".to_owned(), "-".to_owned()],
+            |before| [before[2].clone(), before[1].clone()],
+        );
         net.insert(row.iter().cloned().chain(shown).collect(), 1);
     }
     net
@@ -87,7 +103,12 @@ fn rows_stand_beside_the_rows_before_them_whatever_order_they_came_in() {
             for _ in 0..dice.below(25) {
                 now += dice.below(8);
                 let behind = if dice.one_in(3) { dice.below(KEEP / 2) } else { 0 };
-                let row = (now - behind, dice.below(6), ["CURRENT", "DPD30", "DPD60"][dice.below(3) as usize], 1);
+                let row = (
+                    now - behind,
+                    dice.below(6),
+                    ["CURRENT", "DPD30", "DPD60"][dice.below(3) as usize],
+                    1,
+                );
                 rows.push(row);
                 if dice.one_in(5) {
                     // A repetition.
@@ -95,9 +116,19 @@ fn rows_stand_beside_the_rows_before_them_whatever_order_they_came_in() {
                 }
                 if is_of_changes && dice.one_in(4) {
                     // Of what came lately, something is taken back.
-                    let recent: Vec<Row> = all.iter().chain(&rows).filter(|r| r.0 > now - KEEP / 2 && r.3 > 0).copied().collect();
+                    let recent: Vec<Row> = all
+                        .iter()
+                        .chain(&rows)
+                        .filter(|r| r.0 > now - KEEP / 2 && r.3 > 0)
+                        .copied()
+                        .collect();
                     let taken = recent[dice.below(recent.len() as i64) as usize];
-                    let left: i64 = all.iter().chain(&rows).filter(|r| (r.0, r.1, r.2) == (taken.0, taken.1, taken.2)).map(|r| r.3).sum();
+                    let left: i64 = all
+                        .iter()
+                        .chain(&rows)
+                        .filter(|r| (r.0, r.1, r.2) == (taken.0, taken.1, taken.2))
+                        .map(|r| r.3)
+                        .sum();
                     if left > 0 {
                         rows.push((taken.0, taken.1, taken.2, -1));
                     }

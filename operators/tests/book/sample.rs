@@ -25,19 +25,38 @@ fn schema() -> SchemaRef {
 }
 
 fn batch(rows: &[Row]) -> RecordBatch {
-    let integers = |of: fn(&Row) -> i64| Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
-    let times = Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0)).with_timezone("UTC"));
-    RecordBatch::try_new(schema(), vec![times, integers(|r| r.1), integers(|r| r.2), integers(|r| r.3)]).unwrap()
+    let integers = |of: fn(&Row) -> i64| {
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) as ArrayRef
+    };
+    let times = Arc::new(
+        TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0)).with_timezone("UTC"),
+    );
+    RecordBatch::try_new(
+        schema(),
+        vec![times, integers(|r| r.1), integers(|r| r.2), integers(|r| r.3)],
+    )
+    .unwrap()
 }
 
 fn step(every: Every, workers: usize) -> Workers {
     // So little memory that most records are in files.
-    let spec = SampleSpec { step_id: "nights".into(), by: vec!["loan".into()], every, event_time: "time".into(), memory_bytes: 1_000 };
-    Workers::new(move |dir| Box::new(SampleOperator::new(spec.clone(), &schema(), dir).unwrap()), workers)
+    let spec = SampleSpec {
+        step_id: "nights".into(),
+        by: vec!["loan".into()],
+        every,
+        event_time: "time".into(),
+        memory_bytes: 1_000,
+    };
+    Workers::new(
+        move |dir| Box::new(SampleOperator::new(spec.clone(), &schema(), dir).unwrap()),
+        workers,
+    )
 }
 
 fn count(rows: &RecordBatch, net: &mut Net) {
-    for (row, diff) in texts(rows, &["loan", "balance", AS_OF]).into_iter().zip(texts(rows, &[DIFF])) {
+    for (row, diff) in
+        texts(rows, &["loan", "balance", AS_OF]).into_iter().zip(texts(rows, &[DIFF]))
+    {
         *net.entry(row).or_default() += diff[0].parse::<i64>().unwrap();
     }
     net.retain(|_, count| *count != 0);
@@ -49,7 +68,8 @@ fn expected(rows: &[Row], every: Every, watermark: i64) -> Net {
         let time = |time: i64| texts(&batch(&[(time, 0, 0, 1)]), &["time"])[0][0].clone();
         let mut instant = every.after(row.0);
         while instant <= watermark {
-            *net.entry(vec![row.1.to_string(), row.2.to_string(), time(instant)]).or_default() += row.3;
+            *net.entry(vec![row.1.to_string(), row.2.to_string(), time(instant)]).or_default() +=
+                row.3;
             instant = every.advance(instant, 1);
         }
     }
@@ -70,10 +90,19 @@ fn at_every_end_of_a_period_there_is_what_was_added_before_it_and_not_taken_back
             for _ in 0..dice.below(12) {
                 now += dice.below(6 * DAY);
                 // Some exactly at a period's start, which its sample does not hold.
-                let time = if dice.one_in(6) { every.floor(now) } else { now - if dice.one_in(3) { dice.below(60 * DAY) } else { 0 } };
+                let time = if dice.one_in(6) {
+                    every.floor(now)
+                } else {
+                    now - if dice.one_in(3) { dice.below(60 * DAY) } else { 0 }
+                };
                 rows.push((time, dice.below(8), dice.below(3), 1));
                 if dice.one_in(2) {
-                    let taken = all.iter().chain(&rows).nth(dice.below((all.len() + rows.len()) as i64) as usize).copied().unwrap();
+                    let taken = all
+                        .iter()
+                        .chain(&rows)
+                        .nth(dice.below((all.len() + rows.len()) as i64) as usize)
+                        .copied()
+                        .unwrap();
                     rows.push((taken.0.max(now - 60 * DAY), taken.1, taken.2, -1));
                 }
             }

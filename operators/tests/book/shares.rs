@@ -1,7 +1,9 @@
 //! Shares of groups of windows, which are said again when any row of the group changes.
 
 use crate::world::{Dice, Workers, texts};
-use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_operators::shares::{ShareFunction, ShareSpec, SharesOperator, SharesSpec};
 use std::collections::BTreeMap;
@@ -34,7 +36,8 @@ type Row = (&'static str, &'static str, &'static str, i64, i64, Option<i64>);
 
 fn batch(rows: &[Row], revision: i64, watermark: i64) -> RecordBatch {
     let times = |of: &dyn Fn(&Row) -> Option<i64>| {
-        Arc::new(TimestampMicrosecondArray::from_iter(rows.iter().map(of)).with_timezone("UTC")) as ArrayRef
+        Arc::new(TimestampMicrosecondArray::from_iter(rows.iter().map(of)).with_timezone("UTC"))
+            as ArrayRef
     };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.0))),
@@ -52,7 +55,11 @@ fn batch(rows: &[Row], revision: i64, watermark: i64) -> RecordBatch {
 }
 
 fn spec() -> SharesSpec {
-    let of = |name: &str, function, column: &str| ShareSpec { name: name.into(), function, column: column.into() };
+    let of = |name: &str, function, column: &str| ShareSpec {
+        name: name.into(),
+        function,
+        column: column.into(),
+    };
     SharesSpec {
         step_id: "rates".into(),
         shares: vec![
@@ -76,7 +83,10 @@ fn text(value: Option<f64>) -> String {
 fn the_newest_rows_are_the_shares_of_the_newest_windows() {
     for seed in 1..=120 {
         let mut dice = Dice::seed(seed);
-        let mut workers = Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1 + dice.below(4) as usize);
+        let mut workers = Workers::new(
+            |_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()),
+            1 + dice.below(4) as usize,
+        );
         let mut windows: Windows<'_> = BTreeMap::new();
         let mut said: BTreeMap<Vec<String>, (i64, Vec<String>)> = BTreeMap::new();
         let mut watermark = 0;
@@ -90,32 +100,56 @@ fn the_newest_rows_are_the_shares_of_the_newest_windows() {
                 if end + KEEP <= before || (window == "always" && end > watermark) {
                     continue;
                 }
-                let place = (["A", "B", "C"][dice.below(3) as usize], ["x", "y", "z"][dice.below(3) as usize], window, end);
-                rows.insert(place, (dice.below(5), (!dice.one_in(5)).then(|| dice.below(100) - 20)));
+                let place = (
+                    ["A", "B", "C"][dice.below(3) as usize],
+                    ["x", "y", "z"][dice.below(3) as usize],
+                    window,
+                    end,
+                );
+                rows.insert(
+                    place,
+                    (dice.below(5), (!dice.one_in(5)).then(|| dice.below(100) - 20)),
+                );
             }
-            let input: Vec<Row> = rows.iter().map(|(p, v)| (p.0, p.1, p.2, p.3, v.0, v.1)).collect();
+            let input: Vec<Row> =
+                rows.iter().map(|(p, v)| (p.0, p.1, p.2, p.3, v.0, v.1)).collect();
             let input = batch(&input, epoch, watermark);
             if dice.one_in(4) {
                 workers.die(&input, 1 + dice.below(4) as usize);
             }
             let left = workers.epoch(&input, watermark, dice.one_in(4));
             windows.extend(rows);
-            for (place, row) in texts(&left, &["lender", "to", "window", "window_end"])
-                .into_iter()
-                .zip(texts(&left, &["revision", "n", "cents", "share", "of_cents", "all", "hhi", "top"]))
+            for (place, row) in
+                texts(&left, &["lender", "to", "window", "window_end"]).into_iter().zip(texts(
+                    &left,
+                    &["revision", "n", "cents", "share", "of_cents", "all", "hhi", "top"],
+                ))
             {
                 let old = said.insert(place, (row[0].parse().unwrap(), row[1..].to_vec()));
                 assert!(old.is_none_or(|old| old.0 < epoch), "seed {seed}: said twice");
             }
-            let ends = |end: i64| texts(&batch(&[("A", "x", "10s", end, 0, None)], 0, 0), &["window_end"])[0][0].clone();
+            let ends = |end: i64| {
+                texts(&batch(&[("A", "x", "10s", end, 0, None)], 0, 0), &["window_end"])[0][0]
+                    .clone()
+            };
             for (place, (n, cents)) in &windows {
                 let group: Vec<(i64, Option<i64>)> = {
-                    let group = windows.iter().filter(|(other, _)| (other.0, other.2, other.3) == (place.0, place.2, place.3));
+                    let group = windows.iter().filter(|(other, _)| {
+                        (other.0, other.2, other.3) == (place.0, place.2, place.3)
+                    });
                     group.map(|(_, v)| *v).collect()
                 };
-                let (all, total) = (group.iter().map(|g| g.0).sum::<i64>(), group.iter().filter_map(|g| g.1).sum::<i64>());
-                let over = |value: i64, total: i64| (total != 0).then(|| value as f64 / total as f64);
-                let mut squares: Vec<f64> = group.iter().filter_map(|g| over(g.0, all)).map(|share| share.powi(2)).collect();
+                let (all, total) = (
+                    group.iter().map(|g| g.0).sum::<i64>(),
+                    group.iter().filter_map(|g| g.1).sum::<i64>(),
+                );
+                let over =
+                    |value: i64, total: i64| (total != 0).then(|| value as f64 / total as f64);
+                let mut squares: Vec<f64> = group
+                    .iter()
+                    .filter_map(|g| over(g.0, all))
+                    .map(|share| share.powi(2))
+                    .collect();
                 squares.sort_by(f64::total_cmp);
                 let expected = vec![
                     n.to_string(),
@@ -126,8 +160,13 @@ fn the_newest_rows_are_the_shares_of_the_newest_windows() {
                     text((all != 0).then(|| squares.iter().sum())),
                     text(group.iter().filter_map(|g| g.1).max().and_then(|c| over(c, total))),
                 ];
-                let key = vec![place.0.to_owned(), place.1.to_owned(), place.2.to_owned(), ends(place.3)];
-                assert_eq!(said.get(&key).map(|s| &s.1), Some(&expected), "seed {seed}, epoch {epoch}: {place:?} of {group:?}");
+                let key =
+                    vec![place.0.to_owned(), place.1.to_owned(), place.2.to_owned(), ends(place.3)];
+                assert_eq!(
+                    said.get(&key).map(|s| &s.1),
+                    Some(&expected),
+                    "seed {seed}, epoch {epoch}: {place:?} of {group:?}"
+                );
             }
             assert_eq!(said.len(), windows.len(), "seed {seed}");
             if dice.one_in(3) {
@@ -139,7 +178,8 @@ fn the_newest_rows_are_the_shares_of_the_newest_windows() {
 
 #[test]
 fn open_windows_without_a_start_have_no_shares_yet() {
-    let mut workers = Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1);
+    let mut workers =
+        Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 1);
     let rows = [("A", "x", "always", 20, 1, Some(1)), ("A", "x", "10s", 20, 1, Some(1))];
     let left = workers.epoch(&batch(&rows, 1, 15), 15, false);
     assert_eq!(texts(&left, &["window", "share", "is_final"]), [["10s", "1.0", "false"]]);
@@ -147,14 +187,24 @@ fn open_windows_without_a_start_have_no_shares_yet() {
 
 #[test]
 fn groups_of_windows_that_passed_take_no_memory() {
-    let mut workers = Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 2);
+    let mut workers =
+        Workers::new(|_| Box::new(SharesOperator::new(spec(), &schema()).unwrap()), 2);
     let mut bytes = Vec::new();
     for epoch in 1..=400 {
         let end = epoch * LENGTH;
-        let rows = [("A", "x", "10s", end, 1, Some(1)), ("A", "y", "10s", end - LENGTH, 2, Some(5)), ("B", "x", "10s", end, 3, None)];
+        let rows = [
+            ("A", "x", "10s", end, 1, Some(1)),
+            ("A", "y", "10s", end - LENGTH, 2, Some(5)),
+            ("B", "x", "10s", end, 3, None),
+        ];
         let left = workers.epoch(&batch(&rows, epoch, end - 5), end - 5, epoch % 8 == 0);
-        let shares: Vec<Vec<String>> = texts(&left, &["to", "n", "share"]).into_iter().filter(|row| row[0] == "y").collect();
-        assert_eq!(shares[0], ["y", "2", if epoch == 1 { "1.0" } else { "0.6666666666666666" }], "epoch {epoch}");
+        let shares: Vec<Vec<String>> =
+            texts(&left, &["to", "n", "share"]).into_iter().filter(|row| row[0] == "y").collect();
+        assert_eq!(
+            shares[0],
+            ["y", "2", if epoch == 1 { "1.0" } else { "0.6666666666666666" }],
+            "epoch {epoch}"
+        );
         bytes.push(workers.state_bytes());
         if epoch % 50 == 49 {
             workers.restart(1 + epoch as usize % 3);

@@ -1,5 +1,5 @@
-//! A book from the changes of its loans, changelog and windows together: any order within the lateness ends the same, what is taken back leaves no trace,
-//! repetitions change nothing.
+//! A book from the changes of its loans, changelog and windows together: any order within the
+//! lateness ends the same, what is taken back leaves no trace, repetitions change nothing.
 
 use crate::world::{Dice, Workers, texts};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -8,7 +8,9 @@ use riskstream_engine::contract::{Operator, StateDir};
 use riskstream_engine::ids::Generation;
 use riskstream_operators::changelog::{ChangelogOperator, ChangelogSpec, DIFF};
 use riskstream_operators::periods::Every;
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::windows::{
+    AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,10 +32,18 @@ fn schema() -> SchemaRef {
 }
 
 fn batch(rows: &[Row]) -> RecordBatch {
-    let integers = |of: fn(&Row) -> i64| Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) as ArrayRef;
-    let times = Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0)).with_timezone("UTC"));
+    let integers = |of: fn(&Row) -> i64| {
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(of))) as ArrayRef
+    };
+    let times = Arc::new(
+        TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0)).with_timezone("UTC"),
+    );
     let lenders = Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.3)));
-    RecordBatch::try_new(schema(), vec![times, integers(|r| r.1), integers(|r| r.2), lenders, integers(|r| r.4)]).unwrap()
+    RecordBatch::try_new(
+        schema(),
+        vec![times, integers(|r| r.1), integers(|r| r.2), lenders, integers(|r| r.4)],
+    )
+    .unwrap()
 }
 
 fn changelog(dir: StateDir) -> ChangelogOperator {
@@ -53,12 +63,22 @@ fn changelog(dir: StateDir) -> ChangelogOperator {
 }
 
 fn windows() -> WindowsOperator {
-    let of = |name: &str, function, column: Option<&str>| AggregateSpec { name: name.into(), function, column: column.map(Into::into) };
+    let of = |name: &str, function, column: Option<&str>| AggregateSpec {
+        name: name.into(),
+        function,
+        column: column.map(Into::into),
+    };
     let spec = WindowsSpec {
         step_id: "book".into(),
         by: vec!["lender".into()],
-        aggregates: vec![of("n", AggregateFunction::Count, None), of("cents", AggregateFunction::Sum, Some("cents"))],
-        windows: vec![WindowKind { label: "always".into(), extent: Extent::Always { step: Every::Micros(STEP) } }],
+        aggregates: vec![
+            of("n", AggregateFunction::Count, None),
+            of("cents", AggregateFunction::Sum, Some("cents")),
+        ],
+        windows: vec![WindowKind {
+            label: "always".into(),
+            extent: Extent::Always { step: Every::Micros(STEP) },
+        }],
         publish: Publish::Changes,
         keep: KEEP,
         event_time: "time".into(),
@@ -81,7 +101,11 @@ fn book(epochs: &[Vec<Row>], watermarks: impl Fn(usize) -> i64, dice: &mut Dice)
         let changes = loans.epoch(&input, watermarks(number), dice.one_in(4));
         let left = sums.epoch(&changes, watermarks(number), dice.one_in(4));
         assert!(changes.column_by_name(DIFF).is_some());
-        said.extend(texts(&left, &["window_end", "lender"]).into_iter().zip(texts(&left, &["n", "cents", "is_final"])));
+        said.extend(
+            texts(&left, &["window_end", "lender"])
+                .into_iter()
+                .zip(texts(&left, &["n", "cents", "is_final"])),
+        );
     }
     assert_eq!((loans.dead, sums.dead), (0, 0));
     said.retain(|_, row| row[2] == "true" && row[0] != "0");
@@ -91,7 +115,17 @@ fn book(epochs: &[Vec<Row>], watermarks: impl Fn(usize) -> i64, dice: &mut Dice)
 fn rows(dice: &mut Dice, count: i64) -> Vec<Row> {
     let lender = |dice: &mut Dice| ["A", "B", "C"][dice.below(3) as usize];
     // A loan in eight is closed, which is a balance below 0.
-    (0..count).map(|n| (n * 7, n, dice.below(12), lender(dice), if dice.one_in(8) { -1 } else { dice.below(1_000_000) })).collect()
+    (0..count)
+        .map(|n| {
+            (
+                n * 7,
+                n,
+                dice.below(12),
+                lender(dice),
+                if dice.one_in(8) { -1 } else { dice.below(1_000_000) },
+            )
+        })
+        .collect()
 }
 
 fn in_epochs(rows: &[Row], dice: &mut Dice) -> Vec<Vec<Row>> {
@@ -105,7 +139,11 @@ fn any_order_within_the_lateness_and_any_repetition_end_in_the_same_book() {
         let mut dice = Dice::seed(seed);
         let rows = rows(&mut dice, 150);
         let end = 151 * 7;
-        let in_order = book(&[rows.clone(), Vec::new()], |n| if n == 0 { i64::MIN } else { end }, &mut Dice::seed(seed));
+        let in_order = book(
+            &[rows.clone(), Vec::new()],
+            |n| if n == 0 { i64::MIN } else { end },
+            &mut Dice::seed(seed),
+        );
         assert!(in_order.len() > 20);
         let mut shuffled = rows.clone();
         for _ in 0..dice.below(60) {
@@ -115,10 +153,21 @@ fn any_order_within_the_lateness_and_any_repetition_end_in_the_same_book() {
         let epochs = in_epochs(&shuffled, &mut dice);
         let last = epochs.len() - 1;
         // The watermark runs ahead of most rows, which restate what was published.
-        let found = book(&epochs, |n| if n == last { end } else { n as i64 * end / last as i64 }, &mut dice);
-        let differ: Vec<_> = in_order.iter().filter(|(k, v)| found.get(*k) != Some(*v)).map(|(k, v)| (k, v, found.get(k))).collect();
+        let found = book(
+            &epochs,
+            |n| if n == last { end } else { n as i64 * end / last as i64 },
+            &mut dice,
+        );
+        let differ: Vec<_> = in_order
+            .iter()
+            .filter(|(k, v)| found.get(*k) != Some(*v))
+            .map(|(k, v)| (k, v, found.get(k)))
+            .collect();
         let more: Vec<_> = found.iter().filter(|(k, _)| !in_order.contains_key(*k)).collect();
-        assert!(differ.is_empty() && more.is_empty(), "seed {seed}: {differ:?}; not there: {more:?}");
+        assert!(
+            differ.is_empty() && more.is_empty(),
+            "seed {seed}: {differ:?}; not there: {more:?}"
+        );
     }
 }
 
@@ -131,10 +180,15 @@ fn what_is_taken_back_leaves_no_trace() {
         let mut loans = Workers::new(|dir| Box::new(changelog(dir)), 2);
         let mut said: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
         let mut take = |left: &RecordBatch| {
-            said.extend(texts(left, &["window_end", "lender"]).into_iter().zip(texts(left, &["n", "cents", "is_final"])));
+            said.extend(
+                texts(left, &["window_end", "lender"])
+                    .into_iter()
+                    .zip(texts(left, &["n", "cents", "is_final"])),
+            );
             said.clone()
         };
-        let before = take(&sums.epoch(&loans.epoch(&batch(&rows[..40]), 2_000, false), 2_000, false));
+        let before =
+            take(&sums.epoch(&loans.epoch(&batch(&rows[..40]), 2_000, false), 2_000, false));
         // More changes, and the same taken back in another order.
         let more = loans.epoch(&batch(&rows[40..]), 2_000, dice.one_in(2));
         take(&sums.epoch(&more, 2_000, true));
@@ -144,7 +198,9 @@ fn what_is_taken_back_leaves_no_trace() {
         let back = RecordBatch::try_new(more.schema(), back).unwrap();
         let mut order: Vec<u32> = (0..back.num_rows() as u32).collect();
         dice.shuffle(&mut order);
-        let back = arrow::compute::take_record_batch(&back, &arrow::array::UInt32Array::from(order)).unwrap();
+        let back =
+            arrow::compute::take_record_batch(&back, &arrow::array::UInt32Array::from(order))
+                .unwrap();
         sums.restart(1 + dice.below(4) as usize);
         let after = take(&sums.epoch(&back, 2_000, false));
         let restored = |row: &Vec<String>| row[0] != "0";

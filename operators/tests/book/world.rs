@@ -4,7 +4,9 @@ pub(crate) use crate::dice::Dice;
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use riskstream_engine::contract::{EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir};
+use riskstream_engine::contract::{
+    EpochClose, Operator, Output, Routing, SavedState, StateBatch, StateDir,
+};
 use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 
@@ -80,7 +82,9 @@ impl Workers {
         }
         let epoch = Epoch(self.epoch + 1);
         let feed = |(worker, operator): (usize, &mut Box<dyn Operator>)| {
-            let own = (0u32..).zip(&hashes).filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
+            let own = (0u32..)
+                .zip(&hashes)
+                .filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
             let own = UInt32Array::from_iter_values(own.map(|(row, _)| row));
             let mut out = Output::default();
             operator.on_batch(epoch, take_record_batch(rows, &own).unwrap(), &mut out).unwrap();
@@ -101,7 +105,13 @@ impl Workers {
         self.epoch += 1;
         let watermark_before = EventTime(self.watermark);
         self.watermark = self.watermark.max(watermark);
-        let close = EpochClose { epoch: Epoch(self.epoch), watermark: EventTime(self.watermark), watermark_before, snapshot, last: false };
+        let close = EpochClose {
+            epoch: Epoch(self.epoch),
+            watermark: EventTime(self.watermark),
+            watermark_before,
+            snapshot,
+            last: false,
+        };
         let (mut kept, mut whole): (Vec<StateBatch>, Vec<StateBatch>) = (Vec::new(), Vec::new());
         let mut left = Vec::new();
         for (operator, mut out) in self.operators.iter_mut().zip(outs) {
@@ -124,7 +134,11 @@ impl Workers {
 /// The rows of a batch as text, a value per column named.
 pub fn texts(rows: &RecordBatch, columns: &[&str]) -> Vec<Vec<String>> {
     let options = FormatOptions::default().with_null("-");
-    let formatters: Vec<_> =
-        columns.iter().map(|name| ArrayFormatter::try_new(rows.column_by_name(name).unwrap(), &options).unwrap()).collect();
-    (0..rows.num_rows()).map(|row| formatters.iter().map(|f| f.value(row).to_string()).collect()).collect()
+    let formatters: Vec<_> = columns
+        .iter()
+        .map(|name| ArrayFormatter::try_new(rows.column_by_name(name).unwrap(), &options).unwrap())
+        .collect();
+    (0..rows.num_rows())
+        .map(|row| formatters.iter().map(|f| f.value(row).to_string()).collect())
+        .collect()
 }

@@ -1,26 +1,34 @@
-//! Captured changes against the table that made them: updates, deletions, key changes, truncations and columns that were not sent, told again after a
-//! connector's restart, in any batches, with crashes and other numbers of workers.
+//! Captured changes against the table that made them: updates, deletions, key changes, truncations
+//! and columns that were not sent, told again after a connector's restart, in any batches, with
+//! crashes and other numbers of workers.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../common/dice.rs"]
 mod dice;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
+};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use dice::Dice;
 use riskstream_engine::contract::{
-    EpochClose, Operator, Output, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, StateBatch, StateDir, change_fields, dead_letter_schema,
+    EpochClose, Operator, Output, SOURCE_OFFSET, SOURCE_PARTITION, SavedState, StateBatch,
+    StateDir, change_fields, dead_letter_schema,
 };
 use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
-use riskstream_operators::captured::{CapturedOperator, CapturedSpec, REASON_NO_KEY, REASON_OPERATION, REASON_UNSENT};
+use riskstream_operators::captured::{
+    CapturedOperator, CapturedSpec, REASON_NO_KEY, REASON_OPERATION, REASON_UNSENT,
+};
 use riskstream_operators::changelog::DIFF;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A row of the table, and what the step knows besides: the status before, whether it ever was late.
+/// A row of the table, and what the step knows besides: the status before, whether it ever was
+/// late.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Row {
     loan: i64,
@@ -57,7 +65,15 @@ impl Record {
     }
 
     fn without_row(op: &'static str, loan: Option<i64>, position: (i64, i64)) -> Self {
-        Self { op, loan, lender: None, status: None, note: None, unchanged: None, position: Some(position) }
+        Self {
+            op,
+            loan,
+            lender: None,
+            status: None,
+            note: None,
+            unchanged: None,
+            position: Some(position),
+        }
     }
 }
 
@@ -75,15 +91,22 @@ fn schema() -> SchemaRef {
 }
 
 fn batch(records: &[(i64, Record)]) -> RecordBatch {
-    let text = |of: fn(&Record) -> Option<String>| Arc::new(StringArray::from_iter(records.iter().map(|r| of(&r.1)))) as ArrayRef;
+    let text = |of: fn(&Record) -> Option<String>| {
+        Arc::new(StringArray::from_iter(records.iter().map(|r| of(&r.1)))) as ArrayRef
+    };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter(records.iter().map(|r| r.1.loan))),
         text(|r| r.lender.clone()),
         text(|r| r.status.clone()),
         text(|r| r.note.clone()),
         text(|r| Some(r.op.to_owned())),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(records.iter().map(|r| r.0 * 10)).with_timezone("UTC")),
-        Arc::new(Int64Array::from_iter(records.iter().map(|r| r.1.position.filter(|p| p.0 > 0).map(|p| p.0)))),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(records.iter().map(|r| r.0 * 10))
+                .with_timezone("UTC"),
+        ),
+        Arc::new(Int64Array::from_iter(
+            records.iter().map(|r| r.1.position.filter(|p| p.0 > 0).map(|p| p.0)),
+        )),
         Arc::new(Int64Array::from_iter(records.iter().map(|r| r.1.position.map(|p| p.1)))),
         text(|_| None),
         text(|r| r.unchanged.map(str::to_owned)),
@@ -123,7 +146,14 @@ impl World {
     /// Of the dead letters.
     fn reasons(&self) -> Vec<String> {
         let column = dead_letter_schema().index_of("reason").unwrap();
-        let of = |dead: &RecordBatch| dead.column(column).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>();
+        let of = |dead: &RecordBatch| {
+            dead.column(column)
+                .as_string::<i32>()
+                .iter()
+                .flatten()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         let mut reasons: Vec<String> = self.dead.iter().flat_map(of).collect();
         reasons.sort();
         reasons
@@ -150,8 +180,13 @@ impl World {
         let saved = SavedState { snapshot: self.snapshot.clone(), changes: self.changes.clone() };
         self.generation += 1;
         let operator = |worker| {
-            let dir = StateDir { root: self.folder.path().into(), generation: Generation(self.generation), worker };
-            let mut operator = CapturedOperator::new(spec(self.memory_bytes), &schema(), dir).unwrap();
+            let dir = StateDir {
+                root: self.folder.path().into(),
+                generation: Generation(self.generation),
+                worker,
+            };
+            let mut operator =
+                CapturedOperator::new(spec(self.memory_bytes), &schema(), dir).unwrap();
             if !saved.is_empty() {
                 operator.restore(&saved, worker, Ownership::new(workers)).unwrap();
             }
@@ -164,7 +199,13 @@ impl World {
     fn epoch(&mut self, batches: &[RecordBatch], snapshot: bool) {
         self.epoch += 1;
         let now = EventTime(0);
-        let close = EpochClose { epoch: Epoch(self.epoch), watermark: now, watermark_before: now, snapshot, last: false };
+        let close = EpochClose {
+            epoch: Epoch(self.epoch),
+            watermark: now,
+            watermark_before: now,
+            snapshot,
+            last: false,
+        };
         let ownership = Ownership::new(self.operators.len());
         let (mut changes, mut whole) = (Vec::new(), Vec::new());
         for (worker, operator) in self.operators.iter_mut().enumerate() {
@@ -172,9 +213,16 @@ impl World {
             for batch in batches {
                 let mut hashes = Vec::new();
                 hash_keys(&[batch.column(0).clone()], HASH_SEED, &mut hashes).unwrap();
-                let own = |row: &usize| batch.column(0).is_null(*row) || ownership.worker_of(shard_of(hashes[*row])) == worker;
-                let own = UInt32Array::from_iter_values((0..batch.num_rows()).filter(own).map(|row| row as u32));
-                operator.on_batch(close.epoch, take_record_batch(batch, &own).unwrap(), &mut out).unwrap();
+                let own = |row: &usize| {
+                    batch.column(0).is_null(*row)
+                        || ownership.worker_of(shard_of(hashes[*row])) == worker
+                };
+                let own = UInt32Array::from_iter_values(
+                    (0..batch.num_rows()).filter(own).map(|row| row as u32),
+                );
+                operator
+                    .on_batch(close.epoch, take_record_batch(batch, &own).unwrap(), &mut out)
+                    .unwrap();
             }
             operator.on_close(&close, &mut out).unwrap();
             changes.extend(operator.changes(&close).unwrap());
@@ -201,7 +249,9 @@ fn count(rows: &RecordBatch, there: &mut BTreeMap<Row, i64>) {
         let column = rows.column_by_name(name).unwrap().as_string::<i32>();
         column.is_valid(row).then(|| column.value(row).to_owned())
     };
-    let integer = |name: &str, row: usize| rows.column_by_name(name).unwrap().as_primitive::<Int64Type>().value(row);
+    let integer = |name: &str, row: usize| {
+        rows.column_by_name(name).unwrap().as_primitive::<Int64Type>().value(row)
+    };
     for row in 0..rows.num_rows() {
         let said = Row {
             loan: integer("loan", row),
@@ -228,8 +278,17 @@ impl Table {
         let is_late = status == "late" || note.as_deref() == Some("late");
         let row = match self.rows.get(&loan) {
             None => Row { loan, lender, status, note, old_status: None, ever_late: is_late },
-            Some(old) if (&old.lender, &old.status, &old.note) == (&lender, &status, &note) => old.clone(),
-            Some(old) => Row { loan, lender, status, note, old_status: Some(old.status.clone()), ever_late: old.ever_late || is_late },
+            Some(old) if (&old.lender, &old.status, &old.note) == (&lender, &status, &note) => {
+                old.clone()
+            }
+            Some(old) => Row {
+                loan,
+                lender,
+                status,
+                note,
+                old_status: Some(old.status.clone()),
+                ever_late: old.ever_late || is_late,
+            },
         };
         self.rows.insert(loan, row.clone());
         row
@@ -249,7 +308,9 @@ impl Table {
             let loan = self.dice.below(30);
             let lender = ["a", "b", ""][self.dice.below(3) as usize].to_owned();
             let status = ["open", "late", "paid"][self.dice.below(3) as usize].to_owned();
-            let note = [None, Some("late"), Some("a long note, kept beside the row")][self.dice.below(3) as usize].map(str::to_owned);
+            let note = [None, Some("late"), Some("a long note, kept beside the row")]
+                [self.dice.below(3) as usize]
+                .map(str::to_owned);
             let Some(old) = self.rows.get(&loan).cloned() else {
                 let row = self.put(loan, lender, status, note);
                 records.push(Record::of("c", &row, position));
@@ -272,7 +333,11 @@ impl Table {
                 }
                 2 => {
                     let row = self.put(loan, lender, status, old.note);
-                    records.push(Record { note: None, unchanged: Some("note"), ..Record::of("u", &row, position) });
+                    records.push(Record {
+                        note: None,
+                        unchanged: Some("note"),
+                        ..Record::of("u", &row, position)
+                    });
                 }
                 3 => {
                     let row = self.put(loan, old.lender, old.status, old.note);
@@ -288,11 +353,17 @@ impl Table {
 }
 
 fn run(seed: u64) {
-    let mut table = Table { rows: BTreeMap::new(), dice: Dice(seed * 2_654_435_761 + 1), lsn: 1_000, commit: 0 };
+    let mut table = Table {
+        rows: BTreeMap::new(),
+        dice: Dice(seed * 2_654_435_761 + 1),
+        lsn: 1_000,
+        commit: 0,
+    };
     for loan in 0..10 {
         table.put(loan, "a".into(), "open".into(), None);
     }
-    let mut topic: Vec<Record> = table.rows.values().map(|row| Record::of("r", row, (0, 1_000))).collect();
+    let mut topic: Vec<Record> =
+        table.rows.values().map(|row| Record::of("r", row, (0, 1_000))).collect();
     // Each record once.
     let mut said = topic.clone();
     // With little memory, most rows are in files.
@@ -306,11 +377,17 @@ fn run(seed: u64) {
         }
         said.extend_from_slice(&topic[before..]);
         if table.dice.one_in(4) {
-            // The connector was restarted, and says again what it had said since it last noted where it was; the first time even the snapshot.
-            let from = if table.dice.one_in(3) { 0 } else { said.len() - table.dice.below(said.len() as i64 + 1) as usize };
+            // The connector was restarted, and says again what it had said since it last noted
+            // where it was; the first time even the snapshot.
+            let from = if table.dice.one_in(3) {
+                0
+            } else {
+                said.len() - table.dice.below(said.len() as i64 + 1) as usize
+            };
             topic.extend_from_slice(&said[from..]);
         }
-        let records: Vec<(i64, Record)> = (sent as i64..).zip(topic[sent..].iter().cloned()).collect();
+        let records: Vec<(i64, Record)> =
+            (sent as i64..).zip(topic[sent..].iter().cloned()).collect();
         sent = topic.len();
         // Blocks, decoded by several workers, in whatever order these are done.
         let mut batches = Vec::new();
@@ -322,7 +399,8 @@ fn run(seed: u64) {
         }
         let snapshot = table.dice.one_in(5);
         world.epoch(&batches, snapshot);
-        let expected: BTreeMap<Row, i64> = table.rows.values().map(|row| (row.clone(), 1)).collect();
+        let expected: BTreeMap<Row, i64> =
+            table.rows.values().map(|row| (row.clone(), 1)).collect();
         assert_eq!(world.there, expected, "seed {seed}, epoch {}", world.epoch);
         if table.dice.one_in(4) {
             world.restart(1 + table.dice.below(4) as usize);
@@ -338,8 +416,19 @@ fn what_left_adds_up_to_the_table_after_every_epoch() {
 
 #[test]
 fn a_repetition_leaves_no_trace() {
-    let row = |status: &str| Row { loan: 1, lender: "a".into(), status: status.into(), note: None, old_status: None, ever_late: false };
-    let records = [Record::of("c", &row("open"), (5, 6)), Record::of("u", &row("paid"), (7, 8)), Record::without_row("d", Some(1), (9, 9))];
+    let row = |status: &str| Row {
+        loan: 1,
+        lender: "a".into(),
+        status: status.into(),
+        note: None,
+        old_status: None,
+        ever_late: false,
+    };
+    let records = [
+        Record::of("c", &row("open"), (5, 6)),
+        Record::of("u", &row("paid"), (7, 8)),
+        Record::without_row("d", Some(1), (9, 9)),
+    ];
     let mut world = World::new(2, 1 << 20);
     let at = |offset: i64| (offset..).zip(records.iter().cloned()).collect::<Vec<_>>();
     world.epoch(&[batch(&at(0))], true);
@@ -351,7 +440,14 @@ fn a_repetition_leaves_no_trace() {
 
 #[test]
 fn a_truncation_before_the_last_one_touches_no_row() {
-    let row = |loan| Row { loan, lender: "a".into(), status: "open".into(), note: None, old_status: None, ever_late: false };
+    let row = |loan| Row {
+        loan,
+        lender: "a".into(),
+        status: "open".into(),
+        note: None,
+        old_status: None,
+        ever_late: false,
+    };
     let records = [
         Record::of("c", &row(1), (1, 1)),
         Record::without_row("t", None, (3, 3)),
@@ -366,7 +462,8 @@ fn a_truncation_before_the_last_one_touches_no_row() {
     world.epoch(&[batch(&[(4, records[1].clone())])], false);
     assert_eq!((world.left, &world.there), (left, &there), "nothing leaves");
     let (_, saved) = world.changes.last().unwrap();
-    let rows: usize = saved.iter().filter(|batch| batch.name == "rows").map(|batch| batch.rows.num_rows()).sum();
+    let rows: usize =
+        saved.iter().filter(|batch| batch.name == "rows").map(|batch| batch.rows.num_rows()).sum();
     assert_eq!(rows, 0, "and nothing is saved anew");
     world.restart(1);
     world.epoch(&[batch(&[(5, Record::of("u", &row(1), (4, 4)))])], false);
@@ -376,8 +473,11 @@ fn a_truncation_before_the_last_one_touches_no_row() {
 #[test]
 fn a_change_without_a_key_or_of_no_known_kind_is_a_dead_letter_once() {
     let mut world = World::new(3, 1 << 20);
-    let records =
-        [Record::without_row("u", None, (1, 1)), Record::without_row("x", Some(1), (1, 2)), Record::without_row("x", None, (1, 3))];
+    let records = [
+        Record::without_row("u", None, (1, 1)),
+        Record::without_row("x", Some(1), (1, 2)),
+        Record::without_row("x", None, (1, 3)),
+    ];
     world.epoch(&[batch(&(0..).zip(records).collect::<Vec<_>>())], false);
     assert_eq!(world.reasons(), [REASON_NO_KEY, REASON_OPERATION, REASON_OPERATION]);
 }
@@ -385,8 +485,18 @@ fn a_change_without_a_key_or_of_no_known_kind_is_a_dead_letter_once() {
 #[test]
 fn a_column_that_nobody_ever_sent_is_null_and_a_dead_letter_says_so() {
     let mut world = World::new(2, 1 << 20);
-    let row = |loan| Row { loan, lender: "a".into(), status: "open".into(), note: None, old_status: None, ever_late: false };
-    let unsent = |op, loan, position, names| Record { unchanged: Some(names), ..Record::of(op, &row(loan), position) };
+    let row = |loan| Row {
+        loan,
+        lender: "a".into(),
+        status: "open".into(),
+        note: None,
+        old_status: None,
+        ever_late: false,
+    };
+    let unsent = |op, loan, position, names| Record {
+        unchanged: Some(names),
+        ..Record::of(op, &row(loan), position)
+    };
     let records = [
         unsent("c", 1, (1, 1), "note"),
         // Now it is known to be unknown.

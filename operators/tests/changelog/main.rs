@@ -1,13 +1,19 @@
-//! The changelog step against the plain state of records at every instant: versions in any order, deletions, repetitions, crashes and numbers of workers.
+//! The changelog step against the plain state of records at every instant: versions in any order,
+//! deletions, repetitions, crashes and numbers of workers.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../common/dice.rs"]
 mod dice;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
+};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use dice::Dice;
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
@@ -45,7 +51,10 @@ fn schema() -> SchemaRef {
 
 fn batch(versions: &[Version]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(versions.iter().map(|v| v.time)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(versions.iter().map(|v| v.time))
+                .with_timezone("UTC"),
+        ),
         Arc::new(Int64Array::from_iter_values(versions.iter().map(|v| v.sequence))),
         Arc::new(Int64Array::from_iter_values(versions.iter().map(|v| v.loan))),
         Arc::new(StringArray::from_iter_values(versions.iter().map(|v| v.lender))),
@@ -133,10 +142,15 @@ impl World {
         let ownership = Ownership::new(self.operators.len());
         let (mut changes, mut whole) = (Vec::new(), Vec::new());
         for (worker, operator) in self.operators.iter_mut().enumerate() {
-            let own = hashes.iter().enumerate().filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
+            let own = hashes
+                .iter()
+                .enumerate()
+                .filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
             let own = UInt32Array::from_iter_values(own.map(|(row, _)| row as u32));
             let mut out = Output::default();
-            operator.on_batch(close.epoch, take_record_batch(&all, &own).unwrap(), &mut out).unwrap();
+            operator
+                .on_batch(close.epoch, take_record_batch(&all, &own).unwrap(), &mut out)
+                .unwrap();
             operator.on_close(&close, &mut out).unwrap();
             changes.extend(operator.changes(&close).unwrap());
             if snapshot {
@@ -156,19 +170,24 @@ impl World {
 fn count(rows: &RecordBatch, said: &mut BTreeMap<(i64, i64, State), i64>) {
     let column = |name: &str| rows.column_by_name(name).unwrap();
     let times = column("time").as_primitive::<TimestampMicrosecondType>();
-    let (loans, balances) = (column("loan").as_primitive::<Int64Type>(), column("balance").as_primitive::<Int64Type>());
-    let (lenders, statuses) = (column("lender").as_string::<i32>(), column("status").as_string::<i32>());
-    let (ever, diffs) = (column("ever_late").as_boolean(), column(DIFF).as_primitive::<Int64Type>());
+    let (loans, balances) =
+        (column("loan").as_primitive::<Int64Type>(), column("balance").as_primitive::<Int64Type>());
+    let (lenders, statuses) =
+        (column("lender").as_string::<i32>(), column("status").as_string::<i32>());
+    let (ever, diffs) =
+        (column("ever_late").as_boolean(), column(DIFF).as_primitive::<Int64Type>());
     for row in 0..rows.num_rows() {
         let balance = balances.is_valid(row).then(|| balances.value(row));
-        let state = (lenders.value(row).into(), statuses.value(row).into(), balance, ever.value(row));
+        let state =
+            (lenders.value(row).into(), statuses.value(row).into(), balance, ever.value(row));
         let sum = said.entry((times.value(row), loans.value(row), state)).or_default();
         *sum += diffs.value(row);
     }
     said.retain(|_, sum| *sum != 0);
 }
 
-/// The changes that the versions mean: each loan's state just before and at every instant at which it has a version.
+/// The changes that the versions mean: each loan's state just before and at every instant at which
+/// it has a version.
 fn expected(versions: &[Version]) -> BTreeMap<(i64, i64, State), i64> {
     let mut by_loan: BTreeMap<i64, Vec<&Version>> = BTreeMap::new();
     versions.iter().for_each(|v| by_loan.entry(v.loan).or_default().push(v));
@@ -177,7 +196,8 @@ fn expected(versions: &[Version]) -> BTreeMap<(i64, i64, State), i64> {
         versions.sort_by_key(|v| (v.time, v.sequence));
         let state_after = |count: usize| -> Option<State> {
             let v = versions[..count].last().filter(|v| v.status != "gone")?;
-            let since_gone = versions[..count].iter().rposition(|v| v.status == "gone").map_or(0, |at| at + 1);
+            let since_gone =
+                versions[..count].iter().rposition(|v| v.status == "gone").map_or(0, |at| at + 1);
             let late = versions[since_gone..count].iter().any(|v| v.status == "late");
             Some((v.lender.into(), v.status.into(), v.balance, late))
         };
@@ -234,7 +254,12 @@ fn the_changes_are_those_of_the_versions_in_order_whatever_order_they_come_in() 
                     taken.push(version);
                 }
             }
-            assert!(world.said == expected(&taken), "seed {seed}: {:?}\nexpected {:?}", world.said, expected(&taken));
+            assert!(
+                world.said == expected(&taken),
+                "seed {seed}: {:?}\nexpected {:?}",
+                world.said,
+                expected(&taken)
+            );
             if dice.one_in(3) {
                 world.restart(1 + dice.below(4) as usize);
             }

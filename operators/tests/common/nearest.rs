@@ -21,8 +21,13 @@ pub(crate) fn nearest(value: &BigRational) -> f64 {
     let below = fraction(f64::from_bits(low));
     // After the largest float comes what would be the next.
     let above = f64::from_bits(high);
-    let above = if above.is_finite() { fraction(above) } else { BigRational::from_integer(BigInt::from(1) << 1024) };
+    let above = if above.is_finite() {
+        fraction(above)
+    } else {
+        BigRational::from_integer(BigInt::from(1) << 1024)
+    };
     let (down, up) = (&positive - below, above - &positive);
-    let nearest = f64::from_bits(if down < up || (down == up && low % 2 == 0) { low } else { high });
+    let nearest =
+        f64::from_bits(if down < up || (down == up && low % 2 == 0) { low } else { high });
     if *value < zero { -nearest } else { nearest }
 }

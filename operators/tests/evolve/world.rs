@@ -1,7 +1,10 @@
 //! Workers of a step that saves and takes back what another step saved.
 
 use crate::dice::Dice;
-use arrow::array::{Array, ArrayRef, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -36,7 +39,10 @@ pub(crate) fn schema() -> SchemaRef {
 fn batch(rows: &[Row]) -> RecordBatch {
     let amounts = Decimal128Array::from_iter_values(rows.iter().map(|r| i128::from(r.amount)));
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time))
+                .with_timezone("UTC"),
+        ),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.id))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.key))),
         Arc::new(amounts.with_precision_and_scale(12, 2).unwrap()),
@@ -51,7 +57,13 @@ pub(crate) fn rows(count: i64, dice: &mut Dice) -> Vec<Row> {
     let row = |id| {
         time += dice.below(10 * MINUTE);
         let key = ["a", "b", "c", "d"][dice.below(4) as usize];
-        Row { id, time, key, amount: dice.below(10_000), fee: (!dice.one_in(4)).then(|| dice.below(100)) }
+        Row {
+            id,
+            time,
+            key,
+            amount: dice.below(10_000),
+            fee: (!dice.one_in(4)).then(|| dice.below(100)),
+        }
     };
     (0..count).map(row).collect()
 }
@@ -67,7 +79,11 @@ pub(crate) struct Manner {
 impl Manner {
     pub(crate) fn any(dice: &mut Dice) -> Self {
         let snapshot_every = (!dice.one_in(3)).then(|| 1 + dice.below(4) as u64);
-        Self { workers: 1 + dice.below(3) as usize, rows_per_epoch: 1 + dice.below(30) as usize, snapshot_every }
+        Self {
+            workers: 1 + dice.below(3) as usize,
+            rows_per_epoch: 1 + dice.below(30) as usize,
+            snapshot_every,
+        }
     }
 }
 
@@ -88,10 +104,16 @@ impl Committed {
     }
 
     /// Runs a step over rows, from what was committed before it; gives all that leaves.
-    pub(crate) fn run(&mut self, make: &dyn Fn(usize, u64) -> Box<dyn Operator>, rows: &[Row], manner: Manner) -> Vec<RecordBatch> {
+    pub(crate) fn run(
+        &mut self,
+        make: &dyn Fn(usize, u64) -> Box<dyn Operator>,
+        rows: &[Row],
+        manner: Manner,
+    ) -> Vec<RecordBatch> {
         let Manner { workers, rows_per_epoch, snapshot_every } = manner;
         let ownership = Ownership::new(workers);
-        let mut operators: Vec<_> = (0..workers).map(|worker| make(worker, self.epoch + 1)).collect();
+        let mut operators: Vec<_> =
+            (0..workers).map(|worker| make(worker, self.epoch + 1)).collect();
         for (worker, operator) in operators.iter_mut().enumerate() {
             match self.unseen.filter(|_| self.saved.is_empty()) {
                 Some(unseen) => operator.begin_after(EventTime(unseen)),
@@ -118,9 +140,14 @@ impl Committed {
             };
             let (mut changes, mut whole) = (Vec::new(), Vec::new());
             for (worker, operator) in operators.iter_mut().enumerate() {
-                let own: BooleanArray = hashes.iter().map(|hash| Some(ownership.owns(worker, shard_of(*hash)))).collect();
+                let own: BooleanArray = hashes
+                    .iter()
+                    .map(|hash| Some(ownership.owns(worker, shard_of(*hash))))
+                    .collect();
                 let mut out = Output::default();
-                operator.on_batch(close.epoch, filter_record_batch(&batch, &own).unwrap(), &mut out).unwrap();
+                operator
+                    .on_batch(close.epoch, filter_record_batch(&batch, &own).unwrap(), &mut out)
+                    .unwrap();
                 operator.on_close(&close, &mut out).unwrap();
                 assert!(out.dead.is_empty(), "no row comes too late");
                 left.extend(out.rows);
@@ -131,30 +158,46 @@ impl Committed {
             }
             self.saved.changes.push((close.epoch, changes));
             if snapshot {
-                self.saved = SavedState { snapshot: Some((close.epoch, whole)), changes: Vec::new() };
+                self.saved =
+                    SavedState { snapshot: Some((close.epoch, whole)), changes: Vec::new() };
             }
         }
         left
     }
 }
 
-/// Rows that left, by the columns `key`, each column by its name; of rows with one key the last one counts. Columns of the run are left out.
-pub(crate) fn by_key(left: &[RecordBatch], key: &[&str]) -> BTreeMap<Vec<String>, BTreeMap<String, Option<String>>> {
+/// Rows that left, by the columns `key`, each column by its name; of rows with one key the last one
+/// counts. Columns of the run are left out.
+pub(crate) fn by_key(
+    left: &[RecordBatch],
+    key: &[&str],
+) -> BTreeMap<Vec<String>, BTreeMap<String, Option<String>>> {
     let options = FormatOptions::default();
     let mut found = BTreeMap::new();
     for batch in left {
         let schema = batch.schema();
-        let formatters: Vec<_> = batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+        let formatters: Vec<_> = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options).unwrap())
+            .collect();
         for row in 0..batch.num_rows() {
-            let value = |(field, (formatter, column)): (&Arc<Field>, (&ArrayFormatter<'_>, &ArrayRef))| {
-                (field.name().clone(), column.is_valid(row).then(|| formatter.value(row).to_string()))
-            };
+            let value =
+                |(field, (formatter, column)): (&Arc<Field>, (&ArrayFormatter<'_>, &ArrayRef))| {
+                    (
+                        field.name().clone(),
+                        column.is_valid(row).then(|| formatter.value(row).to_string()),
+                    )
+                };
             let columns = schema.fields().iter().zip(formatters.iter().zip(batch.columns()));
             let mut values: BTreeMap<String, Option<String>> = columns.map(value).collect();
             for of_the_run in ["revision", "is_final", "complete_through"] {
                 values.remove(of_the_run);
             }
-            found.insert(key.iter().map(|column| values[*column].clone().unwrap_or_default()).collect(), values);
+            found.insert(
+                key.iter().map(|column| values[*column].clone().unwrap_or_default()).collect(),
+                values,
+            );
         }
     }
     found

@@ -1,4 +1,5 @@
-//! Keys come and go: those whose rows no window can reach are forgotten, their numbers given again, and nobody sees it.
+//! Keys come and go: those whose rows no window can reach are forgotten, their numbers given again,
+//! and nobody sees it.
 
 use crate::random::{batches, random_row, random_step};
 use crate::reference::{Row, Step, Value, features};
@@ -18,7 +19,8 @@ fn check_seed(seed: u64, arrival: bool) {
     let folder = tempfile::tempdir().unwrap();
     let memory = if dice.one_in(3) { 1 << 20 } else { 1 };
     let horizon = if dice.one_in(2) { 0 } else { dice.below(80) };
-    let mut world = World::new(spec(&step, keys, memory), folder.path(), 1 + dice.below(3) as usize, horizon);
+    let mut world =
+        World::new(spec(&step, keys, memory), folder.path(), 1 + dice.below(3) as usize, horizon);
     let (lifetime, snapshots) = (1 + dice.below(60), 2 + dice.below(6));
     let (mut watermark, mut id) = (1_000, 0);
     let mut processed: Vec<(Row, bool)> = Vec::new();
@@ -27,11 +29,19 @@ fn check_seed(seed: u64, arrival: bool) {
         let mut rows = Vec::new();
         for _ in 0..dice.below(25) {
             let late = epoch > 1 && dice.one_in(6);
-            let time = if late { watermark - dice.below(150) } else { watermark + 1 + dice.below(next - watermark) };
+            let time = if late {
+                watermark - dice.below(150)
+            } else {
+                watermark + 1 + dice.below(next - watermark)
+            };
             id += 1;
             // A key is there for a time, and now and then one from before comes back.
-            let key = if dice.one_in(10) { dice.below(40) } else { time / lifetime + dice.below(3) };
-            rows.push(Row { key: Some(key), ..random_row(&mut dice, id, time, late, false, false) });
+            let key =
+                if dice.one_in(10) { dice.below(40) } else { time / lifetime + dice.below(3) };
+            rows.push(Row {
+                key: Some(key),
+                ..random_row(&mut dice, id, time, late, false, false)
+            });
         }
         let (snapshot, crash) = (dice.one_in(snapshots), dice.one_in(8));
         world.loses_snapshots = dice.one_in(2);
@@ -58,7 +68,10 @@ fn check_seed(seed: u64, arrival: bool) {
         if !is_known {
             expected.iter_mut().for_each(|value| *value = Value::Null);
         }
-        assert_eq!(world.shown[&row.id], expected, "seed {seed}, arrival {arrival}, horizon {horizon}, row {at} {row:?} of {step:?}");
+        assert_eq!(
+            world.shown[&row.id], expected,
+            "seed {seed}, arrival {arrival}, horizon {horizon}, row {at} {row:?} of {step:?}"
+        );
     }
 }
 
@@ -108,13 +121,31 @@ fn bytes(step: &Step, keys: Keys, restart_every: i64, new_in: fn(i64) -> i64) ->
 #[test]
 fn ever_new_keys_do_not_take_ever_more_memory() {
     let sums = vec![(Function::Count, None), (Function::Sum, Some("amount"))];
-    let all = [sums.clone(), vec![(Function::Mean, Some("float")), (Function::Distinct, Some("text")), (Function::Last, Some("amount"))]]
-        .concat();
+    let all = [
+        sums.clone(),
+        vec![
+            (Function::Mean, Some("float")),
+            (Function::Distinct, Some("text")),
+            (Function::Last, Some("amount")),
+        ],
+    ]
+    .concat();
     for (features, delay) in [(sums, 0), (all.clone(), 0), (all, 20)] {
-        let step = Step { windows: vec![10, 50], delay, include: delay == 0, arrival: false, features, empty: None };
-        for (keys, restart_every) in [(Keys::Integer, 1_000), (Keys::Text, 1_000), (Keys::Both, 1_000), (Keys::Integer, 3)] {
+        let step = Step {
+            windows: vec![10, 50],
+            delay,
+            include: delay == 0,
+            arrival: false,
+            features,
+            empty: None,
+        };
+        for (keys, restart_every) in
+            [(Keys::Integer, 1_000), (Keys::Text, 1_000), (Keys::Both, 1_000), (Keys::Integer, 3)]
+        {
             let bytes = bytes(&step, keys, restart_every, |_| 1_000);
-            let most = |epochs: std::ops::Range<usize>| bytes[epochs].iter().max().copied().unwrap_or_default();
+            let most = |epochs: std::ops::Range<usize>| {
+                bytes[epochs].iter().max().copied().unwrap_or_default()
+            };
             assert!(most(75..100) <= most(25..50) * 11 / 10, "{keys:?}, delay {delay}: {bytes:?}");
         }
     }
@@ -123,10 +154,25 @@ fn ever_new_keys_do_not_take_ever_more_memory() {
 #[test]
 fn a_burst_of_new_keys_leaves_no_memory_behind() {
     let features = vec![(Function::Count, None), (Function::Sum, Some("amount"))];
-    let step = Step { windows: vec![10, 50], delay: 0, include: true, arrival: false, features, empty: None };
+    let step = Step {
+        windows: vec![10, 50],
+        delay: 0,
+        include: true,
+        arrival: false,
+        features,
+        empty: None,
+    };
     for keys in [Keys::Integer, Keys::Text, Keys::Both] {
-        let bytes = bytes(&step, keys, 1_000, |epoch| if (45..50).contains(&epoch) { 10_000 } else { 1_000 });
-        let most = |epochs: std::ops::Range<usize>| bytes[epochs].iter().max().copied().unwrap_or_default();
+        let bytes =
+            bytes(
+                &step,
+                keys,
+                1_000,
+                |epoch| if (45..50).contains(&epoch) { 10_000 } else { 1_000 },
+            );
+        let most = |epochs: std::ops::Range<usize>| {
+            bytes[epochs].iter().max().copied().unwrap_or_default()
+        };
         assert!(most(45..60) > most(25..44) * 3, "{keys:?}: {bytes:?}");
         assert!(most(85..100) <= most(25..44) * 11 / 10, "{keys:?}: {bytes:?}");
     }
@@ -135,12 +181,19 @@ fn a_burst_of_new_keys_leaves_no_memory_behind() {
 #[test]
 fn the_time_of_a_keys_last_row_is_remembered_for_ever() {
     let features = vec![(Function::SecondsSinceLast, None), (Function::Count, None)];
-    let step = Step { windows: vec![10], delay: 0, include: true, arrival: false, features, empty: None };
+    let step =
+        Step { windows: vec![10], delay: 0, include: true, arrival: false, features, empty: None };
     let folder = tempfile::tempdir().unwrap();
     let mut world = World::new(spec(&step, Keys::Integer, 1), folder.path(), 1, 0);
     world.epoch(Epoch(1), &[batch(&[row(1, 10, 7)])], 10, true, false);
     for epoch in 2..20 {
-        world.epoch(Epoch(epoch), &[batch(&[row(epoch as i64, epoch as i64 * 1_000_000, 8)])], epoch as i64 * 1_000_000, true, false);
+        world.epoch(
+            Epoch(epoch),
+            &[batch(&[row(epoch as i64, epoch as i64 * 1_000_000, 8)])],
+            epoch as i64 * 1_000_000,
+            true,
+            false,
+        );
     }
     world.epoch(Epoch(20), &[batch(&[row(20, 20_000_010, 7)])], 20_000_010, true, false);
     assert_eq!(world.shown[&20], [Value::Float(20f64.to_bits()), Value::Integer(1)]);

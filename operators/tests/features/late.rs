@@ -1,4 +1,5 @@
-//! Edges of time: boundaries, rows beyond the horizon, files that are given up, values near the ends of their types, specs that do not fit.
+//! Edges of time: boundaries, rows beyond the horizon, files that are given up, values near the
+//! ends of their types, specs that do not fit.
 
 use crate::reference::{Row, Step, Value};
 use crate::world::{Keys, World, batch, schema, spec};
@@ -6,7 +7,18 @@ use riskstream_engine::ids::{Epoch, Generation};
 use riskstream_operators::features::{FeaturesOperator, Function};
 
 fn row(id: i64, time: i64, amount: i64) -> Row {
-    Row { id, time, tie: 0, key: Some(1), amount: Some(amount), float: Some(1.5), whole: None, large: None, text: None, late: false }
+    Row {
+        id,
+        time,
+        tie: 0,
+        key: Some(1),
+        amount: Some(amount),
+        float: Some(1.5),
+        whole: None,
+        large: None,
+        text: None,
+        late: false,
+    }
 }
 
 fn step() -> Step {
@@ -57,7 +69,9 @@ fn segments_behind_every_window_are_given_up_and_memory_stays_within_bounds() {
             })
             .collect();
         world.epoch(Epoch(epoch), &[batch(&rows)], id / 25, epoch % 10 == 0, false);
-        most = most.max(world.operators.iter().map(riskstream_engine::contract::Operator::state_bytes).sum());
+        most = most.max(
+            world.operators.iter().map(riskstream_engine::contract::Operator::state_bytes).sum(),
+        );
     }
     assert!(world.files() < 60, "{} files of {} rows", world.files(), id);
     assert!(most < 128 << 10, "{most} bytes");
@@ -91,13 +105,19 @@ fn a_step_that_does_not_fit_its_input_is_refused_with_advice() {
     let build = |change: fn(&mut riskstream_operators::features::FeaturesSpec)| {
         let mut spec = spec(&step(), Keys::Integer, 0);
         change(&mut spec);
-        let dir = riskstream_engine::contract::StateDir { root: "unused".into(), generation: Generation(1), worker: 0 };
+        let dir = riskstream_engine::contract::StateDir {
+            root: "unused".into(),
+            generation: Generation(1),
+            worker: 0,
+        };
         FeaturesOperator::new(spec, &schema(), dir).map(|_| ()).unwrap_err().to_string()
     };
     assert!(build(|s| s.by = vec!["float".into()]).contains("float"));
     assert!(build(|s| s.by.clear()).contains("by ="));
     assert!(build(|s| s.features[1].column = Some("text".into())).contains("cast it"));
-    assert!(build(|s| s.features[1].column = Some("nothing".into())).contains("there are: time, tie"));
+    assert!(
+        build(|s| s.features[1].column = Some("nothing".into())).contains("there are: time, tie")
+    );
     assert!(build(|s| s.windows.clear()).contains("over"));
     assert!(build(|s| s.windows[0].micros = 0).contains("too short"));
     assert!(build(|s| s.features[1].name = "f0".into()).contains("two columns f0_w0"));

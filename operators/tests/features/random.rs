@@ -1,4 +1,5 @@
-//! Random steps, rows, epochs, batches, crashes and worker counts, all equal to the reference bit for bit.
+//! Random steps, rows, epochs, batches, crashes and worker counts, all equal to the reference bit
+//! for bit.
 
 use crate::reference::{Row, Step, Value, features};
 use crate::world::{Dice, Keys, World, batch, spec};
@@ -40,7 +41,11 @@ pub fn random_step(dice: &mut Dice, arrival: bool) -> Step {
     let features = match dice.below(3) {
         0 => simple,
         1 => all,
-        _ => all.into_iter().filter(|_| dice.one_in(3)).chain([(Function::SecondsSinceLast, None)]).collect(),
+        _ => all
+            .into_iter()
+            .filter(|_| dice.one_in(3))
+            .chain([(Function::SecondsSinceLast, None)])
+            .collect(),
     };
     Step {
         windows,
@@ -77,8 +82,16 @@ pub fn random_row(dice: &mut Dice, id: i64, time: i64, late: bool, nulls: bool, 
         key: if null(dice) { None } else { Some(dice.below(7) - 2) },
         amount: if null(dice) { None } else { Some(dice.below(2000) - 700) },
         float: if null(dice) { None } else { Some(random_float(dice, wild)) },
-        whole: if null(dice) { None } else { Some((dice.below(i64::MAX) - i64::MAX / 3) >> if wild { dice.below(62) } else { 40 }) },
-        large: if null(dice) { None } else { Some(random_large(dice) >> if wild { dice.below(126) } else { 100 }) },
+        whole: if null(dice) {
+            None
+        } else {
+            Some((dice.below(i64::MAX) - i64::MAX / 3) >> if wild { dice.below(62) } else { 40 })
+        },
+        large: if null(dice) {
+            None
+        } else {
+            Some(random_large(dice) >> if wild { dice.below(126) } else { 100 })
+        },
         text: if null(dice) { None } else { Some(format!("t{}", dice.below(5))) },
         late,
     }
@@ -118,8 +131,14 @@ fn check_seed(seed: u64, arrival: bool) {
     let keys = [Keys::Integer, Keys::Text, Keys::Both][dice.below(3) as usize];
     let folder = tempfile::tempdir().unwrap();
     let memory = if dice.one_in(3) { 1 << 20 } else { 1 };
-    let mut world = World::new(spec(&step, keys, memory), folder.path(), 1 + dice.below(3) as usize, i64::MAX / 4);
-    let (epochs, most, late_rows, spread) = (1 + dice.below(25), 1 + dice.below(60), dice.one_in(2), 1 + dice.below(25));
+    let mut world = World::new(
+        spec(&step, keys, memory),
+        folder.path(),
+        1 + dice.below(3) as usize,
+        i64::MAX / 4,
+    );
+    let (epochs, most, late_rows, spread) =
+        (1 + dice.below(25), 1 + dice.below(60), dice.one_in(2), 1 + dice.below(25));
     let wild_from = if dice.one_in(2) { dice.below(25) } else { 100 };
     let nulls_from = if dice.one_in(2) { dice.below(25) } else { 100 };
     let (mut watermark, mut id) = (1_000, 0);
@@ -139,7 +158,14 @@ fn check_seed(seed: u64, arrival: bool) {
                 continue;
             };
             id += 1;
-            rows.push(random_row(&mut dice, id, time, late, epoch >= nulls_from, epoch >= wild_from));
+            rows.push(random_row(
+                &mut dice,
+                id,
+                time,
+                late,
+                epoch >= nulls_from,
+                epoch >= wild_from,
+            ));
         }
         let (snapshot, crash) = (dice.one_in(4), dice.one_in(5));
         if crash {
@@ -160,9 +186,16 @@ fn check_seed(seed: u64, arrival: bool) {
     for (at, row) in processed.iter().enumerate() {
         let expected = features(&step, &processed, at);
         unfit += expected.iter().filter(|value| matches!(value, Value::Unfit)).count();
-        assert_eq!(world.shown[&row.id], expected, "seed {seed}, arrival {arrival}, row {at} {row:?} of {step:?}");
+        assert_eq!(
+            world.shown[&row.id], expected,
+            "seed {seed}, arrival {arrival}, row {at} {row:?} of {step:?}"
+        );
     }
-    assert_eq!((world.unfit as usize, world.letters.len()), (unfit, unfit), "seed {seed}: sums that do not fit");
+    assert_eq!(
+        (world.unfit as usize, world.letters.len()),
+        (unfit, unfit),
+        "seed {seed}: sums that do not fit"
+    );
 }
 
 #[test]

@@ -42,7 +42,8 @@ impl PartialEq for Value {
             (Self::Float(a), Self::Float(b)) => a == b,
             (Self::Float(a), Self::About(b)) | (Self::About(b), Self::Float(a)) => {
                 let a = f64::from_bits(*a);
-                a.to_bits() == b.to_bits() || (a - b).abs() <= (b.abs() * 2.0 * f64::EPSILON).max(f64::from_bits(2))
+                a.to_bits() == b.to_bits()
+                    || (a - b).abs() <= (b.abs() * 2.0 * f64::EPSILON).max(f64::from_bits(2))
             }
             _ => false,
         }
@@ -94,7 +95,8 @@ fn root(value: &BigRational) -> BigRational {
 
 /// Sum, mean or deviation of the numbers themselves, whatever unit they have.
 fn of_numbers(function: Function, column: &str, present: &[&&Row]) -> Value {
-    let floats: Vec<f64> = present.iter().filter_map(|r| r.float.filter(|_| column == "float")).collect();
+    let floats: Vec<f64> =
+        present.iter().filter_map(|r| r.float.filter(|_| column == "float")).collect();
     let is = |what: f64| floats.iter().any(|f| f.to_bits() == what.to_bits());
     let special = match (is(f64::NAN), is(f64::INFINITY), is(f64::NEG_INFINITY)) {
         (false, false, false) => None,
@@ -103,7 +105,9 @@ fn of_numbers(function: Function, column: &str, present: &[&&Row]) -> Value {
         _ => Some(f64::NAN),
     };
     if let Some(special) = special {
-        return Value::Float(if function == Function::StdDev { f64::NAN } else { special }.to_bits());
+        return Value::Float(
+            if function == Function::StdDev { f64::NAN } else { special }.to_bits(),
+        );
     }
     let unit = if matches!(column, "amount" | "large") { 100 } else { 1 };
     let exact = |r: &&&Row| match integer(r, column) {
@@ -123,10 +127,18 @@ fn of_numbers(function: Function, column: &str, present: &[&&Row]) -> Value {
         _ if column == "float" => Value::Float(nearest(&sum).to_bits()),
         _ => {
             let sum = sum * BigRational::from_integer(unit.into());
-            let limit = if column == "whole" { BigInt::from(i64::MAX) } else { BigInt::from(10).pow(38) - 1 };
+            let limit = if column == "whole" {
+                BigInt::from(i64::MAX)
+            } else {
+                BigInt::from(10).pow(38) - 1
+            };
             let least = if column == "whole" { BigInt::from(i64::MIN) } else { -limit.clone() };
             let sum = sum.to_integer();
-            if least <= sum && sum <= limit { Value::Integer(i128::try_from(sum).unwrap()) } else { Value::Unfit }
+            if least <= sum && sum <= limit {
+                Value::Integer(i128::try_from(sum).unwrap())
+            } else {
+                Value::Unfit
+            }
         }
     }
 }
@@ -145,7 +157,9 @@ fn over(function: Function, column: Option<&str>, rows: &[&Row], empty: Option<f
     match function {
         Function::Count => Value::Integer(present.len() as i128),
         Function::Sum if present.is_empty() => Value::Null,
-        Function::Mean if present.is_empty() => empty.map_or(Value::Null, |e| Value::Float(e.to_bits())),
+        Function::Mean if present.is_empty() => {
+            empty.map_or(Value::Null, |e| Value::Float(e.to_bits()))
+        }
         Function::StdDev if present.len() < 2 => Value::Null,
         Function::Sum | Function::Mean | Function::StdDev => of_numbers(function, column, &present),
         Function::Min => best(true),
@@ -153,13 +167,21 @@ fn over(function: Function, column: Option<&str>, rows: &[&Row], empty: Option<f
         Function::Distinct => {
             let mut different: Vec<String> = present
                 .iter()
-                .map(|r| if column == "text" { r.text.clone().unwrap() } else { format!("{:?}", value(r, column)) })
+                .map(|r| {
+                    if column == "text" {
+                        r.text.clone().unwrap()
+                    } else {
+                        format!("{:?}", value(r, column))
+                    }
+                })
                 .collect();
             different.sort();
             different.dedup();
             Value::Integer(different.len() as i128)
         }
-        Function::Last => present.iter().max_by_key(|r| r.time).map_or(Value::Null, |r| value(r, column)),
+        Function::Last => {
+            present.iter().max_by_key(|r| r.time).map_or(Value::Null, |r| value(r, column))
+        }
         Function::SecondsSinceLast => Value::Null,
     }
 }
@@ -170,14 +192,24 @@ pub fn features(step: &Step, rows: &[Row], at: usize) -> Vec<Value> {
     let mut out = Vec::new();
     for (function, column) in &step.features {
         if *function == Function::SecondsSinceLast {
-            let before = rows[..at].iter().filter(|r| r.key == row.key && r.time <= row.time).map(|r| r.time).max();
-            out.push(before.map_or(Value::Null, |b| Value::Float(((row.time - b) as f64 / 1e6).to_bits())));
+            let before = rows[..at]
+                .iter()
+                .filter(|r| r.key == row.key && r.time <= row.time)
+                .map(|r| r.time)
+                .max();
+            out.push(
+                before
+                    .map_or(Value::Null, |b| Value::Float(((row.time - b) as f64 / 1e6).to_bits())),
+            );
             continue;
         }
         for window in &step.windows {
             let (after, upto) = (row.time - step.delay - window, row.time - step.delay);
             let seen = if step.include && step.delay == 0 { &rows[..=at] } else { &rows[..at] };
-            let within: Vec<&Row> = seen.iter().filter(|r| r.key == row.key && r.time > after && r.time <= upto).collect();
+            let within: Vec<&Row> = seen
+                .iter()
+                .filter(|r| r.key == row.key && r.time > after && r.time <= upto)
+                .collect();
             out.push(over(*function, *column, &within, step.empty));
         }
     }

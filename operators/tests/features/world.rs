@@ -1,12 +1,15 @@
-//! Runs a step on several workers, with crashes, restores, collected files, and other numbers of workers.
+//! Runs a step on several workers, with crashes, restores, collected files, and other numbers of
+//! workers.
 
 pub(crate) use crate::dice::Dice;
 use crate::reference::{Row, Step, Value};
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt32Array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray, UInt32Array,
 };
-use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit,
+};
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
@@ -44,7 +47,10 @@ pub fn batch(rows: &[Row]) -> RecordBatch {
     let amounts = Decimal128Array::from_iter(rows.iter().map(|r| r.amount.map(i128::from)));
     let large = Decimal128Array::from_iter(rows.iter().map(|r| r.large));
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time))
+                .with_timezone("UTC"),
+        ),
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.tie))),
         Arc::new(Int64Array::from_iter(rows.iter().map(|r| r.key))),
         Arc::new(StringArray::from_iter(rows.iter().map(|r| r.key.map(|k| format!("key {k}"))))),
@@ -76,7 +82,12 @@ pub fn spec(step: &Step, keys: Keys, memory: usize) -> FeaturesSpec {
         step_id: "windows".into(),
         by: by.iter().map(|b| b.to_string()).collect(),
         features: step.features.iter().enumerate().map(feature).collect(),
-        windows: step.windows.iter().enumerate().map(|(n, w)| Window { label: format!("w{n}"), micros: *w }).collect(),
+        windows: step
+            .windows
+            .iter()
+            .enumerate()
+            .map(|(n, w)| Window { label: format!("w{n}"), micros: *w })
+            .collect(),
         delay_micros: step.delay,
         include_current: step.include,
         order: if step.arrival { Order::Arrival } else { Order::EventTime },
@@ -138,7 +149,11 @@ impl<'a> World<'a> {
         let saved = SavedState { snapshot: self.snapshot.clone(), changes: self.changes.clone() };
         self.operators = (0..workers)
             .map(|worker| {
-                let dir = StateDir { root: self.root.into(), generation: Generation(self.generation), worker };
+                let dir = StateDir {
+                    root: self.root.into(),
+                    generation: Generation(self.generation),
+                    worker,
+                };
                 let operator = FeaturesOperator::new(self.spec.clone(), &schema(), dir).unwrap();
                 let mut operator = operator.with_late_horizon(self.horizon);
                 if !saved.is_empty() {
@@ -150,15 +165,25 @@ impl<'a> World<'a> {
     }
 
     /// Runs an epoch up to the commit; `false` when it crashed before.
-    pub fn epoch(&mut self, epoch: Epoch, batches: &[RecordBatch], watermark: i64, snapshot: bool, crash: bool) -> bool {
+    pub fn epoch(
+        &mut self,
+        epoch: Epoch,
+        batches: &[RecordBatch],
+        watermark: i64,
+        snapshot: bool,
+        crash: bool,
+    ) -> bool {
         let ownership = Ownership::new(self.operators.len());
         let mut outs: Vec<Output> = self.operators.iter().map(|_| Output::default()).collect();
         let mut hashes = Vec::new();
         for batch in batches {
-            let keys: Vec<ArrayRef> = self.key_columns.iter().map(|c| batch.column(*c).clone()).collect();
+            let keys: Vec<ArrayRef> =
+                self.key_columns.iter().map(|c| batch.column(*c).clone()).collect();
             hash_keys(&keys, HASH_SEED, &mut hashes).unwrap();
             for (worker, (operator, out)) in self.operators.iter_mut().zip(&mut outs).enumerate() {
-                let own = BooleanArray::from_iter(hashes.iter().map(|h| Some(ownership.owns(worker, shard_of(*h)))));
+                let own = BooleanArray::from_iter(
+                    hashes.iter().map(|h| Some(ownership.owns(worker, shard_of(*h)))),
+                );
                 let rows = arrow::compute::filter_record_batch(batch, &own).unwrap();
                 if rows.num_rows() > 0 {
                     operator.on_batch(epoch, rows, out).unwrap();
@@ -166,7 +191,13 @@ impl<'a> World<'a> {
             }
         }
         let watermark_before = self.before;
-        let close = EpochClose { epoch, watermark: EventTime(watermark), watermark_before, snapshot, last: false };
+        let close = EpochClose {
+            epoch,
+            watermark: EventTime(watermark),
+            watermark_before,
+            snapshot,
+            last: false,
+        };
         let (mut changes, mut saved) = (Vec::new(), Vec::new());
         for (operator, out) in self.operators.iter_mut().zip(&mut outs) {
             operator.on_close(&close, out).unwrap();
@@ -189,8 +220,18 @@ impl<'a> World<'a> {
         for out in outs {
             self.unfit += out.unfit.values().sum::<u64>();
             for dead in &out.dead {
-                assert!(dead.column(3).as_string::<i32>().iter().all(|reason| reason == Some("overflow")));
-                self.letters.extend(dead.column(4).as_string::<i32>().iter().map(|detail| detail.unwrap().to_owned()));
+                assert!(
+                    dead.column(3)
+                        .as_string::<i32>()
+                        .iter()
+                        .all(|reason| reason == Some("overflow"))
+                );
+                self.letters.extend(
+                    dead.column(4)
+                        .as_string::<i32>()
+                        .iter()
+                        .map(|detail| detail.unwrap().to_owned()),
+                );
             }
             out.rows.iter().for_each(|rows| self.show(rows));
         }
@@ -217,14 +258,19 @@ impl<'a> World<'a> {
 
     fn show(&mut self, rows: &RecordBatch) {
         let inputs = schema().fields().len();
-        let ids = rows.column_by_name("_source_offset").unwrap().as_primitive::<Int64Type>().clone();
+        let ids =
+            rows.column_by_name("_source_offset").unwrap().as_primitive::<Int64Type>().clone();
         let times = rows.column(0).as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
         if self.spec.order == Order::EventTime {
             assert!(times.values().is_sorted());
         }
         for row in 0..rows.num_rows() {
             let values = rows.columns()[inputs..].iter().map(|c| value(c, row)).collect();
-            assert!(self.shown.insert(ids.value(row), values).is_none(), "row {} came twice", ids.value(row));
+            assert!(
+                self.shown.insert(ids.value(row), values).is_none(),
+                "row {} came twice",
+                ids.value(row)
+            );
         }
     }
 }
@@ -235,8 +281,12 @@ fn value(column: &ArrayRef, row: usize) -> Value {
     }
     match column.data_type() {
         DataType::Int64 => Value::Integer(column.as_primitive::<Int64Type>().value(row).into()),
-        DataType::Decimal128(_, 2) => Value::Integer(column.as_primitive::<Decimal128Type>().value(row)),
-        DataType::Float64 => Value::Float(column.as_primitive::<Float64Type>().value(row).to_bits()),
+        DataType::Decimal128(_, 2) => {
+            Value::Integer(column.as_primitive::<Decimal128Type>().value(row))
+        }
+        DataType::Float64 => {
+            Value::Float(column.as_primitive::<Float64Type>().value(row).to_bits())
+        }
         other => panic!("unexpected type {other}"),
     }
 }

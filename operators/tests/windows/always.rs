@@ -1,16 +1,24 @@
-//! Windows without a start over changes: at every step each key's totals are the sums of all its changes before it.
+//! Windows without a start over changes: at every step each key's totals are the sums of all its
+//! changes before it.
 
 use crate::MINUTE;
 use crate::world::Dice;
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
+};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch};
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::changelog::DIFF;
 use riskstream_operators::periods::Every;
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::windows::{
+    AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -33,7 +41,10 @@ fn schema() -> SchemaRef {
 
 fn batch(changes: &[Change]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(changes.iter().map(|c| c.0)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(changes.iter().map(|c| c.0))
+                .with_timezone("UTC"),
+        ),
         Arc::new(StringArray::from_iter_values(changes.iter().map(|c| c.1))),
         Arc::new(Int64Array::from_iter(changes.iter().map(|c| c.2))),
         Arc::new(Int64Array::from_iter_values(changes.iter().map(|c| c.3))),
@@ -42,7 +53,11 @@ fn batch(changes: &[Change]) -> RecordBatch {
 }
 
 fn spec(publish: Publish, function: AggregateFunction) -> WindowsSpec {
-    let of = |name: &str, function, column: Option<&str>| AggregateSpec { name: name.into(), function, column: column.map(Into::into) };
+    let of = |name: &str, function, column: Option<&str>| AggregateSpec {
+        name: name.into(),
+        function,
+        column: column.map(Into::into),
+    };
     WindowsSpec {
         step_id: "book".into(),
         by: vec!["lender".into()],
@@ -51,7 +66,10 @@ fn spec(publish: Publish, function: AggregateFunction) -> WindowsSpec {
             of("n_amount", AggregateFunction::Count, Some("amount")),
             of("total", function, Some("amount")),
         ],
-        windows: vec![WindowKind { label: "always by 10m".into(), extent: Extent::Always { step: Every::Micros(STEP) } }],
+        windows: vec![WindowKind {
+            label: "always by 10m".into(),
+            extent: Extent::Always { step: Every::Micros(STEP) },
+        }],
         publish,
         keep: KEEP,
         event_time: "time".into(),
@@ -60,7 +78,8 @@ fn spec(publish: Publish, function: AggregateFunction) -> WindowsSpec {
 
 fn start(publish: Publish, saved: &SavedState, workers: usize) -> Vec<WindowsOperator> {
     let operator = |worker| {
-        let mut operator = WindowsOperator::new(spec(publish, AggregateFunction::Sum), &schema()).unwrap();
+        let mut operator =
+            WindowsOperator::new(spec(publish, AggregateFunction::Sum), &schema()).unwrap();
         if !saved.is_empty() {
             operator.restore(saved, worker, Ownership::new(workers)).unwrap();
         }
@@ -72,19 +91,27 @@ fn start(publish: Publish, saved: &SavedState, workers: usize) -> Vec<WindowsOpe
 fn take(rows: &RecordBatch, said: &mut Said) {
     let column = |name: &str| rows.column_by_name(name).unwrap();
     let ends = column("window_end").as_primitive::<TimestampMicrosecondType>();
-    let (ns, values) = (column("n").as_primitive::<Int64Type>(), column("n_amount").as_primitive::<Int64Type>());
-    let (totals, revisions) = (column("total").as_primitive::<Int64Type>(), column("revision").as_primitive::<Int64Type>());
+    let (ns, values) =
+        (column("n").as_primitive::<Int64Type>(), column("n_amount").as_primitive::<Int64Type>());
+    let (totals, revisions) = (
+        column("total").as_primitive::<Int64Type>(),
+        column("revision").as_primitive::<Int64Type>(),
+    );
     assert_eq!(column("window_start").null_count(), rows.num_rows());
     for row in 0..rows.num_rows() {
         let total = totals.is_valid(row).then(|| totals.value(row));
         let is_final = column("is_final").as_boolean().value(row);
         let place = (ends.value(row), column("lender").as_string::<i32>().value(row).to_owned());
-        let old = said.insert(place, (ns.value(row), values.value(row), total, is_final, revisions.value(row)));
+        let old = said.insert(
+            place,
+            (ns.value(row), values.value(row), total, is_final, revisions.value(row)),
+        );
         assert!(old.is_none_or(|old| old.4 < revisions.value(row)), "published twice in an epoch");
     }
 }
 
-/// Holds what was said against all changes: every end that the watermark has reached, and the open one.
+/// Holds what was said against all changes: every end that the watermark has reached, and the open
+/// one.
 fn check(changes: &[Change], said: &Said, watermark: i64, open: Option<i64>) -> Result<(), String> {
     let first = changes.iter().map(|c| c.0.div_euclid(STEP) * STEP).min().unwrap_or(i64::MAX);
     let last = watermark.div_euclid(STEP) * STEP;
@@ -94,11 +121,20 @@ fn check(changes: &[Change], said: &Said, watermark: i64, open: Option<i64>) -> 
             let of: Vec<&Change> = changes.iter().filter(|c| c.1 == lender && c.0 < end).collect();
             let values = of.iter().filter(|c| c.2.is_some()).map(|c| c.3).sum::<i64>();
             let total = of.iter().filter_map(|c| c.2.map(|amount| amount * c.3)).sum::<i64>();
-            let expected =
-                (!of.is_empty()).then(|| (of.iter().map(|c| c.3).sum(), values, (values > 0).then_some(total), end <= watermark));
+            let expected = (!of.is_empty()).then(|| {
+                (
+                    of.iter().map(|c| c.3).sum(),
+                    values,
+                    (values > 0).then_some(total),
+                    end <= watermark,
+                )
+            });
             let found = said.get(&(end, lender.to_owned())).map(|s| (s.0, s.1, s.2, s.3));
             if expected != found {
-                return Err(format!("{lender} as of {}: {expected:?} expected, said {found:?}", end / MINUTE));
+                return Err(format!(
+                    "{lender} as of {}: {expected:?} expected, said {found:?}",
+                    end / MINUTE
+                ));
             }
         }
         end += STEP;
@@ -129,7 +165,15 @@ fn as_of_every_step_the_totals_are_those_of_all_changes_before() {
                     changes.push((now - behind / 2, changes[changes.len() - 1].1, amount, -1));
                 }
             }
-            let newest = all.iter().chain(&changes).map(|c| c.0).max().into_iter().chain([watermark]).max().unwrap_or(i64::MIN);
+            let newest = all
+                .iter()
+                .chain(&changes)
+                .map(|c| c.0)
+                .max()
+                .into_iter()
+                .chain([watermark])
+                .max()
+                .unwrap_or(i64::MIN);
             let next = watermark.max(if last { newest } else { now - 3 * MINUTE });
             let close = EpochClose {
                 epoch: Epoch(epoch),
@@ -142,12 +186,18 @@ fn as_of_every_step_the_totals_are_those_of_all_changes_before() {
             let mut hashes = Vec::new();
             hash_keys(&[rows.column(1).clone()], HASH_SEED, &mut hashes).unwrap();
             let ownership = Ownership::new(operators.len());
-            let (mut kept, mut whole): (Vec<StateBatch>, Vec<StateBatch>) = (Vec::new(), Vec::new());
+            let (mut kept, mut whole): (Vec<StateBatch>, Vec<StateBatch>) =
+                (Vec::new(), Vec::new());
             for (worker, operator) in operators.iter_mut().enumerate() {
-                let own = hashes.iter().enumerate().filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
+                let own = hashes
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
                 let own = UInt32Array::from_iter_values(own.map(|(row, _)| row as u32));
                 let mut out = Output::default();
-                operator.on_batch(close.epoch, take_record_batch(&rows, &own).unwrap(), &mut out).unwrap();
+                operator
+                    .on_batch(close.epoch, take_record_batch(&rows, &own).unwrap(), &mut out)
+                    .unwrap();
                 operator.on_close(&close, &mut out).unwrap();
                 kept.extend(operator.changes(&close).unwrap());
                 if close.snapshot {
@@ -162,8 +212,10 @@ fn as_of_every_step_the_totals_are_those_of_all_changes_before() {
             }
             all.extend(changes);
             watermark = next;
-            let open = last.then(|| watermark.div_euclid(STEP) * STEP + STEP).filter(|_| !all.is_empty());
-            check(&all, &said, watermark, open).unwrap_or_else(|e| panic!("seed {seed}, epoch {epoch}: {e}"));
+            let open =
+                last.then(|| watermark.div_euclid(STEP) * STEP + STEP).filter(|_| !all.is_empty());
+            check(&all, &said, watermark, open)
+                .unwrap_or_else(|e| panic!("seed {seed}, epoch {epoch}: {e}"));
             if dice.one_in(3) {
                 operators = start(publish, &saved, 1 + dice.below(4) as usize);
             }
@@ -173,7 +225,8 @@ fn as_of_every_step_the_totals_are_those_of_all_changes_before() {
 
 #[test]
 fn the_smallest_of_rows_that_are_taken_back_is_refused() {
-    let error = WindowsOperator::new(spec(Publish::Final, AggregateFunction::Min), &schema()).unwrap_err();
+    let error =
+        WindowsOperator::new(spec(Publish::Final, AggregateFunction::Min), &schema()).unwrap_err();
     assert!(error.to_string().contains("taken back"), "{error}");
 }
 
@@ -194,13 +247,19 @@ fn as_of_every_step_the_smallest_and_largest_are_those_of_all_rows_before_late_o
         };
         let (mut saved, mut said) = (SavedState::default(), Said::new());
         let mut operator = start(&saved);
-        let (mut now, mut watermark, mut all) = (dice.below(500) * MINUTE, i64::MIN, Vec::<Change>::new());
+        let (mut now, mut watermark, mut all) =
+            (dice.below(500) * MINUTE, i64::MIN, Vec::<Change>::new());
         for epoch in 1..=25 {
             let mut rows: Vec<Change> = Vec::new();
             for _ in 0..dice.below(8) {
                 now += dice.below(3 * MINUTE);
                 let behind = if dice.one_in(3) { dice.below(KEEP) } else { 0 };
-                rows.push((now - behind, ["A", "B", "C"][dice.below(3) as usize], (!dice.one_in(6)).then(|| dice.below(1_000)), 1));
+                rows.push((
+                    now - behind,
+                    ["A", "B", "C"][dice.below(3) as usize],
+                    (!dice.one_in(6)).then(|| dice.below(1_000)),
+                    1,
+                ));
             }
             let next = watermark.max(now - 3 * MINUTE);
             let close = EpochClose {
@@ -216,7 +275,10 @@ fn as_of_every_step_the_smallest_and_largest_are_those_of_all_rows_before_late_o
             let changes = operator.changes(&close).unwrap();
             saved.changes.push((close.epoch, changes));
             if close.snapshot {
-                saved = SavedState { snapshot: Some((close.epoch, operator.snapshot(&close).unwrap())), changes: Vec::new() };
+                saved = SavedState {
+                    snapshot: Some((close.epoch, operator.snapshot(&close).unwrap())),
+                    changes: Vec::new(),
+                };
             }
             out.rows.iter().for_each(|rows| take(rows, &mut said));
             (watermark, all) = (next, [all, rows].concat());
@@ -224,12 +286,23 @@ fn as_of_every_step_the_smallest_and_largest_are_those_of_all_rows_before_late_o
             let mut end = first.saturating_add(STEP);
             while end <= watermark {
                 for lender in ["A", "B", "C"] {
-                    let of: Vec<&Change> = all.iter().filter(|c| c.1 == lender && c.0 < end).collect();
+                    let of: Vec<&Change> =
+                        all.iter().filter(|c| c.1 == lender && c.0 < end).collect();
                     let values = || of.iter().filter_map(|c| c.2);
-                    let best = if function == AggregateFunction::Min { values().min() } else { values().max() };
-                    let expected = (!of.is_empty()).then(|| (of.len() as i64, values().count() as i64, best, true));
+                    let best = if function == AggregateFunction::Min {
+                        values().min()
+                    } else {
+                        values().max()
+                    };
+                    let expected = (!of.is_empty())
+                        .then(|| (of.len() as i64, values().count() as i64, best, true));
                     let found = said.get(&(end, lender.to_owned())).map(|s| (s.0, s.1, s.2, s.3));
-                    assert_eq!(found, expected, "seed {seed}, epoch {epoch}: {lender} as of {}", end / MINUTE);
+                    assert_eq!(
+                        found,
+                        expected,
+                        "seed {seed}, epoch {epoch}: {lender} as of {}",
+                        end / MINUTE
+                    );
                 }
                 end += STEP;
             }

@@ -6,7 +6,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use riskstream_engine::contract::{EpochClose, Operator, Output};
 use riskstream_engine::ids::{Epoch, EventTime};
 use riskstream_operators::periods::Every;
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::windows::{
+    AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec,
+};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,7 +33,11 @@ fn batch(times: impl Iterator<Item = i64> + Clone) -> RecordBatch {
 }
 
 fn operator(publish: Publish, extent: Extent) -> WindowsOperator {
-    let of = |name: &str, function| AggregateSpec { name: name.into(), function, column: Some("amount".into()) };
+    let of = |name: &str, function| AggregateSpec {
+        name: name.into(),
+        function,
+        column: Some("amount".into()),
+    };
     let spec = WindowsSpec {
         step_id: "windows".into(),
         by: vec!["card".into()],
@@ -77,15 +83,21 @@ impl World {
     fn after(days: i64, publish: Publish, extent: Extent) -> Self {
         let mut world = Self { operator: operator(publish, extent), epoch: 0, watermark: i64::MIN };
         for day in 0..days {
-            world.epoch(&batch((day * DAY..(day + 1) * DAY).step_by(MINUTE as usize)), (day + 1) * DAY - 1);
+            world.epoch(
+                &batch((day * DAY..(day + 1) * DAY).step_by(MINUTE as usize)),
+                (day + 1) * DAY - 1,
+            );
         }
         world
     }
 
-    /// The rows that leave with an epoch of one row, and the least time that one took. All epochs are within the next minute.
+    /// The rows that leave with an epoch of one row, and the least time that one took. All epochs
+    /// are within the next minute.
     fn least(&mut self, late: i64) -> (usize, Duration) {
         let first = self.watermark + 1;
-        let epochs = (0..60).map(|n| self.epoch(&batch([first + n * 500_000 - late].into_iter()), first + n * 500_000));
+        let epochs = (0..60).map(|n| {
+            self.epoch(&batch([first + n * 500_000 - late].into_iter()), first + n * 500_000)
+        });
         epochs.min_by_key(|(_, took)| *took).unwrap()
     }
 }
@@ -94,12 +106,21 @@ impl World {
 fn an_epoch_of_few_rows_costs_no_more_the_more_is_kept() {
     let hopping = Extent::Steps { step: Every::Micros(MINUTE), count: 60 };
     let always = Extent::Always { step: Every::Micros(MINUTE) };
-    for (extent, publish) in [(hopping, Publish::Final), (hopping, Publish::Changes), (always, Publish::Final), (always, Publish::Changes)]
-    {
+    for (extent, publish) in [
+        (hopping, Publish::Final),
+        (hopping, Publish::Changes),
+        (always, Publish::Final),
+        (always, Publish::Changes),
+    ] {
         let measured = [1, 29].map(|days| World::after(days, publish, extent).least(0));
         let [(few_rows, few), (rows, many)] = measured;
-        println!("{extent:?} {publish:?}: {few:?} with a day, {many:?} with 29 days; {rows} rows left");
+        println!(
+            "{extent:?} {publish:?}: {few:?} with a day, {many:?} with 29 days; {rows} rows left"
+        );
         assert_eq!(rows, few_rows);
-        assert!(many < few * 5 + Duration::from_micros(20), "{extent:?} {publish:?}: {few:?} with a day, {many:?} with 29 days");
+        assert!(
+            many < few * 5 + Duration::from_micros(20),
+            "{extent:?} {publish:?}: {few:?} with a day, {many:?} with 29 days"
+        );
     }
 }

@@ -32,7 +32,10 @@ fn keys_that_come_and_go_have_the_windows_of_all_rows() {
             for _ in 0..dice.below(30) {
                 now += dice.below(2 * MINUTE);
                 let behind = if dice.one_in(4) { dice.below(60 * MINUTE) } else { 0 };
-                rows.push(Row { status: Some(passing(&mut dice, now)), ..Row::any(&mut dice, now - behind) });
+                rows.push(Row {
+                    status: Some(passing(&mut dice, now)),
+                    ..Row::any(&mut dice, now - behind)
+                });
             }
             if dice.one_in(6) {
                 // A run that dies within the epoch: its rows come again.
@@ -60,7 +63,11 @@ fn ever_new_keys_take_no_more_memory_than_those_that_are_kept() {
     let (mut bytes, mut saved) = (Vec::new(), Vec::new());
     for hour in 0..60 {
         for part in 0..4 {
-            let rows: Vec<Row> = (0..200).map(|n| row(hour * HOUR + part * 15 * MINUTE + n, hour * 1_000 + part * 250 + n, n)).collect();
+            let rows: Vec<Row> = (0..200)
+                .map(|n| {
+                    row(hour * HOUR + part * 15 * MINUTE + n, hour * 1_000 + part * 250 + n, n)
+                })
+                .collect();
             world.rows(&rows);
             world.close(EventTime(hour * HOUR + part * 15 * MINUTE), part == 3);
         }

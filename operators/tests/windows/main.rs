@@ -1,4 +1,5 @@
-//! The windows step against plain addition: random rows, epochs, watermarks, late rows, crashes and numbers of workers.
+//! The windows step against plain addition: random rows, epochs, watermarks, late rows, crashes and
+//! numbers of workers.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(unreachable_pub, reason = "modules of one binary, each of which uses the others'")]
@@ -72,8 +73,16 @@ fn a_late_row_restates_its_windows_and_one_that_is_too_late_is_a_dead_letter() {
     assert_eq!(world.newest("10m", 0, "A"), Some((1, 100, true, 1)));
     world.rows(&[row(3 * MINUTE, "A", 11)]);
     world.close(EventTime(31 * MINUTE), false);
-    assert_eq!(world.newest("10m", 0, "A"), Some((2, 111, true, 2)), "restated with a larger revision");
-    assert_eq!(world.newest("10m", 0, "B"), Some((1, 7, true, 1)), "what did not change is not said again");
+    assert_eq!(
+        world.newest("10m", 0, "A"),
+        Some((2, 111, true, 2)),
+        "restated with a larger revision"
+    );
+    assert_eq!(
+        world.newest("10m", 0, "B"),
+        Some((1, 7, true, 1)),
+        "what did not change is not said again"
+    );
     world.rows(&[row(4 * MINUTE, "A", 1), row(32 * MINUTE, "A", 2)]);
     world.close(EventTime(40 * MINUTE), false);
     assert_eq!(world.newest("10m", 0, "A"), Some((2, 111, true, 2)));
@@ -119,6 +128,10 @@ fn rows_in_any_order_within_the_lateness_end_in_the_same_windows() {
         for at in (1..shuffled.len()).rev() {
             shuffled.swap(at, dice.below(at as i64 + 1) as usize);
         }
-        assert!(published(&shuffled, 1 + dice.below(100) as usize, 1 + dice.below(4) as usize) == in_order, "seed {seed}");
+        assert!(
+            published(&shuffled, 1 + dice.below(100) as usize, 1 + dice.below(4) as usize)
+                == in_order,
+            "seed {seed}"
+        );
     }
 }

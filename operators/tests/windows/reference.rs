@@ -51,7 +51,14 @@ fn said(rows: &[&Row]) -> Said {
     let amounts: Vec<i64> = rows.iter().filter_map(|r| r.amount).collect();
     let scores: Vec<f64> = rows.iter().filter_map(|r| r.score).collect();
     let text = |value: Option<String>| value.unwrap_or_else(|| "-".into());
-    let cents = |value: i64| format!("{}{}.{:02}", if value < 0 { "-" } else { "" }, value.abs() / 100, value.abs() % 100);
+    let cents = |value: i64| {
+        format!(
+            "{}{}.{:02}",
+            if value < 0 { "-" } else { "" },
+            value.abs() / 100,
+            value.abs() % 100
+        )
+    };
     vec![
         rows.len().to_string(),
         amounts.len().to_string(),
@@ -59,6 +66,9 @@ fn said(rows: &[&Row]) -> Said {
         text(amounts.iter().min().map(|v| cents(*v))),
         text(amounts.iter().max().map(|v| cents(*v))),
         text((!scores.is_empty()).then(|| format!("{:?}", scores.iter().sum::<f64>()))),
-        text((!scores.is_empty()).then(|| format!("{:?}", scores.iter().sum::<f64>() / scores.len() as f64))),
+        text(
+            (!scores.is_empty())
+                .then(|| format!("{:?}", scores.iter().sum::<f64>() / scores.len() as f64)),
+        ),
     ]
 }

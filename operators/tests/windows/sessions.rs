@@ -1,16 +1,24 @@
-//! Sessions and calendar months against plain grouping: random rows, epochs, watermarks, late rows that merge sessions, crashes and numbers of workers.
+//! Sessions and calendar months against plain grouping: random rows, epochs, watermarks, late rows
+//! that merge sessions, crashes and numbers of workers.
 
 use crate::MINUTE;
 use crate::world::Dice;
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
+};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch};
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::changelog::DIFF;
 use riskstream_operators::periods::Every;
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::windows::{
+    AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -35,7 +43,10 @@ fn fields(is_of_changes: bool) -> SchemaRef {
 
 fn batch(rows: &[Row]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0))
+                .with_timezone("UTC"),
+        ),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.1))),
         Arc::new(Int64Array::from_iter(rows.iter().map(|r| r.2))),
     ];
@@ -43,7 +54,11 @@ fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 fn spec(publish: Publish, label: &str, extent: Extent, function: AggregateFunction) -> WindowsSpec {
-    let of = |name: &str, function, column: Option<&str>| AggregateSpec { name: name.into(), function, column: column.map(Into::into) };
+    let of = |name: &str, function, column: Option<&str>| AggregateSpec {
+        name: name.into(),
+        function,
+        column: column.map(Into::into),
+    };
     WindowsSpec {
         step_id: "visits".into(),
         by: vec!["card".into()],
@@ -106,7 +121,10 @@ impl World {
         let ownership = Ownership::new(self.operators.len());
         let epoch = Epoch(self.epoch + 1);
         let feed = |(worker, operator): (usize, &mut WindowsOperator)| {
-            let own = hashes.iter().enumerate().filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
+            let own = hashes
+                .iter()
+                .enumerate()
+                .filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
             let own = UInt32Array::from_iter_values(own.map(|(row, _)| row as u32));
             let mut out = Output::default();
             operator.on_batch(epoch, take_record_batch(&rows, &own).unwrap(), &mut out).unwrap();
@@ -119,7 +137,10 @@ impl World {
         let outs = self.feed(rows);
         self.epoch += 1;
         let dead: usize = outs.iter().flat_map(|out| &out.dead).map(RecordBatch::num_rows).sum();
-        let is_gone = |row: &&Row| matches!(self.spec.windows[0].extent, Extent::Session { .. }) && row.0 + GAP + KEEP <= self.watermark;
+        let is_gone = |row: &&Row| {
+            matches!(self.spec.windows[0].extent, Extent::Session { .. })
+                && row.0 + GAP + KEEP <= self.watermark
+        };
         assert_eq!(dead, rows.iter().filter(is_gone).count());
         let kept: Vec<Row> = rows.iter().filter(|row| !is_gone(row)).copied().collect();
         self.taken.extend(kept);
@@ -149,18 +170,25 @@ impl World {
 
     /// What the newest rows say, without the sessions that are gone.
     fn contents(&self) -> BTreeMap<Place, Said> {
-        self.said.iter().filter(|(_, said)| said.0.1 > 0).map(|(place, said)| (place.clone(), said.0)).collect()
+        self.said
+            .iter()
+            .filter(|(_, said)| said.0.1 > 0)
+            .map(|(place, said)| (place.clone(), said.0))
+            .collect()
     }
 
     fn check(&self, is_ended: bool) -> Result<(), String> {
         let expected = sessions(&self.taken);
         let contents = self.contents();
         for (place, session) in &expected {
-            let is_due = is_ended || session.0 <= self.watermark || self.spec.publish == Publish::Changes;
+            let is_due =
+                is_ended || session.0 <= self.watermark || self.spec.publish == Publish::Changes;
             match contents.get(place) {
                 Some(said) if said == session || !is_due => {}
                 None if !is_due => {}
-                other => return Err(format!("{place:?} should say {session:?}, and says {other:?}")),
+                other => {
+                    return Err(format!("{place:?} should say {session:?}, and says {other:?}"));
+                }
             }
             if let Some((_, _, is_final)) = self.said.get(place).filter(|_| is_due)
                 && *is_final != (session.0 <= self.watermark)
@@ -176,9 +204,13 @@ impl World {
 }
 
 fn take(rows: &RecordBatch, said: &mut BTreeMap<Place, (Said, i64, bool)>) {
-    let integers = |name: &str| rows.column_by_name(name).unwrap().as_primitive::<Int64Type>().clone();
-    let times = |name: &str| rows.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().clone();
-    let (n, total, least, revisions) = (integers("n"), integers("total"), integers("least"), integers("revision"));
+    let integers =
+        |name: &str| rows.column_by_name(name).unwrap().as_primitive::<Int64Type>().clone();
+    let times = |name: &str| {
+        rows.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().clone()
+    };
+    let (n, total, least, revisions) =
+        (integers("n"), integers("total"), integers("least"), integers("revision"));
     let (starts, ends) = (times("window_start"), times("window_end"));
     let cards = rows.column_by_name("card").unwrap().as_string::<i32>();
     let value = |column: &Int64Array, row: usize| column.is_valid(row).then(|| column.value(row));
@@ -187,13 +219,21 @@ fn take(rows: &RecordBatch, said: &mut BTreeMap<Place, (Said, i64, bool)>) {
         let new = (ends.value(row), n.value(row), value(&total, row), value(&least, row));
         let is_final = rows.column_by_name("is_final").unwrap().as_boolean().value(row);
         let old = said.insert(place.clone(), (new, revisions.value(row), is_final));
-        assert!(old.is_none_or(|old| old.1 < revisions.value(row)), "{place:?} was published twice in an epoch");
+        assert!(
+            old.is_none_or(|old| old.1 < revisions.value(row)),
+            "{place:?} was published twice in an epoch"
+        );
     }
 }
 
 fn summed(rows: &[Row], end: i64) -> Said {
     let amounts: Vec<i64> = rows.iter().filter_map(|r| r.2).collect();
-    (end, rows.len() as i64, (!amounts.is_empty()).then(|| amounts.iter().sum()), amounts.iter().min().copied())
+    (
+        end,
+        rows.len() as i64,
+        (!amounts.is_empty()).then(|| amounts.iter().sum()),
+        amounts.iter().min().copied(),
+    )
 }
 
 fn sessions(rows: &[Row]) -> BTreeMap<Place, Said> {
@@ -203,14 +243,21 @@ fn sessions(rows: &[Row]) -> BTreeMap<Place, Said> {
     for (card, mut rows) in by_card {
         rows.sort();
         for session in rows.chunk_by(|a, b| b.0 - a.0 < GAP) {
-            all.insert((card.to_owned(), session[0].0), summed(session, session[session.len() - 1].0 + GAP));
+            all.insert(
+                (card.to_owned(), session[0].0),
+                summed(session, session[session.len() - 1].0 + GAP),
+            );
         }
     }
     all
 }
 
 fn any(dice: &mut Dice, time: i64) -> Row {
-    (time, ["a", "b", "c", "d", "e"][dice.below(5) as usize], (!dice.one_in(6)).then(|| dice.below(100)))
+    (
+        time,
+        ["a", "b", "c", "d", "e"][dice.below(5) as usize],
+        (!dice.one_in(6)).then(|| dice.below(100)),
+    )
 }
 
 fn session(publish: Publish) -> WindowsSpec {
@@ -237,7 +284,9 @@ fn the_newest_rows_are_the_sessions_of_all_rows_whatever_order_they_came_in() {
                 world.restart(1 + dice.below(4) as usize);
             }
             world.epoch(&rows, now - 4 * MINUTE, dice.one_in(4), false);
-            world.check(false).unwrap_or_else(|e| panic!("seed {seed}, epoch {}: {e}", world.epoch));
+            world
+                .check(false)
+                .unwrap_or_else(|e| panic!("seed {seed}, epoch {}: {e}", world.epoch));
             if dice.one_in(3) {
                 world.restart(1 + dice.below(4) as usize);
             }
@@ -258,8 +307,15 @@ fn a_late_row_makes_one_session_of_two_and_the_second_is_taken_back() {
     world.epoch(&[at(10), at(18)], 30 * MINUTE, false, false);
     assert_eq!(world.contents().len(), 2);
     world.epoch(&[at(14)], 31 * MINUTE, true, false);
-    assert_eq!(world.said[&("a".into(), 10 * MINUTE)], ((23 * MINUTE, 3, Some(42), Some(10)), 2, true));
-    assert_eq!(world.said[&("a".into(), 18 * MINUTE)], ((23 * MINUTE, 0, None, None), 2, true), "it has no rows any more");
+    assert_eq!(
+        world.said[&("a".into(), 10 * MINUTE)],
+        ((23 * MINUTE, 3, Some(42), Some(10)), 2, true)
+    );
+    assert_eq!(
+        world.said[&("a".into(), 18 * MINUTE)],
+        ((23 * MINUTE, 0, None, None), 2, true),
+        "it has no rows any more"
+    );
     world.restart(3);
     world.epoch(&[at(6)], 32 * MINUTE, false, false);
     assert_eq!(world.said[&("a".into(), 10 * MINUTE)].0.1, 0, "it begins earlier");
@@ -269,20 +325,31 @@ fn a_late_row_makes_one_session_of_two_and_the_second_is_taken_back() {
 #[test]
 fn rows_exactly_the_gap_apart_are_two_sessions_and_old_ones_are_forgotten() {
     let mut world = World::new(session(Publish::Final), 1);
-    world.epoch(&[(0, "a", Some(1)), (GAP, "a", Some(2)), (2 * GAP - 1, "a", Some(3))], 1_000 * MINUTE, false, false);
+    world.epoch(
+        &[(0, "a", Some(1)), (GAP, "a", Some(2)), (2 * GAP - 1, "a", Some(3))],
+        1_000 * MINUTE,
+        false,
+        false,
+    );
     assert_eq!(world.contents().len(), 2);
     let bytes = world.operators[0].state_bytes();
     for minute in 1..200 {
         let time = (1_000 + minute * 10) * MINUTE;
         world.epoch(&[(time, "a", Some(1))], time, false, false);
     }
-    assert!(world.operators[0].state_bytes() < bytes + 4_000, "{} after {bytes}", world.operators[0].state_bytes());
+    assert!(
+        world.operators[0].state_bytes() < bytes + 4_000,
+        "{} after {bytes}",
+        world.operators[0].state_bytes()
+    );
 }
 
 #[test]
 fn sessions_of_rows_that_are_taken_back_are_refused() {
-    let error =
-        WindowsOperator::new(spec(Publish::Final, "session 5m", Extent::Session { gap: GAP }, AggregateFunction::Sum), &fields(true));
+    let error = WindowsOperator::new(
+        spec(Publish::Final, "session 5m", Extent::Session { gap: GAP }, AggregateFunction::Sum),
+        &fields(true),
+    );
     let error = error.unwrap_err().to_string();
     assert!(error.contains("no sessions"), "{error}");
 }
@@ -293,7 +360,10 @@ fn a_month_begins_with_its_first_midnight_and_quarters_hop_by_months() {
     let rows: Vec<Row> = (0..800).map(|day| (day * DAY + day, "a", Some(day))).collect();
     for (label, months, count) in [("1mo", 1, 1), ("1y", 12, 1), ("3mo by 1mo", 1, 3)] {
         let step = Every::Months(months);
-        let mut world = World::new(spec(Publish::Final, label, Extent::Steps { step, count }, AggregateFunction::Max), 2);
+        let mut world = World::new(
+            spec(Publish::Final, label, Extent::Steps { step, count }, AggregateFunction::Max),
+            2,
+        );
         for rows in rows.chunks(37) {
             world.epoch(rows, rows[0].0, false, false);
             world.restart(2);
@@ -303,7 +373,8 @@ fn a_month_begins_with_its_first_midnight_and_quarters_hop_by_months() {
         let mut expected = BTreeMap::new();
         while start < 800 * DAY {
             let end = step.advance(start, count);
-            let of: Vec<Row> = rows.iter().filter(|r| (start..end).contains(&r.0)).copied().collect();
+            let of: Vec<Row> =
+                rows.iter().filter(|r| (start..end).contains(&r.0)).copied().collect();
             let mut said = summed(&of, end);
             said.3 = of.iter().filter_map(|r| r.2).max();
             expected.insert(("a".to_owned(), start), said);
@@ -335,7 +406,9 @@ fn cards_that_come_and_go_have_the_sessions_of_all_rows() {
             }
             world.loses_snapshots = dice.one_in(2);
             world.epoch(&rows, now - 4 * MINUTE, dice.one_in(2), false);
-            world.check(false).unwrap_or_else(|e| panic!("seed {seed}, epoch {}: {e}", world.epoch));
+            world
+                .check(false)
+                .unwrap_or_else(|e| panic!("seed {seed}, epoch {}: {e}", world.epoch));
             if dice.one_in(3) {
                 world.restart(1 + dice.below(4) as usize);
             }
@@ -350,7 +423,9 @@ fn ever_new_cards_take_no_more_memory_than_those_that_are_kept() {
     let mut world = World::new(session(Publish::Final), 2);
     let mut bytes = Vec::new();
     for hour in 0..60 {
-        let rows: Vec<Row> = (0..500).map(|n| (hour * 60 * MINUTE + n, &*format!("card {hour} {n}").leak(), Some(n))).collect();
+        let rows: Vec<Row> = (0..500)
+            .map(|n| (hour * 60 * MINUTE + n, &*format!("card {hour} {n}").leak(), Some(n)))
+            .collect();
         world.epoch(&rows, (hour * 60 + 30) * MINUTE, true, false);
         bytes.push(world.operators.iter().map(WindowsOperator::state_bytes).sum::<usize>());
         if hour % 7 == 6 {

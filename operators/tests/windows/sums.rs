@@ -1,21 +1,28 @@
-//! Sums of any floats, and of whole numbers and decimals that their types do not hold: against large numbers, with rows that are taken back, rows that are added up
-//! before they travel, crashes and numbers of workers.
+//! Sums of any floats, and of whole numbers and decimals that their types do not hold: against
+//! large numbers, with rows that are taken back, rows that are added up before they travel, crashes
+//! and numbers of workers.
 
 use crate::MINUTE;
 use crate::nearest::{fraction, nearest};
 use crate::world::Dice;
 use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit,
+    TimestampMicrosecondType,
+};
 use num_rational::BigRational;
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, TOTALS};
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::changelog::DIFF;
 use riskstream_operators::periods::Every;
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::windows::{
+    AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,7 +51,10 @@ fn schema(has_diff: bool) -> SchemaRef {
 fn batch(rows: &[Row], has_diff: bool) -> RecordBatch {
     let large = Decimal128Array::from_iter(rows.iter().map(|r| r.large));
     let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time))
+                .with_timezone("UTC"),
+        ),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.key))),
         Arc::new(Int64Array::from_iter(rows.iter().map(|r| r.whole))),
         Arc::new(large.with_precision_and_scale(38, 2).unwrap()),
@@ -57,7 +67,11 @@ fn batch(rows: &[Row], has_diff: bool) -> RecordBatch {
 }
 
 fn spec(kinds: &[(&str, Extent)]) -> WindowsSpec {
-    let of = |name: &str, function, column: Option<&str>| AggregateSpec { name: name.into(), function, column: column.map(Into::into) };
+    let of = |name: &str, function, column: Option<&str>| AggregateSpec {
+        name: name.into(),
+        function,
+        column: column.map(Into::into),
+    };
     WindowsSpec {
         step_id: "sums".into(),
         by: vec!["key".into()],
@@ -70,7 +84,10 @@ fn spec(kinds: &[(&str, Extent)]) -> WindowsSpec {
             of("mean_large", AggregateFunction::Mean, Some("large")),
             of("mean_float", AggregateFunction::Mean, Some("float")),
         ],
-        windows: kinds.iter().map(|(label, extent)| WindowKind { label: label.to_string(), extent: *extent }).collect(),
+        windows: kinds
+            .iter()
+            .map(|(label, extent)| WindowKind { label: label.to_string(), extent: *extent })
+            .collect(),
         publish: Publish::Changes,
         keep: 1_000 * MINUTE,
         event_time: "time".into(),
@@ -94,7 +111,8 @@ fn random(dice: &mut Dice, time: i64) -> Row {
         time,
         key: ["A", "B", "C"][dice.below(3) as usize],
         whole: (!dice.one_in(7)).then(|| bits(dice) >> shift(dice, 60)),
-        large: (!dice.one_in(7)).then_some(if dice.one_in(2) { large } else { -large } >> shift(dice, 120)),
+        large: (!dice.one_in(7))
+            .then_some(if dice.one_in(2) { large } else { -large } >> shift(dice, 120)),
         float: (!dice.one_in(7)).then_some(float),
         diff: 1,
     }
@@ -130,7 +148,8 @@ struct World {
 impl World {
     fn restart(&mut self, workers: usize) {
         let operator = |worker| {
-            let mut operator = WindowsOperator::new(self.spec.clone(), &schema(self.has_diff)).unwrap();
+            let mut operator =
+                WindowsOperator::new(self.spec.clone(), &schema(self.has_diff)).unwrap();
             if !self.saved.is_empty() {
                 operator.restore(&self.saved, worker, Ownership::new(workers)).unwrap();
             }
@@ -152,9 +171,18 @@ impl World {
             hash_keys(&[rows.column(key).clone()], HASH_SEED, &mut hashes).unwrap();
             let ownership = Ownership::new(self.operators.len());
             for (worker, operator) in self.operators.iter_mut().enumerate() {
-                let own = hashes.iter().enumerate().filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
+                let own = hashes
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
                 let own = UInt32Array::from_iter_values(own.map(|(row, _)| row as u32));
-                operator.on_batch(Epoch(self.epoch + 1), take_record_batch(rows, &own).unwrap(), &mut Output::default()).unwrap();
+                operator
+                    .on_batch(
+                        Epoch(self.epoch + 1),
+                        take_record_batch(rows, &own).unwrap(),
+                        &mut Output::default(),
+                    )
+                    .unwrap();
             }
         }
     }
@@ -162,7 +190,13 @@ impl World {
     fn close(&mut self, watermark: i64, snapshot: bool) {
         self.epoch += 1;
         let watermark = EventTime(watermark);
-        let close = EpochClose { epoch: Epoch(self.epoch), watermark, watermark_before: EventTime::MIN, snapshot, last: false };
+        let close = EpochClose {
+            epoch: Epoch(self.epoch),
+            watermark,
+            watermark_before: EventTime::MIN,
+            snapshot,
+            last: false,
+        };
         let (mut changes, mut whole): (Vec<StateBatch>, Vec<StateBatch>) = (Vec::new(), Vec::new());
         for operator in &mut self.operators {
             let mut out = Output::default();
@@ -190,7 +224,10 @@ fn take(rows: &RecordBatch, said: &mut BTreeMap<Place, Said>, nulls: &mut u64) {
         let floats = column(name).as_primitive::<Float64Type>();
         floats.is_valid(row).then(|| floats.value(row))
     };
-    let (whole, large) = (column("whole").as_primitive::<Int64Type>(), column("large").as_primitive::<Decimal128Type>());
+    let (whole, large) = (
+        column("whole").as_primitive::<Int64Type>(),
+        column("large").as_primitive::<Decimal128Type>(),
+    );
     for row in 0..rows.num_rows() {
         let text = |name: &str| column(name).as_string::<i32>().value(row).to_owned();
         let start = starts.is_valid(row).then(|| starts.value(row));
@@ -204,40 +241,62 @@ fn take(rows: &RecordBatch, said: &mut BTreeMap<Place, Said>, nulls: &mut u64) {
             means: ["mean_whole", "mean_large", "mean_float"].map(|name| float(name, row)),
             revision: column("revision").as_primitive::<Int64Type>().value(row),
         };
-        *nulls += u64::from(new.whole.is_none() && new.means[0].is_some()) + u64::from(new.large.is_none() && new.means[1].is_some());
+        *nulls += u64::from(new.whole.is_none() && new.means[0].is_some())
+            + u64::from(new.large.is_none() && new.means[1].is_some());
         let revision = new.revision;
-        assert!(said.insert(place, new).is_none_or(|old| old.revision < revision), "published twice in an epoch");
+        assert!(
+            said.insert(place, new).is_none_or(|old| old.revision < revision),
+            "published twice in an epoch"
+        );
     }
 }
 
 fn check(place: &Place, said: &Said, rows: &[Row]) {
-    let within = |row: &&Row| row.key == place.1 && place.2.is_none_or(|start| start <= row.time) && row.time < said.end;
+    let within = |row: &&Row| {
+        row.key == place.1 && place.2.is_none_or(|start| start <= row.time) && row.time < said.end
+    };
     let rows: Vec<&Row> = rows.iter().filter(within).collect();
     let times = |row: &Row| BigRational::from_integer(row.diff.into());
-    let count = |has: fn(&Row) -> bool| rows.iter().filter(|row| has(row)).map(|row| row.diff).sum::<i64>();
+    let count =
+        |has: fn(&Row) -> bool| rows.iter().filter(|row| has(row)).map(|row| row.diff).sum::<i64>();
     assert_eq!(said.n, count(|_| true), "{place:?}");
     let about = |mean: Option<f64>, exact: BigRational| {
         let (mean, exact) = (mean.unwrap(), nearest(&exact));
-        assert!((mean - exact).abs() <= exact.abs() * 2.0 * f64::EPSILON, "{place:?}: {mean} for {exact}");
+        assert!(
+            (mean - exact).abs() <= exact.abs() * 2.0 * f64::EPSILON,
+            "{place:?}: {mean} for {exact}"
+        );
     };
-    let mean = |sum: &BigRational, n: i64, unit: i64| sum / BigRational::from_integer((n * unit).into());
+    let mean =
+        |sum: &BigRational, n: i64, unit: i64| sum / BigRational::from_integer((n * unit).into());
     let n = count(|row| row.whole.is_some());
-    let sum: BigRational = rows.iter().filter_map(|row| Some(BigRational::from_integer(row.whole?.into()) * times(row))).sum();
+    let sum: BigRational = rows
+        .iter()
+        .filter_map(|row| Some(BigRational::from_integer(row.whole?.into()) * times(row)))
+        .sum();
     let fits = i64::try_from(sum.to_integer()).ok();
     assert_eq!(said.whole, fits.filter(|_| n > 0), "{place:?}");
     if n > 0 {
         about(said.means[0], mean(&sum, n, 1));
     }
     let n = count(|row| row.large.is_some());
-    let sum: BigRational = rows.iter().filter_map(|row| Some(BigRational::from_integer(row.large?.into()) * times(row))).sum();
+    let sum: BigRational = rows
+        .iter()
+        .filter_map(|row| Some(BigRational::from_integer(row.large?.into()) * times(row)))
+        .sum();
     let fits = i128::try_from(sum.to_integer()).ok().filter(|sum| sum.abs() < 10i128.pow(38));
     assert_eq!(said.large, fits.filter(|_| n > 0), "{place:?}");
     if n > 0 {
         about(said.means[1], mean(&sum, n, 100));
     }
     let n = count(|row| row.float.is_some());
-    let has =
-        |what: f64| rows.iter().filter(|row| row.float.map(f64::to_bits) == Some(what.to_bits())).map(|row| row.diff).sum::<i64>() > 0;
+    let has = |what: f64| {
+        rows.iter()
+            .filter(|row| row.float.map(f64::to_bits) == Some(what.to_bits()))
+            .map(|row| row.diff)
+            .sum::<i64>()
+            > 0
+    };
     let special = match (has(f64::NAN), has(f64::INFINITY), has(f64::NEG_INFINITY)) {
         (false, false, false) => None,
         (false, true, false) => Some(f64::INFINITY),
@@ -251,7 +310,11 @@ fn check(place: &Place, said: &Said, rows: &[Row]) {
             assert_eq!(said.means[2].map(f64::to_bits), Some(special.to_bits()), "{place:?}");
         }
         None => {
-            let finite = |row: &&Row| row.float.filter(|float| float.is_finite()).map(|float| fraction(float) * times(row));
+            let finite = |row: &&Row| {
+                row.float
+                    .filter(|float| float.is_finite())
+                    .map(|float| fraction(float) * times(row))
+            };
             let sum: BigRational = rows.iter().filter_map(finite).sum();
             assert_eq!(said.float, Some(nearest(&sum)), "{place:?}");
             about(said.means[2], mean(&sum, n, 1));
@@ -288,7 +351,12 @@ fn run(seed: u64, kinds: &[(&str, Extent)], has_diff: bool) -> u64 {
             let standing: Vec<Row> = rows.iter().filter(|_| dice.one_in(3)).cloned().collect();
             for row in standing {
                 let named = |row: &Row| format!("{:?}", Row { diff: 1, ..row.clone() });
-                let left: i64 = rows.iter().chain(&new).filter(|other| named(other) == named(&row)).map(|other| other.diff).sum();
+                let left: i64 = rows
+                    .iter()
+                    .chain(&new)
+                    .filter(|other| named(other) == named(&row))
+                    .map(|other| other.diff)
+                    .sum();
                 if left > 0 {
                     new.push(Row { diff: -1, ..row });
                 }
@@ -312,7 +380,11 @@ fn run(seed: u64, kinds: &[(&str, Extent)], has_diff: bool) -> u64 {
     for (place, said) in world.said.iter().filter(|(_, said)| said.n > 0) {
         check(place, said, &rows);
     }
-    assert_eq!((world.unfit, world.letters), (world.nulls, world.nulls), "seed {seed}: each sum that does not fit is said");
+    assert_eq!(
+        (world.unfit, world.letters),
+        (world.nulls, world.nulls),
+        "seed {seed}: each sum that does not fit is said"
+    );
     world.unfit
 }
 
@@ -329,8 +401,10 @@ fn sums_over_changes_are_exact_or_said_not_to_fit() {
 
 #[test]
 fn sums_of_sessions_are_exact_or_said_not_to_fit() {
-    let kinds =
-        [("session 5m", Extent::Session { gap: 5 * MINUTE }), ("10m", Extent::Steps { step: Every::Micros(10 * MINUTE), count: 1 })];
+    let kinds = [
+        ("session 5m", Extent::Session { gap: 5 * MINUTE }),
+        ("10m", Extent::Steps { step: Every::Micros(10 * MINUTE), count: 1 }),
+    ];
     let unfit: u64 = (100..=160).map(|seed| run(seed, &kinds, false)).sum();
     assert!(unfit > 100, "{unfit} sums did not fit: too few to say anything");
 }

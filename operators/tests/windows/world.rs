@@ -4,21 +4,27 @@ use crate::MINUTE;
 pub(crate) use crate::dice::Dice;
 use crate::reference::{Place, Row, Said, windows};
 use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, TOTALS};
 use riskstream_engine::ids::{Epoch, EventTime, Ownership};
 use riskstream_engine::key::{HASH_SEED, hash_keys, shard_of};
 use riskstream_operators::periods::Every;
-use riskstream_operators::windows::{AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec};
+use riskstream_operators::windows::{
+    AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator, WindowsSpec,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Label, length, step.
-const KINDS: [(&str, i64, i64); 2] = [("10m", 10 * MINUTE, 10 * MINUTE), ("30m by 5m", 30 * MINUTE, 5 * MINUTE)];
+const KINDS: [(&str, i64, i64); 2] =
+    [("10m", 10 * MINUTE, 10 * MINUTE), ("30m by 5m", 30 * MINUTE, 5 * MINUTE)];
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -33,7 +39,10 @@ fn schema() -> SchemaRef {
 fn batch(rows: &[Row]) -> RecordBatch {
     let amounts = Decimal128Array::from_iter(rows.iter().map(|r| r.amount.map(i128::from)));
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time)).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.time))
+                .with_timezone("UTC"),
+        ),
         Arc::new(StringArray::from_iter(rows.iter().map(|r| r.lender))),
         Arc::new(Int64Array::from_iter(rows.iter().map(|r| r.status))),
         Arc::new(amounts.with_precision_and_scale(12, 2).unwrap()),
@@ -44,7 +53,11 @@ fn batch(rows: &[Row]) -> RecordBatch {
 
 fn spec(publish: Publish, keep: i64) -> WindowsSpec {
     use AggregateFunction::{Count, Max, Mean, Min, Sum};
-    let of = |name: &str, function, column: Option<&str>| AggregateSpec { name: name.into(), function, column: column.map(Into::into) };
+    let of = |name: &str, function, column: Option<&str>| AggregateSpec {
+        name: name.into(),
+        function,
+        column: column.map(Into::into),
+    };
     WindowsSpec {
         step_id: "windows".into(),
         by: vec!["lender".into(), "status".into()],
@@ -143,12 +156,22 @@ impl World {
         self.open.extend_from_slice(rows);
         self.batches += 1;
         let mut sent = Output::default();
-        // As they are, added up by the run's combiner, or by one that is new and adds up whether it is worth it or not.
+        // As they are, added up by the run's combiner, or by one that is new and adds up whether it
+        // is worth it or not.
         let all = batch(rows);
         match self.batches % 3 {
             0 => sent.push(all),
-            1 => self.combiner.as_mut().unwrap().on_batch(Epoch(self.epoch + 1), all, &mut sent).unwrap(),
-            _ => self.operators[0].combiner().unwrap().on_batch(Epoch(self.epoch + 1), all, &mut sent).unwrap(),
+            1 => self
+                .combiner
+                .as_mut()
+                .unwrap()
+                .on_batch(Epoch(self.epoch + 1), all, &mut sent)
+                .unwrap(),
+            _ => self.operators[0]
+                .combiner()
+                .unwrap()
+                .on_batch(Epoch(self.epoch + 1), all, &mut sent)
+                .unwrap(),
         }
         self.dead_open += sent.dead.iter().map(RecordBatch::num_rows).sum::<usize>();
         sent.rows.iter().for_each(|rows| self.route(rows));
@@ -160,10 +183,15 @@ impl World {
         hash_keys(&key.map(|column| all.column(column).clone()), HASH_SEED, &mut hashes).unwrap();
         let ownership = Ownership::new(self.operators.len());
         for (worker, operator) in self.operators.iter_mut().enumerate() {
-            let own = hashes.iter().enumerate().filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
+            let own = hashes
+                .iter()
+                .enumerate()
+                .filter(|(_, hash)| ownership.worker_of(shard_of(**hash)) == worker);
             let own = UInt32Array::from_iter_values(own.map(|(row, _)| row as u32));
             let mut out = Output::default();
-            operator.on_batch(Epoch(self.epoch + 1), take_record_batch(all, &own).unwrap(), &mut out).unwrap();
+            operator
+                .on_batch(Epoch(self.epoch + 1), take_record_batch(all, &own).unwrap(), &mut out)
+                .unwrap();
             assert!(out.rows.is_empty());
             self.dead_open += out.dead.iter().map(RecordBatch::num_rows).sum::<usize>();
         }
@@ -181,7 +209,13 @@ impl World {
 
     fn end_epoch(&mut self, watermark: EventTime, snapshot: bool, last: bool) {
         self.epoch += 1;
-        let close = EpochClose { epoch: Epoch(self.epoch), watermark, watermark_before: EventTime(self.watermark), snapshot, last };
+        let close = EpochClose {
+            epoch: Epoch(self.epoch),
+            watermark,
+            watermark_before: EventTime(self.watermark),
+            snapshot,
+            last,
+        };
         self.combiner.as_mut().unwrap().on_close(&close, &mut Output::default()).unwrap();
         let (mut changes, mut whole) = (Vec::new(), Vec::new());
         for operator in &mut self.operators {
@@ -200,10 +234,19 @@ impl World {
         }
         let (watermark_before, keep) = (self.watermark, self.spec.keep);
         let is_gone = |row: &Row| {
-            KINDS.iter().any(|(_, length, step)| (row.time.div_euclid(*step) * step + length).saturating_add(keep) <= watermark_before)
+            KINDS.iter().any(|(_, length, step)| {
+                (row.time.div_euclid(*step) * step + length).saturating_add(keep)
+                    <= watermark_before
+            })
         };
-        let (gone, taken): (Vec<Row>, Vec<Row>) = std::mem::take(&mut self.open).into_iter().partition(is_gone);
-        assert_eq!(gone.len(), std::mem::take(&mut self.dead_open), "dead letters of epoch {}", self.epoch);
+        let (gone, taken): (Vec<Row>, Vec<Row>) =
+            std::mem::take(&mut self.open).into_iter().partition(is_gone);
+        assert_eq!(
+            gone.len(),
+            std::mem::take(&mut self.dead_open),
+            "dead letters of epoch {}",
+            self.epoch
+        );
         self.dead += gone.len();
         self.taken.extend(taken);
         self.watermark = self.watermark.max(watermark.0);
@@ -218,7 +261,11 @@ impl World {
             match self.published.get(place) {
                 Some(published) if published.said == *said && published.is_final == is_final => {}
                 None if self.spec.publish == Publish::Final && !is_final => {}
-                other => return Err(format!("{place:?} should say {said:?} (final: {is_final}), and says {other:?}")),
+                other => {
+                    return Err(format!(
+                        "{place:?} should say {said:?} (final: {is_final}), and says {other:?}"
+                    ));
+                }
             }
         }
         match self.published.keys().find(|place| !expected.contains_key(*place)) {
@@ -276,21 +323,28 @@ impl World {
 fn publish(rows: &RecordBatch, published: &mut BTreeMap<Place, Published>) {
     let options = FormatOptions::default().with_null("-");
     let text = |name: &str| {
-        let formatter = ArrayFormatter::try_new(rows.column_by_name(name).unwrap(), &options).unwrap();
+        let formatter =
+            ArrayFormatter::try_new(rows.column_by_name(name).unwrap(), &options).unwrap();
         (0..rows.num_rows()).map(|row| formatter.value(row).to_string()).collect::<Vec<_>>()
     };
-    let names = ["n", "n_amount", "sum_amount", "min_amount", "max_amount", "sum_score", "avg_score"];
+    let names =
+        ["n", "n_amount", "sum_amount", "min_amount", "max_amount", "sum_score", "avg_score"];
     let said: Vec<Vec<String>> = names.iter().map(|name| text(name)).collect();
     let lenders = rows.column_by_name("lender").unwrap().as_string::<i32>();
     let statuses = rows.column_by_name("status").unwrap().as_primitive::<Int64Type>();
     let labels = rows.column_by_name("window").unwrap().as_string::<i32>();
-    let time = |name: &str| rows.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().clone();
+    let time = |name: &str| {
+        rows.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().clone()
+    };
     let (starts, ends) = (time("window_start"), time("window_end"));
     let revisions = rows.column_by_name("revision").unwrap().as_primitive::<Int64Type>();
     let finals = rows.column_by_name("is_final").unwrap().as_boolean();
     for row in 0..rows.num_rows() {
         let label = labels.value(row).to_owned();
-        assert_eq!(ends.value(row) - starts.value(row), KINDS.iter().find(|k| k.0 == label).unwrap().1);
+        assert_eq!(
+            ends.value(row) - starts.value(row),
+            KINDS.iter().find(|k| k.0 == label).unwrap().1
+        );
         let lender = lenders.is_valid(row).then(|| lenders.value(row).to_owned());
         let status = statuses.is_valid(row).then(|| statuses.value(row));
         let place = (label, starts.value(row), lender, status);
@@ -300,6 +354,9 @@ fn publish(rows: &RecordBatch, published: &mut BTreeMap<Place, Published>) {
             is_final: finals.value(row),
         };
         let old = published.insert(place.clone(), new.clone());
-        assert!(old.is_none_or(|old| old.revision < new.revision), "{place:?} was published twice in an epoch");
+        assert!(
+            old.is_none_or(|old| old.revision < new.revision),
+            "{place:?} was published twice in an epoch"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `riskstream accept`: a pipeline's names and destinations as they are now, and rows that are missing for good, where a run refuses them.
+//! `riskstream accept`: a pipeline's names and destinations as they are now, and rows that are
+//! missing for good, where a run refuses them.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -16,12 +17,20 @@ use crate::plan::{Stored, store_location};
 /// Says what accepting would mean, and does it where the user has said `--yes`.
 ///
 /// # Errors
-/// An unknown pipeline, a configuration that can't be run, a store in use, rows that wait for an old destination; or no `--yes`.
+/// An unknown pipeline, a configuration that can't be run, a store in use, rows that wait for an
+/// old destination; or no `--yes`.
 pub fn accept(args: &AcceptArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let config = load(&(&args.config).into())?;
     let Some(pipeline) = config.spec.pipeline(&args.pipeline) else {
-        let help = suggest_name(&args.pipeline, config.spec.pipelines.iter().map(|p| p.name.value.as_str()), "the file has");
-        return Err(CommandError::Usage { message: format!("there is no pipeline `{}`", args.pipeline), help });
+        let help = suggest_name(
+            &args.pipeline,
+            config.spec.pipelines.iter().map(|p| p.name.value.as_str()),
+            "the file has",
+        );
+        return Err(CommandError::Usage {
+            message: format!("there is no pipeline `{}`", args.pipeline),
+            help,
+        });
     };
     let name = &pipeline.name.value;
     let store = store_location(&config, name);
@@ -32,8 +41,12 @@ pub fn accept(args: &AcceptArgs, out: &mut dyn Write) -> Result<(), CommandError
     }
     let means: String = means(&standing).iter().map(|line| format!("\n  - {line}")).collect();
     if !args.yes && standing.waiting.is_empty() {
-        let message = format!("accepting the configuration of pipeline {name} as it is means:{means}");
-        return Err(CommandError::Usage { message, help: Some("nothing was changed; say --yes to accept it".into()) });
+        let message =
+            format!("accepting the configuration of pipeline {name} as it is means:{means}");
+        return Err(CommandError::Usage {
+            message,
+            help: Some("nothing was changed; say --yes to accept it".into()),
+        });
     }
     let accepted = runtime::accept(planned(&config, pipeline)?, &store).map_err(failed)?;
     writeln!(out, "pipeline {name}: accepted, as of epoch {}:{means}", accepted.committed.next())?;
@@ -59,7 +72,10 @@ fn means(standing: &Standing) -> Vec<String> {
     }
     for (sink, strangers) in &standing.strangers {
         let writers: Vec<String> = strangers.iter().map(ToString::to_string).collect();
-        means.push(format!("destination {sink}: the pipeline's rows are added to those of {}", writers.join(", ")));
+        means.push(format!(
+            "destination {sink}: the pipeline's rows are added to those of {}",
+            writers.join(", ")
+        ));
     }
     means
 }

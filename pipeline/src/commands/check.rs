@@ -13,8 +13,8 @@ use crate::plan::{open_source, source_notes, user_schema};
 /// Checks a configuration and says what it holds.
 ///
 /// # Errors
-/// All of the configuration's problems, as text; with `--format json` they are the answer, and the error only carries the exit
-/// code. With `--against-source` also a source that can't be read.
+/// All of the configuration's problems, as text; with `--format json` they are the answer, and the
+/// error only carries the exit code. With `--against-source` also a source that can't be read.
 pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), CommandError> {
     let file = args.config.file().display().to_string();
     let checked = super::load(&args.config).and_then(|config| {
@@ -26,7 +26,9 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), CommandError>
             notes.iter().try_for_each(|note| writeln!(out, "{note}"))?;
             writeln!(out, "{file}: no problems; {}", summary(&config.spec))?;
         }
-        (Ok((_, sources)), OutputFormat::Json) => write_json(&Report { ok: true, file, problems: Vec::new(), sources }, out)?,
+        (Ok((_, sources)), OutputFormat::Json) => {
+            write_json(&Report { ok: true, file, problems: Vec::new(), sources }, out)?
+        }
         (Err(error), OutputFormat::Text) => return Err(error),
         (Err(error), OutputFormat::Json) => {
             write_json(&error.report(&file), out)?;
@@ -36,16 +38,20 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), CommandError>
     Ok(())
 }
 
-/// Opens every source, as a run would, and checks the columns of the pipelines that read it; what there is to say of them.
+/// Opens every source, as a run would, and checks the columns of the pipelines that read it; what
+/// there is to say of them.
 fn against_sources(config: &Config) -> Result<Vec<String>, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (mut notes, mut problems) = (Vec::new(), Vec::new());
     for spec in &config.spec.sources {
-        let source = open_source(spec, &clock).map_err(|e| CommandError::Failed { message: e.to_string() })?;
+        let source = open_source(spec, &clock)
+            .map_err(|e| CommandError::Failed { message: e.to_string() })?;
         let user = user_schema(&source.schema().schema);
         notes.extend(source_notes(&*source));
         problems.extend(check_source_columns(spec, &user));
-        for pipeline in config.spec.pipelines.iter().filter(|pipeline| pipeline.from.value == spec.name.value) {
+        for pipeline in
+            config.spec.pipelines.iter().filter(|pipeline| pipeline.from.value == spec.name.value)
+        {
             problems.extend(check_columns(pipeline, &spec.event_time.column, &user));
         }
     }
@@ -59,7 +65,8 @@ fn write_json(report: &Report, out: &mut impl Write) -> Result<(), CommandError>
 }
 
 fn summary(spec: &Spec) -> String {
-    let count = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let count =
+        |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     format!(
         "{}, {}, {}, {}",
         count(spec.sources.len(), "source"),

@@ -34,12 +34,16 @@ pub(crate) fn confirm(changes: &[Change], yes: bool) -> Result<(), CommandError>
     let told: Vec<String> = changes.iter().map(Change::told).collect();
     let told = told.join("\n");
     if yes {
-        // The answer comes on standard output; without anybody to read this the change is made all the same.
+        // The answer comes on standard output; without anybody to read this the change is made all
+        // the same.
         let _closed = writeln!(std::io::stderr(), "{told}");
         return Ok(());
     }
     if !can_ask() {
-        return Err(CommandError::Usage { message: told, help: Some("nothing was changed; say --yes to go on".into()) });
+        return Err(CommandError::Usage {
+            message: told,
+            help: Some("nothing was changed; say --yes to go on".into()),
+        });
     }
     match ask(&format!("{told}\nGo on? [y/N] "))?.as_str() {
         "y" | "yes" => Ok(()),

@@ -1,7 +1,8 @@
-//! `riskstream explain`: the dataflow of a configuration, as text, as a Mermaid flowchart, or as nodes and edges in JSON.
+//! `riskstream explain`: the dataflow of a configuration, as text, as a Mermaid flowchart, or as
+//! nodes and edges in JSON.
 //!
-//! A source and its watermark, then per pipeline its steps (with their keys, windows and columns) and destinations. It shows
-//! what the file says, defaults filled in; nothing is opened.
+//! A source and its watermark, then per pipeline its steps (with their keys, windows and columns)
+//! and destinations. It shows what the file says, defaults filled in; nothing is opened.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -15,8 +16,9 @@ use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features, GeneratorSource, KafkaStop, Late, Loans, MessagePart,
-    Partitioning, Payments, Period, Pipeline, Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop, WhenQuiet,
+    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features,
+    GeneratorSource, KafkaStop, Late, Loans, MessagePart, Partitioning, Payments, Period, Pipeline,
+    Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop, WhenQuiet,
 };
 
 /// Prints the dataflow of a configuration.
@@ -123,8 +125,11 @@ pub struct Edge {
 /// The dataflow of a spec; `only` names the pipelines to show, none: all.
 pub fn graph(spec: &Spec, only: &[String]) -> Graph {
     let mut graph = Graph { pipelines: Vec::new(), nodes: Vec::new(), edges: Vec::new() };
-    let pipelines: Vec<&Pipeline> =
-        spec.pipelines.iter().filter(|pipeline| only.is_empty() || only.contains(&pipeline.name.value)).collect();
+    let pipelines: Vec<&Pipeline> = spec
+        .pipelines
+        .iter()
+        .filter(|pipeline| only.is_empty() || only.contains(&pipeline.name.value))
+        .collect();
     for source in &spec.sources {
         if pipelines.iter().any(|pipeline| *pipeline.from == *source.name) {
             graph.nodes.push(source_node(source));
@@ -150,11 +155,19 @@ impl Graph {
             let id = format!("{name}/{}", step.id);
             let key = step.kind.key().iter().map(|key| key.value.as_str());
             let exchange = match &step.kind {
-                StepKind::Shares(_) => Some(format!("by {}", join(key.chain([windows::WINDOW, windows::WINDOW_END])))),
-                StepKind::Features(_) | StepKind::Changelog(_) | StepKind::Aggregate(_) | StepKind::Previous(_) | StepKind::Sample(_) => {
-                    Some(format!("by {}", join(key)))
+                StepKind::Shares(_) => {
+                    Some(format!("by {}", join(key.chain([windows::WINDOW, windows::WINDOW_END]))))
                 }
-                StepKind::Filter(_) | StepKind::Derive(_) | StepKind::Identities(_) | StepKind::Score(_) | StepKind::Decide(_) => None,
+                StepKind::Features(_)
+                | StepKind::Changelog(_)
+                | StepKind::Aggregate(_)
+                | StepKind::Previous(_)
+                | StepKind::Sample(_) => Some(format!("by {}", join(key))),
+                StepKind::Filter(_)
+                | StepKind::Derive(_)
+                | StepKind::Identities(_)
+                | StepKind::Score(_)
+                | StepKind::Decide(_) => None,
             };
             self.edges.push(Edge { from: last, to: id.clone(), exchange });
             self.nodes.push(step_node(step, &id, name));
@@ -176,21 +189,39 @@ impl Graph {
                 && pipeline != Some(name)
             {
                 for head in self.pipelines.iter().filter(|head| head.name == name) {
-                    let late = if head.late == Late::Apply.as_str() { "applied and flagged" } else { "to dead letters" };
-                    push_line(&mut out, format_args!("pipeline {name}, from {}, in {} order, late rows {late}", head.from, head.order));
+                    let late = if head.late == Late::Apply.as_str() {
+                        "applied and flagged"
+                    } else {
+                        "to dead letters"
+                    };
+                    push_line(
+                        &mut out,
+                        format_args!(
+                            "pipeline {name}, from {}, in {} order, late rows {late}",
+                            head.from, head.order
+                        ),
+                    );
                 }
                 pipeline = Some(name);
             }
-            let exchange = self.edges.iter().find(|edge| edge.to == node.id).and_then(|edge| edge.exchange.as_deref());
+            let exchange = self
+                .edges
+                .iter()
+                .find(|edge| edge.to == node.id)
+                .and_then(|edge| edge.exchange.as_deref());
             match node.role {
-                Role::Source => push_line(&mut out, format_args!("source {} ({})", node.name, node.kind)),
+                Role::Source => {
+                    push_line(&mut out, format_args!("source {} ({})", node.name, node.kind))
+                }
                 Role::Step => {
                     if let Some(exchange) = exchange {
                         push_line(&mut out, format_args!("  ⇄ exchange {exchange}"));
                     }
                     push_line(&mut out, format_args!("  ↓ {} ({})", node.name, node.kind));
                 }
-                Role::Destination => push_line(&mut out, format_args!("  → {} ({})", node.name, node.kind)),
+                Role::Destination => {
+                    push_line(&mut out, format_args!("  → {} ({})", node.name, node.kind))
+                }
             }
             for detail in &node.details {
                 push_line(&mut out, format_args!("      {detail}"));
@@ -205,7 +236,12 @@ impl Graph {
     /// A Mermaid flowchart, one subgraph per pipeline.
     pub fn mermaid(&self) -> String {
         let mut out = String::from("flowchart LR\n");
-        let key = |id: &str| self.nodes.iter().position(|node| node.id == id).map_or_else(String::new, |index| format!("n{index}"));
+        let key = |id: &str| {
+            self.nodes
+                .iter()
+                .position(|node| node.id == id)
+                .map_or_else(String::new, |index| format!("n{index}"))
+        };
         let mut open: Option<&str> = None;
         for node in &self.nodes {
             let pipeline = node.pipeline.as_deref();
@@ -214,7 +250,14 @@ impl Graph {
                     push_line(&mut out, format_args!("  end"));
                 }
                 if let Some(name) = pipeline {
-                    push_line(&mut out, format_args!("  subgraph {}[\"{}\"]", format_args!("p{}", key(&node.id)), escape(name)));
+                    push_line(
+                        &mut out,
+                        format_args!(
+                            "  subgraph {}[\"{}\"]",
+                            format_args!("p{}", key(&node.id)),
+                            escape(name)
+                        ),
+                    );
                 }
                 open = pipeline;
             }
@@ -234,10 +277,18 @@ impl Graph {
         }
         for edge in &self.edges {
             match &edge.exchange {
-                Some(exchange) => {
-                    push_line(&mut out, format_args!("  {} -->|\"{}\"| {}", key(&edge.from), escape(exchange), key(&edge.to)))
+                Some(exchange) => push_line(
+                    &mut out,
+                    format_args!(
+                        "  {} -->|\"{}\"| {}",
+                        key(&edge.from),
+                        escape(exchange),
+                        key(&edge.to)
+                    ),
+                ),
+                None => {
+                    push_line(&mut out, format_args!("  {} --> {}", key(&edge.from), key(&edge.to)))
                 }
-                None => push_line(&mut out, format_args!("  {} --> {}", key(&edge.from), key(&edge.to))),
             }
         }
         out
@@ -250,7 +301,11 @@ fn push_line(out: &mut String, line: std::fmt::Arguments<'_>) {
 
 /// Text within a quoted Mermaid label.
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;").replace('\n', " ")
+    text.replace('&', "&amp;")
+        .replace('"', "&quot;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('\n', " ")
 }
 
 fn source_node(source: &Source) -> Node {
@@ -259,7 +314,10 @@ fn source_node(source: &Source) -> Node {
         SourceKind::File(file) => {
             let format = file.format.map_or("format by extension", |format| format.as_str());
             let follow = if file.follow { ", followed" } else { "" };
-            vec![format!("{}, {format}{follow}", join(file.paths.iter().map(|path| path.value.as_str())))]
+            vec![format!(
+                "{}, {format}{follow}",
+                join(file.paths.iter().map(|path| path.value.as_str()))
+            )]
         }
         SourceKind::Generator(generator) => vec![generator_detail(generator)],
         SourceKind::Kafka(kafka) => {
@@ -282,7 +340,12 @@ fn source_node(source: &Source) -> Node {
             let stop = if postgres.stop == Stop::End { ", to the server's end" } else { "" };
             vec![
                 format!("changes of {} at {}", postgres.table, postgres.url),
-                format!("slot {}, publication {}, heartbeat {}{stop}", postgres.slot, postgres.publication, duration(postgres.heartbeat)),
+                format!(
+                    "slot {}, publication {}, heartbeat {}{stop}",
+                    postgres.slot,
+                    postgres.publication,
+                    duration(postgres.heartbeat)
+                ),
             ]
         }
     };
@@ -290,9 +353,16 @@ fn source_node(source: &Source) -> Node {
         true => "source position".to_owned(),
         false => join(time.ties_by.iter().map(|column| column.value.as_str())),
     };
-    details.push(format!("event time {}, up to {} out of order, ties by {ties}", time.column, duration(time.out_of_orderness)));
+    details.push(format!(
+        "event time {}, up to {} out of order, ties by {ties}",
+        time.column,
+        duration(time.out_of_orderness)
+    ));
     if time.when_quiet == WhenQuiet::Clock {
-        details.push(format!("after {} without a change, event time goes on by the clock", duration(time.idle_after)));
+        details.push(format!(
+            "after {} without a change, event time goes on by the clock",
+            duration(time.idle_after)
+        ));
     }
     details.extend(source.checks.iter().map(|check| format!("must: {}", check.as_str())));
     let columns = source.schema.iter().flatten().map(|field| field.name.value.clone()).collect();
@@ -317,7 +387,9 @@ fn generator_detail(generator: &GeneratorSource) -> String {
         Simulation::Payments(Payments { customers, terminals, days, .. }) => {
             format!("{customers} customers, {terminals} terminals, {days} days")
         }
-        Simulation::Loans(Loans { loans, lenders, months }) => format!("{loans} loans, {lenders} lenders, {months} months"),
+        Simulation::Loans(Loans { loans, lenders, months }) => {
+            format!("{loans} loans, {lenders} lenders, {months} months")
+        }
     };
     format!("{of} from {}, seed {}, {rate}{rows}", generator.start, generator.seed)
 }
@@ -326,51 +398,78 @@ fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
     let (details, columns) = match &step.kind {
         StepKind::Filter(sql) => (vec![format!("keep where {}", sql.as_str())], Vec::new()),
         StepKind::Derive(derived) => (
-            derived.iter().map(|column| format!("{} = {}", column.name, column.sql.as_str())).collect(),
+            derived
+                .iter()
+                .map(|column| format!("{} = {}", column.name, column.sql.as_str()))
+                .collect(),
             derived.iter().map(|column| column.name.value.clone()).collect(),
         ),
-        StepKind::Features(features) => (features_details(features), features.columns().map(|(name, _, _)| name).collect()),
+        StepKind::Features(features) => {
+            (features_details(features), features.columns().map(|(name, _, _)| name).collect())
+        }
         StepKind::Changelog(changelog) => {
-            let made = changelog.previous.iter().map(|(name, _)| name).chain(changelog.ever.iter().map(|ever| &ever.name));
+            let made = changelog
+                .previous
+                .iter()
+                .map(|(name, _)| name)
+                .chain(changelog.ever.iter().map(|ever| &ever.name));
             (changelog_details(changelog), made.map(|name| name.value.clone()).collect())
         }
-        StepKind::Aggregate(aggregation) => {
-            (aggregation_details(aggregation), aggregation.aggregates.iter().map(|aggregate| aggregate.name.value.clone()).collect())
-        }
+        StepKind::Aggregate(aggregation) => (
+            aggregation_details(aggregation),
+            aggregation.aggregates.iter().map(|aggregate| aggregate.name.value.clone()).collect(),
+        ),
         StepKind::Previous(previous) => (
             previous
                 .columns
                 .iter()
                 .map(|(name, from)| format!("{name} = {from} of the row before"))
-                .chain([format!("rows taken back and added; late rows put in their place for {}", duration(previous.keep))])
+                .chain([format!(
+                    "rows taken back and added; late rows put in their place for {}",
+                    duration(previous.keep)
+                )])
                 .collect(),
             previous.columns.iter().map(|(name, _)| name.value.clone()).collect(),
         ),
-        StepKind::Sample(sample) => {
-            (vec![format!("every record's row as of the end of every {}", period(sample.every))], vec![AS_OF.to_owned()])
-        }
+        StepKind::Sample(sample) => (
+            vec![format!("every record's row as of the end of every {}", period(sample.every))],
+            vec![AS_OF.to_owned()],
+        ),
         StepKind::Shares(shares) => {
             let of = join(shares.of.iter().map(|column| column.value.as_str()).chain(["window"]));
-            let details = shares.shares.iter().map(|s| format!("{} = {}({}) of {of}", s.name, s.function.as_str(), s.column));
+            let details = shares
+                .shares
+                .iter()
+                .map(|s| format!("{} = {}({}) of {of}", s.name, s.function.as_str(), s.column));
             (details.collect(), shares.shares.iter().map(|s| s.name.value.clone()).collect())
         }
         StepKind::Identities(identities) => (
-            identities.iter().map(|identity| format!("{}: {}", identity.name, identity.sql.as_str())).collect(),
+            identities
+                .iter()
+                .map(|identity| format!("{}: {}", identity.name, identity.sql.as_str()))
+                .collect(),
             [identities::BROKEN, identities::BROKEN_VALUES].map(str::to_owned).to_vec(),
         ),
         StepKind::Score(scores) => (
             scores
                 .iter()
                 .map(|score| {
-                    let version = score.version.as_ref().map_or("newest version".to_owned(), |version| format!("version {version}"));
+                    let version =
+                        score.version.as_ref().map_or("newest version".to_owned(), |version| {
+                            format!("version {version}")
+                        });
                     format!("{} by model {}, {version}", score.column, score.model)
                 })
                 .collect(),
-            scores.iter().flat_map(|score| [score.column.value.clone(), score.model_column()]).collect(),
+            scores
+                .iter()
+                .flat_map(|score| [score.column.value.clone(), score.model_column()])
+                .collect(),
         ),
-        StepKind::Decide(decide) => {
-            (vec![decide_detail(decide)], vec![defaults::DECISION_COLUMN.to_owned(), defaults::REASONS_COLUMN.to_owned()])
-        }
+        StepKind::Decide(decide) => (
+            vec![decide_detail(decide)],
+            vec![defaults::DECISION_COLUMN.to_owned(), defaults::REASONS_COLUMN.to_owned()],
+        ),
     };
     Node {
         id: id.to_owned(),
@@ -384,7 +483,11 @@ fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
 }
 
 fn features_details(features: &Features) -> Vec<String> {
-    let mut details: Vec<String> = features.features.iter().map(|feature| format!("{} = {}", feature.name, feature.aggregate)).collect();
+    let mut details: Vec<String> = features
+        .features
+        .iter()
+        .map(|feature| format!("{} = {}", feature.name, feature.aggregate))
+        .collect();
     if !features.over.is_empty() {
         let windows = join(features.over.iter().map(|window| window.label.as_str()));
         let end = match (features.delay.is_zero(), features.include_current) {
@@ -398,20 +501,36 @@ fn features_details(features: &Features) -> Vec<String> {
 }
 
 fn changelog_details(changelog: &Changelog) -> Vec<String> {
-    let mut details: Vec<String> = changelog.ever.iter().map(|ever| format!("{} once {}", ever.name, ever.sql.as_str())).collect();
+    let mut details: Vec<String> = changelog
+        .ever
+        .iter()
+        .map(|ever| format!("{} once {}", ever.name, ever.sql.as_str()))
+        .collect();
     details.extend(changelog.deleted.as_ref().map(|sql| format!("gone when {}", sql.as_str())));
-    details.extend(changelog.previous.iter().map(|(name, column)| format!("{name}: {column} before")));
+    details
+        .extend(changelog.previous.iter().map(|(name, column)| format!("{name}: {column} before")));
     details.push(match &changelog.operation {
-        Some(operation) => format!("captured changes by {operation}, in the database's order; rows taken back and added"),
-        None => format!("rows taken back and added; late rows put in their place for {}", duration(changelog.keep)),
+        Some(operation) => format!(
+            "captured changes by {operation}, in the database's order; rows taken back and added"
+        ),
+        None => format!(
+            "rows taken back and added; late rows put in their place for {}",
+            duration(changelog.keep)
+        ),
     });
     details
 }
 
 fn aggregation_details(aggregation: &Aggregation) -> Vec<String> {
-    let mut details: Vec<String> = aggregation.aggregates.iter().map(|a| format!("{} = {}", a.name, a.aggregate)).collect();
-    details.extend(aggregation.totals.iter().map(|(column, name)| format!("and of all {column}, as {name}")));
-    details.push(format!("in windows of {}", join(aggregation.windows.iter().map(|window| window.label.as_str()))));
+    let mut details: Vec<String> =
+        aggregation.aggregates.iter().map(|a| format!("{} = {}", a.name, a.aggregate)).collect();
+    details.extend(
+        aggregation.totals.iter().map(|(column, name)| format!("and of all {column}, as {name}")),
+    );
+    details.push(format!(
+        "in windows of {}",
+        join(aggregation.windows.iter().map(|window| window.label.as_str()))
+    ));
     let results = match aggregation.results {
         Results::Changes => "published as they change, and when they are final",
         Results::Final => "published when they are final",
@@ -422,7 +541,9 @@ fn aggregation_details(aggregation: &Aggregation) -> Vec<String> {
 
 fn decide_detail(decide: &Decide) -> String {
     match (decide.review, decide.decline) {
-        (Some(review), Some(decline)) => format!("{}: review from {review}, decline from {decline}", decide.score),
+        (Some(review), Some(decline)) => {
+            format!("{}: review from {review}, decline from {decline}", decide.score)
+        }
         (Some(review), None) => format!("{}: review from {review}", decide.score),
         (None, Some(decline)) => format!("{}: decline from {decline}", decide.score),
         (None, None) => format!("{}: review from the model's threshold", decide.score),
@@ -441,16 +562,20 @@ fn destination_node(destination: &Destination, id: &str, pipeline: &str) -> Node
         }
         DestinationKind::Console(console) => details.push(format!("up to {} rows", console.rows)),
         DestinationKind::Kafka(kafka) => {
-            let key = kafka.key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
+            let key =
+                kafka.key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
             details.push(format!("topic {} of {}, JSON, {key}", kafka.topic, kafka.brokers));
-            details.extend(kafka.headers.iter().map(|(header, column)| format!("header {header} = {column}")));
+            details.extend(
+                kafka.headers.iter().map(|(header, column)| format!("header {header} = {column}")),
+            );
         }
     }
     if let Some(when) = &destination.when {
         details.push(format!("when {}", when.as_str()));
     }
     if let Some(columns) = &destination.columns {
-        details.push(format!("columns {}", join(columns.iter().map(|column| column.value.as_str()))));
+        details
+            .push(format!("columns {}", join(columns.iter().map(|column| column.value.as_str()))));
     }
     if destination.deliver == Deliver::Immediately {
         details.push("delivered immediately".to_owned());
@@ -483,7 +608,9 @@ fn period(period: Period) -> String {
 fn duration(duration: Duration) -> String {
     const DAY_SECONDS: u64 = 24 * 3600;
     match (duration.as_secs(), duration.subsec_nanos()) {
-        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(DAY_SECONDS) => format!("{}d", seconds / DAY_SECONDS),
+        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(DAY_SECONDS) => {
+            format!("{}d", seconds / DAY_SECONDS)
+        }
         _ => humantime::format_duration(duration).to_string(),
     }
 }

@@ -1,4 +1,5 @@
-//! `riskstream generate`: simulated card payments, or the changes of a loan book, as a file or on standard output.
+//! `riskstream generate`: simulated card payments, or the changes of a loan book, as a file or on
+//! standard output.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -6,7 +7,9 @@ use std::time::Instant;
 
 use chrono::Datelike;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use riskstream_ingest::{Generate, GeneratorSpec, LoansSpec, WriteError, WriteFormat, write_file, write_text};
+use riskstream_ingest::{
+    Generate, GeneratorSpec, LoansSpec, WriteError, WriteFormat, write_file, write_text,
+};
 
 use super::CommandError;
 use crate::cli::{GenerateArgs, GenerateFormat, GenerateOf};
@@ -19,7 +22,8 @@ const EPOCH_DAYS_FROM_CE: i32 = 719_163;
 /// Writes the rows.
 ///
 /// # Errors
-/// Options that do not belong to what is simulated, numbers that make no sense, or a file that can't be written.
+/// Options that do not belong to what is simulated, numbers that make no sense, or a file that
+/// can't be written.
 pub fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     match args.of {
         GenerateOf::Payments => write(&payments(args)?, "payments", args, out),
@@ -27,7 +31,12 @@ pub fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Result<(), CommandE
     }
 }
 
-fn write(spec: &impl Generate, what: &str, args: &GenerateArgs, out: &mut dyn Write) -> Result<(), CommandError> {
+fn write(
+    spec: &impl Generate,
+    what: &str,
+    args: &GenerateArgs,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
     let format = format(args)?;
     let bar = progress_bar(args);
     let started = Instant::now();
@@ -45,20 +54,37 @@ fn write(spec: &impl Generate, what: &str, args: &GenerateArgs, out: &mut dyn Wr
     if let Some(path) = &args.out {
         let seconds = started.elapsed().as_secs_f64();
         let rate = rows as f64 / seconds.max(1e-9);
-        writeln!(out, "{} {what} in {} ({seconds:.1} s, {} rows/s)", grouped(rows), path.display(), grouped(rate as u64))?;
+        writeln!(
+            out,
+            "{} {what} in {} ({seconds:.1} s, {} rows/s)",
+            grouped(rows),
+            path.display(),
+            grouped(rate as u64)
+        )?;
     }
     Ok(())
 }
 
 fn payments(args: &GenerateArgs) -> Result<GeneratorSpec, CommandError> {
-    refuse_options(args, &[("loans", args.loans.is_some()), ("lenders", args.lenders.is_some()), ("months", args.months.is_some())])?;
+    refuse_options(
+        args,
+        &[
+            ("loans", args.loans.is_some()),
+            ("lenders", args.lenders.is_some()),
+            ("months", args.months.is_some()),
+        ],
+    )?;
     Ok(GeneratorSpec {
         customers: count("customers", args.customers.unwrap_or(defaults::GENERATOR_CUSTOMERS))?,
         terminals: count("terminals", args.terminals.unwrap_or(defaults::GENERATOR_TERMINALS))?,
         radius: args.radius.unwrap_or(defaults::GENERATOR_RADIUS),
         start_day: start_day(args, defaults::GENERATOR_START),
         // So many rows take as many days as they take.
-        days: if args.rows.is_some() { None } else { Some(args.days.unwrap_or(defaults::GENERATOR_DAYS)) },
+        days: if args.rows.is_some() {
+            None
+        } else {
+            Some(args.days.unwrap_or(defaults::GENERATOR_DAYS))
+        },
         rows: args.rows,
         broken_share: args.broken_share,
         ..GeneratorSpec::new("generate", args.seed)
@@ -97,7 +123,10 @@ fn refuse_options(args: &GenerateArgs, options: &[(&str, bool)]) -> Result<(), C
 }
 
 fn count(name: &str, value: u64) -> Result<u32, CommandError> {
-    u32::try_from(value).map_err(|_| CommandError::Usage { message: format!("--{name} is {value}, more than {}", u32::MAX), help: None })
+    u32::try_from(value).map_err(|_| CommandError::Usage {
+        message: format!("--{name} is {value}, more than {}", u32::MAX),
+        help: None,
+    })
 }
 
 fn start_day(args: &GenerateArgs, (year, month, day): (i32, u32, u32)) -> i32 {
@@ -121,7 +150,10 @@ fn format(args: &GenerateArgs) -> Result<WriteFormat, CommandError> {
     };
     if format == WriteFormat::Parquet && args.out.is_none() {
         let help = Some("name a file: --out rows.parquet".to_owned());
-        return Err(CommandError::Usage { message: "parquet can't be written to standard output".into(), help });
+        return Err(CommandError::Usage {
+            message: "parquet can't be written to standard output".into(),
+            help,
+        });
     }
     Ok(format)
 }
@@ -140,6 +172,8 @@ fn progress_bar(args: &GenerateArgs) -> ProgressBar {
     } else {
         "{spinner} {human_pos} rows, {per_sec}"
     };
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar
 }

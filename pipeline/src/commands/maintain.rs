@@ -1,7 +1,9 @@
-//! `riskstream maintain`: small files compacted, old ones removed, table by table. Works beside a running program.
+//! `riskstream maintain`: small files compacted, old ones removed, table by table. Works beside a
+//! running program.
 //!
-//! A staged file that an epoch file still names waits for its delivery and is kept, however old it is: the stores of all pipelines that ever
-//! wrote to the data folder are looked at, also those that the configuration no longer has.
+//! A staged file that an epoch file still names waits for its delivery and is kept, however old it
+//! is: the stores of all pipelines that ever wrote to the data folder are looked at, also those
+//! that the configuration no longer has.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -44,7 +46,8 @@ pub struct Maintenance {
 /// Maintains the tables.
 ///
 /// # Errors
-/// An unknown table, a retention that is no duration, or a table that can't be read or written; tables before it stay maintained.
+/// An unknown table, a retention that is no duration, or a table that can't be read or written;
+/// tables before it stay maintained.
 pub fn maintain(args: &MaintainArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let config = load(&args.config)?;
     let retention = args.retain.as_deref().map(retention).transpose()?;
@@ -57,7 +60,12 @@ pub fn maintain(args: &MaintainArgs, out: &mut dyn Write) -> Result<(), CommandE
         let keep = waiting.remove(&location).unwrap_or_default();
         let files_waiting = keep.len() as u64;
         let defaults = MaintainOptions::default();
-        let options = MaintainOptions { retention: retention.unwrap_or(defaults.retention), keep, dry_run: args.dry_run, ..defaults };
+        let options = MaintainOptions {
+            retention: retention.unwrap_or(defaults.retention),
+            keep,
+            dry_run: args.dry_run,
+            ..defaults
+        };
         let report = riskstream_sinks::maintain(&runtime, &location, &options).map_err(failed)?;
         answer.tables.push(TableMaintenance { table: name, report, files_waiting });
     }
@@ -77,21 +85,33 @@ fn retention(text: &str) -> Result<Duration, CommandError> {
 /// The tables to maintain: all that are there, or those named.
 fn chosen(config: &Config, named: &[String]) -> Result<Vec<String>, CommandError> {
     let folder = tables_location(config);
-    let all = if folder.is_dir() { Catalog::open(folder).and_then(|c| c.table_names()).map_err(failed)? } else { Vec::new() };
+    let all = if folder.is_dir() {
+        Catalog::open(folder).and_then(|c| c.table_names()).map_err(failed)?
+    } else {
+        Vec::new()
+    };
     if let Some(unknown) = named.iter().find(|name| !all.contains(name)) {
         let help = suggest_name(unknown, all.iter().map(String::as_str), "the tables are");
-        return Err(CommandError::Usage { message: format!("there is no table `{unknown}`"), help });
+        return Err(CommandError::Usage {
+            message: format!("there is no table `{unknown}`"),
+            help,
+        });
     }
     Ok(if named.is_empty() { all } else { named.to_vec() })
 }
 
-/// By table's folder: files that epoch files of any store name. A sink that the configuration does not know may write any table, so its
-/// files are kept in all of them.
+/// By table's folder: files that epoch files of any store name. A sink that the configuration does
+/// not know may write any table, so its files are kept in all of them.
 fn waiting_files(config: &Config) -> Result<BTreeMap<PathBuf, HashSet<String>>, CommandError> {
     let tables = tables_location(config);
     let stores = config.spec.riskstream.data.value.join("store");
     let all_tables: Vec<PathBuf> = if tables.is_dir() {
-        Catalog::open(&tables).and_then(|c| c.table_names()).map_err(failed)?.iter().map(|t| tables.join(t)).collect()
+        Catalog::open(&tables)
+            .and_then(|c| c.table_names())
+            .map_err(failed)?
+            .iter()
+            .map(|t| tables.join(t))
+            .collect()
     } else {
         Vec::new()
     };
@@ -100,12 +120,17 @@ fn waiting_files(config: &Config) -> Result<BTreeMap<PathBuf, HashSet<String>>, 
     for entry in entries {
         let entry = entry.map_err(failed)?;
         let Some(inspection) = inspect(entry.path()).map_err(failed)? else { continue };
-        let pipeline = entry.file_name().into_string().ok().and_then(|name| config.spec.pipeline(&name));
+        let pipeline =
+            entry.file_name().into_string().ok().and_then(|name| config.spec.pipeline(&name));
         for (sink, files) in inspection.staged {
-            let table = pipeline.and_then(|p| p.to.iter().find(|to| *to.id.value == sink)).and_then(|to| to.table());
+            let table = pipeline
+                .and_then(|p| p.to.iter().find(|to| *to.id.value == sink))
+                .and_then(|to| to.table());
             let locations = match table {
                 Some(table) => vec![tables.join(&table.value)],
-                None if sink == crate::config::defaults::DEAD_LETTER_TABLE => vec![tables.join(&sink)],
+                None if sink == crate::config::defaults::DEAD_LETTER_TABLE => {
+                    vec![tables.join(&sink)]
+                }
                 None => all_tables.clone(),
             };
             let parts = locations.into_iter().map(|location| (location, files.clone())).collect();
@@ -127,11 +152,22 @@ impl Maintenance {
         }
         for TableMaintenance { table, report: t, .. } in &self.tables {
             let (before, after) = (ByteSize(t.bytes_before), ByteSize(t.bytes_after));
-            write!(out, "{:<24} {} files compacted into {}", table, grouped(t.files_compacted), grouped(t.files_written))?;
+            write!(
+                out,
+                "{:<24} {} files compacted into {}",
+                table,
+                grouped(t.files_compacted),
+                grouped(t.files_written)
+            )?;
             if t.files_compacted > 0 {
                 write!(out, " ({before} into {after})")?;
             }
-            write!(out, ", {} old files removed ({})", grouped(t.files_removed), ByteSize(t.bytes_removed))?;
+            write!(
+                out,
+                ", {} old files removed ({})",
+                grouped(t.files_removed),
+                ByteSize(t.bytes_removed)
+            )?;
             if t.log_files_removed > 0 {
                 write!(out, ", {} old log files removed", grouped(t.log_files_removed))?;
             }

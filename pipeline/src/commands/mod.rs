@@ -1,4 +1,5 @@
-//! The commands of the program: one file each, each a function from its arguments to what it prints.
+//! The commands of the program: one file each, each a function from its arguments to what it
+//! prints.
 
 pub mod accept;
 pub mod check;
@@ -18,7 +19,8 @@ use std::io::IsTerminal;
 
 use crate::config::{self, Config, ConfigError, Problem, Problems, Report, ReportedProblem};
 
-/// Why a command failed, for the exit code: 2 for a configuration that can't be run, 1 for everything else.
+/// Why a command failed, for the exit code: 2 for a configuration that can't be run, 1 for
+/// everything else.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The configuration can't be run; nothing was started.
@@ -81,7 +83,12 @@ impl CommandError {
                     label: None,
                     help: None,
                 };
-                Report { ok: false, file: file.to_owned(), problems: vec![problem], sources: Vec::new() }
+                Report {
+                    ok: false,
+                    file: file.to_owned(),
+                    problems: vec![problem],
+                    sources: Vec::new(),
+                }
             }
         }
     }
@@ -99,7 +106,10 @@ pub(crate) fn failed(error: impl std::fmt::Display) -> CommandError {
 }
 
 /// Prints an answer for a script.
-pub(crate) fn print_json(answer: &impl serde::Serialize, out: &mut dyn std::io::Write) -> Result<(), CommandError> {
+pub(crate) fn print_json(
+    answer: &impl serde::Serialize,
+    out: &mut dyn std::io::Write,
+) -> Result<(), CommandError> {
     serde_json::to_writer_pretty(&mut *out, answer)?;
     writeln!(out)?;
     Ok(())

@@ -1,4 +1,5 @@
-//! `riskstream plan`: what running a configuration on a data folder would do, before it does. Read only; works beside a running program.
+//! `riskstream plan`: what running a configuration on a data folder would do, before it does. Read
+//! only; works beside a running program.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -42,12 +43,14 @@ struct AnsweredItem {
     /// `pipeline`, `source`, `step` or `sink`.
     what: What,
     name: String,
-    /// `goes_on`, `begins_empty`, `begins_at_beginning`, `is_gone`, `needs_decision` or `is_refused`.
+    /// `goes_on`, `begins_empty`, `begins_at_beginning`, `is_gone`, `needs_decision` or
+    /// `is_refused`.
     fate: Fate,
     /// The epoch after which it goes on.
     after_epoch: Option<u64>,
     detail: String,
-    /// Where the file speaks of it: the file or `--set`, line and column from 1; only where something is wrong.
+    /// Where the file speaks of it: the file or `--set`, line and column from 1; only where
+    /// something is wrong.
     file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
@@ -64,12 +67,16 @@ pub fn plan(args: &PlanArgs, out: &mut dyn Write) -> Result<bool, CommandError> 
     let pipelines = chosen(&config, &args.only)?;
     let runtime = DeltaRuntime::new().map_err(failed)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let forecasts = forecast(&config, &pipelines, &runtime, &clock).map_err(|error| super::run::plan_failed(&config, error))?;
+    let forecasts = forecast(&config, &pipelines, &runtime, &clock)
+        .map_err(|error| super::run::plan_failed(&config, error))?;
     let answer = Answer {
         file: config.texts.file.clone(),
         data: config.spec.riskstream.data.value.clone(),
         would_start: forecasts.iter().flat_map(|f| &f.items).all(|item| item.fate.starts()),
-        pipelines: forecasts.into_iter().map(|forecast| AnsweredPipeline::new(&config, forecast)).collect(),
+        pipelines: forecasts
+            .into_iter()
+            .map(|forecast| AnsweredPipeline::new(&config, forecast))
+            .collect(),
     };
     match args.output.format {
         OutputFormat::Json => print_json(&answer, out)?,
@@ -82,7 +89,13 @@ impl AnsweredPipeline {
     fn new(config: &Config, forecast: Forecast) -> Self {
         let Forecast { pipeline, in_configuration, held_by, items } = forecast;
         let items = items.into_iter().map(|item| AnsweredItem::new(config, item)).collect();
-        Self { pipeline, in_configuration, running: held_by.is_some(), process: held_by.flatten(), items }
+        Self {
+            pipeline,
+            in_configuration,
+            running: held_by.is_some(),
+            process: held_by.flatten(),
+            items,
+        }
     }
 }
 
@@ -135,7 +148,8 @@ impl AnsweredItem {
 
 impl Answer {
     fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let names = self.pipelines.iter().flat_map(|p| &p.items).map(|item| item.name.chars().count());
+        let names =
+            self.pipelines.iter().flat_map(|p| &p.items).map(|item| item.name.chars().count());
         let width = names.max().unwrap_or(0);
         for pipeline in &self.pipelines {
             let running = match (pipeline.running, pipeline.process) {
@@ -146,13 +160,27 @@ impl Answer {
             writeln!(out, "{}{running}", pipeline.pipeline)?;
             pipeline.items.iter().try_for_each(|item| item.print(width, out))?;
         }
-        let waiting = self.pipelines.iter().flat_map(|p| &p.items).filter(|item| !item.fate.starts()).count();
-        let running = self.pipelines.iter().any(|pipeline| pipeline.in_configuration && pipeline.running);
+        let waiting =
+            self.pipelines.iter().flat_map(|p| &p.items).filter(|item| !item.fate.starts()).count();
+        let running =
+            self.pipelines.iter().any(|pipeline| pipeline.in_configuration && pipeline.running);
         match waiting {
-            0 if running => writeln!(out, "{}: a run would start once the one that is under way has ended; nothing was changed", self.file),
+            0 if running => writeln!(
+                out,
+                "{}: a run would start once the one that is under way has ended; nothing was changed",
+                self.file
+            ),
             0 => writeln!(out, "{}: a run would start; nothing was changed", self.file),
-            1 => writeln!(out, "{}: a run would be refused for 1 reason; nothing was changed", self.file),
-            _ => writeln!(out, "{}: a run would be refused for {waiting} reasons; nothing was changed", self.file),
+            1 => writeln!(
+                out,
+                "{}: a run would be refused for 1 reason; nothing was changed",
+                self.file
+            ),
+            _ => writeln!(
+                out,
+                "{}: a run would be refused for {waiting} reasons; nothing was changed",
+                self.file
+            ),
         }
     }
 }

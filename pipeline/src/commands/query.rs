@@ -1,6 +1,7 @@
 //! `riskstream query`: SQL over the tables of a data folder.
 //!
-//! Prints the rows and nothing else, so that the answer can be piped on. Works beside a running program.
+//! Prints the rows and nothing else, so that the answer can be piped on. Works beside a running
+//! program.
 
 use std::io::Write;
 
@@ -14,7 +15,8 @@ use crate::plan::tables_location;
 /// Answers one query.
 ///
 /// # Errors
-/// An SQL statement that can't be understood or does not read, an unknown table or column, or a table that can't be read.
+/// An SQL statement that can't be understood or does not read, an unknown table or column, or a
+/// table that can't be read.
 pub fn query(args: &QueryArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let config = load(&ConfigArgs::from(&args.config))?;
     let catalog = Catalog::open(tables_location(&config)).map_err(query_failed)?;
@@ -24,30 +26,47 @@ pub fn query(args: &QueryArgs, out: &mut dyn Write) -> Result<(), CommandError> 
         catalog.sql(&args.sql).map_err(query_failed)?
     };
     match args.output.format {
-        OutputFormat::Json => out.write_all(format_json(&rows).map_err(query_failed)?.as_bytes())?,
+        OutputFormat::Json => {
+            out.write_all(format_json(&rows).map_err(query_failed)?.as_bytes())?
+        }
         OutputFormat::Text => writeln!(out, "{}", format_table(&rows).map_err(query_failed)?)?,
     }
     Ok(())
 }
 
-/// `show tables`, which the catalog answers itself: DataFusion knows only the tables that a query names.
+/// `show tables`, which the catalog answers itself: DataFusion knows only the tables that a query
+/// names.
 fn asks_for_tables(sql: &str) -> bool {
-    let words: Vec<String> = sql.trim().trim_end_matches(';').split_whitespace().map(str::to_lowercase).collect();
+    let words: Vec<String> =
+        sql.trim().trim_end_matches(';').split_whitespace().map(str::to_lowercase).collect();
     words == ["show", "tables"]
 }
 
 /// What the user can put right in the statement is a usage error; the rest failed on the way.
 pub(crate) fn query_failed(error: QueryError) -> CommandError {
     match error {
-        QueryError::UnknownTable { name, help } => CommandError::Usage { message: format!("there is no table `{name}`"), help: Some(help) },
-        QueryError::UnknownColumn { name, help } => {
-            CommandError::Usage { message: format!("there is no column `{name}`"), help: Some(help) }
+        QueryError::UnknownTable { name, help } => {
+            CommandError::Usage { message: format!("there is no table `{name}`"), help: Some(help) }
         }
-        QueryError::NotAQuery { .. } => CommandError::Usage { message: error.to_string(), help: None },
+        QueryError::UnknownColumn { name, help } => CommandError::Usage {
+            message: format!("there is no column `{name}`"),
+            help: Some(help),
+        },
+        QueryError::NotAQuery { .. } => {
+            CommandError::Usage { message: error.to_string(), help: None }
+        }
         QueryError::Sql(ref sql)
-            if matches!(sql.find_root(), DataFusionError::SQL(..) | DataFusionError::Plan(_) | DataFusionError::SchemaError(..)) =>
+            if matches!(
+                sql.find_root(),
+                DataFusionError::SQL(..)
+                    | DataFusionError::Plan(_)
+                    | DataFusionError::SchemaError(..)
+            ) =>
         {
-            CommandError::Usage { message: format!("the query can't be understood: {error}"), help: None }
+            CommandError::Usage {
+                message: format!("the query can't be understood: {error}"),
+                help: None,
+            }
         }
         other => super::failed(other),
     }

@@ -35,17 +35,23 @@ struct Running {
 /// Runs pipelines until their input ends or the user stops them.
 ///
 /// # Errors
-/// A configuration that can't be run, before anything starts; or the first failure of any pipeline, after all have stopped.
+/// A configuration that can't be run, before anything starts; or the first failure of any pipeline,
+/// after all have stopped.
 pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let started = Instant::now();
     let config = load(&args.config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let pipelines = chosen(&config, &args.only)?;
     let workers = args.workers.map(usize::from).unwrap_or_else(|| default_workers(&config));
-    let runtime = DeltaRuntime::new().map_err(|e| CommandError::Failed { message: e.to_string() })?;
+    let runtime =
+        DeltaRuntime::new().map_err(|e| CommandError::Failed { message: e.to_string() })?;
     let mut planned = Vec::new();
     for pipeline in pipelines {
-        let stored = if args.fresh.contains(&pipeline.name.value) { Stored::Dropped } else { Stored::GoesOn };
+        let stored = if args.fresh.contains(&pipeline.name.value) {
+            Stored::Dropped
+        } else {
+            Stored::GoesOn
+        };
         planned.push(plan(&config, pipeline, stored, workers, &runtime, &clock)?);
     }
     fresh(&config, args, &planned, &runtime)?;
@@ -64,7 +70,8 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
             std::process::exit(130);
         }
     });
-    let running: Vec<Running> = planned.into_iter().map(|p| start(p, &clock)).collect::<Result<_, _>>()?;
+    let running: Vec<Running> =
+        planned.into_iter().map(|p| start(p, &clock)).collect::<Result<_, _>>()?;
     watch(&running, &stop, args.output.format == OutputFormat::Text);
     finish(running, args, started, notes, out)
 }
@@ -81,12 +88,20 @@ fn notes(planned: &[Planned]) -> Vec<String> {
 }
 
 /// Lets the pipelines of `--fresh` begin anew, when all that is to be run can be.
-fn fresh(config: &Config, args: &RunArgs, planned: &[Planned], runtime: &DeltaRuntime) -> Result<(), CommandError> {
+fn fresh(
+    config: &Config,
+    args: &RunArgs,
+    planned: &[Planned],
+    runtime: &DeltaRuntime,
+) -> Result<(), CommandError> {
     let mut anew = Vec::new();
     for name in &args.fresh {
         if !planned.iter().any(|p| p.name == *name) {
             let help = suggest_name(name, planned.iter().map(|p| p.name.as_str()), "this runs");
-            return Err(CommandError::Usage { message: format!("--fresh {name}: this does not run a pipeline `{name}`"), help });
+            return Err(CommandError::Usage {
+                message: format!("--fresh {name}: this does not run a pipeline `{name}`"),
+                help,
+            });
         }
         anew.extend(plan_anew(config, name, args.tables, runtime)?);
     }
@@ -99,13 +114,20 @@ fn fresh(config: &Config, args: &RunArgs, planned: &[Planned], runtime: &DeltaRu
 }
 
 /// The pipelines to run: all, or those named.
-pub(super) fn chosen<'a>(config: &'a Config, only: &[String]) -> Result<Vec<&'a Pipeline>, CommandError> {
+pub(super) fn chosen<'a>(
+    config: &'a Config,
+    only: &[String],
+) -> Result<Vec<&'a Pipeline>, CommandError> {
     let all = &config.spec.pipelines;
     let mut chosen = Vec::new();
     for name in only {
         let Some(pipeline) = config.spec.pipeline(name) else {
-            let help = suggest_name(name, all.iter().map(|p| p.name.value.as_str()), "the file has");
-            return Err(CommandError::Usage { message: format!("there is no pipeline `{name}`"), help });
+            let help =
+                suggest_name(name, all.iter().map(|p| p.name.value.as_str()), "the file has");
+            return Err(CommandError::Usage {
+                message: format!("there is no pipeline `{name}`"),
+                help,
+            });
         };
         chosen.push(pipeline);
     }
@@ -127,10 +149,19 @@ pub(super) fn plan(
     clock: &Arc<dyn Clock>,
 ) -> Result<Planned, CommandError> {
     let Some(spec) = config.spec.source(&pipeline.from.value) else {
-        return Err(refuse(config, vec![Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from))]));
+        return Err(refuse(
+            config,
+            vec![Problem::new(
+                pipeline.from.span,
+                format!("there is no source `{}`", pipeline.from),
+            )],
+        ));
     };
-    let source = open_source(spec, clock).map_err(|e| CommandError::Failed { message: e.to_string() })?;
-    lay_out(config, pipeline, source).and_then(|laid_out| laid_out.plan(stored, workers, runtime)).map_err(|e| plan_failed(config, e))
+    let source =
+        open_source(spec, clock).map_err(|e| CommandError::Failed { message: e.to_string() })?;
+    lay_out(config, pipeline, source)
+        .and_then(|laid_out| laid_out.plan(stored, workers, runtime))
+        .map_err(|e| plan_failed(config, e))
 }
 
 pub(super) fn plan_failed(config: &Config, error: PlanError) -> CommandError {
@@ -161,7 +192,8 @@ struct Troubles(Vec<Option<Instant>>);
 impl Troubles {
     fn tell(&mut self, running: &[Running], progress: &Progress<'_>) {
         for (told, run) in self.0.iter_mut().zip(running) {
-            let reason = run.control.metrics.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let reason =
+                run.control.metrics.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone();
             match (reason, *told) {
                 (Some(_), Some(at)) if at.elapsed() < TELL_EVERY => {}
                 (Some(reason), _) => {
@@ -180,7 +212,8 @@ impl Troubles {
 
 /// Draws the progress until every pipeline has ended, and passes a stop on.
 fn watch(running: &[Running], stop: &Arc<AtomicBool>, draw: bool) {
-    let mut progress = Progress::new(running.iter().map(|r| (r.name.as_str(), &r.control.metrics)), draw);
+    let mut progress =
+        Progress::new(running.iter().map(|r| (r.name.as_str(), &r.control.metrics)), draw);
     let mut told = false;
     let mut troubles = Troubles(vec![None; running.len()]);
     while running.iter().any(|r| !r.thread.is_finished()) {
@@ -193,18 +226,31 @@ fn watch(running: &[Running], stop: &Arc<AtomicBool>, draw: bool) {
         }
         troubles.tell(running, &progress);
         progress.draw();
-        std::thread::sleep(if draw { DRAW_EVERY.min(Duration::from_millis(20)) } else { Duration::from_millis(2) });
+        std::thread::sleep(if draw {
+            DRAW_EVERY.min(Duration::from_millis(20))
+        } else {
+            Duration::from_millis(2)
+        });
     }
     progress.finish();
 }
 
-fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, notes: Vec<String>, out: &mut dyn Write) -> Result<(), CommandError> {
+fn finish(
+    running: Vec<Running>,
+    args: &RunArgs,
+    started: Instant,
+    notes: Vec<String>,
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
     let mut reports = Vec::new();
     let mut failure = None;
     for r in running {
         let (result, ended) = match r.thread.join() {
             Ok(ended) => ended,
-            Err(_) => (Err(RunError::Bug { what: format!("the thread of pipeline {} panicked", r.name) }), Instant::now()),
+            Err(_) => (
+                Err(RunError::Bug { what: format!("the thread of pipeline {} panicked", r.name) }),
+                Instant::now(),
+            ),
         };
         let summary = match result {
             Ok(summary) => Some(summary),
@@ -214,7 +260,15 @@ fn finish(running: Vec<Running>, args: &RunArgs, started: Instant, notes: Vec<St
             }
         };
         let seconds = ended.duration_since(started).as_secs_f64();
-        reports.push(PipelineReport::new(&r.name, r.workers, seconds, summary.as_ref(), &r.control.metrics, &r.tables, &r.consoles));
+        reports.push(PipelineReport::new(
+            &r.name,
+            r.workers,
+            seconds,
+            summary.as_ref(),
+            &r.control.metrics,
+            &r.tables,
+            &r.consoles,
+        ));
     }
     let report = RunReport { seconds: started.elapsed().as_secs_f64(), notes, pipelines: reports };
     match args.output.format {

@@ -1,4 +1,5 @@
-//! `riskstream status`: what a data folder and a registry hold. Read only; works beside a running program.
+//! `riskstream status`: what a data folder and a registry hold. Read only; works beside a running
+//! program.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -152,14 +153,30 @@ fn read(config: &Config) -> Result<Status, CommandError> {
     }
     let folder = tables_location(config);
     // Before the first run there is no folder, which is no error here.
-    let tables = if folder.is_dir() { Catalog::open(folder).and_then(|c| c.tables()).map_err(failed)? } else { Vec::new() };
+    let tables = if folder.is_dir() {
+        Catalog::open(folder).and_then(|c| c.tables()).map_err(failed)?
+    } else {
+        Vec::new()
+    };
     let tables = tables
         .into_iter()
-        .map(|t| TableStatus { table: t.name, version: t.version, rows: t.rows, files: t.files, bytes: t.bytes })
+        .map(|t| TableStatus {
+            table: t.name,
+            version: t.version,
+            rows: t.rows,
+            files: t.files,
+            bytes: t.bytes,
+        })
         .collect();
     let riskstream = &config.spec.riskstream;
     let models = models(&Registry::new(registry_location(config)))?;
-    Ok(Status { name: riskstream.name.value.clone(), data: riskstream.data.value.clone(), pipelines, tables, models })
+    Ok(Status {
+        name: riskstream.name.value.clone(),
+        data: riskstream.data.value.clone(),
+        pipelines,
+        tables,
+        models,
+    })
 }
 
 fn models(registry: &Registry) -> Result<Vec<ModelStatus>, CommandError> {
@@ -200,7 +217,8 @@ fn shown_time(micros: i64) -> Option<String> {
 fn waiting(seen: &Inspection) -> Vec<WaitingStatus> {
     let destinations: BTreeSet<&String> = seen.waiting.keys().chain(seen.away.keys()).collect();
     let status = |destination: &String| {
-        let SinkWaiting { epochs, bytes } = seen.waiting.get(destination).copied().unwrap_or_default();
+        let SinkWaiting { epochs, bytes } =
+            seen.waiting.get(destination).copied().unwrap_or_default();
         let away = seen.away.get(destination);
         WaitingStatus {
             destination: destination.clone(),
@@ -230,7 +248,12 @@ impl PipelineStatus {
             partitions: seen
                 .positions
                 .into_iter()
-                .map(|(number, (info, at))| PartitionStatus { number, name: info.name, next_offset: at.next_offset, finished: at.finished })
+                .map(|(number, (info, at))| PartitionStatus {
+                    number,
+                    name: info.name,
+                    next_offset: at.next_offset,
+                    finished: at.finished,
+                })
                 .collect(),
             waiting,
             snapshots: seen.snapshots.iter().map(|e| e.0).collect(),
@@ -248,27 +271,57 @@ impl PipelineStatus {
         let Some(epoch) = self.committed_epoch else {
             return writeln!(out, "pipeline {}: {running}, nothing committed yet", self.pipeline);
         };
-        writeln!(out, "pipeline {}: {running}, committed epoch {epoch} (run {})", self.pipeline, self.generation)?;
+        writeln!(
+            out,
+            "pipeline {}: {running}, committed epoch {epoch} (run {})",
+            self.pipeline, self.generation
+        )?;
         let or_none = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".into());
-        writeln!(out, "  event time {}   watermark {}", or_none(&self.event_time), or_none(&self.watermark))?;
+        writeln!(
+            out,
+            "  event time {}   watermark {}",
+            or_none(&self.event_time),
+            or_none(&self.watermark)
+        )?;
         let snapshots: Vec<String> = self.snapshots.iter().map(u64::to_string).collect();
         let snapshots = if snapshots.is_empty() { "none".to_owned() } else { snapshots.join(", ") };
         writeln!(out, "  store {}   snapshots at epochs: {snapshots}", ByteSize(self.store_bytes))?;
         // Of very many those that are still read come first, and a line tells of the others.
         let (finished, open): (Vec<_>, Vec<_>) = self.partitions.iter().partition(|p| p.finished);
-        let mut shown = if self.partitions.len() > PARTITIONS_SHOWN { [open, finished].concat() } else { self.partitions.iter().collect() };
+        let mut shown = if self.partitions.len() > PARTITIONS_SHOWN {
+            [open, finished].concat()
+        } else {
+            self.partitions.iter().collect()
+        };
         let others = shown.split_off(shown.len().min(PARTITIONS_SHOWN));
         for p in shown {
             let end = if p.finished { " (finished)" } else { "" };
-            writeln!(out, "  partition {:>4}  {}  next offset {}{end}", p.number, p.name, p.next_offset)?;
+            writeln!(
+                out,
+                "  partition {:>4}  {}  next offset {}{end}",
+                p.number, p.name, p.next_offset
+            )?;
         }
         if !others.is_empty() {
             let finished = others.iter().filter(|p| p.finished).count();
-            writeln!(out, "  and {} more, {} of them finished (--format json names all)", others.len(), finished)?;
+            writeln!(
+                out,
+                "  and {} more, {} of them finished (--format json names all)",
+                others.len(),
+                finished
+            )?;
         }
         for w in &self.waiting {
-            writeln!(out, "  {} waits for {}: {} epochs", ByteSize(w.bytes), w.destination, grouped(w.epochs))?;
-            if let (Some(since), Some(tried), Some(reason)) = (&w.away_since, &w.last_tried, &w.reason) {
+            writeln!(
+                out,
+                "  {} waits for {}: {} epochs",
+                ByteSize(w.bytes),
+                w.destination,
+                grouped(w.epochs)
+            )?;
+            if let (Some(since), Some(tried), Some(reason)) =
+                (&w.away_since, &w.last_tried, &w.reason)
+            {
                 writeln!(out, "    AWAY since {since}, last tried {tried}: {reason}")?;
             }
         }
@@ -278,22 +331,44 @@ impl PipelineStatus {
 
 impl Status {
     fn print(&self, registry: &Path, out: &mut dyn Write) -> std::io::Result<()> {
-        writeln!(out, "{}: data folder {}, registry {}\n", self.name, self.data.display(), registry.display())?;
+        writeln!(
+            out,
+            "{}: data folder {}, registry {}\n",
+            self.name,
+            self.data.display(),
+            registry.display()
+        )?;
         for pipeline in &self.pipelines {
             pipeline.print(out)?;
         }
         if !self.tables.is_empty() {
-            writeln!(out, "\n{:<28}{:>14}{:>8}{:>12}{:>9}", "table", "rows", "files", "size", "version")?;
+            writeln!(
+                out,
+                "\n{:<28}{:>14}{:>8}{:>12}{:>9}",
+                "table", "rows", "files", "size", "version"
+            )?;
         }
         for t in &self.tables {
             let rows = t.rows.map_or_else(|| "?".to_owned(), grouped);
-            writeln!(out, "{:<28}{rows:>14}{:>8}{:>12}{:>9}", t.table, t.files, ByteSize(t.bytes).to_string(), t.version)?;
+            writeln!(
+                out,
+                "{:<28}{rows:>14}{:>8}{:>12}{:>9}",
+                t.table,
+                t.files,
+                ByteSize(t.bytes).to_string(),
+                t.version
+            )?;
         }
         if !self.models.is_empty() {
-            writeln!(out, "\n{:<28}{:>8}  {:<22}{:>8}{:>8}  registered", "model", "version", "kind", "AUC ROC", "AP")?;
+            writeln!(
+                out,
+                "\n{:<28}{:>8}  {:<22}{:>8}{:>8}  registered",
+                "model", "version", "kind", "AUC ROC", "AP"
+            )?;
         }
         for m in &self.models {
-            let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+            let number =
+                |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
             writeln!(
                 out,
                 "{:<28}{:>8}  {:<22}{:>8}{:>8}  {}",

@@ -1,7 +1,9 @@
-//! `riskstream train`: fits a model to rows that a pipeline has served, compares it with chance, and registers it.
+//! `riskstream train`: fits a model to rows that a pipeline has served, compares it with chance,
+//! and registers it.
 //!
-//! The protocol is the Fraud Detection Handbook's, see `riskstream_models::Split`: a week of training, the days until a fraud is known, a
-//! week of test, and cards that were known to be compromised left out of it.
+//! The protocol is the Fraud Detection Handbook's, see `riskstream_models::Split`: a week of
+//! training, the days until a fraud is known, a week of test, and cards that were known to be
+//! compromised left out of it.
 
 mod rows;
 mod split;
@@ -11,7 +13,8 @@ use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use riskstream_models::{
-    Columns, ForestParameters, LogisticParameters, Metrics, Registry, ThresholdRule, TrainError, TrainOutcome, TrainSpec, report_table,
+    Columns, ForestParameters, LogisticParameters, Metrics, Registry, ThresholdRule, TrainError,
+    TrainOutcome, TrainSpec, report_table,
 };
 use serde::Serialize;
 
@@ -78,7 +81,9 @@ pub fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CommandError> 
     let config = load(&ConfigArgs::from(&args.config))?;
     let registry = Registry::new(registry_location(&config));
     // A name that the registry would refuse is told before an hour of fitting, not after.
-    registry.versions(&args.model).map_err(|e| CommandError::Usage { message: e.to_string(), help: None })?;
+    registry
+        .versions(&args.model)
+        .map_err(|e| CommandError::Usage { message: e.to_string(), help: None })?;
     let rows = TrainingRows::open(args, &config)?;
     let columns = Columns {
         event_time: rows.time().to_owned(),
@@ -86,7 +91,10 @@ pub fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CommandError> 
         key: args.key.clone(),
         features: rows.features(args, &config)?,
     };
-    let split = split::settle(args.train.as_deref(), args.test.as_deref(), args.delay, &mut || rows.days())?;
+    let split =
+        split::settle(args.train.as_deref(), args.test.as_deref(), args.delay, &mut || {
+            rows.days()
+        })?;
     let batches = rows.read(&columns, &split)?;
     let started = Instant::now();
     let mut outcomes = Vec::new();
@@ -99,7 +107,10 @@ pub fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CommandError> 
             cards_per_day: CARDS_PER_DAY,
             thresholds: ThresholdRule::default(),
         };
-        outcomes.push(riskstream_models::train(&spec, &batches, &|| started.elapsed()).map_err(train_failed)?);
+        outcomes.push(
+            riskstream_models::train(&spec, &batches, &|| started.elapsed())
+                .map_err(train_failed)?,
+        );
     }
     let best = best(&outcomes).ok_or_else(|| failed("nothing was trained"))?;
     let created_at = Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true);
@@ -117,14 +128,24 @@ pub fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CommandError> 
                 threshold: registered.threshold,
                 review: registered.thresholds.review,
                 decline: registered.thresholds.decline,
-                outcomes: outcomes.iter().enumerate().map(|(i, o)| Outcome::new(o, i == best)).collect(),
+                outcomes: outcomes
+                    .iter()
+                    .enumerate()
+                    .map(|(i, o)| Outcome::new(o, i == best))
+                    .collect(),
             };
             print_json(&answer, out)
         }
         OutputFormat::Text => {
             write!(out, "{}", report_table(&outcomes))?;
             let algorithm = outcomes[best].algorithm;
-            writeln!(out, "\nregistered: {}, version {} ({algorithm}) in {}", registered.name, registered.version, path.display())?;
+            writeln!(
+                out,
+                "\nregistered: {}, version {} ({algorithm}) in {}",
+                registered.name,
+                registered.version,
+                path.display()
+            )?;
             Ok(())
         }
     }
@@ -133,7 +154,11 @@ pub fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CommandError> 
 fn algorithms(args: &TrainArgs) -> Vec<riskstream_models::Algorithm> {
     let logistic = riskstream_models::Algorithm::LogisticRegression(LogisticParameters::default());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let forest = riskstream_models::Algorithm::RandomForest(ForestParameters { seed: args.seed, threads, ..ForestParameters::default() });
+    let forest = riskstream_models::Algorithm::RandomForest(ForestParameters {
+        seed: args.seed,
+        threads,
+        ..ForestParameters::default()
+    });
     match args.algorithm {
         Algorithm::Logistic => vec![logistic],
         Algorithm::Forest => vec![forest],
@@ -167,8 +192,18 @@ impl Outcome {
             algorithm: outcome.algorithm,
             registered,
             fit_seconds: outcome.fit_time.as_secs_f64(),
-            train: Window { from: on.train_from.clone(), to: on.train_to.clone(), rows: on.train_rows, frauds: on.train_frauds },
-            test: Window { from: on.test_from.clone(), to: on.test_to.clone(), rows: on.test_rows, frauds: on.test_frauds },
+            train: Window {
+                from: on.train_from.clone(),
+                to: on.train_to.clone(),
+                rows: on.train_rows,
+                frauds: on.train_frauds,
+            },
+            test: Window {
+                from: on.test_from.clone(),
+                to: on.test_to.clone(),
+                rows: on.test_rows,
+                frauds: on.test_frauds,
+            },
             blocked_rows: outcome.blocked_rows,
             unusable_rows: outcome.unusable_rows,
             metrics: Measures::new(&outcome.model.metrics),

@@ -1,8 +1,8 @@
 //! Which columns exist at each step of a pipeline, and what names one that doesn't.
 //!
-//! The flow is by name; types are followed where the file says them (sums need numbers), and are otherwise DataFusion's business.
-//! Validation runs it where the input's columns are known from the file; the planner runs it again, by [`check_columns`], once a
-//! schema has been inferred.
+//! The flow is by name; types are followed where the file says them (sums need numbers), and are
+//! otherwise DataFusion's business. Validation runs it where the input's columns are known from the
+//! file; the planner runs it again, by [`check_columns`], once a schema has been inferred.
 
 use arrow::datatypes::{DataType, Schema};
 
@@ -17,12 +17,14 @@ use riskstream_operators::sample::AS_OF;
 use riskstream_operators::windows;
 
 use super::spec::{
-    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Destination, DestinationKind, Feature, Features, Late, Pipeline, Previous,
-    Sample, ScoreColumn, Shares, Source, Sql, Step, StepKind,
+    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Destination, DestinationKind,
+    Feature, Features, Late, Pipeline, Previous, Sample, ScoreColumn, Shares, Source, Sql, Step,
+    StepKind,
 };
 use super::suggest;
 
-/// Checks every column that a pipeline names against its input's schema, through all steps to the destinations.
+/// Checks every column that a pipeline names against its input's schema, through all steps to the
+/// destinations.
 pub fn check_columns(pipeline: &Pipeline, event_time: &str, input: &Schema) -> Vec<Problem> {
     let mut problems = Vec::new();
     check_pipeline(pipeline, event_time, Some(from_schema(input)), None, &mut problems);
@@ -70,9 +72,13 @@ pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<
     let flow = Flow::new(&source.event_time.column.value, Some(input.to_vec()));
     let time = &source.event_time;
     if let Some(column) = flow.find(&time.column, problems)
-        && let Some(data_type) = column.data_type.as_ref().filter(|data_type| !matches!(data_type, DataType::Timestamp(..)))
+        && let Some(data_type) = column
+            .data_type
+            .as_ref()
+            .filter(|data_type| !matches!(data_type, DataType::Timestamp(..)))
     {
-        let message = format!("the event time `{}` is of type {}", time.column, type_name(data_type));
+        let message =
+            format!("the event time `{}` is of type {}", time.column, type_name(data_type));
         let help = "declare it `timestamp`; how the source writes it (a text of some form, a number of seconds) is its `format`";
         problems.push(Problem::new(time.column.span, message).help(help));
     }
@@ -84,8 +90,8 @@ pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<
     }
 }
 
-/// Checks a pipeline's columns. `input`: what is known of the source, `None` if nothing is; `sound_steps`: how many steps from the
-/// first were read well, `None` for all.
+/// Checks a pipeline's columns. `input`: what is known of the source, `None` if nothing is;
+/// `sound_steps`: how many steps from the first were read well, `None` for all.
 pub(super) fn check_pipeline(
     pipeline: &Pipeline,
     event_time: &str,
@@ -128,7 +134,10 @@ pub(super) fn check_pipeline(
             }
             StepKind::Sample(sample) => {
                 if !flow.is_of_changes {
-                    let message = format!("step `{}` samples records, and no `changelog` step before it says what they are", step.id);
+                    let message = format!(
+                        "step `{}` samples records, and no `changelog` step before it says what they are",
+                        step.id
+                    );
                     let help = "put a step with changelog = { key = \"COLUMN\" } before it";
                     problems.push(Problem::new(step.id.span, message).help(help));
                 }
@@ -136,8 +145,14 @@ pub(super) fn check_pipeline(
             }
             StepKind::Shares(shares) => {
                 if !flow.is_of_windows {
-                    let message = format!("step `{}` takes shares of windows, and there is no `aggregate` step before it", step.id);
-                    problems.push(Problem::new(step.id.span, message).help("put it after the `aggregate` step whose rows it compares"));
+                    let message = format!(
+                        "step `{}` takes shares of windows, and there is no `aggregate` step before it",
+                        step.id
+                    );
+                    problems.push(
+                        Problem::new(step.id.span, message)
+                            .help("put it after the `aggregate` step whose rows it compares"),
+                    );
                 }
                 flow.shares(shares, problems);
             }
@@ -176,11 +191,15 @@ struct Flow {
     is_of_changes: bool,
 }
 
-/// A step that counts events can't follow one whose rows are revisions of windows: it would count each revision.
+/// A step that counts events can't follow one whose rows are revisions of windows: it would count
+/// each revision.
 fn of_windows(step: &Step) -> Problem {
-    let message =
-        format!("step `{}` counts rows, and the rows that it gets are revisions or changes, which say things more than once", step.id);
-    Problem::new(step.id.span, message).help("put it before the `changelog` or `aggregate` step, or in a pipeline of its own")
+    let message = format!(
+        "step `{}` counts rows, and the rows that it gets are revisions or changes, which say things more than once",
+        step.id
+    );
+    Problem::new(step.id.span, message)
+        .help("put it before the `changelog` or `aggregate` step, or in a pipeline of its own")
 }
 
 impl Flow {
@@ -212,7 +231,11 @@ impl Flow {
     }
 
     fn unknown(&self, name: &str, span: Span) -> Problem {
-        Problem::new(span, format!("there is no column `{name}` here")).maybe_help(suggest::help(name, self.names(), "the columns are"))
+        Problem::new(span, format!("there is no column `{name}` here")).maybe_help(suggest::help(
+            name,
+            self.names(),
+            "the columns are",
+        ))
     }
 
     /// Checks the columns that an expression names; `siblings` are made by the same step.
@@ -226,18 +249,29 @@ impl Flow {
             }
             let mut problem = self.unknown(&column.name, sql.span_within(column.range));
             if siblings.iter().any(|sibling| sibling.name.value == column.name) {
-                problem = problem.help("columns of one `derive` don't see each other: make it in a step before");
+                problem = problem
+                    .help("columns of one `derive` don't see each other: make it in a step before");
             } else if column.quoted && suggest::closest(&column.name, self.names()).is_none() {
-                problem = problem.help(format!("double quotes are around names; a text is in single ones: '{}'", column.name));
+                problem = problem.help(format!(
+                    "double quotes are around names; a text is in single ones: '{}'",
+                    column.name
+                ));
             }
             problems.push(problem);
         }
     }
 
     /// Adds a column; its name may not be taken.
-    fn add(&mut self, name: &str, span: Span, data_type: Option<DataType>, problems: &mut Vec<Problem>) {
+    fn add(
+        &mut self,
+        name: &str,
+        span: Span,
+        data_type: Option<DataType>,
+        problems: &mut Vec<Problem>,
+    ) {
         if let Some(taken) = self.get(name) {
-            let problem = Problem::new(span, format!("there is a column `{name}` already")).help("give the new column another name");
+            let problem = Problem::new(span, format!("there is a column `{name}` already"))
+                .help("give the new column another name");
             problems.push(match taken.made_at {
                 Some(made_at) if made_at != span => problem.related(made_at, "made here"),
                 _ => problem,
@@ -276,7 +310,9 @@ impl Flow {
         let is_number = data_type.is_numeric() || *data_type == DataType::Boolean;
         let needs = if feature.aggregate.needs_number() && !is_number {
             "a number"
-        } else if feature.aggregate.needs_value() && (data_type.is_string() || data_type.is_binary()) {
+        } else if feature.aggregate.needs_value()
+            && (data_type.is_string() || data_type.is_binary())
+        {
             "a number, a time or a boolean"
         } else {
             return;
@@ -288,9 +324,19 @@ impl Flow {
     }
 
     fn changelog(&mut self, changelog: &Changelog, problems: &mut Vec<Problem>) {
-        let previous: Vec<Option<DataType>> =
-            changelog.previous.iter().map(|(_, column)| self.find(column, problems).and_then(|known| known.data_type.clone())).collect();
-        for column in changelog.key.iter().chain(changelog.columns.iter().flatten()).chain(&changelog.operation) {
+        let previous: Vec<Option<DataType>> = changelog
+            .previous
+            .iter()
+            .map(|(_, column)| {
+                self.find(column, problems).and_then(|known| known.data_type.clone())
+            })
+            .collect();
+        for column in changelog
+            .key
+            .iter()
+            .chain(changelog.columns.iter().flatten())
+            .chain(&changelog.operation)
+        {
             self.find(column, problems);
         }
         for sql in changelog.ever.iter().map(|ever| &ever.sql).chain(&changelog.deleted) {
@@ -299,12 +345,18 @@ impl Flow {
         self.is_of_changes = true;
         self.columns.retain(|column| column.name != defaults::LATE_COLUMN);
         if let Some(kept) = &changelog.columns {
-            let is_kept = |name: &str| kept.iter().chain(&changelog.key).any(|column| column.value == name) || name == self.event_time;
+            let is_kept = |name: &str| {
+                kept.iter().chain(&changelog.key).any(|column| column.value == name)
+                    || name == self.event_time
+            };
             self.columns.retain(|known| is_kept(&known.name));
         }
         if changelog.operation.is_some() {
             // What happened is over; when it did stays.
-            self.columns.retain(|known| known.name == COMMITTED_AT || !change_fields().iter().any(|field| *field.name() == known.name));
+            self.columns.retain(|known| {
+                known.name == COMMITTED_AT
+                    || !change_fields().iter().any(|field| *field.name() == known.name)
+            });
         }
         for ((name, _), data_type) in changelog.previous.iter().zip(previous) {
             self.add(name, name.span, data_type, problems);
@@ -364,7 +416,13 @@ impl Flow {
         }
         // What leaves are windows: of the columns before the step only the key's are left.
         let event_time = windows::WINDOW_END.to_owned();
-        *self = Self { columns: Vec::new(), event_time, is_complete: true, is_of_windows: true, is_of_changes: false };
+        *self = Self {
+            columns: Vec::new(),
+            event_time,
+            is_complete: true,
+            is_of_windows: true,
+            is_of_changes: false,
+        };
         for (name, span, data_type) in keys {
             self.add(&name, span, data_type, problems);
         }
@@ -379,7 +437,12 @@ impl Flow {
         ];
         self.columns.extend(own.map(|(name, data_type)| Known::new(name).of_type(data_type)));
         for aggregate in &aggregation.aggregates {
-            self.add(&aggregate.name, aggregate.name.span, feature_type(&aggregate.aggregate), problems);
+            self.add(
+                &aggregate.name,
+                aggregate.name.span,
+                feature_type(&aggregate.aggregate),
+                problems,
+            );
         }
     }
 
@@ -390,9 +453,15 @@ impl Flow {
 
     fn decide(&mut self, decide: &Decide, scores: &[String], problems: &mut Vec<Problem>) {
         if !scores.contains(&decide.score.value) {
-            let problem = Problem::new(decide.score.span, format!("no `score` step before this one makes the column `{}`", decide.score));
-            let help = suggest::help(&decide.score, scores.iter().map(String::as_str), "the scores are");
-            problems.push(problem.help(help.unwrap_or_else(|| "put a step with score = { COLUMN = \"MODEL\" } before it".into())));
+            let problem = Problem::new(
+                decide.score.span,
+                format!("no `score` step before this one makes the column `{}`", decide.score),
+            );
+            let help =
+                suggest::help(&decide.score, scores.iter().map(String::as_str), "the scores are");
+            problems.push(problem.help(help.unwrap_or_else(|| {
+                "put a step with score = { COLUMN = \"MODEL\" } before it".into()
+            })));
         }
         self.add(defaults::DECISION_COLUMN, decide.score.span, Some(DataType::Utf8), problems);
         self.add(defaults::REASONS_COLUMN, decide.score.span, None, problems);
@@ -416,8 +485,12 @@ impl Flow {
 /// The type of a feature's column, where no other step could tell it from another.
 fn feature_type(aggregate: &Aggregate) -> Option<DataType> {
     match aggregate {
-        Aggregate::CountAll | Aggregate::Count(_) | Aggregate::CountDistinct(_) => Some(DataType::Int64),
-        Aggregate::Mean(_) | Aggregate::StdDev(_) | Aggregate::SecondsSinceLast => Some(DataType::Float64),
+        Aggregate::CountAll | Aggregate::Count(_) | Aggregate::CountDistinct(_) => {
+            Some(DataType::Int64)
+        }
+        Aggregate::Mean(_) | Aggregate::StdDev(_) | Aggregate::SecondsSinceLast => {
+            Some(DataType::Float64)
+        }
         Aggregate::Sum(_) | Aggregate::Min(_) | Aggregate::Max(_) | Aggregate::Last(_) => None,
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::spec::{Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Results, Tombstones, WhenQuiet};
+use super::spec::{
+    Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Results, Tombstones,
+    WhenQuiet,
+};
 
 /// `[riskstream] name`: what status and table metadata call this program.
 pub const NAME: &str = "riskstream";
@@ -10,44 +13,57 @@ pub const NAME: &str = "riskstream";
 pub const DATA: &str = "data";
 /// `[riskstream] registry`: the folder of trained models, relative to the working directory.
 pub const REGISTRY: &str = "registry";
-/// `epoch.min`: an epoch stays open at least this long, so that a trickle of rows doesn't pay one disk sync per row.
+/// `epoch.min`: an epoch stays open at least this long, so that a trickle of rows doesn't pay one
+/// disk sync per row.
 pub const EPOCH_MIN: Duration = Duration::from_millis(10);
 /// `epoch.max`: an epoch with any row in it is closed after this long at the latest.
 pub const EPOCH_MAX: Duration = Duration::from_secs(1);
-/// `epoch.rows`: rows of all sources together that close an epoch; it bounds what a crash repeats and what is held in memory.
+/// `epoch.rows`: rows of all sources together that close an epoch; it bounds what a crash repeats
+/// and what is held in memory.
 pub const EPOCH_ROWS: u64 = 262_144;
 /// `epoch.bytes`: Arrow bytes of decoded rows that close an epoch.
 pub const EPOCH_BYTES: u64 = 64 * 1024 * 1024;
-/// `in_flight_epochs`: epochs read but not committed. Two overlap reading with committing; more only add memory and latency.
+/// `in_flight_epochs`: epochs read but not committed. Two overlap reading with committing; more
+/// only add memory and latency.
 pub const IN_FLIGHT_EPOCHS: usize = 2;
-/// `snapshot_every`: epochs between snapshots of all state; bounds how many epoch files a restart reads.
+/// `snapshot_every`: epochs between snapshots of all state; bounds how many epoch files a restart
+/// reads.
 pub const SNAPSHOT_EVERY: u64 = 16;
-/// `history_memory`: bytes of window history that each worker keeps in memory before segments go to disk.
+/// `history_memory`: bytes of window history that each worker keeps in memory before segments go to
+/// disk.
 pub const HISTORY_MEMORY: u64 = 16 * 1024 * 1024;
-/// `rows_memory`: bytes of a step's rows by key that each worker keeps in memory; the others are in sorted files.
+/// `rows_memory`: bytes of a step's rows by key that each worker keeps in memory; the others are in
+/// sorted files.
 pub const ROWS_MEMORY: u64 = 128 * 1024 * 1024;
-/// `staged_bytes_max`: bytes of staged files that may wait for destinations that are away or slow; a day of a few rows per millisecond.
+/// `staged_bytes_max`: bytes of staged files that may wait for destinations that are away or slow;
+/// a day of a few rows per millisecond.
 pub const STAGED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
-/// `hold_memory`: bytes of rows that wait for the watermark, per pipeline. When it is so many, only partitions are read that hold the
-/// watermark back, so that a partition without a row does not fill memory with those of all others.
+/// `hold_memory`: bytes of rows that wait for the watermark, per pipeline. When it is so many, only
+/// partitions are read that hold the watermark back, so that a partition without a row does not
+/// fill memory with those of all others.
 pub const HOLD_MEMORY: u64 = 128 * 1024 * 1024;
 /// `dead_rows_max`: the share of an epoch's rows that may be dead letters before the run stops.
 pub const DEAD_ROWS_MAX: f64 = 0.5;
-/// `dead_rows_min`: dead rows in an epoch below which the share isn't looked at (one bad row in a batch of one is no trend).
+/// `dead_rows_min`: dead rows in an epoch below which the share isn't looked at (one bad row in a
+/// batch of one is no trend).
 pub const DEAD_ROWS_MIN: u64 = 1_000;
 /// Name of the Delta table that dead-letter rows go to; pipelines may not use it.
 pub const DEAD_LETTER_TABLE: &str = "dead_letters";
 
-/// `event_time.out_of_orderness`: how far the watermark trails the newest event time of a partition.
+/// `event_time.out_of_orderness`: how far the watermark trails the newest event time of a
+/// partition.
 pub const OUT_OF_ORDERNESS: Duration = Duration::from_secs(5);
-/// `event_time.idle_after`: a partition without rows for this long stops holding the watermark back.
+/// `event_time.idle_after`: a partition without rows for this long stops holding the watermark
+/// back.
 pub const IDLE_AFTER: Duration = Duration::from_secs(30);
-/// `event_time.skew_max`: how far a partition is read ahead of the slowest, in event time: what is between them waits in memory.
+/// `event_time.skew_max`: how far a partition is read ahead of the slowest, in event time: what is
+/// between them waits in memory.
 pub const SKEW_MAX: Duration = Duration::from_secs(3600);
-/// `event_time.when_quiet`: a topic that is read again from its beginning, or a file of last year, says nothing of today.
+/// `event_time.when_quiet`: a topic that is read again from its beginning, or a file of last year,
+/// says nothing of today.
 pub const WHEN_QUIET: WhenQuiet = WhenQuiet::Wait;
-/// `event_time.future_skew_max`: a row whose event time is further ahead of the clock than this is a dead letter, since it would
-/// drag the watermark along and make every honest row late.
+/// `event_time.future_skew_max`: a row whose event time is further ahead of the clock than this is
+/// a dead letter, since it would drag the watermark along and make every honest row late.
 pub const FUTURE_SKEW_MAX: Duration = Duration::from_secs(3600);
 
 /// `csv.delimiter`; a tab in files whose name ends in `.tsv`.
@@ -63,14 +79,16 @@ pub const KAFKA_START: KafkaStart = KafkaStart::Earliest;
 pub const KAFKA_STOP: KafkaStop = KafkaStop::Never;
 /// Kafka `isolation`: what a transaction took back never happened.
 pub const KAFKA_ISOLATION: Isolation = Isolation::ReadCommitted;
-/// Kafka `tombstones`: where no format gives it a meaning, a message without a value is a fault that someone should see.
+/// Kafka `tombstones`: where no format gives it a meaning, a message without a value is a fault
+/// that someone should see.
 pub const KAFKA_TOMBSTONES: Tombstones = Tombstones::DeadLetter;
 /// Kafka `group`: before the source's name.
 pub const KAFKA_GROUP_PREFIX: &str = "riskstream-";
 
 /// Generator: the seed; the same seed gives the same rows on every machine.
 pub const GENERATOR_SEED: u64 = 42;
-/// Generator: customers. With terminals, radius and days as here about 1.75 million payments (the Handbook's data set).
+/// Generator: customers. With terminals, radius and days as here about 1.75 million payments (the
+/// Handbook's data set).
 pub const GENERATOR_CUSTOMERS: u64 = 5_000;
 /// Generator: terminals.
 pub const GENERATOR_TERMINALS: u64 = 10_000;
@@ -84,7 +102,8 @@ pub const GENERATOR_START: (i32, u32, u32) = (2018, 4, 1);
 pub const GENERATOR_BROKEN_SHARE: f64 = 0.0;
 /// Generator: the event-time column of payments, used when the source has no `event_time`.
 pub const GENERATOR_EVENT_TIME: &str = "tx_datetime";
-/// Generator: the column that orders payments of one instant, used when the source has no `event_time`.
+/// Generator: the column that orders payments of one instant, used when the source has no
+/// `event_time`.
 pub const GENERATOR_TIES_BY: &str = "transaction_id";
 /// Generator: loans. With the months as here about 350,000 changes.
 pub const GENERATOR_LOANS: u64 = 20_000;
@@ -95,10 +114,11 @@ pub const GENERATOR_MONTHS: u32 = 24;
 /// Generator: the first simulated day of a loan book, the first of a month.
 pub const GENERATOR_LOANS_START: (i32, u32, u32) = (2023, 1, 1);
 
-/// PostgreSQL: how often a slot without changes moves on; a tenth of the time after which the server would think its reader gone.
+/// PostgreSQL: how often a slot without changes moves on; a tenth of the time after which the
+/// server would think its reader gone.
 pub const POSTGRES_HEARTBEAT: Duration = Duration::from_secs(10);
-/// PostgreSQL: how far the watermark trails when the source has no `event_time`. Transactions come in the order of their commits, whose times
-/// are taken a moment before.
+/// PostgreSQL: how far the watermark trails when the source has no `event_time`. Transactions come
+/// in the order of their commits, whose times are taken a moment before.
 pub const POSTGRES_OUT_OF_ORDERNESS: Duration = Duration::from_secs(1);
 
 /// `decide.reasons`: how many features are named as reasons.
@@ -107,10 +127,12 @@ pub const REASONS: usize = 3;
 pub const ALERTS_TABLE: &str = "alerts";
 /// `to.when` of a destination of kind `alerts`.
 pub const ALERTS_WHEN: &str = "decision <> 'approve'";
-/// `to.rows` of a destination of kind `console`: rows printed per run, so that a backfill doesn't flood the terminal.
+/// `to.rows` of a destination of kind `console`: rows printed per run, so that a backfill doesn't
+/// flood the terminal.
 pub const CONSOLE_ROWS: u64 = 20;
 
-/// The column that a Delta table is partitioned by unless `partition_by` says otherwise: the date of the event time, UTC.
+/// The column that a Delta table is partitioned by unless `partition_by` says otherwise: the date
+/// of the event time, UTC.
 pub const EVENT_DATE_COLUMN: &str = "event_date";
 /// The column that a `decide` step adds: `approve`, `review` or `decline`.
 pub const DECISION_COLUMN: &str = "decision";
@@ -121,12 +143,14 @@ pub const LATE_COLUMN: &str = "_late";
 
 /// `results` of an `aggregate` step: a window is seen as it fills, and again when it is final.
 pub const RESULTS: Results = Results::Changes;
-/// `keep` of an `aggregate` or `features` step: as long as its longest windows (and `delay`), and at least this.
+/// `keep` of an `aggregate` or `features` step: as long as its longest windows (and `delay`), and
+/// at least this.
 pub const KEEP_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// `[pipelines.NAME] order`: the same rows whatever batches, workers and epochs were.
 pub const ORDER: Order = Order::EventTime;
-/// `[pipelines.NAME] late`: a late row is processed and flagged, since a payment is worth scoring even late.
+/// `[pipelines.NAME] late`: a late row is processed and flagged, since a payment is worth scoring
+/// even late.
 pub const LATE: Late = Late::Apply;
 /// `[pipelines.NAME] deliver` and `to.deliver`.
 pub const DELIVER: Deliver = Deliver::Committed;
@@ -134,5 +158,6 @@ pub const DELIVER: Deliver = Deliver::Committed;
 pub const COMPRESSION: Compression = Compression::Auto;
 /// `[sources.NAME] follow`.
 pub const FOLLOW: bool = false;
-/// `include_current` of a `features` step: a payment counts in its own windows, as in the Fraud Detection Handbook.
+/// `include_current` of a `features` step: a payment counts in its own windows, as in the Fraud
+/// Detection Handbook.
 pub const INCLUDE_CURRENT: bool = true;

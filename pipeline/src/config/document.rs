@@ -1,5 +1,5 @@
-//! TOML text as a tree of our own: entries in the order of the text, each key and value with its span, no borrowed text.
-//! `--set` values are put into this tree before anything reads it.
+//! TOML text as a tree of our own: entries in the order of the text, each key and value with its
+//! span, no borrowed text. `--set` values are put into this tree before anything reads it.
 
 use toml::Spanned as TomlSpanned;
 use toml::de::{DeTable, DeValue};
@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 use super::problem::Problem;
 use super::span::{Origin, Span, Spanned};
 
-/// A value and its place. The place of a `[header]` table is its header, that of an inline table all of it.
+/// A value and its place. The place of a `[header]` table is its header, that of an inline table
+/// all of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) span: Span,
@@ -55,7 +56,9 @@ impl Node {
     /// The value of `key` in a table.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match &self.value {
-            Value::Table(entries) => entries.iter().find(|entry| entry.key.value == key).map(|entry| &entry.node),
+            Value::Table(entries) => {
+                entries.iter().find(|entry| entry.key.value == key).map(|entry| &entry.node)
+            }
             _ => None,
         }
     }
@@ -65,7 +68,8 @@ impl Node {
     }
 }
 
-/// Parses a whole document. On a syntax error: all of them, at most one per line, since one mistake confuses the rest of its line.
+/// Parses a whole document. On a syntax error: all of them, at most one per line, since one mistake
+/// confuses the rest of its line.
 pub(crate) fn parse_document(origin: Origin, text: &str) -> Result<Node, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let problems = syntax_problems(origin, text, 0, &errors);
@@ -73,20 +77,33 @@ pub(crate) fn parse_document(origin: Origin, text: &str) -> Result<Node, Vec<Pro
         return Err(problems);
     }
     let mut problems = Vec::new();
-    let value = table_value(Converter { origin, text, shift: 0 }, table.into_inner(), &mut problems);
-    if problems.is_empty() { Ok(Node { span: Span::new(origin, 0..0), value }) } else { Err(problems) }
+    let value =
+        table_value(Converter { origin, text, shift: 0 }, table.into_inner(), &mut problems);
+    if problems.is_empty() {
+        Ok(Node { span: Span::new(origin, 0..0), value })
+    } else {
+        Err(problems)
+    }
 }
 
-fn syntax_problems(origin: Origin, text: &str, shift: usize, errors: &[toml::de::Error]) -> Vec<Problem> {
+fn syntax_problems(
+    origin: Origin,
+    text: &str,
+    shift: usize,
+    errors: &[toml::de::Error],
+) -> Vec<Problem> {
     let mut lines = std::collections::BTreeSet::new();
     let mut problems = Vec::new();
-    // The line of a table header that stood before: the keys under it are then repeats too, and no news.
+    // The line of a table header that stood before: the keys under it are then repeats too, and no
+    // news.
     let mut repeated_header: Option<usize> = None;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         let start = (shift + span.start).min(text.len());
         let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
-        let is_header_at = |line: usize| text.lines().nth(line).is_some_and(|line| line.trim_start().starts_with('['));
+        let is_header_at = |line: usize| {
+            text.lines().nth(line).is_some_and(|line| line.trim_start().starts_with('['))
+        };
         let is_repeat = error.message() == "duplicate key";
         if let Some(header) = repeated_header.filter(|header| is_repeat && *header < line)
             && !(header + 1..=line).any(is_header_at)
@@ -102,7 +119,10 @@ fn syntax_problems(origin: Origin, text: &str, shift: usize, errors: &[toml::de:
                 Some((message, expected)) => (message, Some(format!("expected {expected}"))),
                 None => (error.message(), None),
             };
-            let mut problem = Problem::new(Span::new(origin, start..shift + span.end), format!("not valid TOML: {message}"));
+            let mut problem = Problem::new(
+                Span::new(origin, start..shift + span.end),
+                format!("not valid TOML: {message}"),
+            );
             problem.label = expected;
             problem.help = match (is_repeat, is_repeated_header) {
                 (true, true) => Some("a table has one header: put its keys under the first, or give this one another name".into()),
@@ -115,7 +135,8 @@ fn syntax_problems(origin: Origin, text: &str, shift: usize, errors: &[toml::de:
     problems
 }
 
-/// Parses the value of a `--set`, which starts `shift` bytes into its argument; text that isn't TOML is a string.
+/// Parses the value of a `--set`, which starts `shift` bytes into its argument; text that isn't
+/// TOML is a string.
 fn parse_set_value(origin: Origin, argument: &str, shift: usize) -> Node {
     let text = &argument[shift..];
     let trimmed_start = shift + (text.len() - text.trim_start().len());
@@ -123,7 +144,11 @@ fn parse_set_value(origin: Origin, argument: &str, shift: usize) -> Node {
     let mut problems = Vec::new();
     match DeValue::parse(text) {
         Ok(value) => {
-            let node = node(Converter { origin, text: argument, shift: trimmed_start }, value, &mut problems);
+            let node = node(
+                Converter { origin, text: argument, shift: trimmed_start },
+                value,
+                &mut problems,
+            );
             if problems.is_empty() {
                 return node;
             }
@@ -132,7 +157,10 @@ fn parse_set_value(origin: Origin, argument: &str, shift: usize) -> Node {
     }
     Node {
         span: Span::new(origin, trimmed_start..trimmed_start + text.len()),
-        value: Value::String { text: text.to_owned(), verbatim_at: u32::try_from(trimmed_start).ok() },
+        value: Value::String {
+            text: text.to_owned(),
+            verbatim_at: u32::try_from(trimmed_start).ok(),
+        },
     }
 }
 
@@ -150,7 +178,11 @@ impl Converter<'_> {
     }
 }
 
-fn node(converter: Converter<'_>, value: TomlSpanned<DeValue<'_>>, problems: &mut Vec<Problem>) -> Node {
+fn node(
+    converter: Converter<'_>,
+    value: TomlSpanned<DeValue<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Node {
     let span = converter.span(value.span());
     let value = match value.into_inner() {
         DeValue::String(text) => {
@@ -160,14 +192,19 @@ fn node(converter: Converter<'_>, value: TomlSpanned<DeValue<'_>>, problems: &mu
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(integer) => Value::Integer(integer),
             Err(_too_large) => {
-                problems.push(Problem::new(span, format!("the integer {integer} is too large")).help(format!("at most {}", i64::MAX)));
+                problems.push(
+                    Problem::new(span, format!("the integer {integer} is too large"))
+                        .help(format!("at most {}", i64::MAX)),
+                );
                 Value::Integer(0)
             }
         },
         DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(boolean) => Value::Boolean(boolean),
         DeValue::Datetime(datetime) => Value::Datetime(datetime.to_string()),
-        DeValue::Array(array) => Value::Array(array.into_iter().map(|element| node(converter, element, problems)).collect()),
+        DeValue::Array(array) => Value::Array(
+            array.into_iter().map(|element| node(converter, element, problems)).collect(),
+        ),
         DeValue::Table(table) => table_value(converter, table, problems),
     };
     Node { span, value }
@@ -178,7 +215,10 @@ fn table_value(converter: Converter<'_>, table: DeTable<'_>, problems: &mut Vec<
         .into_iter()
         .map(|(key, value)| {
             let span = converter.span(key.span());
-            Entry { key: Spanned::new(key.into_inner().into_owned(), span), node: node(converter, value, problems) }
+            Entry {
+                key: Spanned::new(key.into_inner().into_owned(), span),
+                node: node(converter, value, problems),
+            }
         })
         .collect();
     // toml sorts keys by name; the order of the file is the order of columns.
@@ -190,14 +230,17 @@ fn table_value(converter: Converter<'_>, table: DeTable<'_>, problems: &mut Vec<
 fn verbatim_at(converter: Converter<'_>, span: Span, value: &str) -> Option<u32> {
     let written = converter.text.get(span.range())?;
     // TOML drops a line break right after the opening quotes.
-    ["\"\"\"\r\n", "\"\"\"\n", "'''\r\n", "'''\n", "\"\"\"", "'''", "\"", "'"].into_iter().find_map(|opening| {
-        let inner = written.strip_prefix(opening)?.strip_suffix(opening.trim_end())?;
-        (inner == value).then_some(span.start + opening.len() as u32)
-    })
+    ["\"\"\"\r\n", "\"\"\"\n", "'''\r\n", "'''\n", "\"\"\"", "'''", "\"", "'"].into_iter().find_map(
+        |opening| {
+            let inner = written.strip_prefix(opening)?.strip_suffix(opening.trim_end())?;
+            (inner == value).then_some(span.start + opening.len() as u32)
+        },
+    )
 }
 
-/// Puts one `--set path.to.key=value` into the tree. A segment of the path names a key of a table, or, in an array such as
-/// `steps`, the `id` of one of its tables or its position from 0. Missing tables are made.
+/// Puts one `--set path.to.key=value` into the tree. A segment of the path names a key of a table,
+/// or, in an array such as `steps`, the `id` of one of its tables or its position from 0. Missing
+/// tables are made.
 pub(crate) fn apply_set(root: &mut Node, index: u32, argument: &str) -> Result<(), Problem> {
     let origin = Origin::Set(index);
     let whole = Span::new(origin, 0..argument.len());
@@ -205,8 +248,13 @@ pub(crate) fn apply_set(root: &mut Node, index: u32, argument: &str) -> Result<(
     let Some((key, _)) = argument.split_once('=') else {
         return Err(Problem::new(whole, format!("`--set {argument}` has no `=`")).help(usage));
     };
-    let path = key_path(origin, key)
-        .ok_or_else(|| Problem::new(Span::new(origin, 0..key.len()), format!("`{}` isn't a path to a key", key.trim())).help(usage))?;
+    let path = key_path(origin, key).ok_or_else(|| {
+        Problem::new(
+            Span::new(origin, 0..key.len()),
+            format!("`{}` isn't a path to a key", key.trim()),
+        )
+        .help(usage)
+    })?;
     let value = parse_set_value(origin, argument, key.len() + 1);
     let Some((last, parents)) = path.split_last() else {
         return Err(Problem::new(whole, "the path is empty").help(usage));
@@ -216,10 +264,12 @@ pub(crate) fn apply_set(root: &mut Node, index: u32, argument: &str) -> Result<(
         at = child(at, segment)?;
     }
     match &mut at.value {
-        Value::Table(entries) => match entries.iter_mut().find(|entry| entry.key.value == last.value) {
-            Some(entry) => *entry = Entry { key: last.clone(), node: value },
-            None => entries.push(Entry { key: last.clone(), node: value }),
-        },
+        Value::Table(entries) => {
+            match entries.iter_mut().find(|entry| entry.key.value == last.value) {
+                Some(entry) => *entry = Entry { key: last.clone(), node: value },
+                None => entries.push(Entry { key: last.clone(), node: value }),
+            }
+        }
         Value::Array(_) => *child(at, last)? = value,
         _ => return Err(not_a_table(at, last)),
     }
@@ -261,7 +311,9 @@ fn child<'n>(at: &'n mut Node, segment: &Spanned<String>) -> Result<&'n mut Node
         }
         Value::Array(elements) => {
             let by_id = elements.iter().position(|element| element.is_step(&segment.value));
-            let position = by_id.or_else(|| segment.value.parse().ok().filter(|position| *position < elements.len()));
+            let position = by_id.or_else(|| {
+                segment.value.parse().ok().filter(|position| *position < elements.len())
+            });
             let ids: Vec<String> = elements
                 .iter()
                 .filter_map(|element| match element.get("id").map(|id| &id.value) {
@@ -271,8 +323,15 @@ fn child<'n>(at: &'n mut Node, segment: &Spanned<String>) -> Result<&'n mut Node
                 .collect();
             match position {
                 Some(position) => Ok(&mut elements[position]),
-                None => Err(Problem::new(segment.span, format!("nothing in this array has the id `{segment}`"))
-                    .maybe_help(super::suggest::help(&segment.value, ids.iter().map(String::as_str), "the ids are"))),
+                None => Err(Problem::new(
+                    segment.span,
+                    format!("nothing in this array has the id `{segment}`"),
+                )
+                .maybe_help(super::suggest::help(
+                    &segment.value,
+                    ids.iter().map(String::as_str),
+                    "the ids are",
+                ))),
             }
         }
         _ => Err(refused),
@@ -280,5 +339,6 @@ fn child<'n>(at: &'n mut Node, segment: &Spanned<String>) -> Result<&'n mut Node
 }
 
 fn not_a_table(at: &Node, segment: &Spanned<String>) -> Problem {
-    Problem::new(segment.span, format!("`{segment}` can't be set in {}", at.kind())).related(at.span, "the value that the path leads to")
+    Problem::new(segment.span, format!("`{segment}` can't be set in {}", at.kind()))
+        .related(at.span, "the value that the path leads to")
 }

@@ -12,7 +12,10 @@ use super::spec::Sql;
 /// The problem, pointing into the expression where the TOML string has no escapes.
 pub(crate) fn check_syntax(sql: &Sql) -> Result<(), Problem> {
     let Err(error) = syntax::columns(sql.as_str()) else { return Ok(()) };
-    let problem = Problem::new(sql.span_within(error.range), format!("not an SQL expression: {}", error.message));
+    let problem = Problem::new(
+        sql.span_within(error.range),
+        format!("not an SQL expression: {}", error.message),
+    );
     Err(match error.help {
         Some(help) => problem.help(help),
         None => problem,

@@ -7,17 +7,19 @@
 //! ```
 //!
 //! # The file
-//! One table `[riskstream]`, a table per source `[sources.NAME]` and per pipeline `[pipelines.NAME]`, whose `steps` and `to` are
-//! arrays of tables in the order in which rows meet them. The fields of [`spec`] say what each key means and its unit, and
-//! `defaults.rs` what a missing one is. Durations are a whole number and a unit (`"10ms"`, `"5s"`, `"7d"`), sizes likewise
-//! (`"64MiB"`), types are `int8` to `int64`, `uint8` to `uint64`, `float32`, `float64`, `boolean`, `string`, `timestamp`, `date` and
-//! `decimal(precision,scale)`. Paths are relative to the working directory.
+//! One table `[riskstream]`, a table per source `[sources.NAME]` and per pipeline
+//! `[pipelines.NAME]`, whose `steps` and `to` are arrays of tables in the order in which rows meet
+//! them. The fields of [`spec`] say what each key means and its unit, and `defaults.rs` what a
+//! missing one is. Durations are a whole number and a unit (`"10ms"`, `"5s"`, `"7d"`), sizes
+//! likewise (`"64MiB"`), types are `int8` to `int64`, `uint8` to `uint64`, `float32`, `float64`,
+//! `boolean`, `string`, `timestamp`, `date` and `decimal(precision,scale)`. Paths are relative to
+//! the working directory.
 //!
 //! # Invariants
 //! - Nothing else in the program reads TOML.
 //! - No file, `--set` or mutation of one makes this module panic.
-//! - Every problem has a place, in the file or in a `--set`, and one problem never hides another, except that a file that isn't
-//!   TOML is only checked for that.
+//! - Every problem has a place, in the file or in a `--set`, and one problem never hides another,
+//!   except that a file that isn't TOML is only checked for that.
 
 mod aggregate;
 mod columns;
@@ -95,7 +97,9 @@ pub enum ConfigError {
 
 fn hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::NotFound => "\n  help: name a file, such as `riskstream run examples/card-fraud-file.toml`",
+        std::io::ErrorKind::NotFound => {
+            "\n  help: name a file, such as `riskstream run examples/card-fraud-file.toml`"
+        }
         _ => "",
     }
 }
@@ -112,9 +116,11 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Config, ConfigError> {
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
+        let valid = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()])
+            .into_owned();
         let line_start = valid.rfind('\n').map_or(0, |newline| newline + 1);
-        let (line, column) = (valid.matches('\n').count() + 1, valid[line_start..].chars().count() + 1);
+        let (line, column) =
+            (valid.matches('\n').count() + 1, valid[line_start..].chars().count() + 1);
         ConfigError::NotText { path: path.to_owned(), line, column }
     })?;
     parse(&path.display().to_string(), &text, sets).map_err(ConfigError::Invalid)
@@ -125,7 +131,8 @@ pub fn load(path: &Path, sets: &[String]) -> Result<Config, ConfigError> {
 /// # Errors
 /// All of its problems.
 pub fn parse(file: &str, text: &str, sets: &[String]) -> Result<Config, Problems> {
-    // Some editors put a byte-order mark in front; TOML calls it an error in all but the first version.
+    // Some editors put a byte-order mark in front; TOML calls it an error in all but the first
+    // version.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let texts = Texts { file: file.to_owned(), text: text.to_owned(), sets: sets.to_vec() };
     let mut root = match document::parse_document(Origin::File, text) {
@@ -134,7 +141,9 @@ pub fn parse(file: &str, text: &str, sets: &[String]) -> Result<Config, Problems
     };
     let mut problems = Vec::new();
     for (index, argument) in sets.iter().enumerate() {
-        if let Err(problem) = document::apply_set(&mut root, u32::try_from(index).unwrap_or(u32::MAX), argument) {
+        if let Err(problem) =
+            document::apply_set(&mut root, u32::try_from(index).unwrap_or(u32::MAX), argument)
+        {
             problems.push(problem);
         }
     }
@@ -147,11 +156,19 @@ pub fn parse(file: &str, text: &str, sets: &[String]) -> Result<Config, Problems
 }
 
 /// The name among `candidates` that was likely meant by `name`.
-pub fn closest_name<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest_name<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     suggest::closest(name, candidates)
 }
 
-/// The help for a name that isn't among `candidates`: the nearest one, else all of them after `lead` ("the pipelines are").
-pub fn suggest_name<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone, lead: &str) -> Option<String> {
+/// The help for a name that isn't among `candidates`: the nearest one, else all of them after
+/// `lead` ("the pipelines are").
+pub fn suggest_name<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+    lead: &str,
+) -> Option<String> {
     suggest::help(name, candidates, lead)
 }

@@ -1,4 +1,5 @@
-//! What is wrong with a configuration: every problem with its place, drawn as rustc draws its errors, or as JSON for a script.
+//! What is wrong with a configuration: every problem with its place, drawn as rustc draws its
+//! errors, or as JSON for a script.
 
 use std::fmt;
 use std::ops::Range;
@@ -74,7 +75,9 @@ impl Texts {
     pub fn of(&self, origin: Origin) -> (&str, &str) {
         match origin {
             Origin::File => (&self.file, &self.text),
-            Origin::Set(index) => ("--set", self.sets.get(index as usize).map_or("", String::as_str)),
+            Origin::Set(index) => {
+                ("--set", self.sets.get(index as usize).map_or("", String::as_str))
+            }
         }
     }
 
@@ -86,7 +89,8 @@ impl Texts {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// The part of a span that can be drawn: within the text, on character boundaries, and on its first line.
+    /// The part of a span that can be drawn: within the text, on character boundaries, and on its
+    /// first line.
     fn drawable(&self, span: Span) -> Range<usize> {
         let (_, text) = self.of(span.origin);
         let start = floor_boundary(text, span.start as usize);
@@ -150,14 +154,18 @@ impl Problems {
             primary = primary.label(label.as_str());
         }
         let mut snippet = Snippet::source(text).path(name).annotation(primary);
-        let (here, elsewhere): (Vec<_>, Vec<_>) = problem.related.iter().partition(|(span, _)| span.origin == problem.span.origin);
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            problem.related.iter().partition(|(span, _)| span.origin == problem.span.origin);
         for (span, label) in here {
-            snippet = snippet.annotation(AnnotationKind::Context.span(self.texts.drawable(*span)).label(label.as_str()));
+            snippet = snippet.annotation(
+                AnnotationKind::Context.span(self.texts.drawable(*span)).label(label.as_str()),
+            );
         }
         let mut group = Level::ERROR.primary_title(problem.message.as_str()).element(snippet);
         for (span, label) in elsewhere {
             let (name, text) = self.texts.of(span.origin);
-            let context = AnnotationKind::Context.span(self.texts.drawable(*span)).label(label.as_str());
+            let context =
+                AnnotationKind::Context.span(self.texts.drawable(*span)).label(label.as_str());
             group = group.element(Snippet::source(text).path(name).annotation(context));
         }
         if let Some(help) = &problem.help {
@@ -181,7 +189,12 @@ impl Problems {
                 help: problem.help.clone(),
             }
         });
-        Report { ok: self.problems.is_empty(), file: self.texts.file.clone(), problems: problems.collect(), sources: Vec::new() }
+        Report {
+            ok: self.problems.is_empty(),
+            file: self.texts.file.clone(),
+            problems: problems.collect(),
+            sources: Vec::new(),
+        }
     }
 }
 

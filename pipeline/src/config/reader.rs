@@ -1,7 +1,8 @@
-//! Typed getters over the tree that note a problem and go on, so that one mistake never hides another.
+//! Typed getters over the tree that note a problem and go on, so that one mistake never hides
+//! another.
 //!
-//! Every getter takes `&mut Vec<Problem>` and gives `None` where the key is missing or wrong; [`Table::finish`] then reports the
-//! keys that no getter asked for, with what may have been meant.
+//! Every getter takes `&mut Vec<Problem>` and gives `None` where the key is missing or wrong;
+//! [`Table::finish`] then reports the keys that no getter asked for, with what may have been meant.
 
 use std::time::Duration;
 
@@ -25,10 +26,16 @@ pub(crate) struct Table<'n> {
 
 impl<'n> Table<'n> {
     /// Reads `node` as a table.
-    pub(crate) fn new(node: &'n Node, what: impl Into<String>, problems: &mut Vec<Problem>) -> Option<Self> {
+    pub(crate) fn new(
+        node: &'n Node,
+        what: impl Into<String>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Self> {
         let what = what.into();
         match &node.value {
-            Value::Table(entries) => Some(Self { entries, span: node.span, what, asked: Vec::new() }),
+            Value::Table(entries) => {
+                Some(Self { entries, span: node.span, what, asked: Vec::new() })
+            }
             _ => {
                 problems.push(expected(node, &what, "a table"));
                 None
@@ -50,32 +57,53 @@ impl<'n> Table<'n> {
     }
 
     /// The entry of `key`, whose absence is a problem.
-    pub(crate) fn required(&mut self, key: &'static str, example: &str, problems: &mut Vec<Problem>) -> Option<&'n Entry> {
+    pub(crate) fn required(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<&'n Entry> {
         let entry = self.get(key);
         if entry.is_none() {
             // A near miss that is there would be reported twice, so say both at once.
-            let near = suggest::closest(key, self.entries.iter().map(|entry| entry.key.value.as_str()));
+            let near =
+                suggest::closest(key, self.entries.iter().map(|entry| entry.key.value.as_str()));
             if near.is_none() {
-                problems.push(Problem::new(self.span, format!("{} has no `{key}`", self.what)).help(format!("add {example}")));
+                problems.push(
+                    Problem::new(self.span, format!("{} has no `{key}`", self.what))
+                        .help(format!("add {example}")),
+                );
             }
         }
         entry
     }
 
     /// A nested table, absent or not.
-    pub(crate) fn table(&mut self, key: &'static str, problems: &mut Vec<Problem>) -> Option<Table<'n>> {
+    pub(crate) fn table(
+        &mut self,
+        key: &'static str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Table<'n>> {
         let entry = self.get(key)?;
         Table::new(&entry.node, format!("`{key}` of {}", self.what), problems)
     }
 
     /// A string.
-    pub(crate) fn string(&mut self, key: &'static str, problems: &mut Vec<Problem>) -> Option<Spanned<String>> {
+    pub(crate) fn string(
+        &mut self,
+        key: &'static str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Spanned<String>> {
         let entry = self.get(key)?;
         string(&entry.node, &format!("`{key}`"), problems)
     }
 
     /// One string, or an array of them; `None` if the key is missing or anything in it is wrong.
-    pub(crate) fn strings(&mut self, key: &'static str, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
+    pub(crate) fn strings(
+        &mut self,
+        key: &'static str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Vec<Spanned<String>>> {
         let entry = self.get(key)?;
         strings(&entry.node, key, problems)
     }
@@ -87,7 +115,11 @@ impl<'n> Table<'n> {
     }
 
     /// A boolean.
-    pub(crate) fn boolean(&mut self, key: &'static str, problems: &mut Vec<Problem>) -> Option<bool> {
+    pub(crate) fn boolean(
+        &mut self,
+        key: &'static str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<bool> {
         let entry = self.get(key)?;
         match entry.node.value {
             Value::Boolean(value) => Some(value),
@@ -99,7 +131,13 @@ impl<'n> Table<'n> {
     }
 
     /// A whole number from `min` to `max`.
-    pub(crate) fn integer(&mut self, key: &'static str, min: u64, max: u64, problems: &mut Vec<Problem>) -> Option<Spanned<u64>> {
+    pub(crate) fn integer(
+        &mut self,
+        key: &'static str,
+        min: u64,
+        max: u64,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Spanned<u64>> {
         let entry = self.get(key)?;
         let Value::Integer(value) = entry.node.value else {
             problems.push(expected(&entry.node, &format!("`{key}`"), "a whole number"));
@@ -108,15 +146,28 @@ impl<'n> Table<'n> {
         match u64::try_from(value).ok().filter(|value| (min..=max).contains(value)) {
             Some(value) => Some(Spanned::new(value, entry.node.span)),
             None => {
-                let allowed = if max >= i64::MAX as u64 { format!("at least {min}") } else { format!("from {min} to {max}") };
-                problems.push(Problem::new(entry.node.span, format!("`{key}` is {value}")).help(format!("it is {allowed}")));
+                let allowed = if max >= i64::MAX as u64 {
+                    format!("at least {min}")
+                } else {
+                    format!("from {min} to {max}")
+                };
+                problems.push(
+                    Problem::new(entry.node.span, format!("`{key}` is {value}"))
+                        .help(format!("it is {allowed}")),
+                );
                 None
             }
         }
     }
 
     /// A number from `min` to `max`.
-    pub(crate) fn number(&mut self, key: &'static str, min: f64, max: f64, problems: &mut Vec<Problem>) -> Option<Spanned<f64>> {
+    pub(crate) fn number(
+        &mut self,
+        key: &'static str,
+        min: f64,
+        max: f64,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Spanned<f64>> {
         let entry = self.get(key)?;
         let value = match entry.node.value {
             Value::Integer(value) => value as f64,
@@ -134,45 +185,69 @@ impl<'n> Table<'n> {
             (_, true) => format!("a finite number, at least {min}"),
             _ => format!("from {min} to {max}"),
         };
-        problems.push(Problem::new(entry.node.span, format!("`{key}` is {value}")).help(format!("it is {allowed}")));
+        problems.push(
+            Problem::new(entry.node.span, format!("`{key}` is {value}"))
+                .help(format!("it is {allowed}")),
+        );
         None
     }
 
     /// A duration, such as `"5s"`.
-    pub(crate) fn duration(&mut self, key: &'static str, problems: &mut Vec<Problem>) -> Option<Spanned<Duration>> {
+    pub(crate) fn duration(
+        &mut self,
+        key: &'static str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Spanned<Duration>> {
         let entry = self.get(key)?;
         let Value::String { text, .. } = &entry.node.value else {
-            let mut problem = expected(&entry.node, &format!("`{key}`"), "a duration in quotes, such as \"5s\"");
+            let mut problem =
+                expected(&entry.node, &format!("`{key}`"), "a duration in quotes, such as \"5s\"");
             if let Value::Integer(number) = entry.node.value {
-                problem = problem.help(format!("a number has no unit: did you mean \"{number}s\"?"));
+                problem =
+                    problem.help(format!("a number has no unit: did you mean \"{number}s\"?"));
             }
             problems.push(problem);
             return None;
         };
-        parsed(text, entry.node.span, values::duration, problems).map(|value| Spanned::new(value, entry.node.span))
+        parsed(text, entry.node.span, values::duration, problems)
+            .map(|value| Spanned::new(value, entry.node.span))
     }
 
     /// A number of bytes: a string with a unit, such as `"64MiB"`, or a plain number.
-    pub(crate) fn size(&mut self, key: &'static str, min: u64, problems: &mut Vec<Problem>) -> Option<u64> {
+    pub(crate) fn size(
+        &mut self,
+        key: &'static str,
+        min: u64,
+        problems: &mut Vec<Problem>,
+    ) -> Option<u64> {
         let entry = self.get(key)?;
         let size = match &entry.node.value {
             Value::String { text, .. } => parsed(text, entry.node.span, values::size, problems)?,
             Value::Integer(bytes) => u64::try_from(*bytes).unwrap_or(0),
             _ => {
-                problems.push(expected(&entry.node, &format!("`{key}`"), "a size, such as \"64MiB\""));
+                problems.push(expected(
+                    &entry.node,
+                    &format!("`{key}`"),
+                    "a size, such as \"64MiB\"",
+                ));
                 return None;
             }
         };
         if size < min {
             let help = format!("it is at least {}", bytesize::ByteSize(min));
-            problems.push(Problem::new(entry.node.span, format!("`{key}` is {size} bytes")).help(help));
+            problems
+                .push(Problem::new(entry.node.span, format!("`{key}` is {size} bytes")).help(help));
             return None;
         }
         Some(size)
     }
 
     /// One of the names of an enum.
-    pub(crate) fn keyword<K: Keywords>(&mut self, key: &'static str, problems: &mut Vec<Problem>) -> Option<Spanned<K>> {
+    pub(crate) fn keyword<K: Keywords>(
+        &mut self,
+        key: &'static str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Spanned<K>> {
         let value = self.string(key, problems)?;
         keyword(key, &value, problems).map(|keyword| Spanned::new(keyword, value.span))
     }
@@ -183,17 +258,32 @@ impl<'n> Table<'n> {
     }
 
     /// As [`Self::finish`]; `explain` knows better than a list of keys for some.
-    pub(crate) fn finish_with(self, problems: &mut Vec<Problem>, explain: impl Fn(&str) -> Option<String>) {
+    pub(crate) fn finish_with(
+        self,
+        problems: &mut Vec<Problem>,
+        explain: impl Fn(&str) -> Option<String>,
+    ) {
         for entry in self.entries {
             if !self.asked.contains(&entry.key.value.as_str()) {
-                let free = self.asked.iter().copied().filter(|key| !self.entries.iter().any(|entry| entry.key.value == *key));
-                let help = match (explain(&entry.key.value), suggest::closest(&entry.key.value, free)) {
-                    (Some(help), _) => Some(help),
-                    (None, Some(near)) => Some(format!("did you mean `{near}`?")),
-                    (None, None) => suggest::help(&entry.key.value, self.asked.iter().copied(), "the keys here are"),
-                };
+                let free = self
+                    .asked
+                    .iter()
+                    .copied()
+                    .filter(|key| !self.entries.iter().any(|entry| entry.key.value == *key));
+                let help =
+                    match (explain(&entry.key.value), suggest::closest(&entry.key.value, free)) {
+                        (Some(help), _) => Some(help),
+                        (None, Some(near)) => Some(format!("did you mean `{near}`?")),
+                        (None, None) => suggest::help(
+                            &entry.key.value,
+                            self.asked.iter().copied(),
+                            "the keys here are",
+                        ),
+                    };
                 let message = format!("{} has no key `{}`", self.what, entry.key);
-                problems.push(Problem::new(entry.key.span, message).label("unknown key").maybe_help(help));
+                problems.push(
+                    Problem::new(entry.key.span, message).label("unknown key").maybe_help(help),
+                );
             }
         }
     }
@@ -201,11 +291,16 @@ impl<'n> Table<'n> {
 
 /// "expected ..., found ...".
 pub(crate) fn expected(node: &Node, what: &str, wanted: &str) -> Problem {
-    Problem::new(node.span, format!("{what} is {}, not {wanted}", node.kind())).label(format!("expected {wanted}"))
+    Problem::new(node.span, format!("{what} is {}, not {wanted}", node.kind()))
+        .label(format!("expected {wanted}"))
 }
 
 /// A string that isn't empty.
-pub(crate) fn string(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Spanned<String>> {
+pub(crate) fn string(
+    node: &Node,
+    what: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Spanned<String>> {
     match &node.value {
         Value::String { text, .. } if text.trim().is_empty() => {
             problems.push(Problem::new(node.span, format!("{what} is empty")));
@@ -220,10 +315,17 @@ pub(crate) fn string(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Op
 }
 
 /// One string, or an array of them.
-pub(crate) fn strings(node: &Node, key: &str, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
+pub(crate) fn strings(
+    node: &Node,
+    key: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<Spanned<String>>> {
     match &node.value {
         Value::Array(elements) => {
-            let strings: Vec<_> = elements.iter().map(|element| string(element, &format!("an element of `{key}`"), problems)).collect();
+            let strings: Vec<_> = elements
+                .iter()
+                .map(|element| string(element, &format!("an element of `{key}`"), problems))
+                .collect();
             strings.into_iter().collect()
         }
         Value::String { .. } => string(node, &format!("`{key}`"), problems).map(|one| vec![one]),
@@ -234,7 +336,8 @@ pub(crate) fn strings(node: &Node, key: &str, problems: &mut Vec<Problem>) -> Op
     }
 }
 
-/// An SQL expression, its syntax checked; one with wrong syntax is noted and given all the same, for what surrounds it to be checked.
+/// An SQL expression, its syntax checked; one with wrong syntax is noted and given all the same,
+/// for what surrounds it to be checked.
 pub(crate) fn sql(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Sql> {
     let text = string(node, what, problems)?;
     let Value::String { verbatim_at, .. } = node.value else { return None };
@@ -244,17 +347,28 @@ pub(crate) fn sql(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Optio
 }
 
 /// The value of one of an enum's names.
-pub(crate) fn keyword<K: Keywords>(key: &str, text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<K> {
+pub(crate) fn keyword<K: Keywords>(
+    key: &str,
+    text: &Spanned<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<K> {
     if let Some((_, value)) = K::ALL.iter().find(|(name, _)| *name == text.value) {
         return Some(*value);
     }
     let help = suggest::help(&text.value, K::ALL.iter().map(|(name, _)| *name), "it is one of");
-    problems.push(Problem::new(text.span, format!("`{key}` is `{text}`, which isn't known")).maybe_help(help));
+    problems.push(
+        Problem::new(text.span, format!("`{key}` is `{text}`, which isn't known")).maybe_help(help),
+    );
     None
 }
 
 /// A small text, parsed.
-pub(crate) fn parsed<T>(text: &str, span: Span, parse: impl FnOnce(&str) -> Result<T, Refusal>, problems: &mut Vec<Problem>) -> Option<T> {
+pub(crate) fn parsed<T>(
+    text: &str,
+    span: Span,
+    parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
     match parse(text) {
         Ok(value) => Some(value),
         Err(Refusal { message, help }) => {
@@ -265,9 +379,17 @@ pub(crate) fn parsed<T>(text: &str, span: Span, parse: impl FnOnce(&str) -> Resu
 }
 
 /// Notes a name that can't be one; the name is still good for looking things up.
-pub(crate) fn check_name(kind: NameKind, name: &Spanned<String>, what: &str, problems: &mut Vec<Problem>) {
+pub(crate) fn check_name(
+    kind: NameKind,
+    name: &Spanned<String>,
+    what: &str,
+    problems: &mut Vec<Problem>,
+) {
     if let Err(Refusal { message, help }) = values::name(kind, &name.value) {
-        problems.push(Problem::new(name.span, format!("the name `{name}` of {what} {message}")).maybe_help(help));
+        problems.push(
+            Problem::new(name.span, format!("the name `{name}` of {what} {message}"))
+                .maybe_help(help),
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where in the user's text a value stands.
 //!
-//! A value comes from the file or from one `--set` argument; either way a later check (does this column exist, does this
-//! expression compile) can still point at it.
+//! A value comes from the file or from one `--set` argument; either way a later check (does this
+//! column exist, does this expression compile) can still point at it.
 
 use std::fmt;
 use std::ops::{Deref, Range};

@@ -3,9 +3,13 @@
 /// How many names a message lists before it says how many more there are.
 const LISTED_MAX: usize = 16;
 
-/// The candidate nearest to `name`, if one is near enough to be a slip of the hand: at most a third of its letters differ
-/// (a swap of neighbors counts once), or they differ in case, `-`, `_` and spaces only.
-pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// The candidate nearest to `name`, if one is near enough to be a slip of the hand: at most a third
+/// of its letters differ (a swap of neighbors counts once), or they differ in case, `-`, `_` and
+/// spaces only.
+pub(crate) fn closest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let folded = fold(name);
     candidates
         .into_iter()
@@ -18,11 +22,20 @@ pub(crate) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 
 fn fold(name: &str) -> String {
     // A name as long as a page is no slip of the hand, and the distance takes quadratic time.
-    name.chars().take(100).filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
+    name.chars()
+        .take(100)
+        .filter(|c| !matches!(c, '-' | '_' | ' '))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
-/// The help for an unknown name: the nearest candidate, else all of them after `lead` ("the columns are").
-pub(crate) fn help<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str> + Clone, lead: &str) -> Option<String> {
+/// The help for an unknown name: the nearest candidate, else all of them after `lead` ("the columns
+/// are").
+pub(crate) fn help<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+    lead: &str,
+) -> Option<String> {
     if let Some(near) = closest(name, candidates.clone()) {
         return Some(format!("did you mean `{near}`?"));
     }

@@ -1,4 +1,5 @@
-//! What only the whole file shows: names that meet, and columns where the input's are known from the file.
+//! What only the whole file shows: names that meet, and columns where the input's are known from
+//! the file.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,9 @@ use super::defaults;
 use super::problem::Problem;
 use super::read::Draft;
 use super::span::Spanned;
-use super::spec::{FileFormat, GENERATOR_COLUMNS, KafkaFormat, Pipeline, Simulation, Source, SourceKind};
+use super::spec::{
+    FileFormat, GENERATOR_COLUMNS, KafkaFormat, Pipeline, Simulation, Source, SourceKind,
+};
 use super::suggest;
 
 /// Notes every problem that is left once each section has been read.
@@ -26,7 +29,9 @@ pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {
     for (pipeline, sound_steps) in draft.spec.pipelines.iter().zip(&draft.sound_steps) {
         check_from(pipeline, draft, problems);
         let source = draft.spec.source(&pipeline.from);
-        let input = source.filter(|source| draft.sound_sources.contains(&source.name.value)).and_then(known_columns);
+        let input = source
+            .filter(|source| draft.sound_sources.contains(&source.name.value))
+            .and_then(known_columns);
         // Without the input's columns, a name made twice by the steps still shows.
         let event_time = source.map_or("", |source| source.event_time.column.as_str());
         columns::check_pipeline(pipeline, event_time, input, *sound_steps, problems);
@@ -41,13 +46,20 @@ fn check_slots(draft: &Draft, problems: &mut Vec<Problem>) {
     type First<'a> = (&'a Spanned<String>, &'a Spanned<String>);
     let mut first_of: BTreeMap<(&str, &str), First<'_>> = BTreeMap::new();
     for pipeline in &draft.spec.pipelines {
-        let Some(Source { kind: SourceKind::Postgres(postgres), .. }) = draft.spec.source(&pipeline.from) else { continue };
+        let Some(Source { kind: SourceKind::Postgres(postgres), .. }) =
+            draft.spec.source(&pipeline.from)
+        else {
+            continue;
+        };
         let slot = (postgres.url.value.as_str(), postgres.slot.value.as_str());
         if let Some((first, of)) = first_of.get(&slot) {
             problems.push(
                 Problem::new(
                     pipeline.from.span,
-                    format!("a second pipeline reads the slot `{}`, which gives each change once", postgres.slot),
+                    format!(
+                        "a second pipeline reads the slot `{}`, which gives each change once",
+                        postgres.slot
+                    ),
                 )
                 .related(first.span, format!("the first, `{of}`"))
                 .help("give each pipeline a source with a `slot` of its own"),
@@ -62,13 +74,19 @@ fn check_slots(draft: &Draft, problems: &mut Vec<Problem>) {
 fn known_columns(source: &Source) -> Option<Vec<Known>> {
     match &source.kind {
         SourceKind::Generator(generator) => Some(match &generator.of {
-            Simulation::Payments(_) => GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect(),
+            Simulation::Payments(_) => {
+                GENERATOR_COLUMNS.iter().map(|name| Known::new(*name)).collect()
+            }
             Simulation::Loans(_) => from_schema(&LoansSpec::columns()),
         }),
-        SourceKind::File(file) if file.format == Some(FileFormat::DebeziumJson) => of_changes(source),
+        SourceKind::File(file) if file.format == Some(FileFormat::DebeziumJson) => {
+            of_changes(source)
+        }
         SourceKind::Kafka(kafka) if kafka.format == KafkaFormat::DebeziumJson => of_changes(source),
         SourceKind::Postgres(_) => of_changes(source),
-        SourceKind::File(_) | SourceKind::Kafka(_) => source.arrow_schema().as_ref().map(from_schema),
+        SourceKind::File(_) | SourceKind::Kafka(_) => {
+            source.arrow_schema().as_ref().map(from_schema)
+        }
     }
 }
 
@@ -78,11 +96,10 @@ fn check_from(pipeline: &Pipeline, draft: &Draft, problems: &mut Vec<Problem>) {
         return;
     }
     let names = declared.iter().map(|source| source.value.as_str());
-    problems.push(Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from)).maybe_help(suggest::help(
-        &pipeline.from,
-        names,
-        "the sources are",
-    )));
+    problems.push(
+        Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from))
+            .maybe_help(suggest::help(&pipeline.from, names, "the sources are")),
+    );
 }
 
 fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {
@@ -97,9 +114,12 @@ fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {
             );
         } else if let Some(first) = first_of.get(&folded) {
             problems.push(
-                Problem::new(table.span, format!("a second destination writes the table `{table}`"))
-                    .related(first.span, "the first")
-                    .help("give each destination its own `table`"),
+                Problem::new(
+                    table.span,
+                    format!("a second destination writes the table `{table}`"),
+                )
+                .related(first.span, "the first")
+                .help("give each destination its own `table`"),
             );
         } else {
             first_of.insert(folded, table);

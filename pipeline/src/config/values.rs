@@ -1,4 +1,5 @@
-//! Small texts within values: durations, sizes, column types, names. Each parser says in its error what it would have taken.
+//! Small texts within values: durations, sizes, column types, names. Each parser says in its error
+//! what it would have taken.
 
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ const DURATION_UNITS: [(&str, u64); 12] = [
     ("days", 86_400_000_000),
     ("w", 604_800_000_000),
 ];
-const DURATION_HELP: &str = "write a whole number and a unit (us, ms, s, m, h, d, w), such as \"30s\" or \"7d\"";
+const DURATION_HELP: &str =
+    "write a whole number and a unit (us, ms, s, m, h, d, w), such as \"30s\" or \"7d\"";
 
 /// A whole number and a unit: `500us`, `10ms`, `5s`, `30m`, `12h`, `7d`, `2w`. A day is 24 hours.
 pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
@@ -50,7 +52,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Refusal> {
         return refuse("isn't a duration", DURATION_HELP);
     }
     if unit.is_empty() {
-        return refuse("is a duration without a unit", format!("did you mean \"{number}s\"? {DURATION_HELP}"));
+        return refuse(
+            "is a duration without a unit",
+            format!("did you mean \"{number}s\"? {DURATION_HELP}"),
+        );
     }
     let Some((_, micros)) = DURATION_UNITS.iter().find(|(name, _)| *name == unit) else {
         return refuse("isn't a duration", DURATION_HELP);
@@ -69,7 +74,10 @@ const MONTH_UNITS: [(&str, u32); 3] = [("mo", 1), ("q", 3), ("y", 12)];
 pub(crate) fn period(text: &str) -> Result<Period, Refusal> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    let months = MONTH_UNITS.iter().find(|(name, _)| *name == unit.trim_start()).filter(|_| !number.is_empty());
+    let months = MONTH_UNITS
+        .iter()
+        .find(|(name, _)| *name == unit.trim_start())
+        .filter(|_| !number.is_empty());
     if let Some((_, months)) = months {
         return match number.parse::<u32>().ok().and_then(|number| number.checked_mul(*months)) {
             Some(0) => refuse("is empty", "such as \"1mo\""),
@@ -88,7 +96,10 @@ pub(crate) fn period(text: &str) -> Result<Period, Refusal> {
 pub(crate) fn size(text: &str) -> Result<u64, Refusal> {
     match text.parse::<bytesize::ByteSize>() {
         Ok(size) => Ok(size.as_u64()),
-        Err(_) => refuse("isn't a size", "write a number and a unit (B, KB, MB, GB, KiB, MiB, GiB), such as \"64MiB\""),
+        Err(_) => refuse(
+            "isn't a size",
+            "write a number and a unit (B, KB, MB, GB, KiB, MiB, GiB), such as \"64MiB\"",
+        ),
     }
 }
 
@@ -132,8 +143,8 @@ const TYPE_SYNONYMS: [(&str, &str); 17] = [
     ("numeric", "decimal(18,2)"),
 ];
 
-/// A column type: `int8` to `int64`, `uint8` to `uint64`, `float32`, `float64`, `boolean`, `string`, `timestamp`
-/// (microseconds, UTC), `date`, `decimal(precision,scale)`.
+/// A column type: `int8` to `int64`, `uint8` to `uint64`, `float32`, `float64`, `boolean`,
+/// `string`, `timestamp` (microseconds, UTC), `date`, `decimal(precision,scale)`.
 pub(crate) fn data_type(text: &str) -> Result<DataType, Refusal> {
     let name = text.trim();
     if name == "timestamp" {
@@ -150,7 +161,10 @@ pub(crate) fn data_type(text: &str) -> Result<DataType, Refusal> {
         return refuse("isn't a column type", format!("did you mean `{meant}`?"));
     }
     let names = TYPES.iter().map(|(known, _)| *known).chain(["decimal(p,s)"]);
-    Err(Refusal { message: "isn't a column type".into(), help: suggest::help(name, names, "the types are") })
+    Err(Refusal {
+        message: "isn't a column type".into(),
+        help: suggest::help(name, names, "the types are"),
+    })
 }
 
 fn decimal(arguments: &str) -> Result<DataType, Refusal> {
@@ -159,15 +173,19 @@ fn decimal(arguments: &str) -> Result<DataType, Refusal> {
         .strip_prefix('(')
         .and_then(|rest| rest.strip_suffix(')'))
         .and_then(|inner| inner.split_once(','))
-        .and_then(|(precision, scale)| Some((precision.trim().parse::<u8>().ok()?, scale.trim().parse::<u8>().ok()?)));
+        .and_then(|(precision, scale)| {
+            Some((precision.trim().parse::<u8>().ok()?, scale.trim().parse::<u8>().ok()?))
+        });
     match parsed {
         None => refuse("isn't a column type", help),
-        Some((precision, _)) if precision == 0 || precision > DECIMAL_PRECISION_MAX => {
-            refuse(format!("has a precision of {precision}"), format!("the precision is 1 to {DECIMAL_PRECISION_MAX} digits"))
-        }
-        Some((precision, scale)) if scale > precision => {
-            refuse(format!("has more digits after the point ({scale}) than in all ({precision})"), help)
-        }
+        Some((precision, _)) if precision == 0 || precision > DECIMAL_PRECISION_MAX => refuse(
+            format!("has a precision of {precision}"),
+            format!("the precision is 1 to {DECIMAL_PRECISION_MAX} digits"),
+        ),
+        Some((precision, scale)) if scale > precision => refuse(
+            format!("has more digits after the point ({scale}) than in all ({precision})"),
+            help,
+        ),
         Some((precision, scale)) => Ok(DataType::Decimal128(precision, scale as i8)),
     }
 }
@@ -186,20 +204,29 @@ const NAME_MAX: usize = 64;
 
 /// Whether `text` can be a name of this kind.
 pub(crate) fn name(kind: NameKind, text: &str) -> Result<(), Refusal> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == '-' && kind == NameKind::Id);
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || c == '_' || (c == '-' && kind == NameKind::Id);
     let rule = match kind {
         NameKind::Id => "a name is made of letters, digits, `-` and `_`",
-        NameKind::Identifier => "a name here is made of letters, digits and `_`, so that SQL needs no quotes around it",
+        NameKind::Identifier => {
+            "a name here is made of letters, digits and `_`, so that SQL needs no quotes around it"
+        }
     };
     if text.is_empty() {
         return refuse("is an empty name", rule);
     }
     if text.len() > NAME_MAX {
-        return refuse(format!("has {} characters", text.len()), format!("a name has at most {NAME_MAX}"));
+        return refuse(
+            format!("has {} characters", text.len()),
+            format!("a name has at most {NAME_MAX}"),
+        );
     }
     if let Some(wrong) = text.chars().find(|c| !allowed(*c)) {
         let fixed: String = text.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
-        return refuse(format!("has `{}` in it", wrong.escape_default()), format!("{rule}; did you mean `{fixed}`?"));
+        return refuse(
+            format!("has `{}` in it", wrong.escape_default()),
+            format!("{rule}; did you mean `{fixed}`?"),
+        );
     }
     if text.starts_with(|c: char| c.is_ascii_digit() && kind == NameKind::Identifier || c == '-') {
         return refuse("doesn't start with a letter", rule);
@@ -216,7 +243,9 @@ mod tests {
         assert_eq!(duration("10ms"), Ok(Duration::from_millis(10)));
         assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(duration("2 w"), Ok(Duration::from_secs(1_209_600)));
-        for wrong in ["", "s", "1.5s", "-1s", "10", "1y", "99999999999999999999s", "4000d", "1d ", "١s"] {
+        for wrong in
+            ["", "s", "1.5s", "-1s", "10", "1y", "99999999999999999999s", "4000d", "1d ", "١s"]
+        {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }
@@ -226,8 +255,13 @@ mod tests {
         assert_eq!(data_type("decimal(12, 2)"), Ok(DataType::Decimal128(12, 2)));
         assert_eq!(data_type("timestamp"), Ok(super::super::spec::timestamp_type()));
         assert_eq!(data_type("int").unwrap_err().help.as_deref(), Some("did you mean `int64`?"));
-        assert_eq!(data_type("strnig").unwrap_err().help.as_deref(), Some("did you mean `string`?"));
-        for wrong in ["decimal", "decimal(39,2)", "decimal(2,3)", "decimal(0,0)", "decimal(300,2)", ""] {
+        assert_eq!(
+            data_type("strnig").unwrap_err().help.as_deref(),
+            Some("did you mean `string`?")
+        );
+        for wrong in
+            ["decimal", "decimal(39,2)", "decimal(2,3)", "decimal(0,0)", "decimal(300,2)", ""]
+        {
             assert!(data_type(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,13 +1,16 @@
-//! The dead-letter table: what every source and step rejects, from all pipelines, each row with its pipeline and its epoch.
+//! The dead-letter table: what every source and step rejects, from all pipelines, each row with its
+//! pipeline and its epoch.
 //!
-//! Both are needed to replay: two pipelines may read one source and reject the same record each for itself, and epochs give the rows an order
-//! that no compaction changes.
+//! Both are needed to replay: two pipelines may read one source and reject the same record each for
+//! itself, and epochs give the rows an order that no compaction changes.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use riskstream_engine::contract::{EpochClose, OutboxPart, SinkError, SinkWriter, dead_letter_schema};
+use riskstream_engine::contract::{
+    EpochClose, OutboxPart, SinkError, SinkWriter, dead_letter_schema,
+};
 use riskstream_engine::ids::Epoch;
 use riskstream_sinks::TableSpec;
 
@@ -29,8 +32,10 @@ pub fn dead_letter_table(config: &Config) -> Result<TableSpec, PlanError> {
 }
 
 fn table_schema() -> SchemaRef {
-    let mut fields =
-        vec![Arc::new(Field::new(PIPELINE_COLUMN, DataType::Utf8, false)), Arc::new(Field::new(EPOCH_COLUMN, DataType::Int64, false))];
+    let mut fields = vec![
+        Arc::new(Field::new(PIPELINE_COLUMN, DataType::Utf8, false)),
+        Arc::new(Field::new(EPOCH_COLUMN, DataType::Int64, false)),
+    ];
     fields.extend(dead_letter_schema().fields().iter().cloned());
     Arc::new(Schema::new(fields))
 }
@@ -50,11 +55,12 @@ impl SinkWriter for TaggedWriter {
             Arc::new(Int64Array::from(vec![epoch_number; rows])),
         ];
         columns.extend(batch.columns().iter().cloned());
-        let tagged = RecordBatch::try_new(table_schema(), columns).map_err(|e| SinkError::Write {
-            sink: defaults::DEAD_LETTER_TABLE.into(),
-            object: "dead letters".into(),
-            reason: e.to_string(),
-        })?;
+        let tagged =
+            RecordBatch::try_new(table_schema(), columns).map_err(|e| SinkError::Write {
+                sink: defaults::DEAD_LETTER_TABLE.into(),
+                object: "dead letters".into(),
+                reason: e.to_string(),
+            })?;
         self.inner.on_batch(epoch, tagged)
     }
 

@@ -1,4 +1,5 @@
-//! Destinations looked at without being changed: whether they are there, what they hold, and how far a pipeline's rows have come.
+//! Destinations looked at without being changed: whether they are there, what they hold, and how
+//! far a pipeline's rows have come.
 
 use std::path::PathBuf;
 
@@ -53,9 +54,14 @@ pub(crate) struct LookedTable {
 /// What the store calls a destination; none where that remembers nothing.
 pub(crate) fn destination_name(to: &Destination) -> Option<String> {
     match &to.kind {
-        DestinationKind::Delta(table) | DestinationKind::Alerts(table) => Some(table_name(&table.table.value)),
-        // What is delivered at once is not remembered: a change between the two is one of the destination.
-        DestinationKind::Kafka(kafka) if to.deliver == Deliver::Immediately => Some(format!("topic {} (immediately)", kafka.topic)),
+        DestinationKind::Delta(table) | DestinationKind::Alerts(table) => {
+            Some(table_name(&table.table.value))
+        }
+        // What is delivered at once is not remembered: a change between the two is one of the
+        // destination.
+        DestinationKind::Kafka(kafka) if to.deliver == Deliver::Immediately => {
+            Some(format!("topic {} (immediately)", kafka.topic))
+        }
         DestinationKind::Kafka(kafka) => Some(format!("topic {}", kafka.topic)),
         DestinationKind::Console(_) => None,
     }
@@ -68,19 +74,30 @@ pub(crate) fn table_name(table: &str) -> String {
 
 /// Under which names a pipeline's rows are delivered, and where to.
 pub(crate) fn origin(pipeline: &Pipeline, known_as: &KnownAs) -> Origin {
-    let dead = (defaults::DEAD_LETTER_TABLE.to_owned(), Some(table_name(defaults::DEAD_LETTER_TABLE)));
-    let destinations = pipeline.to.iter().map(|to| (to.id.value.clone(), destination_name(to))).chain([dead]);
-    Origin { program: known_as.program.clone(), pipeline: known_as.pipeline.clone(), destinations: destinations.collect() }
+    let dead =
+        (defaults::DEAD_LETTER_TABLE.to_owned(), Some(table_name(defaults::DEAD_LETTER_TABLE)));
+    let destinations =
+        pipeline.to.iter().map(|to| (to.id.value.clone(), destination_name(to))).chain([dead]);
+    Origin {
+        program: known_as.program.clone(),
+        pipeline: known_as.pipeline.clone(),
+        destinations: destinations.collect(),
+    }
 }
 
 /// The destinations of a pipeline, the dead letters' last.
 pub(crate) fn targets(pipeline: &Pipeline) -> Vec<(String, Target)> {
     let target = |to: &Destination| match &to.kind {
-        DestinationKind::Delta(table) | DestinationKind::Alerts(table) => Target::Table(table.table.value.clone()),
+        DestinationKind::Delta(table) | DestinationKind::Alerts(table) => {
+            Target::Table(table.table.value.clone())
+        }
         DestinationKind::Kafka(kafka) => Target::Topic(kafka.topic.value.clone()),
         DestinationKind::Console(_) => Target::Console,
     };
-    let dead = (defaults::DEAD_LETTER_TABLE.to_owned(), Target::Table(defaults::DEAD_LETTER_TABLE.to_owned()));
+    let dead = (
+        defaults::DEAD_LETTER_TABLE.to_owned(),
+        Target::Table(defaults::DEAD_LETTER_TABLE.to_owned()),
+    );
     pipeline.to.iter().map(|to| (to.id.value.clone(), target(to))).chain([dead]).collect()
 }
 
@@ -88,10 +105,17 @@ pub(crate) fn targets(pipeline: &Pipeline) -> Vec<(String, Target)> {
 ///
 /// # Errors
 /// When a table's log can't be read.
-pub(crate) fn look(config: &Config, pipeline: &Pipeline, known_as: &KnownAs, runtime: &DeltaRuntime) -> Result<Vec<Looked>, SinkError> {
+pub(crate) fn look(
+    config: &Config,
+    pipeline: &Pipeline,
+    known_as: &KnownAs,
+    runtime: &DeltaRuntime,
+) -> Result<Vec<Looked>, SinkError> {
     let look = |(sink, target): (String, Target)| {
         let table = match &target {
-            Target::Table(table) => look_at_table(table_location(config, table), &known_as.app_id(&sink), runtime)?,
+            Target::Table(table) => {
+                look_at_table(table_location(config, table), &known_as.app_id(&sink), runtime)?
+            }
             Target::Topic(_) | Target::Console => None,
         };
         Ok(Looked { sink, target, table })
@@ -99,7 +123,11 @@ pub(crate) fn look(config: &Config, pipeline: &Pipeline, known_as: &KnownAs, run
     targets(pipeline).into_iter().map(look).collect()
 }
 
-fn look_at_table(location: PathBuf, app_id: &str, runtime: &DeltaRuntime) -> Result<Option<LookedTable>, SinkError> {
+fn look_at_table(
+    location: PathBuf,
+    app_id: &str,
+    runtime: &DeltaRuntime,
+) -> Result<Option<LookedTable>, SinkError> {
     let snapshot = match TableSnapshot::open(runtime, &location) {
         Ok(snapshot) => snapshot,
         Err(SinkError::NotATable { .. }) => return Ok(None),

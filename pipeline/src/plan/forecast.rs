@@ -1,10 +1,12 @@
-//! What a run of the configuration would do with what the data folder holds, found out without changing anything.
+//! What a run of the configuration would do with what the data folder holds, found out without
+//! changing anything.
 //!
-//! The facts are those that a run gathers, and what they mean is decided by the same functions: steps by
-//! [`decide_evolutions`](riskstream_engine::protocol::decide_evolutions), names by
-//! [`Origin::changes`](riskstream_engine::protocol::Origin::changes), destinations by [`lacks`], [`is_ahead`], [`Inspection::may_wait`] and
-//! [`check_waiting`], tables and topics by planning them as a run does, sources by their own check of the committed positions. How far a topic is, a cluster tells a run
-//! alone: to ask takes the delivery over.
+//! The facts are those that a run gathers, and what they mean is decided by the same functions:
+//! steps by [`decide_evolutions`](riskstream_engine::protocol::decide_evolutions), names by
+//! [`Origin::changes`](riskstream_engine::protocol::Origin::changes), destinations by [`lacks`],
+//! [`is_ahead`], [`Inspection::may_wait`] and [`check_waiting`], tables and topics by planning them
+//! as a run does, sources by their own check of the committed positions. How far a topic is, a
+//! cluster tells a run alone: to ask takes the delivery over.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +19,10 @@ use riskstream_engine::store::{Inspection, StoreError, StoredRows, check_readabl
 use riskstream_ingest::{is_read_anew, is_replayed};
 use riskstream_sinks::DeltaRuntime;
 
-use super::{KnownAs, Looked, PlanError, Stored, Target, decide_state, lay_out, look, open_source, store_location, stores};
+use super::{
+    KnownAs, Looked, PlanError, Stored, Target, decide_state, lay_out, look, open_source,
+    store_location, stores,
+};
 use crate::config::spec::{KafkaStart, Pipeline, SourceKind};
 use crate::config::{Config, Problem, Span, defaults};
 
@@ -80,7 +85,15 @@ pub(crate) struct Item {
 
 impl Item {
     fn new(what: What, name: impl Into<String>, fate: Fate, detail: impl Into<String>) -> Self {
-        Self { what, name: name.into(), fate, after_epoch: None, detail: detail.into(), place: None, ways_out: None }
+        Self {
+            what,
+            name: name.into(),
+            fate,
+            after_epoch: None,
+            detail: detail.into(),
+            place: None,
+            ways_out: None,
+        }
     }
 
     fn after(mut self, epoch: Epoch) -> Self {
@@ -89,7 +102,11 @@ impl Item {
     }
 
     fn of_problem(what: What, name: &str, fate: Fate, problem: Problem) -> Self {
-        Self { place: Some(problem.span), ways_out: problem.help, ..Self::new(what, name, fate, problem.message) }
+        Self {
+            place: Some(problem.span),
+            ways_out: problem.help,
+            ..Self::new(what, name, fate, problem.message)
+        }
     }
 }
 
@@ -104,7 +121,8 @@ pub(crate) struct Forecast {
     pub(crate) items: Vec<Item>,
 }
 
-/// What a run would do with these pipelines, and what is stored of pipelines that the configuration no longer has.
+/// What a run would do with these pipelines, and what is stored of pipelines that the configuration
+/// no longer has.
 ///
 /// # Errors
 /// When the data folder can't be read.
@@ -136,7 +154,8 @@ pub(crate) fn forecast(
 /// Of a pipeline whose store a run can't read.
 fn of_unreadable(name: &str, error: &StoreError) -> Forecast {
     let mut item = Item::new(What::Pipeline, name, Fate::IsRefused, error.to_string());
-    item.ways_out = Some(format!("riskstream run --fresh {name}, which sets the unreadable store aside"));
+    item.ways_out =
+        Some(format!("riskstream run --fresh {name}, which sets the unreadable store aside"));
     Forecast { pipeline: name.to_owned(), in_configuration: true, held_by: None, items: vec![item] }
 }
 
@@ -144,14 +163,20 @@ fn of_gone(name: String, found: &Inspection) -> Forecast {
     let waiting: u64 = found
         .outbox
         .iter()
-        .map(|(sink, epochs)| epochs.iter().filter(|e| e.epoch > found.delivered(sink)).map(|e| e.rows).sum::<u64>())
+        .map(|(sink, epochs)| {
+            epochs.iter().filter(|e| e.epoch > found.delivered(sink)).map(|e| e.rows).sum::<u64>()
+        })
         .sum();
     let mut detail = "the configuration no longer has it; what is stored stays".to_owned();
     if waiting > 0 {
-        detail = format!("{detail}, and {waiting} rows that may wait for its destinations are not delivered");
+        detail = format!(
+            "{detail}, and {waiting} rows that may wait for its destinations are not delivered"
+        );
     }
     let mut item = Item::new(What::Pipeline, &name, Fate::IsGone, detail).after(found.committed);
-    item.ways_out = Some(format!("riskstream state drop {name}; or, if it has a new name, riskstream state rename {name} NEW"));
+    item.ways_out = Some(format!(
+        "riskstream state drop {name}; or, if it has a new name, riskstream state rename {name} NEW"
+    ));
     Forecast { pipeline: name, in_configuration: false, held_by: found.held_by, items: vec![item] }
 }
 
@@ -170,13 +195,33 @@ fn of_pipeline(
         false => Item::new(What::Pipeline, name, Fate::GoesOn, "").after(found.committed),
     }];
     let looked = look(config, pipeline, &KnownAs::of(config, name)?, runtime)?;
-    let of_tables = || looked.iter().filter(|sink| matches!(sink.target, Target::Table(_))).map(|sink| delivered(sink, &found));
-    let least = looked.iter().filter(|sink| sink.target != Target::Console).map(|sink| delivered(sink, &found)).min().unwrap_or_default();
+    let of_tables = || {
+        looked
+            .iter()
+            .filter(|sink| matches!(sink.target, Target::Table(_)))
+            .map(|sink| delivered(sink, &found))
+    };
+    let least = looked
+        .iter()
+        .filter(|sink| sink.target != Target::Console)
+        .map(|sink| delivered(sink, &found))
+        .min()
+        .unwrap_or_default();
     items.extend(found.in_the_way(least, of_tables().max().unwrap_or_default()).map(|problem| {
         let item = Item::new(What::Pipeline, name, Fate::IsRefused, problem);
-        Item { ways_out: Some(format!("riskstream run --fresh {name}, which sets the unreadable store aside")), ..item }
+        Item {
+            ways_out: Some(format!(
+                "riskstream run --fresh {name}, which sets the unreadable store aside"
+            )),
+            ..item
+        }
     }));
-    let forecast = |items| Forecast { pipeline: name.clone(), in_configuration: true, held_by: found.held_by, items };
+    let forecast = |items| Forecast {
+        pipeline: name.clone(),
+        in_configuration: true,
+        held_by: found.held_by,
+        items,
+    };
     let source_name = &pipeline.from.value;
     let Some(spec) = config.spec.source(source_name) else { return Ok(forecast(items)) };
     let source = match open_source(spec, clock) {
@@ -186,17 +231,20 @@ fn of_pipeline(
             return Ok(forecast(items));
         }
     };
-    let mut laid_out = match lay_out(config, pipeline, source) {
-        Ok(laid_out) => laid_out,
-        Err(PlanError::Config(problems)) => {
-            items.extend(problems.into_iter().map(|problem| Item::of_problem(What::Pipeline, name, Fate::IsRefused, problem)));
-            return Ok(forecast(items));
-        }
-        Err(other) => {
-            items.push(Item::new(What::Pipeline, name, Fate::IsRefused, other.to_string()));
-            return Ok(forecast(items));
-        }
-    };
+    let mut laid_out =
+        match lay_out(config, pipeline, source) {
+            Ok(laid_out) => laid_out,
+            Err(PlanError::Config(problems)) => {
+                items.extend(problems.into_iter().map(|problem| {
+                    Item::of_problem(What::Pipeline, name, Fate::IsRefused, problem)
+                }));
+                return Ok(forecast(items));
+            }
+            Err(other) => {
+                items.push(Item::new(What::Pipeline, name, Fate::IsRefused, other.to_string()));
+                return Ok(forecast(items));
+            }
+        };
     items.extend(of_source(name, spec, laid_out.source.as_mut(), &found, clock));
     for (step, evolution, problem) in decide_state(config, pipeline, &laid_out.shapes)? {
         items.extend(of_step(&step, &evolution, problem, found.committed));
@@ -210,7 +258,11 @@ fn of_pipeline(
             }
         }
         Err(PlanError::Config(problems)) => {
-            items.extend(problems.into_iter().map(|problem| Item::of_problem(What::Sink, name, Fate::IsRefused, problem)));
+            items.extend(
+                problems
+                    .into_iter()
+                    .map(|problem| Item::of_problem(What::Sink, name, Fate::IsRefused, problem)),
+            );
         }
         Err(other) => items.push(Item::new(What::Sink, name, Fate::IsRefused, other.to_string())),
     }
@@ -218,7 +270,12 @@ fn of_pipeline(
     Ok(forecast(items))
 }
 
-fn of_step(step: &str, evolution: &StepEvolution, problem: Option<Problem>, committed: Epoch) -> Option<Item> {
+fn of_step(
+    step: &str,
+    evolution: &StepEvolution,
+    problem: Option<Problem>,
+    committed: Epoch,
+) -> Option<Item> {
     let fate = match evolution {
         StepEvolution::Kept(Evolution::Same | Evolution::TakenWith(_)) => Fate::GoesOn,
         StepEvolution::Kept(Evolution::Refused(_)) => Fate::IsRefused,
@@ -232,8 +289,12 @@ fn of_step(step: &str, evolution: &StepEvolution, problem: Option<Problem>, comm
         return None;
     }
     let detail = match evolution {
-        StepEvolution::Kept(Evolution::TakenWith(taken)) => taken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
-        StepEvolution::New if committed > Epoch(0) => format!("it sees nothing of what came through epoch {committed}"),
+        StepEvolution::Kept(Evolution::TakenWith(taken)) => {
+            taken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        }
+        StepEvolution::New if committed > Epoch(0) => {
+            format!("it sees nothing of what came through epoch {committed}")
+        }
         StepEvolution::Kept(_) | StepEvolution::New | StepEvolution::Gone => String::new(),
     };
     let item = Item::new(What::Step, step, fate, detail);
@@ -252,13 +313,17 @@ fn of_source(
     let name = &spec.name.value;
     if let Err(error) = source.check(&found.positions) {
         let mut item = Item::new(What::Source, name, Fate::IsRefused, error.to_string());
-        item.ways_out = Some(format!("put it back as it was; or begin the pipeline anew: riskstream run --fresh {pipeline}"));
+        item.ways_out = Some(format!(
+            "put it back as it was; or begin the pipeline anew: riskstream run --fresh {pipeline}"
+        ));
         return vec![item];
     }
-    let known: BTreeSet<&str> = found.positions.values().map(|(info, _)| info.name.as_str()).collect();
+    let known: BTreeSet<&str> =
+        found.positions.values().map(|(info, _)| info.name.as_str()).collect();
     let new = source.partitions().iter().filter(|info| !known.contains(info.name.as_str())).count();
     let is_read = |position: &Position| !is_replayed(position) && !is_read_anew(position);
-    let read: Vec<&(PartitionInfo, Position)> = found.positions.values().filter(|(_, position)| is_read(position)).collect();
+    let read: Vec<&(PartitionInfo, Position)> =
+        found.positions.values().filter(|(_, position)| is_read(position)).collect();
     let finished = read.iter().filter(|(_, position)| position.finished).count();
     let open: Vec<String> = read
         .iter()
@@ -267,7 +332,8 @@ fn of_source(
         .map(|(info, position)| format!("{} at {}", info.name, position.next_offset))
         .collect();
     let mut said = Vec::new();
-    let of = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let of =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     if !open.is_empty() {
         let more = (read.len() - finished).saturating_sub(open.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -298,7 +364,11 @@ pub(crate) fn begins_at_end(spec: &crate::config::spec::Source) -> bool {
 const LISTED_MAX: usize = 4;
 
 /// Files that were read and that no pattern names any more.
-fn unnamed(spec: &crate::config::spec::Source, positions: &Positions, clock: &Arc<dyn Clock>) -> Option<Item> {
+fn unnamed(
+    spec: &crate::config::spec::Source,
+    positions: &Positions,
+    clock: &Arc<dyn Clock>,
+) -> Option<Item> {
     let SourceKind::File(_) = &spec.kind else { return None };
     // A source that has read nothing finds what is named now.
     let mut anew = open_source(spec, clock).ok()?;
@@ -317,25 +387,44 @@ fn unnamed(spec: &crate::config::spec::Source, positions: &Positions, clock: &Ar
     let listed = unnamed.iter().take(LISTED_MAX).copied().collect::<Vec<_>>().join(", ");
     let more = unnamed.len().saturating_sub(LISTED_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let detail = format!("{listed}{more}: read before, and no longer there or no longer named; what was read stays in state and tables");
+    let detail = format!(
+        "{listed}{more}: read before, and no longer there or no longer named; what was read stays in state and tables"
+    );
     Some(Item::new(What::Source, &spec.name.value, Fate::IsGone, detail))
 }
 
-fn of_sinks(pipeline: &Pipeline, looked: Vec<Looked>, plan: &mut Plan, found: &Inspection) -> Vec<Item> {
+fn of_sinks(
+    pipeline: &Pipeline,
+    looked: Vec<Looked>,
+    plan: &mut Plan,
+    found: &Inspection,
+) -> Vec<Item> {
     let name = &pipeline.name.value;
     let present = &plan.origin();
     let mut items = Vec::new();
     for change in found.origin.as_ref().map(|was| was.changes(present)).unwrap_or_default() {
         let mut item = Item::new(What::Pipeline, name, Fate::NeedsDecision, change.to_string());
-        item.ways_out = Some(format!("put the old name back; or riskstream accept {name}; or riskstream run --fresh {name}"));
+        item.ways_out = Some(format!(
+            "put the old name back; or riskstream accept {name}; or riskstream run --fresh {name}"
+        ));
         items.push(item);
     }
     for sink in looked {
         let place = pipeline.to.iter().find(|to| to.id.value == sink.sink).map(|to| to.id.span);
         let mut item = Item { place, ..of_sink(name, &sink, present, found) };
-        if let Some(planned) = plan.sinks.iter_mut().chain([&mut plan.dead_letters]).find(|planned| planned.id == sink.sink)
+        if let Some(planned) = plan
+            .sinks
+            .iter_mut()
+            .chain([&mut plan.dead_letters])
+            .find(|planned| planned.id == sink.sink)
             && item.fate.starts()
-            && let Err(error) = check_waiting(found, &sink.sink, planned.delivery.as_mut(), delivered(&sink, found), present)
+            && let Err(error) = check_waiting(
+                found,
+                &sink.sink,
+                planned.delivery.as_mut(),
+                delivered(&sink, found),
+                present,
+            )
         {
             (item.fate, item.detail) = (Fate::IsRefused, error.to_string());
         }
@@ -346,7 +435,8 @@ fn of_sinks(pipeline: &Pipeline, looked: Vec<Looked>, plan: &mut Plan, found: &I
     items
 }
 
-/// A run takes a pipeline that is new, and writes where others have rows, for one that may have been renamed.
+/// A run takes a pipeline that is new, and writes where others have rows, for one that may have
+/// been renamed.
 fn of_strangers(pipeline: &str, sink: &str, strangers: &[Writer]) -> Item {
     let writers = strangers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let detail = format!("it holds rows of {writers}, which the configuration does not have");
@@ -361,10 +451,13 @@ fn epochs_of(missing: &[Missing]) -> String {
     missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The last epoch that a destination has: a table says it, of others the store knows what it had when it was asked last.
+/// The last epoch that a destination has: a table says it, of others the store knows what it had
+/// when it was asked last.
 fn delivered(sink: &Looked, found: &Inspection) -> Epoch {
     match &sink.target {
-        Target::Table(_) => Epoch(sink.table.as_ref().and_then(|table| table.recorded).unwrap_or(0)),
+        Target::Table(_) => {
+            Epoch(sink.table.as_ref().and_then(|table| table.recorded).unwrap_or(0))
+        }
         Target::Topic(_) | Target::Console => found.delivered(&sink.sink),
     }
 }
@@ -378,38 +471,53 @@ fn of_sink(pipeline: &str, sink: &Looked, present: &Origin, found: &Inspection) 
     };
     let recorded = delivered(sink, found);
     if is_ahead(recorded, found.committed) {
-        let detail = format!("{target} has epoch {recorded} already, but the data folder's last is {}", found.committed);
+        let detail = format!(
+            "{target} has epoch {recorded} already, but the data folder's last is {}",
+            found.committed
+        );
         let mut item = item(Fate::IsRefused, detail);
-        item.ways_out =
-            Some(format!("bring the data folder back, or give the destination another table; or riskstream run --fresh {pipeline}"));
+        item.ways_out = Some(format!(
+            "bring the data folder back, or give the destination another table; or riskstream run --fresh {pipeline}"
+        ));
         return item;
     }
     let missing = lacks(&found.kept, &sink.sink, recorded, present);
     if !missing.is_empty() {
-        let detail = format!("{target} lacks rows of epochs {} that the data folder no longer has", epochs_of(&missing));
+        let detail = format!(
+            "{target} lacks rows of epochs {} that the data folder no longer has",
+            epochs_of(&missing)
+        );
         let mut item = item(Fate::NeedsDecision, detail).after(recorded);
-        item.ways_out = Some(format!("bring a newer copy back; or riskstream run --fresh {pipeline}; or riskstream accept {pipeline}"));
+        item.ways_out = Some(format!(
+            "bring a newer copy back; or riskstream run --fresh {pipeline}; or riskstream accept {pipeline}"
+        ));
         return item;
     }
     let mut said = vec![target.to_string()];
-    let waiting: Vec<&StoredRows> = found.outbox.get(&sink.sink).into_iter().flatten().filter(|e| e.epoch > recorded).collect();
+    let waiting: Vec<&StoredRows> =
+        found.outbox.get(&sink.sink).into_iter().flatten().filter(|e| e.epoch > recorded).collect();
     if waiting.iter().any(|e| e.empties()) {
         said.push("is emptied first".into());
     }
     let rows: u64 = waiting.iter().map(|e| e.rows).sum();
     if let (Some(first), Some(last), true) = (waiting.first(), waiting.last(), rows > 0) {
-        said.push(format!("{rows} rows of epochs {} to {} are delivered first", first.epoch, last.epoch));
+        said.push(format!(
+            "{rows} rows of epochs {} to {} are delivered first",
+            first.epoch, last.epoch
+        ));
     }
     let fate = if recorded > Epoch(0) { Fate::GoesOn } else { Fate::BeginsEmpty };
     item(fate, said.join("; ")).after(recorded)
 }
 
 fn of_sink_gone(sink: &str, epochs: &[StoredRows], found: &Inspection) -> Option<Item> {
-    let waiting: Vec<&StoredRows> = epochs.iter().filter(|e| found.may_wait(sink, e.epoch)).collect();
+    let waiting: Vec<&StoredRows> =
+        epochs.iter().filter(|e| found.may_wait(sink, e.epoch)).collect();
     if let (Some(first), Some(last)) = (waiting.first(), waiting.last()) {
         let rows: u64 = waiting.iter().map(|e| e.rows).sum();
         let detail = match rows {
-            0 => "the pipeline no longer has it, and its destination was to be emptied first".to_owned(),
+            0 => "the pipeline no longer has it, and its destination was to be emptied first"
+                .to_owned(),
             _ => format!(
                 "the pipeline no longer has it, and {rows} rows of epochs {} to {} were committed for it and not delivered",
                 first.epoch, last.epoch
@@ -419,6 +527,12 @@ fn of_sink_gone(sink: &str, epochs: &[StoredRows], found: &Inspection) -> Option
         item.ways_out = Some("put it back and run, which delivers them; or delete the store's delivered.json, which gives them up".into());
         return Some(item);
     }
-    (sink != defaults::DEAD_LETTER_TABLE)
-        .then(|| Item::new(What::Sink, sink, Fate::IsGone, "the pipeline no longer has it; all of its rows are delivered"))
+    (sink != defaults::DEAD_LETTER_TABLE).then(|| {
+        Item::new(
+            What::Sink,
+            sink,
+            Fate::IsGone,
+            "the pipeline no longer has it; all of its rows are delivered",
+        )
+    })
 }

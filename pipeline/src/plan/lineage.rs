@@ -1,6 +1,8 @@
-//! How the rows and columns that a step reads are made, back to the source: what the meaning of its state depends on beside its own words.
+//! How the rows and columns that a step reads are made, back to the source: what the meaning of its
+//! state depends on beside its own words.
 //!
-//! Only meaning is in it: expressions as their syntax tree says them, filters in no order, no ids of steps without state.
+//! Only meaning is in it: expressions as their syntax tree says them, filters in no order, no ids
+//! of steps without state.
 
 use arrow::datatypes::Schema;
 use riskstream_engine::contract::{Fact, Feed};
@@ -8,7 +10,10 @@ use riskstream_expressions::syntax;
 
 use super::micros;
 use crate::config::Spanned;
-use crate::config::spec::{self, Aggregation, Changelog, DerivedColumn, Features, Pipeline, Previous, Sample, ScoreColumn, Shares, Source};
+use crate::config::spec::{
+    self, Aggregation, Changelog, DerivedColumn, Features, Pipeline, Previous, Sample, ScoreColumn,
+    Shares, Source,
+};
 use crate::config::spec::{SourceKind, Sql, Step, StepKind, TimeFormat};
 
 /// What rows are made of so far.
@@ -85,9 +90,13 @@ impl Lineage {
         match &step.kind {
             StepKind::Filter(sql) => self.condition(sql, input, ""),
             StepKind::Derive(columns) => self.derived(columns, input, output),
-            StepKind::Features(features) => self.features(step, features, event_time, input, output),
+            StepKind::Features(features) => {
+                self.features(step, features, event_time, input, output)
+            }
             StepKind::Changelog(changelog) => self.changelog(step, changelog, input, output),
-            StepKind::Aggregate(aggregation) => self.aggregate(step, aggregation, event_time, input, output),
+            StepKind::Aggregate(aggregation) => {
+                self.aggregate(step, aggregation, event_time, input, output)
+            }
             StepKind::Previous(previous) => self.previous(step, previous, input, output),
             StepKind::Sample(sample) => self.sample(step, sample, input),
             StepKind::Shares(shares) => self.shares(step, shares, input, output),
@@ -123,14 +132,26 @@ impl Lineage {
     }
 
     fn made_by(&mut self, step: &str, schema: &Schema, column: &str, says: &str, of: &[Fact]) {
-        let data_type = schema.field_with_name(column).map(|field| field.data_type().to_string()).unwrap_or_default();
-        let mut facts = vec![Fact::new(format!("column `{column}`{step}"), format!("{says}: {data_type}"))];
-        facts.extend(of.iter().filter(|fact| fact.name != facts[0].name).cloned().collect::<Vec<_>>());
+        let data_type = schema
+            .field_with_name(column)
+            .map(|field| field.data_type().to_string())
+            .unwrap_or_default();
+        let mut facts =
+            vec![Fact::new(format!("column `{column}`{step}"), format!("{says}: {data_type}"))];
+        facts.extend(
+            of.iter().filter(|fact| fact.name != facts[0].name).cloned().collect::<Vec<_>>(),
+        );
         self.feed.columns.insert(column.to_owned(), facts);
     }
 
     /// All columns that a step adds, each in the words of `says`.
-    fn added(&mut self, input: &Schema, output: &Schema, says: impl Fn(&str) -> String, read: &[String]) {
+    fn added(
+        &mut self,
+        input: &Schema,
+        output: &Schema,
+        says: impl Fn(&str) -> String,
+        read: &[String],
+    ) {
         let of = self.facts(input, read);
         for field in output.fields().iter().filter(|field| input.index_of(field.name()).is_err()) {
             self.made(output, field.name(), &says(field.name()), &of);
@@ -139,7 +160,8 @@ impl Lineage {
 
     fn condition(&mut self, sql: &Sql, schema: &Schema, suffix: &str) {
         let (text, read) = told(sql);
-        self.conditions.push(format!("({text}){}{suffix}", if suffix.is_empty() { "" } else { " " }));
+        self.conditions
+            .push(format!("({text}){}{suffix}", if suffix.is_empty() { "" } else { " " }));
         self.decides_rows(schema, &read);
     }
 
@@ -156,9 +178,13 @@ impl Lineage {
     fn rows_of(&mut self, step: &Step, says: String, schema: &Schema, read: &[String]) {
         self.decides_rows(schema, read);
         // What kept rows away from that step is not what keeps its own away.
-        let before = self.conditions().map(|conditions| Fact::new(format!("rows before `{}` where", step.id), conditions));
+        let before = self
+            .conditions()
+            .map(|conditions| Fact::new(format!("rows before `{}` where", step.id), conditions));
         self.conditions.clear();
-        self.feed.rows.extend(before.into_iter().chain([Fact::new(format!("step `{}`", step.id), says)]));
+        self.feed
+            .rows
+            .extend(before.into_iter().chain([Fact::new(format!("step `{}`", step.id), says)]));
     }
 
     fn derived(&mut self, columns: &[DerivedColumn], input: &Schema, output: &Schema) {
@@ -170,13 +196,21 @@ impl Lineage {
         }
     }
 
-    fn features(&mut self, step: &Step, features: &Features, event_time: &str, input: &Schema, output: &Schema) {
+    fn features(
+        &mut self,
+        step: &Step,
+        features: &Features,
+        event_time: &str,
+        input: &Schema,
+        output: &Schema,
+    ) {
         let by = names(&features.by);
         let mut read = by.clone();
         read.push(event_time.to_owned());
         let of_all = self.facts(input, &read);
         for (name, feature, _) in features.columns() {
-            let own: Vec<String> = feature.aggregate.input().map(|column| column.value.clone()).into_iter().collect();
+            let own: Vec<String> =
+                feature.aggregate.input().map(|column| column.value.clone()).into_iter().collect();
             let mut of = self.facts(input, &own);
             of.extend(of_all.iter().cloned());
             let says = format!(
@@ -196,35 +230,72 @@ impl Lineage {
         let (deleted, read) = changelog.deleted.as_ref().map(told).unwrap_or_default();
         let mut decides = names(&changelog.key);
         decides.extend(read);
-        let columns = changelog.columns.as_ref().map(|columns| names(columns).join(", ")).unwrap_or_else(|| "all columns".into());
-        let says = format!("changes of {columns} by {}, deleted where {deleted:?}", decides.join(", "));
+        let columns = changelog
+            .columns
+            .as_ref()
+            .map(|columns| names(columns).join(", "))
+            .unwrap_or_else(|| "all columns".into());
+        let says =
+            format!("changes of {columns} by {}, deleted where {deleted:?}", decides.join(", "));
         self.rows_of(step, says, input, &decides);
         for (name, column) in &changelog.previous {
             let of = self.facts(input, std::slice::from_ref(&column.value));
-            self.made_by(&format!(" of `{}`", step.id), output, &name.value, &format!("{column} before"), &of);
+            self.made_by(
+                &format!(" of `{}`", step.id),
+                output,
+                &name.value,
+                &format!("{column} before"),
+                &of,
+            );
         }
         for ever in &changelog.ever {
             let (text, read) = told(&ever.sql);
             let of = self.facts(input, &read);
-            self.made_by(&format!(" of `{}`", step.id), output, &ever.name.value, &format!("ever {text}"), &of);
+            self.made_by(
+                &format!(" of `{}`", step.id),
+                output,
+                &ever.name.value,
+                &format!("ever {text}"),
+                &of,
+            );
         }
         // What is taken back and added depends on every column of a record.
         self.decides_rows(input, &changelog.columns.as_ref().map_or(all, |columns| names(columns)));
     }
 
-    fn aggregate(&mut self, step: &Step, aggregation: &Aggregation, event_time: &str, input: &Schema, output: &Schema) {
+    fn aggregate(
+        &mut self,
+        step: &Step,
+        aggregation: &Aggregation,
+        event_time: &str,
+        input: &Schema,
+        output: &Schema,
+    ) {
         let by = names(&aggregation.by);
-        let windows: Vec<&str> = aggregation.windows.iter().map(|window| window.label.as_str()).collect();
+        let windows: Vec<&str> =
+            aggregation.windows.iter().map(|window| window.label.as_str()).collect();
         let before = self.clone();
         let mut read = by.clone();
         read.push(event_time.to_owned());
-        let says = format!("windows {} by {}, {}", windows.join(", "), by.join(", "), aggregation.results);
+        let says =
+            format!("windows {} by {}, {}", windows.join(", "), by.join(", "), aggregation.results);
         self.rows_of(step, says, input, &read);
         self.feed.columns.retain(|column, _| by.contains(column));
         for aggregate in &aggregation.aggregates {
-            let own: Vec<String> = aggregate.aggregate.input().map(|column| column.value.clone()).into_iter().collect();
+            let own: Vec<String> = aggregate
+                .aggregate
+                .input()
+                .map(|column| column.value.clone())
+                .into_iter()
+                .collect();
             let of = before.facts(input, &own);
-            self.made_by(&format!(" of `{}`", step.id), output, &aggregate.name.value, &aggregate.aggregate.to_string(), &of);
+            self.made_by(
+                &format!(" of `{}`", step.id),
+                output,
+                &aggregate.name.value,
+                &aggregate.aggregate.to_string(),
+                &of,
+            );
         }
     }
 
@@ -233,7 +304,8 @@ impl Lineage {
         if totals.is_empty() {
             return;
         }
-        let mut totals: Vec<String> = totals.iter().map(|(column, name)| format!("{column} = {name}")).collect();
+        let mut totals: Vec<String> =
+            totals.iter().map(|(column, name)| format!("{column} = {name}")).collect();
         totals.sort();
         self.feed.rows.push(Fact::new("totals", totals.join(", ")));
     }
@@ -243,13 +315,24 @@ impl Lineage {
         self.rows_of(step, format!("rows beside those before by {}", by.join(", ")), input, &by);
         for (name, column) in &previous.columns {
             let of = self.facts(input, std::slice::from_ref(&column.value));
-            self.made_by(&format!(" of `{}`", step.id), output, &name.value, &format!("{column} before by {}", by.join(", ")), &of);
+            self.made_by(
+                &format!(" of `{}`", step.id),
+                output,
+                &name.value,
+                &format!("{column} before by {}", by.join(", ")),
+                &of,
+            );
         }
     }
 
     fn sample(&mut self, step: &Step, sample: &Sample, input: &Schema) {
         let by = names(&sample.by);
-        self.rows_of(step, format!("samples every {:?} by {}", sample.every, by.join(", ")), input, &by);
+        self.rows_of(
+            step,
+            format!("samples every {:?} by {}", sample.every, by.join(", ")),
+            input,
+            &by,
+        );
     }
 
     fn shares(&mut self, step: &Step, shares: &Shares, input: &Schema, output: &Schema) {
@@ -279,7 +362,12 @@ impl Lineage {
         for score in scores {
             let version = score.version.as_ref().map_or("newest", |version| version.value.as_str());
             for column in [score.column.value.clone(), score.model_column()] {
-                self.made(output, &column, &format!("model {}, version {version}", score.model), &of);
+                self.made(
+                    output,
+                    &column,
+                    &format!("model {}, version {version}", score.model),
+                    &of,
+                );
             }
         }
     }

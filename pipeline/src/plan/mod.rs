@@ -1,10 +1,12 @@
-//! From a checked configuration to what the engine runs: sources opened for their schema, expressions compiled, models loaded, tables made.
+//! From a checked configuration to what the engine runs: sources opened for their schema,
+//! expressions compiled, models loaded, tables made.
 //!
 //! ```text
 //! config::Pipeline ─▶ source.rs (schema) ─▶ steps.rs (one schema to the next) ─▶ sinks.rs (tables) ─▶ engine Plan
 //! ```
-//! Everything that the configuration can get wrong and that is only known now (an inferred schema, a model's features, an expression's
-//! types) is reported with its place in the file, as `config` does, before anything is started.
+//! Everything that the configuration can get wrong and that is only known now (an inferred schema,
+//! a model's features, an expression's types) is reported with its place in the file, as `config`
+//! does, before anything is started.
 
 mod book;
 mod dead_letters;
@@ -33,7 +35,9 @@ use crate::config::spec::{self, Pipeline};
 use crate::config::{Config, Problem, check_columns, check_source_columns};
 
 pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
-pub(crate) use destinations::{Looked, Target, destination_name, look, origin, table_name, targets};
+pub(crate) use destinations::{
+    Looked, Target, destination_name, look, origin, table_name, targets,
+};
 pub(crate) use forecast::{Fate, Forecast, Item, What, begins_at_end, forecast};
 pub use names::NamesError;
 pub(crate) use names::{KnownAs, NAMES_FILE, stores};
@@ -50,7 +54,8 @@ const BLOCK_ROWS: usize = 32_768;
 const BLOCK_BYTES: usize = 4 << 20;
 /// Committed epochs are delivered together at most this far apart.
 const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
-/// A snapshot comes no sooner than when the epochs since the last hold so many hundredths of its bytes.
+/// A snapshot comes no sooner than when the epochs since the last hold so many hundredths of its
+/// bytes.
 const SNAPSHOT_GROWTH_PERCENT: u64 = 100;
 /// Nor before they hold so many bytes, which a restart reads in a fraction of a second.
 const SNAPSHOT_BYTES_MIN: u64 = 32 << 20;
@@ -161,7 +166,8 @@ pub(crate) struct LaidOut<'a> {
     notes: Vec<String>,
 }
 
-/// Plans a pipeline whose rows come from `source`, which [`open_source`] made, and whose store goes on.
+/// Plans a pipeline whose rows come from `source`, which [`open_source`] made, and whose store goes
+/// on.
 ///
 /// # Errors
 /// With every problem of the configuration that was found, or the table that can't be opened.
@@ -179,9 +185,17 @@ pub fn plan_pipeline(
 ///
 /// # Errors
 /// With every problem of the configuration that was found.
-pub(crate) fn lay_out<'a>(config: &'a Config, pipeline: &'a Pipeline, source: Box<dyn Source>) -> Result<LaidOut<'a>, PlanError> {
+pub(crate) fn lay_out<'a>(
+    config: &'a Config,
+    pipeline: &'a Pipeline,
+    source: Box<dyn Source>,
+) -> Result<LaidOut<'a>, PlanError> {
     let Some(spec) = config.spec.source(&pipeline.from.value) else {
-        return Err(Problem::new(pipeline.from.span, format!("there is no source `{}`", pipeline.from)).into());
+        return Err(Problem::new(
+            pipeline.from.span,
+            format!("there is no source `{}`", pipeline.from),
+        )
+        .into());
     };
     let schema = source.schema().clone();
     let notes = source_notes(&*source);
@@ -220,8 +234,14 @@ impl LaidOut<'_> {
     /// What the engine runs; tables are made where there are none.
     ///
     /// # Errors
-    /// With a problem for every step whose saved state can't go on, or the table that can't be opened.
-    pub(crate) fn plan(self, stored: Stored, workers: usize, runtime: &DeltaRuntime) -> Result<Planned, PlanError> {
+    /// With a problem for every step whose saved state can't go on, or the table that can't be
+    /// opened.
+    pub(crate) fn plan(
+        self,
+        stored: Stored,
+        workers: usize,
+        runtime: &DeltaRuntime,
+    ) -> Result<Planned, PlanError> {
         let Self { context, spec, source, shapes, notes } = self;
         let (config, pipeline) = (context.config, context.pipeline);
         // Before any table is made.
@@ -297,7 +317,12 @@ pub(crate) fn source_notes(source: &dyn riskstream_engine::contract::Source) -> 
 
 /// The columns that are the user's own.
 pub(crate) fn user_schema(schema: &arrow::datatypes::Schema) -> arrow::datatypes::Schema {
-    let fields: Vec<_> = schema.fields().iter().filter(|f| !riskstream_engine::contract::is_system_column(f.name())).cloned().collect();
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .filter(|f| !riskstream_engine::contract::is_system_column(f.name()))
+        .cloned()
+        .collect();
     arrow::datatypes::Schema::new(fields)
 }
 

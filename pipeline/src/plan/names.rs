@@ -1,7 +1,8 @@
-//! Under which names destinations know a pipeline: its own and the program's, or those that it had when it was renamed.
+//! Under which names destinations know a pipeline: its own and the program's, or those that it had
+//! when it was renamed.
 //!
-//! A table's log and a cluster remember how far a pipeline's rows have come by these names, and an alert's id is made with them. A renamed
-//! pipeline keeps them, in a file of its store.
+//! A table's log and a cluster remember how far a pipeline's rows have come by these names, and an
+//! alert's id is made with them. A renamed pipeline keeps them, in a file of its store.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,9 @@ impl KnownAs {
         let path = store.join(NAMES_FILE);
         let failed = |reason: String| NamesError { path: path.clone(), reason };
         match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| failed(format!("it is damaged: {e}"))),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|e| failed(format!("it is damaged: {e}"))),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(failed(e.to_string())),
         }
@@ -46,7 +49,10 @@ impl KnownAs {
 
     /// The names of a pipeline by the configuration's own.
     pub(crate) fn of(config: &Config, pipeline: &str) -> Result<Self, NamesError> {
-        let own = || Self { program: config.spec.riskstream.name.value.clone(), pipeline: pipeline.to_owned() };
+        let own = || Self {
+            program: config.spec.riskstream.name.value.clone(),
+            pipeline: pipeline.to_owned(),
+        };
         Ok(Self::read(&store_location(config, pipeline))?.unwrap_or_else(own))
     }
 
@@ -60,9 +66,14 @@ impl KnownAs {
         let known = Self::of(config, &pipeline.name.value)?;
         for (other, folder) in stores(config)? {
             if other != pipeline.name.value && Self::read(&folder)?.as_ref() == Some(&known) {
-                let message = format!("tables and topics know the pipeline `{other}` as `{}`, the name that it had first", known.pipeline);
+                let message = format!(
+                    "tables and topics know the pipeline `{other}` as `{}`, the name that it had first",
+                    known.pipeline
+                );
                 let problem = Problem::new(pipeline.name.span, message);
-                return Err(problem.help("give this pipeline another name, or drop what the other one has stored").into());
+                return Err(problem
+                    .help("give this pipeline another name, or drop what the other one has stored")
+                    .into());
             }
         }
         Ok(known)

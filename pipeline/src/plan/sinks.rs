@@ -6,20 +6,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use riskstream_engine::contract::{
-    Delivery, EpochClose, LATE, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SOURCE_OFFSET, SOURCE_PARTITION, SinkError, SinkWriter,
+    Delivery, EpochClose, LATE, NEEDS_NOTHING_AGAIN, OutboxEntry, OutboxPart, SOURCE_OFFSET,
+    SOURCE_PARTITION, SinkError, SinkWriter,
 };
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::runtime::{BuildWriter, SinkPlan, StepPlan};
 use riskstream_operators::windows;
 use riskstream_sinks::{
-    AlertIdentity, DeltaRuntime, KafkaSink, KafkaSinkSpec, LastRows, OwnRows, PartitionRule, Projection, SessionIdentity, StageSettings,
-    TableSink, TableSpec, alerts_table_schema,
+    AlertIdentity, DeltaRuntime, KafkaSink, KafkaSinkSpec, LastRows, OwnRows, PartitionRule,
+    Projection, SessionIdentity, StageSettings, TableSink, TableSpec, alerts_table_schema,
 };
 
 use super::dead_letters::{PIPELINE_COLUMN, TaggedWriter, dead_letter_table};
-use super::{KnownAs, PlanError, StepContext, destination_name, steps, store_location, strangers, table_name, tables_location};
+use super::{
+    KnownAs, PlanError, StepContext, destination_name, steps, store_location, strangers,
+    table_name, tables_location,
+};
 use crate::config::Spanned;
-use crate::config::spec::{Deliver, Destination, DestinationKind, KafkaDestination, Late, Partitioning, TableDestination};
+use crate::config::spec::{
+    Deliver, Destination, DestinationKind, KafkaDestination, Late, Partitioning, TableDestination,
+};
 use crate::config::{Config, Problem, defaults};
 
 /// What the column `window` begins with for a session.
@@ -71,16 +77,27 @@ pub fn table_location(config: &Config, table: &str) -> PathBuf {
     tables_location(config).join(table)
 }
 
-pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> Result<Sinks, PlanError> {
+pub(super) fn plan_sinks(
+    context: &StepContext<'_>,
+    runtime: &DeltaRuntime,
+) -> Result<Sinks, PlanError> {
     let (mut planning, mut tables, mut consoles) = (Vec::new(), Vec::new(), Vec::new());
     let mut add = |sink: TableSink, steps: Vec<StepPlan>, kind: TableKind| {
         let (table, location) = (sink.table.name.clone(), sink.table.location.path().to_owned());
-        tables.push(PlannedTable { sink: sink.id.clone(), table, location, kind, is_by_date: sink.table.partition.is_some() });
+        tables.push(PlannedTable {
+            sink: sink.id.clone(),
+            table,
+            location,
+            kind,
+            is_by_date: sink.table.partition.is_some(),
+        });
         Planning::Table { sink: Arc::new(sink), steps }
     };
     for destination in &context.pipeline.to {
         let steps = match &destination.when {
-            Some(sql) => vec![steps::plan_filter(&format!("{}.when", destination.id), sql, &context.schema)?],
+            Some(sql) => {
+                vec![steps::plan_filter(&format!("{}.when", destination.id), sql, &context.schema)?]
+            }
             None => Vec::new(),
         };
         match &destination.kind {
@@ -93,9 +110,13 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
                 let sink = table_sink(context, destination, table, Some(identity))?;
                 planning.push(add(sink, steps, TableKind::Alerts));
             }
-            DestinationKind::Kafka(kafka) => planning.push(Planning::Open(kafka_sink(context, destination, kafka, steps)?)),
+            DestinationKind::Kafka(kafka) => {
+                planning.push(Planning::Open(kafka_sink(context, destination, kafka, steps)?))
+            }
             DestinationKind::Console(console) => {
-                let rows = Arc::new(Mutex::new(LastRows::new(usize::try_from(console.rows).unwrap_or(usize::MAX))));
+                let rows = Arc::new(Mutex::new(LastRows::new(
+                    usize::try_from(console.rows).unwrap_or(usize::MAX),
+                )));
                 let projection = Arc::new(projection(context, destination)?);
                 let immediately = destination.deliver == Deliver::Immediately;
                 let id = destination.id.value.clone();
@@ -121,15 +142,21 @@ pub(super) fn plan_sinks(context: &StepContext<'_>, runtime: &DeltaRuntime) -> R
     }
     let dead_letters = add(dead_letters(context)?, Vec::new(), TableKind::DeadLetters);
     let pipeline = context.pipeline.name.value.clone();
-    let (mut plans, mut dead_letters) = open_tables(&context.known_as, planning, dead_letters, runtime)?;
-    let folders = strangers::folders(tables.iter().map(|table| (table.sink.as_str(), table.location.as_path())));
+    let (mut plans, mut dead_letters) =
+        open_tables(&context.known_as, planning, dead_letters, runtime)?;
+    let folders = strangers::folders(
+        tables.iter().map(|table| (table.sink.as_str(), table.location.as_path())),
+    );
     strangers::tell(context.config, &pipeline, &mut plans, &folders)?;
     let build = dead_letters.writer;
-    dead_letters.writer = Arc::new(move |worker| Ok(Box::new(TaggedWriter { pipeline: pipeline.clone(), inner: build(worker)? })));
+    dead_letters.writer = Arc::new(move |worker| {
+        Ok(Box::new(TaggedWriter { pipeline: pipeline.clone(), inner: build(worker)? }))
+    });
     Ok(Sinks { plans, dead_letters, tables, consoles })
 }
 
-/// Opens the tables, all at once: making one is a few writes that have to reach the disk one after the other.
+/// Opens the tables, all at once: making one is a few writes that have to reach the disk one after
+/// the other.
 fn open_tables(
     known_as: &KnownAs,
     planning: Vec<Planning>,
@@ -137,10 +164,15 @@ fn open_tables(
     runtime: &DeltaRuntime,
 ) -> Result<(Vec<SinkPlan>, SinkPlan), SinkError> {
     std::thread::scope(|scope| {
-        let opening: Vec<_> = planning.into_iter().map(|planning| scope.spawn(move || planning.open(known_as, runtime))).collect();
+        let opening: Vec<_> = planning
+            .into_iter()
+            .map(|planning| scope.spawn(move || planning.open(known_as, runtime)))
+            .collect();
         let last = last.open(known_as, runtime);
         // A panic of a thread goes on as this one's.
-        let opened = opening.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let opened = opening
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         Ok((opened.collect::<Result<_, _>>()?, last?))
     })
 }
@@ -173,10 +205,21 @@ fn kafka_sink(
     steps: Vec<StepPlan>,
 ) -> Result<SinkPlan, PlanError> {
     let index = |column: &Spanned<String>| {
-        context.schema.index_of(column).map_err(|_| Problem::new(column.span, format!("there is no column `{column}` here")))
+        context
+            .schema
+            .index_of(column)
+            .map_err(|_| Problem::new(column.span, format!("there is no column `{column}` here")))
     };
-    let headers = kafka.headers.iter().map(|(name, column)| Ok((name.value.clone(), index(column)?))).collect::<Result<_, Problem>>()?;
-    let origin = context.schema.index_of(SOURCE_PARTITION).ok().zip(context.schema.index_of(SOURCE_OFFSET).ok());
+    let headers = kafka
+        .headers
+        .iter()
+        .map(|(name, column)| Ok((name.value.clone(), index(column)?)))
+        .collect::<Result<_, Problem>>()?;
+    let origin = context
+        .schema
+        .index_of(SOURCE_PARTITION)
+        .ok()
+        .zip(context.schema.index_of(SOURCE_OFFSET).ok());
     let pipeline = &context.pipeline.name.value;
     let id = destination.id.value.clone();
     let sink = Arc::new(KafkaSink::new(KafkaSinkSpec {
@@ -186,7 +229,11 @@ fn kafka_sink(
         key: kafka.key.as_ref().map(index).transpose()?,
         headers,
         projection: projection(context, destination)?,
-        settings: kafka.settings.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
+        settings: kafka
+            .settings
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.clone()))
+            .collect(),
         name: format!("{}.{}.{id}", context.known_as.program, context.known_as.pipeline),
         identity: store_location(context.config, pipeline).join(KAFKA_IDENTITY),
         origin,
@@ -195,21 +242,48 @@ fn kafka_sink(
     if destination.deliver == Deliver::Immediately {
         let (delivery, sync) = (sink.immediate_delivery(), sink.immediate_sync());
         let writer: BuildWriter = Arc::new(move |_| sink.immediate_writer());
-        return Ok(SinkPlan { id, steps, writer, sync, delivery, destination: name, strangers: Vec::new() });
+        return Ok(SinkPlan {
+            id,
+            steps,
+            writer,
+            sync,
+            delivery,
+            destination: name,
+            strangers: Vec::new(),
+        });
     }
     let delivery = sink.committed_delivery();
     let writer: BuildWriter = Arc::new(move |_| Ok(sink.committed_writer()));
-    Ok(SinkPlan { id, steps, writer, sync: Arc::new(|_| Ok(())), delivery, destination: name, strangers: Vec::new() })
+    Ok(SinkPlan {
+        id,
+        steps,
+        writer,
+        sync: Arc::new(|_| Ok(())),
+        delivery,
+        destination: name,
+        strangers: Vec::new(),
+    })
 }
 
 fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {
     let table = dead_letter_table(context.config)?;
-    let columns: Vec<(String, String)> = table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
+    let columns: Vec<(String, String)> =
+        table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(&table.schema, &columns)?;
     // All pipelines write it.
-    let own_rows = Some(OwnRows { column: PIPELINE_COLUMN.into(), value: context.pipeline.name.value.clone() });
+    let own_rows = Some(OwnRows {
+        column: PIPELINE_COLUMN.into(),
+        value: context.pipeline.name.value.clone(),
+    });
     let settings = StageSettings::default();
-    Ok(TableSink { id: defaults::DEAD_LETTER_TABLE.into(), table, projection, alerts: None, settings, own_rows })
+    Ok(TableSink {
+        id: defaults::DEAD_LETTER_TABLE.into(),
+        table,
+        projection,
+        alerts: None,
+        settings,
+        own_rows,
+    })
 }
 
 /// What tells the rows of an alerts table apart.
@@ -221,7 +295,11 @@ fn alert_identity(context: &StepContext<'_>) -> AlertIdentity {
         start: windows::WINDOW_START.into(),
         end: windows::WINDOW_END.into(),
     });
-    AlertIdentity { pipeline: context.known_as.pipeline.clone(), columns: context.identity.clone(), sessions }
+    AlertIdentity {
+        pipeline: context.known_as.pipeline.clone(),
+        columns: context.identity.clone(),
+        sessions,
+    }
 }
 
 fn table_sink(
@@ -231,39 +309,70 @@ fn table_sink(
     alerts: Option<AlertIdentity>,
 ) -> Result<TableSink, PlanError> {
     let projection = projection(context, destination)?;
-    let schema: SchemaRef = if alerts.is_some() { alerts_table_schema(&projection)? } else { Arc::clone(projection.schema()) };
+    let schema: SchemaRef = if alerts.is_some() {
+        alerts_table_schema(&projection)?
+    } else {
+        Arc::clone(projection.schema())
+    };
     if let Some(identity) = &alerts {
         for column in identity.needed() {
             if schema.index_of(column).is_err() {
-                let message = format!("an alert's id is made from `{column}`, which `columns` leaves out");
-                return Err(Problem::new(destination.id.span, message).help(format!("add `{column}` to `columns`")).into());
+                let message =
+                    format!("an alert's id is made from `{column}`, which `columns` leaves out");
+                return Err(Problem::new(destination.id.span, message)
+                    .help(format!("add `{column}` to `columns`"))
+                    .into());
             }
         }
     }
     let partition = match &table.partition_by {
-        Partitioning::EventDate if schema.index_of(&context.event_time).is_ok() => Some(PartitionRule::event_date(&context.event_time)),
+        Partitioning::EventDate if schema.index_of(&context.event_time).is_ok() => {
+            Some(PartitionRule::event_date(&context.event_time))
+        }
         Partitioning::EventDate => {
-            let message = format!("the table is partitioned by the date of `{}`, which `columns` leaves out", context.event_time);
-            return Err(Problem::new(destination.id.span, message).help(format!("add `{}` to `columns`", context.event_time)).into());
+            let message = format!(
+                "the table is partitioned by the date of `{}`, which `columns` leaves out",
+                context.event_time
+            );
+            return Err(Problem::new(destination.id.span, message)
+                .help(format!("add `{}` to `columns`", context.event_time))
+                .into());
         }
         Partitioning::None => None,
     };
     let location = table_location(context.config, &table.table.value);
-    let spec =
-        TableSpec::new(&*table.table.value, location, schema, partition).map_err(|e| Problem::new(table.table.span, e.to_string()))?;
+    let spec = TableSpec::new(&*table.table.value, location, schema, partition)
+        .map_err(|e| Problem::new(table.table.span, e.to_string()))?;
     let settings = StageSettings::default();
-    Ok(TableSink { id: destination.id.value.clone(), table: spec, projection, alerts, settings, own_rows: None })
+    Ok(TableSink {
+        id: destination.id.value.clone(),
+        table: spec,
+        projection,
+        alerts,
+        settings,
+        own_rows: None,
+    })
 }
 
 /// The columns that leave: those named, or all but the source position.
-fn projection(context: &StepContext<'_>, destination: &Destination) -> Result<Projection, PlanError> {
+fn projection(
+    context: &StepContext<'_>,
+    destination: &Destination,
+) -> Result<Projection, PlanError> {
     let names: Vec<String> = match &destination.columns {
         Some(columns) => columns.iter().map(|c| c.value.clone()).collect(),
-        None => context.schema.fields().iter().map(|f| f.name().clone()).filter(|n| lands(n, context)).collect(),
+        None => context
+            .schema
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .filter(|n| lands(n, context))
+            .collect(),
     };
     let columns: Vec<(String, String)> = names.into_iter().map(|n| (n.clone(), n)).collect();
     let schema: &Schema = &context.schema;
-    Projection::new(schema, &columns).map_err(|e| Problem::new(destination.id.span, e.to_string()).into())
+    Projection::new(schema, &columns)
+        .map_err(|e| Problem::new(destination.id.span, e.to_string()).into())
 }
 
 fn lands(column: &str, context: &StepContext<'_>) -> bool {
@@ -296,7 +405,8 @@ impl SinkWriter for ConsoleWriter {
     }
 
     fn finish(&mut self, _close: &EpochClose) -> Result<OutboxPart, SinkError> {
-        // Only the newest rows are ever shown, so the epoch carries no more of them than fit a screen.
+        // Only the newest rows are ever shown, so the epoch carries no more of them than fit a
+        // screen.
         let mut rows: Vec<RecordBatch> = Vec::new();
         let mut count = 0;
         for batch in std::mem::take(&mut self.rows).into_iter().rev() {

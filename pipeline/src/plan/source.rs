@@ -1,4 +1,5 @@
-//! Sources: from the configuration to what `ingest` opens. An absent schema is inferred here, before anything is planned.
+//! Sources: from the configuration to what `ingest` opens. An absent schema is inferred here,
+//! before anything is planned.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,9 +8,10 @@ use chrono::Datelike;
 use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
-    Compression, CsvOptions, DebeziumOptions, DecimalHandling, Endpoint, EventTimeSpec, FileFormat, FileSource, FileSourceSpec,
-    GeneratorSource, GeneratorSpec, KafkaSource, KafkaSourceSpec, LoansSpec, MessageFormat, MessagePart, Paced, PostgresSource,
-    PostgresSourceSpec, StartAt, TimeFormat, TimePrecision,
+    Compression, CsvOptions, DebeziumOptions, DecimalHandling, Endpoint, EventTimeSpec, FileFormat,
+    FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, KafkaSource, KafkaSourceSpec,
+    LoansSpec, MessageFormat, MessagePart, Paced, PostgresSource, PostgresSourceSpec, StartAt,
+    TimeFormat, TimePrecision,
 };
 
 use super::micros;
@@ -19,15 +21,21 @@ use crate::config::spec::{self, Rate, Simulation, SourceKind};
 /// Days from 0001-01-01 to 1970-01-01, for chrono's day count.
 const EPOCH_DAYS_FROM_CE: i32 = 719_163;
 
-/// Opens a source: files are found and a schema is inferred if none is given; nothing is read beyond that.
+/// Opens a source: files are found and a schema is inferred if none is given; nothing is read
+/// beyond that.
 ///
 /// # Errors
 /// When no file is found, or one can't be read.
-pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<dyn Source>, SourceError> {
+pub fn open_source(
+    source: &spec::Source,
+    clock: &Arc<dyn Clock>,
+) -> Result<Box<dyn Source>, SourceError> {
     match &source.kind {
         SourceKind::File(file) => Ok(Box::new(FileSource::new(file_spec(source, file))?)),
         SourceKind::Kafka(kafka) => Ok(Box::new(KafkaSource::new(kafka_spec(source, kafka))?)),
-        SourceKind::Postgres(postgres) => Ok(Box::new(PostgresSource::new(postgres_spec(source, postgres)?)?)),
+        SourceKind::Postgres(postgres) => {
+            Ok(Box::new(PostgresSource::new(postgres_spec(source, postgres)?)?))
+        }
         SourceKind::Generator(generator) => {
             let made = generator_source(&source.name.value, generator)?;
             match generator.rate {
@@ -37,7 +45,9 @@ pub fn open_source(source: &spec::Source, clock: &Arc<dyn Clock>) -> Result<Box<
                     Ok(Box::new(Paced::new(
                         Box::new(made),
                         rate,
-                        Box::new(move || i64::try_from(clock.steady_nanos() / 1_000).unwrap_or(i64::MAX)),
+                        Box::new(move || {
+                            i64::try_from(clock.steady_nanos() / 1_000).unwrap_or(i64::MAX)
+                        }),
                     )))
                 }
             }
@@ -62,12 +72,25 @@ pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileS
             spec::Compression::Zstd => Some(Compression::Zstd),
         },
         follow: file.follow,
-        csv: CsvOptions { header: file.csv.header, delimiter: file.csv.delimiter, quote: file.csv.quote },
-        schema: source.schema.as_ref().map(|fields| fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()),
-        event_time: EventTimeSpec { column: source.event_time.column.value.clone(), format: time_format(&source.event_time.format) },
+        csv: CsvOptions {
+            header: file.csv.header,
+            delimiter: file.csv.delimiter,
+            quote: file.csv.quote,
+        },
+        schema: source.schema.as_ref().map(|fields| {
+            fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()
+        }),
+        event_time: EventTimeSpec {
+            column: source.event_time.column.value.clone(),
+            format: time_format(&source.event_time.format),
+        },
         ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         future_skew_max_us: micros(source.event_time.future_skew_max),
-        ..FileSourceSpec::new(&source.name.value, file.paths.iter().map(|p| p.value.clone()).collect(), &source.event_time.column.value)
+        ..FileSourceSpec::new(
+            &source.name.value,
+            file.paths.iter().map(|p| p.value.clone()).collect(),
+            &source.event_time.column.value,
+        )
     }
 }
 
@@ -86,13 +109,24 @@ fn debezium_options(debezium: spec::Debezium) -> DebeziumOptions {
 }
 
 /// A PostgreSQL source as `ingest` takes it; its password is looked up here.
-fn postgres_spec(source: &spec::Source, postgres: &spec::PostgresSource) -> Result<PostgresSourceSpec, SourceError> {
-    let fail =
-        |object: &str, reason: String| SourceError::Unreadable { source_name: source.name.value.clone(), object: object.into(), reason };
-    let mut endpoint = Endpoint::parse(&postgres.url.value).map_err(|reason| fail("its url", reason))?;
+fn postgres_spec(
+    source: &spec::Source,
+    postgres: &spec::PostgresSource,
+) -> Result<PostgresSourceSpec, SourceError> {
+    let fail = |object: &str, reason: String| SourceError::Unreadable {
+        source_name: source.name.value.clone(),
+        object: object.into(),
+        reason,
+    };
+    let mut endpoint =
+        Endpoint::parse(&postgres.url.value).map_err(|reason| fail("its url", reason))?;
     if let Some(variable) = &postgres.password_env {
-        let password = std::env::var(&variable.value)
-            .map_err(|_| fail("its password", format!("the environment variable {variable} is not set; set it to the password")))?;
+        let password = std::env::var(&variable.value).map_err(|_| {
+            fail(
+                "its password",
+                format!("the environment variable {variable} is not set; set it to the password"),
+            )
+        })?;
         endpoint = endpoint.with_password(password);
     }
     Ok(PostgresSourceSpec {
@@ -101,7 +135,9 @@ fn postgres_spec(source: &spec::Source, postgres: &spec::PostgresSource) -> Resu
         table: postgres.table.value.clone(),
         slot: postgres.slot.value.clone(),
         publication: postgres.publication.value.clone(),
-        schema: source.schema.as_ref().map(|fields| fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()),
+        schema: source.schema.as_ref().map(|fields| {
+            fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()
+        }),
         event_time: source.event_time.column.value.clone(),
         ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         future_skew_max_us: micros(source.event_time.future_skew_max),
@@ -137,10 +173,13 @@ pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> Ka
         topic: kafka.topic.value.clone(),
         format: match kafka.format {
             spec::KafkaFormat::Json => MessageFormat::Json,
-            spec::KafkaFormat::DebeziumJson => MessageFormat::Debezium(debezium_options(kafka.debezium)),
-            spec::KafkaFormat::Csv => {
-                MessageFormat::Csv { delimiter: kafka.csv.delimiter.unwrap_or(defaults::CSV_DELIMITER), quote: kafka.csv.quote }
+            spec::KafkaFormat::DebeziumJson => {
+                MessageFormat::Debezium(debezium_options(kafka.debezium))
             }
+            spec::KafkaFormat::Csv => MessageFormat::Csv {
+                delimiter: kafka.csv.delimiter.unwrap_or(defaults::CSV_DELIMITER),
+                quote: kafka.csv.quote,
+            },
         },
         start: match kafka.start {
             spec::KafkaStart::Earliest => StartAt::Earliest,
@@ -149,11 +188,30 @@ pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> Ka
         stop_at_end: kafka.stop == spec::KafkaStop::End,
         read_committed: kafka.isolation == spec::Isolation::ReadCommitted,
         skip_tombstones: kafka.tombstones == spec::Tombstones::Skip,
-        group: kafka.group.as_ref().map_or_else(|| format!("{}{name}", defaults::KAFKA_GROUP_PREFIX), |group| group.value.clone()),
-        settings: kafka.settings.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
-        parts: kafka.columns.iter().map(|(column, from)| (column.value.clone(), part(from))).collect(),
-        schema: source.schema.iter().flatten().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect(),
-        event_time: EventTimeSpec { column: source.event_time.column.value.clone(), format: time_format(&source.event_time.format) },
+        group: kafka.group.as_ref().map_or_else(
+            || format!("{}{name}", defaults::KAFKA_GROUP_PREFIX),
+            |group| group.value.clone(),
+        ),
+        settings: kafka
+            .settings
+            .iter()
+            .map(|(name, value)| (name.value.clone(), value.clone()))
+            .collect(),
+        parts: kafka
+            .columns
+            .iter()
+            .map(|(column, from)| (column.value.clone(), part(from)))
+            .collect(),
+        schema: source
+            .schema
+            .iter()
+            .flatten()
+            .map(|f| (f.name.value.clone(), f.data_type.value.clone()))
+            .collect(),
+        event_time: EventTimeSpec {
+            column: source.event_time.column.value.clone(),
+            format: time_format(&source.event_time.format),
+        },
         ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         future_skew_max_us: micros(source.event_time.future_skew_max),
         record_bytes_max: MESSAGE_BYTES_MAX,
@@ -164,7 +222,10 @@ pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> Ka
 ///
 /// # Errors
 /// When its numbers make no sense.
-pub(crate) fn generator_source(name: &str, generator: &spec::GeneratorSource) -> Result<GeneratorSource, SourceError> {
+pub(crate) fn generator_source(
+    name: &str,
+    generator: &spec::GeneratorSource,
+) -> Result<GeneratorSource, SourceError> {
     let start_day = generator.start.num_days_from_ce() - EPOCH_DAYS_FROM_CE;
     let spec::GeneratorSource { seed, rows, broken_share, .. } = *generator;
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);

@@ -1,7 +1,8 @@
 //! Whose rows are where a pipeline that is new would put its own.
 //!
-//! A pipeline's store is a folder of its name. One that was renamed begins at its source's beginning, in a new folder, and puts everything a
-//! second time where its rows are: what a destination records, and the stores of pipelines that are gone, tell of it.
+//! A pipeline's store is a folder of its name. One that was renamed begins at its source's
+//! beginning, in a new folder, and puts everything a second time where its rows are: what a
+//! destination records, and the stores of pipelines that are gone, tell of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,9 +15,15 @@ use riskstream_sinks::applications;
 use super::{KnownAs, PlanError, store_location};
 use crate::config::Config;
 
-/// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows in its destination that the configuration does
-/// not have. The dead letters of all pipelines are in one table, and name their pipeline.
-pub(super) fn tell(config: &Config, pipeline: &str, sinks: &mut [SinkPlan], tables: &BTreeMap<String, PathBuf>) -> Result<(), PlanError> {
+/// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows
+/// in its destination that the configuration does not have. The dead letters of all pipelines are
+/// in one table, and name their pipeline.
+pub(super) fn tell(
+    config: &Config,
+    pipeline: &str,
+    sinks: &mut [SinkPlan],
+    tables: &BTreeMap<String, PathBuf>,
+) -> Result<(), PlanError> {
     // One that can't be read is not new; a run says what is wrong with it.
     if !matches!(saved_origin(store_location(config, pipeline)), Ok(None)) {
         return Ok(());
@@ -28,10 +35,13 @@ pub(super) fn tell(config: &Config, pipeline: &str, sinks: &mut [SinkPlan], tabl
         known.push(KnownAs::of(config, &pipeline.name.value)?);
     }
     // A pipeline that was renamed has its rows under its first name.
-    let is_known = |writer: &Writer| known.iter().any(|as_| (&as_.program, &as_.pipeline) == (&writer.program, &writer.pipeline));
+    let is_known = |writer: &Writer| {
+        known.iter().any(|as_| (&as_.program, &as_.pipeline) == (&writer.program, &writer.pipeline))
+    };
     for sink in sinks {
         let Some(destination) = &sink.destination else { continue };
-        let mut writers: Vec<Writer> = others.iter().filter(|other| delivers_to(other, destination)).map(writer_of).collect();
+        let mut writers: Vec<Writer> =
+            others.iter().filter(|other| delivers_to(other, destination)).map(writer_of).collect();
         if let Some(table) = tables.get(&sink.id) {
             writers.extend(applications(table)?.iter().filter_map(|id| application(id)));
         }
@@ -45,9 +55,12 @@ pub(super) fn tell(config: &Config, pipeline: &str, sinks: &mut [SinkPlan], tabl
 fn other_stores(config: &Config) -> Result<Vec<Origin>, PlanError> {
     let mut origins = Vec::new();
     // Before the first run there is no folder.
-    let Ok(entries) = std::fs::read_dir(config.spec.riskstream.data.value.join("store")) else { return Ok(origins) };
+    let Ok(entries) = std::fs::read_dir(config.spec.riskstream.data.value.join("store")) else {
+        return Ok(origins);
+    };
     for entry in entries.flatten() {
-        let is_known = entry.file_name().to_str().is_some_and(|name| config.spec.pipeline(name).is_some());
+        let is_known =
+            entry.file_name().to_str().is_some_and(|name| config.spec.pipeline(name).is_some());
         if !is_known {
             origins.extend(saved_origin(entry.path())?);
         }
@@ -63,15 +76,21 @@ fn writer_of(origin: &Origin) -> Writer {
     Writer { program: origin.program.clone(), pipeline: origin.pipeline.clone() }
 }
 
-/// The writer that an application's id in a table's log names: `PROGRAM/PIPELINE/SINK`. Another program's ids are of another form.
+/// The writer that an application's id in a table's log names: `PROGRAM/PIPELINE/SINK`. Another
+/// program's ids are of another form.
 fn application(id: &str) -> Option<Writer> {
     let mut parts = id.split('/');
     let (program, pipeline, _sink) = (parts.next()?, parts.next()?, parts.next()?);
-    parts.next().is_none().then(|| Writer { program: program.to_owned(), pipeline: pipeline.to_owned() })
+    parts
+        .next()
+        .is_none()
+        .then(|| Writer { program: program.to_owned(), pipeline: pipeline.to_owned() })
 }
 
 /// The folders of tables by the sink that writes them.
-pub(super) fn folders<'a>(tables: impl Iterator<Item = (&'a str, &'a Path)>) -> BTreeMap<String, PathBuf> {
+pub(super) fn folders<'a>(
+    tables: impl Iterator<Item = (&'a str, &'a Path)>,
+) -> BTreeMap<String, PathBuf> {
     tables.map(|(sink, folder)| (sink.to_owned(), folder.to_owned())).collect()
 }
 
@@ -81,7 +100,10 @@ mod tests {
 
     #[test]
     fn an_application_of_three_parts_is_a_pipelines() {
-        assert_eq!(application("acme/cards/scored"), Some(Writer { program: "acme".into(), pipeline: "cards".into() }));
+        assert_eq!(
+            application("acme/cards/scored"),
+            Some(Writer { program: "acme".into(), pipeline: "cards".into() })
+        );
         for other in ["2f0c1d6e-0b1f-4c52-9d3a-0b8b8d0c8f11", "a/b", "a/b/c/d", ""] {
             assert_eq!(application(other), None, "{other}");
         }

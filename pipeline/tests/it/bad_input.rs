@@ -1,4 +1,5 @@
-//! A folder of bad input: each file gives its clear message or its dead letters, none a panic, and what was committed stays readable.
+//! A folder of bad input: each file gives its clear message or its dead letters, none a panic, and
+//! what was committed stays readable.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +36,8 @@ kind  = "delta"
 table = "spending"
 "#;
 
-const GOOD: &str = "id,time,card,amount\n1,2018-04-01 00:00:01,c1,1.00\n2,2018-04-01 00:00:02,c1,2.50\n";
+const GOOD: &str =
+    "id,time,card,amount\n1,2018-04-01 00:00:01,c1,1.00\n2,2018-04-01 00:00:02,c1,2.50\n";
 
 /// What a bad file must come to.
 enum Comes {
@@ -48,9 +50,14 @@ enum Comes {
 use Comes::{Refused, Taken};
 
 fn parquet_file(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
-    let fields: Vec<Field> = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
+        .collect();
     let schema = Arc::new(Schema::new(fields));
-    let batch = RecordBatch::try_new(schema.clone(), columns.into_iter().map(|(_, array)| array).collect()).expect("a batch");
+    let batch =
+        RecordBatch::try_new(schema.clone(), columns.into_iter().map(|(_, array)| array).collect())
+            .expect("a batch");
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, schema, None).expect("a writer");
     writer.write(&batch).expect("written");
@@ -78,8 +85,15 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, Comes)> {
     let mut long_json = br#"{"id":1,"time":"2018-04-01","card":"c1","amount":1}"#.to_vec();
     long_json.push(b'\n');
     long_json.resize(long_json.len() + LONG_LINE_BYTES, b'x');
-    long_json.extend_from_slice(b"\n{\"id\":2,\"time\":\"2018-04-01\",\"card\":\"c1\",\"amount\":1}\n");
-    let long_csv = [GOOD.as_bytes(), b"3,2018-04-01,", &vec![b'x'; LONG_LINE_BYTES], b",1.00\n4,2018-04-01,c1,1.00\n"].concat();
+    long_json
+        .extend_from_slice(b"\n{\"id\":2,\"time\":\"2018-04-01\",\"card\":\"c1\",\"amount\":1}\n");
+    let long_csv = [
+        GOOD.as_bytes(),
+        b"3,2018-04-01,",
+        &vec![b'x'; LONG_LINE_BYTES],
+        b",1.00\n4,2018-04-01,c1,1.00\n",
+    ]
+    .concat();
     let mut damaged = whole.clone();
     // Behind the magic is the first page's header.
     damaged[4..36].fill(0xFF);
@@ -197,8 +211,15 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, Comes)> {
 
 fn run(here: &Path, path: &str, data: &str) -> Said {
     let sets = [format!("sources.payments.path={path}"), format!("riskstream.data={data}")];
-    let said = riskstream(here, &["run", "--set", &sets[0], "--set", &sets[1], "--format", "json", "--workers", "2"]);
-    assert!(!said.err.contains("panicked") && !said.err.contains("internal error"), "{path}: {}", said.err);
+    let said = riskstream(
+        here,
+        &["run", "--set", &sets[0], "--set", &sets[1], "--format", "json", "--workers", "2"],
+    );
+    assert!(
+        !said.err.contains("panicked") && !said.err.contains("internal error"),
+        "{path}: {}",
+        said.err
+    );
     said
 }
 
@@ -208,7 +229,9 @@ fn wrong(here: &Path, name: &str, comes: &Comes) -> Option<String> {
     let said = run(here, name, &data);
     match comes {
         Refused(words) => {
-            let is_right = said.code == 1 && said.err.starts_with("error: ") && words.iter().all(|w| said.err.contains(w));
+            let is_right = said.code == 1
+                && said.err.starts_with("error: ")
+                && words.iter().all(|w| said.err.contains(w));
             (!is_right).then(|| format!("{name}: exit code {}, {}", said.code, said.err))
         }
         Taken(rows, reasons) => {
@@ -216,12 +239,17 @@ fn wrong(here: &Path, name: &str, comes: &Comes) -> Option<String> {
                 return Some(format!("{name}: exit code {}, {}", said.code, said.err));
             }
             let set = format!("riskstream.data={data}");
-            let query = |sql: &str| riskstream(here, &["query", sql, "--set", &set, "--format", "json"]).rows();
+            let query = |sql: &str| {
+                riskstream(here, &["query", sql, "--set", &set, "--format", "json"]).rows()
+            };
             let landed = query("select * from spending").len() as u64;
-            let mut found: Vec<String> =
-                query("select reason from dead_letters").iter().map(|r| r["reason"].as_str().unwrap_or_default().to_owned()).collect();
+            let mut found: Vec<String> = query("select reason from dead_letters")
+                .iter()
+                .map(|r| r["reason"].as_str().unwrap_or_default().to_owned())
+                .collect();
             found.sort_unstable();
-            (landed != *rows || found != *reasons).then(|| format!("{name}: {landed} rows, dead letters {found:?}"))
+            (landed != *rows || found != *reasons)
+                .then(|| format!("{name}: {landed} rows, dead letters {found:?}"))
         }
     }
 }
@@ -241,7 +269,10 @@ fn every_bad_file_gives_its_message_or_its_dead_letters() {
         ("missing/*.json", Refused(&["no file matches"])),
         ("folder.csv", Refused(&["is a folder"])),
     ];
-    let all = files.iter().map(|(name, _, comes)| (*name, comes)).chain(nowhere.iter().map(|(name, comes)| (*name, comes)));
+    let all = files
+        .iter()
+        .map(|(name, _, comes)| (*name, comes))
+        .chain(nowhere.iter().map(|(name, comes)| (*name, comes)));
     let wrong: Vec<String> = all.filter_map(|(name, comes)| wrong(here, name, comes)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
@@ -256,10 +287,16 @@ fn what_was_committed_before_bad_input_stays_readable() {
     run(here, "in/*.csv", "data").ok();
     fs::write(here.join("in/2.csv"), "id,time,id\n").expect("written");
     assert!(run(here, "in/*.csv", "data").refused(1).contains("2.csv"));
-    assert_eq!(riskstream(here, &["query", "select * from spending", "--format", "json"]).rows().len(), 2);
+    assert_eq!(
+        riskstream(here, &["query", "select * from spending", "--format", "json"]).rows().len(),
+        2
+    );
     fs::write(here.join("in/2.csv"), GOOD.replace("2018-04-01", "2018-04-02")).expect("written");
     run(here, "in/*.csv", "data").ok();
-    assert_eq!(riskstream(here, &["query", "select * from spending", "--format", "json"]).rows().len(), 4);
+    assert_eq!(
+        riskstream(here, &["query", "select * from spending", "--format", "json"]).rows().len(),
+        4
+    );
 }
 
 #[test]
@@ -270,10 +307,32 @@ fn too_many_dead_letters_stop_the_run_with_the_reason_and_keep_nothing_of_the_ep
     let broken: String = (0..3_000).map(|id| format!("{id},yesterday,c1,1.00\n")).collect();
     fs::write(here.join("broken.csv"), [GOOD, &broken].concat()).expect("written");
     let said = run(here, "broken.csv", "data").refused(1);
-    assert!(said.contains("3000 of 3002 rows are dead letters") && said.contains("dead_rows_max") && said.contains("yesterday"), "{said}");
-    assert!(riskstream(here, &["query", "select * from spending", "--format", "json"]).rows().is_empty());
-    riskstream(here, &["run", "--set", "sources.payments.path=broken.csv", "--set", "riskstream.dead_rows_max=1.0"]).ok();
-    assert_eq!(riskstream(here, &["query", "select * from dead_letters", "--format", "json"]).rows().len(), 3_000);
+    assert!(
+        said.contains("3000 of 3002 rows are dead letters")
+            && said.contains("dead_rows_max")
+            && said.contains("yesterday"),
+        "{said}"
+    );
+    assert!(
+        riskstream(here, &["query", "select * from spending", "--format", "json"])
+            .rows()
+            .is_empty()
+    );
+    riskstream(
+        here,
+        &[
+            "run",
+            "--set",
+            "sources.payments.path=broken.csv",
+            "--set",
+            "riskstream.dead_rows_max=1.0",
+        ],
+    )
+    .ok();
+    assert_eq!(
+        riskstream(here, &["query", "select * from dead_letters", "--format", "json"]).rows().len(),
+        3_000
+    );
 }
 
 #[test]
@@ -281,18 +340,27 @@ fn every_broken_configuration_is_refused_before_anything_starts() {
     let configs = project("pipeline/tests/it/configs/bad");
     let folder = tempfile::tempdir().expect("a folder");
     let mut count = 0;
-    for entry in fs::read_dir(configs).expect("the folder of configurations is part of the project") {
+    for entry in fs::read_dir(configs).expect("the folder of configurations is part of the project")
+    {
         let path = entry.expect("an entry").path();
         if path.extension().is_none_or(|e| e != "toml") {
             continue;
         }
         let text = String::from_utf8_lossy(&fs::read(&path).expect("read")).into_owned();
-        let sets = text.lines().map_while(|line| line.strip_prefix("# --set ")).flat_map(|set| ["--set", set]);
-        let args: Vec<&str> = ["run", path.to_str().expect("UTF-8")].into_iter().chain(sets).collect();
+        let sets = text
+            .lines()
+            .map_while(|line| line.strip_prefix("# --set "))
+            .flat_map(|set| ["--set", set]);
+        let args: Vec<&str> =
+            ["run", path.to_str().expect("UTF-8")].into_iter().chain(sets).collect();
         let said = riskstream(folder.path(), &args).refused(2);
         assert!(!said.trim().is_empty(), "{}", path.display());
         count += 1;
     }
     assert!(count >= 40, "{count} broken configurations");
-    assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 0, "a refused configuration left something behind");
+    assert_eq!(
+        fs::read_dir(folder.path()).expect("read").count(),
+        0,
+        "a refused configuration left something behind"
+    );
 }

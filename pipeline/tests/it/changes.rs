@@ -1,9 +1,12 @@
-//! What becomes of a data folder when the file changes between two runs: a table of changes, through the program, over real data folders.
+//! What becomes of a data folder when the file changes between two runs: a table of changes,
+//! through the program, over real data folders.
 //!
-//! Each case runs one file over the first part of an input, and another over the second part on the same data folder. Where that goes on, the tables
-//! are compared with those of a run of the second file over all input: no number may be another. Where a change is taken with something that is not
-//! known yet, it must be null, or its row not be there, and from a given place on all must be known. Where it is refused, the message is
-//! checked, and the first file must go on as if nothing had been tried. What `riskstream plan` says before must be what the run then does.
+//! Each case runs one file over the first part of an input, and another over the second part on the
+//! same data folder. Where that goes on, the tables are compared with those of a run of the second
+//! file over all input: no number may be another. Where a change is taken with something that is
+//! not known yet, it must be null, or its row not be there, and from a given place on all must be
+//! known. Where it is refused, the message is checked, and the first file must go on as if nothing
+//! had been tried. What `riskstream plan` says before must be what the run then does.
 
 mod steps;
 
@@ -52,7 +55,8 @@ pub(crate) const SETUP: Setup = Setup {
 pub(crate) enum Expected {
     /// The tables are those of a run over all input.
     GoesOn,
-    /// As `GoesOn`, but in these columns nothing may be known, and rows may be missing, except where the SQL condition holds.
+    /// As `GoesOn`, but in these columns nothing may be known, and rows may be missing, except
+    /// where the SQL condition holds.
     Taken {
         /// The columns.
         unknown: &'static [&'static str],
@@ -69,7 +73,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) before: Setup,
     pub(crate) after: Setup,
-    /// Columns that tell the rows of `out` apart; of rows that are equal in them the one with the largest `revision` counts.
+    /// Columns that tell the rows of `out` apart; of rows that are equal in them the one with the
+    /// largest `revision` counts.
     pub(crate) key: &'static str,
     pub(crate) expected: Expected,
 }
@@ -85,7 +90,9 @@ fn changes_between_runs_go_on_are_taken_or_are_refused() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                while let Some(case) =
+                    cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+                {
                     if let Err(failure) = check(case) {
                         failures.lock().unwrap().push(format!("{}: {failure}", case.name));
                     }
@@ -94,7 +101,13 @@ fn changes_between_runs_go_on_are_taken_or_are_refused() {
         }
     });
     let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{} of {} cases:\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} cases:\n\n{}",
+        failures.len(),
+        cases.len(),
+        failures.join("\n\n")
+    );
 }
 
 fn check(case: &Case) -> Result<(), String> {
@@ -114,11 +127,13 @@ fn check(case: &Case) -> Result<(), String> {
     agree(&planned, &changed)?;
     match (case.expected, changed) {
         (Expected::Refused(fragments), Err(said)) => {
-            let missing: Vec<&&str> = fragments.iter().filter(|fragment| !said.contains(**fragment)).collect();
+            let missing: Vec<&&str> =
+                fragments.iter().filter(|fragment| !said.contains(**fragment)).collect();
             if !missing.is_empty() {
                 return Err(format!("the refusal does not say {missing:?}:\n{said}"));
             }
-            run(here, "evolved", &case.before, 2).map_err(|said| format!("the first file does not go on after it: {said}"))?;
+            run(here, "evolved", &case.before, 2)
+                .map_err(|said| format!("the first file does not go on after it: {said}"))?;
             run(here, "fresh", &case.before, 2).map_err(|said| format!("the fresh run: {said}"))?;
             compare(here, case, &[], "true")
         }
@@ -141,7 +156,13 @@ fn write_rows(file: &Path, ids: std::ops::Range<i64>) {
         let (hour, minute) = (id / 60, id % 60);
         let (k, g) = (["a", "b", "c"][(id * 7 % 3) as usize], ["x", "y"][(id / 5 % 2) as usize]);
         let (amount, fee) = (100 + id * 37 % 1_009, 7 + id * 53 % 211);
-        writeln!(text, "{id},2024-03-01T{hour:02}:{minute:02}:00Z,{k},{g},{amount}.{:02},{fee}.5,{}", id % 100, id * id % 17).unwrap();
+        writeln!(
+            text,
+            "{id},2024-03-01T{hour:02}:{minute:02}:00Z,{k},{g},{amount}.{:02},{fee}.5,{}",
+            id % 100,
+            id * id % 17
+        )
+        .unwrap();
     }
     std::fs::write(file, text).unwrap();
 }
@@ -164,27 +185,48 @@ fn configure(here: &Path, data: &str, setup: &Setup) -> Result<String, String> {
 /// What the program says that a run on the data folder would do.
 fn plan(here: &Path, data: &str, setup: &Setup) -> Result<Value, String> {
     let file = configure(here, data, setup)?;
-    let cli = Cli::try_parse_from(["riskstream", "plan", &file, "--format", "json"]).map_err(|e| e.to_string())?;
+    let cli = Cli::try_parse_from(["riskstream", "plan", &file, "--format", "json"])
+        .map_err(|e| e.to_string())?;
     let Some(Command::Plan(args)) = cli.command else { return Err("not a plan".into()) };
     let mut out = Vec::new();
     let starts = commands::plan::plan(&args, &mut out).map_err(|error| error.render(false))?;
     let said: Value = serde_json::from_slice(&out).map_err(|e| e.to_string())?;
     // The program ends with 0 where this is true, else with 2.
-    if said["would_start"] != starts { Err(format!("it ends with {starts} and says {said:#}")) } else { Ok(said) }
+    if said["would_start"] != starts {
+        Err(format!("it ends with {starts} and says {said:#}"))
+    } else {
+        Ok(said)
+    }
 }
 
 /// Whether a run did what was planned, and was refused for a reason that was told.
 fn agree(planned: &Value, run: &Result<(), String>) -> Result<(), String> {
-    let items: Vec<&Value> = planned["pipelines"].as_array().into_iter().flatten().flat_map(|p| p["items"].as_array()).flatten().collect();
-    let in_the_way: Vec<&&Value> =
-        items.iter().filter(|item| ["needs_decision", "is_refused"].iter().any(|fate| item["fate"] == *fate)).collect();
+    let items: Vec<&Value> = planned["pipelines"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .flat_map(|p| p["items"].as_array())
+        .flatten()
+        .collect();
+    let in_the_way: Vec<&&Value> = items
+        .iter()
+        .filter(|item| ["needs_decision", "is_refused"].iter().any(|fate| item["fate"] == *fate))
+        .collect();
     match run {
         Ok(()) if planned["would_start"] == true && in_the_way.is_empty() => Ok(()),
-        Err(_) if in_the_way.is_empty() => Err(format!("a run is refused that was planned to start: {planned:#}")),
+        Err(_) if in_the_way.is_empty() => {
+            Err(format!("a run is refused that was planned to start: {planned:#}"))
+        }
         Err(said) if planned["would_start"] == false => {
             // A run stops at the first thing that is in the way.
-            let is_said = in_the_way.iter().any(|item| item["detail"].as_str().is_some_and(|detail| said.contains(detail)));
-            if is_said { Ok(()) } else { Err(format!("the plan says {planned:#}\nthe run says {said}")) }
+            let is_said = in_the_way
+                .iter()
+                .any(|item| item["detail"].as_str().is_some_and(|detail| said.contains(detail)));
+            if is_said {
+                Ok(())
+            } else {
+                Err(format!("the plan says {planned:#}\nthe run says {said}"))
+            }
         }
         Ok(()) | Err(_) => Err(format!("the plan says {planned:#}\nthe run {run:?}")),
     }
@@ -193,7 +235,16 @@ fn agree(planned: &Value, run: &Result<(), String>) -> Result<(), String> {
 /// Runs the program on a data folder of this name; the message of a run that is refused.
 fn run(here: &Path, data: &str, setup: &Setup, workers: u16) -> Result<(), String> {
     let (file, workers) = (configure(here, data, setup)?, workers.to_string());
-    let cli = Cli::try_parse_from(["riskstream", "run", &file, "--workers", &workers, "--format", "json"]).map_err(|e| e.to_string())?;
+    let cli = Cli::try_parse_from([
+        "riskstream",
+        "run",
+        &file,
+        "--workers",
+        &workers,
+        "--format",
+        "json",
+    ])
+    .map_err(|e| e.to_string())?;
     let Some(Command::Run(args)) = cli.command else { return Err("not a run".into()) };
     commands::run::run(&args, &mut Vec::new()).map_err(|error| error.render(false))
 }
@@ -209,14 +260,19 @@ fn rows(here: &Path, data: &str, case: &Case, condition: &str) -> Result<RowsByK
     for batch in catalog.sql(&sql).map_err(|e| format!("{sql}: {e}"))? {
         let mut writer = arrow::json::LineDelimitedWriter::new(Vec::new());
         writer.write(&batch).and_then(|()| writer.finish()).map_err(|e| e.to_string())?;
-        for line in writer.into_inner().split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let mut row: Map<String, Value> = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+        for line in writer.into_inner().split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+        {
+            let mut row: Map<String, Value> =
+                serde_json::from_slice(line).map_err(|e| e.to_string())?;
             let holds = row.remove("condition_holds") == Some(Value::Bool(true));
-            let key: Vec<String> = case.key.split(", ").map(|column| format!("{:?}", row.get(column))).collect();
+            let key: Vec<String> =
+                case.key.split(", ").map(|column| format!("{:?}", row.get(column))).collect();
             let revision = |row: &Map<String, Value>| row.get("revision").and_then(Value::as_i64);
             let key = key.join(" ");
             match found.get(&key) {
-                Some((known, _)) if revision(known).is_none() => return Err(format!("{data} has two rows of {key}")),
+                Some((known, _)) if revision(known).is_none() => {
+                    return Err(format!("{data} has two rows of {key}"));
+                }
                 Some((known, _)) if revision(known) > revision(&row) => {}
                 Some(_) | None => {
                     found.insert(key, (row, holds));
@@ -224,12 +280,15 @@ fn rows(here: &Path, data: &str, case: &Case, condition: &str) -> Result<RowsByK
             }
         }
     }
-    found.values_mut().for_each(|(row, _)| row.retain(|column, _| !OF_THE_RUN.contains(&column.as_str())));
+    found
+        .values_mut()
+        .for_each(|(row, _)| row.retain(|column, _| !OF_THE_RUN.contains(&column.as_str())));
     Ok(found)
 }
 
 fn compare(here: &Path, case: &Case, unknown: &[&str], complete: &str) -> Result<(), String> {
-    let (evolved, fresh) = (rows(here, "evolved", case, complete)?, rows(here, "fresh", case, complete)?);
+    let (evolved, fresh) =
+        (rows(here, "evolved", case, complete)?, rows(here, "fresh", case, complete)?);
     if !fresh.values().any(|(_, holds)| *holds) {
         return Err("there is nothing to compare".into());
     }

@@ -1,6 +1,7 @@
-//! Every configuration under `configs/`: broken ones yield exactly the drawing in their `.expected` file, good ones the dataflow in
-//! theirs, and no mutation of a good one makes the reader panic. `UPDATE_EXPECTED=1 cargo test` rewrites the expectations; read the
-//! difference before committing it.
+//! Every configuration under `configs/`: broken ones yield exactly the drawing in their `.expected`
+//! file, good ones the dataflow in theirs, and no mutation of a good one makes the reader panic.
+//! `UPDATE_EXPECTED=1 cargo test` rewrites the expectations; read the difference before committing
+//! it.
 //!
 //! A line `# --set path.to.key=value` at the top of a file is given as an argument.
 
@@ -17,9 +18,12 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn configs(name: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder(name)).expect("the folder of configurations is part of the project");
-    let mut files: Vec<_> =
-        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    let entries =
+        fs::read_dir(folder(name)).expect("the folder of configurations is part of the project");
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+        .collect();
     files.sort();
     files
 }
@@ -41,7 +45,8 @@ fn compare(path: &Path, extension: &str, actual: &str) -> Option<String> {
         return None;
     }
     let expected = fs::read_to_string(&expected_path).unwrap_or_default();
-    (expected != actual).then(|| format!("{}\n--- expected\n{expected}\n--- actual\n{actual}", path.display()))
+    (expected != actual)
+        .then(|| format!("{}\n--- expected\n{expected}\n--- actual\n{actual}", path.display()))
 }
 
 #[test]
@@ -154,20 +159,29 @@ fn mutate(text: &str, random: &mut Random) -> String {
 
 #[test]
 fn no_mutation_of_a_good_configuration_makes_the_reader_panic() {
-    let texts: Vec<String> = configs("good").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    // `FUZZ_SECONDS=60` goes on for so long; a test thread's stack is small, so that recursion shows.
+    let texts: Vec<String> =
+        configs("good").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    // `FUZZ_SECONDS=60` goes on for so long; a test thread's stack is small, so that recursion
+    // shows.
     let seconds = std::env::var("FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    let until = seconds.map(|seconds| std::time::Instant::now() + std::time::Duration::from_secs(seconds));
-    let goes_on = |seed: u64| seed < 4_000 || until.is_some_and(|until| std::time::Instant::now() < until);
+    let until =
+        seconds.map(|seconds| std::time::Instant::now() + std::time::Duration::from_secs(seconds));
+    let goes_on =
+        |seed: u64| seed < 4_000 || until.is_some_and(|until| std::time::Instant::now() < until);
     for seed in (0..).take_while(|seed| goes_on(*seed)) {
         let mut random = Random(seed);
         let text = mutate(&texts[random.below(texts.len())], &mut random);
-        let set = mutate("pipelines.card-fraud.steps.score.score.fraud_score=\"fraud-card\"", &mut random);
-        let outcome = std::panic::catch_unwind(|| match config::parse("fuzz.toml", &text, std::slice::from_ref(&set)) {
-            Ok(config) => drop(graph(&config.spec, &[]).mermaid()),
-            Err(problems) => {
-                assert!(!problems.as_slice().is_empty());
-                drop((problems.render(true), problems.report()));
+        let set = mutate(
+            "pipelines.card-fraud.steps.score.score.fraud_score=\"fraud-card\"",
+            &mut random,
+        );
+        let outcome = std::panic::catch_unwind(|| {
+            match config::parse("fuzz.toml", &text, std::slice::from_ref(&set)) {
+                Ok(config) => drop(graph(&config.spec, &[]).mermaid()),
+                Err(problems) => {
+                    assert!(!problems.as_slice().is_empty());
+                    drop((problems.render(true), problems.report()));
+                }
             }
         });
         assert!(outcome.is_ok(), "seed {seed} panics with --set {set:?} and\n{text}");
@@ -176,7 +190,8 @@ fn no_mutation_of_a_good_configuration_makes_the_reader_panic() {
 
 #[test]
 fn the_examples_of_the_reference_are_accepted() {
-    let reference = fs::read_to_string(project("docs/configuration.md")).expect("the reference is part of the project");
+    let reference = fs::read_to_string(project("docs/configuration.md"))
+        .expect("the reference is part of the project");
     let blocks = reference.split("\n```").skip(1).step_by(2);
     let mut complete = 0;
     for block in blocks {
@@ -186,7 +201,8 @@ fn the_examples_of_the_reference_are_accepted() {
             toml::from_str::<toml::Table>(text).unwrap_or_else(|e| panic!("{e}: {text}"));
             continue;
         }
-        config::parse("configuration.md", text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+        config::parse("configuration.md", text, &[])
+            .unwrap_or_else(|problems| panic!("{problems}"));
         complete += 1;
     }
     assert_eq!(complete, 3);
@@ -201,7 +217,10 @@ fn what_cannot_be_read_is_one_clear_message() {
     let binary = temp.path().join("binary.toml");
     fs::write(&binary, b"[riskstream]\nname = \"a\xff\"\n").unwrap();
     let not_text = config::load(&binary, &[]).unwrap_err().to_string();
-    assert!(not_text.contains("binary.toml:2:10: the configuration isn't UTF-8 text"), "{not_text}");
+    assert!(
+        not_text.contains("binary.toml:2:10: the configuration isn't UTF-8 text"),
+        "{not_text}"
+    );
 
     let large = temp.path().join("large.toml");
     fs::File::create(&large).unwrap().set_len(config::FILE_BYTES_MAX + 1).unwrap();
@@ -223,9 +242,16 @@ fn a_value_set_on_the_command_line_replaces_the_files() {
         "pipelines.card-fraud.to.scored.table=elsewhere",
     ];
     let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-    let spec = config::parse("card-fraud.toml", &text, &sets).unwrap_or_else(|problems| panic!("{problems}")).spec;
+    let spec = config::parse("card-fraud.toml", &text, &sets)
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .spec;
     let drawn = graph(&spec, &[]).text();
-    for expected in ["other file.json", "ending 3d before", "+ customer_nb_tx_2d, customer_avg_amount_2d\n", "table elsewhere"] {
+    for expected in [
+        "other file.json",
+        "ending 3d before",
+        "+ customer_nb_tx_2d, customer_avg_amount_2d\n",
+        "table elsewhere",
+    ] {
         assert!(drawn.contains(expected), "no {expected:?} in\n{drawn}");
     }
     assert_eq!(spec.riskstream.epoch.max, std::time::Duration::from_millis(100));
@@ -236,16 +262,29 @@ fn a_value_set_on_the_command_line_replaces_the_files() {
 fn columns_of_an_inferred_schema_are_checked_with_carets() {
     use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
     let text = fs::read_to_string(folder("good/inferred.toml")).unwrap();
-    let config = config::parse("inferred.toml", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
+    let config =
+        config::parse("inferred.toml", &text, &[]).unwrap_or_else(|problems| panic!("{problems}"));
     let schema = |amount: &str| {
         let string = |name| Field::new(name, DataType::Utf8, true);
-        let time = Field::new("tx_datetime", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true);
+        let time = Field::new(
+            "tx_datetime",
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        );
         Schema::new(vec![time, string("customer_id"), Field::new(amount, DataType::Float64, true)])
     };
-    assert_eq!(config::check_columns(&config.spec.pipelines[0], "tx_datetime", &schema("tx_amount")), []);
+    assert_eq!(
+        config::check_columns(&config.spec.pipelines[0], "tx_datetime", &schema("tx_amount")),
+        []
+    );
     assert_eq!(config::check_source_columns(&config.spec.sources[0], &schema("tx_amount")), []);
-    let problems = config::check_columns(&config.spec.pipelines[0], "tx_datetime", &schema("amount"));
+    let problems =
+        config::check_columns(&config.spec.pipelines[0], "tx_datetime", &schema("amount"));
     let drawn = config.problems(problems).render(false);
-    assert!(drawn.contains("there is no column `tx_amount` here") && drawn.contains("did you mean `amount`?"), "{drawn}");
+    assert!(
+        drawn.contains("there is no column `tx_amount` here")
+            && drawn.contains("did you mean `amount`?"),
+        "{drawn}"
+    );
     assert!(drawn.contains("^^^^^^^^^\n"), "{drawn}");
 }

@@ -1,4 +1,5 @@
-//! Destinations between two runs: deleted, put back from a copy, renamed, or written by a pipeline that has another name now.
+//! Destinations between two runs: deleted, put back from a copy, renamed, or written by a pipeline
+//! that has another name now.
 
 use std::fs;
 use std::path::Path;
@@ -35,7 +36,8 @@ fn lines(rows: std::ops::Range<usize>, bytes: usize) -> String {
 /// A folder with `rows` notes of so many bytes, and the pipeline.
 fn prepare(rows: usize, bytes: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("notes.csv"), format!("id,at,note\n{}", lines(0..rows, bytes))).expect("written");
+    fs::write(folder.path().join("notes.csv"), format!("id,at,note\n{}", lines(0..rows, bytes)))
+        .expect("written");
     configure(folder.path(), PIPELINE);
     folder
 }
@@ -54,13 +56,17 @@ fn refused(here: &Path, says: &[&str]) {
 }
 
 fn count(here: &Path) -> usize {
-    let said = riskstream(here, &["query", "select count(*) n, count(distinct id) ids from notes", "--format", "json"]).json();
+    let said = riskstream(
+        here,
+        &["query", "select count(*) n, count(distinct id) ids from notes", "--format", "json"],
+    )
+    .json();
     assert_eq!(said["n"], said["ids"], "rows are there twice");
     usize::try_from(said["n"].as_u64().expect("a number")).expect("few")
 }
 
-/// Two finished runs, after which the first epochs' files are gone from the store: enough bytes for two snapshots, and the first run's rows are
-/// delivered when the second run makes its own.
+/// Two finished runs, after which the first epochs' files are gone from the store: enough bytes for
+/// two snapshots, and the first run's rows are delivered when the second run makes its own.
 fn collected() -> (tempfile::TempDir, usize) {
     let (half, rows) = (48_000, 96_000);
     let folder = prepare(half, 1_200);
@@ -69,8 +75,19 @@ fn collected() -> (tempfile::TempDir, usize) {
     let grown = [fs::read_to_string(&path).expect("readable"), lines(half..rows, 1_200)].concat();
     fs::write(path, grown).expect("written");
     run(folder.path());
-    let first = fs::read_dir(folder.path().join("data/store/first/epochs")).expect("listed").flatten().map(|e| e.file_name()).min();
-    let first = first.expect("an epoch").to_string_lossy().split_once('-').expect("a name").0.parse::<u64>().expect("a number");
+    let first = fs::read_dir(folder.path().join("data/store/first/epochs"))
+        .expect("listed")
+        .flatten()
+        .map(|e| e.file_name())
+        .min();
+    let first = first
+        .expect("an epoch")
+        .to_string_lossy()
+        .split_once('-')
+        .expect("a name")
+        .0
+        .parse::<u64>()
+        .expect("a number");
     assert!(first > 1, "epochs were collected");
     assert_eq!(count(folder.path()), rows);
     (folder, rows)
@@ -80,7 +97,11 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
     for entry in fs::read_dir(from).expect("listed").flatten() {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { assert!(fs::copy(entry.path(), target).is_ok()) }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            assert!(fs::copy(entry.path(), target).is_ok())
+        }
     }
 }
 
@@ -91,7 +112,14 @@ fn a_table_that_lacks_what_the_store_has_no_more_is_refused_until_a_copy_is_back
     copy(&table, &here.join("backup"));
     fs::remove_dir_all(&table).expect("removed");
     for _ in 0..2 {
-        refused(here, &["sink rows: table notes has nothing of this pipeline", "rows of epochs 1 to", "Bring a newer copy back"]);
+        refused(
+            here,
+            &[
+                "sink rows: table notes has nothing of this pipeline",
+                "rows of epochs 1 to",
+                "Bring a newer copy back",
+            ],
+        );
         assert!(!table.exists(), "no new table is made in its place");
     }
     fs::rename(here.join("backup"), &table).expect("renamed");
@@ -100,7 +128,10 @@ fn a_table_that_lacks_what_the_store_has_no_more_is_refused_until_a_copy_is_back
     // Without a copy the rest is better than nothing.
     fs::remove_dir_all(&table).expect("removed");
     let said = riskstream(here, &["accept", "first"]).refused(2);
-    assert!(said.contains("destination rows: the rows of epochs 1 to") && said.contains("say --yes"), "{said}");
+    assert!(
+        said.contains("destination rows: the rows of epochs 1 to") && said.contains("say --yes"),
+        "{said}"
+    );
     refused(here, &["table notes has nothing of this pipeline"]);
     riskstream(here, &["accept", "first", "--yes"]).ok();
     run(here);
@@ -116,12 +147,27 @@ fn a_table_that_lacks_what_the_store_has_no_more_does_not_stand_in_the_way_of_be
     fs::remove_dir_all(here.join("data/tables/notes")).expect("removed");
     refused(here, &["table notes has nothing of this pipeline", "riskstream run --fresh first"]);
     // What the store still has comes first, and then all of it.
-    riskstream(here, &["run", "--workers", "1", "--fresh", "first", "--tables", "keep", "--yes"]).ok();
-    let all = riskstream(here, &["query", "select count(*) as n, count(distinct id) as ids from notes", "--format", "json"]).rows();
-    assert!(all[0]["ids"].as_u64() == Some(rows as u64) && all[0]["n"].as_u64() > Some(rows as u64), "{all:?}");
-    // Deleted once more, after the pipeline was begun anew: it is again the store that says what is missing.
+    riskstream(here, &["run", "--workers", "1", "--fresh", "first", "--tables", "keep", "--yes"])
+        .ok();
+    let all = riskstream(
+        here,
+        &[
+            "query",
+            "select count(*) as n, count(distinct id) as ids from notes",
+            "--format",
+            "json",
+        ],
+    )
+    .rows();
+    assert!(
+        all[0]["ids"].as_u64() == Some(rows as u64) && all[0]["n"].as_u64() > Some(rows as u64),
+        "{all:?}"
+    );
+    // Deleted once more, after the pipeline was begun anew: it is again the store that says what is
+    // missing.
     fs::remove_dir_all(here.join("data/tables/notes")).expect("removed");
-    riskstream(here, &["run", "--workers", "1", "--fresh", "first", "--tables", "empty", "--yes"]).ok();
+    riskstream(here, &["run", "--workers", "1", "--fresh", "first", "--tables", "empty", "--yes"])
+        .ok();
     for _ in 0..2 {
         assert_eq!(count(here), rows);
         run(here);
@@ -144,22 +190,35 @@ fn another_name_of_the_program_or_of_a_table_is_refused_and_the_old_one_goes_on(
     let here = folder.path();
     run(here);
     configure(here, &PIPELINE.replace("\"acme\"", "\"other\""));
-    refused(here, &["the program (`riskstream.name`) was `acme` and is `other`", "Nothing was started"]);
+    refused(
+        here,
+        &["the program (`riskstream.name`) was `acme` and is `other`", "Nothing was started"],
+    );
     configure(here, &PIPELINE.replace("table = \"notes\"", "table = \"remarks\""));
-    refused(here, &["the destination `rows` was table notes and is table remarks", "Put the old name back"]);
+    refused(
+        here,
+        &["the destination `rows` was table notes and is table remarks", "Put the old name back"],
+    );
     assert!(!here.join("data/tables/remarks").exists());
     configure(here, PIPELINE);
     run(here);
     assert_eq!(count(here), 100);
     // Taken by a command, what comes later goes there.
-    configure(here, &PIPELINE.replace("\"acme\"", "\"other\"").replace("table = \"notes\"", "table = \"remarks\""));
+    configure(
+        here,
+        &PIPELINE
+            .replace("\"acme\"", "\"other\"")
+            .replace("table = \"notes\"", "table = \"remarks\""),
+    );
     let said = riskstream(here, &["accept", "first", "--yes"]).ok();
     assert!(
-        said.contains("was `acme` and is `other`: rows of epochs after") && said.contains("was table notes and is table remarks"),
+        said.contains("was `acme` and is `other`: rows of epochs after")
+            && said.contains("was table notes and is table remarks"),
         "{said}"
     );
     run(here);
-    let said = riskstream(here, &["query", "select count(*) n from remarks", "--format", "json"]).json();
+    let said =
+        riskstream(here, &["query", "select count(*) n from remarks", "--format", "json"]).json();
     assert_eq!(said["n"], 0, "everything was in the old one");
     assert_eq!(count(here), 100);
 }
@@ -170,7 +229,13 @@ fn a_pipeline_that_was_renamed_does_not_put_everything_there_twice() {
     let here = folder.path();
     run(here);
     configure(here, &PIPELINE.replace("pipelines.first", "pipelines.second"));
-    refused(here, &["table notes has rows of `acme/first`, which the configuration does not have", "the pipeline `second` is new"]);
+    refused(
+        here,
+        &[
+            "table notes has rows of `acme/first`, which the configuration does not have",
+            "the pipeline `second` is new",
+        ],
+    );
     // Also where the old one's store is gone: the table remembers.
     fs::remove_dir_all(here.join("data/store/first")).expect("removed");
     refused(here, &["table notes has rows of `acme/first`"]);

@@ -1,5 +1,6 @@
-//! Kafka, with a real broker that the test starts: runs killed by SIGKILL and a broker that is stopped and started lose nothing and repeat nothing,
-//! for a reader of committed transactions and in Delta alike.
+//! Kafka, with a real broker that the test starts: runs killed by SIGKILL and a broker that is
+//! stopped and started lose nothing and repeat nothing, for a reader of committed transactions and
+//! in Delta alike.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -29,8 +30,14 @@ const TOLD_OF_ENDS: [&str; 2] = ["whose end the cluster has lost; it is ended", 
 /// Settings of a run that reads what there is and ends.
 const TO_THE_END: [&str; 2] = ["--set", "sources.payments.stop=end"];
 /// Settings of a run that takes what there is in one epoch.
-const IN_ONE_EPOCH: [&str; 6] =
-    ["--set", "riskstream.epoch.min=5s", "--set", "riskstream.epoch.max=10s", "--set", "riskstream.epoch.rows=1000000"];
+const IN_ONE_EPOCH: [&str; 6] = [
+    "--set",
+    "riskstream.epoch.min=5s",
+    "--set",
+    "riskstream.epoch.max=10s",
+    "--set",
+    "riskstream.epoch.rows=1000000",
+];
 
 const PAYMENTS: &str = r#"
 [riskstream]
@@ -114,7 +121,9 @@ impl Broker {
         let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
         // Brokers of tests that run at once.
         static OTHERS: AtomicU16 = AtomicU16::new(0);
-        let first = 20_000 + (std::process::id() % 10_000) as u16 + 100 * OTHERS.fetch_add(1, Ordering::Relaxed);
+        let first = 20_000
+            + (std::process::id() % 10_000) as u16
+            + 100 * OTHERS.fetch_add(1, Ordering::Relaxed);
         let port = (first..60_000).step_by(2).find(|p| free(*p) && free(p + 1)).unwrap();
         let broker = Self { port, state };
         broker.script("start");
@@ -137,12 +146,19 @@ impl Broker {
             .stdin(Stdio::null())
             .output()
             .unwrap();
-        assert!(done.status.success(), "kafka.sh {action}: {}", String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "kafka.sh {action}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
     }
 
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", format!("127.0.0.1:{}", self.port)).set("group.id", "reader").set("enable.partition.eof", "true");
+        config
+            .set("bootstrap.servers", format!("127.0.0.1:{}", self.port))
+            .set("group.id", "reader")
+            .set("enable.partition.eof", "true");
         config
     }
 
@@ -150,53 +166,110 @@ impl Broker {
     fn check_example(&self, here: &Path) {
         let config = example("payments-kafka.toml");
         let brokers = format!("127.0.0.1:{}", self.port);
-        riskstream(here, &["generate", "--out", "generated.json", "--rows", "3000", "--customers", "50", "--terminals", "50"]).ok();
+        riskstream(
+            here,
+            &[
+                "generate",
+                "--out",
+                "generated.json",
+                "--rows",
+                "3000",
+                "--customers",
+                "50",
+                "--terminals",
+                "50",
+            ],
+        )
+        .ok();
         let text = std::fs::read_to_string(here.join("generated.json")).unwrap();
-        let mut config_here = std::fs::read_to_string(config).unwrap().replace("127.0.0.1:9092", &brokers);
+        let mut config_here =
+            std::fs::read_to_string(config).unwrap().replace("127.0.0.1:9092", &brokers);
         config_here = config_here.replace("\"payments\"\nformat", "\"generated\"\nformat");
         std::fs::write(here.join("example.toml"), config_here).unwrap();
-        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
         for line in text.lines() {
-            producer.send(BaseRecord::<(), str>::to("generated").payload(line)).map_err(|(e, _)| e).unwrap();
+            producer
+                .send(BaseRecord::<(), str>::to("generated").payload(line))
+                .map_err(|(e, _)| e)
+                .unwrap();
         }
         producer.flush(Duration::from_secs(30)).unwrap();
         let data = ["--set", "riskstream.data=example-data"];
-        riskstream(here, &[&["run", "example.toml", "--set", "sources.payments.stop=end"], &data[..]].concat()).ok();
+        riskstream(
+            here,
+            &[&["run", "example.toml", "--set", "sources.payments.stop=end"], &data[..]].concat(),
+        )
+        .ok();
         let odd = "select count(*) as n from payment_features where customer_nb_tx_1d > 8 or tx_amount > 200";
-        let answer = riskstream(here, &[&["query", odd, "--config", "example.toml", "--format", "json"], &data[..]].concat()).ok();
+        let answer = riskstream(
+            here,
+            &[&["query", odd, "--config", "example.toml", "--format", "json"], &data[..]].concat(),
+        )
+        .ok();
         let messages: u32 = self.consume("odd-payments").values().map(|(times, ..)| times).sum();
-        assert!(messages > 0 && answer.contains(&format!("\"n\":{messages}")), "{messages} messages, {answer}");
+        assert!(
+            messages > 0 && answer.contains(&format!("\"n\":{messages}")),
+            "{messages} messages, {answer}"
+        );
     }
 
-    /// The lenders' book from Debezium's records, as that example says; the same records again change nothing.
+    /// The lenders' book from Debezium's records, as that example says; the same records again
+    /// change nothing.
     fn check_loans_example(&self, here: &Path) {
         let brokers = format!("127.0.0.1:{}", self.port);
-        let config = std::fs::read_to_string(example("loans-kafka.toml")).unwrap().replace("127.0.0.1:9092", &brokers);
+        let config = std::fs::read_to_string(example("loans-kafka.toml"))
+            .unwrap()
+            .replace("127.0.0.1:9092", &brokers);
         std::fs::write(here.join("loans.toml"), config).unwrap();
-        let records =
-            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers/loan-changes.jsonl")).unwrap();
-        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
+        let records = std::fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/servers/loan-changes.jsonl"),
+        )
+        .unwrap();
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
         let asked = "select distinct on (lender_id) lender_id, n_loans, outstanding_cents, n_dpd30p from lenders \
             order by lender_id, as_of desc, revision desc";
         for _ in 0..2 {
             for record in records.lines() {
                 // A connector's key is the table's, so that a loan's changes stay in their order.
-                let id = record.split("\"loan_id\":").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+                let id = record
+                    .split("\"loan_id\":")
+                    .nth(1)
+                    .and_then(|rest| rest.split(',').next())
+                    .unwrap();
                 let key = format!("{{\"loan_id\":{id}}}");
-                producer.send(BaseRecord::to("lending.public.loans").key(&key).payload(record)).map_err(|(e, _)| e).unwrap();
+                producer
+                    .send(BaseRecord::to("lending.public.loans").key(&key).payload(record))
+                    .map_err(|(e, _)| e)
+                    .unwrap();
             }
             producer.flush(Duration::from_secs(30)).unwrap();
             let data = ["--set", "riskstream.data=loans-data"];
-            riskstream(here, &[&["run", "loans.toml", "--set", "sources.loan-changes.stop=end"], &data[..]].concat()).ok();
-            let rows = riskstream(here, &[&["query", asked, "--config", "loans.toml", "--format", "json"], &data[..]].concat()).rows();
+            riskstream(
+                here,
+                &[&["run", "loans.toml", "--set", "sources.loan-changes.stop=end"], &data[..]]
+                    .concat(),
+            )
+            .ok();
+            let rows = riskstream(
+                here,
+                &[&["query", asked, "--config", "loans.toml", "--format", "json"], &data[..]]
+                    .concat(),
+            )
+            .rows();
             let number = |row: usize, name: &str| rows[row][name].as_i64().unwrap();
-            let book: Vec<_> =
-                (0..rows.len()).map(|r| (number(r, "n_loans"), number(r, "outstanding_cents"), number(r, "n_dpd30p"))).collect();
+            let book: Vec<_> = (0..rows.len())
+                .map(|r| {
+                    (number(r, "n_loans"), number(r, "outstanding_cents"), number(r, "n_dpd30p"))
+                })
+                .collect();
             assert_eq!(book, [(1, 250_000, 1), (1, 990_000, 0)]);
         }
     }
 
-    /// A run on a copy of another's store takes over from it: the other one stops, and every row is there once.
+    /// A run on a copy of another's store takes over from it: the other one stops, and every row is
+    /// there once.
     fn check_takeover(&self, here: &Path) {
         let (first, second) = (here.join("first"), here.join("second"));
         let brokers = format!("127.0.0.1:{}", self.port);
@@ -212,8 +285,13 @@ impl Broker {
         self.produce(MESSAGES..MESSAGES + 1_000, "none");
         let started = Instant::now();
         while self.consume("handed-over").len() < good(MESSAGES + 1_000) {
-            let ended = run.0.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(60);
-            assert!(!ended, "the first delivers: {}", std::fs::read_to_string(first.join(LOG)).unwrap());
+            let ended =
+                run.0.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(60);
+            assert!(
+                !ended,
+                "the first delivers: {}",
+                std::fs::read_to_string(first.join(LOG)).unwrap()
+            );
         }
         copy_at_rest(&first, &second);
         riskstream(&second, &["run", "--set", "sources.payments.stop=end"]).ok();
@@ -221,24 +299,42 @@ impl Broker {
         self.produce(MESSAGES + 1_000..MESSAGES + 2_000, "none");
         let code = run.0.wait().unwrap().code();
         let said = std::fs::read_to_string(first.join(LOG)).unwrap();
-        assert!(code != Some(0) && said.contains("another run has taken over the delivery"), "{code:?}: {said}");
+        assert!(
+            code != Some(0) && said.contains("another run has taken over the delivery"),
+            "{code:?}: {said}"
+        );
         riskstream(&second, &["run", "--set", "sources.payments.stop=end"]).ok();
         let seen = self.consume("handed-over");
         assert_eq!(seen.len(), good(MESSAGES + 2_000));
         assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
     }
 
-    /// Partitions without messages hold event time back for `idle_after` and no longer. What is in a schema registry's frame is named as such.
+    /// Partitions without messages hold event time back for `idle_after` and no longer. What is in
+    /// a schema registry's frame is named as such.
     fn check_idle_partitions(&self, here: &Path) {
         let folder = here.join("idle");
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("pipelines.toml"), IDLE.replace("BROKERS", &format!("127.0.0.1:{}", self.port))).unwrap();
-        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", format!("127.0.0.1:{}", self.port)).create().unwrap();
-        let send =
-            |value: &[u8]| producer.send(BaseRecord::<(), [u8]>::to("idle").payload(value).partition(0)).map_err(|(e, _)| e).unwrap();
+        std::fs::write(
+            folder.join("pipelines.toml"),
+            IDLE.replace("BROKERS", &format!("127.0.0.1:{}", self.port)),
+        )
+        .unwrap();
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", format!("127.0.0.1:{}", self.port))
+            .create()
+            .unwrap();
+        let send = |value: &[u8]| {
+            producer
+                .send(BaseRecord::<(), [u8]>::to("idle").payload(value).partition(0))
+                .map_err(|(e, _)| e)
+                .unwrap()
+        };
         send(b"\0\0\0\0\x07{\"id\": 1}");
         for minute in 0..30 {
-            send(format!(r#"{{"id": {minute}, "at": "2024-05-01T00:{minute:02}:00Z", "k": "a"}}"#).as_bytes());
+            send(
+                format!(r#"{{"id": {minute}, "at": "2024-05-01T00:{minute:02}:00Z", "k": "a"}}"#)
+                    .as_bytes(),
+            );
         }
         producer.flush(Duration::from_secs(30)).unwrap();
         let mut run = spawn(&folder);
@@ -256,16 +352,28 @@ impl Broker {
                 }
                 assert!(rows.len() < 2, "{rows:?}");
             }
-            let ended = run.0.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(30);
-            assert!(!ended, "no window ends: {}", std::fs::read_to_string(folder.join(LOG)).unwrap());
+            let ended =
+                run.0.try_wait().unwrap().is_some() || started.elapsed() > Duration::from_secs(30);
+            assert!(
+                !ended,
+                "no window ends: {}",
+                std::fs::read_to_string(folder.join(LOG)).unwrap()
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
         kill(run, &folder);
-        let dead = riskstream(&folder, &["query", "select detail from dead_letters", "--format", "json"]).rows();
-        assert!(dead.len() == 1 && dead[0]["detail"].as_str().unwrap().contains("magic byte 0, schema id 7"), "{dead:?}");
+        let dead =
+            riskstream(&folder, &["query", "select detail from dead_letters", "--format", "json"])
+                .rows();
+        assert!(
+            dead.len() == 1
+                && dead[0]["detail"].as_str().unwrap().contains("magic byte 0, schema id 7"),
+            "{dead:?}"
+        );
     }
 
-    /// An offset of one of the sink's producers that no transaction will ever decide does not keep a run from going on, and is not believed.
+    /// An offset of one of the sink's producers that no transaction will ever decide does not keep
+    /// a run from going on, and is not believed.
     fn check_hanging_offset(&self, here: &Path) {
         self.script("stop");
         // So that the broker takes an offset outside a transaction, as earlier ones do.
@@ -273,7 +381,12 @@ impl Broker {
         let group = self.group(here);
         kafka_wire::leave_offset(
             self.port,
-            &kafka_wire::Left { producer: &format!("{group}.1"), group: &group, topic: "doubled", offset: 1 },
+            &kafka_wire::Left {
+                producer: &format!("{group}.1"),
+                group: &group,
+                topic: "doubled",
+                offset: 1,
+            },
         );
         self.produce(MESSAGES + 2_000..MESSAGES + 2_100, "none");
         riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
@@ -282,7 +395,8 @@ impl Broker {
         assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
     }
 
-    /// A transaction that is in the topic, and whose offset a broker has lost, is not delivered again; nor is one that had no messages before it.
+    /// A transaction that is in the topic, and whose offset a broker has lost, is not delivered
+    /// again; nor is one that had no messages before it.
     fn check_lost_offset(&self, here: &Path) {
         let group = self.group(here);
         for (producer, first) in [("", MESSAGES + 2_100), (".2", MESSAGES + 2_400)] {
@@ -290,10 +404,15 @@ impl Broker {
             self.produce(first..first + 300, "none");
             let started = Instant::now();
             while self.consume("doubled").len() < good(first + 300) {
-                assert!(started.elapsed() < Duration::from_secs(60), "{}", std::fs::read_to_string(here.join(LOG)).unwrap());
+                assert!(
+                    started.elapsed() < Duration::from_secs(60),
+                    "{}",
+                    std::fs::read_to_string(here.join(LOG)).unwrap()
+                );
             }
             kill(run, here);
-            // As if the last transaction's offset had not been decided: the group says what it said before, and has that one beside it.
+            // As if the last transaction's offset had not been decided: the group says what it said
+            // before, and has that one beside it.
             let (through, metadata) = self.committed(&group);
             let said: serde_json::Value = serde_json::from_str(&metadata).unwrap();
             assert!(said["messages"].as_u64().unwrap() > 0, "{metadata}");
@@ -302,7 +421,12 @@ impl Broker {
             self.commit(&group, after, &before.to_string());
             kafka_wire::leave_offset(
                 self.port,
-                &kafka_wire::Left { producer: &format!("{group}{producer}"), group: &group, topic: "doubled", offset: through },
+                &kafka_wire::Left {
+                    producer: &format!("{group}{producer}"),
+                    group: &group,
+                    topic: "doubled",
+                    offset: through,
+                },
             );
             riskstream(here, &["run", "--set", "sources.payments.stop=end"]).ok();
             let seen = self.consume("doubled");
@@ -318,7 +442,9 @@ impl Broker {
     fn check_lost_ends(&self, here: &Path) {
         let run = || riskstream(here, &["run", "--set", "sources.payments.stop=end"]);
         let mut up_to = MESSAGES + 2_700;
-        for (with_offset, partitions, is_copied) in [(true, PARTITIONS, false), (false, PARTITIONS, true), (true, 1, true)] {
+        for (with_offset, partitions, is_copied) in
+            [(true, PARTITIONS, false), (false, PARTITIONS, true), (true, 1, true)]
+        {
             let lengths = listing(&self.state);
             self.produce(up_to..up_to + 300, "none");
             up_to += 300;
@@ -335,45 +461,68 @@ impl Broker {
                     *(if of == "doubled" { &mut cut } else { &mut offsets_cut }) += 1;
                 }
             }
-            assert_eq!((cut, offsets_cut), (partitions, i32::from(with_offset)), "ends of the transaction, and its offset's");
+            assert_eq!(
+                (cut, offsets_cut),
+                (partitions, i32::from(with_offset)),
+                "ends of the transaction, and its offset's"
+            );
             self.start_without_heart();
             assert!(self.consume("doubled").len() < good(up_to), "nobody sees what hangs");
             // Killed while they mend it, or soon after.
-            let mut said: String = KILLED_AFTER.iter().map(|millis| run_killed(here, &TOLD_OF_ENDS, *millis)).collect();
+            let mut said: String = KILLED_AFTER
+                .iter()
+                .map(|millis| run_killed(here, &TOLD_OF_ENDS, *millis))
+                .collect();
             let done = run();
             said.push_str(&done.err);
             done.ok();
-            assert!(said.contains(TOLD_OF_ENDS[0]) && said.contains(TOLD_OF_ENDS[1]) == is_copied, "{said}");
+            assert!(
+                said.contains(TOLD_OF_ENDS[0]) && said.contains(TOLD_OF_ENDS[1]) == is_copied,
+                "{said}"
+            );
             let seen = self.consume("doubled");
             assert_eq!(seen.len(), good(up_to));
             assert!(seen.values().all(|(times, ..)| *times == 1), "a row is there twice");
         }
     }
 
-    /// An end that readers had seen is gone: nobody can tell what its transaction was, and nothing is
-    /// delivered.
+    /// An end that readers had seen is gone: nobody can tell what its transaction was, and nothing
+    /// is delivered.
     fn check_gone_end(&self, here: &Path) {
         let decided = self.decided_before(&self.group(here));
         self.script("stop");
-        for (log, ..) in logs_with_ends(&self.state, &BTreeMap::new()).into_iter().filter(|(.., of)| *of == "doubled") {
+        for (log, ..) in logs_with_ends(&self.state, &BTreeMap::new())
+            .into_iter()
+            .filter(|(.., of)| *of == "doubled")
+        {
             remove(&log, &ends(&log, 0));
         }
         self.start_without_heart();
         let done = riskstream(here, &[&["run"], &TO_THE_END[..]].concat());
         assert!(decided.iter().any(|before| *before > 0) && done.code != 0, "{}", done.err);
-        assert!(done.err.contains("an open transaction where everything had been decided"), "{}", done.err);
+        assert!(
+            done.err.contains("an open transaction where everything had been decided"),
+            "{}",
+            done.err
+        );
     }
 
     /// The group of the sink.
     fn group(&self, here: &Path) -> String {
-        let identity = std::fs::read_to_string(here.join("data/store/payments/kafka-identity")).unwrap();
+        let identity =
+            std::fs::read_to_string(here.join("data/store/payments/kafka-identity")).unwrap();
         format!("riskstream.acme.payments.topic.{identity}")
     }
 
     /// Up to where each partition was decided when the last transaction began, as the group says.
     fn decided_before(&self, group: &str) -> Vec<u64> {
         let said: serde_json::Value = serde_json::from_str(&self.committed(group).1).unwrap();
-        said["before"]["least"].as_array().unwrap().iter().map(|offset| offset.as_u64().unwrap()).collect()
+        said["before"]["least"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|offset| offset.as_u64().unwrap())
+            .collect()
     }
 
     /// Starts the broker that was stopped as after a crash: what it knows by heart is read from the
@@ -381,23 +530,29 @@ impl Broker {
     fn start_without_heart(&self) {
         for (path, _) in listing(&self.state) {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let by_heart = [".index", ".timeindex", ".txnindex", ".snapshot"].iter().any(|end| name.ends_with(end));
-            let of_log =
-                path.parent().unwrap().to_string_lossy().contains("doubled-") || path.to_string_lossy().contains("__consumer_offsets-");
-            if by_heart && of_log || name.ends_with("-offset-checkpoint") || name == ".kafka_cleanshutdown" {
+            let by_heart = [".index", ".timeindex", ".txnindex", ".snapshot"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            let of_log = path.parent().unwrap().to_string_lossy().contains("doubled-")
+                || path.to_string_lossy().contains("__consumer_offsets-");
+            if by_heart && of_log
+                || name.ends_with("-offset-checkpoint")
+                || name == ".kafka_cleanshutdown"
+            {
                 std::fs::remove_file(path).unwrap();
             }
         }
         self.script("start");
     }
 
-    /// Of the transactions of a run that is killed any ends are lost, in any partitions, and offsets'
-    /// ends from some transaction on: every row is there once, wherever the runs that mend it are
-    /// killed.
+    /// Of the transactions of a run that is killed any ends are lost, in any partitions, and
+    /// offsets' ends from some transaction on: every row is there once, wherever the runs that mend
+    /// it are killed.
     fn check_any_ends_lost(&self, here: &Path) {
         let mut dice = Dice::new("RISKSTREAM_ENDS_SEED");
         let seed = dice.seed;
-        let rounds = std::env::var("RISKSTREAM_ENDS_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
+        let rounds =
+            std::env::var("RISKSTREAM_ENDS_ROUNDS").map_or(3, |rounds| rounds.parse().unwrap());
         let mut up_to = 0;
         for round in 0..rounds {
             let lengths = listing(&self.state);
@@ -424,7 +579,15 @@ impl Broker {
                 let mut ends = ends(&log, from);
                 of += ends.len();
                 if topic == "doubled" {
-                    let partition: usize = log.parent().unwrap().to_string_lossy().rsplit('-').next().unwrap().parse().unwrap();
+                    let partition: usize = log
+                        .parent()
+                        .unwrap()
+                        .to_string_lossy()
+                        .rsplit('-')
+                        .next()
+                        .unwrap()
+                        .parse()
+                        .unwrap();
                     ends.retain(|end| end.begins >= decided[partition] && dice.below(one_in) == 0);
                 } else {
                     let kept = ends.len() as u64 - dice.below(ends.len().min(4) as u64 + 1);
@@ -450,7 +613,9 @@ impl Broker {
                 seen.len(),
                 good(up_to)
             );
-            println!("round {round}, seed {seed}, somebody else {has_other}: {lost} of {of} ends lost, all rows once: {said}");
+            println!(
+                "round {round}, seed {seed}, somebody else {has_other}: {lost} of {of} ends lost, all rows once: {said}"
+            );
         }
     }
 
@@ -466,7 +631,10 @@ impl Broker {
         other.init_transactions(within).unwrap();
         other.begin_transaction().unwrap();
         for partition in 0..PARTITIONS {
-            other.send(BaseRecord::<(), str>::to("doubled").partition(partition).payload("theirs")).map_err(|(e, _)| e).unwrap();
+            other
+                .send(BaseRecord::<(), str>::to("doubled").partition(partition).payload("theirs"))
+                .map_err(|(e, _)| e)
+                .unwrap();
         }
         other.flush(within).unwrap();
         other
@@ -484,7 +652,11 @@ impl Broker {
         // Longer than a transaction of our own would be waited for.
         std::thread::sleep(Duration::from_secs(4));
         other.abort_transaction(within).unwrap();
-        assert!(run.0.wait().unwrap().success(), "{}", std::fs::read_to_string(here.join(LOG)).unwrap());
+        assert!(
+            run.0.wait().unwrap().success(),
+            "{}",
+            std::fs::read_to_string(here.join(LOG)).unwrap()
+        );
         let said = std::fs::read_to_string(here.join(LOG)).unwrap();
         assert!(!said.contains("whose end the cluster has lost"), "{said}");
         let seen = self.consume("doubled");
@@ -523,9 +695,16 @@ impl Broker {
             .unwrap();
         for id in ids {
             // Every hundredth is no JSON: a dead letter.
-            let value = if id % 100 == 99 { format!("broken {id}") } else { format!(r#"{{"id": {id}, "amount": {}.25}}"#, id % 1_000) };
+            let value = if id % 100 == 99 {
+                format!("broken {id}")
+            } else {
+                format!(r#"{{"id": {id}, "amount": {}.25}}"#, id % 1_000)
+            };
             let key = format!("card-{}", id % 97);
-            let headers = OwnedHeaders::new().insert(Header { key: "channel", value: Some(if id % 2 == 0 { "web" } else { "pos" }) });
+            let headers = OwnedHeaders::new().insert(Header {
+                key: "channel",
+                value: Some(if id % 2 == 0 { "web" } else { "pos" }),
+            });
             let mut record = BaseRecord::to("payments").payload(&value).key(&key).headers(headers);
             while let Err((_, back)) = producer.send(record) {
                 producer.poll(Duration::from_millis(10));
@@ -535,9 +714,11 @@ impl Broker {
         producer.flush(Duration::from_secs(30)).unwrap();
     }
 
-    /// Every message of a topic that a reader of committed transactions sees, by its value; how often, with key and channel.
+    /// Every message of a topic that a reader of committed transactions sees, by its value; how
+    /// often, with key and channel.
     fn consume(&self, topic: &str) -> BTreeMap<String, (u32, String, String)> {
-        let consumer: BaseConsumer = self.client().set("isolation.level", "read_committed").create().unwrap();
+        let consumer: BaseConsumer =
+            self.client().set("isolation.level", "read_committed").create().unwrap();
         let mut list = TopicPartitionList::new();
         for partition in 0..PARTITIONS {
             list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
@@ -549,9 +730,14 @@ impl Broker {
                 Err(KafkaError::PartitionEOF(_)) => ends += 1,
                 Err(error) => panic!("{error}"),
                 Ok(message) => {
-                    let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
-                    let header = message.headers().map(|h| text(h.get(0).value)).unwrap_or_default();
-                    seen.entry(text(message.payload())).or_insert((0, text(message.key()), header)).0 += 1;
+                    let text = |bytes: Option<&[u8]>| {
+                        String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap()
+                    };
+                    let header =
+                        message.headers().map(|h| text(h.get(0).value)).unwrap_or_default();
+                    seen.entry(text(message.payload()))
+                        .or_insert((0, text(message.key()), header))
+                        .0 += 1;
                 }
             }
         }
@@ -566,11 +752,19 @@ impl Drop for Broker {
 }
 
 /// The logs of the sink's topic and of its group, how long they were, and which of the two it is.
-fn logs_with_ends(state: &Path, lengths: &BTreeMap<PathBuf, u64>) -> Vec<(PathBuf, u64, &'static str)> {
+fn logs_with_ends(
+    state: &Path,
+    lengths: &BTreeMap<PathBuf, u64>,
+) -> Vec<(PathBuf, u64, &'static str)> {
     let mut logs = Vec::new();
-    for (log, _) in listing(state).into_iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "log")) {
-        let partition = log.parent().and_then(|p| p.file_name()).unwrap().to_string_lossy().into_owned();
-        let of = ["doubled", "__consumer_offsets"].into_iter().find(|topic| partition.starts_with(&format!("{topic}-")));
+    for (log, _) in
+        listing(state).into_iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "log"))
+    {
+        let partition =
+            log.parent().and_then(|p| p.file_name()).unwrap().to_string_lossy().into_owned();
+        let of = ["doubled", "__consumer_offsets"]
+            .into_iter()
+            .find(|topic| partition.starts_with(&format!("{topic}-")));
         let from = lengths.get(&log).copied().unwrap_or(0);
         logs.extend(of.map(|of| (log, from, of)));
     }
@@ -589,13 +783,16 @@ struct End {
 fn ends(log: &Path, from: u64) -> Vec<End> {
     let bytes = std::fs::read(log).unwrap();
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-    // A batch: its first offset (8 bytes), how many bytes follow (4), and so on; of its attributes (from the 21st on) one says that it is such an end, and
-    // the producer (from the 43rd on) whose.
+    // A batch: its first offset (8 bytes), how many bytes follow (4), and so on; of its attributes
+    // (from the 21st on) one says that it is such an end, and the producer (from the 43rd on)
+    // whose.
     let (mut ends, mut open, mut next) = (Vec::new(), BTreeMap::new(), 0);
     while next + 12 <= bytes.len() && number(next + 8) > 0 {
         let batch = next..next + 12 + number(next + 8);
         next = batch.end;
-        let number = |at: usize| u64::from_be_bytes(bytes[batch.start + at..batch.start + at + 8].try_into().unwrap());
+        let number = |at: usize| {
+            u64::from_be_bytes(bytes[batch.start + at..batch.start + at + 8].try_into().unwrap())
+        };
         let (offset, producer) = (number(0), number(43));
         if bytes[batch.start + 22] & 0x20 == 0 {
             open.entry(producer).or_insert(offset);
@@ -614,11 +811,13 @@ fn remove(log: &Path, ends: &[End]) {
     std::fs::write(log, bytes).unwrap();
 }
 
-/// A copy of a folder in which a program runs, of a moment in which it wrote nothing: a copy that is behind what was delivered is refused.
+/// A copy of a folder in which a program runs, of a moment in which it wrote nothing: a copy that
+/// is behind what was delivered is refused.
 fn copy_at_rest(from: &Path, to: &Path) {
     for _ in 0..100 {
         let before = listing(from);
-        let copied = Command::new("cp").arg("-r").args([from, to]).stderr(Stdio::null()).status().unwrap();
+        let copied =
+            Command::new("cp").arg("-r").args([from, to]).stderr(Stdio::null()).status().unwrap();
         if copied.success() && listing(from) == before {
             return;
         }
@@ -689,8 +888,8 @@ fn spawn_with(folder: &Path, settings: &[&str]) -> Running {
     Running(run)
 }
 
-/// Starts a run and kills it so long after it has said one of these things, unless it has ended without it;
-/// gives what it said.
+/// Starts a run and kills it so long after it has said one of these things, unless it has ended
+/// without it; gives what it said.
 fn run_killed(folder: &Path, words: &[&str], millis: u64) -> String {
     let mut run = spawn_with(folder, &TO_THE_END);
     let until = Instant::now() + Duration::from_secs(60);
@@ -743,13 +942,23 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
     let good: Vec<u32> = (0..MESSAGES).filter(|id| id % 100 != 99).collect();
     let seen = broker.consume("doubled");
     assert_eq!(seen.len(), good.len(), "every row is in the topic");
-    let by_id: BTreeMap<&str, _> = seen.iter().filter_map(|(value, of)| Some((value.split_once(',')?.0, (value, of)))).collect();
+    let by_id: BTreeMap<&str, _> = seen
+        .iter()
+        .filter_map(|(value, of)| Some((value.split_once(',')?.0, (value, of))))
+        .collect();
     for id in &good {
         let (value, (times, key, channel)) = by_id[&*format!("{{\"id\":{id}")];
         let double = (id % 1_000) * 2;
         assert_eq!(*times, 1, "{value}");
-        assert!(value.contains(&format!("\"amount\":{}.25,", id % 1_000)) && value.contains(&format!("\"double\":{double}.50")), "{value}");
-        assert_eq!((key.as_str(), channel.as_str()), (&*format!("card-{}", id % 97), if id % 2 == 0 { "web" } else { "pos" }));
+        assert!(
+            value.contains(&format!("\"amount\":{}.25,", id % 1_000))
+                && value.contains(&format!("\"double\":{double}.50")),
+            "{value}"
+        );
+        assert_eq!(
+            (key.as_str(), channel.as_str()),
+            (&*format!("card-{}", id % 97), if id % 2 == 0 { "web" } else { "pos" })
+        );
     }
     // What leaves at once is there at least once; a repetition has the id that the first had.
     let at_once = broker.consume("at-once");
@@ -763,8 +972,20 @@ fn kills_and_a_broker_that_goes_and_comes_back_repeat_nothing_and_lose_nothing()
 
     let counts = "select count(*) as n, count(distinct id) as ids, min(card) as card from doubled";
     let answer = riskstream(here, &["query", counts, "--format", "json"]).ok();
-    assert!(answer.contains(&format!("\"n\":{0},\"ids\":{0},\"card\":\"card-0\"", good.len())), "{answer}");
-    let dead = riskstream(here, &["query", "select count(*) as n from dead_letters where reason = 'malformed'", "--format", "json"]).ok();
+    assert!(
+        answer.contains(&format!("\"n\":{0},\"ids\":{0},\"card\":\"card-0\"", good.len())),
+        "{answer}"
+    );
+    let dead = riskstream(
+        here,
+        &[
+            "query",
+            "select count(*) as n from dead_letters where reason = 'malformed'",
+            "--format",
+            "json",
+        ],
+    )
+    .ok();
     assert!(dead.contains(&format!("\"n\":{}", MESSAGES / 100)), "{dead}");
 
     broker.check_hanging_offset(here);
@@ -778,7 +999,11 @@ fn any_ends_of_transactions_may_be_lost() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let broker = Broker::start(here.join("broker"));
-    std::fs::write(here.join("pipelines.toml"), PAYMENTS.replace("BROKERS", &format!("127.0.0.1:{}", broker.port))).unwrap();
+    std::fs::write(
+        here.join("pipelines.toml"),
+        PAYMENTS.replace("BROKERS", &format!("127.0.0.1:{}", broker.port)),
+    )
+    .unwrap();
     broker.check_any_ends_lost(here);
     broker.check_gone_end(here);
 }

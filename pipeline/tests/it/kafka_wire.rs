@@ -1,4 +1,5 @@
-//! Two requests of Kafka's protocol as bytes, for what no client does: a producer's offset outside a transaction.
+//! Two requests of Kafka's protocol as bytes, for what no client does: a producer's offset outside
+//! a transaction.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +17,8 @@ pub(crate) struct Left<'a> {
     pub(crate) offset: i64,
 }
 
-/// Leaves an offset of a transactional producer in a group, for partition 0 of the topic, that belongs to no transaction.
+/// Leaves an offset of a transactional producer in a group, for partition 0 of the topic, that
+/// belongs to no transaction.
 pub(crate) fn leave_offset(port: u16, left: &Left<'_>) {
     let mut broker = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let asked = [text(left.producer), TRANSACTION_TIMEOUT_MS.to_be_bytes().to_vec()].concat();
@@ -28,7 +30,11 @@ pub(crate) fn leave_offset(port: u16, left: &Left<'_>) {
             break who;
         }
         // A broker that has just started reads what it knows of its producers first.
-        assert!(started.elapsed() < Duration::from_secs(60), "the producer is not known: error {:?}", &who[4..6]);
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the producer is not known: error {:?}",
+            &who[4..6]
+        );
         std::thread::sleep(Duration::from_millis(100));
     };
     let offset = [

@@ -1,4 +1,5 @@
-//! Exactly once: runs killed by SIGKILL at random moments, each restarted with another number of workers, land what an uninterrupted run lands.
+//! Exactly once: runs killed by SIGKILL at random moments, each restarted with another number of
+//! workers, land what an uninterrupted run lands.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -53,10 +54,12 @@ kind  = "alerts"
 when  = "tx_amount > 100"
 "#;
 
-/// Generates payments with broken rows as `payments.json`, and writes [`PAYMENTS`] as `pipelines.toml`.
+/// Generates payments with broken rows as `payments.json`, and writes [`PAYMENTS`] as
+/// `pipelines.toml`.
 pub(crate) fn prepare(folder: &Path, rows: u32) {
     let rows = rows.to_string();
-    let size = ["--customers", "500", "--terminals", "1000", "--rows", &rows, "--broken-share", "0.005"];
+    let size =
+        ["--customers", "500", "--terminals", "1000", "--rows", &rows, "--broken-share", "0.005"];
     riskstream(folder, &[&["generate", "--out", "payments.json"], &size[..]].concat()).ok();
     std::fs::write(folder.join("pipelines.toml"), PAYMENTS).expect("written");
 }
@@ -65,12 +68,17 @@ pub(crate) fn prepare(folder: &Path, rows: u32) {
 pub(crate) fn rows(folder: &Path, data: &str, sql: &str) -> Vec<String> {
     let set = format!("riskstream.data={data}");
     let mut rows: Vec<String> =
-        riskstream(folder, &["query", sql, "--set", &set, "--format", "json"]).ok().lines().map(str::to_owned).collect();
+        riskstream(folder, &["query", sql, "--set", &set, "--format", "json"])
+            .ok()
+            .lines()
+            .map(str::to_owned)
+            .collect();
     rows.sort_unstable();
     rows
 }
 
-/// What must be equal after whatever happened in between: rows, alerts, and dead letters but for the epoch in which they came.
+/// What must be equal after whatever happened in between: rows, alerts, and dead letters but for
+/// the epoch in which they came.
 pub(crate) const TABLES: [&str; 3] = [
     "select * from payment_features",
     "select * from alerts",
@@ -84,7 +92,12 @@ pub(crate) fn assert_same_tables(folder: &Path, expected: &str, found: &str) {
         let (expected, found) = (rows(folder, expected, sql), rows(folder, found, sql));
         assert!(!expected.is_empty(), "nothing to compare: {sql}");
         let first = expected.iter().zip(&found).find(|(a, b)| a != b);
-        assert!(expected == found, "{sql}: {} rows expected, {} found; the first that differ: {first:#?}", expected.len(), found.len());
+        assert!(
+            expected == found,
+            "{sql}: {} rows expected, {} found; the first that differ: {first:#?}",
+            expected.len(),
+            found.len()
+        );
     }
 }
 
@@ -119,7 +132,8 @@ fn killed_runs_land_the_same_rows_alerts_and_dead_letters_as_an_uninterrupted_on
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("the program starts");
-            // Start-up, the middle, the last commits and deliveries: all of it. After many kills a run may end, however slow the machine is.
+            // Start-up, the middle, the last commits and deliveries: all of it. After many kills a
+            // run may end, however slow the machine is.
             let most = whole_millis * if kills < 3 * KILLS { 1 } else { 20 };
             std::thread::sleep(Duration::from_millis(5 + next(&mut state) % most));
             // Gone already: the input is done.
@@ -132,7 +146,8 @@ fn killed_runs_land_the_same_rows_alerts_and_dead_letters_as_an_uninterrupted_on
             kills += 1;
         }
         assert_same_tables(here, "whole", &data);
-        let twice = rows(here, &data, "select alert_id from alerts group by alert_id having count(*) > 1");
+        let twice =
+            rows(here, &data, "select alert_id from alerts group by alert_id having count(*) > 1");
         assert!(twice.is_empty(), "alerts twice: {twice:?}");
         trials += 1;
     }

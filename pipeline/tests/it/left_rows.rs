@@ -28,13 +28,20 @@ const SIZES: [usize; 2] = [40, 9_000];
 
 fn configure(here: &Path, columns: &[&str]) {
     let columns: Vec<String> = columns.iter().map(|c| format!("\"{c}\"")).collect();
-    fs::write(here.join("pipelines.toml"), PIPELINE.replace("COLUMNS", &columns.join(", "))).expect("written");
+    fs::write(here.join("pipelines.toml"), PIPELINE.replace("COLUMNS", &columns.join(", ")))
+        .expect("written");
 }
 
-/// Runs over `rows` loans with these columns, then takes back what the table says of it: everything waits in the store.
+/// Runs over `rows` loans with these columns, then takes back what the table says of it: everything
+/// waits in the store.
 fn run_and_lose_the_log(here: &Path, rows: usize, columns: &[&str]) {
-    let lines = (0..rows).map(|n| format!("{n},2024-01-01T00:00:{:02}Z,{},{},n{n}\n", n % 60, n * 10, n * 1000));
-    fs::write(here.join("loans.csv"), format!("id,at,balance,fee,note\n{}", lines.collect::<String>())).expect("written");
+    let lines = (0..rows)
+        .map(|n| format!("{n},2024-01-01T00:00:{:02}Z,{},{},n{n}\n", n % 60, n * 10, n * 1000));
+    fs::write(
+        here.join("loans.csv"),
+        format!("id,at,balance,fee,note\n{}", lines.collect::<String>()),
+    )
+    .expect("written");
     configure(here, columns);
     run_as_planned(here, &["--workers", "1"]).ok();
     let log = here.join("data/tables/loans/_delta_log");
@@ -54,8 +61,18 @@ fn waiting_rows_meet_reordered_and_added_columns_by_name() {
         configure(here, &["note", "fee", "balance", "id"]);
         run_as_planned(here, &["--workers", "1"]).ok();
         let (ids, n) = (rows * (rows - 1) / 2, rows);
-        let said = sum(here, "select count(*) n, sum(id) ids, sum(balance) balance, sum(fee) fee, count(note) notes from loans");
-        assert_eq!(said, format!(r#"{{"n":{n},"ids":{ids},"balance":{},"fee":{},"notes":0}}"#, ids * 10, ids * 1000));
+        let said = sum(
+            here,
+            "select count(*) n, sum(id) ids, sum(balance) balance, sum(fee) fee, count(note) notes from loans",
+        );
+        assert_eq!(
+            said,
+            format!(
+                r#"{{"n":{n},"ids":{ids},"balance":{},"fee":{},"notes":0}}"#,
+                ids * 10,
+                ids * 1000
+            )
+        );
     }
 }
 
@@ -69,13 +86,17 @@ fn waiting_rows_with_a_column_that_is_gone_are_refused_until_it_is_back() {
         for _ in 0..2 {
             let said = run_as_planned(here, &[]).refused(1);
             assert!(
-                said.contains("a column 'fee', which the pipeline no longer writes") && said.contains("former configuration"),
+                said.contains("a column 'fee', which the pipeline no longer writes")
+                    && said.contains("former configuration"),
                 "{said}"
             );
             assert!(!here.join("data/tables/loans/_delta_log").exists(), "nothing is made");
         }
         configure(here, &["fee", "id", "balance"]);
         run_as_planned(here, &[]).ok();
-        assert_eq!(sum(here, "select sum(fee) - 1000 * sum(id) d, count(*) n from loans"), format!(r#"{{"d":0,"n":{rows}}}"#));
+        assert_eq!(
+            sum(here, "select sum(fee) - 1000 * sum(id) d, count(*) n from loans"),
+            format!(r#"{{"d":0,"n":{rows}}}"#)
+        );
     }
 }

@@ -17,7 +17,11 @@ fn everything(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { drop(found.insert(path.clone(), fs::read(&path).unwrap())) }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                drop(found.insert(path.clone(), fs::read(&path).unwrap()))
+            }
         }
     }
     found
@@ -28,7 +32,8 @@ fn plan(here: &Path) -> Value {
     let before = everything(here);
     let said = riskstream(here, &["plan", "--format", "json"]);
     assert!(before == everything(here), "a plan changed something");
-    let plan: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {}{}", said.out, said.err));
+    let plan: Value =
+        serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {}{}", said.out, said.err));
     assert_eq!(said.code, if plan["would_start"] == true { 0 } else { 2 }, "{plan:#}");
     plan
 }
@@ -39,7 +44,13 @@ fn items(plan: &Value) -> Vec<(String, Value)> {
         let text = |key: &str| item[key].as_str().unwrap().to_owned();
         (format!("{} {}: {}", text("what"), text("name"), text("fate")), item.clone())
     };
-    plan["pipelines"].as_array().unwrap().iter().flat_map(|p| p["items"].as_array().unwrap()).map(of).collect()
+    plan["pipelines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|p| p["items"].as_array().unwrap())
+        .map(of)
+        .collect()
 }
 
 #[track_caller]
@@ -78,7 +89,10 @@ fn after_a_run_everything_goes_on_and_the_page_says_from_where() {
     let epoch = item(&said, "pipeline p: goes_on")["after_epoch"].as_u64().unwrap();
     assert_eq!(item(&said, "sink all: goes_on")["after_epoch"], epoch);
     let source = item(&said, "source s: goes_on");
-    assert_eq!(source["detail"], "1 partition read to the end; 1 partition new, read from the beginning");
+    assert_eq!(
+        source["detail"],
+        "1 partition read to the end; 1 partition new, read from the beginning"
+    );
     assert_eq!(item(&said, "step spending: goes_on")["after_epoch"], epoch);
     let page = riskstream(here, &["plan"]).ok();
     assert!(page.contains(&format!("goes on after epoch {epoch}")), "{page}");
@@ -101,7 +115,12 @@ fn edit(here: &Path, from: &str, to: &str) {
 /// Changes of sources, destinations and names; those of steps are in `changes`.
 const ROWS: &[Row] = &[
     Row { name: "nothing", change: |_| {}, says: "pipeline p: goes_on", with: "" },
-    Row { name: "a new file", change: |here| half(here, 1), says: "source s: goes_on", with: "1 partition new" },
+    Row {
+        name: "a new file",
+        change: |here| half(here, 1),
+        says: "source s: goes_on",
+        with: "1 partition new",
+    },
     Row {
         name: "a file that was read is gone",
         change: |here| fs::remove_file(here.join("in/0.csv")).unwrap(),
@@ -122,14 +141,22 @@ const ROWS: &[Row] = &[
         name: "a file that was read begins otherwise",
         change: |here| {
             let text = fs::read_to_string(here.join("in/0.csv")).unwrap();
-            fs::write(here.join("in/0.csv"), text.replacen("id,at", "id,when", 1).replacen("2024", "2023", 3)).unwrap();
+            fs::write(
+                here.join("in/0.csv"),
+                text.replacen("id,at", "id,when", 1).replacen("2024", "2023", 3),
+            )
+            .unwrap();
         },
         says: "source s: is_refused",
         with: "has changed since it was read",
     },
     Row {
         name: "the source has another name",
-        change: |here| reconfigure(here, |text| text.replace("sources.s]", "sources.t]").replace("from = \"s\"", "from = \"t\"")),
+        change: |here| {
+            reconfigure(here, |text| {
+                text.replace("sources.s]", "sources.t]").replace("from = \"s\"", "from = \"t\"")
+            })
+        },
         says: "source t: goes_on",
         with: "read to the end",
     },
@@ -154,7 +181,11 @@ const ROWS: &[Row] = &[
     Row {
         name: "a destination is taken out",
         change: |here| {
-            edit(here, "[[pipelines.p.to]]\nid    = \"large\"\nkind  = \"alerts\"\nwhen  = \"amount > 90\"\n", "");
+            edit(
+                here,
+                "[[pipelines.p.to]]\nid    = \"large\"\nkind  = \"alerts\"\nwhen  = \"amount > 90\"\n",
+                "",
+            );
         },
         says: "sink large: is_gone",
         with: "all of its rows are delivered",
@@ -162,7 +193,11 @@ const ROWS: &[Row] = &[
     Row {
         name: "a destination is new",
         change: |here| {
-            reconfigure(here, |text| format!("{text}\n[[pipelines.p.to]]\nid    = \"more\"\nkind  = \"delta\"\ntable = \"more\"\n"));
+            reconfigure(here, |text| {
+                format!(
+                    "{text}\n[[pipelines.p.to]]\nid    = \"more\"\nkind  = \"delta\"\ntable = \"more\"\n"
+                )
+            });
         },
         says: "sink more: begins_empty",
         with: "table more",
@@ -210,7 +245,13 @@ fn a_run_does_what_the_plan_says() {
         let told = item(&said, says).to_string();
         assert!(told.contains(with), "{name}: {told}");
         let run = run_as_planned(here, &[]);
-        assert_eq!(run.code == 0, said["would_start"] == true, "{name}: {said:#}\n{}{}", run.out, run.err);
+        assert_eq!(
+            run.code == 0,
+            said["would_start"] == true,
+            "{name}: {said:#}\n{}{}",
+            run.out,
+            run.err
+        );
     }
 }
 
@@ -229,7 +270,12 @@ fn what_is_wrong_has_its_place_in_the_file() {
     );
     let page = riskstream(here, &["plan"]);
     assert_eq!(page.code, 2);
-    assert!(page.out.contains(&format!("at pipelines.toml:{line}:12")) && page.out.contains("IS REFUSED"), "{}", page.out);
+    assert!(
+        page.out.contains(&format!("at pipelines.toml:{line}:12"))
+            && page.out.contains("IS REFUSED"),
+        "{}",
+        page.out
+    );
 }
 
 #[test]
@@ -244,20 +290,32 @@ fn a_pipeline_that_is_gone_is_named_for_as_long_as_something_is_stored_of_it() {
     });
     let said = plan(here);
     assert_eq!(said["would_start"], true);
-    assert!(item(&said, "pipeline p: is_gone")["ways_out"].as_str().unwrap().contains("riskstream state drop p"));
+    assert!(
+        item(&said, "pipeline p: is_gone")["ways_out"]
+            .as_str()
+            .unwrap()
+            .contains("riskstream state drop p")
+    );
     riskstream(here, &["state", "drop", "p", "--yes"]).ok();
     assert!(items(&plan(here)).iter().all(|(said, _)| said != "pipeline p: is_gone"));
 }
 
 #[test]
 fn new_names_are_accepted_and_no_row_comes_twice() {
-    for (from, to, table) in [("[riskstream]\n", "[riskstream]\nname = \"other\"\n", "seen"), ("\"seen\"", "\"watched\"", "watched")] {
+    for (from, to, table) in [
+        ("[riskstream]\n", "[riskstream]\nname = \"other\"\n", "seen"),
+        ("\"seen\"", "\"watched\"", "watched"),
+    ] {
         let folder = configured(BOOK);
         let here = folder.path();
         run_as_planned(here, &[]).ok();
         edit(here, from, to);
         let refused = run_as_planned(here, &[]);
-        assert!(refused.code != 0 && refused.err.contains("riskstream accept p"), "{}", refused.err);
+        assert!(
+            refused.code != 0 && refused.err.contains("riskstream accept p"),
+            "{}",
+            refused.err
+        );
         let asked = riskstream(here, &["accept", "p"]).refused(2);
         assert!(asked.contains("go under the new name"), "{asked}");
         riskstream(here, &["accept", "p", "--yes"]).ok();
@@ -277,14 +335,20 @@ fn a_plan_works_beside_a_run() {
     let here = folder.path();
     let paced = "[sources.g]\nkind = \"generator\"\nrate = 2000\n\n[pipelines.p]\nfrom = \"g\"\n\n[[pipelines.p.to]]\nid = \"t\"\nkind = \"delta\"\ntable = \"t\"\n";
     fs::write(here.join("pipelines.toml"), paced).unwrap();
-    let run = Command::new(env!("CARGO_BIN_EXE_riskstream")).arg("run").current_dir(here).output_to_nowhere();
+    let run = Command::new(env!("CARGO_BIN_EXE_riskstream"))
+        .arg("run")
+        .current_dir(here)
+        .output_to_nowhere();
     let started = std::time::Instant::now();
     while !here.join("data/tables/t/_delta_log/00000000000000000001.json").exists() {
         assert!(started.elapsed().as_secs() < 60, "nothing landed");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let said = riskstream(here, &["plan", "--format", "json"]).json();
-    assert_eq!((&said["pipelines"][0]["running"], &said["would_start"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&said["pipelines"][0]["running"], &said["would_start"]),
+        (&true.into(), &true.into())
+    );
     let said = riskstream(here, &["state", "drop", "p", "--yes"]).refused(2);
     assert!(said.contains("is being run by another riskstream"), "{said}");
     drop(run);
@@ -296,6 +360,11 @@ trait Nowhere {
 
 impl Nowhere for Command {
     fn output_to_nowhere(&mut self) -> Running {
-        Running(self.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("the program starts"))
+        Running(
+            self.stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .expect("the program starts"),
+        )
     }
 }

@@ -1,6 +1,8 @@
-//! The PostgreSQL source against the real server: whatever happens to the table, to the server and to us, the changes folded by key are the table.
+//! The PostgreSQL source against the real server: whatever happens to the table, to the server and
+//! to us, the changes folded by key are the table.
 //!
-//! The server is Debian's, started by `examples/servers/postgres.sh`; without the package the tests fail and say so.
+//! The server is Debian's, started by `examples/servers/postgres.sh`; without the package the tests
+//! fail and say so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -23,8 +25,15 @@ impl Server {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         // The server may run as another user, who must get at its folder.
-        std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("the folder is ours");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        std::fs::set_permissions(
+            folder.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .expect("the folder is ours");
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .expect("a free port")
+            .port();
         let server = Self { folder, port };
         server.script(&["start", &port.to_string()]);
         server
@@ -43,7 +52,12 @@ impl Server {
             .output()
             .expect("the script starts");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        assert!(said.status.success(), "postgres.sh {args:?}: {}{}", text(&said.stdout), text(&said.stderr));
+        assert!(
+            said.status.success(),
+            "postgres.sh {args:?}: {}{}",
+            text(&said.stdout),
+            text(&said.stderr)
+        );
         text(&said.stdout)
     }
 
@@ -85,13 +99,20 @@ impl Server {
     pub(crate) fn riskstream(&self, folder: &Path, args: &[&str]) -> Said {
         let said = self.command(folder, args).output().expect("the program starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program speaks UTF-8");
-        Said { code: said.status.code().unwrap_or(-1), out: text(said.stdout), err: text(said.stderr) }
+        Said {
+            code: said.status.code().unwrap_or(-1),
+            out: text(said.stdout),
+            err: text(said.stderr),
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let stopped = Command::new(project("examples/servers/postgres.sh")).arg("stop").env("POSTGRES_STATE", self.state()).output();
+        let stopped = Command::new(project("examples/servers/postgres.sh"))
+            .arg("stop")
+            .env("POSTGRES_STATE", self.state())
+            .output();
         if let Err(e) = stopped {
             eprintln!("the server was not stopped: {e}");
         }
@@ -137,22 +158,32 @@ partition_by = []
 }
 
 fn run_to_end(server: &Server, folder: &Path) -> Value {
-    server.riskstream(folder, &["run", "--set", "sources.loans.stop=end", "--format", "json"]).json()
+    server
+        .riskstream(folder, &["run", "--set", "sources.loans.stop=end", "--format", "json"])
+        .json()
 }
 
-/// All changes, in their order: a truncation and a deletion stand before what has the same position.
+/// All changes, in their order: a truncation and a deletion stand before what has the same
+/// position.
 fn changes(server: &Server, folder: &Path) -> Vec<Value> {
     let sql = "select _op, _unchanged, _commit_position, _position, loan_id, lender, status, cast(balance as varchar) as balance, \
                cast(opened as varchar) as opened, cast(changed as bigint) as changed, is_open, marks, note from changes \
                order by _commit_position, _position, case _op when 't' then 0 when 'd' then 1 else 2 end";
     let rows = server.riskstream(folder, &["query", sql, "--format", "json"]).rows();
-    let ids: BTreeSet<String> =
-        rows.iter().map(|row| ["_commit_position", "_position", "_op", "loan_id"].map(|c| row[c].to_string()).join(" ")).collect();
+    let ids: BTreeSet<String> = rows
+        .iter()
+        .map(|row| {
+            ["_commit_position", "_position", "_op", "loan_id"]
+                .map(|c| row[c].to_string())
+                .join(" ")
+        })
+        .collect();
     assert_eq!(ids.len(), rows.len(), "no change came twice");
     rows
 }
 
-const COLUMNS: [&str; 9] = ["loan_id", "lender", "status", "balance", "opened", "changed", "is_open", "marks", "note"];
+const COLUMNS: [&str; 9] =
+    ["loan_id", "lender", "status", "balance", "opened", "changed", "is_open", "marks", "note"];
 
 /// The table that the changes make, by key.
 fn folded(rows: &[Value]) -> BTreeMap<i64, Value> {
@@ -165,10 +196,28 @@ fn folded(rows: &[Value]) -> BTreeMap<i64, Value> {
             ("d", Some(key)) => deleted = table.remove(&key).expect("what is deleted was there"),
             (op, Some(key)) => {
                 // Under a new key the row is what it was under the old one.
-                let before = table.remove(&key).unwrap_or_else(|| if op == "c" { deleted.clone() } else { Value::Null });
-                let unchanged: Vec<&str> = row["_unchanged"].as_str().map(|names| names.split(',').collect()).unwrap_or_default();
-                let value = |column: &str| if unchanged.contains(&column) { before[column].clone() } else { row[column].clone() };
-                table.insert(key, COLUMNS.iter().map(|c| ((*c).to_owned(), value(c))).collect::<serde_json::Map<_, _>>().into());
+                let before = table
+                    .remove(&key)
+                    .unwrap_or_else(|| if op == "c" { deleted.clone() } else { Value::Null });
+                let unchanged: Vec<&str> = row["_unchanged"]
+                    .as_str()
+                    .map(|names| names.split(',').collect())
+                    .unwrap_or_default();
+                let value = |column: &str| {
+                    if unchanged.contains(&column) {
+                        before[column].clone()
+                    } else {
+                        row[column].clone()
+                    }
+                };
+                table.insert(
+                    key,
+                    COLUMNS
+                        .iter()
+                        .map(|c| ((*c).to_owned(), value(c)))
+                        .collect::<serde_json::Map<_, _>>()
+                        .into(),
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -235,13 +284,24 @@ fn every_kind_of_change_comes_once_and_in_order() {
     let unchanged = rows.iter().filter(|row| row["_unchanged"] == "note").count();
     assert!(unchanged > 20, "{unchanged} changes without their long note");
     // Under a new key the long note was asked for, but for a loan that was gone by then.
-    let unsent: Vec<i64> =
-        rows.iter().filter(|row| row["_op"] == "c" && row["_unchanged"] == "note").filter_map(|row| row["loan_id"].as_i64()).collect();
+    let unsent: Vec<i64> = rows
+        .iter()
+        .filter(|row| row["_op"] == "c" && row["_unchanged"] == "note")
+        .filter_map(|row| row["loan_id"].as_i64())
+        .collect();
     assert_eq!(unsent, [1036]);
-    assert!(rows.iter().any(|row| row["loan_id"] == 1024 && row["note"].as_str().is_some_and(|note| note.len() == 6_400)));
-    assert!(rows.iter().all(|row| row["lender"] != "nobody" && row["lender"] != "x"), "what was rolled back never happened");
+    assert!(rows.iter().any(|row| row["loan_id"] == 1024
+        && row["note"].as_str().is_some_and(|note| note.len() == 6_400)));
+    assert!(
+        rows.iter().all(|row| row["lender"] != "nobody" && row["lender"] != "x"),
+        "what was rolled back never happened"
+    );
     // A deletion has its key alone.
-    assert!(rows.iter().filter(|row| row["_op"] == "d").all(|row| row["lender"].is_null() && row["balance"].is_null()));
+    assert!(
+        rows.iter()
+            .filter(|row| row["_op"] == "d")
+            .all(|row| row["lender"].is_null() && row["balance"].is_null())
+    );
 
     // Whole old rows, so that nothing is left out; the key is still the primary key.
     server.psql("alter table loans replica identity full");
@@ -249,8 +309,12 @@ fn every_kind_of_change_comes_once_and_in_order() {
     let before = rows.len();
     run_to_end(&server, here);
     let rows = assert_is_the_table(&server, here);
-    assert!(rows.len() > before + 60 && rows[before..].iter().all(|row| row["_unchanged"].is_null()));
-    assert!(rows[before..].iter().filter(|row| row["_op"] == "d").all(|row| row["lender"].is_null()));
+    assert!(
+        rows.len() > before + 60 && rows[before..].iter().all(|row| row["_unchanged"].is_null())
+    );
+    assert!(
+        rows[before..].iter().filter(|row| row["_op"] == "d").all(|row| row["lender"].is_null())
+    );
     server.psql("alter table loans replica identity default");
 
     server.psql("truncate loans");
@@ -279,7 +343,9 @@ fn killed_runs_and_a_server_that_goes_away_lose_nothing_and_repeat_nothing() {
     let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
     let here = folder.path();
     server.psql(TABLE);
-    server.psql("insert into loans select n, 'l' || n % 3, 'current', n from generate_series(1, 20000) n");
+    server.psql(
+        "insert into loans select n, 'l' || n % 3, 'current', n from generate_series(1, 20000) n",
+    );
     prepare(&server, here, "");
     // Several at once, with transactions of a thousand changes, so that blocks end within them.
     let work = |client: i64| {
@@ -292,10 +358,16 @@ fn killed_runs_and_a_server_that_goes_away_lose_nothing_and_repeat_nothing() {
              if i % 5 = 0 then rollback; else commit; end if; end loop; end $$"
         )
     };
-    let mut clients: Vec<Child> = (0..2).map(|client| server.psql_in_background(&work(client))).collect();
+    let mut clients: Vec<Child> =
+        (0..2).map(|client| server.psql_in_background(&work(client))).collect();
     let mut kills = 0;
     for round in 0..8_u64 {
-        let mut run = server.command(here, &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut run = server
+            .command(here, &["run"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
         std::thread::sleep(Duration::from_millis(150 + 137 * round % 900));
         assert!(run.try_wait().expect("a child").is_none(), "a run ended by itself");
         run.kill().expect("killed");
@@ -306,14 +378,20 @@ fn killed_runs_and_a_server_that_goes_away_lose_nothing_and_repeat_nothing() {
         assert!(client.wait().expect("waited").success());
     }
     // The server dies under a run, which goes on when it is back.
-    let mut run = server.command(here, &["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut run = server
+        .command(here, &["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
     std::thread::sleep(Duration::from_millis(500));
     server.script(&["restart"]);
     server.psql("update loans set status = 'paid' where loan_id % 100 = 0");
     // Changes of another table let a slot without changes move on.
     server.psql("insert into others select n, 'more' from generate_series(1, 1000) n");
     let through = server.psql("select pg_current_wal_lsn()");
-    let moved = format!("select confirmed_flush_lsn >= '{}' from pg_replication_slots", through.trim());
+    let moved =
+        format!("select confirmed_flush_lsn >= '{}' from pg_replication_slots", through.trim());
     let started = Instant::now();
     while server.psql(&moved).trim() != "t" {
         assert!(
@@ -351,25 +429,42 @@ fn windows_end_by_the_clock_though_nothing_changes() {
     let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
     let here = folder.path();
     server.psql(TABLE);
-    server.psql("insert into loans select n, 'l' || n % 3, 'current', n from generate_series(1, 30) n");
+    server.psql(
+        "insert into loans select n, 'l' || n % 3, 'current', n from generate_series(1, 30) n",
+    );
     prepare(&server, here, r#"event_time   = { column = "_committed_at", idle_after = "500ms" }"#);
     let file = here.join("pipelines.toml");
     let config = std::fs::read_to_string(&file).expect("written");
     let to = "[[pipelines.loans.to]]";
     std::fs::write(&file, config.replace(to, &format!("{EVERY_SECOND}{to}"))).expect("written");
-    let run = server.command(here, &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let run = server
+        .command(here, &["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
     let mut run = Running(run);
-    let sql = "select count(distinct window_end) as ends, min(n) as least, max(n) as most from changes";
+    let sql =
+        "select count(distinct window_end) as ends, min(n) as least, max(n) as most from changes";
     let started = Instant::now();
     loop {
         // Before the first window the table is not there.
         let said = server.riskstream(here, &["query", sql, "--format", "json"]);
         let row: Value = serde_json::from_str(said.out.trim()).unwrap_or_default();
         if row["ends"].as_i64().is_some_and(|ends| ends >= 4) {
-            assert_eq!((row["least"].as_i64(), row["most"].as_i64()), (Some(10), Some(10)), "{row}");
+            assert_eq!(
+                (row["least"].as_i64(), row["most"].as_i64()),
+                (Some(10), Some(10)),
+                "{row}"
+            );
             break;
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "no window ends: {}{}", said.out, said.err);
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "no window ends: {}{}",
+            said.out,
+            said.err
+        );
         assert!(run.0.try_wait().expect("it can be asked").is_none(), "the run has ended");
         std::thread::sleep(Duration::from_millis(300));
     }
@@ -382,7 +477,8 @@ struct Book<'a> {
 }
 
 impl<'a> Book<'a> {
-    /// `setup` makes the table `name` with the columns `id` and `bal` and whatever else; `more`: lines of the source.
+    /// `setup` makes the table `name` with the columns `id` and `bal` and whatever else; `more`:
+    /// lines of the source.
     fn new(server: &'a Server, name: &str, setup: &str, more: &str) -> Self {
         server.psql(setup);
         let folder = tempfile::tempdir().expect("a folder");
@@ -439,7 +535,11 @@ partition_by = []
     fn wait_for(&self, run: &mut Running, rows: &str) {
         let started = Instant::now();
         while self.rows() != rows {
-            assert!(started.elapsed() < Duration::from_secs(60), "{} instead of {rows}", self.rows());
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "{} instead of {rows}",
+                self.rows()
+            );
             assert!(run.0.try_wait().expect("it can be asked").is_none(), "the run has ended");
             std::thread::sleep(Duration::from_millis(200));
         }
@@ -451,9 +551,14 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
     let server = Server::start();
     // Kinds of changes that are not published.
     let table = |name: &str| {
-        format!("create table {name} (id int primary key, bal int, region text); insert into {name} values (1, 100, 'eu'), (2, 200, 'us')")
+        format!(
+            "create table {name} (id int primary key, bal int, region text); insert into {name} values (1, 100, 'eu'), (2, 200, 'us')"
+        )
     };
-    let setup = format!("{}; create publication pub_ca for table ca with (publish = 'insert')", table("ca"));
+    let setup = format!(
+        "{}; create publication pub_ca for table ca with (publish = 'insert')",
+        table("ca")
+    );
     let book = Book::new(&server, "ca", &setup, "publication = \"pub_ca\"");
     let said = book.run().refused(1);
     assert!(said.contains("it leaves out update, delete, truncate"), "{said}");
@@ -476,7 +581,12 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
     let book = Book::new(&server, "cb", &setup, "publication = \"pub_cb\"");
     let said = book.run().refused(1);
     assert!(said.contains("leaves out columns of the table: region"), "{said}");
-    let advice = said.split("let its owner run: ").nth(1).and_then(|rest| rest.lines().next()).expect("advice").to_owned();
+    let advice = said
+        .split("let its owner run: ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next())
+        .expect("advice")
+        .to_owned();
     server.psql(&advice);
     book.run().ok();
     server.psql("update cb set bal = 1 where id = 1");
@@ -491,7 +601,10 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
     ));
     let book = Book::new(&server, "cc", "select 1", "publication = \"pub_cc\"");
     let said = book.run().refused(1);
-    assert!(said.contains("row-level security") && said.contains("alter role \"riskstream\" bypassrls"), "{said}");
+    assert!(
+        said.contains("row-level security") && said.contains("alter role \"riskstream\" bypassrls"),
+        "{said}"
+    );
     server.admin("alter role \"riskstream\" bypassrls");
     book.run().ok();
     assert_eq!(book.rows(), "1:100 2:200");
@@ -503,7 +616,10 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
                  insert into pay values (1, '2024-05-01', 1), (2, '2025-05-01', 2); create publication pub_pay for table pay";
     let book = Book::new(&server, "pay", setup, "publication = \"pub_pay\"");
     let said = book.run().refused(1);
-    assert!(said.contains("alter publication \"pub_pay\" set (publish_via_partition_root = true)"), "{said}");
+    assert!(
+        said.contains("alter publication \"pub_pay\" set (publish_via_partition_root = true)"),
+        "{said}"
+    );
     server.psql("alter publication \"pub_pay\" set (publish_via_partition_root = true)");
     book.run().ok();
     assert_eq!(book.rows(), "1:1 2:2");
@@ -513,7 +629,12 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
 
     // A column that the server makes itself.
     let setup = "create table ce (id int primary key, bal int, twice int generated always as (bal * 2) stored)";
-    let book = Book::new(&server, "ce", setup, r#"schema = { id = "int32", bal = "int32", twice = "int32" }"#);
+    let book = Book::new(
+        &server,
+        "ce",
+        setup,
+        r#"schema = { id = "int32", bal = "int32", twice = "int32" }"#,
+    );
     let said = book.run().refused(1);
     assert!(said.contains("the column twice is generated by the server"), "{said}");
 }
@@ -521,9 +642,12 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
 #[test]
 fn a_table_that_is_made_anew_is_read_anew() {
     let server = Server::start();
-    let setup = "create table ra (id int primary key, bal int); insert into ra values (1, 100), (2, 200)";
+    let setup =
+        "create table ra (id int primary key, bal int); insert into ra values (1, 100), (2, 200)";
     let again = |name: &str| {
-        format!("drop table {name}; create table {name} (id int primary key, bal int); insert into {name} values (8, 8), (9, 9)")
+        format!(
+            "drop table {name}; create table {name} (id int primary key, bal int); insert into {name} values (8, 8), (9, 9)"
+        )
     };
     // In a publication of its own, which it leaves with the old table.
     let book = Book::new(&server, "ra", setup, "");
@@ -542,14 +666,20 @@ fn a_table_that_is_made_anew_is_read_anew() {
 
     // In one of all tables, between runs.
     server.admin("create publication everything for all tables");
-    let setup = "create table rb (id int primary key, bal int); insert into rb values (1, 100), (2, 200)";
+    let setup =
+        "create table rb (id int primary key, bal int); insert into rb values (1, 100), (2, 200)";
     let book = Book::new(&server, "rb", setup, "publication = \"everything\"");
     book.run().ok();
     server.psql(&again("rb"));
     book.run().ok();
     assert_eq!(book.rows(), "8:8 9:9");
     // And under a run: with changes that show it, and without any.
-    let run = server.command(book.folder.path(), &["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let run = server
+        .command(book.folder.path(), &["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
     let mut run = Running(run);
     server.psql("insert into rb values (1, 1)");
     book.wait_for(&mut run, "1:1 8:8 9:9");
@@ -569,21 +699,37 @@ fn a_pipeline_that_begins_anew_has_its_slot_made_anew() {
     book.run().ok();
     let anew = |sets: &[&str]| {
         let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
-        let fresh = ["run", "--set", "sources.s.stop=end", "--fresh", "p", "--tables", "empty", "--yes"];
+        let fresh =
+            ["run", "--set", "sources.s.stop=end", "--fresh", "p", "--tables", "empty", "--yes"];
         server.riskstream(book.folder.path(), &[&fresh[..], &sets].concat())
     };
     server.psql("delete from fresh where id = 1; insert into fresh values (3, 300)");
     let said = anew(&[]);
-    assert!(said.err.contains("the replication slot book_fresh is made anew on the server"), "{}", said.err);
+    assert!(
+        said.err.contains("the replication slot book_fresh is made anew on the server"),
+        "{}",
+        said.err
+    );
     said.ok();
-    let raw = server.riskstream(book.folder.path(), &["query", "select count(*) as n from t", "--format", "json"]).rows();
-    assert_eq!((book.rows().as_str(), raw[0]["n"].as_i64()), ("2:200 3:300", Some(2)), "emptied, and read once");
+    let raw = server
+        .riskstream(
+            book.folder.path(),
+            &["query", "select count(*) as n from t", "--format", "json"],
+        )
+        .rows();
+    assert_eq!(
+        (book.rows().as_str(), raw[0]["n"].as_i64()),
+        ("2:200 3:300", Some(2)),
+        "emptied, and read once"
+    );
     // It goes on as any other; also where the slot is gone, or was moved by somebody else.
     server.psql("update fresh set bal = 201 where id = 2");
     book.run().ok();
     assert_eq!(book.rows(), "2:201 3:300");
-    for lost in ["select pg_drop_replication_slot('book_fresh')", "select pg_replication_slot_advance('book_fresh', pg_current_wal_lsn())"]
-    {
+    for lost in [
+        "select pg_drop_replication_slot('book_fresh')",
+        "select pg_replication_slot_advance('book_fresh', pg_current_wal_lsn())",
+    ] {
         server.psql("update fresh set bal = bal + 1");
         server.psql(lost);
         assert!(book.run().refused(1).contains("riskstream run --fresh"), "{lost}");
@@ -595,7 +741,8 @@ fn a_pipeline_that_begins_anew_has_its_slot_made_anew() {
     assert!(said.err.contains("select pg_drop_replication_slot('book_fresh')"), "{}", said.err);
     said.ok();
     assert_eq!(book.rows(), "2:203 3:302");
-    let slots = server.psql("select string_agg(slot_name, ' ' order by slot_name) from pg_replication_slots");
+    let slots = server
+        .psql("select string_agg(slot_name, ' ' order by slot_name) from pg_replication_slots");
     assert_eq!(slots.trim(), "another book_fresh");
 }
 
@@ -610,7 +757,15 @@ fn values_that_only_the_database_can_hold_never_leave_the_book_old() {
     book.run().ok();
     assert_eq!(book.rows(), "1:0 2:3");
     let dead = server
-        .riskstream(book.folder.path(), &["query", "select count(*) as n from dead_letters where reason = 'beyond'", "--format", "json"])
+        .riskstream(
+            book.folder.path(),
+            &[
+                "query",
+                "select count(*) as n from dead_letters where reason = 'beyond'",
+                "--format",
+                "json",
+            ],
+        )
         .rows();
     assert_eq!(dead[0]["n"], 4);
 }
@@ -626,8 +781,14 @@ fn what_can_not_go_on_says_why() {
         server.riskstream(here, &[&["run", "--set", "sources.loans.stop=end"], &sets[..]].concat())
     };
     let schema = r#"sources.loans.schema={ loan_id = "int64" }"#;
-    let url = |user: &str, rest: &str| format!("sources.loans.url=postgresql://{user}@localhost:{}/loans{rest}", server.port);
-    let wrong = server.command(here, &["run"]).env("LOANS_PASSWORD", "guessed").output().expect("the program starts");
+    let url = |user: &str, rest: &str| {
+        format!("sources.loans.url=postgresql://{user}@localhost:{}/loans{rest}", server.port)
+    };
+    let wrong = server
+        .command(here, &["run"])
+        .env("LOANS_PASSWORD", "guessed")
+        .output()
+        .expect("the program starts");
     assert!(
         String::from_utf8_lossy(&wrong.stderr).contains("password authentication failed"),
         "{}",
@@ -652,10 +813,20 @@ fn what_can_not_go_on_says_why() {
     }
     // A stranger's slot is left alone.
     server.psql("select pg_create_logical_replication_slot('strange', 'pgoutput')");
-    let message = server.riskstream(here, &["run", "--set", "sources.loans.slot=strange", "--set", "riskstream.data=other"]).refused(1);
+    let message = server
+        .riskstream(
+            here,
+            &["run", "--set", "sources.loans.slot=strange", "--set", "riskstream.data=other"],
+        )
+        .refused(1);
     assert!(message.contains("not of this data folder"), "{message}");
     server.psql("create table keyless (a int)");
-    let message = run(&["sources.loans.table=keyless", "sources.loans.slot=keyless", "riskstream.data=keyless"]).refused(1);
+    let message = run(&[
+        "sources.loans.table=keyless",
+        "sources.loans.slot=keyless",
+        "riskstream.data=keyless",
+    ])
+    .refused(1);
     assert!(message.contains("replica identity full"), "{message}");
     // A slot that is gone, or that somebody else has moved.
     run(&[schema]).ok();

@@ -33,7 +33,10 @@ impl Said {
     /// The rows of a query, one JSON object per line.
     #[track_caller]
     pub(crate) fn rows(self) -> Vec<Value> {
-        self.ok().lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}:\n{line}"))).collect()
+        self.ok()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}:\n{line}")))
+            .collect()
     }
 
     /// The message of a command that must have been refused with this exit code.
@@ -47,25 +50,44 @@ impl Said {
 
 /// Runs `riskstream ARGS` in a folder.
 pub(crate) fn riskstream(folder: &Path, args: &[&str]) -> Said {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_riskstream")).args(args).current_dir(folder).output().expect("the program starts");
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_riskstream"))
+        .args(args)
+        .current_dir(folder)
+        .output()
+        .expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program speaks UTF-8");
     Said { code: status.code().unwrap_or(-1), out: text(stdout), err: text(stderr) }
 }
 
-/// Runs `riskstream run ARGS` in a folder, of which `riskstream plan` must have said whether it starts.
+/// Runs `riskstream run ARGS` in a folder, of which `riskstream plan` must have said whether it
+/// starts.
 #[track_caller]
 pub(crate) fn run_as_planned(folder: &Path, args: &[&str]) -> Said {
-    let of_plan: Vec<&str> = args.chunks(2).filter(|pair| ["--set", "--only"].contains(&pair[0])).flatten().copied().collect();
+    let of_plan: Vec<&str> = args
+        .chunks(2)
+        .filter(|pair| ["--set", "--only"].contains(&pair[0]))
+        .flatten()
+        .copied()
+        .collect();
     let planned = riskstream(folder, &[&["plan"], &of_plan[..]].concat());
     let run = riskstream(folder, &[&["run"], args].concat());
-    assert_eq!(planned.code, if run.code == 0 { 0 } else { 2 }, "{}{}\n\n{}{}", planned.out, planned.err, run.out, run.err);
+    assert_eq!(
+        planned.code,
+        if run.code == 0 { 0 } else { 2 },
+        "{}{}\n\n{}{}",
+        planned.out,
+        planned.err,
+        run.out,
+        run.err
+    );
     run
 }
 
-/// A file of the project's root. Cargo says at run time where that is: a target folder that two checkouts share holds the path of only one.
+/// A file of the project's root. Cargo says at run time where that is: a target folder that two
+/// checkouts share holds the path of only one.
 pub(crate) fn project(path: &str) -> PathBuf {
-    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     manifest.join("..").join(path)
 }
 
@@ -74,15 +96,20 @@ pub(crate) fn example(name: &str) -> String {
     project("examples").join(name).to_str().expect("UTF-8").to_owned()
 }
 
-/// A folder with `payments.csv`, simulated payments of 50 days, the data folder of a run of [`FEATURES`] over them, and a registry with a model
-/// trained on it; made once for all tests, which must not write to it.
+/// A folder with `payments.csv`, simulated payments of 50 days, the data folder of a run of
+/// [`FEATURES`] over them, and a registry with a model trained on it; made once for all tests,
+/// which must not write to it.
 pub(crate) fn trained() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
     FOLDER
         .get_or_init(|| {
             let folder = tempfile::tempdir().expect("a folder");
             let size = ["--customers", "300", "--terminals", "400", "--days", "50"];
-            riskstream(folder.path(), &[&["generate", "--out", "payments.csv"], &size[..]].concat()).ok();
+            riskstream(
+                folder.path(),
+                &[&["generate", "--out", "payments.csv"], &size[..]].concat(),
+            )
+            .ok();
             std::fs::write(folder.path().join("pipelines.toml"), FEATURES).expect("written");
             riskstream(folder.path(), &["run"]).ok();
             riskstream(folder.path(), &["train", "fraud-card", "--table", "payment_features"]).ok();

@@ -59,7 +59,8 @@ fn start(folder: &Path, args: &[&str]) -> Child {
 
 /// Waits until a run has landed rows: the table's first version only makes it.
 fn wait_for_rows(folder: &Path, data: &str) {
-    let log = folder.join(data).join("tables/payment_features/_delta_log/00000000000000000001.json");
+    let log =
+        folder.join(data).join("tables/payment_features/_delta_log/00000000000000000001.json");
     let started = Instant::now();
     while !log.exists() {
         assert!(started.elapsed() < PATIENCE, "nothing landed");
@@ -69,15 +70,18 @@ fn wait_for_rows(folder: &Path, data: &str) {
 
 /// Sends Ctrl-C, and waits for the end.
 fn interrupt(run: Child) -> Output {
-    let sent = Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill is there");
+    let sent =
+        Command::new("kill").args(["-INT", &run.id().to_string()]).status().expect("kill is there");
     assert!(sent.success());
     run.wait_with_output().expect("waited")
 }
 
 fn report(output: &Output) -> Value {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}: {err}{out}", output.status);
-    serde_json::from_str::<Value>(&out).unwrap_or_else(|e| panic!("{e}: {out}"))["pipelines"][0].clone()
+    serde_json::from_str::<Value>(&out).unwrap_or_else(|e| panic!("{e}: {out}"))["pipelines"][0]
+        .clone()
 }
 
 fn number(report: &Value, key: &str) -> u64 {
@@ -89,7 +93,11 @@ fn ctrl_c_finishes_the_open_epoch_and_the_next_run_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
     fs::write(here.join("pipelines.toml"), PACED).expect("written");
-    riskstream(here, &["run", "--set", "riskstream.data=whole", "--set", "sources.payments.rate=max"]).ok();
+    riskstream(
+        here,
+        &["run", "--set", "riskstream.data=whole", "--set", "sources.payments.rate=max"],
+    )
+    .ok();
     let run = start(here, &["run", "--format", "json", "--workers", "2"]);
     wait_for_rows(here, "data");
     let stopped = report(&interrupt(run));
@@ -97,9 +105,12 @@ fn ctrl_c_finishes_the_open_epoch_and_the_next_run_goes_on() {
     let first = number(&stopped, "rows_in") + number(&stopped, "dead");
     assert!(first > 0, "{stopped}");
     let went_on = report(
-        &start(here, &["run", "--format", "json", "--workers", "3", "--set", "sources.payments.rate=max"])
-            .wait_with_output()
-            .expect("waited"),
+        &start(
+            here,
+            &["run", "--format", "json", "--workers", "3", "--set", "sources.payments.rate=max"],
+        )
+        .wait_with_output()
+        .expect("waited"),
     );
     assert_eq!(number(&went_on, "resumed_after"), number(&stopped, "committed_epoch"));
     assert_eq!(went_on["stopped"], false);
@@ -115,8 +126,16 @@ fn a_restart_with_nothing_new_reads_nothing_and_changes_nothing() {
         riskstream(here, &["run", "--set", &format!("riskstream.data={data}")]).ok();
     }
     for workers in ["1", "3"] {
-        let said = riskstream(here, &["run", "--set", "riskstream.data=again", "--workers", workers, "--format", "json"]).json();
-        assert_eq!((said["pipelines"][0]["rows_in"].as_u64(), said["pipelines"][0]["dead"].as_u64()), (Some(0), Some(0)), "{said}");
+        let said = riskstream(
+            here,
+            &["run", "--set", "riskstream.data=again", "--workers", workers, "--format", "json"],
+        )
+        .json();
+        assert_eq!(
+            (said["pipelines"][0]["rows_in"].as_u64(), said["pipelines"][0]["dead"].as_u64()),
+            (Some(0), Some(0)),
+            "{said}"
+        );
     }
     assert_same_tables(here, "whole", "again");
 }
@@ -130,7 +149,11 @@ fn a_second_program_on_the_same_data_folder_is_refused_and_the_first_goes_on() {
     wait_for_rows(here, "data");
     let said = riskstream(here, &["run"]).refused(1);
     assert!(said.contains("is in use by another riskstream") && said.contains("stop it"), "{said}");
-    assert!(said.contains(&first.id().to_string()), "the message names the process {}: {said}", first.id());
+    assert!(
+        said.contains(&first.id().to_string()),
+        "the message names the process {}: {said}",
+        first.id()
+    );
     let stopped = report(&interrupt(first));
     assert!(number(&stopped, "rows_in") > 0, "{stopped}");
     riskstream(here, &["run", "--set", "sources.payments.rate=max"]).ok();
@@ -148,8 +171,15 @@ fn a_store_of_another_version_is_refused_and_its_tables_stay_readable() {
     theirs["version"] = 999.into();
     fs::write(&identity, theirs.to_string()).expect("written");
     let said = run_as_planned(here, &[]).refused(1);
-    assert!(said.contains("version 999") && said.contains("use the program that wrote it"), "{said}");
-    assert!(!riskstream(here, &["query", "select * from payment_features", "--format", "json"]).rows().is_empty());
+    assert!(
+        said.contains("version 999") && said.contains("use the program that wrote it"),
+        "{said}"
+    );
+    assert!(
+        !riskstream(here, &["query", "select * from payment_features", "--format", "json"])
+            .rows()
+            .is_empty()
+    );
     fs::write(&identity, "{\"format\":").expect("written");
     let said = run_as_planned(here, &[]).refused(1);
     assert!(said.contains("is damaged"), "{said}");

@@ -1,4 +1,5 @@
-//! `riskstream state`, and `run --fresh`: stored state listed, dropped and renamed between two runs.
+//! `riskstream state`, and `run --fresh`: stored state listed, dropped and renamed between two
+//! runs.
 
 use std::fs;
 use std::path::Path;
@@ -52,7 +53,11 @@ pub(crate) fn half(here: &Path, number: i64) {
             if id % 150 == 77 {
                 return format!("{id},not a time,w1,1.00\n");
             }
-            format!("{id},2024-01-{day:02}T{hour:02}:00:00Z,w{},{}.50\n", id * 7 % 11, id * 37 % 100)
+            format!(
+                "{id},2024-01-{day:02}T{hour:02}:00:00Z,w{},{}.50\n",
+                id * 7 % 11,
+                id * 37 % 100
+            )
         })
         .collect();
     fs::create_dir_all(here.join("in")).unwrap();
@@ -104,17 +109,30 @@ fn the_list_shows_every_steps_state_and_what_the_configuration_no_longer_has() {
     run_as_planned(here, &[]).ok();
     let listed = state(here, &["list", "--format", "json"]).json();
     let pipeline = &listed["pipelines"][0];
-    assert_eq!((&pipeline["pipeline"], &pipeline["in_configuration"], &pipeline["running"]), (&"p".into(), &true.into(), &false.into()));
-    let steps: Vec<(&str, &str)> =
-        pipeline["steps"].as_array().unwrap().iter().map(|s| (s["step"].as_str().unwrap(), s["kind"].as_str().unwrap())).collect();
+    assert_eq!(
+        (&pipeline["pipeline"], &pipeline["in_configuration"], &pipeline["running"]),
+        (&"p".into(), &true.into(), &false.into())
+    );
+    let steps: Vec<(&str, &str)> = pipeline["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| (s["step"].as_str().unwrap(), s["kind"].as_str().unwrap()))
+        .collect();
     assert_eq!(steps, [("before", "previous"), ("spending", "features")]);
-    assert!(pipeline["steps"].as_array().unwrap().iter().all(|s| s["bytes"].as_u64() > Some(0)), "{listed:#}");
+    assert!(
+        pipeline["steps"].as_array().unwrap().iter().all(|s| s["bytes"].as_u64() > Some(0)),
+        "{listed:#}"
+    );
     assert_eq!(pipeline["undelivered"].as_array().unwrap().len(), 0);
 
     reconfigure(here, |text| text.replace("\"spending\"", "\"habits\""));
     let page = state(here, &["list"]).ok();
     let line = page.lines().find(|line| line.contains("spending")).unwrap();
-    assert!(line.ends_with("NOT IN THE CONFIGURATION") && page.contains("pipeline p: committed epoch "), "{page}");
+    assert!(
+        line.ends_with("NOT IN THE CONFIGURATION") && page.contains("pipeline p: committed epoch "),
+        "{page}"
+    );
 }
 
 #[test]
@@ -133,14 +151,26 @@ fn a_renamed_step_goes_on_as_if_it_had_always_had_that_id() {
     let folder = configured(BOOK);
     let here = folder.path();
     run_as_planned(here, &[]).ok();
-    let renamed = |text: &str| text.replace("\"spending\"", "\"habits\"").replace("\"before\"", "\"ahead\"");
+    let renamed =
+        |text: &str| text.replace("\"spending\"", "\"habits\"").replace("\"before\"", "\"ahead\"");
     let wrong = state(here, &["rename", "p", "spending", "habits", "--yes"]).refused(2);
     assert!(wrong.contains("no step `habits` in the configuration"), "{wrong}");
     reconfigure(here, renamed);
     let asked = state(here, &["rename", "p", "spending", "habits"]).refused(2);
-    assert!(asked.contains("`habits` goes on with what `spending` has seen") && asked.contains("--yes"), "{asked}");
-    assert!(state(here, &["rename", "p", "spendin", "habits", "--yes"]).refused(2).contains("did you mean `spending`?"));
-    assert!(state(here, &["rename", "p", "spending", "before", "--yes"]).refused(2).contains("state drop p before"));
+    assert!(
+        asked.contains("`habits` goes on with what `spending` has seen") && asked.contains("--yes"),
+        "{asked}"
+    );
+    assert!(
+        state(here, &["rename", "p", "spendin", "habits", "--yes"])
+            .refused(2)
+            .contains("did you mean `spending`?")
+    );
+    assert!(
+        state(here, &["rename", "p", "spending", "before", "--yes"])
+            .refused(2)
+            .contains("state drop p before")
+    );
     state(here, &["rename", "p", "spending", "habits", "--yes"]).ok();
     state(here, &["rename", "p", "before", "ahead", "--yes"]).ok();
     half(here, 1);
@@ -152,12 +182,17 @@ fn a_renamed_step_goes_on_as_if_it_had_always_had_that_id() {
 fn a_dropped_step_begins_empty_or_leaves_and_the_others_go_on() {
     // Columns that are there with and without the steps.
     let columns = "columns = [\"id\", \"at\", \"who\", \"amount\", \"nb_30d\", \"last_amount\"]\n";
-    let book = BOOK.replace("table = \"seen\"\n", &format!("table = \"seen\"\n{columns}")) + columns;
+    let book =
+        BOOK.replace("table = \"seen\"\n", &format!("table = \"seen\"\n{columns}")) + columns;
     let folder = configured(&book);
     let here = folder.path();
     run_as_planned(here, &[]).ok();
     let asked = state(here, &["drop", "p", "spending"]).refused(2);
-    assert!(asked.contains("begins empty with the next run") && asked.contains("nothing was changed; say --yes"), "{asked}");
+    assert!(
+        asked.contains("begins empty with the next run")
+            && asked.contains("nothing was changed; say --yes"),
+        "{asked}"
+    );
     let whole = riskstream(here, &["status", "--format", "json"]).json();
     state(here, &["drop", "p", "spending", "--yes"]).ok();
     let after = riskstream(here, &["status", "--format", "json"]).json();
@@ -166,14 +201,20 @@ fn a_dropped_step_begins_empty_or_leaves_and_the_others_go_on() {
     run_as_planned(here, &[]).ok();
     let second = "select id, last_amount, nb_30d from seen where id >= 150 order by id";
     let (found, expected) = (rows(here, second), of_one_run(&book, second));
-    assert!(found.iter().zip(&expected).all(|(f, e)| f["last_amount"] == e["last_amount"]), "the other step goes on");
-    assert!(found.iter().all(|f| f["nb_30d"].is_null()), "this one has not seen 30 days yet: nothing that it says could be true");
+    assert!(
+        found.iter().zip(&expected).all(|(f, e)| f["last_amount"] == e["last_amount"]),
+        "the other step goes on"
+    );
+    assert!(
+        found.iter().all(|f| f["nb_30d"].is_null()),
+        "this one has not seen 30 days yet: nothing that it says could be true"
+    );
     assert!(expected[0]["nb_30d"].as_i64() > Some(5));
 
     // Without the step in the file its state is in the way until it is dropped.
-    let step =
-        "[[pipelines.p.steps]]\nid       = \"before\"\nprevious = { last_amount = \"amount\" }\nby       = \"who\"\nkeep     = \"1d\"\n";
-    let plain = "[[pipelines.p.steps]]\nid     = \"plain\"\nderive = { last_amount = \"amount\" }\n";
+    let step = "[[pipelines.p.steps]]\nid       = \"before\"\nprevious = { last_amount = \"amount\" }\nby       = \"who\"\nkeep     = \"1d\"\n";
+    let plain =
+        "[[pipelines.p.steps]]\nid     = \"plain\"\nderive = { last_amount = \"amount\" }\n";
     reconfigure(here, |text| text.replace(step, plain));
     assert!(run_as_planned(here, &[]).refused(2).contains("riskstream state drop p before"));
     assert!(state(here, &["drop", "p", "before"]).refused(2).contains("goes on without it"));
@@ -194,14 +235,21 @@ fn a_pipeline_that_begins_anew_fills_emptied_tables_once_and_kept_ones_twice() {
         assert!(asked.contains("--tables empty") && asked.contains("--tables keep"), "{asked}");
         let asked = riskstream(here, &["run", "--fresh", "p", "--tables", tables]).refused(2);
         assert!(asked.contains("the state of before, spending is dropped"), "{asked}");
-        let table = if tables == "empty" { "table seen is emptied of its 149 rows" } else { "table seen keeps its 149 rows" };
+        let table = if tables == "empty" {
+            "table seen is emptied of its 149 rows"
+        } else {
+            "table seen keeps its 149 rows"
+        };
         assert!(asked.contains(table), "{asked}");
         assert_eq!(count(here, "seen"), seen, "nothing was changed");
 
         let fresh = ["run", "--fresh", "p", "--tables", tables, "--yes", "--format", "json"];
         let said: Value = serde_json::from_str(&riskstream(here, &fresh).ok()).unwrap();
         assert_eq!(said["pipelines"][0]["rows_in"], 149);
-        assert_eq!((count(here, "seen"), count(here, "alerts"), count(here, "dead_letters")), (times * seen, times * alerts, times));
+        assert_eq!(
+            (count(here, "seen"), count(here, "alerts"), count(here, "dead_letters")),
+            (times * seen, times * alerts, times)
+        );
         // It goes on as any other.
         half(here, 1);
         run_as_planned(here, &["--workers", "3"]).ok();
@@ -215,8 +263,9 @@ fn a_pipeline_that_begins_anew_fills_emptied_tables_once_and_kept_ones_twice() {
 
 #[test]
 fn dead_letters_of_other_pipelines_stay_when_one_begins_anew() {
-    let text =
-        format!("{BOOK}\n[pipelines.q]\nfrom = \"s\"\n\n[[pipelines.q.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n");
+    let text = format!(
+        "{BOOK}\n[pipelines.q]\nfrom = \"s\"\n\n[[pipelines.q.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n"
+    );
     let folder = configured(&text);
     let here = folder.path();
     run_as_planned(here, &[]).ok();
@@ -224,11 +273,21 @@ fn dead_letters_of_other_pipelines_stay_when_one_begins_anew() {
     let maintained = riskstream(here, &["maintain", "--table", "dead_letters"]).ok();
     assert!(maintained.contains("dead_letters"), "{maintained}");
     riskstream(here, &["state", "drop", "p", "--tables", "empty", "--yes"]).ok();
-    assert_eq!((count(here, "seen"), count(here, "dead_letters")), (149, 2), "the tables are emptied by the next run");
-    riskstream(here, &["run", "--only", "p"]).ok();
-    let letters = rows(here, "select pipeline, count(*) as n from dead_letters group by pipeline order by pipeline");
     assert_eq!(
-        letters.iter().map(|r| (r["pipeline"].as_str().unwrap(), r["n"].as_i64().unwrap())).collect::<Vec<_>>(),
+        (count(here, "seen"), count(here, "dead_letters")),
+        (149, 2),
+        "the tables are emptied by the next run"
+    );
+    riskstream(here, &["run", "--only", "p"]).ok();
+    let letters = rows(
+        here,
+        "select pipeline, count(*) as n from dead_letters group by pipeline order by pipeline",
+    );
+    assert_eq!(
+        letters
+            .iter()
+            .map(|r| (r["pipeline"].as_str().unwrap(), r["n"].as_i64().unwrap()))
+            .collect::<Vec<_>>(),
         [("p", 1), ("q", 1)]
     );
     assert_eq!((count(here, "seen"), count(here, "other")), (149, 149));
@@ -240,11 +299,17 @@ fn a_renamed_pipeline_goes_on_into_its_tables_without_a_row_twice() {
     let folder = configured(BOOK);
     let here = folder.path();
     run_as_planned(here, &[]).ok();
-    assert!(state(here, &["rename", "p", "cards", "--yes"]).refused(2).contains("no pipeline `cards`"));
+    assert!(
+        state(here, &["rename", "p", "cards", "--yes"]).refused(2).contains("no pipeline `cards`")
+    );
     let renamed = |text: &str| text.replace("pipelines.p", "pipelines.cards");
     reconfigure(here, renamed);
     let said = run_as_planned(here, &[]);
-    assert!(said.code != 0 && said.err.contains("riskstream state rename OLD cards"), "{}", said.err);
+    assert!(
+        said.code != 0 && said.err.contains("riskstream state rename OLD cards"),
+        "{}",
+        said.err
+    );
     let asked = state(here, &["rename", "p", "cards"]).refused(2);
     assert!(asked.contains("tables and topics go on knowing it as `p`"), "{asked}");
     state(here, &["rename", "p", "cards", "--yes"]).ok();
@@ -255,7 +320,9 @@ fn a_renamed_pipeline_goes_on_into_its_tables_without_a_row_twice() {
 
     // A new pipeline of the old name would write under the same name.
     reconfigure(here, |text| {
-        format!("{text}\n[pipelines.p]\nfrom = \"s\"\n\n[[pipelines.p.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n")
+        format!(
+            "{text}\n[pipelines.p]\nfrom = \"s\"\n\n[[pipelines.p.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n"
+        )
     });
     let said = run_as_planned(here, &[]).refused(2);
     assert!(said.contains("tables and topics know the pipeline `cards` as `p`"), "{said}");
@@ -266,7 +333,9 @@ fn what_is_stored_of_a_pipeline_that_is_gone_can_be_dropped() {
     let folder = configured(BOOK);
     let here = folder.path();
     run_as_planned(here, &[]).ok();
-    let bytes = |here: &Path| state(here, &["list", "--format", "json"]).json()["pipelines"][0]["bytes"].as_u64().unwrap();
+    let bytes = |here: &Path| {
+        state(here, &["list", "--format", "json"]).json()["pipelines"][0]["bytes"].as_u64().unwrap()
+    };
     let before = bytes(here);
     reconfigure(here, |text| {
         text.replace("pipelines.p", "pipelines.q")
@@ -274,8 +343,16 @@ fn what_is_stored_of_a_pipeline_that_is_gone_can_be_dropped() {
             .replace("\"alerts\"\nwhen", "\"alerts\"\ntable = \"loud\"\nwhen")
     });
     assert!(state(here, &["list"]).ok().contains("NOT IN THE CONFIGURATION"));
-    assert!(state(here, &["drop", "p", "--tables", "empty", "--yes"]).refused(2).contains("nobody knows its tables"));
-    assert!(state(here, &["drop", "pp", "--yes"]).refused(2).contains("holds nothing of a pipeline `pp`"));
+    assert!(
+        state(here, &["drop", "p", "--tables", "empty", "--yes"])
+            .refused(2)
+            .contains("nobody knows its tables")
+    );
+    assert!(
+        state(here, &["drop", "pp", "--yes"])
+            .refused(2)
+            .contains("holds nothing of a pipeline `pp`")
+    );
     state(here, &["drop", "p", "--yes"]).ok();
     assert!(bytes(here) < before / 2, "{before} bytes, then {}", bytes(here));
     // Should it come back, it begins at its source's beginning, and the table takes its rows.
@@ -298,7 +375,8 @@ fn newest(folder: &Path) -> std::path::PathBuf {
 fn a_store_that_can_not_be_read_is_set_aside_and_the_pipeline_begins_anew() {
     let other_version: fn(&Path) = |store| {
         let text = fs::read_to_string(store.join("identity.json")).unwrap();
-        fs::write(store.join("identity.json"), text.replace("\"version\": 6", "\"version\": 5")).unwrap();
+        fs::write(store.join("identity.json"), text.replace("\"version\": 6", "\"version\": 5"))
+            .unwrap();
     };
     let damaged: fn(&Path) = |store| {
         fs::remove_dir_all(store.join("snapshots")).unwrap();
@@ -306,11 +384,22 @@ fn a_store_that_can_not_be_read_is_set_aside_and_the_pipeline_begins_anew() {
     };
     let hole: fn(&Path) = |store| {
         fs::remove_dir_all(store.join("snapshots")).unwrap();
-        fs::remove_file(fs::read_dir(store.join("epochs")).unwrap().map(|entry| entry.unwrap().path()).min().unwrap()).unwrap();
+        fs::remove_file(
+            fs::read_dir(store.join("epochs"))
+                .unwrap()
+                .map(|entry| entry.unwrap().path())
+                .min()
+                .unwrap(),
+        )
+        .unwrap();
     };
     let gone: fn(&Path) = |store| fs::remove_dir_all(store).unwrap();
-    let ways =
-        [("another version", other_version, "version 5"), ("damaged", damaged, "damaged"), ("a hole", hole, "missing"), ("gone", gone, "")];
+    let ways = [
+        ("another version", other_version, "version 5"),
+        ("damaged", damaged, "damaged"),
+        ("a hole", hole, "missing"),
+        ("gone", gone, ""),
+    ];
     for (name, destroy, why) in ways {
         for (tables, times) in [("empty", 1), ("keep", 2)] {
             let folder = configured(BOOK);
@@ -319,7 +408,11 @@ fn a_store_that_can_not_be_read_is_set_aside_and_the_pipeline_begins_anew() {
             let store = here.join("data/store/p");
             destroy(&store);
             let is_refused = run_as_planned(here, &[]);
-            assert!(is_refused.code != 0 && is_refused.err.contains(why), "{name}: {}", is_refused.err);
+            assert!(
+                is_refused.code != 0 && is_refused.err.contains(why),
+                "{name}: {}",
+                is_refused.err
+            );
             let planned = riskstream(here, &["plan"]);
             assert!(planned.out.contains("riskstream run --fresh p"), "{name}: {}", planned.out);
             if name != "gone" {
@@ -328,14 +421,29 @@ fn a_store_that_can_not_be_read_is_set_aside_and_the_pipeline_begins_anew() {
             }
             let was_there = store.exists();
             let asked = riskstream(here, &["run", "--fresh", "p", "--tables", tables]).refused(2);
-            assert!(name == "gone" || asked.contains("data/store/p is renamed to data/set-aside/p; nothing in it is deleted"), "{asked}");
-            assert_eq!((store.exists(), here.join("data/set-aside").exists()), (was_there, false), "nothing was changed");
+            assert!(
+                name == "gone"
+                    || asked.contains(
+                        "data/store/p is renamed to data/set-aside/p; nothing in it is deleted"
+                    ),
+                "{asked}"
+            );
+            assert_eq!(
+                (store.exists(), here.join("data/set-aside").exists()),
+                (was_there, false),
+                "nothing was changed"
+            );
             riskstream(here, &["run", "--fresh", "p", "--tables", tables, "--yes"]).ok();
-            assert_eq!((count(here, "seen"), count(here, "dead_letters")), (times * 149, times), "{name}, {tables}");
+            assert_eq!(
+                (count(here, "seen"), count(here, "dead_letters")),
+                (times * 149, times),
+                "{name}, {tables}"
+            );
             assert_eq!(here.join("data/set-aside/p/identity.json").exists(), name != "gone");
             half(here, 1);
             run_as_planned(here, &["--workers", "2"]).ok();
-            let distinct = "select distinct id, last_amount, nb_30d, total_30d from seen order by id";
+            let distinct =
+                "select distinct id, last_amount, nb_30d, total_30d from seen order by id";
             assert_eq!(rows(here, distinct), of_one_run(BOOK, SEEN), "{name}, {tables}");
             assert_eq!(count(here, "seen"), times * 149 + 149);
         }
@@ -360,11 +468,20 @@ fn a_renamed_pipeline_keeps_its_first_name_whatever_else_changes() {
     riskstream(here, &["run", "--fresh", "cards", "--tables", "empty", "--yes"]).ok();
     run_as_planned(here, &[]).ok();
     assert_eq!(count(here, "seen"), 298);
-    // A new name once more: whose rows are there is told by the first one, and the store is named by the last.
+    // A new name once more: whose rows are there is told by the first one, and the store is named
+    // by the last.
     reconfigure(here, |text| text.replace("pipelines.cards", "pipelines.last"));
     let said = run_as_planned(here, &[]);
-    assert!(said.code != 0 && said.err.contains("/p`, which the configuration does not have"), "{}", said.err);
-    assert!(state(here, &["rename", "p", "last", "--yes"]).refused(2).contains("`cards` is what was `p` first"));
+    assert!(
+        said.code != 0 && said.err.contains("/p`, which the configuration does not have"),
+        "{}",
+        said.err
+    );
+    assert!(
+        state(here, &["rename", "p", "last", "--yes"])
+            .refused(2)
+            .contains("`cards` is what was `p` first")
+    );
     state(here, &["rename", "cards", "last", "--yes"]).ok();
     run_as_planned(here, &[]).ok();
     assert_eq!(count(here, "seen"), 298);
@@ -384,7 +501,9 @@ fn what_is_emptied_is_what_was_agreed_to_under_the_names_of_then() {
     assert_eq!((count(here, "seen"), count(here, "dead_letters")), (149, 1));
     // A table that is named only afterwards keeps what it has.
     fs::create_dir_all(here.join("other")).unwrap();
-    let other = BOOK.replace("\"seen\"", "\"watched\"").replace("[riskstream]\n", "[riskstream]\nname = \"acme\"\n");
+    let other = BOOK
+        .replace("\"seen\"", "\"watched\"")
+        .replace("[riskstream]\n", "[riskstream]\nname = \"acme\"\n");
     fs::write(here.join("other/pipelines.toml"), other.replace("in/*.csv", "../in/*.csv")).unwrap();
     riskstream(&here.join("other"), &["run"]).ok();
     fs::rename(here.join("other/data/tables/watched"), here.join("data/tables/watched")).unwrap();
@@ -400,7 +519,8 @@ fn a_table_is_emptied_once_however_often_the_first_run_is_stopped_before_it_deli
     let here = folder.path();
     run_as_planned(here, &[]).ok();
     state(here, &["drop", "p", "--tables", "empty", "--yes"]).ok();
-    // Twice: what is to be emptied already is told again, and the second choice does not take the first one back.
+    // Twice: what is to be emptied already is told again, and the second choice does not take the
+    // first one back.
     state(here, &["drop", "p", "--tables", "keep", "--yes"]).ok();
     assert!(riskstream(here, &["plan"]).ok().contains("is emptied first"));
     // The log can't be written: a run commits its epochs and delivers nothing.

@@ -71,7 +71,8 @@ impl Content {
 
     pub(super) fn sync(&mut self) {
         self.turn(Fate::Synced);
-        // What stands behind a forgotten change is kept apart, so that an older write never comes back over a newer one.
+        // What stands behind a forgotten change is kept apart, so that an older write never comes
+        // back over a newer one.
         while let Some(change) = self.changes.pop_front_if(|change| change.fate == Fate::Synced) {
             change.what.apply(&mut self.durable);
         }
@@ -82,7 +83,10 @@ impl Content {
     }
 
     fn turn(&mut self, fate: Fate) {
-        self.changes.iter_mut().filter(|change| change.fate == Fate::Unsynced).for_each(|change| change.fate = fate);
+        self.changes
+            .iter_mut()
+            .filter(|change| change.fate == Fate::Unsynced)
+            .for_each(|change| change.fate = fate);
     }
 
     /// The second half is gone.
@@ -99,7 +103,8 @@ impl Content {
                 continue;
             }
             // A write may come to the disk in part.
-            if let (true, Survives::Some(_), What::Write { bytes, .. }) = (change.fate != Fate::Synced, survives, &mut change.what)
+            if let (true, Survives::Some(_), What::Write { bytes, .. }) =
+                (change.fate != Fate::Synced, survives, &mut change.what)
                 && rng.random_bool(0.3)
             {
                 bytes.truncate(rng.random_range(0..=bytes.len()));

@@ -50,17 +50,28 @@ impl Faults {
             Kind::Open => &[(self.descriptors, EMFILE), (self.read, EIO)],
             Kind::Read | Kind::Look => &[(self.read, EIO)],
             Kind::List => &[(self.descriptors, EMFILE), (self.read, EIO)],
-            Kind::Create | Kind::Overwrite | Kind::Lock => &[(self.descriptors, EMFILE), (self.full, ENOSPC), (self.write, EIO)],
-            Kind::Write | Kind::Link | Kind::MakeFolder => &[(self.full, ENOSPC), (self.write, EIO)],
+            Kind::Create | Kind::Overwrite | Kind::Lock => {
+                &[(self.descriptors, EMFILE), (self.full, ENOSPC), (self.write, EIO)]
+            }
+            Kind::Write | Kind::Link | Kind::MakeFolder => {
+                &[(self.full, ENOSPC), (self.write, EIO)]
+            }
             Kind::Cut | Kind::Rename | Kind::Remove => &[(self.write, EIO)],
             // Opening what is to be synced is a call of its own.
             Kind::Sync => &[(self.sync, EIO)],
         };
-        chances.iter().find(|(chance, _)| *chance > 0.0 && rng.random_bool(*chance)).map(|(_, code)| Error::from_raw_os_error(*code))
+        chances
+            .iter()
+            .find(|(chance, _)| *chance > 0.0 && rng.random_bool(*chance))
+            .map(|(_, code)| Error::from_raw_os_error(*code))
     }
 
     /// How many of these bytes are written by one call.
     pub(super) fn written(&self, bytes: usize, rng: &mut ChaCha8Rng) -> usize {
-        if bytes > 1 && self.short > 0.0 && rng.random_bool(self.short) { rng.random_range(1..bytes) } else { bytes }
+        if bytes > 1 && self.short > 0.0 && rng.random_bool(self.short) {
+            rng.random_range(1..bytes)
+        } else {
+            bytes
+        }
     }
 }

@@ -50,7 +50,9 @@ impl Change {
     fn is_in(&self, folder: &Path) -> bool {
         match self {
             Self::Added { path, .. } | Self::Removed { path } => path.parent() == Some(folder),
-            Self::Moved { from, to, .. } => from.parent() == Some(folder) || to.parent() == Some(folder),
+            Self::Moved { from, to, .. } => {
+                from.parent() == Some(folder) || to.parent() == Some(folder)
+            }
         }
     }
 }
@@ -75,21 +77,34 @@ impl Names {
             Some(Node::File(_)) => return Err(ErrorKind::NotADirectory.into()),
             None => return Err(ErrorKind::NotFound.into()),
         }
-        let below = self.visible.range(folder.to_owned()..).take_while(|(path, _)| path.starts_with(folder));
+        let below = self
+            .visible
+            .range(folder.to_owned()..)
+            .take_while(|(path, _)| path.starts_with(folder));
         let here = below.filter(|(path, _)| path.parent() == Some(folder));
-        Ok(here.filter_map(|(path, node)| Some((path.file_name()?.to_str()?.to_owned(), *node == Node::Folder))).collect())
+        Ok(here
+            .filter_map(|(path, node)| {
+                Some((path.file_name()?.to_str()?.to_owned(), *node == Node::Folder))
+            })
+            .collect())
     }
 
     /// Whether a name may be added here.
     pub(super) fn must_be_free(&self, path: &Path) -> Result<()> {
-        if self.get(path).is_some() { Err(ErrorKind::AlreadyExists.into()) } else { self.must_have_folder(path) }
+        if self.get(path).is_some() {
+            Err(ErrorKind::AlreadyExists.into())
+        } else {
+            self.must_have_folder(path)
+        }
     }
 
     pub(super) fn must_have_folder(&self, path: &Path) -> Result<()> {
         match path.parent().and_then(|folder| self.get(folder)) {
             Some(Node::Folder) => Ok(()),
             Some(Node::File(_)) => Err(ErrorKind::NotADirectory.into()),
-            None => Err(Error::new(ErrorKind::NotFound, format!("no folder for {}", path.display()))),
+            None => {
+                Err(Error::new(ErrorKind::NotFound, format!("no folder for {}", path.display())))
+            }
         }
     }
 
@@ -127,7 +142,9 @@ impl Names {
         self.visible.clear();
         for (path, node) in std::mem::take(&mut self.durable) {
             let folder = path.parent();
-            if folder.is_some_and(|folder| folder.parent().is_none() || self.visible.get(folder) == Some(&Node::Folder)) {
+            if folder.is_some_and(|folder| {
+                folder.parent().is_none() || self.visible.get(folder) == Some(&Node::Folder)
+            }) {
                 self.visible.insert(path, node);
             }
         }
@@ -136,6 +153,8 @@ impl Names {
 
     /// The files that have a name.
     pub(super) fn files(&self) -> impl Iterator<Item = u64> {
-        self.visible.values().filter_map(|node| if let Node::File(number) = node { Some(*number) } else { None })
+        self.visible
+            .values()
+            .filter_map(|node| if let Node::File(number) = node { Some(*number) } else { None })
     }
 }

@@ -32,11 +32,22 @@ impl Process {
     }
 
     fn new_file(&self, file: u64, path: &Path) -> Box<dyn NewFile> {
-        Box::new(SimNewFile { disk: Arc::clone(&self.disk), process: self.number, file, path: path.to_owned(), at: 0 })
+        Box::new(SimNewFile {
+            disk: Arc::clone(&self.disk),
+            process: self.number,
+            file,
+            path: path.to_owned(),
+            at: 0,
+        })
     }
 
     /// A change of names.
-    fn rename_with(&self, kind: Kind, path: &Path, change: impl FnOnce(&mut State) -> Result<()>) -> Result<()> {
+    fn rename_with(
+        &self,
+        kind: Kind,
+        path: &Path,
+        change: impl FnOnce(&mut State) -> Result<()>,
+    ) -> Result<()> {
         let mut state = self.state();
         let is_last = state.change(self.number, kind, path)?;
         let changed = change(&mut state);
@@ -48,7 +59,13 @@ impl Process {
         state.look(self.number, Kind::Open, path)?;
         let file = state.names.file(path)?;
         let bytes = state.file(file).visible.len() as u64;
-        Ok(Box::new(SimOpenFile { disk: Arc::clone(&self.disk), process: self.number, file, bytes, path: path.to_owned() }))
+        Ok(Box::new(SimOpenFile {
+            disk: Arc::clone(&self.disk),
+            process: self.number,
+            file,
+            bytes,
+            path: path.to_owned(),
+        }))
     }
 }
 
@@ -150,7 +167,11 @@ impl Disk for Process {
                 if let Ok(file) = state.names.file(path) {
                     state.file(file).fail_to_sync();
                 }
-                if self.has(Hole::IgnoresFailedSync) && e.raw_os_error().is_some() { Ok(()) } else { Err(e) }
+                if self.has(Hole::IgnoresFailedSync) && e.raw_os_error().is_some() {
+                    Ok(())
+                } else {
+                    Err(e)
+                }
             }
         }
     }
@@ -160,14 +181,23 @@ impl Disk for Process {
         state.look(self.number, Kind::Look, path)?;
         Ok(state.names.get(path).map(|node| match node {
             Node::Folder => Found { bytes: 0, is_folder: true, modified: None },
-            Node::File(file) => Found { bytes: state.file(file).visible.len() as u64, is_folder: false, modified: None },
+            Node::File(file) => Found {
+                bytes: state.file(file).visible.len() as u64,
+                is_folder: false,
+                modified: None,
+            },
         }))
     }
 
     fn list(&self, folder: &Path) -> Result<Vec<Entry>> {
         let mut state = self.state();
         state.look(self.number, Kind::List, folder)?;
-        Ok(state.names.list(folder)?.into_iter().map(|(name, is_folder)| Entry { name, is_folder }).collect())
+        Ok(state
+            .names
+            .list(folder)?
+            .into_iter()
+            .map(|(name, is_folder)| Entry { name, is_folder })
+            .collect())
     }
 
     fn lock(&self, path: &Path) -> Result<Option<Box<dyn Lock>>> {
@@ -181,7 +211,13 @@ impl Disk for Process {
         // Whoever is dead holds nothing.
         let is_held = state.done(is_last, Ok(is_held))?;
         drop(state);
-        let lock = || Box::new(SimLock { disk: Arc::clone(&self.disk), process: self.number, path: path.to_owned() }) as Box<dyn Lock>;
+        let lock = || {
+            Box::new(SimLock {
+                disk: Arc::clone(&self.disk),
+                process: self.number,
+                path: path.to_owned(),
+            }) as Box<dyn Lock>
+        };
         Ok(is_held.then(lock))
     }
 
@@ -200,23 +236,36 @@ impl Disk for Process {
     }
 
     fn sync_all(&self, paths: &[PathBuf]) -> Result<()> {
-        let adopts =
-            |path: &Path| path.extension().is_some_and(|e| e == "epoch") || path.ends_with("epochs") || path.ends_with("snapshots");
+        let adopts = |path: &Path| {
+            path.extension().is_some_and(|e| e == "epoch")
+                || path.ends_with("epochs")
+                || path.ends_with("snapshots")
+        };
         let is_history = |path: &Path| path.components().any(|part| part.as_os_str() == "history");
-        let skipped =
-            |path: &Path| (self.has(Hole::AdoptsUnsynced) && adopts(path)) || (self.has(Hole::HistoryUnsynced) && is_history(path));
+        let skipped = |path: &Path| {
+            (self.has(Hole::AdoptsUnsynced) && adopts(path))
+                || (self.has(Hole::HistoryUnsynced) && is_history(path))
+        };
         paths.iter().filter(|path| !skipped(path)).try_for_each(|path| self.sync(path))
     }
 
     fn read(&self, path: &Path) -> Result<Bytes> {
         let file = self.open_file(path)?;
-        let mut content = vec![0; usize::try_from(file.bytes()).map_err(|_| Error::from(ErrorKind::FileTooLarge))?];
+        let mut content = vec![
+            0;
+            usize::try_from(file.bytes())
+                .map_err(|_| Error::from(ErrorKind::FileTooLarge))?
+        ];
         file.read_at(&mut content, 0)?;
         Ok(content.into())
     }
 
     fn make_folders_durably(&self, path: &Path) -> Result<()> {
-        if self.has(Hole::FoldersUnsynced) { self.make_folders(path) } else { durable::make_folders_durably(self, path) }
+        if self.has(Hole::FoldersUnsynced) {
+            self.make_folders(path)
+        } else {
+            durable::make_folders_durably(self, path)
+        }
     }
 
     fn create_durably(&self, hidden: &Path, path: &Path, content: &[Bytes]) -> Result<bool> {
@@ -240,7 +289,9 @@ impl Disk for Process {
         }
         let linked = self.link(hidden, path);
         let _left = self.remove(hidden);
-        linked.map(|()| true).or_else(|e| if e.kind() == ErrorKind::AlreadyExists { Ok(false) } else { Err(e) })
+        linked
+            .map(|()| true)
+            .or_else(|e| if e.kind() == ErrorKind::AlreadyExists { Ok(false) } else { Err(e) })
     }
 
     fn replace_durably(&self, path: &Path, content: &[Bytes]) -> Result<()> {
@@ -300,7 +351,11 @@ impl NewFile for SimNewFile {
             }
             Err(e) => {
                 state.file(self.file).fail_to_sync();
-                if self.disk.hole == Some(Hole::IgnoresFailedSync) && e.raw_os_error().is_some() { Ok(()) } else { Err(e) }
+                if self.disk.hole == Some(Hole::IgnoresFailedSync) && e.raw_os_error().is_some() {
+                    Ok(())
+                } else {
+                    Err(e)
+                }
             }
         }
     }
@@ -376,7 +431,8 @@ impl OpenFile for InMemory {
 
 /// Epoch and generation of a snapshot, by its name.
 fn snapshot_name(path: &Path) -> Option<(u64, u64)> {
-    let (epoch, generation) = path.file_name()?.to_str()?.strip_suffix(".snapshot")?.split_once('-')?;
+    let (epoch, generation) =
+        path.file_name()?.to_str()?.strip_suffix(".snapshot")?.split_once('-')?;
     Some((epoch.parse().ok()?, generation.parse().ok()?))
 }
 
@@ -384,8 +440,7 @@ fn snapshot_name(path: &Path) -> Option<(u64, u64)> {
 fn snapshot_without_history(epoch: u64, generation: u64) -> Result<Bytes> {
     let disk = SimDisk::new(0, None);
     let store = Store::open(Folder::on(disk.process(), "/store")).map_err(Error::other)?;
-    let nothing =
-        serde_json::json!({ "epoch": epoch, "generation": generation, "positions": {}, "rows": 0, "dead": 0, "late": 0, "steps": [] });
+    let nothing = serde_json::json!({ "epoch": epoch, "generation": generation, "positions": {}, "rows": 0, "dead": 0, "late": 0, "steps": [] });
     let header: EpochHeader = serde_json::from_value(nothing)?;
     store.snapshot(&header, &[]).map_err(Error::other)?;
     let folder = Path::new("/store/snapshots");

@@ -56,7 +56,12 @@ fn what_is_not_synced_may_be_lost_kept_or_torn() {
         seen.borrow_mut().insert(after_loss(disk, "/a"));
     });
     let seen = seen.into_inner();
-    for kept in [None, Some(Bytes::new()), Some(Bytes::from_static(b"1234")), Some(Bytes::from_static(b"12345678"))] {
+    for kept in [
+        None,
+        Some(Bytes::new()),
+        Some(Bytes::from_static(b"1234")),
+        Some(Bytes::from_static(b"12345678")),
+    ] {
         assert!(seen.contains(&kept), "{kept:?} is not among {seen:?}");
     }
     assert!(seen.contains(&Some(Bytes::from_static(b"\0\0\0\x005678"))), "a later write alone");
@@ -109,12 +114,22 @@ fn it_dies_at_the_change_that_it_was_told_to() {
 fn errors_have_the_kinds_of_a_real_disk() {
     worlds(|disk, process| {
         disk.set_faults(Faults { full: 1.0, ..Faults::default() });
-        assert_eq!(process.create(Path::new("/a")).expect_err("full").kind(), ErrorKind::StorageFull);
+        assert_eq!(
+            process.create(Path::new("/a")).expect_err("full").kind(),
+            ErrorKind::StorageFull
+        );
         assert_eq!(disk.failed().len(), 1);
         disk.set_faults(Faults::default());
-        assert_eq!(process.create(Path::new("/no/a")).expect_err("no folder").kind(), ErrorKind::NotFound);
         assert_eq!(
-            process.create_new(Path::new("/a")).and_then(|_| process.create_new(Path::new("/a"))).expect_err("taken").kind(),
+            process.create(Path::new("/no/a")).expect_err("no folder").kind(),
+            ErrorKind::NotFound
+        );
+        assert_eq!(
+            process
+                .create_new(Path::new("/a"))
+                .and_then(|_| process.create_new(Path::new("/a")))
+                .expect_err("taken")
+                .kind(),
             ErrorKind::AlreadyExists
         );
         let lock = process.lock(Path::new("/lock")).expect("locked");

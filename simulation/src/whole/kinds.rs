@@ -1,4 +1,5 @@
-//! The kinds of pipelines that live through a world, and what each must have delivered: worked out from the rows alone.
+//! The kinds of pipelines that live through a world, and what each must have delivered: worked out
+//! from the rows alone.
 
 use crate::input::{Record, Row, SECOND, Setup};
 use crate::oracle::{Expected, Value, features, values};
@@ -16,7 +17,8 @@ use riskstream_operators::features::FeaturesOperator;
 use riskstream_operators::periods::Every;
 use riskstream_operators::previous::{PreviousOperator, PreviousSpec};
 use riskstream_operators::windows::{
-    AggregateFunction, AggregateSpec, Extent, Publish, REVISION, WINDOW, WINDOW_START, WindowKind, WindowsOperator, WindowsSpec,
+    AggregateFunction, AggregateSpec, Extent, Publish, REVISION, WINDOW, WINDOW_START, WindowKind,
+    WindowsOperator, WindowsSpec,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,7 +52,11 @@ impl Kind {
     }
 
     /// The steps, and the columns that leave the last one.
-    pub(super) fn steps(self, setup: &Setup, memory_bytes: usize) -> Result<(Vec<StepPlan>, SchemaRef)> {
+    pub(super) fn steps(
+        self,
+        setup: &Setup,
+        memory_bytes: usize,
+    ) -> Result<(Vec<StepPlan>, SchemaRef)> {
         let nowhere = StateDir { root: Folder::from(""), generation: Generation(0), worker: 0 };
         let mut input = Arc::clone(&setup.schema.schema);
         let mut steps = Vec::new();
@@ -58,8 +64,15 @@ impl Kind {
             let output = make(&input, nowhere.clone())?.output_schema();
             let (step, from) = (id.clone(), std::mem::replace(&mut input, output));
             let build = move |worker: &WorkerContext| {
-                let dir = StateDir { root: worker.history.clone(), generation: worker.generation, worker: worker.worker };
-                make(&from, dir).map_err(|e| OperatorError::Compute { step: step.clone(), reason: format!("{e:#}") })
+                let dir = StateDir {
+                    root: worker.history.clone(),
+                    generation: worker.generation,
+                    worker: worker.worker,
+                };
+                make(&from, dir).map_err(|e| OperatorError::Compute {
+                    step: step.clone(),
+                    reason: format!("{e:#}"),
+                })
             };
             steps.push(StepPlan { id, build: Arc::new(build) });
         }
@@ -73,7 +86,8 @@ impl Kind {
                 let of = |spec: &riskstream_operators::features::FeaturesSpec| {
                     let (id, spec) = (spec.step_id.clone(), spec.clone());
                     let make = move |input: &SchemaRef, dir: StateDir| {
-                        Ok(Box::new(FeaturesOperator::new(spec.clone(), input, dir)?) as Box<dyn Operator>)
+                        Ok(Box::new(FeaturesOperator::new(spec.clone(), input, dir)?)
+                            as Box<dyn Operator>)
                     };
                     (id, Box::new(make) as Make)
                 };
@@ -101,8 +115,9 @@ impl Kind {
                     keep: KEEP,
                     event_time,
                 };
-                let make =
-                    move |input: &SchemaRef, _: StateDir| Ok(Box::new(WindowsOperator::new(spec.clone(), input)?) as Box<dyn Operator>);
+                let make = move |input: &SchemaRef, _: StateDir| {
+                    Ok(Box::new(WindowsOperator::new(spec.clone(), input)?) as Box<dyn Operator>)
+                };
                 vec![("windows".into(), Box::new(make))]
             }
             Self::Changelog => {
@@ -118,7 +133,8 @@ impl Kind {
                     memory_bytes,
                 };
                 let make = move |input: &SchemaRef, dir: StateDir| {
-                    Ok(Box::new(ChangelogOperator::new(spec.clone(), input, dir)?) as Box<dyn Operator>)
+                    Ok(Box::new(ChangelogOperator::new(spec.clone(), input, dir)?)
+                        as Box<dyn Operator>)
                 };
                 vec![("changelog".into(), Box::new(make))]
             }
@@ -133,7 +149,8 @@ impl Kind {
                     memory_bytes,
                 };
                 let make = move |input: &SchemaRef, dir: StateDir| {
-                    Ok(Box::new(PreviousOperator::new(spec.clone(), input, dir)?) as Box<dyn Operator>)
+                    Ok(Box::new(PreviousOperator::new(spec.clone(), input, dir)?)
+                        as Box<dyn Operator>)
                 };
                 vec![("previous".into(), Box::new(make))]
             }
@@ -142,7 +159,11 @@ impl Kind {
 
     /// The columns that go to the table.
     pub(super) fn columns(output: &Schema) -> Vec<(String, String)> {
-        let names = output.fields().iter().map(|field| field.name()).filter(|name| !is_system_column(name) || *name == DIFF);
+        let names = output
+            .fields()
+            .iter()
+            .map(|field| field.name())
+            .filter(|name| !is_system_column(name) || *name == DIFF);
         names.map(|name| (name.clone(), name.clone())).collect()
     }
 
@@ -169,18 +190,23 @@ fn good(rows: &Rows) -> Vec<Placed<'_>> {
         (0..records.len()).map(|offset| (partition, offset)).collect()
     };
     let places = rows.input.partitions.iter().enumerate().flat_map(of);
-    let good = places.filter_map(|(partition, offset)| match &rows.input.partitions[partition][offset] {
-        Record::Good(row) => Some((row, (partition, offset as i64))),
-        Record::Broken => None,
-    });
+    let good =
+        places.filter_map(|(partition, offset)| match &rows.input.partitions[partition][offset] {
+            Record::Good(row) => Some((row, (partition, offset as i64))),
+            Record::Broken => None,
+        });
     good.collect()
 }
 
 fn compare_features(rows: &Rows, good: &[Placed<'_>], table: &[RecordBatch]) -> Result<usize> {
     let tie = |row: &Row| if rows.setup.ties { row.id } else { 0 };
-    let mut expected: Vec<Expected<'_>> = good.iter().map(|(row, place)| Expected { row, place: *place, epoch: 0, late: false }).collect();
+    let mut expected: Vec<Expected<'_>> = good
+        .iter()
+        .map(|(row, place)| Expected { row, place: *place, epoch: 0, late: false })
+        .collect();
     expected.sort_by_key(|e| (e.row.time, tie(e.row), e.place));
-    let steps: Vec<BTreeMap<i64, Vec<Value>>> = rows.setup.steps.iter().map(|spec| features(&expected, spec)).collect();
+    let steps: Vec<BTreeMap<i64, Vec<Value>>> =
+        rows.setup.steps.iter().map(|spec| features(&expected, spec)).collect();
     let mut delivered = BTreeMap::new();
     for batch in table {
         let ids = batch.column(0).as_primitive::<Int64Type>().values();
@@ -189,10 +215,17 @@ fn compare_features(rows: &Rows, good: &[Placed<'_>], table: &[RecordBatch]) -> 
             ensure!(delivered.insert(*id, values).is_none(), "row {id} was delivered twice");
         }
     }
-    ensure!(delivered.len() == expected.len(), "{} rows were delivered, {} must be", delivered.len(), expected.len());
+    ensure!(
+        delivered.len() == expected.len(),
+        "{} rows were delivered, {} must be",
+        delivered.len(),
+        expected.len()
+    );
     for (id, values) in &delivered {
-        let must: Vec<Value> = steps.iter().flat_map(|step| step.get(id).cloned().unwrap_or_default()).collect();
-        let agree = values.len() == must.len() && values.iter().zip(&must).all(|(a, b)| a.agrees(*b));
+        let must: Vec<Value> =
+            steps.iter().flat_map(|step| step.get(id).cloned().unwrap_or_default()).collect();
+        let agree =
+            values.len() == must.len() && values.iter().zip(&must).all(|(a, b)| a.agrees(*b));
         ensure!(agree, "features of row {id}\nare     {values:?}\nmust be {must:?}");
     }
     Ok(delivered.len())
@@ -205,7 +238,9 @@ fn compare_windows(good: &[Placed<'_>], table: &[RecordBatch]) -> Result<usize> 
         let first = row.time.div_euclid(minute) * minute;
         for (label, count) in [("1m", 1), ("5m by 1m", 5)] {
             for step in 0..count {
-                let window = expected.entry((label.to_owned(), row.terminal.clone(), first - step * minute)).or_default();
+                let window = expected
+                    .entry((label.to_owned(), row.terminal.clone(), first - step * minute))
+                    .or_default();
                 window.0 += 1;
                 if let Some(amount) = row.amount {
                     window.1 = Some(window.1.unwrap_or(0) + i128::from(amount));
@@ -215,28 +250,50 @@ fn compare_windows(good: &[Placed<'_>], table: &[RecordBatch]) -> Result<usize> 
     }
     let mut delivered: BTreeMap<(String, String, i64), (i64, i64, Value)> = BTreeMap::new();
     for batch in table {
-        let column = |name: &str| batch.column_by_name(name).with_context(|| format!("the column {name} is gone"));
-        let text = |name: &str| anyhow::Ok(arrow::compute::cast(column(name)?, &arrow::datatypes::DataType::Utf8)?);
+        let column = |name: &str| {
+            batch.column_by_name(name).with_context(|| format!("the column {name} is gone"))
+        };
+        let text = |name: &str| {
+            anyhow::Ok(arrow::compute::cast(column(name)?, &arrow::datatypes::DataType::Utf8)?)
+        };
         let (labels, terminals) = (text(WINDOW)?, text("terminal")?);
         let starts = column(WINDOW_START)?.as_primitive::<TimestampMicrosecondType>();
-        let (counts, revisions) = (column("n")?.as_primitive::<Int64Type>(), column(REVISION)?.as_primitive::<Int64Type>());
+        let (counts, revisions) = (
+            column("n")?.as_primitive::<Int64Type>(),
+            column(REVISION)?.as_primitive::<Int64Type>(),
+        );
         let totals = values(&batch.project(&[batch.schema().index_of("total")?])?, 0);
         for (row, total) in totals.iter().enumerate() {
-            let window =
-                (labels.as_string::<i32>().value(row).to_owned(), terminals.as_string::<i32>().value(row).to_owned(), starts.value(row));
+            let window = (
+                labels.as_string::<i32>().value(row).to_owned(),
+                terminals.as_string::<i32>().value(row).to_owned(),
+                starts.value(row),
+            );
             let revision = revisions.value(row);
             let known = delivered.get(&window).map(|(revision, ..)| *revision);
-            ensure!(known != Some(revision), "revision {revision} of window {window:?} was delivered twice");
+            ensure!(
+                known != Some(revision),
+                "revision {revision} of window {window:?} was delivered twice"
+            );
             if known < Some(revision) {
                 delivered.insert(window, (revision, counts.value(row), total[0]));
             }
         }
     }
-    ensure!(delivered.len() == expected.len(), "{} windows were delivered, {} must be", delivered.len(), expected.len());
+    ensure!(
+        delivered.len() == expected.len(),
+        "{} windows were delivered, {} must be",
+        delivered.len(),
+        expected.len()
+    );
     for (window, (_, n, total)) in &delivered {
-        let must = expected.get(window).with_context(|| format!("there is no window {window:?}"))?;
+        let must =
+            expected.get(window).with_context(|| format!("there is no window {window:?}"))?;
         let total_must = must.1.map_or(Value::Null, Value::Exact);
-        ensure!(*n == must.0 && total.agrees(total_must), "window {window:?} has {n} rows, total {total:?}; must be {must:?}");
+        ensure!(
+            *n == must.0 && total.agrees(total_must),
+            "window {window:?} has {n} rows, total {total:?}; must be {must:?}"
+        );
     }
     Ok(delivered.len())
 }
@@ -248,7 +305,9 @@ type Content = (i64, Vec<Option<i128>>);
 fn latest(good: &[Placed<'_>]) -> BTreeMap<Content, i64> {
     let mut latest: BTreeMap<i64, Placed<'_>> = BTreeMap::new();
     for (row, place) in good {
-        let newer = latest.get(&row.customer).is_none_or(|(other, at)| (row.time, *place) > (other.time, *at));
+        let newer = latest
+            .get(&row.customer)
+            .is_none_or(|(other, at)| (row.time, *place) > (other.time, *at));
         if newer {
             latest.insert(row.customer, (row, *place));
         }
@@ -262,7 +321,9 @@ fn with_previous(good: &[Placed<'_>]) -> BTreeMap<Content, i64> {
     ordered.sort_by_key(|(row, place)| (row.customer, row.time, *place));
     let before = std::iter::once(None).chain(ordered.iter().map(Some));
     let shown = ordered.iter().zip(before).map(|((row, _), before)| {
-        let before = before.filter(|(other, _)| other.customer == row.customer).and_then(|(other, _)| other.amount);
+        let before = before
+            .filter(|(other, _)| other.customer == row.customer)
+            .and_then(|(other, _)| other.amount);
         ((row.id, vec![row.amount.map(i128::from), before.map(i128::from)]), 1)
     });
     shown.collect()
@@ -272,19 +333,36 @@ fn with_previous(good: &[Placed<'_>]) -> BTreeMap<Content, i64> {
 fn compare_net(expected: &BTreeMap<Content, i64>, table: &[RecordBatch]) -> Result<usize> {
     let mut net: BTreeMap<Content, i64> = BTreeMap::new();
     for batch in table {
-        let column = |name: &str| batch.column_by_name(name).with_context(|| format!("the column {name} is gone"));
-        let (ids, diffs) = (column("id")?.as_primitive::<Int64Type>(), column(DIFF)?.as_primitive::<Int64Type>());
-        let shown: Vec<usize> = ["amount", "amount_before"].iter().filter_map(|name| batch.schema().index_of(name).ok()).collect();
+        let column = |name: &str| {
+            batch.column_by_name(name).with_context(|| format!("the column {name} is gone"))
+        };
+        let (ids, diffs) =
+            (column("id")?.as_primitive::<Int64Type>(), column(DIFF)?.as_primitive::<Int64Type>());
+        let shown: Vec<usize> = ["amount", "amount_before"]
+            .iter()
+            .filter_map(|name| batch.schema().index_of(name).ok())
+            .collect();
         let amounts = values(&batch.project(&shown)?, 0);
         for (row, amounts) in amounts.iter().enumerate() {
-            let exact = |value: &Value| if let Value::Exact(value) = value { Some(*value) } else { None };
-            *net.entry((ids.value(row), amounts.iter().map(exact).collect())).or_default() += diffs.value(row);
+            let exact =
+                |value: &Value| if let Value::Exact(value) = value { Some(*value) } else { None };
+            *net.entry((ids.value(row), amounts.iter().map(exact).collect())).or_default() +=
+                diffs.value(row);
         }
     }
     net.retain(|_, times| *times != 0);
     for (content, times) in expected {
-        ensure!(net.get(content) == Some(times), "{content:?} is there {:?} times, must be {times}", net.get(content));
+        ensure!(
+            net.get(content) == Some(times),
+            "{content:?} is there {:?} times, must be {times}",
+            net.get(content)
+        );
     }
-    ensure!(net.len() == expected.len(), "{} rows are there, {} must be", net.len(), expected.len());
+    ensure!(
+        net.len() == expected.len(),
+        "{} rows are there, {} must be",
+        net.len(),
+        expected.len()
+    );
     Ok(net.len())
 }

@@ -1,8 +1,11 @@
-//! The whole engine, with its threads, on the simulated disk: the real feed, workers, committer, housekeeper, delivery, Delta log and staging.
+//! The whole engine, with its threads, on the simulated disk: the real feed, workers, committer,
+//! housekeeper, delivery, Delta log and staging.
 //!
-//! A seed decides the rows, the pipeline, the number of workers of each run, at which change of the disk the process dies, what survives,
-//! and how the disk fails. The order in which threads come to run is the machine's: the same seed meets the same dangers, not at the same
-//! moments. What must be true at the end does not depend on it ([`Kind`]): the table holds what follows from the rows, once.
+//! A seed decides the rows, the pipeline, the number of workers of each run, at which change of the
+//! disk the process dies, what survives, and how the disk fails. The order in which threads come to
+//! run is the machine's: the same seed meets the same dangers, not at the same moments. What must
+//! be true at the end does not depend on it ([`Kind`]): the table holds what follows from the rows,
+//! once.
 
 mod kinds;
 mod source;
@@ -19,12 +22,18 @@ use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use riskstream_engine::contract::{Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter};
+use riskstream_engine::contract::{
+    Delivery, EpochClose, OutboxEntry, OutboxPart, SinkError, SinkWriter,
+};
 use riskstream_engine::disk::Folder;
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::protocol::{LatePolicy, Order};
-use riskstream_engine::runtime::{EngineConfig, Plan, RunControl, SinkPlan, SystemClock, WhenQuiet, run};
-use riskstream_sinks::{DeltaRuntime, Projection, StageSettings, TableSink, TableSnapshot, TableSpec};
+use riskstream_engine::runtime::{
+    EngineConfig, Plan, RunControl, SinkPlan, SystemClock, WhenQuiet, run,
+};
+use riskstream_sinks::{
+    DeltaRuntime, Projection, StageSettings, TableSink, TableSnapshot, TableSpec,
+};
 use source::{MemorySource, Rows};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -97,7 +106,11 @@ impl World {
         let mut input = Input::random(&mut rng, &setup);
         drop_late(&mut input, setup.bound);
         let kind = Kind::ALL[rng.random_range(0..Kind::ALL.len())];
-        let order = if rng.random_bool(0.5) && kind.fits(Order::Arrival) { Order::Arrival } else { Order::EventTime };
+        let order = if rng.random_bool(0.5) && kind.fits(Order::Arrival) {
+            Order::Arrival
+        } else {
+            Order::EventTime
+        };
         Ok(Self {
             disk: SimDisk::new(rng.random(), hole),
             kind,
@@ -125,11 +138,19 @@ impl World {
                 Ok(()) if !self.disk.is_dead() => break,
                 Ok(()) => {}
                 Err(e) if e.is::<Violation>() => {
-                    return Err(e.context(format!("{:?}, {:?}, run {}", self.kind, self.order, self.report.runs)));
+                    return Err(e.context(format!(
+                        "{:?}, {:?}, run {}",
+                        self.kind, self.order, self.report.runs
+                    )));
                 }
                 Err(_) if self.disk.is_dead() => {}
                 Err(_) if !failed.is_empty() => self.report.disk_failures += 1,
-                Err(e) => return Err(e.context(format!("{:?}, {:?}, run {}", self.kind, self.order, self.report.runs))),
+                Err(e) => {
+                    return Err(e.context(format!(
+                        "{:?}, {:?}, run {}",
+                        self.kind, self.order, self.report.runs
+                    )));
+                }
             }
             self.restart();
         }
@@ -137,9 +158,19 @@ impl World {
         self.disk.restart(true);
         self.report.disk_operations = self.disk.operations();
         let table = self.table().context("the table can't be read")?;
-        let compared = self.kind.compare(&self.rows, &table).with_context(|| format!("{:?}, {:?}", self.kind, self.order))?;
+        let compared = self
+            .kind
+            .compare(&self.rows, &table)
+            .with_context(|| format!("{:?}, {:?}", self.kind, self.order))?;
         self.report.rows = compared as u64;
-        let broken = self.rows.input.partitions.iter().flatten().filter(|record| **record == Record::Broken).count();
+        let broken = self
+            .rows
+            .input
+            .partitions
+            .iter()
+            .flatten()
+            .filter(|record| **record == Record::Broken)
+            .count();
         let dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner).rows();
         ensure!(dead == broken, "{dead} dead letters were delivered, {broken} must be");
         Ok(self.report)
@@ -157,7 +188,9 @@ impl World {
             self.disk.lose_power_at(self.rng.random_range(1..most));
         }
         if self.rng.random_bool(0.2) {
-            let mut chance = |most: f64| if self.rng.random_bool(0.4) { self.rng.random_range(0.0..most) } else { 0.0 };
+            let mut chance = |most: f64| {
+                if self.rng.random_bool(0.4) { self.rng.random_range(0.0..most) } else { 0.0 }
+            };
             let (full, descriptors, read) = (chance(0.01), chance(0.02), chance(0.01));
             let (write, sync, short) = (chance(0.01), chance(0.02), chance(0.5));
             self.disk.set_faults(Faults { full, descriptors, read, write, sync, short });
@@ -191,8 +224,12 @@ impl World {
             match end.recv_timeout(LOOK_EVERY) {
                 Ok(ended) => return ended.map(|_| ()).map_err(anyhow::Error::from),
                 // The process is dead; what waits for the table to come back would wait for ever.
-                Err(RecvTimeoutError::Timeout) => steering.stop.fetch_or(self.disk.is_dead(), Ordering::AcqRel),
-                Err(RecvTimeoutError::Disconnected) => return Err(Violation("the run panicked".into()).into()),
+                Err(RecvTimeoutError::Timeout) => {
+                    steering.stop.fetch_or(self.disk.is_dead(), Ordering::AcqRel)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Violation("the run panicked".into()).into());
+                }
             };
         }
         Err(Violation(format!("the run does not end within {} s", PATIENCE.as_secs())).into())
@@ -204,8 +241,14 @@ impl World {
         let projection = Projection::new(&output, &Kind::columns(&output))?;
         let location = Folder::on(self.disk.process(), TABLE);
         let table = TableSpec::new("out", location, Arc::clone(projection.schema()), None)?;
-        let sink =
-            Arc::new(TableSink { id: "out".into(), table, projection, alerts: None, settings: StageSettings::default(), own_rows: None });
+        let sink = Arc::new(TableSink {
+            id: "out".into(),
+            table,
+            projection,
+            alerts: None,
+            settings: StageSettings::default(),
+            own_rows: None,
+        });
         let writer = Arc::clone(&sink);
         let out = SinkPlan {
             id: "out".into(),
@@ -278,7 +321,11 @@ fn drop_late(input: &mut Input, bound: i64) {
 struct MemoryWriter(Vec<RecordBatch>);
 
 impl SinkWriter for MemoryWriter {
-    fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch) -> std::result::Result<(), SinkError> {
+    fn on_batch(
+        &mut self,
+        _epoch: Epoch,
+        batch: RecordBatch,
+    ) -> std::result::Result<(), SinkError> {
         self.0.push(batch);
         Ok(())
     }

@@ -3,7 +3,8 @@
 use crate::input::{Input, SOURCE, Setup};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use riskstream_engine::contract::{
-    Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
+    Block, Decoded, Decoder, PartitionInfo, Payload, Poll, PollLimit, Position, Source,
+    SourceError, SourceSchema,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +25,9 @@ pub(super) struct MemorySource {
 
 impl MemorySource {
     pub(super) fn new(rows: &Arc<Rows>) -> Self {
-        let partitions: Vec<_> =
-            (0..rows.input.partitions.len()).map(|number| PartitionInfo { name: format!("{SOURCE}-{number}") }).collect();
+        let partitions: Vec<_> = (0..rows.input.partitions.len())
+            .map(|number| PartitionInfo { name: format!("{SOURCE}-{number}") })
+            .collect();
         Self { rows: Arc::clone(rows), next: vec![0; partitions.len()], partitions }
     }
 }
@@ -43,7 +45,10 @@ impl Source for MemorySource {
         &self.rows.setup.schema
     }
 
-    fn open(&mut self, resume: &BTreeMap<u32, (PartitionInfo, Position)>) -> Result<(), SourceError> {
+    fn open(
+        &mut self,
+        resume: &BTreeMap<u32, (PartitionInfo, Position)>,
+    ) -> Result<(), SourceError> {
         for (number, (_, at)) in resume {
             self.next[*number as usize] = at.next_offset as usize;
         }
@@ -64,7 +69,11 @@ impl Source for MemorySource {
         self.next[partition as usize] = to;
         // The decoder has the records; the block says how many they are.
         let options = RecordBatchOptions::new().with_row_count(Some(to - from));
-        let counted = RecordBatch::try_new_with_options(Arc::new(arrow::datatypes::Schema::empty()), vec![], &options);
+        let counted = RecordBatch::try_new_with_options(
+            Arc::new(arrow::datatypes::Schema::empty()),
+            vec![],
+            &options,
+        );
         let counted = counted.map_err(|e| bug(&e))?;
         Ok(Poll::Block(Block {
             partition,
@@ -86,7 +95,8 @@ impl Decoder for MemoryDecoder {
     fn decode(&mut self, block: Block) -> Result<Decoded, SourceError> {
         let Rows { setup, input } = &*self.0;
         let (from, to) = (block.first_offset as usize, block.next.next_offset as usize);
-        let (rows, rejected) = input.decode(setup, block.partition as usize, from, to).map_err(|e| bug(&e))?;
+        let (rows, rejected) =
+            input.decode(setup, block.partition as usize, from, to).map_err(|e| bug(&e))?;
         Ok(Decoded { rows, rejected })
     }
 }

@@ -1,7 +1,8 @@
 //! Who delivers, and how far the topic is: [`Claim`] connects a run's producers.
 //!
-//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the run's own mark, of a producer that delivers
-//! nothing. A producer that is fenced later finds there whether another run has taken over (then it stops), or whether the cluster has only given up
+//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the
+//! run's own mark, of a producer that delivers nothing. A producer that is fenced later finds there
+//! whether another run has taken over (then it stops), or whether the cluster has only given up
 //! waiting for it (then it goes on from what the cluster says it has).
 
 use super::client::{Ends, Reports};
@@ -42,9 +43,11 @@ pub(crate) struct Connected {
     pub(crate) group: ConsumerGroupMetadata,
     /// The last epoch that the topic has, or that a transaction under way brings.
     pub(crate) through: i64,
-    /// Epochs up to there that no reader will see, though the cluster had promised to commit them: they are delivered again.
+    /// Epochs up to there that no reader will see, though the cluster had promised to commit them:
+    /// they are delivered again.
     pub(crate) holes: Vec<Hole>,
-    /// The last epoch of which the topic has messages, or of which a transaction under way brings some.
+    /// The last epoch of which the topic has messages, or of which a transaction under way brings
+    /// some.
     pub(crate) marked: i64,
     /// Since where the topic has to be looked at again.
     pub(crate) window: Arc<Window>,
@@ -64,35 +67,49 @@ impl Claim {
     }
 
     /// Takes over from whoever delivered before, unless it is a run that came after this one.
-    pub(crate) fn connect(&mut self, sink: &Arc<KafkaSink>, wake: &WakeSlot) -> Result<Connected, Trouble> {
+    pub(crate) fn connect(
+        &mut self,
+        sink: &Arc<KafkaSink>,
+        wake: &WakeSlot,
+    ) -> Result<Connected, Trouble> {
         let spec = &sink.spec;
-        let identity =
-            identity(&spec.identity).map_err(|e| Trouble::Final(format!("the store's identity {}: {e}", spec.identity.display())))?;
+        let identity = identity(&spec.identity).map_err(|e| {
+            Trouble::Final(format!("the store's identity {}: {e}", spec.identity.display()))
+        })?;
         let name = format!("riskstream.{}.{identity}", spec.name);
         let group = Group::new(sink, &name)?;
         let reports = || Reports::new(Arc::clone(&sink.notice));
         let made = |transactional_id: &str| {
-            BaseProducer::from_config_and_context(&settings::transactional(spec, transactional_id), reports())
-                .map(Arc::new)
-                .map_err(|e| Trouble::Final(e.to_string()))
+            BaseProducer::from_config_and_context(
+                &settings::transactional(spec, transactional_id),
+                reports(),
+            )
+            .map(Arc::new)
+            .map_err(|e| Trouble::Final(e.to_string()))
         };
         let claimer = made(&format!("{name}.claim"))?;
-        let producers = (0..TURNS).map(|turn| made(&transactional_id(&name, turn))).collect::<Result<Vec<_>, _>>()?;
+        let producers = (0..TURNS)
+            .map(|turn| made(&transactional_id(&name, turn)))
+            .collect::<Result<Vec<_>, _>>()?;
         let partitions = wait_for_topic(&claimer, &spec.topic)?;
-        // A run that has begun looks who delivers before it fences anybody. What is undecided may be its own, so it isn't waited for.
+        // A run that has begun looks who delivers before it fences anybody. What is undecided may
+        // be its own, so it isn't waited for.
         self.check_decided(&group)?;
-        // Decides what an earlier producer of each name left undecided, and fences it. What is asked afterwards nobody else changes any more.
+        // Decides what an earlier producer of each name left undecided, and fences it. What is
+        // asked afterwards nobody else changes any more.
         for producer in producers.iter().chain([&claimer]) {
             again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
         }
         let mut topic = Topic::ask(sink, &name, partitions)?;
         self.check_decided(&group)?;
-        Mender { sink, run: &self.run, group: &group, claimer: &claimer, producers: &producers }.mend(&mut topic)?;
+        Mender { sink, run: &self.run, group: &group, claimer: &claimer, producers: &producers }
+            .mend(&mut topic)?;
         let Found { through, by, say } = find_out(sink, &name, &group, &topic)?;
         if self.claimed {
             self.check(&by, through)?;
         }
-        let Behind { first, marked, holes } = look_behind(&topic, group.decided()?.as_ref(), through)?;
+        let Behind { first, marked, holes } =
+            look_behind(&topic, group.decided()?.as_ref(), through)?;
         if let (true, Some((after, last))) = (self.claimed, holes.first()) {
             // This run has let go of them; the store may still have them.
             return Err(Trouble::Final(format!(
@@ -102,11 +119,16 @@ impl Claim {
         }
         if !self.claimed || say != Say::Nobody {
             let whole = Whole { since: first.since, through: marked };
-            let (asked, text) = (group.metadata()?, metadata((&self.run, &[]), through, 0, &first.ends, whole));
-            let say_by = |producer: &BaseProducer<Reports>| say_through(producer, (&spec.topic, &asked), through, &text);
+            let (asked, text) =
+                (group.metadata()?, metadata((&self.run, &[]), through, 0, &first.ends, whole));
+            let say_by = |producer: &BaseProducer<Reports>| {
+                say_through(producer, (&spec.topic, &asked), through, &text)
+            };
             say_by(&claimer)?;
-            // Nothing else is touched before the group shows it. So there is always a decided offset that tells where to look for what came after; and
-            // the offsets that are undecided, which tell that it has to be looked, are there for as long as they are needed.
+            // Nothing else is touched before the group shows it. So there is always a decided
+            // offset that tells where to look for what came after; and the offsets that are
+            // undecided, which tell that it has to be looked, are there for as long as they are
+            // needed.
             group.shows(&self.run, through)?;
             if say == Say::All {
                 producers.iter().try_for_each(|producer| say_by(producer))?;
@@ -118,9 +140,22 @@ impl Claim {
         let (group, mark_all) = (group.metadata()?, topic.compacted != Some(false));
         let window = Arc::new(Window::new(first));
         let (prover, promise) = Prover::start(sink, (&name, &self.run), through, &window, wake)?;
-        let turns = Turns::new(producers, promise, wake).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
+        let turns = Turns::new(producers, promise, wake)
+            .map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
         let by = random();
-        Ok(Connected { turns, prover, group, through, holes, marked, window, ends, name, mark_all, by })
+        Ok(Connected {
+            turns,
+            prover,
+            group,
+            through,
+            holes,
+            marked,
+            window,
+            ends,
+            name,
+            mark_all,
+            by,
+        })
     }
 
     /// A run that has begun looks who delivers.
@@ -152,13 +187,27 @@ struct Behind {
 
 /// Whether everything through an epoch is there.
 fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Result<Behind, Trouble> {
-    let here = Behind { first: Start { since: through, ends: topic.ends() }, marked: through, holes: Vec::new() };
+    let here = Behind {
+        first: Start { since: through, ends: topic.ends() },
+        marked: through,
+        holes: Vec::new(),
+    };
     let account = decided.and_then(|said| said.account.as_ref());
-    let Some((before, whole)) = account.and_then(|account| Some((&account.before, account.whole?))) else { return Ok(here) };
+    let Some((before, whole)) = account.and_then(|account| Some((&account.before, account.whole?)))
+    else {
+        return Ok(here);
+    };
     let ends = topic.ends().into_iter().enumerate();
-    let first = Start { since: whole.since.min(through), ends: ends.map(|(partition, end)| before.at(partition).min(end)).collect() };
+    let first = Start {
+        since: whole.since.min(through),
+        ends: ends.map(|(partition, end)| before.at(partition).min(end)).collect(),
+    };
     // What the topic shows beyond the offset has messages.
-    let marked = if decided.is_some_and(|said| said.through < through) { through } else { whole.through.min(through) };
+    let marked = if decided.is_some_and(|said| said.through < through) {
+        through
+    } else {
+        whole.through.min(through)
+    };
     let holes = match topic.holes(before, Whole { since: first.since, through: marked }) {
         // We may not read there: the group's word is all there is.
         Err(Trouble::Final(_)) => Vec::new(),
@@ -178,15 +227,18 @@ fn transactional_id(name: &str, turn: usize) -> String {
     if turn == 0 { name.to_owned() } else { format!("{name}.{turn}") }
 }
 
-/// Waits until the topic is there, and says how many partitions it has. Asking for it has a cluster that makes topics by itself make it, which takes a moment.
+/// Waits until the topic is there, and says how many partitions it has. Asking for it has a cluster
+/// that makes topics by itself make it, which takes a moment.
 fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<usize, Trouble> {
     let mut asked_times = 0;
     let question = format!("which partitions the topic {topic} has");
     let asked = |error: &KafkaError| unanswered(producer.context(), &question, error);
     loop {
-        let metadata = producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|e| asked(&e))?;
+        let metadata =
+            producer.client().fetch_metadata(Some(topic), ANSWER_WITHIN).map_err(|e| asked(&e))?;
         let found = metadata.topics().iter().find(|t| t.name() == topic);
-        let missing = found.map_or(Some(RDKafkaErrorCode::UnknownTopicOrPartition), |t| t.error().map(Into::into));
+        let missing = found
+            .map_or(Some(RDKafkaErrorCode::UnknownTopicOrPartition), |t| t.error().map(Into::into));
         let Some(code) = missing else { return Ok(found.map_or(0, |t| t.partitions().len())) };
         asked_times += 1;
         if asked_times == TOPIC_ATTEMPTS {
@@ -210,7 +262,11 @@ fn identity(path: &Path) -> std::io::Result<String> {
     // Complete and durable before it is used: nothing delivered under it may be forgotten.
     let identity = uuid::Uuid::new_v4().simple().to_string();
     let hidden = path.with_extension(format!("{:016x}.new", disk.unique()));
-    if disk.create_durably(&hidden, path, &[identity.clone().into()])? { Ok(identity) } else { read() }
+    if disk.create_durably(&hidden, path, &[identity.clone().into()])? {
+        Ok(identity)
+    } else {
+        read()
+    }
 }
 
 #[cfg(test)]

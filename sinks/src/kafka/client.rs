@@ -74,7 +74,10 @@ impl ClientContext for Reports {
         }
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         self.away.store(true, Ordering::Release);
-        NoticeSlot::tell(&self.notice, Some(format!("the cluster can't be reached, and is tried again: {reason}")));
+        NoticeSlot::tell(
+            &self.notice,
+            Some(format!("the cluster can't be reached, and is tried again: {reason}")),
+        );
     }
 }
 
@@ -120,8 +123,9 @@ impl ProducerContext for Counted {
     }
 }
 
-/// Whether the cluster says that there is no such topic or partition. A broker that is just back may say so of one that is there; whether it is gone for good
-/// is seen when a delivery connects anew.
+/// Whether the cluster says that there is no such topic or partition. A broker that is just back
+/// may say so of one that is there; whether it is gone for good is seen when a delivery connects
+/// anew.
 pub(crate) fn lacks_topic(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
     matches!(code, UnknownPartition | UnknownTopic | UnknownTopicOrPartition)
@@ -137,18 +141,27 @@ pub(crate) fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed
-        | Code::TransactionalIdAuthorizationFailed => "we are not allowed to; have the cluster allow it",
+        | Code::TransactionalIdAuthorizationFailed => {
+            "we are not allowed to; have the cluster allow it"
+        }
         Code::MessageSizeTooLarge => {
             "a row is too large for the topic; raise the topic's max.message.bytes (and `message.max.bytes` in `settings`), or leave columns out"
         }
-        Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition | Code::InvalidTopic => {
+        Code::UnknownTopic
+        | Code::UnknownPartition
+        | Code::UnknownTopicOrPartition
+        | Code::InvalidTopic => {
             "there is no such topic, and the cluster makes none by itself; make it, or correct `topic`"
         }
         Code::InvalidTransactionTimeout => {
             "the cluster does not allow transactions to last that long; lower `transaction.timeout.ms` in `settings`"
         }
-        Code::PolicyViolation | Code::InvalidRecord => "the cluster's rules do not allow such a message",
-        Code::UnsupportedFeature | Code::UnsupportedVersion => "the cluster is too old; transactions need Kafka 2.5 or newer",
+        Code::PolicyViolation | Code::InvalidRecord => {
+            "the cluster's rules do not allow such a message"
+        }
+        Code::UnsupportedFeature | Code::UnsupportedVersion => {
+            "the cluster is too old; transactions need Kafka 2.5 or newer"
+        }
         _ => return None,
     })
 }

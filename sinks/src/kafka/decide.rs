@@ -1,7 +1,9 @@
-//! How far the topic is, decided from what the group says and what the topic shows. Pure: who asks is [`progress`](super::progress).
+//! How far the topic is, decided from what the group says and what the topic shows. Pure: who asks
+//! is [`progress`](super::progress).
 //!
-//! The group's offset becomes visible with the messages of its transaction, says Kafka. A broker that is stopped at the moment of a commit can lose the
-//! offset's half: the messages are visible, the offset stays undecided for ever. So the topic decides what is in it:
+//! The group's offset becomes visible with the messages of its transaction, says Kafka. A broker
+//! that is stopped at the moment of a commit can lose the offset's half: the messages are visible,
+//! the offset stays undecided for ever. So the topic decides what is in it:
 //!
 //! ```text
 //!   the group's offset      what is looked for in the topic, from where the decided transaction began     go on after
@@ -27,13 +29,14 @@ pub(crate) enum Look {
     Whole,
 }
 
-/// What the topic shows to a reader of committed transactions, of what is behind the named positions.
+/// What the topic shows to a reader of committed transactions, of what is behind the named
+/// positions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Shown {
     /// The newest transaction of this sink.
     pub(crate) newest: Option<Mark>,
-    /// Messages behind the named positions may not have been seen: retention has reached beyond one, the topic is compacted and others write there, or it
-    /// was not read to its end.
+    /// Messages behind the named positions may not have been seen: retention has reached beyond
+    /// one, the topic is compacted and others write there, or it was not read to its end.
     pub(crate) removed: bool,
     /// The first partition that ends before the named position.
     pub(crate) cut: Option<usize>,
@@ -95,18 +98,26 @@ impl Placed {
     }
 }
 
-/// What was `written` of committed transactions, and is not all `visible`; and which transactions of
-/// their connections are known to be committed: the newest of each that the group says, or of which
-/// readers see a message.
-pub(crate) fn decide_incomplete(said: &[Committed], written: &Tally, visible: &Tally) -> (BTreeSet<Part>, Vec<Committed>) {
+/// What was `written` of committed transactions, and is not all `visible`; and which transactions
+/// of their connections are known to be committed: the newest of each that the group says, or of
+/// which readers see a message.
+pub(crate) fn decide_incomplete(
+    said: &[Committed],
+    written: &Tally,
+    visible: &Tally,
+) -> (BTreeSet<Part>, Vec<Committed>) {
     let mut newest: BTreeMap<u32, i64> = BTreeMap::new();
-    for (by, through) in said.iter().copied().chain(visible.keys().map(|(_, by, through)| (*by, *through))) {
+    for (by, through) in
+        said.iter().copied().chain(visible.keys().map(|(_, by, through)| (*by, *through)))
+    {
         let newest = newest.entry(by).or_insert(through);
         *newest = through.max(*newest);
     }
-    let is_committed = |(_, by, through): &Part| newest.get(by).is_some_and(|newest| through <= newest);
+    let is_committed =
+        |(_, by, through): &Part| newest.get(by).is_some_and(|newest| through <= newest);
     let differs = |(part, messages): &(&Part, &u64)| visible.get(part) != Some(messages);
-    let incomplete: BTreeSet<Part> = written.iter().filter(differs).map(|(part, _)| *part).filter(is_committed).collect();
+    let incomplete: BTreeSet<Part> =
+        written.iter().filter(differs).map(|(part, _)| *part).filter(is_committed).collect();
     newest.retain(|by, _| incomplete.iter().any(|(_, connection, _)| connection == by));
     (incomplete, newest.into_iter().collect())
 }
@@ -144,7 +155,8 @@ pub(crate) fn decide_progress(facts: &Facts<'_>) -> Decision {
     let newest = shown.newest.as_ref().map(|mark| (mark.through, &mark.run));
     let go_on = |after: i64, by: &str| Decision::GoOn { after, by: by.to_owned() };
     let Some(Said { through, run, account }) = said else {
-        // Nothing of this sink is there before its first decided offset, unless somebody has removed that: then the topic's word is all there is.
+        // Nothing of this sink is there before its first decided offset, unless somebody has
+        // removed that: then the topic's word is all there is.
         return newest.map_or_else(|| go_on(0, ""), |(seen, by)| go_on(seen, by));
     };
     let Some(account) = account else {
@@ -175,7 +187,13 @@ mod tests {
     const US: &str = "us";
 
     fn said(through: i64, after: i64, messages: u64) -> Said {
-        let account = Some(Account { after, messages, before: Bounds::of(&[0, 10], 1), whole: None, committed: Vec::new() });
+        let account = Some(Account {
+            after,
+            messages,
+            before: Bounds::of(&[0, 10], 1),
+            whole: None,
+            committed: Vec::new(),
+        });
         Said { through, run: US.into(), account }
     }
 
@@ -202,26 +220,114 @@ mod tests {
             ("a first run whose own mark was lost", None, true, shown(None), go_on(0, "")),
             ("offsets that somebody removed", None, true, shown(mark(9)), go_on(9, "them")),
             ("committed in both", Some(&full), false, shown(mark(140)), go_on(140, US)),
-            ("committed, and the transaction had no messages", Some(&mark_of_a_run), false, shown(None), go_on(140, US)),
-            ("committed in both, and removed by retention since", Some(&full), false, removed(None), go_on(140, US)),
-            ("committed in the group, not in the topic", Some(&full), false, shown(None), go_on(138, US)),
-            ("the same, and what was before it is seen", Some(&full), false, shown(mark(138)), go_on(138, US)),
-            ("more in the topic than the group says", Some(&full), false, shown(mark(143)), go_on(143, "them")),
-            ("committed in the topic, its offset lost", Some(&full), true, shown(mark(143)), go_on(143, "them")),
-            ("the same after a run's mark", Some(&mark_of_a_run), true, shown(mark(143)), go_on(143, "them")),
-            ("aborted in the topic, its offset left undecided", Some(&full), true, shown(mark(140)), go_on(140, US)),
-            ("the same after a run's mark", Some(&mark_of_a_run), true, shown(None), go_on(140, US)),
+            (
+                "committed, and the transaction had no messages",
+                Some(&mark_of_a_run),
+                false,
+                shown(None),
+                go_on(140, US),
+            ),
+            (
+                "committed in both, and removed by retention since",
+                Some(&full),
+                false,
+                removed(None),
+                go_on(140, US),
+            ),
+            (
+                "committed in the group, not in the topic",
+                Some(&full),
+                false,
+                shown(None),
+                go_on(138, US),
+            ),
+            (
+                "the same, and what was before it is seen",
+                Some(&full),
+                false,
+                shown(mark(138)),
+                go_on(138, US),
+            ),
+            (
+                "more in the topic than the group says",
+                Some(&full),
+                false,
+                shown(mark(143)),
+                go_on(143, "them"),
+            ),
+            (
+                "committed in the topic, its offset lost",
+                Some(&full),
+                true,
+                shown(mark(143)),
+                go_on(143, "them"),
+            ),
+            (
+                "the same after a run's mark",
+                Some(&mark_of_a_run),
+                true,
+                shown(mark(143)),
+                go_on(143, "them"),
+            ),
+            (
+                "aborted in the topic, its offset left undecided",
+                Some(&full),
+                true,
+                shown(mark(140)),
+                go_on(140, US),
+            ),
+            (
+                "the same after a run's mark",
+                Some(&mark_of_a_run),
+                true,
+                shown(None),
+                go_on(140, US),
+            ),
             ("neither is in the topic", Some(&full), true, shown(None), go_on(138, US)),
-            ("undecided, and what would tell may be removed", Some(&full), true, removed(mark(140)), Decision::Refuse(Why::Removed)),
-            ("undecided after a run's mark, the same", Some(&mark_of_a_run), true, removed(None), Decision::Refuse(Why::Removed)),
-            ("undecided, and one later is seen, the same", Some(&full), true, removed(mark(143)), Decision::Refuse(Why::Removed)),
-            ("the topic has lost messages", Some(&full), false, cut.clone(), Decision::Refuse(Why::Cut(1))),
+            (
+                "undecided, and what would tell may be removed",
+                Some(&full),
+                true,
+                removed(mark(140)),
+                Decision::Refuse(Why::Removed),
+            ),
+            (
+                "undecided after a run's mark, the same",
+                Some(&mark_of_a_run),
+                true,
+                removed(None),
+                Decision::Refuse(Why::Removed),
+            ),
+            (
+                "undecided, and one later is seen, the same",
+                Some(&full),
+                true,
+                removed(mark(143)),
+                Decision::Refuse(Why::Removed),
+            ),
+            (
+                "the topic has lost messages",
+                Some(&full),
+                false,
+                cut.clone(),
+                Decision::Refuse(Why::Cut(1)),
+            ),
             ("the same, undecided", Some(&full), true, cut, Decision::Refuse(Why::Cut(1))),
             ("an earlier version's offset", Some(&old), false, shown(None), go_on(140, US)),
-            ("an earlier version's, another undecided", Some(&old), true, shown(None), Decision::Refuse(Why::Unrecorded)),
+            (
+                "an earlier version's, another undecided",
+                Some(&old),
+                true,
+                shown(None),
+                Decision::Refuse(Why::Unrecorded),
+            ),
         ];
         for (what, said, undecided, shown, expected) in rows {
-            assert_eq!(decide_progress(&Facts { said, undecided, shown: &shown }), expected, "{what}");
+            assert_eq!(
+                decide_progress(&Facts { said, undecided, shown: &shown }),
+                expected,
+                "{what}"
+            );
         }
     }
 
@@ -239,19 +345,34 @@ mod tests {
     fn lost(said: Committed, written: &[Placed], visible: &[Placed]) -> Vec<i64> {
         let (parts, known) = decide_incomplete(&[said], &tally(written), &tally(visible));
         assert_eq!(known.is_empty(), parts.is_empty());
-        let of_them = |messages: &[Placed]| messages.iter().filter(|m| parts.contains(&m.part())).copied().collect::<Vec<_>>();
-        decide_lost(&of_them(written), &of_them(visible)).iter().map(|message| message.offset).collect()
+        let of_them = |messages: &[Placed]| {
+            messages.iter().filter(|m| parts.contains(&m.part())).copied().collect::<Vec<_>>()
+        };
+        decide_lost(&of_them(written), &of_them(visible))
+            .iter()
+            .map(|message| message.offset)
+            .collect()
     }
 
     #[test]
     fn what_is_committed_and_not_visible_is_lost() {
-        let written = [placed(0, 1, 7, None), placed(1, 1, 7, None), placed(3, 1, 8, None), placed(5, 2, 8, None), placed(6, 2, 9, None)];
+        let written = [
+            placed(0, 1, 7, None),
+            placed(1, 1, 7, None),
+            placed(3, 1, 8, None),
+            placed(5, 2, 8, None),
+            placed(6, 2, 9, None),
+        ];
         let [a, b, c, d, e] = written;
         let before = (1, 6);
         assert_eq!(lost(before, &written, &written), [0; 0]);
         assert_eq!(lost(before, &written, &[]), [0; 0], "nobody knows of any that it is committed");
         assert_eq!(lost((1, 7), &written, &[]), [0, 1], "the group does");
-        assert_eq!(lost(before, &written, &[c, d, e]), [0, 1], "the next one is committed, and so is the one before");
+        assert_eq!(
+            lost(before, &written, &[c, d, e]),
+            [0, 1],
+            "the next one is committed, and so is the one before"
+        );
         assert_eq!(
             lost(before, &written, &[a, b, d, e]),
             [3; 0],

@@ -1,8 +1,10 @@
 //! Committed epochs into the topic, each once: [`KafkaDelivery`].
 //!
-//! While one transaction is committed the next is filled ([`Turns`](super::turns::Turns)), and it counts as delivered once the cluster shows it
-//! ([`Prover`](super::proven::Prover)). One that fails takes those after it along: the producers are made anew, the cluster is asked what it has, and the
-//! rest of what was under way goes out in one transaction. The engine asks for that until it works.
+//! While one transaction is committed the next is filled ([`Turns`](super::turns::Turns)), and it
+//! counts as delivered once the cluster shows it ([`Prover`](super::proven::Prover)). One that
+//! fails takes those after it along: the producers are made anew, the cluster is asked what it has,
+//! and the rest of what was under way goes out in one transaction. The engine asks for that until
+//! it works.
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
@@ -19,7 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Deliveries that may be begun before the first of them is known to be visible. How many transactions there are at once is for the turns to say.
+/// Deliveries that may be begun before the first of them is known to be visible. How many
+/// transactions there are at once is for the turns to say.
 const UNDER_WAY_MAX: usize = 64;
 
 pub(crate) struct KafkaDelivery {
@@ -42,7 +45,13 @@ impl Connected {
 
 impl KafkaDelivery {
     pub(crate) fn new(sink: Arc<KafkaSink>) -> Self {
-        Self { sink, claim: Claim::new(), wake: WakeSlot::default(), connected: None, under_way: VecDeque::new() }
+        Self {
+            sink,
+            claim: Claim::new(),
+            wake: WakeSlot::default(),
+            connected: None,
+            under_way: VecDeque::new(),
+        }
     }
 
     fn connect(&mut self) -> Result<&mut Connected, Trouble> {
@@ -52,14 +61,21 @@ impl KafkaDelivery {
         }
     }
 
-    /// Fills the next transaction with what the topic lacks of the newest `deliveries` under way, and has it committed in its turn.
+    /// Fills the next transaction with what the topic lacks of the newest `deliveries` under way,
+    /// and has it committed in its turn.
     fn begin(&mut self, deliveries: usize) -> Result<(), Trouble> {
         self.connect()?;
-        let Some(connected) = &mut self.connected else { return Err(Trouble::Unknown("not connected".into())) };
+        let Some(connected) = &mut self.connected else {
+            return Err(Trouble::Unknown("not connected".into()));
+        };
         let (before, holes) = (connected.through, &connected.holes);
-        let is_missing = |epoch: i64| epoch > before || holes.iter().any(|(after, last)| epoch > *after && epoch <= *last);
+        let is_missing = |epoch: i64| {
+            epoch > before || holes.iter().any(|(after, last)| epoch > *after && epoch <= *last)
+        };
         let first = self.under_way.len().saturating_sub(deliveries);
-        let missing = || self.under_way.iter().skip(first).flatten().filter(|entry| is_missing(number(entry)));
+        let missing = || {
+            self.under_way.iter().skip(first).flatten().filter(|entry| is_missing(number(entry)))
+        };
         let Some(newest) = missing().map(number).max() else { return connected.turns.skip(before) };
         let (run, through) = (&self.claim.run, newest.max(before));
         // The first transaction brings what fills the holes, all of which was left for it.
@@ -67,15 +83,29 @@ impl KafkaDelivery {
         let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
         let count: u64 = batches().map(|rows| rows.num_rows() as u64).sum();
         let by = connected.by;
-        let mark =
-            Mark { sink: connected.name.clone(), through: newest, after: Some(after), sent: Some((by, count)), run: run.clone() }.write();
+        let mark = Mark {
+            sink: connected.name.clone(),
+            through: newest,
+            after: Some(after),
+            sent: Some((by, count)),
+            run: run.clone(),
+        }
+        .write();
         let sent = Sent { by, through: newest, copy_of: None }.write(&connected.name);
         if holes.is_empty() {
             connected.window.begins(Start { since: before, ends: connected.ends.all() });
         }
         let marked = if count > 0 { connected.marked.max(newest) } else { connected.marked };
-        let Some(first) = connected.window.first() else { return Err(Trouble::Unknown("no transaction has begun".into())) };
-        let metadata = metadata((run, &[(by, through)]), before, count, &first.ends, Whole { since: first.since, through: marked });
+        let Some(first) = connected.window.first() else {
+            return Err(Trouble::Unknown("no transaction has begun".into()));
+        };
+        let metadata = metadata(
+            (run, &[(by, through)]),
+            before,
+            count,
+            &first.ends,
+            Whole { since: first.since, through: marked },
+        );
         let messages = batches().flat_map(MessageRow::all);
         let progress = Progress {
             topic: &self.sink.spec.topic,
@@ -93,13 +123,17 @@ impl KafkaDelivery {
     /// Everything under way at once, in one transaction that is waited for.
     fn deliver_all(&mut self) -> Result<(), Trouble> {
         self.begin(self.under_way.len())?;
-        let Some(connected) = &mut self.connected else { return Err(Trouble::Unknown("not connected".into())) };
+        let Some(connected) = &mut self.connected else {
+            return Err(Trouble::Unknown("not connected".into()));
+        };
         connected.turns.wait_for_others(0)
     }
 
-    /// After something has failed: the producers are made anew, and all that was under way is delivered anew, when the engine asks for it.
+    /// After something has failed: the producers are made anew, and all that was under way is
+    /// delivered anew, when the engine asks for it.
     fn away(&mut self, trouble: Trouble) -> SinkError {
-        // Waits for the transaction that is being committed, if any: the next producers will ask how it ended.
+        // Waits for the transaction that is being committed, if any: the next producers will ask
+        // how it ended.
         self.connected = None;
         match trouble {
             Trouble::Final(reason) => self.sink.failed(reason),
@@ -126,9 +160,11 @@ impl Delivery for KafkaDelivery {
     }
 
     fn take_over(&mut self, left: OutboxEntry) -> Result<OutboxEntry, SinkError> {
-        // Messages are whole as they are: they were encoded, with their headers, by the run that left them. A number among the files
-        // is what a delivery at once leaves.
-        let fits = |part: &OutboxPart| part.rows.iter().all(are_messages) && !part.files.iter().any(Value::is_object);
+        // Messages are whole as they are: they were encoded, with their headers, by the run that
+        // left them. A number among the files is what a delivery at once leaves.
+        let fits = |part: &OutboxPart| {
+            part.rows.iter().all(are_messages) && !part.files.iter().any(Value::is_object)
+        };
         if left.parts.iter().all(fits) {
             return Ok(left);
         }
@@ -173,7 +209,8 @@ impl Delivery for KafkaDelivery {
             None => connected.prover.through(),
         };
         let visible = visible.map_err(|trouble| self.away(trouble))?;
-        let is_visible = |entries: &Vec<OutboxEntry>| entries.iter().all(|entry| number(entry) <= visible);
+        let is_visible =
+            |entries: &Vec<OutboxEntry>| entries.iter().all(|entry| number(entry) <= visible);
         let settled = self.under_way.iter().take_while(|entries| is_visible(entries)).count();
         self.under_way.drain(..settled);
         Ok(settled)
@@ -199,7 +236,8 @@ mod tests {
     }
 
     fn spec(rows: &RecordBatch, headers: &[&str]) -> KafkaSinkSpec {
-        let columns: Vec<_> = rows.schema().fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
+        let columns: Vec<_> =
+            rows.schema().fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
         KafkaSinkSpec {
             id: "out".into(),
             brokers: "127.0.0.1:1".into(),
@@ -220,21 +258,31 @@ mod tests {
         let left = encode(&spec(&then, &["who", "why"]), false, &then).expect("encodable");
         // Meanwhile the columns are others, and there is one header less.
         let now = rows(["amount", "user"]);
-        let mut delivery = KafkaDelivery::new(Arc::new(KafkaSink::new(spec(&now, &["who"])).expect("plain settings")));
+        let mut delivery = KafkaDelivery::new(Arc::new(
+            KafkaSink::new(spec(&now, &["who"])).expect("plain settings"),
+        ));
         let entry = |rows: Vec<RecordBatch>, files| OutboxEntry {
             epoch: Epoch(7),
             parts: vec![OutboxPart { rows, files, ..OutboxPart::default() }],
         };
-        let taken = delivery.take_over(entry(vec![left.clone()], vec![7.into()])).expect("they are messages");
+        let taken = delivery
+            .take_over(entry(vec![left.clone()], vec![7.into()]))
+            .expect("they are messages");
         assert_eq!(taken.parts[0].rows, [left]);
         let first = MessageRow::all(&taken.parts[0].rows[0]).next().expect("a message");
         assert_eq!((first.key(), first.value()), (Some(&b"1"[..]), &br#"{"id":1,"name":"a"}"#[..]));
-        assert_eq!(first.headers().collect::<Vec<_>>(), [("who", Some(&b"a"[..])), ("why", Some(&b"a"[..]))]);
+        assert_eq!(
+            first.headers().collect::<Vec<_>>(),
+            [("who", Some(&b"a"[..])), ("why", Some(&b"a"[..]))]
+        );
 
         let binary: ArrayRef = Arc::new(BinaryArray::from(vec![&b"x"[..]]));
-        let two = RecordBatch::try_from_iter([("value", Arc::clone(&binary)), ("key", binary)]).expect("a batch");
+        let two = RecordBatch::try_from_iter([("value", Arc::clone(&binary)), ("key", binary)])
+            .expect("a batch");
         let staged = serde_json::json!({ "path": "part-1.parquet" });
-        for other in [entry(vec![then], vec![]), entry(vec![two], vec![]), entry(vec![], vec![staged])] {
+        for other in
+            [entry(vec![then], vec![]), entry(vec![two], vec![]), entry(vec![], vec![staged])]
+        {
             let error = delivery.take_over(other).expect_err("no messages").to_string();
             assert!(error.contains("epoch 7") && error.contains("former configuration"), "{error}");
         }

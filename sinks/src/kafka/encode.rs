@@ -1,7 +1,8 @@
 //! Rows into messages: the batch of messages that an epoch's outbox carries.
 //!
-//! A message's value is a JSON object of the row's columns: numbers and decimals with their exact digits, timestamps as RFC 3339 in UTC, nulls as
-//! null. Encoded once, on the worker: what is delivered again after a crash is the same, byte for byte.
+//! A message's value is a JSON object of the row's columns: numbers and decimals with their exact
+//! digits, timestamps as RFC 3339 in UTC, nulls as null. Encoded once, on the worker: what is
+//! delivered again after a crash is the same, byte for byte.
 
 use super::timestamps::Timestamps;
 use super::{KafkaSinkSpec, MESSAGE_ID_HEADER};
@@ -23,7 +24,10 @@ const TIMESTAMP_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
 
 /// The columns of a batch of messages: `key`, `value`, then the headers by name.
 pub(crate) fn message_schema(spec: &KafkaSinkSpec, with_ids: bool) -> SchemaRef {
-    let mut fields = vec![Field::new("key", DataType::Binary, true), Field::new("value", DataType::Binary, false)];
+    let mut fields = vec![
+        Field::new("key", DataType::Binary, true),
+        Field::new("value", DataType::Binary, false),
+    ];
     fields.extend(spec.headers.iter().map(|(name, _)| Field::new(name, DataType::Binary, true)));
     if with_ids {
         fields.push(Field::new(MESSAGE_ID_HEADER, DataType::Binary, true));
@@ -31,16 +35,25 @@ pub(crate) fn message_schema(spec: &KafkaSinkSpec, with_ids: bool) -> SchemaRef 
     Arc::new(Schema::new(fields))
 }
 
-/// Whether a batch is one of messages; what an earlier run left may be rows of a destination of another kind.
+/// Whether a batch is one of messages; what an earlier run left may be rows of a destination of
+/// another kind.
 pub(crate) fn are_messages(rows: &RecordBatch) -> bool {
     let fields = rows.schema_ref().fields();
-    let is = |column: usize, name: &str| fields.get(column).is_some_and(|field| field.name() == name);
-    is(KEY, "key") && is(VALUE, "value") && fields.iter().all(|field| *field.data_type() == DataType::Binary)
+    let is =
+        |column: usize, name: &str| fields.get(column).is_some_and(|field| field.name() == name);
+    is(KEY, "key")
+        && is(VALUE, "value")
+        && fields.iter().all(|field| *field.data_type() == DataType::Binary)
 }
 
 /// Encodes rows of the pipeline.
-pub(crate) fn encode(spec: &KafkaSinkSpec, with_ids: bool, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let projected = spec.projection.apply(rows).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
+pub(crate) fn encode(
+    spec: &KafkaSinkSpec,
+    with_ids: bool,
+    rows: &RecordBatch,
+) -> Result<RecordBatch, ArrowError> {
+    let projected =
+        spec.projection.apply(rows).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
     let objects = StructArray::from(projected);
     let field = Arc::new(Field::new("row", objects.data_type().clone(), false));
     let options = EncoderOptions::default()
@@ -78,7 +91,9 @@ fn texts(column: &ArrayRef) -> Result<BinaryArray, ArrowError> {
     if let Some(text) = column.as_string_opt::<i32>() {
         return Ok(BinaryArray::from_iter(text.iter().map(|t| t.map(str::as_bytes))));
     }
-    let options = FormatOptions::new().with_timestamp_tz_format(Some(TIMESTAMP_FORMAT)).with_timestamp_format(Some(TIMESTAMP_FORMAT));
+    let options = FormatOptions::new()
+        .with_timestamp_tz_format(Some(TIMESTAMP_FORMAT))
+        .with_timestamp_format(Some(TIMESTAMP_FORMAT));
     let formatter = ArrayFormatter::try_new(column, &options)?;
     let mut builder = BinaryBuilder::new();
     for row in 0..column.len() {
@@ -93,13 +108,19 @@ fn texts(column: &ArrayRef) -> Result<BinaryArray, ArrowError> {
     Ok(builder.finish())
 }
 
-/// An id per message: where its row came from, or for rows that came from nowhere in particular, what it says.
+/// An id per message: where its row came from, or for rows that came from nowhere in particular,
+/// what it says.
 fn ids(spec: &KafkaSinkSpec, rows: &RecordBatch, values: &BinaryArray) -> BinaryArray {
     let origin = spec.origin.and_then(|(partition, offset)| {
-        Some((rows.column(partition).as_primitive_opt::<UInt32Type>()?, rows.column(offset).as_primitive_opt::<Int64Type>()?))
+        Some((
+            rows.column(partition).as_primitive_opt::<UInt32Type>()?,
+            rows.column(offset).as_primitive_opt::<Int64Type>()?,
+        ))
     });
     BinaryArray::from_iter_values((0..rows.num_rows()).map(|row| match origin {
-        Some((partitions, offsets)) => format!("{}-{}", partitions.value(row), offsets.value(row)).into_bytes(),
+        Some((partitions, offsets)) => {
+            format!("{}-{}", partitions.value(row), offsets.value(row)).into_bytes()
+        }
         None => format!("{:032x}", xxh3_128(values.value(row))).into_bytes(),
     }))
 }
@@ -132,7 +153,8 @@ impl<'a> MessageRow<'a> {
 
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> {
         let schema = self.batch.schema_ref();
-        (HEADERS..self.batch.num_columns()).map(|column| (schema.field(column).name().as_str(), self.part(column)))
+        (HEADERS..self.batch.num_columns())
+            .map(|column| (schema.field(column).name().as_str(), self.part(column)))
     }
 }
 
@@ -140,12 +162,19 @@ impl<'a> MessageRow<'a> {
 mod tests {
     use super::*;
     use crate::outbox::Projection;
-    use arrow::array::{BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray, UInt32Array};
+    use arrow::array::{
+        BooleanArray, Decimal128Array, Float64Array, Int64Array, StringArray,
+        TimestampMicrosecondArray, UInt32Array,
+    };
 
     fn rows() -> RecordBatch {
-        let time = TimestampMicrosecondArray::from(vec![Some(1_522_540_800_000_001), None]).with_timezone("UTC");
-        let amount =
-            Decimal128Array::from(vec![Some(123_456_789_012_345_678_901_234_567_890_i128), Some(-5)]).with_precision_and_scale(38, 2);
+        let time = TimestampMicrosecondArray::from(vec![Some(1_522_540_800_000_001), None])
+            .with_timezone("UTC");
+        let amount = Decimal128Array::from(vec![
+            Some(123_456_789_012_345_678_901_234_567_890_i128),
+            Some(-5),
+        ])
+        .with_precision_and_scale(38, 2);
         RecordBatch::try_from_iter(vec![
             ("user", Arc::new(StringArray::from(vec![Some("a\"\n"), None])) as ArrayRef),
             ("amount", Arc::new(amount.expect("a decimal"))),
@@ -159,7 +188,10 @@ mod tests {
     }
 
     fn spec(rows: &RecordBatch) -> KafkaSinkSpec {
-        let columns: Vec<_> = ["user", "amount", "at", "ok", "score"].iter().map(|c| ((*c).to_owned(), (*c).to_owned())).collect();
+        let columns: Vec<_> = ["user", "amount", "at", "ok", "score"]
+            .iter()
+            .map(|c| ((*c).to_owned(), (*c).to_owned()))
+            .collect();
         KafkaSinkSpec {
             id: "out".into(),
             brokers: "127.0.0.1:1".into(),
@@ -184,7 +216,10 @@ mod tests {
             text(all[0].value()),
             r#"{"user":"a\"\n","amount":1234567890123456789012345678.90,"at":"2018-04-01T00:00:00.000001Z","ok":true,"score":0.1}"#
         );
-        assert_eq!(text(all[1].value()), r#"{"user":null,"amount":-0.05,"at":null,"ok":false,"score":null}"#);
+        assert_eq!(
+            text(all[1].value()),
+            r#"{"user":null,"amount":-0.05,"at":null,"ok":false,"score":null}"#
+        );
         assert_eq!(all[0].key().map(text), Some("1234567890123456789012345678.90".into()));
         assert_eq!(
             all[0].headers().map(|(n, v)| (n, v.map(text))).collect::<Vec<_>>(),
@@ -199,7 +234,9 @@ mod tests {
         let spec = KafkaSinkSpec { origin: None, ..spec(&rows) };
         let id = |row: usize| {
             let messages = encode(&spec, true, &rows).expect("encodable");
-            MessageRow::all(&messages).nth(row).and_then(|m| m.headers().last().and_then(|(_, v)| v.map(<[u8]>::to_vec)))
+            MessageRow::all(&messages)
+                .nth(row)
+                .and_then(|m| m.headers().last().and_then(|(_, v)| v.map(<[u8]>::to_vec)))
         };
         assert_eq!(id(0), id(0));
         assert_ne!(id(0), id(1));

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 /// How long the cluster may take for an answer.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// An offset that is still undecided after this, once the producers are fenced, will never be: their transactions have ended by then.
+/// An offset that is still undecided after this, once the producers are fenced, will never be:
+/// their transactions have ended by then.
 const DECIDED_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks for what was just committed.
 const GLANCE: Duration = Duration::from_millis(5);
@@ -41,17 +42,22 @@ impl<'a> Group<'a> {
 
     /// What is decided by now; nothing is waited for.
     pub(crate) fn decided(&self) -> Result<Option<Said>, Trouble> {
-        self.ask(&self.reader, ANSWER_WITHIN).map_err(|e| unanswered(self.reader.context(), &self.question(), &e))
+        self.ask(&self.reader, ANSWER_WITHIN)
+            .map_err(|e| unanswered(self.reader.context(), &self.question(), &e))
     }
 
-    /// What the group says for good; asked after the producers that may write there have been fenced.
+    /// What the group says for good; asked after the producers that may write there have been
+    /// fenced.
     pub(crate) fn says(&self) -> Result<Says, Trouble> {
-        // Asked of the same cluster first: where there is no answer to this, it is the cluster that does not answer.
+        // Asked of the same cluster first: where there is no answer to this, it is the cluster that
+        // does not answer.
         self.decided()?;
         let waiting = reader(self.sink, self.name, "read_committed")?;
         match self.ask(&waiting, DECIDED_WITHIN) {
             Ok(decided) => Ok(Says { decided, undecided: false }),
-            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)) => Ok(Says { decided: self.decided()?, undecided: true }),
+            Err(KafkaError::MetadataFetch(RDKafkaErrorCode::OperationTimedOut)) => {
+                Ok(Says { decided: self.decided()?, undecided: true })
+            }
             Err(error) => Err(unanswered(waiting.context(), &self.question(), &error)),
         }
     }
@@ -60,13 +66,19 @@ impl<'a> Group<'a> {
     pub(crate) fn shows(&self, run: &str, through: i64) -> Result<(), Trouble> {
         let started = Instant::now();
         loop {
-            let is_it =
-                |said: Said| said.run == run && said.through == through && said.account.is_some_and(|account| account.messages == 0);
+            let is_it = |said: Said| {
+                said.run == run
+                    && said.through == through
+                    && said.account.is_some_and(|account| account.messages == 0)
+            };
             if self.decided()?.is_some_and(is_it) {
                 return Ok(());
             }
             if started.elapsed() > ANSWER_WITHIN {
-                return Err(Trouble::Unknown(format!("the group {} does not show that the topic has epoch {through}", self.name)));
+                return Err(Trouble::Unknown(format!(
+                    "the group {} does not show that the topic has epoch {through}",
+                    self.name
+                )));
             }
             std::thread::sleep(GLANCE);
         }
@@ -74,14 +86,20 @@ impl<'a> Group<'a> {
 
     /// What a transaction needs to know of the group.
     pub(crate) fn metadata(&self) -> Result<ConsumerGroupMetadata, Trouble> {
-        self.reader.group_metadata().ok_or_else(|| Trouble::Final("the group of what was delivered has no name".into()))
+        self.reader
+            .group_metadata()
+            .ok_or_else(|| Trouble::Final("the group of what was delivered has no name".into()))
     }
 
     fn question(&self) -> String {
         format!("what was delivered, asked of the group {}", self.name)
     }
 
-    fn ask(&self, reader: &BaseConsumer<Reports>, within: Duration) -> Result<Option<Said>, KafkaError> {
+    fn ask(
+        &self,
+        reader: &BaseConsumer<Reports>,
+        within: Duration,
+    ) -> Result<Option<Said>, KafkaError> {
         let topic = &self.sink.spec.topic;
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, 0);
@@ -96,9 +114,16 @@ impl<'a> Group<'a> {
     }
 }
 
-fn reader(sink: &KafkaSink, group: &str, isolation: &str) -> Result<BaseConsumer<Reports>, Trouble> {
-    BaseConsumer::from_config_and_context(&settings::group(&sink.spec, group, isolation), Reports::new(Arc::clone(&sink.notice)))
-        .map_err(|e| Trouble::Final(e.to_string()))
+fn reader(
+    sink: &KafkaSink,
+    group: &str,
+    isolation: &str,
+) -> Result<BaseConsumer<Reports>, Trouble> {
+    BaseConsumer::from_config_and_context(
+        &settings::group(&sink.spec, group, isolation),
+        Reports::new(Arc::clone(&sink.notice)),
+    )
+    .map_err(|e| Trouble::Final(e.to_string()))
 }
 
 /// An answer that did not come: what was asked, and what librdkafka knows.
@@ -108,7 +133,9 @@ pub(crate) fn unanswered(reports: &Reports, question: &str, error: &KafkaError) 
         return Trouble::Final(format!("{error}: {advice}"));
     }
     let what = match code {
-        Some(RDKafkaErrorCode::OperationTimedOut) => format!("no answer in {} s to {question}", ANSWER_WITHIN.as_secs()),
+        Some(RDKafkaErrorCode::OperationTimedOut) => {
+            format!("no answer in {} s to {question}", ANSWER_WITHIN.as_secs())
+        }
         _ => format!("{error}, for {question}"),
     };
     Trouble::Unknown(match reports.reason() {

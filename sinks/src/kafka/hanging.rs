@@ -1,20 +1,22 @@
 //! Transactions of this sink that hang: the cluster has lost their ends.
 //!
-//! A broker that is stopped in the moment of a commit can write down that a transaction is complete, and never write its end into the partitions, or into some
-//! of them. It is then open there for ever: no time-out ends it, and a reader of committed transactions sees nothing behind it. Only its producer can end it, by
-//! the end of another transaction in the same partitions; and if that one is aborted, what hangs is aborted with it.
+//! A broker that is stopped in the moment of a commit can write down that a transaction is
+//! complete, and never write its end into the partitions, or into some of them. It is then open
+//! there for ever: no time-out ends it, and a reader of committed transactions sees nothing behind
+//! it. Only its producer can end it, by the end of another transaction in the same partitions; and
+//! if that one is aborted, what hangs is aborted with it.
 //!
 //! ```text
 //!   partition:   … committed | hanging: epoch 143 …………………… | a message, aborted | epoch 143 again
 //!                            ▲ what readers see ends here     ▲ with it ends what hangs
 //! ```
-//! So whatever hangs is ended, as if it had never been; what stands behind a transaction of somebody
-//! else is waited for. Then all that this sink has written since
-//! the last position that was known to be whole is looked at, what readers see of it and what they
-//! don't: see [`decide_incomplete`] and [`decide_lost`]. What is committed and can't be seen is copied, message by message,
-//! into the partition where it stands; each copy says where its original is, so that a crash
-//! anywhere, or another end that is lost, only has it done once more. Of what nothing is known to
-//! be committed all is delivered again from the store.
+//! So whatever hangs is ended, as if it had never been; what stands behind a transaction of
+//! somebody else is waited for. Then all that this sink has written since the last position that
+//! was known to be whole is looked at, what readers see of it and what they don't: see
+//! [`decide_incomplete`] and [`decide_lost`]. What is committed and can't be seen is copied,
+//! message by message, into the partition where it stands; each copy says where its original is, so
+//! that a crash anywhere, or another end that is lost, only has it done once more. Of what nothing
+//! is known to be committed all is delivered again from the store.
 
 use super::KafkaSink;
 use super::client::Reports;
@@ -56,17 +58,26 @@ impl Mender<'_> {
                 return Ok(());
             }
         }
-        Err(Trouble::Unknown(format!("the cluster loses the ends of transactions in the topic {} again and again", self.sink.spec.topic)))
+        Err(Trouble::Unknown(format!(
+            "the cluster loses the ends of transactions in the topic {} again and again",
+            self.sink.spec.topic
+        )))
     }
 
     /// Ends what hangs, and waits for transactions of others before what is of this sink.
     fn decide_all(&self, topic: &mut Topic<'_>) -> Result<(), Trouble> {
         let name = &self.sink.spec.topic;
-        let before = self.group.decided()?.and_then(|said| said.account).map_or_else(Bounds::default, |account| account.before);
+        let before = self
+            .group
+            .decided()?
+            .and_then(|said| said.account)
+            .map_or_else(Bounds::default, |account| account.before);
         let mut ended = 0;
         while ended < ATTEMPTS {
             let Standing { open, hidden } = topic.standing()?;
-            if let Some((partition, _)) = open.iter().find(|(partition, open)| **open < before.at(**partition)) {
+            if let Some((partition, _)) =
+                open.iter().find(|(partition, open)| **open < before.at(**partition))
+            {
                 return Err(Trouble::Final(refused(self.sink, topic.name, Why::Open(*partition))));
             }
             if !open.is_empty() {
@@ -107,7 +118,8 @@ impl Mender<'_> {
             }
         }
         // What is visible first: what is removed meanwhile is not taken for lost.
-        let (visible, written) = (topic.tally("read_committed", &ranges)?, topic.tally("read_uncommitted", &ranges)?);
+        let (visible, written) =
+            (topic.tally("read_committed", &ranges)?, topic.tally("read_uncommitted", &ranges)?);
         let (incomplete, committed) = decide_incomplete(&account.committed, &written, &visible);
         if incomplete.is_empty() {
             return Ok(false);
@@ -118,7 +130,8 @@ impl Mender<'_> {
         if lost.is_empty() {
             return Ok(false);
         }
-        let newest = visible.keys().map(|(.., through)| *through).chain([through]).max().unwrap_or(through);
+        let newest =
+            visible.keys().map(|(.., through)| *through).chain([through]).max().unwrap_or(through);
         self.told(format!(
             "{} messages of the topic {}, of transactions that are committed, were lost with a transaction's end; they are copied, through epoch {newest}",
             lost.len(),
@@ -139,7 +152,9 @@ impl Mender<'_> {
     fn end(&self, topic: &mut Topic<'_>, hanging: &BTreeMap<usize, i64>) -> Result<(), Trouble> {
         let partitions = || hanging.keys().filter_map(|p| i32::try_from(*p).ok());
         let producers = self.producers.iter().map(Arc::as_ref).chain([self.claimer]);
-        producers.into_iter().try_for_each(|producer| end(producer, (&self.sink.spec.topic, topic.name), partitions()))?;
+        producers.into_iter().try_for_each(|producer| {
+            end(producer, (&self.sink.spec.topic, topic.name), partitions())
+        })?;
         topic.ask_again()
     }
 
@@ -152,12 +167,24 @@ impl Mender<'_> {
         copies: &[Copied],
     ) -> Result<(), Trouble> {
         let since = account.whole.map_or(through, |whole| whole.since);
-        let before: Vec<_> = topic.held.iter().enumerate().map(|(p, held)| account.before.at(p).min(held.end)).collect();
-        let metadata = metadata((self.run, committed), through, 0, &before, Whole { since, through });
+        let before: Vec<_> = topic
+            .held
+            .iter()
+            .enumerate()
+            .map(|(p, held)| account.before.at(p).min(held.end))
+            .collect();
+        let metadata =
+            metadata((self.run, committed), through, 0, &before, Whole { since, through });
         let mark = Marking { value: "", all: false, sent: "" };
         let (name, group) = (&self.sink.spec.topic, &self.group.metadata()?);
-        // Offsets that the other producers have left undecided tell that the topic has to be looked at.
-        fill_copies(self.claimer, &Progress { topic: name, group, epoch: through, metadata: &metadata, mark }, topic.name, copies)?;
+        // Offsets that the other producers have left undecided tell that the topic has to be looked
+        // at.
+        fill_copies(
+            self.claimer,
+            &Progress { topic: name, group, epoch: through, metadata: &metadata, mark },
+            topic.name,
+            copies,
+        )?;
         commit(self.claimer)?;
         self.group.shows(self.run, through)?;
         topic.ask_again()

@@ -27,15 +27,22 @@ impl std::fmt::Debug for Immediate {
 }
 
 impl Immediate {
-    pub(crate) fn new(spec: &KafkaSinkSpec, notice: Arc<Mutex<NoticeSlot>>) -> Result<Self, String> {
+    pub(crate) fn new(
+        spec: &KafkaSinkSpec,
+        notice: Arc<Mutex<NoticeSlot>>,
+    ) -> Result<Self, String> {
         let config = settings::immediate(spec);
-        let producer = BaseProducer::from_config_and_context(&config, Counted(Reports::new(notice))).map_err(|e| e.to_string())?;
+        let producer =
+            BaseProducer::from_config_and_context(&config, Counted(Reports::new(notice)))
+                .map_err(|e| e.to_string())?;
         Ok(Self { producer, topic: spec.topic.clone(), pending: Mutex::default() })
     }
 
     /// Hands the messages of an epoch to the producer; waits while that has no room.
     pub(crate) fn send(&self, epoch: Epoch, messages: &RecordBatch) -> Result<(), String> {
-        let pending = Arc::clone(self.pending.lock().unwrap_or_else(PoisonError::into_inner).entry(epoch).or_default());
+        let pending = Arc::clone(
+            self.pending.lock().unwrap_or_else(PoisonError::into_inner).entry(epoch).or_default(),
+        );
         for message in MessageRow::all(messages) {
             pending.fetch_add(1, Ordering::AcqRel);
             let mut record = record(&self.topic, message, (None, None), Arc::clone(&pending));
@@ -48,7 +55,10 @@ impl Immediate {
                         self.check()?;
                     }
                     Err((error, _)) => {
-                        let advice = error.rdkafka_error_code().and_then(advice).unwrap_or("the producer can't go on");
+                        let advice = error
+                            .rdkafka_error_code()
+                            .and_then(advice)
+                            .unwrap_or("the producer can't go on");
                         return Err(format!("{error}: {advice}"));
                     }
                 }
@@ -57,7 +67,8 @@ impl Immediate {
         Ok(())
     }
 
-    /// Waits until everything that was sent of an epoch is acknowledged; later epochs may go on meanwhile.
+    /// Waits until everything that was sent of an epoch is acknowledged; later epochs may go on
+    /// meanwhile.
     pub(crate) fn acknowledged(&self, epoch: Epoch) -> Result<(), String> {
         let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner).remove(&epoch);
         while pending.as_ref().is_some_and(|pending| pending.load(Ordering::Acquire) > 0) {
@@ -76,7 +87,9 @@ impl Immediate {
                 "a message was not taken: {code}: {}",
                 advice(code).unwrap_or("the run stops, and sends it again when started")
             )),
-            (None, Some((_, reason))) => Err(format!("the producer can't go on: {reason}; start again")),
+            (None, Some((_, reason))) => {
+                Err(format!("the producer can't go on: {reason}; start again"))
+            }
         }
     }
 }

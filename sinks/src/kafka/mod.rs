@@ -1,14 +1,17 @@
-//! Kafka topics as sinks: rows become JSON messages, each once for a reader of committed transactions, or at once and at least once.
+//! Kafka topics as sinks: rows become JSON messages, each once for a reader of committed
+//! transactions, or at once and at least once.
 //!
 //! ```text
 //!   committed:    worker: rows ─▶ messages ─▶ epoch file      delivery: transactions of (messages of epochs, number of the last epoch)
 //!   immediately:  worker: rows ─▶ messages ─▶ idempotent producer      committer: waits for their acknowledgement, then commits the epoch
 //! ```
-//! The number of the last delivered epoch is the committed offset of a consumer group of the sink's own (partition 0 of the topic). It becomes
-//! visible with the messages of its transaction or not at all, so that a restart asks the cluster what it has, and sends the rest. Where a broker has
-//! lost the offset's half of that, the topic is read for the transactions that are there ([`decide`]).
-//! The group's and the transactions' name is made from an identity that is kept in the pipeline's store: a store that was made anew starts anew,
-//! and a second process on a copy of it is fenced.
+//! The number of the last delivered epoch is the committed offset of a consumer group of the sink's
+//! own (partition 0 of the topic). It becomes visible with the messages of its transaction or not
+//! at all, so that a restart asks the cluster what it has, and sends the rest. Where a broker has
+//! lost the offset's half of that, the topic is read for the transactions that are there
+//! ([`decide`]). The group's and the transactions' name is made from an identity that is kept in
+//! the pipeline's store: a store that was made anew starts anew, and a second process on a copy of
+//! it is fenced.
 
 mod claim;
 mod client;
@@ -30,7 +33,9 @@ mod window;
 mod writer;
 
 use crate::outbox::Projection;
-use riskstream_engine::contract::{Delivery, NEEDS_NOTHING_AGAIN, Notice, OutboxEntry, SinkError, SinkWriter, SyncFiles};
+use riskstream_engine::contract::{
+    Delivery, NEEDS_NOTHING_AGAIN, Notice, OutboxEntry, SinkError, SinkWriter, SyncFiles,
+};
 use riskstream_engine::ids::Epoch;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +45,8 @@ use std::time::{Duration, Instant};
 pub use said::{EPOCH_HEADER, TRANSACTION_HEADER};
 pub use settings::setting_refused as kafka_setting_refused;
 
-/// The header of messages that are delivered immediately: the same for the same input, so that a reader can drop what it has seen.
+/// The header of messages that are delivered immediately: the same for the same input, so that a
+/// reader can drop what it has seen.
 pub const MESSAGE_ID_HEADER: &str = "message-id";
 
 /// A topic that rows go to.
@@ -64,8 +70,8 @@ pub struct KafkaSinkSpec {
     pub name: String,
     /// The file that holds the store's identity; made when the sink is opened.
     pub identity: PathBuf,
-    /// Columns of the pipeline's rows that say where a row came from: partition and offset. Where rows have none (windows), the message itself
-    /// makes the id of what is delivered immediately.
+    /// Columns of the pipeline's rows that say where a row came from: partition and offset. Where
+    /// rows have none (windows), the message itself makes the id of what is delivered immediately.
     pub origin: Option<(usize, usize)>,
 }
 
@@ -103,7 +109,8 @@ impl NoticeSlot {
         }
     }
 
-    /// Whether the run is to end, and has given the cluster time to answer: then nobody waits for it any longer.
+    /// Whether the run is to end, and has given the cluster time to answer: then nobody waits for
+    /// it any longer.
     fn is_over(slot: &Mutex<Self>) -> bool {
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         let hurries = slot.hurry.as_ref().is_some_and(|hurry| hurry.load(Ordering::Acquire));
@@ -148,10 +155,9 @@ impl KafkaSink {
         let sink = Arc::clone(self);
         Arc::new(move |epochs| {
             let epochs = epochs.iter().filter_map(serde_json::Value::as_u64).map(Epoch);
-            epochs
-                .collect::<std::collections::BTreeSet<_>>()
-                .into_iter()
-                .try_for_each(|epoch| sink.immediate()?.acknowledged(epoch).map_err(|reason| sink.failed(reason)))
+            epochs.collect::<std::collections::BTreeSet<_>>().into_iter().try_for_each(|epoch| {
+                sink.immediate()?.acknowledged(epoch).map_err(|reason| sink.failed(reason))
+            })
         })
     }
 
@@ -162,7 +168,9 @@ impl KafkaSink {
     }
 
     pub(crate) fn immediate(&self) -> Result<&immediate::Immediate, SinkError> {
-        let made = self.immediate.get_or_init(|| immediate::Immediate::new(&self.spec, Arc::clone(&self.notice)));
+        let made = self
+            .immediate
+            .get_or_init(|| immediate::Immediate::new(&self.spec, Arc::clone(&self.notice)));
         made.as_ref().map_err(|reason| self.failed(reason.clone()))
     }
 
@@ -189,7 +197,11 @@ impl KafkaSink {
 }
 
 fn failed(spec: &KafkaSinkSpec, reason: String) -> SinkError {
-    SinkError::Write { sink: spec.id.clone(), object: format!("topic {} of {}", spec.topic, spec.brokers), reason }
+    SinkError::Write {
+        sink: spec.id.clone(),
+        object: format!("topic {} of {}", spec.topic, spec.brokers),
+        reason,
+    }
 }
 
 /// The other half of [`KafkaSink::immediate_writer`].

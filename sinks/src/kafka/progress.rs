@@ -1,4 +1,5 @@
-//! How far the topic is, found out: the group is asked, and the topic looked at where the group can't be believed.
+//! How far the topic is, found out: the group is asked, and the topic looked at where the group
+//! can't be believed.
 
 use super::KafkaSink;
 use super::decide::{Decision, Facts, Look, Shown, Why, decide_look, decide_progress};
@@ -24,12 +25,18 @@ pub(crate) enum Say {
     Nobody,
     /// The group says something else.
     Claimer,
-    /// The group has an offset that no transaction will decide: the next offset of its producer, whichever it is, replaces it.
+    /// The group has an offset that no transaction will decide: the next offset of its producer,
+    /// whichever it is, replaces it.
     All,
 }
 
 /// Finds out how far the topic is, once the producers that may write there are fenced.
-pub(crate) fn find_out(sink: &KafkaSink, name: &str, group: &Group<'_>, topic: &Topic<'_>) -> Result<Found, Trouble> {
+pub(crate) fn find_out(
+    sink: &KafkaSink,
+    name: &str,
+    group: &Group<'_>,
+    topic: &Topic<'_>,
+) -> Result<Found, Trouble> {
     let Says { decided, undecided } = group.says()?;
     if undecided {
         sink.tell(Some(format!(
@@ -39,7 +46,10 @@ pub(crate) fn find_out(sink: &KafkaSink, name: &str, group: &Group<'_>, topic: &
         )));
     }
     let look = decide_look(decided.as_ref(), undecided);
-    let before = decided.as_ref().and_then(|said| said.account.as_ref()).map_or_else(Bounds::default, |account| account.before.clone());
+    let before = decided
+        .as_ref()
+        .and_then(|said| said.account.as_ref())
+        .map_or_else(Bounds::default, |account| account.before.clone());
     let shown = match &decided {
         None if look == Look::No => Shown::default(),
         _ => match topic.shown(look, &before) {

@@ -1,8 +1,9 @@
 //! Whether what the cluster has promised to commit is committed: [`Prover`].
 //!
-//! The cluster answers a commit when it has written down that it will write the ends of the transaction into its partitions. A broker that is stopped in
-//! that moment can forget to. So a delivery counts as visible once the group shows its offset as decided, which is asked beside the deliveries, for many of
-//! them at once; until then its rows stay in the store.
+//! The cluster answers a commit when it has written down that it will write the ends of the
+//! transaction into its partitions. A broker that is stopped in that moment can forget to. So a
+//! delivery counts as visible once the group shows its offset as decided, which is asked beside the
+//! deliveries, for many of them at once; until then its rows stay in the store.
 
 use super::client::Reports;
 use super::group::Group;
@@ -37,8 +38,8 @@ pub(crate) struct Prover {
 }
 
 impl Prover {
-    /// Starts with everything through an epoch visible. The sender is told the last epoch of each promised transaction; once it is gone, nothing more is
-    /// asked.
+    /// Starts with everything through an epoch visible. The sender is told the last epoch of each
+    /// promised transaction; once it is gone, nothing more is asked.
     pub(crate) fn start(
         sink: &Arc<KafkaSink>,
         (name, run): (&str, &str),
@@ -59,7 +60,9 @@ impl Prover {
         };
         let named = std::thread::Builder::new().name("kafka-proof".into());
         // It ends with the sender. Nobody waits for it, since the cluster may be away.
-        let _thread = named.spawn(move || asking.run()).map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
+        let _thread = named
+            .spawn(move || asking.run())
+            .map_err(|e| Trouble::Final(format!("no thread can be started: {e}")))?;
         Ok((Self { proven }, promise))
     }
 
@@ -109,7 +112,8 @@ impl Asking {
     /// Up to where the topic is decided. Where it does not say, it is asked the next time.
     fn look(&self, topic: &BaseConsumer<Reports>) {
         let partitions = self.window.first().map_or(0, |start| start.ends.len());
-        let stable = (0..partitions).map(|partition| watermarks(&self.sink, topic, partition).map(|(_, stable)| stable));
+        let stable = (0..partitions)
+            .map(|partition| watermarks(&self.sink, topic, partition).map(|(_, stable)| stable));
         if let Ok(stable) = stable.collect::<Result<Vec<_>, _>>() {
             self.window.decided(&stable);
         }
@@ -128,8 +132,11 @@ impl Asking {
             }
             match group.decided() {
                 Ok(said) => {
-                    if let Some(said) = said.filter(|said| said.run == self.run && said.through > before) {
-                        self.proven.lock().unwrap_or_else(PoisonError::into_inner).through = said.through;
+                    if let Some(said) =
+                        said.filter(|said| said.run == self.run && said.through > before)
+                    {
+                        self.proven.lock().unwrap_or_else(PoisonError::into_inner).through =
+                            said.through;
                         unseen = None;
                         continue;
                     }

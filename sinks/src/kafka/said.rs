@@ -1,12 +1,14 @@
-//! What a transaction says of itself: in the metadata of its offset ([`Said`]), and in a header of its first message ([`Mark`]).
+//! What a transaction says of itself: in the metadata of its offset ([`Said`]), and in a header of
+//! its first message ([`Mark`]).
 //!
-//! The offset's metadata has at most 4 KiB at a broker as it is set up, so that positions of a topic with very many partitions are named for several
-//! partitions at once, by the least of them: whoever looks from there on looks at more than he needs, and misses nothing.
+//! The offset's metadata has at most 4 KiB at a broker as it is set up, so that positions of a
+//! topic with very many partitions are named for several partitions at once, by the least of them:
+//! whoever looks from there on looks at more than he needs, and misses nothing.
 
 use serde::{Deserialize, Serialize};
 
-/// The header by which a message says which transaction of which sink it came with. The first message of a transaction has it; on a topic that is
-/// compacted, all have.
+/// The header by which a message says which transaction of which sink it came with. The first
+/// message of a transaction has it; on a topic that is compacted, all have.
 pub const TRANSACTION_HEADER: &str = "riskstream-transaction";
 /// The header by which every message says whose it is: `SINK.EPOCH.CONNECTION`, and of a copy
 /// `.OFFSET`; see [`Sent`]. SINK stands for the sink's name.
@@ -34,7 +36,8 @@ pub(crate) struct Account {
     pub(crate) messages: u64,
     /// Where its messages may begin: here, or later.
     pub(crate) before: Bounds,
-    /// What lies between `before` and the end of this transaction; none for an offset of a version before there was any.
+    /// What lies between `before` and the end of this transaction; none for an offset of a version
+    /// before there was any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) whole: Option<Whole>,
     /// Transactions that are known to be committed: this one, or those that its copies are of.
@@ -43,7 +46,8 @@ pub(crate) struct Account {
 }
 
 /// A transaction that is known to be committed: the connection that sent it, and its last epoch. A
-/// connection commits its transactions in order, so that those before one that is committed are too.
+/// connection commits its transactions in order, so that those before one that is committed are
+/// too.
 pub(crate) type Committed = (u32, i64);
 
 /// What the topic has to show of this sink behind a position.
@@ -80,7 +84,10 @@ impl Bounds {
         Self {
             partitions: positions.len(),
             each,
-            least: positions.chunks(each).map(|several| several.iter().copied().min().unwrap_or(0)).collect(),
+            least: positions
+                .chunks(each)
+                .map(|several| several.iter().copied().min().unwrap_or(0))
+                .collect(),
         }
     }
 
@@ -95,19 +102,33 @@ impl Said {
     /// What the group holds.
     pub(crate) fn read(through: i64, metadata: &str) -> Self {
         match serde_json::from_str::<Metadata<'_>>(metadata) {
-            Ok(Metadata { run, account }) => Self { through, run: run.to_owned(), account: Some(account) },
+            Ok(Metadata { run, account }) => {
+                Self { through, run: run.to_owned(), account: Some(account) }
+            }
             // Versions before wrote the run alone.
             Err(_) => Self { through, run: metadata.to_owned(), account: None },
         }
     }
 }
 
-/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is behind the positions `before`, and these are known to be
-/// `committed` with it.
-pub(crate) fn metadata((run, committed): (&str, &[Committed]), after: i64, messages: u64, before: &[i64], whole: Whole) -> String {
+/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is
+/// behind the positions `before`, and these are known to be `committed` with it.
+pub(crate) fn metadata(
+    (run, committed): (&str, &[Committed]),
+    after: i64,
+    messages: u64,
+    before: &[i64],
+    whole: Whole,
+) -> String {
     let mut each = 1;
     loop {
-        let account = Account { after, messages, before: Bounds::of(before, each), whole: Some(whole), committed: committed.to_vec() };
+        let account = Account {
+            after,
+            messages,
+            before: Bounds::of(before, each),
+            whole: Some(whole),
+            committed: committed.to_vec(),
+        };
         let text = serde_json::to_string(&Metadata { run, account }).unwrap_or_default();
         if text.len() <= METADATA_MAX || each >= before.len() {
             return text;
@@ -209,7 +230,13 @@ mod tests {
             }
         );
         assert_eq!((0..4).map(|p| before.at(p)).collect::<Vec<_>>(), [7, 0, 12_345_678_901, 0]);
-        let mark = Mark { sink: "s".into(), through: 143, after: Some(140), sent: Some((7, 1_004)), run: "run".into() };
+        let mark = Mark {
+            sink: "s".into(),
+            through: 143,
+            after: Some(140),
+            sent: Some((7, 1_004)),
+            run: "run".into(),
+        };
         assert_eq!(Mark::read(mark.write().as_bytes()), Some(mark));
         assert_eq!(Mark::read(b"143"), None);
     }
@@ -220,11 +247,24 @@ mod tests {
             for copy_of in [None, Some(0), Some(i64::MAX)] {
                 let sent = Sent { by, through: 143, copy_of };
                 let value = sent.write("s");
-                assert_eq!((Sent::read("s", value.as_bytes()), Sent::read("t", value.as_bytes())), (Some(sent), None), "{value}");
+                assert_eq!(
+                    (Sent::read("s", value.as_bytes()), Sent::read("t", value.as_bytes())),
+                    (Some(sent), None),
+                    "{value}"
+                );
             }
         }
         let name = format!("{:08x}", short("s"));
-        let wrong = ["", "143", "x.1", &name, &format!("{name}.1"), &format!("{name}.1.x"), &format!("{name}.1.2.x")].map(str::to_owned);
+        let wrong = [
+            "",
+            "143",
+            "x.1",
+            &name,
+            &format!("{name}.1"),
+            &format!("{name}.1.x"),
+            &format!("{name}.1.2.x"),
+        ]
+        .map(str::to_owned);
         assert!(wrong.iter().all(|wrong| Sent::read("s", wrong.as_bytes()).is_none()));
         assert_eq!(Sent::read("s", b"\xff"), None);
     }
@@ -237,12 +277,22 @@ mod tests {
 
     #[test]
     fn very_many_partitions_are_named_together_by_the_least() {
-        let ends: Vec<i64> = (0..5_000).map(|p| 1_000_000_000_000 + i64::from(p) * 7_919 % 5_000).collect();
-        let text =
-            metadata((&"f".repeat(32), &[(u32::MAX, i64::MAX)]), i64::MAX, u64::MAX, &ends, Whole { since: i64::MAX, through: i64::MAX });
+        let ends: Vec<i64> =
+            (0..5_000).map(|p| 1_000_000_000_000 + i64::from(p) * 7_919 % 5_000).collect();
+        let text = metadata(
+            (&"f".repeat(32), &[(u32::MAX, i64::MAX)]),
+            i64::MAX,
+            u64::MAX,
+            &ends,
+            Whole { since: i64::MAX, through: i64::MAX },
+        );
         assert!(text.len() <= METADATA_MAX, "{} bytes", text.len());
         let before = Said::read(1, &text).account.expect("an account").before;
-        assert!(ends.iter().enumerate().all(|(p, end)| before.at(p) <= *end && before.at(p) >= 1_000_000_000_000));
+        assert!(
+            ends.iter()
+                .enumerate()
+                .all(|(p, end)| before.at(p) <= *end && before.at(p) >= 1_000_000_000_000)
+        );
         assert_eq!(before.at(5_000), 0, "a partition that came later");
     }
 }

@@ -9,7 +9,10 @@ use riskstream_engine::contract::SinkError;
 const OWNED: [(&str, &str); 8] = [
     ("bootstrap.servers", "name the brokers by `brokers`"),
     ("metadata.broker.list", "name the brokers by `brokers`"),
-    ("transactional.id", "it is made from the names of pipeline and destination, and fences whoever else writes for them"),
+    (
+        "transactional.id",
+        "it is made from the names of pipeline and destination, and fences whoever else writes for them",
+    ),
     ("enable.idempotence", "every delivery is idempotent"),
     ("enable.gapless.guarantee", "every delivery is without gaps"),
     ("acks", "a message counts once all replicas in sync have it"),
@@ -25,7 +28,10 @@ pub fn setting_refused(name: &str) -> Option<&'static str> {
 
 fn common() -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000").set("socket.keepalive.enable", "true");
+    config
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("socket.keepalive.enable", "true");
     config.set("client.id", "riskstream");
     config
 }
@@ -43,9 +49,12 @@ pub(crate) fn transactional(spec: &KafkaSinkSpec, transactional_id: &str) -> Cli
     let mut config = common();
     // All messages of a transaction are there at once: nothing comes by waiting.
     config.set("linger.ms", "0");
-    // A transaction that begins right after another is told to try again until the cluster has done with that one: a few milliseconds.
+    // A transaction that begins right after another is told to try again until the cluster has done
+    // with that one: a few milliseconds.
     config.set("retry.backoff.ms", "2").set("retry.backoff.max.ms", "500");
-    config.set("queue.buffering.max.messages", "1000000").set("queue.buffering.max.kbytes", "262144");
+    config
+        .set("queue.buffering.max.messages", "1000000")
+        .set("queue.buffering.max.kbytes", "262144");
     let mut config = with_settings(config, spec);
     config.set("transactional.id", transactional_id);
     config
@@ -54,13 +63,21 @@ pub(crate) fn transactional(spec: &KafkaSinkSpec, transactional_id: &str) -> Cli
 /// Of the producer that sends at once.
 pub(crate) fn immediate(spec: &KafkaSinkSpec) -> ClientConfig {
     let mut config = common();
-    // A message waits for its cluster for as long as it takes: the epoch isn't committed before it is there.
-    config.set("linger.ms", "1").set("message.timeout.ms", "0").set("retry.backoff.ms", "20").set("retry.backoff.max.ms", "500");
-    config.set("queue.buffering.max.messages", "200000").set("queue.buffering.max.kbytes", "131072");
+    // A message waits for its cluster for as long as it takes: the epoch isn't committed before it
+    // is there.
+    config
+        .set("linger.ms", "1")
+        .set("message.timeout.ms", "0")
+        .set("retry.backoff.ms", "20")
+        .set("retry.backoff.max.ms", "500");
+    config
+        .set("queue.buffering.max.messages", "200000")
+        .set("queue.buffering.max.kbytes", "131072");
     with_settings(config, spec)
 }
 
-/// Settings that only a producer has, by their beginning: the reader of the group must not see them.
+/// Settings that only a producer has, by their beginning: the reader of the group must not see
+/// them.
 const PRODUCERS: [&str; 12] = [
     "queue.buffering.",
     "linger.ms",
@@ -76,8 +93,8 @@ const PRODUCERS: [&str; 12] = [
     "produce.",
 ];
 
-/// Of the consumer that asks the group what was delivered. `read_committed` waits for the offsets of transactions that are not decided yet,
-/// `read_uncommitted` answers with those that are.
+/// Of the consumer that asks the group what was delivered. `read_committed` waits for the offsets
+/// of transactions that are not decided yet, `read_uncommitted` answers with those that are.
 pub(crate) fn group(spec: &KafkaSinkSpec, group: &str, isolation: &str) -> ClientConfig {
     let mut config = common();
     for (name, value) in &spec.settings {
@@ -85,14 +102,19 @@ pub(crate) fn group(spec: &KafkaSinkSpec, group: &str, isolation: &str) -> Clien
             config.set(name, value);
         }
     }
-    config.set("bootstrap.servers", &spec.brokers).set("group.id", group).set("enable.auto.commit", "false");
+    config
+        .set("bootstrap.servers", &spec.brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false");
     config.set("isolation.level", isolation);
     config
 }
 
 /// Finds unknown settings and impossible values before anything is connected.
 pub(crate) fn check(spec: &KafkaSinkSpec) -> Result<(), SinkError> {
-    for config in [immediate(spec), transactional(spec, "check"), group(spec, "check", "read_committed")] {
+    for config in
+        [immediate(spec), transactional(spec, "check"), group(spec, "check", "read_committed")]
+    {
         config.create_native_config().map_err(|e| failed(spec, describe(&e)))?;
     }
     Ok(())

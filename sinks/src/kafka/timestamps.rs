@@ -1,5 +1,6 @@
-//! Timestamps in messages: RFC 3339 in UTC with six digits of the second, such as `2018-04-01T00:00:31.000000Z`. The day, which is hard to say and rarely
-//! another than the row's before, is said once; what is left are digits.
+//! Timestamps in messages: RFC 3339 in UTC with six digits of the second, such as
+//! `2018-04-01T00:00:31.000000Z`. The day, which is hard to say and rarely another than the row's
+//! before, is said once; what is left are digits.
 
 use arrow::array::{Array, AsArray, PrimitiveArray};
 use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
@@ -23,7 +24,9 @@ impl EncoderFactory for Timestamps {
     ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
         // Times as a local clock showed them, without a zone, are said like those in UTC.
         let plain = match array.data_type() {
-            DataType::Timestamp(TimeUnit::Microsecond, zone) => zone.as_deref().is_none_or(|zone| zone == "UTC"),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                zone.as_deref().is_none_or(|zone| zone == "UTC")
+            }
             _ => false,
         };
         if !plain {
@@ -59,7 +62,9 @@ impl Encoder for Text<'_> {
             }
         }
         out.extend_from_slice(&self.prefix);
-        for (number, after) in [(second / 3600, b':'), (second / 60 % 60, b':'), (second % 60, b'.')] {
+        for (number, after) in
+            [(second / 3600, b':'), (second / 60 % 60, b':'), (second % 60, b'.')]
+        {
             out.extend_from_slice(&[digit(number / 10), digit(number), after]);
         }
         let mut unit = 100_000;
@@ -82,23 +87,51 @@ mod tests {
 
     #[test]
     fn timestamps_read_as_chrono_writes_them() {
-        let times = [0, -1, 1_522_540_800_000_001, 1_522_627_199_999_999, 86_399_000_000, 253_402_300_800_000_000, -62_167_219_200_000_000];
+        let times = [
+            0,
+            -1,
+            1_522_540_800_000_001,
+            1_522_627_199_999_999,
+            86_399_000_000,
+            253_402_300_800_000_000,
+            -62_167_219_200_000_000,
+        ];
         let array = TimestampMicrosecondArray::from(times.to_vec()).with_timezone("UTC");
-        let field = std::sync::Arc::new(arrow::datatypes::Field::new("at", array.data_type().clone(), true));
+        let field = std::sync::Arc::new(arrow::datatypes::Field::new(
+            "at",
+            array.data_type().clone(),
+            true,
+        ));
         let options = EncoderOptions::default();
-        let mut encoder = Timestamps.make_default_encoder(&field, &array, &options).expect("possible").expect("its own");
+        let mut encoder = Timestamps
+            .make_default_encoder(&field, &array, &options)
+            .expect("possible")
+            .expect("its own");
         for (row, time) in times.iter().enumerate() {
             let mut text = Vec::new();
             encoder.encode(row, &mut text);
-            let expected = DateTime::from_timestamp_micros(*time).expect("a time").format("\"%Y-%m-%dT%H:%M:%S%.6fZ\"").to_string();
+            let expected = DateTime::from_timestamp_micros(*time)
+                .expect("a time")
+                .format("\"%Y-%m-%dT%H:%M:%S%.6fZ\"")
+                .to_string();
             assert_eq!(String::from_utf8(text).expect("UTF-8"), expected);
         }
     }
 
     #[test]
     fn a_time_beyond_the_calendar_is_left_to_arrow() {
-        let array = TimestampMicrosecondArray::from(vec![Some(0), Some(i64::MAX), None]).with_timezone("UTC");
-        let field = std::sync::Arc::new(arrow::datatypes::Field::new("at", array.data_type().clone(), true));
-        assert!(Timestamps.make_default_encoder(&field, &array, &EncoderOptions::default()).expect("possible").is_none());
+        let array = TimestampMicrosecondArray::from(vec![Some(0), Some(i64::MAX), None])
+            .with_timezone("UTC");
+        let field = std::sync::Arc::new(arrow::datatypes::Field::new(
+            "at",
+            array.data_type().clone(),
+            true,
+        ));
+        assert!(
+            Timestamps
+                .make_default_encoder(&field, &array, &EncoderOptions::default())
+                .expect("possible")
+                .is_none()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The topic as a reader of committed transactions sees it: which transactions of this sink are there.
+//! The topic as a reader of committed transactions sees it: which transactions of this sink are
+//! there.
 
 use super::client::{Reports, lacks_topic};
 use super::decide::{Look, Part, Placed, Shown, Tally};
@@ -19,14 +20,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A transaction that somebody has left undecided in the topic is waited for so long, before the delivery is tried again.
+/// A transaction that somebody has left undecided in the topic is waited for so long, before the
+/// delivery is tried again.
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
-/// One of our own, whose producers are fenced, is decided at once. So long it is waited for, in case the cluster is slow.
+/// One of our own, whose producers are fenced, is decided at once. So long it is waited for, in
+/// case the cluster is slow.
 const HANGING_AFTER: Duration = Duration::from_secs(2);
 /// So long without an answer is too long.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
-/// Only whether the last transaction is there is not looked for longer than this, where others have written much since: the group says that it is.
+/// Only whether the last transaction is there is not looked for longer than this, where others have
+/// written much since: the group says that it is.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// What is read is told of every so many messages.
 const MESSAGES_PER_NOTICE: usize = 65_536;
@@ -72,8 +76,17 @@ pub(crate) struct Topic<'a> {
 
 impl<'a> Topic<'a> {
     /// Asks what the partitions hold.
-    pub(crate) fn ask(sink: &'a KafkaSink, name: &'a str, partitions: usize) -> Result<Self, Trouble> {
-        Ok(Self { sink, name, held: held(sink, name, partitions)?, compacted: compacted(sink, name) })
+    pub(crate) fn ask(
+        sink: &'a KafkaSink,
+        name: &'a str,
+        partitions: usize,
+    ) -> Result<Self, Trouble> {
+        Ok(Self {
+            sink,
+            name,
+            held: held(sink, name, partitions)?,
+            compacted: compacted(sink, name),
+        })
     }
 
     /// Asks anew what the partitions hold.
@@ -82,8 +95,8 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// Where this sink's messages stand that readers of committed transactions don't see by now, though
-    /// nobody can write such any more.
+    /// Where this sink's messages stand that readers of committed transactions don't see by now,
+    /// though nobody can write such any more.
     pub(crate) fn standing(&self) -> Result<Standing, Trouble> {
         let stuck = self.stuck(HANGING_AFTER)?;
         let mut standing = Standing::default();
@@ -91,20 +104,32 @@ impl<'a> Topic<'a> {
         let take = |message: &BorrowedMessage<'_>| {
             let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
             let Some(stable) = unknown.get(&partition).copied() else { return unknown.is_empty() };
-            // Of messages of a version before nobody knows what hangs with them: they are waited for.
+            // Of messages of a version before nobody knows what hangs with them: they are waited
+            // for.
             let can_end = self.sent(message).is_some();
             let is_ours = can_end || mark_of(self.name, message).is_some();
             if is_ours {
-                let found = if can_end && message.offset() == stable { &mut standing.open } else { &mut standing.hidden };
+                let found = if can_end && message.offset() == stable {
+                    &mut standing.open
+                } else {
+                    &mut standing.hidden
+                };
                 found.insert(partition, stable);
             }
-            if is_ours || self.held.get(partition).is_none_or(|held| message.offset() + 1 >= held.end) {
+            if is_ours
+                || self.held.get(partition).is_none_or(|held| message.offset() + 1 >= held.end)
+            {
                 unknown.remove(&partition);
             }
             unknown.is_empty()
         };
         if !stuck.is_empty() {
-            self.read("read_uncommitted", |partition| stuck.get(&partition).copied(), take, Duration::MAX)?;
+            self.read(
+                "read_uncommitted",
+                |partition| stuck.get(&partition).copied(),
+                take,
+                Duration::MAX,
+            )?;
         }
         Ok(standing)
     }
@@ -131,14 +156,17 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// Whether a reader of committed transactions sees everything that `whole` says; he stops reading
-    /// when he does.
+    /// Whether a reader of committed transactions sees everything that `whole` says; he stops
+    /// reading when he does.
     pub(crate) fn is_whole(&self, before: &Bounds, whole: Whole) -> Result<bool, Trouble> {
-        let (mut marks, mut marked, mut seen) = (Vec::new(), BTreeSet::new(), BTreeMap::<(u32, i64), u64>::new());
+        let (mut marks, mut marked, mut seen) =
+            (Vec::new(), BTreeSet::new(), BTreeMap::<(u32, i64), u64>::new());
         // Transactions of which some messages were not seen, and whether all are there of some.
         let (mut unseen, mut is_there) = (BTreeMap::new(), whole.since >= whole.through);
         let take = |message: &BorrowedMessage<'_>| {
-            let Some(Sent { by, through, .. }) = self.sent(message) else { return is_there && unseen.is_empty() };
+            let Some(Sent { by, through, .. }) = self.sent(message) else {
+                return is_there && unseen.is_empty();
+            };
             let seen = seen.entry((by, through)).or_default();
             *seen += 1;
             // All messages of a compacted topic have one.
@@ -161,20 +189,34 @@ impl<'a> Topic<'a> {
     /// How many messages of this sink are between positions, by transaction and partition.
     pub(crate) fn tally(&self, isolation: &str, ranges: &[Range<i64>]) -> Result<Tally, Trouble> {
         let mut tally = Tally::new();
-        self.read_ours(isolation, ranges, |placed, _| *tally.entry(placed.part()).or_default() += 1)?;
+        self.read_ours(isolation, ranges, |placed, _| {
+            *tally.entry(placed.part()).or_default() += 1
+        })?;
         Ok(tally)
     }
 
     /// The messages of some of them.
-    pub(crate) fn placed(&self, isolation: &str, ranges: &[Range<i64>], parts: &BTreeSet<Part>) -> Result<Vec<Placed>, Trouble> {
+    pub(crate) fn placed(
+        &self,
+        isolation: &str,
+        ranges: &[Range<i64>],
+        parts: &BTreeSet<Part>,
+    ) -> Result<Vec<Placed>, Trouble> {
         let mut found = Vec::new();
-        self.read_ours(isolation, ranges, |placed, _| found.extend(Some(placed).filter(|placed| parts.contains(&placed.part()))))?;
+        self.read_ours(isolation, ranges, |placed, _| {
+            found.extend(Some(placed).filter(|placed| parts.contains(&placed.part())))
+        })?;
         Ok(found)
     }
 
     /// Messages with all they consist of.
-    pub(crate) fn copied(&self, ranges: &[Range<i64>], wanted: &[Placed]) -> Result<Vec<Copied>, Trouble> {
-        let wanted: HashSet<_> = wanted.iter().map(|placed| (placed.partition, placed.offset)).collect();
+    pub(crate) fn copied(
+        &self,
+        ranges: &[Range<i64>],
+        wanted: &[Placed],
+    ) -> Result<Vec<Copied>, Trouble> {
+        let wanted: HashSet<_> =
+            wanted.iter().map(|placed| (placed.partition, placed.offset)).collect();
         let mut found = Vec::new();
         self.read_ours("read_uncommitted", ranges, |placed, message| {
             if wanted.contains(&(placed.partition, placed.offset)) {
@@ -189,17 +231,33 @@ impl<'a> Topic<'a> {
         Ok(found)
     }
 
-    fn read_ours(&self, isolation: &str, ranges: &[Range<i64>], mut take: impl FnMut(Placed, &BorrowedMessage<'_>)) -> Result<(), Trouble> {
+    fn read_ours(
+        &self,
+        isolation: &str,
+        ranges: &[Range<i64>],
+        mut take: impl FnMut(Placed, &BorrowedMessage<'_>),
+    ) -> Result<(), Trouble> {
         let range = |partition: usize| ranges.get(partition).filter(|range| !range.is_empty());
         let take = |message: &BorrowedMessage<'_>| {
             let (partition, offset) = (message.partition(), message.offset());
-            let is_wanted = usize::try_from(partition).ok().and_then(range).is_some_and(|range| range.contains(&offset));
-            if let Some(sent) = self.sent(message).filter(|sent| is_wanted && sent.through != NOTHING) {
+            let is_wanted = usize::try_from(partition)
+                .ok()
+                .and_then(range)
+                .is_some_and(|range| range.contains(&offset));
+            if let Some(sent) =
+                self.sent(message).filter(|sent| is_wanted && sent.through != NOTHING)
+            {
                 take(Placed { partition, offset, sent }, message);
             }
             false
         };
-        self.read(isolation, |partition| range(partition).map(|range| range.start), take, Duration::MAX).map(|_| ())
+        self.read(
+            isolation,
+            |partition| range(partition).map(|range| range.start),
+            take,
+            Duration::MAX,
+        )
+        .map(|_| ())
     }
 
     /// What a message of this sink says of itself.
@@ -208,7 +266,8 @@ impl<'a> Topic<'a> {
         headers.find_map(|h| Sent::read(self.name, h.value.filter(|_| h.key == EPOCH_HEADER)?))
     }
 
-    /// The partitions that end for a reader of committed transactions before they do, also after a while, and where.
+    /// The partitions that end for a reader of committed transactions before they do, also after a
+    /// while, and where.
     fn stuck(&self, after: Duration) -> Result<BTreeMap<usize, i64>, Trouble> {
         let asking = reader(self.sink, self.name, "read_committed")?;
         let (mut stuck, started) = (BTreeMap::new(), Instant::now());
@@ -228,9 +287,11 @@ impl<'a> Topic<'a> {
         Ok(stuck)
     }
 
-    /// Which epochs of those that have to be behind `before` no reader of committed transactions will ever see. None where messages may have been removed since.
+    /// Which epochs of those that have to be behind `before` no reader of committed transactions
+    /// will ever see. None where messages may have been removed since.
     pub(crate) fn holes(&self, before: &Bounds, whole: Whole) -> Result<Vec<Hole>, Trouble> {
-        let removed = self.held.iter().enumerate().any(|(partition, held)| held.first > before.at(partition));
+        let removed =
+            self.held.iter().enumerate().any(|(partition, held)| held.first > before.at(partition));
         if removed || self.compacted != Some(false) || whole.since >= whole.through {
             return Ok(Vec::new());
         }
@@ -244,9 +305,15 @@ impl<'a> Topic<'a> {
     }
 
     /// Reads the marks that a reader of committed transactions sees, until it is enough.
-    fn read_marks(&self, before: &Bounds, mut take: impl FnMut(Mark) -> bool) -> Result<(), Trouble> {
-        let take = |message: &BorrowedMessage<'_>| mark_of(self.name, message).is_some_and(&mut take);
-        self.read("read_committed", |partition| Some(before.at(partition)), take, Duration::MAX).map(|_| ())
+    fn read_marks(
+        &self,
+        before: &Bounds,
+        mut take: impl FnMut(Mark) -> bool,
+    ) -> Result<(), Trouble> {
+        let take =
+            |message: &BorrowedMessage<'_>| mark_of(self.name, message).is_some_and(&mut take);
+        self.read("read_committed", |partition| Some(before.at(partition)), take, Duration::MAX)
+            .map(|_| ())
     }
 
     /// Where the partitions end.
@@ -260,7 +327,9 @@ impl<'a> Topic<'a> {
         let mut shown = Shown {
             newest: None,
             removed: numbered().any(|(partition, held)| held.first > before.at(partition)),
-            cut: numbered().find(|(partition, held)| held.end < before.at(*partition)).map(|(partition, _)| partition),
+            cut: numbered()
+                .find(|(partition, held)| held.end < before.at(*partition))
+                .map(|(partition, _)| partition),
         };
         if shown.cut.is_some() || look == Look::No {
             return Ok(shown);
@@ -272,14 +341,15 @@ impl<'a> Topic<'a> {
             read.take(self.name, message, self.sent(message).is_some());
             found(&read.newest)
         };
-        let is_whole = self.read("read_committed", |partition| Some(before.at(partition)), take, within)?;
+        let is_whole =
+            self.read("read_committed", |partition| Some(before.at(partition)), take, within)?;
         shown.removed |= self.compacted != Some(false) && read.others || !is_whole;
         shown.newest = read.newest;
         Ok(shown)
     }
 
-    /// Reads partitions from where `from` says on, to where a reader of that isolation sees their end, or until `take` says that it is enough, or time is
-    /// up: then it gives false.
+    /// Reads partitions from where `from` says on, to where a reader of that isolation sees their
+    /// end, or until `take` says that it is enough, or time is up: then it gives false.
     fn read(
         &self,
         isolation: &str,
@@ -293,7 +363,8 @@ impl<'a> Topic<'a> {
             let from = from(partition).map(|from| from.max(held.first));
             if let Some(from) = from.filter(|from| *from < held.end) {
                 let number = i32::try_from(partition).unwrap_or(i32::MAX);
-                list.add_partition_offset(&self.sink.spec.topic, number, Offset::Offset(from)).map_err(|e| self.unread(&consumer, &e))?;
+                list.add_partition_offset(&self.sink.spec.topic, number, Offset::Offset(from))
+                    .map_err(|e| self.unread(&consumer, &e))?;
                 left.insert(number);
             }
         }
@@ -307,15 +378,21 @@ impl<'a> Topic<'a> {
             }
             match consumer.poll(PAUSE) {
                 None if heard.elapsed() > SILENCE_MAX || self.is_over() => {
-                    return Err(Trouble::Unknown(format!("no answer in {} s to {}", heard.elapsed().as_secs(), self.question())));
+                    return Err(Trouble::Unknown(format!(
+                        "no answer in {} s to {}",
+                        heard.elapsed().as_secs(),
+                        self.question()
+                    )));
                 }
                 None => continue,
                 Some(Ok(message)) => {
                     is_enough = take(&message);
                     messages += 1;
                     if messages.is_multiple_of(MESSAGES_PER_NOTICE) {
-                        self.sink
-                            .tell(Some(format!("the topic {} is read for what was delivered: {messages} messages", self.sink.spec.topic)));
+                        self.sink.tell(Some(format!(
+                            "the topic {} is read for what was delivered: {messages} messages",
+                            self.sink.spec.topic
+                        )));
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
@@ -355,7 +432,11 @@ struct Read {
 impl Read {
     fn take(&mut self, sink: &str, message: &BorrowedMessage<'_>, is_ours: bool) {
         match mark_of(sink, message) {
-            Some(mark) if self.newest.as_ref().is_none_or(|newest| newest.through < mark.through) => self.newest = Some(mark),
+            Some(mark)
+                if self.newest.as_ref().is_none_or(|newest| newest.through < mark.through) =>
+            {
+                self.newest = Some(mark)
+            }
             Some(_) => {}
             None => self.others |= !is_ours,
         }
@@ -365,7 +446,10 @@ impl Read {
 /// What a message says of the transaction of this sink that it came with.
 fn mark_of(sink: &str, message: &BorrowedMessage<'_>) -> Option<Mark> {
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    headers.filter(|h| h.key == TRANSACTION_HEADER).filter_map(|h| Mark::read(h.value?)).find(|mark| mark.sink == sink)
+    headers
+        .filter(|h| h.key == TRANSACTION_HEADER)
+        .filter_map(|h| Mark::read(h.value?))
+        .find(|mark| mark.sink == sink)
 }
 
 /// What each partition holds.
@@ -378,14 +462,23 @@ fn held(sink: &KafkaSink, name: &str, partitions: usize) -> Result<Vec<Held>, Tr
     (0..partitions).map(held).collect()
 }
 
-pub(crate) fn watermarks(sink: &KafkaSink, reader: &BaseConsumer<Reports>, partition: usize) -> Result<(i64, i64), Trouble> {
+pub(crate) fn watermarks(
+    sink: &KafkaSink,
+    reader: &BaseConsumer<Reports>,
+    partition: usize,
+) -> Result<(i64, i64), Trouble> {
     let number = i32::try_from(partition).unwrap_or(i32::MAX);
-    reader
-        .fetch_watermarks(&sink.spec.topic, number, ANSWER_WITHIN)
-        .map_err(|e| unseen(reader.context(), &format!("where partition {partition} of the topic {} ends", sink.spec.topic), &e))
+    reader.fetch_watermarks(&sink.spec.topic, number, ANSWER_WITHIN).map_err(|e| {
+        unseen(
+            reader.context(),
+            &format!("where partition {partition} of the topic {} ends", sink.spec.topic),
+            &e,
+        )
+    })
 }
 
-/// An answer that did not come, of a topic that was there when it was asked how many partitions it has.
+/// An answer that did not come, of a topic that was there when it was asked how many partitions it
+/// has.
 fn unseen(reports: &Reports, question: &str, error: &KafkaError) -> Trouble {
     if error.rdkafka_error_code().is_some_and(lacks_topic) {
         return Trouble::Unknown(format!("{error}, for {question}"));
@@ -393,18 +486,31 @@ fn unseen(reports: &Reports, question: &str, error: &KafkaError) -> Trouble {
     unanswered(reports, question, error)
 }
 
-pub(crate) fn reader(sink: &KafkaSink, name: &str, isolation: &str) -> Result<BaseConsumer<Reports>, Trouble> {
+pub(crate) fn reader(
+    sink: &KafkaSink,
+    name: &str,
+    isolation: &str,
+) -> Result<BaseConsumer<Reports>, Trouble> {
     let mut config = settings::group(&sink.spec, name, isolation);
-    config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest").set("fetch.wait.max.ms", "20");
-    BaseConsumer::from_config_and_context(&config, Reports::new(Arc::clone(&sink.notice))).map_err(|e| Trouble::Final(e.to_string()))
+    config
+        .set("enable.partition.eof", "true")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "20");
+    BaseConsumer::from_config_and_context(&config, Reports::new(Arc::clone(&sink.notice)))
+        .map_err(|e| Trouble::Final(e.to_string()))
 }
 
-/// Whether the topic keeps the newest message of each key alone; none where the cluster, or what we may ask, does not tell.
+/// Whether the topic keeps the newest message of each key alone; none where the cluster, or what we
+/// may ask, does not tell.
 fn compacted(sink: &KafkaSink, name: &str) -> Option<bool> {
     let config = settings::group(&sink.spec, name, "read_committed");
-    let admin = AdminClient::from_config_and_context(&config, Reports::new(Arc::clone(&sink.notice))).ok()?;
+    let admin =
+        AdminClient::from_config_and_context(&config, Reports::new(Arc::clone(&sink.notice)))
+            .ok()?;
     let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
-    let answers = block_on(admin.describe_configs(&[ResourceSpecifier::Topic(&sink.spec.topic)], &options)).ok()?;
+    let answers =
+        block_on(admin.describe_configs(&[ResourceSpecifier::Topic(&sink.spec.topic)], &options))
+            .ok()?;
     let config = answers.into_iter().next()?.ok()?;
     let policy = config.entry_map().get("cleanup.policy")?.value.clone()?;
     Some(policy.split(',').any(|part| part.trim() == "compact"))

@@ -1,7 +1,8 @@
 //! One transaction: messages, and the number of the last epoch among them; filled, then committed.
 //!
-//! A call that librdkafka says may be made again as it is, is. Whatever else goes wrong leaves the transaction to the next producer of the same name: it
-//! finds out whether it came about, and aborts it if not.
+//! A call that librdkafka says may be made again as it is, is. Whatever else goes wrong leaves the
+//! transaction to the next producer of the same name: it finds out whether it came about, and
+//! aborts it if not.
 
 use super::client::{Reports, advice, lacks_topic};
 use super::encode::MessageRow;
@@ -79,14 +80,17 @@ pub(crate) struct Marking<'a> {
     pub(crate) sent: &'a str,
 }
 
-/// Begins a transaction of the messages and the progress; all of them are at the cluster afterwards, seen by nobody.
+/// Begins a transaction of the messages and the progress; all of them are at the cluster
+/// afterwards, seen by nobody.
 pub(crate) fn fill<'a>(
     producer: &BaseProducer<Reports>,
     progress: &Progress<'a>,
     messages: impl Iterator<Item = MessageRow<'a>>,
 ) -> Result<(), Trouble> {
-    // One after the other: while the cluster adds a partition to the transaction it refuses what comes for another, which is then tried again after 20 or
-    // 500 ms. Offsets first, since those are asked again after `retry.backoff.ms` where the cluster is still busy with the producer's transaction before.
+    // One after the other: while the cluster adds a partition to the transaction it refuses what
+    // comes for another, which is then tried again after 20 or 500 ms. Offsets first, since those
+    // are asked again after `retry.backoff.ms` where the cluster is still busy with the producer's
+    // transaction before.
     say(producer, progress)?;
     for (place, message) in messages.enumerate() {
         let mark = (place == 0 || progress.mark.all).then_some(progress.mark.value);
@@ -97,17 +101,28 @@ pub(crate) fn fill<'a>(
 
 /// Begins a transaction of messages that were read from the topic, each into the partition that it
 /// was in. They say what they are copies of, by the `sink`'s name.
-pub(crate) fn fill_copies(producer: &BaseProducer<Reports>, progress: &Progress<'_>, sink: &str, copies: &[Copied]) -> Result<(), Trouble> {
+pub(crate) fn fill_copies(
+    producer: &BaseProducer<Reports>,
+    progress: &Progress<'_>,
+    sink: &str,
+    copies: &[Copied],
+) -> Result<(), Trouble> {
     say(producer, progress)?;
     for copy in copies {
         let (partition, origin) = copy.placed.origin();
         let sent = Sent { copy_of: Some(origin), ..copy.placed.sent }.write(sink);
         let mut headers = OwnedHeaders::new();
         for header in copy.headers.iter().flat_map(Headers::iter) {
-            let is_its_own = header.key == EPOCH_HEADER && header.value.is_some_and(|value| Sent::read(sink, value).is_some());
-            headers = if is_its_own { headers.insert(Header { key: EPOCH_HEADER, value: Some(&sent) }) } else { headers.insert(header) };
+            let is_its_own = header.key == EPOCH_HEADER
+                && header.value.is_some_and(|value| Sent::read(sink, value).is_some());
+            headers = if is_its_own {
+                headers.insert(Header { key: EPOCH_HEADER, value: Some(&sent) })
+            } else {
+                headers.insert(header)
+            };
         }
-        let mut record = BaseRecord::<[u8], [u8]>::to(progress.topic).partition(partition).headers(headers);
+        let mut record =
+            BaseRecord::<[u8], [u8]>::to(progress.topic).partition(partition).headers(headers);
         if let Some(key) = &copy.key {
             record = record.key(key);
         }
@@ -123,7 +138,8 @@ pub(crate) fn fill_copies(producer: &BaseProducer<Reports>, progress: &Progress<
 fn taken(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     // Waited for here, since the commit's own waiting looks only every tenth of a second.
     while producer.in_flight_count() > 0 {
-        // Wakes the producer's threads, which do not see by themselves that a partition has become part of the transaction.
+        // Wakes the producer's threads, which do not see by themselves that a partition has become
+        // part of the transaction.
         let _all_are_taken = producer.flush(Duration::ZERO);
         wait(producer);
         refused(producer)?;
@@ -150,14 +166,17 @@ fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), 
     let mut offsets = TopicPartitionList::new();
     {
         let mut offset = offsets.add_partition(progress.topic, 0);
-        offset.set_offset(Offset::Offset(progress.epoch)).map_err(|e| Trouble::Final(e.to_string()))?;
+        offset
+            .set_offset(Offset::Offset(progress.epoch))
+            .map_err(|e| Trouble::Final(e.to_string()))?;
         offset.set_metadata(progress.metadata);
     }
     again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))
 }
 
-/// A transaction of a message in each of these partitions that nobody will see: it is aborted. With it ends whatever the producer has left open there.
-/// The messages say that they are the `sink`'s, since their end may be lost too.
+/// A transaction of a message in each of these partitions that nobody will see: it is aborted. With
+/// it ends whatever the producer has left open there. The messages say that they are the `sink`'s,
+/// since their end may be lost too.
 pub(crate) fn end(
     producer: &BaseProducer<Reports>,
     (topic, sink): (&str, &str),
@@ -168,7 +187,11 @@ pub(crate) fn end(
     for partition in partitions {
         // With a key, since a topic that is compacted takes none without.
         let headers = OwnedHeaders::new().insert(Header { key: EPOCH_HEADER, value: Some(&sent) });
-        let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).key(&[]).payload(&[]).headers(headers);
+        let record = BaseRecord::<[u8], [u8]>::to(topic)
+            .partition(partition)
+            .key(&[])
+            .payload(&[])
+            .headers(headers);
         send(producer, record)?;
     }
     taken(producer)?;
@@ -180,7 +203,8 @@ pub(crate) fn commit(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     again(producer, || producer.commit_transaction(CALL_WITHIN))
 }
 
-/// Takes what the cluster has answered, and waits a little for more. A poll of a millisecond would do so too, but it keeps the processor busy meanwhile.
+/// Takes what the cluster has answered, and waits a little for more. A poll of a millisecond would
+/// do so too, but it keeps the processor busy meanwhile.
 pub(crate) fn wait<C: ProducerContext>(producer: &BaseProducer<C>) {
     let before = producer.in_flight_count();
     producer.poll(Duration::ZERO);
@@ -189,7 +213,10 @@ pub(crate) fn wait<C: ProducerContext>(producer: &BaseProducer<C>) {
     }
 }
 
-fn send(producer: &BaseProducer<Reports>, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), Trouble> {
+fn send(
+    producer: &BaseProducer<Reports>,
+    mut record: BaseRecord<'_, [u8], [u8]>,
+) -> Result<(), Trouble> {
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
@@ -207,7 +234,11 @@ fn send(producer: &BaseProducer<Reports>, mut record: BaseRecord<'_, [u8], [u8]>
 fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     let Some(code) = producer.context().take_refused() else {
         let is_over = producer.context().is_over();
-        return if is_over { Err(Trouble::Unknown(with_reason(producer, "the run ends".into()))) } else { Ok(()) };
+        return if is_over {
+            Err(Trouble::Unknown(with_reason(producer, "the run ends".into())))
+        } else {
+            Ok(())
+        };
     };
     Err(match advice(code).filter(|_| !lacks_topic(code)) {
         Some(advice) => Trouble::Final(format!("{code}: {advice}")),
@@ -216,13 +247,18 @@ fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
 }
 
 /// Makes a call again for as long as that is all it needs.
-pub(crate) fn again(producer: &BaseProducer<Reports>, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), Trouble> {
+pub(crate) fn again(
+    producer: &BaseProducer<Reports>,
+    mut call: impl FnMut() -> Result<(), KafkaError>,
+) -> Result<(), Trouble> {
     let mut calls = 0;
     loop {
         let Err(error) = call() else { return Ok(()) };
         calls += 1;
         let retriable = match &error {
-            KafkaError::Transaction(e) => e.is_retriable() && !e.txn_requires_abort() && !e.is_fatal(),
+            KafkaError::Transaction(e) => {
+                e.is_retriable() && !e.txn_requires_abort() && !e.is_fatal()
+            }
             KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut) => true,
             _ => false,
         };

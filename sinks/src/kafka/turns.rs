@@ -1,10 +1,12 @@
-//! Producers of transactions that take turns: while one's transaction is committed, the next one's is filled.
+//! Producers of transactions that take turns: while one's transaction is committed, the next one's
+//! is filled.
 //!
 //! ```text
 //!   delivery: fill 1 ─▶ fill 2 ─▶ fill 3 ─▶
 //!   thread:          commit 1 ─▶ commit 2 ─▶ commit 3 ─▶ outcomes
 //! ```
-//! Both are done in order, so that the topic and the progress have one order too. After one that failed, none is committed any more.
+//! Both are done in order, so that the topic and the progress have one order too. After one that
+//! failed, none is committed any more.
 
 use super::client::Reports;
 use super::encode::MessageRow;
@@ -17,7 +19,8 @@ use std::thread::JoinHandle;
 
 /// Transactions at once: one that is filled, one that is committed.
 const AT_ONCE: usize = 2;
-/// One producer more than that: the cluster is busy with a transaction for a moment after it has promised to commit it, and lets its producer wait.
+/// One producer more than that: the cluster is busy with a transaction for a moment after it has
+/// promised to commit it, and lets its producer wait.
 pub(crate) const TURNS: usize = AT_ONCE + 1;
 
 /// Whom to wake, once it is known.
@@ -58,17 +61,34 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// `committed` is told the last epoch of every transaction that the cluster has promised to commit.
-    pub(crate) fn new(producers: Vec<Arc<BaseProducer<Reports>>>, committed: Sender<i64>, wake: &WakeSlot) -> std::io::Result<Self> {
+    /// `committed` is told the last epoch of every transaction that the cluster has promised to
+    /// commit.
+    pub(crate) fn new(
+        producers: Vec<Arc<BaseProducer<Reports>>>,
+        committed: Sender<i64>,
+        wake: &WakeSlot,
+    ) -> std::io::Result<Self> {
         let ((turns, to_do), (said, outcomes)) = (channel(), channel());
         let wake = wake.clone();
         let named = std::thread::Builder::new().name("kafka-commit".into());
         let thread = named.spawn(move || commit_in_turn(&to_do, &said, &committed, &wake))?;
-        Ok(Self { producers, taken: 0, waiting: 0, turns: Some(turns), outcomes, thread: Some(thread) })
+        Ok(Self {
+            producers,
+            taken: 0,
+            waiting: 0,
+            turns: Some(turns),
+            outcomes,
+            thread: Some(thread),
+        })
     }
 
-    /// Fills the next producer's transaction; it is committed when those before it are. Waits until one of two before it is.
-    pub(crate) fn take<'a>(&mut self, progress: &Progress<'a>, messages: impl Iterator<Item = MessageRow<'a>>) -> Result<(), Trouble> {
+    /// Fills the next producer's transaction; it is committed when those before it are. Waits until
+    /// one of two before it is.
+    pub(crate) fn take<'a>(
+        &mut self,
+        progress: &Progress<'a>,
+        messages: impl Iterator<Item = MessageRow<'a>>,
+    ) -> Result<(), Trouble> {
         self.wait_for_others(AT_ONCE - 1)?;
         let producer = Arc::clone(&self.producers[self.taken % self.producers.len()]);
         fill(&producer, progress, messages)?;
@@ -87,7 +107,8 @@ impl Turns {
             return Ok(());
         }
         let failed = self.outcomes.try_iter().find_map(Result::err);
-        Err(failed.unwrap_or_else(|| Trouble::Unknown("a transaction before was not committed".into())))
+        Err(failed
+            .unwrap_or_else(|| Trouble::Unknown("a transaction before was not committed".into())))
     }
 
     /// How the oldest turn that was not asked for has ended; none while it has not.
@@ -102,7 +123,9 @@ impl Turns {
         while self.waiting > rest {
             let ended = self.outcomes.recv();
             self.waiting -= 1;
-            ended.unwrap_or_else(|_| Err(Trouble::Unknown("the transaction before was not committed".into())))?;
+            ended.unwrap_or_else(|_| {
+                Err(Trouble::Unknown("the transaction before was not committed".into()))
+            })?;
         }
         Ok(())
     }
@@ -118,7 +141,12 @@ impl Drop for Turns {
     }
 }
 
-fn commit_in_turn(turns: &Receiver<Turn>, outcomes: &Sender<Result<(), Trouble>>, committed: &Sender<i64>, wake: &WakeSlot) {
+fn commit_in_turn(
+    turns: &Receiver<Turn>,
+    outcomes: &Sender<Result<(), Trouble>>,
+    committed: &Sender<i64>,
+    wake: &WakeSlot,
+) {
     for Turn { epoch, producer } in turns {
         let outcome = producer.map_or(Ok(()), |producer| commit(&producer));
         let failed = outcome.is_err();

@@ -1,8 +1,9 @@
 //! Since where a sink's transactions have to be looked at again: [`Window`].
 //!
-//! A transaction that the cluster has promised to commit may lose its end, while those after it keep theirs. Until its producer commits again it hangs, and if
-//! that next transaction is aborted, it is aborted with it. So every offset says since where it has to be looked whether all transactions are there: the
-//! newest position before which every partition is decided.
+//! A transaction that the cluster has promised to commit may lose its end, while those after it
+//! keep theirs. Until its producer commits again it hangs, and if that next transaction is aborted,
+//! it is aborted with it. So every offset says since where it has to be looked whether all
+//! transactions are there: the newest position before which every partition is decided.
 
 use super::said::Mark;
 use std::collections::VecDeque;
@@ -20,7 +21,8 @@ pub(crate) struct Start {
     pub(crate) ends: Vec<i64>,
 }
 
-/// The starts of the transactions that have to be looked at again; the first of them is where to begin.
+/// The starts of the transactions that have to be looked at again; the first of them is where to
+/// begin.
 #[derive(Debug)]
 pub(crate) struct Window(Mutex<VecDeque<Start>>);
 
@@ -54,10 +56,14 @@ impl Window {
         self.lock().len() > 1
     }
 
-    /// Every partition is decided up to these positions: what lies before them need not be looked at again.
+    /// Every partition is decided up to these positions: what lies before them need not be looked
+    /// at again.
     pub(crate) fn decided(&self, stable: &[i64]) {
         let mut starts = self.lock();
-        while starts.get(1).is_some_and(|start| start.ends.iter().zip(stable).all(|(end, stable)| end <= stable)) {
+        while starts
+            .get(1)
+            .is_some_and(|start| start.ends.iter().zip(stable).all(|(end, stable)| end <= stable))
+        {
             starts.pop_front();
         }
     }
@@ -71,9 +77,14 @@ impl Window {
 pub(crate) type Hole = (i64, i64);
 
 /// Which epochs after `since`, through `through`, these transactions do not bring; in order.
-pub(crate) fn holes<'a>(marks: impl IntoIterator<Item = &'a Mark>, since: i64, through: i64) -> Vec<Hole> {
+pub(crate) fn holes<'a>(
+    marks: impl IntoIterator<Item = &'a Mark>,
+    since: i64,
+    through: i64,
+) -> Vec<Hole> {
     // One that does not say after which epoch it is may bring all before it.
-    let mut brought: Vec<Hole> = marks.into_iter().map(|mark| (mark.after.unwrap_or(since), mark.through)).collect();
+    let mut brought: Vec<Hole> =
+        marks.into_iter().map(|mark| (mark.after.unwrap_or(since), mark.through)).collect();
     brought.sort_unstable();
     let (mut holes, mut reached) = (Vec::new(), since);
     for (after, last) in brought {
@@ -108,18 +119,33 @@ mod tests {
         let window = Window::new(Start { since: -1, ends: vec![0] });
         (0..5_000).for_each(|since| window.begins(Start { since, ends: vec![since] }));
         assert_eq!(window.first().map(|start| start.since), Some(-1));
-        assert!(window.lock().len() <= STARTS_MAX && window.lock().back().is_some_and(|start| start.since == 4_999));
+        assert!(
+            window.lock().len() <= STARTS_MAX
+                && window.lock().back().is_some_and(|start| start.since == 4_999)
+        );
     }
 
     #[test]
     fn holes_are_the_epochs_that_no_transaction_brings() {
-        let mark = |(after, through): (i64, i64)| Mark { sink: String::new(), through, after: Some(after), sent: None, run: String::new() };
-        let found = |brought: &[(i64, i64)], since, through| holes(&brought.iter().copied().map(mark).collect::<Vec<_>>(), since, through);
+        let mark = |(after, through): (i64, i64)| Mark {
+            sink: String::new(),
+            through,
+            after: Some(after),
+            sent: None,
+            run: String::new(),
+        };
+        let found = |brought: &[(i64, i64)], since, through| {
+            holes(&brought.iter().copied().map(mark).collect::<Vec<_>>(), since, through)
+        };
         assert_eq!(found(&[], 7, 7), []);
         assert_eq!(found(&[], 7, 9), [(7, 9)]);
         assert_eq!(found(&[(7, 8), (8, 9)], 7, 9), []);
         assert_eq!(found(&[(8, 9)], 7, 9), [(7, 8)]);
-        assert_eq!(found(&[(8, 9), (10, 12), (7, 8)], 7, 12), [(9, 10)], "in whichever order they are read");
+        assert_eq!(
+            found(&[(8, 9), (10, 12), (7, 8)], 7, 12),
+            [(9, 10)],
+            "in whichever order they are read"
+        );
         assert_eq!(found(&[(5, 8), (12, 13)], 7, 10), [(8, 10)], "only what is asked for");
         let old = Mark { after: None, ..mark((0, 9)) };
         assert_eq!(holes([&old], 7, 9), []);

@@ -23,7 +23,9 @@ impl CommittedWriter {
 
 impl SinkWriter for CommittedWriter {
     fn on_batch(&mut self, _epoch: Epoch, batch: RecordBatch) -> Result<(), SinkError> {
-        self.messages.push(encode(&self.sink.spec, false, &batch).map_err(|e| self.sink.failed(e.to_string()))?);
+        self.messages.push(
+            encode(&self.sink.spec, false, &batch).map_err(|e| self.sink.failed(e.to_string()))?,
+        );
         Ok(())
     }
 
@@ -32,7 +34,8 @@ impl SinkWriter for CommittedWriter {
         if messages.iter().all(|m| m.num_rows() == 0) {
             return Ok(OutboxPart::default());
         }
-        let rows = concat_batches(&message_schema(&self.sink.spec, false), &messages).map_err(|e| self.sink.failed(e.to_string()))?;
+        let rows = concat_batches(&message_schema(&self.sink.spec, false), &messages)
+            .map_err(|e| self.sink.failed(e.to_string()))?;
         Ok(OutboxPart { rows: vec![rows], ..OutboxPart::default() })
     }
 }
@@ -51,7 +54,8 @@ impl ImmediateWriter {
 
 impl SinkWriter for ImmediateWriter {
     fn on_batch(&mut self, epoch: Epoch, batch: RecordBatch) -> Result<(), SinkError> {
-        let messages = encode(&self.sink.spec, true, &batch).map_err(|e| self.sink.failed(e.to_string()))?;
+        let messages =
+            encode(&self.sink.spec, true, &batch).map_err(|e| self.sink.failed(e.to_string()))?;
         self.sink.immediate()?.send(epoch, &messages).map_err(|reason| self.sink.failed(reason))?;
         self.sent += messages.num_rows() as u64;
         Ok(())
@@ -59,7 +63,11 @@ impl SinkWriter for ImmediateWriter {
 
     fn finish(&mut self, close: &EpochClose) -> Result<OutboxPart, SinkError> {
         // What stands here has the committer wait for the acknowledgements.
-        let files = if std::mem::take(&mut self.sent) > 0 { vec![json!(close.epoch.0)] } else { Vec::new() };
+        let files = if std::mem::take(&mut self.sent) > 0 {
+            vec![json!(close.epoch.0)]
+        } else {
+            Vec::new()
+        };
         Ok(OutboxPart { files, ..OutboxPart::default() })
     }
 }

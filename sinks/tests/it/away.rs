@@ -1,4 +1,5 @@
-//! A table that is away for a while, as when its disk is not mounted, and one that comes back as another.
+//! A table that is away for a while, as when its disk is not mounted, and one that comes back as
+//! another.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,9 +12,17 @@ use crate::support::{APP, close, ids, rows, runtime, spec};
 
 fn sink(location: &Path) -> Arc<TableSink> {
     let table = spec(location);
-    let columns: Vec<_> = table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
+    let columns: Vec<_> =
+        table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(&table.schema, &columns).unwrap();
-    Arc::new(TableSink { id: "out".into(), table, projection, alerts: None, settings: StageSettings::default(), own_rows: None })
+    Arc::new(TableSink {
+        id: "out".into(),
+        table,
+        projection,
+        alerts: None,
+        settings: StageSettings::default(),
+        own_rows: None,
+    })
 }
 
 fn delivery(sink: &Arc<TableSink>) -> DeltaDelivery {
@@ -25,14 +34,22 @@ fn delivery(sink: &Arc<TableSink>) -> DeltaDelivery {
 /// An epoch of ten rows of its own.
 fn entry(epoch: u64) -> OutboxEntry {
     let first = i64::try_from(epoch).unwrap() * 10;
-    OutboxEntry { epoch: Epoch(epoch), parts: vec![OutboxPart { rows: vec![rows(first..first + 10)], ..OutboxPart::default() }] }
+    OutboxEntry {
+        epoch: Epoch(epoch),
+        parts: vec![OutboxPart { rows: vec![rows(first..first + 10)], ..OutboxPart::default() }],
+    }
 }
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
-        let (entry, target) = (entry.as_ref().unwrap(), to.join(entry.as_ref().unwrap().file_name()));
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { assert!(std::fs::copy(entry.path(), target).is_ok()) }
+        let (entry, target) =
+            (entry.as_ref().unwrap(), to.join(entry.as_ref().unwrap().file_name()));
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            assert!(std::fs::copy(entry.path(), target).is_ok())
+        }
     }
 }
 
@@ -44,7 +61,11 @@ fn a_table_that_was_away_gets_what_waited_once() {
     delivery.deliver(vec![entry(1)]).unwrap();
     std::fs::rename(&table, &elsewhere).unwrap();
     for attempt in 0..3 {
-        let tried = if attempt == 0 { delivery.deliver(vec![entry(2), entry(3)]) } else { delivery.try_again() };
+        let tried = if attempt == 0 {
+            delivery.deliver(vec![entry(2), entry(3)])
+        } else {
+            delivery.try_again()
+        };
         let error = tried.unwrap_err();
         assert!(matches!(error, SinkError::Away { .. }), "{error}");
         assert!(error.to_string().contains("holds no Delta table") && !table.exists(), "{error}");
@@ -71,7 +92,9 @@ fn what_can_not_be_staged_beside_a_table_that_is_away_travels_in_the_epoch_file(
     assert!(!first.parts[0].files.is_empty() && first.parts[0].staged_bytes() > 1_000);
     std::fs::rename(&table, &elsewhere).unwrap();
     let second = stage(2);
-    assert!(second.parts[0].files.is_empty() && second.parts[0].rows[0].num_rows() == STAGE_ROWS_MIN);
+    assert!(
+        second.parts[0].files.is_empty() && second.parts[0].rows[0].num_rows() == STAGE_ROWS_MIN
+    );
     assert!(!table.exists(), "no other table is begun in its place");
     assert!(matches!(delivery.deliver(vec![first, second]), Err(SinkError::Away { .. })));
     std::fs::rename(&elsewhere, &table).unwrap();
@@ -86,7 +109,10 @@ fn what_can_not_be_staged_beside_a_table_that_is_away_travels_in_the_epoch_file(
 fn a_table_that_comes_back_as_an_older_copy_or_as_a_new_one_is_refused_and_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
     for is_new in [false, true] {
-        let (table, old) = (folder.path().join(format!("t-{is_new}")), folder.path().join(format!("old-{is_new}")));
+        let (table, old) = (
+            folder.path().join(format!("t-{is_new}")),
+            folder.path().join(format!("old-{is_new}")),
+        );
         let mut first = delivery(&sink(&table));
         if is_new {
             drop(delivery(&sink(&old)));
@@ -102,7 +128,11 @@ fn a_table_that_comes_back_as_an_older_copy_or_as_a_new_one_is_refused_and_not_w
         let error = first.deliver(vec![entry(4)]).unwrap_err();
         assert!(!matches!(error, SinkError::Away { .. }), "{error}");
         let has = if is_new { "now has 0" } else { "now has 1" };
-        assert!(error.to_string().contains("everything through epoch 3") && error.to_string().contains(has), "{error}");
+        assert!(
+            error.to_string().contains("everything through epoch 3")
+                && error.to_string().contains(has),
+            "{error}"
+        );
         assert_eq!(ids(&table, &runtime()).len(), if is_new { 0 } else { 10 });
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use riskstream_sinks::{
-    Delivered, DeltaTableWriter, ErrorClass, PartitionRule, SinkError, TableSnapshot, TableSpec, WriterOptions, applications,
+    Delivered, DeltaTableWriter, ErrorClass, PartitionRule, SinkError, TableSnapshot, TableSpec,
+    WriterOptions, applications,
 };
 use serde_json::{Map, json};
 
@@ -21,7 +22,8 @@ fn a_new_table_is_empty_and_readable_at_once() {
     assert_eq!(snapshot.version(), 0);
     assert!(snapshot.files().unwrap().is_empty());
     assert_eq!(snapshot.partition_by().unwrap(), ["event_date"]);
-    let names: Vec<String> = snapshot.schema().unwrap().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<String> =
+        snapshot.schema().unwrap().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, ["id", "at", "amount", "wide", "name", "score", "event_date"]);
 }
 
@@ -39,7 +41,10 @@ fn staged_rows_are_visible_only_after_delivery_and_a_crash_between_loses_nothing
     let mut after_crash = writer(folder.path(), &runtime);
     assert_eq!(after_crash.delivered_through(), Some(1));
     let files: Vec<riskstream_sinks::StagedFile> = files;
-    assert!(matches!(after_crash.deliver(2, &files, &Map::new()), Ok(Delivered::Now { version: 2 })));
+    assert!(matches!(
+        after_crash.deliver(2, &files, &Map::new()),
+        Ok(Delivered::Now { version: 2 })
+    ));
     assert_eq!(ids(folder.path(), &runtime), (1000..3000).collect());
 }
 
@@ -53,8 +58,14 @@ fn repeated_and_lower_epochs_change_nothing() {
     // A crash between the commit and remembering it: another writer repeats both.
     let mut second = writer(folder.path(), &runtime);
     for (epoch, files) in [(7, &seven), (1, &one), (3, &one)] {
-        assert_eq!(second.deliver(epoch, files, &Map::new()).unwrap(), Delivered::Already { recorded: 7 });
-        assert_eq!(first.deliver(epoch, files, &Map::new()).unwrap(), Delivered::Already { recorded: 7 });
+        assert_eq!(
+            second.deliver(epoch, files, &Map::new()).unwrap(),
+            Delivered::Already { recorded: 7 }
+        );
+        assert_eq!(
+            first.deliver(epoch, files, &Map::new()).unwrap(),
+            Delivered::Already { recorded: 7 }
+        );
     }
     assert_eq!(second.refresh().unwrap(), Some(7));
     assert_eq!(ids(folder.path(), &runtime).len(), 2000);
@@ -67,9 +78,13 @@ fn a_stale_writer_cannot_deliver_an_epoch_again() {
     let mut current = writer(folder.path(), &runtime);
     let files = stage(folder.path(), 1);
     current.deliver(1, &files, &Map::new()).unwrap();
-    // The stale writer still believes in version 0; its commit finds version 1 taken, looks, and stops.
+    // The stale writer still believes in version 0; its commit finds version 1 taken, looks, and
+    // stops.
     assert_eq!(stale.deliver(1, &files, &Map::new()).unwrap(), Delivered::Already { recorded: 1 });
-    assert!(matches!(stale.deliver(2, &stage(folder.path(), 2), &Map::new()), Ok(Delivered::Now { version: 2 })));
+    assert!(matches!(
+        stale.deliver(2, &stage(folder.path(), 2), &Map::new()),
+        Ok(Delivered::Now { version: 2 })
+    ));
     assert_eq!(ids(folder.path(), &runtime).len(), 2000);
 }
 
@@ -77,7 +92,9 @@ fn a_stale_writer_cannot_deliver_an_epoch_again() {
 fn a_range_that_is_partly_there_is_refused() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let mut stale = writer(folder.path(), &runtime);
-    writer(folder.path(), &runtime).deliver_range(1..=3, &stage(folder.path(), 1), &Map::new()).unwrap();
+    writer(folder.path(), &runtime)
+        .deliver_range(1..=3, &stage(folder.path(), 1), &Map::new())
+        .unwrap();
     let more = stage(folder.path(), 4);
     let error = stale.deliver_range(2..=5, &more, &Map::new()).unwrap_err();
     assert!(matches!(error, SinkError::PartlyDelivered { recorded: 3, .. }), "{error}");
@@ -90,16 +107,29 @@ fn a_range_that_is_partly_there_is_refused() {
 fn racing_writers_land_each_epoch_once() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     writer(folder.path(), &runtime);
-    let staged: Vec<_> = (0..12).map(|epoch| stage_rows(folder.path(), epoch, epoch * 50..(epoch + 1) * 50)).collect();
+    let staged: Vec<_> = (0..12)
+        .map(|epoch| stage_rows(folder.path(), epoch, epoch * 50..(epoch + 1) * 50))
+        .collect();
     let landed: usize = std::thread::scope(|scope| {
         let racers: Vec<_> = (0..3)
             .map(|_| {
                 scope.spawn(|| {
-                    let options = WriterOptions { backoff: Duration::from_millis(1), checkpoint_commits: 5, ..WriterOptions::default() };
-                    let mut racer = DeltaTableWriter::open_or_create(spec(folder.path()), APP, options, &runtime).unwrap();
+                    let options = WriterOptions {
+                        backoff: Duration::from_millis(1),
+                        checkpoint_commits: 5,
+                        ..WriterOptions::default()
+                    };
+                    let mut racer = DeltaTableWriter::open_or_create(
+                        spec(folder.path()),
+                        APP,
+                        options,
+                        &runtime,
+                    )
+                    .unwrap();
                     (0..12)
                         .filter(|&epoch| {
-                            let outcome = racer.deliver(epoch, &staged[epoch as usize], &Map::new()).unwrap();
+                            let outcome =
+                                racer.deliver(epoch, &staged[epoch as usize], &Map::new()).unwrap();
                             matches!(outcome, Delivered::Now { .. })
                         })
                         .count()
@@ -117,7 +147,13 @@ fn other_applications_keep_their_own_epochs() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let mut first = writer(folder.path(), &runtime);
     first.deliver(5, &stage(folder.path(), 5), &Map::new()).unwrap();
-    let mut other = DeltaTableWriter::open_or_create(spec(folder.path()), "other", WriterOptions::default(), &runtime).unwrap();
+    let mut other = DeltaTableWriter::open_or_create(
+        spec(folder.path()),
+        "other",
+        WriterOptions::default(),
+        &runtime,
+    )
+    .unwrap();
     assert_eq!(other.delivered_through(), None);
     other.deliver(1, &stage(folder.path(), 1), &Map::new()).unwrap();
     assert_eq!(first.refresh().unwrap(), Some(5));
@@ -132,7 +168,8 @@ fn applications_are_found_in_commits_and_where_only_a_checkpoint_names_them_stil
     assert!(applications(&table).unwrap().is_empty() && !table.exists());
     let options = WriterOptions { checkpoint_commits: 2, ..WriterOptions::default() };
     for (app, epoch) in [("a/p/first", 1), ("a/p/second", 2), ("a/p/third", 3)] {
-        let mut writer = DeltaTableWriter::open_or_create(spec(&table), app, options, &runtime).unwrap();
+        let mut writer =
+            DeltaTableWriter::open_or_create(spec(&table), app, options, &runtime).unwrap();
         writer.deliver(epoch, &stage(&table, epoch), &Map::new()).unwrap();
     }
     let log = table.join("_delta_log");
@@ -148,7 +185,8 @@ fn applications_are_found_in_commits_and_where_only_a_checkpoint_names_them_stil
 fn log_checkpoints_keep_all_files_and_the_epoch() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let options = WriterOptions { checkpoint_commits: 4, ..WriterOptions::default() };
-    let mut writer = DeltaTableWriter::open_or_create(spec(folder.path()), APP, options, &runtime).unwrap();
+    let mut writer =
+        DeltaTableWriter::open_or_create(spec(folder.path()), APP, options, &runtime).unwrap();
     for epoch in 0..10 {
         writer.deliver(epoch, &stage(folder.path(), epoch), &Map::new()).unwrap();
         assert_eq!(writer.checkpoint_error(), None);
@@ -170,14 +208,18 @@ fn a_writer_left_behind_by_a_trimmed_log_does_not_commit_into_the_gap() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let mut stale = writer(folder.path(), &runtime);
     let options = WriterOptions { checkpoint_commits: 3, ..WriterOptions::default() };
-    let mut current = DeltaTableWriter::open_or_create(spec(folder.path()), APP, options, &runtime).unwrap();
+    let mut current =
+        DeltaTableWriter::open_or_create(spec(folder.path()), APP, options, &runtime).unwrap();
     for epoch in 1..=3 {
         current.deliver(epoch, &stage(folder.path(), epoch), &Map::new()).unwrap();
     }
     for version in 0..3 {
         std::fs::remove_file(folder.path().join(format!("_delta_log/{version:020}.json"))).unwrap();
     }
-    assert!(matches!(stale.deliver(4, &stage(folder.path(), 4), &Map::new()), Ok(Delivered::Now { version: 4 })));
+    assert!(matches!(
+        stale.deliver(4, &stage(folder.path(), 4), &Map::new()),
+        Ok(Delivered::Now { version: 4 })
+    ));
     assert_eq!(ids(folder.path(), &runtime), (1000..5000).collect());
 }
 
@@ -187,10 +229,17 @@ fn new_columns_are_added_and_other_changes_are_refused() {
     let mut old = writer(folder.path(), &runtime);
     old.deliver(1, &stage(folder.path(), 1), &Map::new()).unwrap();
     let open = |fields: Vec<Field>| {
-        let spec = TableSpec::new("scored", folder.path(), Arc::new(Schema::new(fields)), Some(PartitionRule::event_date("at"))).unwrap();
+        let spec = TableSpec::new(
+            "scored",
+            folder.path(),
+            Arc::new(Schema::new(fields)),
+            Some(PartitionRule::event_date("at")),
+        )
+        .unwrap();
         DeltaTableWriter::open_or_create(spec, APP, WriterOptions::default(), &runtime)
     };
-    let fields = || schema().fields().iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>();
+    let fields =
+        || schema().fields().iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>();
 
     let mut more = fields();
     more.push(Field::new("model", DataType::Utf8, true));
@@ -218,9 +267,15 @@ fn a_missing_or_cut_staged_file_is_never_committed() {
     let path = folder.path().join(&files[0].path);
     let whole = std::fs::read(&path).unwrap();
     std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-    assert!(matches!(writer.deliver(1, &files, &Map::new()), Err(SinkError::StagedFileMissing { .. })));
+    assert!(matches!(
+        writer.deliver(1, &files, &Map::new()),
+        Err(SinkError::StagedFileMissing { .. })
+    ));
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(writer.deliver(1, &files, &Map::new()), Err(SinkError::StagedFileMissing { .. })));
+    assert!(matches!(
+        writer.deliver(1, &files, &Map::new()),
+        Err(SinkError::StagedFileMissing { .. })
+    ));
     std::fs::write(&path, &whole).unwrap();
     assert!(matches!(writer.deliver(1, &files, &Map::new()), Ok(Delivered::Now { .. })));
 }
@@ -231,12 +286,15 @@ fn a_commit_tells_where_it_came_from() {
     let mut writer = writer(folder.path(), &runtime);
     let metadata = Map::from_iter([("generation".to_owned(), json!(3))]);
     writer.deliver(1, &stage(folder.path(), 1), &metadata).unwrap();
-    let commit = std::fs::read_to_string(folder.path().join(format!("_delta_log/{:020}.json", 1))).unwrap();
+    let commit =
+        std::fs::read_to_string(folder.path().join(format!("_delta_log/{:020}.json", 1))).unwrap();
     let info: serde_json::Value = serde_json::from_str(commit.lines().next().unwrap()).unwrap();
     assert_eq!(info["commitInfo"]["generation"], 3);
     assert_eq!(info["commitInfo"]["riskstreamEpoch"], 1);
     let leftovers = std::fs::read_dir(folder.path().join("_delta_log")).unwrap();
-    assert!(leftovers.flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp")));
+    assert!(
+        leftovers.flatten().all(|entry| !entry.file_name().to_string_lossy().ends_with(".tmp"))
+    );
 }
 
 #[test]
@@ -248,6 +306,12 @@ fn a_table_with_a_newer_protocol_is_refused() {
     let newer = commit.replace("\"minWriterVersion\":2", "\"minWriterVersion\":4");
     assert_ne!(newer, commit);
     std::fs::write(&path, newer).unwrap();
-    let error = DeltaTableWriter::open_or_create(spec(folder.path()), APP, WriterOptions::default(), &runtime).unwrap_err();
+    let error = DeltaTableWriter::open_or_create(
+        spec(folder.path()),
+        APP,
+        WriterOptions::default(),
+        &runtime,
+    )
+    .unwrap_err();
     assert!(matches!(error, SinkError::UnsupportedProtocol { writer: 4, .. }), "{error}");
 }

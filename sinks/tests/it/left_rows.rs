@@ -1,4 +1,5 @@
-//! Rows that a run committed and did not deliver, and a destination whose columns changed before the next run.
+//! Rows that a run committed and did not deliver, and a destination whose columns changed before
+//! the next run.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use riskstream_engine::contract::{Delivery, OutboxEntry, OutboxPart};
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::store::{batch_from_ipc, batch_to_ipc};
 use riskstream_sinks::{
-    ALERT_ID_COLUMN, AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, StageSettings, TableSink, TableSnapshot, TableSpec,
-    alerts_table_schema,
+    ALERT_ID_COLUMN, AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, StageSettings,
+    TableSink, TableSnapshot, TableSpec, alerts_table_schema,
 };
 
 use crate::support::{close, read_all, runtime};
@@ -28,17 +29,34 @@ fn texts(rows: usize) -> ArrayRef {
 }
 
 fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
-    RecordBatch::try_from_iter(columns.iter().map(|(name, column)| (*name, Arc::clone(column)))).unwrap()
+    RecordBatch::try_from_iter(columns.iter().map(|(name, column)| (*name, Arc::clone(column))))
+        .unwrap()
 }
 
 /// A sink of rows with these columns.
 fn sink(location: &Path, rows: &RecordBatch, alerts: bool) -> Arc<TableSink> {
-    let columns: Vec<_> = rows.schema().fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
+    let columns: Vec<_> =
+        rows.schema().fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(rows.schema_ref(), &columns).unwrap();
-    let schema = if alerts { alerts_table_schema(&projection).unwrap() } else { Arc::clone(projection.schema()) };
+    let schema = if alerts {
+        alerts_table_schema(&projection).unwrap()
+    } else {
+        Arc::clone(projection.schema())
+    };
     let table = TableSpec::new("scored", location, schema, None).unwrap();
-    let alerts = alerts.then(|| AlertIdentity { pipeline: "p".into(), columns: vec!["id".into()], sessions: None });
-    Arc::new(TableSink { id: "out".into(), table, projection, alerts, settings: StageSettings::default(), own_rows: None })
+    let alerts = alerts.then(|| AlertIdentity {
+        pipeline: "p".into(),
+        columns: vec!["id".into()],
+        sessions: None,
+    });
+    Arc::new(TableSink {
+        id: "out".into(),
+        table,
+        projection,
+        alerts,
+        settings: StageSettings::default(),
+        own_rows: None,
+    })
 }
 
 /// What a run commits for the sink in an epoch, read back from its file.
@@ -48,8 +66,12 @@ fn committed(sink: &Arc<TableSink>, epoch: u64, rows: &RecordBatch) -> OutboxEnt
     writer.on_batch(Epoch(epoch), rows.clone()).unwrap();
     let OutboxPart { rows, files, .. } = writer.finish(&close(epoch)).unwrap();
     sink.sync()(&files).unwrap();
-    let rows = rows.iter().map(|rows| batch_from_ipc(&batch_to_ipc(rows).unwrap()).unwrap()).collect();
-    OutboxEntry { epoch: Epoch(epoch), parts: vec![OutboxPart { rows, files, ..OutboxPart::default() }] }
+    let rows =
+        rows.iter().map(|rows| batch_from_ipc(&batch_to_ipc(rows).unwrap()).unwrap()).collect();
+    OutboxEntry {
+        epoch: Epoch(epoch),
+        parts: vec![OutboxPart { rows, files, ..OutboxPart::default() }],
+    }
 }
 
 fn delivery(sink: &Arc<TableSink>) -> DeltaDelivery {
@@ -59,11 +81,16 @@ fn delivery(sink: &Arc<TableSink>) -> DeltaDelivery {
 /// The table's rows with these columns, as a reader sees them.
 fn seen(location: &Path, columns: &[&str]) -> Vec<String> {
     let snapshot = TableSnapshot::open(&runtime(), location).unwrap();
-    let names: Vec<_> = snapshot.file_schema().unwrap().fields().iter().map(|f| f.name().clone()).collect();
+    let names: Vec<_> =
+        snapshot.file_schema().unwrap().fields().iter().map(|f| f.name().clone()).collect();
     let rows = read_all(location, &runtime());
     let pick = |line: &String| {
         let cells: Vec<&str> = line.rsplit_once(" | ").unwrap().0.split(" | ").collect();
-        columns.iter().map(|c| cells[names.iter().position(|n| n == c).unwrap()]).collect::<Vec<_>>().join(" ")
+        columns
+            .iter()
+            .map(|c| cells[names.iter().position(|n| n == c).unwrap()])
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let mut rows: Vec<String> = rows.iter().map(pick).collect();
     rows.sort();
@@ -71,7 +98,12 @@ fn seen(location: &Path, columns: &[&str]) -> Vec<String> {
 }
 
 fn before(rows: usize) -> RecordBatch {
-    batch(&[("id", numbers(rows, 1)), ("a", numbers(rows, 10)), ("b", numbers(rows, 1000)), ("name", texts(rows))])
+    batch(&[
+        ("id", numbers(rows, 1)),
+        ("a", numbers(rows, 10)),
+        ("b", numbers(rows, 1000)),
+        ("name", texts(rows)),
+    ])
 }
 
 #[test]
@@ -96,7 +128,12 @@ fn reordered_and_added_columns_meet_left_rows_by_name() {
         delivery.deliver(vec![left, committed(&present, 2, &new)]).unwrap();
         let mut expected: Vec<String> = (0..rows)
             .map(|row| {
-                format!("{row} {} {} {}", row * 10, row * 1000, if row % 3 > 0 { format!("n{row} null") } else { "null null".into() })
+                format!(
+                    "{row} {} {} {}",
+                    row * 10,
+                    row * 1000,
+                    if row % 3 > 0 { format!("n{row} null") } else { "null null".into() }
+                )
             })
             .collect();
         expected.push("-1 0 0 new 7".into());
@@ -111,8 +148,18 @@ fn a_column_that_is_gone_or_retyped_is_refused_with_what_to_do_and_nothing_is_de
     for rows in SIZES {
         let old = before(rows);
         let gone = batch(&[("id", numbers(1, 1)), ("a", numbers(1, 1)), ("name", texts(1))]);
-        let renamed = batch(&[("id", numbers(1, 1)), ("a", numbers(1, 1)), ("c", numbers(1, 1)), ("name", texts(1))]);
-        let retyped = batch(&[("id", numbers(1, 1)), ("a", texts(1)), ("b", numbers(1, 1)), ("name", texts(1))]);
+        let renamed = batch(&[
+            ("id", numbers(1, 1)),
+            ("a", numbers(1, 1)),
+            ("c", numbers(1, 1)),
+            ("name", texts(1)),
+        ]);
+        let retyped = batch(&[
+            ("id", numbers(1, 1)),
+            ("a", texts(1)),
+            ("b", numbers(1, 1)),
+            ("name", texts(1)),
+        ]);
         for (new, said) in [
             (gone, "they have a column 'b', which the pipeline no longer writes there"),
             (renamed, "they have a column 'b'"),
@@ -135,7 +182,8 @@ fn another_form_of_the_same_type_is_the_same_column() {
     for rows in SIZES {
         let folder = tempfile::tempdir().unwrap();
         let table = folder.path().join("scored");
-        let names: DictionaryArray<Int32Type> = (0..rows).map(|row| Some(["x", "y"][row % 2])).collect();
+        let names: DictionaryArray<Int32Type> =
+            (0..rows).map(|row| Some(["x", "y"][row % 2])).collect();
         let old = batch(&[("id", numbers(rows, 1)), ("name", Arc::new(names) as ArrayRef)]);
         let left = committed(&sink(&table, &old, false), 1, &old);
         let plain = cast(old.column(1), &DataType::Utf8).unwrap();
@@ -144,7 +192,8 @@ fn another_form_of_the_same_type_is_the_same_column() {
         let left = delivery.take_over(left).unwrap();
         delivery.prepare().unwrap();
         delivery.deliver(vec![left]).unwrap();
-        let mut expected: Vec<String> = (0..rows).map(|row| format!("{row} {}", ["x", "y"][row % 2])).collect();
+        let mut expected: Vec<String> =
+            (0..rows).map(|row| format!("{row} {}", ["x", "y"][row % 2])).collect();
         expected.sort();
         assert_eq!(seen(&table, &["id", "name"]), expected);
     }
@@ -154,7 +203,12 @@ fn another_form_of_the_same_type_is_the_same_column() {
 fn alerts_keep_their_ids_and_rows_that_become_alerts_get_theirs() {
     let folder = tempfile::tempdir().unwrap();
     let old = before(4);
-    let new = batch(&[("b", numbers(1, 1)), ("name", texts(1)), ("a", numbers(1, 1)), ("id", numbers(1, 1))]);
+    let new = batch(&[
+        ("b", numbers(1, 1)),
+        ("name", texts(1)),
+        ("a", numbers(1, 1)),
+        ("id", numbers(1, 1)),
+    ]);
     let mut ids = Vec::new();
     for (name, were_alerts) in [("alerts", true), ("rows", false)] {
         let table = folder.path().join(name);
@@ -166,14 +220,21 @@ fn alerts_keep_their_ids_and_rows_that_become_alerts_get_theirs() {
         ids.push(seen(&table, &["id", "a", ALERT_ID_COLUMN]));
     }
     assert_eq!(ids[0], ids[1], "an id depends on the row alone");
-    assert!(ids[0][3].starts_with("3 30 ") && ids[0].iter().all(|row| row.split(' ').nth(2).unwrap().len() == 32), "{ids:?}");
+    assert!(
+        ids[0][3].starts_with("3 30 ")
+            && ids[0].iter().all(|row| row.split(' ').nth(2).unwrap().len() == 32),
+        "{ids:?}"
+    );
 
     // Staged files can't be given ids any more.
     let old = before(STAGE_ROWS_MIN);
     let table = folder.path().join("staged");
     let left = committed(&sink(&table, &old, false), 1, &old);
     let error = delivery(&sink(&table, &new, true)).take_over(left).unwrap_err().to_string();
-    assert!(error.contains("it has no 'alert_id'") && error.contains("former configuration"), "{error}");
+    assert!(
+        error.contains("it has no 'alert_id'") && error.contains("former configuration"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -182,6 +243,9 @@ fn what_another_kind_of_destination_left_is_refused() {
     let rows = before(3);
     let mut delivery = delivery(&sink(folder.path(), &rows, false));
     let number = OutboxPart { files: vec![serde_json::json!(7)], ..OutboxPart::default() };
-    let error = delivery.take_over(OutboxEntry { epoch: Epoch(7), parts: vec![number] }).unwrap_err().to_string();
+    let error = delivery
+        .take_over(OutboxEntry { epoch: Epoch(7), parts: vec![number] })
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("of another kind") && error.contains("epoch 7"), "{error}");
 }

@@ -1,6 +1,10 @@
 //! Delivery, maintenance and reading back, on real folders.
 
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look behind the disk's back")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests look behind the disk's back"
+)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod away;

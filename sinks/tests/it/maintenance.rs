@@ -22,12 +22,19 @@ fn compaction_keeps_every_row_value_and_the_delivered_epoch() {
     let mut writer = writer(folder.path(), &runtime);
     for epoch in 0..6 {
         // 300 rows an epoch: three epochs to a day.
-        writer.deliver(epoch, &stage_rows(folder.path(), epoch, epoch * 300..(epoch + 1) * 300), &Map::new()).unwrap();
+        writer
+            .deliver(
+                epoch,
+                &stage_rows(folder.path(), epoch, epoch * 300..(epoch + 1) * 300),
+                &Map::new(),
+            )
+            .unwrap();
     }
     let before = read_all(folder.path(), &runtime);
     let files_before = TableSnapshot::open(&runtime, folder.path()).unwrap().files().unwrap().len();
 
-    let planned = maintain(&runtime, folder.path(), &MaintainOptions { dry_run: true, ..options() }).unwrap();
+    let planned =
+        maintain(&runtime, folder.path(), &MaintainOptions { dry_run: true, ..options() }).unwrap();
     assert_eq!(read_all(folder.path(), &runtime), before);
     let report = maintain(&runtime, folder.path(), &options()).unwrap();
     assert_eq!(report.files_compacted, planned.files_compacted);
@@ -37,7 +44,10 @@ fn compaction_keeps_every_row_value_and_the_delivered_epoch() {
     let snapshot = TableSnapshot::open(&runtime, folder.path()).unwrap();
     let files = snapshot.files().unwrap();
     assert!(files.len() < files_before);
-    assert!(files.iter().any(|file| file.partition_values["event_date"].is_none()), "rows without event time");
+    assert!(
+        files.iter().any(|file| file.partition_values["event_date"].is_none()),
+        "rows without event time"
+    );
     assert_eq!(read_all(folder.path(), &runtime), before);
     assert_eq!(writer.refresh().unwrap(), Some(5));
     let again = maintain(&runtime, folder.path(), &options()).unwrap();
@@ -49,7 +59,13 @@ fn a_delivery_after_a_compaction_that_it_has_not_seen_succeeds() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let mut writer = writer(folder.path(), &runtime);
     for epoch in 0..3 {
-        writer.deliver(epoch, &stage_rows(folder.path(), epoch, epoch * 100..(epoch + 1) * 100), &Map::new()).unwrap();
+        writer
+            .deliver(
+                epoch,
+                &stage_rows(folder.path(), epoch, epoch * 100..(epoch + 1) * 100),
+                &Map::new(),
+            )
+            .unwrap();
     }
     let report = maintain(&runtime, folder.path(), &options()).unwrap();
     assert!(report.files_compacted > 0);
@@ -62,7 +78,9 @@ fn a_delivery_after_a_compaction_that_it_has_not_seen_succeeds() {
 fn compaction_beside_a_busy_writer_fails_neither() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let mut writer = writer(folder.path(), &runtime);
-    let staged: Vec<_> = (0..30).map(|epoch| stage_rows(folder.path(), epoch, epoch * 20..(epoch + 1) * 20)).collect();
+    let staged: Vec<_> = (0..30)
+        .map(|epoch| stage_rows(folder.path(), epoch, epoch * 20..(epoch + 1) * 20))
+        .collect();
     std::thread::scope(|scope| {
         let maintainer = scope.spawn(|| {
             let mut compacted = 0;
@@ -72,7 +90,10 @@ fn compaction_beside_a_busy_writer_fails_neither() {
             compacted
         });
         for (epoch, files) in staged.iter().enumerate() {
-            assert!(matches!(writer.deliver(epoch as i64, files, &Map::new()), Ok(Delivered::Now { .. })));
+            assert!(matches!(
+                writer.deliver(epoch as i64, files, &Map::new()),
+                Ok(Delivered::Now { .. })
+            ));
         }
         assert!(maintainer.join().unwrap() > 0);
     });
@@ -91,7 +112,13 @@ fn the_vacuum_keeps_active_kept_and_young_files_and_removes_the_rest() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let mut writer = writer(folder.path(), &runtime);
     for epoch in 0..2 {
-        writer.deliver(epoch, &stage_rows(folder.path(), epoch, epoch * 300..(epoch + 1) * 300), &Map::new()).unwrap();
+        writer
+            .deliver(
+                epoch,
+                &stage_rows(folder.path(), epoch, epoch * 300..(epoch + 1) * 300),
+                &Map::new(),
+            )
+            .unwrap();
     }
     let waiting = stage(folder.path(), 2);
     let orphans = stage(folder.path(), 9);
@@ -106,9 +133,13 @@ fn the_vacuum_keeps_active_kept_and_young_files_and_removes_the_rest() {
     let dry = MaintainOptions { keep: keep.clone(), dry_run: true, ..remove_at_once() };
     let planned = maintain(&runtime, folder.path(), &dry).unwrap();
     assert!(orphans.iter().all(|file| exists(&file.path)));
-    let report = maintain(&runtime, folder.path(), &MaintainOptions { keep, ..remove_at_once() }).unwrap();
+    let report =
+        maintain(&runtime, folder.path(), &MaintainOptions { keep, ..remove_at_once() }).unwrap();
     assert_eq!(report.files_removed, planned.files_removed);
-    assert!(report.files_removed > orphans.len() as u64, "orphans, and the files that compaction replaced");
+    assert!(
+        report.files_removed > orphans.len() as u64,
+        "orphans, and the files that compaction replaced"
+    );
     assert!(orphans.iter().all(|file| !exists(&file.path)));
     writer.deliver(2, &waiting, &Map::new()).unwrap();
     assert_eq!(ids(folder.path(), &runtime).len(), 1600);

@@ -2,11 +2,23 @@ use super::*;
 
 fn sum(name: &str, of: &str) -> Part {
     let value = format!("sum({of})");
-    Part { role: "aggregate".into(), name: name.into(), pieces: vec![format!("add {of}")], value, start: Start::Later }
+    Part {
+        role: "aggregate".into(),
+        name: name.into(),
+        pieces: vec![format!("add {of}")],
+        value,
+        start: Start::Later,
+    }
 }
 
 fn window(label: &str, start: Start) -> Part {
-    Part { role: "window".into(), name: label.into(), value: label.into(), pieces: vec![label.into()], start }
+    Part {
+        role: "window".into(),
+        name: label.into(),
+        value: label.into(),
+        pieces: vec![label.into()],
+        start,
+    }
 }
 
 fn shape(parts: &[Part]) -> Shape {
@@ -39,9 +51,16 @@ fn each_difference_is_told() {
     present.facts.push(Fact::new("late rows", "dead letters"));
     assert_eq!(
         refused(&saved, &present),
-        ["by: was lender Utf8, is region Utf8", "late rows: is dead letters, was not there", "aggregate `a`: was sum(x), is sum(z)"]
+        [
+            "by: was lender Utf8, is region Utf8",
+            "late rows: is dead letters, was not there",
+            "aggregate `a`: was sum(x), is sum(z)"
+        ]
     );
-    assert_eq!(refused(&saved, &Shape::new("features")), ["the kind of step: was aggregate, is features"]);
+    assert_eq!(
+        refused(&saved, &Shape::new("features")),
+        ["the kind of step: was aggregate, is features"]
+    );
     present = saved.clone();
     present.facts.remove(1);
     assert_eq!(refused(&saved, &present), ["event time: was at, is gone"]);
@@ -50,7 +69,13 @@ fn each_difference_is_told() {
 #[test]
 fn what_is_left_out_is_taken_and_what_is_added_when_it_can_begin_later() {
     let saved = shape(&[sum("a", "x"), sum("b", "y"), window("1d", Start::Later)]);
-    let present = shape(&[sum("a", "x"), sum("again", "y"), sum("c", "z"), window("1d", Start::Later), window("7d", Start::Later)]);
+    let present = shape(&[
+        sum("a", "x"),
+        sum("again", "y"),
+        sum("c", "z"),
+        window("1d", Start::Later),
+        window("7d", Start::Later),
+    ]);
     let expected = vec![
         taken("aggregate `again`", Taking::Exactly),
         taken("aggregate `c`", Taking::Later),
@@ -58,8 +83,12 @@ fn what_is_left_out_is_taken_and_what_is_added_when_it_can_begin_later() {
         taken("aggregate `b`", Taking::Removed),
     ];
     assert_eq!(decide_evolution(&saved, &present), Evolution::TakenWith(expected));
-    let present = shape(&[sum("a", "x"), window("1d", Start::Later), window("always by 1d", Start::Never)]);
-    assert_eq!(refused(&saved, &present), ["window `always by 1d`: is always by 1d, was not there"]);
+    let present =
+        shape(&[sum("a", "x"), window("1d", Start::Later), window("always by 1d", Start::Never)]);
+    assert_eq!(
+        refused(&saved, &present),
+        ["window `always by 1d`: is always by 1d, was not there"]
+    );
 }
 
 #[test]
@@ -73,15 +102,28 @@ fn a_name_is_never_taken_over_by_something_else() {
 
 #[test]
 fn columns_matter_as_far_as_both_read_them() {
-    let with = |columns: &[(&str, &str)]| Shape { columns: columns.iter().map(|(n, v)| Fact::new(*n, *v)).collect(), ..shape(&[]) };
+    let with = |columns: &[(&str, &str)]| Shape {
+        columns: columns.iter().map(|(n, v)| Fact::new(*n, *v)).collect(),
+        ..shape(&[])
+    };
     let saved = with(&[("column `fee`", "amount * 0.02"), ("column `gone`", "1")]);
-    assert_eq!(decide_evolution(&saved, &with(&[("column `new`", "2"), ("column `fee`", "amount * 0.02")])), Evolution::Same);
-    assert_eq!(refused(&saved, &with(&[("column `fee`", "amount * 0.03")])), ["column `fee`: was amount * 0.02, is amount * 0.03"]);
+    assert_eq!(
+        decide_evolution(
+            &saved,
+            &with(&[("column `new`", "2"), ("column `fee`", "amount * 0.02")])
+        ),
+        Evolution::Same
+    );
+    assert_eq!(
+        refused(&saved, &with(&[("column `fee`", "amount * 0.03")])),
+        ["column `fee`: was amount * 0.02, is amount * 0.03"]
+    );
 }
 
 #[test]
 fn steps_come_and_go() {
-    let shapes = |ids: &[&str]| ids.iter().map(|id| ((*id).to_owned(), shape(&[]))).collect::<Shapes>();
+    let shapes =
+        |ids: &[&str]| ids.iter().map(|id| ((*id).to_owned(), shape(&[]))).collect::<Shapes>();
     let decided = decide_evolutions(&shapes(&["a", "b"]), &shapes(&["b", "c"]));
     let decided: Vec<_> = decided.into_iter().collect();
     assert_eq!(

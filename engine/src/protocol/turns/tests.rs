@@ -2,7 +2,8 @@ use super::*;
 use proptest::prelude::*;
 use std::cell::RefCell;
 
-const LIMITS: TurnLimits = TurnLimits { idle_after: 100, skew_max: 50, blocks_ahead_max: 2, quiet_polls_max: 3 };
+const LIMITS: TurnLimits =
+    TurnLimits { idle_after: 100, skew_max: 50, blocks_ahead_max: 2, quiet_polls_max: 3 };
 
 /// What a partition answers to one poll.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,7 +57,11 @@ struct World {
 
 impl World {
     fn new(scripts: &[Vec<Answer>]) -> Self {
-        let partitions = scripts.iter().map(|answers| Defined { answers: answers.clone(), newest_sent: 1_000, ..Defined::default() });
+        let partitions = scripts.iter().map(|answers| Defined {
+            answers: answers.clone(),
+            newest_sent: 1_000,
+            ..Defined::default()
+        });
         let mut turns = Turns::new(LIMITS);
         turns.grow(u32::try_from(scripts.len()).expect("few"));
         Self { partitions: RefCell::new(partitions.collect()), turns, now: 0, told: Vec::new() }
@@ -116,9 +121,14 @@ impl World {
         let holding = || all.iter().filter(|p| !p.finished && !p.is_idle(self.now));
         if full {
             let least = holding().map(|p| p.shown).min();
-            assert!(least.is_none_or(|least| p.shown == least), "{number} can't move the watermark");
+            assert!(
+                least.is_none_or(|least| p.shown == least),
+                "{number} can't move the watermark"
+            );
             assert!(least.is_none() || !p.is_idle(self.now), "{number} is idle, others are not");
-        } else if let (Some(shown), Some(slowest)) = (p.shown, holding().filter_map(|p| p.shown).min()) {
+        } else if let (Some(shown), Some(slowest)) =
+            (p.shown, holding().filter_map(|p| p.shown).min())
+        {
             assert!(shown - slowest <= LIMITS.skew_max, "{number} is {} ahead", shown - slowest);
         }
     }
@@ -130,9 +140,11 @@ impl World {
             self.told.resize(self.told.len().max(at + 1), (false, false));
             self.told[at] = (change.idle, change.finished);
         }
-        let defined: Vec<(bool, bool)> = self.partitions.borrow().iter().map(|p| (p.is_idle(self.now), p.finished)).collect();
+        let defined: Vec<(bool, bool)> =
+            self.partitions.borrow().iter().map(|p| (p.is_idle(self.now), p.finished)).collect();
         assert_eq!(self.told, defined);
-        let all_idle = !defined.iter().all(|d| d.1) && defined.iter().all(|(idle, finished)| *idle || *finished);
+        let all_idle = !defined.iter().all(|d| d.1)
+            && defined.iter().all(|(idle, finished)| *idle || *finished);
         assert_eq!(self.turns.all_idle(self.now), all_idle);
         assert_eq!(self.turns.open(), defined.iter().filter(|d| !d.1).count());
     }
@@ -149,8 +161,9 @@ fn answers() -> impl Strategy<Value = Vec<Answer>> {
 }
 
 proptest! {
-    /// Whatever partitions answer, however late blocks are decoded, and however often no more may be held: nothing is read that may not be,
-    /// all is read in the end, and the watermark is told what it must know.
+    /// Whatever partitions answer, however late blocks are decoded, and however often no more may
+    /// be held: nothing is read that may not be, all is read in the end, and the watermark is told
+    /// what it must know.
     #[test]
     fn partitions_are_read_in_step_and_to_their_ends(
         scripts in proptest::collection::vec(answers(), 1..7),
@@ -173,7 +186,8 @@ proptest! {
                 world.check_told();
             }
         }
-        // From now on all is decoded at once, time goes on, and no more may be held: still everything is read.
+        // From now on all is decoded at once, time goes on, and no more may be held: still
+        // everything is read.
         let mut rounds = 0;
         while world.turns.open() > 0 {
             world.round(true);
@@ -195,12 +209,19 @@ fn a_silent_partition_is_named_as_what_the_others_wait_for_until_it_is_idle() {
         world.round(false);
         world.partitions.borrow_mut()[1].decode_one();
     }
-    assert!(world.partitions.borrow()[1].sent > 1, "it alone has shown anything, so that it is no faster than the slowest");
+    assert!(
+        world.partitions.borrow()[1].sent > 1,
+        "it alone has shown anything, so that it is no faster than the slowest"
+    );
     assert_eq!(world.round(true), [0], "no more may be held: only the silent one is asked");
     let partitions = &world.partitions;
     let held = world.turns.held(true, |n| World::seen(partitions, n));
     assert_eq!(held, Some(Held { by: 0, behind: None }));
-    assert_eq!(world.turns.held(false, |n| World::seen(partitions, n)), None, "as long as more may be held, nobody waits");
+    assert_eq!(
+        world.turns.held(false, |n| World::seen(partitions, n)),
+        None,
+        "as long as more may be held, nobody waits"
+    );
     world.now += LIMITS.idle_after;
     assert_eq!(world.round(true), [1], "the silent one is idle: it is not waited for");
 }
@@ -223,6 +244,12 @@ fn finished_partitions_cost_nothing() {
         world.round(false);
     }
     world.check_told();
-    assert!(world.turns.ready.len() + world.turns.holding.len() + world.turns.quiet.len() + world.turns.decoding.len() <= 2);
+    assert!(
+        world.turns.ready.len()
+            + world.turns.holding.len()
+            + world.turns.quiet.len()
+            + world.turns.decoding.len()
+            <= 2
+    );
     assert!(world.turns.take_changes(world.now).is_empty());
 }

@@ -31,7 +31,10 @@ fn rules() -> Arc<RowRules> {
 
 fn decode(records: &[String], fast: bool) -> Decoded {
     let mut sink = RowSink::new(rules()).expect("a sink");
-    sink.begin(BlockOrigin { partition: 3, partition_name: "p".into(), read_at: i64::MAX }, records.len());
+    sink.begin(
+        BlockOrigin { partition: 3, partition_name: "p".into(), read_at: i64::MAX },
+        records.len(),
+    );
     let mut scanner = Scanner::default();
     for (i, record) in records.iter().enumerate() {
         decode_json(record.as_bytes(), i as i64, fast, &mut scanner, &mut sink);
@@ -96,8 +99,12 @@ fn what_is_unusual_but_right_is_taken() {
     .to_vec();
     let decoded = decode(&records, true);
     assert_eq!((decoded.rows.num_rows(), rejected(&decoded)), (5, 0));
-    let text =
-        arrow::util::pretty::pretty_format_batches(&[decoded.rows.project(&[3, 4, 5]).expect("columns")]).expect("a table").to_string();
+    let text = arrow::util::pretty::pretty_format_batches(&[decoded
+        .rows
+        .project(&[3, 4, 5])
+        .expect("columns")])
+    .expect("a table")
+    .to_string();
     assert!(
         text.contains("| 33.10 | 2.5    | x     |")
             && text.contains("aä\"b")
@@ -111,7 +118,11 @@ fn what_is_unusual_but_right_is_taken() {
 fn taken(column: &str, value: &str) -> Result<String, String> {
     let record = format!("{{\"t\":\"2018-04-01\",\"{column}\":{value}}}");
     let (fast, careful) = (decode(std::slice::from_ref(&record), true), decode(&[record], false));
-    assert_eq!((&fast.rows, &fast.rejected), (&careful.rows, &careful.rejected), "{column}: {value}");
+    assert_eq!(
+        (&fast.rows, &fast.rejected),
+        (&careful.rows, &careful.rejected),
+        "{column}: {value}"
+    );
     let shown = |batch: &RecordBatch, column: &str| {
         let array = batch.column_by_name(column).expect("a column");
         arrow::util::display::array_value_to_string(array, 0).expect("a value")
@@ -164,7 +175,11 @@ fn what_is_refused_says_the_column_the_value_and_what_it_is_in_json() {
         ("i", "\"1_200\"", "i: the JSON string \"1_200\" is not an int64"),
         ("i", "\"12.5\"", "i: the JSON string \"12.5\" is not an int64"),
         ("i", "12.5", "i: the JSON number \"12.5\" is not an int64"),
-        ("i", "\"9223372036854775808\"", "i: the JSON string \"9223372036854775808\" does not fit an int64"),
+        (
+            "i",
+            "\"9223372036854775808\"",
+            "i: the JSON string \"9223372036854775808\" does not fit an int64",
+        ),
         ("b", "\"128\"", "b: the JSON string \"128\" does not fit an int8"),
         ("b", "1e9", "b: the JSON number \"1e9\" does not fit an int8"),
         ("i", "true", "i: the JSON value \"true\" is not an int64"),
@@ -201,16 +216,24 @@ fn value() -> impl Strategy<Value = String> {
         Just("\"NaN\"".to_owned()),
         "\"[-+ ]?[0-9]{0,20}(\\.[0-9]{1,3})?(e[0-9])?\"",
     ];
-    prop_oneof![number, text, "null|true|false|nul|tru|\\{\\}|\\[1,\\{\"t\":2\\}\\]|\\{\"s\":\"x\"\\}"]
+    prop_oneof![
+        number,
+        text,
+        "null|true|false|nul|tru|\\{\\}|\\[1,\\{\"t\":2\\}\\]|\\{\"s\":\"x\"\\}"
+    ]
 }
 
 fn record() -> impl Strategy<Value = String> {
-    let field = ("t|i|b|d|f|s|o|x|\\\\u0069", value(), "|||| |\t").prop_map(|(k, v, space)| format!("\"{k}\"{space}:{space}{v}{space}"));
-    let good_time = prop_oneof![3 => Just(Some("\"t\":\"2018-04-01 00:00:31\"".to_owned())), 1 => Just(None)];
-    (good_time, proptest::collection::vec(field, 0..6), "||||||,| |x|\\}").prop_map(|(time, fields, tail)| {
-        let fields: Vec<String> = time.into_iter().chain(fields).collect();
-        format!("{{{}}}{tail}", fields.join(","))
-    })
+    let field = ("t|i|b|d|f|s|o|x|\\\\u0069", value(), "|||| |\t")
+        .prop_map(|(k, v, space)| format!("\"{k}\"{space}:{space}{v}{space}"));
+    let good_time =
+        prop_oneof![3 => Just(Some("\"t\":\"2018-04-01 00:00:31\"".to_owned())), 1 => Just(None)];
+    (good_time, proptest::collection::vec(field, 0..6), "||||||,| |x|\\}").prop_map(
+        |(time, fields, tail)| {
+            let fields: Vec<String> = time.into_iter().chain(fields).collect();
+            format!("{{{}}}{tail}", fields.join(","))
+        },
+    )
 }
 
 proptest! {

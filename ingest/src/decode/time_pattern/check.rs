@@ -12,9 +12,14 @@ pub(super) fn items(text: &str) -> Result<Vec<Item>, TimePatternError> {
             continue;
         }
         let spaces = first.is_whitespace();
-        let end = rest.find(|c: char| c == '%' || c.is_whitespace() != spaces).unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| c == '%' || c.is_whitespace() != spaces).unwrap_or(rest.len());
         let (piece, behind) = rest.split_at(end);
-        items.push(if spaces { Item::Space(piece.to_owned()) } else { Item::Literal(piece.as_bytes().to_vec()) });
+        items.push(if spaces {
+            Item::Space(piece.to_owned())
+        } else {
+            Item::Literal(piece.as_bytes().to_vec())
+        });
         rest = behind;
     }
     Ok(join_literals(items))
@@ -55,7 +60,10 @@ fn directive<'a>(text: &'a str, items: &mut Vec<Item>) -> Result<&'a str, TimePa
         _ => (None, after),
     };
     let Some(letter) = name.chars().next() else {
-        return Err(TimePatternError::new("the pattern ends in a single `%`", "a percent sign itself is `%%`"));
+        return Err(TimePatternError::new(
+            "the pattern ends in a single `%`",
+            "a percent sign itself is `%%`",
+        ));
     };
     let behind = &name[letter.len_utf8()..];
     let (part, usual) = match letter {
@@ -125,7 +133,10 @@ fn composite(letter: char) -> &'static str {
 }
 
 fn takes_no(flag: &str, letter: char) -> TimePatternError {
-    TimePatternError::new(format!("`%{flag}{letter}`: `%{letter}` takes no `{flag}`"), format!("write `%{letter}`"))
+    TimePatternError::new(
+        format!("`%{flag}{letter}`: `%{letter}` takes no `{flag}`"),
+        format!("write `%{letter}`"),
+    )
 }
 
 /// Why a directive that other programs know is not taken, and what would be.
@@ -135,14 +146,24 @@ fn refused(letter: char) -> TimePatternError {
             "is the name of a zone, which does not say how far it is from UTC",
             "use `%z` where the data has offsets such as +0200; where it always says UTC, write `UTC` itself",
         ),
-        'U' | 'W' => ("counts weeks in a way that leaves the year's first days open", "use the ISO week: `%G-W%V-%u`"),
-        'w' => ("counts days of the week from Sunday", "use `%u`, 1 to 7 from Monday, or a name (`%a`, `%A`)"),
+        'U' | 'W' => (
+            "counts weeks in a way that leaves the year's first days open",
+            "use the ISO week: `%G-W%V-%u`",
+        ),
+        'w' => (
+            "counts days of the week from Sunday",
+            "use `%u`, 1 to 7 from Monday, or a name (`%a`, `%A`)",
+        ),
         'C' | 'g' => ("is a part of a year", "use `%Y`, `%y`, or `%G` of an ISO week"),
-        'c' | 'x' | 'X' | 'v' | 'E' | 'O' => {
-            ("means another form in every language", "write its parts: `%a %b %e %H:%M:%S %Y`, `%d/%m/%y`, `%H:%M:%S`")
-        }
+        'c' | 'x' | 'X' | 'v' | 'E' | 'O' => (
+            "means another form in every language",
+            "write its parts: `%a %b %e %H:%M:%S %Y`, `%d/%m/%y`, `%H:%M:%S`",
+        ),
         '+' => ("is RFC 3339", "use the format `auto`"),
-        'q' | 'Q' => ("is a quarter of a year, or a count of milliseconds", "use `%m` for a month, the format `unix-ms` for milliseconds"),
+        'q' | 'Q' => (
+            "is a quarter of a year, or a count of milliseconds",
+            "use `%m` for a month, the format `unix-ms` for milliseconds",
+        ),
         'L' | 'N' => ("is not a directive here", "a fraction of a second is `%f`"),
         _ => (
             "is not a directive",
@@ -203,13 +224,19 @@ pub(super) fn determines_an_instant(items: &[Item]) -> Result<(), TimePatternErr
         let Item::Part(part, ..) = item else { continue };
         let (there, name) = has.place(*part);
         if std::mem::replace(there, true) {
-            return Err(TimePatternError::new(format!("{name} is in the pattern twice"), "name each part of a time once"));
+            return Err(TimePatternError::new(
+                format!("{name} is in the pattern twice"),
+                "name each part of a time once",
+            ));
         }
     }
     if has.epoch {
         let parts = items.iter().filter(|item| matches!(item, Item::Part(..))).count();
         if parts > 1 {
-            return fail("`%s`, seconds since 1970, is an instant by itself", "use the format `unix-s`, which takes fractions too");
+            return fail(
+                "`%s`, seconds since 1970, is an instant by itself",
+                "use the format `unix-s`, which takes fractions too",
+            );
         }
         return Ok(());
     }
@@ -218,10 +245,16 @@ pub(super) fn determines_an_instant(items: &[Item]) -> Result<(), TimePatternErr
         return fail("the hour is in the pattern twice", "use `%H` alone, or `%I` with `%p`");
     }
     if has.hour_of_half && !has.half {
-        return fail("`%I` is an hour from 1 to 12, and nothing says whether of the morning", "use `%H` for hours 0 to 23, or add `%p`");
+        return fail(
+            "`%I` is an hour from 1 to 12, and nothing says whether of the morning",
+            "use `%H` for hours 0 to 23, or add `%p`",
+        );
     }
     if has.half && !has.hour_of_half {
-        return fail("`%p` says which half of the day an hour `%I` is in, and there is no `%I`", "use `%I` for the hour");
+        return fail(
+            "`%p` says which half of the day an hour `%I` is in, and there is no `%I`",
+            "use `%I` for the hour",
+        );
     }
     let hour = has.hour || has.hour_of_half;
     if has.minute && !hour {
@@ -246,16 +279,28 @@ fn determines_a_day(has: &Has) -> Result<(), TimePatternError> {
             );
         }
         if has.year || has.month || has.day || has.day_of_year {
-            return fail("the pattern says the day twice, by its week and by its date", "leave the week out, or the date");
+            return fail(
+                "the pattern says the day twice, by its week and by its date",
+                "leave the week out, or the date",
+            );
         }
         if !has.iso_year {
-            return fail("`%V`, the week, is one of the year `%G`, which is not there", "write `%G-W%V-%u`, or a date such as `%Y-%m-%d`");
+            return fail(
+                "`%V`, the week, is one of the year `%G`, which is not there",
+                "write `%G-W%V-%u`, or a date such as `%Y-%m-%d`",
+            );
         }
         if !has.iso_week {
-            return fail("`%G` is the year of the week `%V`, which is not there", "use `%Y`, or write `%G-W%V-%u`");
+            return fail(
+                "`%G` is the year of the week `%V`, which is not there",
+                "use `%Y`, or write `%G-W%V-%u`",
+            );
         }
         if !has.day_of_week {
-            return fail("the pattern says a week, and not which day of it", "add `%u` (1 to 7 from Monday)");
+            return fail(
+                "the pattern says a week, and not which day of it",
+                "add `%u` (1 to 7 from Monday)",
+            );
         }
         return Ok(());
     }
@@ -265,12 +310,18 @@ fn determines_a_day(has: &Has) -> Result<(), TimePatternError> {
     if has.day_of_year {
         // Beside a whole date it is compared with it; beside half of one it would not be.
         if has.month != has.day {
-            return fail("`%j`, the day of the year, stands beside half a date", "leave `%j` out, or the month and the day");
+            return fail(
+                "`%j`, the day of the year, stands beside half a date",
+                "leave `%j` out, or the month and the day",
+            );
         }
         return Ok(());
     }
     if !has.month {
-        return fail("the pattern does not say the month", "add `%m`, or `%j` for the day of the year");
+        return fail(
+            "the pattern does not say the month",
+            "add `%m`, or `%j` for the day of the year",
+        );
     }
     if !has.day {
         return fail("the pattern does not say the day of the month", "add `%d`");

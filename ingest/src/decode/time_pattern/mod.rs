@@ -1,13 +1,17 @@
 //! Times as a strftime pattern writes them, such as `%d/%m/%Y %H:%M`.
 //!
-//! A pattern is taken only when it says which instant a text means: `check.rs` refuses what leaves the day or the time of day open, and every
-//! directive is either read or refused. What a pattern leaves out at its fine end is zero: no time of day is midnight, an hour alone is on the
-//! hour. What follows is read as Python and DuckDB read it: the digits of `%f` are a fraction (`.5` is half a second), years of two digits
-//! (`%y`) are 1969 to 2068.
+//! A pattern is taken only when it says which instant a text means: `check.rs` refuses what leaves
+//! the day or the time of day open, and every directive is either read or refused. What a pattern
+//! leaves out at its fine end is zero: no time of day is midnight, an hour alone is on the hour.
+//! What follows is read as Python and DuckDB read it: the digits of `%f` are a fraction (`.5` is
+//! half a second), years of two digits (`%y`) are 1969 to 2068.
 //!
-//! A text must match to its end. A pattern reads all that it writes ([`TimePattern::write`]), and besides:
-//! - months, days, hours, minutes and seconds of one digit, and those padded with a space, unless another number stands at once beside them;
-//! - any number of spaces where the pattern has one, capitals or not in names, `+02`, `+0200`, `+02:00` and `Z` for `%z`;
+//! A text must match to its end. A pattern reads all that it writes ([`TimePattern::write`]), and
+//! besides:
+//! - months, days, hours, minutes and seconds of one digit, and those padded with a space, unless
+//!   another number stands at once beside them;
+//! - any number of spaces where the pattern has one, capitals or not in names, `+02`, `+0200`,
+//!   `+02:00` and `Z` for `%z`;
 //! - any number of digits for `%f`; those below a microsecond are cut off;
 //! - the second 60, a leap second, as the last microsecond before it ends.
 
@@ -123,12 +127,19 @@ enum Fraction {
 }
 
 impl Part {
-    /// Digits of a number: all of them, and whether fewer will do where no other number follows. None: not a plain number.
+    /// Digits of a number: all of them, and whether fewer will do where no other number follows.
+    /// None: not a plain number.
     fn width(self) -> Option<(usize, bool)> {
         Some(match self {
             Self::Year | Self::IsoYear => (4, false),
             Self::YearOfCentury => (2, false),
-            Self::Month | Self::Day | Self::IsoWeek | Self::Hour | Self::HourOfHalf | Self::Minute | Self::Second => (2, true),
+            Self::Month
+            | Self::Day
+            | Self::IsoWeek
+            | Self::Hour
+            | Self::HourOfHalf
+            | Self::Minute
+            | Self::Second => (2, true),
             Self::DayOfYear => (3, true),
             Self::DayOfWeek => (1, false),
             Self::Fraction(Fraction::Fixed(digits)) => (usize::from(digits), false),
@@ -147,7 +158,12 @@ impl Part {
 
     /// Whether its end is where the digits end, however many there are.
     fn takes_any_digits(self) -> bool {
-        matches!(self, Self::Epoch | Self::Offset(_) | Self::Fraction(Fraction::Digits | Fraction::Pointed | Fraction::PointedFixed(_)))
+        matches!(
+            self,
+            Self::Epoch
+                | Self::Offset(_)
+                | Self::Fraction(Fraction::Digits | Fraction::Pointed | Fraction::PointedFixed(_))
+        )
     }
 }
 
@@ -155,7 +171,8 @@ impl TimePattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// When it has a directive that is not known, or that does not help to say an instant; or when it leaves one open.
+    /// When it has a directive that is not known, or that does not help to say an instant; or when
+    /// it leaves one open.
     pub fn parse(text: &str) -> Result<Self, TimePatternError> {
         let items = settle_widths(check::items(text)?)?;
         check::determines_an_instant(&items)?;
@@ -170,13 +187,15 @@ impl TimePattern {
         &self.text
     }
 
-    /// The instant that `text` means, in microseconds since 1970 in UTC; none when the text is not of this form, or no such time exists.
+    /// The instant that `text` means, in microseconds since 1970 in UTC; none when the text is not
+    /// of this form, or no such time exists.
     #[must_use]
     pub fn read(&self, text: &[u8]) -> Option<i64> {
         read::read(&self.items, text)
     }
 
-    /// An instant of the years 1 to 9999, in microseconds since 1970, as the pattern writes it, in UTC; none for other years.
+    /// An instant of the years 1 to 9999, in microseconds since 1970, as the pattern writes it, in
+    /// UTC; none for other years.
     #[must_use]
     pub fn write(&self, micros: i64) -> Option<String> {
         write::write(&self.items, micros)
@@ -188,7 +207,8 @@ impl TimePattern {
         self.write(EXAMPLE_US).unwrap_or_default()
     }
 
-    /// The last line of defense: whatever the rules above overlook, a pattern that does not give back what it wrote is refused.
+    /// The last line of defense: whatever the rules above overlook, a pattern that does not give
+    /// back what it wrote is refused.
     fn reads_what_it_writes(&self) -> Result<(), TimePatternError> {
         for micros in PROBES_US {
             let written = self.write(micros).unwrap_or_default();
@@ -206,8 +226,8 @@ impl TimePattern {
 
 /// 2023-12-31 18:05:09.25, a Sunday.
 const EXAMPLE_US: i64 = 1_704_045_909_250_000;
-/// Of the years that patterns of two digits have too: morning, midnight, noon, one past noon; the first and last days of a year; below and
-/// above 1970; with and without a fraction.
+/// Of the years that patterns of two digits have too: morning, midnight, noon, one past noon; the
+/// first and last days of a year; below and above 1970; with and without a fraction.
 const PROBES_US: [i64; 7] = [
     EXAMPLE_US,
     1_704_067_200_000_000, // 2024-01-01 00:00:00

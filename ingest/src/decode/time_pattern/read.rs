@@ -4,9 +4,22 @@ use super::{Exact, Fraction, Item, Name, Part};
 use crate::decode::time::{days_from_civil, days_in_month};
 use chrono::{Datelike, NaiveDate, Weekday};
 
-pub(super) const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-pub(super) const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(super) const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+pub(super) const DAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// Days from 0001-01-01 to 1970-01-01, for chrono's day count.
 const EPOCH_DAYS_FROM_CE: i64 = 719_163;
@@ -52,13 +65,19 @@ fn digits(text: &[u8], at: usize, least: usize, most: usize) -> Option<(i64, usi
     if count < least {
         return None;
     }
-    let value = text[at..at + count].iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+    let value =
+        text[at..at + count].iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
     Some((value, at + count))
 }
 
-/// The place of the name at `at` among `names`, and its end. Where the long form is asked for the short one will do.
+/// The place of the name at `at` among `names`, and its end. Where the long form is asked for the
+/// short one will do.
 fn name(text: &[u8], at: usize, names: &[&str], form: Name) -> Option<(i64, usize)> {
-    let is_at = |name: &str| text[at..].get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()));
+    let is_at = |name: &str| {
+        text[at..]
+            .get(..name.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(name.as_bytes()))
+    };
     let place = names.iter().position(|name| is_at(&name[..3]))?;
     let length = if form == Name::Long && is_at(names[place]) { names[place].len() } else { 3 };
     Some((place as i64, at + length))
@@ -76,7 +95,9 @@ impl Parts {
             let padded = width == 2 && text.get(at) == Some(&b' ');
             if padded { digits(text, at + 1, 1, 1) } else { digits(text, at, 1, width) }
         };
-        let within = |range: std::ops::RangeInclusive<i64>| number().filter(|(value, _)| range.contains(value));
+        let within = |range: std::ops::RangeInclusive<i64>| {
+            number().filter(|(value, _)| range.contains(value))
+        };
         let (place, (value, end)) = match part {
             Part::Year | Part::IsoYear => (&mut self.year, within(1..=9999)?),
             Part::YearOfCentury => {
@@ -134,7 +155,8 @@ impl Parts {
         // What says the day once more must say the same.
         let first = days_from_civil(self.year, 1, 1);
         let year_holds = self.week.is_some() || days < days_from_civil(self.year + 1, 1, 1);
-        let day_of_year_holds = self.week.is_some() || self.day_of_year.is_none_or(|day| first + day - 1 == days);
+        let day_of_year_holds =
+            self.week.is_some() || self.day_of_year.is_none_or(|day| first + day - 1 == days);
         let day_of_week_holds = self.day_of_week.is_none_or(|day| (days + 3).rem_euclid(7) == day);
         (year_holds && day_of_year_holds && day_of_week_holds).then_some(days)
     }
@@ -148,7 +170,8 @@ impl Parts {
             None => self.hour,
         };
         // A leap second is cut to the end of the second before it.
-        let (second, micros) = if self.second == 60 { (59, 999_999) } else { (self.second, self.micros) };
+        let (second, micros) =
+            if self.second == 60 { (59, 999_999) } else { (self.second, self.micros) };
         let minutes = (self.days()? * 24 + hour) * 60 + self.minute - self.offset_minutes;
         Some((minutes * 60 + second) * 1_000_000 + micros)
     }
@@ -160,7 +183,9 @@ fn fraction(text: &[u8], at: usize, form: Fraction) -> Option<(i64, usize)> {
         Fraction::Digits => (at, usize::MAX),
         Fraction::Fixed(digits) => (at, usize::from(digits)),
         Fraction::Pointed if text.get(at) != Some(&b'.') => return Some((0, at)),
-        Fraction::Pointed | Fraction::PointedFixed(_) => (text.get(at) == Some(&b'.')).then_some((at + 1, usize::MAX))?,
+        Fraction::Pointed | Fraction::PointedFixed(_) => {
+            (text.get(at) == Some(&b'.')).then_some((at + 1, usize::MAX))?
+        }
     };
     let count = text[start..].iter().take(most).take_while(|b| b.is_ascii_digit()).count();
     let least = if matches!(form, Fraction::Fixed(_)) { most } else { 1 };

@@ -15,7 +15,10 @@ fn refusal(text: &str) -> TimePatternError {
 }
 
 fn micros(text: &str) -> i64 {
-    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").expect("a time").and_utc().timestamp_micros()
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
+        .expect("a time")
+        .and_utc()
+        .timestamp_micros()
 }
 
 /// Pattern, a text, and the instant that Python's `strptime` or DuckDB's reads from it.
@@ -69,7 +72,11 @@ const READ: [(&str, &str, &str); 44] = [
 #[test]
 fn texts_mean_what_other_programs_take_them_for() {
     for (text, value, expected) in READ {
-        assert_eq!(pattern(text).read(value.as_bytes()), Some(micros(expected)), "{text} of {value:?}");
+        assert_eq!(
+            pattern(text).read(value.as_bytes()),
+            Some(micros(expected)),
+            "{text} of {value:?}"
+        );
     }
 }
 
@@ -172,7 +179,10 @@ fn what_leaves_an_instant_open_is_refused_with_what_would_be_right() {
 #[test]
 fn messages_show_a_time_as_the_pattern_writes_it() {
     assert_eq!(pattern("%d/%m/%Y %I:%M %p").example(), "31/12/2023 06:05 PM");
-    assert_eq!(pattern("%A %e %B %y, %S%.f %M %k").example(), "Sunday 31 December 23, 09.250 05 18");
+    assert_eq!(
+        pattern("%A %e %B %y, %S%.f %M %k").example(),
+        "Sunday 31 December 23, 09.250 05 18"
+    );
 }
 
 /// Patterns put together from parts, with something between them.
@@ -214,7 +224,8 @@ fn patterns() -> impl Strategy<Value = String> {
         Just("%%%I:%M:%S%.3f%n%P"),
         Just(" %S.%f %M %H"),
     ];
-    let end = prop_oneof![Just(""), Just("%:z"), Just(" %z"), Just(" UTC"), Just("!"), Just(" Zeit")];
+    let end =
+        prop_oneof![Just(""), Just("%:z"), Just(" %z"), Just(" UTC"), Just("!"), Just(" Zeit")];
     (day, time, end).prop_map(|(day, time, end)| format!("{day}{time}{end}"))
 }
 

@@ -7,14 +7,23 @@ use crate::file::opened::{CsvHeader, read_header};
 use crate::file::paths::FoundFile;
 
 /// Takes in a file's records. The columns are those of the first file that has records.
-pub(super) fn look(spec: &FileSourceSpec, file: &FoundFile, budget: &mut Budget, seen: &mut Seen) -> Result<(), String> {
+pub(super) fn look(
+    spec: &FileSourceSpec,
+    file: &FoundFile,
+    budget: &mut Budget,
+    seen: &mut Seen,
+) -> Result<(), String> {
     let Some(header) = read_header(spec, &file.path, spec.follow)? else { return Ok(()) };
     let (text, whole) = sample(spec, file, budget)?;
     let (delimiter, quote) = (spec.delimiter(&file.path), spec.csv.quote);
     let (mut start, mut fields, mut unquoted) = (header.end, Vec::new(), Vec::new());
     let mut records = 0;
     while budget.records > 0 && start < text.len() {
-        let RecordEnd::At(end) = record_end(&text, start, delimiter, quote, spec.record_bytes_max, whole) else { break };
+        let RecordEnd::At(end) =
+            record_end(&text, start, delimiter, quote, spec.record_bytes_max, whole)
+        else {
+            break;
+        };
         let record = trim_line_end(&text[start..end]);
         start = end;
         if record.is_empty() {
@@ -24,11 +33,17 @@ pub(super) fn look(spec: &FileSourceSpec, file: &FoundFile, budget: &mut Budget,
             name_columns(file, &header, seen);
         }
         (records, budget.records) = (records + 1, budget.records - 1);
-        if !split_record(record, delimiter, quote, &mut fields, &mut unquoted) || fields.len() != header.names.len() {
+        if !split_record(record, delimiter, quote, &mut fields, &mut unquoted)
+            || fields.len() != header.names.len()
+        {
             continue;
         }
         for (field, name) in fields.iter().zip(&header.names) {
-            let text = if field.quoted { &unquoted[field.start..field.end] } else { &record[field.start..field.end] };
+            let text = if field.quoted {
+                &unquoted[field.start..field.end]
+            } else {
+                &record[field.start..field.end]
+            };
             if let (Some(place), Ok(text)) = (seen.places.get(name), std::str::from_utf8(text)) {
                 seen.columns[*place].1.add_field(text);
             }
@@ -46,12 +61,19 @@ fn name_columns(file: &FoundFile, header: &CsvHeader, seen: &mut Seen) {
     let first = seen.files.is_empty();
     for (place, name) in header.names.iter().enumerate() {
         if name.is_empty() {
-            let note = format!("column {} of {} is left out: its header has no name for it", place + 1, file.name);
+            let note = format!(
+                "column {} of {} is left out: its header has no name for it",
+                place + 1,
+                file.name
+            );
             seen.notes.push(note);
         } else if first {
             seen.form(name);
         } else if !seen.places.contains_key(name) {
-            seen.notes.push(format!("column {name} of {} is left out: {} does not have it", file.name, seen.files[0]));
+            seen.notes.push(format!(
+                "column {name} of {} is left out: {} does not have it",
+                file.name, seen.files[0]
+            ));
         }
     }
 }

@@ -79,7 +79,11 @@ impl Form {
         }
         let numbers_before = self.ways & NUMBERS != 0;
         self.ways &= ways;
-        if numbers_before && self.ways & NUMBERS == 0 && self.kept.is_none() && looks_like_a_number(text) {
+        if numbers_before
+            && self.ways & NUMBERS == 0
+            && self.kept.is_none()
+            && looks_like_a_number(text)
+        {
             self.kept = Some(text.to_owned());
         }
     }
@@ -104,7 +108,8 @@ impl Form {
 }
 
 fn looks_like_a_number(text: &str) -> bool {
-    text.bytes().any(|b| b.is_ascii_digit()) && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
+    text.bytes().any(|b| b.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
 }
 
 /// The ways that give a CSV field back, and its digits below the point.
@@ -126,8 +131,11 @@ fn ways_of_field(text: &str) -> (u16, Option<usize>) {
         ways |= INTEGER;
     }
     // A longer whole number may be the shortest form of some float, but its neighbors are not.
-    let long_whole = ways == 0 && text.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) && text.len() > 18;
-    let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite() && !long_whole) else {
+    let long_whole = ways == 0
+        && text.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit())
+        && text.len() > 18;
+    let Some(value) = text.parse::<f64>().ok().filter(|value| value.is_finite() && !long_whole)
+    else {
         return (ways_or_time(ways, text), None);
     };
     if value.to_string() == text {
@@ -169,7 +177,8 @@ fn ways_of_json_number(raw: &str) -> u16 {
         };
     }
     let finite = raw.parse::<f64>().is_ok_and(f64::is_finite);
-    // Seventeen digits tell every float from its neighbors; more of them say more than a float holds.
+    // Seventeen digits tell every float from its neighbors; more of them say more than a float
+    // holds.
     if finite && significant_digits(raw.as_bytes()) <= 17 { FLOAT_JSON } else { 0 }
 }
 
@@ -183,7 +192,8 @@ fn ways_of_time(text: &str) -> u16 {
 
 /// Whether a time has digits that a timestamp would lose, or a second that it does not have.
 fn cut(time: &[u8]) -> bool {
-    let fraction = time.iter().position(|b| matches!(b, b'.' | b',')).map_or(&[][..], |at| &time[at + 1..]);
+    let fraction =
+        time.iter().position(|b| matches!(b, b'.' | b',')).map_or(&[][..], |at| &time[at + 1..]);
     let below = fraction.iter().take_while(|b| b.is_ascii_digit()).skip(6).any(|b| *b != b'0');
     below || time.get(17..19).is_some_and(|second| second == b"60")
 }

@@ -9,12 +9,21 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// Takes in a file's records.
-pub(super) fn look(spec: &FileSourceSpec, file: &FoundFile, budget: &mut Budget, seen: &mut Seen) -> Result<(), String> {
+pub(super) fn look(
+    spec: &FileSourceSpec,
+    file: &FoundFile,
+    budget: &mut Budget,
+    seen: &mut Seen,
+) -> Result<(), String> {
     let (text, whole) = sample(spec, file, budget)?;
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
     let text = if whole { text } else { &text[..memchr::memrchr(b'\n', text).unwrap_or(0)] };
     let (mut lines, mut objects) = (0, 0);
-    for line in text.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(budget.records) {
+    for line in text
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty())
+        .take(budget.records)
+    {
         lines += 1;
         if let Ok(Fields(fields)) = serde_json::from_slice::<Fields<'_>>(line) {
             objects += 1;
@@ -23,7 +32,9 @@ pub(super) fn look(spec: &FileSourceSpec, file: &FoundFile, budget: &mut Budget,
     }
     budget.records -= lines;
     if lines > 0 && objects == 0 {
-        return Err("no line of its beginning is a JSON object; is it NDJSON (one object per line)?".into());
+        return Err(
+            "no line of its beginning is a JSON object; is it NDJSON (one object per line)?".into(),
+        );
     }
     if lines > 0 {
         seen.files.push(file.name.clone());
@@ -48,7 +59,8 @@ fn add(fields: Vec<(Cow<'_, str>, &RawValue)>, prefix: &str, seen: &mut Seen) {
             Some(b'[') => seen.form(&name).add_text(),
             Some(b'{') => match serde_json::from_str::<Fields<'_>>(raw) {
                 Ok(Fields(inner)) if !inner.is_empty() => add(inner, &format!("{name}."), seen),
-                // Of an empty object there is nothing to say, unless no other one of the field says more.
+                // Of an empty object there is nothing to say, unless no other one of the field says
+                // more.
                 Ok(_) | Err(_) => {
                     seen.form(&name);
                 }
@@ -58,7 +70,8 @@ fn add(fields: Vec<(Cow<'_, str>, &RawValue)>, prefix: &str, seen: &mut Seen) {
     }
 }
 
-/// Decides of every field that is an object in one record and something else in another, or one with too many fields.
+/// Decides of every field that is an object in one record and something else in another, or one
+/// with too many fields.
 pub(super) fn settle(seen: &mut Seen) {
     let columns = std::mem::take(&mut seen.columns);
     let below = |name: &str| columns.iter().filter(|(other, _)| is_below(other, name)).count();
@@ -71,13 +84,16 @@ pub(super) fn settle(seen: &mut Seen) {
             seen.notes.push(format!("field {name} is read as JSON text: it is an object in one record and something else in another"));
         }
     }
-    let mut tops: Vec<&str> = columns.iter().filter_map(|(name, _)| name.split_once('.')).map(|(top, _)| top).collect();
+    let mut tops: Vec<&str> =
+        columns.iter().filter_map(|(name, _)| name.split_once('.')).map(|(top, _)| top).collect();
     tops.dedup();
     for top in tops {
         let fields = below(top);
         if fields > NESTED_FIELDS_MAX && !whole.iter().any(|name| name == top) {
             whole.push(top.to_owned());
-            seen.notes.push(format!("field {top} is read as JSON text: its objects have {fields} different fields"));
+            seen.notes.push(format!(
+                "field {top} is read as JSON text: its objects have {fields} different fields"
+            ));
         }
     }
     seen.places.clear();

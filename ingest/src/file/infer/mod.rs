@@ -12,8 +12,9 @@
 //! | dates and times with no digits below a microsecond | timestamp |
 //! | all else: longer numbers, `007`, `+49`, `1e5`, `1.10` beside `1.2`, mixtures, nothing but nulls | string |
 //!
-//! Money is better stated as decimal(precision,scale). Fields of JSON objects are columns `a.b`; arrays are strings of JSON. The event time column
-//! is a timestamp whatever it looks like. Columns keep the order in which they first appear. Parquet brings its types (`parquet.rs`). What no
+//! Money is better stated as decimal(precision,scale). Fields of JSON objects are columns `a.b`;
+//! arrays are strings of JSON. The event time column is a timestamp whatever it looks like. Columns
+//! keep the order in which they first appear. Parquet brings its types (`parquet.rs`). What no
 //! column holds is said in the notes.
 
 mod csv;
@@ -80,7 +81,11 @@ impl Seen {
 }
 
 /// The schema of the first files that have records.
-pub(crate) fn infer_schema(spec: &FileSourceSpec, format: FileFormat, files: &[FoundFile]) -> Result<Inferred, SourceError> {
+pub(crate) fn infer_schema(
+    spec: &FileSourceSpec,
+    format: FileFormat,
+    files: &[FoundFile],
+) -> Result<Inferred, SourceError> {
     let failed = |reason: &str| unreadable(spec, object(spec, files), reason);
     let found = match format {
         FileFormat::Parquet => parquet::infer(spec, files)?,
@@ -88,13 +93,19 @@ pub(crate) fn infer_schema(spec: &FileSourceSpec, format: FileFormat, files: &[F
             json::settle(&mut seen);
             inferred(spec, seen)
         }),
-        FileFormat::Csv if !spec.csv.header => return Err(failed("a CSV file without a header needs a schema")),
+        FileFormat::Csv if !spec.csv.header => {
+            return Err(failed("a CSV file without a header needs a schema"));
+        }
         FileFormat::Csv => infer_text(spec, files, csv::look)?.map(|seen| inferred(spec, seen)),
         FileFormat::Debezium(_) => {
-            return Err(failed("a change does not tell its columns' types; give the source the table's schema"));
+            return Err(failed(
+                "a change does not tell its columns' types; give the source the table's schema",
+            ));
         }
     };
-    found.ok_or_else(|| failed("there is no record to infer the schema from; give the source a schema"))
+    found.ok_or_else(|| {
+        failed("there is no record to infer the schema from; give the source a schema")
+    })
 }
 
 /// What the columns of the files that are looked at hold; none when there is no record.
@@ -103,20 +114,27 @@ fn infer_text(
     files: &[FoundFile],
     look: fn(&FileSourceSpec, &FoundFile, &mut Budget, &mut Seen) -> Result<(), String>,
 ) -> Result<Option<Seen>, SourceError> {
-    let (mut seen, mut budget) = (Seen::default(), Budget { records: SAMPLE_RECORDS, bytes: SAMPLE_BYTES });
+    let (mut seen, mut budget) =
+        (Seen::default(), Budget { records: SAMPLE_RECORDS, bytes: SAMPLE_BYTES });
     for file in files.iter().take(SAMPLE_FILES) {
         if budget.records == 0 || budget.bytes == 0 {
             break;
         }
-        look(spec, file, &mut budget, &mut seen).map_err(|reason| unreadable(spec, &file.name, reason))?;
+        look(spec, file, &mut budget, &mut seen)
+            .map_err(|reason| unreadable(spec, &file.name, reason))?;
     }
     Ok((seen.records > 0).then_some(seen))
 }
 
 /// The beginning of a text file, as much as may still be looked at, and whether it is all of it.
-fn sample(spec: &FileSourceSpec, file: &FoundFile, budget: &mut Budget) -> Result<(Vec<u8>, bool), String> {
+fn sample(
+    spec: &FileSourceSpec,
+    file: &FoundFile,
+    budget: &mut Budget,
+) -> Result<(Vec<u8>, bool), String> {
     let compression = spec.compression_of(&file.path);
-    let (text, whole) = read_beginning(&file.path, compression, budget.bytes).map_err(|e| describe(&e, compression))?;
+    let (text, whole) = read_beginning(&file.path, compression, budget.bytes)
+        .map_err(|e| describe(&e, compression))?;
     budget.bytes = budget.bytes.saturating_sub(text.len());
     Ok((text, whole))
 }
@@ -127,12 +145,19 @@ fn inferred(spec: &FileSourceSpec, seen: Seen) -> Inferred {
     for (name, form) in &seen.columns {
         let event_time = *name == spec.event_time.column;
         let data_type = if event_time { utc_timestamp() } else { form.data_type() };
-        let because = form.kept_as_text().filter(|_| !event_time).map(|value| format!(" ({value:?} is kept as it is written)"));
+        let because = form
+            .kept_as_text()
+            .filter(|_| !event_time)
+            .map(|value| format!(" ({value:?} is kept as it is written)"));
         said.push(format!("{name} {}{}", type_name(&data_type), because.unwrap_or_default()));
         fields.push(Field::new(name, data_type, !event_time));
     }
     let records = format!("{} record{}", seen.records, if seen.records == 1 { "" } else { "s" });
-    let mut notes = vec![format!("its schema is inferred from {records} of {}: {}", listed(&seen.files), said.join(", "))];
+    let mut notes = vec![format!(
+        "its schema is inferred from {records} of {}: {}",
+        listed(&seen.files),
+        said.join(", ")
+    )];
     notes.extend(seen.notes);
     Inferred { schema: Schema::new(fields), notes }
 }

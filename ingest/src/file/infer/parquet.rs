@@ -1,4 +1,5 @@
-//! Columns of Parquet files: their own types, as far as a source carries them; members of structs as `a.b`.
+//! Columns of Parquet files: their own types, as far as a source carries them; members of structs
+//! as `a.b`.
 
 use super::{Inferred, SAMPLE_FILES, SAMPLE_RECORDS, listed};
 use crate::decode::can_convert;
@@ -12,7 +13,10 @@ use std::collections::HashSet;
 use std::fs::File;
 
 /// The columns of the first file that is not empty; what other files have besides is said.
-pub(super) fn infer(spec: &FileSourceSpec, files: &[FoundFile]) -> Result<Option<Inferred>, SourceError> {
+pub(super) fn infer(
+    spec: &FileSourceSpec,
+    files: &[FoundFile],
+) -> Result<Option<Inferred>, SourceError> {
     let mut found: Option<(String, Inferred, HashSet<String>)> = None;
     for file in files.iter().take(SAMPLE_FILES) {
         let failed = |reason: String| unreadable(spec, &file.name, reason);
@@ -25,11 +29,15 @@ pub(super) fn infer(spec: &FileSourceSpec, files: &[FoundFile]) -> Result<Option
         match &mut found {
             None => {
                 let names = columns.iter().map(|(name, _)| name.clone()).collect();
-                found = Some((file.name.clone(), first(spec, file, columns).map_err(failed)?, names));
+                found =
+                    Some((file.name.clone(), first(spec, file, columns).map_err(failed)?, names));
             }
             Some((first, inferred, names)) => {
                 for (name, _) in columns.iter().filter(|(name, _)| !names.contains(name)) {
-                    inferred.notes.push(format!("column {name} of {} is left out: {first} does not have it", file.name));
+                    inferred.notes.push(format!(
+                        "column {name} of {} is left out: {first} does not have it",
+                        file.name
+                    ));
                 }
             }
         }
@@ -48,17 +56,28 @@ fn leaves(fields: &Fields, prefix: &str, columns: &mut Vec<(String, DataType)>) 
     }
 }
 
-fn first(spec: &FileSourceSpec, file: &FoundFile, columns: Vec<(String, DataType)>) -> Result<Inferred, String> {
-    let bytes: Vec<&str> =
-        columns.iter().filter(|(_, t)| matches!(read_as(t), ReadAs::TextIfUtf8)).map(|(name, _)| name.as_str()).collect();
+fn first(
+    spec: &FileSourceSpec,
+    file: &FoundFile,
+    columns: Vec<(String, DataType)>,
+) -> Result<Inferred, String> {
+    let bytes: Vec<&str> = columns
+        .iter()
+        .filter(|(_, t)| matches!(read_as(t), ReadAs::TextIfUtf8))
+        .map(|(name, _)| name.as_str())
+        .collect();
     let opened = File::open(&file.path).map_err(|e| e.to_string())?;
-    let texts = if bytes.is_empty() { HashSet::new() } else { are_texts(opened, &bytes, SAMPLE_RECORDS)? };
+    let texts =
+        if bytes.is_empty() { HashSet::new() } else { are_texts(opened, &bytes, SAMPLE_RECORDS)? };
     let (mut fields, mut said, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for (name, found) in &columns {
         let event_time = *name == spec.event_time.column;
-        let left_out = |why: &str| format!("column {name} of {} is left out: it is {found}, {why}", file.name);
+        let left_out =
+            |why: &str| format!("column {name} of {} is left out: it is {found}, {why}", file.name);
         let data_type = match read_as(found) {
-            _ if event_time && can_convert(found, &utc_timestamp(), &spec.event_time.format) => utc_timestamp(),
+            _ if event_time && can_convert(found, &utc_timestamp(), &spec.event_time.format) => {
+                utc_timestamp()
+            }
             ReadAs::Type(data_type) => data_type,
             ReadAs::Narrowed(data_type, how) => {
                 notes.push(format!("column {name} of {} is {found} there: {how}", file.name));
@@ -77,6 +96,13 @@ fn first(spec: &FileSourceSpec, file: &FoundFile, columns: Vec<(String, DataType
         said.push(format!("{name} {}", type_name(&data_type)));
         fields.push(Field::new(name, data_type, !event_time));
     }
-    notes.insert(0, format!("its schema is that of {}: {}", listed(std::slice::from_ref(&file.name)), said.join(", ")));
+    notes.insert(
+        0,
+        format!(
+            "its schema is that of {}: {}",
+            listed(std::slice::from_ref(&file.name)),
+            said.join(", ")
+        ),
+    );
     Ok(Inferred { schema: Schema::new(fields), notes })
 }

@@ -37,7 +37,8 @@ fn stream(day: u32, purpose: u64) -> u64 {
 /// The payments of a day (counted from 0) in their order of arrival.
 pub(crate) fn generate_day(world: &World, spec: &GeneratorSpec, day: u32) -> Vec<Payment> {
     let mut payments = draw_payments(world, day);
-    let mut keys: Vec<u64> = payments.iter().enumerate().map(|(i, p)| u64::from(p.second) << 32 | i as u64).collect();
+    let mut keys: Vec<u64> =
+        payments.iter().enumerate().map(|(i, p)| u64::from(p.second) << 32 | i as u64).collect();
     keys.sort_unstable();
     payments = keys.iter().map(|key| payments[(key & 0xFFFF_FFFF) as usize]).collect();
     for (number, payment) in payments.iter_mut().enumerate() {
@@ -47,7 +48,11 @@ pub(crate) fn generate_day(world: &World, spec: &GeneratorSpec, day: u32) -> Vec
         let mut rng = world.stream(stream(day, 2));
         let mut arrivals: Vec<u64> = payments
             .iter()
-            .map(|p| (u64::from(p.second) + below(&mut rng, spec.jitter_seconds as usize + 1) as u64) << 32 | u64::from(p.number))
+            .map(|p| {
+                (u64::from(p.second) + below(&mut rng, spec.jitter_seconds as usize + 1) as u64)
+                    << 32
+                    | u64::from(p.number)
+            })
             .collect();
         arrivals.sort_unstable();
         payments = arrivals.iter().map(|key| payments[(key & 0xFFFF_FFFF) as usize]).collect();
@@ -57,8 +62,10 @@ pub(crate) fn generate_day(world: &World, spec: &GeneratorSpec, day: u32) -> Vec
 
 /// Payments in no order of time, frauds included.
 fn draw_payments(world: &World, day: u32) -> Vec<Payment> {
-    let compromised_terminals = compromised(world, day, TERMINAL_COMPROMISED_DAYS, 0, world.terminal_count());
-    let compromised_customers = compromised(world, day, CUSTOMER_COMPROMISED_DAYS, 1, world.customers.len());
+    let compromised_terminals =
+        compromised(world, day, TERMINAL_COMPROMISED_DAYS, 0, world.terminal_count());
+    let compromised_customers =
+        compromised(world, day, CUSTOMER_COMPROMISED_DAYS, 1, world.customers.len());
     let mut rng = world.stream(stream(day, 0));
     let mut payments = Vec::with_capacity(world.customers.len() * 2);
     let mut next_compromised = compromised_customers.iter().copied().peekable();
@@ -83,7 +90,14 @@ fn draw_payments(world: &World, day: u32) -> Vec<Payment> {
                 cents = cents.saturating_mul(COMPROMISED_AMOUNT_FACTOR);
                 scenario = 3;
             }
-            payments.push(Payment { number: 0, second: second as u32, customer: id, terminal, cents, scenario });
+            payments.push(Payment {
+                number: 0,
+                second: second as u32,
+                customer: id,
+                terminal,
+                cents,
+                scenario,
+            });
         }
     }
     payments
@@ -100,8 +114,10 @@ fn compromised(world: &World, day: u32, days: u32, purpose: usize, count: usize)
     let mut ids = Vec::new();
     for drawn in day.saturating_sub(days - 1)..=day {
         let mut rng = world.stream(stream(drawn, 1));
-        let terminals = draw_distinct(&mut rng, world.terminal_count(), TERMINALS_COMPROMISED_PER_DAY);
-        let customers = draw_distinct(&mut rng, world.customers.len(), CUSTOMERS_COMPROMISED_PER_DAY);
+        let terminals =
+            draw_distinct(&mut rng, world.terminal_count(), TERMINALS_COMPROMISED_PER_DAY);
+        let customers =
+            draw_distinct(&mut rng, world.customers.len(), CUSTOMERS_COMPROMISED_PER_DAY);
         ids.extend(if purpose == 0 { terminals } else { customers });
     }
     ids.sort_unstable();
@@ -132,7 +148,10 @@ mod tests {
     #[test]
     fn a_day_is_sorted_and_always_the_same() {
         let spec = small();
-        let (a, b) = (generate_day(&World::new(&spec), &spec, 40), generate_day(&World::new(&spec), &spec, 40));
+        let (a, b) = (
+            generate_day(&World::new(&spec), &spec, 40),
+            generate_day(&World::new(&spec), &spec, 40),
+        );
         assert_eq!(a, b);
         assert!(a.windows(2).all(|w| w[0].second <= w[1].second && w[0].number + 1 == w[1].number));
         assert_ne!(a, generate_day(&World::new(&spec), &spec, 41));
@@ -161,20 +180,28 @@ mod tests {
         let days: Vec<Vec<Payment>> = (28..58).map(|d| generate_day(&world, &spec, d)).collect();
         let all: Vec<&Payment> = days.iter().flatten().collect();
         let per_day = all.len() as f64 / days.len() as f64;
-        // 5,000 customers with 2 a day on average, of which 3.1 % fall outside the day: the published set has 1,754,155 in 183 days = 9,586.
+        // 5,000 customers with 2 a day on average, of which 3.1 % fall outside the day: the
+        // published set has 1,754,155 in 183 days = 9,586.
         assert!((9_300.0..10_000.0).contains(&per_day), "{per_day}");
         let mean = all.iter().map(|p| f64::from(p.cents)).sum::<f64>() / all.len() as f64 / 100.0;
         assert!((51.0..56.5).contains(&mean), "{mean}");
-        let share = |scenario: u8| all.iter().filter(|p| p.scenario == scenario).count() as f64 / all.len() as f64;
+        let share = |scenario: u8| {
+            all.iter().filter(|p| p.scenario == scenario).count() as f64 / all.len() as f64
+        };
         // Published: 0.055 %, 0.517 % and 0.264 %.
-        assert!((0.0002..0.0012).contains(&share(1)) && (0.003..0.008).contains(&share(2)) && (0.0015..0.004).contains(&share(3)));
+        assert!(
+            (0.0002..0.0012).contains(&share(1))
+                && (0.003..0.008).contains(&share(2))
+                && (0.0015..0.004).contains(&share(3))
+        );
         assert!(all.iter().filter(|p| p.scenario == 0).all(|p| p.cents <= LARGE_CENTS));
     }
 
     #[test]
     fn a_map_of_one_customer_and_one_terminal_works() {
         for radius in [0.01, 150.0] {
-            let spec = GeneratorSpec { customers: 1, terminals: 1, radius, ..GeneratorSpec::new("g", 1) };
+            let spec =
+                GeneratorSpec { customers: 1, terminals: 1, radius, ..GeneratorSpec::new("g", 1) };
             let world = World::new(&spec);
             let rows: usize = (0..50).map(|d| generate_day(&world, &spec, d).len()).sum();
             assert_eq!(rows > 0, radius > 100.0);

@@ -4,7 +4,10 @@ use crate::generate::cards::day::{Payment, generate_day};
 use crate::generate::cards::spec::{GeneratorSpec, IdType};
 use crate::generate::cards::world::World;
 use crate::generate::{BLOCK_ROWS_MAX, Generate, GeneratedRows};
-use arrow::array::{ArrayRef, Decimal128Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, Decimal128Array, Int8Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -27,7 +30,16 @@ pub(crate) struct PaymentRows {
 impl PaymentRows {
     pub(crate) fn new(spec: &GeneratorSpec) -> Self {
         let (world, schema) = (World::new(spec), Arc::new(spec.schema()));
-        Self { spec: spec.clone(), schema, world, day: 0, day_row: 0, payments: Vec::new(), made: false, row: 0 }
+        Self {
+            spec: spec.clone(),
+            schema,
+            world,
+            day: 0,
+            day_row: 0,
+            payments: Vec::new(),
+            made: false,
+            row: 0,
+        }
     }
 
     /// Makes the day that holds the next row; false when there is none.
@@ -58,7 +70,8 @@ impl GeneratedRows for PaymentRows {
         while columns.len() < wanted && self.settle_day() {
             let start = (self.row - self.day_row) as usize;
             let end = self.payments.len().min(start + wanted - columns.len());
-            let midnight_us = (i64::from(self.spec.start_day) + i64::from(self.day)) * 86_400_000_000;
+            let midnight_us =
+                (i64::from(self.spec.start_day) + i64::from(self.day)) * 86_400_000_000;
             for payment in &self.payments[start..end] {
                 columns.push(payment, self.day_row, midnight_us);
             }
@@ -81,7 +94,9 @@ impl GeneratedRows for PaymentRows {
 
     fn progress(&self) -> Option<(u64, u64)> {
         let by_rows = self.spec.rows.map(|rows| (rows, self.row));
-        by_rows.or_else(|| self.spec.days.map(|_| (u64::from(self.spec.days_end()), u64::from(self.day))))
+        by_rows.or_else(|| {
+            self.spec.days.map(|_| (u64::from(self.spec.days_end()), u64::from(self.day)))
+        })
     }
 }
 

@@ -45,7 +45,8 @@ pub struct GeneratorSpec {
     pub days: Option<u32>,
     /// The number of rows; none: as the days bring.
     pub rows: Option<u64>,
-    /// Rows per second that a [`crate::Paced`] source lets through; none: as fast as they are taken.
+    /// Rows per second that a [`crate::Paced`] source lets through; none: as fast as they are
+    /// taken.
     pub rate: Option<f64>,
     /// How ids are written.
     pub ids: IdType,
@@ -56,7 +57,8 @@ pub struct GeneratorSpec {
 }
 
 impl GeneratorSpec {
-    /// The Handbook's own size: 5,000 customers and 10,000 terminals from 2018-04-01 on, without an end.
+    /// The Handbook's own size: 5,000 customers and 10,000 terminals from 2018-04-01 on, without an
+    /// end.
     #[must_use]
     pub fn new(name: &str, seed: u64) -> Self {
         Self {
@@ -87,8 +89,9 @@ impl Generate for GeneratorSpec {
         &self.name
     }
 
-    /// Columns of the rows: `transaction_id` (time order), `tx_datetime`, `customer_id`, `terminal_id`, `tx_amount` (decimal(12,2)),
-    /// `tx_fraud` and `tx_fraud_scenario` (0 none, 1 large amount, 2 compromised terminal, 3 compromised customer).
+    /// Columns of the rows: `transaction_id` (time order), `tx_datetime`, `customer_id`,
+    /// `terminal_id`, `tx_amount` (decimal(12,2)), `tx_fraud` and `tx_fraud_scenario` (0 none, 1
+    /// large amount, 2 compromised terminal, 3 compromised customer).
     fn schema(&self) -> Schema {
         Schema::new(vec![
             Field::new("transaction_id", DataType::Int64, true),
@@ -114,13 +117,19 @@ impl Generate for GeneratorSpec {
             return Err(format!("terminals is {}; use 1 to {max}", self.terminals));
         }
         if !(self.radius > 0.0 && self.radius <= 150.0) {
-            return Err(format!("radius is {}; use more than 0 and at most 150, the map is 100 by 100", self.radius));
+            return Err(format!(
+                "radius is {}; use more than 0 and at most 150, the map is 100 by 100",
+                self.radius
+            ));
         }
         if !(0.0..=1.0).contains(&self.broken_share) {
             return Err(format!("broken_share is {}; use 0 to 1", self.broken_share));
         }
         if self.rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
-            return Err(format!("rate is {}; use more than 0 rows per second", self.rate.unwrap_or(0.0)));
+            return Err(format!(
+                "rate is {}; use more than 0 rows per second",
+                self.rate.unwrap_or(0.0)
+            ));
         }
         if self.jitter_seconds > 86_400 {
             return Err(format!("the jitter is {} s; use at most a day", self.jitter_seconds));
@@ -132,7 +141,17 @@ impl Generate for GeneratorSpec {
     }
 
     fn fingerprint(&self) -> u64 {
-        let Self { seed, customers, terminals, radius, start_day, ids, jitter_seconds, broken_share, .. } = self;
+        let Self {
+            seed,
+            customers,
+            terminals,
+            radius,
+            start_day,
+            ids,
+            jitter_seconds,
+            broken_share,
+            ..
+        } = self;
         xxh3_64(format!("1 {seed} {customers} {terminals} {radius} {start_day} {ids:?} {jitter_seconds} {broken_share}").as_bytes())
     }
 
@@ -141,7 +160,12 @@ impl Generate for GeneratorSpec {
     }
 
     fn breakage(&self) -> Breakage {
-        Breakage { seed: self.seed, share: self.broken_share, amount: "tx_amount", time: ("tx_datetime", "tx_date") }
+        Breakage {
+            seed: self.seed,
+            share: self.broken_share,
+            amount: "tx_amount",
+            time: ("tx_datetime", "tx_date"),
+        }
     }
 
     fn rows(&self) -> Box<dyn GeneratedRows> {

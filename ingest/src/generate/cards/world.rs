@@ -16,7 +16,8 @@ pub(crate) struct Customer {
     y: f32,
     /// Mean amount; the standard deviation is half of it.
     pub(crate) mean_amount: f64,
-    /// e^-(mean number of payments per day), the threshold of Knuth's Poisson draw; 1 when no terminal is in reach, so that nothing is drawn.
+    /// e^-(mean number of payments per day), the threshold of Knuth's Poisson draw; 1 when no
+    /// terminal is in reach, so that nothing is drawn.
     pub(crate) no_payment_probability: f64,
 }
 
@@ -44,7 +45,9 @@ impl World {
     pub(crate) fn new(spec: &GeneratorSpec) -> Self {
         let mut rng = Self::stream_of(spec.seed, 0);
         let cells = ((SIDE / spec.radius) as usize).clamp(1, CELLS_MAX);
-        let mut terminals: Vec<Terminal> = (0..spec.terminals).map(|id| Terminal { x: place(&mut rng), y: place(&mut rng), id }).collect();
+        let mut terminals: Vec<Terminal> = (0..spec.terminals)
+            .map(|id| Terminal { x: place(&mut rng), y: place(&mut rng), id })
+            .collect();
         terminals.sort_by_key(|t| (cell_of(t.y, cells) * cells + cell_of(t.x, cells), t.id));
         let mut cell_starts = vec![0_u32; cells * cells + 1];
         for t in &terminals {
@@ -53,7 +56,14 @@ impl World {
         for i in 1..cell_starts.len() {
             cell_starts[i] += cell_starts[i - 1];
         }
-        let mut world = Self { seed: spec.seed, radius: spec.radius as f32, customers: Vec::new(), terminals, cells, cell_starts };
+        let mut world = Self {
+            seed: spec.seed,
+            radius: spec.radius as f32,
+            customers: Vec::new(),
+            terminals,
+            cells,
+            cell_starts,
+        };
         let mut rng = Self::stream_of(spec.seed, 1);
         world.customers = (0..spec.customers).map(|_| world.customer(&mut rng)).collect();
         world
@@ -64,7 +74,11 @@ impl World {
         let mean_amount = rng.random_range(5.0..100.0);
         let per_day: f64 = rng.random_range(0.0..4.0);
         let mut customer = Customer { x, y, mean_amount, no_payment_probability: (-per_day).exp() };
-        let reachable = self.ranges(&customer).into_iter().flatten().any(|(start, end)| (start..end).any(|i| self.reaches(&customer, i)));
+        let reachable = self
+            .ranges(&customer)
+            .into_iter()
+            .flatten()
+            .any(|(start, end)| (start..end).any(|i| self.reaches(&customer, i)));
         if !reachable {
             customer.no_payment_probability = 1.0;
         }
@@ -92,14 +106,20 @@ impl World {
         dx * dx + dy * dy < self.radius * self.radius
     }
 
-    /// Ranges of terminals that hold all within reach of a customer: one per row of cells. More than three rows of cells are never needed,
-    /// since a cell is at least as wide as the radius, unless there are [`CELLS_MAX`] or one of them.
+    /// Ranges of terminals that hold all within reach of a customer: one per row of cells. More
+    /// than three rows of cells are never needed, since a cell is at least as wide as the radius,
+    /// unless there are [`CELLS_MAX`] or one of them.
     fn ranges(&self, customer: &Customer) -> [Option<(usize, usize)>; 3] {
         let (column, row) = (cell_of(customer.x, self.cells), cell_of(customer.y, self.cells));
         let (left, right) = (column.saturating_sub(1), (column + 1).min(self.cells - 1));
         let mut ranges = [None; 3];
-        for (slot, row) in ranges.iter_mut().zip(row.saturating_sub(1)..=(row + 1).min(self.cells - 1)) {
-            *slot = Some((self.cell_starts[row * self.cells + left] as usize, self.cell_starts[row * self.cells + right + 1] as usize));
+        for (slot, row) in
+            ranges.iter_mut().zip(row.saturating_sub(1)..=(row + 1).min(self.cells - 1))
+        {
+            *slot = Some((
+                self.cell_starts[row * self.cells + left] as usize,
+                self.cell_starts[row * self.cells + right + 1] as usize,
+            ));
         }
         ranges
     }
@@ -109,7 +129,8 @@ impl World {
     pub(crate) fn draw_terminal(&self, customer: &Customer, rng: &mut ChaCha8Rng) -> u32 {
         let ranges = self.ranges(customer);
         let total: usize = ranges.iter().flatten().map(|(start, end)| end - start).sum();
-        // About one in three of the candidates is within reach, so this ends soon; a customer without any never gets here.
+        // About one in three of the candidates is within reach, so this ends soon; a customer
+        // without any never gets here.
         loop {
             let mut pick = below(rng, total);
             for (start, end) in ranges.iter().flatten() {

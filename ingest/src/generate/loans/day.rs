@@ -9,7 +9,8 @@ use riskstream_engine::contract::Op;
 
 /// Loans of the snapshot in a slice.
 const SNAPSHOT_LOANS: u32 = 65_536;
-/// Loans whose state is kept from slice to slice, at most: 50 MiB. Without them each slice works its loans out from their origination; the rows are the same.
+/// Loans whose state is kept from slice to slice, at most: 50 MiB. Without them each slice works
+/// its loans out from their origination; the rows are the same.
 const KEPT_LOANS: u32 = 262_144;
 
 /// A change of a loan, and the loan after it.
@@ -20,7 +21,8 @@ pub(crate) struct Event {
     pub(crate) time: i64,
     /// When the loan was changed, which a snapshot does not say otherwise; seconds since 1970.
     pub(crate) updated: i64,
-    /// What is changed by one transaction has the same second and number; 0: a transaction of its own.
+    /// What is changed by one transaction has the same second and number; 0: a transaction of its
+    /// own.
     batch: u32,
     pub(crate) terms: Terms,
     pub(crate) loan: Loan,
@@ -62,7 +64,15 @@ impl Slices {
         let snapshot = snapshot_loans.div_ceil(SNAPSHOT_LOANS);
         let days = (months.day(spec.months as i32, 1) - spec.start_day) as u32;
         let kept = vec![None; spec.loans.min(KEPT_LOANS) as usize];
-        Self { book, months, start_day: spec.start_day, snapshot_loans, snapshot, end: snapshot + days, kept }
+        Self {
+            book,
+            months,
+            start_day: spec.start_day,
+            snapshot_loans,
+            snapshot,
+            end: snapshot + days,
+            kept,
+        }
     }
 
     /// How many there are.
@@ -74,7 +84,9 @@ impl Slices {
     pub(crate) fn make(&mut self, slice: u32) -> Vec<Event> {
         if slice < self.snapshot {
             let first = slice * SNAPSHOT_LOANS;
-            return (first..self.snapshot_loans.min(first + SNAPSHOT_LOANS)).map(|loan| self.read(loan)).collect();
+            return (first..self.snapshot_loans.min(first + SNAPSHOT_LOANS))
+                .map(|loan| self.read(loan))
+                .collect();
         }
         let mut events = self.day(self.start_day + (slice - self.snapshot) as i32);
         events.sort_unstable_by_key(|event| (event.time, event.batch, event.terms.loan));
@@ -90,9 +102,18 @@ impl Slices {
         let terms = self.book.terms(number);
         let mut loan = Loan::new(&terms);
         let mut updated = (terms.month, terms.day, terms.second);
-        loan.live_through(terms.month + 1..0, &terms, &self.book, |month, change, _| updated = (month, change.day, change.second));
+        loan.live_through(terms.month + 1..0, &terms, &self.book, |month, change, _| {
+            updated = (month, change.day, change.second)
+        });
         let (month, day, second) = updated;
-        Event { op: Op::Read, time: i64::from(self.start_day) * 86_400, updated: self.time(month, day, second), batch: 0, terms, loan }
+        Event {
+            op: Op::Read,
+            time: i64::from(self.start_day) * 86_400,
+            updated: self.time(month, day, second),
+            batch: 0,
+            terms,
+            loan,
+        }
     }
 
     /// What happens on a day, in the order of loans.
@@ -109,7 +130,14 @@ impl Slices {
             let terms = self.book.terms(number);
             let mut push = |op, second| {
                 let time = self.time(month, in_month, second);
-                events.push(Event { op, time, updated: time, batch: 0, loan: Loan::new(&terms), terms });
+                events.push(Event {
+                    op,
+                    time,
+                    updated: time,
+                    batch: 0,
+                    loan: Loan::new(&terms),
+                    terms,
+                });
             };
             if terms.day == in_month {
                 push(Op::Create, terms.second);
@@ -120,12 +148,16 @@ impl Slices {
         events
     }
 
-    /// Whether a loan made in an earlier month may change on this day: told from few random numbers, before its life is worked out.
+    /// Whether a loan made in an earlier month may change on this day: told from few random
+    /// numbers, before its life is worked out.
     #[inline]
     fn may_change(&self, number: u32, month: i32, in_month: u32) -> bool {
         let draws = self.book.draws(number);
         if in_month == 1 {
-            return self.book.sale(month).is_some_and(|sale| draws.unit(month, Purpose::Sale) < sale.share);
+            return self
+                .book
+                .sale(month)
+                .is_some_and(|sale| draws.unit(month, Purpose::Sale) < sale.share);
         }
         let due_day = due_day(draws);
         in_month == due_day || (in_month > due_day && in_month == pay_day(draws, due_day, month))
@@ -155,7 +187,14 @@ impl Slices {
         loan.live(month, &terms, &self.book, |Change { day, second, batch }, loan| {
             if day == in_month {
                 let time = self.time(month, day, second);
-                events.push(Event { op: Op::Update, time, updated: time, batch, terms, loan: *loan });
+                events.push(Event {
+                    op: Op::Update,
+                    time,
+                    updated: time,
+                    batch,
+                    terms,
+                    loan: *loan,
+                });
             }
         });
     }

@@ -23,7 +23,8 @@ pub(crate) enum Purpose {
     Recovery,
 }
 
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014), whose n-th number needs no other.
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014), whose
+/// n-th number needs no other.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Draws(u64);
 
@@ -52,7 +53,8 @@ impl Draws {
         (((self.bits(month, purpose) >> 32) * u64::from(limit)) >> 32) as u32
     }
 
-    /// Near a normal distribution of mean 0 and deviation 1, at most 3.4 from it: four uniform numbers added up, so that it is the same on every machine.
+    /// Near a normal distribution of mean 0 and deviation 1, at most 3.4 from it: four uniform
+    /// numbers added up, so that it is the same on every machine.
     pub(crate) fn normal(self, month: i32, purpose: Purpose) -> f64 {
         let bits = self.bits(month, purpose);
         let sum: u64 = (0..4).map(|part| bits >> (16 * part) & 0xFFFF).sum();
@@ -81,7 +83,10 @@ mod tests {
             squares += a.normal(-5, Purpose::Score) * a.normal(-5, Purpose::Score);
             assert!(a.below(7, Purpose::PayDay, 5) < 5);
         }
-        assert!((sum / 20_000.0 - 0.5_f64).abs() < 0.01 && (product / 20_000.0_f64).abs() < 0.003, "{sum} {product}");
+        assert!(
+            (sum / 20_000.0 - 0.5_f64).abs() < 0.01 && (product / 20_000.0_f64).abs() < 0.003,
+            "{sum} {product}"
+        );
         assert!((squares / 20_000.0 - 1.0_f64).abs() < 0.05, "{squares}");
     }
 }

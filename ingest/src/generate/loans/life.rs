@@ -7,12 +7,14 @@ use std::ops::Range;
 
 /// Getting into a worse bucket costs so much.
 const LATE_FEE_CENTS: i64 = 1_500;
-/// The probability that a loan is paid back as a whole before its time, by month, from the third month on.
+/// The probability that a loan is paid back as a whole before its time, by month, from the third
+/// month on.
 const PREPAYMENT: f64 = 0.012;
 /// What a month recovers from a loan that was charged off: how likely, and for how long.
 const RECOVERY: f64 = 0.09;
 const RECOVERY_MONTHS: i32 = 18;
-/// A loan that is late when its term ends is paid by this many months after it, or charged off before.
+/// A loan that is late when its term ends is paid by this many months after it, or charged off
+/// before.
 const GRACE_MONTHS: u32 = 12;
 /// After so many months nothing happens to a loan any more.
 pub(crate) const LIFE_MONTHS: i32 = (TERM_MAX + GRACE_MONTHS) as i32 + RECOVERY_MONTHS + 1;
@@ -73,7 +75,8 @@ pub(crate) struct Loan {
     unpaid: u32,
     /// Those of them that were unpaid when the next one was due: the bucket.
     late: u32,
-    /// The month in which the oldest unpaid installment was or is due; of a loan that was charged off, the month of that.
+    /// The month in which the oldest unpaid installment was or is due; of a loan that was charged
+    /// off, the month of that.
     pub(crate) due_month: i32,
 }
 
@@ -83,7 +86,8 @@ pub(crate) struct Change {
     pub(crate) day: u32,
     /// Seconds of the day.
     pub(crate) second: u32,
-    /// What is changed by one transaction has the same second and number; 0: a transaction of its own.
+    /// What is changed by one transaction has the same second and number; 0: a transaction of its
+    /// own.
     pub(crate) batch: u32,
 }
 
@@ -111,7 +115,13 @@ impl Loan {
     }
 
     /// Lives through months, of which the first is at the earliest the one after the origination.
-    pub(crate) fn live_through(&mut self, months: Range<i32>, terms: &Terms, book: &Book, mut changed: impl FnMut(i32, Change, &Self)) {
+    pub(crate) fn live_through(
+        &mut self,
+        months: Range<i32>,
+        terms: &Terms,
+        book: &Book,
+        mut changed: impl FnMut(i32, Change, &Self),
+    ) {
         for passed in months {
             if matches!(self.status, Status::Prepaid | Status::PaidOff) {
                 return;
@@ -120,8 +130,15 @@ impl Loan {
         }
     }
 
-    /// Lives through a month, one after that of the origination; `changed` is told of each change, in order of time.
-    pub(crate) fn live(&mut self, month: i32, terms: &Terms, book: &Book, mut changed: impl FnMut(Change, &Self)) {
+    /// Lives through a month, one after that of the origination; `changed` is told of each change,
+    /// in order of time.
+    pub(crate) fn live(
+        &mut self,
+        month: i32,
+        terms: &Terms,
+        book: &Book,
+        mut changed: impl FnMut(Change, &Self),
+    ) {
         if self.status == Status::Default {
             return self.recover(month, terms, changed);
         }
@@ -133,7 +150,14 @@ impl Loan {
         }
         if self.service(month, terms) {
             // The lenders' jobs run one after another.
-            changed(Change { day: terms.due_day, second: 2 * 3_600 + self.lender * 60, batch: self.lender + 1 }, self);
+            changed(
+                Change {
+                    day: terms.due_day,
+                    second: 2 * 3_600 + self.lender * 60,
+                    batch: self.lender + 1,
+                },
+                self,
+            );
         }
         if self.status.is_open() && self.pay(month, terms) {
             changed(payment(month, terms), self);
@@ -169,7 +193,8 @@ impl Loan {
         }
         self.status = Status::of_late(self.late);
         if (month - terms.month) % 3 == 0 {
-            let news = 12.0 * terms.draws.normal(month, Purpose::Refresh) + if self.late == 0 { 2.0 } else { -28.0 * f64::from(self.late) };
+            let news = 12.0 * terms.draws.normal(month, Purpose::Refresh)
+                + if self.late == 0 { 2.0 } else { -28.0 * f64::from(self.late) };
             self.score = (self.score + news as i32).clamp(300, 850);
         }
         self.late != late_before || self.score != score_before
@@ -183,12 +208,16 @@ impl Loan {
     /// The payment of the month. Whether there is one.
     fn pay(&mut self, month: i32, terms: &Terms) -> bool {
         let age = (month - terms.month) as u32;
-        if self.unpaid == 0 && (3..terms.months).contains(&age) && terms.draws.unit(month, Purpose::Prepayment) < PREPAYMENT {
+        if self.unpaid == 0
+            && (3..terms.months).contains(&age)
+            && terms.draws.unit(month, Purpose::Prepayment) < PREPAYMENT
+        {
             self.take(self.balance, month, terms);
             self.status = Status::Prepaid;
             return true;
         }
-        let mut after = unpaid_after(self.unpaid, band(self.score), terms.draws.unit(month, Purpose::Payment));
+        let mut after =
+            unpaid_after(self.unpaid, band(self.score), terms.draws.unit(month, Purpose::Payment));
         if age >= terms.months + GRACE_MONTHS {
             after = 0;
         }
@@ -199,7 +228,11 @@ impl Loan {
         }
         self.late = self.late.min(after);
         // The last installment is whatever is left.
-        let due = if after == 0 && age >= terms.months { self.balance } else { installments * terms.installment_cents };
+        let due = if after == 0 && age >= terms.months {
+            self.balance
+        } else {
+            installments * terms.installment_cents
+        };
         self.take(due.min(self.balance), month, terms);
         if self.balance == 0 {
             self.status = Status::PaidOff;
@@ -217,14 +250,17 @@ impl Loan {
         self.due_month = self.oldest_unpaid(month + 1, terms);
     }
 
-    /// The month of the oldest unpaid installment, before that of `next` is paid. After the term nothing new is due.
+    /// The month of the oldest unpaid installment, before that of `next` is paid. After the term
+    /// nothing new is due.
     fn oldest_unpaid(&self, next: i32, terms: &Terms) -> i32 {
         (next - self.unpaid as i32).min(terms.month + terms.months as i32)
     }
 
     /// What comes in after a charge-off.
     fn recover(&mut self, month: i32, terms: &Terms, mut changed: impl FnMut(Change, &Self)) {
-        if month - self.due_month <= RECOVERY_MONTHS && terms.draws.unit(month, Purpose::Recovery) < RECOVERY {
+        if month - self.due_month <= RECOVERY_MONTHS
+            && terms.draws.unit(month, Purpose::Recovery) < RECOVERY
+        {
             let percent = 2 + i64::from(terms.draws.below(month, Purpose::Payment, 14));
             let cents = (self.charged_off * percent / 100).min(self.charged_off - self.recovered);
             if cents > 0 {
@@ -267,31 +303,60 @@ mod tests {
         let mut ends = BTreeMap::new();
         for number in 0..spec.loans {
             let terms = book.terms(number);
-            let (mut loan, mut before, mut time) = (Loan::new(&terms), Loan::new(&terms), (terms.month, 28, 0));
-            loan.live_through(terms.month + 1..terms.month + LIFE_MONTHS, &terms, &book, |month, change, now| {
-                assert_eq!(now.balance, terms.original_cents + now.charges - now.paid - now.charged_off, "{terms:?} {now:?}");
-                assert!(may_follow(before.status, now.status), "{before:?} {now:?}");
-                assert!(now.balance >= 0 && now.overdue(&terms) >= 0 && now.recovered <= now.charged_off);
-                assert!(now.charges >= before.charges && now.paid >= before.paid && now.recovered >= before.recovered);
-                assert_eq!(now.balance > 0, now.status.is_open());
-                assert_eq!(now.overdue(&terms) > 0, now.status.is_open() && now.status != Status::Current);
-                assert_ne!(*now, before, "a change changes something");
-                assert!((month, change.day, change.second) > time && change.day <= 28 && change.second < 86_400);
-                time = (month, change.day, change.second);
-                before = *now;
-            });
+            let (mut loan, mut before, mut time) =
+                (Loan::new(&terms), Loan::new(&terms), (terms.month, 28, 0));
+            loan.live_through(
+                terms.month + 1..terms.month + LIFE_MONTHS,
+                &terms,
+                &book,
+                |month, change, now| {
+                    assert_eq!(
+                        now.balance,
+                        terms.original_cents + now.charges - now.paid - now.charged_off,
+                        "{terms:?} {now:?}"
+                    );
+                    assert!(may_follow(before.status, now.status), "{before:?} {now:?}");
+                    assert!(
+                        now.balance >= 0
+                            && now.overdue(&terms) >= 0
+                            && now.recovered <= now.charged_off
+                    );
+                    assert!(
+                        now.charges >= before.charges
+                            && now.paid >= before.paid
+                            && now.recovered >= before.recovered
+                    );
+                    assert_eq!(now.balance > 0, now.status.is_open());
+                    assert_eq!(
+                        now.overdue(&terms) > 0,
+                        now.status.is_open() && now.status != Status::Current
+                    );
+                    assert_ne!(*now, before, "a change changes something");
+                    assert!(
+                        (month, change.day, change.second) > time
+                            && change.day <= 28
+                            && change.second < 86_400
+                    );
+                    time = (month, change.day, change.second);
+                    before = *now;
+                },
+            );
             assert!(!loan.status.is_open(), "{loan:?}");
             *ends.entry(loan.status.as_str()).or_insert(0) += 1;
         }
         let share = |status: &str| f64::from(ends[status]) / f64::from(spec.loans);
-        assert!((0.05..0.14).contains(&share("DEFAULT")) && (0.2..0.4).contains(&share("PREPAID")), "{ends:?}");
+        assert!(
+            (0.05..0.14).contains(&share("DEFAULT")) && (0.2..0.4).contains(&share("PREPAID")),
+            "{ends:?}"
+        );
     }
 
     #[test]
     fn shares_of_the_book_are_plausible() {
         let spec = LoansSpec { loans: 20_000, ..LoansSpec::new("l", 42) };
         let book = Book::new(&spec);
-        let (mut open, mut late, mut defaults, mut prepaid, mut recovered, mut charged_off) = (0.0, [0.0; 4], 0.0, 0.0, 0, 0);
+        let (mut open, mut late, mut defaults, mut prepaid, mut recovered, mut charged_off) =
+            (0.0, [0.0; 4], 0.0, 0.0, 0, 0);
         for number in 0..spec.loans {
             let terms = book.terms(number);
             let mut loan = Loan::new(&terms);
@@ -310,11 +375,21 @@ mod tests {
         }
         let [dpd30, dpd60, dpd90] = [late[1] / open, late[2] / open, late[3] / open];
         assert!(
-            (0.006..0.03).contains(&dpd30) && (0.003..0.015).contains(&dpd60) && (0.002..0.01).contains(&dpd90),
+            (0.006..0.03).contains(&dpd30)
+                && (0.003..0.015).contains(&dpd60)
+                && (0.002..0.01).contains(&dpd90),
             "{dpd30} {dpd60} {dpd90}"
         );
-        assert!((0.001..0.006).contains(&(defaults / open)), "defaults of a month: {}", defaults / open);
-        assert!((0.007..0.013).contains(&(prepaid / open)), "prepayments of a month: {}", prepaid / open);
+        assert!(
+            (0.001..0.006).contains(&(defaults / open)),
+            "defaults of a month: {}",
+            defaults / open
+        );
+        assert!(
+            (0.007..0.013).contains(&(prepaid / open)),
+            "prepayments of a month: {}",
+            prepaid / open
+        );
         let rate = recovered as f64 / charged_off as f64;
         assert!((0.02..0.15).contains(&rate), "recovery rate {rate}");
     }

@@ -5,8 +5,8 @@ use crate::generate::loans::spec::LoansSpec;
 use crate::generate::loans::terms::currency;
 use crate::generate::{BLOCK_ROWS_MAX, GeneratedRows};
 use arrow::array::{
-    ArrayRef, Date32Builder, Decimal128Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
-    new_null_array,
+    ArrayRef, Date32Builder, Decimal128Builder, Int32Builder, Int64Builder, RecordBatch,
+    StringBuilder, TimestampMicrosecondBuilder, new_null_array,
 };
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
@@ -89,7 +89,12 @@ impl GeneratedRows for LoanRows {
             let end = self.events.len().min(start + wanted - columns.rows);
             for index in start..end {
                 let last = self.slice_row + u64::from(self.last_of_commit[index]);
-                columns.push(&self.events[index], self.slice_row + index as u64, last, &self.slices);
+                columns.push(
+                    &self.events[index],
+                    self.slice_row + index as u64,
+                    last,
+                    &self.slices,
+                );
             }
             self.row += (end - start) as u64;
         }
@@ -195,7 +200,15 @@ impl Columns {
         numbered(&mut self.lender, format_args!("lender-{:02}", loan.lender + 1));
         self.status.append_value(loan.status.as_str());
         self.currency.append_value(currency(loan.lender));
-        let cents = [loan.balance, terms.original_cents, loan.overdue(terms), loan.charges, loan.paid, loan.charged_off, loan.recovered];
+        let cents = [
+            loan.balance,
+            terms.original_cents,
+            loan.overdue(terms),
+            loan.charges,
+            loan.paid,
+            loan.charged_off,
+            loan.recovered,
+        ];
         for (builder, cents) in self.cents.iter_mut().zip(cents) {
             builder.append_value(cents);
         }
@@ -204,7 +217,9 @@ impl Columns {
         self.score.append_value(loan.score);
         self.first_score.append_value(terms.score);
         self.originated_on.append_value(slices.months.day(terms.month, terms.day));
-        self.due_on.append_option(loan.status.is_open().then(|| slices.months.day(loan.due_month, terms.due_day)));
+        self.due_on.append_option(
+            loan.status.is_open().then(|| slices.months.day(loan.due_month, terms.due_day)),
+        );
         self.updated_at.append_value(event.updated * 1_000_000);
     }
 
@@ -225,7 +240,9 @@ impl Columns {
 
     fn finish(mut self, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
-        for text in [&mut self.loan, &mut self.user, &mut self.lender, &mut self.status, &mut self.currency] {
+        for text in
+            [&mut self.loan, &mut self.user, &mut self.lender, &mut self.status, &mut self.currency]
+        {
             columns.push(Arc::new(text.finish()));
         }
         for cents in &mut self.cents {
@@ -278,7 +295,10 @@ mod tests {
         let rows = LoanRows::new(&spec).next(BLOCK_ROWS_MAX).expect("rows");
         assert!((50_000..200_000).contains(&rows.num_rows()), "{}", rows.num_rows());
         let (op, loan) = (text(&rows, OP), text(&rows, "loan_id"));
-        let time = rows.column_by_name(COMMITTED_AT).expect("a column").as_primitive::<TimestampMicrosecondType>();
+        let time = rows
+            .column_by_name(COMMITTED_AT)
+            .expect("a column")
+            .as_primitive::<TimestampMicrosecondType>();
         let (commit, position) = (number(&rows, COMMIT_POSITION), number(&rows, POSITION));
         let mut there: BTreeMap<&str, usize> = BTreeMap::new();
         let (mut ever, mut moved, mut deleted, mut together) = (BTreeSet::new(), 0, 0, 0);
@@ -292,14 +312,27 @@ mod tests {
                     let name = |of| text(&rows, "lender_id").value(of);
                     moved += usize::from(name(before) != name(row));
                     let of = |column: &str, row| number(&rows, column).value(row);
-                    let now = ["original_balance_cents", "charges_cents", "paid_cents", "charged_off_cents"].map(|c| of(c, row));
+                    let now = [
+                        "original_balance_cents",
+                        "charges_cents",
+                        "paid_cents",
+                        "charged_off_cents",
+                    ]
+                    .map(|c| of(c, row));
                     assert_eq!(of("balance_cents", row), now[0] + now[1] - now[2] - now[3]);
                     let open = of("balance_cents", row) > 0;
-                    assert_eq!(rows.column_by_name("due_on").expect("a column").is_valid(row), open);
+                    assert_eq!(
+                        rows.column_by_name("due_on").expect("a column").is_valid(row),
+                        open
+                    );
                 }
                 "d" => {
                     deleted += 1;
-                    assert!(before.is_some() && text(&rows, "status").is_null(row) && number(&rows, "balance_cents").is_null(row));
+                    assert!(
+                        before.is_some()
+                            && text(&rows, "status").is_null(row)
+                            && number(&rows, "balance_cents").is_null(row)
+                    );
                     there.remove(loan.value(row));
                 }
                 other => panic!("{other}"),
@@ -313,7 +346,10 @@ mod tests {
                 }
             }
         }
-        assert!(moved > 50 && (2..30).contains(&deleted) && together > 500, "{moved} {deleted} {together}");
+        assert!(
+            moved > 50 && (2..30).contains(&deleted) && together > 500,
+            "{moved} {deleted} {together}"
+        );
         assert_eq!(there.len() + deleted, 5_000);
         let lenders: BTreeSet<&str> = text(&rows, "lender_id").iter().flatten().collect();
         assert_eq!(lenders.len(), 8);

@@ -41,7 +41,16 @@ impl LoansSpec {
     /// 20,000 loans of 8 lenders over the two years from 2023-01-01 on.
     #[must_use]
     pub fn new(name: &str, seed: u64) -> Self {
-        Self { name: name.to_owned(), seed, loans: 20_000, lenders: 8, start_day: 19_358, months: 24, rows: None, broken_share: 0.0 }
+        Self {
+            name: name.to_owned(),
+            seed,
+            loans: 20_000,
+            lenders: 8,
+            start_day: 19_358,
+            months: 24,
+            rows: None,
+            broken_share: 0.0,
+        }
     }
 
     /// Columns of the rows: the loan after the change, then what happened, as in [`change_fields`].
@@ -85,7 +94,8 @@ impl Generate for LoansSpec {
     }
 
     fn order(&self) -> (&'static str, Vec<String>) {
-        // Rows come in the order of their commits, so that their place in the source orders those of one instant.
+        // Rows come in the order of their commits, so that their place in the source orders those
+        // of one instant.
         (COMMITTED_AT, Vec::new())
     }
 
@@ -113,7 +123,10 @@ impl Generate for LoansSpec {
 
     fn fingerprint(&self) -> u64 {
         let Self { seed, loans, lenders, start_day, months, broken_share, .. } = self;
-        xxh3_64(format!("loans 1 {seed} {loans} {lenders} {start_day} {months} {broken_share}").as_bytes())
+        xxh3_64(
+            format!("loans 1 {seed} {loans} {lenders} {start_day} {months} {broken_share}")
+                .as_bytes(),
+        )
     }
 
     fn has_end(&self) -> bool {
@@ -121,7 +134,12 @@ impl Generate for LoansSpec {
     }
 
     fn breakage(&self) -> Breakage {
-        Breakage { seed: self.seed, share: self.broken_share, amount: "balance_cents", time: (COMMITTED_AT, "_commited_at") }
+        Breakage {
+            seed: self.seed,
+            share: self.broken_share,
+            amount: "balance_cents",
+            time: (COMMITTED_AT, "_commited_at"),
+        }
     }
 
     fn rows(&self) -> Box<dyn GeneratedRows> {

@@ -13,7 +13,8 @@ const LOANS_PER_USER: f64 = 1.25;
 /// Installments last at most this long.
 pub(crate) const TERM_MAX: u32 = 60;
 /// By how likely they are, up to 1: terms in months.
-const TERMS: [(f64, u32); 6] = [(0.12, 12), (0.20, 18), (0.42, 24), (0.70, 36), (0.85, 48), (1.0, TERM_MAX)];
+const TERMS: [(f64, u32); 6] =
+    [(0.12, 12), (0.20, 18), (0.42, 24), (0.70, 36), (0.85, 48), (1.0, TERM_MAX)];
 /// Yearly rates by band, in hundredths of a percent.
 const RATES: [i64; 5] = [590, 790, 1_090, 1_490, 1_990];
 
@@ -59,12 +60,14 @@ pub(crate) struct Terms {
     pub(crate) deleted_on: Option<u32>,
 }
 
-/// The day of the month on which a loan's installments are due: 2 to 20, so that the payment comes within the month and sales before both.
+/// The day of the month on which a loan's installments are due: 2 to 20, so that the payment comes
+/// within the month and sales before both.
 pub(crate) fn due_day(draws: Draws) -> u32 {
     2 + (draws.bits(0, Purpose::Days) % 19) as u32
 }
 
-/// The day of the month of its payment, if it pays: most on the due day or the next ones, at the latest a week after.
+/// The day of the month of its payment, if it pays: most on the due day or the next ones, at the
+/// latest a week after.
 #[inline]
 pub(crate) fn pay_day(draws: Draws, due_day: u32, month: i32) -> u32 {
     const DELAYS: [u32; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 5, 7];
@@ -79,7 +82,13 @@ pub(crate) fn currency(lender: u32) -> &'static str {
 impl Book {
     pub(crate) fn new(spec: &LoansSpec) -> Self {
         let sales = (0..spec.months as i32).map(|month| draw_sale(spec, month)).collect();
-        Self { seed: spec.seed, loans: spec.loans, lenders: spec.lenders, months: spec.months, sales }
+        Self {
+            seed: spec.seed,
+            loans: spec.loans,
+            lenders: spec.lenders,
+            months: spec.months,
+            sales,
+        }
     }
 
     /// The sale of a month, if there is one.
@@ -91,13 +100,15 @@ impl Book {
     /// The first loan that is originated in a month, or later.
     pub(crate) fn first_of(&self, month: i32) -> u32 {
         let all = u64::from(HISTORY_MONTHS + self.months);
-        let months = u64::try_from(i64::from(month) + i64::from(HISTORY_MONTHS)).unwrap_or(0).min(all);
+        let months =
+            u64::try_from(i64::from(month) + i64::from(HISTORY_MONTHS)).unwrap_or(0).min(all);
         (u64::from(self.loans) * months).div_ceil(all) as u32
     }
 
     /// The inverse of [`Self::first_of`].
     fn month_of(&self, loan: u32) -> i32 {
-        (u64::from(loan) * u64::from(HISTORY_MONTHS + self.months) / u64::from(self.loans)) as i32 - HISTORY_MONTHS as i32
+        (u64::from(loan) * u64::from(HISTORY_MONTHS + self.months) / u64::from(self.loans)) as i32
+            - HISTORY_MONTHS as i32
     }
 
     /// A loan's random numbers.
@@ -116,8 +127,10 @@ impl Book {
         let fifties = 20.0 + 480.0 * size * size * (1.0 - 0.12 * band as f64);
         let original_cents = fifties as i64 * 5_000;
         let unit = draws.unit(0, Purpose::Term);
-        let months = TERMS.iter().find(|(up_to, _)| unit < *up_to).map_or(TERM_MAX, |(_, months)| *months);
-        let rate = RATES[band] + i64::from(draws.below(0, Purpose::Rate, 17)) * 10 - 80 + i64::from(months);
+        let months =
+            TERMS.iter().find(|(up_to, _)| unit < *up_to).map_or(TERM_MAX, |(_, months)| *months);
+        let rate = RATES[band] + i64::from(draws.below(0, Purpose::Rate, 17)) * 10 - 80
+            + i64::from(months);
         let bits = draws.bits(1, Purpose::Days);
         let day = 1 + (bits % 25) as u32;
         let chosen = draws.unit(0, Purpose::Lender);
@@ -173,7 +186,9 @@ mod tests {
     fn an_annuity_pays_the_loan_off_in_its_last_month() {
         // 10,000.00 at 12 % over 12 months: 888.49 (from any table of annuities), rounded up.
         assert_eq!(installment(1_000_000, 12, 1_200), 88_849);
-        for (cents, months, rate) in [(100_000, 12, 510), (2_500_000, 60, 2_130), (737_500, 36, 990)] {
+        for (cents, months, rate) in
+            [(100_000, 12, 510), (2_500_000, 60, 2_130), (737_500, 36, 990)]
+        {
             let mut balance = cents;
             for _ in 1..months {
                 balance += (balance * rate + 60_000) / 120_000 - installment(cents, months, rate);
@@ -191,9 +206,14 @@ mod tests {
             assert!(end - first == 18 || end - first == 19);
             assert!((first..end).all(|loan| book.month_of(loan) == month));
         }
-        assert_eq!((book.first_of(-24), book.first_of(30), book.first_of(31), book.first_of(-200)), (0, 1_000, 1_000, 0));
+        assert_eq!(
+            (book.first_of(-24), book.first_of(30), book.first_of(31), book.first_of(-200)),
+            (0, 1_000, 1_000, 0)
+        );
         let sales: Vec<Sale> = (0..30).filter_map(|month| book.sale(month)).collect();
         assert!(sales.len() > 3);
-        assert!(sales.iter().all(|s| s.seller != s.buyer && s.buyer < 7 && currency(s.seller) == currency(s.buyer)));
+        assert!(sales.iter().all(|s| s.seller != s.buyer
+            && s.buyer < 7
+            && currency(s.seller) == currency(s.buyer)));
     }
 }

@@ -28,7 +28,9 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 fn column(keys: &[i64], is_text: bool) -> Vec<ArrayRef> {
     let present = keys.iter().map(|key| (*key != 29).then_some(*key));
     vec![if is_text {
-        Arc::new(StringArray::from_iter(present.map(|key| key.map(|key| "k".repeat(key as usize % 7) + &key.to_string()))))
+        Arc::new(StringArray::from_iter(
+            present.map(|key| key.map(|key| "k".repeat(key as usize % 7) + &key.to_string())),
+        ))
     } else {
         Arc::new(Int64Array::from_iter(present))
     }]
@@ -43,7 +45,8 @@ fn dictionary(is_text: bool) -> Dictionary {
 }
 
 proptest! {
-    /// A number is one key's at a time, from when it is given until the key is forgotten, whatever is restored; and numbers that are free are given again.
+    /// A number is one key's at a time, from when it is given until the key is forgotten, whatever
+    /// is restored; and numbers that are free are given again.
     #[test]
     fn numbers_are_one_keys_at_a_time(events in events(), is_text in any::<bool>()) {
         let mut dictionary_now = dictionary(is_text);
@@ -94,7 +97,8 @@ fn ever_new_keys_take_no_more_room_than_those_that_are_kept() {
         let mut bytes = Vec::new();
         for round in 0_i64..20 {
             let keys: Vec<i64> = (0..10_000).map(|key| 100 + round * 10_000 + key).collect();
-            let ids: BTreeSet<u32> = dictionary.number(&column(&keys, is_text)).expect("keys").into_iter().collect();
+            let ids: BTreeSet<u32> =
+                dictionary.number(&column(&keys, is_text)).expect("keys").into_iter().collect();
             assert_eq!(ids.len(), keys.len());
             dictionary.take_new().expect("new keys");
             dictionary.forget(|id| ids.contains(&id.0));
@@ -118,13 +122,16 @@ fn a_burst_of_keys_leaves_no_room_behind() {
             let new = if round == 5 { 60_000 } else { 10_000 };
             let keys: Vec<i64> = (next..next + new).collect();
             next += new;
-            let ids: BTreeSet<u32> = dictionary.number(&column(&keys, is_text)).expect("keys").into_iter().collect();
+            let ids: BTreeSet<u32> =
+                dictionary.number(&column(&keys, is_text)).expect("keys").into_iter().collect();
             dictionary.take_new().expect("new keys");
             dictionary.forget(|id| ids.contains(&id.0));
             bytes.push((dictionary.bytes(), dictionary.counts().iter().sum::<u32>()));
         }
         assert!(bytes[5].1 >= 60_000 && bytes[5].0 > bytes[4].0 * 3, "{bytes:?}");
-        let most = |rounds: std::ops::Range<usize>| bytes[rounds].iter().map(|(bytes, _)| *bytes).max().unwrap_or_default();
+        let most = |rounds: std::ops::Range<usize>| {
+            bytes[rounds].iter().map(|(bytes, _)| *bytes).max().unwrap_or_default()
+        };
         assert!(most(8..12) <= most(1..5) * 11 / 10 && bytes[11].1 <= 30_000, "{bytes:?}");
     }
 }

@@ -14,7 +14,8 @@ fn floats() -> impl Strategy<Value = f64> {
     prop_oneof![
         any::<u64>().prop_map(f64::from_bits).prop_filter("finite", |v| v.is_finite()),
         (-1_000_000_000i64..1_000_000_000).prop_map(|cents| cents as f64 / 100.0),
-        (-300i32..300, -999i32..1000).prop_map(|(exponent, digits)| f64::from(digits) * 10f64.powi(exponent)),
+        (-300i32..300, -999i32..1000)
+            .prop_map(|(exponent, digits)| f64::from(digits) * 10f64.powi(exponent)),
         Just(f64::MAX),
         Just(f64::from_bits(1)),
         Just(-0.0),

@@ -1,18 +1,23 @@
 //! A pipeline begun anew: `riskstream state drop PIPELINE` and `riskstream run --fresh PIPELINE`.
 //!
-//! The store stays and counts its epochs on, so that what tables and topics record of the pipeline stays true: no new row is taken for one that
-//! was delivered. All state and all positions go. What the pipeline's tables hold stays, and comes a second time, or goes in one commit per table
-//! before the first new row, as the user says. Rows that were committed and not delivered are delivered first where tables stay.
+//! The store stays and counts its epochs on, so that what tables and topics record of the pipeline
+//! stays true: no new row is taken for one that was delivered. All state and all positions go. What
+//! the pipeline's tables hold stays, and comes a second time, or goes in one commit per table
+//! before the first new row, as the user says. Rows that were committed and not delivered are
+//! delivered first where tables stay.
 //!
-//! A store that can't be read, being damaged or of another version, is set aside: its folder gets another name, and a new store begins after the
-//! last epoch that the pipeline's tables record. So it is where there is no store any more and the tables have rows.
+//! A store that can't be read, being damaged or of another version, is set aside: its folder gets
+//! another name, and a new store begins after the last epoch that the pipeline's tables record. So
+//! it is where there is no store any more and the tables have rows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use riskstream_engine::contract::{PartitionInfo, Position};
 use riskstream_engine::ids::Epoch;
-use riskstream_engine::store::{Inspection, StateEdit, StoreError, begin_after, check_readable, edit, inspect, set_store_aside};
+use riskstream_engine::store::{
+    Inspection, StateEdit, StoreError, begin_after, check_readable, edit, inspect, set_store_aside,
+};
 use riskstream_ingest::{begun_anew, replication_slot};
 use riskstream_sinks::DeltaRuntime;
 
@@ -23,7 +28,9 @@ use crate::commands::confirm::{Change, ask, can_ask};
 use crate::commands::{CommandError, failed};
 use crate::config::Config;
 use crate::config::spec::{Pipeline, SourceKind};
-use crate::plan::{KnownAs, Looked, NAMES_FILE, Target, begins_at_end, look, origin, store_location};
+use crate::plan::{
+    KnownAs, Looked, NAMES_FILE, Target, begins_at_end, look, origin, store_location,
+};
 use crate::progress::grouped;
 
 /// A pipeline that is to begin anew.
@@ -39,14 +46,16 @@ pub(crate) struct Anew {
 enum Begins {
     /// Its own.
     InItsOwn,
-    /// A new one, after the last epoch that its tables record. The folder of an unreadable one is renamed before.
+    /// A new one, after the last epoch that its tables record. The folder of an unreadable one is
+    /// renamed before.
     InANewOne { after: Epoch, aside: Option<PathBuf>, known_as: KnownAs },
 }
 
 /// Looks what beginning anew would mean; `None` where there is nothing of the pipeline to forget.
 ///
 /// # Errors
-/// A pipeline that is being run, a table that can't be read, or a choice that the user has to make and did not.
+/// A pipeline that is being run, a table that can't be read, or a choice that the user has to make
+/// and did not.
 pub(crate) fn plan_anew(
     config: &Config,
     name: &str,
@@ -55,56 +64,88 @@ pub(crate) fn plan_anew(
 ) -> Result<Option<(Change, Anew)>, CommandError> {
     let store = store_location(config, name);
     let pipeline = config.spec.pipeline(name);
-    let unreadable = check_readable(&store)
-        .and_then(|()| inspect(&store))
-        .map(|found| found.and_then(|found| found.in_the_way(Epoch(0), Epoch(u64::MAX)).next().map(str::to_owned)));
+    let unreadable = check_readable(&store).and_then(|()| inspect(&store)).map(|found| {
+        found
+            .and_then(|found| found.in_the_way(Epoch(0), Epoch(u64::MAX)).next().map(str::to_owned))
+    });
     match (pipeline, unreadable) {
-        (Some(pipeline), Err(error @ (StoreError::Damaged { .. } | StoreError::OtherVersion { .. } | StoreError::Resume(_)))) => {
+        (
+            Some(pipeline),
+            Err(
+                error @ (StoreError::Damaged { .. }
+                | StoreError::OtherVersion { .. }
+                | StoreError::Resume(_)),
+            ),
+        ) => {
             return in_a_new_store(config, pipeline, Some(error.to_string()), tables, runtime);
         }
-        (Some(pipeline), Ok(Some(damage))) => return in_a_new_store(config, pipeline, Some(damage), tables, runtime),
-        (Some(pipeline), Ok(None)) if !store.exists() => return in_a_new_store(config, pipeline, None, tables, runtime),
+        (Some(pipeline), Ok(Some(damage))) => {
+            return in_a_new_store(config, pipeline, Some(damage), tables, runtime);
+        }
+        (Some(pipeline), Ok(None)) if !store.exists() => {
+            return in_a_new_store(config, pipeline, None, tables, runtime);
+        }
         (_, Err(error)) => return Err(failed(error)),
         (Some(_) | None, Ok(_)) => {}
     }
     let found = stored_and_free(config, name)?;
     if found.committed == Epoch(0) {
         // A run that was refused has made a store, and committed nothing.
-        return pipeline.map_or(Ok(None), |pipeline| in_a_new_store(config, pipeline, None, tables, runtime));
+        return pipeline
+            .map_or(Ok(None), |pipeline| in_a_new_store(config, pipeline, None, tables, runtime));
     }
     let mut means = Vec::new();
-    let steps: Vec<&str> = found.state.keys().map(String::as_str).filter(|step| !is_of_source(step)).collect();
+    let steps: Vec<&str> =
+        found.state.keys().map(String::as_str).filter(|step| !is_of_source(step)).collect();
     if !steps.is_empty() {
         means.push(format!("the state of {} is dropped", steps.join(", ")));
     }
     let edit = match pipeline {
         Some(pipeline) => {
-            means.push(format!("{}: {} are forgotten", beginning(config, pipeline), partitions(&found)));
+            means.push(format!(
+                "{}: {} are forgotten",
+                beginning(config, pipeline),
+                partitions(&found)
+            ));
             let positions = positions(config, pipeline, &found, &mut means);
             of_pipeline(config, pipeline, &found, (tables, positions), runtime, &mut means)?
         }
         None => {
             means.push(format!("{} are forgotten", partitions(&found)));
-            means.extend(found.positions.values().filter_map(|(_, position)| replication_slot(position)).map(|slot| slot_stays(&slot)));
+            means.extend(
+                found
+                    .positions
+                    .values()
+                    .filter_map(|(_, position)| replication_slot(position))
+                    .map(|slot| slot_stays(&slot)),
+            );
             of_gone(name, &found, tables, &mut means)?
         }
     };
-    let change = Change { title: format!("pipeline {name} begins anew (its last epoch is {})", found.committed), means };
+    let change = Change {
+        title: format!("pipeline {name} begins anew (its last epoch is {})", found.committed),
+        means,
+    };
     Ok(Some((change, Anew { pipeline: name.to_owned(), edit, store: Begins::InItsOwn })))
 }
 
 /// Does it; gives the epoch after which the pipeline begins anew.
 ///
 /// # Errors
-/// When the store is in use or can't be written; then nothing has changed, or it can be done once more.
+/// When the store is in use or can't be written; then nothing has changed, or it can be done once
+/// more.
 pub(crate) fn begin_anew(config: &Config, anew: &Anew) -> Result<Epoch, CommandError> {
     let store = store_location(config, &anew.pipeline);
-    let Begins::InANewOne { after, aside, known_as } = &anew.store else { return edit(&store, &anew.edit).map_err(failed) };
+    let Begins::InANewOne { after, aside, known_as } = &anew.store else {
+        return edit(&store, &anew.edit).map_err(failed);
+    };
     if let Some(aside) = aside {
         set_store_aside(&store.as_path().into(), &aside.as_path().into()).map_err(failed)?;
     }
-    let is_renamed = known_as.pipeline != anew.pipeline || known_as.program != config.spec.riskstream.name.value;
-    let names = if is_renamed { Some((NAMES_FILE, serde_json::to_vec_pretty(known_as)?)) } else { None };
+    let is_renamed =
+        known_as.pipeline != anew.pipeline || known_as.program != config.spec.riskstream.name.value;
+    let names =
+        if is_renamed { Some((NAMES_FILE, serde_json::to_vec_pretty(known_as)?)) } else { None };
     begin_after(&store, *after, &anew.edit, names).map_err(failed)
 }
 
@@ -119,7 +160,8 @@ fn in_a_new_store(
     let name = &pipeline.name.value;
     let known_as = KnownAs::of(config, name).map_err(failed)?;
     let looked = look(config, pipeline, &known_as, runtime).map_err(failed)?;
-    let after = Epoch(looked.iter().filter_map(|sink| sink.table.as_ref()?.recorded).max().unwrap_or(0));
+    let after =
+        Epoch(looked.iter().filter_map(|sink| sink.table.as_ref()?.recorded).max().unwrap_or(0));
     if unreadable.is_none() && after == Epoch(0) {
         return Ok(None);
     }
@@ -128,19 +170,40 @@ fn in_a_new_store(
     match (&unreadable, &aside) {
         (Some(why), Some(aside)) => {
             means.push(format!("what is stored of it can't be read: {why}"));
-            means.push(format!("{} is renamed to {}; nothing in it is deleted", store_location(config, name).display(), aside.display()));
+            means.push(format!(
+                "{} is renamed to {}; nothing in it is deleted",
+                store_location(config, name).display(),
+                aside.display()
+            ));
             means.push("all state and all positions are lost, and rows that were committed and not delivered".to_owned());
         }
-        _ => means.push("nothing is stored of it any more, but its tables have its rows".to_owned()),
+        _ => {
+            means.push("nothing is stored of it any more, but its tables have its rows".to_owned())
+        }
     }
     means.push(beginning(config, pipeline));
-    if let Some(SourceKind::Postgres(postgres)) = config.spec.source(&pipeline.from.value).map(|source| &source.kind) {
+    if let Some(SourceKind::Postgres(postgres)) =
+        config.spec.source(&pipeline.from.value).map(|source| &source.kind)
+    {
         let slot = &postgres.slot.value;
-        means.push(format!("nobody knows any more that the replication slot {slot} was its own: {}", drop_slot(slot)));
+        means.push(format!(
+            "nobody knows any more that the replication slot {slot} was its own: {}",
+            drop_slot(slot)
+        ));
     }
-    let edit = of_pipeline(config, pipeline, &Inspection::default(), (tables, BTreeMap::new()), runtime, &mut means)?;
+    let edit = of_pipeline(
+        config,
+        pipeline,
+        &Inspection::default(),
+        (tables, BTreeMap::new()),
+        runtime,
+        &mut means,
+    )?;
     let change = Change { title: format!("pipeline {name} begins anew, in a new store"), means };
-    Ok(Some((change, Anew { pipeline: name.clone(), edit, store: Begins::InANewOne { after, aside, known_as } })))
+    Ok(Some((
+        change,
+        Anew { pipeline: name.clone(), edit, store: Begins::InANewOne { after, aside, known_as } },
+    )))
 }
 
 /// A name for an unreadable store's folder, outside of the folder of stores.
@@ -155,13 +218,15 @@ fn free_name(config: &Config, pipeline: &str) -> PathBuf {
 fn beginning(config: &Config, pipeline: &Pipeline) -> String {
     match config.spec.source(&pipeline.from.value) {
         Some(source) if begins_at_end(source) => {
-            "the next run begins with the messages that come from then on (`start = \"latest\"`)".into()
+            "the next run begins with the messages that come from then on (`start = \"latest\"`)"
+                .into()
         }
         Some(_) | None => "the next run begins at its source's beginning".into(),
     }
 }
 
-/// Positions that a pipeline keeps though it begins anew: of a PostgreSQL table that its replication slot is its own.
+/// Positions that a pipeline keeps though it begins anew: of a PostgreSQL table that its
+/// replication slot is its own.
 fn positions(
     config: &Config,
     pipeline: &Pipeline,
@@ -173,8 +238,12 @@ fn positions(
     for (number, (_, position)) in &found.positions {
         let Some(slot) = replication_slot(position) else { continue };
         let own = match source {
-            Some(SourceKind::Postgres(postgres)) => begun_anew(&postgres.table.value, &postgres.slot.value, position),
-            Some(SourceKind::File(_) | SourceKind::Kafka(_) | SourceKind::Generator(_)) | None => None,
+            Some(SourceKind::Postgres(postgres)) => {
+                begun_anew(&postgres.table.value, &postgres.slot.value, position)
+            }
+            Some(SourceKind::File(_) | SourceKind::Kafka(_) | SourceKind::Generator(_)) | None => {
+                None
+            }
         };
         match own {
             Some(own) => {
@@ -189,7 +258,10 @@ fn positions(
 
 /// A slot that nobody reads makes its server keep all changes.
 fn slot_stays(slot: &str) -> String {
-    format!("the replication slot {slot} stays on its server, which keeps every change for it: {}", drop_slot(slot))
+    format!(
+        "the replication slot {slot} stays on its server, which keeps every change for it: {}",
+        drop_slot(slot)
+    )
 }
 
 fn drop_slot(slot: &str) -> String {
@@ -220,21 +292,31 @@ fn of_pipeline(
     });
     let waiting = undelivered(found, Some(pipeline), &recorded.collect());
     let waits = |sink: &str| waiting.iter().find(|w| w.sink == sink).map_or(0, |w| w.rows);
-    let holds = |sink: &Looked| sink.table.as_ref().is_some_and(|table| table.rows != Some(0)) || waits(&sink.sink) > 0;
-    let full: Vec<String> = looked.iter().filter(|sink| is_table(sink) && holds(sink)).map(in_words).collect();
+    let holds = |sink: &Looked| {
+        sink.table.as_ref().is_some_and(|table| table.rows != Some(0)) || waits(&sink.sink) > 0
+    };
+    let full: Vec<String> =
+        looked.iter().filter(|sink| is_table(sink) && holds(sink)).map(in_words).collect();
     let choice = match tables {
         Some(choice) => choice,
         None if full.is_empty() => TablesChoice::Keep,
         None => ask_for(pipeline, &full)?,
     };
     let present = origin(pipeline, &known_as);
-    let other_name =
-        |sink: &str| found.origin.as_ref().is_some_and(|was| was.destinations.contains_key(sink) && !was.delivers_as(&present, sink));
+    let other_name = |sink: &str| {
+        found.origin.as_ref().is_some_and(|was| {
+            was.destinations.contains_key(sink) && !was.delivers_as(&present, sink)
+        })
+    };
     let (mut empties, mut forgets) = (Vec::new(), Vec::new());
     for sink in &looked {
         let (id, target, rows) = (&sink.sink, &sink.target, waits(&sink.sink));
         let held = sink.table.as_ref().and_then(|table| table.rows);
-        let shared = if *id == crate::config::defaults::DEAD_LETTER_TABLE { ", of those that this pipeline wrote" } else { "" };
+        let shared = if *id == crate::config::defaults::DEAD_LETTER_TABLE {
+            ", of those that this pipeline wrote"
+        } else {
+            ""
+        };
         match (choice, is_table(sink)) {
             (TablesChoice::Empty, true) => {
                 empties.push(id.clone());
@@ -242,24 +324,36 @@ fn of_pipeline(
                     means.push(format!("{target} is emptied of its {}{shared}", told_rows(held)));
                 }
                 if rows > 0 {
-                    means.push(format!("{} rows that wait for {target} are not delivered", grouped(rows)));
+                    means.push(format!(
+                        "{} rows that wait for {target} are not delivered",
+                        grouped(rows)
+                    ));
                 }
             }
             (TablesChoice::Keep, true) if holds(sink) => {
-                means.push(format!("{target} keeps its {}{shared}; rows that are read again come a second time", told_rows(held)));
+                means.push(format!(
+                    "{target} keeps its {}{shared}; rows that are read again come a second time",
+                    told_rows(held)
+                ));
             }
             (_, false) if matches!(target, Target::Topic(_)) => {
-                means.push(format!("{target} keeps its messages; rows that are read again come a second time"));
+                means.push(format!(
+                    "{target} keeps its messages; rows that are read again come a second time"
+                ));
             }
             _ => {}
         }
         if other_name(id) && !empties.contains(id) {
             forgets.push(id.clone());
             if rows > 0 {
-                means.push(format!("{} rows that wait for {id} under its old name are not delivered", grouped(rows)));
+                means.push(format!(
+                    "{} rows that wait for {id} under its old name are not delivered",
+                    grouped(rows)
+                ));
             }
         } else if rows > 0 && !empties.contains(id) {
-            means.push(format!("{} rows that wait for {target} are delivered first", grouped(rows)));
+            means
+                .push(format!("{} rows that wait for {target} are delivered first", grouped(rows)));
         }
     }
     for gone in waiting.iter().filter(|w| !w.in_configuration) {
@@ -281,12 +375,18 @@ fn told_rows(rows: Option<u64>) -> String {
 /// A table and its rows.
 fn in_words(sink: &Looked) -> String {
     let rows = sink.table.as_ref().and_then(|table| table.rows);
-    rows.map_or_else(|| sink.target.to_string(), |rows| format!("{}, {} rows", sink.target, grouped(rows)))
+    rows.map_or_else(
+        || sink.target.to_string(),
+        |rows| format!("{}, {} rows", sink.target, grouped(rows)),
+    )
 }
 
 fn ask_for(pipeline: &Pipeline, full: &[String]) -> Result<TablesChoice, CommandError> {
     let name = &pipeline.name;
-    let message = format!("pipeline {name} has rows in its tables ({}): what is to become of these?", full.join("; "));
+    let message = format!(
+        "pipeline {name} has rows in its tables ({}): what is to become of these?",
+        full.join("; ")
+    );
     let help = "--tables empty: they go, and the tables hold what is read from now on; --tables keep: they stay, and what is read again comes a second time";
     if !can_ask() {
         return Err(CommandError::Usage { message, help: Some(help.into()) });
@@ -299,15 +399,33 @@ fn ask_for(pipeline: &Pipeline, full: &[String]) -> Result<TablesChoice, Command
 }
 
 /// Of a pipeline that the configuration no longer has: nobody would deliver what waits.
-fn of_gone(name: &str, found: &Inspection, tables: Option<TablesChoice>, means: &mut Vec<String>) -> Result<StateEdit, CommandError> {
+fn of_gone(
+    name: &str,
+    found: &Inspection,
+    tables: Option<TablesChoice>,
+    means: &mut Vec<String>,
+) -> Result<StateEdit, CommandError> {
     if tables == Some(TablesChoice::Empty) {
-        let message = format!("the configuration has no pipeline `{name}`, so that nobody knows its tables");
-        return Err(CommandError::Usage { message, help: Some("put it back, or say --tables keep".into()) });
+        let message =
+            format!("the configuration has no pipeline `{name}`, so that nobody knows its tables");
+        return Err(CommandError::Usage {
+            message,
+            help: Some("put it back, or say --tables keep".into()),
+        });
     }
     for waiting in undelivered(found, None, &BTreeMap::new()) {
         let (rows, first, last) = (grouped(waiting.rows), waiting.first_epoch, waiting.last_epoch);
-        means.push(format!("{rows} rows of epochs {first} to {last} that may wait for destination {} are given up", waiting.sink));
+        means.push(format!(
+            "{rows} rows of epochs {first} to {last} that may wait for destination {} are given up",
+            waiting.sink
+        ));
     }
     means.push("its tables stay as they are; a pipeline of this name that writes them again goes on with its number of epochs".into());
-    Ok(StateEdit::BeginAnew { empties: Vec::new(), forgets: Vec::new(), clears: true, positions: BTreeMap::new(), origin: None })
+    Ok(StateEdit::BeginAnew {
+        empties: Vec::new(),
+        forgets: Vec::new(),
+        clears: true,
+        positions: BTreeMap::new(),
+        origin: None,
+    })
 }

@@ -1,4 +1,5 @@
-//! `riskstream state list`: every pipeline's stored steps, and rows that wait for a destination. Read only; works beside a running program.
+//! `riskstream state list`: every pipeline's stored steps, and rows that wait for a destination.
+//! Read only; works beside a running program.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -97,21 +98,35 @@ fn read(config: &Config) -> Result<Listed, CommandError> {
     let mut pipelines = Vec::new();
     for (name, folder) in stores(config).map_err(failed)? {
         match check_readable(&folder).and_then(|()| inspect(&folder)) {
-            Ok(Some(found)) => pipelines.push(ListedPipeline::new(name.clone(), config.spec.pipeline(&name), &found)),
+            Ok(Some(found)) => pipelines.push(ListedPipeline::new(
+                name.clone(),
+                config.spec.pipeline(&name),
+                &found,
+            )),
             Ok(None) => {}
             Err(error) => {
                 let mut nothing = Inspection::default();
                 nothing.problems.push(error.to_string());
-                pipelines.push(ListedPipeline::new(name.clone(), config.spec.pipeline(&name), &nothing));
+                pipelines.push(ListedPipeline::new(
+                    name.clone(),
+                    config.spec.pipeline(&name),
+                    &nothing,
+                ));
             }
         }
     }
     Ok(Listed { data: config.spec.riskstream.data.value.clone(), pipelines })
 }
 
-/// Rows that a pipeline's sinks do not have: by what the destination says, where `recorded` has it, else by what the store knows, which may be less.
-pub(super) fn undelivered(found: &Inspection, pipeline: Option<&Pipeline>, recorded: &BTreeMap<String, Epoch>) -> Vec<Undelivered> {
-    let present: Vec<String> = pipeline.map(targets).unwrap_or_default().into_iter().map(|(sink, _)| sink).collect();
+/// Rows that a pipeline's sinks do not have: by what the destination says, where `recorded` has it,
+/// else by what the store knows, which may be less.
+pub(super) fn undelivered(
+    found: &Inspection,
+    pipeline: Option<&Pipeline>,
+    recorded: &BTreeMap<String, Epoch>,
+) -> Vec<Undelivered> {
+    let present: Vec<String> =
+        pipeline.map(targets).unwrap_or_default().into_iter().map(|(sink, _)| sink).collect();
     let mut all = Vec::new();
     for (sink, epochs) in &found.outbox {
         let through = recorded.get(sink).copied().unwrap_or_else(|| found.delivered(sink));
@@ -132,23 +147,26 @@ pub(super) fn undelivered(found: &Inspection, pipeline: Option<&Pipeline>, recor
 /// What a step's state means, as short as it can be said.
 fn in_a_line(shape: &Shape) -> String {
     let facts = shape.facts.iter().map(|fact| format!("{}: {}", fact.name, fact.value));
-    let parts = shape.parts.iter().map(|part| format!("{} {}: {}", part.role, part.name, part.value));
+    let parts =
+        shape.parts.iter().map(|part| format!("{} {}: {}", part.role, part.name, part.value));
     facts.chain(parts).collect::<Vec<_>>().join("; ")
 }
 
 impl ListedPipeline {
     fn new(name: String, pipeline: Option<&Pipeline>, found: &Inspection) -> Self {
-        let steps = found.state.iter().filter(|(step, _)| !is_of_source(step)).map(|(step, state)| {
-            let shape = found.shapes.get(step);
-            ListedStep {
-                step: step.clone(),
-                kind: shape.map(|shape| shape.kind.clone()).unwrap_or_default(),
-                shape: shape.map(in_a_line).unwrap_or_default(),
-                in_configuration: pipeline.is_some_and(|p| p.steps.iter().any(|s| s.id.value == *step)),
-                bytes: state.bytes,
-                file_bytes: state.file_bytes,
-            }
-        });
+        let steps =
+            found.state.iter().filter(|(step, _)| !is_of_source(step)).map(|(step, state)| {
+                let shape = found.shapes.get(step);
+                ListedStep {
+                    step: step.clone(),
+                    kind: shape.map(|shape| shape.kind.clone()).unwrap_or_default(),
+                    shape: shape.map(in_a_line).unwrap_or_default(),
+                    in_configuration: pipeline
+                        .is_some_and(|p| p.steps.iter().any(|s| s.id.value == *step)),
+                    bytes: state.bytes,
+                    file_bytes: state.file_bytes,
+                }
+            });
         Self {
             pipeline: name,
             in_configuration: pipeline.is_some(),
@@ -165,25 +183,41 @@ impl ListedPipeline {
         let running = if self.running { ", running" } else { "" };
         let gone = if self.in_configuration { "" } else { ", NOT IN THE CONFIGURATION" };
         let (epoch, bytes) = (self.committed_epoch, ByteSize(self.bytes));
-        writeln!(out, "pipeline {}: committed epoch {epoch}, {bytes}{running}{gone}", self.pipeline)?;
+        writeln!(
+            out,
+            "pipeline {}: committed epoch {epoch}, {bytes}{running}{gone}",
+            self.pipeline
+        )?;
         if self.steps.is_empty() {
             writeln!(out, "  no step has state")?;
         } else {
             writeln!(out, "  {:<28}{:<12}{:>12}{:>12}", "step", "kind", "state", "files")?;
         }
         for step in &self.steps {
-            let (state, files) = (ByteSize(step.bytes).to_string(), ByteSize(step.file_bytes).to_string());
-            let gone = if step.in_configuration || !self.in_configuration { "" } else { "  NOT IN THE CONFIGURATION" };
+            let (state, files) =
+                (ByteSize(step.bytes).to_string(), ByteSize(step.file_bytes).to_string());
+            let gone = if step.in_configuration || !self.in_configuration {
+                ""
+            } else {
+                "  NOT IN THE CONFIGURATION"
+            };
             writeln!(out, "  {:<28}{:<12}{state:>12}{files:>12}{gone}", step.step, step.kind)?;
             if !step.shape.is_empty() {
                 writeln!(out, "      {}", step.shape)?;
             }
         }
         for waiting in &self.undelivered {
-            let gone = if waiting.in_configuration || !self.in_configuration { "" } else { ", NOT IN THE CONFIGURATION" };
+            let gone = if waiting.in_configuration || !self.in_configuration {
+                ""
+            } else {
+                ", NOT IN THE CONFIGURATION"
+            };
             let Undelivered { sink, first_epoch, last_epoch, rows, .. } = waiting;
             let rows = grouped(*rows);
-            writeln!(out, "  {rows} rows of epochs {first_epoch} to {last_epoch} may wait for destination {sink}{gone}")?;
+            writeln!(
+                out,
+                "  {rows} rows of epochs {first_epoch} to {last_epoch} may wait for destination {sink}{gone}"
+            )?;
         }
         self.problems.iter().try_for_each(|problem| writeln!(out, "  PROBLEM: {problem}"))
     }

@@ -6,7 +6,9 @@ use crate::config::document::{Node, Value};
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::Spanned;
-use crate::config::spec::{Console, Deliver, Destination, DestinationKind, Partitioning, Sql, TableDestination};
+use crate::config::spec::{
+    Console, Deliver, Destination, DestinationKind, Partitioning, Sql, TableDestination,
+};
 use crate::config::values::NameKind;
 
 const KINDS: [&str; 4] = ["delta", "alerts", "console", "kafka"];
@@ -23,7 +25,9 @@ pub(super) fn destination(
     has_decide: bool,
     problems: &mut Vec<Problem>,
 ) -> (Option<Spanned<String>>, Option<Destination>) {
-    let Some(mut table) = Table::new(node, format!("destination {} of pipeline `{pipeline}`", index + 1), problems) else {
+    let Some(mut table) =
+        Table::new(node, format!("destination {} of pipeline `{pipeline}`", index + 1), problems)
+    else {
         return (None, None);
     };
     let id = table
@@ -33,29 +37,39 @@ pub(super) fn destination(
         reader::check_name(NameKind::Id, id, "a destination", problems);
         table.what = format!("destination `{id}`");
     }
-    let kind_name = table.required("kind", "kind = \"delta\"", problems).and_then(|kind| reader::string(&kind.node, "`kind`", problems));
+    let kind_name = table
+        .required("kind", "kind = \"delta\"", problems)
+        .and_then(|kind| reader::string(&kind.node, "`kind`", problems));
     let when = table.sql("when", problems);
     let columns = columns(&mut table, problems);
     let deliver = table.keyword::<Deliver>("deliver", problems);
     let kind = match kind_name.as_ref().map(|kind| kind.value.as_str()) {
         Some("delta") => {
-            let table_name =
-                table.required("table", "table = \"NAME\"", problems).and_then(|name| reader::string(&name.node, "`table`", problems));
+            let table_name = table
+                .required("table", "table = \"NAME\"", problems)
+                .and_then(|name| reader::string(&name.node, "`table`", problems));
             let partition_by = partition_by(&mut table, Partitioning::EventDate, problems);
-            table_name.map(|name| DestinationKind::Delta(table_destination(name, partition_by, problems)))
+            table_name
+                .map(|name| DestinationKind::Delta(table_destination(name, partition_by, problems)))
         }
         Some("alerts") => {
             let span = table.span;
-            let name = table.string("table", problems).unwrap_or_else(|| Spanned::new(defaults::ALERTS_TABLE.into(), span));
+            let name = table
+                .string("table", problems)
+                .unwrap_or_else(|| Spanned::new(defaults::ALERTS_TABLE.into(), span));
             // Alerts are few: a file per day would make a table of tiny files.
             let partition_by = partition_by(&mut table, Partitioning::None, problems);
             Some(DestinationKind::Alerts(table_destination(name, partition_by, problems)))
         }
         Some("console") => {
-            let rows = table.integer("rows", 1, 1_000_000, problems).map_or(defaults::CONSOLE_ROWS, |rows| rows.value);
+            let rows = table
+                .integer("rows", 1, 1_000_000, problems)
+                .map_or(defaults::CONSOLE_ROWS, |rows| rows.value);
             Some(DestinationKind::Console(Console { rows }))
         }
-        Some("kafka") => super::kafka::destination(&mut table, problems).map(DestinationKind::Kafka),
+        Some("kafka") => {
+            super::kafka::destination(&mut table, problems).map(DestinationKind::Kafka)
+        }
         _ => {
             if let Some(kind) = &kind_name {
                 problems.push(unknown_kind(kind, "destination", &KINDS, &KINDS_LATER));
@@ -64,7 +78,9 @@ pub(super) fn destination(
         }
     };
     let when = match (&kind, when) {
-        (Some(DestinationKind::Alerts(_)), None) if table.get("when").is_none() => alerts_when(&table, has_decide, problems),
+        (Some(DestinationKind::Alerts(_)), None) if table.get("when").is_none() => {
+            alerts_when(&table, has_decide, problems)
+        }
         (_, when) => when,
     };
     let is_delta = matches!(kind, Some(DestinationKind::Delta(_) | DestinationKind::Alerts(_)));
@@ -81,7 +97,8 @@ pub(super) fn destination(
         None => deliver_default,
     };
     table.finish(problems);
-    let destination = id.clone().zip(kind).map(|(id, kind)| Destination { id, kind, when, columns, deliver });
+    let destination =
+        id.clone().zip(kind).map(|(id, kind)| Destination { id, kind, when, columns, deliver });
     (id, destination)
 }
 
@@ -97,7 +114,11 @@ fn alerts_when(table: &Table<'_>, has_decide: bool, problems: &mut Vec<Problem>)
     Some(Sql { text: Spanned::new(defaults::ALERTS_WHEN.into(), table.span), verbatim_at: None })
 }
 
-fn table_destination(table: Spanned<String>, partition_by: Partitioning, problems: &mut Vec<Problem>) -> TableDestination {
+fn table_destination(
+    table: Spanned<String>,
+    partition_by: Partitioning,
+    problems: &mut Vec<Problem>,
+) -> TableDestination {
     reader::check_name(NameKind::Identifier, &table, "a table", problems);
     TableDestination { table, partition_by }
 }
@@ -106,15 +127,22 @@ fn columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
     let span = table.get("columns")?.node.span;
     let columns = table.strings("columns", problems)?;
     if columns.is_empty() {
-        problems.push(Problem::new(span, "`columns` names no column").help("remove it to keep all columns"));
+        problems.push(
+            Problem::new(span, "`columns` names no column").help("remove it to keep all columns"),
+        );
     }
     no_repeats(&columns, "columns", problems);
     Some(columns)
 }
 
-fn partition_by(table: &mut Table<'_>, absent: Partitioning, problems: &mut Vec<Problem>) -> Partitioning {
+fn partition_by(
+    table: &mut Table<'_>,
+    absent: Partitioning,
+    problems: &mut Vec<Problem>,
+) -> Partitioning {
     let Some(entry) = table.get("partition_by") else { return absent };
-    if matches!(&entry.node.value, Value::String { text, .. } if text == EVENT_DATE || text == defaults::EVENT_DATE_COLUMN) {
+    if matches!(&entry.node.value, Value::String { text, .. } if text == EVENT_DATE || text == defaults::EVENT_DATE_COLUMN)
+    {
         return Partitioning::EventDate;
     }
     let columns = table.strings("partition_by", problems).unwrap_or_default();
@@ -130,7 +158,10 @@ fn partition_by(table: &mut Table<'_>, absent: Partitioning, problems: &mut Vec<
 fn no_repeats(columns: &[Spanned<String>], key: &str, problems: &mut Vec<Problem>) {
     for (index, column) in columns.iter().enumerate() {
         if let Some(first) = columns[..index].iter().find(|first| first.value == column.value) {
-            problems.push(Problem::new(column.span, format!("`{key}` names `{column}` twice")).related(first.span, "the first"));
+            problems.push(
+                Problem::new(column.span, format!("`{key}` names `{column}` twice"))
+                    .related(first.span, "the first"),
+            );
         }
     }
 }

@@ -9,24 +9,36 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Field, Isolation, KafkaDestination, KafkaFormat, KafkaSource, KafkaStart, KafkaStop, MessagePart, Tombstones, timestamp_type,
+    Field, Isolation, KafkaDestination, KafkaFormat, KafkaSource, KafkaStart, KafkaStop,
+    MessagePart, Tombstones, timestamp_type,
 };
 use crate::config::suggest;
 
 /// Longest topic name in Kafka.
 const TOPIC_MAX: usize = 249;
 
-/// A source; columns that other parts of the message fill are added to `schema` where that lacks them.
-pub(super) fn source(table: &mut Table<'_>, schema: Option<&mut Vec<Field>>, problems: &mut Vec<Problem>) -> Option<KafkaSource> {
+/// A source; columns that other parts of the message fill are added to `schema` where that lacks
+/// them.
+pub(super) fn source(
+    table: &mut Table<'_>,
+    schema: Option<&mut Vec<Field>>,
+    problems: &mut Vec<Problem>,
+) -> Option<KafkaSource> {
     let brokers = brokers(table, problems);
     let topic = topic(table, problems);
     let format = format(table, problems);
     let csv = csv_options(table, format == Some(KafkaFormat::Csv), problems);
     let debezium = debezium(table, format == Some(KafkaFormat::DebeziumJson), problems);
-    let start = table.keyword::<KafkaStart>("start", problems).map_or(defaults::KAFKA_START, |v| v.value);
-    let stop = table.keyword::<KafkaStop>("stop", problems).map_or(defaults::KAFKA_STOP, |v| v.value);
-    let isolation = table.keyword::<Isolation>("isolation", problems).map_or(defaults::KAFKA_ISOLATION, |v| v.value);
-    let tombstones = table.keyword::<Tombstones>("tombstones", problems).map_or(defaults::KAFKA_TOMBSTONES, |v| v.value);
+    let start =
+        table.keyword::<KafkaStart>("start", problems).map_or(defaults::KAFKA_START, |v| v.value);
+    let stop =
+        table.keyword::<KafkaStop>("stop", problems).map_or(defaults::KAFKA_STOP, |v| v.value);
+    let isolation = table
+        .keyword::<Isolation>("isolation", problems)
+        .map_or(defaults::KAFKA_ISOLATION, |v| v.value);
+    let tombstones = table
+        .keyword::<Tombstones>("tombstones", problems)
+        .map_or(defaults::KAFKA_TOMBSTONES, |v| v.value);
     let group = table.string("group", problems);
     let columns = columns(table, problems);
     let settings = settings(table, riskstream_ingest::setting_refused, problems);
@@ -58,7 +70,10 @@ pub(super) fn source(table: &mut Table<'_>, schema: Option<&mut Vec<Field>>, pro
 }
 
 /// A destination.
-pub(super) fn destination(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<KafkaDestination> {
+pub(super) fn destination(
+    table: &mut Table<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<KafkaDestination> {
     let brokers = brokers(table, problems);
     let topic = topic(table, problems);
     let key = table.string("key", problems);
@@ -66,13 +81,18 @@ pub(super) fn destination(table: &mut Table<'_>, problems: &mut Vec<Problem>) ->
         && format.value != KafkaFormat::Json.as_str()
     {
         problems.push(
-            Problem::new(format.span, format!("rows are not written as `{format}`")).help("messages are JSON objects: format = \"json\""),
+            Problem::new(format.span, format!("rows are not written as `{format}`"))
+                .help("messages are JSON objects: format = \"json\""),
         );
     }
     let mut headers = Vec::new();
     if let Some(table) = table.table("headers", problems) {
         for entry in table.entries() {
-            let column = reader::string(&entry.node, &format!("the column of the header `{}`", entry.key), problems);
+            let column = reader::string(
+                &entry.node,
+                &format!("the column of the header `{}`", entry.key),
+                problems,
+            );
             headers.extend(column.map(|column| (entry.key.clone(), column)));
         }
     }
@@ -84,7 +104,9 @@ fn brokers(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Spanned
     let entry = table.required("brokers", "brokers = \"localhost:9092\"", problems)?;
     let brokers = reader::string(&entry.node, "`brokers`", problems)?;
     for broker in brokers.value.split(',').map(str::trim) {
-        let port = broker.rsplit_once(':').map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        let port = broker
+            .rsplit_once(':')
+            .map(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
         if port != Some(true) {
             problems.push(
                 Problem::new(brokers.span, format!("`{broker}` isn't a broker"))
@@ -100,7 +122,10 @@ fn topic(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Spanned<S
     let entry = table.required("topic", "topic = \"NAME\"", problems)?;
     let topic = reader::string(&entry.node, "`topic`", problems)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if topic.value.len() > TOPIC_MAX || !topic.value.chars().all(allowed) || matches!(&*topic.value, "." | "..") {
+    if topic.value.len() > TOPIC_MAX
+        || !topic.value.chars().all(allowed)
+        || matches!(&*topic.value, "." | "..")
+    {
         problems.push(
             Problem::new(topic.span, format!("`{topic}` can't be a topic's name"))
                 .help(format!("it is made of letters, digits, `.`, `_` and `-`, at most {TOPIC_MAX}; a source reads one topic")),
@@ -116,20 +141,33 @@ fn format(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<KafkaFor
     reader::keyword::<KafkaFormat>("format", &format, problems)
 }
 
-fn columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<(Spanned<String>, MessagePart)> {
+fn columns(
+    table: &mut Table<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Spanned<String>, MessagePart)> {
     let mut columns = Vec::new();
     let Some(table) = table.table("columns", problems) else { return columns };
     for entry in table.entries() {
-        let Some(text) = reader::string(&entry.node, &format!("the part of the message for `{}`", entry.key), problems) else { continue };
+        let Some(text) = reader::string(
+            &entry.node,
+            &format!("the part of the message for `{}`", entry.key),
+            problems,
+        ) else {
+            continue;
+        };
         let part = match text.value.split_once(':') {
             Some(("header", name)) if !name.is_empty() => MessagePart::Header(name.to_owned()),
             None if text.value == "key" => MessagePart::Key,
             None if text.value == "timestamp" => MessagePart::Timestamp,
             _ => {
-                let help = suggest::closest(&text.value, ["key", "timestamp"]).map(|near| format!("did you mean `{near}`?"));
+                let help = suggest::closest(&text.value, ["key", "timestamp"])
+                    .map(|near| format!("did you mean `{near}`?"));
                 problems.push(
-                    Problem::new(text.span, format!("`{text}` isn't a part of a message"))
-                        .help(help.unwrap_or_else(|| "the parts are `key`, `timestamp` and `header:NAME`".into())),
+                    Problem::new(text.span, format!("`{text}` isn't a part of a message")).help(
+                        help.unwrap_or_else(|| {
+                            "the parts are `key`, `timestamp` and `header:NAME`".into()
+                        }),
+                    ),
                 );
                 continue;
             }
@@ -143,13 +181,16 @@ fn columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<(Spanned<S
 fn add_columns(schema: &mut Vec<Field>, columns: &[(Spanned<String>, MessagePart)]) {
     for (name, part) in columns {
         if !schema.iter().any(|field| field.name.value == name.value) {
-            let data_type = if *part == MessagePart::Timestamp { timestamp_type() } else { DataType::Utf8 };
-            schema.push(Field { name: name.clone(), data_type: Spanned::new(data_type, name.span) });
+            let data_type =
+                if *part == MessagePart::Timestamp { timestamp_type() } else { DataType::Utf8 };
+            schema
+                .push(Field { name: name.clone(), data_type: Spanned::new(data_type, name.span) });
         }
     }
 }
 
-/// `settings = { "security.protocol" = "SASL_SSL", ... }`; a value `${NAME}` is that of an environment variable.
+/// `settings = { "security.protocol" = "SASL_SSL", ... }`; a value `${NAME}` is that of an
+/// environment variable.
 fn settings(
     table: &mut Table<'_>,
     refused: impl Fn(&str) -> Option<&'static str>,
@@ -159,7 +200,13 @@ fn settings(
     let Some(table) = table.table("settings", problems) else { return settings };
     for entry in table.entries() {
         if let Some(advice) = refused(&entry.key.value) {
-            problems.push(Problem::new(entry.key.span, format!("`{}` is not for `settings` to say", entry.key)).help(advice));
+            problems.push(
+                Problem::new(
+                    entry.key.span,
+                    format!("`{}` is not for `settings` to say", entry.key),
+                )
+                .help(advice),
+            );
             continue;
         }
         let value = match &entry.node.value {
@@ -174,12 +221,15 @@ fn settings(
 }
 
 fn expanded(text: &str, span: Span, problems: &mut Vec<Problem>) -> Option<String> {
-    let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else { return Some(text.to_owned()) };
+    let Some(name) = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) else {
+        return Some(text.to_owned());
+    };
     match std::env::var(name) {
         Ok(value) => Some(value),
         Err(_) => {
             problems.push(
-                Problem::new(span, format!("there is no environment variable `{name}`")).help("set it before the program is started"),
+                Problem::new(span, format!("there is no environment variable `{name}`"))
+                    .help("set it before the program is started"),
             );
             None
         }

@@ -1,4 +1,5 @@
-//! From the tree of keys and values to a [`Spec`], section by section; what can't be read is noted and left out.
+//! From the tree of keys and values to a [`Spec`], section by section; what can't be read is noted
+//! and left out.
 
 mod book;
 mod destination;
@@ -40,7 +41,8 @@ pub(crate) struct Draft {
     pub(crate) declared_sources: Vec<Spanned<String>>,
     /// Sources whose columns were read without a problem.
     pub(crate) sound_sources: Vec<String>,
-    /// For each pipeline of the spec, how many steps from its first were read without a problem; `None`: all.
+    /// For each pipeline of the spec, how many steps from its first were read without a problem;
+    /// `None`: all.
     pub(crate) sound_steps: Vec<Option<usize>>,
 }
 
@@ -80,13 +82,25 @@ pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
 }
 
 /// The entries of `[sources.NAME]` or `[pipelines.NAME]`; having none is a problem.
-fn named_tables<'n>(table: &mut Table<'n>, key: &'static str, example: &str, problems: &mut Vec<Problem>) -> &'n [Entry] {
+fn named_tables<'n>(
+    table: &mut Table<'n>,
+    key: &'static str,
+    example: &str,
+    problems: &mut Vec<Problem>,
+) -> &'n [Entry] {
     let one = key.trim_end_matches('s');
-    let missing =
-        |span: Span| Problem::new(span, format!("there is no {one}")).help(format!("add `[{key}.NAME]` with at least `{example}`"));
+    let missing = |span: Span| {
+        Problem::new(span, format!("there is no {one}"))
+            .help(format!("add `[{key}.NAME]` with at least `{example}`"))
+    };
     match table.get(key) {
         None => {
-            if super::suggest::closest(key, table.entries().iter().map(|entry| entry.key.value.as_str())).is_none() {
+            if super::suggest::closest(
+                key,
+                table.entries().iter().map(|entry| entry.key.value.as_str()),
+            )
+            .is_none()
+            {
                 problems.push(missing(table.span));
             }
             &[]
@@ -109,7 +123,12 @@ fn default_riskstream() -> Riskstream {
         data: Spanned::new(PathBuf::from(defaults::DATA), nowhere),
         registry: Spanned::new(PathBuf::from(defaults::REGISTRY), nowhere),
         workers: None,
-        epoch: EpochLimits { min: defaults::EPOCH_MIN, max: defaults::EPOCH_MAX, rows: defaults::EPOCH_ROWS, bytes: defaults::EPOCH_BYTES },
+        epoch: EpochLimits {
+            min: defaults::EPOCH_MIN,
+            max: defaults::EPOCH_MAX,
+            rows: defaults::EPOCH_ROWS,
+            bytes: defaults::EPOCH_BYTES,
+        },
         in_flight_epochs: defaults::IN_FLIGHT_EPOCHS,
         snapshot_every: defaults::SNAPSHOT_EVERY,
         history_memory: defaults::HISTORY_MEMORY,
@@ -133,7 +152,9 @@ fn riskstream(mut table: Table<'_>, problems: &mut Vec<Problem>) -> Riskstream {
     if let Some(registry) = folder(&mut table, "registry", problems) {
         settings.registry = registry;
     }
-    settings.workers = table.integer("workers", 1, WORKERS_MAX, problems).map(|workers| workers.map(|count| count as usize));
+    settings.workers = table
+        .integer("workers", 1, WORKERS_MAX, problems)
+        .map(|workers| workers.map(|count| count as usize));
     if let Some(epoch) = table.table("epoch", problems) {
         settings.epoch = epoch_limits(epoch, problems);
     }
@@ -175,7 +196,10 @@ fn epoch_limits(mut table: Table<'_>, problems: &mut Vec<Problem>) -> EpochLimit
     if let Some(max) = max {
         limits.max = max.value;
         if max.is_zero() {
-            problems.push(Problem::new(max.span, "`max` of an epoch is zero").help("an epoch needs some time, such as \"1s\""));
+            problems.push(
+                Problem::new(max.span, "`max` of an epoch is zero")
+                    .help("an epoch needs some time, such as \"1s\""),
+            );
         }
     }
     // A `max` below the default `min` is a wish for short epochs, not a contradiction.
@@ -199,7 +223,11 @@ fn epoch_limits(mut table: Table<'_>, problems: &mut Vec<Problem>) -> EpochLimit
     limits
 }
 
-fn folder(table: &mut Table<'_>, key: &'static str, problems: &mut Vec<Problem>) -> Option<Spanned<PathBuf>> {
+fn folder(
+    table: &mut Table<'_>,
+    key: &'static str,
+    problems: &mut Vec<Problem>,
+) -> Option<Spanned<PathBuf>> {
     let text = table.string(key, problems)?;
     check_local(&text, problems).then(|| text.map(PathBuf::from))
 }
@@ -208,24 +236,33 @@ fn folder(table: &mut Table<'_>, key: &'static str, problems: &mut Vec<Problem>)
 fn check_local(path: &Spanned<String>, problems: &mut Vec<Problem>) -> bool {
     let Some((scheme, rest)) = path.value.split_once("://") else { return true };
     let problem = match scheme {
-        "s3" | "s3a" | "gs" | "gcs" | "az" | "abfs" | "abfss" | "adl" => {
-            Problem::new(path.span, format!("`{path}` is on an object store, which comes with a later release"))
-                .help("name a local folder or file")
-        }
-        "file" => Problem::new(path.span, format!("`{path}` is a URL")).help(format!("write it as a path: \"{rest}\"")),
-        _ => Problem::new(path.span, format!("`{path}` is a URL")).help("name a local folder or file"),
+        "s3" | "s3a" | "gs" | "gcs" | "az" | "abfs" | "abfss" | "adl" => Problem::new(
+            path.span,
+            format!("`{path}` is on an object store, which comes with a later release"),
+        )
+        .help("name a local folder or file"),
+        "file" => Problem::new(path.span, format!("`{path}` is a URL"))
+            .help(format!("write it as a path: \"{rest}\"")),
+        _ => Problem::new(path.span, format!("`{path}` is a URL"))
+            .help("name a local folder or file"),
     };
     problems.push(problem);
     false
 }
 
 /// The elements of an array of tables such as `steps`.
-fn tables<'n>(entry: &'n Entry, what: &str, header: &str, problems: &mut Vec<Problem>) -> &'n [Node] {
+fn tables<'n>(
+    entry: &'n Entry,
+    what: &str,
+    header: &str,
+    problems: &mut Vec<Problem>,
+) -> &'n [Node] {
     match &entry.node.value {
         Value::Array(elements) => elements,
         _ => {
             problems.push(
-                reader::expected(&entry.node, what, "an array of tables").help(format!("write its header in double brackets: `{header}`")),
+                reader::expected(&entry.node, what, "an array of tables")
+                    .help(format!("write its header in double brackets: `{header}`")),
             );
             &[]
         }

@@ -13,11 +13,15 @@ use crate::config::spec::{EventTime, PostgresSource, Stop, TimeFormat, WhenQuiet
 const NAME_BYTES_MAX: usize = 63;
 const URL: &str = "postgresql://user@localhost:5432/database";
 
-pub(super) fn postgres(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<PostgresSource> {
-    let required = |table: &mut Table<'_>, key: &'static str, example: &str, problems: &mut Vec<Problem>| {
-        let entry = table.required(key, example, problems)?;
-        reader::string(&entry.node, &format!("`{key}`"), problems)
-    };
+pub(super) fn postgres(
+    table: &mut Table<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<PostgresSource> {
+    let required =
+        |table: &mut Table<'_>, key: &'static str, example: &str, problems: &mut Vec<Problem>| {
+            let entry = table.required(key, example, problems)?;
+            reader::string(&entry.node, &format!("`{key}`"), problems)
+        };
     let url = required(table, "url", &format!("url = \"{URL}\""), problems);
     if let Some(url) = &url {
         match Endpoint::parse(url) {
@@ -33,10 +37,14 @@ pub(super) fn postgres(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Op
     let name = required(table, "table", "table = \"public.loans\"", problems);
     if let Some(name) = &name {
         let mut parts = name.split('.');
-        let good =
-            parts.by_ref().take(2).all(|part| !part.is_empty() && part.len() <= NAME_BYTES_MAX && !part.chars().any(char::is_control));
+        let good = parts.by_ref().take(2).all(|part| {
+            !part.is_empty() && part.len() <= NAME_BYTES_MAX && !part.chars().any(char::is_control)
+        });
         if !good || parts.next().is_some() {
-            problems.push(Problem::new(name.span, format!("`{name}` isn't the name of a table")).help("such as table = \"public.loans\""));
+            problems.push(
+                Problem::new(name.span, format!("`{name}` isn't the name of a table"))
+                    .help("such as table = \"public.loans\""),
+            );
         }
     }
     let slot = required(table, "slot", "slot = \"riskstream_loans\"", problems);
@@ -44,20 +52,28 @@ pub(super) fn postgres(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Op
         && !is_slot_name(slot)
     {
         problems.push(
-            Problem::new(slot.span, format!("`{slot}` isn't the name of a replication slot"))
-                .help(format!("it has 1 to {NAME_BYTES_MAX} lower-case letters, digits and underscores")),
+            Problem::new(slot.span, format!("`{slot}` isn't the name of a replication slot")).help(
+                format!("it has 1 to {NAME_BYTES_MAX} lower-case letters, digits and underscores"),
+            ),
         );
     }
     let publication = table.string("publication", problems);
     if let Some(publication) = &publication
-        && (publication.is_empty() || publication.len() > NAME_BYTES_MAX || publication.chars().any(|c| c.is_control() || c == ','))
+        && (publication.is_empty()
+            || publication.len() > NAME_BYTES_MAX
+            || publication.chars().any(|c| c.is_control() || c == ','))
     {
         problems.push(
-            Problem::new(publication.span, format!("`{publication}` isn't the name of a publication"))
-                .help(format!("it has 1 to {NAME_BYTES_MAX} bytes, no comma")),
+            Problem::new(
+                publication.span,
+                format!("`{publication}` isn't the name of a publication"),
+            )
+            .help(format!("it has 1 to {NAME_BYTES_MAX} bytes, no comma")),
         );
     }
-    let heartbeat = table.duration("heartbeat", problems).map_or(defaults::POSTGRES_HEARTBEAT, |heartbeat| heartbeat.value);
+    let heartbeat = table
+        .duration("heartbeat", problems)
+        .map_or(defaults::POSTGRES_HEARTBEAT, |heartbeat| heartbeat.value);
     let stop = table.keyword::<Stop>("stop", problems).map_or(Stop::Never, |stop| stop.value);
     let slot = slot?;
     Some(PostgresSource {
@@ -72,7 +88,8 @@ pub(super) fn postgres(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Op
 }
 
 fn is_slot_name(name: &str) -> bool {
-    (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// When the source says none: the time of the commit.
@@ -84,7 +101,8 @@ pub(super) fn event_time(span: Span) -> EventTime {
         ties_by: Vec::new(),
         idle_after: defaults::IDLE_AFTER,
         skew_max: defaults::SKEW_MAX,
-        // The server's clock says when a transaction is committed: what comes next isn't older than now.
+        // The server's clock says when a transaction is committed: what comes next isn't older than
+        // now.
         when_quiet: WhenQuiet::Clock,
         future_skew_max: defaults::FUTURE_SKEW_MAX,
     }

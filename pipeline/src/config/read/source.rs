@@ -15,8 +15,9 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GeneratorSource, KafkaFormat, Loans, Payments,
-    Rate, Simulation, SimulationKind, Source, SourceKind, Sql, TimeFormat, Times, WhenQuiet,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource,
+    GeneratorSource, KafkaFormat, Loans, Payments, Rate, Simulation, SimulationKind, Source,
+    SourceKind, Sql, TimeFormat, Times, WhenQuiet,
 };
 use crate::config::suggest;
 use crate::config::values;
@@ -43,7 +44,10 @@ pub(super) struct ReadSource {
 
 pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
     let nothing = ReadSource { source: None, has_sound_columns: false };
-    let Some(mut table) = Table::new(&entry.node, format!("source `{}`", entry.key), problems) else { return nothing };
+    let Some(mut table) = Table::new(&entry.node, format!("source `{}`", entry.key), problems)
+    else {
+        return nothing;
+    };
     let kind_name = match table.required("kind", "kind = \"file\"", problems) {
         Some(kind) => reader::string(&kind.node, "`kind`", problems),
         None => None,
@@ -53,11 +57,15 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
     let event_time = event_time(&mut table, problems);
     let checks = checks(&mut table, problems);
     let kind = match kind_name.as_ref().map(|kind| kind.value.as_str()) {
-        Some("file") => file(&mut table, schema.is_some() || !has_sound_columns, problems).map(SourceKind::File),
+        Some("file") => {
+            file(&mut table, schema.is_some() || !has_sound_columns, problems).map(SourceKind::File)
+        }
         Some("generator") => {
             if schema.is_some() {
                 let span = table.get("schema").map_or(table.span, |entry| entry.key.span);
-                problems.push(Problem::new(span, "a generator knows its own columns").help("remove `schema`"));
+                problems.push(
+                    Problem::new(span, "a generator knows its own columns").help("remove `schema`"),
+                );
             }
             let Some(generator) = generator(&mut table, problems) else {
                 // Which keys belong here can't be said without `of`.
@@ -65,7 +73,9 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
             };
             Some(SourceKind::Generator(generator))
         }
-        Some("kafka") => super::kafka::source(&mut table, schema.as_mut(), problems).map(SourceKind::Kafka),
+        Some("kafka") => {
+            super::kafka::source(&mut table, schema.as_mut(), problems).map(SourceKind::Kafka)
+        }
         Some("postgres") => postgres::postgres(&mut table, problems).map(SourceKind::Postgres),
         _ => {
             if let Some(kind) = &kind_name {
@@ -87,8 +97,11 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
     {
         let column = &time.time.column;
         problems.push(
-            Problem::new(column.span, format!("a deleted row has no `{column}`, so changes can't be ordered by it"))
-                .help(format!("leave `column` as it is: changes happen at `{COMMITTED_AT}`")),
+            Problem::new(
+                column.span,
+                format!("a deleted row has no `{column}`, so changes can't be ordered by it"),
+            )
+            .help(format!("leave `column` as it is: changes happen at `{COMMITTED_AT}`")),
         );
     }
     let default = match &kind {
@@ -103,26 +116,36 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         // What is wrong with it was said.
         (None, None) if kind_name.as_ref().is_some_and(|kind| kind.value == "postgres") => None,
         (None, None) => {
-            problems.push(
-                Problem::new(table.span, format!("{} has no `event_time`", table.what))
-                    .help("add event_time = { column = \"NAME\" }: the column that says when a row happened"),
-            );
+            problems
+                .push(Problem::new(table.span, format!("{} has no `event_time`", table.what)).help(
+                "add event_time = { column = \"NAME\" }: the column that says when a row happened",
+            ));
             None
         }
     };
     table.finish(problems);
     let source = match (kind, event_time) {
-        (Some(kind), Some(event_time)) => Some(Source { name: entry.key.clone(), kind, event_time, schema, checks }),
+        (Some(kind), Some(event_time)) => {
+            Some(Source { name: entry.key.clone(), kind, event_time, schema, checks })
+        }
         _ => None,
     };
     ReadSource { source, has_sound_columns }
 }
 
 /// The problem of a `kind` that isn't one of this release.
-pub(super) fn unknown_kind(kind: &Spanned<String>, of: &str, known: &[&str], later: &[&str]) -> Problem {
+pub(super) fn unknown_kind(
+    kind: &Spanned<String>,
+    of: &str,
+    known: &[&str],
+    later: &[&str],
+) -> Problem {
     if later.contains(&kind.value.as_str()) {
-        return Problem::new(kind.span, format!("a {of} of kind `{kind}` comes with a later release"))
-            .help(format!("the kinds of this release are {}", suggest::list(known.iter().copied())));
+        return Problem::new(
+            kind.span,
+            format!("a {of} of kind `{kind}` comes with a later release"),
+        )
+        .help(format!("the kinds of this release are {}", suggest::list(known.iter().copied())));
     }
     let problem = Problem::new(kind.span, format!("there is no {of} of kind `{kind}`"));
     match suggest::closest(&kind.value, later.iter().copied()) {
@@ -138,18 +161,28 @@ fn schema(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Fiel
     let schema = table.table("schema", problems)?;
     if schema.entries().is_empty() {
         problems.push(
-            Problem::new(schema.span, "the schema has no columns").help("name columns and types, or remove `schema` to have it inferred"),
+            Problem::new(schema.span, "the schema has no columns")
+                .help("name columns and types, or remove `schema` to have it inferred"),
         );
     }
     let mut fields = Vec::new();
     for entry in schema.entries() {
         if entry.key.value.is_empty() || entry.key.value.chars().any(char::is_control) {
-            problems.push(Problem::new(entry.key.span, "a column needs a name without control characters"));
+            problems.push(Problem::new(
+                entry.key.span,
+                "a column needs a name without control characters",
+            ));
         }
-        let Some(text) = reader::string(&entry.node, &format!("the type of `{}`", entry.key), problems) else { continue };
+        let Some(text) =
+            reader::string(&entry.node, &format!("the type of `{}`", entry.key), problems)
+        else {
+            continue;
+        };
         // A column of an unknown type is a column still, for whatever names it.
-        let data_type = reader::parsed(&text, text.span, values::data_type, problems).unwrap_or(DataType::Null);
-        fields.push(Field { name: entry.key.clone(), data_type: Spanned::new(data_type, text.span) });
+        let data_type =
+            reader::parsed(&text, text.span, values::data_type, problems).unwrap_or(DataType::Null);
+        fields
+            .push(Field { name: entry.key.clone(), data_type: Spanned::new(data_type, text.span) });
     }
     Some(fields)
 }
@@ -157,37 +190,55 @@ fn schema(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Fiel
 fn checks(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<Sql> {
     let Some(entry) = table.get("checks") else { return Vec::new() };
     match &entry.node.value {
-        Value::Array(elements) => elements.iter().filter_map(|element| reader::sql(element, "a check", problems)).collect(),
-        Value::String { .. } => reader::sql(&entry.node, "`checks`", problems).into_iter().collect(),
+        Value::Array(elements) => elements
+            .iter()
+            .filter_map(|element| reader::sql(element, "a check", problems))
+            .collect(),
+        Value::String { .. } => {
+            reader::sql(&entry.node, "`checks`", problems).into_iter().collect()
+        }
         _ => {
             problems.push(
-                reader::expected(&entry.node, "`checks`", "an array of SQL expressions").help("such as checks = [\"tx_amount >= 0\"]"),
+                reader::expected(&entry.node, "`checks`", "an array of SQL expressions")
+                    .help("such as checks = [\"tx_amount >= 0\"]"),
             );
             Vec::new()
         }
     }
 }
 
-fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) -> Option<FileSource> {
+fn file(
+    table: &mut Table<'_>,
+    has_schema: bool,
+    problems: &mut Vec<Problem>,
+) -> Option<FileSource> {
     let paths = table.required("path", "path = \"payments.csv\"", problems).and_then(|entry| {
         let paths = reader::strings(&entry.node, "path", problems)?;
         if paths.is_empty() {
-            problems.push(Problem::new(entry.node.span, "`path` names no file").help("name files or patterns, such as \"in/*.json\""));
+            problems.push(
+                Problem::new(entry.node.span, "`path` names no file")
+                    .help("name files or patterns, such as \"in/*.json\""),
+            );
         }
         for path in &paths {
             if check_local(path, problems)
                 && let Err(error) = glob::Pattern::new(&path.value)
             {
                 problems.push(
-                    Problem::new(path.span, format!("`{path}` isn't a file pattern: {}", error.msg)).help("put a literal `[` as `[[]`"),
+                    Problem::new(
+                        path.span,
+                        format!("`{path}` isn't a file pattern: {}", error.msg),
+                    )
+                    .help("put a literal `[` as `[[]`"),
                 );
             }
         }
         Some(paths)
     });
-    let format = table
-        .string("format", problems)
-        .and_then(|format| reader::keyword::<FileFormat>("format", &format, problems).map(|keyword| Spanned::new(keyword, format.span)));
+    let format = table.string("format", problems).and_then(|format| {
+        reader::keyword::<FileFormat>("format", &format, problems)
+            .map(|keyword| Spanned::new(keyword, format.span))
+    });
     let compression = table.keyword::<Compression>("compression", problems);
     let follow_span = table.get("follow").map(|entry| entry.node.span);
     let follow = table.boolean("follow", problems).unwrap_or(defaults::FOLLOW);
@@ -195,25 +246,29 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
     let csv = csv(table, format_value, has_schema, problems);
     let debezium = debezium(table, format_value == Some(FileFormat::DebeziumJson), problems);
     if format_value == Some(FileFormat::DebeziumJson) && !has_schema {
-        problems.push(
-            Problem::new(table.span, "changes do not tell their columns' types")
-                .help("name the table's columns: schema = { loan_id = \"int64\", status = \"string\", ... }"),
-        );
+        problems.push(Problem::new(table.span, "changes do not tell their columns' types").help(
+            "name the table's columns: schema = { loan_id = \"int64\", status = \"string\", ... }",
+        ));
     }
     if let (Some(FileFormat::Parquet), Some(compression)) = (format_value, &compression)
         && matches!(compression.value, Compression::Gzip | Compression::Zstd)
     {
-        problems.push(Problem::new(compression.span, "Parquet compresses within the file").help("remove `compression`"));
+        problems.push(
+            Problem::new(compression.span, "Parquet compresses within the file")
+                .help("remove `compression`"),
+        );
     }
     if let (true, Some(span)) = (follow, follow_span) {
         if format_value == Some(FileFormat::Parquet) {
-            problems.push(
-                Problem::new(span, "a Parquet file can't be followed")
-                    .help("its rows are readable only once it is complete; JSON and CSV can be followed"),
-            );
+            problems.push(Problem::new(span, "a Parquet file can't be followed").help(
+                "its rows are readable only once it is complete; JSON and CSV can be followed",
+            ));
         }
         if matches!(compression.as_deref(), Some(Compression::Gzip | Compression::Zstd)) {
-            problems.push(Problem::new(span, "a compressed file can't be followed").help("follow the plain file"));
+            problems.push(
+                Problem::new(span, "a compressed file can't be followed")
+                    .help("follow the plain file"),
+            );
         }
     }
     Some(FileSource {
@@ -227,24 +282,40 @@ fn file(table: &mut Table<'_>, has_schema: bool, problems: &mut Vec<Problem>) ->
 }
 
 /// `debezium = { decimals, times }`.
-pub(super) fn debezium(table: &mut Table<'_>, is_debezium: bool, problems: &mut Vec<Problem>) -> Debezium {
+pub(super) fn debezium(
+    table: &mut Table<'_>,
+    is_debezium: bool,
+    problems: &mut Vec<Problem>,
+) -> Debezium {
     let mut options = Debezium { decimals: Decimals::Precise, times: Times::Adaptive };
     let key_span = table.get("debezium").map(|entry| entry.key.span);
     let Some(mut given) = table.table("debezium", problems) else { return options };
     if let (false, Some(span)) = (is_debezium, key_span) {
         problems.push(
-            Problem::new(span, "`debezium` says something about records of the format \"debezium-json\" only")
-                .help("remove it, or write format = \"debezium-json\""),
+            Problem::new(
+                span,
+                "`debezium` says something about records of the format \"debezium-json\" only",
+            )
+            .help("remove it, or write format = \"debezium-json\""),
         );
     }
-    options.decimals = given.keyword::<Decimals>("decimals", problems).map_or(options.decimals, |decimals| decimals.value);
-    options.times = given.keyword::<Times>("times", problems).map_or(options.times, |times| times.value);
+    options.decimals = given
+        .keyword::<Decimals>("decimals", problems)
+        .map_or(options.decimals, |decimals| decimals.value);
+    options.times =
+        given.keyword::<Times>("times", problems).map_or(options.times, |times| times.value);
     given.finish(problems);
     options
 }
 
-fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, problems: &mut Vec<Problem>) -> CsvOptions {
-    let mut options = CsvOptions { header: defaults::CSV_HEADER, delimiter: None, quote: defaults::CSV_QUOTE };
+fn csv(
+    table: &mut Table<'_>,
+    format: Option<FileFormat>,
+    has_schema: bool,
+    problems: &mut Vec<Problem>,
+) -> CsvOptions {
+    let mut options =
+        CsvOptions { header: defaults::CSV_HEADER, delimiter: None, quote: defaults::CSV_QUOTE };
     let key_span = table.get("csv").map(|entry| entry.key.span);
     let Some(mut csv) = table.table("csv", problems) else { return options };
     if let (Some(format), Some(span)) = (format, key_span)
@@ -257,8 +328,10 @@ fn csv(table: &mut Table<'_>, format: Option<FileFormat>, has_schema: bool, prob
     }
     options.header = csv.boolean("header", problems).unwrap_or(options.header);
     if !options.header && !has_schema {
-        problems
-            .push(Problem::new(csv.span, "a CSV file without a header has no column names").help("name the columns in order by `schema`"));
+        problems.push(
+            Problem::new(csv.span, "a CSV file without a header has no column names")
+                .help("name the columns in order by `schema`"),
+        );
     }
     delimiter_and_quote(csv, &mut options, problems);
     options
@@ -278,13 +351,23 @@ fn delimiter_and_quote(mut csv: Table<'_>, options: &mut CsvOptions, problems: &
 }
 
 /// `csv = { delimiter, quote }` of records that stand alone, without a header.
-pub(super) fn csv_options(table: &mut Table<'_>, is_csv: bool, problems: &mut Vec<Problem>) -> CsvOptions {
-    let mut options = CsvOptions { header: false, delimiter: Some(defaults::CSV_DELIMITER), quote: defaults::CSV_QUOTE };
+pub(super) fn csv_options(
+    table: &mut Table<'_>,
+    is_csv: bool,
+    problems: &mut Vec<Problem>,
+) -> CsvOptions {
+    let mut options = CsvOptions {
+        header: false,
+        delimiter: Some(defaults::CSV_DELIMITER),
+        quote: defaults::CSV_QUOTE,
+    };
     let key_span = table.get("csv").map(|entry| entry.key.span);
     let Some(csv) = table.table("csv", problems) else { return options };
     if let (false, Some(span)) = (is_csv, key_span) {
-        problems
-            .push(Problem::new(span, "`csv` says nothing about messages of another format").help("remove it, or write format = \"csv\""));
+        problems.push(
+            Problem::new(span, "`csv` says nothing about messages of another format")
+                .help("remove it, or write format = \"csv\""),
+        );
     }
     delimiter_and_quote(csv, &mut options, problems);
     options
@@ -300,7 +383,10 @@ fn one_byte(table: &mut Table<'_>, key: &'static str, problems: &mut Vec<Problem
     {
         return Some(*byte);
     }
-    problems.push(Problem::new(entry.node.span, format!("`{key}` isn't one ASCII character")).help("such as \",\", \";\" or \"\\t\""));
+    problems.push(
+        Problem::new(entry.node.span, format!("`{key}` isn't one ASCII character"))
+            .help("such as \",\", \";\" or \"\\t\""),
+    );
     None
 }
 
@@ -315,22 +401,56 @@ fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Gener
     let integer = |table: &mut Table<'_>, key, max, default: u64, problems: &mut Vec<Problem>| {
         table.integer(key, 1, max, problems).map_or(default, |value| value.value)
     };
-    let seed = table.integer("seed", 0, u64::MAX, problems).map_or(defaults::GENERATOR_SEED, |seed| seed.value);
+    let seed = table
+        .integer("seed", 0, u64::MAX, problems)
+        .map_or(defaults::GENERATOR_SEED, |seed| seed.value);
     let (of, start) = match kind {
         SimulationKind::Payments => {
             let payments = Payments {
-                customers: integer(table, "customers", SIMULATED_MAX, defaults::GENERATOR_CUSTOMERS, problems),
-                terminals: integer(table, "terminals", SIMULATED_MAX, defaults::GENERATOR_TERMINALS, problems),
-                radius: table.number("radius", RADIUS_MIN, 150.0, problems).map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
-                days: integer(table, "days", DAYS_MAX, u64::from(defaults::GENERATOR_DAYS), problems) as u32,
+                customers: integer(
+                    table,
+                    "customers",
+                    SIMULATED_MAX,
+                    defaults::GENERATOR_CUSTOMERS,
+                    problems,
+                ),
+                terminals: integer(
+                    table,
+                    "terminals",
+                    SIMULATED_MAX,
+                    defaults::GENERATOR_TERMINALS,
+                    problems,
+                ),
+                radius: table
+                    .number("radius", RADIUS_MIN, 150.0, problems)
+                    .map_or(defaults::GENERATOR_RADIUS, |radius| radius.value),
+                days: integer(
+                    table,
+                    "days",
+                    DAYS_MAX,
+                    u64::from(defaults::GENERATOR_DAYS),
+                    problems,
+                ) as u32,
             };
             (Simulation::Payments(payments), start(table, defaults::GENERATOR_START, problems))
         }
         SimulationKind::Loans => {
             let loans = Loans {
                 loans: integer(table, "loans", SIMULATED_MAX, defaults::GENERATOR_LOANS, problems),
-                lenders: integer(table, "lenders", LENDERS_MAX, u64::from(defaults::GENERATOR_LENDERS), problems) as u32,
-                months: integer(table, "months", MONTHS_MAX, u64::from(defaults::GENERATOR_MONTHS), problems) as u32,
+                lenders: integer(
+                    table,
+                    "lenders",
+                    LENDERS_MAX,
+                    u64::from(defaults::GENERATOR_LENDERS),
+                    problems,
+                ) as u32,
+                months: integer(
+                    table,
+                    "months",
+                    MONTHS_MAX,
+                    u64::from(defaults::GENERATOR_MONTHS),
+                    problems,
+                ) as u32,
             };
             let first = start(table, defaults::GENERATOR_LOANS_START, problems);
             if let Some(entry) = table.get("start")
@@ -338,8 +458,11 @@ fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Gener
             {
                 let month = first.format("%Y-%m-01");
                 problems.push(
-                    Problem::new(entry.node.span, "the `start` of a loan book isn't the first of a month")
-                        .help(format!("such as start = {month}")),
+                    Problem::new(
+                        entry.node.span,
+                        "the `start` of a loan book isn't the first of a month",
+                    )
+                    .help(format!("such as start = {month}")),
                 );
             }
             (Simulation::Loans(loans), first)
@@ -351,11 +474,17 @@ fn generator(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Gener
         start,
         rate: rate(table, problems),
         rows: table.integer("rows", 1, u64::MAX, problems).map(|rows| rows.value),
-        broken_share: table.number("broken_share", 0.0, 1.0, problems).map_or(defaults::GENERATOR_BROKEN_SHARE, |share| share.value),
+        broken_share: table
+            .number("broken_share", 0.0, 1.0, problems)
+            .map_or(defaults::GENERATOR_BROKEN_SHARE, |share| share.value),
     })
 }
 
-fn start(table: &mut Table<'_>, (year, month, day): (i32, u32, u32), problems: &mut Vec<Problem>) -> NaiveDate {
+fn start(
+    table: &mut Table<'_>,
+    (year, month, day): (i32, u32, u32),
+    problems: &mut Vec<Problem>,
+) -> NaiveDate {
     let default = NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MIN);
     let Some(entry) = table.get("start") else { return default };
     let parsed = match &entry.node.value {
@@ -367,7 +496,10 @@ fn start(table: &mut Table<'_>, (year, month, day): (i32, u32, u32), problems: &
     match parsed.filter(|date| Some(*date) >= first && Some(*date) < last) {
         Some(date) => date,
         None => {
-            problems.push(Problem::new(entry.node.span, "`start` isn't a day from 1970 to 2199").help("such as start = 2018-04-01"));
+            problems.push(
+                Problem::new(entry.node.span, "`start` isn't a day from 1970 to 2199")
+                    .help("such as start = 2018-04-01"),
+            );
             default
         }
     }
@@ -384,8 +516,10 @@ fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
     if rate > 0.0 && rate.is_finite() {
         return Rate::PerSecond(rate);
     }
-    problems
-        .push(Problem::new(entry.node.span, "`rate` isn't a number of rows per second").help("such as rate = 20000, or rate = \"max\""));
+    problems.push(
+        Problem::new(entry.node.span, "`rate` isn't a number of rows per second")
+            .help("such as rate = 20000, or rate = \"max\""),
+    );
     Rate::Max
 }
 
@@ -444,26 +578,47 @@ fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Opti
     let entry = table.get("event_time")?;
     if let Value::String { text, .. } = &entry.node.value {
         problems.push(
-            reader::expected(&entry.node, "`event_time`", "a table").help(format!("did you mean event_time = {{ column = \"{text}\" }}?")),
+            reader::expected(&entry.node, "`event_time`", "a table")
+                .help(format!("did you mean event_time = {{ column = \"{text}\" }}?")),
         );
         return Some(None);
     }
-    let Some(mut time) = Table::new(&entry.node, "`event_time`", problems) else { return Some(None) };
-    let column =
-        time.required("column", "column = \"NAME\"", problems).and_then(|column| reader::string(&column.node, "`column`", problems));
-    let format = time.string("format", problems).map_or(TimeFormat::Auto, |format| time_format(&format, problems));
-    let duration =
-        |time: &mut Table<'_>, key, default, problems: &mut Vec<Problem>| time.duration(key, problems).map_or(default, |value| value.value);
-    let (has_out_of_orderness, has_when_quiet) = (time.get("out_of_orderness").is_some(), time.get("when_quiet").is_some());
-    let out_of_orderness = duration(&mut time, "out_of_orderness", defaults::OUT_OF_ORDERNESS, problems);
+    let Some(mut time) = Table::new(&entry.node, "`event_time`", problems) else {
+        return Some(None);
+    };
+    let column = time
+        .required("column", "column = \"NAME\"", problems)
+        .and_then(|column| reader::string(&column.node, "`column`", problems));
+    let format = time
+        .string("format", problems)
+        .map_or(TimeFormat::Auto, |format| time_format(&format, problems));
+    let duration = |time: &mut Table<'_>, key, default, problems: &mut Vec<Problem>| {
+        time.duration(key, problems).map_or(default, |value| value.value)
+    };
+    let (has_out_of_orderness, has_when_quiet) =
+        (time.get("out_of_orderness").is_some(), time.get("when_quiet").is_some());
+    let out_of_orderness =
+        duration(&mut time, "out_of_orderness", defaults::OUT_OF_ORDERNESS, problems);
     let ties_by = time.strings("ties_by", problems).unwrap_or_default();
     let idle_after = duration(&mut time, "idle_after", defaults::IDLE_AFTER, problems);
     let skew_max = duration(&mut time, "skew_max", defaults::SKEW_MAX, problems);
-    let when_quiet = time.keyword::<WhenQuiet>("when_quiet", problems).map_or(defaults::WHEN_QUIET, |quiet| quiet.value);
-    let future_skew_max = duration(&mut time, "future_skew_max", defaults::FUTURE_SKEW_MAX, problems);
+    let when_quiet = time
+        .keyword::<WhenQuiet>("when_quiet", problems)
+        .map_or(defaults::WHEN_QUIET, |quiet| quiet.value);
+    let future_skew_max =
+        duration(&mut time, "future_skew_max", defaults::FUTURE_SKEW_MAX, problems);
     time.finish(problems);
     let said = |column| {
-        let time = EventTime { column, format, out_of_orderness, ties_by, idle_after, skew_max, when_quiet, future_skew_max };
+        let time = EventTime {
+            column,
+            format,
+            out_of_orderness,
+            ties_by,
+            idle_after,
+            skew_max,
+            when_quiet,
+            future_skew_max,
+        };
         SaidTime { time, has_out_of_orderness, has_when_quiet }
     };
     Some(column.map(said))
@@ -479,10 +634,12 @@ fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeForma
             let help = "it is `auto` (RFC 3339), `unix-s`, `unix-ms`, `unix-us`, or a strftime pattern such as \"%d/%m/%Y %H:%M:%S\"";
             if !pattern.contains('%') {
                 let problem = Problem::new(text.span, format!("`{text}` isn't a time format"));
-                problems.push(match suggest::closest(pattern, ["auto", "unix-s", "unix-ms", "unix-us"]) {
-                    Some(near) => problem.help(format!("did you mean `{near}`?")),
-                    None => problem.help(help),
-                });
+                problems.push(
+                    match suggest::closest(pattern, ["auto", "unix-s", "unix-ms", "unix-us"]) {
+                        Some(near) => problem.help(format!("did you mean `{near}`?")),
+                        None => problem.help(help),
+                    },
+                );
                 return TimeFormat::Auto;
             }
             match TimePattern::parse(pattern) {

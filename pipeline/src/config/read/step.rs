@@ -11,13 +11,24 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::Spanned;
 use crate::config::spec::{
-    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Feature, Features, Period, ScoreColumn, Step, StepKind, Window, WindowEvery,
-    WindowExtent,
+    Aggregate, Aggregation, Changelog, Decide, DerivedColumn, Feature, Features, Period,
+    ScoreColumn, Step, StepKind, Window, WindowEvery, WindowExtent,
 };
 use crate::config::values::{self, NameKind};
 
-const KINDS: [&str; 11] =
-    ["filter", "derive", "features", "changelog", "previous", "sample", "aggregate", "shares", "identities", "score", "decide"];
+const KINDS: [&str; 11] = [
+    "filter",
+    "derive",
+    "features",
+    "changelog",
+    "previous",
+    "sample",
+    "aggregate",
+    "shares",
+    "identities",
+    "score",
+    "decide",
+];
 /// Keys that only some steps have.
 const KIND_KEYS: [(&str, &str); 10] = [
     ("by", "a `features`, `previous`, `sample` or `aggregate` step"),
@@ -37,8 +48,17 @@ const WINDOWS_MAX: usize = 64;
 const OVERLAP_MAX: u128 = 1_000;
 
 /// The step's id, and the step if it could be read.
-pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec<Problem>) -> (Option<Spanned<String>>, Option<Step>) {
-    let Some(mut table) = Table::new(node, format!("step {} of pipeline `{pipeline}`", index + 1), problems) else { return (None, None) };
+pub(super) fn step(
+    node: &Node,
+    index: usize,
+    pipeline: &str,
+    problems: &mut Vec<Problem>,
+) -> (Option<Spanned<String>>, Option<Step>) {
+    let Some(mut table) =
+        Table::new(node, format!("step {} of pipeline `{pipeline}`", index + 1), problems)
+    else {
+        return (None, None);
+    };
     let id = table
         .required("id", "id = \"NAME\", the key of the step's state", problems)
         .and_then(|id| reader::string(&id.node, "`id`", problems));
@@ -48,15 +68,21 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
     }
     let rules = table.get("rules");
     if let Some(rules) = rules {
-        let help = "a `filter`, `derive` or `decide` step, or `when` of a destination, says much the same";
-        problems.push(Problem::new(rules.key.span, "a `rules` step comes with a later release").help(help));
+        let help =
+            "a `filter`, `derive` or `decide` step, or `when` of a destination, says much the same";
+        problems.push(
+            Problem::new(rules.key.span, "a `rules` step comes with a later release").help(help),
+        );
     }
     let kinds: Vec<&Entry> = KINDS.iter().filter_map(|kind| table.get(kind)).collect();
     let kind = match kinds.as_slice() {
         [one] => kind(&mut table, one, problems),
         [] => {
-            let names: Vec<_> = table.entries().iter().map(|entry| entry.key.value.as_str()).collect();
-            let is_misspelled = KINDS.iter().any(|kind| crate::config::suggest::closest(kind, names.iter().copied()).is_some());
+            let names: Vec<_> =
+                table.entries().iter().map(|entry| entry.key.value.as_str()).collect();
+            let is_misspelled = KINDS
+                .iter()
+                .any(|kind| crate::config::suggest::closest(kind, names.iter().copied()).is_some());
             if !is_misspelled && rules.is_none() {
                 let what = table.what.clone();
                 problems.push(
@@ -68,9 +94,12 @@ pub(super) fn step(node: &Node, index: usize, pipeline: &str, problems: &mut Vec
         }
         [first, second, ..] => {
             problems.push(
-                Problem::new(second.key.span, format!("a step has one of `{}` and `{}`", first.key, second.key))
-                    .related(first.key.span, "the first")
-                    .help("make two steps, each with its own `id`"),
+                Problem::new(
+                    second.key.span,
+                    format!("a step has one of `{}` and `{}`", first.key, second.key),
+                )
+                .related(first.key.span, "the first")
+                .help("make two steps, each with its own `id`"),
             );
             None
         }
@@ -133,13 +162,17 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     let over_entry = table.get("over").map(|entry| entry.node.span);
     let over = windows(table, problems);
     let delay = table.duration("delay", problems).map(|delay| delay.value).unwrap_or_default();
-    let include_current = table.boolean("include_current", problems).unwrap_or(defaults::INCLUDE_CURRENT);
+    let include_current =
+        table.boolean("include_current", problems).unwrap_or(defaults::INCLUDE_CURRENT);
     let empty = table.number("empty", f64::MIN, f64::MAX, problems);
     let keep = table.duration("keep", problems).map(|keep| keep.value);
 
     let calls = calls?;
     if calls.entries().is_empty() {
-        problems.push(Problem::new(calls.span, "`features` names no feature").help("such as features = { customer_nb_tx = \"count(*)\" }"));
+        problems.push(
+            Problem::new(calls.span, "`features` names no feature")
+                .help("such as features = { customer_nb_tx = \"count(*)\" }"),
+        );
     }
     let mut features = Vec::new();
     for entry in calls.entries() {
@@ -148,14 +181,20 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     }
     let features: Option<Vec<Feature>> = features.into_iter().collect();
     let features = features?;
-    if let (None, Some(windowed)) = (over_entry, features.iter().find(|feature| feature.aggregate.is_windowed())) {
+    if let (None, Some(windowed)) =
+        (over_entry, features.iter().find(|feature| feature.aggregate.is_windowed()))
+    {
         problems.push(
             Problem::new(windowed.call.span(), format!("`{}` needs windows", windowed.aggregate))
                 .help("add over = [\"1d\", \"7d\"] to the step"),
         );
     }
-    if let (Some(span), false) = (over_entry, features.is_empty() || features.iter().any(|feature| feature.aggregate.is_windowed())) {
-        problems.push(Problem::new(span, "no feature of this step has a window").help("remove `over`"));
+    if let (Some(span), false) = (
+        over_entry,
+        features.is_empty() || features.iter().any(|feature| feature.aggregate.is_windowed()),
+    ) {
+        problems
+            .push(Problem::new(span, "no feature of this step has a window").help("remove `over`"));
     }
     if let Some(empty) = empty
         && !features.iter().any(|feature| matches!(feature.aggregate, Aggregate::Mean(_)))
@@ -167,19 +206,37 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
     let over = over?;
     let reach = over.iter().map(|window| window.value.length).max().unwrap_or_default() + delay;
     let keep = keep.unwrap_or(reach.max(defaults::KEEP_MIN));
-    Some(Features { features, by: by?, over, delay, include_current, empty: empty.map(|value| value.value), keep })
+    Some(Features {
+        features,
+        by: by?,
+        over,
+        delay,
+        include_current,
+        empty: empty.map(|value| value.value),
+        keep,
+    })
 }
 
 /// The columns of `by`.
-pub(super) fn key_columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
-    let entry = table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems)?;
+pub(super) fn key_columns(
+    table: &mut Table<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<Spanned<String>>> {
+    let entry =
+        table.required("by", "by = \"COLUMN\", the key whose rows share windows", problems)?;
     let by = reader::strings(&entry.node, "by", problems)?;
     if by.is_empty() {
-        problems.push(Problem::new(entry.node.span, "`by` names no column").help("name the key's column, such as by = \"customer_id\""));
+        problems.push(
+            Problem::new(entry.node.span, "`by` names no column")
+                .help("name the key's column, such as by = \"customer_id\""),
+        );
     }
     for (index, column) in by.iter().enumerate() {
         if let Some(first) = by[..index].iter().find(|first| first.value == column.value) {
-            problems.push(Problem::new(column.span, format!("`by` names `{column}` twice")).related(first.span, "the first"));
+            problems.push(
+                Problem::new(column.span, format!("`by` names `{column}` twice"))
+                    .related(first.span, "the first"),
+            );
         }
     }
     Some(by)
@@ -193,7 +250,10 @@ fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Chang
         .required("key", "key = \"COLUMN\", which tells records apart", problems)
         .and_then(|key| reader::strings(&key.node, "key", problems));
     if key.as_ref().is_some_and(Vec::is_empty) {
-        problems.push(Problem::new(changelog.span, "`key` names no column").help("name the column that tells records apart"));
+        problems.push(
+            Problem::new(changelog.span, "`key` names no column")
+                .help("name the column that tells records apart"),
+        );
     }
     let columns = changelog.strings("columns", problems);
     let operation = changelog.string("operation", problems);
@@ -207,9 +267,12 @@ fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Chang
     }
     if let (Some(operation), Some(keep)) = (&operation, &keep) {
         problems.push(
-            Problem::new(keep.span, "captured changes come in their database's order, so no versions are kept")
-                .related(operation.span, "this column makes them captured changes")
-                .help("remove `keep`"),
+            Problem::new(
+                keep.span,
+                "captured changes come in their database's order, so no versions are kept",
+            )
+            .related(operation.span, "this column makes them captured changes")
+            .help("remove `keep`"),
         );
     }
     let previous = previous(&mut changelog, operation.is_some(), problems);
@@ -223,7 +286,11 @@ fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Chang
 }
 
 /// `previous = { NAME = "column" }` of a changelog.
-fn previous(changelog: &mut Table<'_>, is_of_captured: bool, problems: &mut Vec<Problem>) -> Vec<(Spanned<String>, Spanned<String>)> {
+fn previous(
+    changelog: &mut Table<'_>,
+    is_of_captured: bool,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Spanned<String>, Spanned<String>)> {
     let Some(previous) = changelog.table("previous", problems) else { return Vec::new() };
     if !is_of_captured {
         problems.push(
@@ -246,11 +313,15 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
     let by = key_columns(table, problems);
     let totals = book::totals(table, by.as_deref(), problems);
     let windows = windows_every(table, problems);
-    let results = table.keyword("results", problems).map_or(defaults::RESULTS, |results| results.value);
+    let results =
+        table.keyword("results", problems).map_or(defaults::RESULTS, |results| results.value);
     let keep = table.duration("keep", problems);
     let calls = calls?;
     if calls.entries().is_empty() {
-        problems.push(Problem::new(calls.span, "`aggregate` names no column").help("such as aggregate = { n_events = \"count(*)\" }"));
+        problems.push(
+            Problem::new(calls.span, "`aggregate` names no column")
+                .help("such as aggregate = { n_events = \"count(*)\" }"),
+        );
     }
     let mut aggregates = Vec::new();
     for entry in calls.entries() {
@@ -259,7 +330,8 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
         if let Some(aggregate) = &aggregate
             && !is_additive(&aggregate.aggregate)
         {
-            let message = format!("`{}` can't be put together from parts of a window", aggregate.aggregate);
+            let message =
+                format!("`{}` can't be put together from parts of a window", aggregate.aggregate);
             problems.push(
                 Problem::new(aggregate.call.span(), message)
                     .help("an `aggregate` step has `count(*)`, `count(col)`, `sum(col)`, `avg(col)`, `min(col)` and `max(col)`"),
@@ -270,8 +342,11 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
     let aggregates: Option<Vec<Feature>> = aggregates.into_iter().collect();
     let windows = windows?;
     let longest = windows.iter().map(|window| window.extent.length()).max().unwrap_or_default();
-    let session = windows.iter().find(|window| matches!(window.extent, WindowExtent::Session { .. }));
-    if let (Some(session), false) = (session, aggregates.iter().flatten().any(|a| a.aggregate == Aggregate::CountAll)) {
+    let session =
+        windows.iter().find(|window| matches!(window.extent, WindowExtent::Session { .. }));
+    if let (Some(session), false) =
+        (session, aggregates.iter().flatten().any(|a| a.aggregate == Aggregate::CountAll))
+    {
         problems.push(
             Problem::new(
                 session.span,
@@ -291,7 +366,10 @@ fn is_additive(aggregate: &Aggregate) -> bool {
 }
 
 /// `windows = ["1d", "30d by 1d"]`.
-fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<WindowEvery>>> {
+fn windows_every(
+    table: &mut Table<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<Spanned<WindowEvery>>> {
     let entry = table.required(
         "windows",
         "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \"1mo\" a calendar month",
@@ -299,8 +377,13 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
     )?;
     let texts = reader::strings(&entry.node, "windows", problems)?;
     if texts.is_empty() || texts.len() > WINDOWS_MAX {
-        let problem = Problem::new(entry.node.span, format!("`windows` has {} kinds of windows", texts.len()));
-        problems.push(problem.help(format!("1 to {WINDOWS_MAX}, such as windows = [\"1d\", \"30d by 1d\"]")));
+        let problem = Problem::new(
+            entry.node.span,
+            format!("`windows` has {} kinds of windows", texts.len()),
+        );
+        problems.push(
+            problem.help(format!("1 to {WINDOWS_MAX}, such as windows = [\"1d\", \"30d by 1d\"]")),
+        );
         return None;
     }
     let mut windows: Vec<Option<Spanned<WindowEvery>>> = Vec::new();
@@ -310,7 +393,11 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
             && let Some(first) = windows.iter().flatten().find(|w| w.extent == window.extent)
         {
             problems.push(
-                Problem::new(text.span, format!("`{text}` are the same windows as `{}`", first.label)).related(first.span, "the first"),
+                Problem::new(
+                    text.span,
+                    format!("`{text}` are the same windows as `{}`", first.label),
+                )
+                .related(first.span, "the first"),
             );
         }
         windows.push(window);
@@ -318,7 +405,10 @@ fn windows_every(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<V
     windows.into_iter().collect()
 }
 
-fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Spanned<WindowEvery>> {
+fn window_every(
+    text: &Spanned<String>,
+    problems: &mut Vec<Problem>,
+) -> Option<Spanned<WindowEvery>> {
     let label = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
     let refuse = |problems: &mut Vec<Problem>, message: String, help: &str| {
         problems.push(Problem::new(text.span, message).help(help));
@@ -327,14 +417,25 @@ fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<S
     let extent = if let Some(gap) = label.strip_prefix("session ") {
         let gap = reader::parsed(gap, text.span, values::duration, problems)?;
         if gap.is_zero() {
-            return refuse(problems, format!("the gap of `{text}` is empty"), "such as \"session 30m\"");
+            return refuse(
+                problems,
+                format!("the gap of `{text}` is empty"),
+                "such as \"session 30m\"",
+            );
         }
         WindowExtent::Session { gap }
     } else {
         let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
-        let empty = |text: &str| text.bytes().take_while(u8::is_ascii_digit).all(|digit| digit == b'0') && values::duration(text).is_ok();
+        let empty = |text: &str| {
+            text.bytes().take_while(u8::is_ascii_digit).all(|digit| digit == b'0')
+                && values::duration(text).is_ok()
+        };
         if empty(length) || empty(step) {
-            return refuse(problems, format!("the window `{text}` is empty"), "a window has some length, such as \"1d\"");
+            return refuse(
+                problems,
+                format!("the window `{text}` is empty"),
+                "a window has some length, such as \"1d\"",
+            );
         }
         let length = match length {
             "always" if step != length => None,
@@ -342,9 +443,18 @@ fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<S
         };
         let step = reader::parsed(step, text.span, values::period, problems)?;
         let (whole, part) = match (length, step) {
-            (None, step) => return Some(Spanned::new(WindowEvery { label, extent: WindowExtent::Always { step } }, text.span)),
-            (Some(Period::Time(length)), Period::Time(step)) => (length.as_micros(), step.as_micros()),
-            (Some(Period::Months(length)), Period::Months(step)) => (u128::from(length), u128::from(step)),
+            (None, step) => {
+                return Some(Spanned::new(
+                    WindowEvery { label, extent: WindowExtent::Always { step } },
+                    text.span,
+                ));
+            }
+            (Some(Period::Time(length)), Period::Time(step)) => {
+                (length.as_micros(), step.as_micros())
+            }
+            (Some(Period::Months(length)), Period::Months(step)) => {
+                (u128::from(length), u128::from(step))
+            }
             _ => {
                 return refuse(
                     problems,
@@ -354,10 +464,18 @@ fn window_every(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<S
             }
         };
         if whole % part != 0 {
-            return refuse(problems, format!("`{text}`: the length is no multiple of the step"), "such as \"30d by 1d\"");
+            return refuse(
+                problems,
+                format!("`{text}`: the length is no multiple of the step"),
+                "such as \"30d by 1d\"",
+            );
         }
         if whole / part > OVERLAP_MAX {
-            return refuse(problems, format!("`{text}`: a row would be in {} windows", whole / part), "at most 1000: take a longer step");
+            return refuse(
+                problems,
+                format!("`{text}`: a row would be in {} windows", whole / part),
+                "at most 1000: take a longer step",
+            );
         }
         WindowExtent::Steps { step, count: (whole / part) as u64 }
     };
@@ -383,7 +501,9 @@ fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
     let texts = reader::strings(&entry.node, "over", problems)?;
     if texts.is_empty() || texts.len() > WINDOWS_MAX {
         let problem = Problem::new(entry.node.span, format!("`over` has {} windows", texts.len()));
-        problems.push(problem.help(format!("1 to {WINDOWS_MAX}, such as over = [\"1d\", \"7d\", \"30d\"]")));
+        problems.push(
+            problem.help(format!("1 to {WINDOWS_MAX}, such as over = [\"1d\", \"7d\", \"30d\"]")),
+        );
         return None;
     }
     let mut seen: BTreeMap<Duration, Spanned<String>> = BTreeMap::new();
@@ -395,10 +515,15 @@ fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
         };
         let label: String = text.value.chars().filter(|c| !c.is_whitespace()).collect();
         if length.is_zero() {
-            problems
-                .push(Problem::new(text.span, format!("the window `{text}` is empty")).help("a window has some length, such as \"1d\""));
+            problems.push(
+                Problem::new(text.span, format!("the window `{text}` is empty"))
+                    .help("a window has some length, such as \"1d\""),
+            );
         } else if let Some(first) = seen.get(&length) {
-            problems.push(Problem::new(text.span, format!("`{text}` is the same window as `{first}`")).related(first.span, "the first"));
+            problems.push(
+                Problem::new(text.span, format!("`{text}` is the same window as `{first}`"))
+                    .related(first.span, "the first"),
+            );
         }
         seen.entry(length).or_insert_with(|| text.clone());
         windows.push(Some(Spanned::new(Window { label, length }, text.span)));
@@ -406,17 +531,27 @@ fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spa
     windows.into_iter().collect()
 }
 
-fn score(entry: &Entry, table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<ScoreColumn>> {
+fn score(
+    entry: &Entry,
+    table: &mut Table<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Vec<ScoreColumn>> {
     if let Value::String { text, .. } = &entry.node.value {
         let problem = reader::expected(&entry.node, "`score`", "a table");
-        problems.push(problem.help(format!("name the new column and the model: score = {{ fraud_score = \"{text}\" }}")));
+        problems.push(problem.help(format!(
+            "name the new column and the model: score = {{ fraud_score = \"{text}\" }}"
+        )));
         return None;
     }
     let columns = table.table("score", problems)?;
     if columns.entries().is_empty() {
-        problems.push(Problem::new(columns.span, "`score` names no column").help("such as score = { fraud_score = \"fraud-card\" }"));
+        problems.push(
+            Problem::new(columns.span, "`score` names no column")
+                .help("such as score = { fraud_score = \"fraud-card\" }"),
+        );
     }
-    let scores: Vec<_> = columns.entries().iter().map(|entry| score_column(entry, problems)).collect();
+    let scores: Vec<_> =
+        columns.entries().iter().map(|entry| score_column(entry, problems)).collect();
     scores.into_iter().collect()
 }
 
@@ -425,18 +560,26 @@ fn score_column(entry: &Entry, problems: &mut Vec<Problem>) -> Option<ScoreColum
     let (model, version) = match &entry.node.value {
         Value::String { .. } => (reader::string(&entry.node, "the model", problems)?, None),
         Value::Table(_) => {
-            let mut table = Table::new(&entry.node, format!("the model of `{}`", entry.key), problems)?;
-            let model =
-                table.required("model", "model = \"NAME\"", problems).and_then(|model| reader::string(&model.node, "`model`", problems));
+            let mut table =
+                Table::new(&entry.node, format!("the model of `{}`", entry.key), problems)?;
+            let model = table
+                .required("model", "model = \"NAME\"", problems)
+                .and_then(|model| reader::string(&model.node, "`model`", problems));
             let version = table.get("version").and_then(|version| match &version.node.value {
-                Value::Integer(number) if *number >= 0 => Some(Spanned::new(number.to_string(), version.node.span)),
+                Value::Integer(number) if *number >= 0 => {
+                    Some(Spanned::new(number.to_string(), version.node.span))
+                }
                 _ => reader::string(&version.node, "`version`", problems),
             });
             table.finish(problems);
             (model?, version)
         }
         _ => {
-            problems.push(reader::expected(&entry.node, "the model", "a name or { model = \"NAME\", version = \"3\" }"));
+            problems.push(reader::expected(
+                &entry.node,
+                "the model",
+                "a name or { model = \"NAME\", version = \"3\" }",
+            ));
             return None;
         }
     };
@@ -456,12 +599,22 @@ fn decide(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Decide> 
         && review.value > decline.value
     {
         problems.push(
-            Problem::new(review.span, format!("`review` ({}) is above `decline` ({})", review.value, decline.value))
-                .related(decline.span, "declined from here")
-                .help("scores from `review` on are reviewed, from `decline` on declined"),
+            Problem::new(
+                review.span,
+                format!("`review` ({}) is above `decline` ({})", review.value, decline.value),
+            )
+            .related(decline.span, "declined from here")
+            .help("scores from `review` on are reviewed, from `decline` on declined"),
         );
     }
-    let reasons = decide.integer("reasons", 0, 64, problems).map_or(defaults::REASONS, |count| count.value as usize);
+    let reasons = decide
+        .integer("reasons", 0, 64, problems)
+        .map_or(defaults::REASONS, |count| count.value as usize);
     decide.finish(problems);
-    Some(Decide { score: score?, review: review.map(|value| value.value), decline: decline.map(|value| value.value), reasons })
+    Some(Decide {
+        score: score?,
+        review: review.map(|value| value.value),
+        decline: decline.map(|value| value.value),
+        reasons,
+    })
 }

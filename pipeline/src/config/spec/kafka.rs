@@ -24,7 +24,8 @@ pub struct KafkaSource {
     pub isolation: Isolation,
     /// What becomes of a message without a value.
     pub tombstones: Tombstones,
-    /// The consumer group under which positions are shown in Kafka; `None`: `riskstream-` and the source's name.
+    /// The consumer group under which positions are shown in Kafka; `None`: `riskstream-` and the
+    /// source's name.
     pub group: Option<Spanned<String>>,
     /// Columns that are filled from other parts of the message than its value.
     pub columns: Vec<(Spanned<String>, MessagePart)>,

@@ -1,21 +1,28 @@
-//! The typed form of `pipelines.toml`: plain data, every default filled in, nothing opened or looked up yet.
+//! The typed form of `pipelines.toml`: plain data, every default filled in, nothing opened or
+//! looked up yet.
 //!
-//! Paths are relative to the working directory, as the arguments of a command are. Names and expressions keep their [`Span`](super::Span),
-//! so that the planner can still point at them once the schema of the input is known.
+//! Paths are relative to the working directory, as the arguments of a command are. Names and
+//! expressions keep their [`Span`](super::Span), so that the planner can still point at them once
+//! the schema of the input is known.
 
 mod kafka;
 mod pipeline;
 mod source;
 
-pub use kafka::{Isolation, KafkaDestination, KafkaFormat, KafkaSource, KafkaStart, KafkaStop, MessagePart, Tombstones};
+pub use kafka::{
+    Isolation, KafkaDestination, KafkaFormat, KafkaSource, KafkaStart, KafkaStop, MessagePart,
+    Tombstones,
+};
 pub use pipeline::{
-    Aggregate, Aggregation, Changelog, Console, Decide, Deliver, DerivedColumn, Destination, DestinationKind, Feature, Features, Late,
-    Order, Partitioning, Period, Pipeline, Previous, Results, Sample, ScoreColumn, Share, ShareOf, Shares, Step, StepKind,
-    TableDestination, Window, WindowEvery, WindowExtent,
+    Aggregate, Aggregation, Changelog, Console, Decide, Deliver, DerivedColumn, Destination,
+    DestinationKind, Feature, Features, Late, Order, Partitioning, Period, Pipeline, Previous,
+    Results, Sample, ScoreColumn, Share, ShareOf, Shares, Step, StepKind, TableDestination, Window,
+    WindowEvery, WindowExtent,
 };
 pub use source::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource, Loans,
-    Payments, PostgresSource, Rate, Simulation, SimulationKind, Source, SourceKind, Stop, TimeFormat, Times, WhenQuiet,
+    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource,
+    GENERATOR_COLUMNS, GeneratorSource, Loans, Payments, PostgresSource, Rate, Simulation,
+    SimulationKind, Source, SourceKind, Stop, TimeFormat, Times, WhenQuiet,
 };
 
 pub(crate) use source::timestamp_type;
@@ -84,7 +91,8 @@ pub struct Riskstream {
     pub dead_rows_min: u64,
 }
 
-/// `epoch = { min, max, rows, bytes }`: an epoch closes at the first of rows, bytes or `max`, but not before `min` unless it is full.
+/// `epoch = { min, max, rows, bytes }`: an epoch closes at the first of rows, bytes or `max`, but
+/// not before `min` unless it is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochLimits {
     /// An epoch stays open at least this long.
@@ -102,8 +110,8 @@ pub struct EpochLimits {
 pub struct Sql {
     /// The expression, and the place of the whole TOML string.
     pub text: Spanned<String>,
-    /// Offset of the expression's first byte in its origin, where the TOML string has no escapes, so that a place within the
-    /// expression can be pointed at.
+    /// Offset of the expression's first byte in its origin, where the TOML string has no escapes,
+    /// so that a place within the expression can be pointed at.
     pub verbatim_at: Option<u32>,
 }
 
@@ -118,12 +126,14 @@ impl Sql {
         self.text.span
     }
 
-    /// The place of `range` (bytes of the expression); the whole expression where the TOML string has escapes.
+    /// The place of `range` (bytes of the expression); the whole expression where the TOML string
+    /// has escapes.
     pub fn span_within(&self, range: std::ops::Range<usize>) -> super::Span {
         match self.verbatim_at {
-            Some(at) if range.end <= self.text.value.len() => {
-                super::Span::new(self.text.span.origin, at as usize + range.start..at as usize + range.end)
-            }
+            Some(at) if range.end <= self.text.value.len() => super::Span::new(
+                self.text.span.origin,
+                at as usize + range.start..at as usize + range.end,
+            ),
             _ => self.text.span,
         }
     }

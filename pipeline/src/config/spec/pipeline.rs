@@ -26,7 +26,8 @@ pub struct Pipeline {
 /// In which order rows meet the keyed steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// By event time, ties by `ties_by`; waits for the watermark. The same rows whatever batches, workers and epochs were.
+    /// By event time, ties by `ties_by`; waits for the watermark. The same rows whatever batches,
+    /// workers and epochs were.
     EventTime,
     /// As they arrive: the lowest latency.
     Arrival,
@@ -99,15 +100,26 @@ impl StepKind {
 }
 
 impl StepKind {
-    /// Whether the step keeps something of the rows that it has seen: a row that it sees again counts again.
+    /// Whether the step keeps something of the rows that it has seen: a row that it sees again
+    /// counts again.
     pub fn has_state(&self) -> bool {
         match self {
-            Self::Features(_) | Self::Changelog(_) | Self::Aggregate(_) | Self::Previous(_) | Self::Sample(_) | Self::Shares(_) => true,
-            Self::Filter(_) | Self::Derive(_) | Self::Identities(_) | Self::Score(_) | Self::Decide(_) => false,
+            Self::Features(_)
+            | Self::Changelog(_)
+            | Self::Aggregate(_)
+            | Self::Previous(_)
+            | Self::Sample(_)
+            | Self::Shares(_) => true,
+            Self::Filter(_)
+            | Self::Derive(_)
+            | Self::Identities(_)
+            | Self::Score(_)
+            | Self::Decide(_) => false,
         }
     }
 
-    /// The columns by which the step's rows belong together; none where it looks at each row for itself.
+    /// The columns by which the step's rows belong together; none where it looks at each row for
+    /// itself.
     pub fn key(&self) -> &[Spanned<String>] {
         match self {
             Self::Features(features) => &features.by,
@@ -116,7 +128,11 @@ impl StepKind {
             Self::Previous(previous) => &previous.by,
             Self::Sample(sample) => &sample.by,
             Self::Shares(shares) => &shares.of,
-            Self::Filter(_) | Self::Derive(_) | Self::Identities(_) | Self::Score(_) | Self::Decide(_) => &[],
+            Self::Filter(_)
+            | Self::Derive(_)
+            | Self::Identities(_)
+            | Self::Score(_)
+            | Self::Decide(_) => &[],
         }
     }
 }
@@ -135,22 +151,26 @@ pub struct DerivedColumn {
 pub struct Features {
     /// What is computed, in the order of the file.
     pub features: Vec<Feature>,
-    /// The key: rows with equal values in these columns share windows. Nulls are equal, as in SQL's `partition by`.
+    /// The key: rows with equal values in these columns share windows. Nulls are equal, as in SQL's
+    /// `partition by`.
     pub by: Vec<Spanned<String>>,
     /// Trailing windows, shortest first as written; empty where no feature has a window.
     pub over: Vec<Spanned<Window>>,
-    /// Windows end this long before the row's event time (labels that become known later). Zero: at the row.
+    /// Windows end this long before the row's event time (labels that become known later). Zero: at
+    /// the row.
     pub delay: Duration,
     /// Whether the row itself counts. With a `delay` it never does, whatever this says.
     pub include_current: bool,
-    /// The value of every `avg` where a window holds no value, instead of null (a sum of nothing is null, as in SQL).
+    /// The value of every `avg` where a window holds no value, instead of null (a sum of nothing is
+    /// null, as in SQL).
     pub empty: Option<f64>,
     /// How far behind the watermark a row may come and still get its windows.
     pub keep: Duration,
 }
 
 impl Features {
-    /// The columns that this step adds: feature by feature, each window in order. A feature without windows adds one column.
+    /// The columns that this step adds: feature by feature, each window in order. A feature without
+    /// windows adds one column.
     pub fn columns(&self) -> impl Iterator<Item = (String, &Feature, Option<&Window>)> {
         self.features.iter().flat_map(|feature| {
             let windows: Vec<Option<&Window>> = match feature.aggregate.is_windowed() {
@@ -169,7 +189,8 @@ pub struct Changelog {
     pub key: Vec<Spanned<String>>,
     /// What a record consists of; all columns where it is not given.
     pub columns: Option<Vec<Spanned<String>>>,
-    /// Of captured changes: the column that says what happened. Without it rows are versions of records.
+    /// Of captured changes: the column that says what happened. Without it rows are versions of
+    /// records.
     pub operation: Option<Spanned<String>>,
     /// True for a row that says that the record is gone.
     pub deleted: Option<Sql>,
@@ -177,7 +198,8 @@ pub struct Changelog {
     pub previous: Vec<(Spanned<String>, Spanned<String>)>,
     /// Columns that are true from the first row on for which the expression was.
     pub ever: Vec<DerivedColumn>,
-    /// How far behind the watermark a row may come and still be put in its place; rows that come later are dead letters.
+    /// How far behind the watermark a row may come and still be put in its place; rows that come
+    /// later are dead letters.
     pub keep: Duration,
 }
 
@@ -188,7 +210,8 @@ pub struct Previous {
     pub columns: Vec<(Spanned<String>, Spanned<String>)>,
     /// The key whose rows follow one another.
     pub by: Vec<Spanned<String>>,
-    /// How far behind the watermark a row may come and still be put in its place; rows that come later are dead letters.
+    /// How far behind the watermark a row may come and still be put in its place; rows that come
+    /// later are dead letters.
     pub keep: Duration,
 }
 
@@ -248,7 +271,8 @@ pub struct Aggregation {
     pub windows: Vec<Spanned<WindowEvery>>,
     /// When windows leave.
     pub results: Results,
-    /// How long after its end a window still takes late rows; rows that come later are dead letters.
+    /// How long after its end a window still takes late rows; rows that come later are dead
+    /// letters.
     pub keep: Duration,
 }
 
@@ -290,17 +314,19 @@ impl WindowExtent {
     /// The length of a window, at most; none of windows without a start.
     pub fn length(self) -> Duration {
         match self {
-            Self::Steps { step: Period::Time(step), count } => step.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)),
-            Self::Steps { step: Period::Months(months), count } => {
-                MONTH_MAX.saturating_mul(months.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)))
+            Self::Steps { step: Period::Time(step), count } => {
+                step.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
             }
+            Self::Steps { step: Period::Months(months), count } => MONTH_MAX
+                .saturating_mul(months.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))),
             Self::Always { .. } => Duration::ZERO,
             Self::Session { gap } => gap,
         }
     }
 }
 
-/// A stretch of time, the first of which began with 1970: a whole number of microseconds, or of calendar months, in UTC.
+/// A stretch of time, the first of which began with 1970: a whole number of microseconds, or of
+/// calendar months, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
     /// Such as `1d`.
@@ -361,7 +387,8 @@ pub enum Aggregate {
     CountDistinct(Spanned<String>),
     /// `last(col)`: the newest value that isn't null.
     Last(Spanned<String>),
-    /// `seconds_since_last()`: seconds since the key's previous row, null for its first; it has no window.
+    /// `seconds_since_last()`: seconds since the key's previous row, null for its first; it has no
+    /// window.
     SecondsSinceLast,
 }
 
@@ -435,18 +462,21 @@ pub struct ScoreColumn {
 }
 
 impl ScoreColumn {
-    /// The column that says which version of the model scored the row: `<column>_model`, holding `<model>@<version>`.
+    /// The column that says which version of the model scored the row: `<column>_model`, holding
+    /// `<model>@<version>`.
     pub fn model_column(&self) -> String {
         format!("{}_model", self.column.value)
     }
 }
 
-/// `decide = { score, review, decline, reasons }`: approve below `review`, decline from `decline`, review between.
+/// `decide = { score, review, decline, reasons }`: approve below `review`, decline from `decline`,
+/// review between.
 #[derive(Debug, Clone)]
 pub struct Decide {
     /// The column of a `score` step before this one.
     pub score: Spanned<String>,
-    /// Scores from here on are reviewed. Without `review` and `decline`: from the model's own threshold.
+    /// Scores from here on are reviewed. Without `review` and `decline`: from the model's own
+    /// threshold.
     pub review: Option<f64>,
     /// Scores from here on are declined; `None`: none is.
     pub decline: Option<f64>,

@@ -20,8 +20,8 @@ pub struct Source {
     pub event_time: EventTime,
     /// The columns to decode, in the order of the file; `None`: inferred from the input.
     pub schema: Option<Vec<Field>>,
-    /// Expressions that every possible row meets, such as `tx_amount >= 0`; a row for which one is false is a dead letter.
-    /// A row for which one is null passes.
+    /// Expressions that every possible row meets, such as `tx_amount >= 0`; a row for which one is
+    /// false is a dead letter. A row for which one is null passes.
     pub checks: Vec<Sql>,
 }
 
@@ -29,8 +29,16 @@ impl Source {
     /// The schema as given in the file.
     pub fn arrow_schema(&self) -> Option<Schema> {
         let fields = self.schema.as_ref()?;
-        let fields: Vec<_> =
-            fields.iter().map(|field| arrow::datatypes::Field::new(&*field.name.value, field.data_type.value.clone(), true)).collect();
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|field| {
+                arrow::datatypes::Field::new(
+                    &*field.name.value,
+                    field.data_type.value.clone(),
+                    true,
+                )
+            })
+            .collect();
         Some(Schema::new(fields))
     }
 }
@@ -65,9 +73,11 @@ impl SourceKind {
 pub struct FileSource {
     /// Paths and glob patterns, at least one. Each file is a partition.
     pub paths: Vec<Spanned<String>>,
-    /// `None`: from each file's extension (`.json`, `.jsonl`, `.ndjson`, `.csv`, `.parquet`, before `.gz` or `.zst`).
+    /// `None`: from each file's extension (`.json`, `.jsonl`, `.ndjson`, `.csv`, `.parquet`, before
+    /// `.gz` or `.zst`).
     pub format: Option<FileFormat>,
-    /// How the bytes are compressed; Parquet compresses within the file, so that this is for JSON and CSV.
+    /// How the bytes are compressed; Parquet compresses within the file, so that this is for JSON
+    /// and CSV.
     pub compression: Compression,
     /// Whether to wait for more lines at the end of a file instead of ending.
     pub follow: bool,
@@ -207,9 +217,17 @@ pub enum SimulationKind {
 }
 keywords!(SimulationKind { "payments" => Payments, "loans" => Loans });
 
-/// Names of the columns of simulated payments; `tx_fraud` is 1 for fraud, `tx_fraud_scenario` is 0 or the Handbook's number of the fraud.
-pub const GENERATOR_COLUMNS: [&str; 7] =
-    ["transaction_id", "tx_datetime", "customer_id", "terminal_id", "tx_amount", "tx_fraud", "tx_fraud_scenario"];
+/// Names of the columns of simulated payments; `tx_fraud` is 1 for fraud, `tx_fraud_scenario` is 0
+/// or the Handbook's number of the fraud.
+pub const GENERATOR_COLUMNS: [&str; 7] = [
+    "transaction_id",
+    "tx_datetime",
+    "customer_id",
+    "terminal_id",
+    "tx_amount",
+    "tx_fraud",
+    "tx_fraud_scenario",
+];
 
 /// How fast a generator makes rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -258,7 +276,8 @@ pub struct EventTime {
     pub format: TimeFormat,
     /// How far the watermark trails the newest event time of a partition; an older row is late.
     pub out_of_orderness: Duration,
-    /// Columns that order rows of the same event time; after them the position in the source decides.
+    /// Columns that order rows of the same event time; after them the position in the source
+    /// decides.
     pub ties_by: Vec<Spanned<String>>,
     /// A partition without rows for this long stops holding the watermark back.
     pub idle_after: Duration,

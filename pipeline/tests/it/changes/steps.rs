@@ -13,49 +13,75 @@ fn to(steps: &'static str, to: &'static str) -> Setup {
     Setup { steps, to, ..SETUP }
 }
 
-fn case(name: &'static str, key: &'static str, before: Setup, after: Setup, expected: Expected) -> Case {
+fn case(
+    name: &'static str,
+    key: &'static str,
+    before: Setup,
+    after: Setup,
+    expected: Expected,
+) -> Case {
     Case { name, before, after, key, expected }
 }
 
 /// Totals per key and ten minutes.
 const SUMS: &str = r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#;
 /// Columns of the totals that no change takes away.
-const SUMS_TO: &str =
-    r#"{ id = "out", kind = "delta", table = "out", columns = ["k", "window", "window_start", "window_end", "a", "revision"] }"#;
-const TEN_MINUTES: &str = r#"{ id = "out", kind = "delta", table = "out", when = "\"window\" = '10m'" }"#;
+const SUMS_TO: &str = r#"{ id = "out", kind = "delta", table = "out", columns = ["k", "window", "window_start", "window_end", "a", "revision"] }"#;
+const TEN_MINUTES: &str =
+    r#"{ id = "out", kind = "delta", table = "out", when = "\"window\" = '10m'" }"#;
 /// Features of each row.
 const SPENT: &str = r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m"] }"#;
-const SPENT_TO: &str = r#"{ id = "out", kind = "delta", table = "out", columns = ["id", "at", "k", "spent_30m"] }"#;
+const SPENT_TO: &str =
+    r#"{ id = "out", kind = "delta", table = "out", columns = ["id", "at", "k", "spent_30m"] }"#;
 
 pub(super) fn cases() -> Vec<Case> {
     [aggregates(), features(), upstream(), others()].concat()
 }
 
 fn aggregates() -> Vec<Case> {
-    let refused = |name, after, says: &'static [&'static str]| case(name, BY_WINDOW, steps(SUMS), after, Refused(says));
+    let refused = |name, after, says: &'static [&'static str]| {
+        case(name, BY_WINDOW, steps(SUMS), after, Refused(says))
+    };
     vec![
         case("the same file", BY_WINDOW, steps(SUMS), steps(SUMS), GoesOn),
         case(
             "aggregates in another order",
             BY_WINDOW,
             steps(SUMS),
-            steps(r#"{ id = "sums", aggregate = { b = "sum(fee)", a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#),
+            steps(
+                r#"{ id = "sums", aggregate = { b = "sum(fee)", a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
+            ),
             GoesOn,
         ),
         refused(
             "two names are swapped",
-            steps(r#"{ id = "sums", aggregate = { b = "sum(amount)", a = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#),
-            &["aggregate `a`: was sum(amount), is sum(fee)", "pipelines.toml:", "put the old value back"],
+            steps(
+                r#"{ id = "sums", aggregate = { b = "sum(amount)", a = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
+            ),
+            &[
+                "aggregate `a`: was sum(amount), is sum(fee)",
+                "pipelines.toml:",
+                "put the old value back",
+            ],
         ),
         refused(
             "another function under the same name",
-            steps(r#"{ id = "sums", aggregate = { a = "avg(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#),
+            steps(
+                r#"{ id = "sums", aggregate = { a = "avg(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
+            ),
             &["aggregate `a`: was sum(amount), is avg(amount)"],
         ),
         refused(
             "another key",
-            steps(r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["g"], windows = ["10m"] }"#),
-            &["by: was k Utf8, is g Utf8", "riskstream state drop p sums", "riskstream run --fresh p", "another id"],
+            steps(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["g"], windows = ["10m"] }"#,
+            ),
+            &[
+                "by: was k Utf8, is g Utf8",
+                "riskstream state drop p sums",
+                "riskstream run --fresh p",
+                "another id",
+            ],
         ),
         refused(
             "another scale",
@@ -69,7 +95,10 @@ fn aggregates() -> Vec<Case> {
             "an aggregate is left out",
             BY_WINDOW,
             to(SUMS, SUMS_TO),
-            to(r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#, SUMS_TO),
+            to(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
+                SUMS_TO,
+            ),
             GoesOn,
         ),
         case(
@@ -98,13 +127,22 @@ fn aggregates() -> Vec<Case> {
             steps(
                 r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["45m", "10m", "1h by 15m"] }"#,
             ),
-            Taken { unknown: &[], complete: "\"window\" = '10m' or window_start >= '2024-03-01T02:00:00Z'" },
+            Taken {
+                unknown: &[],
+                complete: "\"window\" = '10m' or window_start >= '2024-03-01T02:00:00Z'",
+            },
         ),
         case(
             "windows are left out",
             BY_WINDOW,
-            to(r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["45m", "10m"] }"#, TEN_MINUTES),
-            to(r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#, TEN_MINUTES),
+            to(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["45m", "10m"] }"#,
+                TEN_MINUTES,
+            ),
+            to(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
+                TEN_MINUTES,
+            ),
             GoesOn,
         ),
         case(
@@ -120,14 +158,20 @@ fn aggregates() -> Vec<Case> {
         case(
             "an aggregate of all of time can't begin later",
             BY_WINDOW,
-            steps(r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["always by 1h"] }"#),
-            steps(r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["always by 1h"] }"#),
+            steps(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["always by 1h"] }"#,
+            ),
+            steps(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["always by 1h"] }"#,
+            ),
             Refused(&["aggregate `b`: is sum(fee), was not there"]),
         ),
         case(
             "sessions and a further aggregate of them",
             "k, g, window_start",
-            steps(r#"{ id = "sums", aggregate = { rows = "count(*)", a = "sum(amount)" }, by = ["k", "g"], windows = ["session 4m"] }"#),
+            steps(
+                r#"{ id = "sums", aggregate = { rows = "count(*)", a = "sum(amount)" }, by = ["k", "g"], windows = ["session 4m"] }"#,
+            ),
             steps(
                 r#"{ id = "sums", aggregate = { b = "max(fee)", a = "sum(amount)", rows = "count(*)" }, by = ["k", "g"], windows = ["session 4m"] }"#,
             ),
@@ -137,7 +181,9 @@ fn aggregates() -> Vec<Case> {
             "late rows are waited for longer",
             BY_WINDOW,
             steps(SUMS),
-            steps(r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"], keep = "30d" }"#),
+            steps(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"], keep = "30d" }"#,
+            ),
             GoesOn,
         ),
         case(
@@ -155,13 +201,17 @@ fn aggregates() -> Vec<Case> {
 }
 
 fn features() -> Vec<Case> {
-    let refused = |name, after, says: &'static [&'static str]| case(name, "id", steps(SPENT), steps(after), Refused(says));
+    let refused = |name, after, says: &'static [&'static str]| {
+        case(name, "id", steps(SPENT), steps(after), Refused(says))
+    };
     vec![
         case(
             "features and windows in another order",
             "id",
             steps(SPENT),
-            steps(r#"{ id = "spent", features = { spent = "sum(amount)", n_tx = "count(*)" }, by = "k", over = ["30m", "10m"] }"#),
+            steps(
+                r#"{ id = "spent", features = { spent = "sum(amount)", n_tx = "count(*)" }, by = "k", over = ["30m", "10m"] }"#,
+            ),
             GoesOn,
         ),
         refused(
@@ -188,7 +238,10 @@ fn features() -> Vec<Case> {
             "rows of equal times in another order",
             "id",
             steps(SPENT),
-            Setup { event_time: r#"column = "at", out_of_orderness = "0s", ties_by = ["n", "id"]"#, ..steps(SPENT) },
+            Setup {
+                event_time: r#"column = "at", out_of_orderness = "0s", ties_by = ["n", "id"]"#,
+                ..steps(SPENT)
+            },
             Refused(&["ties: was id, ", "is n, id, "]),
         ),
         case(
@@ -224,14 +277,19 @@ fn features() -> Vec<Case> {
             "features and a window are left out",
             "id",
             to(SPENT, SPENT_TO),
-            to(r#"{ id = "spent", features = { spent = "sum(amount)" }, by = "k", over = ["30m"] }"#, SPENT_TO),
+            to(
+                r#"{ id = "spent", features = { spent = "sum(amount)" }, by = "k", over = ["30m"] }"#,
+                SPENT_TO,
+            ),
             GoesOn,
         ),
         case(
             "a further window is made of the history",
             "id",
             steps(SPENT),
-            steps(r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m", "90m"] }"#),
+            steps(
+                r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m", "90m"] }"#,
+            ),
             Taken { unknown: &["n_tx_90m", "spent_90m"], complete: "id >= 120" },
         ),
         case(
@@ -241,7 +299,10 @@ fn features() -> Vec<Case> {
             steps(
                 r#"{ id = "spent", features = { top = "max(amount)", n_tx = "count(*)", spent = "sum(amount)", mean = "avg(amount)", since = "seconds_since_last()" }, by = "k", over = ["10m", "30m"] }"#,
             ),
-            Taken { unknown: &["top_10m", "top_30m", "mean_10m", "mean_30m", "since"], complete: "id >= 120" },
+            Taken {
+                unknown: &["top_10m", "top_30m", "mean_10m", "mean_30m", "since"],
+                complete: "id >= 120",
+            },
         ),
         case(
             "a feature of a further column is known once its window is covered",
@@ -250,7 +311,10 @@ fn features() -> Vec<Case> {
             steps(
                 r#"{ id = "spent", features = { fees = "sum(fee)", different = "count(distinct g)", n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m"] }"#,
             ),
-            Taken { unknown: &["fees_10m", "fees_30m", "different_10m", "different_30m"], complete: "id >= 149" },
+            Taken {
+                unknown: &["fees_10m", "fees_30m", "different_10m", "different_30m"],
+                complete: "id >= 149",
+            },
         ),
         case(
             "features as rows arrive, with a further one",
@@ -270,8 +334,10 @@ fn features() -> Vec<Case> {
 fn upstream() -> Vec<Case> {
     const DERIVED: &str = r#"{ id = "d", derive = { net = "amount - fee", twice = "amount * 2" } }, { id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], windows = ["10m"] }"#;
     const FILTERED: &str = r#"{ id = "f", filter = "n > 2" }, { id = "e", filter = "n < 15" }, { id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#;
-    let derived = |name, after, expected| case(name, BY_WINDOW, steps(DERIVED), steps(after), expected);
-    let filtered = |name, after, expected| case(name, BY_WINDOW, steps(FILTERED), steps(after), expected);
+    let derived =
+        |name, after, expected| case(name, BY_WINDOW, steps(DERIVED), steps(after), expected);
+    let filtered =
+        |name, after, expected| case(name, BY_WINDOW, steps(FILTERED), steps(after), expected);
     vec![
         derived(
             "an expression is written otherwise, and steps without state are renamed, put together and taken apart",
@@ -332,7 +398,9 @@ fn others() -> Vec<Case> {
             "a step with state is renamed",
             BY_WINDOW,
             steps(SUMS),
-            steps(r#"{ id = "totals", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#),
+            steps(
+                r#"{ id = "totals", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
+            ),
             Refused(&["holds state of the step `sums`", "riskstream state rename p sums totals"]),
         ),
         case(

@@ -1,6 +1,10 @@
-//! Every interleaving of a small sink and a small broker: three producers that take turns and one that claims, runs that are killed or connect anew anywhere, commits whose
-//! request arrives or not, and ends of transactions that are lost: of the offset, of the messages in any of two partitions, or of several. Each epoch is to be in each
-//! partition once, and in order, whatever happens, and nothing is to be delivered again that the store has let go of. Somebody else has transactions in the topic too. Only where a broker has lost the messages' part of an end may an epoch come after one that was committed behind it.
+//! Every interleaving of a small sink and a small broker: three producers that take turns and one
+//! that claims, runs that are killed or connect anew anywhere, commits whose request arrives or
+//! not, and ends of transactions that are lost: of the offset, of the messages in any of two
+//! partitions, or of several. Each epoch is to be in each partition once, and in order, whatever
+//! happens, and nothing is to be delivered again that the store has let go of. Somebody else has
+//! transactions in the topic too. Only where a broker has lost the messages' part of an end may an
+//! epoch come after one that was committed behind it.
 
 mod broker;
 
@@ -8,7 +12,9 @@ use self::broker::{Broker, CLAIMER, CONNECTIONS, Epochs, Fate, Forgets, Messages
 use self::broker::{Offset, PARTITIONS, PRODUCERS, TURNS, committed, epochs, index, placed, tally};
 use super::super::said::{Account, Bounds, Committed, Said, Whole};
 use super::super::window::{Hole, holes};
-use super::{Decision, Facts, Placed, decide_incomplete, decide_look, decide_lost, decide_progress};
+use super::{
+    Decision, Facts, Placed, decide_incomplete, decide_look, decide_lost, decide_progress,
+};
 use std::collections::HashSet;
 
 const UNDER_WAY_MAX: usize = 2;
@@ -29,7 +35,8 @@ enum Step {
     },
     /// Finds out how far the topic is.
     Ask,
-    /// Says how far the topic is, with this producer; `all`: then with those that take turns too. And whether its request has been made.
+    /// Says how far the topic is, with this producer; `all`: then with those that take turns too.
+    /// And whether its request has been made.
     Say {
         after: i64,
         producer: usize,
@@ -77,7 +84,8 @@ struct World {
     through: i64,
     /// Where the topic ends, as far as the run knows.
     ends: [usize; PARTITIONS],
-    /// The starts of transactions that have to be looked at again: the epoch before, and the places.
+    /// The starts of transactions that have to be looked at again: the epoch before, and the
+    /// places.
     window: Vec<(i64, [usize; PARTITIONS])>,
     holes: Vec<Hole>,
     /// An epoch was delivered behind a later one.
@@ -137,7 +145,15 @@ impl World {
 
     /// A connection, of the same run or of one after it.
     fn connects(&self, run: u8, claimed: bool) -> Self {
-        Self { run, claimed, connection: self.connection + 1, step: Step::Fence(0), filled: Vec::new(), window: Vec::new(), ..self.clone() }
+        Self {
+            run,
+            claimed,
+            connection: self.connection + 1,
+            step: Step::Fence(0),
+            filled: Vec::new(),
+            window: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// Every world that may be next.
@@ -162,13 +178,16 @@ impl World {
                 if self.broker.transactions[producer].is_some_and(|t| t.promised) {
                     return next;
                 }
-                let step = if producer + 1 < PRODUCERS { Step::Fence(producer + 1) } else { Step::End };
+                let step =
+                    if producer + 1 < PRODUCERS { Step::Fence(producer + 1) } else { Step::End };
                 self.ends(producer, &Self { step, ..self.clone() }, &mut next);
             }
             Step::End => next.extend(self.clone().ended()),
             Step::Copy { through, asked } => self.copies(through, asked, &mut next),
             Step::Ask => next.push(self.clone().asked(rule)),
-            Step::Say { after, producer, all, asked } => self.says(after, producer, all, asked, &mut next),
+            Step::Say { after, producer, all, asked } => {
+                self.says(after, producer, all, asked, &mut next)
+            }
             Step::Deliver => self.delivers(&mut next),
             // What still hangs is for the next run to mend.
             Step::Done if self.is_open() => next.push(self.connects(self.run + 1, false)),
@@ -176,7 +195,11 @@ impl World {
         }
         next.retain_mut(|world| {
             // What the group shows to the run that delivered it, the store lets go of.
-            let shown = world.broker.decided.filter(|o| world.step == Step::Deliver && o.run == world.run).map_or(0, |o| o.through);
+            let shown = world
+                .broker
+                .decided
+                .filter(|o| world.step == Step::Deliver && o.run == world.run)
+                .map_or(0, |o| o.through);
             world.gone = world.gone.max(shown);
             true
         });
@@ -197,8 +220,14 @@ impl World {
             return;
         }
         let either = [false, true];
-        let lost = either.into_iter().flat_map(|a| either.map(|b| [a, b])).flat_map(|parts| either.map(|offset| Forgets { offset, parts }));
-        let may_be = |f: &Forgets| (0..PARTITIONS).all(|p| !f.parts[p] || self.whole && transaction.parts[p]) && *f != Forgets::default();
+        let lost = either
+            .into_iter()
+            .flat_map(|a| either.map(|b| [a, b]))
+            .flat_map(|parts| either.map(|offset| Forgets { offset, parts }));
+        let may_be = |f: &Forgets| {
+            (0..PARTITIONS).all(|p| !f.parts[p] || self.whole && transaction.parts[p])
+                && *f != Forgets::default()
+        };
         for forgets in lost.filter(may_be) {
             let mut lost = then.clone();
             lost.broker.end(producer, forgets);
@@ -209,7 +238,9 @@ impl World {
 
     /// What the cluster has promised comes about at some time.
     fn broker_goes_on(&self, next: &mut Vec<Self>) {
-        for producer in (0..PRODUCERS).filter(|p| self.broker.transactions[*p].is_some_and(|t| t.promised)) {
+        for producer in
+            (0..PRODUCERS).filter(|p| self.broker.transactions[*p].is_some_and(|t| t.promised))
+        {
             self.ends(producer, self, next);
         }
     }
@@ -218,10 +249,12 @@ impl World {
     /// from being seen.
     fn ended(mut self) -> Option<Self> {
         let stable = self.broker.stable();
-        let hangs = |p: &usize| self.broker.topic[*p].get(stable[*p]).is_some_and(|m| m.producer != OTHER);
+        let hangs =
+            |p: &usize| self.broker.topic[*p].get(stable[*p]).is_some_and(|m| m.producer != OTHER);
         let hanging: Vec<usize> = (0..PARTITIONS).filter(hangs).collect();
         if let Some(partition) = hanging.first() {
-            (0..PRODUCERS).for_each(|producer| self.broker.end_messages(*partition, producer, Fate::Aborted));
+            (0..PRODUCERS)
+                .for_each(|producer| self.broker.end_messages(*partition, producer, Fate::Aborted));
             return Some(self);
         }
         if self.mends != Mends::AtOnce && self.broker.written(stable).next().is_some() {
@@ -252,13 +285,27 @@ impl World {
         if parts.is_empty() {
             return (Vec::new(), known);
         }
-        let of_them = |messages: Vec<Placed>| messages.into_iter().filter(|m| parts.contains(&m.part())).collect::<Vec<_>>();
+        let of_them = |messages: Vec<Placed>| {
+            messages.into_iter().filter(|m| parts.contains(&m.part())).collect::<Vec<_>>()
+        };
         let lost = decide_lost(&of_them(written), &of_them(visible));
         // Where all is there that the group says, and no offset is undecided, nobody looks.
-        let marks: Vec<_> = self.broker.visible(said.before).filter(|(.., m)| m.is_marked).map(|(.., m)| m.mark()).collect();
-        let is_seen = |mark: &super::Mark| mark.sent.is_some_and(|(by, _)| (0..2).all(|p| seen.contains_key(&(p, by, mark.through))));
-        let is_whole = holes(&marks, said.whole.since, said.whole.through).is_empty() && marks.iter().all(is_seen);
-        assert!(!is_whole || lost.is_empty() || self.broker.undecided.iter().any(Option::is_some), "{self:?}");
+        let marks: Vec<_> = self
+            .broker
+            .visible(said.before)
+            .filter(|(.., m)| m.is_marked)
+            .map(|(.., m)| m.mark())
+            .collect();
+        let is_seen = |mark: &super::Mark| {
+            mark.sent
+                .is_some_and(|(by, _)| (0..2).all(|p| seen.contains_key(&(p, by, mark.through))))
+        };
+        let is_whole = holes(&marks, said.whole.since, said.whole.through).is_empty()
+            && marks.iter().all(is_seen);
+        assert!(
+            !is_whole || lost.is_empty() || self.broker.undecided.iter().any(Option::is_some),
+            "{self:?}"
+        );
         (lost, known)
     }
 
@@ -268,10 +315,17 @@ impl World {
             if self.broker.transactions[CLAIMER].is_some() {
                 return;
             }
-            let shows = self.broker.decided.is_some_and(|o| (o.run, o.through, o.messages) == (self.run, through, false));
+            let shows = self
+                .broker
+                .decided
+                .is_some_and(|o| (o.run, o.through, o.messages) == (self.run, through, false));
             // It is looked whether the copies are there.
             let step = if self.mends == Mends::Once { Step::Ask } else { Step::End };
-            next.push(if shows { Self { step, ..then } } else { self.connects(self.run, self.claimed) });
+            next.push(if shows {
+                Self { step, ..then }
+            } else {
+                self.connects(self.run, self.claimed)
+            });
             return;
         }
         let Some(said) = self.broker.decided else { return };
@@ -282,12 +336,29 @@ impl World {
             let (partition, place) = (index(partition), index(lost.offset));
             let of = self.broker.topic[partition][place];
             let copy_of = Some(index(origin));
-            then.broker.topic[partition].push(Messages { producer: CLAIMER, copy_of, fate: Fate::Open, ..of });
+            then.broker.topic[partition].push(Messages {
+                producer: CLAIMER,
+                copy_of,
+                fate: Fate::Open,
+                ..of
+            });
             parts[partition] = true;
         }
         let whole = Whole { since: said.whole.since, through };
         let committed = committed(&known);
-        then.broker.say(CLAIMER, Offset { through, after: through, messages: false, whole, run: self.run, committed, ..said }, parts);
+        then.broker.say(
+            CLAIMER,
+            Offset {
+                through,
+                after: through,
+                messages: false,
+                whole,
+                run: self.run,
+                committed,
+                ..said
+            },
+            parts,
+        );
         then.out_of_order = true;
         self.commits_or_dies(CLAIMER, Step::Copy { through, asked: true }, then, next);
     }
@@ -295,7 +366,10 @@ impl World {
     /// The request to commit may get lost with the run that made it.
     fn commits_or_dies(&self, producer: usize, step: Step, filled: Self, next: &mut Vec<Self>) {
         if self.crashes_left > 0 {
-            next.push(Self { crashes_left: self.crashes_left - 1, ..filled.clone() }.connects(self.run + 1, false));
+            next.push(
+                Self { crashes_left: self.crashes_left - 1, ..filled.clone() }
+                    .connects(self.run + 1, false),
+            );
         }
         let mut promised = Self { step, ..filled };
         promised.broker.transactions[producer].as_mut().expect("an open one").promised = true;
@@ -311,11 +385,18 @@ impl World {
             Decision::GoOn { after, .. } => after,
             Decision::Refuse(_) => panic!("nothing is ever removed here: {self:?}"),
         };
-        let (ends, mut first, mut found) = (self.broker.ends(), (after, self.broker.ends()), Vec::new());
+        let (ends, mut first, mut found) =
+            (self.broker.ends(), (after, self.broker.ends()), Vec::new());
         if let Some(decided) = self.broker.decided {
             let since = decided.whole.since.min(after);
-            let marked = if decided.through < after { after } else { decided.whole.through.min(after) };
-            let marks: Vec<_> = self.broker.visible(decided.before).filter(|(.., m)| m.is_marked).map(|(.., m)| m.mark()).collect();
+            let marked =
+                if decided.through < after { after } else { decided.whole.through.min(after) };
+            let marks: Vec<_> = self
+                .broker
+                .visible(decided.before)
+                .filter(|(.., m)| m.is_marked)
+                .map(|(.., m)| m.mark())
+                .collect();
             found = holes(&marks, since, marked);
             if !found.is_empty() {
                 first = (since, decided.before);
@@ -325,7 +406,8 @@ impl World {
             // It ends, and is started again.
             return self.connects(self.run + 1, false);
         }
-        let mut next = Self { through: after, taken: 0, ends, window: vec![first], holes: found, ..self };
+        let mut next =
+            Self { through: after, taken: 0, ends, window: vec![first], holes: found, ..self };
         let is_said = said.is_some_and(|s| s.through == after);
         next.step = if next.claimed && !undecided && is_said {
             Step::Deliver
@@ -340,20 +422,38 @@ impl World {
         if !asked {
             let whole = Whole { since: self.window[0].0, through: after };
             let (before, committed) = (self.window[0].1, [0; CONNECTIONS]);
-            let offset = Offset { through: after, after, messages: false, before, whole, run: self.run, committed };
+            let offset = Offset {
+                through: after,
+                after,
+                messages: false,
+                before,
+                whole,
+                run: self.run,
+                committed,
+            };
             then.broker.say(producer, offset, [false; PARTITIONS]);
-            self.commits_or_dies(producer, Step::Say { after, producer, all, asked: true }, then, next);
+            self.commits_or_dies(
+                producer,
+                Step::Say { after, producer, all, asked: true },
+                then,
+                next,
+            );
             return;
         }
         if self.broker.transactions[producer].is_some() {
             return;
         }
-        let shows = self.broker.decided.is_some_and(|o| (o.run, o.through, o.messages) == (self.run, after, false));
+        let shows = self
+            .broker
+            .decided
+            .is_some_and(|o| (o.run, o.through, o.messages) == (self.run, after, false));
         then.step = match producer {
             // The group has to show it before anything else is touched.
             CLAIMER if !shows => return next.push(self.connects(self.run, self.claimed)),
             CLAIMER if all => Step::Say { after, producer: 0, all, asked: false },
-            _ if producer + 1 < TURNS => Step::Say { after, producer: producer + 1, all, asked: false },
+            _ if producer + 1 < TURNS => {
+                Step::Say { after, producer: producer + 1, all, asked: false }
+            }
             _ => Step::Deliver,
         };
         then.claimed |= then.step == Step::Deliver;
@@ -361,11 +461,27 @@ impl World {
     }
 
     /// A transaction in both partitions; its first message is in one of them.
-    fn fills(&mut self, producer: usize, epochs: Epochs, (after, through): (i64, i64), offset: Offset) {
+    fn fills(
+        &mut self,
+        producer: usize,
+        epochs: Epochs,
+        (after, through): (i64, i64),
+        offset: Offset,
+    ) {
         let (run, by) = (self.run, self.connection);
         for (partition, messages) in self.broker.topic.iter_mut().enumerate() {
             let is_marked = index(through) % PARTITIONS == partition;
-            messages.push(Messages { epochs, after, through, is_marked, run, by, producer, copy_of: None, fate: Fate::Open });
+            messages.push(Messages {
+                epochs,
+                after,
+                through,
+                is_marked,
+                run,
+                by,
+                producer,
+                copy_of: None,
+                fate: Fate::Open,
+            });
         }
         self.broker.say(producer, offset, [true; PARTITIONS]);
         (self.ends, self.taken) = (self.broker.ends(), self.taken + 1);
@@ -376,18 +492,31 @@ impl World {
         let producer = self.taken % TURNS;
         let run = self.run;
         let through_here = |through: i64| committed(&[(u32::from(self.connection), through)]);
-        if let (Some((after, _)), Some((_, last))) = (self.holes.first().copied(), self.holes.last().copied()) {
+        if let (Some((after, _)), Some((_, last))) =
+            (self.holes.first().copied(), self.holes.last().copied())
+        {
             // What fills them is committed before anything else is begun.
             let mut then = self.clone();
             if self.taken == 0 {
                 let ((since, before), through) = (self.window[0], self.through);
                 let whole = Whole { since, through };
-                let missing = self.holes.iter().fold(0, |missing, (after, last)| missing | epochs(*after, *last));
+                let missing = self
+                    .holes
+                    .iter()
+                    .fold(0, |missing, (after, last)| missing | epochs(*after, *last));
                 then.fills(
                     producer,
                     missing,
                     (after, last),
-                    Offset { through, after: through, messages: true, before, whole, run, committed: through_here(through) },
+                    Offset {
+                        through,
+                        after: through,
+                        messages: true,
+                        before,
+                        whole,
+                        run,
+                        committed: through_here(through),
+                    },
                 );
                 then.out_of_order = true;
                 next.push(then);
@@ -395,9 +524,14 @@ impl World {
                 then.holes.clear();
                 next.push(then);
             }
-        } else if self.through < self.epochs && self.filled.len() < UNDER_WAY_MAX && self.broker.transactions[producer].is_none() {
+        } else if self.through < self.epochs
+            && self.filled.len() < UNDER_WAY_MAX
+            && self.broker.transactions[producer].is_none()
+        {
             // One epoch, or two.
-            for through in [self.through + 1, self.through + 2].into_iter().filter(|t| *t <= self.epochs) {
+            for through in
+                [self.through + 1, self.through + 2].into_iter().filter(|t| *t <= self.epochs)
+            {
                 let mut then = self.clone();
                 if !self.whole {
                     then.window.clear();
@@ -405,15 +539,31 @@ impl World {
                 then.window.push((self.through, self.ends));
                 let (since, before) = then.window[0];
                 let (whole, committed) = (Whole { since, through }, through_here(through));
-                let offset = Offset { through, after: self.through, messages: true, before, whole, run, committed };
-                then.fills(producer, epochs(self.through, through), (self.through, through), offset);
+                let offset = Offset {
+                    through,
+                    after: self.through,
+                    messages: true,
+                    before,
+                    whole,
+                    run,
+                    committed,
+                };
+                then.fills(
+                    producer,
+                    epochs(self.through, through),
+                    (self.through, through),
+                    offset,
+                );
                 then.through = through;
                 next.push(then);
             }
         }
         // Where nothing hangs it makes no difference when it is looked.
         let stable = self.broker.stable();
-        if self.whole && self.window.len() > 1 && (0..PARTITIONS).all(|p| self.window[1].1[p] <= stable[p]) {
+        if self.whole
+            && self.window.len() > 1
+            && (0..PARTITIONS).all(|p| self.window[1].1[p] <= stable[p])
+        {
             next.push(Self { window: self.window[1..].to_vec(), ..self.clone() });
         }
         match self.filled.first() {
@@ -423,7 +573,10 @@ impl World {
                 then.broker.transactions[*oldest].as_mut().expect("an open one").promised = true;
                 next.push(then);
             }
-            None if self.holes.is_empty() && self.through == self.epochs && self.broker.transactions.iter().all(Option::is_none) => {
+            None if self.holes.is_empty()
+                && self.through == self.epochs
+                && self.broker.transactions.iter().all(Option::is_none) =>
+            {
                 next.push(Self { step: Step::Done, ..self.clone() });
             }
             None => {}
@@ -432,14 +585,19 @@ impl World {
 
     fn is_right(&self) -> bool {
         let all = epochs(0, self.epochs);
-        let once = |seen: &[Epochs]| seen.iter().try_fold(0, |before, of| (before & of == 0).then_some(before | of));
+        let once = |seen: &[Epochs]| {
+            seen.iter().try_fold(0, |before, of| (before & of == 0).then_some(before | of))
+        };
         (0..PARTITIONS).all(|partition| {
             let seen = self.broker.seen(partition);
             // One that is promised may be seen before the one before it, which is promised too.
             let in_order = self.out_of_order || seen.is_sorted();
             let is_done = self.step == Step::Done && !self.is_open();
-            in_order && once(&seen).is_some() && (!is_done || once(&self.broker.seen_at_last(partition)) == Some(all))
-        }) && (self.step != Step::Deliver || self.through >= self.gone && self.holes.iter().all(|(after, _)| *after >= self.gone))
+            in_order
+                && once(&seen).is_some()
+                && (!is_done || once(&self.broker.seen_at_last(partition)) == Some(all))
+        }) && (self.step != Step::Deliver
+            || self.through >= self.gone && self.holes.iter().all(|(after, _)| *after >= self.gone))
     }
 }
 
@@ -465,7 +623,8 @@ fn explore(rule: Rule, trial: Trial) -> Result<usize, Box<World>> {
     Ok(seen.len())
 }
 
-const OFFSETS: Trial = Trial { crashes: 2, losses: 2, whole: false, epochs: 3, mends: Mends::All, others: 0 };
+const OFFSETS: Trial =
+    Trial { crashes: 2, losses: 2, whole: false, epochs: 3, mends: Mends::All, others: 0 };
 const ENDS: Trial = Trial { losses: 1, whole: true, ..OFFSETS };
 
 /// One epoch more than usual where `RISKSTREAM_MODEL_LONG` is set: two minutes, and gigabytes.
@@ -503,16 +662,22 @@ fn two_transactions_whose_ends_are_lost_are_there_once_wherever_a_run_ends() {
 /// The model has teeth: the rule that was broken is found to be.
 #[test]
 fn taking_what_is_undecided_for_aborted_repeats_rows() {
-    let group_alone: Rule = |facts| Decision::GoOn { after: facts.said.map_or(0, |s| s.through), by: String::new() };
-    let wrong = explore(group_alone, Trial { crashes: 1, losses: 1, ..OFFSETS }).expect_err("a repetition");
+    let group_alone: Rule =
+        |facts| Decision::GoOn { after: facts.said.map_or(0, |s| s.through), by: String::new() };
+    let wrong =
+        explore(group_alone, Trial { crashes: 1, losses: 1, ..OFFSETS }).expect_err("a repetition");
     let seen = wrong.broker.seen(0);
-    assert!(seen.iter().enumerate().any(|(i, of)| seen[..i].iter().any(|before| before & of != 0)), "{seen:?}");
+    assert!(
+        seen.iter().enumerate().any(|(i, of)| seen[..i].iter().any(|before| before & of != 0)),
+        "{seen:?}"
+    );
 }
 
 /// So is it not to copy what is lost in one partition, and is seen in the other.
 #[test]
 fn leaving_half_of_a_transaction_as_it_is_loses_rows_or_repeats_them() {
-    let wrong = explore(decide_progress, Trial { mends: Mends::Nothing, ..ENDS }).expect_err("half a transaction");
+    let wrong = explore(decide_progress, Trial { mends: Mends::Nothing, ..ENDS })
+        .expect_err("half a transaction");
     assert!(!wrong.is_right(), "{wrong:?}");
 }
 
@@ -532,10 +697,13 @@ fn mending_without_looking_loses_rows_or_repeats_them() {
 #[test]
 fn taking_what_is_undecided_for_committed_loses_rows() {
     let newest_undecided: Rule = |facts| match facts.undecided {
-        true => Decision::GoOn { after: facts.said.map_or(0, |s| s.through) + 1, by: String::new() },
+        true => {
+            Decision::GoOn { after: facts.said.map_or(0, |s| s.through) + 1, by: String::new() }
+        }
         false => decide_progress(facts),
     };
-    let wrong = explore(newest_undecided, Trial { crashes: 1, losses: 1, ..OFFSETS }).expect_err("a loss");
+    let wrong =
+        explore(newest_undecided, Trial { crashes: 1, losses: 1, ..OFFSETS }).expect_err("a loss");
     let seen = wrong.broker.seen(0).into_iter().fold(0, |seen, of| seen | of);
     assert!(wrong.step == Step::Done && seen != epochs(0, OFFSETS.epochs), "{wrong:?}");
 }

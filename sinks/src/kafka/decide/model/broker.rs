@@ -21,8 +21,8 @@ pub(super) enum Fate {
     Aborted,
 }
 
-/// What a transaction has in a partition: its position is its place in the list. Of each epoch there
-/// is a row in every partition.
+/// What a transaction has in a partition: its position is its place in the list. Of each epoch
+/// there is a row in every partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Messages {
     /// Whose rows they are.
@@ -87,7 +87,13 @@ pub(super) struct Broker {
 impl Messages {
     pub(super) fn mark(&self) -> Mark {
         let sent = Some((u32::from(self.by), PARTITIONS as u64));
-        Mark { sink: String::new(), through: self.through, after: Some(self.after), sent, run: self.run.to_string() }
+        Mark {
+            sink: String::new(),
+            through: self.through,
+            after: Some(self.after),
+            sent,
+            run: self.run.to_string(),
+        }
     }
 
     fn placed(&self, partition: usize, place: usize) -> Placed {
@@ -111,8 +117,10 @@ impl Broker {
             return;
         }
         let offset = self.undecided[producer].take();
-        // An older offset never replaces a newer one, though its transaction ends later. The claimer's is the newest, since nobody delivers while it claims.
-        let is_newer = producer == CLAIMER || self.decided.is_none_or(|d| offset.is_some_and(|o| o.through >= d.through));
+        // An older offset never replaces a newer one, though its transaction ends later. The
+        // claimer's is the newest, since nobody delivers while it claims.
+        let is_newer = producer == CLAIMER
+            || self.decided.is_none_or(|d| offset.is_some_and(|o| o.through >= d.through));
         if transaction.promised && is_newer {
             self.decided = offset;
         }
@@ -120,7 +128,10 @@ impl Broker {
 
     /// With the end of a producer's transaction ends whatever it has left open in the partition.
     pub(super) fn end_messages(&mut self, partition: usize, producer: usize, fate: Fate) {
-        self.topic[partition].iter_mut().filter(|m| m.producer == producer && m.fate == Fate::Open).for_each(|m| m.fate = fate);
+        self.topic[partition]
+            .iter_mut()
+            .filter(|m| m.producer == producer && m.fate == Fate::Open)
+            .for_each(|m| m.fate = fate);
     }
 
     /// Somebody else begins a transaction in the first partition, or ends it.
@@ -132,7 +143,17 @@ impl Broker {
             (None, true) => {
                 let (epochs, after, through, run, by) = (0, 0, 0, 0, 0);
                 let (is_marked, copy_of) = (false, None);
-                let of = Messages { epochs, after, through, is_marked, run, by, producer: OTHER, copy_of, fate: Fate::Open };
+                let of = Messages {
+                    epochs,
+                    after,
+                    through,
+                    is_marked,
+                    run,
+                    by,
+                    producer: OTHER,
+                    copy_of,
+                    fate: Fate::Open,
+                };
                 then.topic[0].push(of);
             }
             _ => return None,
@@ -147,7 +168,9 @@ impl Broker {
 
     /// Where they end for a reader of committed transactions.
     pub(super) fn stable(&self) -> [usize; PARTITIONS] {
-        let stable = |messages: &Vec<Messages>| messages.iter().position(|m| m.fate == Fate::Open).unwrap_or(messages.len());
+        let stable = |messages: &Vec<Messages>| {
+            messages.iter().position(|m| m.fate == Fate::Open).unwrap_or(messages.len())
+        };
         [0, 1].map(|partition: usize| stable(&self.topic[partition]))
     }
 
@@ -158,16 +181,30 @@ impl Broker {
     }
 
     /// What a reader of committed transactions sees behind these places.
-    pub(super) fn visible(&self, before: [usize; PARTITIONS]) -> impl Iterator<Item = (usize, usize, &Messages)> {
+    pub(super) fn visible(
+        &self,
+        before: [usize; PARTITIONS],
+    ) -> impl Iterator<Item = (usize, usize, &Messages)> {
         let stable = self.stable();
-        self.written(before).filter(move |(partition, place, m)| *place < stable[*partition] && m.fate == Fate::Committed)
+        self.written(before).filter(move |(partition, place, m)| {
+            *place < stable[*partition] && m.fate == Fate::Committed
+        })
     }
 
     /// What is there behind these places.
-    pub(super) fn written(&self, before: [usize; PARTITIONS]) -> impl Iterator<Item = (usize, usize, &Messages)> {
-        let of =
-            move |partition: usize| self.topic[partition].iter().enumerate().skip(before[partition]).filter(|(_, m)| m.producer != OTHER);
-        (0..PARTITIONS).flat_map(move |partition| of(partition).map(move |(place, m)| (partition, place, m)))
+    pub(super) fn written(
+        &self,
+        before: [usize; PARTITIONS],
+    ) -> impl Iterator<Item = (usize, usize, &Messages)> {
+        let of = move |partition: usize| {
+            self.topic[partition]
+                .iter()
+                .enumerate()
+                .skip(before[partition])
+                .filter(|(_, m)| m.producer != OTHER)
+        };
+        (0..PARTITIONS)
+            .flat_map(move |partition| of(partition).map(move |(place, m)| (partition, place, m)))
     }
 
     pub(super) fn shown(&self, look: Look, before: [usize; PARTITIONS]) -> Shown {
@@ -183,17 +220,26 @@ impl Broker {
 
     /// What a reader of committed transactions sees of a partition: sets of epochs, in their order.
     pub(super) fn seen(&self, partition: usize) -> Vec<Epochs> {
-        self.visible([0; PARTITIONS]).filter(|(p, ..)| *p == partition).map(|(.., m)| m.epochs).collect()
+        self.visible([0; PARTITIONS])
+            .filter(|(p, ..)| *p == partition)
+            .map(|(.., m)| m.epochs)
+            .collect()
     }
 
     /// The same, once nothing is open.
     pub(super) fn seen_at_last(&self, partition: usize) -> Vec<Epochs> {
-        self.topic[partition].iter().filter(|m| m.fate == Fate::Committed).map(|m| m.epochs).collect()
+        self.topic[partition]
+            .iter()
+            .filter(|m| m.fate == Fate::Committed)
+            .map(|m| m.epochs)
+            .collect()
     }
 }
 
 /// Messages as the sink's own reader finds them.
-pub(super) fn placed<'a>(messages: impl Iterator<Item = (usize, usize, &'a Messages)>) -> Vec<Placed> {
+pub(super) fn placed<'a>(
+    messages: impl Iterator<Item = (usize, usize, &'a Messages)>,
+) -> Vec<Placed> {
     messages.map(|(partition, place, m)| m.placed(partition, place)).collect()
 }
 
