@@ -27,14 +27,12 @@ use std::time::Duration;
 use deltalake_core::kernel::{
     Action, Add, Metadata, MetadataExt, Protocol, Transaction, new_metadata,
 };
-use deltalake_core::protocol::{DeltaOperation, SaveMode, checkpoints};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Map, Value, json};
 
+use crate::checkpoint::{is_due, last_checkpoint, write_checkpoint};
 use crate::error::SinkError;
-use crate::log::{
-    Put, checkpoint_version, commit_bytes, has_entries, is_taken, log_folder, put_commit,
-    sync_checkpoint,
-};
+use crate::log::{Put, commit_bytes, has_entries, is_taken, log_folder, put_commit};
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::{TableSnapshot, table_url};
 use crate::stage::{StagedFile, sync_path};
@@ -43,7 +41,8 @@ use crate::table::{SchemaDecision, TableSpec, decide_schema};
 /// Limits of a table's writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterOptions {
-    /// A log checkpoint is written every so many commits. At least 1.
+    /// A log checkpoint is written after so many commits, and after more where the table has very
+    /// many files. At least 1.
     pub checkpoint_commits: u64,
     /// Attempts per delivery before giving up.
     pub attempts_max: u32,
@@ -308,7 +307,7 @@ impl DeltaTableWriter {
     /// # Errors
     /// The log can't be read or the checkpoint can't be written; the table is unchanged.
     pub fn checkpoint(&mut self) -> Result<(), SinkError> {
-        write_checkpoint(&self.runtime, &TableSnapshot::open(&self.runtime, &self.spec.location)?)
+        write_checkpoint(&self.runtime, &self.spec.location)
     }
 
     /// What is known about the log, read again where there is doubt.
@@ -329,7 +328,7 @@ impl DeltaTableWriter {
     /// table is not the one that it was.
     fn is_next(&self, seen: Seen) -> Result<bool, SinkError> {
         let location = &self.spec.location;
-        Ok(checkpoint_version(location)?.is_none_or(|version| version <= seen.version)
+        Ok(last_checkpoint(location)?.is_none_or(|last| last.version <= seen.version)
             && is_taken(location, seen.version)?)
     }
 
@@ -372,8 +371,8 @@ impl DeltaTableWriter {
     }
 
     fn checkpoint_if_due(&mut self, version: u64) {
-        let last = checkpoint_version(&self.spec.location).ok().flatten().unwrap_or(0);
-        if version.saturating_sub(last) >= self.options.checkpoint_commits.max(1) {
+        let last = last_checkpoint(&self.spec.location).ok().flatten();
+        if is_due(last, version, self.options.checkpoint_commits) {
             self.checkpoint_error = self.checkpoint().err().map(|error| error.to_string());
         }
     }
@@ -495,18 +494,6 @@ pub(crate) fn add_action(file: &StagedFile, modification_time: i64, data_change:
         stats: Some(file.stats_json.clone()),
         ..Add::default()
     }
-}
-
-/// Writes and syncs a log checkpoint of a snapshot with all its files.
-pub(crate) fn write_checkpoint(
-    runtime: &DeltaRuntime,
-    snapshot: &TableSnapshot,
-) -> Result<(), SinkError> {
-    let location = snapshot.folder();
-    runtime
-        .block_on(checkpoints::create_checkpoint(snapshot.delta_table(), None))
-        .map_err(SinkError::delta(location.path()))?;
-    sync_checkpoint(location, snapshot.version())
 }
 
 fn backoff(first: Duration, attempt: u32) -> Duration {

@@ -18,6 +18,7 @@
 
 mod alerts;
 mod applications;
+mod checkpoint;
 mod compact;
 mod console;
 mod delta;

@@ -15,7 +15,6 @@ use riskstream_engine::disk::{Entry, Folder};
 use serde_json::{Map, Value};
 
 use crate::error::SinkError;
-use crate::stage::sync_path;
 
 /// Whether a commit took its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,29 +93,4 @@ pub(crate) fn put_commit(table: &Folder, version: u64, bytes: Vec<u8>) -> Result
         log_folder(table).join(format!(".{version:020}.{:016x}.tmp", table.disk().unique()));
     let put = table.disk().create_durably(&temporary, &target, &[bytes.into()]);
     Ok(if put.map_err(SinkError::io("commit", &target))? { Put::Landed } else { Put::Taken })
-}
-
-/// The version of the newest log checkpoint, by its hint file.
-pub(crate) fn checkpoint_version(table: &Folder) -> Result<Option<u64>, SinkError> {
-    let path = log_folder(table).join("_last_checkpoint");
-    let bytes = match table.disk().read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(SinkError::io("read", &path)(error)),
-    };
-    // A broken hint is no error: readers list the folder then, and so would the next open.
-    let hint: Option<Value> = serde_json::from_slice(&bytes).ok();
-    Ok(hint.and_then(|hint| hint.get("version").and_then(Value::as_u64)))
-}
-
-/// Syncs a log checkpoint's files and the log folder.
-pub(crate) fn sync_checkpoint(table: &Folder, version: u64) -> Result<(), SinkError> {
-    let folder = log_folder(table);
-    let prefix = format!("{version:020}.checkpoint");
-    for entry in entries(table)? {
-        if entry.name.starts_with(&prefix) || entry.name == "_last_checkpoint" {
-            sync_path(table.disk().as_ref(), &folder.join(&entry.name))?;
-        }
-    }
-    sync_path(table.disk().as_ref(), &folder)
 }

@@ -9,8 +9,8 @@ use deltalake_core::protocol::checkpoints;
 use riskstream_engine::disk::Folder;
 use serde::Serialize;
 
+use crate::checkpoint::write_checkpoint;
 use crate::compact::{Compacted, compact};
-use crate::delta::write_checkpoint;
 use crate::error::SinkError;
 use crate::maintain_options::MaintainOptions;
 use crate::runtime::DeltaRuntime;
@@ -54,6 +54,10 @@ pub fn maintain(
 ) -> Result<MaintainReport, SinkError> {
     let location = &location.into();
     let compacted: Compacted = compact(runtime, location, options)?;
+    if !options.dry_run {
+        // Before the table is looked at, so that what is trimmed below is what this one replaces.
+        write_checkpoint(runtime, location)?;
+    }
     let snapshot = TableSnapshot::open(runtime, location)?;
     let mut report = MaintainReport {
         files_compacted: compacted.files_before,
@@ -66,7 +70,6 @@ pub fn maintain(
         ..MaintainReport::default()
     };
     if !options.dry_run {
-        write_checkpoint(runtime, &snapshot)?;
         let removed = runtime
             .block_on(checkpoints::cleanup_metadata(snapshot.delta_table(), None))
             .map_err(SinkError::delta(location.path()))?;

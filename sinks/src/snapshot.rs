@@ -63,13 +63,7 @@ impl TableSnapshot {
         if found.is_none_or(|found| !found.is_folder) {
             return Err(not_a_table());
         }
-        let url = table_url(&location)?;
-        let mut builder =
-            DeltaTableBuilder::from_url(url.clone()).map_err(SinkError::delta(location.path()))?;
-        if !location.disk().is_local() {
-            builder = builder
-                .with_storage_backend(Arc::new(DiskObjects(Arc::clone(location.disk()))), url);
-        }
+        let builder = table_builder(&location)?;
         let table = builder.load().await.map_err(|error| match error {
             DeltaTableError::NotATable(_) => not_a_table(),
             other => SinkError::delta(location.path())(other),
@@ -186,6 +180,17 @@ impl TableSnapshot {
     fn state(&self) -> Result<&deltalake_core::table::state::DeltaTableState, SinkError> {
         self.table.snapshot().map_err(SinkError::delta(self.location.path()))
     }
+}
+
+/// What opens a table's log, through the disk that the table is on.
+pub(crate) fn table_builder(location: &Folder) -> Result<DeltaTableBuilder, SinkError> {
+    let url = table_url(location)?;
+    let builder =
+        DeltaTableBuilder::from_url(url.clone()).map_err(SinkError::delta(location.path()))?;
+    if location.disk().is_local() {
+        return Ok(builder);
+    }
+    Ok(builder.with_storage_backend(Arc::new(DiskObjects(Arc::clone(location.disk()))), url))
 }
 
 pub(crate) fn table_url(location: &Path) -> Result<Url, SinkError> {
