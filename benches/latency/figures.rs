@@ -124,7 +124,8 @@ impl Figures {
         writeln!(text)?;
         writeln!(
             text,
-            "{batch_rows:.1} payments per batch; {epochs} epochs of {:.0} payments; a commit takes {commit_ms:.2} ms",
+            "{batch_rows:.1} payments per batch; {epochs} epochs of {:.0} payments; a commit takes \
+             {commit_ms:.2} ms",
             rows as f64 / epochs.max(1) as f64
         )?;
         writeln!(

@@ -131,7 +131,8 @@ fn main() -> anyhow::Result<()> {
     );
 
     let setup = format!(
-        "{} payments at {}/s, {} worker(s), epochs {} to {} µs, {} in flight; the first {} s don't count",
+        "{} payments at {}/s, {} worker(s), epochs {} to {} µs, {} in flight; the first {} s don't \
+         count",
         rows,
         arguments.rate,
         arguments.workers,

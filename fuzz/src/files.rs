@@ -99,13 +99,19 @@ impl Files {
             Kind::Ndjson => &[
                 b"",
                 b"{}\n{\"tx_datetime\":\"2018-04-01T00:00:00Z\"}\n",
-                b"{\"tx_datetime\":\"2018-04-01 00:00:00\",\"tx_amount\":1.5,\"x\":{\"y\":[1,{\"z\":\"\\n\"}]}}\r\n\r\n[1]\n3\n\"x\"\nnull\n",
-                b"{\"tx_datetime\":\"2018-04-01 00:00:00\",\"m\":{\"amount\":\"1.50\",\"who\":{\"id\":7},\"tags\":[1]},\"tx_fraud\":\"1\"}\n{\"tx_datetime\":\"2018-04-01\",\"m\":{}}\n{\"tx_datetime\":\"2018-04-01\",\"m\":null,\"m.amount\":2}\n",
+                b"{\"tx_datetime\":\"2018-04-01 00:00:00\",\"tx_amount\":1.5,\"x\":{\"y\":[1,\
+                  {\"z\":\"\\n\"}]}}\r\n\r\n[1]\n3\n\"x\"\nnull\n",
+                b"{\"tx_datetime\":\"2018-04-01 00:00:00\",\"m\":{\"amount\":\"1.50\",\
+                  \"who\":{\"id\":7},\"tags\":[1]},\"tx_fraud\":\"1\"}\n\
+                  {\"tx_datetime\":\"2018-04-01\",\"m\":{}}\n\
+                  {\"tx_datetime\":\"2018-04-01\",\"m\":null,\"m.amount\":2}\n",
             ],
             Kind::Csv => &[
                 b"",
-                b"transaction_id,tx_datetime,customer_id,terminal_id,tx_amount,tx_fraud\r\n1,2018-04-01 00:00:00,\"1\",2,\"3.50\",0\r\n",
-                b"tx_datetime,tx_amount,transaction_id,tx_fraud\n2018-04-01,\"1\n\",\"a\"\"b\",true\n",
+                b"transaction_id,tx_datetime,customer_id,terminal_id,tx_amount,tx_fraud\r\n\
+                  1,2018-04-01 00:00:00,\"1\",2,\"3.50\",0\r\n",
+                b"tx_datetime,tx_amount,transaction_id,tx_fraud\n\
+                  2018-04-01,\"1\n\",\"a\"\"b\",true\n",
             ],
             Kind::Parquet => &[b"", b"PAR1PAR1", b"PAR1\0\0\0\0PAR1"],
         };

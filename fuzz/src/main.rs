@@ -121,7 +121,8 @@ fn main() -> anyhow::Result<ExitCode> {
         if let Some(failure) = failure {
             eprintln!("case {case} of {target} failed: {failure}\n{}", shown(&input));
             eprintln!(
-                "repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed {case} --cases 1"
+                "repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed {case} \
+                 --cases 1"
             );
             if let Some(path) = &args.keep {
                 std::fs::write(path, &input)?;
@@ -190,7 +191,8 @@ fn watchdog(target: String, started: Instant) -> Arc<Running> {
                     "case {case} of {target} failed: it takes more than {CASE_SECONDS_MAX} s"
                 );
                 eprintln!(
-                    "repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed {case} --cases 1"
+                    "repeat: cargo run --release -p riskstream-fuzz -- --target {target} --seed \
+                     {case} --cases 1"
                 );
                 std::process::exit(1);
             }

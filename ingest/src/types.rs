@@ -41,8 +41,8 @@ fn parse_decimal_type(lower: &str, text: &str) -> Result<DataType, String> {
         .and_then(|rest| rest.strip_prefix('(')?.strip_suffix(')'));
     let Some(arguments) = arguments else {
         return Err(format!(
-            "{text:?} is not a type; use int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, bool, string, timestamp, date \
-             or decimal(precision,scale)"
+            "{text:?} is not a type; use int8, int16, int32, int64, uint8, uint16, uint32, uint64, \
+             float32, float64, bool, string, timestamp, date or decimal(precision,scale)"
         ));
     };
     let mut parts = arguments.split(',').map(str::trim);
@@ -53,7 +53,8 @@ fn parse_decimal_type(lower: &str, text: &str) -> Result<DataType, String> {
             Ok(DataType::Decimal128(p, s))
         }
         _ => Err(format!(
-            "{text:?} is not a decimal type; use decimal(precision,scale) with precision 1 to 38 and scale 0 to precision"
+            "{text:?} is not a decimal type; use decimal(precision,scale) with precision 1 to 38 \
+             and scale 0 to precision"
         )),
     }
 }
@@ -100,7 +101,8 @@ pub(crate) fn read_as(data_type: &DataType) -> ReadAs {
         }
         DataType::Decimal256(_, s) if (0..=38).contains(s) => {
             let how = format!(
-                "read as decimal(38,{s}), a row with more digits is a dead letter; a schema with string for the column keeps all of them"
+                "read as decimal(38,{s}), a row with more digits is a dead letter; a schema with \
+                 string for the column keeps all of them"
             );
             return ReadAs::Narrowed(DataType::Decimal128(38, *s), how);
         }

@@ -19,7 +19,8 @@ pub enum ScoreError {
     },
     /// The column is of a type that is not a number or a boolean.
     #[error(
-        "column `{column}` is {found}, but a feature must be a number or a boolean; cast it in a `derive` step"
+        "column `{column}` is {found}, but a feature must be a number or a boolean; cast it in a \
+         `derive` step"
     )]
     ColumnType {
         /// The feature's name.
@@ -79,7 +80,8 @@ pub enum TrainError {
     },
     /// A window has no labeled rows.
     #[error(
-        "no labeled rows in the {window} window, {from} to {to} (exclusive): check the dates and the event time column"
+        "no labeled rows in the {window} window, {from} to {to} (exclusive): check the dates and \
+         the event time column"
     )]
     EmptyWindow {
         /// `training` or `test`.
@@ -91,7 +93,8 @@ pub enum TrainError {
     },
     /// A window has rows of one class only, so that nothing can be learned or measured.
     #[error(
-        "all {rows} rows in the {window} window have label {label}; both frauds and genuine rows are needed"
+        "all {rows} rows in the {window} window have label {label}; both frauds and genuine rows \
+         are needed"
     )]
     OneClass {
         /// `training` or `test`.
@@ -117,7 +120,8 @@ pub enum TrainError {
     },
     /// smartcore's serialized trees did not have the form that this crate reads.
     #[error(
-        "the fitted forest can't be read: {field} is missing or of another type; smartcore's form changed"
+        "the fitted forest can't be read: {field} is missing or of another type; smartcore's form \
+         changed"
     )]
     FittedForm {
         /// The field that was looked for.
@@ -142,7 +146,8 @@ pub enum ModelFileError {
     Json(#[from] serde_json::Error),
     /// Written by another version of the format.
     #[error(
-        "format version {found}, but this program reads version {expected}; train again, or use the program that wrote it"
+        "format version {found}, but this program reads version {expected}; train again, or use \
+         the program that wrote it"
     )]
     FormatVersion {
         /// The version in the file.
@@ -152,7 +157,8 @@ pub enum ModelFileError {
     },
     /// The file was changed after it was written.
     #[error(
-        "checksum {found} but the content gives {actual}: the file is damaged or was edited; restore it or train again"
+        "checksum {found} but the content gives {actual}: the file is damaged or was edited; \
+         restore it or train again"
     )]
     Checksum {
         /// The checksum in the file.
@@ -171,7 +177,8 @@ pub enum ModelFileError {
     Forest(#[from] ForestError),
     /// A probe row does not get the score that was stored with it.
     #[error(
-        "probe row {row} scores {actual} but {expected} was stored when the model was registered; this machine or program would decide differently, so the model is refused"
+        "probe row {row} scores {actual} but {expected} was stored when the model was registered; \
+         this machine or program would decide differently, so the model is refused"
     )]
     Probe {
         /// Which probe row, from 0.
@@ -188,7 +195,8 @@ pub enum ModelFileError {
 pub enum RegistryError {
     /// A name that can't be a folder's.
     #[error(
-        "`{name}` can't be a model's name: use letters, digits, `-` and `_`, at most 100, beginning with a letter or a digit"
+        "`{name}` can't be a model's name: use letters, digits, `-` and `_`, at most 100, \
+         beginning with a letter or a digit"
     )]
     Name {
         /// The name given.
@@ -221,7 +229,11 @@ pub enum RegistryError {
         source: ModelFileError,
     },
     /// No version of the model loads.
-    #[error("none of the {} versions of model `{name}` loads; the newest: {}", .problems.len(), .problems.first().map(ToString::to_string).unwrap_or_default())]
+    #[error(
+        "none of the {} versions of model `{name}` loads; the newest: {}",
+        .problems.len(),
+        .problems.first().map(ToString::to_string).unwrap_or_default()
+    )]
     NoneLoads {
         /// The name asked for.
         name: String,

@@ -49,7 +49,9 @@ pub fn report_table(outcomes: &[TrainOutcome]) -> String {
     let trained_on = &first.model.trained_on;
     let _ = writeln!(
         text,
-        "\ntrained on the days from {} to before {} ({} rows, {} frauds); tested on those from {} to before {} ({} rows, {} frauds; {} rows of cards known to be compromised left out){}",
+        "\n\
+         trained on the days from {} to before {} ({} rows, {} frauds); tested on those from {} to \
+         before {} ({} rows, {} frauds; {} rows of cards known to be compromised left out){}",
         trained_on.train_from,
         trained_on.train_to,
         trained_on.train_rows,

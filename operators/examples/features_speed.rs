@@ -166,7 +166,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 out_rows += out.rows.iter().map(RecordBatch::num_rows).sum::<usize>();
             }
             println!(
-                "{name:<12}{order:<12?}{:>8.1} ns/row{:>8.1} ns/row for changes{:>10.1} MiB of state",
+                "{name:<12}{order:<12?}{:>8.1} ns/row{:>8.1} ns/row for changes{:>10.1} MiB of \
+                 state",
                 took.as_nanos() as f64 / out_rows as f64,
                 saving.as_nanos() as f64 / out_rows as f64,
                 operator.state_bytes() as f64 / 1_048_576.0,

@@ -46,7 +46,8 @@ impl fmt::Display for UnknownCalendar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}; a calendar is `weekends`, `target` or `us-fed`, and days of one's own after it, e.g. 'target 2024-12-24'",
+            "{}; a calendar is `weekends`, `target` or `us-fed`, and days of one's own after it, \
+             e.g. 'target 2024-12-24'",
             self.0
         )
     }

@@ -195,7 +195,8 @@ impl Decision {
         }
         match (self.review, self.decline) {
             (Some(review), Some(decline)) if decline < review => wrong(format!(
-                "`decline` ({decline}) is below `review` ({review}), so nothing would be reviewed; swap them"
+                "`decline` ({decline}) is below `review` ({review}), so nothing would be reviewed; \
+                 swap them"
             )),
             (None, _) if !has_model => wrong(format!(
                 "`review` is not given, and no model made `{}` that could give it; set `review`",

@@ -49,7 +49,8 @@ pub enum StepError {
     },
     /// The step would add a column that is already there.
     #[error(
-        "the step adds column `{column}`, but its input already has one of that name; name it differently, or drop the other"
+        "the step adds column `{column}`, but its input already has one of that name; name it \
+         differently, or drop the other"
     )]
     ColumnExists {
         /// The column.

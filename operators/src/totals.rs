@@ -50,7 +50,8 @@ impl TotalsOperator {
                 return Err(StepError::WrongType {
                     column: column.clone(),
                     found: fields[index].data_type().clone(),
-                    role: "a column of `totals` holds text, since the name for all is a text; cast it in a `derive` step before",
+                    role: "a column of `totals` holds text, since the name for all is a text; cast \
+                           it in a `derive` step before",
                 });
             }
             fields[index] = fields[index].clone().with_nullable(true);

@@ -14,7 +14,8 @@ pub const CONFIG_FILE: &str = "pipelines.toml";
     version,
     max_term_width = 100,
     after_help = "Without a command, runs pipelines.toml.\n\n\
-Exit codes: 0 done, 1 a run failed, 2 the configuration or the command line is wrong (nothing was started)."
+                  Exit codes: 0 done, 1 a run failed, 2 the configuration or the command line is \
+                  wrong (nothing was started)."
 )]
 pub struct Cli {
     /// What to do; `run` if nothing is said.

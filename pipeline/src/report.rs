@@ -211,7 +211,8 @@ impl PipelineReport {
             let delivered = self.delivered_epoch;
             writeln!(
                 out,
-                "  delivered through epoch {delivered}: later rows wait in the data folder, and go out at the next start"
+                "  delivered through epoch {delivered}: later rows wait in the data folder, and go \
+                 out at the next start"
             )?;
         }
         write!(
@@ -234,7 +235,8 @@ impl PipelineReport {
                 };
                 writeln!(
                     out,
-                    "  {}: {column} is null in {times}, since the sum does not fit its type (dead letters, reason `overflow`)",
+                    "  {}: {column} is null in {times}, since the sum does not fit its type (dead \
+                     letters, reason `overflow`)",
                     step.step
                 )?;
             }
@@ -282,7 +284,8 @@ impl RunReport {
             writeln!(out, "{again} riskstream query{named}{sets} \"{sql}\"")?;
         }
         if self.pipelines.iter().any(|p| p.dead > 0) {
-            let sql = "select reason, detail, count(*) from dead_letters group by reason, detail order by 3 desc limit 10";
+            let sql = "select reason, detail, count(*) from dead_letters group by reason, detail \
+                       order by 3 desc limit 10";
             writeln!(out, "Dead letters: riskstream query{named}{sets} \"{sql}\"")?;
         }
         Ok(())
@@ -294,7 +297,10 @@ impl RunReport {
             let tables = pipeline.tables.iter().filter(|t| t.table != defaults::DEAD_LETTER_TABLE);
             let TableReport { table, is_by_date, .. } = tables.max_by_key(|t| t.rows)?;
             Some(match is_by_date {
-                true => format!("select event_date, count(*) from {table} group by event_date order by event_date desc limit 10"),
+                true => format!(
+                    "select event_date, count(*) from {table} group by event_date \
+                     order by event_date desc limit 10"
+                ),
                 false => format!("select * from {table} limit 10"),
             })
         })

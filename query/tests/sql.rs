@@ -130,7 +130,8 @@ fn filters_on_partitions_times_and_values_find_exactly_their_rows() {
             one_number(
                 &catalog,
                 &format!(
-                    "select coalesce(sum(case when id >= 0 then 1 end), 0) from payments_scored where {filter}"
+                    "select coalesce(sum(case when id >= 0 then 1 end), 0) from payments_scored \
+                     where {filter}"
                 )
             ),
             expected,
@@ -168,7 +169,8 @@ fn joins_groups_and_windows_work() {
                  left join alerts a on a.id = p.id where a.id is null group by p.name order by p.name nulls first";
     let shown = format_csv(&catalog.sql(query).unwrap()).unwrap();
     assert_eq!(shown, "name,n,total\n,1,\nn0,31,1562.40\nn1,32,1596.00\nn2,32,1629.60\n");
-    let query = "select id, sum(id) over (order by id rows 1 preceding) as s from payments_scored where id in (3, 4, 5) order by id";
+    let query = "select id, sum(id) over (order by id rows 1 preceding) as s from payments_scored \
+                 where id in (3, 4, 5) order by id";
     assert_eq!(
         format_json(&catalog.sql(query).unwrap()).unwrap(),
         "{\"id\":3,\"s\":3}\n{\"id\":4,\"s\":7}\n{\"id\":5,\"s\":9}\n"
@@ -295,6 +297,7 @@ fn times_and_decimals_are_written_exactly() {
         .unwrap();
     assert_eq!(
         format_json(&batches).unwrap(),
-        "{\"at\":null,\"amount\":null,\"event_date\":null}\n{\"at\":\"2018-04-01T03:00:00Z\",\"amount\":3.15,\"event_date\":\"2018-04-01\"}\n"
+        "{\"at\":null,\"amount\":null,\"event_date\":null}\n\
+         {\"at\":\"2018-04-01T03:00:00Z\",\"amount\":3.15,\"event_date\":\"2018-04-01\"}\n"
     );
 }

@@ -183,8 +183,8 @@ fn main() -> ExitCode {
         println!("{reports:#?}");
     }
     println!(
-        "{worlds} worlds in {:.1} s: {} rows delivered, {} crashes, of which {} losses of power and {} failures of the disk, in {} changes of it; \
-         {} rows also compared with SQL",
+        "{worlds} worlds in {:.1} s: {} rows delivered, {} crashes, of which {} losses of power \
+         and {} failures of the disk, in {} changes of it; {} rows also compared with SQL",
         started.elapsed().as_secs_f64(),
         reports.rows,
         reports.crashes,

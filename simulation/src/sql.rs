@@ -27,7 +27,8 @@ fn frame(spec: &FeaturesSpec, micros: i64) -> String {
         (delay, _) => format!("INTERVAL '{delay} microseconds' PRECEDING"),
     };
     format!(
-        "PARTITION BY {} ORDER BY t RANGE BETWEEN INTERVAL '{from} microseconds' PRECEDING AND {to}",
+        "PARTITION BY {} ORDER BY t RANGE BETWEEN INTERVAL '{from} microseconds' PRECEDING AND \
+         {to}",
         spec.by[0]
     )
 }
@@ -49,7 +50,8 @@ fn function(function: Function, column: Option<&str>, window: &str) -> Option<St
             let (n, sum) = (over(&format!("count({column})")), over(&format!("sum({cents})")));
             let squares = over(&format!("sum({cents} * {cents})"));
             format!(
-                "CASE WHEN {n} > 1 THEN sqrt(CAST({n} * {squares} - {sum} * {sum} AS DOUBLE) / ({n} * ({n} - 1))) / 100 END"
+                "CASE WHEN {n} > 1 THEN sqrt(CAST({n} * {squares} - {sum} * {sum} AS DOUBLE) / \
+                 ({n} * ({n} - 1))) / 100 END"
             )
         }
         Function::Distinct => over(&format!("count(DISTINCT {column})")),

@@ -124,7 +124,8 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "seed {}: {}\nrepeat it with: cargo run --release -p riskstream-simulation -- --seed {} --verbose",
+            "seed {}: {}\n\
+             repeat it with: cargo run --release -p riskstream-simulation -- --seed {} --verbose",
             self.seed, self.what, self.seed
         )
     }

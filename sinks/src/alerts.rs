@@ -184,7 +184,8 @@ impl IdentityColumn {
             DataType::Null => Self::Text(new_empty_array(&DataType::Utf8)),
             other => {
                 return Err(ArrowError::SchemaError(format!(
-                    "column '{name}' of type {other} can't identify an alert: use an integer, string, decimal, timestamp, date or boolean column"
+                    "column '{name}' of type {other} can't identify an alert: use an integer, \
+                     string, decimal, timestamp, date or boolean column"
                 )));
             }
         })

@@ -22,7 +22,8 @@ pub enum ErrorClass {
 pub enum SinkError {
     /// A column has a type that not every Delta reader can read.
     #[error(
-        "table '{table}': column '{column}' has type {data_type}, which Delta readers do not share; {help}"
+        "table '{table}': column '{column}' has type {data_type}, which Delta readers do not \
+         share; {help}"
     )]
     UnsupportedColumn {
         /// The table's name.
@@ -36,8 +37,9 @@ pub enum SinkError {
     },
     /// Two columns have the same name but for capitals.
     #[error(
-        "table '{table}': columns '{first}' and '{second}' differ only in capitals, and a Delta table holds one of them; leave one out with \
-         `columns`, or give the source a schema that has one of them"
+        "table '{table}': columns '{first}' and '{second}' differ only in capitals, and a Delta \
+         table holds one of them; leave one out with `columns`, or give the source a schema that \
+         has one of them"
     )]
     NamesAlike {
         /// The table's name.
@@ -57,7 +59,8 @@ pub enum SinkError {
     },
     /// The table on disk has another schema than the pipeline writes.
     #[error(
-        "table '{table}' at {location} has another schema than the pipeline writes: {difference}; {help}"
+        "table '{table}' at {location} has another schema than the pipeline writes: {difference}; \
+         {help}"
     )]
     SchemaMismatch {
         /// The table's name.
@@ -71,7 +74,9 @@ pub enum SinkError {
     },
     /// The table on disk needs a newer protocol than this writer keeps to.
     #[error(
-        "table '{table}' at {location} needs Delta reader {reader} and writer {writer}, this program writes reader 1 and writer 2 only; write to a new table, or remove the table feature"
+        "table '{table}' at {location} needs Delta reader {reader} and writer {writer}, this \
+         program writes reader 1 and writer 2 only; write to a new table, or remove the table \
+         feature"
     )]
     UnsupportedProtocol {
         /// The table's name.
@@ -96,7 +101,8 @@ pub enum SinkError {
     /// Rows that an earlier run left for the table do not fit the columns that the pipeline writes
     /// now.
     #[error(
-        "table '{table}': rows of an earlier run wait for it and do not fit what the pipeline writes now: {problem}; {help}"
+        "table '{table}': rows of an earlier run wait for it and do not fit what the pipeline \
+         writes now: {problem}; {help}"
     )]
     LeftRows {
         /// The table's name.
@@ -108,7 +114,8 @@ pub enum SinkError {
     },
     /// An event time outside the years that a partition name can carry.
     #[error(
-        "table '{table}': event time {micros} µs in column '{column}' is outside the years 1 to 9999; send such rows to the dead letters"
+        "table '{table}': event time {micros} µs in column '{column}' is outside the years 1 to \
+         9999; send such rows to the dead letters"
     )]
     EventTimeRange {
         /// The table's name.
@@ -120,7 +127,8 @@ pub enum SinkError {
     },
     /// A staged file named for delivery is not there.
     #[error(
-        "table '{table}', epoch {epoch}: staged file {path} is missing; it was removed from outside, restore it or start from an older snapshot"
+        "table '{table}', epoch {epoch}: staged file {path} is missing; it was removed from \
+         outside, restore it or start from an older snapshot"
     )]
     StagedFileMissing {
         /// The table's name.
@@ -132,7 +140,8 @@ pub enum SinkError {
     },
     /// The table has some of the epochs that were to land together.
     #[error(
-        "table '{table}': epochs {first} to {last} were to land together, but it has those up to {recorded}; deliver the rest alone"
+        "table '{table}': epochs {first} to {last} were to land together, but it has those up to \
+         {recorded}; deliver the rest alone"
     )]
     PartlyDelivered {
         /// The table's name.
@@ -146,8 +155,9 @@ pub enum SinkError {
     },
     /// The table has less than was delivered to it in this run.
     #[error(
-        "table '{table}' had everything through epoch {delivered} in this run, and now has {recorded}: it was deleted or replaced by an \
-         older copy; start again, which says what is missing and what can be done"
+        "table '{table}' had everything through epoch {delivered} in this run, and now has \
+         {recorded}: it was deleted or replaced by an older copy; start again, which says what is \
+         missing and what can be done"
     )]
     WentBack {
         /// The table's name.
@@ -169,7 +179,8 @@ pub enum SinkError {
     },
     /// Compaction would have changed the rows.
     #[error(
-        "table '{table}': compacting {partition} read {read} rows where the log says {logged}; nothing was changed"
+        "table '{table}': compacting {partition} read {read} rows where the log says {logged}; \
+         nothing was changed"
     )]
     CompactionRows {
         /// The table's name or folder.

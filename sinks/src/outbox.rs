@@ -449,7 +449,8 @@ impl Delivery for DeltaDelivery {
             let of_another_kind = |_| SinkError::LeftRows {
                 table: sink.table.name.clone(),
                 problem: format!(
-                    "what epoch {} holds for '{}' is no table's, since it was a destination of another kind",
+                    "what epoch {} holds for '{}' is no table's, since it was a destination of \
+                     another kind",
                     left.epoch, sink.id
                 ),
                 help: RUN_THE_FORMER.into(),

@@ -143,7 +143,8 @@ impl TableSpec {
             return Err(SinkError::PartitionRule {
                 table: self.name.clone(),
                 problem: format!(
-                    "the event-time column '{}' has type {}, it has to be a timestamp in UTC microseconds",
+                    "the event-time column '{}' has type {}, it has to be a timestamp in UTC \
+                     microseconds",
                     time_field.name(),
                     time_field.data_type()
                 ),
@@ -154,7 +155,8 @@ impl TableSpec {
             return Err(SinkError::PartitionRule {
                 table: self.name.clone(),
                 problem: format!(
-                    "'{partition_column}' is the derived partition column, rename the row column of that name"
+                    "'{partition_column}' is the derived partition column, rename the row column \
+                     of that name"
                 ),
             });
         }
@@ -287,7 +289,8 @@ fn unsupported(data_type: &DataType) -> Option<&'static str> {
         DataType::Dictionary(_, value) => unsupported(value),
         DataType::List(field) | DataType::LargeList(field) => unsupported(field.data_type()),
         _ => Some(
-            "cast it to a boolean, integer, float, decimal(p,s), string, binary, date, timestamp or a list of these",
+            "cast it to a boolean, integer, float, decimal(p,s), string, binary, date, timestamp \
+             or a list of these",
         ),
     }
 }

@@ -81,7 +81,8 @@ impl fmt::Display for Taken {
             }
             Taking::Later => write!(
                 f,
-                "{} is new: it is empty where it would need rows from before, and complete from then on",
+                "{} is new: it is empty where it would need rows from before, and complete from \
+                 then on",
                 self.what
             ),
         }

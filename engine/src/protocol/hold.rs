@@ -192,8 +192,9 @@ impl Hold {
 
     fn lacks(&self, column: &str) -> OperatorError {
         let reason = format!(
-            "rows that wait for the watermark were saved without the column `{column}`, or with another type of it; run once with the old columns, \
-             which releases them when the input ends"
+            "rows that wait for the watermark were saved without the column `{column}`, or with \
+             another type of it; run once with the old columns, which releases them when the input \
+             ends"
         );
         OperatorError::State { step: self.step.clone(), reason }
     }

@@ -57,7 +57,8 @@ pub struct ResumeDecision {
 pub enum ResumeError {
     /// An epoch between the snapshot and the last one is missing.
     #[error(
-        "epoch {missing} is missing from the store (snapshot at {snapshot}, epochs up to {newest}); restore the file or start with another data folder"
+        "epoch {missing} is missing from the store (snapshot at {snapshot}, epochs up to \
+         {newest}); restore the file or start with another data folder"
     )]
     Gap {
         /// The missing epoch.

@@ -26,8 +26,9 @@ pub enum RunError {
     Store(#[from] StoreError),
     /// Too much of the input is broken.
     #[error(
-        "epoch {epoch}: {dead} of {total} rows are dead letters, more than the {allowed_percent:.1} % that `dead_rows_max` allows; \
-         nothing of this epoch was kept. First reason: {first}"
+        "epoch {epoch}: {dead} of {total} rows are dead letters, more than the \
+         {allowed_percent:.1} % that `dead_rows_max` allows; nothing of this epoch was kept. First \
+         reason: {first}"
     )]
     TooManyDead {
         /// The epoch.
@@ -43,8 +44,9 @@ pub enum RunError {
     },
     /// A sink has made epochs visible that the store does not know.
     #[error(
-        "sink {sink} has epoch {delivered} already, but the data folder is behind it (its last is {committed}): it was deleted, or is an old \
-         copy. New rows would be taken for repeats and dropped; bring the data folder back, or give the sink another destination"
+        "sink {sink} has epoch {delivered} already, but the data folder is behind it (its last is \
+         {committed}): it was deleted, or is an old copy. New rows would be taken for repeats and \
+         dropped; bring the data folder back, or give the sink another destination"
     )]
     SinkAhead {
         /// The sink.
@@ -56,10 +58,11 @@ pub enum RunError {
     },
     /// A sink lacks epochs that the store no longer has.
     #[error(
-        "sink {sink}: {destination} has {} of this pipeline, but rows of {} were delivered to it as well, and are no longer \
-         in the data folder: the destination was deleted, or is an older copy. They would be missing for good. Bring a newer copy \
-         back; or begin the pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`; or accept that they \
-         are missing: `riskstream accept {pipeline}`",
+        "sink {sink}: {destination} has {} of this pipeline, but rows of {} were delivered to it \
+         as well, and are no longer in the data folder: the destination was deleted, or is an \
+         older copy. They would be missing for good. Bring a newer copy back; or begin the \
+         pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`; or \
+         accept that they are missing: `riskstream accept {pipeline}`",
         visible_text(*visible),
         missing_text(missing)
     )]
@@ -77,10 +80,11 @@ pub enum RunError {
     },
     /// The store remembers other names than the configuration says.
     #[error(
-        "the data folder of the pipeline `{pipeline}` remembers other names: {}. Nothing was started: what was delivered under the \
-         old name would be delivered again, or the history be in two places. Put the old name back; or, once everything is \
-         delivered under it, let the rows of new epochs go under the new name: `riskstream accept {pipeline}`; or begin the \
-         pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`",
+        "the data folder of the pipeline `{pipeline}` remembers other names: {}. Nothing was \
+         started: what was delivered under the old name would be delivered again, or the history \
+         be in two places. Put the old name back; or, once everything is delivered under it, let \
+         the rows of new epochs go under the new name: `riskstream accept {pipeline}`; or begin \
+         the pipeline anew, which reads everything again: `riskstream run --fresh {pipeline}`",
         changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     OtherOrigin {
@@ -92,9 +96,11 @@ pub enum RunError {
     /// A pipeline that is new would put rows where others have theirs that the configuration does
     /// not have.
     #[error(
-        "sink {sink}: {destination} has rows of {}, which the configuration does not have, and the pipeline `{pipeline}` is new: if it was \
-         renamed, everything would be read again and be there twice. Give it its old name back; or let the old one go on under \
-         the new name: `riskstream state rename OLD {pipeline}`; or let the rows of both be there: `riskstream accept {pipeline}`; or give the sink another destination",
+        "sink {sink}: {destination} has rows of {}, which the configuration does not have, and the \
+         pipeline `{pipeline}` is new: if it was renamed, everything would be read again and be \
+         there twice. Give it its old name back; or let the old one go on under the new name: \
+         `riskstream state rename OLD {pipeline}`; or let the rows of both be there: \
+         `riskstream accept {pipeline}`; or give the sink another destination",
         strangers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     )]
     Strangers {
@@ -109,8 +115,8 @@ pub enum RunError {
     },
     /// Another destination can't be accepted while rows wait for the old one.
     #[error(
-        "sink {sink}: rows of epochs up to {last} may not have been delivered to {was} yet: run once with the former configuration, which \
-         delivers them, and accept the new one then"
+        "sink {sink}: rows of epochs up to {last} may not have been delivered to {was} yet: run \
+         once with the former configuration, which delivers them, and accept the new one then"
     )]
     StillWaiting {
         /// The sink.
@@ -122,8 +128,9 @@ pub enum RunError {
     },
     /// A sink was taken out of the pipeline while rows waited for it.
     #[error(
-        "sink {sink} is no longer in the pipeline, but rows of epochs {first} to {last} were committed for it and not delivered: put it back \
-         and run again, which delivers them, or delete {marks}, which gives them up"
+        "sink {sink} is no longer in the pipeline, but rows of epochs {first} to {last} were \
+         committed for it and not delivered: put it back and run again, which delivers them, or \
+         delete {marks}, which gives them up"
     )]
     SinkGone {
         /// The sink.
@@ -137,9 +144,10 @@ pub enum RunError {
     },
     /// The store holds state of steps that the pipeline no longer has.
     #[error(
-        "the data folder holds state of the step {step:?}, which the pipeline no longer has; give the step its old id back, \
-         let the state go on under its new id: `riskstream state rename {pipeline} {step} NEW`, \
-         or drop it: `riskstream state drop {pipeline} {step}`"
+        "the data folder holds state of the step {step:?}, which the pipeline no longer has; give \
+         the step its old id back, let the state go on under its new id: \
+         `riskstream state rename {pipeline} {step} NEW`, or drop it: \
+         `riskstream state drop {pipeline} {step}`"
     )]
     UnknownState {
         /// The pipeline.
@@ -191,8 +199,9 @@ impl StepsChanged {
     pub fn ways_out(&self, step: &str) -> String {
         let pipeline = &self.pipeline;
         format!(
-            "put the old value back; or give the changed step another id, with which it begins empty (`riskstream state drop {pipeline} {step}` then drops \
-             the old state); or begin the pipeline anew: `riskstream run --fresh {pipeline}`"
+            "put the old value back; or give the changed step another id, with which it begins \
+             empty (`riskstream state drop {pipeline} {step}` then drops the old state); or begin \
+             the pipeline anew: `riskstream run --fresh {pipeline}`"
         )
     }
 }

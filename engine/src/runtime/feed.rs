@@ -580,10 +580,12 @@ impl ClockNotice {
         }
         self.told = astray.is_some();
         (self.notice)(astray.map(|micros| {
-            let (seconds, side) = (micros.unsigned_abs() / 1_000_000, if micros > 0 { "ahead of" } else { "behind" });
+            let (seconds, side) =
+                (micros.unsigned_abs() / 1_000_000, if micros > 0 { "ahead of" } else { "behind" });
             format!(
-                "the machine's clock has jumped: it is {seconds} s {side} the time that has passed since the run began. Event time goes on by \
-                 the latter; if the clock is right now, start again, or wait for the next row"
+                "the machine's clock has jumped: it is {seconds} s {side} the time that has passed \
+                 since the run began. Event time goes on by the latter; if the clock is right now, \
+                 start again, or wait for the next row"
             )
         }));
     }

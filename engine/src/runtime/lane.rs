@@ -313,7 +313,8 @@ fn tell(away: &AwayNote, now: i64, waiting: &Load) -> String {
     let AwayNote { since_micros, tried, tried_micros, reason } = away;
     let seconds = |from: i64| now.saturating_sub(from).max(0) / 1_000_000;
     format!(
-        "away for {} s, tried {tried} times, the last time {} s ago: {reason}. {waiting}; the run goes on when it is back",
+        "away for {} s, tried {tried} times, the last time {} s ago: {reason}. {waiting}; the run \
+         goes on when it is back",
         seconds(*since_micros),
         seconds(*tried_micros)
     )

@@ -278,7 +278,8 @@ pub fn run(
     };
     if let Some((seconds, _)) = put_back_to {
         control.metrics.notice("event time".to_owned())(Some(format!(
-            "an earlier run's clock was wrong and took event time {seconds} s beyond the present; it is put back"
+            "an earlier run's clock was wrong and took event time {seconds} s beyond the present; \
+             it is put back"
         )));
     }
     let put_back_to = put_back_to.map(|(_, to)| to);

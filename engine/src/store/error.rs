@@ -18,7 +18,8 @@ pub enum StoreError {
     },
     /// The disk is full.
     #[error(
-        "can't {action} {path}: the disk is full; free some space and start again (everything committed so far is safe)"
+        "can't {action} {path}: the disk is full; free some space and start again (everything \
+         committed so far is safe)"
     )]
     DiskFull {
         /// What was tried.
@@ -28,7 +29,8 @@ pub enum StoreError {
     },
     /// Another program holds the folder.
     #[error(
-        "the data folder {path} is in use by another riskstream{holder}; stop it, or give this one another `data` folder"
+        "the data folder {path} is in use by another riskstream{holder}; stop it, or give this one \
+         another `data` folder"
     )]
     InUse {
         /// The folder.
@@ -38,7 +40,9 @@ pub enum StoreError {
     },
     /// A store of another version or another program.
     #[error(
-        "{path} was written by {found}, this program reads {expected}; use the program that wrote it, or another `data` folder, or begin the pipeline anew: `riskstream run --fresh PIPELINE`"
+        "{path} was written by {found}, this program reads {expected}; use the program that wrote \
+         it, or another `data` folder, or begin the pipeline anew: \
+         `riskstream run --fresh PIPELINE`"
     )]
     OtherVersion {
         /// The identity file.
@@ -58,7 +62,8 @@ pub enum StoreError {
     },
     /// A newer run has taken over.
     #[error(
-        "generation {mine} of this pipeline was fenced by generation {newer}: another program took over; this one stops"
+        "generation {mine} of this pipeline was fenced by generation {newer}: another program took \
+         over; this one stops"
     )]
     Fenced {
         /// This run.

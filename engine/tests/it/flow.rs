@@ -162,7 +162,8 @@ fn no_partition_is_read_further_ahead_of_the_slowest_than_the_skew_allows() {
     let furthest = polls.lock().expect("free").iter().map(|(_, first)| *first).max();
     assert!(
         furthest <= Some(40),
-        "row {furthest:?}: beyond row 29, the one that shows it, and two blocks that are not decoded yet"
+        "row {furthest:?}: beyond row 29, the one that shows it, and two blocks that are not \
+         decoded yet"
     );
     freed.store(true, Ordering::SeqCst);
     running.end().expect("a clean run");

@@ -125,7 +125,8 @@ fn push_base64(column: &mut Column, text: &str, scale: i8) -> Result<(), Fault> 
 
 fn not_base64(column: &Column, text: &str) -> Fault {
     let detail = format!(
-        "{}: {} is not the bytes of a decimal of up to 38 digits in base64; if the connector's decimal.handling.mode is string or double, say so",
+        "{}: {} is not the bytes of a decimal of up to 38 digits in base64; if the connector's \
+         decimal.handling.mode is string or double, say so",
         column.name,
         shown(text)
     );

@@ -438,7 +438,8 @@ impl Column {
         let bytes = text.as_bytes();
         if self.inferred && !self.gives_back(text) {
             let detail = format!(
-                "{}: {}{} would be changed by {}, the type inferred from the first records; give the source a schema",
+                "{}: {}{} would be changed by {}, the type inferred from the first records; give \
+                 the source a schema",
                 self.name,
                 written.noun(),
                 shown(text),

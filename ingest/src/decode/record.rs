@@ -238,8 +238,9 @@ fn framed(message: &[u8]) -> Option<Fault> {
     Some(Fault::new(
         reason::MALFORMED,
         format!(
-            "not plain JSON: it looks like a frame of a schema registry (magic byte 0, schema id {schema}, then {inner}); have it written without the \
-             registry (Kafka Connect: org.apache.kafka.connect.json.JsonConverter), or convert the topic"
+            "not plain JSON: it looks like a frame of a schema registry (magic byte 0, schema id \
+             {schema}, then {inner}); have it written without the registry (Kafka Connect: \
+             org.apache.kafka.connect.json.JsonConverter), or convert the topic"
         ),
     ))
 }

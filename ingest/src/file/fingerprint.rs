@@ -284,7 +284,8 @@ impl Fingerprint {
             return Ok(Since::Grown);
         }
         Ok(Since::Changed(format!(
-            "it was read to its end at byte {read}, where its last record had no line end and was taken as it was; that record goes on now"
+            "it was read to its end at byte {read}, where its last record had no line end and was \
+             taken as it was; that record goes on now"
         )))
     }
 

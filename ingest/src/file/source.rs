@@ -276,10 +276,12 @@ impl FileSource {
     pub(super) fn changed(&self, object: &str, path: &Path, reason: &str) -> SourceError {
         let advice = match self.is_plain(path) {
             true => {
-                "put the file back as it was, and new rows behind those that were read, or into a file of another name"
+                "put the file back as it was, and new rows behind those that were read, or into a \
+                 file of another name"
             }
             false => {
-                "such a file is read once, when it is complete: put it back as it was, and new rows into a file of another name"
+                "such a file is read once, when it is complete: put it back as it was, and new \
+                 rows into a file of another name"
             }
         };
         SourceError::Changed {

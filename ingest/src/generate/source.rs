@@ -153,14 +153,18 @@ impl Source for GeneratorSource {
         let slice = parts.next().and_then(|s| s.parse().ok());
         let slice_row = parts.next().and_then(|r| r.parse().ok());
         match (hash, slice, slice_row) {
-            (Some(hash), Some(slice), Some(slice_row)) if hash == self.fingerprint && slice_row <= position.next_offset.max(0) as u64 => {
+            (Some(hash), Some(slice), Some(slice_row))
+                if hash == self.fingerprint && slice_row <= position.next_offset.max(0) as u64 =>
+            {
                 self.rows.seek(slice, slice_row, position.next_offset as u64);
                 Ok(())
             }
             _ => Err(SourceError::Changed {
                 source_name: self.rules.source_name.clone(),
                 object: "generator".into(),
-                reason: "its seed or options are others now; set them back, or start with a new data folder".into(),
+                reason: "its seed or options are others now; set them back, or start with a new \
+                         data folder"
+                    .into(),
             }),
         }
     }

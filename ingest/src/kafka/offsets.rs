@@ -31,16 +31,18 @@ pub(crate) fn arrival(expected: i64, offset: i64) -> Arrival {
 pub(crate) fn check_resume(expected: i64, low: i64, high: i64) -> Result<(), String> {
     if expected < low {
         return Err(format!(
-            "the offsets {expected} to {} ({} of them) were removed by the topic's retention before they were read; to go on without them, start \
-             with a new data folder, and give the topic a longer retention (retention.ms, retention.bytes) than the pipeline may stand still",
+            "the offsets {expected} to {} ({} of them) were removed by the topic's retention \
+             before they were read; to go on without them, start with a new data folder, and give \
+             the topic a longer retention (retention.ms, retention.bytes) than the pipeline may \
+             stand still",
             low - 1,
             low - expected
         ));
     }
     if expected > high {
         return Err(format!(
-            "it was read up to offset {expected}, but ends at {high}: the topic was made anew, or the broker has lost its end; put it back, or start \
-             with a new data folder"
+            "it was read up to offset {expected}, but ends at {high}: the topic was made anew, or \
+             the broker has lost its end; put it back, or start with a new data folder"
         ));
     }
     Ok(())

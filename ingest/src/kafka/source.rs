@@ -298,11 +298,17 @@ impl KafkaSource {
             }
             Some(position) => {
                 let fingerprint = Fingerprint::parse(&position.fingerprint).ok_or_else(|| {
-                    self.changed(partition, "the store holds a position of another kind of source; start with a new data folder".into())
+                    self.changed(
+                        partition,
+                        "the store holds a position of another kind of source; start with a new \
+                         data folder"
+                            .into(),
+                    )
                 })?;
                 if fingerprint.cluster != open.cluster {
                     let reason = format!(
-                        "it was read from the cluster {}, and this is the cluster {}; name the brokers of the former, or start with a new data folder",
+                        "it was read from the cluster {}, and this is the cluster {}; name the \
+                         brokers of the former, or start with a new data folder",
                         fingerprint.cluster, open.cluster
                     );
                     return Err(self.changed(partition, reason));
@@ -346,16 +352,18 @@ impl KafkaSource {
 
     /// The partition of the topic that a committed name means.
     fn number_of(&self, name: &str) -> Result<i32, SourceError> {
-        name.rsplit_once('/').filter(|(topic, _)| *topic == self.spec.topic).and_then(|(_, number)| number.parse().ok()).ok_or_else(|| {
-            SourceError::Changed {
+        name.rsplit_once('/')
+            .filter(|(topic, _)| *topic == self.spec.topic)
+            .and_then(|(_, number)| number.parse().ok())
+            .ok_or_else(|| SourceError::Changed {
                 source_name: self.spec.name.clone(),
                 object: name.to_owned(),
                 reason: format!(
-                    "the source reads the topic {} now; start with a new data folder, or name the former topic",
+                    "the source reads the topic {} now; start with a new data folder, or name the \
+                     former topic",
                     self.spec.topic
                 ),
-            }
-        })
+            })
     }
 
     /// What librdkafka says outside of partitions.
@@ -385,10 +393,19 @@ impl KafkaSource {
                 let watermarks =
                     open.consumer.fetch_watermarks(&self.spec.topic, reading.partition, ASK_WITHIN);
                 let reason = match watermarks {
-                    Ok((low, high)) => check_resume(reading.expected, low, high).err().unwrap_or_else(|| {
-                        format!("the cluster says that there is no offset {}; it holds {low} to {high}", reading.expected)
-                    }),
-                    Err(e) => format!("the cluster says that there is no offset {} any more ({e})", reading.expected),
+                    Ok((low, high)) => {
+                        check_resume(reading.expected, low, high).err().unwrap_or_else(|| {
+                            format!(
+                                "the cluster says that there is no offset {}; it holds {low} to \
+                                 {high}",
+                                reading.expected
+                            )
+                        })
+                    }
+                    Err(e) => format!(
+                        "the cluster says that there is no offset {} any more ({e})",
+                        reading.expected
+                    ),
                 };
                 Err(self.changed(reading.partition, reason))
             }
@@ -430,7 +447,8 @@ impl KafkaSource {
                                 && let Some(known) = reading.known.take()
                                 && known != hash(&message)
                             {
-                                let reason = "the last message that was read is another one now: the topic was made anew; put it back, or start with \
+                                let reason = "the last message that was read is another one now: \
+                                              the topic was made anew; put it back, or start with \
                                               a new data folder";
                                 return Err(self.changed(reading.partition, reason.into()));
                             }
@@ -581,7 +599,8 @@ impl Source for KafkaSource {
             let partition = self.number_of(&info.name)?;
             if usize::try_from(partition).is_ok_and(|p| p >= count) {
                 let reason = format!(
-                    "the topic has {count} partitions now: it was made anew; put it back, or start with a new data folder"
+                    "the topic has {count} partitions now: it was made anew; put it back, or start \
+                     with a new data folder"
                 );
                 return Err(self.changed(partition, reason));
             }

@@ -71,8 +71,10 @@ pub(crate) async fn table(session: &mut Session, name: &str) -> Result<Table, Se
     let quoted = quoted_table(name);
     let found = session
         .query(&format!(
-            "select c.oid, c.relkind, c.relreplident, row_security_active(c.oid), (select format('%I.%I', n.nspname, r.relname) from pg_class r \
-             join pg_namespace n on n.oid = r.relnamespace where c.relispartition and r.oid = pg_partition_root(c.oid)) \
+            "select c.oid, c.relkind, c.relreplident, row_security_active(c.oid), \
+             (select format('%I.%I', n.nspname, r.relname) from pg_class r \
+             join pg_namespace n on n.oid = r.relnamespace \
+             where c.relispartition and r.oid = pg_partition_root(c.oid)) \
              from pg_class c where c.oid = to_regclass({})",
             literal(&quoted)
         ))
@@ -91,8 +93,10 @@ pub(crate) async fn table(session: &mut Session, name: &str) -> Result<Table, Se
     }
     let columns = session
         .query(&format!(
-            "select a.attname, case t.typtype when 'd' then format_type(t.typbasetype, t.typtypmod) else format_type(a.atttypid, a.atttypmod) end, \
-             exists (select 1 from pg_index i where i.indrelid = a.attrelid and i.indisprimary and a.attnum = any (i.indkey)), \
+            "select a.attname, case t.typtype when 'd' then format_type(t.typbasetype, \
+             t.typtypmod) else format_type(a.atttypid, a.atttypmod) end, \
+             exists (select 1 from pg_index i where i.indrelid = a.attrelid and i.indisprimary \
+             and a.attnum = any (i.indkey)), \
              a.attgenerated <> '' from pg_attribute a join pg_type t on t.oid = a.atttypid \
              where a.attrelid = {oid} and a.attnum > 0 and not a.attisdropped order by a.attnum"
         ))
@@ -132,7 +136,8 @@ pub(crate) async fn publication(
 ) -> Result<Option<String>, SessionError> {
     let found = session
         .query(&format!(
-            "select p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot, current_setting('server_version_num')::int >= 150000 \
+            "select p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.pubviaroot, \
+             current_setting('server_version_num')::int >= 150000 \
              from pg_publication p where p.pubname = {}",
             literal(name)
         ))
@@ -149,7 +154,8 @@ pub(crate) async fn publication(
         return match session.query(&make).await {
             Ok(_) => Ok(None),
             Err(SessionError::Refused { message, .. }) => Err(SessionError::Fatal(format!(
-                "there is no publication {name}, and it can't be made: {message}; let the table's owner run: {make}"
+                "there is no publication {name}, and it can't be made: {message}; let the table's \
+                 owner run: {make}"
             ))),
             Err(other) => Err(other),
         };
@@ -169,8 +175,10 @@ pub(crate) async fn publication(
     let more = if lists { "rowfilter, array_to_json(attnames)" } else { "null, null" };
     let of_table = |which: &str| {
         format!(
-            "select {more} from pg_publication_tables where pubname = {} and (schemaname, tablename) = \
-             (select n.nspname, c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = {which})",
+            "select {more} from pg_publication_tables where pubname = {} \
+             and (schemaname, tablename) = \
+             (select n.nspname, c.relname from pg_class c \
+             join pg_namespace n on n.oid = c.relnamespace where c.oid = {which})",
             literal(name)
         )
     };
@@ -204,7 +212,8 @@ fn check_kinds(name: &str, missing: &[&str]) -> Result<(), SessionError> {
         return Ok(());
     }
     Err(SessionError::Fatal(format!(
-        "the publication {name} does not send every change of the table: it leaves out {}; let its owner run: alter publication {} set \
+        "the publication {name} does not send every change of the table: it leaves out {}; \
+         let its owner run: alter publication {} set \
          (publish = 'insert, update, delete, truncate'), or name another in `publication`",
         missing.join(", "),
         identifier(name)
@@ -230,8 +239,10 @@ fn check_sent(
     }
     let (name, table) = (identifier(name), &table.quoted);
     Err(SessionError::Fatal(format!(
-        "the publication {name} leaves out columns of the table: {}; name in `schema` the columns that it has ({}), or let its owner run: \
-         begin; alter publication {name} drop table {only}{table}; alter publication {name} add table {only}{table}; commit",
+        "the publication {name} leaves out columns of the table: {}; \
+         name in `schema` the columns that it has ({}), or let its owner run: \
+         begin; alter publication {name} drop table {only}{table}; \
+         alter publication {name} add table {only}{table}; commit",
         left_out.join(", "),
         sent.join(", ")
     )))
@@ -242,16 +253,19 @@ fn not_published(table: &Table, name: &str, only: &str, via_root: bool, has_root
     let name = identifier(name);
     match &table.root {
         Some(root) if via_root && has_root => format!(
-            "the publication {name} sends the table's changes as those of {root}, of which it is a partition; name {root} in `table`, or another \
-             publication in `publication`"
+            "the publication {name} sends the table's changes as those of {root}, of which it is a \
+             partition; name {root} in `table`, or another publication in `publication`"
         ),
         _ if table.partitioned && !via_root => format!(
-            "the publication {name} does not send the changes of a partitioned table as its own; let its owner run: alter publication {name} set \
-             (publish_via_partition_root = true), and if it lacks the table: alter publication {name} add table {}",
+            "the publication {name} does not send the changes of a partitioned table as its own; \
+             let its owner run: alter publication {name} set \
+             (publish_via_partition_root = true), and if it lacks the table: alter publication \
+             {name} add table {}",
             table.quoted
         ),
         _ => format!(
-            "the publication {name} does not have the table; let its owner run: alter publication {name} add table {only}{}",
+            "the publication {name} does not have the table; \
+             let its owner run: alter publication {name} add table {only}{}",
             table.quoted
         ),
     }
@@ -270,15 +284,19 @@ pub(crate) async fn published(
         .await
         .map_err(SessionError::settled)?;
     let schemas = if version.first().is_some_and(|row| text(row, 0) == "t") {
-        "(select string_agg(n.oid || ':' || n.xmin::text, ',' order by n.oid) from pg_publication_namespace n where n.pnpubid = p.oid)"
+        "(select string_agg(n.oid || ':' || n.xmin::text, ',' order by n.oid) \
+         from pg_publication_namespace n where n.pnpubid = p.oid)"
     } else {
         "null"
     };
     let rows = session
         .query(&format!(
-            "select c.oid, concat_ws(' ', p.oid, p.xmin::text, (select string_agg(r.oid || ':' || r.xmin::text, ',' order by r.oid) from \
-             pg_publication_rel r where r.prpubid = p.oid and (r.prrelid = c.oid or r.prrelid in (select * from pg_partition_ancestors(c.oid)))), \
-             {schemas}) from pg_class c, pg_publication p where c.oid = to_regclass({}) and p.pubname = {}",
+            "select c.oid, concat_ws(' ', p.oid, p.xmin::text, (select string_agg(r.oid || ':' || \
+             r.xmin::text, ',' order by r.oid) from \
+             pg_publication_rel r where r.prpubid = p.oid and (r.prrelid = c.oid \
+             or r.prrelid in (select * from pg_partition_ancestors(c.oid)))), \
+             {schemas}) from pg_class c, pg_publication p \
+             where c.oid = to_regclass({}) and p.pubname = {}",
             literal(&quoted_table(table)),
             literal(publication)
         ))
@@ -295,8 +313,9 @@ pub(crate) fn check_row_security(table: &Table, user: &str) -> Result<(), Sessio
         return Ok(());
     }
     Err(SessionError::Fatal(format!(
-        "the table has row-level security, so that the user {user} can read only some of its rows, while the changes of all are sent; read it as its owner \
-         (without `force row level security`), or let a superuser run: alter role {} bypassrls",
+        "the table has row-level security, so that the user {user} can read only some of its rows, \
+         while the changes of all are sent; read it as its owner (without \
+         `force row level security`), or let a superuser run: alter role {} bypassrls",
         identifier(user)
     )))
 }
@@ -312,7 +331,8 @@ fn check_identity(table: &Table) -> Result<(), SessionError> {
         return Ok(());
     }
     Err(SessionError::Fatal(format!(
-        "the table has no key to tell rows apart (no primary key, or REPLICA IDENTITY NOTHING), so that updates and deletions can't be sent; add a \
+        "the table has no key to tell rows apart (no primary key, \
+         or REPLICA IDENTITY NOTHING), so that updates and deletions can't be sent; add a \
          primary key, or run: alter table {} replica identity full",
         table.quoted
     )))
@@ -322,7 +342,8 @@ fn check_identity(table: &Table) -> Result<(), SessionError> {
 pub(crate) async fn slot(session: &mut Session, name: &str) -> Result<Option<Slot>, SessionError> {
     let rows = session
         .query(&format!(
-            "select plugin, database, active_pid, confirmed_flush_lsn, coalesce(wal_status = 'lost', false) from pg_replication_slots where slot_name = {}",
+            "select plugin, database, active_pid, confirmed_flush_lsn, \
+             coalesce(wal_status = 'lost', false) from pg_replication_slots where slot_name = {}",
             literal(name)
         ))
         .await
@@ -353,7 +374,8 @@ pub(crate) fn carried(sql: &str) -> Result<DataType, String> {
         "date" => DataType::Date32,
         "timestamp" | "timestamp with time zone" | "timestamp without time zone" => utc_timestamp(),
         "numeric" => {
-            let declare = "declare the column in `schema`, as decimal(38,S) with S digits below the point, or as string";
+            let declare = "declare the column in `schema`, as decimal(38,S) with S digits below \
+                           the point, or as string";
             let Some(arguments) = arguments else {
                 return Err(format!("numeric without a precision holds any number; {declare}"));
             };
@@ -382,8 +404,8 @@ pub(crate) fn check_columns(table: &Table, wanted: &[(String, DataType)]) -> Res
     for (name, data_type) in wanted {
         if table.generated.contains(name) {
             return Err(format!(
-                "the column {name} is generated by the server from other columns (generated always as), and is not sent; leave it out of `schema`, and \
-                 derive it in a step"
+                "the column {name} is generated by the server from other columns (generated always \
+                 as), and is not sent; leave it out of `schema`, and derive it in a step"
             ));
         }
         if !table.columns.iter().any(|(have, _)| have == name) {

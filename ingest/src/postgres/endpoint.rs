@@ -81,7 +81,8 @@ impl Endpoint {
                         "verify-full" => SslMode::VerifyFull,
                         other => {
                             return Err(format!(
-                                "sslmode is {other:?}; it is disable, prefer, require, verify-ca or verify-full"
+                                "sslmode is {other:?}; it is disable, prefer, require, verify-ca \
+                                 or verify-full"
                             ));
                         }
                     }
@@ -91,7 +92,8 @@ impl Endpoint {
                 "host" => endpoint.host = value.into_owned(),
                 other => {
                     return Err(format!(
-                        "it has {other:?}, which is not known; known are sslmode, sslrootcert and host"
+                        "it has {other:?}, which is not known; known are sslmode, sslrootcert and \
+                         host"
                     ));
                 }
             }
@@ -152,8 +154,11 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_shown_without_its_password() {
-        let e =
-            Endpoint::parse("postgresql://risk:s%40crêt@db.example.com:6432/loans?sslmode=verify-full&sslrootcert=ca.pem").expect("good");
+        let e = Endpoint::parse(
+            "postgresql://risk:s%40crêt@db.example.com:6432/loans?\
+             sslmode=verify-full&sslrootcert=ca.pem",
+        )
+        .expect("good");
         assert_eq!(
             (e.host.as_str(), e.port, e.user.as_str(), e.database.as_str()),
             ("db.example.com", 6432, "risk", "loans")

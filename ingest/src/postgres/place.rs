@@ -101,7 +101,10 @@ mod tests {
 
     #[test]
     fn a_position_of_the_same_slot_begins_anew_and_no_other() {
-        let fingerprint = r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"1/2","within":"1/3","taken":2}"#;
+        let fingerprint = concat!(
+            r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"1/2","#,
+            r#""within":"1/3","taken":2}"#
+        );
         let at = Position { next_offset: 9, finished: true, fingerprint: fingerprint.into() };
         assert_eq!((replication_slot(&at).as_deref(), is_read_anew(&at)), (Some("s"), false));
         let (info, anew) = begun_anew("public.t", "s", &at).expect("its own slot");
@@ -133,10 +136,16 @@ mod tests {
         };
         assert!(place.text().contains("16/B374D848"), "{}", place.text());
         assert_eq!(Place::parse(&place.text()), Ok(place));
-        let earlier = r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"1/2","within":"0/0","taken":0}"#;
+        let earlier = concat!(
+            r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"1/2","#,
+            r#""within":"0/0","taken":0}"#
+        );
         assert_eq!(Place::parse(earlier).expect("of a version before").of, None);
         Place::parse("12 bytes").expect_err("another source's");
-        Place::parse(r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"16-B3","within":"0/0","taken":0}"#)
-            .expect_err("no LSN");
+        Place::parse(concat!(
+            r#"{"system":"1","timeline":"1","slot":"s","snapshot":false,"lsn":"16-B3","#,
+            r#""within":"0/0","taken":0}"#
+        ))
+        .expect_err("no LSN");
     }
 }

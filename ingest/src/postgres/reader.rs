@@ -271,8 +271,9 @@ impl Reader {
         match (&self.place, &slot) {
             (None, Some(_)) => {
                 return Err(SessionError::Fatal(format!(
-                    "there is a replication slot {} already, which is not of this data folder; if nobody needs it, run: select \
-                     pg_drop_replication_slot('{}'), else name another in `slot`",
+                    "there is a replication slot {} already, which is not of this data folder; if \
+                     nobody needs it, run: select pg_drop_replication_slot('{}'), else name \
+                     another in `slot`",
                     setup.slot, setup.slot
                 )));
             }
@@ -294,7 +295,8 @@ impl Reader {
             (Some(_), Some(slot)) => {
                 if slot.plugin != "pgoutput" || slot.database != database {
                     return Err(SessionError::Changed(format!(
-                        "the slot {} is now of the plugin {} and the database {}; name another in `slot` and begin the pipeline anew: `riskstream run --fresh`",
+                        "the slot {} is now of the plugin {} and the database {}; name another in \
+                         `slot` and begin the pipeline anew: `riskstream run --fresh`",
                         setup.slot, slot.plugin, slot.database
                     )));
                 }
@@ -326,17 +328,19 @@ impl Reader {
         system: &str,
         timeline: &str,
     ) -> Result<(), SessionError> {
-        let again = "point `url` at the server that was read before, or begin the pipeline anew: `riskstream run --fresh`";
+        let again = "point `url` at the server that was read before, or begin the pipeline anew: \
+                     `riskstream run --fresh`";
         if place.system != system {
             return Err(SessionError::Changed(format!(
-                "the server is of another cluster ({system}) than the one read before ({}); {again}",
+                "the server is of another cluster ({system}) than the one read before ({}); \
+                 {again}",
                 place.system
             )));
         }
         if place.timeline != timeline && !place.snapshot {
             return Err(SessionError::Changed(format!(
-                "the server has changed its timeline from {} to {timeline} (a fail-over or a restored backup), so that what was read may not be what it \
-                 has; {again}",
+                "the server has changed its timeline from {} to {timeline} (a fail-over or a \
+                 restored backup), so that what was read may not be what it has; {again}",
                 place.timeline
             )));
         }
@@ -616,7 +620,8 @@ impl Reader {
             Some(place) if place.taken > 0 && place.within == commit => place.taken,
             Some(place) if place.taken > 0 && commit > place.within => {
                 return Err(SessionError::Changed(format!(
-                    "the transaction at {}, of which {} changes were read, is not sent any more; begin the pipeline anew: `riskstream run --fresh`",
+                    "the transaction at {}, of which {} changes were read, is not sent any more; \
+                     begin the pipeline anew: `riskstream run --fresh`",
                     place.within, place.taken
                 )));
             }
@@ -689,7 +694,8 @@ impl Reader {
         let is_new = |name: &&str| !table.columns.iter().any(|(known, _)| known == *name);
         if ignored.iter().any(is_new) {
             self.shared.say(Some(format!(
-                "the table {} has got columns that the source's schema lacks, and which are ignored: {}",
+                "the table {} has got columns that the source's schema lacks, and which are \
+                 ignored: {}",
                 self.setup.table,
                 ignored.into_iter().filter(is_new).collect::<Vec<_>>().join(", ")
             )));
@@ -767,18 +773,21 @@ impl Reader {
 }
 
 fn check_slot(name: &str, slot: Option<&catalog::Slot>, place: &Place) -> Result<(), SessionError> {
-    let again = "what came in between is lost; begin the pipeline anew, which makes the slot anew and reads the table: `riskstream run --fresh`";
+    let again = "what came in between is lost; begin the pipeline anew, which makes the slot anew \
+                 and reads the table: `riskstream run --fresh`";
     let Some(slot) = slot else {
         return Err(SessionError::Changed(format!("the replication slot {name} is gone; {again}")));
     };
     if slot.lost {
         return Err(SessionError::Changed(format!(
-            "the server has thrown away changes that the slot {name} needs (max_slot_wal_keep_size); {again}"
+            "the server has thrown away changes that the slot {name} needs \
+             (max_slot_wal_keep_size); {again}"
         )));
     }
     if slot.confirmed > place.lsn {
         return Err(SessionError::Changed(format!(
-            "the slot {name} has moved on to {}, past {}, up to which this data folder has read: somebody else has read or moved it; {again}",
+            "the slot {name} has moved on to {}, past {}, up to which this data folder has read: \
+             somebody else has read or moved it; {again}",
             slot.confirmed, place.lsn
         )));
     }

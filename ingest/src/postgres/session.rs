@@ -24,7 +24,8 @@ const PROTOCOL: i32 = 196_608;
 /// What the server may take to answer while signing on.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Settings that change how values are written.
-const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c extra_float_digits=1 -c bytea_output=hex -c statement_timeout=0";
+const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UTC -c \
+                       extra_float_digits=1 -c bytea_output=hex -c statement_timeout=0";
 /// Bytes that are read ahead.
 const READ_BUFFER: usize = 128 * 1024;
 
@@ -133,7 +134,8 @@ impl Session {
                     return Err(match SessionError::of_server(&message.payload) {
                         SessionError::Refused { code, message } if code.starts_with("28") => {
                             SessionError::Fatal(format!(
-                                "{message}; check the user, its password (`password_env` names the variable that holds it), its REPLICATION right and pg_hba.conf"
+                                "{message}; check the user, its password (`password_env` names the \
+                                 variable that holds it), its REPLICATION right and pg_hba.conf"
                             ))
                         }
                         other => other.settled(),
@@ -155,7 +157,8 @@ impl Session {
         let password = || {
             let missing = || {
                 SessionError::Fatal(format!(
-                    "the server wants a password of {}; name the environment variable that holds it by `password_env`",
+                    "the server wants a password of {}; name the environment variable that holds \
+                     it by `password_env`",
                     endpoint.user
                 ))
             };
@@ -168,9 +171,14 @@ impl Session {
             auth::OK => {}
             auth::CLEARTEXT_PASSWORD => {
                 if !matches!(self.wire.get_ref(), Wire::Tls(_) | Wire::Socket(_)) {
-                    return Err(fatal("the server wants the password in the clear, over a connection that anyone can read; use scram-sha-256 or TLS".into()));
+                    return Err(fatal(
+                        "the server wants the password in the clear, over a connection that anyone \
+                         can read; use scram-sha-256 or TLS"
+                        .into(),
+                    ));
                 }
-                write_password_message(&mut self.wire, &[password()?.as_bytes(), b"\0"].concat()).await?;
+                write_password_message(&mut self.wire, &[password()?.as_bytes(), b"\0"].concat())
+                    .await?;
             }
             auth::SASL => {
                 if !rest.split(|b| *b == 0).any(|mechanism| mechanism == b"SCRAM-SHA-256") {
@@ -180,21 +188,40 @@ impl Session {
                 let started = Scram::new().map_err(fatal)?;
                 let first = started.first(&endpoint.user);
                 let length = (first.len() as i32).to_be_bytes();
-                write_password_message(&mut self.wire, &[b"SCRAM-SHA-256\0".as_slice(), &length, first.as_bytes()].concat()).await?;
+                write_password_message(
+                    &mut self.wire,
+                    &[b"SCRAM-SHA-256\0".as_slice(), &length, first.as_bytes()].concat(),
+                )
+                .await?;
                 *scram = Some(started);
             }
             auth::SASL_CONTINUE | auth::SASL_FINAL => {
-                let said = std::str::from_utf8(rest).map_err(|_| fatal("the server's SCRAM message is broken".into()))?;
-                let exchange = scram.as_mut().ok_or_else(|| fatal("the server goes on with what was not begun".into()))?;
+                let said = std::str::from_utf8(rest)
+                    .map_err(|_| fatal("the server's SCRAM message is broken".into()))?;
+                let exchange = scram
+                    .as_mut()
+                    .ok_or_else(|| fatal("the server goes on with what was not begun".into()))?;
                 if code == auth::SASL_FINAL {
                     exchange.check(said).map_err(fatal)?;
                 } else {
-                    let answer = exchange.answer(&endpoint.user, password()?, said).map_err(fatal)?;
+                    let answer =
+                        exchange.answer(&endpoint.user, password()?, said).map_err(fatal)?;
                     write_password_message(&mut self.wire, answer.as_bytes()).await?;
                 }
             }
-            auth::MD5_PASSWORD => return Err(fatal("the server asks for an MD5 password, which is not safe; set password_encryption = 'scram-sha-256' there and set the password anew".into())),
-            other => return Err(fatal(format!("the server asks for authentication {other}, which is not known; use scram-sha-256"))),
+            auth::MD5_PASSWORD => {
+                return Err(fatal(
+                    "the server asks for an MD5 password, which is not safe; set \
+                     password_encryption = 'scram-sha-256' there and set the password anew"
+                        .into(),
+                ));
+            }
+            other => {
+                return Err(fatal(format!(
+                    "the server asks for authentication {other}, which is not known; use \
+                     scram-sha-256"
+                )));
+            }
         }
         Ok(())
     }
@@ -249,7 +276,8 @@ impl Session {
     ) -> Result<(), SessionError> {
         let names = format!("\"{}\"", publication.replace('"', "\"\"")).replace('\'', "''");
         let sql = format!(
-            "START_REPLICATION SLOT {slot} LOGICAL {from} (proto_version '1', publication_names '{names}')"
+            "START_REPLICATION SLOT {slot} LOGICAL {from} (proto_version '1', publication_names \
+             '{names}')"
         );
         write_query(&mut self.wire, &sql).await?;
         loop {

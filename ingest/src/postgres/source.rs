@@ -176,7 +176,8 @@ impl PostgresSource {
         };
         if info.name != self.setup.table {
             let reason = format!(
-                "`table` is {} now; set it back, or begin the pipeline anew: `riskstream run --fresh`",
+                "`table` is {} now; set it back, or begin the pipeline anew: \
+                 `riskstream run --fresh`",
                 self.setup.table
             );
             return Err(changed(reason));

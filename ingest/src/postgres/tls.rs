@@ -48,7 +48,9 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Wire, SessionError> {
         (_, SslMode::Prefer) => return Ok(Wire::Plain(tcp)),
         _ => {
             return Err(SessionError::Fatal(
-                "the server has no TLS; set it up there, or write sslmode=disable for a server on this machine".into(),
+                "the server has no TLS; set it up there, or write sslmode=disable for a server on \
+                 this machine"
+                    .into(),
             ));
         }
     }
@@ -60,7 +62,8 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Wire, SessionError> {
         // A certificate does not become another by waiting.
         Err(e) if e.get_ref().is_some_and(|inner| inner.is::<Error>()) => {
             Err(SessionError::Fatal(format!(
-                "TLS fails: {e}; name the authority's certificate by sslrootcert=FILE, or check that the certificate is of this host"
+                "TLS fails: {e}; name the authority's certificate by sslrootcert=FILE, or check \
+                 that the certificate is of this host"
             )))
         }
         Err(e) => Err(e.into()),
@@ -105,7 +108,9 @@ fn roots(endpoint: &Endpoint) -> Result<RootCertStore, String> {
         }
     }
     if roots.is_empty() {
-        return Err("there is no trusted certificate to verify the server's by; name one by sslrootcert=FILE".into());
+        return Err("there is no trusted certificate to verify the server's by; name one by \
+                    sslrootcert=FILE"
+            .into());
     }
     Ok(roots)
 }

@@ -119,7 +119,10 @@ fn identifiers_keep_their_digits_and_signs_and_the_run_says_so() {
     assert_eq!(column(&rows, "version"), ["1.2", "1.10"]);
     assert_eq!(notes.len(), 1);
     assert!(
-        notes[0].contains("inferred from 2 records of in.csv: at timestamp, arn string (\"74063125074063125074063\" is kept"),
+        notes[0].contains(
+            "inferred from 2 records of in.csv: at timestamp, arn string \
+             (\"74063125074063125074063\" is kept"
+        ),
         "{notes:?}"
     );
 }
@@ -131,7 +134,8 @@ fn a_number_behind_the_sample_that_its_column_would_change_is_a_dead_letter() {
         text.push_str(&format!("2023-05-01,{i},{i}.5\n"));
     }
     text.push_str(
-        "2023-05-01,007,1\n2023-05-01,+7,1\n2023-05-01,1e3,1\n2023-05-01,7,0.1234567890123456789\n2023-05-01,7,12345678901234567891\n",
+        "2023-05-01,007,1\n2023-05-01,+7,1\n2023-05-01,1e3,1\n2023-05-01,7,0.1234567890123456789\n\
+         2023-05-01,7,12345678901234567891\n",
     );
     text.push_str("2023-05-01,7,1.50\n2023-05-01,7,1e5\n");
     let (mut source, _folder) =

@@ -141,15 +141,25 @@ fn read(server: &Server, from: Option<&Position>) -> Run {
 #[test]
 fn reading_goes_on_after_any_block_even_within_a_transaction() {
     let server = Server::start();
-    server.psql("create table loans (id bigint primary key, amount numeric(14,2)); create table others (id int); insert into loans select n, n from generate_series(1, 9000) n");
+    server.psql(
+        "create table loans (id bigint primary key, amount numeric(14,2)); \
+         create table others (id int); \
+         insert into loans select n, n from generate_series(1, 9000) n",
+    );
     // The snapshot.
     let (first, after) = read(&server, None);
     assert_eq!(first.len(), 9_001);
     let snapshot = after.last().expect("blocks").1.clone();
     // Transactions of every size, some beside the table, some of it and another.
     server.psql("update loans set amount = amount + 1; insert into others values (1)");
-    server.psql("begin; insert into others values (2); delete from loans where id > 8990; insert into others values (3); commit");
-    server.psql("begin; update loans set id = id + 100000 where id <= 3000; update loans set amount = 0 where id > 5000; commit");
+    server.psql(
+        "begin; insert into others values (2); delete from loans where id > 8990; \
+         insert into others values (3); commit",
+    );
+    server.psql(
+        "begin; update loans set id = id + 100000 where id <= 3000; \
+         update loans set amount = 0 where id > 5000; commit",
+    );
     server.psql("truncate loans");
     server.psql("insert into loans values (1, 0.01)");
     let (rows, blocks) = read(&server, Some(&snapshot));

@@ -51,11 +51,13 @@ fn what_a_wider_schema_takes_becomes_rows_and_the_rest_stays_dead() {
     let cases = [
         (
             "a.csv",
-            "card,id,time,amount\nc1,1,2018-04-01,1.005\nc2,2,2018-04-01,1.00\nc3,x,2018-04-01,\"2.0\n\"\"\n",
+            "card,id,time,amount\nc1,1,2018-04-01,1.005\nc2,2,2018-04-01,1.00\n\
+             c3,x,2018-04-01,\"2.0\n\"\"\n",
         ),
         (
             "a.ndjson",
-            "{\"id\":1,\"time\":\"2018-04-01\",\"amount\":1.005}\n{\"id\":2,\"time\":\"2018-04-01\"}\n{\"id\":\"x\",\"time\":\"2018-04-01\"}\n",
+            "{\"id\":1,\"time\":\"2018-04-01\",\"amount\":1.005}\n\
+             {\"id\":2,\"time\":\"2018-04-01\"}\n{\"id\":\"x\",\"time\":\"2018-04-01\"}\n",
         ),
     ];
     for (name, text) in cases {

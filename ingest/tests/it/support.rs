@@ -131,7 +131,8 @@ pub(crate) fn read_bytes(name: &str, content: &[u8]) -> Result<Read, SourceError
 
 pub(crate) fn json_record(id: u64) -> String {
     format!(
-        "{{\"id\":{id},\"time\":\"2018-04-01 00:{:02}:{:02}\",\"card\":\"c{}\",\"amount\":{}.{:02}}}\n",
+        "{{\"id\":{id},\"time\":\"2018-04-01 00:{:02}:{:02}\",\"card\":\"c{}\",\
+         \"amount\":{}.{:02}}}\n",
         id / 60 % 60,
         id % 60,
         id % 7,

@@ -79,7 +79,9 @@ pub(crate) fn fit(
         || parameters.features_per_split == Some(0)
     {
         return Err(TrainError::Spec {
-            problem: "a forest needs at least 1 tree, a depth of 1, 1 row per leaf and 1 feature per split".to_owned(),
+            problem: "a forest needs at least 1 tree, a depth of 1, 1 row per leaf and 1 feature \
+                      per split"
+                .to_owned(),
         });
     }
     let x = DenseMatrix::new(labels.len(), columns.len(), columns.concat(), true)

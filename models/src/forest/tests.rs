@@ -102,7 +102,8 @@ fn wide_rows_score_as_narrow_ones_and_too_wide_ones_are_refused() {
     let error = Forest::new(vec![two_level_tree()], 1025).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the number of features is 1025, but at most 1024 can be scored; fit smaller trees or fewer features"
+        "the number of features is 1025, but at most 1024 can be scored; fit smaller trees or \
+         fewer features"
     );
     assert_eq!(Forest::new(vec![two_level_tree()], 0).unwrap_err(), ForestError::NoFeatures);
 }

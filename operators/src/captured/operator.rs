@@ -313,7 +313,10 @@ impl CapturedOperator {
                     if let Some(names) = self.change(&change)? {
                         unsent.push((
                             row,
-                            format!("{names}: not sent, and no row before has it, so it is null; with REPLICA IDENTITY FULL it is sent"),
+                            format!(
+                                "{names}: not sent, and no row before has it, so it is null; with \
+                                 REPLICA IDENTITY FULL it is sent"
+                            ),
                         ));
                     }
                 }

@@ -106,7 +106,8 @@ impl ChangelogOperator {
             return Ok(batch);
         }
         let late: Vec<bool> = times.iter().map(|time| *time <= horizon).collect();
-        let detail = "it comes after later versions of its record, by more than is kept (`keep` of the step)";
+        let detail = "it comes after later versions of its record, by more than is kept (`keep` of \
+                      the step)";
         self.dead.sort_out(&batch, &late, (REASON_LATE, detail), out)
     }
 

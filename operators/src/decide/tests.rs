@@ -99,7 +99,10 @@ fn reasons_name_the_features_that_pushed_the_score_up() {
     assert_eq!(reasons[0], "-");
     assert_eq!(
         reasons[1],
-        r#"[{"feature":"amount","value":20.0,"baseline":10.0,"contribution":2.0},{"feature":"risk","value":1.0,"baseline":0.5,"contribution":1.0}]"#
+        concat!(
+            r#"[{"feature":"amount","value":20.0,"baseline":10.0,"contribution":2.0},"#,
+            r#"{"feature":"risk","value":1.0,"baseline":0.5,"contribution":1.0}]"#
+        )
     );
     let parsed: serde_json::Value = serde_json::from_str(&reasons[2]).unwrap();
     assert_eq!(parsed[1]["contribution"], 0.5);

@@ -60,7 +60,8 @@ pub enum ExpressionError {
     },
     /// An aggregate, where a value per row is needed.
     #[error(
-        "`{name}` looks at many rows, but an expression sees one; compute it in a `features` step and use its column here"
+        "`{name}` looks at many rows, but an expression sees one; compute it in a `features` step \
+         and use its column here"
     )]
     Aggregate {
         /// The function.
@@ -70,7 +71,8 @@ pub enum ExpressionError {
     },
     /// A function whose value is not decided by the row.
     #[error(
-        "`{function}` gives another value each time, so a replay would give other rows; use the event time column or a column of the source"
+        "`{function}` gives another value each time, so a replay would give other rows; use the \
+         event time column or a column of the source"
     )]
     Impure {
         /// The function.
@@ -80,7 +82,8 @@ pub enum ExpressionError {
     },
     /// A condition is needed.
     #[error(
-        "the expression is {found}, but a condition is needed: true, false or null; compare it with something"
+        "the expression is {found}, but a condition is needed: true, false or null; compare it \
+         with something"
     )]
     NotACondition {
         /// The expression's type.

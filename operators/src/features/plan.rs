@@ -377,7 +377,8 @@ impl Plan {
     /// What saved numbers depend on, to the letter: state of the same form is taken as it is.
     pub(super) fn form(&self) -> String {
         format!(
-            "edges {:?}; columns {:?}; sums {:?}; squares {:?}; extremes {:?}; distinct {:?} of windows {:?}; last {:?}; since {}",
+            "edges {:?}; columns {:?}; sums {:?}; squares {:?}; extremes {:?}; distinct {:?} of \
+             windows {:?}; last {:?}; since {}",
             self.edges,
             self.history_columns().iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
             self.sums,

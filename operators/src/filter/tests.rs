@@ -60,7 +60,8 @@ fn a_condition_must_be_true_or_false() {
     let error = FilterOperator::new("f", "count + 1", schema()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the expression is Int64, but a condition is needed: true, false or null; compare it with something"
+        "the expression is Int64, but a condition is needed: true, false or null; compare it with \
+         something"
     );
 }
 

@@ -190,7 +190,8 @@ pub(crate) fn unfit(column: &str, digits: &str, data_type: &DataType) -> String 
         _ => "int64".to_owned(),
     };
     format!(
-        "{column} is null in this row, which is kept: the sum {shown} does not fit {name}; cast what is added up in a `derive` step before, to a float or a larger unit"
+        "{column} is null in this row, which is kept: the sum {shown} does not fit {name}; cast \
+         what is added up in a `derive` step before, to a float or a larger unit"
     )
 }
 

@@ -45,7 +45,8 @@ pub fn check_features(model: &Model, schema: &Schema) -> Result<(), FeatureMisma
 pub enum PublishError {
     /// A later model is already in force from a later epoch.
     #[error(
-        "model {model} would be in force from epoch {from}, but another one is from epoch {newest} on; publish for a later epoch"
+        "model {model} would be in force from epoch {from}, but another one is from epoch {newest} \
+         on; publish for a later epoch"
     )]
     Order {
         /// `name@version`.

@@ -66,7 +66,8 @@ fn models_are_published_in_the_order_of_epochs() {
     let error = cell.publish(Epoch(5), Arc::new(model(3, 0.0))).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "model fraud@3 would be in force from epoch 5, but another one is from epoch 6 on; publish for a later epoch"
+        "model fraud@3 would be in force from epoch 5, but another one is from epoch 6 on; publish \
+         for a later epoch"
     );
     cell.publish(Epoch(6), Arc::new(model(4, 0.0))).unwrap();
     assert_eq!((cell.effective_at(Epoch(5)).version, cell.effective_at(Epoch(6)).version), (1, 4));
@@ -80,8 +81,8 @@ fn a_model_whose_features_are_not_there_is_refused_with_each_of_them() {
     let mismatch = check_features(&other, &schema()).unwrap_err();
     assert_eq!(
         mismatch.to_string(),
-        "model fraud@2 can't score the rows of this step: feature `amount_eur` is not a column here; \
-         feature `customer` is Utf8, which is neither a number nor a boolean"
+        "model fraud@2 can't score the rows of this step: feature `amount_eur` is not a column \
+         here; feature `customer` is Utf8, which is neither a number nor a boolean"
     );
     let cell = Arc::new(ModelCell::new(Arc::new(other)));
     assert!(matches!(

@@ -168,7 +168,8 @@ impl Plan {
         if diff.is_some()
             && spec.windows.iter().any(|kind| matches!(kind.extent, Extent::Session { .. }))
         {
-            let role = "rows that are taken back (after a `changelog` step) have no sessions; use windows of a fixed length";
+            let role = "rows that are taken back (after a `changelog` step) have no sessions; use \
+                        windows of a fixed length";
             return Err(StepError::WrongType {
                 column: DIFF.to_owned(),
                 found: DataType::Int64,
@@ -194,7 +195,8 @@ impl Plan {
                 && matches!(aggregate.function, AggregateFunction::Min | AggregateFunction::Max)
             {
                 return Err(wrong(
-                    "of rows that are taken back (after a `changelog` step) there is no smallest and no largest; use sum, count or avg",
+                    "of rows that are taken back (after a `changelog` step) there is no smallest \
+                     and no largest; use sum, count or avg",
                 ));
             }
             let encoding = match aggregate.function {

@@ -232,9 +232,9 @@ fn of_a_changelog_step() {
             (
                 "ties",
                 changed(|s| s.ties = texts(&["g"])),
-                &[
-                    "order of versions: was at Timestamp(µs, \"UTC\"), _source_partition UInt32, _source_offset Int64, is at Timestamp(µs, \"UTC\"), g Utf8, _source_partition UInt32, _source_offset Int64",
-                ],
+                &["order of versions: was at Timestamp(µs, \"UTC\"), _source_partition UInt32, \
+                   _source_offset Int64, is at Timestamp(µs, \"UTC\"), g Utf8, _source_partition \
+                   UInt32, _source_offset Int64"],
             ),
             (
                 "filter",

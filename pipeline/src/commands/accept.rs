@@ -63,12 +63,19 @@ fn planned(config: &Config, pipeline: &Pipeline) -> Result<Plan, CommandError> {
 fn means(standing: &Standing) -> Vec<String> {
     let mut means = Vec::new();
     for change in &standing.changes {
-        means
-            .push(format!("{change}: rows of epochs after {} go under the new name, those before stay where they are", standing.committed));
+        means.push(format!(
+            "{change}: rows of epochs after {} go under the new name, those before stay where they \
+             are",
+            standing.committed
+        ));
     }
     for (sink, behind) in &standing.behind {
         let missing: Vec<String> = behind.missing.iter().map(ToString::to_string).collect();
-        means.push(format!("destination {sink}: the rows of epochs {} are missing for good, all others are delivered", missing.join(", ")));
+        means.push(format!(
+            "destination {sink}: the rows of epochs {} are missing for good, all others are \
+             delivered",
+            missing.join(", ")
+        ));
     }
     for (sink, strangers) in &standing.strangers {
         let writers: Vec<String> = strangers.iter().map(ToString::to_string).collect();

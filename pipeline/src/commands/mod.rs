@@ -27,7 +27,10 @@ pub enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// What the user asked for isn't there, such as a pipeline of an unknown name.
-    #[error("{message}{}", help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default())]
+    #[error(
+        "{message}{}",
+        help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default()
+    )]
     Usage {
         /// What is wrong.
         message: String,

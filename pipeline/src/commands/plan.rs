@@ -167,7 +167,8 @@ impl Answer {
         match waiting {
             0 if running => writeln!(
                 out,
-                "{}: a run would start once the one that is under way has ended; nothing was changed",
+                "{}: a run would start once the one that is under way has ended; nothing was \
+                 changed",
                 self.file
             ),
             0 => writeln!(out, "{}: a run would start; nothing was changed", self.file),

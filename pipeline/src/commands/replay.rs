@@ -162,7 +162,8 @@ fn rejecters(pipeline: &Pipeline) -> Vec<String> {
 fn waiting(config: &Config, catalog: &Catalog) -> Result<Vec<Waiting>, CommandError> {
     let table = defaults::DEAD_LETTER_TABLE;
     let sql = format!(
-        "select pipeline, source, reason, count(*) as rows from {table} group by pipeline, source, reason"
+        "select pipeline, source, reason, count(*) as rows from {table} \
+         group by pipeline, source, reason"
     );
     let mut counts: BTreeMap<(String, String, String, bool), u64> = BTreeMap::new();
     for batch in catalog.sql(&sql).map_err(failed)? {
@@ -276,7 +277,10 @@ fn open(
     let replay = match &source.kind {
         SourceKind::Postgres(_) => {
             let message = format!(
-                "the dead letters of source {} are changes that came in their order, between others of the same row, and can't be taken in again later;                  correct the rows in the database, or the columns in `schema`, and read the table anew",
+                "the dead letters of source {} are changes that came in their order, between \
+                 others of the same row, and can't be taken in again later;                  \
+                 correct the rows in the database, or the columns in `schema`, and read the table \
+                 anew",
                 source.name
             );
             return Err(CommandError::Failed { message });
@@ -300,7 +304,9 @@ fn dead_letters(
 ) -> Result<DeadLetterRows, CommandError> {
     let text = |value: &str| value.replace('\'', "''");
     let sql = format!(
-        "select \"partition\", bytes, epoch, source <> '{}' or reason = '{REASON_LATE}' or \"partition\" like '%{REWRITTEN_SUFFIX}' as rewritten from {} where pipeline = '{}' and source in ({}) and reason = '{}' \
+        "select \"partition\", bytes, epoch, source <> '{}' or reason = '{REASON_LATE}' \
+         or \"partition\" like '%{REWRITTEN_SUFFIX}' as rewritten from {} \
+         where pipeline = '{}' and source in ({}) and reason = '{}' \
          order by epoch, source, \"partition\", \"offset\", detail",
         text(&pipeline.from.value),
         defaults::DEAD_LETTER_TABLE,

@@ -46,7 +46,8 @@ fn stored(config: &Config, pipeline: &str) -> Result<Inspection, CommandError> {
     for store in &known {
         if KnownAs::of(config, store).map_err(failed)?.pipeline == pipeline {
             let help = format!(
-                "`{store}` is what was `{pipeline}` first, as tables and topics know it: say `{store}`"
+                "`{store}` is what was `{pipeline}` first, as tables and topics know it: say \
+                 `{store}`"
             );
             return Err(CommandError::Usage {
                 message: format!("the data folder holds nothing of a pipeline `{pipeline}`"),

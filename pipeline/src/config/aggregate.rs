@@ -10,7 +10,8 @@ use super::spec::{Aggregate, Sql};
 use super::suggest;
 
 /// The functions as messages show them.
-const FUNCTIONS: &str = "count(*), count(col), count(distinct col), sum(col), avg(col), min(col), max(col), stddev(col), last(col), seconds_since_last()";
+const FUNCTIONS: &str = "count(*), count(col), count(distinct col), sum(col), avg(col), min(col), \
+                         max(col), stddev(col), last(col), seconds_since_last()";
 const NAMES: [&str; 9] =
     ["count", "sum", "avg", "mean", "min", "max", "stddev", "last", "seconds_since_last"];
 
@@ -115,8 +116,10 @@ fn column(call: &Sql, range: Range<usize>, function: &str) -> Result<Spanned<Str
     let plain = text.chars().all(|c| c.is_alphanumeric() || c == '_')
         && !text.starts_with(|c: char| c.is_ascii_digit());
     if !plain {
-        return Err(wrong(format!("`{text}` isn't a column"))
-            .help("a feature reads one column; compute it in a `derive` step before this one (a name with other characters goes in double quotes)"));
+        return Err(wrong(format!("`{text}` isn't a column")).help(
+            "a feature reads one column; compute it in a `derive` step before this one (a name \
+             with other characters goes in double quotes)",
+        ));
     }
     Ok(Spanned::new(text.to_owned(), span))
 }

@@ -79,7 +79,8 @@ pub(super) fn check_source(source: &Source, input: &[Known], problems: &mut Vec<
     {
         let message =
             format!("the event time `{}` is of type {}", time.column, type_name(data_type));
-        let help = "declare it `timestamp`; how the source writes it (a text of some form, a number of seconds) is its `format`";
+        let help = "declare it `timestamp`; how the source writes it (a text of some form, a \
+                    number of seconds) is its `format`";
         problems.push(Problem::new(time.column.span, message).help(help));
     }
     for column in &time.ties_by {
@@ -135,7 +136,8 @@ pub(super) fn check_pipeline(
             StepKind::Sample(sample) => {
                 if !flow.is_of_changes {
                     let message = format!(
-                        "step `{}` samples records, and no `changelog` step before it says what they are",
+                        "step `{}` samples records, and no `changelog` step before it says what \
+                         they are",
                         step.id
                     );
                     let help = "put a step with changelog = { key = \"COLUMN\" } before it";
@@ -146,7 +148,8 @@ pub(super) fn check_pipeline(
             StepKind::Shares(shares) => {
                 if !flow.is_of_windows {
                     let message = format!(
-                        "step `{}` takes shares of windows, and there is no `aggregate` step before it",
+                        "step `{}` takes shares of windows, and there is no `aggregate` step \
+                         before it",
                         step.id
                     );
                     problems.push(
@@ -195,7 +198,8 @@ struct Flow {
 /// each revision.
 fn of_windows(step: &Step) -> Problem {
     let message = format!(
-        "step `{}` counts rows, and the rows that it gets are revisions or changes, which say things more than once",
+        "step `{}` counts rows, and the rows that it gets are revisions or changes, which say \
+         things more than once",
         step.id
     );
     Problem::new(step.id.span, message)
@@ -318,8 +322,18 @@ impl Flow {
             return;
         };
         problems.push(
-            Problem::new(input.span, format!("`{}` needs {needs}; `{input}` is of type {}", feature.aggregate, type_name(data_type)))
-                .help("`count(col)` and `count(distinct col)` take any type; `min`, `max` and `last` numbers, times and booleans"),
+            Problem::new(
+                input.span,
+                format!(
+                    "`{}` needs {needs}; `{input}` is of type {}",
+                    feature.aggregate,
+                    type_name(data_type)
+                ),
+            )
+            .help(
+                "`count(col)` and `count(distinct col)` take any type; `min`, `max` and `last` \
+                 numbers, times and booleans",
+            ),
         );
     }
 

@@ -125,7 +125,11 @@ fn syntax_problems(
             );
             problem.label = expected;
             problem.help = match (is_repeat, is_repeated_header) {
-                (true, true) => Some("a table has one header: put its keys under the first, or give this one another name".into()),
+                (true, true) => Some(
+                    "a table has one header: put its keys under the first, or give this one \
+                     another name"
+                        .into(),
+                ),
                 (true, false) => Some("the key stands above already: keep one".into()),
                 _ => None,
             };

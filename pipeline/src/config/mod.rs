@@ -81,7 +81,10 @@ pub enum ConfigError {
         bytes: u64,
     },
     /// The file isn't UTF-8.
-    #[error("{}:{line}:{column}: the configuration isn't UTF-8 text\n  help: save the file as UTF-8", path.display())]
+    #[error(
+        "{}:{line}:{column}: the configuration isn't UTF-8 text\n  help: save the file as UTF-8",
+        path.display()
+    )]
     NotText {
         /// The file.
         path: PathBuf,

@@ -168,7 +168,8 @@ pub(crate) fn data_type(text: &str) -> Result<DataType, Refusal> {
 }
 
 fn decimal(arguments: &str) -> Result<DataType, Refusal> {
-    let help = "write decimal(precision,scale), such as \"decimal(12,2)\" for amounts up to 9,999,999,999.99";
+    let help = "write decimal(precision,scale), such as \"decimal(12,2)\" for amounts up to \
+                9,999,999,999.99";
     let parsed = arguments
         .strip_prefix('(')
         .and_then(|rest| rest.strip_suffix(')'))

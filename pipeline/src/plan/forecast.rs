@@ -388,7 +388,8 @@ fn unnamed(
     let more = unnamed.len().saturating_sub(LISTED_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let detail = format!(
-        "{listed}{more}: read before, and no longer there or no longer named; what was read stays in state and tables"
+        "{listed}{more}: read before, and no longer there or no longer named; what was read stays \
+         in state and tables"
     );
     Some(Item::new(What::Source, &spec.name.value, Fate::IsGone, detail))
 }
@@ -442,7 +443,8 @@ fn of_strangers(pipeline: &str, sink: &str, strangers: &[Writer]) -> Item {
     let detail = format!("it holds rows of {writers}, which the configuration does not have");
     let mut item = Item::new(What::Sink, sink, Fate::NeedsDecision, detail);
     item.ways_out = Some(format!(
-        "if the pipeline has a new name: riskstream state rename OLD {pipeline}; if its rows are to be added to those: riskstream accept {pipeline}"
+        "if the pipeline has a new name: riskstream state rename OLD {pipeline}; if its rows are \
+         to be added to those: riskstream accept {pipeline}"
     ));
     item
 }
@@ -477,7 +479,8 @@ fn of_sink(pipeline: &str, sink: &Looked, present: &Origin, found: &Inspection) 
         );
         let mut item = item(Fate::IsRefused, detail);
         item.ways_out = Some(format!(
-            "bring the data folder back, or give the destination another table; or riskstream run --fresh {pipeline}"
+            "bring the data folder back, or give the destination another table; or riskstream run \
+             --fresh {pipeline}"
         ));
         return item;
     }
@@ -489,7 +492,8 @@ fn of_sink(pipeline: &str, sink: &Looked, present: &Origin, found: &Inspection) 
         );
         let mut item = item(Fate::NeedsDecision, detail).after(recorded);
         item.ways_out = Some(format!(
-            "bring a newer copy back; or riskstream run --fresh {pipeline}; or riskstream accept {pipeline}"
+            "bring a newer copy back; or riskstream run --fresh {pipeline}; or riskstream accept \
+             {pipeline}"
         ));
         return item;
     }
@@ -519,12 +523,17 @@ fn of_sink_gone(sink: &str, epochs: &[StoredRows], found: &Inspection) -> Option
             0 => "the pipeline no longer has it, and its destination was to be emptied first"
                 .to_owned(),
             _ => format!(
-                "the pipeline no longer has it, and {rows} rows of epochs {} to {} were committed for it and not delivered",
+                "the pipeline no longer has it, and {rows} rows of epochs {} to {} were committed \
+                 for it and not delivered",
                 first.epoch, last.epoch
             ),
         };
         let mut item = Item::new(What::Sink, sink, Fate::NeedsDecision, detail);
-        item.ways_out = Some("put it back and run, which delivers them; or delete the store's delivered.json, which gives them up".into());
+        item.ways_out = Some(
+            "put it back and run, which delivers them; or delete the store's delivered.json, which \
+             gives them up"
+                .into(),
+        );
         return Some(item);
     }
     (sink != defaults::DEAD_LETTER_TABLE).then(|| {

@@ -67,7 +67,8 @@ impl KnownAs {
         for (other, folder) in stores(config)? {
             if other != pipeline.name.value && Self::read(&folder)?.as_ref() == Some(&known) {
                 let message = format!(
-                    "tables and topics know the pipeline `{other}` as `{}`, the name that it had first",
+                    "tables and topics know the pipeline `{other}` as `{}`, the name that it had \
+                     first",
                     known.pipeline
                 );
                 let problem = Problem::new(pipeline.name.span, message);

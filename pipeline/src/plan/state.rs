@@ -71,7 +71,8 @@ pub fn notices(pipeline: &str, decided: &BTreeMap<String, StepEvolution>) -> Vec
             .collect::<Vec<_>>(),
         StepEvolution::New if has_run => {
             vec![format!(
-                "pipeline {pipeline}, step {step} is new: it begins empty, and does not know the rows that came before"
+                "pipeline {pipeline}, step {step} is new: it begins empty, and does not know the \
+                 rows that came before"
             )]
         }
         StepEvolution::Kept(Evolution::Same | Evolution::Refused(_))
@@ -107,7 +108,8 @@ fn gone(
             "the data folder holds state of a step `{step}`, but the step of this id keeps none now"
         ),
         None => format!(
-            "the data folder holds state of the step `{step}`, which the pipeline `{name}` no longer has"
+            "the data folder holds state of the step `{step}`, which the pipeline `{name}` no \
+             longer has"
         ),
     };
     let new: Vec<&str> = decided

@@ -98,19 +98,29 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, Comes)> {
     // Behind the magic is the first page's header.
     damaged[4..36].fill(0xFF);
     vec![
-        ("truncated.parquet", whole[..whole.len() / 2].to_vec(), Refused(&["not a complete Parquet file"])),
+        (
+            "truncated.parquet",
+            whole[..whole.len() / 2].to_vec(),
+            Refused(&["not a complete Parquet file"]),
+        ),
         ("headless.parquet", whole[whole.len() / 2..].to_vec(), Refused(&["headless.parquet"])),
         ("text.parquet", GOOD.into(), Refused(&["not a complete Parquet file"])),
         ("damaged.parquet", damaged, Refused(&["damaged.parquet"])),
         (
             "impossible.parquet",
-            parquet_file(payments(&[1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.001, 1e300], &[DAY; 6])),
+            parquet_file(payments(
+                &[1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.001, 1e300],
+                &[DAY; 6],
+            )),
             Taken(1, &["impossible", "impossible", "impossible", "type", "type"]),
         ),
         // The year 1, the year 9999, before the first and after the last instant of a calendar.
         (
             "times.parquet",
-            parquet_file(payments(&[1.0; 5], &[DAY, -62_135_596_800_000_000, 253_402_300_799_000_000, i64::MIN + 1, i64::MAX])),
+            parquet_file(payments(
+                &[1.0; 5],
+                &[DAY, -62_135_596_800_000_000, 253_402_300_799_000_000, i64::MIN + 1, i64::MAX],
+            )),
             Taken(2, &["future", "impossible", "impossible"]),
         ),
         (
@@ -121,7 +131,11 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, Comes)> {
             ]),
             Refused(&["types.parquet", "time"]),
         ),
-        ("columns.parquet", parquet_file(vec![("id", Arc::new(Int64Array::from(vec![1])))]), Refused(&["there is no column"])),
+        (
+            "columns.parquet",
+            parquet_file(vec![("id", Arc::new(Int64Array::from(vec![1])))]),
+            Refused(&["there is no column"]),
+        ),
         (
             "twice.parquet",
             parquet_file([payments(&[1.0], &[DAY]), payments(&[1.0], &[DAY])].concat()),
@@ -136,7 +150,11 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, Comes)> {
             .concat(),
             Taken(1, &["malformed"]),
         ),
-        ("utf8.csv", [GOOD.as_bytes(), b"3,2018-04-01,\xC0\x80,1\n"].concat(), Taken(2, &["malformed"])),
+        (
+            "utf8.csv",
+            [GOOD.as_bytes(), b"3,2018-04-01,\xC0\x80,1\n"].concat(),
+            Taken(2, &["malformed"]),
+        ),
         ("long.json", long_json, Taken(2, &["too-long"])),
         ("long.csv", long_csv, Taken(3, &["too-long"])),
         (
@@ -191,13 +209,22 @@ fn bad_files() -> Vec<(&'static str, Vec<u8>, Comes)> {
             "fields.csv",
             [
                 GOOD.as_bytes(),
-                b"3,2018-04-01,c1\n4,2018-04-01,c1,1,1\n5,2018-04-01,\"c\"1,1\n6,,c1,1\n7,2018-04-01,c1,inf\n8,2018-04-01,\"c1,1\n",
+                b"3,2018-04-01,c1\n4,2018-04-01,c1,1,1\n5,2018-04-01,\"c\"1,1\n6,,c1,1\n\
+                  7,2018-04-01,c1,inf\n8,2018-04-01,\"c1,1\n",
             ]
             .concat(),
             Taken(2, &["impossible", "malformed", "malformed", "malformed", "malformed", "null"]),
         ),
-        ("columns.csv", b"id,time,cart,amount\n1,2018-04-01,c1,1\n".to_vec(), Refused(&["there is no column card"])),
-        ("twice.csv", b"id,time,card,id,amount\n1,2018-04-01,c1,1,1\n".to_vec(), Refused(&["names column \"id\" twice"])),
+        (
+            "columns.csv",
+            b"id,time,cart,amount\n1,2018-04-01,c1,1\n".to_vec(),
+            Refused(&["there is no column card"]),
+        ),
+        (
+            "twice.csv",
+            b"id,time,card,id,amount\n1,2018-04-01,c1,1,1\n".to_vec(),
+            Refused(&["names column \"id\" twice"]),
+        ),
         ("zeros.json", vec![0; 5_000], Taken(0, &["malformed"])),
         ("empty.json", Vec::new(), Taken(0, &[])),
         ("empty.csv", Vec::new(), Taken(0, &[])),

@@ -42,7 +42,10 @@ pub(crate) struct Setup {
 
 /// What every file has unless it says otherwise.
 pub(crate) const SETUP: Setup = Setup {
-    schema: r#"id = "int64", at = "timestamp", k = "string", g = "string", amount = "decimal(12,2)", fee = "decimal(12,2)", n = "int64""#,
+    schema: concat!(
+        r#"id = "int64", at = "timestamp", k = "string", g = "string", "#,
+        r#"amount = "decimal(12,2)", fee = "decimal(12,2)", n = "int64""#
+    ),
     event_time: r#"column = "at", out_of_orderness = "0s", ties_by = ["id"]"#,
     source: "",
     pipeline: "",
@@ -172,8 +175,10 @@ fn configure(here: &Path, data: &str, setup: &Setup) -> Result<String, String> {
     let Setup { schema, event_time, source, pipeline, steps, to } = setup;
     let at = |name: &str| here.join(name).display().to_string();
     let text = format!(
-        "[riskstream]\ndata = '{}'\nepoch = {{ rows = 25 }}\n\n[sources.s]\nkind = \"file\"\npath = '{}'\nschema = {{ {schema} }}\n\
-         event_time = {{ {event_time} }}\n{source}\n\n[pipelines.p]\nfrom = \"s\"\n{pipeline}\nsteps = [{steps}]\nto = [{to}]\n",
+        "[riskstream]\ndata = '{}'\nepoch = {{ rows = 25 }}\n\n[sources.s]\nkind = \"file\"\n\
+         path = '{}'\nschema = {{ {schema} }}\n\
+         event_time = {{ {event_time} }}\n{source}\n\n[pipelines.p]\nfrom = \"s\"\n{pipeline}\n\
+         steps = [{steps}]\nto = [{to}]\n",
         at(data),
         at(if data == "fresh" { "all/*.csv" } else { "in/*.csv" })
     );

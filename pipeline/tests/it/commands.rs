@@ -323,7 +323,8 @@ fn dead_letters_come_in_again_once_and_later_runs_go_on() {
     let here = folder.path();
     fs::write(here.join("pipelines.toml"), LAND).unwrap();
     let mut file = String::from(
-        "id,at,amount\n1,2024-01-01T00:00:01Z,1.50\n2,2024-01-01T00:00:02Z,1.505\nx,2024-01-01T00:00:03Z,1\n4,never,1.50\n",
+        "id,at,amount\n1,2024-01-01T00:00:01Z,1.50\n2,2024-01-01T00:00:02Z,1.505\n\
+         x,2024-01-01T00:00:03Z,1\n4,never,1.50\n",
     );
     fs::write(here.join("s.csv"), &file).unwrap();
     let report = riskstream(here, &["run", "--format", "json"]).json();

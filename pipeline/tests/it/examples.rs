@@ -66,7 +66,8 @@ fn card_fraud_file_scores_every_payment_and_raises_alerts_once() {
         count(
             here,
             &config,
-            "select count(*) as n from payments_scored where customer_nb_tx_1d < 1 or terminal_risk_7d is null"
+            "select count(*) as n from payments_scored where customer_nb_tx_1d < 1 \
+             or terminal_risk_7d is null"
         ),
         0
     );
@@ -96,7 +97,10 @@ fn loans_postgres_reads_the_table_and_its_changes() {
         report["pipelines"][0]["rows_in"], 991,
         "the table as it is, and a truncation before it: {report:#}"
     );
-    server.psql("update loans set balance = balance + 1 where loan_id < 100; delete from loans where lender_id = 'lender-9'");
+    server.psql(
+        "update loans set balance = balance + 1 where loan_id < 100; \
+         delete from loans where lender_id = 'lender-9'",
+    );
     server.riskstream(here, &args).ok();
     let n = |op: &str| {
         count(here, &config, &format!("select count(*) as n from loan_changes where _op = '{op}'"))
@@ -110,8 +114,9 @@ fn loans_postgres_reads_the_table_and_its_changes() {
 fn csv_to_delta_lands_good_rows_keeps_bad_ones_and_takes_them_in_after_a_fix() {
     let (folder, config) = (tempfile::tempdir().unwrap(), example("csv-to-delta.toml"));
     let here = folder.path();
-    let loans = "loan_id;opened;customer_id;principal;rate\n\
-        a;03.01.2024;c1;1000.00;0.05\nb;04.01.2024;c2;-5;0.05\nc;05.01.2024;c3;2000.00;1.5\nd;2024-01-06;c4;1.00;0.1\ne;07.01.2024;c5;x;0.1\n";
+    let loans = "loan_id;opened;customer_id;principal;rate\na;03.01.2024;c1;1000.00;0.05\n\
+                 b;04.01.2024;c2;-5;0.05\nc;05.01.2024;c3;2000.00;1.5\nd;2024-01-06;c4;1.00;0.1\n\
+                 e;07.01.2024;c5;x;0.1\n";
     fs::write(here.join("loans.csv"), loans).unwrap();
     let report = riskstream(here, &["run", &config, "--format", "json"]).json();
     assert_eq!(report["pipelines"][0]["dead"], 4, "{report:#}");
@@ -119,7 +124,8 @@ fn csv_to_delta_lands_good_rows_keeps_bad_ones_and_takes_them_in_after_a_fix() {
         count(
             here,
             &config,
-            "select count(*) as n from loans where loan_id = 'a' and yearly_interest = 50 and year_opened = 2024"
+            "select count(*) as n from loans where loan_id = 'a' and yearly_interest = 50 \
+             and year_opened = 2024"
         ),
         1
     );
@@ -139,8 +145,10 @@ fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_
     let (folder, config) = (tempfile::tempdir().unwrap(), example("loans-file.toml"));
     let here = folder.path();
     let header = "event_seq,event_time,loan_id,lender_id,old_status,new_status,balance_cents\n";
-    let first = "1,2024-03-01 09:00:00,a,north,,CURRENT,10000\n2,2024-03-01 10:00:00,b,north,,CURRENT,5000\n\
-        3,2024-03-02 10:00:00,a,north,CURRENT,DPD30,9000\n4,2024-03-02 11:00:00,b,north,CURRENT,CURRENT,4000\n";
+    let first = "1,2024-03-01 09:00:00,a,north,,CURRENT,10000\n\
+                 2,2024-03-01 10:00:00,b,north,,CURRENT,5000\n\
+                 3,2024-03-02 10:00:00,a,north,CURRENT,DPD30,9000\n\
+                 4,2024-03-02 11:00:00,b,north,CURRENT,CURRENT,4000\n";
     fs::write(here.join("loan-events.csv"), format!("{header}{first}")).unwrap();
     let run = |files: &str| {
         riskstream(
@@ -152,8 +160,10 @@ fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_
     assert_eq!(run("[\"loan-events.csv\"]")["pipelines"][0]["rows_in"], 4);
     let newest = |label: &str, start: &str, to: &str| {
         let sql = format!(
-            "select n_events, sum_balance_cents, is_final from loan_transitions where lender_id = 'north' and new_status = '{to}' \
-             and \"window\" = '{label}' and window_start = timestamp '{start}' order by revision desc limit 1"
+            "select n_events, sum_balance_cents, is_final from loan_transitions \
+             where lender_id = 'north' and new_status = '{to}' \
+             and \"window\" = '{label}' and window_start = timestamp '{start}' \
+             order by revision desc limit 1"
         );
         let rows =
             riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
@@ -167,7 +177,8 @@ fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_
     };
     let book = |as_of: &str| {
         let sql = format!(
-            "select n_loans_open, outstanding_balance_cents, n_dpd30 from portfolio where lender_id = 'north' and as_of = timestamp '{as_of}' \
+            "select n_loans_open, outstanding_balance_cents, n_dpd30 from portfolio \
+             where lender_id = 'north' and as_of = timestamp '{as_of}' \
              order by revision desc limit 1"
         );
         let rows =
@@ -214,7 +225,8 @@ fn loans_file_counts_transitions_per_lender_and_restates_windows_when_more_rows_
 fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
     let (folder, config) = (tempfile::tempdir().unwrap(), example("loan-roll-rates.toml"));
     let here = folder.path();
-    let header = "change_id,changed_at,loan_id,lender_id,originated,unpaid_since,status,balance_cents,is_closed\n";
+    let header = "change_id,changed_at,loan_id,lender_id,originated,unpaid_since,status,\
+                  balance_cents,is_closed\n";
     // Loan a is paid; b misses its payment of the 1st of February and nothing more is heard of it;
     // c is of another lender.
     let first = "1,2024-01-10 09:00:00,a,north,2024-01-10 00:00:00,,CURRENT,10000,false\n\
@@ -233,8 +245,10 @@ fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
     run("[\"loan-changes.csv\"]");
     let rate = |lender: &str, month: &str, from: &str, to: &str| {
         let sql = format!(
-            "select n_loans, n_from, roll_rate, roll_rate_balance from roll_rates where lender_id = '{lender}' and from_bucket = '{from}' \
-             and bucket = '{to}' and month = timestamp '{month}-01 00:00:00' order by revision desc limit 1"
+            "select n_loans, n_from, roll_rate, roll_rate_balance from roll_rates \
+             where lender_id = '{lender}' and from_bucket = '{from}' \
+             and bucket = '{to}' and month = timestamp '{month}-01 00:00:00' \
+             order by revision desc limit 1"
         );
         let rows =
             riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
@@ -261,7 +275,8 @@ fn loan_roll_rates_move_by_themselves_and_are_restated_by_a_late_change() {
     );
     let vintage = |month: i64| {
         let sql = format!(
-            "select n_loans, n_ever_30p, balance_cents from vintages where month_on_book = {month} order by revision desc limit 1"
+            "select n_loans, n_ever_30p, balance_cents from vintages where month_on_book = {month} \
+             order by revision desc limit 1"
         );
         let rows =
             riskstream(here, &["query", &sql, "--config", &config, "--format", "json"]).rows();
@@ -308,24 +323,31 @@ fn loan_performance_says_how_a_book_is_paid_back_and_how_scores_moved() {
         count(here, &config, "select count(distinct month) as n from performance where is_final"),
         4
     );
-    let wrong = "select count(*) as n from performance where smm not between 0 and 1 or cpr < smm or cdr < mdr or n_cured > n_late \
-        or scheduled_cents > start_balance_cents or defaulted_cents > start_balance_cents or (n_defaults = 0 and mdr > 0)";
+    let wrong = "select count(*) as n from performance where smm not between 0 and 1 or cpr < smm \
+                 or cdr < mdr or n_cured > n_late \
+                 or scheduled_cents > start_balance_cents or defaulted_cents > start_balance_cents \
+                 or (n_defaults = 0 and mdr > 0)";
     assert_eq!(count(here, &config, wrong), 0);
     assert_eq!(count(here, &config, "select count(*) as n from performance_breaks"), 0);
     let prepaid = count(
         here,
         &config,
-        "select cast(count(*) filter (where cpr > 0) > 0 and sum(n_cured) > 0 as int) as n from performance",
+        "select cast(count(*) filter (where cpr > 0) > 0 and sum(n_cured) > 0 as int) as n \
+         from performance",
     );
     assert_eq!(prepaid, 1, "somebody prepays, and somebody is cured");
-    let newest = "(select *, row_number() over (partition by lender_id, month, band_at_origination, band order by revision desc) as age from score_shift)";
+    let newest = "(select *, row_number() over (partition by lender_id, month, \
+                  band_at_origination, band order by revision desc) as age from score_shift)";
     let of_one = format!(
-        "select count(*) as n from (select sum(share) as one, sum(n_loans) as loans, max(n_of_band) as of_band from {newest} \
-         where age = 1 and n_loans > 0 group by lender_id, month, band_at_origination) where abs(one - 1) > 1e-9 or loans <> of_band"
+        "select count(*) as n from (select sum(share) as one, sum(n_loans) as loans, \
+         max(n_of_band) as of_band from {newest} \
+         where age = 1 and n_loans > 0 group by lender_id, month, band_at_origination) \
+         where abs(one - 1) > 1e-9 or loans <> of_band"
     );
     assert_eq!(count(here, &config, &of_one), 0, "a band's loans are somewhere now");
     let lenders = format!(
-        "select sum(case when lender_id = 'ALL' then n_loans else -n_loans end) as n from {newest} where age = 1 and month < timestamp '2023-06-01'"
+        "select sum(case when lender_id = 'ALL' then n_loans else -n_loans end) as n from {newest} \
+         where age = 1 and month < timestamp '2023-06-01'"
     );
     assert_eq!(count(here, &config, &lenders), 0, "all is the sum of the lenders");
 }
@@ -351,8 +373,10 @@ fn features_only_needs_no_schema_and_no_model() {
     .ok();
     riskstream(here, &["run", &config]).ok();
     assert_eq!(count(here, &config, "select count(*) as n from payment_features"), 2000);
-    let wrong = "select count(*) as n from payment_features where nb_1h > nb_1d or least_30d > mean_30d or mean_30d > most_30d \
-        or terminals_30d > nb_30d or visits_30d > nb_30d or (nb_30d > 1 and seconds_since is null)";
+    let wrong = "select count(*) as n from payment_features \
+                 where nb_1h > nb_1d or least_30d > mean_30d or mean_30d > most_30d \
+                 or terminals_30d > nb_30d or visits_30d > nb_30d or (nb_30d > 1 \
+                 and seconds_since is null)";
     assert_eq!(count(here, &config, wrong), 0);
 }
 
@@ -430,7 +454,8 @@ fn many_files_give_the_table_that_one_file_gives() {
     let table = |data: &str, path: &str| {
         let set = [format!("riskstream.data={data}"), format!("sources.payments.path={path}")];
         riskstream(here, &["run", &config, "--set", &set[0], "--set", &set[1]]).ok();
-        let sql = "select transaction_id, customer_nb_tx_1d, customer_nb_tx_7d, customer_total_7d from payments order by 1";
+        let sql = "select transaction_id, customer_nb_tx_1d, customer_nb_tx_7d, customer_total_7d \
+                   from payments order by 1";
         riskstream(here, &["query", sql, "--config", &config, "--set", &set[0], "--format", "json"])
             .ok()
     };
@@ -453,7 +478,8 @@ fn a_growing_file_is_followed_until_the_program_is_stopped() {
     let here = folder.path();
     let row = |id: i64| {
         format!(
-            "{{\"id\":{id},\"time\":\"2024-05-01T09:00:{id:02}Z\",\"card\":\"c1\",\"amount\":1.50}}\n"
+            "{{\"id\":{id},\"time\":\"2024-05-01T09:00:{id:02}Z\",\"card\":\"c1\",\
+             \"amount\":1.50}}\n"
         )
     };
     fs::write(here.join("payments.json"), row(1)).unwrap();
@@ -570,8 +596,10 @@ fn the_embedded_default_runs_with_the_shipped_model() {
         book.iter_mut().zip(of_loan).for_each(|(sum, value)| *sum += value);
     }
     let newest = query(
-        "select distinct on (lender_id) lender_id, n_loans_ever, n_loans_open, outstanding_balance_cents, \
-         bal_dpd30_cents + bal_dpd60_cents + bal_dpd90p_cents as late_cents, overdue_cents from portfolio \
+        "select distinct on (lender_id) lender_id, n_loans_ever, n_loans_open, \
+         outstanding_balance_cents, \
+         bal_dpd30_cents + bal_dpd60_cents + bal_dpd90p_cents as late_cents, overdue_cents \
+         from portfolio \
          order by lender_id, as_of desc, revision desc",
     );
     let names = [
@@ -588,7 +616,8 @@ fn the_embedded_default_runs_with_the_shipped_model() {
         })
         .collect();
     assert_eq!(found, books);
-    let broken = "originated_cum_cents + charges_cum_cents - paid_cum_cents - charged_off_cum_cents <> outstanding_balance_cents";
+    let broken = "originated_cum_cents + charges_cum_cents - paid_cum_cents - \
+                  charged_off_cum_cents <> outstanding_balance_cents";
     assert!(
         query(&format!(
             "select as_of from portfolio where {broken} or par90 > par60 or par60 > par30"
@@ -597,10 +626,16 @@ fn the_embedded_default_runs_with_the_shipped_model() {
     );
 
     // Windows count the events, each once.
-    let events = query("select count(*) as n from loan_updated where \"timestamp\" is not null and new_status is not null")[0]["n"].clone();
+    let events = query(
+        "select count(*) as n from loan_updated where \"timestamp\" is not null \
+         and new_status is not null",
+    )[0]["n"]
+        .clone();
     assert!(events.as_i64() > Some(200), "{events}");
-    let by_day = "select sum(n_events) as n from (select distinct on (lender_id, old_status, new_status, window_start) n_events \
-         from loan_transitions where \"window\" = '1d' order by lender_id, old_status, new_status, window_start, revision desc)";
+    let by_day = "select sum(n_events) as n from (select distinct on (lender_id, old_status, \
+                  new_status, window_start) n_events \
+                  from loan_transitions where \"window\" = '1d' \
+                  order by lender_id, old_status, new_status, window_start, revision desc)";
     assert_eq!(query(by_day)[0]["n"], events);
 
     // A second run finds nothing new.

@@ -10,8 +10,10 @@ use crate::program::riskstream;
 
 fn config(here: &Path, path: &str, schema: &str, steps: &str, to: &str) {
     let text = format!(
-        "[riskstream]\ndead_rows_max = 1\nworkers = 2\n[sources.s]\nkind = \"file\"\npath = \"{path}\"\n{schema}\n\
-         event_time = {{ column = \"at\" }}\n[pipelines.p]\nfrom = \"s\"\norder = \"arrival\"\n{steps}\n\
+        "[riskstream]\ndead_rows_max = 1\nworkers = 2\n[sources.s]\nkind = \"file\"\n\
+         path = \"{path}\"\n{schema}\n\
+         event_time = {{ column = \"at\" }}\n[pipelines.p]\nfrom = \"s\"\norder = \"arrival\"\n\
+         {steps}\n\
          [[pipelines.p.to]]\nid = \"t\"\ntable = \"t\"\npartition_by = []\n{to}\n"
     );
     fs::write(here.join("pipelines.toml"), text).expect("written");
@@ -31,8 +33,8 @@ fn what_was_inferred_and_what_is_left_out_is_said_by_run_and_by_check() {
         .expect("written");
     config(here, "in.csv", "", "", DELTA);
     let expected = [
-        "source s: its schema is inferred from 1 record of in.csv: at timestamp, arn string (\"74063125074063125074063\" is kept as it is written), \
-         amount float64",
+        "source s: its schema is inferred from 1 record of in.csv: at timestamp, arn string \
+         (\"74063125074063125074063\" is kept as it is written), amount float64",
         "source s: column 1 of in.csv is left out: its header has no name for it",
     ];
     let said = riskstream(here, &["check", "--against-source"]).ok();
@@ -75,14 +77,18 @@ fn check_against_the_source_finds_columns_that_are_not_there() {
 fn a_field_within_an_object_is_a_column_of_every_step() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
-    let text = "{\"at\":\"2024-05-01\",\"m\":{\"amount\":\"12.50\",\"who\":{\"id\":7}}}\n{\"at\":\"2024-05-02\",\"m\":{\"amount\":1}}\n";
+    let text = "{\"at\":\"2024-05-01\",\"m\":{\"amount\":\"12.50\",\"who\":{\"id\":7}}}\n\
+                {\"at\":\"2024-05-02\",\"m\":{\"amount\":1}}\n";
     fs::write(here.join("in.json"), text).expect("written");
     let steps = "[[pipelines.p.steps]]\nid = \"f\"\nfilter = \"\\\"m.amount\\\" > 0\"\n\
-                 [[pipelines.p.steps]]\nid = \"w\"\nfeatures = { total = \"sum(\\\"m.amount\\\")\" }\nby = \"m.who.id\"\nover = [\"1d\"]\n";
+                 [[pipelines.p.steps]]\nid = \"w\"\n\
+                 features = { total = \"sum(\\\"m.amount\\\")\" }\nby = \"m.who.id\"\n\
+                 over = [\"1d\"]\n";
     config(
         here,
         "in.json",
-        "schema = { at = \"timestamp\", \"m.amount\" = \"decimal(12,2)\", \"m.who.id\" = \"int64\" }",
+        "schema = { at = \"timestamp\", \"m.amount\" = \"decimal(12,2)\", \
+         \"m.who.id\" = \"int64\" }",
         steps,
         DELTA,
     );
@@ -121,7 +127,8 @@ fn the_newest_row_of_a_sessions_start_or_alert_is_the_session() {
     let folder = tempfile::tempdir().expect("a folder");
     let here = folder.path();
     fs::create_dir(here.join("in")).expect("created");
-    let steps = "[[pipelines.p.steps]]\nid = \"w\"\naggregate = { n = \"count(*)\" }\nby = \"k\"\nwindows = [\"session 30m\"]\nkeep = \"2d\"\n";
+    let steps = "[[pipelines.p.steps]]\nid = \"w\"\naggregate = { n = \"count(*)\" }\nby = \"k\"\n\
+                 windows = [\"session 30m\"]\nkeep = \"2d\"\n";
     config(
         here,
         "in/*.csv",
@@ -143,10 +150,12 @@ fn the_newest_row_of_a_sessions_start_or_alert_is_the_session() {
     }
     for known_by in ["k, window_start", "alert_id"] {
         let newest = format!(
-            "select distinct on ({known_by}) * from t where k = 'a' order by {known_by}, revision desc"
+            "select distinct on ({known_by}) * from t where k = 'a' \
+             order by {known_by}, revision desc"
         );
         let sql = format!(
-            "select cast(window_start as string) as s, cast(window_end as string) as e, n from ({newest}) where n > 0"
+            "select cast(window_start as string) as s, cast(window_end as string) as e, n \
+             from ({newest}) where n > 0"
         );
         let found = rows(here, &sql);
         assert_eq!(found.len(), 1, "{known_by}: {found:?}");

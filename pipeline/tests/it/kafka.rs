@@ -201,7 +201,8 @@ impl Broker {
             &[&["run", "example.toml", "--set", "sources.payments.stop=end"], &data[..]].concat(),
         )
         .ok();
-        let odd = "select count(*) as n from payment_features where customer_nb_tx_1d > 8 or tx_amount > 200";
+        let odd = "select count(*) as n from payment_features \
+                   where customer_nb_tx_1d > 8 or tx_amount > 200";
         let answer = riskstream(
             here,
             &[&["query", odd, "--config", "example.toml", "--format", "json"], &data[..]].concat(),
@@ -228,8 +229,9 @@ impl Broker {
         .unwrap();
         let producer: BaseProducer =
             ClientConfig::new().set("bootstrap.servers", &brokers).create().unwrap();
-        let asked = "select distinct on (lender_id) lender_id, n_loans, outstanding_cents, n_dpd30p from lenders \
-            order by lender_id, as_of desc, revision desc";
+        let asked = "select distinct on (lender_id) lender_id, n_loans, outstanding_cents, \
+                     n_dpd30p from lenders \
+                     order by lender_id, as_of desc, revision desc";
         for _ in 0..2 {
             for record in records.lines() {
                 // A connector's key is the table's, so that a loan's changes stay in their order.
@@ -609,12 +611,14 @@ impl Broker {
             let is_right = seen.len() == good(up_to) && twice == 0;
             assert!(
                 is_right,
-                "round {round}, seed {seed}, {lost} of {of} ends lost: {} of {} rows, {twice} more than once: {said}",
+                "round {round}, seed {seed}, {lost} of {of} ends lost: {} of {} rows, {twice} more \
+                 than once: {said}",
                 seen.len(),
                 good(up_to)
             );
             println!(
-                "round {round}, seed {seed}, somebody else {has_other}: {lost} of {of} ends lost, all rows once: {said}"
+                "round {round}, seed {seed}, somebody else {has_other}: {lost} of {of} ends lost, \
+                 all rows once: {said}"
             );
         }
     }

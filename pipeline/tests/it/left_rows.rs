@@ -63,7 +63,8 @@ fn waiting_rows_meet_reordered_and_added_columns_by_name() {
         let (ids, n) = (rows * (rows - 1) / 2, rows);
         let said = sum(
             here,
-            "select count(*) n, sum(id) ids, sum(balance) balance, sum(fee) fee, count(note) notes from loans",
+            "select count(*) n, sum(id) ids, sum(balance) balance, sum(fee) fee, count(note) notes \
+             from loans",
         );
         assert_eq!(
             said,

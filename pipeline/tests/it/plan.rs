@@ -183,7 +183,8 @@ const ROWS: &[Row] = &[
         change: |here| {
             edit(
                 here,
-                "[[pipelines.p.to]]\nid    = \"large\"\nkind  = \"alerts\"\nwhen  = \"amount > 90\"\n",
+                "[[pipelines.p.to]]\nid    = \"large\"\nkind  = \"alerts\"\n\
+                 when  = \"amount > 90\"\n",
                 "",
             );
         },
@@ -195,7 +196,8 @@ const ROWS: &[Row] = &[
         change: |here| {
             reconfigure(here, |text| {
                 format!(
-                    "{text}\n[[pipelines.p.to]]\nid    = \"more\"\nkind  = \"delta\"\ntable = \"more\"\n"
+                    "{text}\n[[pipelines.p.to]]\nid    = \"more\"\nkind  = \"delta\"\n\
+                     table = \"more\"\n"
                 )
             });
         },
@@ -333,7 +335,8 @@ fn new_names_are_accepted_and_no_row_comes_twice() {
 fn a_plan_works_beside_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let paced = "[sources.g]\nkind = \"generator\"\nrate = 2000\n\n[pipelines.p]\nfrom = \"g\"\n\n[[pipelines.p.to]]\nid = \"t\"\nkind = \"delta\"\ntable = \"t\"\n";
+    let paced = "[sources.g]\nkind = \"generator\"\nrate = 2000\n\n[pipelines.p]\nfrom = \"g\"\n\n\
+                 [[pipelines.p.to]]\nid = \"t\"\nkind = \"delta\"\ntable = \"t\"\n";
     fs::write(here.join("pipelines.toml"), paced).unwrap();
     let run = Command::new(env!("CARGO_BIN_EXE_riskstream"))
         .arg("run")

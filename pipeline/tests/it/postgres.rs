@@ -120,9 +120,11 @@ impl Drop for Server {
 }
 
 const TABLE: &str = "create type loan_status as enum ('current', 'late', 'paid'); \
-    create table loans (loan_id bigint primary key, lender text not null, status loan_status not null, balance numeric(14,2), opened date, \
-    changed timestamptz, is_open boolean, marks int[], note text); alter table loans alter column note set storage external; \
-    create table others (id bigint primary key, what text)";
+                     create table loans (loan_id bigint primary key, lender text not null, \
+                     status loan_status not null, balance numeric(14,2), opened date, \
+                     changed timestamptz, is_open boolean, marks int[], note text); \
+                     alter table loans alter column note set storage external; \
+                     create table others (id bigint primary key, what text)";
 
 /// `to`: TLS or not; `more`: lines of the source.
 fn prepare(server: &Server, folder: &Path, more: &str) {
@@ -166,9 +168,12 @@ fn run_to_end(server: &Server, folder: &Path) -> Value {
 /// All changes, in their order: a truncation and a deletion stand before what has the same
 /// position.
 fn changes(server: &Server, folder: &Path) -> Vec<Value> {
-    let sql = "select _op, _unchanged, _commit_position, _position, loan_id, lender, status, cast(balance as varchar) as balance, \
-               cast(opened as varchar) as opened, cast(changed as bigint) as changed, is_open, marks, note from changes \
-               order by _commit_position, _position, case _op when 't' then 0 when 'd' then 1 else 2 end";
+    let sql = "select _op, _unchanged, _commit_position, _position, loan_id, lender, status, \
+               cast(balance as varchar) as balance, \
+               cast(opened as varchar) as opened, cast(changed as bigint) as changed, is_open, \
+               marks, note from changes \
+               order by _commit_position, _position, case _op when 't' then 0 when 'd' then 1 else \
+               2 end";
     let rows = server.riskstream(folder, &["query", sql, "--format", "json"]).rows();
     let ids: BTreeSet<String> = rows
         .iter()
@@ -229,8 +234,10 @@ fn folded(rows: &[Value]) -> BTreeMap<i64, Value> {
 fn assert_is_the_table(server: &Server, folder: &Path) -> Vec<Value> {
     let rows = changes(server, folder);
     let found = folded(&rows);
-    let sql = "select json_build_object('loan_id', loan_id, 'lender', lender, 'status', status, 'balance', balance::text, 'opened', opened::text, \
-               'changed', (extract(epoch from changed) * 1000000)::bigint, 'is_open', is_open, 'marks', marks::text, 'note', note) from loans";
+    let sql = "select json_build_object('loan_id', loan_id, 'lender', lender, 'status', status, \
+               'balance', balance::text, 'opened', opened::text, \
+               'changed', (extract(epoch from changed) * 1000000)::bigint, 'is_open', is_open, \
+               'marks', marks::text, 'note', note) from loans";
     let expected: BTreeMap<i64, Value> = server
         .psql(sql)
         .lines()
@@ -249,11 +256,15 @@ fn every_kind_of_change_comes_once_and_in_order() {
     let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
     let here = folder.path();
     server.psql(TABLE);
-    let long = "array_to_string(array(select md5((g * 7919 + n)::text) from generate_series(1, 200) g), '')";
+    let long = "array_to_string(array(select md5((g * 7919 + n)::text) \
+                from generate_series(1, 200) g), '')";
     let insert = |from: i64, to: i64| {
         format!(
-            "insert into loans select n, 'l' || n % 3, 'current', n * 1.01, date '2024-02-28' + n::int, timestamptz '2024-03-31 01:30:00.123456+00' + n * interval '1 hour', \
-             n % 2 = 0, array[n, n + 1], case when n % 4 = 0 then {long} when n % 4 = 1 then null else 'Zürich \"' || n || E'\\\\\\n' end from generate_series({from}, {to}) n"
+            "insert into loans select n, 'l' || n % 3, 'current', n * 1.01, \
+             date '2024-02-28' + n::int, timestamptz '2024-03-31 \
+             01:30:00.123456+00' + n * interval '1 hour', \
+             n % 2 = 0, array[n, n + 1], case when n % 4 = 0 then {long} when n % 4 = 1 then null \
+             else 'Zürich \"' || n || E'\\\\\\n' end from generate_series({from}, {to}) n"
         )
     };
     server.psql(&insert(1, 400));
@@ -266,18 +277,28 @@ fn every_kind_of_change_comes_once_and_in_order() {
     for sql in [
         "update loans set balance = balance + 0.01, status = 'late' where loan_id % 3 = 0",
         "begin; update loans set lender = 'nobody'; delete from loans; rollback",
-        "begin; delete from loans where loan_id = 5; insert into loans (loan_id, lender, status) values (5, 'back', 'paid'); update loans set balance = -1 where loan_id = 5; commit",
+        "begin; delete from loans where loan_id = 5; \
+         insert into loans (loan_id, lender, status) values (5, 'back', 'paid'); \
+         update loans set balance = -1 where loan_id = 5; commit",
         "update loans set loan_id = loan_id + 1000 where loan_id between 21 and 40",
-        "begin; savepoint a; update loans set lender = 'x' where loan_id = 50; rollback to a; update loans set lender = 'y' where loan_id = 51; commit",
+        "begin; savepoint a; update loans set lender = 'x' where loan_id = 50; rollback to a; \
+         update loans set lender = 'y' where loan_id = 51; commit",
         "delete from loans where loan_id % 7 = 0",
-        "update loans set balance = null, changed = null, is_open = null, opened = null, marks = null where loan_id % 11 = 0",
+        "update loans set balance = null, changed = null, is_open = null, opened = null, \
+         marks = null where loan_id % 11 = 0",
         "insert into others select n, 'not ours' from generate_series(1, 100) n",
     ] {
         server.psql(sql);
     }
     // Interleaved: each waits for the other's first half.
-    let mut first = server.psql_in_background("begin; update loans set balance = 1 where loan_id = 60; select pg_sleep(0.4); update loans set balance = 1 where loan_id = 61; commit");
-    let mut second = server.psql_in_background("begin; select pg_sleep(0.2); update loans set balance = 2 where loan_id = 62; select pg_sleep(0.4); update loans set balance = 2 where loan_id = 60; commit");
+    let mut first = server.psql_in_background(
+        "begin; update loans set balance = 1 where loan_id = 60; select pg_sleep(0.4); \
+         update loans set balance = 1 where loan_id = 61; commit",
+    );
+    let mut second = server.psql_in_background(
+        "begin; select pg_sleep(0.2); update loans set balance = 2 where loan_id = 62; \
+         select pg_sleep(0.4); update loans set balance = 2 where loan_id = 60; commit",
+    );
     assert!(first.wait().expect("waited").success() && second.wait().expect("waited").success());
     run_to_end(&server, here);
     let rows = assert_is_the_table(&server, here);
@@ -305,7 +326,11 @@ fn every_kind_of_change_comes_once_and_in_order() {
 
     // Whole old rows, so that nothing is left out; the key is still the primary key.
     server.psql("alter table loans replica identity full");
-    server.psql("update loans set balance = 7 where loan_id between 100 and 140; update loans set loan_id = 5000 + loan_id where loan_id between 141 and 160; delete from loans where loan_id = 161");
+    server.psql(
+        "update loans set balance = 7 where loan_id between 100 and 140; \
+         update loans set loan_id = 5000 + loan_id where loan_id between 141 and 160; \
+         delete from loans where loan_id = 161",
+    );
     let before = rows.len();
     run_to_end(&server, here);
     let rows = assert_is_the_table(&server, here);
@@ -323,15 +348,31 @@ fn every_kind_of_change_comes_once_and_in_order() {
     assert_is_the_table(&server, here);
 
     // What comes to the table later is not the source's; what goes is null.
-    server.psql("alter table loans add column extra text default 'more'; update loans set balance = 3 where loan_id < 310");
-    let columns = r#"schema = { loan_id = "int64", lender = "string", status = "string", balance = "decimal(14,2)", opened = "date", changed = "timestamp", is_open = "boolean", marks = "string", note = "string" }"#;
+    server.psql(
+        "alter table loans add column extra text default 'more'; \
+         update loans set balance = 3 where loan_id < 310",
+    );
+    let columns = concat!(
+        r#"schema = { loan_id = "int64", lender = "string", status = "string", "#,
+        r#"balance = "decimal(14,2)", opened = "date", changed = "timestamp", "#,
+        r#"is_open = "boolean", marks = "string", note = "string" }"#
+    );
     prepare(&server, here, columns);
     run_to_end(&server, here);
     assert_is_the_table(&server, here);
-    server.psql("alter table loans alter column balance type numeric(20,4); update loans set balance = 1.2345 where loan_id = 301; update loans set balance = 'NaN' where loan_id = 302");
+    server.psql(
+        "alter table loans alter column balance type numeric(20,4); \
+         update loans set balance = 1.2345 where loan_id = 301; \
+         update loans set balance = 'NaN' where loan_id = 302",
+    );
     let report = run_to_end(&server, here);
     assert_eq!(report["pipelines"][0]["dead"], 2, "{report:#}");
-    server.psql("update loans set balance = 4 where loan_id in (301, 302); update loans set balance = round(balance, 2); alter table loans alter column balance type numeric(14,2); alter table loans drop column opened");
+    server.psql(
+        "update loans set balance = 4 where loan_id in (301, 302); \
+         update loans set balance = round(balance, 2); \
+         alter table loans alter column balance type numeric(14,2); \
+         alter table loans drop column opened",
+    );
     server.psql("insert into loans (loan_id, lender, status) values (1, 'without', 'paid')");
     run_to_end(&server, here);
     let rows = changes(&server, here);
@@ -351,10 +392,12 @@ fn killed_runs_and_a_server_that_goes_away_lose_nothing_and_repeat_nothing() {
     let work = |client: i64| {
         format!(
             "do $$ begin for i in 1..60 loop \
-             update loans set balance = balance + 1 where loan_id % 10 = {client} and loan_id <= 10000; \
+             update loans set balance = balance + 1 where loan_id % 10 = {client} \
+             and loan_id <= 10000; \
              delete from loans where loan_id = {client} + i * 20; \
              insert into loans select 100000 + {client} * 1000 + i, 'new', 'late', i; \
-             update loans set loan_id = loan_id + 1000000 where loan_id = 10000 + {client} + i * 20; \
+             update loans set loan_id = loan_id + 1000000 \
+             where loan_id = 10000 + {client} + i * 20; \
              if i % 5 = 0 then rollback; else commit; end if; end loop; end $$"
         )
     };
@@ -524,7 +567,8 @@ partition_by = []
     /// `id:bal` of every row, as the changes make it.
     fn rows(&self) -> String {
         let sql = "select string_agg(concat(id, ':', bal), ' ' order by id, bal) as rows from \
-                   (select id, bal, sum(_diff) as n from t group by id, bal having sum(_diff) <> 0)";
+                   (select id, bal, sum(_diff) as n from t group by id, bal \
+                   having sum(_diff) <> 0)";
         self.server.riskstream(self.folder.path(), &["query", sql, "--format", "json"]).rows()[0]["rows"]
             .as_str()
             .unwrap_or_default()
@@ -552,7 +596,8 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
     // Kinds of changes that are not published.
     let table = |name: &str| {
         format!(
-            "create table {name} (id int primary key, bal int, region text); insert into {name} values (1, 100, 'eu'), (2, 200, 'us')"
+            "create table {name} (id int primary key, bal int, region text); \
+             insert into {name} values (1, 100, 'eu'), (2, 200, 'us')"
         )
     };
     let setup = format!(
@@ -564,15 +609,24 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
     assert!(said.contains("it leaves out update, delete, truncate"), "{said}");
     server.psql("alter publication \"pub_ca\" set (publish = 'insert, update, delete, truncate')");
     book.run().ok();
-    server.psql("update ca set bal = 0 where id = 1; delete from ca where id = 2; insert into ca values (3, 300)");
+    server.psql(
+        "update ca set bal = 0 where id = 1; delete from ca where id = 2; \
+         insert into ca values (3, 300)",
+    );
     book.run().ok();
     assert_eq!(book.rows(), "1:0 3:300");
     // Changed to less and back while nobody looked: what was not sent is read.
-    server.psql("alter publication pub_ca set (publish = 'insert'); update ca set bal = 7 where id = 1; delete from ca where id = 3");
+    server.psql(
+        "alter publication pub_ca set (publish = 'insert'); update ca set bal = 7 where id = 1; \
+         delete from ca where id = 3",
+    );
     server.psql("alter publication pub_ca set (publish = 'insert, update, delete, truncate')");
     book.run().ok();
     assert_eq!(book.rows(), "1:7");
-    server.psql("alter publication pub_ca drop table ca; update ca set bal = 8 where id = 1; alter publication pub_ca add table ca");
+    server.psql(
+        "alter publication pub_ca drop table ca; update ca set bal = 8 where id = 1; \
+         alter publication pub_ca add table ca",
+    );
     book.run().ok();
     assert_eq!(book.rows(), "1:8");
 
@@ -595,7 +649,8 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
 
     // Rows that the user may not see.
     server.admin(&format!(
-        "{}; grant select on cc to riskstream; alter table cc enable row level security; create policy mine on cc using (id = 1); \
+        "{}; grant select on cc to riskstream; alter table cc enable row level security; \
+         create policy mine on cc using (id = 1); \
          create publication pub_cc for table cc",
         table("cc")
     ));
@@ -610,10 +665,14 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
     assert_eq!(book.rows(), "1:100 2:200");
 
     // A partitioned table whose partitions are published as themselves.
-    let setup = "create table pay (id bigint, at date not null, bal int, primary key (id, at)) partition by range (at); \
-                 create table pay_2024 partition of pay for values from ('2024-01-01') to ('2025-01-01'); \
-                 create table pay_2025 partition of pay for values from ('2025-01-01') to ('2026-01-01'); \
-                 insert into pay values (1, '2024-05-01', 1), (2, '2025-05-01', 2); create publication pub_pay for table pay";
+    let setup = "create table pay (id bigint, at date not null, bal int, primary key (id, at)) \
+                 partition by range (at); \
+                 create table pay_2024 partition of pay for values \
+                 from ('2024-01-01') to ('2025-01-01'); \
+                 create table pay_2025 partition of pay for values \
+                 from ('2025-01-01') to ('2026-01-01'); \
+                 insert into pay values (1, '2024-05-01', 1), (2, '2025-05-01', 2); \
+                 create publication pub_pay for table pay";
     let book = Book::new(&server, "pay", setup, "publication = \"pub_pay\"");
     let said = book.run().refused(1);
     assert!(
@@ -628,7 +687,8 @@ fn what_shows_less_than_all_of_a_table_is_refused_with_advice_that_works() {
     assert!(said.contains("as those of public.pay, of which it is a partition"), "{said}");
 
     // A column that the server makes itself.
-    let setup = "create table ce (id int primary key, bal int, twice int generated always as (bal * 2) stored)";
+    let setup = "create table ce (id int primary key, bal int, twice int generated always as \
+                 (bal * 2) stored)";
     let book = Book::new(
         &server,
         "ce",
@@ -646,7 +706,8 @@ fn a_table_that_is_made_anew_is_read_anew() {
         "create table ra (id int primary key, bal int); insert into ra values (1, 100), (2, 200)";
     let again = |name: &str| {
         format!(
-            "drop table {name}; create table {name} (id int primary key, bal int); insert into {name} values (8, 8), (9, 9)"
+            "drop table {name}; create table {name} (id int primary key, bal int); \
+             insert into {name} values (8, 8), (9, 9)"
         )
     };
     // In a publication of its own, which it leaves with the old table.
@@ -683,7 +744,10 @@ fn a_table_that_is_made_anew_is_read_anew() {
     let mut run = Running(run);
     server.psql("insert into rb values (1, 1)");
     book.wait_for(&mut run, "1:1 8:8 9:9");
-    server.psql("begin; drop table rb; create table rb (id int primary key, bal int); insert into rb values (5, 5); commit");
+    server.psql(
+        "begin; drop table rb; create table rb (id int primary key, bal int); \
+         insert into rb values (5, 5); commit",
+    );
     book.wait_for(&mut run, "5:5");
     server.psql("begin; drop table rb; create table rb (id int primary key, bal int); commit");
     book.wait_for(&mut run, "");
@@ -694,7 +758,8 @@ fn a_table_that_is_made_anew_is_read_anew() {
 #[test]
 fn a_pipeline_that_begins_anew_has_its_slot_made_anew() {
     let server = Server::start();
-    let setup = "create table fresh (id int primary key, bal int); insert into fresh values (1, 100), (2, 200)";
+    let setup = "create table fresh (id int primary key, bal int); \
+                 insert into fresh values (1, 100), (2, 200)";
     let book = Book::new(&server, "fresh", setup, "");
     book.run().ok();
     let anew = |sets: &[&str]| {
@@ -749,11 +814,15 @@ fn a_pipeline_that_begins_anew_has_its_slot_made_anew() {
 #[test]
 fn values_that_only_the_database_can_hold_never_leave_the_book_old() {
     let server = Server::start();
-    let setup = "create table inf (id int primary key, bal int, valid_until timestamptz, day date, amount numeric(12,2)); \
+    let setup = "create table inf (id int primary key, bal int, valid_until timestamptz, day date, \
+                 amount numeric(12,2)); \
                  insert into inf values (1, 100, '2027-01-01'), (2, 200, '2027-01-01')";
     let book = Book::new(&server, "inf", setup, "");
     book.run().ok();
-    server.psql("update inf set bal = 0, valid_until = 'infinity', day = '-infinity', amount = 'NaN' where id = 1; update inf set bal = 3, day = '0044-03-15 BC' where id = 2");
+    server.psql(
+        "update inf set bal = 0, valid_until = 'infinity', day = '-infinity', amount = 'NaN' \
+         where id = 1; update inf set bal = 3, day = '0044-03-15 BC' where id = 2",
+    );
     book.run().ok();
     assert_eq!(book.rows(), "1:0 2:3");
     let dead = server

@@ -212,7 +212,8 @@ fn a_dropped_step_begins_empty_or_leaves_and_the_others_go_on() {
     assert!(expected[0]["nb_30d"].as_i64() > Some(5));
 
     // Without the step in the file its state is in the way until it is dropped.
-    let step = "[[pipelines.p.steps]]\nid       = \"before\"\nprevious = { last_amount = \"amount\" }\nby       = \"who\"\nkeep     = \"1d\"\n";
+    let step = "[[pipelines.p.steps]]\nid       = \"before\"\n\
+                previous = { last_amount = \"amount\" }\nby       = \"who\"\nkeep     = \"1d\"\n";
     let plain =
         "[[pipelines.p.steps]]\nid     = \"plain\"\nderive = { last_amount = \"amount\" }\n";
     reconfigure(here, |text| text.replace(step, plain));
@@ -264,7 +265,8 @@ fn a_pipeline_that_begins_anew_fills_emptied_tables_once_and_kept_ones_twice() {
 #[test]
 fn dead_letters_of_other_pipelines_stay_when_one_begins_anew() {
     let text = format!(
-        "{BOOK}\n[pipelines.q]\nfrom = \"s\"\n\n[[pipelines.q.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n"
+        "{BOOK}\n[pipelines.q]\nfrom = \"s\"\n\n[[pipelines.q.to]]\nid    = \"all\"\n\
+         kind  = \"delta\"\ntable = \"other\"\n"
     );
     let folder = configured(&text);
     let here = folder.path();
@@ -321,7 +323,8 @@ fn a_renamed_pipeline_goes_on_into_its_tables_without_a_row_twice() {
     // A new pipeline of the old name would write under the same name.
     reconfigure(here, |text| {
         format!(
-            "{text}\n[pipelines.p]\nfrom = \"s\"\n\n[[pipelines.p.to]]\nid    = \"all\"\nkind  = \"delta\"\ntable = \"other\"\n"
+            "{text}\n[pipelines.p]\nfrom = \"s\"\n\n[[pipelines.p.to]]\nid    = \"all\"\n\
+             kind  = \"delta\"\ntable = \"other\"\n"
         )
     });
     let said = run_as_planned(here, &[]).refused(2);

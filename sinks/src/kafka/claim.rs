@@ -113,8 +113,8 @@ impl Claim {
         if let (true, Some((after, last))) = (self.claimed, holes.first()) {
             // This run has let go of them; the store may still have them.
             return Err(Trouble::Final(format!(
-                "the cluster has lost what it had promised to commit: the rows of the epochs after {after} through {last}; they are delivered again when it is \
-                 started again"
+                "the cluster has lost what it had promised to commit: the rows of the epochs after \
+                 {after} through {last}; they are delivered again when it is started again"
             )));
         }
         if !self.claimed || say != Say::Nobody {
@@ -171,7 +171,8 @@ impl Claim {
             return Ok(());
         }
         Err(Trouble::Final(format!(
-            "another run has taken over the delivery, and has delivered through epoch {through}; this one stops (is the same store run twice?)"
+            "another run has taken over the delivery, and has delivered through epoch {through}; \
+             this one stops (is the same store run twice?)"
         )))
     }
 }

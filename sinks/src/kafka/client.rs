@@ -145,16 +145,19 @@ pub(crate) fn advice(code: RDKafkaErrorCode) -> Option<&'static str> {
             "we are not allowed to; have the cluster allow it"
         }
         Code::MessageSizeTooLarge => {
-            "a row is too large for the topic; raise the topic's max.message.bytes (and `message.max.bytes` in `settings`), or leave columns out"
+            "a row is too large for the topic; raise the topic's max.message.bytes (and \
+             `message.max.bytes` in `settings`), or leave columns out"
         }
         Code::UnknownTopic
         | Code::UnknownPartition
         | Code::UnknownTopicOrPartition
         | Code::InvalidTopic => {
-            "there is no such topic, and the cluster makes none by itself; make it, or correct `topic`"
+            "there is no such topic, and the cluster makes none by itself; make it, or correct \
+             `topic`"
         }
         Code::InvalidTransactionTimeout => {
-            "the cluster does not allow transactions to last that long; lower `transaction.timeout.ms` in `settings`"
+            "the cluster does not allow transactions to last that long; lower \
+             `transaction.timeout.ms` in `settings`"
         }
         Code::PolicyViolation | Code::InvalidRecord => {
             "the cluster's rules do not allow such a message"

@@ -173,8 +173,9 @@ impl Delivery for KafkaDelivery {
             sink: id.clone(),
             object: format!("topic {topic} of {brokers}"),
             reason: format!(
-                "rows of epoch {} wait for this destination that are no messages, since it was of another kind when they were \
-                 committed; run once with the former configuration, which delivers them, and change it then",
+                "rows of epoch {} wait for this destination that are no messages, since it was of \
+                 another kind when they were committed; run once with the former configuration, \
+                 which delivers them, and change it then",
                 left.epoch
             ),
         })

@@ -214,7 +214,10 @@ mod tests {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
         assert_eq!(
             text(all[0].value()),
-            r#"{"user":"a\"\n","amount":1234567890123456789012345678.90,"at":"2018-04-01T00:00:00.000001Z","ok":true,"score":0.1}"#
+            concat!(
+                r#"{"user":"a\"\n","amount":1234567890123456789012345678.90,"#,
+                r#""at":"2018-04-01T00:00:00.000001Z","ok":true,"score":0.1}"#
+            )
         );
         assert_eq!(
             text(all[1].value()),

@@ -83,7 +83,8 @@ impl Mender<'_> {
             if !open.is_empty() {
                 let partitions: Vec<_> = open.keys().collect();
                 self.told(format!(
-                    "partitions {partitions:?} of the topic {name} have a transaction whose end the cluster has lost; it is ended"
+                    "partitions {partitions:?} of the topic {name} have a transaction whose end \
+                     the cluster has lost; it is ended"
                 ));
                 self.end(topic, &open)?;
                 ended += 1;
@@ -94,7 +95,8 @@ impl Mender<'_> {
             }
         }
         Err(Trouble::Unknown(format!(
-            "transactions of the topic {name} are open though they were ended (`kafka-transactions.sh find-hanging` tells which, and `abort` ends one)"
+            "transactions of the topic {name} are open though they were ended \
+             (`kafka-transactions.sh find-hanging` tells which, and `abort` ends one)"
         )))
     }
 
@@ -133,7 +135,8 @@ impl Mender<'_> {
         let newest =
             visible.keys().map(|(.., through)| *through).chain([through]).max().unwrap_or(through);
         self.told(format!(
-            "{} messages of the topic {}, of transactions that are committed, were lost with a transaction's end; they are copied, through epoch {newest}",
+            "{} messages of the topic {}, of transactions that are committed, were lost with a \
+             transaction's end; they are copied, through epoch {newest}",
             lost.len(),
             self.sink.spec.topic
         ));

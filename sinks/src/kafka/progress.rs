@@ -40,8 +40,8 @@ pub(crate) fn find_out(
     let Says { decided, undecided } = group.says()?;
     if undecided {
         sink.tell(Some(format!(
-            "the group {name} has an offset that no transaction decides any more, as a broker that was stopped can leave one; the topic {} is read to find \
-             out what was delivered",
+            "the group {name} has an offset that no transaction decides any more, as a broker that \
+             was stopped can leave one; the topic {} is read to find out what was delivered",
             sink.spec.topic
         )));
     }
@@ -80,24 +80,28 @@ pub(crate) fn refused(sink: &KafkaSink, name: &str, why: Why) -> String {
     let topic = &sink.spec.topic;
     let reason = match why {
         Why::Unrecorded => format!(
-            "the group {name} has an offset that no transaction decides any more, and the one before it was written by a version that does not say where \
-             to look for its messages"
+            "the group {name} has an offset that no transaction decides any more, and the one \
+             before it was written by a version that does not say where to look for its messages"
         ),
         Why::Removed => format!(
-            "the group {name} has an offset that no transaction decides any more, and messages that would tell whether its transaction was committed may \
-             have been removed from the topic {topic} (by its retention or compaction)"
+            "the group {name} has an offset that no transaction decides any more, and messages \
+             that would tell whether its transaction was committed may have been removed from the \
+             topic {topic} (by its retention or compaction)"
         ),
         Why::Cut(partition) => format!(
-            "partition {partition} of the topic {topic} ends before messages that had been delivered: the cluster has lost them, or the topic was made anew"
+            "partition {partition} of the topic {topic} ends before messages that had been \
+             delivered: the cluster has lost them, or the topic was made anew"
         ),
         Why::Open(partition) => format!(
-            "partition {partition} of the topic {topic} has an open transaction where everything had been decided: the cluster has lost its end after \
-             readers had seen it"
+            "partition {partition} of the topic {topic} has an open transaction where everything \
+             had been decided: the cluster has lost its end after readers had seen it"
         ),
     };
     format!(
-        "{reason}; what is in the topic can't be known, and nothing is delivered. To go on after the newest epoch that the topic still shows, at the risk of \
-         rows that are there twice: kafka-consumer-groups.sh --bootstrap-server {} --delete-offsets --group {name} --topic {topic}, then start again",
+        "{reason}; what is in the topic can't be known, and nothing is delivered. To go on after \
+         the newest epoch that the topic still shows, at the risk of rows that are there twice: \
+         kafka-consumer-groups.sh --bootstrap-server {} --delete-offsets --group {name} --topic \
+         {topic}, then start again",
         sink.spec.brokers
     )
 }

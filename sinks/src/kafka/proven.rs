@@ -142,7 +142,8 @@ impl Asking {
                     }
                     if unseen.get_or_insert_with(Instant::now).elapsed() > SHOWN_WITHIN {
                         return Err(Trouble::Unknown(format!(
-                            "the cluster has promised to commit what goes through epoch {epoch}, and the group {} does not show it",
+                            "the cluster has promised to commit what goes through epoch {epoch}, \
+                             and the group {} does not show it",
                             self.name
                         )));
                     }

@@ -11,7 +11,8 @@ const OWNED: [(&str, &str); 8] = [
     ("metadata.broker.list", "name the brokers by `brokers`"),
     (
         "transactional.id",
-        "it is made from the names of pipeline and destination, and fences whoever else writes for them",
+        "it is made from the names of pipeline and destination, and fences whoever else writes for \
+         them",
     ),
     ("enable.idempotence", "every delivery is idempotent"),
     ("enable.gapless.guarantee", "every delivery is without gaps"),

@@ -141,8 +141,9 @@ impl<'a> Topic<'a> {
         for (partition, position) in positions {
             while watermarks(self.sink, &reader, *partition)?.1 <= *position {
                 let why = format!(
-                    "partition {partition} of the topic {} has a transaction that is not decided, at offset {position}, so that what was delivered can't \
-                     be seen (`kafka-transactions.sh find-hanging` tells whose it is)",
+                    "partition {partition} of the topic {} has a transaction that is not decided, \
+                     at offset {position}, so that what was delivered can't be seen \
+                     (`kafka-transactions.sh find-hanging` tells whose it is)",
                     self.sink.spec.topic
                 );
                 if started.elapsed() > DECIDED_WITHIN || self.is_over() {

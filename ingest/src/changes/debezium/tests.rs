@@ -11,7 +11,10 @@ use arrow::datatypes::{
 use riskstream_engine::contract::{Decoded, SourceSchema, change_fields};
 use std::sync::Arc;
 
-const SOURCE: &str = r#""source":{"ts_ms":1000,"ts_us":1000001,"lsn":77,"sequence":"[\"70\",\"77\"]","txId":9,"snapshot":"false"}"#;
+const SOURCE: &str = concat!(
+    r#""source":{"ts_ms":1000,"ts_us":1000001,"lsn":77,"sequence":"[\"70\",\"77\"]","#,
+    r#""txId":9,"snapshot":"false"}"#
+);
 
 fn sink() -> RowSink {
     let mut fields = vec![
@@ -83,7 +86,8 @@ fn wrong(key: MessageKey<'_>, value: &str) -> String {
 #[test]
 fn an_update_has_the_row_after_it_and_its_place() {
     let value = format!(
-        r#"{{"before":null,"after":{{"id":1,"apr":"Ag9Y","due":20455,"at":"2026-01-01T09:00:00.123456Z","notes":"x","new":1}},{SOURCE},"op":"u"}}"#
+        "{{\"before\":null,\"after\":{{\"id\":1,\"apr\":\"Ag9Y\",\"due\":20455,\
+         \"at\":\"2026-01-01T09:00:00.123456Z\",\"notes\":\"x\",\"new\":1}},{SOURCE},\"op\":\"u\"}}"
     );
     let rows = rows(MessageKey::Json(br#"{"id":1}"#), &value);
     assert_eq!((text(&rows, "_op"), number(&rows, "id")), (vec![Some("u".into())], vec![Some(1)]));
@@ -151,7 +155,8 @@ fn a_truncation_has_no_columns_and_a_tombstone_is_no_row() {
 #[test]
 fn what_was_not_sent_is_named() {
     let value = format!(
-        r#"{{"after":{{"id":1,"notes":"__debezium_unavailable_value","apr":"__debezium_unavailable_value"}},{SOURCE},"op":"u"}}"#
+        "{{\"after\":{{\"id\":1,\"notes\":\"__debezium_unavailable_value\",\
+         \"apr\":\"__debezium_unavailable_value\"}},{SOURCE},\"op\":\"u\"}}"
     );
     let rows = rows(MessageKey::Json(br#"{"id":1}"#), &value);
     assert_eq!(
@@ -185,7 +190,8 @@ fn decimals_are_read_in_every_form() {
     assert_eq!(with("13.5", double), Some(135_000));
     assert_eq!(with("null", precise), None);
     let value = format!(
-        r#"{{"after":{{"notes":{{"scale":9,"value":"XODppWAV/sWq36MorjmBFQ=="}}}},{SOURCE},"op":"c"}}"#
+        "{{\"after\":{{\"notes\":{{\"scale\":9,\"value\":\"XODppWAV/sWq36MorjmBFQ==\"}}}},{SOURCE},\
+         \"op\":\"c\"}}"
     );
     let as_text = text(&rows(MessageKey::Unknown, &value), "notes");
     assert_eq!(
@@ -206,7 +212,8 @@ fn a_schema_around_the_record_says_scale_and_unit() {
             {"field":"apr","type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}},
             {"field":"at","type":"int64","name":"io.debezium.time.Timestamp"}]}]}"#;
     let value = format!(
-        r#"{{"schema":{schema},"payload":{{"after":{{"id":1,"apr":"AMg=","at":1500}},{SOURCE},"op":"c"}}}}"#
+        "{{\"schema\":{schema},\"payload\":{{\"after\":{{\"id\":1,\"apr\":\"AMg=\",\"at\":1500}},\
+         {SOURCE},\"op\":\"c\"}}}}"
     );
     let rows = rows(MessageKey::Unknown, &value);
     assert_eq!(apr(&rows), Some(20_000), "2.00");
@@ -218,7 +225,10 @@ fn a_schema_around_the_record_says_scale_and_unit() {
 
 #[test]
 fn a_flattened_record_is_a_change_too() {
-    let value = r#"{"id":4,"notes":"n","__deleted":"false","__op":"c","__source_lsn":5,"__source_ts_us":12,"__source_txId":8}"#;
+    let value = concat!(
+        r#"{"id":4,"notes":"n","__deleted":"false","__op":"c","__source_lsn":5,"#,
+        r#""__source_ts_us":12,"__source_txId":8}"#
+    );
     let row = rows(MessageKey::Json(br#"{"id":4}"#), value);
     assert_eq!(
         (text(&row, "_op"), number(&row, "_position"), number(&row, "_commit_position")),

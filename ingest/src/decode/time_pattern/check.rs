@@ -144,7 +144,8 @@ fn refused(letter: char) -> TimePatternError {
     let (why, help) = match letter {
         'Z' => (
             "is the name of a zone, which does not say how far it is from UTC",
-            "use `%z` where the data has offsets such as +0200; where it always says UTC, write `UTC` itself",
+            "use `%z` where the data has offsets such as +0200; where it always says UTC, write \
+             `UTC` itself",
         ),
         'U' | 'W' => (
             "counts weeks in a way that leaves the year's first days open",
@@ -167,7 +168,8 @@ fn refused(letter: char) -> TimePatternError {
         'L' | 'N' => ("is not a directive here", "a fraction of a second is `%f`"),
         _ => (
             "is not a directive",
-            "there are %Y %y %m %b %B %d %e %j %G %V %u %a %A %H %k %I %l %p %P %M %S %f %s %z %F %D %T %R %r and %%",
+            "there are %Y %y %m %b %B %d %e %j %G %V %u %a %A %H %k %I %l %p %P %M %S %f %s %z %F \
+             %D %T %R %r and %%",
         ),
     };
     TimePatternError::new(format!("`%{letter}` {why}"), help)

@@ -273,7 +273,8 @@ fn settle_widths(mut items: Vec<Item>) -> Result<Vec<Item>, TimePatternError> {
         if part.takes_any_digits() || (part.width().is_some() && *pad != Pad::Zero) {
             return Err(TimePatternError::new(
                 "a number without a fixed count of digits is followed by another one at once",
-                "put something between them, or give it all of its digits (`%d` instead of `%-d`, `%3f` or `%6f` instead of `%f`)",
+                "put something between them, or give it all of its digits (`%d` instead of `%-d`, \
+                 `%3f` or `%6f` instead of `%f`)",
             ));
         }
         *exact = Exact::Yes;

@@ -322,7 +322,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_of_a_column_are_given_back(values in proptest::collection::vec("[-+]?[0-9]{1,20}(\\.[0-9]{1,4})?([eE][-+]?[0-9]{1,2})?", 1..4)) {
+        fn numbers_of_a_column_are_given_back(
+            values in proptest::collection::vec(
+                "[-+]?[0-9]{1,20}(\\.[0-9]{1,4})?([eE][-+]?[0-9]{1,2})?",
+                1..4,
+            ),
+        ) {
             let mut form = Form::default();
             for value in &values {
                 form.add_field(value);

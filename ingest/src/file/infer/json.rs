@@ -81,7 +81,10 @@ pub(super) fn settle(seen: &mut Seen) {
         let fields = below(name);
         if fields > 0 && form.has_value() && !whole.iter().any(|above| is_below(name, above)) {
             whole.push(name.clone());
-            seen.notes.push(format!("field {name} is read as JSON text: it is an object in one record and something else in another"));
+            seen.notes.push(format!(
+                "field {name} is read as JSON text: it is an object in one record and something \
+                 else in another"
+            ));
         }
     }
     let mut tops: Vec<&str> =

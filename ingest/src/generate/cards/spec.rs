@@ -152,7 +152,13 @@ impl Generate for GeneratorSpec {
             broken_share,
             ..
         } = self;
-        xxh3_64(format!("1 {seed} {customers} {terminals} {radius} {start_day} {ids:?} {jitter_seconds} {broken_share}").as_bytes())
+        xxh3_64(
+            format!(
+                "1 {seed} {customers} {terminals} {radius} {start_day} {ids:?} {jitter_seconds} \
+                 {broken_share}"
+            )
+            .as_bytes(),
+        )
     }
 
     fn has_end(&self) -> bool {

@@ -175,7 +175,11 @@ fn in_a_new_store(
                 store_location(config, name).display(),
                 aside.display()
             ));
-            means.push("all state and all positions are lost, and rows that were committed and not delivered".to_owned());
+            means.push(
+                "all state and all positions are lost, and rows that were committed and not \
+                 delivered"
+                    .to_owned(),
+            );
         }
         _ => {
             means.push("nothing is stored of it any more, but its tables have its rows".to_owned())
@@ -247,7 +251,10 @@ fn positions(
         };
         match own {
             Some(own) => {
-                means.push(format!("the replication slot {slot} is made anew on the server, and the table is read as it is by then"));
+                means.push(format!(
+                    "the replication slot {slot} is made anew on the server, and the table is read \
+                     as it is by then"
+                ));
                 positions.insert(*number, own);
             }
             None => means.push(slot_stays(&slot)),
@@ -358,7 +365,8 @@ fn of_pipeline(
     }
     for gone in waiting.iter().filter(|w| !w.in_configuration) {
         means.push(format!(
-            "{} rows of epochs {} to {} still wait for destination {}, which the pipeline no longer has: the next run is refused until it is back",
+            "{} rows of epochs {} to {} still wait for destination {}, which the pipeline no \
+             longer has: the next run is refused until it is back",
             grouped(gone.rows),
             gone.first_epoch,
             gone.last_epoch,
@@ -387,7 +395,8 @@ fn ask_for(pipeline: &Pipeline, full: &[String]) -> Result<TablesChoice, Command
         "pipeline {name} has rows in its tables ({}): what is to become of these?",
         full.join("; ")
     );
-    let help = "--tables empty: they go, and the tables hold what is read from now on; --tables keep: they stay, and what is read again comes a second time";
+    let help = "--tables empty: they go, and the tables hold what is read from now on; --tables \
+                keep: they stay, and what is read again comes a second time";
     if !can_ask() {
         return Err(CommandError::Usage { message, help: Some(help.into()) });
     }
@@ -420,7 +429,11 @@ fn of_gone(
             waiting.sink
         ));
     }
-    means.push("its tables stay as they are; a pipeline of this name that writes them again goes on with its number of epochs".into());
+    means.push(
+        "its tables stay as they are; a pipeline of this name that writes them again goes on with \
+         its number of epochs"
+            .into(),
+    );
     Ok(StateEdit::BeginAnew {
         empties: Vec::new(),
         forgets: Vec::new(),

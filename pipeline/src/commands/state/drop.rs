@@ -46,9 +46,15 @@ fn drop_step(
     )];
     means.push(match (pipeline, has_step) {
         (Some(_), true) => {
-            format!("the step begins empty with the next run: it has seen nothing of what came through epoch {}", found.committed)
+            format!(
+                "the step begins empty with the next run: it has seen nothing of what came through \
+                 epoch {}",
+                found.committed
+            )
         }
-        (Some(_), false) => "the pipeline no longer has the step: the next run goes on without it".to_owned(),
+        (Some(_), false) => {
+            "the pipeline no longer has the step: the next run goes on without it".to_owned()
+        }
         (None, _) => "the configuration no longer has the pipeline".to_owned(),
     });
     means.push("what other steps have, what was read, and all tables stay as they are".into());
@@ -82,7 +88,8 @@ fn drop_pipeline(
         Some(_) => writeln!(out, "pipeline {name} begins anew after epoch {epoch}")?,
         None => writeln!(
             out,
-            "nothing is stored of pipeline {name} any more but the number of its last epoch, {epoch}"
+            "nothing is stored of pipeline {name} any more but the number of its last epoch, \
+             {epoch}"
         )?,
     }
     Ok(())

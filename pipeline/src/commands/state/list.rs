@@ -216,7 +216,8 @@ impl ListedPipeline {
             let rows = grouped(*rows);
             writeln!(
                 out,
-                "  {rows} rows of epochs {first_epoch} to {last_epoch} may wait for destination {sink}{gone}"
+                "  {rows} rows of epochs {first_epoch} to {last_epoch} may wait for destination \
+                 {sink}{gone}"
             )?;
         }
         self.problems.iter().try_for_each(|problem| writeln!(out, "  PROBLEM: {problem}"))

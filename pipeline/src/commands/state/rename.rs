@@ -55,7 +55,8 @@ fn rename_step(
         let help = suggest_name(new, ids, "the steps are");
         return Err(usage(
             format!(
-                "pipeline {name} has no step `{new}` in the configuration: the next run would refuse its state"
+                "pipeline {name} has no step `{new}` in the configuration: the next run would \
+                 refuse its state"
             ),
             help,
         ));
@@ -106,7 +107,8 @@ fn rename_pipeline(
     }
     if config.spec.pipeline(name).is_some() {
         let message = format!(
-            "the configuration still has the pipeline `{name}`, which would begin anew into the tables that `{new}` knows"
+            "the configuration still has the pipeline `{name}`, which would begin anew into the \
+             tables that `{new}` knows"
         );
         return Err(usage(message, Some(format!("take `{name}` out of the configuration first"))));
     }
@@ -122,7 +124,8 @@ fn rename_pipeline(
             known_as.pipeline
         ),
         format!(
-            "dead letters from before stay under the name `{name}`, and `riskstream replay` does not take them"
+            "dead letters from before stay under the name `{name}`, and `riskstream replay` does \
+             not take them"
         ),
     ];
     confirm(&[Change { title: format!("pipeline {name} becomes {new}"), means }], args.yes)?;

@@ -179,7 +179,8 @@ impl TrainingRows {
         // their places.
         let order: Vec<String> = (1..=selected.len()).map(|place| place.to_string()).collect();
         let sql = format!(
-            "select {} from {} where {time} >= cast('{from}T00:00:00Z' as timestamp) and {time} < cast('{to}T00:00:00Z' as timestamp) order by {}",
+            "select {} from {} where {time} >= cast('{from}T00:00:00Z' as timestamp) \
+             and {time} < cast('{to}T00:00:00Z' as timestamp) order by {}",
             selected.join(", "),
             quoted(&self.table),
             order.join(", ")

@@ -29,7 +29,8 @@ pub(super) fn settle(
             let gap = (test.0 - train.1).num_days() - 1;
             if gap != i64::from(delay) {
                 let message = format!(
-                    "there are {gap} days between --train and --test, but a fraud is known after {delay}"
+                    "there are {gap} days between --train and --test, but a fraud is known after \
+                     {delay}"
                 );
                 let help = Some(format!(
                     "begin --test on {}, or say --delay {}",
@@ -62,7 +63,8 @@ pub(super) fn settle(
             let days = length((first, last)).saturating_sub(delay);
             if days < 2 {
                 let message = format!(
-                    "the rows are of {first} to {last}: too few days to train, wait {delay} days for labels, and test"
+                    "the rows are of {first} to {last}: too few days to train, wait {delay} days \
+                     for labels, and test"
                 );
                 return Err(CommandError::Usage {
                     message,

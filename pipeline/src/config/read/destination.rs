@@ -149,7 +149,10 @@ fn partition_by(
     if let Some(first) = columns.first() {
         problems.push(
             Problem::new(first.span, "a table is partitioned by the event's date, or not at all")
-                .help("leave `partition_by` out, or write `partition_by = []`; files hold the least and the most of each column, by which queries skip them"),
+                .help(
+                    "leave `partition_by` out, or write `partition_by = []`; files hold the least \
+                     and the most of each column, by which queries skip them",
+                ),
         );
     }
     Partitioning::None

@@ -47,8 +47,10 @@ pub(super) fn source(
         None => {
             if table.get("schema").is_none() {
                 problems.push(
-                    Problem::new(table.span, format!("{} has no `schema`", table.what))
-                        .help("name the columns of the messages, such as schema = { id = \"int64\", amount = \"decimal(12,2)\" }"),
+                    Problem::new(table.span, format!("{} has no `schema`", table.what)).help(
+                        "name the columns of the messages, such as schema = { id = \"int64\", \
+                         amount = \"decimal(12,2)\" }",
+                    ),
                 );
             }
         }
@@ -126,10 +128,12 @@ fn topic(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Spanned<S
         || !topic.value.chars().all(allowed)
         || matches!(&*topic.value, "." | "..")
     {
-        problems.push(
-            Problem::new(topic.span, format!("`{topic}` can't be a topic's name"))
-                .help(format!("it is made of letters, digits, `.`, `_` and `-`, at most {TOPIC_MAX}; a source reads one topic")),
-        );
+        problems.push(Problem::new(topic.span, format!("`{topic}` can't be a topic's name")).help(
+            format!(
+                "it is made of letters, digits, `.`, `_` and `-`, at most {TOPIC_MAX}; a source \
+                 reads one topic"
+            ),
+        ));
         return None;
     }
     Some(topic)

@@ -82,10 +82,12 @@ pub(super) fn pipeline(
         None => {}
     }
     if !has_to {
-        problems.push(
-            Problem::new(table.span, format!("pipeline `{name}` leads nowhere"))
-                .help(format!("add a destination: [[pipelines.{name}.to]] with id = \"NAME\", kind = \"delta\" and table = \"NAME\"")),
-        );
+        problems.push(Problem::new(table.span, format!("pipeline `{name}` leads nowhere")).help(
+            format!(
+                "add a destination: [[pipelines.{name}.to]] with id = \"NAME\", \
+                 kind = \"delta\" and table = \"NAME\""
+            ),
+        ));
     }
     table.finish(problems);
     Some((Pipeline { name: name.clone(), from: from?, order, late, steps, to }, sound_steps))

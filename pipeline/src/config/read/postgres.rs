@@ -25,10 +25,19 @@ pub(super) fn postgres(
     let url = required(table, "url", &format!("url = \"{URL}\""), problems);
     if let Some(url) = &url {
         match Endpoint::parse(url) {
-            Err(reason) => problems.push(Problem::new(url.span, "`url` isn't the address of a PostgreSQL server").help(reason)),
+            Err(reason) => problems.push(
+                Problem::new(url.span, "`url` isn't the address of a PostgreSQL server")
+                    .help(reason),
+            ),
             Ok(endpoint) if endpoint.has_password() => problems.push(
-                Problem::new(url.span, "`url` holds a password, which anyone who reads this file would know")
-                    .help("leave it out, and name the environment variable that holds it by `password_env`"),
+                Problem::new(
+                    url.span,
+                    "`url` holds a password, which anyone who reads this file would know",
+                )
+                .help(
+                    "leave it out, and name the environment variable that holds it by \
+                     `password_env`",
+                ),
             ),
             Ok(_) => {}
         }

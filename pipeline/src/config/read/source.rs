@@ -631,7 +631,8 @@ fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeForma
         "unix-ms" => TimeFormat::UnixMillis,
         "unix-us" => TimeFormat::UnixMicros,
         pattern => {
-            let help = "it is `auto` (RFC 3339), `unix-s`, `unix-ms`, `unix-us`, or a strftime pattern such as \"%d/%m/%Y %H:%M:%S\"";
+            let help = "it is `auto` (RFC 3339), `unix-s`, `unix-ms`, `unix-us`, or a strftime \
+                        pattern such as \"%d/%m/%Y %H:%M:%S\"";
             if !pattern.contains('%') {
                 let problem = Problem::new(text.span, format!("`{text}` isn't a time format"));
                 problems.push(

@@ -85,10 +85,10 @@ pub(super) fn step(
                 .any(|kind| crate::config::suggest::closest(kind, names.iter().copied()).is_some());
             if !is_misspelled && rules.is_none() {
                 let what = table.what.clone();
-                problems.push(
-                    Problem::new(table.span, format!("{what} does nothing"))
-                        .help("a step has one of `filter`, `derive`, `features`, `changelog`, `previous`, `sample`, `aggregate`, `shares`, `identities`, `score`, `decide`"),
-                );
+                problems.push(Problem::new(table.span, format!("{what} does nothing")).help(
+                    "a step has one of `filter`, `derive`, `features`, `changelog`, `previous`, \
+                     `sample`, `aggregate`, `shares`, `identities`, `score`, `decide`",
+                ));
             }
             None
         }
@@ -200,8 +200,10 @@ fn features(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Featur
         && !features.iter().any(|feature| matches!(feature.aggregate, Aggregate::Mean(_)))
     {
         let problem = Problem::new(empty.span, "no feature of this step is an `avg`");
-        problems
-            .push(problem.help("`empty` is the value of an `avg` over no rows; for others, `coalesce` in a `derive` step after this one"));
+        problems.push(problem.help(
+            "`empty` is the value of an `avg` over no rows; for others, `coalesce` in a `derive` \
+             step after this one",
+        ));
     }
     let over = over?;
     let reach = over.iter().map(|window| window.value.length).max().unwrap_or_default() + delay;
@@ -262,7 +264,10 @@ fn changelog(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Chang
         problems.push(
             Problem::new(deleted.span(), "captured changes say themselves which rows are gone")
                 .related(operation.span, "this column does")
-                .help("remove `deleted`; a condition for what leaves is a `filter` step after this one"),
+                .help(
+                    "remove `deleted`; a condition for what leaves is a `filter` step after this \
+                     one",
+                ),
         );
     }
     if let (Some(operation), Some(keep)) = (&operation, &keep) {
@@ -332,10 +337,10 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
         {
             let message =
                 format!("`{}` can't be put together from parts of a window", aggregate.aggregate);
-            problems.push(
-                Problem::new(aggregate.call.span(), message)
-                    .help("an `aggregate` step has `count(*)`, `count(col)`, `sum(col)`, `avg(col)`, `min(col)` and `max(col)`"),
-            );
+            problems.push(Problem::new(aggregate.call.span(), message).help(
+                "an `aggregate` step has `count(*)`, `count(col)`, `sum(col)`, `avg(col)`, \
+                 `min(col)` and `max(col)`",
+            ));
         }
         aggregates.push(aggregate);
     }
@@ -350,7 +355,11 @@ fn aggregation(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Agg
         problems.push(
             Problem::new(
                 session.span,
-                format!("`{}` needs a `count(*)`: a session that became part of another is said to have 0 rows", session.label),
+                format!(
+                    "`{}` needs a `count(*)`: a session that became part of another is said to \
+                     have 0 rows",
+                    session.label
+                ),
             )
             .help("add such as n = \"count(*)\" to `aggregate`"),
         );
@@ -372,7 +381,8 @@ fn windows_every(
 ) -> Option<Vec<Spanned<WindowEvery>>> {
     let entry = table.required(
         "windows",
-        "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \"1mo\" a calendar month",
+        "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \
+         \"1mo\" a calendar month",
         problems,
     )?;
     let texts = reader::strings(&entry.node, "windows", problems)?;

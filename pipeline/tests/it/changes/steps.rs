@@ -24,13 +24,22 @@ fn case(
 }
 
 /// Totals per key and ten minutes.
-const SUMS: &str = r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#;
+const SUMS: &str = concat!(
+    r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], "#,
+    r#"windows = ["10m"] }"#
+);
 /// Columns of the totals that no change takes away.
-const SUMS_TO: &str = r#"{ id = "out", kind = "delta", table = "out", columns = ["k", "window", "window_start", "window_end", "a", "revision"] }"#;
+const SUMS_TO: &str = concat!(
+    r#"{ id = "out", kind = "delta", table = "out", columns = ["k", "window", "#,
+    r#""window_start", "window_end", "a", "revision"] }"#
+);
 const TEN_MINUTES: &str =
     r#"{ id = "out", kind = "delta", table = "out", when = "\"window\" = '10m'" }"#;
 /// Features of each row.
-const SPENT: &str = r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m"] }"#;
+const SPENT: &str = concat!(
+    r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, "#,
+    r#"by = "k", over = ["10m", "30m"] }"#
+);
 const SPENT_TO: &str =
     r#"{ id = "out", kind = "delta", table = "out", columns = ["id", "at", "k", "spent_30m"] }"#;
 
@@ -48,16 +57,18 @@ fn aggregates() -> Vec<Case> {
             "aggregates in another order",
             BY_WINDOW,
             steps(SUMS),
-            steps(
-                r#"{ id = "sums", aggregate = { b = "sum(fee)", a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { b = "sum(fee)", a = "sum(amount)" }, "#,
+                r#"by = ["k"], windows = ["10m"] }"#
+            )),
             GoesOn,
         ),
         refused(
             "two names are swapped",
-            steps(
-                r#"{ id = "sums", aggregate = { b = "sum(amount)", a = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { b = "sum(amount)", a = "sum(fee)" }, "#,
+                r#"by = ["k"], windows = ["10m"] }"#
+            )),
             &[
                 "aggregate `a`: was sum(amount), is sum(fee)",
                 "pipelines.toml:",
@@ -66,16 +77,18 @@ fn aggregates() -> Vec<Case> {
         ),
         refused(
             "another function under the same name",
-            steps(
-                r#"{ id = "sums", aggregate = { a = "avg(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "avg(amount)", b = "sum(fee)" }, "#,
+                r#"by = ["k"], windows = ["10m"] }"#
+            )),
             &["aggregate `a`: was sum(amount), is avg(amount)"],
         ),
         refused(
             "another key",
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["g"], windows = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, "#,
+                r#"by = ["g"], windows = ["10m"] }"#
+            )),
             &[
                 "by: was k Utf8, is g Utf8",
                 "riskstream state drop p sums",
@@ -86,7 +99,10 @@ fn aggregates() -> Vec<Case> {
         refused(
             "another scale",
             Setup {
-                schema: r#"id = "int64", at = "timestamp", k = "string", g = "string", amount = "decimal(14,4)", fee = "decimal(12,2)", n = "int64""#,
+                schema: concat!(
+                    r#"id = "int64", at = "timestamp", k = "string", g = "string", "#,
+                    r#"amount = "decimal(14,4)", fee = "decimal(12,2)", n = "int64""#
+                ),
                 ..steps(SUMS)
             },
             &["column `amount`: was Decimal128(12, 2), is Decimal128(14, 4)"],
@@ -96,7 +112,10 @@ fn aggregates() -> Vec<Case> {
             BY_WINDOW,
             to(SUMS, SUMS_TO),
             to(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
+                concat!(
+                    r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+                    r#"windows = ["10m"] }"#
+                ),
                 SUMS_TO,
             ),
             GoesOn,
@@ -105,9 +124,11 @@ fn aggregates() -> Vec<Case> {
             "an aggregate that the state holds already: a mean of what is summed",
             BY_WINDOW,
             steps(SUMS),
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)", m = "avg(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", "#,
+                r#"m = "avg(amount)", b = "sum(fee)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }"#
+            )),
             // Windows that were said before are not said again.
             Taken { unknown: &["m"], complete: "window_start >= '2024-03-01T02:00:00Z'" },
         ),
@@ -115,18 +136,21 @@ fn aggregates() -> Vec<Case> {
             "a further aggregate is known in windows that begin after it was added",
             BY_WINDOW,
             steps(SUMS),
-            steps(
-                r#"{ id = "sums", aggregate = { c = "sum(n)", x = "count(n)", a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { c = "sum(n)", x = "count(n)", "#,
+                r#"a = "sum(amount)", b = "sum(fee)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }"#
+            )),
             Taken { unknown: &["c", "x"], complete: "window_start >= '2024-03-01T02:00:00Z'" },
         ),
         case(
             "further windows are said where they begin after they were added",
             BY_WINDOW,
             steps(SUMS),
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["45m", "10m", "1h by 15m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, "#,
+                r#"by = ["k"], windows = ["45m", "10m", "1h by 15m"] }"#
+            )),
             Taken {
                 unknown: &[],
                 complete: "\"window\" = '10m' or window_start >= '2024-03-01T02:00:00Z'",
@@ -136,21 +160,31 @@ fn aggregates() -> Vec<Case> {
             "windows are left out",
             BY_WINDOW,
             to(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["45m", "10m"] }"#,
+                concat!(
+                    r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+                    r#"windows = ["45m", "10m"] }"#
+                ),
                 TEN_MINUTES,
             ),
             to(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
+                concat!(
+                    r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+                    r#"windows = ["10m"] }"#
+                ),
                 TEN_MINUTES,
             ),
             GoesOn,
         ),
         case(
-            "windows from the beginning of time count from when they were added, and leave the others alone",
+            "windows from the beginning of time count from when they were added, and leave the \
+             others alone",
             BY_WINDOW,
             to(SUMS, TEN_MINUTES),
             to(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m", "always by 1h"] }"#,
+                concat!(
+                    r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, "#,
+                    r#"by = ["k"], windows = ["10m", "always by 1h"] }"#
+                ),
                 TEN_MINUTES,
             ),
             GoesOn,
@@ -158,43 +192,52 @@ fn aggregates() -> Vec<Case> {
         case(
             "an aggregate of all of time can't begin later",
             BY_WINDOW,
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["always by 1h"] }"#,
-            ),
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["always by 1h"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+                r#"windows = ["always by 1h"] }"#
+            )),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, "#,
+                r#"by = ["k"], windows = ["always by 1h"] }"#
+            )),
             Refused(&["aggregate `b`: is sum(fee), was not there"]),
         ),
         case(
             "sessions and a further aggregate of them",
             "k, g, window_start",
-            steps(
-                r#"{ id = "sums", aggregate = { rows = "count(*)", a = "sum(amount)" }, by = ["k", "g"], windows = ["session 4m"] }"#,
-            ),
-            steps(
-                r#"{ id = "sums", aggregate = { b = "max(fee)", a = "sum(amount)", rows = "count(*)" }, by = ["k", "g"], windows = ["session 4m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { rows = "count(*)", "#,
+                r#"a = "sum(amount)" }, by = ["k", "g"], windows = ["session 4m"] }"#
+            )),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { b = "max(fee)", a = "sum(amount)", "#,
+                r#"rows = "count(*)" }, by = ["k", "g"], windows = ["session 4m"] }"#
+            )),
             Taken { unknown: &["b"], complete: "window_start >= '2024-03-01T02:00:00Z'" },
         ),
         case(
             "late rows are waited for longer",
             BY_WINDOW,
             steps(SUMS),
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"], keep = "30d" }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, "#,
+                r#"by = ["k"], windows = ["10m"], keep = "30d" }"#
+            )),
             GoesOn,
         ),
         case(
             "a further aggregate whose shares are kept",
             BY_WINDOW,
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }, { id = "parts", shares = { part = "share(a)" } }"#,
-            ),
-            steps(
-                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }, { id = "parts", shares = { part = "share(a)" } }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }, "#,
+                r#"{ id = "parts", shares = { part = "share(a)" } }"#
+            )),
+            steps(concat!(
+                r#"{ id = "sums", aggregate = { a = "sum(amount)", b = "sum(fee)" }, "#,
+                r#"by = ["k"], windows = ["10m"] }, "#,
+                r#"{ id = "parts", shares = { part = "share(a)" } }"#
+            )),
             Refused(&["the saved state of the step `parts`", "columns: was"]),
         ),
     ]
@@ -209,29 +252,44 @@ fn features() -> Vec<Case> {
             "features and windows in another order",
             "id",
             steps(SPENT),
-            steps(
-                r#"{ id = "spent", features = { spent = "sum(amount)", n_tx = "count(*)" }, by = "k", over = ["30m", "10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "spent", features = { spent = "sum(amount)", "#,
+                r#"n_tx = "count(*)" }, by = "k", over = ["30m", "10m"] }"#
+            )),
             GoesOn,
         ),
         refused(
             "features by another key",
-            r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "g", over = ["10m", "30m"] }"#,
+            concat!(
+                r#"{ id = "spent", features = { n_tx = "count(*)", "#,
+                r#"spent = "sum(amount)" }, by = "g", over = ["10m", "30m"] }"#
+            ),
             &["by: was k Utf8, is g Utf8"],
         ),
         refused(
             "features with a delay",
-            r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m"], delay = "5m" }"#,
+            concat!(
+                r#"{ id = "spent", features = { n_tx = "count(*)", "#,
+                r#"spent = "sum(amount)" }, by = "k", over = ["10m", "30m"], "#,
+                r#"delay = "5m" }"#
+            ),
             &["delay: was 0 s, is 300 s"],
         ),
         refused(
             "a feature of another column under the same name",
-            r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(fee)" }, by = "k", over = ["10m", "30m"] }"#,
+            concat!(
+                r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(fee)" }, "#,
+                r#"by = "k", over = ["10m", "30m"] }"#
+            ),
             &["feature `spent_10m`: was sum(amount) over 600 s, is sum(fee) over 600 s"],
         ),
         refused(
             "features without the row itself",
-            r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m"], include_current = false }"#,
+            concat!(
+                r#"{ id = "spent", features = { n_tx = "count(*)", "#,
+                r#"spent = "sum(amount)" }, by = "k", over = ["10m", "30m"], "#,
+                r#"include_current = false }"#
+            ),
             &["include_current: was true, is false"],
         ),
         case(
@@ -255,20 +313,30 @@ fn features() -> Vec<Case> {
             "a further step with state",
             "id",
             steps(SPENT),
-            steps(
-                r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m"] }, { id = "more", features = { of_g = "max(fee)" }, by = "g", over = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "spent", features = { n_tx = "count(*)", "#,
+                r#"spent = "sum(amount)" }, by = "k", over = ["10m", "30m"] }, "#,
+                r#"{ id = "more", features = { of_g = "max(fee)" }, by = "g", "#,
+                r#"over = ["10m"] }"#
+            )),
             Taken { unknown: &["of_g_10m"], complete: "id >= 129" },
         ),
         case(
             "columns of the source in another order, and a further one",
             "id",
             Setup {
-                schema: r#"id = "int64", at = "timestamp", k = "string", g = "string", amount = "decimal(12,2)", fee = "decimal(12,2)""#,
+                schema: concat!(
+                    r#"id = "int64", at = "timestamp", k = "string", g = "string", "#,
+                    r#"amount = "decimal(12,2)", fee = "decimal(12,2)""#
+                ),
                 ..steps(SPENT)
             },
             Setup {
-                schema: r#"n = "int64", fee = "decimal(12,2)", id = "int64", at = "timestamp", k = "string", g = "string", amount = "decimal(12,2)""#,
+                schema: concat!(
+                    r#"n = "int64", fee = "decimal(12,2)", id = "int64", "#,
+                    r#"at = "timestamp", k = "string", g = "string", "#,
+                    r#"amount = "decimal(12,2)""#
+                ),
                 ..steps(SPENT)
             },
             Taken { unknown: &["n"], complete: "id >= 120" },
@@ -278,7 +346,10 @@ fn features() -> Vec<Case> {
             "id",
             to(SPENT, SPENT_TO),
             to(
-                r#"{ id = "spent", features = { spent = "sum(amount)" }, by = "k", over = ["30m"] }"#,
+                concat!(
+                    r#"{ id = "spent", features = { spent = "sum(amount)" }, by = "k", "#,
+                    r#"over = ["30m"] }"#
+                ),
                 SPENT_TO,
             ),
             GoesOn,
@@ -287,18 +358,22 @@ fn features() -> Vec<Case> {
             "a further window is made of the history",
             "id",
             steps(SPENT),
-            steps(
-                r#"{ id = "spent", features = { n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m", "90m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "spent", features = { n_tx = "count(*)", "#,
+                r#"spent = "sum(amount)" }, by = "k", over = ["10m", "30m", "90m"] }"#
+            )),
             Taken { unknown: &["n_tx_90m", "spent_90m"], complete: "id >= 120" },
         ),
         case(
             "further features of a column that the history holds",
             "id",
             steps(SPENT),
-            steps(
-                r#"{ id = "spent", features = { top = "max(amount)", n_tx = "count(*)", spent = "sum(amount)", mean = "avg(amount)", since = "seconds_since_last()" }, by = "k", over = ["10m", "30m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "spent", features = { top = "max(amount)", "#,
+                r#"n_tx = "count(*)", spent = "sum(amount)", mean = "avg(amount)", "#,
+                r#"since = "seconds_since_last()" }, by = "k", "#,
+                r#"over = ["10m", "30m"] }"#
+            )),
             Taken {
                 unknown: &["top_10m", "top_30m", "mean_10m", "mean_30m", "since"],
                 complete: "id >= 120",
@@ -308,9 +383,11 @@ fn features() -> Vec<Case> {
             "a feature of a further column is known once its window is covered",
             "id",
             steps(SPENT),
-            steps(
-                r#"{ id = "spent", features = { fees = "sum(fee)", different = "count(distinct g)", n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["10m", "30m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "spent", features = { fees = "sum(fee)", "#,
+                r#"different = "count(distinct g)", n_tx = "count(*)", "#,
+                r#"spent = "sum(amount)" }, by = "k", over = ["10m", "30m"] }"#
+            )),
             Taken {
                 unknown: &["fees_10m", "fees_30m", "different_10m", "different_30m"],
                 complete: "id >= 149",
@@ -322,9 +399,11 @@ fn features() -> Vec<Case> {
             Setup { pipeline: "order = \"arrival\"", ..steps(SPENT) },
             Setup {
                 pipeline: "order = \"arrival\"",
-                ..steps(
-                    r#"{ id = "spent", features = { fees = "sum(fee)", n_tx = "count(*)", spent = "sum(amount)" }, by = "k", over = ["30m", "10m"] }"#,
-                )
+                ..steps(concat!(
+                    r#"{ id = "spent", features = { fees = "sum(fee)", "#,
+                    r#"n_tx = "count(*)", spent = "sum(amount)" }, by = "k", "#,
+                    r#"over = ["30m", "10m"] }"#
+                ))
             },
             Taken { unknown: &["fees_10m", "fees_30m"], complete: "id >= 149" },
         ),
@@ -332,36 +411,67 @@ fn features() -> Vec<Case> {
 }
 
 fn upstream() -> Vec<Case> {
-    const DERIVED: &str = r#"{ id = "d", derive = { net = "amount - fee", twice = "amount * 2" } }, { id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], windows = ["10m"] }"#;
-    const FILTERED: &str = r#"{ id = "f", filter = "n > 2" }, { id = "e", filter = "n < 15" }, { id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#;
+    const DERIVED: &str = concat!(
+        r#"{ id = "d", derive = { net = "amount - fee", twice = "amount * 2" } }, "#,
+        r#"{ id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], "#,
+        r#"windows = ["10m"] }"#
+    );
+    const FILTERED: &str = concat!(
+        r#"{ id = "f", filter = "n > 2" }, { id = "e", filter = "n < 15" }, "#,
+        r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+        r#"windows = ["10m"] }"#
+    );
     let derived =
         |name, after, expected| case(name, BY_WINDOW, steps(DERIVED), steps(after), expected);
     let filtered =
         |name, after, expected| case(name, BY_WINDOW, steps(FILTERED), steps(after), expected);
     vec![
         derived(
-            "an expression is written otherwise, and steps without state are renamed, put together and taken apart",
-            r#"{ id = "other", derive = { net = "amount  -  fee -- in all" } }, { id = "more", derive = { twice = "amount * 2" } }, { id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], windows = ["10m"] }"#,
+            "an expression is written otherwise, and steps without state are renamed, put together \
+             and taken apart",
+            concat!(
+                r#"{ id = "other", derive = { net = "amount  -  fee -- in all" } }, "#,
+                r#"{ id = "more", derive = { twice = "amount * 2" } }, "#,
+                r#"{ id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }"#
+            ),
             GoesOn,
         ),
         derived(
             "an expression that the step does not read",
-            r#"{ id = "d", derive = { net = "amount - fee", twice = "amount * 3" } }, { id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], windows = ["10m"] }"#,
+            concat!(
+                r#"{ id = "d", derive = { net = "amount - fee", "#,
+                r#"twice = "amount * 3" } }, "#,
+                r#"{ id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }"#
+            ),
             GoesOn,
         ),
         derived(
             "an expression that the step reads",
-            r#"{ id = "d", derive = { net = "amount - 2 * fee" } }, { id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], windows = ["10m"] }"#,
+            concat!(
+                r#"{ id = "d", derive = { net = "amount - 2 * fee" } }, "#,
+                r#"{ id = "sums", aggregate = { a = "sum(net)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }"#
+            ),
             Refused(&["column `net`: was amount - fee", "is amount - 2 * fee"]),
         ),
         filtered(
             "filters in another order",
-            r#"{ id = "e", filter = "n<15" }, { id = "f", filter = "n > 2" }, { id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
+            concat!(
+                r#"{ id = "e", filter = "n<15" }, { id = "f", filter = "n > 2" }, "#,
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }"#
+            ),
             GoesOn,
         ),
         filtered(
             "another filter",
-            r#"{ id = "f", filter = "n > 3" }, { id = "e", filter = "n < 15" }, { id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], windows = ["10m"] }"#,
+            concat!(
+                r#"{ id = "f", filter = "n > 3" }, { id = "e", filter = "n < 15" }, "#,
+                r#"{ id = "sums", aggregate = { a = "sum(amount)" }, by = ["k"], "#,
+                r#"windows = ["10m"] }"#
+            ),
             Refused(&["rows where: was (n < 15) and (n > 2), is (n < 15) and (n > 3)"]),
         ),
         case(
@@ -377,7 +487,10 @@ fn upstream() -> Vec<Case> {
             steps(SUMS),
             Setup {
                 event_time: r#"column = "moment", out_of_orderness = "0s""#,
-                schema: r#"id = "int64", moment = "timestamp", k = "string", g = "string", amount = "decimal(12,2)", fee = "decimal(12,2)", n = "int64""#,
+                schema: concat!(
+                    r#"id = "int64", moment = "timestamp", k = "string", g = "string", "#,
+                    r#"amount = "decimal(12,2)", fee = "decimal(12,2)", n = "int64""#
+                ),
                 ..steps(SUMS)
             },
             Refused(&["event time: was at, is moment"]),
@@ -398,9 +511,10 @@ fn others() -> Vec<Case> {
             "a step with state is renamed",
             BY_WINDOW,
             steps(SUMS),
-            steps(
-                r#"{ id = "totals", aggregate = { a = "sum(amount)", b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#,
-            ),
+            steps(concat!(
+                r#"{ id = "totals", aggregate = { a = "sum(amount)", "#,
+                r#"b = "sum(fee)" }, by = ["k"], windows = ["10m"] }"#
+            )),
             Refused(&["holds state of the step `sums`", "riskstream state rename p sums totals"]),
         ),
         case(
@@ -418,11 +532,17 @@ fn others() -> Vec<Case> {
             "id",
             to(
                 r#"{ id = "before", previous = { was = "amount" }, by = ["k"] }"#,
-                r#"{ id = "out", kind = "delta", table = "out", when = "_diff > 0", columns = ["id", "at", "k", "was"] }"#,
+                concat!(
+                    r#"{ id = "out", kind = "delta", table = "out", when = "_diff > 0", "#,
+                    r#"columns = ["id", "at", "k", "was"] }"#
+                ),
             ),
             to(
                 r#"{ id = "before", previous = { was = "amount" }, by = ["g"] }"#,
-                r#"{ id = "out", kind = "delta", table = "out", when = "_diff > 0", columns = ["id", "at", "k", "was"] }"#,
+                concat!(
+                    r#"{ id = "out", kind = "delta", table = "out", when = "_diff > 0", "#,
+                    r#"columns = ["id", "at", "k", "was"] }"#
+                ),
             ),
             Refused(&["by: was k, is g"]),
         ),
