@@ -90,14 +90,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finite_floats_come_back_bit_for_bit(bits in proptest::collection::vec(any::<u64>(), 1..20)) {
-            let many: Vec<f64> = bits.iter().map(|b| f64::from_bits(*b)).filter(|v| v.is_finite()).collect();
+        fn finite_floats_come_back_bit_for_bit(
+            bits in proptest::collection::vec(any::<u64>(), 1..20),
+        ) {
+            let many: Vec<f64> =
+                bits.iter().map(|b| f64::from_bits(*b)).filter(|v| v.is_finite()).collect();
             prop_assume!(!many.is_empty());
-            let text = serde_json::to_string(&Numbers { one: many[0], perhaps: Some(many[0]), many: many.clone() }).unwrap();
+            let text = serde_json::to_string(&Numbers {
+                one: many[0],
+                perhaps: Some(many[0]),
+                many: many.clone(),
+            })
+            .unwrap();
             let back: Numbers = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(back.one.to_bits(), many[0].to_bits());
             prop_assert_eq!(back.perhaps.map(f64::to_bits), Some(many[0].to_bits()));
-            prop_assert_eq!(back.many.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), many.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+            prop_assert_eq!(
+                back.many.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+                many.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+            );
         }
     }
 

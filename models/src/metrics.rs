@@ -318,7 +318,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn auc_and_average_precision_equal_their_quadratic_definitions(rows in proptest::collection::vec((0u8..6, any::<bool>()), 2..60)) {
+        fn auc_and_average_precision_equal_their_quadratic_definitions(
+            rows in proptest::collection::vec((0u8..6, any::<bool>()), 2..60),
+        ) {
             let scores: Vec<f64> = rows.iter().map(|row| f64::from(row.0) / 5.0).collect();
             let labels: Vec<bool> = rows.iter().map(|row| row.1).collect();
             let frauds = labels.iter().filter(|label| **label).count();
@@ -328,7 +330,13 @@ mod tests {
             for i in (0..rows.len()).filter(|i| labels[*i]) {
                 for j in (0..rows.len()).filter(|j| !labels[*j]) {
                     pairs += 1.0;
-                    won += if scores[i] > scores[j] { 1.0 } else if scores[i] == scores[j] { 0.5 } else { 0.0 };
+                    won += if scores[i] > scores[j] {
+                        1.0
+                    } else if scores[i] == scores[j] {
+                        0.5
+                    } else {
+                        0.0
+                    };
                 }
             }
             prop_assert!((auc_roc(&scores, &labels).unwrap() - won / pairs).abs() < 1e-12);
@@ -337,7 +345,11 @@ mod tests {
                 let above: Vec<usize> = (0..rows.len()).filter(|row| scores[*row] >= cut).collect();
                 above.iter().filter(|row| labels[**row]).count() as f64 / above.len() as f64
             };
-            let mean: f64 = (0..rows.len()).filter(|i| labels[*i]).map(|i| precision_at(scores[i])).sum::<f64>() / frauds as f64;
+            let mean: f64 = (0..rows.len())
+                .filter(|i| labels[*i])
+                .map(|i| precision_at(scores[i]))
+                .sum::<f64>()
+                / frauds as f64;
             prop_assert!((average_precision(&scores, &labels).unwrap() - mean).abs() < 1e-12);
         }
     }

@@ -326,21 +326,44 @@ mod tests {
         /// what the definition says.
         #[test]
         fn differences_and_restarts_give_the_watermark_as_it_is_defined(
-            epochs in proptest::collection::vec((proptest::collection::vec((proptest::option::of(0_i64..100), any::<bool>(), any::<bool>()), 1..5),
-                proptest::option::weighted(0.1, 0_i64..120), proptest::bool::weighted(0.05)), 1..20),
-            restart in 0_usize..20, snapshot in 0_usize..20,
+            epochs in proptest::collection::vec(
+                (
+                    proptest::collection::vec(
+                        (proptest::option::of(0_i64..100), any::<bool>(), any::<bool>()),
+                        1..5,
+                    ),
+                    proptest::option::weighted(0.1, 0_i64..120),
+                    proptest::bool::weighted(0.05),
+                ),
+                1..20,
+            ),
+            restart in 0_usize..20,
+            snapshot in 0_usize..20,
         ) {
-            let (mut defined, mut w, mut told) = (Defined::default(), WatermarkTracker::new(7), Vec::<Told>::new());
+            let (mut defined, mut w, mut told) =
+                (Defined::default(), WatermarkTracker::new(7), Vec::<Told>::new());
             let mut saved = Vec::new();
             for (at, (epoch, clock, last)) in epochs.iter().enumerate() {
                 let (mut partitions, seen) = facts(epoch);
-                partitions.retain(|p| told.get(p.partition as usize).is_none_or(|t| (t.1, t.2) != (p.idle, p.finished)));
+                partitions.retain(|p| {
+                    told.get(p.partition as usize)
+                        .is_none_or(|t| (t.1, t.2) != (p.idle, p.finished))
+                });
                 told.resize(told.len().max(epoch.len()), NOTHING);
                 told[..epoch.len()].copy_from_slice(epoch);
-                let watermark = w.close(&EpochFacts { partitions: &partitions, seen: &seen, clock: *clock, last: *last });
+                let watermark = w.close(&EpochFacts {
+                    partitions: &partitions,
+                    seen: &seen,
+                    clock: *clock,
+                    last: *last,
+                });
                 prop_assert_eq!(watermark.0, defined.close(epoch, *clock, *last));
                 let changes = w.take_changes();
-                if at == snapshot { saved = vec![w.saved()] } else { saved.push(changes) }
+                if at == snapshot {
+                    saved = vec![w.saved()]
+                } else {
+                    saved.push(changes)
+                }
                 if at == restart {
                     w = WatermarkTracker::new(7);
                     saved.iter().cloned().for_each(|part| w.restore(part));

@@ -339,7 +339,10 @@ mod tests {
         #[test]
         fn every_time_that_chrono_writes_is_read_back(us in EARLIEST_US..=LATEST_US) {
             let time = DateTime::from_timestamp_micros(us).expect("in range");
-            prop_assert_eq!(parse_timestamp(time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().as_bytes()), Some(us));
+            prop_assert_eq!(
+                parse_timestamp(time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().as_bytes()),
+                Some(us)
+            );
         }
 
         #[test]

@@ -422,17 +422,29 @@ mod tests {
     proptest! {
         #[test]
         fn blocks_put_together_are_the_file(text in "[a,\"\n]{0,200}", bytes in 1_usize..50) {
-            for grammar in [RecordGrammar::Lines, RecordGrammar::Csv { delimiter: b',', quote: b'"' }] {
+            for grammar in
+                [RecordGrammar::Lines, RecordGrammar::Csv { delimiter: b',', quote: b'"' }]
+            {
                 let blocks = records(text.as_bytes(), bytes, grammar, 1000);
                 let mut offset = 0;
                 for (first_offset, block) in &blocks {
                     prop_assert_eq!(*first_offset, offset);
                     offset += block.len() as i64;
                 }
-                let mut reader = TextReader::new(Box::new(io::Cursor::new(text.clone().into_bytes())), 0, Vec::new(), grammar, 1000, false);
+                let mut reader = TextReader::new(
+                    Box::new(io::Cursor::new(text.clone().into_bytes())),
+                    0,
+                    Vec::new(),
+                    grammar,
+                    1000,
+                    false,
+                );
                 while !matches!(reader.poll(bytes).expect("readable"), TextPoll::End) {
                     let read = usize::try_from(reader.offset()).expect("from 0");
-                    prop_assert_eq!(reader.tail(), &text.as_bytes()[read.saturating_sub(PIECE_BYTES)..read]);
+                    prop_assert_eq!(
+                        reader.tail(),
+                        &text.as_bytes()[read.saturating_sub(PIECE_BYTES)..read]
+                    );
                 }
                 let joined: Vec<u8> = blocks.into_iter().flat_map(|(_, b)| b).collect();
                 prop_assert_eq!(joined, text.as_bytes());

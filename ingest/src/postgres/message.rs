@@ -311,7 +311,10 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60), tag in proptest::sample::select(b"BCRIUDTOYM".to_vec())) {
+        fn no_bytes_make_it_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..60),
+            tag in proptest::sample::select(b"BCRIUDTOYM".to_vec()),
+        ) {
             let data: Vec<u8> = std::iter::once(tag).chain(bytes).collect();
             if let Ok(Message::Insert { new, .. }) = Message::parse(&Bytes::from(data.clone())) {
                 let _ = fields(&new).count();

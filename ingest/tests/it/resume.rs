@@ -84,7 +84,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn text_files(name in "(a|b)\\.(ndjson|csv)(\\.gz|\\.zst|)", bytes in (1_usize..3000, 1_usize..3000), blocks in 0_usize..20) {
+    fn text_files(
+        name in "(a|b)\\.(ndjson|csv)(\\.gz|\\.zst|)",
+        bytes in (1_usize..3000, 1_usize..3000),
+        blocks in 0_usize..20,
+    ) {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), &name);
         resumed_equals_whole(&spec(folder.path(), &[&name]), bytes, (1, 1), blocks);
@@ -93,8 +97,14 @@ proptest! {
     #[test]
     fn parquet_files(rows in (1_usize..400, 1_usize..400), blocks in 0_usize..6) {
         let folder = tempfile::tempdir().expect("a folder");
-        let generator = GeneratorSpec { customers: 50, terminals: 200, rows: Some(900), ..GeneratorSpec::new("g", 3) };
-        write_file(&generator, &folder.path().join("a.parquet"), WriteFormat::Parquet, &mut |_| {}).expect("written");
+        let generator = GeneratorSpec {
+            customers: 50,
+            terminals: 200,
+            rows: Some(900),
+            ..GeneratorSpec::new("g", 3)
+        };
+        write_file(&generator, &folder.path().join("a.parquet"), WriteFormat::Parquet, &mut |_| {})
+            .expect("written");
         let mut spec = FileSourceSpec::new("s", vec!["*.parquet".into()], "tx_datetime");
         spec.base = folder.path().to_owned();
         resumed_equals_whole(&spec, (1, 1), rows, blocks);

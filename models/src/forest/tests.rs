@@ -147,7 +147,8 @@ proptest! {
         let forest = Forest::new(trees.clone(), 3).unwrap();
         let scores = score(&forest, &matrix(&[&columns[0], &columns[1], &columns[2]]));
         for (row, score) in scores.iter().enumerate() {
-            let expected = plain_score(&trees, &[columns[0][row], columns[1][row], columns[2][row]]);
+            let expected =
+                plain_score(&trees, &[columns[0][row], columns[1][row], columns[2][row]]);
             prop_assert_eq!(score.to_bits(), expected.to_bits());
         }
     }

@@ -185,18 +185,38 @@ fn a_time_beyond_the_calendar_is_a_dead_letter_without_bytes() {
 proptest! {
     /// Exactly the rows with a zero die, in order, and the values of the others are right.
     #[test]
-    fn the_rows_that_fail_are_isolated(counts in prop::collection::vec(prop::option::weighted(0.9, -3i64..4), 1..300)) {
-        let rows: Vec<Row> = (0..).zip(&counts).map(|(id, count)| Row { id, count: *count, amount: Some(i128::from(id)), ..Row::default() }).collect();
-        let (out, dead) = run(derive_of(&[("per", "60 / count"), ("sum", "amount + amount")]), batch(&rows));
+    fn the_rows_that_fail_are_isolated(
+        counts in prop::collection::vec(prop::option::weighted(0.9, -3i64..4), 1..300),
+    ) {
+        let rows: Vec<Row> = (0..)
+            .zip(&counts)
+            .map(|(id, count)| Row {
+                id,
+                count: *count,
+                amount: Some(i128::from(id)),
+                ..Row::default()
+            })
+            .collect();
+        let (out, dead) =
+            run(derive_of(&[("per", "60 / count"), ("sum", "amount + amount")]), batch(&rows));
         let ids = out.column_by_name("id").unwrap().as_primitive::<Int64Type>();
         let per = out.column_by_name("per").unwrap().as_primitive::<Int64Type>();
         let sum = out.column_by_name("sum").unwrap().as_primitive::<Decimal128Type>();
         let good: Vec<(i64, Option<i64>)> = ids.values().iter().copied().zip(per.iter()).collect();
-        let expected: Vec<(i64, Option<i64>)> =
-            rows.iter().filter(|row| row.count != Some(0)).map(|row| (row.id, row.count.map(|count| 60 / count))).collect();
+        let expected: Vec<(i64, Option<i64>)> = rows
+            .iter()
+            .filter(|row| row.count != Some(0))
+            .map(|row| (row.id, row.count.map(|count| 60 / count)))
+            .collect();
         prop_assert_eq!(good, expected);
-        prop_assert!(ids.values().iter().zip(sum.values()).all(|(id, sum)| *sum == 2 * i128::from(*id)));
-        let zeros: Vec<String> = rows.iter().filter(|row| row.count == Some(0)).map(|row| (100 + row.id).to_string()).collect();
+        prop_assert!(
+            ids.values().iter().zip(sum.values()).all(|(id, sum)| *sum == 2 * i128::from(*id))
+        );
+        let zeros: Vec<String> = rows
+            .iter()
+            .filter(|row| row.count == Some(0))
+            .map(|row| (100 + row.id).to_string())
+            .collect();
         prop_assert_eq!(texts(&dead, "offset"), zeros);
     }
 }

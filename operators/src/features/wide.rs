@@ -254,8 +254,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_of_sums_and_squares_are_all_of_them(values in prop::collection::vec((any::<i128>(), 0u32..127), 0..20)) {
-            let values: Vec<i128> = values.into_iter().map(|(value, shift)| value >> shift).collect();
+        fn parts_of_sums_and_squares_are_all_of_them(
+            values in prop::collection::vec((any::<i128>(), 0u32..127), 0..20),
+        ) {
+            let values: Vec<i128> =
+                values.into_iter().map(|(value, shift)| value >> shift).collect();
             let column = WideColumn {
                 column: 0,
                 unit: Unit::Whole,
@@ -268,23 +271,42 @@ mod tests {
             let squares: BigInt = values.iter().map(|v| BigInt::from(*v) * BigInt::from(*v)).sum();
             prop_assert_eq!(put_together(&numbers[..SUM_PARTS], SUM_BITS), sum.clone());
             prop_assert_eq!(put_together(&numbers[SUM_PARTS..], SQUARE_BITS), squares.clone());
-            prop_assert_eq!(Total::of_sum(Unit::Whole, &numbers[..SUM_PARTS], None).exact(0).digits(), sum.to_string());
-            prop_assert_eq!(Total::of_squares(Unit::Whole, &numbers[SUM_PARTS..], None).exact(0).digits(), squares.to_string());
+            prop_assert_eq!(
+                Total::of_sum(Unit::Whole, &numbers[..SUM_PARTS], None).exact(0).digits(),
+                sum.to_string()
+            );
+            prop_assert_eq!(
+                Total::of_squares(Unit::Whole, &numbers[SUM_PARTS..], None).exact(0).digits(),
+                squares.to_string()
+            );
             values.iter().for_each(|value| column.add(*value, &mut numbers, true));
             prop_assert_eq!(numbers, [0; SUM_PARTS + SQUARE_PARTS]);
         }
 
         #[test]
-        fn a_deviation_is_the_same_however_its_sums_are_kept(values in prop::collection::vec(-1_000_000_000i64..1_000_000_000, 2..20)) {
+        fn a_deviation_is_the_same_however_its_sums_are_kept(
+            values in prop::collection::vec(-1_000_000_000i64..1_000_000_000, 2..20),
+        ) {
             let n = values.len() as i64;
             let sum: i128 = values.iter().map(|v| i128::from(*v)).sum();
             let squares: i128 = values.iter().map(|v| i128::from(*v).pow(2)).sum();
             let fixed = deviation(n, Total::Fixed(sum), Total::Fixed(squares), Unit::Whole);
-            let wide = deviation(n, Total::Fixed(sum), Total::Wide(i256::from_i128(squares)), Unit::Whole);
-            let exact = deviation(n, Total::Exact(Exact::of(sum)), Total::Exact(Exact::of(squares)), Unit::Whole);
+            let wide =
+                deviation(n, Total::Fixed(sum), Total::Wide(i256::from_i128(squares)), Unit::Whole);
+            let exact = deviation(
+                n,
+                Total::Exact(Exact::of(sum)),
+                Total::Exact(Exact::of(squares)),
+                Unit::Whole,
+            );
             prop_assert_eq!(fixed, wide);
             let (fixed, exact) = (fixed.expect("two values"), exact.expect("two values"));
-            prop_assert!((fixed - exact).abs() <= fixed * 4.0 * f64::EPSILON, "{} {}", fixed, exact);
+            prop_assert!(
+                (fixed - exact).abs() <= fixed * 4.0 * f64::EPSILON,
+                "{} {}",
+                fixed,
+                exact
+            );
         }
     }
 }

@@ -109,11 +109,20 @@ fn row() -> impl Strategy<Value = Row> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
-    fn a_filter_keeps_what_sql_where_keeps(rows in prop::collection::vec(row(), 1..60), condition in condition()) {
+    fn a_filter_keeps_what_sql_where_keeps(
+        rows in prop::collection::vec(row(), 1..60),
+        condition in condition(),
+    ) {
         let rows: Vec<Row> = (0..).zip(rows).map(|(id, row)| Row { id, ..row }).collect();
         let rows = batch(&rows);
-        let (out, dead) = run(FilterOperator::new("f", &condition, schema()).unwrap(), rows.clone());
+        let (out, dead) =
+            run(FilterOperator::new("f", &condition, schema()).unwrap(), rows.clone());
         prop_assert_eq!(dead.num_rows(), 0);
-        prop_assert_eq!(texts(&out, "id"), texts(&select(&rows, &condition), "id"), "{}", condition);
+        prop_assert_eq!(
+            texts(&out, "id"),
+            texts(&select(&rows, &condition), "id"),
+            "{}",
+            condition
+        );
     }
 }

@@ -144,7 +144,9 @@ fn repeated_text_is_an_ordinary_string_column() {
 proptest! {
     /// The cell agrees with a plain list of publications, whatever is pruned.
     #[test]
-    fn every_epoch_has_the_last_model_published_for_it(steps in prop::collection::vec((0u64..4, 0u64..6), 1..12)) {
+    fn every_epoch_has_the_last_model_published_for_it(
+        steps in prop::collection::vec((0u64..4, 0u64..6), 1..12),
+    ) {
         let cell = ModelCell::new(Arc::new(model(1, 0.0)));
         let mut published = vec![(Epoch(0), 1)];
         let (mut from, mut done) = (Epoch(0), Epoch(0));

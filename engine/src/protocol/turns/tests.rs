@@ -167,7 +167,10 @@ proptest! {
     #[test]
     fn partitions_are_read_in_step_and_to_their_ends(
         scripts in proptest::collection::vec(answers(), 1..7),
-        steps in proptest::collection::vec((any::<bool>(), 0_usize..4, 0_i64..60, any::<bool>()), 1..200),
+        steps in proptest::collection::vec(
+            (any::<bool>(), 0_usize..4, 0_i64..60, any::<bool>()),
+            1..200,
+        ),
     ) {
         let mut world = World::new(&scripts);
         for (full, decoded, passed, told) in steps {
@@ -191,13 +194,19 @@ proptest! {
         let mut rounds = 0;
         while world.turns.open() > 0 {
             world.round(true);
-            world.partitions.borrow_mut().iter_mut().for_each(|p| while !p.undecoded.is_empty() { p.decode_one() });
+            world.partitions.borrow_mut().iter_mut().for_each(|p| {
+                while !p.undecoded.is_empty() {
+                    p.decode_one()
+                }
+            });
             world.now += 30;
             rounds += 1;
             prop_assert!(rounds < 2_000, "it hangs");
         }
         world.check_told();
-        prop_assert!(world.partitions.borrow().iter().all(|p| p.finished && p.at == p.answers.len() + 1));
+        prop_assert!(
+            world.partitions.borrow().iter().all(|p| p.finished && p.at == p.answers.len() + 1)
+        );
     }
 }
 

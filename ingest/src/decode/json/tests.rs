@@ -240,7 +240,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn the_fast_way_and_the_careful_way_agree(records in proptest::collection::vec(record(), 1..5)) {
+    fn the_fast_way_and_the_careful_way_agree(
+        records in proptest::collection::vec(record(), 1..5),
+    ) {
         // The careful way is reached by telling that the bytes may not be UTF-8.
         let (fast, careful) = (decode(&records, true), decode(&records, false));
         prop_assert_eq!(&fast.rows, &careful.rows);
@@ -248,26 +250,39 @@ proptest! {
         prop_assert_eq!(fast.rows.num_rows() + rejected(&fast), records.len());
         for (offset, record) in records.iter().enumerate() {
             // What the decoder takes, serde_json takes.
-            let offsets = arrow::array::cast::AsArray::as_primitive::<arrow::datatypes::Int64Type>(fast.rows.column(8).as_ref());
+            let offsets = arrow::array::cast::AsArray::as_primitive::<arrow::datatypes::Int64Type>(
+                fast.rows.column(8).as_ref(),
+            );
             if offsets.values().contains(&(offset as i64)) {
-                let read = serde_json::from_str::<std::collections::HashMap<String, &RawValue>>(record);
+                let read =
+                    serde_json::from_str::<std::collections::HashMap<String, &RawValue>>(record);
                 prop_assert!(read.is_ok(), "{} {:?}", record, read);
             }
         }
     }
 
     #[test]
-    fn any_bytes_end_as_rows_or_rejected_rows(text in proptest::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'{'), Just(b':')], 0..200)) {
+    fn any_bytes_end_as_rows_or_rejected_rows(
+        text in proptest::collection::vec(
+            prop_oneof![any::<u8>(), Just(b'"'), Just(b'{'), Just(b':')],
+            0..200,
+        ),
+    ) {
         let mut decoder = crate::decode::RecordDecoder::new(rules()).expect("a decoder");
         for format in [
             crate::decode::RecordFormat::Json,
-            crate::decode::RecordFormat::Csv(crate::decode::CsvLayout { delimiter: b':', quote: b'"', columns: vec![Some(0), None, Some(5)] }),
+            crate::decode::RecordFormat::Csv(crate::decode::CsvLayout {
+                delimiter: b':',
+                quote: b'"',
+                columns: vec![Some(0), None, Some(5)],
+            }),
         ] {
             decoder.begin(BlockOrigin::default(), text.len());
             decoder.push_text(&text, 5, &format);
             let decoded = decoder.finish().expect("decoded");
             if format == crate::decode::RecordFormat::Json {
-                let records = text.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).count();
+                let records =
+                    text.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()).count();
                 prop_assert_eq!(decoded.rows.num_rows() + rejected(&decoded), records);
             }
         }

@@ -231,7 +231,10 @@ fn patterns() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn a_text_of_a_pattern_read_and_written_is_the_same_text(text in patterns(), us in 0_i64..3_000_000_000_000_000) {
+    fn a_text_of_a_pattern_read_and_written_is_the_same_text(
+        text in patterns(),
+        us in 0_i64..3_000_000_000_000_000,
+    ) {
         let pattern = pattern(&text);
         let written = pattern.write(us).expect("a year of four digits");
         let read = pattern.read(written.as_bytes());
@@ -255,16 +258,31 @@ proptest! {
     fn what_chrono_writes_is_read(us in EARLIEST_US..=LATEST_US) {
         let time = DateTime::from_timestamp_micros(us).expect("in range");
         for text in [
-            "%d/%m/%Y %H:%M:%S%.6f", "%A %e %B %Y %I:%M:%S%.f %p", "%a %b %-d %Y %k:%M:%S%.6f", "%Y-%j %l.%M.%S%.6f%P %z",
-            "%G-W%V-%u %T%.9f %:z", "%Y%m%d%H%M%S%6f", "%F %T%.f",
+            "%d/%m/%Y %H:%M:%S%.6f",
+            "%A %e %B %Y %I:%M:%S%.f %p",
+            "%a %b %-d %Y %k:%M:%S%.6f",
+            "%Y-%j %l.%M.%S%.6f%P %z",
+            "%G-W%V-%u %T%.9f %:z",
+            "%Y%m%d%H%M%S%6f",
+            "%F %T%.f",
         ] {
             let written = time.format(text).to_string();
-            prop_assert_eq!(pattern(text).read(written.as_bytes()), Some(us), "{} of {:?}", text, written);
+            prop_assert_eq!(
+                pattern(text).read(written.as_bytes()),
+                Some(us),
+                "{} of {:?}",
+                text,
+                written
+            );
         }
     }
 
     #[test]
-    fn nothing_makes_a_pattern_or_a_text_panic(text in "[%a-zA-Z0-9 .:/é#_-]{0,12}", value in "\\PC{0,24}", bytes in proptest::collection::vec(any::<u8>(), 0..24)) {
+    fn nothing_makes_a_pattern_or_a_text_panic(
+        text in "[%a-zA-Z0-9 .:/é#_-]{0,12}",
+        value in "\\PC{0,24}",
+        bytes in proptest::collection::vec(any::<u8>(), 0..24),
+    ) {
         if let Ok(pattern) = TimePattern::parse(&text) {
             let _ = (pattern.read(value.as_bytes()), pattern.read(&bytes));
         }

@@ -333,14 +333,26 @@ mod tests {
                 form.add_field(value);
             }
             match form.data_type() {
-                DataType::Int64 => for value in &values {
-                    prop_assert_eq!(&value.parse::<i64>().expect("an integer").to_string(), value);
-                },
+                DataType::Int64 => {
+                    for value in &values {
+                        prop_assert_eq!(
+                            &value.parse::<i64>().expect("an integer").to_string(),
+                            value
+                        );
+                    }
+                }
                 DataType::Float64 => {
-                    let floats: Vec<f64> = values.iter().map(|v| v.parse().expect("a float")).collect();
+                    let floats: Vec<f64> =
+                        values.iter().map(|v| v.parse().expect("a float")).collect();
                     let scale = values[0].split_once('.').map_or(0, |(_, fraction)| fraction.len());
-                    let all = |write: &dyn Fn(f64) -> String| floats.iter().zip(&values).all(|(float, text)| write(*float) == *text);
-                    prop_assert!(all(&|f| f.to_string()) || all(&python) || all(&|f| format!("{f:.scale$}")), "{:?}", values);
+                    let all = |write: &dyn Fn(f64) -> String| {
+                        floats.iter().zip(&values).all(|(float, text)| write(*float) == *text)
+                    };
+                    prop_assert!(
+                        all(&|f| f.to_string()) || all(&python) || all(&|f| format!("{f:.scale$}")),
+                        "{:?}",
+                        values
+                    );
                 }
                 _ => {}
             }

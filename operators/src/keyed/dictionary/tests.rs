@@ -52,7 +52,8 @@ proptest! {
         let mut dictionary_now = dictionary(is_text);
         // By key, its number as it must be; what is not here may be forgotten or not.
         let mut known: BTreeMap<i64, u32> = BTreeMap::new();
-        let (mut snapshot, mut changes): (Option<RecordBatch>, Vec<RecordBatch>) = (None, Vec::new());
+        let (mut snapshot, mut changes): (Option<RecordBatch>, Vec<RecordBatch>) =
+            (None, Vec::new());
         for event in events {
             match event {
                 Event::Rows(keys) => {
@@ -65,7 +66,8 @@ proptest! {
                     changes.extend(dictionary_now.take_new().expect("new keys"));
                 }
                 Event::Snapshot(forgotten, is_committed) => {
-                    let ids: BTreeSet<u32> = forgotten.iter().filter_map(|key| known.remove(key)).collect();
+                    let ids: BTreeSet<u32> =
+                        forgotten.iter().filter_map(|key| known.remove(key)).collect();
                     let ids = &ids;
                     dictionary_now.forget(|id| !ids.contains(&id.0));
                     if is_committed {

@@ -33,13 +33,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn a_sum_of_floats_is_the_nearest_float_to_the_sum_of_what_they_are(values in prop::collection::vec(floats(), 0..12)) {
+    fn a_sum_of_floats_is_the_nearest_float_to_the_sum_of_what_they_are(
+        values in prop::collection::vec(floats(), 0..12),
+    ) {
         let exact: BigRational = values.iter().map(|v| fraction(*v)).sum();
         prop_assert_eq!(sum_of(&values).to_float(), nearest(&exact));
     }
 
     #[test]
-    fn what_was_added_is_taken_off_in_any_order_and_nothing_is_left(mut values in prop::collection::vec(floats(), 1..12), shift in 0usize..12) {
+    fn what_was_added_is_taken_off_in_any_order_and_nothing_is_left(
+        mut values in prop::collection::vec(floats(), 1..12),
+        shift in 0usize..12,
+    ) {
         let mut sum = sum_of(&values);
         values.push(f64::INFINITY);
         values.push(f64::NAN);
@@ -60,7 +65,12 @@ proptest! {
     }
 
     #[test]
-    fn products_and_counts_are_exact(a in floats(), b in floats(), c in floats(), times in any::<i64>()) {
+    fn products_and_counts_are_exact(
+        a in floats(),
+        b in floats(),
+        c in floats(),
+        times in any::<i64>(),
+    ) {
         let (left, right) = (sum_of(&[a, b]), sum_of(&[c]));
         let mut product = left.times(&right);
         let exact = (fraction(a) + fraction(b)) * fraction(c);
@@ -71,10 +81,13 @@ proptest! {
     }
 
     #[test]
-    fn whole_numbers_keep_their_digits(values in prop::collection::vec((any::<i128>(), any::<i64>()), 0..6)) {
+    fn whole_numbers_keep_their_digits(
+        values in prop::collection::vec((any::<i128>(), any::<i64>()), 0..6),
+    ) {
         let mut sum = Exact::default();
         values.iter().for_each(|(value, times)| sum.add_times(*value, 0, *times));
-        let exact: BigInt = values.iter().map(|(value, times)| BigInt::from(*value) * BigInt::from(*times)).sum();
+        let exact: BigInt =
+            values.iter().map(|(value, times)| BigInt::from(*value) * BigInt::from(*times)).sum();
         prop_assert_eq!(sum.digits(), exact.to_string());
         prop_assert_eq!(sum.to_integer(), i128::try_from(&exact).ok());
     }
