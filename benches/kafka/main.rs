@@ -245,8 +245,14 @@ fn report(arguments: &Arguments, latencies: Vec<(usize, Duration)>) -> anyhow::R
     let mut latencies: Vec<Duration> = latencies.into_iter().map(|(_, latency)| latency).collect();
     latencies.sort_unstable();
     let figures = json!({
-        "bench": "kafka", "label": arguments.label, "rate": arguments.rate, "payments": latencies.len(),
-        "p50_ms": at(&latencies, 0.5), "p99_ms": at(&latencies, 0.99), "p999_ms": at(&latencies, 0.999), "max_ms": at(&latencies, 1.0),
+        "bench": "kafka",
+        "label": arguments.label,
+        "rate": arguments.rate,
+        "payments": latencies.len(),
+        "p50_ms": at(&latencies, 0.5),
+        "p99_ms": at(&latencies, 0.99),
+        "p999_ms": at(&latencies, 0.999),
+        "max_ms": at(&latencies, 1.0),
     });
     println!("{figures}");
     Ok(())

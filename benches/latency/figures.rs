@@ -84,7 +84,14 @@ impl Figures {
     ) -> anyhow::Result<Report> {
         let mut text = String::new();
         writeln!(text, "arrival to decision, ms      p50      p99    p99.9      max    goal p99")?;
-        let mut json = json!({ "bench": "latency", "epochs": epochs, "rows": rows, "cpu_s": cpu, "taken_s": taken, "wall_s": took.as_secs_f64() });
+        let mut json = json!({
+            "bench": "latency",
+            "epochs": epochs,
+            "rows": rows,
+            "cpu_s": cpu,
+            "taken_s": taken,
+            "wall_s": took.as_secs_f64(),
+        });
         let mut batch_rows = 0.0;
         for (name, noted, goal) in [
             ("immediate", &self.immediate, GOAL_IMMEDIATE_MS),

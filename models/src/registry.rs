@@ -311,9 +311,10 @@ mod tests {
         let error = registry.load("sample", 2).unwrap_err().to_string();
         assert!(error.starts_with("reading ") && error.contains("model.json"), "{error}");
         fs::write(registry.model_path("sample", 1), b"also broken").unwrap();
-        assert!(
-            matches!(registry.latest_usable("sample"), Err(RegistryError::NoneLoads { problems, .. }) if problems.len() == 2)
-        );
+        assert!(matches!(
+            registry.latest_usable("sample"),
+            Err(RegistryError::NoneLoads { problems, .. }) if problems.len() == 2
+        ));
     }
 
     #[test]

@@ -125,7 +125,8 @@ mod tests {
             Field::new("name", DataType::Utf8, true),
         ]);
         let stats = r#"{"numRecords":2,
-            "minValues":{"id":9007199254740993,"amount":-123456789012345678901234567890.5,"at":"2018-04-01T00:00:00.123Z","name":5},
+            "minValues":{"id":9007199254740993,"amount":-123456789012345678901234567890.5,
+                "at":"2018-04-01T00:00:00.123Z","name":5},
             "maxValues":{"id":1e3,"amount":1.005},"nullCount":{"id":1}}"#;
         let statistics = file_statistics(&file(stats), &schema);
         let columns = &statistics.column_statistics;

@@ -166,7 +166,8 @@ fn a_partition_filter_skips_files() {
 fn joins_groups_and_windows_work() {
     let (_folder, catalog) = tables();
     let query = "select p.name, count(*) as n, sum(p.amount) as total from payments_scored p
-                 left join alerts a on a.id = p.id where a.id is null group by p.name order by p.name nulls first";
+                 left join alerts a on a.id = p.id where a.id is null \
+                 group by p.name order by p.name nulls first";
     let shown = format_csv(&catalog.sql(query).unwrap()).unwrap();
     assert_eq!(shown, "name,n,total\n,1,\nn0,31,1562.40\nn1,32,1596.00\nn2,32,1629.60\n");
     let query = "select id, sum(id) over (order by id rows 1 preceding) as s from payments_scored \

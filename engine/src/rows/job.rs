@@ -27,11 +27,10 @@ enum Work {
 
 impl Job {
     /// Starts `write`, which is given the folder and the name, and asked to stop by the flag.
-    pub(super) fn start(
-        name: Arc<str>,
-        folder: &Folder,
-        write: impl FnOnce(&Folder, &str, &AtomicBool) -> Result<Segment, RowsError> + Send + 'static,
-    ) -> Result<Self, RowsError> {
+    pub(super) fn start<W>(name: Arc<str>, folder: &Folder, write: W) -> Result<Self, RowsError>
+    where
+        W: FnOnce(&Folder, &str, &AtomicBool) -> Result<Segment, RowsError> + Send + 'static,
+    {
         let cancelled = Arc::new(AtomicBool::new(false));
         let work = if folder.disk().has_threads() {
             let (flag, target, file) = (Arc::clone(&cancelled), folder.clone(), Arc::clone(&name));

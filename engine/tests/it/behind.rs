@@ -40,8 +40,7 @@ fn epochs(world: &World) -> Vec<u64> {
 }
 
 #[test]
-fn a_table_that_was_deleted_or_is_an_old_copy_is_filled_from_the_store_where_that_still_has_everything()
- {
+fn a_table_that_lacks_rows_is_filled_from_the_store_where_that_still_has_everything() {
     let (world, input, _) = finished(u64::MAX);
     for through in [0, 1, 7] {
         restore(&world, through);
@@ -184,8 +183,7 @@ fn half(world: &World, input: &Arc<Vec<Vec<Line>>>) {
 }
 
 #[test]
-fn another_destination_that_was_accepted_gets_what_comes_after_and_the_old_one_keeps_what_was_before()
- {
+fn another_destination_that_was_accepted_gets_what_comes_after_and_no_more() {
     let (input, world) = (lines(1, 600), World::new());
     half(&world, &input);
     let other = Settings { destination: "table other", ..settings(u64::MAX) };
@@ -248,8 +246,7 @@ fn nothing_is_accepted_while_rows_wait_for_the_old_destination() {
 }
 
 #[test]
-fn a_new_pipeline_whose_destination_has_rows_of_one_that_is_gone_is_refused_unless_both_are_to_be_there()
- {
+fn rows_of_a_pipeline_that_is_gone_refuse_a_new_one_unless_both_are_to_be_there() {
     let (input, world) = (lines(1, 300), World::new());
     let gone = Writer { program: "tests".into(), pipeline: "old".into() };
     let strange = Settings { strangers: vec![gone], ..settings(u64::MAX) };

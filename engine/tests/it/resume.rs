@@ -110,8 +110,7 @@ fn deliveries_that_overlap_bring_the_same_in_the_same_order() {
 }
 
 #[test]
-fn a_sink_that_is_taken_out_while_rows_wait_for_it_is_an_error_until_they_are_delivered_or_given_up()
- {
+fn a_sink_for_which_rows_wait_is_not_taken_out_until_they_are_delivered_or_given_up() {
     for given_up in [false, true] {
         let input = lines(1, 400);
         let world = World::new();

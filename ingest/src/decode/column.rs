@@ -487,7 +487,11 @@ impl Column {
                     Err(NumberFault::Range) => return Err(self.out_of_range(text, written)),
                     Err(NumberFault::Fraction) => return Err(self.wrong_type(text, written)),
                 };
-                let pushed = for_integers!(integers, v => value.try_into().map(|x| v.push(x)).is_ok(), _ => false);
+                let pushed = for_integers!(
+                    integers,
+                    v => value.try_into().map(|x| v.push(x)).is_ok(),
+                    _ => false
+                );
                 if !pushed {
                     return Err(self.out_of_range(text, written));
                 }

@@ -256,8 +256,10 @@ impl Session {
                 b'E' => {
                     let error = SessionError::of_server(&message.payload);
                     // A server that goes away says no more.
-                    if matches!(&error, SessionError::Refused { code, .. } if !code.starts_with("57P"))
-                    {
+                    if matches!(
+                        &error,
+                        SessionError::Refused { code, .. } if !code.starts_with("57P")
+                    ) {
                         while self.read().await?.tag != b'Z' {}
                     }
                     return Err(error);

@@ -207,11 +207,15 @@ fn what_is_left_out_is_named() {
 
 #[test]
 fn fields_of_objects_are_columns_and_arrays_are_their_text() {
-    let text = br#"{"id":"t-1","at":"2023-06-16","amount":{"value":"-64.68","currency":"NOK","fx":{"rate":1.5}},"tags":["a",1],"empty":{}}
+    let text = concat!(
+        r#"{"id":"t-1","at":"2023-06-16","#,
+        r#""amount":{"value":"-64.68","currency":"NOK","fx":{"rate":1.5}},"tags":["a",1],"empty":{}}
 {"id":"t-2","at":"2023-06-17","amount":{"value":"1.00","currency":"SEK"},"tags":[]}
 {"id":"t-3","at":"2023-06-18","amount":null}
 {"id":"t-4","at":"2023-06-19","amount":{}}
-"#;
+"#
+    )
+    .as_bytes();
     let (columns, _, rows) = inferred(&[("in.json", text)], &["in.json"]);
     let expected = [
         "id string",
@@ -260,7 +264,9 @@ fn a_schema_names_fields_within_objects() {
         ("m.who", "string"),
         ("a.b", "int64"),
     ];
-    let text = br#"{"id":1,"at":"2023-06-16","m":{"amount":"-64.68","who":{"name":"Ann","age":7},"x":[1]},"more":{"q":[{}]}}
+    let text = concat!(
+        r#"{"id":1,"at":"2023-06-16","#,
+        r#""m":{"amount":"-64.68","who":{"name":"Ann","age":7},"x":[1]},"more":{"q":[{}]}}
  { "m" : { "who" : { "name" : "B\u00f8" } , "amount" : 1.5 } , "at" : "2023-06-17" , "id" : 2 }
 {"id":3,"at":"2023-06-18","m":null}
 {"id":4,"at":"2023-06-19","m.amount":4,"a.b":5}
@@ -270,7 +276,9 @@ fn a_schema_names_fields_within_objects() {
 {"id":8,"at":"2023-06-20","m":{"amount":1,"amount":2}}
 {"id":9,"at":"2023-06-20","m":{"amount":1},"m.amount":2}
 {"id":10,"at":"2023-06-20","m":{"amount":}}
-"#;
+"#
+    )
+    .as_bytes();
     let (mut source, _folder) = open(&[("in.json", text)], &["in.json"], &schema).expect("opened");
     let read = read_all(&mut source).expect("read");
     let rows = rows(&read);

@@ -390,7 +390,11 @@ mod tests {
             event_time = {{ column = "at" }}
             [pipelines.p]
             from = "s"
-            steps = [{{ id = "before", filter = "a > 0" }}, {{ id = "it", {step} }}, {{ id = "after", filter = "k > 1" }}]
+            steps = [
+                {{ id = "before", filter = "a > 0" }},
+                {{ id = "it", {step} }},
+                {{ id = "after", filter = "k > 1" }},
+            ]
             to = [{{ id = "t", kind = "delta", table = "t" }}]
             "#
         );

@@ -419,7 +419,9 @@ impl Broker {
             let said: serde_json::Value = serde_json::from_str(&metadata).unwrap();
             assert!(said["messages"].as_u64().unwrap() > 0, "{metadata}");
             let after = said["after"].as_i64().unwrap();
-            let before = serde_json::json!({"run": said["run"], "after": after, "messages": 0, "before": said["before"]});
+            let before = serde_json::json!({
+                "run": said["run"], "after": after, "messages": 0, "before": said["before"],
+            });
             self.commit(&group, after, &before.to_string());
             kafka_wire::leave_offset(
                 self.port,

@@ -13,7 +13,8 @@ const KILLS: u32 = 10;
 const SEED: u64 = 0x5EED;
 
 /// Broken rows, checks that fail, snapshots, alerts: everything that a kill could repeat or lose.
-pub(crate) const PAYMENTS: &str = r#"
+pub(crate) const PAYMENTS: &str = concat!(
+    r#"
 [riskstream]
 name           = "acme"
 epoch          = { min = "1ms", max = "1s", rows = 1_000 }
@@ -22,7 +23,8 @@ snapshot_every = 8
 [sources.payments]
 kind       = "file"
 path       = "payments.json"
-schema     = { transaction_id = "int64", tx_datetime = "timestamp", customer_id = "int64", terminal_id = "int64", tx_amount = "decimal(12,2)", tx_fraud = "int8" }
+schema     = { transaction_id = "int64", tx_datetime = "timestamp", customer_id = "int64", "#,
+    r#"terminal_id = "int64", tx_amount = "decimal(12,2)", tx_fraud = "int8" }
 event_time = { column = "tx_datetime", out_of_orderness = "1h", ties_by = ["transaction_id"] }
 checks     = ["tx_amount >= 1"]
 
@@ -31,7 +33,8 @@ from = "payments"
 
 [[pipelines.card-fraud.steps]]
 id       = "customer"
-features = { customer_nb_tx = "count(*)", customer_avg_amount = "avg(tx_amount)", customer_max_amount = "max(tx_amount)" }
+features = { customer_nb_tx = "count(*)", customer_avg_amount = "avg(tx_amount)", "#,
+    r#"customer_max_amount = "max(tx_amount)" }
 by       = "customer_id"
 over     = ["1d", "7d"]
 
@@ -52,7 +55,8 @@ table = "payment_features"
 id    = "alerts"
 kind  = "alerts"
 when  = "tx_amount > 100"
-"#;
+"#
+);
 
 /// Generates payments with broken rows as `payments.json`, and writes [`PAYMENTS`] as
 /// `pipelines.toml`.

@@ -569,10 +569,9 @@ partition_by = []
         let sql = "select string_agg(concat(id, ':', bal), ' ' order by id, bal) as rows from \
                    (select id, bal, sum(_diff) as n from t group by id, bal \
                    having sum(_diff) <> 0)";
-        self.server.riskstream(self.folder.path(), &["query", sql, "--format", "json"]).rows()[0]["rows"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let said = self.server.riskstream(self.folder.path(), &["query", sql, "--format", "json"]);
+        let rows = said.rows();
+        rows[0]["rows"].as_str().unwrap_or_default().to_owned()
     }
 
     #[track_caller]

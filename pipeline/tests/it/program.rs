@@ -119,14 +119,16 @@ pub(crate) fn trained() -> &'static Path {
 }
 
 /// The Handbook's features of payments, landed.
-pub(crate) const FEATURES: &str = r#"
+pub(crate) const FEATURES: &str = concat!(
+    r#"
 [riskstream]
 epoch = { rows = 5_000 }
 
 [sources.payments]
 kind       = "file"
 path       = "payments.csv"
-schema     = { transaction_id = "int64", tx_datetime = "timestamp", customer_id = "int64", terminal_id = "int64", tx_amount = "decimal(12,2)", tx_fraud = "int8" }
+schema     = { transaction_id = "int64", tx_datetime = "timestamp", customer_id = "int64", "#,
+    r#"terminal_id = "int64", tx_amount = "decimal(12,2)", tx_fraud = "int8" }
 event_time = { column = "tx_datetime", out_of_orderness = "1h", ties_by = ["transaction_id"] }
 
 [pipelines.card-fraud]
@@ -148,13 +150,15 @@ empty    = 0
 
 [[pipelines.card-fraud.steps]]
 id     = "calendar"
-derive = { tx_during_weekend = "cast(date_part('dow', tx_datetime) in (0, 6) as int)", tx_during_night = "cast(date_part('hour', tx_datetime) <= 6 as int)" }
+derive = { tx_during_weekend = "cast(date_part('dow', tx_datetime) in (0, 6) as int)", "#,
+    r#"tx_during_night = "cast(date_part('hour', tx_datetime) <= 6 as int)" }
 
 [[pipelines.card-fraud.to]]
 id    = "features"
 kind  = "delta"
 table = "payment_features"
-"#;
+"#
+);
 
 /// A program under way, which ends with the test, also where that fails.
 pub(crate) struct Running(pub(crate) std::process::Child);

@@ -440,7 +440,15 @@ fn snapshot_name(path: &Path) -> Option<(u64, u64)> {
 fn snapshot_without_history(epoch: u64, generation: u64) -> Result<Bytes> {
     let disk = SimDisk::new(0, None);
     let store = Store::open(Folder::on(disk.process(), "/store")).map_err(Error::other)?;
-    let nothing = serde_json::json!({ "epoch": epoch, "generation": generation, "positions": {}, "rows": 0, "dead": 0, "late": 0, "steps": [] });
+    let nothing = serde_json::json!({
+        "epoch": epoch,
+        "generation": generation,
+        "positions": {},
+        "rows": 0,
+        "dead": 0,
+        "late": 0,
+        "steps": [],
+    });
     let header: EpochHeader = serde_json::from_value(nothing)?;
     store.snapshot(&header, &[]).map_err(Error::other)?;
     let folder = Path::new("/store/snapshots");

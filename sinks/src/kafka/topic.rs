@@ -335,7 +335,12 @@ impl<'a> Topic<'a> {
         if shown.cut.is_some() || look == Look::No {
             return Ok(shown);
         }
-        let found = |newest: &Option<Mark>| matches!((look, newest), (Look::For(through), Some(mark)) if mark.through >= through);
+        let found = |newest: &Option<Mark>| {
+            matches!(
+                (look, newest),
+                (Look::For(through), Some(mark)) if mark.through >= through
+            )
+        };
         let within = if look == Look::Whole { Duration::MAX } else { LOOK_WITHIN };
         let mut read = Read { newest: None, others: false };
         let take = |message: &BorrowedMessage<'_>| {

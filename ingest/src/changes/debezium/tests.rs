@@ -209,7 +209,8 @@ fn decimals_are_read_in_every_form() {
 fn a_schema_around_the_record_says_scale_and_unit() {
     let schema = r#"{"type":"struct","fields":[
         {"field":"after","type":"struct","fields":[
-            {"field":"apr","type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}},
+            {"field":"apr","type":"bytes","name":"org.apache.kafka.connect.data.Decimal",
+                "parameters":{"scale":"2"}},
             {"field":"at","type":"int64","name":"io.debezium.time.Timestamp"}]}]}"#;
     let value = format!(
         "{{\"schema\":{schema},\"payload\":{{\"after\":{{\"id\":1,\"apr\":\"AMg=\",\"at\":1500}},\
@@ -245,7 +246,10 @@ fn a_line_may_be_the_value_or_the_whole_record() {
     let value = format!(
         r#"{{"before":{{"id":7,"notes":"a"}},"after":{{"id":7,"notes":"b"}},{SOURCE},"op":"u"}}"#
     );
-    let whole = serde_json::json!({"topic": "t", "partition": 0, "offset": 3, "key": null, "value": value, "headers": []}).to_string();
+    let whole = serde_json::json!({
+        "topic": "t", "partition": 0, "offset": 3, "key": null, "value": value, "headers": [],
+    })
+    .to_string();
     for (line, expected) in [(value.as_str(), 1), (whole.as_str(), 2)] {
         let mut sink = sink();
         push_recorded(line.as_bytes(), 0, DebeziumOptions::default(), &mut sink);

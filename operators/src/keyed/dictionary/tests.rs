@@ -18,7 +18,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let key = || 0_i64..30;
     let event = prop_oneof![
         4 => proptest::collection::vec(key(), 1..20).prop_map(Event::Rows),
-        2 => (proptest::collection::btree_set(key(), 0..20), any::<bool>()).prop_map(|(keys, kept)| Event::Snapshot(keys, kept)),
+        2 => (proptest::collection::btree_set(key(), 0..20), any::<bool>())
+            .prop_map(|(keys, kept)| Event::Snapshot(keys, kept)),
         1 => Just(Event::Restore),
     ];
     proptest::collection::vec(event, 1..40)

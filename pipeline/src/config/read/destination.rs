@@ -141,8 +141,11 @@ fn partition_by(
     problems: &mut Vec<Problem>,
 ) -> Partitioning {
     let Some(entry) = table.get("partition_by") else { return absent };
-    if matches!(&entry.node.value, Value::String { text, .. } if text == EVENT_DATE || text == defaults::EVENT_DATE_COLUMN)
-    {
+    if matches!(
+        &entry.node.value,
+        Value::String { text, .. }
+            if text == EVENT_DATE || text == defaults::EVENT_DATE_COLUMN
+    ) {
         return Partitioning::EventDate;
     }
     let columns = table.strings("partition_by", problems).unwrap_or_default();

@@ -149,10 +149,12 @@ pub(super) fn unknown_kind(
     }
     let problem = Problem::new(kind.span, format!("there is no {of} of kind `{kind}`"));
     match suggest::closest(&kind.value, later.iter().copied()) {
-        Some(near) if suggest::closest(&kind.value, known.iter().copied()).is_none() => problem.help(format!(
-            "did you mean `{near}`? It comes with a later release; the kinds of this one are {}",
-            suggest::list(known.iter().copied())
-        )),
+        Some(near) if suggest::closest(&kind.value, known.iter().copied()).is_none() => problem
+            .help(format!(
+                "did you mean `{near}`? It comes with a later release; the kinds of this one are \
+                 {}",
+                suggest::list(known.iter().copied())
+            )),
         _ => problem.maybe_help(suggest::help(&kind.value, known.iter().copied(), "the kinds are")),
     }
 }

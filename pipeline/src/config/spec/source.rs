@@ -99,7 +99,12 @@ pub enum FileFormat {
     /// Debezium's change records as JSON.
     DebeziumJson,
 }
-keywords!(FileFormat { "json" => Json, "csv" => Csv, "parquet" => Parquet, "debezium-json" => DebeziumJson });
+keywords!(FileFormat {
+    "json" => Json,
+    "csv" => Csv,
+    "parquet" => Parquet,
+    "debezium-json" => DebeziumJson,
+});
 
 /// `debezium = { decimals, times }`: the connector's settings that its records do not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
