@@ -113,8 +113,10 @@ impl From<&ConfigOption> for ConfigArgs {
   riskstream run                                            # pipelines.toml
   riskstream run examples/card-fraud-file.toml --set sources.payments.path=payments.csv
   riskstream run --only card-fraud --workers 2
-  riskstream run --fresh card-fraud --tables empty          # from the source's beginning, into emptied tables
-  riskstream run --set riskstream.epoch.max=100ms --set pipelines.card-fraud.steps.terminal-risk.delay=3d
+  riskstream run --fresh card-fraud --tables empty          # from the source's beginning, into \
+      emptied tables
+  riskstream run --set riskstream.epoch.max=100ms --set \
+      pipelines.card-fraud.steps.terminal-risk.delay=3d
 
 Ctrl-C finishes the open epoch, commits it and leaves; the next run goes on from there.")]
 pub struct RunArgs {
@@ -148,7 +150,8 @@ pub struct RunArgs {
   riskstream check
   riskstream check my.toml --set sources.payments.path=payments.csv
   riskstream check my.toml --format json | jq '.problems[] | {line, column, message, help}'
-  riskstream check my.toml --against-source                 # what the files' columns are, and what is left out
+  riskstream check my.toml --against-source                 # what the files' columns are, and \
+      what is left out
 
 Exit code 0: it can be run; 2: it can't.")]
 pub struct CheckArgs {
@@ -170,10 +173,13 @@ pub struct CheckArgs {
 #[command(after_help = "Examples:
   riskstream plan
   riskstream plan my.toml --only card-fraud
-  riskstream plan --format json | jq '.pipelines[].items[] | select(.fate == \"needs_decision\") | {name, detail, ways_out}'
+  riskstream plan --format json | jq '.pipelines[].items[] | \
+      select(.fate == \"needs_decision\") | {name, detail, ways_out}'
 
-For each pipeline, source, step with state and destination: goes on (after which epoch, from where), begins empty, begins at the
-beginning, is gone, needs a decision (with the ways out) or is refused (why, and where in the file). Works beside a running program.
+For each pipeline, source, step with state and destination: goes on (after which epoch, from \
+    where), begins empty, begins at the
+beginning, is gone, needs a decision (with the ways out) or is refused (why, and where in the \
+    file). Works beside a running program.
 Exit code 0: a run would start; 2: it would be refused.")]
 pub struct PlanArgs {
     /// Which configuration.
@@ -191,7 +197,8 @@ pub struct PlanArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
   riskstream explain
-  riskstream explain --format mermaid > dataflow.mmd        # for Markdown pages and https://mermaid.live
+  riskstream explain --format mermaid > dataflow.mmd        # for Markdown pages and \
+      https://mermaid.live
   riskstream explain --only card-fraud --format json")]
 pub struct ExplainArgs {
     /// Which configuration.
@@ -225,8 +232,10 @@ pub enum ExplainFormat {
   riskstream generate --rows 10 --format json               # to the terminal
   riskstream generate --of loans --out loans.parquet --loans 100000 --months 36
 
-Payments are made from --customers, --terminals, --radius and --days; loans from --loans, --lenders and --months. Changes of loans have the
-form of those that are captured from a database: the row after the change, and columns such as _op and _committed_at.")]
+Payments are made from --customers, --terminals, --radius and --days; loans from --loans, \
+    --lenders and --months. Changes of loans have the
+form of those that are captured from a database: the row after the change, and columns such as _op \
+    and _committed_at.")]
 pub struct GenerateArgs {
     /// The file [default: standard output, for json and csv].
     #[arg(long, value_name = "FILE")]
@@ -269,7 +278,11 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub start: Option<chrono::NaiveDate>,
     /// Share (0 to 1) of rows made undecodable, to try dead letters (json and csv).
-    #[arg(long, value_name = "SHARE", default_value_t = crate::config::defaults::GENERATOR_BROKEN_SHARE)]
+    #[arg(
+        long,
+        value_name = "SHARE",
+        default_value_t = crate::config::defaults::GENERATOR_BROKEN_SHARE
+    )]
     pub broken_share: f64,
 }
 
@@ -299,7 +312,8 @@ pub enum GenerateFormat {
 #[command(after_help = "Examples:
   riskstream train fraud-card --table payments_scored --label tx_fraud --algorithm logistic \\
       --train 2018-07-25..2018-07-31 --test 2018-08-08..2018-08-14
-  riskstream train fraud-card --from payments_scored.parquet --label tx_fraud --algorithm forest --format json
+  riskstream train fraud-card --from payments_scored.parquet --label tx_fraud --algorithm forest \
+      --format json
 
 A running pipeline picks the new version up at an epoch boundary.")]
 pub struct TrainArgs {
@@ -404,7 +418,8 @@ pub struct StatusArgs {
   riskstream maintain --table payments_scored --retain 30d
   riskstream maintain --dry-run
 
-Works beside a running program. Files that a table needed within the retention stay, so that readers aren't cut off.")]
+Works beside a running program. Files that a table needed within the retention stay, so that \
+    readers aren't cut off.")]
 pub struct MaintainArgs {
     /// Which configuration.
     #[command(flatten)]
@@ -456,9 +471,12 @@ pub struct ReplayArgs {
   riskstream accept card-fraud                              # what it would mean
   riskstream accept card-fraud --yes
 
-A run is refused where the program, a pipeline or a destination's table or topic has another name than before, where a table or topic lacks
-rows that the data folder has no more, and where a pipeline that is new would write where one has rows that the configuration does not have.
-Accepted, the rows of later epochs go where the configuration says; what waits for an old destination must be delivered first. Exit code 2,
+A run is refused where the program, a pipeline or a destination's table or topic has another name \
+    than before, where a table or topic lacks
+rows that the data folder has no more, and where a pipeline that is new would write where one has \
+    rows that the configuration does not have.
+Accepted, the rows of later epochs go where the configuration says; what waits for an old \
+    destination must be delivered first. Exit code 2,
 with what it would mean, without --yes.")]
 pub struct AcceptArgs {
     /// The pipeline.
@@ -489,7 +507,8 @@ pub enum TablesChoice {
   riskstream state drop card-fraud terminal-risk            # a step's state
   riskstream state rename card-fraud terminal-risk terminal # it goes on under another id
 
-No program may run the pipeline meanwhile. Each change says first what it loses, and asks, or takes --yes; it is there as a whole or not at all.")]
+No program may run the pipeline meanwhile. Each change says first what it loses, and asks, or \
+    takes --yes; it is there as a whole or not at all.")]
 pub struct StateArgs {
     /// What to do.
     #[command(subcommand)]
@@ -527,9 +546,12 @@ pub struct StateListArgs {
 /// Drop a step's state, or all that a pipeline has stored.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
-  riskstream state drop card-fraud terminal-risk            # one step: it begins empty, or has left the pipeline
-  riskstream state drop card-fraud --tables keep --yes      # all: the pipeline begins at its source's beginning
-  riskstream state drop old-pipeline                        # of a pipeline that the configuration no longer has
+  riskstream state drop card-fraud terminal-risk            # one step: it begins empty, or has \
+      left the pipeline
+  riskstream state drop card-fraud --tables keep --yes      # all: the pipeline begins at its \
+      source's beginning
+  riskstream state drop old-pipeline                        # of a pipeline that the configuration \
+      no longer has
 
 Exit code 2, with what would be lost, where there is no terminal to ask on and no --yes.")]
 pub struct StateDropArgs {
@@ -553,10 +575,13 @@ pub struct StateDropArgs {
 /// Let a step's state, or a pipeline, go on under another name.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
-  riskstream state rename card-fraud terminal-risk terminal # the step's id is `terminal` in the configuration now
-  riskstream state rename card-fraud cards                  # the pipeline is `[pipelines.cards]` now
+  riskstream state rename card-fraud terminal-risk terminal # the step's id is `terminal` in the \
+      configuration now
+  riskstream state rename card-fraud cards                  # the pipeline is `[pipelines.cards]` \
+      now
 
-Tables and topics go on knowing a pipeline by its first name, so that nothing is delivered twice and alerts keep their ids.")]
+Tables and topics go on knowing a pipeline by its first name, so that nothing is delivered twice \
+    and alerts keep their ids.")]
 pub struct StateRenameArgs {
     /// The pipeline.
     #[arg(value_name = "PIPELINE")]
