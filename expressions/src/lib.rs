@@ -2,7 +2,7 @@
 //! step.
 //!
 //! ```text
-//!   text ─▶ [syntax]  one expression, its columns, where it is wrong        (a configuration is read)
+//!   text ─▶ [syntax]  one expression, its columns, where it is wrong     (a configuration is read)
 //!        ─▶ [planner] columns and functions resolved, types coerced, simplified   (a step is made)
 //! ```
 //! Everything here happens once, before rows flow, and stands in a crate of its own for that: the

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! cargo run --release -p riskstream-fuzz -- --target ndjson --seconds 60
-//! cargo run --release -p riskstream-fuzz -- --target ndjson --seed 1234 --cases 1     # repeats one case
+//! # One case again:
+//! cargo run --release -p riskstream-fuzz -- --target ndjson --seed 1234 --cases 1
 //! ```
 //! A plain program, not libFuzzer: that needs every dependency built once more with coverage, and
 //! on stable Rust it finds its way without sanitizers anyway. Here cases start from valid files and

@@ -2,7 +2,8 @@
 //! fast they score.
 //!
 //! ```text
-//! cargo run --release -p riskstream-models --example handbook -- TRANSACTIONS.parquet FEATURES.parquet
+//! cargo run --release -p riskstream-models --example handbook -- \
+//!     TRANSACTIONS.parquet FEATURES.parquet
 //! ```
 //!
 //! Both files have the same rows in the same order, each with a column `transaction_id`. The first

@@ -1,7 +1,8 @@
 //! The stored form of a model: one JSON document, this crate's own format.
 //!
 //! ```json
-//! {"format_version": 1, "checksum": "0123456789abcdef", "model": {"name": "...", "kind": {"logistic_regression": {...}}, ...}}
+//! {"format_version": 1, "checksum": "0123456789abcdef",
+//!  "model": {"name": "...", "kind": {"logistic_regression": {...}}, ...}}
 //! ```
 //!
 //! `checksum` is XXH3 over the bytes of the `model` value. Floats come back bit for bit (see

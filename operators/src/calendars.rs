@@ -3,11 +3,11 @@
 //! A calendar is named by a text: one of the names below, then days of one's own on which it is
 //! closed too, e.g. `target 2024-12-24 2024-12-31`.
 //!
-//! | name | closed besides Saturdays and Sundays |
-//! | --- | --- |
-//! | `weekends` | never |
-//! | `target` | T2, the euro area's payment system: 1 January, Good Friday, Easter Monday, 1 May, 25 and 26 December |
-//! | `us-fed` | the Federal Reserve Banks' holidays; one on a Sunday is kept on the Monday after, one on a Saturday not at all |
+//! - `weekends` is closed on Saturdays and Sundays only, as all are.
+//! - `target` is T2, the euro area's payment system: closed on 1 January, Good Friday, Easter
+//!   Monday, 1 May, 25 and 26 December, too.
+//! - `us-fed` is closed on the Federal Reserve Banks' holidays, too; one on a Sunday is kept on the
+//!   Monday after, one on a Saturday not at all.
 //!
 //! Sources: ECB, "T2 calendar" (long-term calendar since 2002); Federal Reserve, "Holidays observed
 //! by the Federal Reserve System" (Juneteenth since 2022, Martin Luther King Jr. day since 1986).

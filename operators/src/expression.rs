@@ -1,7 +1,8 @@
 //! SQL expressions over the rows of a step: parsed, checked and planned once, evaluated per batch.
 //!
 //! ```text
-//! text ─▶ parse ─▶ resolve columns and functions ─▶ coerce types ─▶ simplify ─▶ physical expression ─▶ evaluate(batch)*
+//! text ─▶ parse ─▶ resolve columns and functions ─▶ coerce types ─▶ simplify
+//!      ─▶ physical expression ─▶ evaluate(batch)*
 //! ```
 //!
 //! Invariants:

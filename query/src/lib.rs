@@ -1,8 +1,8 @@
 //! SQL over the tables that pipelines write.
 //!
 //! ```text
-//!   Catalog::open("data/tables") ── sql("select ...") ──▶ batches ──▶ format_table | format_json | format_csv
-//!        │ each named table at its newest version
+//!   Catalog::open("data/tables") ── sql("select ...") ──▶ batches ──▶ format_table | format_json
+//!        │ each named table at its newest version                     | format_csv
 //!        ▼
 //!   DeltaProvider: files of the Delta log, skipped by partition and statistics, read by DataFusion
 //! ```

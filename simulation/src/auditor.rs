@@ -3,11 +3,13 @@
 //!
 //! | invariant | checked |
 //! | --- | --- |
-//! | epochs are contiguous, watermarks never go back and are what the rows read so far imply | at every close |
+//! | epochs are contiguous | at every close |
+//! | watermarks never go back and are what the rows read so far imply | at every close |
 //! | rows read = rows left + dead rows + rows that wait | at every close |
-//! | what was acknowledged survives; a crash loses at most the epoch that was being written | at every restart |
+//! | what was acknowledged survives | at every restart |
+//! | a crash loses at most the epoch that was being written | at every restart |
 //! | no sink has an epoch that is not committed | at every restart |
-//! | positions, watermark and waiting rows after a restart are those of the last commit | at every restart |
+//! | positions, watermark and waiting rows are those of the last commit | at every restart |
 //! | only committed epochs are delivered, each row once | at every delivery |
 
 use crate::input::{Input, Record, Setup};

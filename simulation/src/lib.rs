@@ -2,10 +2,10 @@
 //! epochs, the crashes and the workers.
 //!
 //! ```text
-//!  input ─▶ EpochPolicy ─▶ Hold ─▶ features by customer ─▶ features by terminal ─▶ outbox ─▶ Store ─▶ tables
-//!  seeded    closes         one of each per worker, rows routed by shard                     real     in memory
-//!    │          └────────────── crash at any point, restart with other workers ───────────────┘         │
-//!    └──────▶ oracle: a naive scan in row order, and SQL by DataFusion ◀── compared, row by row ─────────┘
+//! input ─▶ EpochPolicy ─▶ Hold ─▶ features by customer ─▶ by terminal ─▶ outbox ─▶ Store ─▶ tables
+//! seeded    closes         one of each per worker, rows routed by shard            real  in memory
+//!   │          └────────── crash at any point, restart with other workers ───────────┘         │
+//!   └──────▶ oracle: a naive scan in row order, and SQL by DataFusion ◀── compared, row by row ┘
 //! ```
 //! The store is on a [`disk`] that fails and loses power at seeded places. Nothing here reads a
 //! clock, starts a thread or uses timely. The [`auditor`] checks invariants at every step; the

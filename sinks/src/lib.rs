@@ -3,7 +3,8 @@
 //! ```text
 //!   worker:   batches ──▶ Stager::stage ──▶ [StagedFile]        Parquet files that nobody sees
 //!   committer:            sync_files, then the epoch file names them: the epoch is committed
-//!   delivery:             DeltaTableWriter::deliver(epoch, files)   one Delta commit with txn(app id, epoch)
+//!   delivery:             DeltaTableWriter::deliver(epoch, files)
+//!                         one Delta commit with txn(app id, epoch)
 //! ```
 //!
 //! A crash anywhere repeats the delivery, and the writer finds the epoch recorded in the table's

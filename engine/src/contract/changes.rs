@@ -6,11 +6,15 @@
 //! | column | | |
 //! | --- | --- | --- |
 //! | `_op` | text | [`Op`] |
-//! | `_committed_at` | timestamp | when the transaction was committed at the database; of a snapshot's row, when it was read |
+//! | `_committed_at` | timestamp | when the transaction was committed at the database |
 //! | `_commit_position` | int64 or null | orders transactions |
-//! | `_position` | int64 or null | orders changes within one. Changes are ordered by both, never by this alone; where null, by their place in the source |
+//! | `_position` | int64 or null | orders changes within one |
 //! | `_transaction` | text or null | the transaction's id |
-//! | `_unchanged` | text or null | columns, by comma, whose value was not sent because it did not change; here they are null |
+//! | `_unchanged` | text or null | columns, by comma, whose value was not sent |
+//!
+//! Changes are ordered by both positions, never by `_position` alone; where that is null, by their
+//! place in the source. Of a snapshot's row, `_committed_at` is when it was read. A column that
+//! `_unchanged` names was not sent because its value did not change; here it is null.
 //!
 //! A deletion has the key's columns only, the others null, whatever the capturing program fills in.
 //! A change of a key is a deletion and a creation. A truncation has no column at all: it takes

@@ -69,7 +69,8 @@ impl Output {
 /// reads no clock.
 ///
 /// ```text
-/// shape ─▶ restore? ─▶ ( on_batch* ─▶ on_close ─▶ changes ─▶ snapshot? )*      one round per epoch, every epoch, in order
+/// shape ─▶ restore? ─▶ ( on_batch* ─▶ on_close ─▶ changes ─▶ snapshot? )*
+///                        one round per epoch, every epoch, in order
 /// ```
 /// Within an epoch the batches of a keyed step come in no particular order; in event-time order all
 /// of an epoch's rows are later than the rows of the epochs before, so a step that needs order

@@ -7,7 +7,7 @@
 //! ```text
 //!            block, fewer than two undecoded                 nothing now
 //!   ready ◀────────────────────────────────── polled ──────────────────────────▶ quiet ─▶ polled
-//!     │                                        ▲  │ block, two undecoded          ▲ each in its turn
+//!     │                                        ▲  │ block, two undecoded          ▲ each in turn
 //!     └────────── the least event time ────────┘  └──▶ decoding ── decoded ──▶ ready
 //! ```
 //! A turn costs the logarithm of the partitions that are open; a finished one costs nothing. Of

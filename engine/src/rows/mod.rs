@@ -3,8 +3,8 @@
 //!
 //! ```text
 //!   fetch ─▶ memory ──(full)──▶ frozen ──▶ segment file, segment file, ...  newest first
-//!               ▲                                │              └──(merged in the background)──▶ larger segment file
-//!               └──────────── found ─────────────┘
+//!               ▲                                │              │ merged in the background
+//!               └──────────── found ─────────────┘              └──▶ larger segment file
 //! ```
 //! [`KeyedRows`] holds one step's rows on one worker. A key and its value are bytes; what they mean
 //! is the caller's. Keys are ordered by their [hash](crate::key) and then by their bytes.

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //!   committer ─▶ hand over ─┬▶ lane of sink a: wait its interval, deliver ─┐
-//!                           └▶ lane of sink b: wait its interval, deliver ─┴▶ through = the least of all lanes
+//!                           └▶ lane of sink b: wait its interval, deliver ─┤
+//!                                                                          ▼
+//!                                           through = the least of all lanes
 //! ```
 //! A lane ([`Lane`]) is a thread per sink, so that a sink that takes milliseconds never waits for
 //! one that takes a second, or is away. What counts as delivered ([`Metrics::delivered_epoch`]) is

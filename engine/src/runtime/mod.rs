@@ -1,11 +1,16 @@
 //! Timely workers around the pure parts: what runs a pipeline.
 //!
 //! ```text
-//!  feed thread            every worker (timely)                                             committer thread        delivery thread
-//!  ───────────   blocks   ──────────────────────────────────────────────────────────  parts  ────────────  commits  ──────────────
-//!  Source.poll  ────────▶ intake ─▶ clock ─▶ hold ─▶ (route ─▶ step)* ─▶ sinks ─▶ done ─────▶ epoch file   ────────▶ Delivery
-//!       ▲                 decode    watermark  wait           keyed                          put, sync                visible
-//!       └──────────────── committed epoch: the next may open ◀──────────────────────────────────┘
+//!  feed thread            every worker (timely)
+//!  ───────────   blocks   ────────────────────────────────────────────────────────────
+//!  Source.poll  ────────▶ intake ─▶ clock ─▶ hold ─▶ (route ─▶ step)* ─▶ sinks ─▶ done
+//!       ▲                 decode    watermark  wait           keyed                 │
+//!       │                                                                           │ parts
+//!       │                 delivery thread              committer thread             │
+//!       │                 ───────────────   commits    ────────────────             │
+//!       │                 Delivery         ◀────────── epoch file      ◀────────────┘
+//!       │                 visible                      put, sync
+//!       └──────── committed epoch: the next may open ◀─────┘
 //! ```
 //! An epoch is closed by the feed alone. A close travels with the rows: every step on every worker
 //! sees each epoch's close once, after all of its rows, hands over what changed, and passes it on.

@@ -6,7 +6,8 @@
 //! <root>/delivered.json                    how far each sink has come
 //! <root>/away.json                         which sinks the run waits for
 //! <root>/generations/<g>.claim, .resumed   who runs, and after which epoch it went on
-//! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent, synced; an edit of the state is one too
+//! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent
+//!                                          and synced; an edit of the state is one too
 //! <root>/snapshots/<e>-<g>.snapshot        the same form: all state as of an epoch
 //! <root>/history/<step>/...                segments of the event history
 //! ```

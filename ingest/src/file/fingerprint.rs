@@ -4,8 +4,10 @@
 //! | part | covers | there |
 //! | --- | --- | --- |
 //! | head | the file's first up to 4 KiB, as they lie on disk | once the file was opened |
-//! | tail | of text the last up to 4 KiB before the position, decompressed | once something was read |
-//! | end | size, time of change, and a hash of the last up to 4 KiB on disk | when it was read to its end; of Parquet, which never grows, once opened |
+//! | tail | of text up to 4 KiB just before the position, decompressed | once something was read |
+//! | end | size, time of change, hash of the last up to 4 KiB on disk | once read to its end |
+//!
+//! A Parquet file never grows, so of it the end is remembered as soon as it was opened.
 //!
 //! The last bytes of a gzip member hold the checksum of its content, the end of a Parquet file
 //! where its pages are and what is in them: another content with the same beginning is found by

@@ -1,10 +1,10 @@
 //! Reading one file of a source: opening it where it was left, polling it, and what becomes of it
 //! at its end.
 //!
-//! | | grows while it is read | at its end | at its end, with `follow` |
-//! | --- | --- | --- | --- |
-//! | plain text | is read on | finished, unless it has grown meanwhile | closed, and read on when it has changed |
-//! | gzip, zstd, Parquet | must be complete | finished | finished; what is cut off may still be written and is waited for |
+//! - Plain text is read on while it grows. At its end it is finished, unless it has grown
+//!   meanwhile; with `follow` it is closed, and read on when it has changed.
+//! - Gzip, zstd and Parquet must be complete. At its end such a file is finished, with `follow`
+//!   too; what is cut off may then still be written and is waited for.
 //!
 //! A file that is closed, because it waits or to let another one be opened, is verified when it is
 //! opened again.

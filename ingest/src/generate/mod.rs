@@ -2,7 +2,8 @@
 //! a loan book ([`loans`]).
 //!
 //! ```text
-//!   spec ──▶ slices (days; pieces of a snapshot), each from the seed alone ──▶ rows, counted from 0 ──▶ source │ file
+//!   spec ──▶ slices (days; pieces of a snapshot), each from the seed alone
+//!        ──▶ rows, counted from 0 ──▶ source │ file
 //! ```
 //! Invariants:
 //! - Everything follows from the seed. A slice is made without the ones before it, so a source that

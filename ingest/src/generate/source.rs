@@ -1,4 +1,5 @@
-//! [`GeneratorSource`]: a simulator as a source. One partition; its offset counts rows in their order of arrival.
+//! [`GeneratorSource`]: a simulator as a source. One partition; its offset counts rows in their
+//! order of arrival.
 
 use crate::decode::{
     BlockOrigin, JsonRows, RecordDecoder, RecordFormat, RowRules, RowsDecoder, TimeFormat,

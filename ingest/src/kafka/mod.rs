@@ -1,7 +1,8 @@
 //! Kafka topics as sources.
 //!
 //! ```text
-//!   broker ─▶ librdkafka ─▶ a queue per partition ─▶ KafkaSource::poll ─▶ Messages ─▶ KafkaDecoder (one per worker) ─▶ rows │ rejected rows
+//!   broker ─▶ librdkafka ─▶ a queue per partition ─▶ KafkaSource::poll ─▶ Messages
+//!          ─▶ KafkaDecoder (one per worker) ─▶ rows │ rejected rows
 //! ```
 //! Invariants:
 //! - Partitions are assigned from the cluster's own list, never by a consumer group: nobody else

@@ -2,8 +2,9 @@
 //! Debezium, no Kafka.
 //!
 //! ```text
-//!   reader (a thread, session.rs): snapshot, then transactions in commit order ──▶ frames ──▶ feed ──▶ decoder.rs (each worker) ──▶ rows
-//!            ▲ acknowledged: what is committed here ◀──────────────────────────────── committed positions
+//!   reader (a thread, session.rs): snapshot, then transactions in commit order
+//!     │    ▲ acknowledged: what is committed here ◀── committed positions
+//!     └──▶ frames ──▶ feed ──▶ decoder.rs (each worker) ──▶ rows
 //! ```
 //! - **First start**: a slot is made, and the table is read as it was at the slot's beginning
 //!   (`_op` is `r`), after one row that truncates. A crash within it loses the server's snapshot:

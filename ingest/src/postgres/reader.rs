@@ -2,9 +2,9 @@
 //! hands over blocks.
 //!
 //! ```text
-//! connect ─▶ check: the same server? publication? slot? ─▶ snapshot (when none was finished) ─▶ stream ─▶ ...
-//!    ▲                                                                                            │ connection lost: wait, and on from
-//!    └────────────────────────────────────────────────────────────────────────────────────────────┘ where reading was
+//! connect ─▶ check: the same server? publication? slot? ─▶ snapshot (when none was finished) ─┐
+//!    ▲                                                                                        ▼
+//!    └── connection lost: wait, and on from where reading was ◀──────────────────────────── stream
 //! ```
 //! Invariants:
 //! - A slot is made only once a commit says that a slot of this name is this source's own; so one

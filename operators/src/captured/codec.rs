@@ -4,7 +4,7 @@
 //! | values | bytes |
 //! | --- | --- |
 //! | null | 0 |
-//! | integers, dates, times, truth values, decimals | the number, zigzag, plus one, seven bits a byte, the lowest first |
+//! | integers, dates, times, truth values, decimals | zigzag + 1, seven bits a byte, lowest first |
 //! | floats | 1, then eight bytes |
 //! | text, bytes | the length plus one as above, then the bytes |
 //!

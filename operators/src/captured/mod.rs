@@ -1,7 +1,8 @@
 //! Captured changes of a table into changes of what there is.
 //!
 //! ```text
-//!   batches ─▶ (the epoch's close) ─▶ by place in the source ─▶ each against its key's last row ─▶ rows taken back, rows added
+//!   batches ─▶ (the epoch's close) ─▶ by place in the source ─▶ each against its key's last row
+//!           ─▶ rows taken back, rows added
 //! ```
 //! The input has the form of captured changes ([`riskstream_engine::contract::change_fields`]): a
 //! table's row after each insertion, update and deletion. For every key the step keeps the last

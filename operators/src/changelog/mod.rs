@@ -1,7 +1,8 @@
 //! Versions of records into changes of what there is.
 //!
 //! ```text
-//!   batches ─▶ key ─▶ its versions, by event time ──(the epoch's close)──▶ what the epoch changed: rows taken back, rows added
+//!   batches ─▶ key ─▶ its versions, by event time
+//!           ──(the epoch's close)──▶ what the epoch changed: rows taken back, rows added
 //! ```
 //! The input says, row by row, what a record is from an instant on: a loan as it is now, or a
 //! change captured from a database. What leaves are **changes**: at that instant the version before

@@ -3,9 +3,12 @@
 //! | function | value |
 //! | --- | --- |
 //! | `is_business_day(day, 'us-fed')` | whether it is one |
-//! | `next_business_day(day, 'us-fed')` | the day itself, or the first business day after it: when a payment that is due on a holiday is due |
+//! | `next_business_day(day, 'us-fed')` | the day itself, or the first business day after it |
 //! | `previous_business_day(day, 'us-fed')` | the day itself, or the last business day before it |
-//! | `business_days_between(from, to, 'us-fed')` | business days after `from` up to `to`; negative when `to` is earlier |
+//! | `business_days_between(from, to, 'us-fed')` | business days after `from` up to `to` |
+//!
+//! A payment that is due on a holiday is due on its `next_business_day`. `business_days_between` is
+//! negative when `to` is earlier.
 //!
 //! Days may be dates or times (in UTC). With the conventions of [lateness](super::lateness):
 //! `days_past_due(next_business_day(due, 'us-fed'), as_of)`. Null where an argument is.

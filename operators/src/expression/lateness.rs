@@ -4,11 +4,12 @@
 //! The instant is the first after the time looked at, as `as_of` and `window_end` are: midnight at
 //! the end of a day says what held through that day.
 //!
-//! | function | value |
-//! | --- | --- |
-//! | `days_past_due(due, as_of)` | whole days from the due date to the day that ends at `as_of`, at least 0 |
-//! | `months_past_due_mba(due, as_of)` | due dates passed unpaid: one more if nothing came by the end of the day *before* the next due date |
-//! | `months_past_due_ots(due, as_of)` | the same, but one more only if nothing came by the end of the *next due date itself* |
+//! - `days_past_due(due, as_of)`: whole days from the due date to the day that ends at `as_of`, at
+//!   least 0.
+//! - `months_past_due_mba(due, as_of)`: due dates passed unpaid: one more if nothing came by the
+//!   end of the day *before* the next due date.
+//! - `months_past_due_ots(due, as_of)`: the same, but one more only if nothing came by the end of
+//!   the *next due date itself*.
 //!
 //! Due on 1 April and unpaid at the end of 30 April (as of 1 May 00:00): 29 days; 1 month by MBA, 0
 //! by OTS. A due date on a day that a month does not have is on the last of that month. Null where

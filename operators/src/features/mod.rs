@@ -2,7 +2,8 @@
 //! deviation, different values, last value, time since last.
 //!
 //! ```text
-//!   batches ─▶ order ─▶ dictionary ─▶ history ──(rows that reach an age)──▶ state: numbers per key and edge ─▶ windows ─▶ columns
+//!   batches ─▶ order ─▶ dictionary ─▶ history
+//!           ──(rows that reach an age)──▶ state: numbers per key and edge ─▶ windows ─▶ columns
 //! ```
 //! A window (`t-d-w`, `t-d`] of a key is the difference of two running totals: rows of age `d` and
 //! more, and rows of age `d+w` and more. So every distinct age is an *edge*: a cursor over the

@@ -2,9 +2,12 @@
 //! difference of two edges.
 //!
 //! ```text
-//!   edge 0:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..       a Vec per edge and shard, indexed by the key's number in the shard
-//!   edge 1:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..       (rows are passed over once per edge: what a pass needs lies together)
+//!   edge 0:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..
+//!   edge 1:  [key 0: rows, sum, ..][key 1: rows, sum, ..] ..
 //! ```
+//! There is a Vec per edge and shard, indexed by the key's number in the shard: rows are passed
+//! over once per edge, so what a pass needs lies together.
+//!
 //! 64-bit sums wrap around, and a difference of two wrapped sums is right as long as the window's
 //! own sum fits 64 bits. Before every batch the largest value seen times the number of rows held is
 //! compared with what fits; when it might not, the column is *promoted*: its sums go on in 128

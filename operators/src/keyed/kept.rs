@@ -1,7 +1,9 @@
 //! What a step keeps of every key, and what an epoch brings for it.
 //!
 //! ```text
-//!   batches ─▶ items of the open epoch ──(its close: by key)──▶ what is kept of the key and the new items ─▶ what is kept from now on
+//!   batches ─▶ items of the open epoch
+//!           ──(its close: by key)──▶ what is kept of the key and the new items
+//!           ─▶ what is kept from now on
 //! ```
 //! Both are the step's own business: here they are bytes, in memory as far as they have room there
 //! and else in files ([`KeyedRows`]).

@@ -2,7 +2,8 @@
 //! beside this month's.
 //!
 //! ```text
-//!   batches ─▶ key ─▶ its rows, by event time ──(the epoch's close)──▶ rows with the columns of the one before; `_diff`
+//!   batches ─▶ key ─▶ its rows, by event time
+//!           ──(the epoch's close)──▶ rows with the columns of the one before; `_diff`
 //! ```
 //! Rows of a key are ordered by event time, then by the source's tie columns and position, whatever
 //! order they come in. A row that comes late is put in its place: the row after it, which stood

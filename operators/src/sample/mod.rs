@@ -2,7 +2,8 @@
 //! anything happened to a loan or not.
 //!
 //! ```text
-//!   changes (`_diff`) ─▶ key ─▶ the rows that there are ──(the watermark passes a period's end)──▶ each of them, with `as_of`
+//!   changes (`_diff`) ─▶ key ─▶ the rows that there are
+//!           ──(the watermark passes a period's end)──▶ each of them, with `as_of`
 //! ```
 //! Comes after a `changelog` step. When the watermark reaches the end of a period, every row that
 //! was added and not taken back before that instant leaves with the instant as `as_of`, which is

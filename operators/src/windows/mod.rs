@@ -1,13 +1,14 @@
 //! Rows added up per key and window of event time.
 //!
 //! ```text
-//!   batches ─▶ keys (numbers) ─▶ panes: totals per key and slice of time ──(the epoch's close)──▶ published: one row per key and window
+//!   batches ─▶ keys (numbers) ─▶ panes: totals per key and slice of time
+//!           ──(the epoch's close)──▶ published: one row per key and window
 //! ```
 //! A window is so many steps long and one starts every step: tumbling when it is one step, hopping
 //! when more. Steps are aligned to 1970-01-01 00:00 UTC, or are calendar months. Or a window has no
-//! start, and one ends every step: what there is as of then. Every row is added once, to the **pane**
-//! of its step; a window's totals are those of its panes put together, exactly (sums are integers).
-//! So a window that hops 30 times costs no more per row than one that tumbles.
+//! start, and one ends every step: what there is as of then. Every row is added once, to the
+//! **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
+//! integers). So a window that hops 30 times costs no more per row than one that tumbles.
 //!
 //! **Sessions** are windows of a key's own: its rows that are less than a gap apart, to the gap
 //! after the last of them. A late row makes a session longer, or one of two; a session that is no

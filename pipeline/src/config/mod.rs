@@ -1,9 +1,10 @@
 //! `pipelines.toml`: from text to a checked [`Spec`], or to all that is wrong with it at once.
 //!
 //! ```text
-//!  file ──▶ document: a tree of keys and values with spans ──▶ read/: typed getters ──▶ Spec ──▶ validate: names, tables, columns
-//!  --set ──────────────┘                                        │                                  │
-//!                                                               └────────── Problems (each with its place) ◀┘
+//!  file ───┬─▶ document: a tree of keys ──▶ read/: typed getters ──▶ Spec ──▶ validate: names,
+//!  --set ──┘   and values with spans          │                               tables, columns
+//!                                             │                                 │
+//!                                             └─▶ Problems (each with its place) ◀┘
 //! ```
 //!
 //! # The file

@@ -2,7 +2,8 @@
 //! expressions compiled, models loaded, tables made.
 //!
 //! ```text
-//! config::Pipeline ─▶ source.rs (schema) ─▶ steps.rs (one schema to the next) ─▶ sinks.rs (tables) ─▶ engine Plan
+//! config::Pipeline ─▶ source.rs (schema) ─▶ steps.rs (one schema to the next)
+//!                  ─▶ sinks.rs (tables) ─▶ engine Plan
 //! ```
 //! Everything that the configuration can get wrong and that is only known now (an inferred schema,
 //! a model's features, an expression's types) is reported with its place in the file, as `config`

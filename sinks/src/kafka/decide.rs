@@ -3,16 +3,18 @@
 //!
 //! The group's offset becomes visible with the messages of its transaction, says Kafka. A broker
 //! that is stopped at the moment of a commit can lose the offset's half: the messages are visible,
-//! the offset stays undecided for ever. So the topic decides what is in it:
+//! the offset stays undecided for ever. So the topic, from where the decided transaction began,
+//! decides what is in it:
 //!
 //! ```text
-//!   the group's offset      what is looked for in the topic, from where the decided transaction began     go on after
-//!   ──────────────────      ─────────────────────────────────────────────────────────────────────────     ───────────
-//!   decided, no messages    nothing                                                                       what it says
-//!   decided                 its own messages: seen                                                        what it says
-//!                                             not seen, though nothing can have been removed              what it says was there before
-//!   one more is undecided   every transaction of this sink                                                the newest that is seen
-//!                                             something may have been removed                             refused: it can't be known
+//!   the group's offset      looked for in the topic             go on after
+//!   ──────────────────      ───────────────────────             ───────────
+//!   decided, no messages    nothing                             what it says
+//!   decided                 its own messages: seen              what it says
+//!                             not seen, though nothing can      what it says was there before
+//!                             have been removed
+//!   one more is undecided   every transaction of this sink      the newest that is seen
+//!                             something may have been removed   refused: it can't be known
 //! ```
 
 use super::said::{Committed, Mark, Said, Sent};

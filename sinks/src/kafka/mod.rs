@@ -2,8 +2,10 @@
 //! transactions, or at once and at least once.
 //!
 //! ```text
-//!   committed:    worker: rows ─▶ messages ─▶ epoch file      delivery: transactions of (messages of epochs, number of the last epoch)
-//!   immediately:  worker: rows ─▶ messages ─▶ idempotent producer      committer: waits for their acknowledgement, then commits the epoch
+//!   committed:    worker: rows ─▶ messages ─▶ epoch file
+//!                 delivery: transactions of (messages of epochs, number of the last epoch)
+//!   immediately:  worker: rows ─▶ messages ─▶ idempotent producer
+//!                 committer: waits for their acknowledgement, then commits the epoch
 //! ```
 //! The number of the last delivered epoch is the committed offset of a consumer group of the sink's
 //! own (partition 0 of the topic). It becomes visible with the messages of its transaction or not

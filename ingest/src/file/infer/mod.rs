@@ -5,12 +5,15 @@
 //! | all values of a column | type |
 //! | --- | --- |
 //! | whole numbers of an int64, without plus or needless zeros | int64 |
-//! | numbers that one way of writing floats gives back: the shortest, Python's, or a fixed count of digits below the point | float64 |
+//! | numbers that one way of writing floats gives back | float64 |
 //! | JSON numbers of up to 17 digits | float64 |
 //! | true and false, in one case | bool |
 //! | dates | date |
 //! | dates and times with no digits below a microsecond | timestamp |
-//! | all else: longer numbers, `007`, `+49`, `1e5`, `1.10` beside `1.2`, mixtures, nothing but nulls | string |
+//! | else: longer numbers, `007`, `+49`, `1e5`, `1.10` beside `1.2`, mixtures, all null | string |
+//!
+//! Three ways of writing floats are known: the shortest, Python's, and a fixed count of digits
+//! below the point.
 //!
 //! Money is better stated as decimal(precision,scale). Fields of JSON objects are columns `a.b`;
 //! arrays are strings of JSON. The event time column is a timestamp whatever it looks like. Columns

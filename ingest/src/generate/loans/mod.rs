@@ -8,9 +8,12 @@
 //! What happens in a month, always in this order, so that a loan's life is a fold over its months
 //! ([`life`]):
 //! ```text
-//!   1st, 01:00       sale       some lender sells a share of its current loans to another of the same currency: one transaction
-//!   due day, night   servicing  interest, arrears one bucket on, fee, charge-off, credit score every third month: one transaction per lender
-//!   after it         payment    an installment, several of them, all that is owed, nothing; or a recovery after charge-off
+//!   1st, 01:00       sale       some lender sells a share of its current loans to another of the
+//!                               same currency: one transaction
+//!   due day, night   servicing  interest, arrears one bucket on, fee, charge-off, credit score
+//!                               every third month: one transaction per lender
+//!   after it         payment    an installment, several of them, all that is owed, nothing; or a
+//!                               recovery after charge-off
 //! ```
 //! **Money.** `balance_cents` is what the borrower owes: principal, interest and fees. In every row
 //! `balance = original_balance + charges - paid - charged_off`, where charges are the interest and
