@@ -288,7 +288,7 @@ fn features() -> Vec<Case> {
             concat!(
                 r#"{ id = "spent", features = { n_tx = "count(*)", "#,
                 r#"spent = "sum(amount)" }, by = "k", over = ["10m", "30m"], "#,
-                r#"include_current = false }"#
+                "include_current = false }"
             ),
             &["include_current: was true, is false"],
         ),
