@@ -17,14 +17,24 @@ def run(command, log, cwd=None, environment=None):
     os.sync()
     with open(log, "wb") as out:
         started = time.monotonic()
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=cwd, env={**os.environ, **(environment or {})})
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+        )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         tail = pathlib.Path(log).read_text(errors="replace")[-2000:]
         raise Failed(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{tail}")
-    return {"wall_s": wall, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_rss_mb": usage.ru_maxrss / 1024}
+    return {
+        "wall_s": wall,
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "peak_rss_mb": usage.ru_maxrss / 1024,
+    }
 
 
 def report_of(log):
@@ -38,14 +48,19 @@ def note_result(path, **fields):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as out:
-        out.write(json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **fields}) + "\n")
+        out.write(
+            json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **fields}) + "\n"
+        )
 
 
 def warn_if_busy():
     """Other work on the machine makes every figure worse, and not for all alike."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > 0.5 * cores:
-        print(f"NOTE: the machine is busy (load {load:.1f} on {cores} cores): these figures are not worth much\n", flush=True)
+        print(
+            f"NOTE: the machine is busy (load {load:.1f} on {cores} cores): these figures are not worth much\n",
+            flush=True,
+        )
 
 
 def table(header, rows):
@@ -54,7 +69,11 @@ def table(header, rows):
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = []
     for row in cells:
-        lines.append("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))).rstrip())
+        lines.append(
+            "  ".join(
+                c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))
+            ).rstrip()
+        )
     lines.insert(1, "  ".join("-" * w for w in widths))
     return "\n".join(lines)
 
@@ -80,9 +99,20 @@ def landed(data, name):
 
 def flink(cache, job):
     """The command that runs a Flink job that peers.sh has compiled into the cache folder; its arguments follow."""
-    opened = [f"--add-opens=java.base/{p}=ALL-UNNAMED" for p in ("java.lang", "java.util", "java.time", "java.net")]
+    opened = [
+        f"--add-opens=java.base/{p}=ALL-UNNAMED"
+        for p in ("java.lang", "java.util", "java.time", "java.net")
+    ]
     where = pathlib.Path(cache) / "flink"
-    return ["java", "-Xmx2g", *opened, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{where}/classes:{where}/lib/*", job]
+    return [
+        "java",
+        "-Xmx2g",
+        *opened,
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+        "-cp",
+        f"{where}/classes:{where}/lib/*",
+        job,
+    ]
 
 
 # The share of the epochs after which a run is killed.
@@ -91,7 +121,9 @@ KILL_AT = 0.9
 
 def newest_epoch(store):
     """The number of the newest committed epoch of a pipeline's store; its file is named EPOCH-GENERATION."""
-    numbers = [int(f.name.split("-")[0]) for f in (store / "epochs").glob("*") if f.name[0].isdigit()]
+    numbers = [
+        int(f.name.split("-")[0]) for f in (store / "epochs").glob("*") if f.name[0].isdigit()
+    ]
     return max(numbers, default=0)
 
 

@@ -30,15 +30,40 @@ def arguments():
 
 def contenders(args):
     """Name, command, and the answer as a table of DuckDB's; every command writes to work/out only."""
-    python, out, threads, source = args.cache / "venv/bin/python", args.work / "out", str(args.threads), args.data / "payments.ndjson"
+    python, out, threads, source = (
+        args.cache / "venv/bin/python",
+        args.work / "out",
+        str(args.threads),
+        args.data / "payments.ndjson",
+    )
     sets = [f"sources.payments.path={source}", f"riskstream.data={out}/riskstream"]
-    riskstream = [args.program, "run", HERE / "hopping.toml", "--workers", threads, "--format", "json", *[a for s in sets for a in ("--set", s)]]
+    riskstream = [
+        args.program,
+        "run",
+        HERE / "hopping.toml",
+        "--workers",
+        threads,
+        "--format",
+        "json",
+        *[a for s in sets for a in ("--set", s)],
+    ]
     found = [
         ("riskstream", riskstream, None),
-        ("DuckDB", [python, HERE / "duckdb_hopping.py", source, out / "counts.parquet", threads], f"read_parquet('{out}/counts.parquet')"),
-        ("Polars", [python, HERE / "polars_hopping.py", source, out / "counts.parquet", threads], f"read_parquet('{out}/counts.parquet')"),
-        ("Flink", [*measured.flink(args.cache, "HoppingCount"), source, out / "flink", threads],
-         f"(SELECT column0 AS customer_id, make_timestamp(column1 * 1000) AS window_end, column2 AS n FROM read_csv('{out}/flink/**/*part*', header = false))"),
+        (
+            "DuckDB",
+            [python, HERE / "duckdb_hopping.py", source, out / "counts.parquet", threads],
+            f"read_parquet('{out}/counts.parquet')",
+        ),
+        (
+            "Polars",
+            [python, HERE / "polars_hopping.py", source, out / "counts.parquet", threads],
+            f"read_parquet('{out}/counts.parquet')",
+        ),
+        (
+            "Flink",
+            [*measured.flink(args.cache, "HoppingCount"), source, out / "flink", threads],
+            f"(SELECT column0 AS customer_id, make_timestamp(column1 * 1000) AS window_end, column2 AS n FROM read_csv('{out}/flink/**/*part*', header = false))",
+        ),
     ]
     return [c for c in found if args.only.lower() in c[0].lower()]
 
@@ -47,8 +72,13 @@ def answer(relation):
     """Rows, payments counted, and a sum that tells whether any row is another."""
     import duckdb
 
-    return duckdb.connect().execute(
-        f"SELECT count(*), sum(n), bit_xor(hash(customer_id::BIGINT, epoch_us(window_end), n::BIGINT)) FROM {relation}").fetchone()
+    return (
+        duckdb.connect()
+        .execute(
+            f"SELECT count(*), sum(n), bit_xor(hash(customer_id::BIGINT, epoch_us(window_end), n::BIGINT)) FROM {relation}"
+        )
+        .fetchone()
+    )
 
 
 def once(args, name, command, relation):
@@ -56,7 +86,9 @@ def once(args, name, command, relation):
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     taken = measured.run([str(c) for c in command], args.work / f"{name}.log", cwd=args.work)
-    taken["answer"] = [int(v) for v in answer(relation or measured.landed(out / "riskstream", "counts"))]
+    taken["answer"] = [
+        int(v) for v in answer(relation or measured.landed(out / "riskstream", "counts"))
+    ]
     measured.note_result(args.results, bench="hopping", name=name, threads=args.threads, **taken)
     print(f"  {name}: {taken['wall_s']:.2f} s", flush=True)
     return taken
@@ -66,7 +98,10 @@ def main():
     args = arguments()
     rows = int((args.data / "rows").read_text())
     measured.warn_if_busy()
-    print(f"{rows:,} payments as NDJSON, {args.threads} threads, {args.runs} rounds, each contender alone", flush=True)
+    print(
+        f"{rows:,} payments as NDJSON, {args.threads} threads, {args.runs} rounds, each contender alone",
+        flush=True,
+    )
     taken = {}
     for _ in range(args.runs):
         for name, command, relation in contenders(args):
@@ -76,14 +111,42 @@ def main():
     lines = []
     for name, run in medians.items():
         ratio = f"{run['cpu_s'] / ours['cpu_s']:.2f}" if ours and name != "riskstream" else ""
-        lines.append([name, f"{run['wall_s']:.2f}", f"{run['cpu_s']:.2f}", f"{run['peak_rss_mb']:,.0f}", f"{rows / run['wall_s']:,.0f}",
-                      f"{rows / run['cpu_s']:,.0f}", ratio, f"{GOALS[name]:g}" if name in GOALS and ratio else "", f"{run['answer'][0]:,}"])
+        lines.append(
+            [
+                name,
+                f"{run['wall_s']:.2f}",
+                f"{run['cpu_s']:.2f}",
+                f"{run['peak_rss_mb']:,.0f}",
+                f"{rows / run['wall_s']:,.0f}",
+                f"{rows / run['cpu_s']:,.0f}",
+                ratio,
+                f"{GOALS[name]:g}" if name in GOALS and ratio else "",
+                f"{run['answer'][0]:,}",
+            ]
+        )
     print("\nThe median round of each:\n")
-    print(measured.table(["", "wall s", "CPU s", "peak MB", "events/s", "per CPU s", "riskstream is x", "goal", "results"], lines))
+    print(
+        measured.table(
+            [
+                "",
+                "wall s",
+                "CPU s",
+                "peak MB",
+                "events/s",
+                "per CPU s",
+                "riskstream is x",
+                "goal",
+                "results",
+            ],
+            lines,
+        )
+    )
     shutil.rmtree(args.work / "out", ignore_errors=True)
     answers = {tuple(run["answer"]) for runs in taken.values() for run in runs}
     if len(answers) > 1:
-        raise measured.Failed(f"the answers differ: {({name: run['answer'] for name, run in medians.items()})}")
+        raise measured.Failed(
+            f"the answers differ: {({name: run['answer'] for name, run in medians.items()})}"
+        )
     print("\nall answers are equal")
 
 

@@ -49,12 +49,30 @@ def main():
 
     changes = duckdb.execute(f"SELECT count(*) FROM '{args.changes}'").fetchone()[0]
     measured.warn_if_busy()
-    print(f"{changes:,} changes of loans as Parquet, {args.threads} threads, {args.runs} rounds, each contender alone", flush=True)
+    print(
+        f"{changes:,} changes of loans as Parquet, {args.threads} threads, {args.runs} rounds, each contender alone",
+        flush=True,
+    )
     out, threads = args.work / "out", str(args.threads)
     sets = [f"sources.loan-changes.path={args.changes}", f"riskstream.data={out}/riskstream"]
     contenders = {
-        "DuckDB": [args.cache / "venv/bin/python", HERE / "duckdb_loans.py", args.changes, args.work / "expected.parquet", threads],
-        "riskstream": [args.program, "run", HERE / "loans.toml", "--workers", threads, "--format", "json", *[a for s in sets for a in ("--set", s)]],
+        "DuckDB": [
+            args.cache / "venv/bin/python",
+            HERE / "duckdb_loans.py",
+            args.changes,
+            args.work / "expected.parquet",
+            threads,
+        ],
+        "riskstream": [
+            args.program,
+            "run",
+            HERE / "loans.toml",
+            "--workers",
+            threads,
+            "--format",
+            "json",
+            *[a for s in sets for a in ("--set", s)],
+        ],
     }
     taken, answers = {}, set()
     for _ in range(args.runs):
@@ -63,7 +81,9 @@ def main():
             out.mkdir(parents=True)
             run = measured.run([str(c) for c in command], args.work / f"{name}.log", cwd=args.work)
             taken.setdefault(name, []).append(run)
-            measured.note_result(args.results, bench="loans", name=name, threads=args.threads, changes=changes, **run)
+            measured.note_result(
+                args.results, bench="loans", name=name, threads=args.threads, changes=changes, **run
+            )
             print(f"  {name}: {run['wall_s']:.2f} s", flush=True)
         answers.add(differences(out, "riskstream", args.work / "expected.parquet"))
     lines = []
@@ -71,9 +91,23 @@ def main():
         run = measured.middle(runs)
         rate = changes / run["wall_s"]
         goal = "" if name != "riskstream" else "met" if rate >= GOAL else "MISSED"
-        lines.append([name, f"{run['wall_s']:.2f}", f"{run['cpu_s']:.2f}", f"{run['peak_rss_mb']:,.0f}", f"{rate:,.0f}", f"{changes / run['cpu_s']:,.0f}", goal])
+        lines.append(
+            [
+                name,
+                f"{run['wall_s']:.2f}",
+                f"{run['cpu_s']:.2f}",
+                f"{run['peak_rss_mb']:,.0f}",
+                f"{rate:,.0f}",
+                f"{changes / run['cpu_s']:,.0f}",
+                goal,
+            ]
+        )
     print("\nThe median round of each:\n")
-    print(measured.table(["", "wall s", "CPU s", "peak MB", "changes/s", "per CPU s", f"{GOAL:,}/s"], lines))
+    print(
+        measured.table(
+            ["", "wall s", "CPU s", "peak MB", "changes/s", "per CPU s", f"{GOAL:,}/s"], lines
+        )
+    )
     shutil.rmtree(out, ignore_errors=True)
     for rows, wrong in sorted(answers):
         if wrong or not rows:

@@ -29,7 +29,9 @@ def main():
     args = arguments()
     import duckdb
 
-    loans, changes = duckdb.execute(f"SELECT count(DISTINCT loan_id), count(*) FROM '{args.changes}'").fetchone()
+    loans, changes = duckdb.execute(
+        f"SELECT count(DISTINCT loan_id), count(*) FROM '{args.changes}'"
+    ).fetchone()
     measured.warn_if_busy()
     print(f"{changes:,} changes of {loans:,} loans, {args.threads} workers", flush=True)
     shutil.rmtree(args.work, ignore_errors=True)
@@ -37,11 +39,36 @@ def main():
 
     def command(data):
         # In arrival order: a table's captured changes come in the database's order, and nothing has to wait for a watermark.
-        sets = [f"sources.loan-changes.path={args.changes}", f"riskstream.data={data}", "pipelines.portfolio.order=arrival"]
-        return [args.program, "run", str(HERE / "loans.toml"), "--workers", str(args.threads), "--format", "json", *[a for s in sets for a in ("--set", s)]]
+        sets = [
+            f"sources.loan-changes.path={args.changes}",
+            f"riskstream.data={data}",
+            "pipelines.portfolio.order=arrival",
+        ]
+        return [
+            args.program,
+            "run",
+            str(HERE / "loans.toml"),
+            "--workers",
+            str(args.threads),
+            "--format",
+            "json",
+            *[a for s in sets for a in ("--set", s)],
+        ]
 
     expected = args.work / "expected.parquet"
-    measured.run([str(c) for c in [args.cache / "venv/bin/python", HERE / "duckdb_loans.py", args.changes, expected, args.threads]], args.work / "duckdb.log")
+    measured.run(
+        [
+            str(c)
+            for c in [
+                args.cache / "venv/bin/python",
+                HERE / "duckdb_loans.py",
+                args.changes,
+                expected,
+                args.threads,
+            ]
+        ],
+        args.work / "duckdb.log",
+    )
 
     def checked(data):
         rows, wrong = differences(args.work, data.name, expected)
@@ -59,17 +86,38 @@ def main():
     measured.note_result(args.results, bench="loans-state", loans=loans, changes=changes, **taken)
     state = sum(s["state_bytes"] for s in report["steps"]) / 2**20
     killed = args.work / "killed"
-    again = measured.killed_and_again(command(killed), killed / "store/portfolio", report["committed_epoch"], args.work)
+    again = measured.killed_and_again(
+        command(killed), killed / "store/portfolio", report["committed_epoch"], args.work
+    )
     checked(killed)
     measured.note_result(args.results, bench="loans-recovery", loans=loans, **again)
 
-    header = ["loans", "changes", "peak MB", "state MB in memory", "MB in files", "wall s", "changes/s"]
-    line = [f"{loans:,}", f"{changes:,}", f"{taken['peak_rss_mb']:,.0f}", f"{state:,.0f}", f"{on_disk:,.0f} in {len(files)}", f"{taken['wall_s']:.1f}"]
+    header = [
+        "loans",
+        "changes",
+        "peak MB",
+        "state MB in memory",
+        "MB in files",
+        "wall s",
+        "changes/s",
+    ]
+    line = [
+        f"{loans:,}",
+        f"{changes:,}",
+        f"{taken['peak_rss_mb']:,.0f}",
+        f"{state:,.0f}",
+        f"{on_disk:,.0f} in {len(files)}",
+        f"{taken['wall_s']:.1f}",
+    ]
     print("\n" + measured.table(header, [[*line, f"{changes / taken['wall_s']:,.0f}"]]))
     peak = max(taken["peak_rss_mb"], again["again_peak_rss_mb"])
-    print(f"\npeak memory {peak:,.0f} MB (goal below {GOAL_MB:,}: {'met' if peak < GOAL_MB else 'MISSED'})")
+    print(
+        f"\npeak memory {peak:,.0f} MB (goal below {GOAL_MB:,}: {'met' if peak < GOAL_MB else 'MISSED'})"
+    )
     verdict = "met" if again["recovery_s"] < GOAL_RECOVERY_S else "MISSED"
-    print(f"killed near the end: back at reading after {again['recovery_s']:.2f} s (goal under {GOAL_RECOVERY_S:g}: {verdict}), first commit after {again['first_commit_s']:.2f} s")
+    print(
+        f"killed near the end: back at reading after {again['recovery_s']:.2f} s (goal under {GOAL_RECOVERY_S:g}: {verdict}), first commit after {again['first_commit_s']:.2f} s"
+    )
     print(f"{rows:,} rows, all equal to DuckDB's, also after the kill")
 
 

@@ -9,6 +9,7 @@ there is a restart between any two records. The rows that it has added and not t
 dozen lines of Python that know nothing of riskstream: by key, repeated records (the same pair in `source.sequence`) left out. A flattened topic
 does not say that a table was truncated; there the fold does not know it either. Ends with 1 if any table differs.
 """
+
 import base64
 import datetime
 import decimal
@@ -31,7 +32,9 @@ def exact(name, value):
         return None
     if isinstance(value, dict):
         unscaled = int.from_bytes(base64.b64decode(value["value"]), "big", signed=True)
-        return format(decimal.Decimal(unscaled).scaleb(-value["scale"], decimal.Context(prec=60)), "f")
+        return format(
+            decimal.Decimal(unscaled).scaleb(-value["scale"], decimal.Context(prec=60)), "f"
+        )
     if name in SCALES:
         try:
             number = decimal.Decimal(value)
@@ -59,14 +62,26 @@ class Table:
         key = key.get("payload", key) if key else None
         if "op" in value:
             op, before, after = value["op"], value["before"], value["after"]
-            place = (value["source"]["sequence"], None if op == "r" else op, json.dumps(key), json.dumps(after) if op == "r" else None)
+            place = (
+                value["source"]["sequence"],
+                None if op == "r" else op,
+                json.dumps(key),
+                json.dumps(after) if op == "r" else None,
+            )
         else:
             op, before, after = value["__op"], value, value
-            place = (value["__source_lsn"], None if op == "r" else op, json.dumps(key), json.dumps(after) if op == "r" else None)
+            place = (
+                value["__source_lsn"],
+                None if op == "r" else op,
+                json.dumps(key),
+                json.dumps(after) if op == "r" else None,
+            )
         if place in self.seen:
             return
         self.seen.add(place)
-        name = lambda row: json.dumps(key) if key else json.dumps({c: row.get(c) for c in self.columns})
+        name = lambda row: (
+            json.dumps(key) if key else json.dumps({c: row.get(c) for c in self.columns})
+        )
         if op == "t":
             self.rows.clear()
         elif op == "d":
@@ -75,11 +90,15 @@ class Table:
             if key is None and op == "u":
                 self.rows.pop(name(before), None)
             old = self.rows.get(name(after), {})
-            kept = lambda c: old.get(c) if after.get(c) == "__debezium_unavailable_value" else after.get(c)
+            kept = lambda c: (
+                old.get(c) if after.get(c) == "__debezium_unavailable_value" else after.get(c)
+            )
             self.rows[name(after)] = {c: kept(c) for c in self.columns}
 
     def all(self):
-        return sorted(tuple(exact(c, row[c]) or "" for c in self.columns) for row in self.rows.values())
+        return sorted(
+            tuple(exact(c, row[c]) or "" for c in self.columns) for row in self.rows.values()
+        )
 
 
 def found(data, columns):
@@ -91,7 +110,9 @@ def found(data, columns):
     rows = duckdb.execute(
         f"select {texts}, sum(_diff)::int from read_parquet({files}) group by {names} having sum(_diff) <> 0"
     ).fetchall()
-    assert all(row[-1] == 1 for row in rows), f"rows that are there more than once, or less than not at all: {rows}"
+    assert all(
+        row[-1] == 1 for row in rows
+    ), f"rows that are there more than once, or less than not at all: {rows}"
     return sorted(tuple(value or "" for value in row[:-1]) for row in rows)
 
 
@@ -104,7 +125,9 @@ def main():
     work = Path(args.work or tempfile.mkdtemp(prefix="riskstream-debezium-"))
     work.mkdir(parents=True, exist_ok=True)
     results, bad = [], 0
-    for topic in sorted(args.folder.glob("*.public.*.jsonl")) + sorted(args.folder.glob("with-restart/*.public.*.jsonl")):
+    for topic in sorted(args.folder.glob("*.public.*.jsonl")) + sorted(
+        args.folder.glob("with-restart/*.public.*.jsonl")
+    ):
         records = [json.loads(line) for line in topic.open()]
         keyless = "nopk" in topic.name
         columns = EVENTS if keyless else LOANS
@@ -114,20 +137,40 @@ def main():
         changes.mkdir()
         settings = [f"sources.changes.path={changes}/*.jsonl"]
         if "strnum" in topic.name:
-            settings += ["sources.changes.debezium.decimals=string", "sources.changes.debezium.times=connect"]
+            settings += [
+                "sources.changes.debezium.decimals=string",
+                "sources.changes.debezium.times=connect",
+            ]
         table, wrong, dead = Table(columns), [], 0
         for at, record in enumerate(records):
             (changes / f"{at:04}.jsonl").write_text(json.dumps(record) + "\n")
             table.take(record)
-            report = proof.run(binary, proof.HERE / ("debezium-nopk.toml" if keyless else "debezium.toml"), data, None, 1 + at % 3, settings)
+            report = proof.run(
+                binary,
+                proof.HERE / ("debezium-nopk.toml" if keyless else "debezium.toml"),
+                data,
+                None,
+                1 + at % 3,
+                settings,
+            )
             dead += report["dead"]
             if found(data, columns) != table.all():
                 wrong.append(at)
         bad += bool(wrong) or dead > 0
         name = str(topic.relative_to(args.folder))
-        results.append((name, len(records), len(table.rows), dead, "none" if not wrong else f"{len(wrong)}, first after record {wrong[0]}"))
+        results.append(
+            (
+                name,
+                len(records),
+                len(table.rows),
+                dead,
+                "none" if not wrong else f"{len(wrong)}, first after record {wrong[0]}",
+            )
+        )
         print(f"  {results[-1]}", file=sys.stderr, flush=True)
-    proof.print_table(["topic", "records", "rows at the end", "dead letters", "prefixes that differ"], results)
+    proof.print_table(
+        ["topic", "records", "rows at the end", "dead letters", "prefixes that differ"], results
+    )
     if not args.work:
         shutil.rmtree(work)
     sys.exit(1 if bad else 0)

@@ -7,6 +7,7 @@ For each size: a run on a file system that is too small must end with exit code 
 committed must be readable; and after the file system has grown, the next run must land exactly what an undisturbed run lands.
 Ends with 1 if anything differs.
 """
+
 import os
 import shutil
 import subprocess
@@ -37,7 +38,16 @@ def main():
     work = Path(args.work or tempfile.mkdtemp(prefix="riskstream-disk-full-"))
     work.mkdir(parents=True, exist_ok=True)
     path = work / "payments.json"
-    generate = [binary, "generate", "--out", str(path), "--rows", str(args.rows), "--broken-share", "0.002"]
+    generate = [
+        binary,
+        "generate",
+        "--out",
+        str(path),
+        "--rows",
+        str(args.rows),
+        "--broken-share",
+        "0.002",
+    ]
     subprocess.run(generate, check=True, stdout=subprocess.DEVNULL)
     config = proof.HERE / "kill.toml"
     shutil.rmtree(work / "whole", ignore_errors=True)
@@ -51,14 +61,23 @@ def main():
         try:
             data = small / "data"
             done = subprocess.run(
-                proof.run_arguments(binary, config, data, path, 2), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                proof.run_arguments(binary, config, data, path, 2),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
             message = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
-            said = done.returncode == 1 and "disk is full" in message and "panicked" not in done.stderr
+            said = (
+                done.returncode == 1 and "disk is full" in message and "panicked" not in done.stderr
+            )
             landed = 0
             if (data / "tables" / "payment_features" / "_delta_log").exists():
                 _, files = proof.table_files(data, "payment_features")
-                landed = 0 if files == "[]" else duckdb.execute(f"select count(*) from read_parquet({files})").fetchone()[0]
+                landed = (
+                    0
+                    if files == "[]"
+                    else duckdb.execute(f"select count(*) from read_parquet({files})").fetchone()[0]
+                )
             mount(small, 2_000, again=True)
             proof.run(binary, config, data, path, 3)
             load(duckdb, data, "killed")
@@ -66,10 +85,24 @@ def main():
             ok = said and not any(sum(d) for d in differences)
             bad += not ok
             cells = [f"-{missing} +{extra}" for missing, extra in differences]
-            results.append([megabytes, done.returncode, landed, *cells, "ok" if ok else "WRONG", message[:120]])
+            results.append(
+                [megabytes, done.returncode, landed, *cells, "ok" if ok else "WRONG", message[:120]]
+            )
         finally:
             subprocess.run(["umount", str(small)], check=True)
-    proof.print_table(["megabytes", "exit code", "readable then", "rows", "alerts", "dead letters", "", "message"], results)
+    proof.print_table(
+        [
+            "megabytes",
+            "exit code",
+            "readable then",
+            "rows",
+            "alerts",
+            "dead letters",
+            "",
+            "message",
+        ],
+        results,
+    )
     if not args.work:
         shutil.rmtree(work)
     sys.exit(1 if bad else 0)

@@ -7,6 +7,7 @@ A client updates loans one by one, each in a transaction of its own, and notes w
 so that the sum over all lenders tells how many changes a query has seen. A change's delay is from its commit to the end of the first query that shows
 it: replication, epoch, commit, delivery to the Delta table, and a whole `riskstream query` from its start. Ends with 1 if the p99 is not below 2 s.
 """
+
 import json
 import subprocess
 import sys
@@ -37,7 +38,10 @@ def change(url, password, rate, seconds, commits):
             wait = started + number / rate - time.monotonic()
             if wait > 0:
                 time.sleep(wait)
-            session.execute("update loans set balance = balance + 0.01 where loan_id = %s", (number * 7_919 % LOANS + 1,))
+            session.execute(
+                "update loans set balance = balance + 0.01 where loan_id = %s",
+                (number * 7_919 % LOANS + 1,),
+            )
             commits.append(time.monotonic())
 
 
@@ -52,7 +56,12 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     work.chmod(0o755)
     server = Server(work)
-    sets = ["--set", f"riskstream.data={work / 'data'}", "--set", f"sources.loans-again.url={server.url}"]
+    sets = [
+        "--set",
+        f"riskstream.data={work / 'data'}",
+        "--set",
+        f"sources.loans-again.url={server.url}",
+    ]
     config = str(proof.HERE / "postgres.toml")
     ask = [binary, "query", "--config", config, *sets, "--format", "json", NEWEST]
 
@@ -62,7 +71,11 @@ def main():
         if asked.returncode != 0:
             return None
         lines = asked.stdout.strip()
-        rows = json.loads(lines) if lines.startswith("[") else [json.loads(line) for line in lines.splitlines()]
+        rows = (
+            json.loads(lines)
+            if lines.startswith("[")
+            else [json.loads(line) for line in lines.splitlines()]
+        )
         if sum(int(row["n_loans"]) for row in rows) != LOANS:
             return None
         return round(sum(float(row["balance"]) for row in rows) * 100) - LOANS * 100_000
@@ -70,13 +83,30 @@ def main():
     run = None
     try:
         server.psql(TABLE)
-        run = subprocess.Popen([binary, "run", config, *sets, "--only", "lenders"], env=server.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        run = subprocess.Popen(
+            [binary, "run", config, *sets, "--only", "lenders"],
+            env=server.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         deadline = time.monotonic() + 60
         while seen() is None:
             if run.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"the rollup does not come: {run.stderr.read() if run.poll() is not None else 'the run goes on'}")
+                sys.exit(
+                    f"the rollup does not come: {run.stderr.read() if run.poll() is not None else 'the run goes on'}"
+                )
         commits, delays, queries, shown = [], [], 0, 0
-        client = threading.Thread(target=change, args=(server.url, server.environment["LOANS_PASSWORD"], args.rate, args.seconds, commits))
+        client = threading.Thread(
+            target=change,
+            args=(
+                server.url,
+                server.environment["LOANS_PASSWORD"],
+                args.rate,
+                args.seconds,
+                commits,
+            ),
+        )
         client.start()
         started = time.monotonic()
         while shown < args.rate * args.seconds:
@@ -92,8 +122,13 @@ def main():
         took = commits[-1] - commits[0]
         delays.sort()
         at = lambda share: delays[min(int(len(delays) * share), len(delays) - 1)]
-        print(f"{len(commits):,} changes committed at {len(commits) / took:,.0f}/s, {queries} queries of {(ended - started) / queries * 1000:.0f} ms")
-        proof.print_table(["commit to query, s", "p50", "p99", "max", "goal p99"], [["", at(0.5), at(0.99), delays[-1], f"< {GOAL_S}"]])
+        print(
+            f"{len(commits):,} changes committed at {len(commits) / took:,.0f}/s, {queries} queries of {(ended - started) / queries * 1000:.0f} ms"
+        )
+        proof.print_table(
+            ["commit to query, s", "p50", "p99", "max", "goal p99"],
+            [["", at(0.5), at(0.99), delays[-1], f"< {GOAL_S}"]],
+        )
         sys.exit(0 if at(0.99) < GOAL_S else 1)
     finally:
         if run is not None:

@@ -7,6 +7,7 @@ Counts must be equal, means and risks equal within 1e-9, and every transaction m
 with 1 if there is any. TRANSACTIONS has the columns of the Fraud Detection Handbook, sorted by (tx_datetime, transaction_id);
 GOLDEN has transaction_id, customer_id_{nb_tx,avg_amount}_{1,7,30}day_window and terminal_id_{nb_tx,risk}_{1,7,30}day_window.
 """
+
 import shutil
 import sys
 import tempfile
@@ -29,7 +30,11 @@ FEATURES = [
 
 def write_forms(duckdb, transactions, folder):
     """The transactions as a file of each format."""
-    forms = {"parquet": transactions, "csv": folder / "transactions.csv", "ndjson": folder / "transactions.ndjson"}
+    forms = {
+        "parquet": transactions,
+        "csv": folder / "transactions.csv",
+        "ndjson": folder / "transactions.ndjson",
+    }
     source = f"(select {COLUMNS} from read_parquet('{transactions}') order by tx_datetime, transaction_id)"
     times = "timestampformat '%Y-%m-%d %H:%M:%S'"
     duckdb.execute(f"copy {source} to '{forms['csv']}' (format csv, header, {times})")
@@ -56,7 +61,11 @@ def main():
     parser = proof.arguments(__doc__)
     parser.add_argument("transactions", type=Path)
     parser.add_argument("golden", type=Path)
-    parser.add_argument("--quick", action="store_true", help="each format, number of workers and epoch length once, not all combinations")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="each format, number of workers and epoch length once, not all combinations",
+    )
     args = parser.parse_args()
     proof.with_readers()
     import duckdb
@@ -65,7 +74,9 @@ def main():
     work = Path(args.work or tempfile.mkdtemp(prefix="riskstream-golden-"))
     work.mkdir(parents=True, exist_ok=True)
     forms = write_forms(duckdb, args.transactions.resolve(), work)
-    golden_rows = duckdb.execute(f"select count(*) from read_parquet('{args.golden}')").fetchone()[0]
+    golden_rows = duckdb.execute(f"select count(*) from read_parquet('{args.golden}')").fetchone()[
+        0
+    ]
     epochs, workers = [20_000, 131_072, 1_000_000], [1, 2, 3]
     cases = [(form, w, e) for form in forms for w in workers for e in epochs]
     if args.quick:
@@ -74,20 +85,56 @@ def main():
     for form, count, epoch in cases:
         data = work / "data"
         shutil.rmtree(data, ignore_errors=True)
-        sets = [f"riskstream.epoch.rows={epoch}", "riskstream.epoch.max=10s", "riskstream.epoch.bytes=4GiB"]
+        sets = [
+            f"riskstream.epoch.rows={epoch}",
+            "riskstream.epoch.max=10s",
+            "riskstream.epoch.bytes=4GiB",
+        ]
         report = proof.run(binary, proof.HERE / "features.toml", data, forms[form], count, sets)
         found, distinct, alone, *wrong = mismatches(duckdb, data, args.golden.resolve())
         counts = sum(n for n, (_, _, exact) in zip(wrong, FEATURES) if exact)
         means = sum(wrong) - counts
         ok = found == distinct == golden_rows and alone == counts == means == 0
         bad += not ok
-        rows.append([form, count, epoch, report["committed_epoch"], found, golden_rows - distinct + alone, counts, means, report["seconds"], "ok" if ok else "WRONG"])
-        print(f"{form}, {count} workers, epochs of {epoch:,}: {'ok' if ok else 'WRONG'}", file=sys.stderr)
+        rows.append(
+            [
+                form,
+                count,
+                epoch,
+                report["committed_epoch"],
+                found,
+                golden_rows - distinct + alone,
+                counts,
+                means,
+                report["seconds"],
+                "ok" if ok else "WRONG",
+            ]
+        )
+        print(
+            f"{form}, {count} workers, epochs of {epoch:,}: {'ok' if ok else 'WRONG'}",
+            file=sys.stderr,
+        )
         if not ok:
-            print("  " + ", ".join(f"{ours} {n:,}" for n, (ours, _, _) in zip(wrong, FEATURES) if n), file=sys.stderr)
-    header = ["input", "workers", "epoch rows", "epochs", "rows", "missing", "wrong counts", "wrong means and risks", "seconds", ""]
+            print(
+                "  " + ", ".join(f"{ours} {n:,}" for n, (ours, _, _) in zip(wrong, FEATURES) if n),
+                file=sys.stderr,
+            )
+    header = [
+        "input",
+        "workers",
+        "epoch rows",
+        "epochs",
+        "rows",
+        "missing",
+        "wrong counts",
+        "wrong means and risks",
+        "seconds",
+        "",
+    ]
     proof.print_table(header, rows)
-    print(f"{len(rows) - bad} of {len(rows)} runs equal the golden features on all {golden_rows:,} rows")
+    print(
+        f"{len(rows) - bad} of {len(rows)} runs equal the golden features on all {golden_rows:,} rows"
+    )
     if not args.work:
         shutil.rmtree(work)
     sys.exit(1 if bad else 0)

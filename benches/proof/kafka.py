@@ -10,6 +10,7 @@ killed (SIGKILL) or paused (SIGSTOP, SIGCONT), in turns, in an order that the se
 the output of every record exactly once, the Delta table must have the same rows with the same values, and the windows must be those that SQL gives.
 Ends with 1 if anything differs; what the brokers and the runs of such a seed hold and said is kept.
 """
+
 import json
 import os
 import random
@@ -37,12 +38,22 @@ class Brokers:
         self.servers = ",".join(f"127.0.0.1:{port + 2 * node}" for node in range(nodes))
 
     def script(self, action, node=None):
-        environment = {**os.environ, "KAFKA_STATE": str(self.state), "KAFKA_PARTITIONS": str(PARTITIONS), "KAFKA_NODES": str(self.nodes)}
+        environment = {
+            **os.environ,
+            "KAFKA_STATE": str(self.state),
+            "KAFKA_PARTITIONS": str(PARTITIONS),
+            "KAFKA_NODES": str(self.nodes),
+        }
         if node:
             environment["KAFKA_NODE"] = str(node)
         if self.nodes > 1:
             environment.setdefault("KAFKA_HEAP", "384m")
-        subprocess.run([str(SERVER), action, str(self.port)], env=environment, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(
+            [str(SERVER), action, str(self.port)],
+            env=environment,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
 
     def disturb(self, how, dice):
         """Stops, kills or pauses a broker for a while; says for how long."""
@@ -71,15 +82,27 @@ def produce(brokers, records, seconds, failures):
     from confluent_kafka import Producer
 
     refused = lambda error, _: failures.append(str(error)) if error else None
-    producer = Producer({
-        "bootstrap.servers": brokers.servers, "enable.idempotence": True, "linger.ms": 5, "reconnect.backoff.max.ms": 500, "log_level": 2,
-    })
+    producer = Producer(
+        {
+            "bootstrap.servers": brokers.servers,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "reconnect.backoff.max.ms": 500,
+            "log_level": 2,
+        }
+    )
     started = time.monotonic()
     for number in range(records):
         key, value = record(number)
         while True:
             try:
-                producer.produce("payments", value, key, headers=[("source", str(number % 7))], on_delivery=refused)
+                producer.produce(
+                    "payments",
+                    value,
+                    key,
+                    headers=[("source", str(number % 7))],
+                    on_delivery=refused,
+                )
                 break
             except BufferError:
                 producer.poll(0.05)
@@ -97,10 +120,16 @@ def consume(brokers, topic):
     """Every message that a read_committed consumer sees, from the beginning to the end."""
     from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-    consumer = Consumer({
-        "bootstrap.servers": brokers.servers, "group.id": "proof", "isolation.level": "read_committed",
-        "enable.partition.eof": True, "enable.auto.commit": False, "log_level": 2,
-    })
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers.servers,
+            "group.id": "proof",
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "enable.auto.commit": False,
+            "log_level": 2,
+        }
+    )
     consumer.assign([TopicPartition(topic, p, 0) for p in range(PARTITIONS)])
     ends, messages = set(), []
     while len(ends) < PARTITIONS:
@@ -124,7 +153,14 @@ class Delivered:
     def __init__(self, brokers):
         from confluent_kafka import Consumer
 
-        self.consumer = Consumer({"bootstrap.servers": brokers.servers, "group.id": "proof", "log_level": 2, "reconnect.backoff.max.ms": 500})
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": brokers.servers,
+                "group.id": "proof",
+                "log_level": 2,
+                "reconnect.backoff.max.ms": 500,
+            }
+        )
         self.known = [0] * PARTITIONS
 
     def messages(self):
@@ -132,7 +168,9 @@ class Delivered:
 
         for partition in range(PARTITIONS):
             try:
-                self.known[partition] = self.consumer.get_watermark_offsets(TopicPartition("features", partition), timeout=1)[1]
+                self.known[partition] = self.consumer.get_watermark_offsets(
+                    TopicPartition("features", partition), timeout=1
+                )[1]
             except KafkaException:
                 # The topic is not there yet, or the broker is away.
                 break
@@ -159,13 +197,18 @@ def kill_and_disturb(args, dice, binary, data, brokers):
     kinds = ["stop", "kill", "pause"]
     dice.shuffle(kinds)
     # As evenly over the runs as it goes.
-    per_run = [args.broker_stops * (run + 1) // args.kills - args.broker_stops * run // args.kills for run in range(args.kills)]
+    per_run = [
+        args.broker_stops * (run + 1) // args.kills - args.broker_stops * run // args.kills
+        for run in range(args.kills)
+    ]
     workers, done, delivered = [], [], Delivered(brokers)
     for run, disturbances in enumerate(per_run):
         workers.append(dice.choice([n for n in (1, 2, 3) if n != (workers or [0])[-1]]))
         said = data.parent / f"run-{run}.log"
         with open(said, "w") as log:
-            process = subprocess.Popen(arguments(args, binary, data, workers[-1], "never"), stdout=log, stderr=log)
+            process = subprocess.Popen(
+                arguments(args, binary, data, workers[-1], "never"), stdout=log, stderr=log
+            )
         try:
             # One in three is killed before it delivers anything, or while it begins to.
             if disturbances or dice.random() > 0.3:
@@ -177,7 +220,9 @@ def kill_and_disturb(args, dice, binary, data, brokers):
                 done.append(brokers.disturb(kinds[len(done) % 3], dice))
                 time.sleep(dice.uniform(0.0, 2))
             if process.poll() is not None:
-                raise Failed(f"run {run} ended by itself with {process.returncode}: {said.read_text()}")
+                raise Failed(
+                    f"run {run} ended by itself with {process.returncode}: {said.read_text()}"
+                )
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -190,7 +235,9 @@ def prove(args, seed, binary, work, duckdb):
     work.mkdir(parents=True)
     dice, data = random.Random(seed), work / "data"
     brokers = Brokers(args.port, work / "broker", args.nodes)
-    (work / "kafka.toml").write_text((proof.HERE / "kafka.toml").read_text().replace("127.0.0.1:9092", brokers.servers))
+    (work / "kafka.toml").write_text(
+        (proof.HERE / "kafka.toml").read_text().replace("127.0.0.1:9092", brokers.servers)
+    )
     brokers.script("wipe")
     brokers.script("start")
     failures, problems = [], ["not finished"]
@@ -205,14 +252,21 @@ def prove(args, seed, binary, work, duckdb):
         producer.join()
         if failures:
             raise Failed(f"the records were not all taken: {failures[:3]}")
-        last = subprocess.run(arguments(args, binary, data, 2, "end"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        last = subprocess.run(
+            arguments(args, binary, data, 2, "end"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         if last.returncode != 0:
             raise Failed(f"the last run ended with {last.returncode}: {last.stderr}{last.stdout}")
         report = json.loads(last.stdout)["pipelines"][0]
         problems = check(duckdb, brokers, data, args.records)
-        did = (f"{args.records:,} records, {args.kills} kills, {args.nodes} node{'s' if args.nodes > 1 else ''}, {len(done)} broker stops "
-               f"({', '.join(done)}), workers {''.join(map(str, workers))}, {report['committed_epoch']:,} epochs, "
-               f"{time.monotonic() - started:.0f} s; seed {seed}")
+        did = (
+            f"{args.records:,} records, {args.kills} kills, {args.nodes} node{'s' if args.nodes > 1 else ''}, {len(done)} broker stops "
+            f"({', '.join(done)}), workers {''.join(map(str, workers))}, {report['committed_epoch']:,} epochs, "
+            f"{time.monotonic() - started:.0f} s; seed {seed}"
+        )
     except Failed as why:
         did, done, problems = f"seed {seed}", [], [str(why)]
     finally:
@@ -226,12 +280,34 @@ def main():
     parser = proof.arguments(__doc__)
     parser.add_argument("--records", type=int, default=1_000_000, help="[1000000]")
     parser.add_argument("--kills", type=int, default=20, help="of our process [20]")
-    parser.add_argument("--broker-stops", type=int, default=2, help="a broker is stopped, killed or paused so often while our process runs [2]")
-    parser.add_argument("--epoch-rows", type=int, default=5_000, help="of an epoch, at most: the fewer the more commits [5000]")
+    parser.add_argument(
+        "--broker-stops",
+        type=int,
+        default=2,
+        help="a broker is stopped, killed or paused so often while our process runs [2]",
+    )
+    parser.add_argument(
+        "--epoch-rows",
+        type=int,
+        default=5_000,
+        help="of an epoch, at most: the fewer the more commits [5000]",
+    )
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="brokers [1]")
-    parser.add_argument("--port", type=int, default=19_292, help="of the broker, the next one is its controller's; two more for each further node [19292]")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the moments and numbers of workers [the clock]")
-    parser.add_argument("--seeds", help="several, with commas between, or FIRST..LAST; one after the other")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=19_292,
+        help="of the broker, the next one is its controller's; two more for each further node [19292]",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=int(time.time()),
+        help="of the moments and numbers of workers [the clock]",
+    )
+    parser.add_argument(
+        "--seeds", help="several, with commas between, or FIRST..LAST; one after the other"
+    )
     args = parser.parse_args()
     proof.with_readers("confluent_kafka")
     import duckdb
@@ -254,8 +330,14 @@ def main():
             print(f"everything is kept in {folder}", file=sys.stderr, flush=True)
         else:
             shutil.rmtree(folder)
-    print(f"{len(seeds)} seeds, {stops} broker stops: " + (f"seeds {wrong} are wrong" if wrong else
-          "every output exactly once, in the topic and in Delta, and equal to SQL's windows"))
+    print(
+        f"{len(seeds)} seeds, {stops} broker stops: "
+        + (
+            f"seeds {wrong} are wrong"
+            if wrong
+            else "every output exactly once, in the topic and in Delta, and equal to SQL's windows"
+        )
+    )
     if not args.work and not wrong:
         shutil.rmtree(work)
     sys.exit(1 if wrong else 0)
@@ -276,26 +358,41 @@ def check(duckdb, brokers, data, records):
         for key, value in messages:
             file.write('{"key":"' + key.decode() + '",' + value.decode()[1:] + "\n")
         file.flush()
-        columns = "{key: 'varchar', transaction_id: 'bigint', tx_datetime: 'timestamp', customer_id: 'bigint', tx_amount: 'decimal(12,2)', " \
-                  "card: 'varchar', source_id: 'varchar', nb_tx_1h: 'bigint', nb_tx_1d: 'bigint', sum_amount_1h: 'decimal(38,2)', sum_amount_1d: 'decimal(38,2)'}"
-        connection.execute(f"create table topic as select * from read_json('{file.name}', format = 'newline_delimited', columns = {columns})")
+        columns = (
+            "{key: 'varchar', transaction_id: 'bigint', tx_datetime: 'timestamp', customer_id: 'bigint', tx_amount: 'decimal(12,2)', "
+            "card: 'varchar', source_id: 'varchar', nb_tx_1h: 'bigint', nb_tx_1d: 'bigint', sum_amount_1h: 'decimal(38,2)', sum_amount_1d: 'decimal(38,2)'}"
+        )
+        connection.execute(
+            f"create table topic as select * from read_json('{file.name}', format = 'newline_delimited', columns = {columns})"
+        )
     _, files = proof.table_files(data, "features")
     names = "transaction_id, tx_datetime, customer_id, tx_amount, card, source_id, nb_tx_1h, nb_tx_1d, sum_amount_1h, sum_amount_1d"
-    types = "transaction_id, tx_datetime at time zone 'UTC' as tx_datetime, customer_id, tx_amount, card, source_id, " \
-            "nb_tx_1h::bigint as nb_tx_1h, nb_tx_1d::bigint as nb_tx_1d, " \
-            "sum_amount_1h::decimal(38,2) as sum_amount_1h, sum_amount_1d::decimal(38,2) as sum_amount_1d"
+    types = (
+        "transaction_id, tx_datetime at time zone 'UTC' as tx_datetime, customer_id, tx_amount, card, source_id, "
+        "nb_tx_1h::bigint as nb_tx_1h, nb_tx_1d::bigint as nb_tx_1d, "
+        "sum_amount_1h::decimal(38,2) as sum_amount_1h, sum_amount_1d::decimal(38,2) as sum_amount_1d"
+    )
     connection.execute("set timezone = 'UTC'")
-    connection.execute(f"create table delta as select {types} from read_parquet({files}, hive_partitioning = true)")
+    connection.execute(
+        f"create table delta as select {types} from read_parquet({files}, hive_partitioning = true)"
+    )
     for table in ("topic", "delta"):
         rows, ids, low, high = connection.execute(
-            f"select count(*), count(distinct transaction_id), min(transaction_id), max(transaction_id) from {table}").fetchone()
+            f"select count(*), count(distinct transaction_id), min(transaction_id), max(transaction_id) from {table}"
+        ).fetchone()
         if (rows, ids, low, high) != (records, records, 0, records - 1):
-            problems.append(f"{table}: {rows:,} rows, {ids:,} records of {records:,}, from {low} to {high}")
+            problems.append(
+                f"{table}: {rows:,} rows, {ids:,} records of {records:,}, from {low} to {high}"
+            )
     for a, b in (("topic", "delta"), ("delta", "topic")):
-        differing = connection.execute(f"select count(*) from (select {names} from {a} except all select {names} from {b})").fetchone()[0]
+        differing = connection.execute(
+            f"select count(*) from (select {names} from {a} except all select {names} from {b})"
+        ).fetchone()[0]
         if differing:
             problems.append(f"{differing:,} rows of {a} are not in {b}")
-    wrong_key = connection.execute("select count(*) from topic where key <> card or key <> customer_id::varchar").fetchone()[0]
+    wrong_key = connection.execute(
+        "select count(*) from topic where key <> card or key <> customer_id::varchar"
+    ).fetchone()[0]
     if wrong_key:
         problems.append(f"{wrong_key:,} messages have another key than their row")
     window = "partition by customer_id order by tx_datetime, transaction_id rows between unbounded preceding and current row"
@@ -307,7 +404,8 @@ def check(duckdb, brokers, data, records):
                sum(tx_amount) over ({window}) - coalesce(sum(tx_amount) over ({older}), 0) as sum_1h
         from delta""")
     wrong = connection.execute(
-        "select count(*) from delta join expected using (transaction_id) where nb_tx_1h <> nb_1h or sum_amount_1h <> sum_1h").fetchone()[0]
+        "select count(*) from delta join expected using (transaction_id) where nb_tx_1h <> nb_1h or sum_amount_1h <> sum_1h"
+    ).fetchone()[0]
     if wrong:
         problems.append(f"{wrong:,} rows have other windows than SQL's")
     return problems

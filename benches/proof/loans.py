@@ -8,6 +8,7 @@ Events have the columns event_time, ingest_time, event_seq, lender_id, old_statu
 by ingest_time, at most two days later. Each runs with 1, 2 and 3 workers, publishing windows as they change and only when they are final. The newest
 row of every window, and of every lender and day, must equal the golden answer's, on all rows. Ends with 1 if one doesn't.
 """
+
 import shutil
 import sys
 import tempfile
@@ -27,14 +28,20 @@ def book(data, golden):
     import duckdb
 
     _, files = proof.table_files(data, "portfolio")
-    duckdb.execute(
-        f"""create or replace view book as select * from read_parquet({files})
-        qualify row_number() over (partition by lender_id, as_of order by revision desc) = 1"""
-    )
+    duckdb.execute(f"""create or replace view book as select * from read_parquet({files})
+        qualify row_number() over (partition by lender_id, as_of order by revision desc) = 1""")
     expected = f"'{golden.resolve()}'"
-    columns = [(name, kind) for name, kind, *_ in duckdb.execute(f"describe select * from {expected}").fetchall() if name not in ("lender_id", "as_of")]
+    columns = [
+        (name, kind)
+        for name, kind, *_ in duckdb.execute(f"describe select * from {expected}").fetchall()
+        if name not in ("lender_id", "as_of")
+    ]
     differs = [
-        f"coalesce(abs(b.{name} - g.{name}) > 1e-12, (b.{name} is null) <> (g.{name} is null))" if kind == "DOUBLE" else f"b.{name} is distinct from g.{name}"
+        (
+            f"coalesce(abs(b.{name} - g.{name}) > 1e-12, (b.{name} is null) <> (g.{name} is null))"
+            if kind == "DOUBLE"
+            else f"b.{name} is distinct from g.{name}"
+        )
         for name, kind in columns
     ]
     return duckdb.execute(
@@ -56,7 +63,9 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     duckdb.execute("set preserve_insertion_order = true")
     for name, order in (("in order", "event_seq"), ("by ingest time", "ingest_time, event_seq")):
-        duckdb.execute(f"copy (select * from '{args.events.resolve()}' order by {order}) to '{work}/{name}.parquet'")
+        duckdb.execute(
+            f"copy (select * from '{args.events.resolve()}' order by {order}) to '{work}/{name}.parquet'"
+        )
     results, bad = [], 0
     for name in ("in order", "by ingest time"):
         for number, when in enumerate(["changes", "final"] * 3):
@@ -66,7 +75,9 @@ def main():
             config = work / "loans.toml"
             text = (proof.HERE / "loans.toml").read_text()
             config.write_text(text.replace('= "changes"', f'= "{when}"'))
-            report = proof.run(binary, config, data, None, workers, [f"sources.loans.path={work}/{name}.parquet"])
+            report = proof.run(
+                binary, config, data, None, workers, [f"sources.loans.path={work}/{name}.parquet"]
+            )
             _, files = proof.table_files(data, "loan_transitions")
             duckdb.execute(
                 f"""create or replace view newest as select * from read_parquet({files}) qualify row_number() over (
@@ -77,16 +88,33 @@ def main():
                 found = f"""select {COLUMNS} from newest where "window" = '{window}'"""
                 expected = f"select {COLUMNS} from '{golden.resolve()}'"
                 extra, missing = (
-                    duckdb.execute(f"select count(*) from ({a} except all {b})").fetchone()[0] for a, b in ((found, expected), (expected, found))
+                    duckdb.execute(f"select count(*) from ({a} except all {b})").fetchone()[0]
+                    for a, b in ((found, expected), (expected, found))
                 )
                 bad += extra + missing > 0
-                cells.append(f"-{missing} +{extra} of {duckdb.execute(f'select count(*) from ({expected})').fetchone()[0]:,}")
+                cells.append(
+                    f"-{missing} +{extra} of {duckdb.execute(f'select count(*) from ({expected})').fetchone()[0]:,}"
+                )
             missing, other, golden_rows = book(data, args.golden[3])
             bad += missing + other > 0
             cells.append(f"-{missing} ~{other} of {golden_rows:,}")
             published = duckdb.execute(f"select count(*) from read_parquet({files})").fetchone()[0]
-            results.append([name, when, workers, report["rows_in"], report["late"], published, *cells, report["seconds"]])
-    proof.print_table(["events", "results", "workers", "rows", "late", "published", *WINDOWS, "book", "seconds"], results)
+            results.append(
+                [
+                    name,
+                    when,
+                    workers,
+                    report["rows_in"],
+                    report["late"],
+                    published,
+                    *cells,
+                    report["seconds"],
+                ]
+            )
+    proof.print_table(
+        ["events", "results", "workers", "rows", "late", "published", *WINDOWS, "book", "seconds"],
+        results,
+    )
     if not args.work:
         shutil.rmtree(work)
     sys.exit(1 if bad else 0)

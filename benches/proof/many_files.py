@@ -16,6 +16,7 @@
 
 Prints figures; ends with 1 if something differs.
 """
+
 import gzip
 import json
 import os
@@ -94,7 +95,9 @@ def totals(data):
     _, files = proof.table_files(data, "rows")
     if files == "[]":
         return (0, 0, 0)
-    rows, ids, cents = duckdb.sql(f"select count(*), count(distinct id), sum(amount) * 100 from read_parquet({files})").fetchall()[0]
+    rows, ids, cents = duckdb.sql(
+        f"select count(*), count(distinct id), sum(amount) * 100 from read_parquet({files})"
+    ).fetchall()[0]
     return (rows, ids, int(cents))
 
 
@@ -108,7 +111,9 @@ def write_large(folder, count, kib):
             out.write("id,at,amount\n")
             for line in range(lines):
                 value = rows % 10_000
-                out.write(f"{rows:010},{START + line * 3600 // lines},{value // 100}.{value % 100:02}\n")
+                out.write(
+                    f"{rows:010},{START + line * 3600 // lines},{value // 100}.{value % 100:02}\n"
+                )
                 rows += 1
                 cents += value
     return rows, cents
@@ -119,8 +124,13 @@ def large_files(binary, work, count, kib):
     config, data = work / "large.toml", work / "large-data"
     config.write_text(CONFIG.format(data=data, inputs=work / "large" / "*.csv", follow=""))
     started = time.monotonic()
-    process = subprocess.Popen([binary, "run", str(config), "--format", "json"], preexec_fn=few_open_files, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [binary, "run", str(config), "--format", "json"],
+        preexec_fn=few_open_files,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     peak, descriptors = 0, 0
     while process.poll() is None:
         try:
@@ -134,8 +144,10 @@ def large_files(binary, work, count, kib):
         print(process.stderr.read())
         return False
     found = totals(data)
-    proof.print_table(["files", "KiB each", "rows", "seconds", "files open, most", "MiB, most", "as expected"],
-                      [[count, kib, found[0], seconds, descriptors, peak, str(found == (rows, rows, cents))]])
+    proof.print_table(
+        ["files", "KiB each", "rows", "seconds", "files open, most", "MiB, most", "as expected"],
+        [[count, kib, found[0], seconds, descriptors, peak, str(found == (rows, rows, cents))]],
+    )
     return found == (rows, rows, cents)
 
 
@@ -145,7 +157,9 @@ def write_small(folder, first, count):
     beside.mkdir(exist_ok=True)
     names = [f"{number:08}.csv.gz" for number in range(first, first + count)]
     for number, name in enumerate(names, first):
-        content = gzip.compress(f"id,at,amount\n{number},{START + number // 100},1.00\n".encode(), compresslevel=1)
+        content = gzip.compress(
+            f"id,at,amount\n{number},{START + number // 100},1.00\n".encode(), compresslevel=1
+        )
         (beside / name).write_bytes(content)
 
     def move_in():
@@ -196,7 +210,13 @@ def many_small(binary, work, files, batches):
     config, data = work / "small.toml", work / "small-data"
     config.write_text(CONFIG.format(data=data, inputs=folder / "*.csv.gz", follow="follow = true"))
     command = [binary, "run", str(config), "--format", "json"]
-    process = subprocess.Popen(command, preexec_fn=few_open_files, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        preexec_fn=few_open_files,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     each, written, table, good = files // batches, 0, [], True
     for batch in range(batches):
         move_in = write_small(folder, written, each)
@@ -215,33 +235,63 @@ def many_small(binary, work, files, batches):
                 return False
             time.sleep(0.1)
         took = time.monotonic() - started
-        own, kernel = (after - first for after, first in zip(processor_seconds(process.pid), before))
+        own, kernel = (
+            after - first for after, first in zip(processor_seconds(process.pid), before)
+        )
         largest = max(epochs_since(data, moment), default=0)
         one = epoch_of_one(data, write_small(folder, written, 1))
         written += 1
         per_file = (own + kernel) / each * 1e6
-        table.append([written, per_file, largest, one, own, kernel, moved, took, resident_mib(process.pid)])
+        table.append(
+            [written, per_file, largest, one, own, kernel, moved, took, resident_mib(process.pid)]
+        )
     idle = cores_busy(process.pid)
     process.send_signal(signal.SIGINT)
     process.wait()
-    proof.print_table(["files", "processor us per file", "largest epoch file", "epoch file of one more", "s in its code", "s in the kernel",
-                       "s to move", "s to the commit", "MiB resident"], table)
-    good &= all(0 < table[-1][column] <= 2 * table[1][column] for column in (1, 2, 3)) and idle <= 0.2
+    proof.print_table(
+        [
+            "files",
+            "processor us per file",
+            "largest epoch file",
+            "epoch file of one more",
+            "s in its code",
+            "s in the kernel",
+            "s to move",
+            "s to the commit",
+            "MiB resident",
+        ],
+        table,
+    )
+    good &= (
+        all(0 < table[-1][column] <= 2 * table[1][column] for column in (1, 2, 3)) and idle <= 0.2
+    )
     print(f"while nothing comes, {written} files take {idle:.2f} of a core")
 
     write_small(folder, written, 1)()
     config.write_text(CONFIG.format(data=data, inputs=folder / "*.csv.gz", follow=""))
     moment, started = time.time(), time.monotonic()
-    done = subprocess.run(command, preexec_fn=few_open_files, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command,
+        preexec_fn=few_open_files,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     if done.returncode != 0:
         print(done.stderr)
         return False
     seconds, rows = time.monotonic() - started, written + 1
-    found, status = totals(data), json.loads(subprocess.run([binary, "status", str(config), "--format", "json"], stdout=subprocess.PIPE, check=True).stdout)
+    found, status = totals(data), json.loads(
+        subprocess.run(
+            [binary, "status", str(config), "--format", "json"], stdout=subprocess.PIPE, check=True
+        ).stdout
+    )
     partitions = status["pipelines"][0]["partitions"]
     listed = len(partitions) == rows and all(p["finished"] for p in partitions)
-    proof.print_table(["started again", "seconds", "rows", "largest epoch file", "positions, all finished"],
-                      [["", seconds, found[0], max(epochs_since(data, moment), default=0), str(listed)]])
+    proof.print_table(
+        ["started again", "seconds", "rows", "largest epoch file", "positions, all finished"],
+        [["", seconds, found[0], max(epochs_since(data, moment), default=0), str(listed)]],
+    )
     return good and listed and found == (rows, rows, rows * 100)
 
 

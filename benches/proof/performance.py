@@ -6,6 +6,7 @@
 A simulated loan book is written to a file; the example reads it with 1, 2 and 3 workers. DuckDB works each loan's row at every month's end out of the changes
 by itself. Counts and money must be equal, rates within 1e-9, on all rows. Ends with 1 if one isn't.
 """
+
 import shutil
 import sys
 import tempfile
@@ -39,7 +40,9 @@ def month_ends(changes):
 
 def flows(table):
     """What happened from month's end to month's end to loans that were open: as in the example, from DOMAIN-level definitions."""
-    late = lambda c, more="": f"case {c} when 'DPD30' then 1 when 'DPD60' then 2 when 'DPD90P' then 3 {more} else 0 end"
+    late = (
+        lambda c, more="": f"case {c} when 'DPD30' then 1 when 'DPD60' then 2 when 'DPD90P' then 3 {more} else 0 end"
+    )
     return f"""
         with pairs as (
             select b.as_of, b.as_of - interval '1 month' as month, a.lender_id, b.currency, a.balance_cents as start, b.balance_cents as now,
@@ -87,7 +90,15 @@ def matrix(table):
 TABLES = {
     "performance": (
         ["lender_id", "currency", "month"],
-        ["n_loans", "start_balance_cents", "scheduled_cents", "prepaid_cents", "n_defaults", "defaulted_cents", "charged_off_cents"]
+        [
+            "n_loans",
+            "start_balance_cents",
+            "scheduled_cents",
+            "prepaid_cents",
+            "n_defaults",
+            "defaulted_cents",
+            "charged_off_cents",
+        ]
         + ["recovered_cents", "n_late", "n_cured", "n_partly_cured"],
         ["smm", "cpr", "mdr", "cdr", "cure_rate", "cure_rate_balance"],
     ),
@@ -106,7 +117,11 @@ def breaks(data):
     if not (Path(data) / "tables" / "performance_breaks").exists():
         return 0
     _, files = proof.table_files(data, "performance_breaks")
-    return 0 if files == "[]" else duckdb.execute(f"select count(*) from read_parquet({files})").fetchone()[0]
+    return (
+        0
+        if files == "[]"
+        else duckdb.execute(f"select count(*) from read_parquet({files})").fetchone()[0]
+    )
 
 
 def main():
@@ -121,7 +136,21 @@ def main():
     work = Path(args.work or tempfile.mkdtemp(prefix="riskstream-performance-"))
     work.mkdir(parents=True, exist_ok=True)
     changes = work / "changes.parquet"
-    proof.subprocess.run([binary, "generate", "--of", "loans", "--out", str(changes), "--loans", str(args.loans), "--months", str(args.months)], check=True)
+    proof.subprocess.run(
+        [
+            binary,
+            "generate",
+            "--of",
+            "loans",
+            "--out",
+            str(changes),
+            "--loans",
+            str(args.loans),
+            "--months",
+            str(args.months),
+        ],
+        check=True,
+    )
     duckdb.execute("set timezone = 'UTC'")
     duckdb.execute(f"create table month_ends as {month_ends(changes)}")
     duckdb.execute(f"create table expected_performance as {flows('month_ends')}")
@@ -147,13 +176,17 @@ def main():
             duckdb.execute("create or replace view kept as select * from found where n_loans > 0")
             joined = " and ".join(f"f.{k} = e.{k}" for k in keys)
             same = [f"f.{c} is not distinct from e.{c}" for c in exact]
-            same += [f"(f.{c} is not distinct from e.{c} or abs(f.{c} - e.{c}) <= 1e-9)" for c in rates]
+            same += [
+                f"(f.{c} is not distinct from e.{c} or abs(f.{c} - e.{c}) <= 1e-9)" for c in rates
+            ]
             rows, differ = duckdb.execute(
                 f"""select count(*), count(*) filter (f.n_loans is null or e.n_loans is null or not ({" and ".join(same)}))
                 from kept f full join expected_{table} e on {joined}"""
             ).fetchone()
             bad += differ > 0 or rows == 0
-            results.append([table, workers, rows, differ, "equal" if differ == 0 and rows > 0 else "DIFFERENT"])
+            results.append(
+                [table, workers, rows, differ, "equal" if differ == 0 and rows > 0 else "DIFFERENT"]
+            )
         bad += breaks(data) > 0
     proof.print_table(["table", "workers", "rows", "different", "result"], results)
     if not args.work:

@@ -2,6 +2,7 @@
 
 The readers (deltalake, duckdb, polars, pyarrow) are installed from PyPI into a virtual environment in the user's cache, once.
 """
+
 import argparse
 import json
 import os
@@ -28,20 +29,33 @@ def with_readers(*more):
     venv = CACHE / "venv"
     python = venv / "bin" / "python"
     if os.environ.get("RISKSTREAM_PROOF_VENV"):
-        sys.exit(f"the readers {', '.join(readers)} can't be imported in {venv}; remove it and start again")
+        sys.exit(
+            f"the readers {', '.join(readers)} can't be imported in {venv}; remove it and start again"
+        )
     if not python.exists():
         print(f"installing {', '.join(readers)} into {venv}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *readers], check=True)
+    subprocess.run(
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *readers],
+        check=True,
+    )
     os.environ["RISKSTREAM_PROOF_VENV"] = "1"
     os.execv(str(python), [str(python), *sys.argv])
 
 
 def arguments(description):
     """A parser with what every proof takes."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", metavar="PATH", help="the riskstream program [default: built by cargo]")
-    parser.add_argument("--work", metavar="FOLDER", help="where inputs and tables go [default: a temporary folder, removed at the end]")
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--binary", metavar="PATH", help="the riskstream program [default: built by cargo]"
+    )
+    parser.add_argument(
+        "--work",
+        metavar="FOLDER",
+        help="where inputs and tables go [default: a temporary folder, removed at the end]",
+    )
     return parser
 
 
@@ -52,7 +66,10 @@ def program(binary):
     cargo = ["cargo", "build", "--release", "-p", "riskstream-pipeline"]
     subprocess.run(cargo, cwd=PROJECT, check=True)
     metadata = subprocess.run(
-        ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=PROJECT, check=True, stdout=subprocess.PIPE
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"],
+        cwd=PROJECT,
+        check=True,
+        stdout=subprocess.PIPE,
     )
     return str(Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "riskstream")
 
@@ -60,13 +77,24 @@ def program(binary):
 def run_arguments(binary, config, data, path, workers, sets=()):
     """The command line of a run."""
     sets = [f"riskstream.data={data}", *([f"sources.payments.path={path}"] if path else []), *sets]
-    return [binary, "run", str(config), "--workers", str(workers), "--format", "json", *[a for s in sets for a in ("--set", s)]]
+    return [
+        binary,
+        "run",
+        str(config),
+        "--workers",
+        str(workers),
+        "--format",
+        "json",
+        *[a for s in sets for a in ("--set", s)],
+    ]
 
 
 def run(*args, **kwargs):
     """Runs to the end; gives the pipeline's report with the seconds that the process took."""
     started = time.monotonic()
-    done = subprocess.run(run_arguments(*args, **kwargs), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        run_arguments(*args, **kwargs), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     if done.returncode != 0:
         sys.exit(f"{' '.join(done.args)}\nended with {done.returncode}: {done.stderr}{done.stdout}")
     report = json.loads(done.stdout)["pipelines"][0]
@@ -79,12 +107,27 @@ def table_files(data, table):
     from deltalake import DeltaTable
 
     delta = DeltaTable(str(Path(data) / "tables" / table))
-    return delta, "[" + ", ".join("'" + uri.replace("'", "''") + "'" for uri in delta.file_uris()) + "]"
+    return (
+        delta,
+        "[" + ", ".join("'" + uri.replace("'", "''") + "'" for uri in delta.file_uris()) + "]",
+    )
 
 
 def print_table(header, rows):
     """Prints columns; numbers to the right."""
-    cells = [header] + [[f"{c:,}" if isinstance(c, int) else f"{c:.2f}" if isinstance(c, float) else str(c) for c in row] for row in rows]
+    cells = [header] + [
+        [
+            f"{c:,}" if isinstance(c, int) else f"{c:.2f}" if isinstance(c, float) else str(c)
+            for c in row
+        ]
+        for row in rows
+    ]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     for row in cells:
-        print("  ".join(c.rjust(w) if any(ch.isdigit() for ch in c) else c.ljust(w) for c, w in zip(row, widths)).rstrip(), flush=True)
+        print(
+            "  ".join(
+                c.rjust(w) if any(ch.isdigit() for ch in c) else c.ljust(w)
+                for c, w in zip(row, widths)
+            ).rstrip(),
+            flush=True,
+        )

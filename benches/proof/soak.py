@@ -9,6 +9,7 @@ stopped for the second quarter of an hour before the last one (15 of 60 minutes)
 once, every tenth in the topic once (as a read_committed consumer sees it), the values of a sample of cards must be those of SQL,
 and the resident memory of the last sixth of the time may be at most 5% above that of the second sixth. Ends with 1 otherwise.
 """
+
 import json
 import os
 import shutil
@@ -117,9 +118,16 @@ def resident_mb(pid):
 def main():
     parser = proof.arguments(__doc__)
     parser.add_argument("--minutes", type=float, default=60, help="[60]")
-    parser.add_argument("--rate", type=int, default=20_000, help="payments a second, a divisor of a million [20000]")
+    parser.add_argument(
+        "--rate", type=int, default=20_000, help="payments a second, a divisor of a million [20000]"
+    )
     parser.add_argument("--new-cards", type=int, default=1_000, help="a second [1000]")
-    parser.add_argument("--port", type=int, default=19_392, help="of the broker; the next one is its controller's [19392]")
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=19_392,
+        help="of the broker; the next one is its controller's [19392]",
+    )
     args = parser.parse_args()
     proof.with_readers("confluent_kafka")
 
@@ -138,7 +146,9 @@ def main():
     away = range(int(seconds * 0.4), int(seconds * 0.65))
     told, problems, samples = {}, ["not finished"], []
     log = open(work / "run.log", "w")
-    process = subprocess.Popen([binary, "run", str(config), "--workers", "2"], stdout=log, stderr=log)
+    process = subprocess.Popen(
+        [binary, "run", str(config), "--workers", "2"], stdout=log, stderr=log
+    )
     producer = threading.Thread(target=produce, args=(inputs, seconds, args, told), daemon=True)
     started = time.monotonic()
     producer.start()
@@ -148,34 +158,59 @@ def main():
             producer.join(10)
             at = time.monotonic() - started
             if process.poll() is not None:
-                sys.exit(f"the run ended by itself with {process.returncode}: {(work / 'run.log').read_text()[-4000:]}")
+                sys.exit(
+                    f"the run ended by itself with {process.returncode}: {(work / 'run.log').read_text()[-4000:]}"
+                )
             if is_away != (int(at) in away):
                 is_away = not is_away
                 broker.script("stop" if is_away else "start")
-                print(f"{at:6.0f} s: the broker is {'stopped' if is_away else 'started'}", flush=True)
+                print(
+                    f"{at:6.0f} s: the broker is {'stopped' if is_away else 'started'}", flush=True
+                )
             samples.append((at, resident_mb(process.pid)))
             if len(samples) % 6 == 0:
-                print(f"{at:6.0f} s: {samples[-1][1]:,.0f} MB resident, second {told.get('second')} written", flush=True)
+                print(
+                    f"{at:6.0f} s: {samples[-1][1]:,.0f} MB resident, second {told.get('second')} written",
+                    flush=True,
+                )
         process.send_signal(signal.SIGINT)
         process.wait(120)
         # What was not read when the run was stopped is read now.
         last = subprocess.run(
-            [binary, "run", str(config), "--set", "sources.payments.follow=false", "--format", "json"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [
+                binary,
+                "run",
+                str(config),
+                "--set",
+                "sources.payments.follow=false",
+                "--format",
+                "json",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         if last.returncode != 0:
             sys.exit(f"the last run ended with {last.returncode}: {last.stderr}{last.stdout}")
         problems = check(broker, data, seconds * args.rate)
         sixth = seconds / 6
-        mean = lambda low, high: (lambda part: sum(part) / max(len(part), 1))([mb for at, mb in samples if low <= at < high])
+        mean = lambda low, high: (lambda part: sum(part) / max(len(part), 1))(
+            [mb for at, mb in samples if low <= at < high]
+        )
         second, final = mean(sixth, 2 * sixth), mean(5 * sixth, 6 * sixth)
-        print(f"resident: {second:,.0f} MB in the second sixth, {final:,.0f} MB in the last, {100 * (final / second - 1):+.1f}%; "
-              f"{max(mb for _, mb in samples):,.0f} MB at most; the producer was {told.get('behind', 0):.1f} s behind at most")
+        print(
+            f"resident: {second:,.0f} MB in the second sixth, {final:,.0f} MB in the last, {100 * (final / second - 1):+.1f}%; "
+            f"{max(mb for _, mb in samples):,.0f} MB at most; the producer was {told.get('behind', 0):.1f} s behind at most"
+        )
         if final > second * 1.05:
             problems.append("memory grows")
         for problem in problems:
             print(problem, file=sys.stderr)
-        print(f"{seconds * args.rate:,} payments: nothing lost, nothing twice, windows equal SQL's" if not problems else "OTHER")
+        print(
+            f"{seconds * args.rate:,} payments: nothing lost, nothing twice, windows equal SQL's"
+            if not problems
+            else "OTHER"
+        )
     finally:
         if process.poll() is None:
             process.kill()
@@ -196,32 +231,46 @@ def check(broker, data, payments):
     connection.execute("set timezone = 'UTC'")
     _, files = proof.table_files(data, "scored")
     rows, ids, low, high = connection.execute(
-        f"select count(*), count(distinct id), min(id), max(id) from read_parquet({files}, hive_partitioning = true)").fetchone()
+        f"select count(*), count(distinct id), min(id), max(id) from read_parquet({files}, hive_partitioning = true)"
+    ).fetchone()
     if (rows, ids, low, high) != (payments, payments, 0, payments - 1):
-        problems.append(f"scored: {rows:,} rows, {ids:,} payments of {payments:,}, from {low} to {high}")
+        problems.append(
+            f"scored: {rows:,} rows, {ids:,} payments of {payments:,}, from {low} to {high}"
+        )
     connection.execute(f"""
         create table sample as select id, paid_at, card, amount, n::bigint as n, s::decimal(38,2) as s
         from (select id, paid_at, card, amount, n_10m as n, s_10m as s from read_parquet({files}, hive_partitioning = true))
         where card % {SAMPLE} = 0""")
-    window = "partition by card order by paid_at, id rows between unbounded preceding and current row"
+    window = (
+        "partition by card order by paid_at, id rows between unbounded preceding and current row"
+    )
     older = "partition by card order by paid_at range between unbounded preceding and interval 10 minutes preceding"
-    wrong, sampled = connection.execute(f"""
+    wrong, sampled = connection.execute(
+        f"""
         select count(*) filter (where n <> nn or s <> ss), count(*) from (
             select n, s, count(*) over ({window}) - count(*) over ({older}) as nn,
-                   sum(amount) over ({window}) - coalesce(sum(amount) over ({older}), 0) as ss from sample)""").fetchone()
+                   sum(amount) over ({window}) - coalesce(sum(amount) over ({older}), 0) as ss from sample)"""
+    ).fetchone()
     if wrong or not sampled:
         problems.append(f"{wrong:,} of {sampled:,} sampled payments have other windows than SQL's")
     _, windows = proof.table_files(data, "windows")
     total, money = connection.execute(
-        f"select sum(n)::bigint, sum(s)::decimal(38,2) from read_parquet({windows}, hive_partitioning = true)").fetchone()
-    expected = connection.execute(f"select sum(amount)::decimal(38,2) from read_parquet({files}, hive_partitioning = true)").fetchone()[0]
+        f"select sum(n)::bigint, sum(s)::decimal(38,2) from read_parquet({windows}, hive_partitioning = true)"
+    ).fetchone()
+    expected = connection.execute(
+        f"select sum(amount)::decimal(38,2) from read_parquet({files}, hive_partitioning = true)"
+    ).fetchone()[0]
     if total != payments or money != expected:
-        problems.append(f"the windows hold {total:,} payments and {money}, not {payments:,} and {expected}")
+        problems.append(
+            f"the windows hold {total:,} payments and {money}, not {payments:,} and {expected}"
+        )
     messages = kafka.consume(broker, "scored")
     numbers = {json.loads(value)["id"] for _, value in messages}
     tenth = (payments + 9) // 10
     if len(messages) != tenth or len(numbers) != tenth:
-        problems.append(f"the topic: {len(messages):,} messages, {len(numbers):,} payments of {tenth:,}")
+        problems.append(
+            f"the topic: {len(messages):,} messages, {len(numbers):,} payments of {tenth:,}"
+        )
     return problems
 
 

@@ -6,6 +6,7 @@
 Each case is a configuration, input files and what must come of them: rows, a refusal with what would be right, or a word at the start. Kinds: time
 patterns, inference, numbers in JSON, sums, statistics, files that grow, compression, messages. Ends with 1 if a case is wrong.
 """
+
 import gzip
 import json
 import math
@@ -32,7 +33,14 @@ def case(kind, *variants):
     def register(function):
         for variant in variants or [()]:
             named = variant[0] if variants else ""
-            CASES.append((kind, f"{function.__name__.replace('_', ' ')}{': ' if named else ''}{named}", function, variant))
+            CASES.append(
+                (
+                    kind,
+                    f"{function.__name__.replace('_', ' ')}{': ' if named else ''}{named}",
+                    function,
+                    variant,
+                )
+            )
         return function
 
     return register
@@ -56,7 +64,17 @@ class Trial:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return path
 
-    def config(self, path, schema=None, event_time='column = "at"', steps="", pipeline="", to="", source="", kind="delta"):
+    def config(
+        self,
+        path,
+        schema=None,
+        event_time='column = "at"',
+        steps="",
+        pipeline="",
+        to="",
+        source="",
+        kind="delta",
+    ):
         schema = f"schema = {{ {schema} }}\n" if schema else ""
         self.write(
             "pipeline.toml",
@@ -66,7 +84,14 @@ class Trial:
         )
 
     def call(self, *args):
-        done = subprocess.run([self.binary, *args], cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
+        done = subprocess.run(
+            [self.binary, *args],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
         must("panicked" not in done.stderr, done.stderr)
         return done
 
@@ -105,6 +130,7 @@ def equal(got, expected):
 
 # Time patterns ------------------------------------------------------------------------------------------------------------------------------
 
+
 def at(pattern):
     return f'column = "at", format = "{pattern}"'
 
@@ -134,7 +160,10 @@ def a_pattern_that_leaves_the_instant_open_is_refused(t, name, pattern, value, h
     t.config("in.csv", 'id = "int64", at = "timestamp"', at(pattern))
     done = t.check()
     must(done.returncode == 2, f"check takes it: {done.stdout}")
-    must(help in done.stderr.split("help:")[-1] and "pipeline.toml:" in done.stderr, f"no word of {help}: {done.stderr}")
+    must(
+        help in done.stderr.split("help:")[-1] and "pipeline.toml:" in done.stderr,
+        f"no word of {help}: {done.stderr}",
+    )
 
 
 @case(
@@ -151,8 +180,18 @@ def a_pattern_that_leaves_the_instant_open_is_refused(t, name, pattern, value, h
     ("two digits of an old year", "%d/%m/%y", "01/05/69", "1969-05-01T00:00:00Z"),
     ("four digits of a year where two are said", "%d/%m/%y", "01/05/2024", "dead"),
     ("two digits of a year where four are said", "%d/%m/%Y", "01/05/24", "dead"),
-    ("a colon in the offset", "%Y-%m-%dT%H:%M:%S%z", "2024-05-01T10:00:00+02:00", "2024-05-01T08:00:00Z"),
-    ("no colon in the offset", "%Y-%m-%dT%H:%M:%S%:z", "2024-05-01T10:00:00-0330", "2024-05-01T13:30:00Z"),
+    (
+        "a colon in the offset",
+        "%Y-%m-%dT%H:%M:%S%z",
+        "2024-05-01T10:00:00+02:00",
+        "2024-05-01T08:00:00Z",
+    ),
+    (
+        "no colon in the offset",
+        "%Y-%m-%dT%H:%M:%S%:z",
+        "2024-05-01T10:00:00-0330",
+        "2024-05-01T13:30:00Z",
+    ),
     ("names", "%a %d %b %Y %H:%M", "Wed 01 May 2024 10:30", "2024-05-01T10:30:00Z"),
     ("a wrong day of the week", "%a %d %b %Y", "Thu 01 May 2024", "dead"),
     ("a percent sign", "%d%%%m%%%Y", "01%05%2024", "2024-05-01T00:00:00Z"),
@@ -176,8 +215,18 @@ def a_pattern_reads_what_it_says(t, name, pattern, value, expected):
 @case(
     "fraction",
     ("%S.%f of .5", "%Y-%m-%d %H:%M:%S.%f", "2024-05-01 10:00:00.5", "10:00:00.500Z"),
-    ("%S.%f of six digits", "%Y-%m-%d %H:%M:%S.%f", "2024-05-01 10:00:00.123456", "10:00:00.123456Z"),
-    ("%S.%f of nine digits", "%Y-%m-%d %H:%M:%S.%f", "2024-05-01 10:00:00.123456789", "10:00:00.123456Z"),
+    (
+        "%S.%f of six digits",
+        "%Y-%m-%d %H:%M:%S.%f",
+        "2024-05-01 10:00:00.123456",
+        "10:00:00.123456Z",
+    ),
+    (
+        "%S.%f of nine digits",
+        "%Y-%m-%d %H:%M:%S.%f",
+        "2024-05-01 10:00:00.123456789",
+        "10:00:00.123456Z",
+    ),
     ("%S,%f", "%Y-%m-%d %H:%M:%S,%f", "2024-05-01 10:00:00,25", "10:00:00.250Z"),
     ("%S%f", "%Y%m%d%H%M%S%f", "2024050110000005", "10:00:00.050Z"),
     ("%S%.f without one", "%Y-%m-%d %H:%M:%S%.f", "2024-05-01 10:00:00", "10:00:00Z"),
@@ -189,13 +238,21 @@ def digits_after_the_second_are_a_fraction(t, name, pattern, value, expected):
     t.config("in.csv", 'id = "int64", at = "timestamp"', at(pattern))
     t.run()
     got = t.column("at")
-    must(len(got) == 1 and instant(got[0]) == instant("2024-05-01T" + expected), f"{got} instead of {expected}")
+    must(
+        len(got) == 1 and instant(got[0]) == instant("2024-05-01T" + expected),
+        f"{got} instead of {expected}",
+    )
 
 
 @case(
     "fraction",
     ("RFC 3339, nine digits", "auto", "2024-05-01T10:00:00.123456789Z", "10:00:00.123456Z"),
-    ("RFC 3339, seven digits and an offset", "auto", "2024-05-01T12:00:00.1234567+02:00", "10:00:00.123456Z"),
+    (
+        "RFC 3339, seven digits and an offset",
+        "auto",
+        "2024-05-01T12:00:00.1234567+02:00",
+        "10:00:00.123456Z",
+    ),
     ("seconds, nine digits", "unix-s", "1714557600.123456789", "10:00:00.123456Z"),
     ("milliseconds, six digits", "unix-ms", "1714557600123.456789", "10:00:00.123456Z"),
     ("microseconds", "unix-us", "1714557600123456.7", "10:00:00.123456Z"),
@@ -204,13 +261,19 @@ def digits_after_the_second_are_a_fraction(t, name, pattern, value, expected):
     ("a leap second by a pattern", "%Y-%m-%d %H:%M:%S", "2024-05-01 09:59:60", "09:59:59.999999Z"),
 )
 def what_is_finer_than_a_microsecond_is_cut_in_every_form(t, name, form, value, expected):
-    for file, text in [("in.csv", f"id,at\n1,{value}\n"), ("in.json", json.dumps({"id": 1, "at": value}) + "\n")]:
+    for file, text in [
+        ("in.csv", f"id,at\n1,{value}\n"),
+        ("in.json", json.dumps({"id": 1, "at": value}) + "\n"),
+    ]:
         t.write(file, text)
         t.config(file, 'id = "int64", at = "timestamp"', at(form))
         shutil.rmtree(t.folder / "data", ignore_errors=True)
         t.run()
         got = t.column("at")
-        must(len(got) == 1 and instant(got[0]) == instant("2024-05-01T" + expected), f"{file}: {got} instead of {expected}; {t.dead()}")
+        must(
+            len(got) == 1 and instant(got[0]) == instant("2024-05-01T" + expected),
+            f"{file}: {got} instead of {expected}; {t.dead()}",
+        )
 
 
 def instant(text):
@@ -221,6 +284,7 @@ def instant(text):
 
 
 # Inference ----------------------------------------------------------------------------------------------------------------------------------
+
 
 @case(
     "inference of values",
@@ -244,7 +308,9 @@ def instant(text):
     ("nanoseconds", ["2024-05-01T10:00:00.123456789Z"], "text"),
 )
 def values_are_given_back(t, name, values, form):
-    t.write("in.csv", "at,x\n" + "".join(f"2024-05-01T00:00:0{i}Z,{v}\n" for i, v in enumerate(values)))
+    t.write(
+        "in.csv", "at,x\n" + "".join(f"2024-05-01T00:00:0{i}Z,{v}\n" for i, v in enumerate(values))
+    )
     t.config("in.csv")
     said = t.run()
     equal(t.dead(), [])
@@ -256,12 +322,20 @@ def values_are_given_back(t, name, values, form):
     else:
         equal([Fraction(str(v)) for v in got], [Fraction(v) for v in values])
         must(form == "any" or "Utf8" not in kind, f"it is {kind}")
-        must(all(str(v).startswith("-") == w.startswith("-") for v, w in zip(got, values)), f"{got} lost a sign")
+        must(
+            all(str(v).startswith("-") == w.startswith("-") for v, w in zip(got, values)),
+            f"{got} lost a sign",
+        )
 
 
 @case("inference of values")
 def a_later_value_is_not_changed_in_silence(t):
-    t.write("in.csv", "at,id\n" + "".join(f"2024-05-01T00:00:00Z,{i}\n" for i in range(10_500)) + "2024-05-01T00:00:00Z,007\n")
+    t.write(
+        "in.csv",
+        "at,id\n"
+        + "".join(f"2024-05-01T00:00:00Z,{i}\n" for i in range(10_500))
+        + "2024-05-01T00:00:00Z,007\n",
+    )
     t.config("in.csv")
     t.run()
     equal((len(t.column("id")), len(t.dead())), (10_500, 1))
@@ -269,12 +343,24 @@ def a_later_value_is_not_changed_in_silence(t):
 
 @case(
     "inference of columns",
-    ("nested objects", {"transactionId": "t-1", "at": "2023-06-16", "transactionAmount": {"amount": "-64.68", "currency": "NOK"}}, {"transactionAmount.amount": "-64.68", "transactionAmount.currency": "NOK"}),
+    (
+        "nested objects",
+        {
+            "transactionId": "t-1",
+            "at": "2023-06-16",
+            "transactionAmount": {"amount": "-64.68", "currency": "NOK"},
+        },
+        {"transactionAmount.amount": "-64.68", "transactionAmount.currency": "NOK"},
+    ),
     ("three deep", {"at": "2023-06-16", "a": {"b": {"c": 7}}}, {"a.b.c": 7}),
     ("arrays", {"at": "2023-06-16", "tags": ["x", 1]}, {"tags": '["x", 1]'}),
     ("an array of objects", {"at": "2023-06-16", "lines": [{"sku": 1}]}, {"lines": '[{"sku": 1}]'}),
     ("an empty object", {"at": "2023-06-16", "o": {}}, {"o": "{}"}),
-    ("a long number", {"at": "2023-06-16", "n": 12345678901234567890123}, {"n": "12345678901234567890123"}),
+    (
+        "a long number",
+        {"at": "2023-06-16", "n": 12345678901234567890123},
+        {"n": "12345678901234567890123"},
+    ),
     ("a number in a string", {"at": "2023-06-16", "n": "0012"}, {"n": "0012"}),
     ("a point in a name", {"at": "2023-06-16", "a.b": 5}, {"a.b": 5}),
 )
@@ -288,7 +374,10 @@ def json_fields_are_columns(t, name, record, expected):
 
 @case("inference of columns")
 def a_schema_names_a_nested_field(t):
-    t.write("in.json", '{"at":"2024-05-01","m":{"amount":"12.50","x":[1]}}\n{"at":"2024-05-02","m":{"amount":1.5}}\n{"at":"2024-05-03","m":"none"}\n{"at":"2024-05-04"}\n')
+    t.write(
+        "in.json",
+        '{"at":"2024-05-01","m":{"amount":"12.50","x":[1]}}\n{"at":"2024-05-02","m":{"amount":1.5}}\n{"at":"2024-05-03","m":"none"}\n{"at":"2024-05-04"}\n',
+    )
     t.config("in.json", 'at = "timestamp", "m.amount" = "decimal(12,2)"')
     t.run()
     equal(t.column("m.amount", "at"), ["12.50", "1.50", None])
@@ -303,27 +392,61 @@ def parquet_columns():
         "binary text": (pa.array([b"4111", b"\xc3\xbc", None], pa.binary()), ["4111", "ü", None]),
         "large binary text": (pa.array([b"a", b"b", b""], pa.large_binary()), ["a", "b", ""]),
         "fixed text": (pa.array([b"NOK", b"SEK", b"DKK"], pa.binary(3)), ["NOK", "SEK", "DKK"]),
-        "time of day": (pa.array([37_800_000_000, 0, 1], pa.time64("us")), ["10:30:00", "00:00:00", "00:00:00.000001"]),
-        "milliseconds of the day": (pa.array([37_800_000, 0, 1], pa.time32("ms")), ["10:30:00", "00:00:00", "00:00:00.001"]),
-        "half floats": (pa.array([1.5, -2.0, 0.25], pa.float32()).cast(pa.float16()), ["1.5", "-2.0", "0.25"]),
+        "time of day": (
+            pa.array([37_800_000_000, 0, 1], pa.time64("us")),
+            ["10:30:00", "00:00:00", "00:00:00.000001"],
+        ),
+        "milliseconds of the day": (
+            pa.array([37_800_000, 0, 1], pa.time32("ms")),
+            ["10:30:00", "00:00:00", "00:00:00.001"],
+        ),
+        "half floats": (
+            pa.array([1.5, -2.0, 0.25], pa.float32()).cast(pa.float16()),
+            ["1.5", "-2.0", "0.25"],
+        ),
         "unsigned 64": (pa.array([2**64 - 1, 0, 1], pa.uint64()), [2**64 - 1, 0, 1]),
         "unsigned 32": (pa.array([2**32 - 1, 0, 1], pa.uint32()), [2**32 - 1, 0, 1]),
-        "decimals of 50 digits": (pa.array([Decimal("1.50"), Decimal("-2.25"), None], pa.decimal256(50, 2)), ["1.50", "-2.25", None]),
+        "decimals of 50 digits": (
+            pa.array([Decimal("1.50"), Decimal("-2.25"), None], pa.decimal256(50, 2)),
+            ["1.50", "-2.25", None],
+        ),
         "dictionaries": (pa.array(["a", "b", "a"]).dictionary_encode(), ["a", "b", "a"]),
         "dates": (pa.array([0, 1, 2], pa.date32()), ["1970-01-01", "1970-01-02", "1970-01-03"]),
-        "structs": (pa.array([{"b": "x"}, {"b": None}, None], pa.struct([("b", pa.string())])), None),
+        "structs": (
+            pa.array([{"b": "x"}, {"b": None}, None], pa.struct([("b", pa.string())])),
+            None,
+        ),
         "lists": (pa.array([[1], [2], None], pa.list_(pa.int64())), None),
         "maps": (pa.array([[("a", 1)], [], None], pa.map_(pa.string(), pa.int64())), None),
         "hashes": (pa.array([b"\xff\xfe", b"\x80", b"\x00"], pa.binary()), None),
         "durations": (pa.array([1, 2, 3], pa.duration("us")), None),
         "nothing": (pa.array([None, None, None], pa.null()), None),
-        "nanoseconds": (pa.array([1_600_000_000_123_456_789, 0, -1], pa.timestamp("ns")), ["2020-09-13T12:26:40.123456Z", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z"]),
+        "nanoseconds": (
+            pa.array([1_600_000_000_123_456_789, 0, -1], pa.timestamp("ns")),
+            ["2020-09-13T12:26:40.123456Z", "1970-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z"],
+        ),
     }
 
 
 PARQUET = [
-    "binary text", "large binary text", "fixed text", "time of day", "milliseconds of the day", "half floats", "unsigned 64", "unsigned 32", "decimals of 50 digits",
-    "dictionaries", "dates", "structs", "lists", "maps", "hashes", "durations", "nothing", "nanoseconds",
+    "binary text",
+    "large binary text",
+    "fixed text",
+    "time of day",
+    "milliseconds of the day",
+    "half floats",
+    "unsigned 64",
+    "unsigned 32",
+    "decimals of 50 digits",
+    "dictionaries",
+    "dates",
+    "structs",
+    "lists",
+    "maps",
+    "hashes",
+    "durations",
+    "nothing",
+    "nanoseconds",
 ]
 
 
@@ -333,7 +456,9 @@ def parquet_columns_are_taken_or_named(t, name):
     import pyarrow.parquet as pq
 
     array, expected = parquet_columns()[name]
-    table = pa.table({"at": pa.array([1, 2, 3], pa.timestamp("us")), "id": pa.array([1, 2, 3]), "x": array})
+    table = pa.table(
+        {"at": pa.array([1, 2, 3], pa.timestamp("us")), "id": pa.array([1, 2, 3]), "x": array}
+    )
     pq.write_table(table, t.folder / "in.parquet")
     t.config("in.parquet")
     checked = t.check("--against-source")
@@ -351,7 +476,10 @@ def parquet_columns_are_taken_or_named(t, name):
             got, expected = [float(v) for v in got], [float(v) for v in expected]
         if name == "nanoseconds":
             got, expected = [instant(v) for v in got], [instant(v) for v in expected]
-        equal([str(v) if v is not None else None for v in got], [str(v) if v is not None else None for v in expected])
+        equal(
+            [str(v) if v is not None else None for v in got],
+            [str(v) if v is not None else None for v in expected],
+        )
 
 
 @case("inference of columns")
@@ -359,20 +487,34 @@ def a_binary_column_is_a_string_where_the_schema_says_so(t):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table({"at": pa.array([1, 2], pa.timestamp("us")), "card": pa.array([b"4111", b"\xff"], pa.binary())})
+    table = pa.table(
+        {
+            "at": pa.array([1, 2], pa.timestamp("us")),
+            "card": pa.array([b"4111", b"\xff"], pa.binary()),
+        }
+    )
     pq.write_table(table, t.folder / "in.parquet")
     t.config("in.parquet", 'at = "timestamp", card = "string"')
     t.run()
     equal((t.column("card"), [d["reason"] for d in t.dead()]), (["4111"], ["type"]))
 
 
-@case("inference over files", ("a header first", "id,at,amount\n"), ("nothing first", ""), ("a blank line first", "\n"), ("a header without its line end", "id,at,amount"))
+@case(
+    "inference over files",
+    ("a header first", "id,at,amount\n"),
+    ("nothing first", ""),
+    ("a blank line first", "\n"),
+    ("a header without its line end", "id,at,amount"),
+)
 def types_come_from_rows(t, name, first):
     t.write("in/a.csv", first)
     t.write("in/b.csv", "id,at,amount\n1,2024-05-01,12.50\n2,2024-05-02,1.50\n")
     t.config("in/*.csv")
     t.run()
-    equal([(row["id"], float(row["amount"])) for row in t.rows("select * from t order by id")], [(1, 12.5), (2, 1.5)])
+    equal(
+        [(row["id"], float(row["amount"])) for row in t.rows("select * from t order by id")],
+        [(1, 12.5), (2, 1.5)],
+    )
     t.write("in/c.csv", "id,at,amount\n3,2024-05-03,2.25\n")
     t.run()
     equal(len(t.rows()), 3)
@@ -387,11 +529,22 @@ def headers_alone_are_refused_as_an_empty_file_is(t):
 
 # Numbers in JSON ----------------------------------------------------------------------------------------------------------------------------
 
+
 @case(
     "numbers in strings",
-    ("12", '"12"', 12), ("-7", '"-7"', -7), ("the last int64", '"9223372036854775807"', 2**63 - 1), ("12.0", '"12.0"', 12), ("1e2", '"1e2"', 100),
-    ("a space before", '" 12"', None), ("nothing", '""', None), ("0x12", '"0x12"', None), ("past an int64", '"9223372036854775808"', None),
-    ("a half", '"12.5"', None), ("a word", '"twelve"', None), ("an object", '{"a":1}', None), ("true", "true", None),
+    ("12", '"12"', 12),
+    ("-7", '"-7"', -7),
+    ("the last int64", '"9223372036854775807"', 2**63 - 1),
+    ("12.0", '"12.0"', 12),
+    ("1e2", '"1e2"', 100),
+    ("a space before", '" 12"', None),
+    ("nothing", '""', None),
+    ("0x12", '"0x12"', None),
+    ("past an int64", '"9223372036854775808"', None),
+    ("a half", '"12.5"', None),
+    ("a word", '"twelve"', None),
+    ("an object", '{"a":1}', None),
+    ("true", "true", None),
 )
 def integers_are_taken_as_decimals_are(t, name, value, expected):
     t.write("in.json", f'{{"id":{value},"at":"2024-05-01","amount":"12.50"}}\n')
@@ -401,13 +554,19 @@ def integers_are_taken_as_decimals_are(t, name, value, expected):
         equal((t.column("id"), t.column("amount"), t.dead()), ([expected], ["12.50"], []))
     else:
         dead = t.dead()
-        must(len(dead) == 1 and dead[0]["detail"].startswith("id: the JSON "), f"the detail does not say what it is: {dead}")
+        must(
+            len(dead) == 1 and dead[0]["detail"].startswith("id: the JSON "),
+            f"the detail does not say what it is: {dead}",
+        )
 
 
 # Sums ---------------------------------------------------------------------------------------------------------------------------------------
 
+
 def payments(values, key="a"):
-    return "id,at,k,v\n" + "".join(f"{i},2024-05-01T00:{i:02}:00Z,{key},{v}\n" for i, v in enumerate(values, 1))
+    return "id,at,k,v\n" + "".join(
+        f"{i},2024-05-01T00:{i:02}:00Z,{key},{v}\n" for i, v in enumerate(values, 1)
+    )
 
 
 STEP = {
@@ -419,7 +578,12 @@ STEP = {
 def sums(t, values, kind, step):
     """The sums that came: of each row, or of the day."""
     t.write("in.csv", payments(values))
-    t.config("in.csv", f'id = "int64", at = "timestamp", k = "string", v = "{kind}"', 'column = "at", ties_by = "id", out_of_orderness = "1d"', STEP[step])
+    t.config(
+        "in.csv",
+        f'id = "int64", at = "timestamp", k = "string", v = "{kind}"',
+        'column = "at", ties_by = "id", out_of_orderness = "1d"',
+        STEP[step],
+    )
     t.run()
     if step == "features":
         return [row["s"] for row in t.rows("select s_1h as s from t order by id")]
@@ -436,7 +600,10 @@ FLOATS = [
 ]
 
 
-@case("sums of floats", *[(f"{name}, {step}", values, step) for name, values in FLOATS for step in STEP])
+@case(
+    "sums of floats",
+    *[(f"{name}, {step}", values, step) for name, values in FLOATS for step in STEP],
+)
 def a_float_sum_is_the_nearest_float(t, name, values, step):
     got = sums(t, values, "float64", step)
     exact = [math.fsum(map(float, values[: i + 1])) for i in range(len(values))]
@@ -459,14 +626,22 @@ def a_float_sum_is_the_nearest_float(t, name, values, step):
 )
 def an_overflow_is_said(t, name, kind, values, step):
     t.write("in.csv", payments(values))
-    t.config("in.csv", f'id = "int64", at = "timestamp", k = "string", v = "{kind}"', 'column = "at", ties_by = "id", out_of_orderness = "1d"', STEP[step])
+    t.config(
+        "in.csv",
+        f'id = "int64", at = "timestamp", k = "string", v = "{kind}"',
+        'column = "at", ties_by = "id", out_of_orderness = "1d"',
+        STEP[step],
+    )
     said = t.run()
     dead = t.dead()
     word = dead or "overflow" in said or "does not fit" in said
     column = "s_1h" if step == "features" else "s"
     limit = Decimal(2**63 - 1) if kind == "int64" else Decimal("9" * 38)
     got = [row["s"] for row in t.rows(f"select {column} as s from t")]
-    must(all(v is None or abs(Decimal(str(v))) <= limit + 1 for v in got), f"{got} is not of its type")
+    must(
+        all(v is None or abs(Decimal(str(v))) <= limit + 1 for v in got),
+        f"{got} is not of its type",
+    )
     must(word, f"no word of it: {got}; {said}")
 
 
@@ -476,11 +651,22 @@ def a_sum_that_comes_back_is_right(t):
     equal(got, [9223372036854775803])
 
 
-@case("statistics", ("one of 15 billion", ["50000", "15000000000", "80000"]), ("a hundred of 1e8", ["100000000.25"] * 59), ("1e150", ["1e150", "2e150"]), ("small beside large", ["1e9", "1e-9", "2e9"]))
+@case(
+    "statistics",
+    ("one of 15 billion", ["50000", "15000000000", "80000"]),
+    ("a hundred of 1e8", ["100000000.25"] * 59),
+    ("1e150", ["1e150", "2e150"]),
+    ("small beside large", ["1e9", "1e-9", "2e9"]),
+)
 def a_deviation_never_stops_a_run(t, name, values):
     step = STEP["features"].replace('a = "avg(v)"', 'a = "avg(v)", sd = "stddev(v)"')
     t.write("in.csv", payments(values))
-    t.config("in.csv", 'id = "int64", at = "timestamp", k = "string", v = "float64"', 'column = "at", ties_by = "id", out_of_orderness = "1d"', step)
+    t.config(
+        "in.csv",
+        'id = "int64", at = "timestamp", k = "string", v = "float64"',
+        'column = "at", ties_by = "id", out_of_orderness = "1d"',
+        step,
+    )
     t.run()
     rows = t.rows("select n_1h, sd_1h from t order by id")
     equal([row["n_1h"] for row in rows], list(range(1, len(values) + 1)))
@@ -489,17 +675,41 @@ def a_deviation_never_stops_a_run(t, name, values):
     variance = sum((v - mean) ** 2 for v in exact) / (len(exact) - 1)
     expected = math.sqrt(variance)
     last = rows[-1]["sd_1h"]
-    must(last is not None and math.isclose(float(last), expected, rel_tol=1e-9, abs_tol=1e-12), f"{last} instead of {expected}")
+    must(
+        last is not None and math.isclose(float(last), expected, rel_tol=1e-9, abs_tol=1e-12),
+        f"{last} instead of {expected}",
+    )
 
 
 # Files that grow ----------------------------------------------------------------------------------------------------------------------------
 
+
 @case(
     "a file that grew",
-    ("CSV", "in.csv", b"id,at,amount\n1,2024-05-01,1.10\n2,2024-05-02,2.20\n", b"3,2024-05-03,3.30\n"),
-    ("CSV without its last line end", "in.csv", b"id,at,amount\n1,2024-05-01,1.10\n2,2024-05-02,2.20", b"\n3,2024-05-03,3.30\n"),
-    ("JSON", "in.json", b'{"id":1,"at":"2024-05-01","amount":1.10}\n{"id":2,"at":"2024-05-02","amount":2.20}\n', b'{"id":3,"at":"2024-05-03","amount":3.30}\n'),
-    ("gzip", "in.csv.gz", gzip.compress(b"id,at,amount\n1,2024-05-01,1.10\n2,2024-05-02,2.20\n"), gzip.compress(b"3,2024-05-03,3.30\n")),
+    (
+        "CSV",
+        "in.csv",
+        b"id,at,amount\n1,2024-05-01,1.10\n2,2024-05-02,2.20\n",
+        b"3,2024-05-03,3.30\n",
+    ),
+    (
+        "CSV without its last line end",
+        "in.csv",
+        b"id,at,amount\n1,2024-05-01,1.10\n2,2024-05-02,2.20",
+        b"\n3,2024-05-03,3.30\n",
+    ),
+    (
+        "JSON",
+        "in.json",
+        b'{"id":1,"at":"2024-05-01","amount":1.10}\n{"id":2,"at":"2024-05-02","amount":2.20}\n',
+        b'{"id":3,"at":"2024-05-03","amount":3.30}\n',
+    ),
+    (
+        "gzip",
+        "in.csv.gz",
+        gzip.compress(b"id,at,amount\n1,2024-05-01,1.10\n2,2024-05-02,2.20\n"),
+        gzip.compress(b"3,2024-05-03,3.30\n"),
+    ),
 )
 def what_was_appended_is_read_or_refused(t, name, file, first, more):
     path = t.write(file, first)
@@ -509,7 +719,10 @@ def what_was_appended_is_read_or_refused(t, name, file, first, more):
     path.write_bytes(first + more)
     done = t.call("run", "pipeline.toml")
     rows = sorted(row["id"] for row in t.rows())
-    must(rows == [1, 2, 3] or (done.returncode != 0 and file in done.stderr), f"{rows}, exit status {done.returncode}, {done.stdout}{done.stderr}")
+    must(
+        rows == [1, 2, 3] or (done.returncode != 0 and file in done.stderr),
+        f"{rows}, exit status {done.returncode}, {done.stdout}{done.stderr}",
+    )
 
 
 # Compression and messages -------------------------------------------------------------------------------------------------------------------
@@ -521,8 +734,16 @@ SCHEMA = 'id = "int64", at = "timestamp", amount = "decimal(12,2)"'
 @case(
     "compression",
     ("gzip without a name for it", "in.csv", gzip.compress(TEXT.encode())),
-    ("gzip of two members", "in.csv.gz", gzip.compress(TEXT[:1000].encode()) + gzip.compress(TEXT[1000:].encode())),
-    ("gzip of two members without a name for it", "in.csv", gzip.compress(TEXT[:1000].encode()) + gzip.compress(TEXT[1000:].encode())),
+    (
+        "gzip of two members",
+        "in.csv.gz",
+        gzip.compress(TEXT[:1000].encode()) + gzip.compress(TEXT[1000:].encode()),
+    ),
+    (
+        "gzip of two members without a name for it",
+        "in.csv",
+        gzip.compress(TEXT[:1000].encode()) + gzip.compress(TEXT[1000:].encode()),
+    ),
 )
 def compressed_data_is_read_or_called_so(t, name, file, content):
     t.write(file, content)
@@ -542,7 +763,12 @@ def inferred_from_gzip_without_a_name_for_it(t):
     must((done.returncode == 0 and t.column("x") == [1]) or "gzip" in done.stderr, done.stderr)
 
 
-@case("compression", ("cut off", gzip.compress(TEXT.encode())[:-200]), ("text in its place", TEXT.encode()), ("garbage behind it", gzip.compress(TEXT.encode()) + b"garbage"))
+@case(
+    "compression",
+    ("cut off", gzip.compress(TEXT.encode())[:-200]),
+    ("text in its place", TEXT.encode()),
+    ("garbage behind it", gzip.compress(TEXT.encode()) + b"garbage"),
+)
 def damaged_gzip_is_refused(t, name, content):
     t.write("in.csv.gz", content)
     t.config("in.csv.gz", SCHEMA)
@@ -570,7 +796,15 @@ def a_column_without_a_name_is_said_to_be_left_out(t):
     equal(sorted(set(t.rows()[0]) - {"_late"}), ["amt", "at"])
 
 
-@case("messages", ("two names but for capitals", "at,Amount,amount\n2024-05-01,1,2\n", ["Amount", "amount", "capital"]), ("a name twice", "at,Amount,Amount\n2024-05-01,1,2\n", ["Amount", "twice"]))
+@case(
+    "messages",
+    (
+        "two names but for capitals",
+        "at,Amount,amount\n2024-05-01,1,2\n",
+        ["Amount", "amount", "capital"],
+    ),
+    ("a name twice", "at,Amount,Amount\n2024-05-01,1,2\n", ["Amount", "twice"]),
+)
 def names_alike_are_refused_clearly(t, name, text, words):
     t.write("in.csv", text)
     t.config("in.csv")
@@ -589,20 +823,47 @@ keep = "2d"
 
 @case(
     "sessions",
-    ("two become one", [["a,10:00", "a,10:50", "z,20:00"], ["a,10:25", "a,09:30"], ["a,09:45"]], [("09:30", "11:20", 5)]),
+    (
+        "two become one",
+        [["a,10:00", "a,10:50", "z,20:00"], ["a,10:25", "a,09:30"], ["a,09:45"]],
+        [("09:30", "11:20", 5)],
+    ),
     ("a later end", [["a,10:00", "z,20:00"], ["a,10:20"], ["a,10:40"]], [("10:00", "11:10", 3)]),
-    ("an earlier start", [["a,10:00", "z,20:00"], ["a,09:50"], ["a,09:30"]], [("09:30", "10:30", 3)]),
-    ("two that stay two", [["a,10:00", "a,12:00", "z,20:00"], ["a,12:10"]], [("10:00", "10:30", 1), ("12:00", "12:40", 2)]),
+    (
+        "an earlier start",
+        [["a,10:00", "z,20:00"], ["a,09:50"], ["a,09:30"]],
+        [("09:30", "10:30", 3)],
+    ),
+    (
+        "two that stay two",
+        [["a,10:00", "a,12:00", "z,20:00"], ["a,12:10"]],
+        [("10:00", "10:30", 1), ("12:00", "12:40", 2)],
+    ),
 )
 def the_newest_row_of_a_start_is_the_session(t, name, runs, expected):
-    t.config("in/*.csv", 'at = "timestamp", k = "string", v = "int64"', 'column = "at", out_of_orderness = "1m"', SESSIONS, 'order = "arrival"', 'when = "true"', kind="alerts")
+    t.config(
+        "in/*.csv",
+        'at = "timestamp", k = "string", v = "int64"',
+        'column = "at", out_of_orderness = "1m"',
+        SESSIONS,
+        'order = "arrival"',
+        'when = "true"',
+        kind="alerts",
+    )
     for number, rows in enumerate(runs):
         lines = [row.split(",") for row in rows]
-        t.write(f"in/{number}.csv", "at,k,v\n" + "".join(f"2024-05-01T{clock}:00Z,{key},1\n" for key, clock in lines))
+        t.write(
+            f"in/{number}.csv",
+            "at,k,v\n" + "".join(f"2024-05-01T{clock}:00Z,{key},1\n" for key, clock in lines),
+        )
         t.run()
     for known_by in ["k, window_start", "alert_id"]:
-        newest = t.rows(f"select * from (select distinct on ({known_by}) * from t order by {known_by}, revision desc) where k = 'a' and n > 0 order by window_start")
-        equal([(r["window_start"][11:16], r["window_end"][11:16], r["n"]) for r in newest], expected)
+        newest = t.rows(
+            f"select * from (select distinct on ({known_by}) * from t order by {known_by}, revision desc) where k = 'a' and n > 0 order by window_start"
+        )
+        equal(
+            [(r["window_start"][11:16], r["window_end"][11:16], r["n"]) for r in newest], expected
+        )
 
 
 @case("messages")
@@ -610,11 +871,17 @@ def the_summary_of_a_failed_run_counts_what_was_kept(t):
     good = "".join(f"{i},2024-05-01,1.00\n" for i in range(3_000))
     t.write("in.csv", "id,at,amount\n" + good + "x,yesterday,none\n" * 3_000)
     t.config("in.csv", SCHEMA)
-    text = (t.folder / "pipeline.toml").read_text().replace("dead_rows_max = 1", "dead_rows_max = 0.1")
+    text = (
+        (t.folder / "pipeline.toml").read_text().replace("dead_rows_max = 1", "dead_rows_max = 0.1")
+    )
     t.write("pipeline.toml", text)
     done = t.call("run", "pipeline.toml", "--format", "json")
     must(done.returncode == 1, "it does not fail")
-    said = sum(table["rows"] for table in json.loads(done.stdout)["pipelines"][0]["tables"] if table["table"] == "t")
+    said = sum(
+        table["rows"]
+        for table in json.loads(done.stdout)["pipelines"][0]["tables"]
+        if table["table"] == "t"
+    )
     equal(said, len(t.rows()))
 
 
@@ -636,7 +903,9 @@ def main():
             said = None
         except Wrong as error:
             said = str(error)
-        except Exception as error:  # A case that fails in another way is wrong too, and the others go on.
+        except (
+            Exception
+        ) as error:  # A case that fails in another way is wrong too, and the others go on.
             said = f"{type(error).__name__}: {error}"
         right, tried = kinds.get(kind, (0, 0))
         kinds[kind] = (right + (said is None), tried + 1)
@@ -645,7 +914,9 @@ def main():
             wrong.append((kind, name))
             print(f"       {said[:600]}\n       {folder}", flush=True)
     print()
-    proof.print_table(["kind", "right", "of"], [[kind, right, tried] for kind, (right, tried) in kinds.items()])
+    proof.print_table(
+        ["kind", "right", "of"], [[kind, right, tried] for kind, (right, tried) in kinds.items()]
+    )
     total = sum(tried for _, tried in kinds.values())
     print(f"\n{total - len(wrong)} of {total} right")
     if not args.work and not wrong:

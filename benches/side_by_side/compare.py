@@ -49,12 +49,47 @@ def contenders(args):
     found = []
     for form in ("parquet", "ndjson"):
         source = args.data / f"payments.{form}"
-        sets = [f"sources.payments.path={source}", f"riskstream.data={out}/riskstream", f"riskstream.registry={args.registry}"]
-        riskstream = [args.program, "run", HERE / "card-fraud.toml", "--workers", threads, "--format", "json"]
+        sets = [
+            f"sources.payments.path={source}",
+            f"riskstream.data={out}/riskstream",
+            f"riskstream.registry={args.registry}",
+        ]
+        riskstream = [
+            args.program,
+            "run",
+            HERE / "card-fraud.toml",
+            "--workers",
+            threads,
+            "--format",
+            "json",
+        ]
         found.append(("riskstream", form, riskstream + [a for s in sets for a in ("--set", s)]))
-        found.append(("Polars", form, [python, HERE / "polars_features.py", source, out / "features.parquet", threads]))
-        found.append(("DuckDB", form, [python, HERE / "duckdb_features.py", source, out / "features.parquet", threads]))
-    found.append(("Flink", "ndjson", [*measured.flink(args.cache, "PaymentFeatures"), args.data / "payments.ndjson", out / "flink", threads]))
+        found.append(
+            (
+                "Polars",
+                form,
+                [python, HERE / "polars_features.py", source, out / "features.parquet", threads],
+            )
+        )
+        found.append(
+            (
+                "DuckDB",
+                form,
+                [python, HERE / "duckdb_features.py", source, out / "features.parquet", threads],
+            )
+        )
+    found.append(
+        (
+            "Flink",
+            "ndjson",
+            [
+                *measured.flink(args.cache, "PaymentFeatures"),
+                args.data / "payments.ndjson",
+                out / "flink",
+                threads,
+            ],
+        )
+    )
     return [c for c in found if args.only.lower() in c[0].lower()]
 
 
@@ -73,12 +108,22 @@ def once(args, name, form, command, rows):
         pipeline = taken["report"]["pipelines"][0]
         landed = sum(t["rows"] for t in pipeline["tables"] if t["table"] == "payments_scored")
         if (pipeline["rows_in"], landed) != (rows, rows):
-            raise measured.Failed(f"riskstream read {pipeline['rows_in']} and landed {landed} of {rows} rows")
+            raise measured.Failed(
+                f"riskstream read {pipeline['rows_in']} and landed {landed} of {rows} rows"
+            )
     elif name == "Flink":
         lines = sum(f.read_bytes().count(b"\n") for f in (out / "flink").rglob("*part*"))
         if lines != rows:
             raise measured.Failed(f"Flink wrote {lines} of {rows} rows")
-    measured.note_result(args.results, bench="side_by_side", name=name, form=form, rows=rows, threads=args.threads, **taken)
+    measured.note_result(
+        args.results,
+        bench="side_by_side",
+        name=name,
+        form=form,
+        rows=rows,
+        threads=args.threads,
+        **taken,
+    )
     print(f"  {name} from {form}: {taken['wall_s']:.2f} s", flush=True)
     return taken
 
@@ -98,9 +143,25 @@ def comparison(medians, rows):
             elif name == "riskstream":
                 goal = f"{GOAL_RATE[form] / 1e6:g} M/s"
             per_cpu = f"{rows / run['cpu_s']:,.0f}"
-            cells = [f"{name}, {form}", work, f"{run['wall_s']:.2f}", f"{run['cpu_s']:.2f}", f"{run['peak_rss_mb']:,.0f}"]
+            cells = [
+                f"{name}, {form}",
+                work,
+                f"{run['wall_s']:.2f}",
+                f"{run['cpu_s']:.2f}",
+                f"{run['peak_rss_mb']:,.0f}",
+            ]
             lines.append([*cells, f"{rows / run['wall_s']:,.0f}", per_cpu, ratio, goal])
-    header = ["", "what", "wall s", "CPU s", "peak MB", "events/s", "per CPU s", "riskstream is x", "goal"]
+    header = [
+        "",
+        "what",
+        "wall s",
+        "CPU s",
+        "peak MB",
+        "events/s",
+        "per CPU s",
+        "riskstream is x",
+        "goal",
+    ]
     return measured.table(header, lines)
 
 
@@ -112,7 +173,15 @@ def stages(form, run, rows):
         ns = step["busy_seconds"] * 1e9 / rows
         known = LIMITS.get(step["step"], {}).get(form)
         busy, limit = busy + ns, limit + (known or 0)
-        lines.append([step["step"], f"{ns:,.0f}", known or "", f"{step['rows_in']:,}", f"{step['state_bytes'] / 2**20:,.1f}"])
+        lines.append(
+            [
+                step["step"],
+                f"{ns:,.0f}",
+                known or "",
+                f"{step['rows_in']:,}",
+                f"{step['state_bytes'] / 2**20:,.1f}",
+            ]
+        )
     cpu = run["cpu_s"] * 1e9 / rows
     lines.append(["the rest (CPU less the steps)", f"{cpu - busy:,.0f}", "", "", ""])
     lines.append(["all, CPU", f"{cpu:,.0f}", f"{limit:,.0f}", "", ""])
@@ -129,7 +198,10 @@ def main():
     args = arguments()
     rows = int((args.data / "rows").read_text())
     measured.warn_if_busy()
-    print(f"{rows:,} payments, {args.threads} threads, {args.runs} rounds, each contender alone", flush=True)
+    print(
+        f"{rows:,} payments, {args.threads} threads, {args.runs} rounds, each contender alone",
+        flush=True,
+    )
     taken = {}
     for _ in range(args.runs):
         for name, form, command in contenders(args):
@@ -138,11 +210,18 @@ def main():
     print("\nThe median round of each:\n")
     print(comparison(medians, rows))
     spread = {key: [r["wall_s"] for r in runs] for key, runs in taken.items()}
-    print("\n  all rounds, s: " + "; ".join(f"{n} {f} " + " ".join(f"{w:.2f}" for w in walls) for (n, f), walls in spread.items()))
+    print(
+        "\n  all rounds, s: "
+        + "; ".join(
+            f"{n} {f} " + " ".join(f"{w:.2f}" for w in walls) for (n, f), walls in spread.items()
+        )
+    )
     flink, ours = medians.get(("Flink", "ndjson")), medians.get(("riskstream", "ndjson"))
     if flink and ours:
         ratio = flink["cpu_s"] / ours["cpu_s"]
-        print(f"  events per CPU second: riskstream is {ratio:.1f} times Flink (goal {GOAL_FLINK_CPU:g})")
+        print(
+            f"  events per CPU second: riskstream is {ratio:.1f} times Flink (goal {GOAL_FLINK_CPU:g})"
+        )
     for form in ("parquet", "ndjson"):
         if ("riskstream", form) in medians:
             print("\n" + stages(form, medians["riskstream", form], rows))

@@ -12,7 +12,11 @@ source, output, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
 DAY = 86_400
 # Times are whole seconds: the window (t - w, t] begins one second after t - w.
 COLUMNS = "{transaction_id: 'BIGINT', tx_datetime: 'TIMESTAMP', customer_id: 'INTEGER', terminal_id: 'INTEGER', tx_amount: 'DOUBLE', tx_fraud: 'TINYINT'}"
-read = f"read_parquet('{source}')" if source.endswith(".parquet") else f"read_ndjson('{source}', columns = {COLUMNS})"
+read = (
+    f"read_parquet('{source}')"
+    if source.endswith(".parquet")
+    else f"read_ndjson('{source}', columns = {COLUMNS})"
+)
 
 
 def window(aggregate, key, days, delay):
@@ -24,12 +28,18 @@ def window(aggregate, key, days, delay):
 features = []
 for days in (1, 7, 30):
     features.append(f"{window('count(*)', 'customer_id', days, 0)} AS customer_nb_tx_{days}d")
-    features.append(f"{window('avg(tx_amount)', 'customer_id', days, 0)} AS customer_avg_amount_{days}d")
+    features.append(
+        f"{window('avg(tx_amount)', 'customer_id', days, 0)} AS customer_avg_amount_{days}d"
+    )
 for days in (1, 7, 30):
     features.append(f"{window('count(*)', 'terminal_id', days, 7)} AS terminal_nb_tx_{days}d")
-    features.append(f"coalesce({window('avg(tx_fraud)', 'terminal_id', days, 7)}, 0) AS terminal_risk_{days}d")
+    features.append(
+        f"coalesce({window('avg(tx_fraud)', 'terminal_id', days, 7)}, 0) AS terminal_risk_{days}d"
+    )
 
 connection = duckdb.connect()
 connection.execute(f"SET threads = {threads}")
 connection.execute("SET preserve_insertion_order = false")
-connection.execute(f"COPY (SELECT transaction_id, {', '.join(features)} FROM {read}) TO '{output}' (FORMAT parquet)")
+connection.execute(
+    f"COPY (SELECT transaction_id, {', '.join(features)} FROM {read}) TO '{output}' (FORMAT parquet)"
+)

@@ -17,12 +17,20 @@ DAYS = (1, 7, 30)
 if source.endswith(".parquet"):
     payments = pl.read_parquet(source)
 else:
-    payments = pl.read_ndjson(source).with_columns(pl.col("tx_datetime").str.to_datetime("%Y-%m-%d %H:%M:%S"))
-payments = payments.sort("tx_datetime", maintain_order=True).with_columns(one=1.0, fraud=pl.col("tx_fraud").cast(pl.Float64))
+    payments = pl.read_ndjson(source).with_columns(
+        pl.col("tx_datetime").str.to_datetime("%Y-%m-%d %H:%M:%S")
+    )
+payments = payments.sort("tx_datetime", maintain_order=True).with_columns(
+    one=1.0, fraud=pl.col("tx_fraud").cast(pl.Float64)
+)
 
 
 def trailing(column, days, key):
-    return pl.col(column).rolling_sum_by("tx_datetime", window_size=f"{days}d", closed="right").over(key)
+    return (
+        pl.col(column)
+        .rolling_sum_by("tx_datetime", window_size=f"{days}d", closed="right")
+        .over(key)
+    )
 
 
 sums = []

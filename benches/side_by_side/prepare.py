@@ -27,7 +27,9 @@ folder.mkdir(parents=True, exist_ok=True)
 payments.write_parquet(folder / "payments.parquet", compression="zstd", row_group_size=131_072)
 text = {
     "transaction_id": pl.col("transaction_id"),
-    "tx_datetime": pl.concat_str(pl.lit('"'), pl.col("tx_datetime").dt.strftime("%Y-%m-%d %H:%M:%S"), pl.lit('"')),
+    "tx_datetime": pl.concat_str(
+        pl.lit('"'), pl.col("tx_datetime").dt.strftime("%Y-%m-%d %H:%M:%S"), pl.lit('"')
+    ),
     "customer_id": pl.col("customer_id"),
     "terminal_id": pl.col("terminal_id"),
     "tx_amount": pl.col("tx_amount").cast(pl.Decimal(12, 2)),

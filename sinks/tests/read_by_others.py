@@ -49,7 +49,10 @@ def read_by_duckdb(path: str, delta: DeltaTable) -> tuple[str, pa.Table]:
         pass
     try:
         connection.execute(f"LOAD '{found[0]}'" if found else "INSTALL delta; LOAD delta")
-        return "delta_scan", connection.execute("SELECT * FROM delta_scan(?)", [path]).to_arrow_table()
+        return (
+            "delta_scan",
+            connection.execute("SELECT * FROM delta_scan(?)", [path]).to_arrow_table(),
+        )
     except (duckdb.Error, IndexError) as error:
         files = [uri.removeprefix("file://") for uri in delta.file_uris()]
         how = f"read_parquet of the log's files, as the delta extension is missing ({str(error).splitlines()[0][:60]})"
@@ -77,11 +80,19 @@ def check_statistics(path: str, delta: DeltaTable) -> int:
                 continue
             bounds = pc.min_max(column).as_py()
             if isinstance(low, decimal.Decimal) or not isinstance(bounds["min"], decimal.Decimal):
-                assert low <= bounds["min"] and bounds["max"] <= high, (add["path"], field.name, low, bounds, high)
+                assert low <= bounds["min"] and bounds["max"] <= high, (
+                    add["path"],
+                    field.name,
+                    low,
+                    bounds,
+                    high,
+                )
             else:
                 # deltalake shows some decimals as floats.
                 slack = 1e-9 * max(1.0, abs(low), abs(high))
-                assert low - slack <= float(bounds["min"]) and float(bounds["max"]) <= high + slack, (add["path"], field.name)
+                assert (
+                    low - slack <= float(bounds["min"]) and float(bounds["max"]) <= high + slack
+                ), (add["path"], field.name)
             checked += 1
     return checked
 
@@ -99,14 +110,27 @@ def main() -> None:
         assert other.column_names == by_deltalake.column_names, (name, other.column_names)
         for column in by_deltalake.column_names:
             expected, found = by_deltalake[column], other[column]
-            assert found.cast(expected.type).equals(expected), f"{name} reads column {column} differently: {found.type} {expected.type}"
+            assert found.cast(expected.type).equals(
+                expected
+            ), f"{name} reads column {column} differently: {found.type} {expected.type}"
     # Skipping by partition and by statistics gives the same rows as reading everything.
-    dates = [date for date in by_deltalake["event_date"].unique().to_pylist() if date is not None] if "event_date" in by_deltalake.column_names else []
+    dates = (
+        [date for date in by_deltalake["event_date"].unique().to_pylist() if date is not None]
+        if "event_date" in by_deltalake.column_names
+        else []
+    )
     if dates:
         middle = sorted(dates)[len(dates) // 2]
         expected = pc.sum(pc.equal(by_deltalake["event_date"], middle)).as_py()
         assert delta.to_pyarrow_dataset().count_rows(pc.field("event_date") == middle) == expected
-        assert pl.scan_delta(path).filter(pl.col("event_date") == middle).select(pl.len()).collect().item() == expected
+        assert (
+            pl.scan_delta(path)
+            .filter(pl.col("event_date") == middle)
+            .select(pl.len())
+            .collect()
+            .item()
+            == expected
+        )
     checked = check_statistics(path, delta)
     result = {
         "rows": by_deltalake.num_rows,
