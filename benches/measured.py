@@ -1,4 +1,6 @@
-"""Runs one command alone and says what it took: wall seconds, CPU seconds and peak memory, from the kernel's own accounts."""
+"""Runs one command alone and says what it took: wall seconds, CPU seconds and peak memory,
+from the kernel's own accounts.
+"""
 
 import json
 import os
@@ -12,7 +14,9 @@ class Failed(Exception):
 
 
 def run(command, log, cwd=None, environment=None):
-    """Runs `command` to its end, its output in the file `log`; a dictionary with wall_s, cpu_s and peak_rss_mb."""
+    """Runs `command` to its end, its output in the file `log`; a dictionary with wall_s,
+    cpu_s and peak_rss_mb.
+    """
     # What earlier commands wrote must not be written back at this one's cost.
     os.sync()
     with open(log, "wb") as out:
@@ -38,7 +42,9 @@ def run(command, log, cwd=None, environment=None):
 
 
 def report_of(log):
-    """The JSON that `riskstream run --format json` printed into `log`, after whatever else is there."""
+    """The JSON that `riskstream run --format json` printed into `log`,
+    after whatever else is there.
+    """
     text = pathlib.Path(log).read_text(errors="replace")
     return json.loads(text[text.index("{") :])
 
@@ -58,7 +64,8 @@ def warn_if_busy():
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
     if load > 0.5 * cores:
         print(
-            f"NOTE: the machine is busy (load {load:.1f} on {cores} cores): these figures are not worth much\n",
+            f"NOTE: the machine is busy (load {load:.1f} on {cores} cores): "
+            "these figures are not worth much\n",
             flush=True,
         )
 
@@ -98,7 +105,9 @@ def landed(data, name):
 
 
 def flink(cache, job):
-    """The command that runs a Flink job that peers.sh has compiled into the cache folder; its arguments follow."""
+    """The command that runs a Flink job that peers.sh has compiled into the cache folder;
+    its arguments follow.
+    """
     opened = [
         f"--add-opens=java.base/{p}=ALL-UNNAMED"
         for p in ("java.lang", "java.util", "java.time", "java.net")
@@ -120,7 +129,9 @@ KILL_AT = 0.9
 
 
 def newest_epoch(store):
-    """The number of the newest committed epoch of a pipeline's store; its file is named EPOCH-GENERATION."""
+    """The number of the newest committed epoch of a pipeline's store;
+    its file is named EPOCH-GENERATION.
+    """
     numbers = [
         int(f.name.split("-")[0]) for f in (store / "epochs").glob("*") if f.name[0].isdigit()
     ]
@@ -128,7 +139,9 @@ def newest_epoch(store):
 
 
 def killed_and_again(command, store, epochs, work):
-    """Kills a run of so many epochs near its end and starts it again: how long that took to be back at work and at its first commit, and its peak memory."""
+    """Kills a run of so many epochs near its end and starts it again: how long that took to be
+    back at work and at its first commit, and its peak memory.
+    """
     target = max(1, int(epochs * KILL_AT))
     with open(work / "killed.log", "wb") as log:
         first = subprocess.Popen(command, stdout=log, stderr=log, cwd=work)

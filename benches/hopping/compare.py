@@ -1,4 +1,6 @@
-"""Counts payments in hopping windows with riskstream, DuckDB, Polars and Flink, each alone, compares their answers and prints what each took. Called by run.sh."""
+"""Counts payments in hopping windows with riskstream, DuckDB, Polars and Flink, each alone,
+compares their answers and prints what each took. Called by run.sh.
+"""
 
 import argparse
 import json
@@ -29,7 +31,9 @@ def arguments():
 
 
 def contenders(args):
-    """Name, command, and the answer as a table of DuckDB's; every command writes to work/out only."""
+    """Name, command, and the answer as a table of DuckDB's;
+    every command writes to work/out only.
+    """
     python, out, threads, source = (
         args.cache / "venv/bin/python",
         args.work / "out",
@@ -62,7 +66,8 @@ def contenders(args):
         (
             "Flink",
             [*measured.flink(args.cache, "HoppingCount"), source, out / "flink", threads],
-            f"(SELECT column0 AS customer_id, make_timestamp(column1 * 1000) AS window_end, column2 AS n FROM read_csv('{out}/flink/**/*part*', header = false))",
+            "(SELECT column0 AS customer_id, make_timestamp(column1 * 1000) AS window_end, "
+            f"column2 AS n FROM read_csv('{out}/flink/**/*part*', header = false))",
         ),
     ]
     return [c for c in found if args.only.lower() in c[0].lower()]
@@ -75,7 +80,8 @@ def answer(relation):
     return (
         duckdb.connect()
         .execute(
-            f"SELECT count(*), sum(n), bit_xor(hash(customer_id::BIGINT, epoch_us(window_end), n::BIGINT)) FROM {relation}"
+            "SELECT count(*), sum(n), bit_xor(hash(customer_id::BIGINT, epoch_us(window_end), "
+            f"n::BIGINT)) FROM {relation}"
         )
         .fetchone()
     )
@@ -99,7 +105,8 @@ def main():
     rows = int((args.data / "rows").read_text())
     measured.warn_if_busy()
     print(
-        f"{rows:,} payments as NDJSON, {args.threads} threads, {args.runs} rounds, each contender alone",
+        f"{rows:,} payments as NDJSON, {args.threads} threads, {args.runs} rounds, "
+        "each contender alone",
         flush=True,
     )
     taken = {}

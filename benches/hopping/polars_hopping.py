@@ -1,4 +1,6 @@
-"""The hopping count in Polars, all in memory: polars_hopping.py INPUT.ndjson OUTPUT.parquet THREADS."""
+"""The hopping count in Polars, all in memory:
+polars_hopping.py INPUT.ndjson OUTPUT.parquet THREADS.
+"""
 
 import os
 import sys

@@ -1,4 +1,6 @@
-"""Makes each lender's book out of a loan book's changes with riskstream and DuckDB, each alone, compares the answers and prints what each took. Called by run.sh."""
+"""Makes each lender's book out of a loan book's changes with riskstream and DuckDB, each alone,
+compares the answers and prints what each took. Called by run.sh.
+"""
 
 import argparse
 import os
@@ -27,7 +29,9 @@ def arguments():
 
 
 def differences(out, data, expected):
-    """Rows of riskstream's table, and how many of them DuckDB has otherwise or not at all; every midnight of the book must be among them."""
+    """Rows of riskstream's table, and how many of them DuckDB has otherwise or not at all; every
+    midnight of the book must be among them.
+    """
     import duckdb
 
     found = measured.landed(out / data, "portfolio")
@@ -37,7 +41,8 @@ def differences(out, data, expected):
         f"""SELECT count(*), count(*) FILTER (e.n_loans IS NULL OR NOT ({same})) FROM {found} f
         LEFT JOIN '{expected}' e USING (lender_id, currency, "window", window_end)"""
     ).fetchone()
-    days = f"""SELECT count(*) FROM '{expected}' e WHERE "window" = 'always by 1d' AND window_end <= (SELECT max(window_end) FROM {found} f
+    days = f"""SELECT count(*) FROM '{expected}' e
+        WHERE "window" = 'always by 1d' AND window_end <= (SELECT max(window_end) FROM {found} f
         WHERE f."window" = 'always by 1d')"""
     missing = f"""SELECT ({days}) - count(*) FROM {found} f WHERE f."window" = 'always by 1d'"""
     return rows, wrong + abs(connection.execute(missing).fetchone()[0])
@@ -50,7 +55,8 @@ def main():
     changes = duckdb.execute(f"SELECT count(*) FROM '{args.changes}'").fetchone()[0]
     measured.warn_if_busy()
     print(
-        f"{changes:,} changes of loans as Parquet, {args.threads} threads, {args.runs} rounds, each contender alone",
+        f"{changes:,} changes of loans as Parquet, {args.threads} threads, {args.runs} rounds, "
+        "each contender alone",
         flush=True,
     )
     out, threads = args.work / "out", str(args.threads)

@@ -1,4 +1,6 @@
-"""The state of many loans: peak memory of a run that holds more loans than fit its memory for rows, its answer, and how fast it goes on after a kill. Called by state.sh."""
+"""The state of many loans: peak memory of a run that holds more loans than fit its memory for
+rows, its answer, and how fast it goes on after a kill. Called by state.sh.
+"""
 
 import argparse
 import os
@@ -38,7 +40,8 @@ def main():
     args.work.mkdir(parents=True)
 
     def command(data):
-        # In arrival order: a table's captured changes come in the database's order, and nothing has to wait for a watermark.
+        # In arrival order: a table's captured changes come in the database's order, and nothing has
+        # to wait for a watermark.
         sets = [
             f"sources.loan-changes.path={args.changes}",
             f"riskstream.data={data}",
@@ -112,11 +115,13 @@ def main():
     print("\n" + measured.table(header, [[*line, f"{changes / taken['wall_s']:,.0f}"]]))
     peak = max(taken["peak_rss_mb"], again["again_peak_rss_mb"])
     print(
-        f"\npeak memory {peak:,.0f} MB (goal below {GOAL_MB:,}: {'met' if peak < GOAL_MB else 'MISSED'})"
+        f"\npeak memory {peak:,.0f} MB (goal below {GOAL_MB:,}: "
+        f"{'met' if peak < GOAL_MB else 'MISSED'})"
     )
     verdict = "met" if again["recovery_s"] < GOAL_RECOVERY_S else "MISSED"
     print(
-        f"killed near the end: back at reading after {again['recovery_s']:.2f} s (goal under {GOAL_RECOVERY_S:g}: {verdict}), first commit after {again['first_commit_s']:.2f} s"
+        f"killed near the end: back at reading after {again['recovery_s']:.2f} s (goal under "
+        f"{GOAL_RECOVERY_S:g}: {verdict}), first commit after {again['first_commit_s']:.2f} s"
     )
     print(f"{rows:,} rows, all equal to DuckDB's, also after the kill")
 

@@ -28,7 +28,9 @@ def arguments():
 
 
 def generated(args, times):
-    """A file of `times` the payments of as many times the customers and terminals; each customer has as many terminals near as before."""
+    """A file of `times` the payments of as many times the customers and terminals; each customer
+    has as many terminals near as before.
+    """
     path = args.cache / f"payments-{args.rows * times}-{times}x.parquet"
     if not path.exists():
         part = args.cache / "part.parquet"
@@ -106,7 +108,9 @@ def whole_run(args, times, work):
 
 
 def killed_run(args, times, epochs, work):
-    """Kills a run near its end, starts it again, and says how long that took to be back at work and at its first commit."""
+    """Kills a run near its end, starts it again,
+    and says how long that took to be back at work and at its first commit.
+    """
     data = work / "killed"
     again = measured.killed_and_again(
         command(args, generated(args, times), data), data / "store/card-fraud", epochs, work
@@ -158,11 +162,13 @@ def main():
     )
     ratio = large["peak_rss_mb"] / small["peak_rss_mb"]
     print(
-        f"\n10 times the data takes {ratio:.2f} times the memory (goal at most {GOAL_MEMORY:g}: {'met' if ratio <= GOAL_MEMORY else 'missed'})"
+        f"\n10 times the data takes {ratio:.2f} times the memory (goal at most {GOAL_MEMORY:g}: "
+        f"{'met' if ratio <= GOAL_MEMORY else 'missed'})"
     )
     verdict = "met" if recovery < GOAL_RECOVERY_S else "missed"
     print(
-        f"killed near the end, a store of {store_mb:,.0f} MB: back at reading after {recovery:.2f} s (goal under {GOAL_RECOVERY_S:g}: {verdict}), first commit after {first_commit:.2f} s;"
+        f"killed near the end, a store of {store_mb:,.0f} MB: back at reading after {recovery:.2f} "
+        f"s (goal under {GOAL_RECOVERY_S:g}: {verdict}), first commit after {first_commit:.2f} s;"
     )
     print("its table has every payment exactly once")
 

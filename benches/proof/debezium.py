@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Compares the table that riskstream makes of a connector's recorded topics with the table that the database had, after every single record.
+"""Compares the table that riskstream makes of a connector's recorded topics with the table that the
+database had, after every single record.
 
     debezium.py FOLDER [--binary PATH]
 
-FOLDER holds topics as files of records, one JSON object a line (topic, partition, offset, key, value), named PREFIX.public.TABLE.jsonl, and
-the same again in FOLDER/with-restart. Each record comes as a file of its own, and riskstream is started, reads it and stops: so
-there is a restart between any two records. The rows that it has added and not taken back must be those that the records say, folded here by a
-dozen lines of Python that know nothing of riskstream: by key, repeated records (the same pair in `source.sequence`) left out. A flattened topic
-does not say that a table was truncated; there the fold does not know it either. Ends with 1 if any table differs.
+FOLDER holds topics as files of records, one JSON object a line (topic, partition, offset, key,
+value), named PREFIX.public.TABLE.jsonl, and the same again in FOLDER/with-restart. Each record
+comes as a file of its own, and riskstream is started, reads it and stops: so there is a restart
+between any two records. The rows that it has added and not taken back must be those that the
+records say, folded here by a dozen lines of Python that know nothing of riskstream: by key,
+repeated records (the same pair in `source.sequence`) left out. A flattened topic does not say that
+a table was truncated; there the fold does not know it either. Ends with 1 if any table differs.
 """
 
 import base64
@@ -21,7 +24,10 @@ from pathlib import Path
 
 import proof
 
-LOANS = "loan_id user_id lender_id principal_cents outstanding_cents status days_past_due apr late_fee notes disbursed_on version updated_at".split()
+LOANS = (
+    "loan_id user_id lender_id principal_cents outstanding_cents status days_past_due apr late_fee "
+    "notes disbursed_on version updated_at"
+).split()
 EVENTS = "loan_id event amount at".split()
 SCALES = {"apr": 4, "amount": 2}
 
@@ -108,7 +114,8 @@ def found(data, columns):
     names = ", ".join(f'"{c}"' for c in columns)
     texts = ", ".join(f'"{c}"::varchar' for c in columns)
     rows = duckdb.execute(
-        f"select {texts}, sum(_diff)::int from read_parquet({files}) group by {names} having sum(_diff) <> 0"
+        f"select {texts}, sum(_diff)::int from read_parquet({files}) "
+        f"group by {names} having sum(_diff) <> 0"
     ).fetchall()
     assert all(
         row[-1] == 1 for row in rows

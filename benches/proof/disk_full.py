@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Fills the disk under a run, and goes on after there is room again. Needs root, for a small file system in memory.
+"""Fills the disk under a run, and goes on after there is room again. Needs root, for a small file
+system in memory.
 
     disk_full.py [--binary PATH] [--rows N] [--megabytes 8 16 ...]
 
-For each size: a run on a file system that is too small must end with exit code 1 and a message that says so, without a panic; what was
-committed must be readable; and after the file system has grown, the next run must land exactly what an undisturbed run lands.
-Ends with 1 if anything differs.
+For each size: a run on a file system that is too small must end with exit code 1 and a message that
+says so, without a panic; what was committed must be readable; and after the file system has grown,
+the next run must land exactly what an undisturbed run lands. Ends with 1 if anything differs.
 """
 
 import os

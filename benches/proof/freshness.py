@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""How soon a committed change in PostgreSQL shows in the lenders' rollup, asked by `riskstream query`.
+"""How soon a committed change in PostgreSQL shows in the lenders' rollup, asked by `riskstream
+query`.
 
     freshness.py [--binary PATH] [--rate 1000] [--seconds 60]
 
-A client updates loans one by one, each in a transaction of its own, and notes when the server has said that it is committed; each change adds a cent,
-so that the sum over all lenders tells how many changes a query has seen. A change's delay is from its commit to the end of the first query that shows
-it: replication, epoch, commit, delivery to the Delta table, and a whole `riskstream query` from its start. Ends with 1 if the p99 is not below 2 s.
+A client updates loans one by one, each in a transaction of its own, and notes when the server has
+said that it is committed; each change adds a cent, so that the sum over all lenders tells how many
+changes a query has seen. A change's delay is from its commit to the end of the first query that
+shows it: replication, epoch, commit, delivery to the Delta table, and a whole `riskstream query`
+from its start. Ends with 1 if the p99 is not below 2 s.
 """
 
 import json
@@ -22,10 +25,15 @@ from postgres import Server
 GOAL_S = 2.0
 LOANS, LENDERS = 20_000, 20
 TABLE = f"""
-create table loans (loan_id bigint primary key, lender_id text not null, status text not null, balance numeric(14,2) not null);
-insert into loans select n, 'lender-' || n % {LENDERS}, 'current', 1000 from generate_series(1, {LOANS}) n;
+create table loans (loan_id bigint primary key, lender_id text not null, status text not null,
+    balance numeric(14,2) not null);
+insert into loans select n, 'lender-' || n % {LENDERS}, 'current', 1000
+    from generate_series(1, {LOANS}) n;
 """
-NEWEST = "select distinct on (lender_id, status) lender_id, n_loans, balance from lenders order by lender_id, status, window_end desc, revision desc"
+NEWEST = (
+    "select distinct on (lender_id, status) lender_id, n_loans, balance from lenders order by "
+    "lender_id, status, window_end desc, revision desc"
+)
 
 
 def change(url, password, rate, seconds, commits):
@@ -94,7 +102,8 @@ def main():
         while seen() is None:
             if run.poll() is not None or time.monotonic() > deadline:
                 sys.exit(
-                    f"the rollup does not come: {run.stderr.read() if run.poll() is not None else 'the run goes on'}"
+                    "the rollup does not come: "
+                    f"{run.stderr.read() if run.poll() is not None else 'the run goes on'}"
                 )
         commits, delays, queries, shown = [], [], 0, 0
         client = threading.Thread(
@@ -123,7 +132,8 @@ def main():
         delays.sort()
         at = lambda share: delays[min(int(len(delays) * share), len(delays) - 1)]
         print(
-            f"{len(commits):,} changes committed at {len(commits) / took:,.0f}/s, {queries} queries of {(ended - started) / queries * 1000:.0f} ms"
+            f"{len(commits):,} changes committed at {len(commits) / took:,.0f}/s, {queries} "
+            f"queries of {(ended - started) / queries * 1000:.0f} ms"
         )
         proof.print_table(
             ["commit to query, s", "p50", "p99", "max", "goal p99"],

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Compares every feature of every row with the golden features, for each input format, number of workers and epoch length.
+"""Compares every feature of every row with the golden features, for each input format, number of
+workers and epoch length.
 
     golden.py TRANSACTIONS.parquet GOLDEN.parquet [--binary PATH] [--quick]
 
-Counts must be equal, means and risks equal within 1e-9, and every transaction must be there once. Prints a table of mismatches and ends
-with 1 if there is any. TRANSACTIONS has the columns of the Fraud Detection Handbook, sorted by (tx_datetime, transaction_id);
-GOLDEN has transaction_id, customer_id_{nb_tx,avg_amount}_{1,7,30}day_window and terminal_id_{nb_tx,risk}_{1,7,30}day_window.
+Counts must be equal, means and risks equal within 1e-9, and every transaction must be there once.
+Prints a table of mismatches and ends with 1 if there is any. TRANSACTIONS has the columns of the
+Fraud Detection Handbook, sorted by (tx_datetime, transaction_id); GOLDEN has transaction_id,
+customer_id_{nb_tx,avg_amount}_{1,7,30}day_window and terminal_id_{nb_tx,risk}_{1,7,30}day_window.
 """
 
 import shutil
@@ -15,7 +17,10 @@ from pathlib import Path
 
 import proof
 
-COLUMNS = "transaction_id, tx_datetime, customer_id, terminal_id, tx_amount::decimal(12,2) as tx_amount, tx_fraud"
+COLUMNS = (
+    "transaction_id, tx_datetime, customer_id, terminal_id, tx_amount::decimal(12,2) "
+    "as tx_amount, tx_fraud"
+)
 FEATURES = [
     (f"{key}_{ours}_{days}d", f"{key}_id_{theirs}_{days}day_window", exact)
     for key, ours, theirs, exact in [
@@ -35,7 +40,10 @@ def write_forms(duckdb, transactions, folder):
         "csv": folder / "transactions.csv",
         "ndjson": folder / "transactions.ndjson",
     }
-    source = f"(select {COLUMNS} from read_parquet('{transactions}') order by tx_datetime, transaction_id)"
+    source = (
+        f"(select {COLUMNS} from read_parquet('{transactions}') "
+        "order by tx_datetime, transaction_id)"
+    )
     times = "timestampformat '%Y-%m-%d %H:%M:%S'"
     duckdb.execute(f"copy {source} to '{forms['csv']}' (format csv, header, {times})")
     duckdb.execute(f"copy {source} to '{forms['ndjson']}' (format json, {times})")
@@ -46,15 +54,17 @@ def mismatches(duckdb, data, golden):
     """Rows, distinct transactions, transactions of only one side, and mismatches by feature."""
     _, files = proof.table_files(data, "payment_features")
     wrong = [
-        f"count(*) filter (where {f'f.{ours} is distinct from g.{theirs}' if exact else f'not coalesce(abs(f.{ours} - g.{theirs}) <= 1e-9, false)'})"
+        f"count(*) filter (where f.{ours} is distinct from g.{theirs})"
+        if exact
+        else f"count(*) filter (where not coalesce(abs(f.{ours} - g.{theirs}) <= 1e-9, false))"
         for ours, theirs, exact in FEATURES
     ]
-    return duckdb.execute(
-        f"""with f as (select * from read_parquet({files})), g as (select * from read_parquet('{golden}'))
+    return duckdb.execute(f"""with f as (select * from read_parquet({files})),
+            g as (select * from read_parquet('{golden}'))
         select (select count(*) from f), (select count(distinct transaction_id) from f),
-               count(*) filter (where f.transaction_id is null or g.transaction_id is null), {', '.join(wrong)}
-        from f full join g using (transaction_id)"""
-    ).fetchone()
+               count(*) filter (where f.transaction_id is null or g.transaction_id is null),
+               {', '.join(wrong)}
+        from f full join g using (transaction_id)""").fetchone()
 
 
 def main():
@@ -133,7 +143,8 @@ def main():
     ]
     proof.print_table(header, rows)
     print(
-        f"{len(rows) - bad} of {len(rows)} runs equal the golden features on all {golden_rows:,} rows"
+        f"{len(rows) - bad} of {len(rows)} runs equal the golden features on all {golden_rows:,} "
+        "rows"
     )
     if not args.work:
         shutil.rmtree(work)

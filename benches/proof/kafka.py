@@ -1,14 +1,23 @@
 #!/usr/bin/env python3
-"""Kafka to Kafka and Delta, exactly once: our process is killed with SIGKILL again and again, and brokers are stopped, killed and paused meanwhile.
+"""Kafka to Kafka and Delta, exactly once: our process is killed with SIGKILL again and again, and
+brokers are stopped, killed and paused meanwhile.
 
-    kafka.py [--binary PATH] [--records 1000000] [--kills 20] [--broker-stops 2] [--epoch-rows 5000] [--nodes 1] [--port 19292] [--seed N]
-    kafka.py --seeds 1,2,3,4242 --records 120000 --kills 4 --broker-stops 4 --epoch-rows 500 --nodes 3      a line per seed, and the sum of them
+    kafka.py [--binary PATH] [--records 1000000] [--kills 20] [--broker-stops 2]
+             [--epoch-rows 5000] [--nodes 1] [--port 19292] [--seed N]
 
-Real brokers (examples/servers/kafka.sh), one or three of them (then with three replicas of every topic), take records while runs are killed, each
-restarted with another number of workers. While runs deliver, which is many commits a second, a broker is stopped as an operator would (SIGTERM),
-killed (SIGKILL) or paused (SIGSTOP, SIGCONT), in turns, in an order that the seed chooses. At the end a read_committed consumer of confluent-kafka must see
-the output of every record exactly once, the Delta table must have the same rows with the same values, and the windows must be those that SQL gives.
-Ends with 1 if anything differs; what the brokers and the runs of such a seed hold and said is kept.
+With seeds it prints a line per seed, and the sum of them:
+
+    kafka.py --seeds 1,2,3,4242 --records 120000 --kills 4 --broker-stops 4 --epoch-rows 500 
+             --nodes 3
+
+Real brokers (examples/servers/kafka.sh), one or three of them (then with three replicas of every
+topic), take records while runs are killed, each restarted with another number of workers. While
+runs deliver, which is many commits a second, a broker is stopped as an operator would (SIGTERM),
+killed (SIGKILL) or paused (SIGSTOP, SIGCONT), in turns, in an order that the seed chooses. At the
+end a read_committed consumer of confluent-kafka must see the output of every record exactly once,
+the Delta table must have the same rows with the same values, and the windows must be those that SQL
+gives. Ends with 1 if anything differs; what the brokers and the runs of such a seed hold and said
+is kept.
 """
 
 import json
@@ -73,7 +82,10 @@ def record(number):
     seconds -= number * 40_503 % 9
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
     amount = number * 7_919 % 100_000 + 1
-    value = f'{{"transaction_id":{number},"tx_datetime":"{at}","customer_id":{customer},"tx_amount":{amount // 100}.{amount % 100:02}}}'
+    value = (
+        f'{{"transaction_id":{number},"tx_datetime":"{at}","customer_id":{customer},'
+        f'"tx_amount":{amount // 100}.{amount % 100:02}}}'
+    )
     return str(customer), value
 
 
@@ -193,7 +205,9 @@ class Failed(Exception):
 
 
 def kill_and_disturb(args, dice, binary, data, brokers):
-    """Runs that are killed while brokers go and come back; the numbers of workers, and what was done to brokers."""
+    """Runs that are killed while brokers go and come back; the numbers of workers,
+    and what was done to brokers.
+    """
     kinds = ["stop", "kill", "pause"]
     dice.shuffle(kinds)
     # As evenly over the runs as it goes.
@@ -263,8 +277,10 @@ def prove(args, seed, binary, work, duckdb):
         report = json.loads(last.stdout)["pipelines"][0]
         problems = check(duckdb, brokers, data, args.records)
         did = (
-            f"{args.records:,} records, {args.kills} kills, {args.nodes} node{'s' if args.nodes > 1 else ''}, {len(done)} broker stops "
-            f"({', '.join(done)}), workers {''.join(map(str, workers))}, {report['committed_epoch']:,} epochs, "
+            f"{args.records:,} records, {args.kills} kills, {args.nodes} "
+            f"node{'s' if args.nodes > 1 else ''}, {len(done)} broker stops "
+            f"({', '.join(done)}), workers {''.join(map(str, workers))}, "
+            f"{report['committed_epoch']:,} epochs, "
             f"{time.monotonic() - started:.0f} s; seed {seed}"
         )
     except Failed as why:
@@ -297,7 +313,8 @@ def main():
         "--port",
         type=int,
         default=19_292,
-        help="of the broker, the next one is its controller's; two more for each further node [19292]",
+        help="of the broker, the next one is its controller's; "
+        "two more for each further node [19292]",
     )
     parser.add_argument(
         "--seed",
@@ -359,18 +376,26 @@ def check(duckdb, brokers, data, records):
             file.write('{"key":"' + key.decode() + '",' + value.decode()[1:] + "\n")
         file.flush()
         columns = (
-            "{key: 'varchar', transaction_id: 'bigint', tx_datetime: 'timestamp', customer_id: 'bigint', tx_amount: 'decimal(12,2)', "
-            "card: 'varchar', source_id: 'varchar', nb_tx_1h: 'bigint', nb_tx_1d: 'bigint', sum_amount_1h: 'decimal(38,2)', sum_amount_1d: 'decimal(38,2)'}"
+            "{key: 'varchar', transaction_id: 'bigint', tx_datetime: 'timestamp', "
+            "customer_id: 'bigint', tx_amount: 'decimal(12,2)', "
+            "card: 'varchar', source_id: 'varchar', nb_tx_1h: 'bigint', nb_tx_1d: 'bigint', "
+            "sum_amount_1h: 'decimal(38,2)', sum_amount_1d: 'decimal(38,2)'}"
         )
         connection.execute(
-            f"create table topic as select * from read_json('{file.name}', format = 'newline_delimited', columns = {columns})"
+            f"create table topic as select * from read_json('{file.name}', format = "
+            f"'newline_delimited', columns = {columns})"
         )
     _, files = proof.table_files(data, "features")
-    names = "transaction_id, tx_datetime, customer_id, tx_amount, card, source_id, nb_tx_1h, nb_tx_1d, sum_amount_1h, sum_amount_1d"
+    names = (
+        "transaction_id, tx_datetime, customer_id, tx_amount, card, source_id, nb_tx_1h, nb_tx_1d, "
+        "sum_amount_1h, sum_amount_1d"
+    )
     types = (
-        "transaction_id, tx_datetime at time zone 'UTC' as tx_datetime, customer_id, tx_amount, card, source_id, "
+        "transaction_id, tx_datetime at time zone 'UTC' as tx_datetime, customer_id, "
+        "tx_amount, card, source_id, "
         "nb_tx_1h::bigint as nb_tx_1h, nb_tx_1d::bigint as nb_tx_1d, "
-        "sum_amount_1h::decimal(38,2) as sum_amount_1h, sum_amount_1d::decimal(38,2) as sum_amount_1d"
+        "sum_amount_1h::decimal(38,2) as sum_amount_1h, sum_amount_1d::decimal(38,2) "
+        "as sum_amount_1d"
     )
     connection.execute("set timezone = 'UTC'")
     connection.execute(
@@ -378,7 +403,8 @@ def check(duckdb, brokers, data, records):
     )
     for table in ("topic", "delta"):
         rows, ids, low, high = connection.execute(
-            f"select count(*), count(distinct transaction_id), min(transaction_id), max(transaction_id) from {table}"
+            "select count(*), count(distinct transaction_id), min(transaction_id), "
+            f"max(transaction_id) from {table}"
         ).fetchone()
         if (rows, ids, low, high) != (records, records, 0, records - 1):
             problems.append(
@@ -395,16 +421,24 @@ def check(duckdb, brokers, data, records):
     ).fetchone()[0]
     if wrong_key:
         problems.append(f"{wrong_key:,} messages have another key than their row")
-    window = "partition by customer_id order by tx_datetime, transaction_id rows between unbounded preceding and current row"
-    # A window is all rows of the customer up to this one, without those that are an hour old or older.
-    older = "partition by customer_id order by tx_datetime range between unbounded preceding and interval 1 hour preceding"
+    window = (
+        "partition by customer_id order by tx_datetime, transaction_id rows between unbounded "
+        "preceding and current row"
+    )
+    # A window is all rows of the customer up to this one, without those that are an hour old or
+    # older.
+    older = (
+        "partition by customer_id order by tx_datetime range between unbounded preceding and "
+        "interval 1 hour preceding"
+    )
     connection.execute(f"""
         create table expected as
         select transaction_id, count(*) over ({window}) - count(*) over ({older}) as nb_1h,
                sum(tx_amount) over ({window}) - coalesce(sum(tx_amount) over ({older}), 0) as sum_1h
         from delta""")
     wrong = connection.execute(
-        "select count(*) from delta join expected using (transaction_id) where nb_tx_1h <> nb_1h or sum_amount_1h <> sum_1h"
+        "select count(*) from delta join expected using (transaction_id) where nb_tx_1h <> nb_1h "
+        "or sum_amount_1h <> sum_1h"
     ).fetchone()[0]
     if wrong:
         problems.append(f"{wrong:,} rows have other windows than SQL's")

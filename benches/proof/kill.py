@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Kills runs with SIGKILL at random moments, restarts each with another number of workers, and compares what lands.
+"""Kills runs with SIGKILL at random moments, restarts each with another number of workers, and
+compares what lands.
 
     kill.py [--binary PATH] [--kills 50] [--rows 600000] [--seed N]
 
-Input is a file of generated payments with broken rows. A trial kills one data folder's runs again and again until its input is done; trials
-go on until there were enough kills. At the end of each trial the tables of rows, alerts and dead letters must equal those of an
-uninterrupted run, as multisets; no alert may have the id of another; the Delta log's application transactions must be there
-(deltalake's transaction_version); and deltalake, DuckDB and Polars must read the same rows. Ends with 1 if anything differs.
+Input is a file of generated payments with broken rows. A trial kills one data folder's runs again
+and again until its input is done; trials go on until there were enough kills. At the end of each
+trial the tables of rows, alerts and dead letters must equal those of an uninterrupted run, as
+multisets; no alert may have the id of another; the Delta log's application transactions must be
+there (deltalake's transaction_version); and deltalake, DuckDB and Polars must read the same rows.
+Ends with 1 if anything differs.
 """
 
 import random
@@ -21,7 +24,8 @@ from pathlib import Path
 import proof
 
 TABLES = {"payment_features": "features", "alerts": "alerts", "dead_letters": "dead_letters"}
-# The epoch of a dead letter depends on when epochs closed; which rows are dead letters, and why, doesn't.
+# The epoch of a dead letter depends on when epochs closed; which rows are dead letters, and why,
+# doesn't.
 COLUMNS = {"dead_letters": "* exclude (epoch)"}
 
 
@@ -33,7 +37,8 @@ def load(duckdb, data, prefix):
         if files == "[]":
             continue
         duckdb.execute(
-            f"create or replace table {prefix}_{table} as select {what} from read_parquet({files}, hive_partitioning = true)"
+            f"create or replace table {prefix}_{table} as select {what} from read_parquet({files}, "
+            "hive_partitioning = true)"
         )
 
 
@@ -57,7 +62,9 @@ def delta_scan(duckdb):
 
 
 def readers_agree(duckdb, data, has_delta_scan):
-    """The three readers' row counts and sums of every table, and the last epoch that each sink delivered."""
+    """The three readers' row counts and sums of every table,
+    and the last epoch that each sink delivered.
+    """
     import polars
 
     versions, problems = [], []
@@ -89,7 +96,9 @@ def readers_agree(duckdb, data, has_delta_scan):
 
 
 def trial(binary, path, data, mean_seconds, dice):
-    """Kills until the input is done; gives the workers of each run, the kills, those that came before the run's first commit, and its report."""
+    """Kills until the input is done; gives the workers of each run, the kills, those that came
+    before the run's first commit, and its report.
+    """
     workers, kills, at_start, fruitless = [], 0, 0, 0
     config = proof.HERE / "kill.toml"
     epochs = data / "store" / "card-fraud" / "epochs"
@@ -103,7 +112,8 @@ def trial(binary, path, data, mean_seconds, dice):
             stderr=subprocess.PIPE,
             text=True,
         )
-        # Mostly in the middle, often enough within start-up and recovery; later after starts that came to nothing, so that the trial ends.
+        # Mostly in the middle, often enough within start-up and recovery; later after starts that
+        # came to nothing, so that the trial ends.
         delay = (
             dice.uniform(0.0, 0.1)
             if dice.random() < 0.25
@@ -160,7 +170,8 @@ def main():
     whole = proof.run(binary, proof.HERE / "kill.toml", work / "whole", path, 2)
     load(duckdb, work / "whole", "whole")
     print(
-        f"uninterrupted: {whole['rows_in']:,} rows in {whole['seconds']:.2f} s, {whole['committed_epoch']} epochs, "
+        f"uninterrupted: {whole['rows_in']:,} rows in {whole['seconds']:.2f} s, "
+        f"{whole['committed_epoch']} epochs, "
         f"{whole['alerts']:,} alerts, {whole['dead']:,} dead letters; seed {args.seed}",
         flush=True,
     )
@@ -213,7 +224,8 @@ def main():
     proof.print_table(header, results)
     reader = "its own Delta reader" if has_delta_scan else "the files that the Delta log names"
     print(
-        f"{total} kills in {len(results)} trials, {len(results) - bad} of them equal to the uninterrupted run; DuckDB read by {reader}"
+        f"{total} kills in {len(results)} trials, {len(results) - bad} of them equal to the "
+        f"uninterrupted run; DuckDB read by {reader}"
     )
     if not args.work and not bad:
         shutil.rmtree(work)

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""Compares counts of loan transitions per lender and window, and each lender's book as of every day, with golden answers, for events in order and out
-of order.
+"""Compares counts of loan transitions per lender and window, and each lender's book as of every
+day, with golden answers, for events in order and out of order.
 
-    loans.py EVENTS.parquet GOLDEN_1D.parquet GOLDEN_7D.parquet GOLDEN_30D_BY_1D.parquet GOLDEN_PORTFOLIO.parquet [--binary PATH]
+    loans.py EVENTS.parquet GOLDEN_1D.parquet GOLDEN_7D.parquet GOLDEN_30D_BY_1D.parquet
+             GOLDEN_PORTFOLIO.parquet [--binary PATH]
 
-Events have the columns event_time, ingest_time, event_seq, lender_id, old_status, new_status, status_changed and balance_cents; out of order means
-by ingest_time, at most two days later. Each runs with 1, 2 and 3 workers, publishing windows as they change and only when they are final. The newest
-row of every window, and of every lender and day, must equal the golden answer's, on all rows. Ends with 1 if one doesn't.
+Events have the columns event_time, ingest_time, event_seq, lender_id, old_status, new_status,
+status_changed and balance_cents; out of order means by ingest_time, at most two days later. Each
+runs with 1, 2 and 3 workers, publishing windows as they change and only when they are final. The
+newest row of every window, and of every lender and day, must equal the golden answer's, on all
+rows. Ends with 1 if one doesn't.
 """
 
 import shutil
@@ -17,13 +20,18 @@ from pathlib import Path
 import proof
 
 WINDOWS = ["1d", "7d", "30d by 1d"]
-COLUMNS = "lender_id, window_start, window_end, coalesce(old_status, 'NONE') as old_status, new_status, n_events, sum_balance_cents"
+COLUMNS = (
+    "lender_id, window_start, window_end, coalesce(old_status, 'NONE') as old_status, new_status, "
+    "n_events, sum_balance_cents"
+)
 
 
 def book(data, golden):
-    """Rows of the golden portfolio that are not there, those of which a column differs (rates by more than 1e-12), and all of them.
+    """Rows of the golden portfolio that are not there, those of which a column differs (rates by
+    more than 1e-12), and all of them.
 
-    The book ends with the first midnight after the last event; golden days after that are compared with this one, since nothing happens in between.
+    The book ends with the first midnight after the last event; golden days after that are compared
+    with this one, since nothing happens in between.
     """
     import duckdb
 
@@ -44,10 +52,10 @@ def book(data, golden):
         )
         for name, kind in columns
     ]
-    return duckdb.execute(
-        f"""select count(*) filter (b.lender_id is null), count(*) filter (b.lender_id is not null and ({" or ".join(differs)})), count(*)
-        from {expected} g left join book b on g.lender_id = b.lender_id and least(g.as_of, (select max(as_of) from book)) = b.as_of"""
-    ).fetchone()
+    return duckdb.execute(f"""select count(*) filter (b.lender_id is null),
+            count(*) filter (b.lender_id is not null and ({" or ".join(differs)})), count(*)
+        from {expected} g left join book b on g.lender_id = b.lender_id
+            and least(g.as_of, (select max(as_of) from book)) = b.as_of""").fetchone()
 
 
 def main():
@@ -64,7 +72,8 @@ def main():
     duckdb.execute("set preserve_insertion_order = true")
     for name, order in (("in order", "event_seq"), ("by ingest time", "ingest_time, event_seq")):
         duckdb.execute(
-            f"copy (select * from '{args.events.resolve()}' order by {order}) to '{work}/{name}.parquet'"
+            f"copy (select * from '{args.events.resolve()}' order by {order}) to "
+            f"'{work}/{name}.parquet'"
         )
     results, bad = [], 0
     for name in ("in order", "by ingest time"):
@@ -79,10 +88,10 @@ def main():
                 binary, config, data, None, workers, [f"sources.loans.path={work}/{name}.parquet"]
             )
             _, files = proof.table_files(data, "loan_transitions")
-            duckdb.execute(
-                f"""create or replace view newest as select * from read_parquet({files}) qualify row_number() over (
-                partition by lender_id, old_status, new_status, "window", window_start order by revision desc) = 1"""
-            )
+            duckdb.execute(f"""create or replace view newest as select * from read_parquet({files})
+                qualify row_number() over (
+                    partition by lender_id, old_status, new_status, "window", window_start
+                    order by revision desc) = 1""")
             cells = []
             for window, golden in zip(WINDOWS, args.golden):
                 found = f"""select {COLUMNS} from newest where "window" = '{window}'"""
@@ -93,7 +102,8 @@ def main():
                 )
                 bad += extra + missing > 0
                 cells.append(
-                    f"-{missing} +{extra} of {duckdb.execute(f'select count(*) from ({expected})').fetchone()[0]:,}"
+                    f"-{missing} +{extra} of "
+                    f"{duckdb.execute(f'select count(*) from ({expected})').fetchone()[0]:,}"
                 )
             missing, other, golden_rows = book(data, args.golden[3])
             bad += missing + other > 0

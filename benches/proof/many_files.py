@@ -3,16 +3,18 @@
 
     many_files.py [--binary PATH] [--work FOLDER] [--large 5000] [--kib 64] [--files 200000] [--batches 10]
 
-1. `--large` files of `--kib` KiB each, which all cover the same hour, so that they are read in step, under `ulimit -n 256`: each row must be in the
-   table once.
-2. A followed folder into which `--files` gzip files of one row each come in `--batches`, and after each one more. A batch is
-   written beside the folder and moved in when it is whole, so that what is timed is the program and not the making of files:
-   the processor time that it takes per new file, from the move to the commit of the batch. Each batch must be in the table;
-   the time per new file of the last batch may be at most twice that of the second one, and so may its largest epoch file, and
-   the epoch file that the one more makes. The seconds from the move to the commit are shown too; a look at the folder is
-   followed by a pause of nine times as long, so they grow with the names in it, by some seconds at 200,000. While nothing
-   comes, all these files may take a fifth of one core at most. Then the run is stopped and started again, with one more file:
-   every row must be there once.
+1. `--large` files of `--kib` KiB each, which all cover the same hour, so that they are read in
+   step, under `ulimit -n 256`: each row must be in the table once.
+2. A followed folder into which `--files` gzip files of one row each come in `--batches`, and
+   after each one more. A batch is written beside the folder and moved in when it is whole, so
+   that what is timed is the program and not the making of files: the processor time that it
+   takes per new file, from the move to the commit of the batch. Each batch must be in the
+   table; the time per new file of the last batch may be at most twice that of the second one,
+   and so may its largest epoch file, and the epoch file that the one more makes. The seconds
+   from the move to the commit are shown too; a look at the folder is followed by a pause of
+   nine times as long, so they grow with the names in it, by some seconds at 200,000. While
+   nothing comes, all these files may take a fifth of one core at most. Then the run is stopped
+   and started again, with one more file: every row must be there once.
 
 Prints figures; ends with 1 if something differs.
 """
@@ -152,7 +154,7 @@ def large_files(binary, work, count, kib):
 
 
 def write_small(folder, first, count):
-    """Files of one row each, written beside the folder; gives what moves them in, whole and at once."""
+    """Files of one row each, written beside the folder; gives what moves them in at once."""
     beside = folder.with_name("beside")
     beside.mkdir(exist_ok=True)
     names = [f"{number:08}.csv.gz" for number in range(first, first + count)]

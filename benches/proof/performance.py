@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Compares prepayments, defaults, cures and the score-shift matrix of examples/loan-performance.toml with DuckDB's answers over the same changes.
+"""Compares prepayments, defaults, cures and the score-shift matrix of
+examples/loan-performance.toml with DuckDB's answers over the same changes.
 
     performance.py [--loans N] [--months N] [--binary PATH]
 
-A simulated loan book is written to a file; the example reads it with 1, 2 and 3 workers. DuckDB works each loan's row at every month's end out of the changes
-by itself. Counts and money must be equal, rates within 1e-9, on all rows. Ends with 1 if one isn't.
+A simulated loan book is written to a file; the example reads it with 1, 2 and 3 workers. DuckDB
+works each loan's row at every month's end out of the changes by itself. Counts and money must be
+equal, rates within 1e-9, on all rows. Ends with 1 if one isn't.
 """
 
 import shutil
@@ -24,51 +26,78 @@ def band(column):
 
 
 def month_ends(changes):
-    """Each loan's row as of every month's end up to the last change: the last one before it, unless that deletes the loan."""
+    """Each loan's row as of every month's end up to the last change:
+    the last one before it, unless that deletes the loan.
+    """
     return f"""
-        with changes as (select *, row_number() over (order by _commit_position nulls first, _position) as place from '{changes}'),
+        with changes as (
+            select *, row_number() over (order by _commit_position nulls first, _position) as place
+            from '{changes}'
+        ),
         ends as (
-            select unnest(generate_series(date_trunc('month', min(_committed_at)) + interval '1 month', max(_committed_at), interval '1 month')) as as_of
+            select unnest(generate_series(
+                date_trunc('month', min(_committed_at)) + interval '1 month',
+                max(_committed_at), interval '1 month')) as as_of
             from changes
         ),
         last as (
-            select distinct on (as_of, loan_id) as_of, c.* from ends join changes c on c._committed_at < as_of
+            select distinct on (as_of, loan_id) as_of, c.* from ends
+                join changes c on c._committed_at < as_of
             order by as_of, loan_id, place desc
         )
         select * from last where _op <> 'd'"""
 
 
 def flows(table):
-    """What happened from month's end to month's end to loans that were open: as in the example, from DOMAIN-level definitions."""
+    """What happened from month's end to month's end to loans that were open: as in the example,
+    from DOMAIN-level definitions.
+    """
     late = (
-        lambda c, more="": f"case {c} when 'DPD30' then 1 when 'DPD60' then 2 when 'DPD90P' then 3 {more} else 0 end"
+        lambda c, more="": f"case {c} when 'DPD30' then 1 when 'DPD60' then 2 "
+        f"when 'DPD90P' then 3 {more} else 0 end"
     )
     return f"""
         with pairs as (
-            select b.as_of, b.as_of - interval '1 month' as month, a.lender_id, b.currency, a.balance_cents as start, b.balance_cents as now,
-                b.charged_off_cents - a.charged_off_cents as charged, b.recovered_cents - a.recovered_cents as recovered, b.status,
-                cast(b.rate as double) / 12 as r, {late("a.status")} as before, {late("b.status", "when 'DEFAULT' then 4")} as after,
-                greatest(b.term_months - date_diff('month', date_trunc('month', b.originated_on), a.as_of), 1) as n
-            from {table} a join {table} b on a.loan_id = b.loan_id and a.as_of = b.as_of - interval '1 month'
+            select b.as_of, b.as_of - interval '1 month' as month, a.lender_id, b.currency,
+                a.balance_cents as start, b.balance_cents as now,
+                b.charged_off_cents - a.charged_off_cents as charged,
+                b.recovered_cents - a.recovered_cents as recovered, b.status,
+                cast(b.rate as double) / 12 as r, {late("a.status")} as before,
+                {late("b.status", "when 'DEFAULT' then 4")} as after,
+                greatest(b.term_months - date_diff('month', date_trunc('month', b.originated_on),
+                    a.as_of), 1) as n
+            from {table} a join {table} b on a.loan_id = b.loan_id
+                and a.as_of = b.as_of - interval '1 month'
             where a.status in ('CURRENT', 'DPD30', 'DPD60', 'DPD90P')
         ),
         due as (
-            select *, cast(round(case when r = 0 then start::double / n else start::double * r / (power(1 + r, n) - 1) end) as bigint) as scheduled,
+            select *, cast(round(case when r = 0 then start::double / n
+                else start::double * r / (power(1 + r, n) - 1) end) as bigint) as scheduled,
                 greatest(start - now - charged, 0) as paid
             from pairs
         ),
         sums as (
-            select lender_id, currency, month, count(*) as n_loans, sum(start) as start_balance_cents, sum(scheduled) as scheduled_cents,
-                coalesce(sum(greatest(paid - scheduled, 0)) filter (status <> 'DEFAULT'), 0) as prepaid_cents,
-                count(*) filter (status = 'DEFAULT') as n_defaults, coalesce(sum(start) filter (status = 'DEFAULT'), 0) as defaulted_cents,
-                sum(charged) as charged_off_cents, sum(recovered) as recovered_cents, count(*) filter (before > 0) as n_late,
-                count(*) filter (before > 0 and after = 0) as n_cured, count(*) filter (after > 0 and after < before) as n_partly_cured,
-                coalesce(sum(start) filter (before > 0 and after = 0), 0) as cured, coalesce(sum(start) filter (before > 0), 0) as late
+            select lender_id, currency, month, count(*) as n_loans,
+                sum(start) as start_balance_cents, sum(scheduled) as scheduled_cents,
+                coalesce(sum(greatest(paid - scheduled, 0)) filter (status <> 'DEFAULT'), 0)
+                    as prepaid_cents,
+                count(*) filter (status = 'DEFAULT') as n_defaults,
+                coalesce(sum(start) filter (status = 'DEFAULT'), 0) as defaulted_cents,
+                sum(charged) as charged_off_cents, sum(recovered) as recovered_cents,
+                count(*) filter (before > 0) as n_late,
+                count(*) filter (before > 0 and after = 0) as n_cured,
+                count(*) filter (after > 0 and after < before) as n_partly_cured,
+                coalesce(sum(start) filter (before > 0 and after = 0), 0) as cured,
+                coalesce(sum(start) filter (before > 0), 0) as late
             from due group by all
         )
-        select * exclude (cured, late), prepaid_cents / (start_balance_cents - scheduled_cents)::double as smm,
-            1 - power(1 - prepaid_cents / (start_balance_cents - scheduled_cents)::double, 12) as cpr, defaulted_cents / start_balance_cents::double as mdr,
-            1 - power(1 - defaulted_cents / start_balance_cents::double, 12) as cdr, n_cured / nullif(n_late, 0)::double as cure_rate,
+        select * exclude (cured, late),
+            prepaid_cents / (start_balance_cents - scheduled_cents)::double as smm,
+            1 - power(1 - prepaid_cents / (start_balance_cents - scheduled_cents)::double, 12)
+                as cpr,
+            defaulted_cents / start_balance_cents::double as mdr,
+            1 - power(1 - defaulted_cents / start_balance_cents::double, 12) as cdr,
+            n_cured / nullif(n_late, 0)::double as cure_rate,
             cured / nullif(late, 0)::double as cure_rate_balance
         from sums"""
 
@@ -76,14 +105,19 @@ def flows(table):
 def matrix(table):
     return f"""
         with open as (
-            select as_of - interval '1 month' as month, lender_id, {band("score_at_origination")} as band_at_origination, {band("score")} as band, balance_cents
+            select as_of - interval '1 month' as month, lender_id,
+                {band("score_at_origination")} as band_at_origination, {band("score")} as band,
+                balance_cents
             from {table} where status in ('CURRENT', 'DPD30', 'DPD60', 'DPD90P')
         ),
         cells as (
-            select coalesce(lender_id, 'ALL') as lender_id, month, band_at_origination, band, count(*) as n_loans, sum(balance_cents) as balance_cents
-            from open group by grouping sets ((lender_id, month, band_at_origination, band), (month, band_at_origination, band))
+            select coalesce(lender_id, 'ALL') as lender_id, month, band_at_origination, band,
+                count(*) as n_loans, sum(balance_cents) as balance_cents
+            from open group by grouping sets ((lender_id, month, band_at_origination, band),
+                (month, band_at_origination, band))
         )
-        select *, n_loans / sum(n_loans) over row as share, sum(n_loans) over row as n_of_band, balance_cents / sum(balance_cents) over row as share_balance
+        select *, n_loans / sum(n_loans) over row as share, sum(n_loans) over row as n_of_band,
+            balance_cents / sum(balance_cents) over row as share_balance
         from cells window row as (partition by lender_id, month, band_at_origination)"""
 
 
@@ -159,7 +193,10 @@ def main():
     example = (proof.PROJECT / "examples" / "loan-performance.toml").read_text()
     start = example.index("[sources.loan-changes]")
     end = example.index("# Each loan from one month's end")
-    source = f'[sources.loan-changes]\nkind = "file"\npath = "{changes}"\nevent_time = {{ column = "_committed_at" }}\n\n'
+    source = (
+        f'[sources.loan-changes]\nkind = "file"\npath = "{changes}"\n'
+        f'event_time = {{ column = "_committed_at" }}\n\n'
+    )
     config = work / "performance.toml"
     config.write_text(example[:start] + source + example[end:])
     for workers in (1, 2, 3):
@@ -169,20 +206,18 @@ def main():
         for table, (keys, exact, rates) in TABLES.items():
             _, files = proof.table_files(data, table)
             # A cell that a restatement emptied is none.
-            duckdb.execute(
-                f"""create or replace view found as select * from read_parquet({files})
-                qualify row_number() over (partition by {", ".join(keys)} order by revision desc) = 1"""
-            )
+            duckdb.execute(f"""create or replace view found as select * from read_parquet({files})
+                qualify row_number() over (
+                    partition by {", ".join(keys)} order by revision desc) = 1""")
             duckdb.execute("create or replace view kept as select * from found where n_loans > 0")
             joined = " and ".join(f"f.{k} = e.{k}" for k in keys)
             same = [f"f.{c} is not distinct from e.{c}" for c in exact]
             same += [
                 f"(f.{c} is not distinct from e.{c} or abs(f.{c} - e.{c}) <= 1e-9)" for c in rates
             ]
-            rows, differ = duckdb.execute(
-                f"""select count(*), count(*) filter (f.n_loans is null or e.n_loans is null or not ({" and ".join(same)}))
-                from kept f full join expected_{table} e on {joined}"""
-            ).fetchone()
+            rows, differ = duckdb.execute(f"""select count(*), count(*) filter
+                    (f.n_loans is null or e.n_loans is null or not ({" and ".join(same)}))
+                from kept f full join expected_{table} e on {joined}""").fetchone()
             bad += differ > 0 or rows == 0
             results.append(
                 [table, workers, rows, differ, "equal" if differ == 0 and rows > 0 else "DIFFERENT"]

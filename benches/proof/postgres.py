@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""A real PostgreSQL table changed by several clients at once while runs are killed with SIGKILL; what landed, folded by key, must be the table.
+"""A real PostgreSQL table changed by several clients at once while runs are killed with SIGKILL;
+what landed, folded by key, must be the table.
 
     postgres.py [--binary PATH] [--changes 200000] [--kills 20] [--clients 4] [--seed N]
 
-The clients insert, update, delete, change keys and move loans between lenders, in transactions of 1 to 20 statements that interleave, of which a
-tenth is rolled back and some end in a deadlock; on the way there are a COPY, a TRUNCATE and an ALTER TABLE. Meanwhile runs are killed at random
-moments. At the end a last run reads to the server's end, and then: no change has come twice, the changes folded by key equal the table row by row,
-and every lender's counts and sums by status, both of the folded table and as the program's own rollup has them, equal what PostgreSQL itself
-answers, to the cent. The server is Debian's (examples/servers/postgres.sh). Ends
-with 1 if anything differs.
+The clients insert, update, delete, change keys and move loans between lenders, in transactions of 1
+to 20 statements that interleave, of which a tenth is rolled back and some end in a deadlock; on the
+way there are a COPY, a TRUNCATE and an ALTER TABLE. Meanwhile runs are killed at random moments. At
+the end a last run reads to the server's end, and then: no change has come twice, the changes folded
+by key equal the table row by row, and every lender's counts and sums by status, both of the folded
+table and as the program's own rollup has them, equal what PostgreSQL itself answers, to the cent.
+The server is Debian's (examples/servers/postgres.sh). Ends with 1 if anything differs.
 """
 
 import csv
@@ -37,10 +39,12 @@ STATUSES = ["current", "late", "default", "paid"]
 
 TABLE = """
 create type loan_status as enum ('current', 'late', 'default', 'paid');
-create table loans (loan_id bigint primary key, lender_id text not null, status loan_status not null, balance numeric(14,2) not null,
+create table loans (loan_id bigint primary key, lender_id text not null,
+    status loan_status not null, balance numeric(14,2) not null,
   opened date not null, changed timestamptz not null default now(), note text);
 alter table loans alter column note set storage external;
-insert into loans select n, 'lender-' || n % 20, 'current', n * 10.01, date '2024-01-01' + (n % 300)::int, now(), repeat('long ', 600 * (n % 3)::int)
+insert into loans select n, 'lender-' || n % 20, 'current', n * 10.01,
+    date '2024-01-01' + (n % 300)::int, now(), repeat('long ', 600 * (n % 3)::int)
   from generate_series(1, FIRST) n;
 """
 
@@ -82,7 +86,9 @@ class Server:
 
 
 class Client(threading.Thread):
-    """One session that makes `changes` random changes, and at its own moments something for the whole table."""
+    """One session that makes `changes` random changes,
+    and at its own moments something for the whole table.
+    """
 
     def __init__(self, server, number, changes, seed, special):
         super().__init__(daemon=True)
@@ -107,13 +113,21 @@ class Client(threading.Thread):
                 else f"repeat('n{self.next_key} ', {dice.choice([1, 600])})"
             )
             return (
-                f"insert into loans values ({self.next_key - 1}, 'lender-{dice.randrange(20)}', '{dice.choice(STATUSES)}', "
-                f"{dice.randrange(1, 10**8) / 100:.2f}, date '2024-01-01' + {dice.randrange(600)}, clock_timestamp(), {note});"
+                f"insert into loans values ({self.next_key - 1}, 'lender-{dice.randrange(20)}', "
+                f"'{dice.choice(STATUSES)}', "
+                f"{dice.randrange(1, 10**8) / 100:.2f}, date '2024-01-01' + {dice.randrange(600)}, "
+                f"clock_timestamp(), {note});"
             )
         if what < 0.65:
-            return f"update loans set balance = balance + {dice.randrange(-10**5, 10**5) / 100:.2f}, changed = clock_timestamp() where loan_id = {key};"
+            return (
+                f"update loans set balance = balance + {dice.randrange(-10**5, 10**5) / 100:.2f}, "
+                f"changed = clock_timestamp() where loan_id = {key};"
+            )
         if what < 0.75:
-            return f"update loans set status = '{dice.choice(STATUSES)}' where loan_id between {key} and {key + 2};"
+            return (
+                f"update loans set status = '{dice.choice(STATUSES)}' where loan_id between {key} "
+                f"and {key + 2};"
+            )
         if what < 0.85:
             return (
                 f"update loans set lender_id = 'lender-{dice.randrange(20)}' where loan_id = {key};"
@@ -158,22 +172,29 @@ class Client(threading.Thread):
 def copy_of_loans():
     """A COPY, as psql reads it."""
     rows = "\n".join(
-        f"{9 * STRIDE + n}\tlender-{n % 20}\tcurrent\t{n}.{n % 100:02}\t2024-05-06\t2024-05-06 07:08:09.123456+00\tcopied {n}"
+        f"{9 * STRIDE + n}\tlender-{n % 20}\tcurrent\t{n}.{n % 100:02}\t2024-05-06\t2024-05-06 "
+        f"07:08:09.123456+00\tcopied {n}"
         for n in range(COPY_ROWS)
     )
-    return f"copy loans (loan_id, lender_id, status, balance, opened, changed, note) from stdin;\n{rows}\n\\.\n"
+    return (
+        "copy loans (loan_id, lender_id, status, balance, opened, changed, note) from stdin;\n"
+        f"{rows}\n\\.\n"
+    )
 
 
 def folded(duckdb, data):
     """The table that the changes make, and what is wrong with them."""
     _, files = proof.table_files(data, "loan_changes")
     rows = duckdb.execute(
-        "select _op, _unchanged, loan_id, lender_id, status, balance, opened, epoch_us(changed), note "
-        f"from read_parquet({files}) order by _commit_position, _position, case _op when 't' then 0 when 'd' then 1 else 2 end"
+        "select _op, _unchanged, loan_id, lender_id, status, balance, opened, "
+        "epoch_us(changed), note "
+        f"from read_parquet({files}) order by _commit_position, _position, "
+        "case _op when 't' then 0 when 'd' then 1 else 2 end"
     ).fetchall()
     problems = []
     twice = duckdb.execute(
-        f"select count(*) - count(distinct (_commit_position, _position, _op, coalesce(loan_id, -1))) from read_parquet({files})"
+        "select count(*) - count(distinct (_commit_position, _position, _op, coalesce(loan_id, "
+        f"-1))) from read_parquet({files})"
     ).fetchone()[0]
     if twice:
         problems.append(f"{twice} changes have come twice")
@@ -199,11 +220,14 @@ def folded(duckdb, data):
 
 
 def rollup(duckdb, data):
-    """The newest row of each lender and status in the program's own rollup, but for those without loans."""
+    """The newest row of each lender and status in the program's own rollup,
+    but for those without loans.
+    """
     _, files = proof.table_files(data, "lenders")
     rows = duckdb.execute(
         f"select lender_id, status, n_loans, balance from read_parquet({files}) "
-        "qualify row_number() over (partition by lender_id, status order by window_end desc, revision desc) = 1"
+        "qualify row_number() over (partition by lender_id, status order by window_end desc, "
+        "revision desc) = 1"
     ).fetchall()
     return {
         (lender, status): (count, Decimal(balance))
@@ -297,10 +321,12 @@ def main():
             dead, files = proof.table_files(data, "dead_letters")
             if files != "[]":
                 problems.append(
-                    f"there are dead letters: {duckdb.execute(f'select * from read_parquet({files}) limit 1').fetchone()}"
+                    "there are dead letters: "
+                    f"{duckdb.execute(f'select * from read_parquet({files}) limit 1').fetchone()}"
                 )
         found = server.rows(
-            "select loan_id, lender_id, status, balance, opened, (extract(epoch from changed) * 1000000)::bigint, coalesce(note, '-') from loans"
+            "select loan_id, lender_id, status, balance, opened, (extract(epoch from changed) * "
+            "1000000)::bigint, coalesce(note, '-') from loans"
         )
         expected = {int(row[0]): row for row in found}
         shown = {
@@ -313,7 +339,8 @@ def main():
         if other:
             key = min(other)
             problems.append(
-                f"{len(other)} loans differ, as {key}: {expected.get(key)} in PostgreSQL, {shown.get(key)} folded"
+                f"{len(other)} loans differ, as {key}: {expected.get(key)} in PostgreSQL, "
+                f"{shown.get(key)} folded"
             )
         sums = {}
         for values in table.values():
@@ -335,15 +362,19 @@ def main():
                 if answer.get(key) != rolled_up.get(key)
             )
             problems.append(
-                f"the rollup differs in {len(other)} rows, as {other[0]}: {answer.get(other[0])} in PostgreSQL, {rolled_up.get(other[0])} rolled up"
+                f"the rollup differs in {len(other)} rows, as {other[0]}: {answer.get(other[0])} "
+                f"in PostgreSQL, {rolled_up.get(other[0])} rolled up"
             )
         print(
-            f"{sum(kinds.values()):,} changes ({', '.join(f'{op} {n:,}' for op, n in sorted(kinds.items()))}) of {args.clients} clients in {seconds:.0f} s; "
+            f"{sum(kinds.values()):,} changes "
+            f"({', '.join(f'{op} {n:,}' for op, n in sorted(kinds.items()))}) of {args.clients} "
+            f"clients in {seconds:.0f} s; "
             f"{kills} kills, {meanwhile} of them while the clients worked; seed {args.seed}"
         )
         total = sum((total for _, total in answer.values()), Decimal(0))
         print(
-            f"{len(expected):,} loans of {len({l for l, _ in answer}):,} lenders left, {total:,} outstanding; {'equal, to the cent' if not problems else 'OTHER'}"
+            f"{len(expected):,} loans of {len({l for l, _ in answer}):,} lenders left, {total:,} "
+            f"outstanding; {'equal, to the cent' if not problems else 'OTHER'}"
         )
     finally:
         server.script("stop")

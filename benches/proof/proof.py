@@ -1,6 +1,7 @@
 """What the proofs share: the readers of tables, the program, runs of it, and tables of results.
 
-The readers (deltalake, duckdb, polars, pyarrow) are installed from PyPI into a virtual environment in the user's cache, once.
+The readers (deltalake, duckdb, polars, pyarrow) are installed from PyPI into a virtual environment
+in the user's cache, once.
 """
 
 import argparse
@@ -18,7 +19,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "riskst
 
 
 def with_readers(*more):
-    """Goes on in an environment that has the readers, and what else is named; makes it if need be."""
+    """Goes on in an environment that has the readers, and what else is named;
+    makes it if need be.
+    """
     readers = [*READERS, *more]
     try:
         for reader in readers:
@@ -30,7 +33,8 @@ def with_readers(*more):
     python = venv / "bin" / "python"
     if os.environ.get("RISKSTREAM_PROOF_VENV"):
         sys.exit(
-            f"the readers {', '.join(readers)} can't be imported in {venv}; remove it and start again"
+            f"the readers {', '.join(readers)} can't be imported in {venv}; "
+            "remove it and start again"
         )
     if not python.exists():
         print(f"installing {', '.join(readers)} into {venv}", file=sys.stderr)

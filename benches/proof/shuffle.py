@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Shuffles transactions within an hour, in 1, 4 and 16 files, and compares the table with that of the ordered file.
+"""Shuffles transactions within an hour, in 1, 4 and 16 files, and compares the table with that of
+the ordered file.
 
     shuffle.py TRANSACTIONS.parquet [--binary PATH] [--rows N] [--seed N]
 
-Every row moves later by up to the allowed out-of-orderness. The shuffled rows are dealt to files in turn, and in another run cut into one
-range of time per file. All tables must be equal as multisets, without a late row. Ends with 1 if one isn't.
+Every row moves later by up to the allowed out-of-orderness. The shuffled rows are dealt to files in
+turn, and in another run cut into one range of time per file. All tables must be equal as multisets,
+without a late row. Ends with 1 if one isn't.
 """
 
 import shutil
@@ -30,15 +32,18 @@ def main():
     binary = proof.program(args.binary)
     work = Path(args.work or tempfile.mkdtemp(prefix="riskstream-shuffle-"))
     work.mkdir(parents=True, exist_ok=True)
-    source = f"(select * from read_parquet('{args.transactions.resolve()}') order by tx_datetime, transaction_id limit {args.rows or 2**62})"
+    source = (
+        f"(select * from read_parquet('{args.transactions.resolve()}') order by tx_datetime, "
+        f"transaction_id limit {args.rows or 2**62})"
+    )
     duckdb.execute("set threads = 1; set preserve_insertion_order = true")
     duckdb.execute("select setseed(?)", [args.seed])
+    duckdb.execute(f"""create table shuffled as select *, row_number()
+            over (order by epoch(tx_datetime) + jitter, transaction_id) - 1 as n
+        from (select *, random() * {ALLOWED_SECONDS} as jitter from {source})""")
     duckdb.execute(
-        f"""create table shuffled as select *, row_number() over (order by epoch(tx_datetime) + jitter, transaction_id) - 1 as n
-        from (select *, random() * {ALLOWED_SECONDS} as jitter from {source})"""
-    )
-    duckdb.execute(
-        f"copy (select * exclude (n, jitter) from shuffled order by tx_datetime, transaction_id) to '{work}/ordered.parquet'"
+        "copy (select * exclude (n, jitter) from shuffled order by tx_datetime, transaction_id) "
+        f"to '{work}/ordered.parquet'"
     )
     total = duckdb.execute("select count(*) from shuffled").fetchone()[0]
 
@@ -67,15 +72,18 @@ def main():
                 f"n % {count} = {file}" if cut == "in turn" else f"n * {count} // {total} = {file}"
             )
             duckdb.execute(
-                f"copy (select * exclude (n, jitter) from shuffled where {mine} order by n) to '{folder}/{file:02}.parquet'"
+                f"copy (select * exclude (n, jitter) from shuffled where {mine} order by n) to "
+                f"'{folder}/{file:02}.parquet'"
             )
         moved = duckdb.execute(
-            "select count(*) from (select *, lag(tx_datetime) over (order by n) as before from shuffled) where tx_datetime < before"
+            "select count(*) from (select *, lag(tx_datetime) over (order by n) as before from "
+            "shuffled) where tx_datetime < before"
         ).fetchone()[0]
         data, report = run(folder.name, folder / "*.parquet", 1 + number % 3)
         _, files = proof.table_files(data, "payment_features")
         duckdb.execute(
-            f"create or replace view found as select * from read_parquet({files}, hive_partitioning = true)"
+            f"create or replace view found as select * from read_parquet({files}, "
+            "hive_partitioning = true)"
         )
         missing, extra = (
             duckdb.execute(

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""An hour of payments with ever new cards, one sink away for a quarter of it: memory stays flat, nothing is lost or twice.
+"""An hour of payments with ever new cards, one sink away for a quarter of it: memory stays flat,
+nothing is lost or twice.
 
     soak.py [--binary PATH] [--minutes 60] [--rate 20000] [--new-cards 1000] [--port 19392]
 
-A file of payments appears every second. A pipeline gives each payment its card's count and sum of the trailing ten minutes,
-into a Delta table and, one payment in ten, into a Kafka topic; another adds up each card's ten-minute windows. The broker is
-stopped for the second quarter of an hour before the last one (15 of 60 minutes). At the end every payment must be in the table
-once, every tenth in the topic once (as a read_committed consumer sees it), the values of a sample of cards must be those of SQL,
-and the resident memory of the last sixth of the time may be at most 5% above that of the second sixth. Ends with 1 otherwise.
+A file of payments appears every second. A pipeline gives each payment its card's count and sum of
+the trailing ten minutes, into a Delta table and, one payment in ten, into a Kafka topic; another
+adds up each card's ten-minute windows. The broker is stopped for the second quarter of an hour
+before the last one (15 of 60 minutes). At the end every payment must be in the table once, every
+tenth in the topic once (as a read_committed consumer sees it), the values of a sample of cards must
+be those of SQL, and the resident memory of the last sixth of the time may be at most 5% above that
+of the second sixth. Ends with 1 otherwise.
 """
 
 import json
@@ -88,7 +91,8 @@ def rows_of_second(second, rate, new_cards):
     first, whole = second * rate, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(START + second))
     step = 1_000_000 // rate
     return "id,paid_at,card,amount\n" + "".join(
-        f"{i},{whole}.{(i - first) * step:06},{oldest + i * 2_654_435_761 % span},{i * 7_919 % 99_991 // 100}.{i * 31 % 100:02}\n"
+        f"{i},{whole}.{(i - first) * step:06},{oldest + i * 2_654_435_761 % span},"
+        f"{i * 7_919 % 99_991 // 100}.{i * 31 % 100:02}\n"
         for i in range(first, first + rate)
     )
 
@@ -159,7 +163,8 @@ def main():
             at = time.monotonic() - started
             if process.poll() is not None:
                 sys.exit(
-                    f"the run ended by itself with {process.returncode}: {(work / 'run.log').read_text()[-4000:]}"
+                    f"the run ended by itself with {process.returncode}: "
+                    f"{(work / 'run.log').read_text()[-4000:]}"
                 )
             if is_away != (int(at) in away):
                 is_away = not is_away
@@ -170,7 +175,8 @@ def main():
             samples.append((at, resident_mb(process.pid)))
             if len(samples) % 6 == 0:
                 print(
-                    f"{at:6.0f} s: {samples[-1][1]:,.0f} MB resident, second {told.get('second')} written",
+                    f"{at:6.0f} s: {samples[-1][1]:,.0f} MB resident, "
+                    f"second {told.get('second')} written",
                     flush=True,
                 )
         process.send_signal(signal.SIGINT)
@@ -199,8 +205,10 @@ def main():
         )
         second, final = mean(sixth, 2 * sixth), mean(5 * sixth, 6 * sixth)
         print(
-            f"resident: {second:,.0f} MB in the second sixth, {final:,.0f} MB in the last, {100 * (final / second - 1):+.1f}%; "
-            f"{max(mb for _, mb in samples):,.0f} MB at most; the producer was {told.get('behind', 0):.1f} s behind at most"
+            f"resident: {second:,.0f} MB in the second sixth, {final:,.0f} MB in the last, "
+            f"{100 * (final / second - 1):+.1f}%; "
+            f"{max(mb for _, mb in samples):,.0f} MB at most; the producer was "
+            f"{told.get('behind', 0):.1f} s behind at most"
         )
         if final > second * 1.05:
             problems.append("memory grows")
@@ -231,31 +239,37 @@ def check(broker, data, payments):
     connection.execute("set timezone = 'UTC'")
     _, files = proof.table_files(data, "scored")
     rows, ids, low, high = connection.execute(
-        f"select count(*), count(distinct id), min(id), max(id) from read_parquet({files}, hive_partitioning = true)"
+        f"select count(*), count(distinct id), min(id), max(id) from read_parquet({files}, "
+        "hive_partitioning = true)"
     ).fetchone()
     if (rows, ids, low, high) != (payments, payments, 0, payments - 1):
         problems.append(
             f"scored: {rows:,} rows, {ids:,} payments of {payments:,}, from {low} to {high}"
         )
     connection.execute(f"""
-        create table sample as select id, paid_at, card, amount, n::bigint as n, s::decimal(38,2) as s
-        from (select id, paid_at, card, amount, n_10m as n, s_10m as s from read_parquet({files}, hive_partitioning = true))
+        create table sample as select id, paid_at, card, amount, n::bigint as n,
+            s::decimal(38,2) as s
+        from (select id, paid_at, card, amount, n_10m as n, s_10m as s
+            from read_parquet({files}, hive_partitioning = true))
         where card % {SAMPLE} = 0""")
     window = (
         "partition by card order by paid_at, id rows between unbounded preceding and current row"
     )
-    older = "partition by card order by paid_at range between unbounded preceding and interval 10 minutes preceding"
-    wrong, sampled = connection.execute(
-        f"""
+    older = (
+        "partition by card order by paid_at range between unbounded preceding and interval 10 "
+        "minutes preceding"
+    )
+    wrong, sampled = connection.execute(f"""
         select count(*) filter (where n <> nn or s <> ss), count(*) from (
             select n, s, count(*) over ({window}) - count(*) over ({older}) as nn,
-                   sum(amount) over ({window}) - coalesce(sum(amount) over ({older}), 0) as ss from sample)"""
-    ).fetchone()
+                   sum(amount) over ({window}) - coalesce(sum(amount) over ({older}), 0) as ss
+                   from sample)""").fetchone()
     if wrong or not sampled:
         problems.append(f"{wrong:,} of {sampled:,} sampled payments have other windows than SQL's")
     _, windows = proof.table_files(data, "windows")
     total, money = connection.execute(
-        f"select sum(n)::bigint, sum(s)::decimal(38,2) from read_parquet({windows}, hive_partitioning = true)"
+        f"select sum(n)::bigint, sum(s)::decimal(38,2) from read_parquet({windows}, "
+        "hive_partitioning = true)"
     ).fetchone()
     expected = connection.execute(
         f"select sum(amount)::decimal(38,2) from read_parquet({files}, hive_partitioning = true)"

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Tries what users of other tools have reported in public, with inputs made here, and says of each case whether it comes out right.
+"""Tries what users of other tools have reported in public, with inputs made here, and says of each
+case whether it comes out right.
 
     trials.py [--binary PATH] [--only WORD] [--work FOLDER]
 
-Each case is a configuration, input files and what must come of them: rows, a refusal with what would be right, or a word at the start. Kinds: time
-patterns, inference, numbers in JSON, sums, statistics, files that grow, compression, messages. Ends with 1 if a case is wrong.
+Each case is a configuration, input files and what must come of them: rows, a refusal with what
+would be right, or a word at the start. Kinds: time patterns, inference, numbers in JSON, sums,
+statistics, files that grow, compression, messages. Ends with 1 if a case is wrong.
 """
 
 import gzip
@@ -78,7 +80,8 @@ class Trial:
         schema = f"schema = {{ {schema} }}\n" if schema else ""
         self.write(
             "pipeline.toml",
-            f'[riskstream]\ndata = "data"\nworkers = 2\ndead_rows_max = 1\n\n[sources.s]\nkind = "file"\npath = "{path}"\n{schema}{source}\n'
+            '[riskstream]\ndata = "data"\nworkers = 2\ndead_rows_max = 1\n\n[sources.s]\n'
+            f'kind = "file"\npath = "{path}"\n{schema}{source}\n'
             f"event_time = {{ {event_time} }}\n\n[pipelines.p]\nfrom = \"s\"\n{pipeline}\n{steps}\n"
             f'[[pipelines.p.to]]\nid = "t"\nkind = "{kind}"\ntable = "t"\npartition_by = []\n{to}',
         )
@@ -128,7 +131,7 @@ def equal(got, expected):
     must(got == expected, f"{got} instead of {expected}")
 
 
-# Time patterns ------------------------------------------------------------------------------------------------------------------------------
+# Time patterns ------------------------------------------------------------------------------------
 
 
 def at(pattern):
@@ -283,7 +286,7 @@ def instant(text):
     return day, (int(hours) * 60 + int(minutes)) * 60_000_000 + int(Decimal(seconds) * 1_000_000)
 
 
-# Inference ----------------------------------------------------------------------------------------------------------------------------------
+# Inference ----------------------------------------------------------------------------------------
 
 
 @case(
@@ -376,7 +379,9 @@ def json_fields_are_columns(t, name, record, expected):
 def a_schema_names_a_nested_field(t):
     t.write(
         "in.json",
-        '{"at":"2024-05-01","m":{"amount":"12.50","x":[1]}}\n{"at":"2024-05-02","m":{"amount":1.5}}\n{"at":"2024-05-03","m":"none"}\n{"at":"2024-05-04"}\n',
+        '{"at":"2024-05-01","m":{"amount":"12.50","x":[1]}}\n'
+        '{"at":"2024-05-02","m":{"amount":1.5}}\n{"at":"2024-05-03","m":"none"}\n'
+        '{"at":"2024-05-04"}\n',
     )
     t.config("in.json", 'at = "timestamp", "m.amount" = "decimal(12,2)"')
     t.run()
@@ -527,7 +532,7 @@ def headers_alone_are_refused_as_an_empty_file_is(t):
     t.refused("schema")
 
 
-# Numbers in JSON ----------------------------------------------------------------------------------------------------------------------------
+# Numbers in JSON ----------------------------------------------------------------------------------
 
 
 @case(
@@ -560,7 +565,7 @@ def integers_are_taken_as_decimals_are(t, name, value, expected):
         )
 
 
-# Sums ---------------------------------------------------------------------------------------------------------------------------------------
+# Sums ---------------------------------------------------------------------------------------------
 
 
 def payments(values, key="a"):
@@ -570,8 +575,14 @@ def payments(values, key="a"):
 
 
 STEP = {
-    "features": '[[pipelines.p.steps]]\nid = "w"\nfeatures = { n = "count(*)", s = "sum(v)", a = "avg(v)" }\nby = "k"\nover = ["1h"]\n',
-    "aggregate": '[[pipelines.p.steps]]\nid = "w"\naggregate = { n = "count(*)", s = "sum(v)", a = "avg(v)" }\nby = "k"\nwindows = ["1d"]\n',
+    "features": (
+        '[[pipelines.p.steps]]\nid = "w"\n'
+        'features = { n = "count(*)", s = "sum(v)", a = "avg(v)" }\nby = "k"\nover = ["1h"]\n'
+    ),
+    "aggregate": (
+        '[[pipelines.p.steps]]\nid = "w"\n'
+        'aggregate = { n = "count(*)", s = "sum(v)", a = "avg(v)" }\nby = "k"\nwindows = ["1d"]\n'
+    ),
 }
 
 
@@ -681,7 +692,7 @@ def a_deviation_never_stops_a_run(t, name, values):
     )
 
 
-# Files that grow ----------------------------------------------------------------------------------------------------------------------------
+# Files that grow ----------------------------------------------------------------------------------
 
 
 @case(
@@ -725,7 +736,7 @@ def what_was_appended_is_read_or_refused(t, name, file, first, more):
     )
 
 
-# Compression and messages -------------------------------------------------------------------------------------------------------------------
+# Compression and messages -------------------------------------------------------------------------
 
 TEXT = "id,at,amount\n" + "".join(f"{i},2024-05-01,{i}.99\n" for i in range(500))
 SCHEMA = 'id = "int64", at = "timestamp", amount = "decimal(12,2)"'
@@ -859,7 +870,8 @@ def the_newest_row_of_a_start_is_the_session(t, name, runs, expected):
         t.run()
     for known_by in ["k, window_start", "alert_id"]:
         newest = t.rows(
-            f"select * from (select distinct on ({known_by}) * from t order by {known_by}, revision desc) where k = 'a' and n > 0 order by window_start"
+            f"select * from (select distinct on ({known_by}) * from t order by {known_by}, "
+            "revision desc) where k = 'a' and n > 0 order by window_start"
         )
         equal(
             [(r["window_start"][11:16], r["window_end"][11:16], r["n"]) for r in newest], expected

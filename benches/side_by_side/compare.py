@@ -1,4 +1,6 @@
-"""Runs riskstream, DuckDB, Polars and Flink on the same payments, each alone, and prints what each took. Called by run.sh."""
+"""Runs riskstream, DuckDB, Polars and Flink on the same payments, each alone,
+and prints what each took. Called by run.sh.
+"""
 
 import argparse
 import json
@@ -11,7 +13,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import measured  # noqa: E402, it lies one folder up
 
-# ns per event on one core, measured apart from each other: the limit of each stage, and what the goals come from.
+# ns per event on one core, measured apart from each other: the limit of each stage, and what the
+# goals come from.
 LIMITS = {
     "source.read": {"parquet": 40, "ndjson": None},
     "decode": {"parquet": None, "ndjson": 282},
@@ -22,7 +25,8 @@ LIMITS = {
     # Twice: by customer and by terminal.
     "split": {"parquet": 24, "ndjson": 24},
 }
-# riskstream's events/s over the other's, from the same form of input; and events per CPU second for the last.
+# riskstream's events/s over the other's, from the same form of input; and events per CPU second for
+# the last.
 GOALS = {"Polars": 1.4, "DuckDB": 3.0, "Flink": 12.0}
 GOAL_FLINK_CPU = 10.0
 GOAL_RATE = {"parquet": 1.2e6, "ndjson": 1.0e6}
@@ -95,7 +99,8 @@ def contenders(args):
 
 def once(args, name, form, command, rows):
     out = args.work / "out"
-    # Set aside, not deleted: a file system that has just freed thousands of inodes makes new files slowly, which would be timed.
+    # Set aside, not deleted: a file system that has just freed thousands of inodes makes new files
+    # slowly, which would be timed.
     if out.exists():
         done = args.work / "done"
         done.mkdir(exist_ok=True)
@@ -187,10 +192,20 @@ def stages(form, run, rows):
     lines.append(["all, CPU", f"{cpu:,.0f}", f"{limit:,.0f}", "", ""])
     text = measured.table([f"riskstream, {form}", "ns/event", "limit", "rows", "state MB"], lines)
     cores = pipeline["workers"]
-    text += f"\n  limits alone: {cores * 1e9 / limit:,.0f} events/s on {cores} cores; wall {run['wall_s'] * 1e9 / rows:,.0f} ns per event"
-    text += f"\n  beside the steps, on their own threads: commits {pipeline['commit_seconds']:.2f} s, snapshots {pipeline['snapshot_seconds']:.2f} s, deliveries {pipeline['delivery_seconds']:.2f} s"
+    text += (
+        f"\n  limits alone: {cores * 1e9 / limit:,.0f} events/s on {cores} cores; wall "
+        f"{run['wall_s'] * 1e9 / rows:,.0f} ns per event"
+    )
+    text += (
+        f"\n  beside the steps, on their own threads: commits {pipeline['commit_seconds']:.2f} s, "
+        f"snapshots {pipeline['snapshot_seconds']:.2f} s, deliveries "
+        f"{pipeline['delivery_seconds']:.2f} s"
+    )
     inside = run["report"]["seconds"]
-    text += f"\n  epochs {pipeline['committed_epoch']}; the program's own clock {inside:.2f} s, so start and end of the process took {run['wall_s'] - inside:.2f} s"
+    text += (
+        f"\n  epochs {pipeline['committed_epoch']}; the program's own clock {inside:.2f} s, so "
+        f"start and end of the process took {run['wall_s'] - inside:.2f} s"
+    )
     return text
 
 
@@ -220,7 +235,8 @@ def main():
     if flink and ours:
         ratio = flink["cpu_s"] / ours["cpu_s"]
         print(
-            f"  events per CPU second: riskstream is {ratio:.1f} times Flink (goal {GOAL_FLINK_CPU:g})"
+            f"  events per CPU second: riskstream is {ratio:.1f} times Flink (goal "
+            f"{GOAL_FLINK_CPU:g})"
         )
     for form in ("parquet", "ndjson"):
         if ("riskstream", form) in medians:

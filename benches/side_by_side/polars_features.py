@@ -1,6 +1,7 @@
 """The 12 window features in Polars, all in memory: polars_features.py INPUT OUTPUT.parquet THREADS.
 
-A delayed window is the difference of two windows that end now: the trailing w + 7 days less the trailing 7 days.
+A delayed window is the difference of two windows that end now: the trailing w + 7 days less the
+trailing 7 days.
 """
 
 import os

@@ -1,7 +1,9 @@
-"""Writes one file of payments in the two forms that every contender reads: prepare.py TRANSACTIONS.parquet FOLDER.
+"""Writes one file of payments in the two forms that every contender reads: prepare.py
+TRANSACTIONS.parquet FOLDER.
 
-payments.parquet (zstd; times without a zone, amounts as doubles) and payments.ndjson hold the same six columns of the same rows, in the
-order of event time and transaction id. FOLDER/rows says how many.
+payments.parquet (zstd; times without a zone, amounts as doubles) and payments.ndjson hold the same
+six columns of the same rows, in the order of event time and transaction id. FOLDER/rows says how
+many.
 """
 
 import pathlib

@@ -2,8 +2,9 @@
 
     python read_by_others.py TABLE_FOLDER [APP_ID]
 
-Needs: pip install deltalake duckdb polars pyarrow. With DuckDB's delta extension at hand (pip install duckdb-extension-delta, or online) its
-own delta_scan is used, else DuckDB reads the files that the log names.
+Needs: pip install deltalake duckdb polars pyarrow. With DuckDB's delta extension at hand (pip
+install duckdb-extension-delta, or online) its own delta_scan is used, else DuckDB reads the files
+that the log names.
 """
 
 import glob
@@ -55,8 +56,14 @@ def read_by_duckdb(path: str, delta: DeltaTable) -> tuple[str, pa.Table]:
         )
     except (duckdb.Error, IndexError) as error:
         files = [uri.removeprefix("file://") for uri in delta.file_uris()]
-        how = f"read_parquet of the log's files, as the delta extension is missing ({str(error).splitlines()[0][:60]})"
-        query = "SELECT * FROM read_parquet(?, hive_partitioning = true, hive_types = {'event_date': DATE})"
+        how = (
+            "read_parquet of the log's files, as the delta extension is missing "
+            f"({str(error).splitlines()[0][:60]})"
+        )
+        query = (
+            "SELECT * FROM read_parquet(?, hive_partitioning = true, "
+            "hive_types = {'event_date': DATE})"
+        )
         return how, connection.execute(query, [files]).to_arrow_table()
 
 
