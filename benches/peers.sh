@@ -1,9 +1,12 @@
-# Sourced by the benches that run peers, after common.sh: DuckDB and Polars from PyPI, Flink from Maven Central, and payments in the forms that all read. Everything is
-# fetched, compiled and written once, into the cache folder.
+# Sourced by the benches that run peers, after common.sh: DuckDB and Polars from PyPI, Flink from
+# Maven Central, and payments in the forms that all read. Everything is fetched, compiled and
+# written once, into the cache folder.
 #
 #   python_peers                      makes $cache/venv
-#   flink_peer FOLDER CLASS           compiles FOLDER/CLASS.java into $cache/flink/classes, with the jars of side_by_side/flink/pom.xml
-#   payments_of [FILE.parquet]        sets $data, a folder with payments.parquet, payments.ndjson and their number in rows
+#   flink_peer FOLDER CLASS           compiles FOLDER/CLASS.java into $cache/flink/classes, with the
+#                                     jars of side_by_side/flink/pom.xml
+#   payments_of [FILE.parquet]        sets $data, a folder with payments.parquet, payments.ndjson
+#                                     and their number in rows
 
 python_peers() {
     [ ! -e "$cache/venv/ready" ] || return 0
@@ -17,7 +20,8 @@ flink_peer() {
     if ! cmp -s "$jars" "$cache/flink/pom.xml"; then
         rm -rf "$cache/flink"
         mkdir -p "$cache/flink/classes"
-        mvn --quiet --batch-mode --file "$jars" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        mvn --quiet --batch-mode --file "$jars" \
+            org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
             -DoutputDirectory="$cache/flink/lib" -DincludeScope=runtime
         cp "$jars" "$cache/flink/"
     fi
@@ -34,7 +38,9 @@ payments_of() {
     else
         input=$cache/generated.parquet
         data=$cache/data-generated
-        [ -e "$input" ] || { "$program" generate --out "$cache/part.parquet" && mv "$cache/part.parquet" "$input"; }
+        if [ ! -e "$input" ]; then
+            "$program" generate --out "$cache/part.parquet" && mv "$cache/part.parquet" "$input"
+        fi
     fi
     if [ ! -e "$data/rows" ]; then
         echo "writing $input as Parquet and NDJSON"

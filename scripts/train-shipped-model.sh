@@ -1,6 +1,7 @@
 #!/bin/sh
-# Trains the model that is shipped in registry/fraud-card, by the program itself: half a year of simulated payments of another seed than
-# pipelines.toml has, through the features of pipelines.toml, then the Fraud Detection Handbook's protocol. The same rows give the same model.
+# Trains the model that is shipped in registry/fraud-card, by the program itself: half a year of
+# simulated payments of another seed than pipelines.toml has, through the features of
+# pipelines.toml, then the Fraud Detection Handbook's protocol. The same rows give the same model.
 #
 #   scripts/train-shipped-model.sh [PROGRAM]       # default: riskstream of `cargo run --release`
 #
@@ -24,6 +25,8 @@ id    = "features"
 kind  = "delta"
 table = "payment_features"
 END
-riskstream run "$work/features.toml" --set sources.payments.seed=7 --set "riskstream.data=$work/data"
+riskstream run "$work/features.toml" --set sources.payments.seed=7 \
+    --set "riskstream.data=$work/data"
 riskstream train fraud-card --config "$work/features.toml" --set "riskstream.data=$work/data" \
-    --table payment_features --algorithm all --train 2018-07-25..2018-07-31 --test 2018-08-08..2018-08-14
+    --table payment_features --algorithm all \
+    --train 2018-07-25..2018-07-31 --test 2018-08-08..2018-08-14

@@ -70,8 +70,9 @@ def main():
             )
             _, files = proof.table_files(data, "roll_rates")
             duckdb.execute(f"""create or replace view found as
-                select lender_id, cast(window_start as date) as month, from_status, status as to_status, n_loans,
-                from_balance_cents, n_from, roll_rate, roll_rate_balance from read_parquet({files})
+                select lender_id, cast(window_start as date) as month, from_status,
+                    status as to_status, n_loans, from_balance_cents, n_from, roll_rate,
+                    roll_rate_balance from read_parquet({files})
                 qualify row_number() over (partition by lender_id, from_status, status,
                     window_start order by revision desc) = 1""")
             close = lambda c: f"(f.{c} is not distinct from g.{c} or abs(f.{c} - g.{c}) <= 1e-12)"

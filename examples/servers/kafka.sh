@@ -1,22 +1,30 @@
 #!/usr/bin/env bash
-# A real Kafka broker on this machine's loopback, for the examples, the tests and the proofs: Apache Kafka 4.3.1 in KRaft mode, one node or several, its
-# jars from Maven Central. Needs bash, java (17 or newer) and mvn.
+# A real Kafka broker on this machine's loopback, for the examples, the tests and the proofs: Apache
+# Kafka 4.3.1 in KRaft mode, one node or several, its jars from Maven Central. Needs bash, java (17
+# or newer) and mvn.
 #
 #   kafka.sh fetch           gets the jars (once, into the user's cache)
-#   kafka.sh start [PORT]    starts the broker on 127.0.0.1:PORT (9092) and waits until it is ready; fetches first if need be
-#   kafka.sh stop [PORT]     stops it, as an operator would; what it holds stays, and the next start goes on with it
+#   kafka.sh start [PORT]    starts the broker on 127.0.0.1:PORT (9092) and waits until it is ready;
+#                            fetches first if need be
+#   kafka.sh stop [PORT]     stops it, as an operator would; what it holds stays, and the next start
+#                            goes on with it
 #   kafka.sh kill [PORT]     stops it with SIGKILL
 #   kafka.sh pause [PORT]    keeps it from doing anything with SIGSTOP, until
 #   kafka.sh resume [PORT]
 #   kafka.sh wipe [PORT]     stops it and removes what it holds
 #   kafka.sh produce [PORT] TOPIC [FILE]   writes each line of FILE (or of the input) as a message
-#   kafka.sh consume [PORT] TOPIC          prints the messages of committed transactions, from the beginning
+#   kafka.sh consume [PORT] TOPIC          prints the messages of committed transactions, from the
+#                                          beginning
 #
-# KAFKA_NODES: so many nodes (default 1), the n-th on PORT + 2(n - 1); with three and more, topics have three replicas, of which two must have a message.
-# KAFKA_NODE: the one node that is meant (default: all). KAFKA_STATE: where it keeps its data (default: a folder of the port in the temporary folder). KAFKA_PARTITIONS: of topics that are made by
-# being written to (default 1). KAFKA_HEAP (default 512m). KAFKA_JVM_PERFORMANCE_OPTS, as of Kafka's own scripts: how the virtual machine runs (default: a
-# collector for small heaps on few processors, which stops the broker for some 40 ms at a time). KAFKA_SETTINGS: further lines of the broker's
-# server.properties.
+# KAFKA_NODES: so many nodes (default 1), the n-th on PORT + 2(n - 1); with three and more, topics
+# have three replicas, of which two must have a message.
+# KAFKA_NODE: the one node that is meant (default: all).
+# KAFKA_STATE: where it keeps its data (default: a folder of the port in the temporary folder).
+# KAFKA_PARTITIONS: of topics that are made by being written to (default 1).
+# KAFKA_HEAP: the heap of each node (default 512m).
+# KAFKA_JVM_PERFORMANCE_OPTS, as of Kafka's own scripts: how the virtual machine runs (default: a
+# collector for small heaps on few processors, which stops the broker for some 40 ms at a time).
+# KAFKA_SETTINGS: further lines of the broker's server.properties.
 set -euo pipefail
 
 version=4.3.1
@@ -50,16 +58,32 @@ fail() { echo "kafka.sh: $*" >&2; exit 1; }
 fetch() {
   if [ -f "$cache/fetched" ]; then return; fi
   command -v mvn >/dev/null || fail "mvn is missing; install it, such as by: apt-get install maven"
-  command -v java >/dev/null || fail "java is missing; install it, such as by: apt-get install openjdk-17-jre-headless"
+  command -v java >/dev/null ||
+    fail "java is missing; install it, such as by: apt-get install openjdk-17-jre-headless"
   mkdir -p "$cache"
   cat >"$cache/pom.xml" <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
-  <groupId>riskstream</groupId><artifactId>kafka-broker</artifactId><version>1</version><packaging>pom</packaging>
+  <groupId>riskstream</groupId>
+  <artifactId>kafka-broker</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
   <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
-    <dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka_2.13</artifactId>
+      <version>$version</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-tools</artifactId>
+      <version>$version</version>
+    </dependency>
+    <dependency>
+      <groupId>org.slf4j</groupId>
+      <artifactId>slf4j-simple</artifactId>
+      <version>1.7.36</version>
+    </dependency>
   </dependencies>
 </project>
 POM
@@ -67,7 +91,9 @@ POM
   exec 9>"$cache/lock"
   flock 9
   if [ ! -f "$cache/fetched" ]; then
-    (cd "$cache" && mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies -DoutputDirectory=lib -DincludeScope=runtime) ||
+    (cd "$cache" &&
+      mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+        -DoutputDirectory=lib -DincludeScope=runtime) ||
       fail "the jars can't be fetched from Maven Central"
     touch "$cache/fetched"
   fi
@@ -77,8 +103,10 @@ POM
 java_kafka() {
   local heap=${KAFKA_HEAP:-512m}
   # shellcheck disable=SC2086
-  exec java "-Xmx$heap" ${KAFKA_JVM_PERFORMANCE_OPTS:--XX:+UseSerialGC} -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
-    -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info -Dkafka.logs.dir="$state" -cp "$cache/lib/*" "$@"
+  exec java "-Xmx$heap" ${KAFKA_JVM_PERFORMANCE_OPTS:--XX:+UseSerialGC} \
+    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+    -Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info \
+    -Dkafka.logs.dir="$state" -cp "$cache/lib/*" "$@"
 }
 
 running() { [ -f "$state/pid" ] && kill -0 "$(cat "$state/pid")" 2>/dev/null; }
@@ -87,7 +115,11 @@ launch() {
   if running; then fail "a broker runs already, with process $(cat "$state/pid")"; fi
   mkdir -p "$state"
   local voters
-  voters=$(for n in $(seq 1 "$nodes"); do echo "$n@127.0.0.1:$((port + 2 * (n - 1) + 1))"; done | paste -sd,)
+  voters=$(
+    for n in $(seq 1 "$nodes"); do
+      echo "$n@127.0.0.1:$((port + 2 * (n - 1) + 1))"
+    done | paste -sd,
+  )
   cat >"$state/server.properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=$node
@@ -113,11 +145,13 @@ log.retention.ms=-1
 ${KAFKA_SETTINGS:-}
 PROPERTIES
   if [ ! -f "$state/logs/meta.properties" ]; then
-    (java_kafka kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAA -c "$state/server.properties") >"$state/format.log" 2>&1 ||
+    (java_kafka kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAA \
+      -c "$state/server.properties") >"$state/format.log" 2>&1 ||
       fail "the folder can't be made ready; see $state/format.log"
   fi
   : >"$state/broker.log"
-  (java_kafka -XX:TieredStopAtLevel="${KAFKA_TIER:-4}" kafka.Kafka "$state/server.properties") >>"$state/broker.log" 2>&1 </dev/null &
+  (java_kafka -XX:TieredStopAtLevel="${KAFKA_TIER:-4}" kafka.Kafka "$state/server.properties") \
+    >>"$state/broker.log" 2>&1 </dev/null &
   echo $! >"$state/pid"
   disown
 }
@@ -168,11 +202,18 @@ resume) for_nodes signal -CONT ;;
 wipe) for_nodes remove && if [ -z "${KAFKA_NODE:-}" ]; then rm -rf "$all"; fi ;;
 produce)
   [ $# -ge 1 ] || fail "produce needs a topic"
-  java_kafka org.apache.kafka.tools.ConsoleProducer --bootstrap-server "127.0.0.1:$port" --topic "$1" <"${2:-/dev/stdin}"
+  java_kafka org.apache.kafka.tools.ConsoleProducer --bootstrap-server "127.0.0.1:$port" \
+    --topic "$1" <"${2:-/dev/stdin}"
   ;;
 consume)
   [ $# -ge 1 ] || fail "consume needs a topic"
-  java_kafka org.apache.kafka.tools.consumer.ConsoleConsumer --bootstrap-server "127.0.0.1:$port" --topic "$1" --from-beginning --isolation-level read_committed
+  java_kafka org.apache.kafka.tools.consumer.ConsoleConsumer \
+    --bootstrap-server "127.0.0.1:$port" --topic "$1" --from-beginning \
+    --isolation-level read_committed
   ;;
-*) fail "usage: kafka.sh fetch | start [PORT] | stop [PORT] | kill [PORT] | pause [PORT] | resume [PORT] | wipe [PORT] | produce [PORT] TOPIC [FILE] | consume [PORT] TOPIC" ;;
+*)
+  usage="fetch | start [PORT] | stop [PORT] | kill [PORT] | pause [PORT] | resume [PORT]"
+  usage="$usage | wipe [PORT] | produce [PORT] TOPIC [FILE] | consume [PORT] TOPIC"
+  fail "usage: kafka.sh $usage"
+  ;;
 esac

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# A PostgreSQL server with logical replication, on loopback, from Debian's packages, for the examples and tests.
+# A PostgreSQL server with logical replication, on loopback, from Debian's packages, for the
+# examples and tests.
 #
-#     examples/servers/postgres.sh start [PORT]     a new, empty server (port 54320); prints how to reach it
-#     examples/servers/postgres.sh stop             stops it and keeps nothing
-#     examples/servers/postgres.sh restart          stops it at once and starts it again with what it has
-#     examples/servers/postgres.sh psql ARGS        psql in its database
-#     examples/servers/postgres.sh admin ARGS       the same as the superuser
+#     postgres.sh start [PORT]     a new, empty server (port 54320); prints how to reach it
+#     postgres.sh stop             stops it and keeps nothing
+#     postgres.sh restart          stops it at once and starts it again with what it has
+#     postgres.sh psql ARGS        psql in its database
+#     postgres.sh admin ARGS       the same as the superuser
 #
-# Its state is in $POSTGRES_STATE (default: riskstream-postgres in the folder for temporary files). PostgreSQL refuses to run as root, so for root
-# it runs as $POSTGRES_USER (default: nobody), who must be able to reach that folder.
-# The role `riskstream` has the password `riskstream` (SCRAM), owns the database `loans` and may replicate; `postgres` is the superuser and needs no
-# password on loopback. Where openssl is there, TLS is on, with a certificate for localhost signed by $POSTGRES_STATE/ca.crt.
+# Its state is in $POSTGRES_STATE (default: riskstream-postgres in the folder for temporary files).
+# PostgreSQL refuses to run as root, so for root it runs as $POSTGRES_USER (default: nobody), who
+# must be able to reach that folder. The role `riskstream` has the password `riskstream` (SCRAM),
+# owns the database `loans` and may replicate; `postgres` is the superuser and needs no password on
+# loopback. Where openssl is there, TLS is on, with a certificate for localhost signed by
+# $POSTGRES_STATE/ca.crt.
 set -euo pipefail
 
 state=${POSTGRES_STATE:-${TMPDIR:-/tmp}/riskstream-postgres}
@@ -24,7 +27,8 @@ fi
 
 as() {
   if [ "$(id -u)" = 0 ]; then
-    setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups -- env HOME="$state" LC_ALL=C "$@"
+    setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups -- \
+      env HOME="$state" LC_ALL=C "$@"
   else
     LC_ALL=C "$@"
   fi
@@ -35,7 +39,8 @@ port() { cat "$state/port"; }
 
 run() {
   cd "$state"
-  as "$bin/pg_ctl" -D "$state/data" -w -t 60 -l "$state/server.log" -o "-p $(port)" start >"$state/start.log" 2>&1 || { cat "$state/start.log" "$state/server.log" >&2; exit 1; }
+  as "$bin/pg_ctl" -D "$state/data" -w -t 60 -l "$state/server.log" -o "-p $(port)" start \
+    >"$state/start.log" 2>&1 || { cat "$state/start.log" "$state/server.log" >&2; exit 1; }
 }
 
 stop() {
@@ -44,10 +49,12 @@ stop() {
 }
 
 certificates() {
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj "/CN=riskstream example authority" \
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+    -subj "/CN=riskstream example authority" \
     -keyout "$state/ca.key" -out "$state/ca.crt" 2>/dev/null
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj "/CN=localhost" \
-    -CA "$state/ca.crt" -CAkey "$state/ca.key" -addext "basicConstraints=critical,CA:FALSE" -addext "subjectAltName=DNS:localhost" \
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 \
+    -subj "/CN=localhost" -CA "$state/ca.crt" -CAkey "$state/ca.key" \
+    -addext "basicConstraints=critical,CA:FALSE" -addext "subjectAltName=DNS:localhost" \
     -keyout "$state/data/server.key" -out "$state/data/server.crt" 2>/dev/null
   chmod 600 "$state/data/server.key"
   if [ "$(id -u)" = 0 ]; then chown "$user" "$state/data/server.key" "$state/data/server.crt"; fi
@@ -64,7 +71,8 @@ start)
   if [ "$(id -u)" = 0 ]; then chown "$user" "$state"; fi
   cd "$state"
   echo "${2:-54320}" >"$state/port"
-  as "$bin/initdb" -D "$state/data" -U postgres -A trust -N --no-instructions -E UTF8 --locale=C >"$state/initdb.log" 2>&1 || { cat "$state/initdb.log" >&2; exit 1; }
+  as "$bin/initdb" -D "$state/data" -U postgres -A trust -N --no-instructions -E UTF8 --locale=C \
+    >"$state/initdb.log" 2>&1 || { cat "$state/initdb.log" >&2; exit 1; }
   cat >>"$state/data/postgresql.conf" <<SETTINGS
 listen_addresses = '127.0.0.1'
 unix_socket_directories = '$state'
@@ -83,7 +91,8 @@ RULES
   if command -v openssl >/dev/null; then certificates; fi
   run
   as "$bin/psql" -X -q -v ON_ERROR_STOP=1 -h "$state" -p "$(port)" -U postgres postgres \
-    -c "create role riskstream login replication password 'riskstream'" -c "create database loans owner riskstream"
+    -c "create role riskstream login replication password 'riskstream'" \
+    -c "create database loans owner riskstream"
   echo "postgresql://riskstream@localhost:$(port)/loans with the password riskstream"
   ;;
 stop)
@@ -101,10 +110,11 @@ admin)
   ;;
 psql)
   shift
-  PGPASSWORD=riskstream exec "$bin/psql" -X -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$(port)" -U riskstream -d loans "$@"
+  PGPASSWORD=riskstream exec "$bin/psql" -X -v ON_ERROR_STOP=1 -h 127.0.0.1 -p "$(port)" \
+    -U riskstream -d loans "$@"
   ;;
 *)
-  sed -n '2,14p' "$0" | sed 's/^# \{0,1\}//' >&2
+  sed -n '2,/^set /{ s/^# \{0,1\}//; /^set /!p; }' "$0" >&2
   exit 2
   ;;
 esac
