@@ -24,10 +24,11 @@ import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 import org.apache.flink.util.Collector;
 
 /**
- * A count per customer in windows of 24 hours that start every hour, as a Flink DataStream job: NDJSON payments in, one CSV line per window out.
+ * A count per customer in windows of 24 hours that start every hour, as a Flink DataStream job:
+ * NDJSON payments in, one CSV line per window out.
  *
- * <p>Counts are kept incrementally, on the heap, without checkpoints, and records are found by their names instead of parsed as JSON: the
- * fastest that Flink has for this.
+ * <p>Counts are kept incrementally, on the heap, without checkpoints, and records are found by
+ * their names instead of parsed as JSON: the fastest that Flink has for this.
  *
  * <p>Usage: HoppingCount INPUT.ndjson OUTPUT_FOLDER PARALLELISM
  */
@@ -58,7 +59,8 @@ public final class HoppingCount {
 
   private static final class Line implements WindowFunction<Long, String, Integer, TimeWindow> {
     @Override
-    public void apply(Integer customer, TimeWindow window, Iterable<Long> counts, Collector<String> out) {
+    public void apply(
+        Integer customer, TimeWindow window, Iterable<Long> counts, Collector<String> out) {
       for (Long count : counts) {
         out.collect(customer + "," + window.getEnd() + "," + count);
       }
@@ -74,8 +76,12 @@ public final class HoppingCount {
     int time = after(line, "\"tx_datetime\":") + 1;
     LocalDateTime at =
         LocalDateTime.of(
-            number(line, time, time + 4), number(line, time + 5, time + 7), number(line, time + 8, time + 10),
-            number(line, time + 11, time + 13), number(line, time + 14, time + 16), number(line, time + 17, time + 19));
+            number(line, time, time + 4),
+            number(line, time + 5, time + 7),
+            number(line, time + 8, time + 10),
+            number(line, time + 11, time + 13),
+            number(line, time + 14, time + 16),
+            number(line, time + 17, time + 19));
     return Tuple2.of(number(line, customer, end), at.toEpochSecond(ZoneOffset.UTC) * 1000);
   }
 
@@ -104,20 +110,28 @@ public final class HoppingCount {
     configuration.set(PipelineOptions.AUTO_WATERMARK_INTERVAL, Duration.ofMillis(200));
     configuration.set(TaskManagerOptions.NUM_TASK_SLOTS, parallelism);
     configuration.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.ofMebiBytes(64));
-    StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(configuration);
+    StreamExecutionEnvironment environment =
+        StreamExecutionEnvironment.getExecutionEnvironment(configuration);
     environment.setParallelism(parallelism);
     // One reader keeps the file's order; decoding is spread over the cores.
-    FileSource<String> file = FileSource.forRecordStreamFormat(new TextLineInputFormat(), new Path(arguments[0])).build();
-    DataStream<String> lines = environment.fromSource(file, WatermarkStrategy.noWatermarks(), "payments").setParallelism(1);
+    FileSource<String> file =
+        FileSource.forRecordStreamFormat(new TextLineInputFormat(), new Path(arguments[0])).build();
+    DataStream<String> lines =
+        environment
+            .fromSource(file, WatermarkStrategy.noWatermarks(), "payments")
+            .setParallelism(1);
     (parallelism > 1 ? lines.rebalance() : lines)
         .map(HoppingCount::parse)
         .returns(Types.TUPLE(Types.INT, Types.LONG))
         .assignTimestampsAndWatermarks(
-            WatermarkStrategy.<Tuple2<Integer, Long>>forBoundedOutOfOrderness(Duration.ofSeconds(5)).withTimestampAssigner((payment, before) -> payment.f1))
+            WatermarkStrategy.<Tuple2<Integer, Long>>forBoundedOutOfOrderness(Duration.ofSeconds(5))
+                .withTimestampAssigner((payment, before) -> payment.f1))
         .keyBy(payment -> payment.f0, Types.INT)
         .window(SlidingEventTimeWindows.of(Duration.ofHours(24), Duration.ofHours(1)))
         .aggregate(new Count(), new Line(), Types.LONG, Types.STRING)
-        .sinkTo(FileSink.forRowFormat(new Path(arguments[1]), new SimpleStringEncoder<String>()).build());
+        .sinkTo(
+            FileSink.forRowFormat(new Path(arguments[1]), new SimpleStringEncoder<String>())
+                .build());
     environment.execute("hopping count");
     System.exit(0);
   }

@@ -34,10 +34,12 @@ import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
 /**
- * The 12 window features of the card-fraud pipeline as a Flink DataStream job: NDJSON payments in, one CSV line per payment out.
+ * The 12 window features of the card-fraud pipeline as a Flink DataStream job: NDJSON payments in,
+ * one CSV line per payment out.
  *
- * <p>Rows wait for the watermark and are taken in the order of event time and transaction id, so the features are exact, as riskstream's
- * are. State is on the heap and checkpoints are off: the fastest that Flink has.
+ * <p>Rows wait for the watermark and are taken in the order of event time and transaction id, so
+ * the features are exact, as riskstream's are. State is on the heap and checkpoints are off:
+ * the fastest that Flink has.
  *
  * <p>Usage: PaymentFeatures INPUT.ndjson OUTPUT_FOLDER PARALLELISM
  */
@@ -48,7 +50,10 @@ public final class PaymentFeatures {
 
   private PaymentFeatures() {}
 
-  /** One payment and the features that the first step has added to it. Public fields and a public constructor: Flink's POJO rules. */
+  /**
+   * One payment and the features that the first step has added to it. Public fields and a public
+   * constructor: Flink's POJO rules.
+   */
   public static final class Payment {
     public long id;
     public long timeMs;
@@ -62,7 +67,7 @@ public final class PaymentFeatures {
     public Payment() {}
   }
 
-  /** A key's rows, oldest first, in a ring without gaps: event times and the value that is summed. */
+  /** A key's rows, oldest first, in a ring without gaps: event times and the summed value. */
   public static final class KeyHistory {
     public long[] times = new long[8];
     public long[] values = new long[8];
@@ -107,18 +112,26 @@ public final class PaymentFeatures {
   }
 
   /** Holds a key's payments until the watermark has passed them, then processes them in order. */
-  private abstract static class InEventTimeOrder<OUT> extends KeyedProcessFunction<Integer, Payment, OUT> {
+  private abstract static class InEventTimeOrder<OUT>
+      extends KeyedProcessFunction<Integer, Payment, OUT> {
     private transient MapState<Long, List<Payment>> waiting;
     private transient ValueState<KeyHistory> history;
 
     @Override
     public void open(OpenContext context) {
-      waiting = getRuntimeContext().getMapState(new MapStateDescriptor<>("waiting", Types.LONG, Types.LIST(Types.POJO(Payment.class))));
-      history = getRuntimeContext().getState(new ValueStateDescriptor<>("history", Types.POJO(KeyHistory.class)));
+      waiting =
+          getRuntimeContext()
+              .getMapState(
+                  new MapStateDescriptor<>(
+                      "waiting", Types.LONG, Types.LIST(Types.POJO(Payment.class))));
+      history =
+          getRuntimeContext()
+              .getState(new ValueStateDescriptor<>("history", Types.POJO(KeyHistory.class)));
     }
 
     @Override
-    public void processElement(Payment payment, Context context, Collector<OUT> out) throws Exception {
+    public void processElement(Payment payment, Context context, Collector<OUT> out)
+        throws Exception {
       List<Payment> sameTime = waiting.get(payment.timeMs);
       if (sameTime == null) {
         sameTime = new ArrayList<>(1);
@@ -181,7 +194,8 @@ public final class PaymentFeatures {
         line.append(',').append(n).append(',').append(payment.customerCents[w] / 100.0 / n);
       }
       for (int w = 0; w < WINDOWS_MS.length; w++) {
-        line.append(',').append(counts[w]).append(',').append(counts[w] == 0 ? 0.0 : (double) frauds[w] / counts[w]);
+        double risk = counts[w] == 0 ? 0.0 : (double) frauds[w] / counts[w];
+        line.append(',').append(counts[w]).append(',').append(risk);
       }
       out.collect(line.toString());
     }
@@ -215,7 +229,13 @@ public final class PaymentFeatures {
   /** Of "yyyy-MM-dd HH:mm:ss", without a formatter. */
   private static long milliseconds(String text) {
     LocalDateTime time =
-        LocalDateTime.of(number(text, 0, 4), number(text, 5, 7), number(text, 8, 10), number(text, 11, 13), number(text, 14, 16), number(text, 17, 19));
+        LocalDateTime.of(
+            number(text, 0, 4),
+            number(text, 5, 7),
+            number(text, 8, 10),
+            number(text, 11, 13),
+            number(text, 14, 16),
+            number(text, 17, 19));
     return time.toEpochSecond(ZoneOffset.UTC) * 1000;
   }
 
@@ -238,17 +258,23 @@ public final class PaymentFeatures {
     configuration.set(PipelineOptions.AUTO_WATERMARK_INTERVAL, Duration.ofMillis(200));
     configuration.set(TaskManagerOptions.NUM_TASK_SLOTS, parallelism);
     configuration.set(TaskManagerOptions.MANAGED_MEMORY_SIZE, MemorySize.ofMebiBytes(64));
-    StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment(configuration);
+    StreamExecutionEnvironment environment =
+        StreamExecutionEnvironment.getExecutionEnvironment(configuration);
     environment.setParallelism(parallelism);
     // One reader keeps the file's order; decoding is spread over the cores.
-    FileSource<String> file = FileSource.forRecordStreamFormat(new TextLineInputFormat(), new Path(input)).build();
-    DataStream<String> lines = environment.fromSource(file, WatermarkStrategy.noWatermarks(), "payments").setParallelism(1);
+    FileSource<String> file =
+        FileSource.forRecordStreamFormat(new TextLineInputFormat(), new Path(input)).build();
+    DataStream<String> lines =
+        environment
+            .fromSource(file, WatermarkStrategy.noWatermarks(), "payments")
+            .setParallelism(1);
     DataStream<Payment> payments =
         (parallelism > 1 ? lines.rebalance() : lines)
             .map(PaymentFeatures::parse)
             .returns(Types.POJO(Payment.class))
             .assignTimestampsAndWatermarks(
-                WatermarkStrategy.<Payment>forMonotonousTimestamps().withTimestampAssigner((payment, before) -> payment.timeMs));
+                WatermarkStrategy.<Payment>forMonotonousTimestamps()
+                    .withTimestampAssigner((payment, before) -> payment.timeMs));
     payments
         .keyBy(payment -> payment.customer, Types.INT)
         .process(new CustomerSpending(), Types.POJO(Payment.class))
