@@ -202,11 +202,13 @@ resume) for_nodes signal -CONT ;;
 wipe) for_nodes remove && if [ -z "${KAFKA_NODE:-}" ]; then rm -rf "$all"; fi ;;
 produce)
   [ $# -ge 1 ] || fail "produce needs a topic"
+  choose 1
   java_kafka org.apache.kafka.tools.ConsoleProducer --bootstrap-server "127.0.0.1:$port" \
     --topic "$1" <"${2:-/dev/stdin}"
   ;;
 consume)
   [ $# -ge 1 ] || fail "consume needs a topic"
+  choose 1
   java_kafka org.apache.kafka.tools.consumer.ConsoleConsumer \
     --bootstrap-server "127.0.0.1:$port" --topic "$1" --from-beginning \
     --isolation-level read_committed

@@ -278,7 +278,7 @@ fn open(
         SourceKind::Postgres(_) => {
             let message = format!(
                 "the dead letters of source {} are changes that came in their order, between \
-                 others of the same row, and can't be taken in again later;                  \
+                 others of the same row, and can't be taken in again later; \
                  correct the rows in the database, or the columns in `schema`, and read the table \
                  anew",
                 source.name
