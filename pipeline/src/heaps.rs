@@ -1,9 +1,9 @@
 //! The allocator, set for batches that go from thread to thread.
 //!
-//! jemalloc gives what is free back to the system after a second, so that a peak (a backlog that is
-//! read, a destination that comes back, a snapshot) does not stay. It has so many heaps as there
-//! are cores, and one, where it would have four a core: batches are made by one thread and freed by
-//! another, and every heap grows to what ever passed through it. It takes this from the
+//! jemalloc gives what is free back to the system after some seconds, so that a peak (a backlog
+//! that is read, a destination that comes back, a snapshot) does not stay. It has so many heaps as
+//! there are cores, and one, where it would have four a core: batches are made by one thread and
+//! freed by another, and every heap grows to what ever passed through it. It takes this from the
 //! environment, before `main`, so the program starts itself once more with it set. See
 //! docs/decisions/0004.
 
@@ -30,7 +30,7 @@ pub(crate) fn settle() {
         command.arg0(name);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = format!("narenas:{},background_thread:true,dirty_decay_ms:1000", cores + 1);
+    let settings = format!("narenas:{},background_thread:true", cores + 1);
     command.args(arguments).env(SETTINGS, settings);
     // It returns only if it fails, and then everything works as well, with more memory.
     let _failed = command.exec();
