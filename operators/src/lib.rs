@@ -22,6 +22,14 @@
 //! `Operator` of them. A row that a step can't process becomes a dead letter and never stops the
 //! run. A step that is not possible on its input is refused when it is made, with a [`StepError`]
 //! (or [`ExpressionError`], which knows the place in the text).
+//!
+//! Invariants:
+//! - Steps are pure over batches and state: they read no clock, and no file but those of their own
+//!   state.
+//! - What leaves depends neither on the sizes of batches, nor on workers, epochs or restarts.
+//! - Sums are exact, of floats too; one that its type does not hold is null, and said.
+//! - What a step saves is read by later programs, and its shape says all that its meaning depends
+//!   on.
 
 pub mod calendars;
 pub mod captured;

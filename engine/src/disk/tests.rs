@@ -1,6 +1,8 @@
 //! What every disk promises, on the machine's own.
 
 use super::*;
+use bytes::Bytes;
+use std::io::{ErrorKind, Write as _};
 use std::sync::Arc;
 
 fn content(texts: &[&'static str]) -> Vec<Bytes> {

@@ -37,13 +37,13 @@ impl Cursor {
             cursor.row = data.times.partition_point(|t| *t <= after);
             cursor.data = Some(data);
         }
-        cursor.settle(log, folder, layout)?;
+        cursor.load(log, folder, layout)?;
         Ok(cursor)
     }
 
     /// Brings `data` and `next` in line with `chunk` and `row`, moving on over chunks that are used
     /// up.
-    pub(super) fn settle(
+    pub(super) fn load(
         &mut self,
         log: &Log,
         folder: &Folder,

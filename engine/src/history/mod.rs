@@ -19,38 +19,20 @@
 mod by_key;
 mod chunk;
 mod cursor;
+mod error;
 mod log;
 mod segment;
+mod shards;
 mod side;
 mod window;
 
 pub use chunk::{Chunk, Column, Values, Width};
-pub use log::{SavedChunk, ShardSet};
+pub use error::HistoryError;
+pub use log::SavedChunk;
+pub use shards::ShardSet;
 pub use window::{History, HistoryConfig, Tail};
 
 /// Rows per chunk at most: the unit of reading and of dropping from memory.
 pub const CHUNK_ROWS: usize = 16 * 1024;
 /// Rows per chunk at least, however small the memory budget.
 pub const CHUNK_ROWS_MIN: usize = 16;
-
-/// Why the history can't go on.
-#[derive(Debug, thiserror::Error)]
-#[error("can't {action} {object}: {reason}")]
-pub struct HistoryError {
-    /// What was tried: read, write.
-    pub action: &'static str,
-    /// The file.
-    pub object: String,
-    /// Cause.
-    pub reason: String,
-}
-
-impl HistoryError {
-    pub(crate) fn new(
-        action: &'static str,
-        object: impl Into<String>,
-        reason: impl std::fmt::Display,
-    ) -> Self {
-        Self { action, object: object.into(), reason: reason.to_string() }
-    }
-}

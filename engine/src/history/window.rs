@@ -142,7 +142,7 @@ impl History {
         self.logs[0].append(rows, from, &self.config.layout, self.chunk_rows);
         for (cursor, age) in self.cursors[0].iter_mut().zip(&self.config.edges) {
             if *age > 0 {
-                cursor.settle(&self.logs[0], &self.folder, &self.config.layout)?;
+                cursor.load(&self.logs[0], &self.folder, &self.config.layout)?;
             }
         }
         Ok(())
@@ -177,7 +177,7 @@ impl History {
             let cursor = &mut self.cursors[0][tail.edge];
             if cursor.next != i64::MAX {
                 cursor.row = tail.row;
-                cursor.settle(&self.logs[0], &self.folder, &self.config.layout)?;
+                cursor.load(&self.logs[0], &self.folder, &self.config.layout)?;
             }
         }
         self.clock = self.clock.max(clock);
@@ -227,7 +227,7 @@ impl History {
                             cursor.row += 1;
                         }
                     }
-                    cursor.settle(log, &self.folder, &self.config.layout)?;
+                    cursor.load(log, &self.folder, &self.config.layout)?;
                 }
             }
             self.advance_side(edge, limit, fold);
@@ -287,7 +287,7 @@ impl History {
     ///
     /// # Errors
     /// When a chunk can't be read.
-    pub fn settle(&mut self, after: i64, upto: i64) -> Result<(), HistoryError> {
+    pub fn append_reached(&mut self, after: i64, upto: i64) -> Result<(), HistoryError> {
         let rows = self.side.take(after, upto, &self.config.layout);
         if rows.is_empty() {
             return Ok(());
@@ -305,7 +305,7 @@ impl History {
                 if let Some(data) = &cursor.data {
                     cursor.row = data.times.partition_point(|t| *t <= limit);
                 }
-                cursor.settle(&self.logs[0], &self.folder, &self.config.layout)?;
+                cursor.load(&self.logs[0], &self.folder, &self.config.layout)?;
             }
         }
         Ok(())

@@ -2,7 +2,6 @@
 //! in a snapshot all.
 
 use crate::contract::StateBatch;
-use crate::protocol::watermark::Partition;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
@@ -12,6 +11,14 @@ use std::sync::Arc;
 pub const CLOCK_STEP: &str = "source.clock";
 /// and what its rows are called.
 pub const TRACKER: &str = "tracker";
+
+/// What is known of one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Partition {
+    pub(super) event_time_max: Option<i64>,
+    pub(super) idle: bool,
+    pub(super) finished: bool,
+}
 
 /// A [`crate::protocol::WatermarkTracker`]'s state, or what changed of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

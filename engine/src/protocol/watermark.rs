@@ -5,7 +5,7 @@
 
 use crate::contract::Shape;
 use crate::ids::EventTime;
-use crate::protocol::saved_clock::SavedTracker;
+use crate::protocol::saved_clock::{Partition, SavedTracker};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,14 +35,6 @@ pub struct EpochFacts<'a> {
     /// event seen. It does not go beyond, so that a later run on the same data folder may go on
     /// with newer events.
     pub last: bool,
-}
-
-/// What is known of one partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Partition {
-    event_time_max: Option<i64>,
-    idle: bool,
-    finished: bool,
 }
 
 /// The watermark of one source.

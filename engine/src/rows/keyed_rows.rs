@@ -36,7 +36,7 @@ pub struct RowsConfig {
 
 /// Keys of a batch's rows.
 #[derive(Debug, Clone, Copy)]
-pub struct Keys<'a> {
+pub struct BatchKeys<'a> {
     /// Of each row's key.
     pub hashes: &'a [u64],
     /// The keys, one after another. No two keys are spelled alike.
@@ -45,7 +45,7 @@ pub struct Keys<'a> {
     pub offsets: &'a [usize],
 }
 
-impl Keys<'_> {
+impl BatchKeys<'_> {
     fn key(&self, row: usize) -> &[u8] {
         &self.bytes[self.offsets[row]..self.offsets[row + 1]]
     }
@@ -107,11 +107,11 @@ impl KeyedRows {
     }
 
     /// Brings the rows of keys into memory; `places` gets each one's place, which is valid until
-    /// [`Self::settle`] or [`Self::clear`].
+    /// [`Self::make_room`] or [`Self::clear`].
     ///
     /// # Errors
     /// When a segment can't be read.
-    pub fn fetch(&mut self, keys: &Keys<'_>, places: &mut Vec<u32>) -> Result<(), RowsError> {
+    pub fn fetch(&mut self, keys: &BatchKeys<'_>, places: &mut Vec<u32>) -> Result<(), RowsError> {
         self.is_restoring = false;
         let nothing_elsewhere = self.frozen.is_none() && self.segments.is_empty();
         self.missing.clear();
@@ -135,7 +135,7 @@ impl KeyedRows {
     }
 
     /// Looks keys up in the files, in the files' order: neighbors are on one page.
-    fn fetch_missing(&mut self, keys: &Keys<'_>, places: &mut [u32]) -> Result<(), RowsError> {
+    fn fetch_missing(&mut self, keys: &BatchKeys<'_>, places: &mut [u32]) -> Result<(), RowsError> {
         self.missing.sort_unstable_by_key(|row| (keys.hashes[*row as usize], *row));
         let mut open: Vec<(usize, Page)> =
             self.segments.iter().map(|_| (usize::MAX, Page::default())).collect();
@@ -195,7 +195,7 @@ impl KeyedRows {
     ///
     /// # Errors
     /// When a file could not be written.
-    pub fn settle(&mut self) -> Result<(), RowsError> {
+    pub fn make_room(&mut self) -> Result<(), RowsError> {
         if self.spilling.as_ref().is_some_and(Job::is_done) {
             self.end_spill()?;
         }

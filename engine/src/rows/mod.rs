@@ -9,7 +9,7 @@
 //! [`KeyedRows`] holds one step's rows on one worker. A key and its value are bytes; what they mean
 //! is the caller's. Keys are ordered by their [hash](crate::key) and then by their bytes.
 //! [`KeyedRows::fetch`] brings the rows of a batch of keys into memory, where each has a **place**
-//! until the next [`KeyedRows::settle`]. When memory is full, a thread writes what is in it as a
+//! until the next [`KeyedRows::make_room`]. When memory is full, a thread writes what is in it as a
 //! segment; segments of like size are merged into one by another.
 //!
 //! A key whose value is empty has none: an empty value only hides older ones, and is dropped where
@@ -33,7 +33,7 @@ mod page;
 mod saved;
 mod segment;
 
-pub use keyed_rows::{KeyedRows, Keys, RowsConfig};
+pub use keyed_rows::{BatchKeys, KeyedRows, RowsConfig};
 pub use saved::{FILES, ROWS, SaveError};
 
 /// Why rows can't be read or written.

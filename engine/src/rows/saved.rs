@@ -160,7 +160,7 @@ impl KeyedRows {
                 self.put(hashes.value(row), keys.value(row), values.value(row));
             }
         }
-        Ok(self.settle()?)
+        Ok(self.make_room()?)
     }
 
     fn restore_files(&mut self, saved: &RecordBatch) -> Result<(), SaveError> {

@@ -1,20 +1,17 @@
 //! The committer: one thread that gathers every worker's part of an epoch and makes it the truth
 //! with one file.
 
-use crate::contract::{
-    OutboxEntry, OutboxPart, PartitionInfo, Position, Shapes, StateBatch, SyncFiles,
-};
+use crate::contract::{OutboxEntry, Shapes, SyncFiles};
 use crate::ids::Epoch;
 use crate::protocol::{Origin, SinkMark};
 use crate::runtime::clock::Clock;
+use crate::runtime::encoded::{CommittedEpoch, EncodedPart, Positions, WholeState};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::housekeeper::NewSnapshot;
-use crate::runtime::intake::first_reason;
 use crate::runtime::metrics::Metrics;
-use crate::runtime::parts::{Committed, FeedClose, Part, sliced_bytes};
+use crate::runtime::parts::Committed;
 use crate::runtime::plan::EngineConfig;
-use crate::store::{EpochHeader, Renamed, Section, SectionKind, Store, StoreError, batch_to_ipc};
-use bytes::Bytes;
+use crate::store::{EpochHeader, Renamed, Store, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
@@ -23,125 +20,6 @@ use std::sync::atomic::Ordering;
 
 /// Epochs from one file that says what the steps' state means to the next, at most.
 const SHAPES_EVERY: u64 = 64;
-
-/// A worker's part, encoded on the worker.
-#[derive(Debug)]
-pub(crate) struct EncodedPart {
-    pub(crate) epoch: Epoch,
-    pub(crate) feed: Arc<FeedClose>,
-    pub(crate) changes: Vec<Section>,
-    /// Of the whole state, when one was asked for; whoever writes it encodes it.
-    pub(crate) snapshot: WholeState,
-    pub(crate) history_files: Vec<String>,
-    pub(crate) outbox: Vec<(String, OutboxPart)>,
-    pub(crate) sunk: Vec<(usize, u64)>,
-    pub(crate) rows: u64,
-    pub(crate) late: u64,
-    pub(crate) dead: u64,
-    /// Of them, those whose rows are kept.
-    pub(crate) unfit: u64,
-    pub(crate) first_dead: String,
-}
-
-/// The whole state of one worker's steps.
-#[derive(Debug)]
-pub(crate) struct WholeState {
-    pub(crate) worker: u32,
-    pub(crate) batches: Vec<(String, StateBatch)>,
-}
-
-impl WholeState {
-    /// Bytes when written, about.
-    fn bytes(&self) -> u64 {
-        self.batches.iter().map(|(_, batch)| sliced_bytes(&batch.rows)).sum()
-    }
-}
-
-/// A committed epoch on its way to the sinks.
-#[derive(Debug)]
-pub(crate) struct CommittedEpoch {
-    pub(crate) epoch: Epoch,
-    pub(crate) outbox: BTreeMap<String, OutboxEntry>,
-}
-
-impl EncodedPart {
-    /// Encodes a part; `dead_sink` is the outbox part that its dead letters became.
-    pub(crate) fn encode(
-        epoch: Epoch,
-        worker: usize,
-        mut part: Part,
-        dead_sink: Option<(String, OutboxPart)>,
-    ) -> Result<Self, RunError> {
-        let bug = |what: String| RunError::Bug { what };
-        let feed = part
-            .feed
-            .take()
-            .ok_or_else(|| bug(format!("worker {worker} never saw the close of epoch {epoch}")))?;
-        let worker = u32::try_from(worker).map_err(|_| bug("more than 2^32 workers".into()))?;
-        let dead = part.dead.iter().map(|d| d.num_rows() as u64).sum();
-        let first_dead = first_reason(&part.dead);
-        part.outbox.extend(dead_sink);
-        let mut changes = encode_state(part.changes, worker)?;
-        for (sink, out) in &part.outbox {
-            for rows in &out.rows {
-                let payload = batch_to_ipc(rows)
-                    .map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
-                changes.push(Section {
-                    kind: SectionKind::Outbox,
-                    step: sink.clone(),
-                    name: "rows".into(),
-                    worker,
-                    payload,
-                });
-            }
-            for file in &out.files {
-                let payload = serde_json::to_vec(file)
-                    .map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
-                changes.push(Section {
-                    kind: SectionKind::File,
-                    step: sink.clone(),
-                    name: "file".into(),
-                    worker,
-                    payload: Bytes::from(payload),
-                });
-            }
-        }
-        Ok(Self {
-            epoch,
-            feed,
-            changes,
-            snapshot: WholeState { worker, batches: part.snapshot },
-            history_files: part.history_files,
-            outbox: part.outbox,
-            sunk: part.sunk,
-            rows: part.rows,
-            late: part.late,
-            dead,
-            unfit: part.unfit,
-            first_dead,
-        })
-    }
-}
-
-pub(crate) fn encode_state(
-    batches: Vec<(String, StateBatch)>,
-    worker: u32,
-) -> Result<Vec<Section>, RunError> {
-    let mut sections = Vec::with_capacity(batches.len());
-    for (step, batch) in batches {
-        let payload = batch_to_ipc(&batch.rows).map_err(|e| RunError::Bug {
-            what: format!("state of {step} can't be encoded: {e}"),
-        })?;
-        sections.push(Section {
-            kind: SectionKind::State,
-            step,
-            name: batch.name,
-            worker,
-            payload,
-        });
-    }
-    Ok(sections)
-}
 
 pub(crate) struct Committer {
     pub(crate) store: Arc<Store>,
@@ -170,9 +48,6 @@ pub(crate) struct Committer {
     /// Positions since the last snapshot.
     pub(crate) positions: Positions,
 }
-
-/// How far partitions were read, by number.
-pub(crate) type Positions = BTreeMap<u32, (PartitionInfo, Position)>;
 
 impl Committer {
     /// Commits epochs in order until the workers are gone.

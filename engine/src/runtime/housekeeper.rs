@@ -7,7 +7,7 @@
 use crate::background::lower_priority;
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
-use crate::runtime::committer::{Positions, WholeState, encode_state};
+use crate::runtime::encoded::{Positions, WholeState, encode_state};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
 use crate::store::{EpochHeader, KeptSnapshots, Store, StoreError};

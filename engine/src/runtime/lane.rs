@@ -7,9 +7,9 @@
 
 use crate::contract::{Delivery, Notice, OutboxEntry, SinkError};
 use crate::ids::Epoch;
-use crate::runtime::deliver::{Progress, WAITING_ROWS_MAX};
 use crate::runtime::failure::RunError;
 use crate::runtime::load::Load;
+use crate::runtime::progress::{Progress, WAITING_ROWS_MAX};
 use crate::store::{AwayNote, StoreError};
 use crossbeam_channel::{Receiver, bounded, select};
 use std::collections::VecDeque;

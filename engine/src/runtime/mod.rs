@@ -21,10 +21,13 @@
 mod accept;
 mod clock;
 mod committer;
+mod control;
 mod deliver;
+mod encoded;
 mod failure;
 mod feed;
 mod gather;
+mod hand_over;
 mod host;
 mod housekeeper;
 mod intake;
@@ -36,11 +39,16 @@ mod outside;
 mod parcel;
 mod parts;
 mod plan;
+mod progress;
+mod recover;
 mod route;
 mod run;
+mod threads;
+mod wiring;
 
 pub use accept::{Behind, Standing, accept, standing};
 pub use clock::{Clock, SystemClock};
+pub use control::{RunControl, RunSummary};
 pub use failure::{RunError, StepsChanged};
 pub use left::{check_waiting, lacks};
 pub use metrics::{Metrics, StepMetrics};
@@ -48,4 +56,4 @@ pub use plan::{
     BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet,
     WorkerContext, shapes,
 };
-pub use run::{RunControl, RunSummary, run};
+pub use run::run;

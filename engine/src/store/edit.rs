@@ -15,153 +15,54 @@
 //! A step's files are in a folder of its id. A rename puts them into the other folder too, before
 //! it is committed; the old names stay for snapshots from before it.
 
-use crate::contract::{PartitionInfo, Position};
 use crate::disk::Folder;
 use crate::ids::Epoch;
-use crate::protocol::Origin;
 use crate::store::epoch_file::{EpochHeader, Section, SectionKind};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, lock};
-use crate::store::recover::Recovered;
+use crate::store::recovered::Recovered;
+use crate::store::state_edit::{Renamed, StateEdit};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 
-/// What is changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StateEdit {
-    /// The step's state is gone.
-    Drop {
-        /// The step.
-        step: String,
-    },
-    /// The step's state goes on under another id, which has no state.
-    Rename {
-        /// The id so far.
-        from: String,
-        /// The id from now on.
-        to: String,
-    },
-    /// All state and all positions are gone: the next run begins at the source's beginning.
-    BeginAnew {
-        /// Sinks whose destination is emptied of what was delivered before. What waits for them
-        /// goes with it.
-        empties: Vec<String>,
-        /// Further sinks for which what was committed and not delivered is given up. For others it
-        /// is delivered first.
-        forgets: Vec<String>,
-        /// The files of everything before are deleted at once. Then nothing of it is delivered any
-        /// more.
-        clears: bool,
-        /// Where partitions begin, of a source that has to know that it was read before; none for
-        /// most. Written as the epoch's positions.
-        #[serde(skip)]
-        positions: BTreeMap<u32, (PartitionInfo, Position)>,
-        /// Which destinations are emptied, under which names: others that the next run has by then
-        /// are not. None keeps those of the last epoch. Written as the epoch's origin.
-        #[serde(skip)]
-        origin: Option<Origin>,
-    },
-}
-
-/// A rename, as the headers after it remember it for as long as a snapshot from before it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Renamed {
-    /// The epoch of the edit.
-    pub epoch: Epoch,
-    /// The id before.
-    pub from: String,
-    /// The id after.
-    pub to: String,
-}
-
-impl StateEdit {
-    /// Does to the state of steps what it says.
-    pub(crate) fn apply<S>(&self, state: &mut BTreeMap<String, S>) {
-        match self {
-            Self::Drop { step } => {
-                state.remove(step);
+/// The header of the edit's epoch: that of the last epoch, as it is afterwards.
+fn header_after(edit: &StateEdit, last: EpochHeader) -> EpochHeader {
+    let epoch = last.epoch.next();
+    let mut header = EpochHeader {
+        epoch,
+        rows: 0,
+        dead: 0,
+        late: 0,
+        history_files: Vec::new(),
+        edit: Some(edit.clone()),
+        ..last
+    };
+    match edit {
+        StateEdit::Drop { step } => {
+            header.steps.retain(|id| id != step);
+            header.shapes.remove(step);
+        }
+        StateEdit::Rename { from, to } => {
+            header.steps.iter_mut().filter(|id| *id == from).for_each(|id| id.clone_from(to));
+            if let Some(shape) = header.shapes.remove(from) {
+                header.shapes.insert(to.clone(), shape);
             }
-            Self::Rename { from, to } => {
-                if let Some(saved) = state.remove(from) {
-                    state.insert(to.clone(), saved);
-                }
+            header.renamed.push(Renamed { epoch, from: from.clone(), to: to.clone() });
+        }
+        StateEdit::BeginAnew { empties, positions, origin, .. } => {
+            header.positions.clone_from(positions);
+            if let Some(origin) = origin {
+                header.origin.clone_from(origin);
             }
-            Self::BeginAnew { .. } => state.clear(),
+            header.steps.clear();
+            header.shapes.clear();
+            header.sinks.clear();
+            for sink in empties {
+                header.sinks.entry(sink.clone()).or_default().advance(epoch);
+            }
+            header.renamed.clear();
         }
     }
-
-    /// Whether what epochs before this one have for a sink is not delivered any more.
-    pub(crate) fn forgets(&self, sink: &str) -> bool {
-        let is_in = |sinks: &[String]| sinks.iter().any(|s| s == sink);
-        match self {
-            Self::Drop { .. } | Self::Rename { .. } => false,
-            Self::BeginAnew { empties, forgets, clears, .. } => {
-                *clears || is_in(empties) || is_in(forgets)
-            }
-        }
-    }
-
-    /// The header of the edit's epoch: that of the last epoch, as it is afterwards.
-    fn header(&self, last: EpochHeader) -> EpochHeader {
-        let epoch = last.epoch.next();
-        let mut header = EpochHeader {
-            epoch,
-            rows: 0,
-            dead: 0,
-            late: 0,
-            history_files: Vec::new(),
-            edit: Some(self.clone()),
-            ..last
-        };
-        match self {
-            Self::Drop { step } => {
-                header.steps.retain(|id| id != step);
-                header.shapes.remove(step);
-            }
-            Self::Rename { from, to } => {
-                header.steps.iter_mut().filter(|id| *id == from).for_each(|id| id.clone_from(to));
-                if let Some(shape) = header.shapes.remove(from) {
-                    header.shapes.insert(to.clone(), shape);
-                }
-                header.renamed.push(Renamed { epoch, from: from.clone(), to: to.clone() });
-            }
-            Self::BeginAnew { empties, positions, origin, .. } => {
-                header.positions.clone_from(positions);
-                if let Some(origin) = origin {
-                    header.origin.clone_from(origin);
-                }
-                header.steps.clear();
-                header.shapes.clear();
-                header.sinks.clear();
-                for sink in empties {
-                    header.sinks.entry(sink.clone()).or_default().advance(epoch);
-                }
-                header.renamed.clear();
-            }
-        }
-        header
-    }
-}
-
-/// The names of a snapshot's history files, and those that they have been given since.
-pub(crate) fn with_new_names(
-    names: impl IntoIterator<Item = String>,
-    snapshot: Epoch,
-    renamed: &[Renamed],
-) -> BTreeSet<String> {
-    let mut all: BTreeSet<String> = names.into_iter().collect();
-    for Renamed { from, to, .. } in renamed.iter().filter(|r| r.epoch > snapshot) {
-        let new: Vec<String> = all
-            .iter()
-            .filter_map(|name| {
-                Some(format!("{to}/{}", name.strip_prefix(from.as_str())?.strip_prefix('/')?))
-            })
-            .collect();
-        all.extend(new);
-    }
-    all
+    header
 }
 
 /// Changes the store in the folder `root`, which no program may hold, and gives the epoch of the
@@ -202,7 +103,7 @@ pub fn begin_after(
     }
     let header = EpochHeader {
         generation: store.generation(),
-        ..edit.header(EpochHeader { epoch: after, ..EpochHeader::default() })
+        ..header_after(edit, EpochHeader { epoch: after, ..EpochHeader::default() })
     };
     // Between the two the epochs before are missing, which a run refuses: the beginning is then
     // made once more.
@@ -263,7 +164,7 @@ impl Store {
         if let StateEdit::Rename { from, to } = edit {
             self.take_files_over(from, to)?;
         }
-        let header = EpochHeader { generation: self.generation(), ..edit.header(last) };
+        let header = EpochHeader { generation: self.generation(), ..header_after(edit, last) };
         self.commit(&header, &sections(edit)?)?;
         if let StateEdit::BeginAnew { clears, .. } = edit {
             // The state as of this epoch, which is none: nothing before it is needed to go on.

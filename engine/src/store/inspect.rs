@@ -12,13 +12,13 @@ use crate::protocol::{
 };
 use crate::store::away::{AwayNote, read_away};
 use crate::store::delivered::DeliveredMarks;
-use crate::store::edit::StateEdit;
 use crate::store::epoch_file::{
     EpochHeader, HeaderError, Section, SectionKind, batch_from_ipc, decode, read_header,
 };
 use crate::store::error::StoreError;
 use crate::store::open::{IDENTITY_FILE, check_identity};
-use crate::store::recover::KeptEpoch;
+use crate::store::recovered::KeptEpoch;
+use crate::store::state_edit::StateEdit;
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -272,7 +272,7 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
             }
             File::Read(header, sections) => {
                 inspection.kept.push(KeptEpoch::new(&header, false));
-                inspection.take(*header, &sections);
+                inspection.read_epoch(*header, &sections);
                 inspection.add_state(&sections);
                 break;
             }
@@ -314,7 +314,7 @@ fn look(root: &Folder) -> Result<Option<Inspection>, StoreError> {
                         edit.apply(&mut inspection.state);
                     }
                     inspection.add_state(&sections);
-                    inspection.take(*header, &sections);
+                    inspection.read_epoch(*header, &sections);
                 }
             }
         }
@@ -416,7 +416,7 @@ impl Inspection {
         }
     }
 
-    fn take(&mut self, header: EpochHeader, sections: &[Section]) {
+    fn read_epoch(&mut self, header: EpochHeader, sections: &[Section]) {
         self.committed = header.epoch;
         if header.says_shapes() {
             self.shapes = header.shapes;

@@ -6,7 +6,7 @@ use crate::protocol::SNAPSHOTS_KEPT;
 use crate::store::epoch_file::{EpochHeader, Section};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, needless_files};
-use crate::store::recover::Recovered;
+use crate::store::recovered::Recovered;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The history files that each kept snapshot names.

@@ -26,12 +26,14 @@ mod kept;
 mod open;
 mod pieces;
 mod recover;
+mod recovered;
 mod spares;
+mod state_edit;
 
 pub use away::AwayNote;
 pub(crate) use away::AwayNotes;
 pub use delivered::DeliveredMarks;
-pub use edit::{Renamed, StateEdit, begin_after, edit, rename_store, set_store_aside};
+pub use edit::{begin_after, edit, rename_store, set_store_aside};
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
 pub(crate) use inspect::saved_place;
@@ -41,4 +43,5 @@ pub use inspect::{
 };
 pub use kept::KeptSnapshots;
 pub use open::{Identity, Store};
-pub use recover::{KeptEpoch, Recovered, UndeliveredEpoch};
+pub use recovered::{KeptEpoch, Recovered, UndeliveredEpoch};
+pub use state_edit::{Renamed, StateEdit};

@@ -9,7 +9,7 @@ use crate::protocol::{
 use crate::store::epoch_file::{EpochHeader, Section, encode};
 use crate::store::error::StoreError;
 use crate::store::files::Files;
-use crate::store::recover::Recovered;
+use crate::store::recovered::Recovered;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

@@ -2,9 +2,10 @@
 //! when an epoch closes.
 
 use super::rows::{LastRow, LastRows, NONE, Sequence};
-use super::spec::{CapturedSpec, Plan};
+use super::spec::{CapturedSpec, OnInput};
 use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
 use crate::expression::EvaluationError;
+use crate::keyed::BATCH_ROWS;
 use crate::keyed::spelled::SpelledKeys;
 use crate::step_error::{StepError, check_key};
 use arrow::array::{
@@ -22,8 +23,6 @@ use riskstream_engine::ids::{Epoch, Ownership};
 use riskstream_engine::rows::{KeyedRows, RowsConfig, RowsError, SaveError};
 use std::sync::Arc;
 
-/// Rows of a batch that leaves, about.
-const BATCH_ROWS: usize = 16_384;
 /// Rows whose keys' last rows are fetched from memory together: few enough that they are still in
 /// the cache when their turn comes.
 const TOUCHED_ROWS: usize = 512;
@@ -39,7 +38,7 @@ pub const REASON_UNSENT: &str = "unsent";
 /// Captured changes into changes of what there is. See the [module documentation](super).
 #[derive(Debug)]
 pub struct CapturedOperator {
-    pub(super) plan: Plan,
+    pub(super) plan: OnInput,
     pub(super) rows: LastRows,
     keys: SpelledKeys,
     /// Where the rows of a batch's keys are.
@@ -83,11 +82,11 @@ impl Leaving {
     }
 
     /// Sends rows on once there are many.
-    fn send_many(&mut self, plan: &Plan, out: &mut Output) -> Result<(), ArrowError> {
+    fn send_many(&mut self, plan: &OnInput, out: &mut Output) -> Result<(), ArrowError> {
         if self.ends.len() < BATCH_ROWS { Ok(()) } else { self.send(plan, out) }
     }
 
-    fn send(&mut self, plan: &Plan, out: &mut Output) -> Result<(), ArrowError> {
+    fn send(&mut self, plan: &OnInput, out: &mut Output) -> Result<(), ArrowError> {
         if self.ends.is_empty() {
             return Ok(());
         }
@@ -145,7 +144,7 @@ impl CapturedOperator {
     /// # Errors
     /// When the step does not fit the input.
     pub fn new(spec: CapturedSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
-        let plan = Plan::new(spec, input)?;
+        let plan = OnInput::new(spec, input)?;
         check_key(&plan.key, input)?;
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
@@ -308,8 +307,15 @@ impl CapturedOperator {
                     let held = truths.iter().enumerate().fold(0, |all, (bit, truth)| {
                         all | u64::from(truth.is_valid(row) && truth.value(row)) << bit
                     });
-                    let change =
-                        Change { place: places[row], op, new, unchanged, held, time, sequence };
+                    let change = CapturedChange {
+                        place: places[row],
+                        op,
+                        new,
+                        unchanged,
+                        held,
+                        time,
+                        sequence,
+                    };
                     if let Some(names) = self.change(&change)? {
                         unsent.push((
                             row,
@@ -364,8 +370,8 @@ impl CapturedOperator {
     }
 
     /// Applies a change; gives the names of columns that stay unknown.
-    fn change<'a>(&mut self, change: &Change<'a>) -> Result<Option<&'a str>, ArrowError> {
-        let Change { place, op, new, unchanged, held, time, sequence } = *change;
+    fn change<'a>(&mut self, change: &CapturedChange<'a>) -> Result<Option<&'a str>, ArrowError> {
+        let CapturedChange { place, op, new, unchanged, held, time, sequence } = *change;
         let is_after = |last: Option<Sequence>| last.is_none_or(|last| sequence.is_after(last));
         let last = self.rows.get(place);
         if !is_after(last.map(|last| last.sequence))
@@ -400,7 +406,7 @@ impl CapturedOperator {
     /// The key's row is `row` now, of which the conditions `held` hold.
     fn replace(
         &mut self,
-        Change { place, time, sequence, .. }: &Change<'_>,
+        CapturedChange { place, time, sequence, .. }: &CapturedChange<'_>,
         row: &[u8],
         held: u64,
     ) {
@@ -418,7 +424,11 @@ impl CapturedOperator {
 
     /// Puts a row together from what was sent and the row before; gives the conditions that hold
     /// for it.
-    fn compose(&mut self, change: &Change<'_>, row: &mut Vec<u8>) -> Result<u64, ArrowError> {
+    fn compose(
+        &mut self,
+        change: &CapturedChange<'_>,
+        row: &mut Vec<u8>,
+    ) -> Result<u64, ArrowError> {
         row.clear();
         let Some(before) = self.rows.get(change.place).and_then(|last| last.row) else {
             row.extend_from_slice(change.new);
@@ -474,7 +484,7 @@ impl CapturedOperator {
 
 /// One change of one key.
 #[derive(Clone, Copy)]
-struct Change<'a> {
+struct CapturedChange<'a> {
     place: u32,
     op: Op,
     new: &'a [u8],
@@ -525,7 +535,7 @@ impl Operator for CapturedOperator {
     fn on_close(&mut self, _close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
         self.touched.clear();
         self.forgot = false;
-        self.rows.kept.settle().map_err(|e| self.storage(e))?;
+        self.rows.kept.make_room().map_err(|e| self.storage(e))?;
         let batches = std::mem::take(&mut self.open);
         for batch in self.in_order(batches).map_err(|e| self.arrow(e))? {
             self.apply(&batch, out)?;

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use riskstream_engine::contract::StateDir;
     use riskstream_engine::ids::Generation;
-    use riskstream_engine::rows::{Keys, RowsConfig};
+    use riskstream_engine::rows::{BatchKeys, RowsConfig};
 
     fn at(commit: i64, position: i64, offset: i64) -> Sequence {
         Sequence { commit, position, offset }
@@ -159,7 +159,7 @@ mod tests {
         }));
         let mut places = Vec::new();
         rows.kept
-            .fetch(&Keys { hashes: &[7], bytes: b"k", offsets: &[0, 1] }, &mut places)
+            .fetch(&BatchKeys { hashes: &[7], bytes: b"k", offsets: &[0, 1] }, &mut places)
             .unwrap();
         assert!(rows.get(places[0]).is_none());
         let extremes = [NONE, i64::MIN + 1, -1, 0, 127, 1 << 40, i64::MAX];

@@ -37,7 +37,7 @@ pub struct CapturedSpec {
 
 /// The step on its input. Columns are places in the input.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct OnInput {
     pub(super) spec: CapturedSpec,
     pub(super) key: Vec<usize>,
     pub(super) time: usize,
@@ -59,7 +59,7 @@ pub(super) struct Plan {
     pub(super) output: SchemaRef,
 }
 
-impl Plan {
+impl OnInput {
     pub(super) fn new(spec: CapturedSpec, input: &SchemaRef) -> Result<Self, StepError> {
         let find =
             |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));

@@ -21,9 +21,8 @@
 //! that ever was 90 days late.
 
 mod operator;
-mod persist;
 mod spec;
 mod versions;
 
-pub use operator::ChangelogOperator;
+pub use operator::{Changelog, ChangelogOperator};
 pub use spec::{ChangelogSpec, DIFF};

@@ -1,44 +1,40 @@
 //! The step as an operator: versions are gathered as they come, changes leave when an epoch closes.
 
-use super::spec::{ChangelogSpec, Plan};
+use super::spec::{ChangelogSpec, OnInput};
 use super::versions::{Change, Record, Version};
 use crate::dead_rows::{DeadRows, REASON_COMPUTE, isolate};
 use crate::expression::EvaluationError;
+use crate::keyed::BATCH_ROWS;
+use crate::keyed::columns::{at, columns_of, converter, named_fields};
+use crate::keyed::horizon::{HORIZON, Horizon};
 use crate::keyed::kept::KeptByKey;
+use crate::keyed::step::{Keyed, KeyedStep};
 use crate::step_error::{StepError, check_key};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{
-    EpochClose, Feed, Operator, OperatorError, Output, REASON_LATE, Routing, SavedState, Shape,
-    StateBatch, StateDir,
-};
-use riskstream_engine::ids::{Epoch, Ownership};
+use arrow::row::RowConverter;
+use riskstream_engine::contract::{EpochClose, OperatorError, Output, Shape, StateDir};
 use std::sync::Arc;
 
-/// Rows of a batch that leaves.
-const BATCH_ROWS: usize = 16_384;
-
 /// Versions of records into changes. See the [module documentation](super).
+pub type ChangelogOperator = Keyed<Changelog>;
+
+/// The logic of the step.
 #[derive(Debug)]
-pub struct ChangelogOperator {
-    pub(super) plan: Plan,
+pub struct Changelog {
+    plan: OnInput,
     /// What is kept of every record, and the versions of the open epoch.
-    pub(super) kept: KeptByKey<Version>,
+    kept: KeptByKey<Record>,
     /// Between columns of a record and bytes.
-    pub(super) rows: RowConverter,
+    rows: RowConverter,
     /// Between what orders versions and bytes that compare.
-    pub(super) orders: RowConverter,
-    pub(super) input: SchemaRef,
-    pub(super) feed: Feed,
+    orders: RowConverter,
+    input: SchemaRef,
     dead: DeadRows,
-    /// The last close's; `i64::MIN` before the first.
-    pub(super) watermark: i64,
-    /// What was at or before this time was given up before the step was asked to keep it longer.
-    pub(super) given_up: i64,
+    horizon: Horizon,
 }
 
 impl ChangelogOperator {
@@ -47,77 +43,27 @@ impl ChangelogOperator {
     /// # Errors
     /// When the step does not fit the input.
     pub fn new(spec: ChangelogSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
-        let plan = Plan::new(spec, input)?;
-        let converter = |columns: &[usize], role| {
-            let fields = columns
-                .iter()
-                .map(|index| SortField::new(input.field(*index).data_type().clone()))
-                .collect();
-            RowConverter::new(fields).map_err(|_| StepError::WrongType {
-                column: columns
-                    .iter()
-                    .map(|index| input.field(*index).name().as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                found: columns
-                    .first()
-                    .map_or(DataType::Null, |index| input.field(*index).data_type().clone()),
-                role,
-            })
-        };
+        let plan = OnInput::new(spec, input)?;
         check_key(&plan.key, input)?;
         let mut dead = DeadRows::new(&plan.spec.step_id, input);
         dead.set_event_time(&plan.spec.event_time, input)?;
-        Ok(Self {
-            rows: converter(&plan.record, "a record's columns hold plain values")?,
-            orders: converter(&plan.order, "versions are ordered by plain values")?,
+        Ok(Self::of(Changelog {
+            rows: converter(&plan.record, input, "a record's columns hold plain values")?,
+            orders: converter(&plan.order, input, "versions are ordered by plain values")?,
             kept: KeptByKey::new(&plan.spec.step_id, dir, plan.spec.memory_bytes),
             input: Arc::clone(input),
-            feed: Feed::default(),
             dead,
-            watermark: i64::MIN,
-            given_up: i64::MIN,
+            horizon: Horizon::new(plan.spec.keep),
             plan,
-        })
+        }))
     }
+}
 
-    /// With what feeds it, as far as the meaning of its state depends on it.
-    #[must_use]
-    pub fn fed_by(mut self, feed: Feed) -> Self {
-        self.feed = feed;
-        self
-    }
-
-    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
-        OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
-    }
-
-    /// Versions at or before this time come too late.
-    pub(super) fn horizon(&self) -> i64 {
-        self.watermark.saturating_sub(self.plan.spec.keep).max(self.given_up)
-    }
-
-    /// The rows that do not come too late; the others become dead letters.
-    fn in_time(&mut self, batch: RecordBatch, out: &mut Output) -> Result<RecordBatch, ArrowError> {
-        let horizon = self.horizon();
-        let times =
-            batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>().values();
-        if horizon == i64::MIN || times.iter().all(|time| *time > horizon) {
-            return Ok(batch);
-        }
-        let late: Vec<bool> = times.iter().map(|time| *time <= horizon).collect();
-        let detail = "it comes after later versions of its record, by more than is kept (`keep` of \
-                      the step)";
-        self.dead.sort_out(&batch, &late, (REASON_LATE, detail), out)
-    }
-
+impl Changelog {
     /// Gathers the versions of a batch for which all conditions can be told.
     fn gather(&mut self, batch: &RecordBatch, truths: &[BooleanArray]) -> Result<(), ArrowError> {
-        let columns = |indices: &[usize]| {
-            indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>()
-        };
-        let rows = self.rows.convert_columns(&columns(&self.plan.record))?;
-        let orders = self.orders.convert_columns(&columns(&self.plan.order))?;
+        let rows = self.rows.convert_columns(&at(batch, &self.plan.record))?;
+        let orders = self.orders.convert_columns(&at(batch, &self.plan.order))?;
         let times = batch.column(self.plan.time).as_primitive::<TimestampMicrosecondType>();
         let (ever, deleted) = truths.split_at(self.plan.ever.len());
         let holds = |truth: &BooleanArray, row: usize| truth.is_valid(row) && truth.value(row);
@@ -131,13 +77,13 @@ impl ChangelogOperator {
                 .enumerate()
                 .fold(0, |flags, (bit, truth)| flags | u64::from(holds(truth, row)) << bit),
         };
-        self.kept.gather(&columns(&self.plan.key), (0..batch.num_rows()).map(version))
+        self.kept.gather(&at(batch, &self.plan.key), (0..batch.num_rows()).map(version))
     }
 }
 
 /// Changes as rows; none are left.
 fn leave(
-    plan: &Plan,
+    plan: &OnInput,
     rows: &RowConverter,
     changes: &mut Vec<Change>,
     out: &mut Output,
@@ -170,35 +116,76 @@ fn leave(
     Ok(())
 }
 
-impl Operator for ChangelogOperator {
-    fn output_schema(&self) -> SchemaRef {
-        Arc::clone(&self.plan.output)
+impl KeyedStep for Changelog {
+    type Kept = KeptByKey<Record>;
+    const MARK: Option<&'static str> = Some(HORIZON);
+
+    fn id(&self) -> &str {
+        &self.plan.spec.step_id
     }
 
-    fn routing(&self) -> Routing {
-        Routing::ByKey(self.plan.key.clone())
+    fn input(&self) -> &SchemaRef {
+        &self.input
     }
 
-    fn shape(&self) -> Option<Shape> {
-        Some(self.meaning())
+    fn output(&self) -> &SchemaRef {
+        &self.plan.output
     }
 
-    fn restore(
-        &mut self,
-        saved: &SavedState,
-        worker: usize,
-        ownership: Ownership,
-    ) -> Result<(), OperatorError> {
-        self.restore_saved(saved, worker, ownership)
+    fn key(&self) -> &[usize] {
+        &self.plan.key
+    }
+
+    fn meaning(&self) -> Shape {
+        let plan = &self.plan;
+        let ever: Vec<String> =
+            plan.spec.ever.iter().map(|(name, sql)| format!("{name} = {sql}")).collect();
+        Shape::new("changelog")
+            .fact("key", plan.spec.key.join(", "))
+            .fact("columns", named_fields(&plan.output).join(", "))
+            .fact("ever", ever.join(", "))
+            .fact("deleted", plan.spec.deleted.clone().unwrap_or_default())
+            .fact("event time", &plan.spec.event_time)
+            .fact("order of versions", plan.order_types.join(", "))
+    }
+
+    fn reads(&self) -> Vec<usize> {
+        let plan = &self.plan;
+        let conditions = plan.spec.ever.iter().map(|(_, sql)| sql).chain(&plan.spec.deleted);
+        let mut read = [&plan.key[..], &plan.record, &plan.order].concat();
+        read.extend(conditions.flat_map(|sql| columns_of(sql, &self.input)));
+        read
+    }
+
+    fn kept(&self) -> &Self::Kept {
+        &self.kept
+    }
+
+    fn kept_mut(&mut self) -> &mut Self::Kept {
+        &mut self.kept
+    }
+
+    fn mark(&self, watermark: i64) -> i64 {
+        self.horizon.at(watermark)
+    }
+
+    fn restore_mark(&mut self, mark: i64) {
+        self.horizon.restore(mark);
     }
 
     fn on_batch(
         &mut self,
-        _epoch: Epoch,
+        watermark: i64,
         batch: RecordBatch,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        let batch = self.in_time(batch, out).map_err(|e| self.arrow(e))?;
+        let detail = "it comes after later versions of its record, by more than is kept (`keep` of \
+                      the step)";
+        let of = (watermark, self.plan.time);
+        let batch = self
+            .horizon
+            .in_time(of, batch, (&mut self.dead, detail), out)
+            .map_err(|e| self.arrow(e))?;
         let isolated = isolate(&batch, |rows| -> Result<Vec<BooleanArray>, EvaluationError> {
             self.plan
                 .ever
@@ -215,45 +202,26 @@ impl Operator for ChangelogOperator {
         Ok(())
     }
 
-    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
-        let horizon = self.horizon();
+    fn on_close(
+        &mut self,
+        (before, _): (i64, i64),
+        _close: &EpochClose,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let horizon = self.horizon.at(before);
         let (plan, rows) = (&self.plan, &self.rows);
         let mut changes = Vec::new();
-        self.kept.close(|kept, versions, keep| {
-            let Some(mut record) = kept.map_or_else(|| Some(Record::default()), Record::decode)
-            else {
-                return Ok(false);
-            };
+        self.kept.close(|record, versions| {
             record.prune(horizon);
-            record.take(versions, &mut changes);
-            if !record.is_forgotten(horizon) {
-                record.encode(keep);
-            }
+            record.insert(versions, &mut changes);
             if changes.len() >= BATCH_ROWS {
                 leave(plan, rows, &mut changes, out)?;
             }
-            Ok(true)
+            Ok(!record.is_forgotten(horizon))
         })?;
         if !changes.is_empty() {
             leave(plan, rows, &mut changes, out).map_err(|e| self.arrow(e))?;
         }
-        self.watermark = self.watermark.max(close.watermark.0);
         Ok(())
-    }
-
-    fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_changes().map_err(|e| self.arrow(e))
-    }
-
-    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_all()
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.kept.bytes()
-    }
-
-    fn live_files(&self) -> Vec<String> {
-        self.kept.live_files()
     }
 }

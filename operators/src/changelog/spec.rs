@@ -1,11 +1,10 @@
 //! What a `changelog` step does, as the configuration says it, and what that means on its input.
 
 use crate::expression::{CompiledExpression, Compiler};
-use crate::keyed::columns::named_types;
+use crate::keyed::columns::{distinct, named_types, ordering, place, places};
 use crate::step_error::StepError;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
-use std::sync::Arc;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use riskstream_engine::contract::is_system_column;
 
 /// Column of what a change does, Int64: 1 adds the row, -1 takes it back (2 and -2 when two records
 /// say the same).
@@ -40,7 +39,7 @@ pub struct ChangelogSpec {
 
 /// The step on its input.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct OnInput {
     pub(super) spec: ChangelogSpec,
     pub(super) key: Vec<usize>,
     pub(super) time: usize,
@@ -55,26 +54,16 @@ pub(super) struct Plan {
     pub(super) output: SchemaRef,
 }
 
-impl Plan {
+impl OnInput {
     pub(super) fn new(spec: ChangelogSpec, input: &SchemaRef) -> Result<Self, StepError> {
-        let find = |name: &String| {
-            input.index_of(name).map_err(|_| StepError::unknown_column(name, input))
-        };
-        let key = spec.key.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let time = find(&spec.event_time)?;
-        let mut order = vec![time];
-        for tie in spec.ties.iter().map(find) {
-            order.push(tie?);
-        }
-        order.extend(
-            [SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|name| input.index_of(name).ok()),
-        );
+        let (key, time) = (places(&spec.key, input)?, place(&spec.event_time, input)?);
+        let order = ordering(time, &spec.ties, input)?;
         let all = || {
             (0..input.fields().len())
                 .filter(|index| !is_system_column(input.field(*index).name()))
                 .collect()
         };
-        let mut named = spec.columns.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let mut named = places(&spec.columns, input)?;
         if named.is_empty() {
             named = all();
         }
@@ -101,11 +90,6 @@ impl Plan {
             columns.iter().map(|index| input.field(*index).clone()).collect();
         fields.extend(spec.ever.iter().map(|(name, _)| Field::new(name, DataType::Boolean, false)));
         fields.push(Field::new(DIFF, DataType::Int64, false));
-        for (index, field) in fields.iter().enumerate() {
-            if fields[..index].iter().any(|other| other.name() == field.name()) {
-                return Err(StepError::ColumnExists { column: field.name().clone() });
-            }
-        }
         let record = columns.into_iter().filter(|index| *index != time).collect();
         let order_types = named_types(&order, input);
         Ok(Self {
@@ -116,7 +100,7 @@ impl Plan {
             order_types,
             deleted,
             ever: conditions,
-            output: Arc::new(Schema::new(fields)),
+            output: distinct(fields)?,
             spec,
         })
     }

@@ -1,11 +1,12 @@
 //! The versions of one record, and what new ones change.
 
 use crate::keyed::bytes::{bytes, number, push_bytes, push_number, unzigzag, zigzag};
+use crate::keyed::kept::Stored;
 use std::collections::BTreeMap;
 
 /// What a record was from an instant on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
+pub struct Version {
     /// Compares as event time, ties and source position do.
     pub(super) order: Box<[u8]>,
     pub(super) time: i64,
@@ -19,7 +20,7 @@ pub(super) struct Version {
 
 /// One record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Record {
+pub struct Record {
     /// Conditions that held for versions that are no longer kept.
     pub(super) held_before: u64,
     /// In order.
@@ -37,7 +38,7 @@ pub(super) struct Change {
 
 impl Record {
     /// Takes new versions in; `changes` gets what that changes.
-    pub(super) fn take(&mut self, mut new: Vec<Version>, changes: &mut Vec<Change>) {
+    pub(super) fn insert(&mut self, mut new: Vec<Version>, changes: &mut Vec<Change>) {
         let repeats = |again: &mut Version, first: &mut Version| first.order == again.order;
         new.sort_by(|a, b| a.order.cmp(&b.order));
         new.dedup_by(repeats);
@@ -102,9 +103,12 @@ impl Record {
     pub(super) fn is_forgotten(&self, horizon: i64) -> bool {
         self.versions.iter().all(|v| v.is_deleted && v.time <= horizon)
     }
+}
 
-    /// Writes it down.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+impl Stored for Record {
+    type Item = Version;
+
+    fn encode(&self, out: &mut Vec<u8>) {
         push_number(self.held_before, out);
         for version in &self.versions {
             push_bytes(&version.order, out);
@@ -115,8 +119,7 @@ impl Record {
         }
     }
 
-    /// What was written down; nothing was of a record that is forgotten.
-    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+    fn decode(mut from: &[u8]) -> Option<Self> {
         if from.is_empty() {
             return Some(Self::default());
         }
@@ -150,7 +153,7 @@ mod tests {
 
     fn taken(record: &mut Record, new: Vec<Version>) -> Vec<(i64, String, u64, i64)> {
         let mut changes = Vec::new();
-        record.take(new, &mut changes);
+        record.insert(new, &mut changes);
         let text = |c: Change| (c.time, String::from_utf8(c.row.into()).unwrap(), c.flags, c.diff);
         changes.into_iter().map(text).collect()
     }

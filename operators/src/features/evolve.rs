@@ -8,162 +8,14 @@
 
 use super::operator::FeaturesOperator;
 use super::persist::{LATEST, META, SEGMENTS, SIDE, SINCE, SavedLog, TAIL, log_of, segments_from};
-use super::plan::{Plan, Shows};
+use super::since::{SavedColumns, Since, text};
 use super::spec::Order;
-use crate::keyed::columns::{integers, numbers, piece_id, wrong};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::nullif;
+use crate::keyed::columns::{integers, numbers, wrong};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, StateBatch};
 use riskstream_engine::history::{Chunk, Column, SavedChunk, ShardSet, Values, Width};
 use riskstream_engine::ids::{Epoch, EventTime, KeyId};
 use std::collections::{BTreeMap, VecDeque};
-
-/// Since when features are complete. Times are `i64::MIN` where they always are.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Since {
-    /// By the id of a history's column, the newest row that does not have it.
-    columns: BTreeMap<String, i64>,
-    /// By the id of what is shown, from when on windows are complete.
-    parts: BTreeMap<String, i64>,
-    /// Per shown column of the plan.
-    shown: Vec<i64>,
-}
-
-impl Since {
-    /// Of a step that begins empty.
-    pub(super) fn new(plan: &Plan) -> Self {
-        let mut since = Self::default();
-        since.settle(plan, i64::MIN);
-        since
-    }
-
-    /// Rows up to this time went by unseen.
-    pub(super) fn begin_after(&mut self, seen: i64) {
-        self.shown.fill(seen);
-        self.parts.values_mut().for_each(|since| *since = seen);
-    }
-
-    /// As it is saved.
-    pub(super) fn told(&self) -> String {
-        let told = |kind: &str, times: &BTreeMap<String, i64>| {
-            times.iter().map(|(id, time)| format!("{kind}{id}={time}")).collect::<Vec<_>>()
-        };
-        [told("c", &self.columns), told("p", &self.parts)].concat().join(" ")
-    }
-
-    /// Of what is shown, what is not complete everywhere: as it is saved with every epoch.
-    pub(super) fn told_later(&self) -> String {
-        let later = self.parts.iter().filter(|(_, since)| **since != i64::MIN);
-        later.map(|(id, since)| format!("p{id}={since}")).collect::<Vec<_>>().join(" ")
-    }
-
-    pub(super) fn take(&mut self, told: &str) {
-        for (name, time) in told.split(' ').filter_map(|entry| entry.split_once('=')) {
-            let Ok(time) = time.parse::<i64>() else { continue };
-            let (times, id) = match name.split_at_checked(1) {
-                Some(("c", id)) => (&mut self.columns, id),
-                Some(("p", id)) => (&mut self.parts, id),
-                Some(_) | None => continue,
-            };
-            let known = times.entry(id.to_owned()).or_insert(i64::MIN);
-            *known = time.max(*known);
-        }
-    }
-
-    /// The newest row that does not have a column.
-    fn missing(&mut self, id: &str, newest: i64) {
-        let known = self.columns.entry(id.to_owned()).or_insert(i64::MIN);
-        *known = newest.max(*known);
-    }
-
-    /// Settles from when on each shown column is complete, where all rows up to `pruned` are gone
-    /// that parts which were not there would need.
-    pub(super) fn settle(&mut self, plan: &Plan, pruned: i64) {
-        let ids: Vec<String> = plan.pieces().iter().map(|piece| piece_id(piece)).collect();
-        let columns = plan.history_columns();
-        let of = |shows: &Shows| {
-            let column = match shows {
-                Shows::Count | Shows::Since => return i64::MIN,
-                Shows::CountOf(column)
-                | Shows::Sum(column)
-                | Shows::Mean { column, .. }
-                | Shows::StdDev { column, .. } => *column,
-                Shows::Extreme(index) => plan.extremes[*index].0,
-                Shows::Distinct(index) => plan.distincts[*index],
-                Shows::Last(index) => plan.lasts[*index],
-            };
-            self.columns.get(&columns[column].0).copied().unwrap_or(i64::MIN)
-        };
-        let parts = &self.parts;
-        let shown = plan.shown.iter().zip(&ids);
-        self.shown = shown
-            .map(|(shown, id)| parts.get(id).copied().unwrap_or(pruned).max(of(&shown.shows)))
-            .collect();
-        self.parts = ids.into_iter().zip(self.shown.iter().copied()).collect();
-        self.columns.retain(|id, _| columns.iter().any(|(column, _)| column == id));
-    }
-
-    /// Hides what is not known: of rows at `times`, windows that reach back to where the column is
-    /// not complete, or to what is `gone`.
-    pub(super) fn hide(
-        &self,
-        plan: &Plan,
-        times: &[i64],
-        gone: i64,
-        columns: Vec<ArrayRef>,
-    ) -> Result<Vec<ArrayRef>, ArrowError> {
-        let hidden = |(column, (shown, since)): (ArrayRef, (&super::plan::Shown, &i64))| {
-            let since = gone.max(*since);
-            if since == i64::MIN || shown.shows == Shows::Since {
-                return Ok(column);
-            }
-            let reach = plan.delay.saturating_add(plan.lengths[shown.window]);
-            let is_unknown: BooleanArray =
-                times.iter().map(|time| Some(time.saturating_sub(reach) < since)).collect();
-            nullif(&column, &is_unknown)
-        };
-        columns.into_iter().zip(plan.shown.iter().zip(&self.shown)).map(hidden).collect()
-    }
-
-    /// Whether anything may be unknown.
-    pub(super) fn is_later(&self) -> bool {
-        self.shown.iter().any(|since| *since != i64::MIN)
-    }
-}
-
-/// The columns of saved rows, by what they are made of.
-#[derive(Debug, Default)]
-pub(super) struct SavedColumns(Vec<(String, Width)>);
-
-impl SavedColumns {
-    /// As they are saved: an id each, `+` before a wide one's.
-    pub(super) fn told(columns: &[(String, Width)]) -> String {
-        let told = |(id, width): &(String, Width)| {
-            format!("{}{id}", if *width == Width::Wide { "+" } else { "" })
-        };
-        columns.iter().map(told).collect::<Vec<_>>().join(" ")
-    }
-
-    pub(super) fn parse(told: &str) -> Self {
-        let column = |entry: &str| match entry.strip_prefix('+') {
-            Some(id) => (id.to_owned(), Width::Wide),
-            None => (entry.to_owned(), Width::Narrow),
-        };
-        Self(told.split(' ').filter(|entry| !entry.is_empty()).map(column).collect())
-    }
-
-    pub(super) fn layout(&self) -> Vec<Width> {
-        self.0.iter().map(|(_, width)| *width).collect()
-    }
-}
-
-/// The text of a saved batch's only row.
-pub(super) fn text<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a str, ArrowError> {
-    let column =
-        rows.column_by_name(name).and_then(|c| c.as_string_opt::<i32>()).filter(|c| !c.is_empty());
-    column.map(|column| column.value(0)).ok_or_else(|| wrong(name))
-}
 
 /// A column of nulls.
 fn nothing(width: Width, rows: usize) -> Column {
@@ -212,7 +64,7 @@ impl FeaturesOperator {
     pub(super) fn restore_since(&mut self, batches: &[StateBatch]) -> Result<(), OperatorError> {
         self.since = Since::default();
         for meta in batches.iter().filter(|b| b.name == META) {
-            self.since.take(text(&meta.rows, SINCE).map_err(|e| self.arrow(e))?);
+            self.since.restore(text(&meta.rows, SINCE).map_err(|e| self.arrow(e))?);
             let pruned = integers(&meta.rows, "pruned").map_err(|e| self.arrow(e))?;
             self.history.restore_pruned(pruned.iter().copied().max().unwrap_or(i64::MIN));
         }

@@ -1,7 +1,7 @@
 //! What does not retire by subtraction: smallest and largest values, different values, the last
 //! value, the time of the last row.
 
-use super::plan::Plan;
+use super::plan::OnInput;
 use hashbrown::HashMap;
 use riskstream_engine::history::Chunk;
 use std::collections::VecDeque;
@@ -56,7 +56,7 @@ pub(super) struct Extras {
 }
 
 impl Extras {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &OnInput) -> Self {
         Self {
             extremes: vec![Candidates::new(); plan.extremes.len()],
             different: vec![Different::new(plan.tails.len()); plan.distincts.len()],
@@ -66,7 +66,7 @@ impl Extras {
     }
 
     /// The row passes an edge.
-    pub(super) fn fold(&mut self, plan: &Plan, edge: usize, rows: &Chunk, row: usize) {
+    pub(super) fn fold(&mut self, plan: &OnInput, edge: usize, rows: &Chunk, row: usize) {
         if edge == 0 {
             self.enter(plan, rows, row);
             return;
@@ -90,7 +90,7 @@ impl Extras {
         }
     }
 
-    fn enter(&mut self, plan: &Plan, rows: &Chunk, row: usize) {
+    fn enter(&mut self, plan: &OnInput, rows: &Chunk, row: usize) {
         let time = rows.times[row];
         for (candidates, (column, largest)) in self.extremes.iter_mut().zip(&plan.extremes) {
             if !rows.columns[*column].is_null(row) {

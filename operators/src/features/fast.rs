@@ -120,7 +120,7 @@ impl<'a, const L: usize> Leaving<'a, L> {
     }
 
     /// Lets every row from `row` on leave that has reached the age at `time`; returns the next row.
-    fn settle(&self, age: i64, mut row: usize, shards: &mut [Vec<i64>], time: i64) -> usize {
+    fn finish(&self, age: i64, mut row: usize, shards: &mut [Vec<i64>], time: i64) -> usize {
         while self.times.get(row).is_some_and(|passing| *passing <= time.saturating_sub(age)) {
             let numbers = numbers_of::<L>(shards, self.keys[row]);
             numbers[0] += 1;
@@ -160,7 +160,7 @@ pub(super) fn run<const L: usize>(
     if count == 0 {
         // An edge has to use up its chunk before the first row can look.
         for tail in tails.iter_mut() {
-            tail.row = Leaving::<L>::of(tail, shape).settle(
+            tail.row = Leaving::<L>::of(tail, shape).finish(
                 tail.age,
                 tail.row,
                 edge_of(numbers, tail.edge),

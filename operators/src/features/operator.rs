@@ -1,13 +1,13 @@
 //! The features step as an operator: gathers or takes rows, processes them in order, and hands out
 //! its state.
 
-use super::evolve::{SavedColumns, Since};
 use super::fast::{self, LANES_MAX, Loop};
 use super::order::{Ordered, in_order};
-use super::plan::Plan;
+use super::plan::OnInput;
 use super::shown::{Block, Builder};
+use super::since::{SavedColumns, Since};
 use super::spec::{FeaturesError, FeaturesSpec, Order};
-use super::state::{Lane, State};
+use super::state::{State, SumLane};
 use crate::dead_rows::{DeadRows, Unfit};
 use crate::keyed::dictionary::Dictionary;
 use crate::keyed::encode::encode;
@@ -33,7 +33,7 @@ const LATE_HORIZON_MIN_MICROS: i64 = 24 * 3600 * 1_000_000;
 /// Exact trailing windows per key, as of every row. See the [module documentation](super).
 #[derive(Debug)]
 pub struct FeaturesOperator {
-    pub(super) plan: Plan,
+    pub(super) plan: OnInput,
     pub(super) order: Order,
     /// Since when features are complete.
     pub(super) since: Since,
@@ -71,7 +71,7 @@ impl FeaturesOperator {
         input_schema: &Schema,
         history: StateDir,
     ) -> Result<Self, FeaturesError> {
-        let plan = Plan::new(&spec, input_schema)?;
+        let plan = OnInput::new(&spec, input_schema)?;
         let config = HistoryConfig {
             root: history.root,
             step: spec.step_id,
@@ -213,8 +213,8 @@ impl FeaturesOperator {
     /// Whether the fast loop can be used: rows and 64-bit sums, no nulls so far.
     fn is_simple(&self) -> bool {
         let lanes = &self.state.lanes;
-        let simple = lanes.first() == Some(&Lane::Rows)
-            && lanes[1..].iter().all(|l| matches!(l, Lane::Sum(_)));
+        let simple = lanes.first() == Some(&SumLane::Rows)
+            && lanes[1..].iter().all(|l| matches!(l, SumLane::Sum(_)));
         simple
             && lanes.len() <= LANES_MAX
             && self.state.wide_columns.is_empty()
@@ -232,9 +232,9 @@ impl FeaturesOperator {
             .state
             .lanes
             .iter()
-            .filter_map(|l| if let Lane::Sum(c) = l { Some(*c) } else { None })
+            .filter_map(|l| if let SumLane::Sum(c) = l { Some(*c) } else { None })
             .collect();
-        let Plan { undelayed, include, .. } = self.plan;
+        let OnInput { undelayed, include, .. } = self.plan;
         let shape = Loop { sums: &sums, tails: &self.plan.tails, undelayed, include };
         let width = lanes * self.plan.tails.len();
         block.narrow.resize(range.len() * width, 0);
@@ -395,7 +395,9 @@ impl FeaturesOperator {
         let fold = &mut |edge: usize, rows: &Chunk, row: usize| state.fold(plan, edge, rows, row);
         self.history.advance(clock, fold).map_err(|e| self.storage(e))?;
         if self.order == Order::Arrival {
-            self.history.settle(self.watermark, watermark.0).map_err(|e| self.storage(e))?;
+            self.history
+                .append_reached(self.watermark, watermark.0)
+                .map_err(|e| self.storage(e))?;
         }
         self.watermark = watermark.0;
         self.history.prune(self.floor());
@@ -428,7 +430,7 @@ impl Operator for FeaturesOperator {
         ownership: Ownership,
     ) -> Result<(), OperatorError> {
         self.restore_saved(saved, worker, ownership)?;
-        self.since.settle(&self.plan, self.pruned_before);
+        self.since.decide_shown(&self.plan, self.pruned_before);
         Ok(())
     }
 

@@ -10,10 +10,10 @@
 //! are counted up to the farthest.
 
 use super::beside::KeyBeside;
-use super::evolve::{SavedColumns, text};
 use super::extras::Different;
 use super::operator::FeaturesOperator;
-use super::state::{Lane, Promoted, State, SumPlace};
+use super::since::{SavedColumns, text};
+use super::state::{Promoted, State, SumLane, SumPlace};
 use super::wide::{Lanes, WideColumn, parts_of, parts_of_squares};
 use crate::keyed::columns::{batch, decimals, integers, numbers, wides, wrong};
 use crate::keyed::exact::Exact;
@@ -54,11 +54,11 @@ pub(super) const SEGMENTS: &str = "segments";
 pub(super) const TAIL: &str = "tail";
 pub(super) const SIDE: &str = "side";
 
-fn lane_name(lane: Lane) -> String {
+fn lane_name(lane: SumLane) -> String {
     match lane {
-        Lane::Rows => "rows".into(),
-        Lane::Sum(c) => format!("sum{c}"),
-        Lane::Nulls(c) => format!("nulls{c}"),
+        SumLane::Rows => "rows".into(),
+        SumLane::Sum(c) => format!("sum{c}"),
+        SumLane::Nulls(c) => format!("nulls{c}"),
     }
 }
 
@@ -141,7 +141,7 @@ impl State {
     ) -> Result<(), ArrowError> {
         let keys = numbers(saved, "key")?;
         for column in 0..kept {
-            let lane = Lane::Nulls(column);
+            let lane = SumLane::Nulls(column);
             if saved.column_by_name(&format!("{}_0", lane_name(lane))).is_some()
                 && !self.lanes.contains(&lane)
             {
@@ -170,7 +170,7 @@ impl State {
         for edge in 0..self.edges {
             for (at, lane) in lanes.iter().enumerate() {
                 let name = format!("{}_{edge}", lane_name(*lane));
-                if saved.column_by_name(&name).is_none() && matches!(lane, Lane::Nulls(_)) {
+                if saved.column_by_name(&name).is_none() && matches!(lane, SumLane::Nulls(_)) {
                     continue;
                 }
                 for (key, value) in
@@ -240,8 +240,9 @@ impl State {
                 let values = if has(&one) {
                     since_last(&one)?
                 } else {
-                    let narrow =
-                        |edge| integers(saved, &format!("{}_{edge}", lane_name(Lane::Sum(column))));
+                    let narrow = |edge| {
+                        integers(saved, &format!("{}_{edge}", lane_name(SumLane::Sum(column))))
+                    };
                     narrow(edge)?
                         .iter()
                         .zip(narrow(last)?)
@@ -551,7 +552,7 @@ impl FeaturesOperator {
                 watermark = saved.iter().fold(watermark, |w, s| w.max(EventTime(*s)));
                 columns =
                     SavedColumns::parse(text(&close.rows, COLUMNS).map_err(|e| self.arrow(e))?);
-                self.since.take(text(&close.rows, SINCE).map_err(|e| self.arrow(e))?);
+                self.since.restore(text(&close.rows, SINCE).map_err(|e| self.arrow(e))?);
                 self.take_forgotten(&close.rows).map_err(|e| self.arrow(e))?;
             }
             for saved in batches.iter().filter(|b| b.name == HISTORY) {

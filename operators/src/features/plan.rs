@@ -3,7 +3,7 @@
 
 use super::spec::{FeatureSpec, FeaturesError, FeaturesSpec, Function, Order};
 use crate::keyed::columns::{piece_id, told};
-use crate::keyed::encode::{Encoding, Kept};
+use crate::keyed::encode::{Encoding, KeptColumn};
 use crate::keyed::sums::Unit;
 use crate::windows::sum_type;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -40,7 +40,7 @@ pub(super) struct Shown {
 
 /// See the module documentation.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct OnInput {
     pub(super) step: String,
     pub(super) time: usize,
     pub(super) by: Vec<usize>,
@@ -57,7 +57,7 @@ pub(super) struct Plan {
     pub(super) edges: Vec<i64>,
     /// Per window, the edge at which rows leave.
     pub(super) tails: Vec<usize>,
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: Vec<KeptColumn>,
     pub(super) layout: Vec<Width>,
     /// Kept columns that are summed, and whose squares are.
     pub(super) sums: Vec<usize>,
@@ -79,7 +79,7 @@ impl FeaturesSpec {
     /// # Errors
     /// When the step does not fit the input.
     pub fn output_schema(&self, input: &Schema) -> Result<SchemaRef, FeaturesError> {
-        Ok(Plan::new(self, input)?.output_schema)
+        Ok(OnInput::new(self, input)?.output_schema)
     }
 }
 
@@ -93,7 +93,7 @@ fn place<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     }
 }
 
-impl Plan {
+impl OnInput {
     pub(super) fn new(spec: &FeaturesSpec, input: &Schema) -> Result<Self, FeaturesError> {
         let wrong = |reason: String| FeaturesError::Spec { step: spec.step_id.clone(), reason };
         check_spec(spec, input)?;
@@ -206,7 +206,7 @@ impl Plan {
     }
 
     fn keep(&mut self, input: usize, encoding: Encoding) -> usize {
-        place(&mut self.kept, Kept { input, encoding })
+        place(&mut self.kept, KeptColumn { input, encoding })
     }
 
     fn resolve(
@@ -362,7 +362,7 @@ impl Plan {
         self.shown.iter().map(piece).collect()
     }
 
-    fn kept_piece(&self, kept: &Kept) -> String {
+    fn kept_piece(&self, kept: &KeptColumn) -> String {
         self.feed.piece(&format!("{:?}", kept.encoding), &self.output_schema, kept.input)
     }
 

@@ -1,6 +1,6 @@
 //! Output columns from the windows' numbers.
 
-use super::plan::{Plan, Shows};
+use super::plan::{OnInput, Shows};
 use super::state::{State, SumPlace};
 use super::wide::{Lanes, Total, deviation};
 use crate::dead_rows::Unfit;
@@ -121,7 +121,7 @@ impl Place<'_> {
 }
 
 impl Builder {
-    pub(super) fn new(plan: &Plan, rows: usize) -> Self {
+    pub(super) fn new(plan: &OnInput, rows: usize) -> Self {
         let column = |shown: &super::plan::Shown| {
             let numbers = match (&shown.shows, &shown.data_type) {
                 (Shows::Extreme(_) | Shows::Last(_), _) | (_, DataType::Decimal128(_, _)) => {
@@ -136,7 +136,7 @@ impl Builder {
     }
 
     /// Appends a block's rows.
-    pub(super) fn push(&mut self, plan: &Plan, state: &State, block: &Block) {
+    pub(super) fn push(&mut self, plan: &OnInput, state: &State, block: &Block) {
         let windows = plan.tails.len();
         let outputs = plan.shown.len();
         let first_output = plan.output_schema.fields().len() - outputs;
@@ -249,7 +249,7 @@ impl Builder {
     }
 
     /// The finished columns, and which of their values don't fit.
-    pub(super) fn finish(self, plan: &Plan) -> Result<(Vec<ArrayRef>, Vec<Unfit>), ArrowError> {
+    pub(super) fn finish(self, plan: &OnInput) -> Result<(Vec<ArrayRef>, Vec<Unfit>), ArrowError> {
         let column = |(shown, (numbers, mut valid)): (
             &super::plan::Shown,
             (Numbers, NullBufferBuilder),

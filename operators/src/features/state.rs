@@ -19,7 +19,7 @@
 use super::beside::Beside;
 use super::extras::Extras;
 use super::idle::Idle;
-use super::plan::Plan;
+use super::plan::OnInput;
 use super::wide::{Lanes, SQUARE_PARTS, SUM_PARTS, WideColumn, parts_of, parts_of_squares};
 use crate::keyed::dictionary::shrink_vec;
 use crate::keyed::sums::Unit;
@@ -28,7 +28,7 @@ use riskstream_engine::ids::{KeyId, SHARDS};
 
 /// What a 64-bit lane adds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(super) enum SumLane {
     Rows,
     Sum(usize),
     Nulls(usize),
@@ -56,7 +56,7 @@ pub(super) enum Promoted {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) edges: usize,
-    pub(super) lanes: Vec<Lane>,
+    pub(super) lanes: Vec<SumLane>,
     /// In the order in which columns came to have wide numbers.
     pub(super) wide_columns: Vec<WideColumn>,
     /// Wide numbers of a key at an edge.
@@ -78,10 +78,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &OnInput) -> Self {
         let mut state = Self {
             edges: plan.edges.len(),
-            lanes: if plan.edges.is_empty() { Vec::new() } else { vec![Lane::Rows] },
+            lanes: if plan.edges.is_empty() { Vec::new() } else { vec![SumLane::Rows] },
             wide_columns: Vec::new(),
             wide_lanes: 0,
             beside: Beside::default(),
@@ -98,7 +98,7 @@ impl State {
             let is_narrow =
                 unit == Unit::Whole && plan.kept[*column].encoding.width() == Width::Narrow;
             if is_narrow {
-                state.lanes.push(Lane::Sum(*column));
+                state.lanes.push(SumLane::Sum(*column));
             }
             let has_squares = plan.squares.contains(column);
             if is_narrow && !has_squares {
@@ -121,7 +121,7 @@ impl State {
     }
 
     /// Makes room for the keys that the dictionary has numbered.
-    pub(super) fn grow(&mut self, plan: &Plan, counts: &[u32]) {
+    pub(super) fn grow(&mut self, plan: &OnInput, counts: &[u32]) {
         let (lanes, wide_stride) = (self.lanes.len(), self.wide_stride());
         for (shard, count) in counts.iter().enumerate() {
             let count = *count as usize;
@@ -188,7 +188,7 @@ impl State {
         {
             Some(wide) => SumPlace::Wide(wide),
             None => SumPlace::Narrow(
-                self.lanes.iter().position(|l| *l == Lane::Sum(column)).unwrap_or(0),
+                self.lanes.iter().position(|l| *l == SumLane::Sum(column)).unwrap_or(0),
             ),
         }
     }
@@ -199,12 +199,12 @@ impl State {
     }
 
     pub(super) fn nulls_lane(&self, column: usize) -> Option<usize> {
-        self.lanes.iter().position(|l| *l == Lane::Nulls(column))
+        self.lanes.iter().position(|l| *l == SumLane::Nulls(column))
     }
 
     /// Adds the row to an edge of its key.
     #[inline]
-    pub(super) fn fold(&mut self, plan: &Plan, edge: usize, rows: &Chunk, row: usize) {
+    pub(super) fn fold(&mut self, plan: &OnInput, edge: usize, rows: &Chunk, row: usize) {
         let key = KeyId(rows.keys[row]);
         let shard = usize::from(key.shard().0);
         let local = key.local();
@@ -236,13 +236,13 @@ impl State {
     }
 
     /// Prepares for rows with these columns, `held` rows being in reach of the windows at most.
-    pub(super) fn prepare(&mut self, plan: &Plan, columns: &[Column], held: usize) {
+    pub(super) fn prepare(&mut self, plan: &OnInput, columns: &[Column], held: usize) {
         if self.edges == 0 {
             return;
         }
         for (index, column) in columns.iter().enumerate() {
             if column.nulls.contains(&true) && self.nulls_lane(index).is_none() {
-                self.add_lane(Lane::Nulls(index));
+                self.add_lane(SumLane::Nulls(index));
             }
             if !plan.sums.contains(&index) {
                 continue;
@@ -277,7 +277,7 @@ impl State {
     }
 
     /// Adds a lane that is 0 for every row so far.
-    pub(super) fn add_lane(&mut self, lane: Lane) {
+    pub(super) fn add_lane(&mut self, lane: SumLane) {
         let old = self.lanes.len();
         self.lanes.push(lane);
         for numbers in &mut self.narrow {
@@ -292,7 +292,7 @@ impl State {
 
     /// Gives a column's sums more room. The last edge's become 0; only differences count.
     pub(super) fn promote(&mut self, column: usize, what: Promoted) {
-        let from = self.lanes.iter().position(|l| *l == Lane::Sum(column));
+        let from = self.lanes.iter().position(|l| *l == SumLane::Sum(column));
         let (old, old_lanes) = (self.wide_columns.clone(), self.wide_lanes);
         let at = self.wide_column(column).unwrap_or_else(|| {
             self.wide_columns.push(WideColumn {
@@ -376,7 +376,7 @@ fn truncate<T>(items: &mut Vec<T>, len: usize) {
     shrink_vec(items);
 }
 
-impl Lane {
+impl SumLane {
     #[inline]
     pub(super) fn of(self, columns: &[Column], row: usize) -> i64 {
         match self {

@@ -1,13 +1,69 @@
-//! Columns of saved state, by name and type.
+//! Columns of a step's input and of saved state, by index, name and type.
 
+use crate::step_error::StepError;
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Int64Type, Schema, UInt32Type};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, UInt32Type};
 use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 pub(crate) fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_from_iter(columns)
+}
+
+/// The columns of a batch at `indices`.
+pub(crate) fn at(batch: &RecordBatch, indices: &[usize]) -> Vec<ArrayRef> {
+    indices.iter().map(|index| Arc::clone(batch.column(*index))).collect()
+}
+
+/// The places of columns, in the order of their names.
+pub(crate) fn places(names: &[String], input: &SchemaRef) -> Result<Vec<usize>, StepError> {
+    names.iter().map(|name| place(name, input)).collect()
+}
+
+/// The place of a column.
+pub(crate) fn place(name: &str, input: &SchemaRef) -> Result<usize, StepError> {
+    input.index_of(name).map_err(|_| StepError::unknown_column(name, input))
+}
+
+/// The columns that order rows: event time, ties, source position.
+pub(crate) fn ordering(
+    time: usize,
+    ties: &[String],
+    input: &SchemaRef,
+) -> Result<Vec<usize>, StepError> {
+    let mut order = vec![time];
+    order.extend(places(ties, input)?);
+    let position = [SOURCE_PARTITION, SOURCE_OFFSET];
+    order.extend(position.iter().filter_map(|name| input.index_of(name).ok()));
+    Ok(order)
+}
+
+/// A schema whose columns all have names of their own.
+pub(crate) fn distinct(fields: Vec<Field>) -> Result<SchemaRef, StepError> {
+    for (index, field) in fields.iter().enumerate() {
+        if fields[..index].iter().any(|other| other.name() == field.name()) {
+            return Err(StepError::ColumnExists { column: field.name().clone() });
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Between columns of the input and bytes that compare as they do; `role` says what they must be.
+pub(crate) fn converter(
+    columns: &[usize],
+    input: &Schema,
+    role: &'static str,
+) -> Result<RowConverter, StepError> {
+    let field = |index: &usize| input.field(*index);
+    let fields = columns.iter().map(|index| SortField::new(field(index).data_type().clone()));
+    RowConverter::new(fields.collect()).map_err(|_| StepError::WrongType {
+        column: columns.iter().map(|i| field(i).name().as_str()).collect::<Vec<_>>().join(", "),
+        found: columns.first().map_or(DataType::Null, |i| field(i).data_type().clone()),
+        role,
+    })
 }
 
 pub(crate) fn decimals(values: Vec<i128>) -> ArrayRef {

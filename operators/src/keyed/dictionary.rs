@@ -156,7 +156,7 @@ impl Dictionary {
             }
         }
         if forgotten > 0 {
-            self.numbers.settle();
+            self.numbers.give_back();
         }
         forgotten
     }
@@ -378,7 +378,7 @@ impl Dictionary {
 
 impl Numbers {
     /// After numbers became free: puts them in order, and takes back the largest ones.
-    fn settle(&mut self) {
+    fn give_back(&mut self) {
         for (count, free) in self.counts.iter_mut().zip(&mut self.free) {
             free.sort_unstable_by_key(|local| std::cmp::Reverse(*local));
             let taken_back =

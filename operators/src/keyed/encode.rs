@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 /// A column that the history keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Kept {
+pub(crate) struct KeptColumn {
     /// Index in the input.
     pub(crate) input: usize,
     pub(crate) encoding: Encoding,
@@ -76,7 +76,7 @@ impl Encoding {
 }
 
 /// The kept columns of a batch.
-pub(crate) fn encode(batch: &RecordBatch, kept: &[Kept]) -> Result<Vec<Column>, ArrowError> {
+pub(crate) fn encode(batch: &RecordBatch, kept: &[KeptColumn]) -> Result<Vec<Column>, ArrowError> {
     kept.iter().map(|k| encode_column(batch.column(k.input), k.encoding)).collect()
 }
 

@@ -5,27 +5,38 @@
 //!           ──(its close: by key)──▶ what is kept of the key and the new items
 //!           ─▶ what is kept from now on
 //! ```
-//! Both are the step's own business: here they are bytes, in memory as far as they have room there
-//! and else in files ([`KeyedRows`]).
+//! What is kept is a value of the step's own ([`Stored`]); here it is bytes, in memory as far as
+//! they have room there and else in files ([`KeyedRows`]).
 
 use super::spelled::SpelledKeys;
+use super::step::Keep;
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{OperatorError, SavedState, StateBatch, StateDir};
 use riskstream_engine::history::ShardSet;
 use riskstream_engine::ids::Ownership;
-use riskstream_engine::rows::{KeyedRows, Keys, RowsConfig, RowsError, SaveError};
+use riskstream_engine::rows::{BatchKeys, KeyedRows, RowsConfig, RowsError, SaveError};
 
 /// Keys whose bytes are fetched together.
 const FETCHED_KEYS: usize = 16_384;
 
-/// A step's keys, with items of type `T` in the open epoch.
+/// What a step keeps of one key, written down as bytes.
+pub trait Stored: Sized {
+    /// What a row adds to it.
+    type Item: std::fmt::Debug + Send;
+    /// Writes it down; nothing where there is nothing to keep.
+    fn encode(&self, out: &mut Vec<u8>);
+    /// What was written down, which may be nothing; `None` where it is damaged.
+    fn decode(from: &[u8]) -> Option<Self>;
+}
+
+/// A step's keys, with items of the open epoch.
 #[derive(Debug)]
-pub(crate) struct KeptByKey<T> {
+pub struct KeptByKey<R: Stored> {
     step: String,
     kept: KeyedRows,
     spelled: SpelledKeys,
-    open: Open<T>,
+    open: Open<R::Item>,
     /// Places of keys that the closed epoch changed.
     touched: Vec<u32>,
 }
@@ -60,7 +71,7 @@ impl<T> Open<T> {
     }
 }
 
-impl<T> KeptByKey<T> {
+impl<R: Stored> KeptByKey<R> {
     pub(crate) fn new(step: &str, dir: StateDir, memory_bytes: usize) -> Self {
         Self {
             step: step.to_owned(),
@@ -75,7 +86,7 @@ impl<T> KeptByKey<T> {
     pub(crate) fn gather(
         &mut self,
         columns: &[ArrayRef],
-        items: impl Iterator<Item = T>,
+        items: impl Iterator<Item = R::Item>,
     ) -> Result<(), ArrowError> {
         self.spelled.spell(columns)?;
         let keys = self.spelled.from(0);
@@ -88,15 +99,14 @@ impl<T> KeptByKey<T> {
         Ok(())
     }
 
-    /// Closes the epoch. `change` makes of what is kept of a key (none: nothing ever was) and of
-    /// its new items, which are in the order in which they came, what is kept from now on; `false`
-    /// says that what was kept is damaged.
+    /// Closes the epoch. `change` takes a key's new items, which are in the order in which they
+    /// came, into what is kept of the key; `false` says that nothing is kept of it any more.
     pub(crate) fn close(
         &mut self,
-        mut change: impl FnMut(Option<&[u8]>, Vec<T>, &mut Vec<u8>) -> Result<bool, ArrowError>,
+        mut change: impl FnMut(&mut R, Vec<R::Item>) -> Result<bool, ArrowError>,
     ) -> Result<(), OperatorError> {
         self.touched.clear();
-        self.kept.settle().map_err(|e| self.storage(e))?;
+        self.kept.make_room().map_err(|e| self.storage(e))?;
         let mut open = std::mem::take(&mut self.open);
         let order = open.by_key();
         let groups: Vec<&[u32]> =
@@ -115,14 +125,19 @@ impl<T> KeptByKey<T> {
                 offsets.push(bytes.len());
             }
             self.kept
-                .fetch(&Keys { hashes: &hashes, bytes: &bytes, offsets: &offsets }, &mut places)
+                .fetch(
+                    &BatchKeys { hashes: &hashes, bytes: &bytes, offsets: &offsets },
+                    &mut places,
+                )
                 .map_err(|e| self.storage(e))?;
             for (group, place) in together.iter().zip(&places) {
                 let items =
                     group.iter().filter_map(|item| open.items[*item as usize].take()).collect();
+                let kept = self.kept.value(*place).unwrap_or_default();
+                let Some(mut record) = R::decode(kept) else { return Err(self.damaged()) };
                 keep.clear();
-                if !change(self.kept.value(*place), items, &mut keep).map_err(|e| self.arrow(e))? {
-                    return Err(self.damaged());
+                if change(&mut record, items).map_err(|e| self.arrow(e))? {
+                    record.encode(&mut keep);
                 }
                 self.kept.set(*place, &keep, &[]);
                 self.touched.push(*place);
@@ -134,49 +149,18 @@ impl<T> KeptByKey<T> {
     /// Hands over what is kept of every key, by hash and key.
     pub(crate) fn for_each(
         &self,
-        mut take: impl FnMut(&[u8]) -> Result<bool, ArrowError>,
+        mut take: impl FnMut(R) -> Result<(), ArrowError>,
     ) -> Result<(), OperatorError> {
         self.kept
-            .for_each(|_, _, kept| match take(kept)? {
-                true => Ok(()),
-                false => Err(ForEachError::Damaged),
+            .for_each(|_, _, kept| match R::decode(kept) {
+                Some(record) => Ok(take(record)?),
+                None => Err(ForEachError::Damaged),
             })
             .map_err(|error| match error {
                 ForEachError::Damaged => self.damaged(),
                 ForEachError::Rows(e) => self.storage(e),
                 ForEachError::Arrow(e) => self.arrow(e),
             })
-    }
-
-    /// What the closed epoch changed.
-    pub(crate) fn save_changes(&self) -> Result<Vec<StateBatch>, ArrowError> {
-        self.kept.save(&self.touched)
-    }
-
-    pub(crate) fn save_all(&mut self) -> Result<Vec<StateBatch>, OperatorError> {
-        self.kept.save_all().map_err(|e| self.saving(e))
-    }
-
-    /// Takes back what was saved of the keys of this worker.
-    pub(crate) fn restore(
-        &mut self,
-        saved: &SavedState,
-        worker: usize,
-        ownership: Ownership,
-    ) -> Result<(), OperatorError> {
-        self.kept.own(ShardSet::owned(worker, ownership));
-        let snapshot = saved.snapshot.iter().map(|(_, batches)| batches);
-        let mut batches =
-            snapshot.chain(saved.changes.iter().map(|(_, batches)| batches)).flatten();
-        batches.try_for_each(|saved| self.kept.restore(saved)).map_err(|e| self.saving(e))
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.kept.bytes()
-    }
-
-    pub(crate) fn live_files(&self) -> Vec<String> {
-        self.kept.live_files()
     }
 
     fn arrow(&self, source: ArrowError) -> OperatorError {
@@ -199,6 +183,38 @@ impl<T> KeptByKey<T> {
             step: self.step.clone(),
             reason: "what is kept of a key is damaged; restore the store from a copy".into(),
         }
+    }
+}
+
+impl<R: Stored> Keep for KeptByKey<R> {
+    fn save_changes(&mut self) -> Result<Vec<StateBatch>, OperatorError> {
+        self.kept.save(&self.touched).map_err(|e| self.arrow(e))
+    }
+
+    fn save_all(&mut self) -> Result<Vec<StateBatch>, OperatorError> {
+        self.kept.save_all().map_err(|e| self.saving(e))
+    }
+
+    fn restore(
+        &mut self,
+        saved: &SavedState,
+        worker: usize,
+        ownership: Ownership,
+        _watermark: i64,
+    ) -> Result<(), OperatorError> {
+        self.kept.own(ShardSet::owned(worker, ownership));
+        let snapshot = saved.snapshot.iter().map(|(_, batches)| batches);
+        let mut batches =
+            snapshot.chain(saved.changes.iter().map(|(_, batches)| batches)).flatten();
+        batches.try_for_each(|saved| self.kept.restore(saved)).map_err(|e| self.saving(e))
+    }
+
+    fn bytes(&self) -> usize {
+        self.kept.bytes()
+    }
+
+    fn live_files(&self) -> Vec<String> {
+        self.kept.live_files()
     }
 }
 

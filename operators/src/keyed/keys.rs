@@ -34,7 +34,7 @@ impl Moved {
 }
 
 #[derive(Debug)]
-pub(crate) struct Keys {
+pub(crate) struct NumberedKeys {
     /// Knows a key by its number within its shard, which saved state goes by.
     dictionary: Dictionary,
     converter: RowConverter,
@@ -49,7 +49,7 @@ pub(crate) struct Keys {
     unsaved: usize,
 }
 
-impl Keys {
+impl NumberedKeys {
     /// For key columns of these fields.
     pub(crate) fn new(fields: &[Field]) -> Result<Self, ArrowError> {
         let converter = RowConverter::new(

@@ -4,7 +4,7 @@ use super::dictionary::Speller;
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 use riskstream_engine::key::{HASH_SEED, hash_keys};
-use riskstream_engine::rows::Keys;
+use riskstream_engine::rows::BatchKeys;
 
 /// Keys of a batch's rows. No two are spelled alike.
 #[derive(Debug, Default)]
@@ -30,7 +30,11 @@ impl SpelledKeys {
     }
 
     /// The keys of rows `first..`.
-    pub(crate) fn from(&self, first: usize) -> Keys<'_> {
-        Keys { hashes: &self.hashes[first..], bytes: &self.bytes, offsets: &self.offsets[first..] }
+    pub(crate) fn from(&self, first: usize) -> BatchKeys<'_> {
+        BatchKeys {
+            hashes: &self.hashes[first..],
+            bytes: &self.bytes,
+            offsets: &self.offsets[first..],
+        }
     }
 }

@@ -16,9 +16,8 @@
 //! older than those becomes a dead letter.
 
 mod operator;
-mod persist;
 mod spec;
 mod timeline;
 
-pub use operator::PreviousOperator;
+pub use operator::{Previous, PreviousOperator};
 pub use spec::PreviousSpec;

@@ -1,11 +1,10 @@
 //! What a `previous` step does, as the configuration says it, and what that means on its input.
 
 use crate::changelog::DIFF;
-use crate::keyed::columns::named_types;
+use crate::keyed::columns::{distinct, named_types, ordering, place, places};
 use crate::step_error::StepError;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use riskstream_engine::contract::{SOURCE_OFFSET, SOURCE_PARTITION, is_system_column};
-use std::sync::Arc;
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use riskstream_engine::contract::is_system_column;
 
 /// A `previous` step.
 #[derive(Debug, Clone)]
@@ -28,7 +27,7 @@ pub struct PreviousSpec {
 
 /// The step on its input.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct OnInput {
     pub(super) spec: PreviousSpec,
     pub(super) by: Vec<usize>,
     pub(super) time: usize,
@@ -45,22 +44,15 @@ pub(super) struct Plan {
     pub(super) output: SchemaRef,
 }
 
-impl Plan {
+impl OnInput {
     pub(super) fn new(spec: PreviousSpec, input: &SchemaRef) -> Result<Self, StepError> {
-        let find = |name: &String| {
-            input.index_of(name).map_err(|_| StepError::unknown_column(name, input))
-        };
-        let by = spec.by.iter().map(find).collect::<Result<Vec<_>, _>>()?;
-        let time = find(&spec.event_time)?;
-        let shown =
-            spec.columns.iter().map(|(_, from)| find(from)).collect::<Result<Vec<_>, _>>()?;
-        let mut order = vec![time];
-        for tie in spec.ties.iter().map(find) {
-            order.push(tie?);
-        }
-        order.extend(
-            [SOURCE_PARTITION, SOURCE_OFFSET].iter().filter_map(|name| input.index_of(name).ok()),
-        );
+        let (by, time) = (places(&spec.by, input)?, place(&spec.event_time, input)?);
+        let shown = spec
+            .columns
+            .iter()
+            .map(|(_, from)| place(from, input))
+            .collect::<Result<Vec<_>, _>>()?;
+        let order = ordering(time, &spec.ties, input)?;
         let diff = input
             .index_of(DIFF)
             .ok()
@@ -73,11 +65,6 @@ impl Plan {
             fields.push(Field::new(name, input.field(*from).data_type().clone(), true));
         }
         fields.push(Field::new(DIFF, DataType::Int64, false));
-        for (index, field) in fields.iter().enumerate() {
-            if fields[..index].iter().any(|other| other.name() == field.name()) {
-                return Err(StepError::ColumnExists { column: field.name().clone() });
-            }
-        }
         Ok(Self {
             order_types: named_types(&order, input),
             by,
@@ -86,7 +73,7 @@ impl Plan {
             row,
             order,
             shown,
-            output: Arc::new(Schema::new(fields)),
+            output: distinct(fields)?,
             spec,
         })
     }

@@ -1,11 +1,12 @@
 //! The rows of one key in order, and what new ones change.
 
 use crate::keyed::bytes::{bytes, number, push_bytes, push_number, unzigzag, zigzag};
+use crate::keyed::kept::Stored;
 use std::collections::BTreeMap;
 
 /// A row at its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     /// Compares as event time, ties and source position do.
     pub(super) order: Box<[u8]>,
     pub(super) row: Box<[u8]>,
@@ -18,7 +19,7 @@ pub(super) struct Entry {
 
 /// A row beside the one before it, that is added or taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct PairChange {
     pub(super) row: Box<[u8]>,
     pub(super) before: Option<Box<[u8]>>,
     pub(super) diff: i64,
@@ -26,7 +27,7 @@ pub(super) struct Change {
 
 /// The rows of one key, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Timeline {
+pub struct Timeline {
     pub(super) entries: Vec<Entry>,
 }
 
@@ -36,7 +37,7 @@ fn place(entry: &Entry) -> (&[u8], &[u8]) {
 
 impl Timeline {
     /// Takes new rows in; `changes` gets what that changes.
-    pub(super) fn take(&mut self, mut new: Vec<Entry>, changes: &mut Vec<Change>) {
+    pub(super) fn insert(&mut self, mut new: Vec<Entry>, changes: &mut Vec<PairChange>) {
         new.sort_by(|a, b| place(a).cmp(&place(b)));
         let Some(first) = new.first() else { return };
         let from = self.entries.partition_point(|entry| place(entry) < place(first));
@@ -66,23 +67,21 @@ impl Timeline {
             *net.entry((change.row, change.before)).or_default() += change.diff;
         }
         changes.extend(
-            net.into_iter().filter(|(_, diff)| *diff != 0).map(|((row, before), diff)| Change {
-                row,
-                before,
-                diff,
-            }),
+            net.into_iter()
+                .filter(|(_, diff)| *diff != 0)
+                .map(|((row, before), diff)| PairChange { row, before, diff }),
         );
     }
 
     /// The rows from `from` on that are there, beside those before them, each counted `times`.
-    fn pairs_from(&self, from: usize, times: i64, changes: &mut Vec<Change>) {
+    fn pairs_from(&self, from: usize, times: i64, changes: &mut Vec<PairChange>) {
         let mut before =
             self.entries[..from.min(self.entries.len())].iter().rfind(|entry| entry.count > 0);
         for entry in self.entries.iter().skip(from).filter(|entry| entry.count > 0) {
             if before.is_some_and(|before| (before.time, &before.row) == (entry.time, &entry.row)) {
                 continue;
             }
-            changes.push(Change {
+            changes.push(PairChange {
                 row: entry.row.clone(),
                 before: before.map(|before| before.shown.clone()),
                 diff: times,
@@ -102,9 +101,12 @@ impl Timeline {
             is_kept
         });
     }
+}
 
-    /// Writes it down.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+impl Stored for Timeline {
+    type Item = Entry;
+
+    fn encode(&self, out: &mut Vec<u8>) {
         for entry in &self.entries {
             push_bytes(&entry.order, out);
             push_bytes(&entry.row, out);
@@ -114,8 +116,7 @@ impl Timeline {
         }
     }
 
-    /// What was written down.
-    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+    fn decode(mut from: &[u8]) -> Option<Self> {
         let mut entries = Vec::new();
         while !from.is_empty() {
             entries.push(Entry {

@@ -15,7 +15,6 @@
 //! changes. A period whose end the watermark has not reached is not there yet.
 
 mod operator;
-mod persist;
 mod record;
 
-pub use operator::{AS_OF, SampleOperator, SampleSpec};
+pub use operator::{AS_OF, Sample, SampleOperator, SampleSpec};

@@ -1,26 +1,23 @@
 //! The step as an operator: changes are gathered as they come, samples leave when the watermark
 //! passes a period's end.
 
-use super::record::{Change, Record};
+use super::record::{Record, RowChange};
 use crate::changelog::DIFF;
+use crate::keyed::BATCH_ROWS;
+use crate::keyed::columns::{at, converter, named_fields, place, places};
 use crate::keyed::kept::KeptByKey;
+use crate::keyed::step::{Keyed, KeyedStep};
 use crate::periods::Every;
 use crate::step_error::{StepError, check_key};
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{
     DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{
-    EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch,
-    StateDir,
-};
-use riskstream_engine::ids::{Epoch, Ownership};
+use arrow::row::RowConverter;
+use riskstream_engine::contract::{EpochClose, OperatorError, Output, Shape, StateDir};
 use std::sync::Arc;
 
-/// Rows of a batch that leaves.
-const BATCH_ROWS: usize = 16_384;
 /// Column of the instant that a row is a sample of, Timestamp(Microsecond, UTC): the event time of
 /// what leaves the step.
 pub const AS_OF: &str = "as_of";
@@ -44,23 +41,24 @@ pub struct SampleSpec {
 type Said = (Box<[u8]>, i64, i64);
 
 /// Samples of records. See the [module documentation](super).
+pub type SampleOperator = Keyed<Sample>;
+
+/// The logic of the step.
 #[derive(Debug)]
-pub struct SampleOperator {
-    pub(super) spec: SampleSpec,
-    pub(super) by: Vec<usize>,
-    pub(super) time: usize,
+pub struct Sample {
+    spec: SampleSpec,
+    by: Vec<usize>,
+    time: usize,
     diff: usize,
     /// The columns of a row: all but the event time and `_diff`.
-    pub(super) row: Vec<usize>,
-    pub(super) rows: RowConverter,
+    row: Vec<usize>,
+    rows: RowConverter,
     /// What there is of every record, and the changes of the open epoch.
-    pub(super) kept: KeptByKey<Change>,
-    pub(super) input: SchemaRef,
-    pub(super) feed: Feed,
-    pub(super) output: SchemaRef,
-    pub(super) watermark: i64,
+    kept: KeptByKey<Record>,
+    input: SchemaRef,
+    output: SchemaRef,
     /// Nothing is older than this.
-    pub(super) earliest: i64,
+    earliest: i64,
 }
 
 impl SampleOperator {
@@ -69,10 +67,8 @@ impl SampleOperator {
     /// # Errors
     /// When the step does not fit the input.
     pub fn new(spec: SampleSpec, input: &SchemaRef, dir: StateDir) -> Result<Self, StepError> {
-        let find =
-            |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
-        let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
-        let (time, diff) = (find(&spec.event_time)?, find(DIFF)?);
+        let by = places(&spec.by, input)?;
+        let (time, diff) = (place(&spec.event_time, input)?, place(DIFF, input)?);
         // Without its event time: a change that takes a row back has another than the one that
         // added it.
         let row: Vec<usize> =
@@ -87,25 +83,9 @@ impl SampleOperator {
             false,
         ));
         fields.push(Field::new(DIFF, DataType::Int64, false));
-        let wrong = |columns: &[usize], role| StepError::WrongType {
-            column: columns
-                .iter()
-                .map(|index| input.field(*index).name().as_str())
-                .collect::<Vec<_>>()
-                .join(", "),
-            found: columns
-                .first()
-                .map_or(DataType::Null, |index| input.field(*index).data_type().clone()),
-            role,
-        };
-        let sorted = row
-            .iter()
-            .map(|index| SortField::new(input.field(*index).data_type().clone()))
-            .collect();
         check_key(&by, input)?;
-        Ok(Self {
-            rows: RowConverter::new(sorted)
-                .map_err(|_| wrong(&row, "a record's columns hold plain values"))?,
+        Ok(Self::of(Sample {
+            rows: converter(&row, input, "a record's columns hold plain values")?,
             kept: KeptByKey::new(&spec.step_id, dir, spec.memory_bytes),
             spec,
             by,
@@ -113,37 +93,28 @@ impl SampleOperator {
             diff,
             row,
             input: Arc::clone(input),
-            feed: Feed::default(),
             output: Arc::new(Schema::new(fields)),
-            watermark: i64::MIN,
             earliest: i64::MAX,
-        })
+        }))
+    }
+}
+
+impl Sample {
+    /// The last instant that was sampled when the watermark was this.
+    fn sampled(&self, watermark: i64) -> i64 {
+        if watermark == i64::MIN { i64::MIN } else { self.spec.every.floor(watermark) }
     }
 
-    /// With what feeds it, as far as the meaning of its state depends on it.
-    #[must_use]
-    pub fn fed_by(mut self, feed: Feed) -> Self {
-        self.feed = feed;
-        self
-    }
-
-    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
-        OperatorError::Arrow { step: self.spec.step_id.clone(), source }
-    }
-
-    /// The last instant that was sampled.
-    pub(super) fn sampled(&self) -> i64 {
-        if self.watermark == i64::MIN { i64::MIN } else { self.spec.every.floor(self.watermark) }
-    }
-
-    fn gather(&mut self, batch: &RecordBatch, out: &mut Output) -> Result<(), ArrowError> {
-        let columns = |indices: &[usize]| {
-            indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>()
-        };
-        let rows = self.rows.convert_columns(&columns(&self.row))?;
+    fn gather(
+        &mut self,
+        watermark: i64,
+        batch: &RecordBatch,
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
+        let rows = self.rows.convert_columns(&at(batch, &self.row))?;
         let times = batch.column(self.time).as_primitive::<TimestampMicrosecondType>();
         let diffs = batch.column(self.diff).as_primitive::<Int64Type>();
-        let sampled = self.sampled();
+        let sampled = self.sampled(watermark);
         let mut late: Vec<Said> = Vec::new();
         for row in 0..batch.num_rows() {
             let mut instant = self.spec.every.after(times.value(row));
@@ -153,33 +124,23 @@ impl SampleOperator {
             }
             self.earliest = self.earliest.min(times.value(row));
         }
-        let change = |row| Change {
+        let change = |row| RowChange {
             time: times.value(row),
             row: rows.row(row).as_ref().into(),
             diff: diffs.value(row),
         };
-        self.kept.gather(&columns(&self.by), (0..batch.num_rows()).map(change))?;
+        self.kept.gather(&at(batch, &self.by), (0..batch.num_rows()).map(change))?;
         leave(&self.rows, &self.output, &mut late, out)
     }
 
-    /// Takes the epoch's changes in.
-    fn take(&mut self) -> Result<(), OperatorError> {
-        let sampled = self.sampled();
-        self.kept.close(|kept, changes, keep| {
-            let Some(mut record) = Record::decode(kept.unwrap_or_default()) else {
-                return Ok(false);
-            };
-            record.take(changes, sampled);
-            record.encode(keep);
-            Ok(true)
-        })
-    }
-
     /// Samples at each end of a period up to the watermark.
-    fn sample(&mut self, watermark: i64, out: &mut Output) -> Result<(), OperatorError> {
-        let (every, sampled) = (self.spec.every, self.sampled());
-        self.watermark = watermark;
-        let through = self.sampled();
+    fn sample(
+        &mut self,
+        (before, after): (i64, i64),
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let every = self.spec.every;
+        let (sampled, through) = (self.sampled(before), self.sampled(after));
         if through == sampled || self.earliest == i64::MAX {
             return Ok(());
         }
@@ -189,8 +150,7 @@ impl SampleOperator {
         while instant <= through {
             let (mut said, mut is_empty, mut next): (Vec<Said>, bool, Option<i64>) =
                 (Vec::new(), true, None);
-            self.kept.for_each(|kept| {
-                let Some(mut record) = Record::decode(kept) else { return Ok(false) };
+            self.kept.for_each(|mut record| {
                 record.fold(instant);
                 for change in record.changes {
                     if change.time >= instant {
@@ -201,10 +161,9 @@ impl SampleOperator {
                     }
                 }
                 if said.len() >= BATCH_ROWS {
-                    leave(&self.rows, &self.output, &mut said, out).map(|()| true)
-                } else {
-                    Ok(true)
+                    leave(&self.rows, &self.output, &mut said, out)?;
                 }
+                Ok(())
             })?;
             leave(&self.rows, &self.output, &mut said, out).map_err(|e| self.arrow(e))?;
             // Where there is nothing, there is nothing at the ends of the periods that follow
@@ -240,59 +199,75 @@ fn leave(
     Ok(())
 }
 
-impl Operator for SampleOperator {
-    fn output_schema(&self) -> SchemaRef {
-        Arc::clone(&self.output)
+impl KeyedStep for Sample {
+    type Kept = KeptByKey<Record>;
+    const MARK: Option<&'static str> = Some("earliest");
+
+    fn id(&self) -> &str {
+        &self.spec.step_id
     }
 
-    fn routing(&self) -> Routing {
-        Routing::ByKey(self.by.clone())
+    fn input(&self) -> &SchemaRef {
+        &self.input
     }
 
-    fn shape(&self) -> Option<Shape> {
-        Some(self.meaning())
+    fn output(&self) -> &SchemaRef {
+        &self.output
     }
 
-    fn restore(
-        &mut self,
-        saved: &SavedState,
-        worker: usize,
-        ownership: Ownership,
-    ) -> Result<(), OperatorError> {
-        self.restore_saved(saved, worker, ownership)
+    fn key(&self) -> &[usize] {
+        &self.by
+    }
+
+    fn meaning(&self) -> Shape {
+        Shape::new("sample")
+            .fact("by", self.spec.by.join(", "))
+            .fact("columns", named_fields(&self.output).join(", "))
+            .fact("event time", &self.spec.event_time)
+            .fact("every", self.spec.every.to_string())
+    }
+
+    fn reads(&self) -> Vec<usize> {
+        self.by.iter().chain(&self.row).copied().chain([self.time]).collect()
+    }
+
+    fn kept(&self) -> &Self::Kept {
+        &self.kept
+    }
+
+    fn kept_mut(&mut self) -> &mut Self::Kept {
+        &mut self.kept
+    }
+
+    fn mark(&self, _watermark: i64) -> i64 {
+        self.earliest
+    }
+
+    /// Of all workers: what is too early costs a look, what is too late a sample.
+    fn restore_mark(&mut self, mark: i64) {
+        self.earliest = self.earliest.min(mark);
     }
 
     fn on_batch(
         &mut self,
-        _epoch: Epoch,
+        watermark: i64,
         batch: RecordBatch,
         out: &mut Output,
     ) -> Result<(), OperatorError> {
-        self.gather(&batch, out).map_err(|e| self.arrow(e))
+        self.gather(watermark, &batch, out).map_err(|e| self.arrow(e))
     }
 
-    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
-        self.take()?;
-        let watermark = self.watermark.max(close.watermark.0);
-        if watermark == i64::MIN {
-            return Ok(());
-        }
-        self.sample(watermark, out)
-    }
-
-    fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_changes().map_err(|e| self.arrow(e))
-    }
-
-    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.save_all()
-    }
-
-    fn state_bytes(&self) -> usize {
-        self.kept.bytes()
-    }
-
-    fn live_files(&self) -> Vec<String> {
-        self.kept.live_files()
+    fn on_close(
+        &mut self,
+        (before, after): (i64, i64),
+        _close: &EpochClose,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        let sampled = self.sampled(before);
+        self.kept.close(|record, changes| {
+            record.insert(changes, sampled);
+            Ok(true)
+        })?;
+        if after == i64::MIN { Ok(()) } else { self.sample((before, after), out) }
     }
 }

@@ -1,10 +1,11 @@
 //! The rows of one record: which there are from which instant on.
 
 use crate::keyed::bytes::{bytes, number, push_bytes, push_number, unzigzag, zigzag};
+use crate::keyed::kept::Stored;
 
 /// A row that is there from an instant on, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Change {
+pub struct RowChange {
     pub(super) time: i64,
     pub(super) row: Box<[u8]>,
     pub(super) diff: i64,
@@ -12,13 +13,13 @@ pub(super) struct Change {
 
 /// What there is of a record. Before the last sample it is one change per row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) changes: Vec<Change>,
+pub struct Record {
+    pub(super) changes: Vec<RowChange>,
 }
 
 impl Record {
     /// Takes changes in; what was `sampled` is put together.
-    pub(super) fn take(&mut self, mut changes: Vec<Change>, sampled: i64) {
+    pub(super) fn insert(&mut self, mut changes: Vec<RowChange>, sampled: i64) {
         self.changes.append(&mut changes);
         self.fold(sampled);
     }
@@ -39,9 +40,12 @@ impl Record {
         });
         self.changes.retain(|change| change.diff != 0);
     }
+}
 
-    /// Writes it down.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+impl Stored for Record {
+    type Item = RowChange;
+
+    fn encode(&self, out: &mut Vec<u8>) {
         for change in &self.changes {
             push_number(zigzag(change.time), out);
             push_bytes(&change.row, out);
@@ -49,11 +53,10 @@ impl Record {
         }
     }
 
-    /// What was written down.
-    pub(super) fn decode(mut from: &[u8]) -> Option<Self> {
+    fn decode(mut from: &[u8]) -> Option<Self> {
         let mut changes = Vec::new();
         while !from.is_empty() {
-            changes.push(Change {
+            changes.push(RowChange {
                 time: unzigzag(number(&mut from)?),
                 row: bytes(&mut from)?.into(),
                 diff: unzigzag(number(&mut from)?),
@@ -67,19 +70,19 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn change(time: i64, row: &str, diff: i64) -> Change {
-        Change { time, row: row.as_bytes().into(), diff }
+    fn change(time: i64, row: &str, diff: i64) -> RowChange {
+        RowChange { time, row: row.as_bytes().into(), diff }
     }
 
     #[test]
     fn what_was_sampled_is_put_together_and_the_rest_is_not() {
         let mut record = Record::default();
-        record.take(
+        record.insert(
             vec![change(1, "a", 1), change(5, "a", -1), change(5, "b", 1), change(20, "b", -1)],
             10,
         );
         assert_eq!(record.changes, [change(5, "b", 1), change(20, "b", -1)]);
-        record.take(vec![change(20, "b", 1)], 10);
+        record.insert(vec![change(20, "b", 1)], 10);
         assert_eq!(record.changes, [change(5, "b", 1)]);
     }
 

@@ -10,9 +10,10 @@
 //! Of windows without a start only the final ones have shares: before that not all rows of an
 //! instant are there. A group is kept as long as the step before may change it.
 
+mod groups;
 mod operator;
-mod persist;
 mod spec;
 
-pub use operator::SharesOperator;
+pub use groups::Groups;
+pub use operator::{Shares, SharesOperator};
 pub use spec::{ShareFunction, ShareSpec, SharesSpec};

@@ -1,9 +1,11 @@
 //! The step as an operator: rows are gathered as they come, groups leave when an epoch closes.
 
-use super::spec::{Plan, ShareFunction, SharesSpec};
+use super::groups::{Group, Groups, Member};
+use super::spec::{OnInput, ShareFunction, SharesSpec};
 use crate::dead_rows::{DeadRows, Unfit};
-use crate::keyed::encode::encode;
-use crate::keyed::keys::Keys;
+use crate::keyed::BATCH_ROWS;
+use crate::keyed::columns::named_fields;
+use crate::keyed::step::{Keyed, KeyedStep};
 use crate::keyed::sums::{Sum, Unit};
 use crate::step_error::StepError;
 use crate::windows::WINDOW_END;
@@ -12,65 +14,18 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
-use riskstream_engine::contract::{
-    EpochClose, Feed, Operator, OperatorError, Output, Routing, SavedState, Shape, StateBatch,
-};
-use riskstream_engine::ids::{Epoch, Ownership};
-use std::collections::{BTreeMap, BTreeSet};
+use riskstream_engine::contract::{EpochClose, OperatorError, Output, Shape};
 use std::sync::Arc;
 
-/// Rows of a batch that leaves.
-const BATCH_ROWS: usize = 16_384;
-
-/// A row of a group.
-#[derive(Debug, Clone)]
-pub(super) struct Member {
-    /// All its columns.
-    pub(super) row: Box<[u8]>,
-    /// Its measures; null counts as 0 in the total.
-    pub(super) values: Box<[Option<i128>]>,
-}
-
-/// The rows of one window that are equal in `of`.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Group {
-    pub(super) end: i64,
-    /// By the key of the `aggregate` step.
-    pub(super) members: BTreeMap<Box<[u8]>, Member>,
-    /// Members that the open epoch changed.
-    changed: BTreeSet<Box<[u8]>>,
-    /// The totals before the open epoch.
-    before: Option<Vec<Sum>>,
-}
-
-impl Group {
-    fn totals(&self, units: &[Unit]) -> Vec<Sum> {
-        let mut totals = vec![Sum::default(); units.len()];
-        for member in self.members.values() {
-            for ((total, unit), value) in totals.iter_mut().zip(units).zip(&member.values) {
-                total.add(*unit, value.unwrap_or(0));
-            }
-        }
-        totals
-    }
-}
-
 /// Shares of groups. See the [module documentation](super).
+pub type SharesOperator = Keyed<Shares>;
+
+/// The logic of the step.
 #[derive(Debug)]
-pub struct SharesOperator {
-    pub(super) plan: Plan,
-    pub(super) keys: Keys,
-    pub(super) rows: RowConverter,
-    pub(super) members: RowConverter,
-    /// By the group's number.
-    pub(super) groups: BTreeMap<u32, Group>,
-    /// Groups that the epoch changed.
-    pub(super) touched: BTreeSet<u32>,
-    pub(super) feed: Feed,
-    pub(super) watermark: i64,
+pub struct Shares {
+    groups: Groups,
     /// What is said of totals that don't fit.
     dead: DeadRows,
 }
@@ -81,58 +36,20 @@ impl SharesOperator {
     /// # Errors
     /// When the step does not fit the input.
     pub fn new(spec: SharesSpec, input: &SchemaRef) -> Result<Self, StepError> {
-        let plan = Plan::new(spec, input)?;
-        let converter = |columns: &[usize]| {
-            let fields = columns
-                .iter()
-                .map(|index| SortField::new(input.field(*index).data_type().clone()))
-                .collect();
-            let column = columns.first().map(|index| input.field(*index));
-            RowConverter::new(fields).map_err(|_| StepError::WrongType {
-                column: column.map(|c| c.name().clone()).unwrap_or_default(),
-                found: column.map_or(DataType::Null, |c| c.data_type().clone()),
-                role: "a window's columns hold plain values",
-            })
-        };
-        let fields: Vec<Field> =
-            plan.group.iter().map(|index| input.field(*index).clone()).collect();
-        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
-            column: plan.spec.of.join(", "),
-            found: fields.first().map_or(DataType::Null, |f| f.data_type().clone()),
-            role: "a key is a number, a text, a time or a truth value",
-        })?;
-        let all: Vec<usize> = (0..input.fields().len()).collect();
-        let own: Vec<usize> = plan.by.iter().copied().chain([plan.end]).collect();
+        let plan = OnInput::new(spec, input)?;
         let mut dead = DeadRows::new(&plan.spec.step_id, &plan.output);
         dead.set_event_time(WINDOW_END, &plan.output)?;
-        Ok(Self {
-            dead,
-            rows: converter(&all)?,
-            members: converter(&own)?,
-            keys,
-            groups: BTreeMap::new(),
-            touched: BTreeSet::new(),
-            feed: Feed::default(),
-            watermark: i64::MIN,
-            plan,
-        })
+        Ok(Self::of(Shares { groups: Groups::new(plan)?, dead }))
     }
+}
 
-    /// With what feeds it, as far as the meaning of its state depends on it.
-    #[must_use]
-    pub fn fed_by(mut self, feed: Feed) -> Self {
-        self.feed = feed;
-        self
-    }
-
-    pub(super) fn arrow(&self, source: ArrowError) -> OperatorError {
-        OperatorError::Arrow { step: self.plan.spec.step_id.clone(), source }
-    }
-
+impl Shares {
     /// Without the rows of windows without a start that are not final.
     fn complete(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let (starts, finals) =
-            (batch.column(self.plan.start), batch.column(self.plan.is_final).as_boolean());
+        let (starts, finals) = (
+            batch.column(self.groups.plan.start),
+            batch.column(self.groups.plan.is_final).as_boolean(),
+        );
         if starts.null_count() == 0 || finals.false_count() == 0 {
             return Ok(batch);
         }
@@ -142,61 +59,37 @@ impl SharesOperator {
         filter_record_batch(&batch, &complete)
     }
 
-    pub(super) fn gather(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
-        let columns = |indices: &[usize]| {
-            indices.iter().map(|index| Arc::clone(batch.column(*index))).collect::<Vec<ArrayRef>>()
-        };
-        let groups = self.keys.number(&columns(&self.plan.group))?;
-        let own: Vec<usize> = self.plan.by.iter().copied().chain([self.plan.end]).collect();
-        let members = self.members.convert_columns(&columns(&own))?;
-        let rows = self.rows.convert_columns(batch.columns())?;
-        let values = encode(batch, &self.plan.measures)?;
-        let ends = batch.column(self.plan.end).as_primitive::<TimestampMicrosecondType>();
-        for (row, number) in groups.into_iter().enumerate() {
-            let group = self.groups.entry(number).or_default();
-            if group.before.is_none() {
-                group.before = Some(group.totals(&self.plan.units));
-            }
-            group.end = ends.value(row);
-            let member: Box<[u8]> = members.row(row).as_ref().into();
-            let values = values
-                .iter()
-                .map(|column| (!column.is_null(row)).then(|| column.value(row)))
-                .collect();
-            group
-                .members
-                .insert(member.clone(), Member { row: rows.row(row).as_ref().into(), values });
-            group.changed.insert(member);
-            self.touched.insert(number);
-        }
-        Ok(())
-    }
-
     /// Publishes rows: each with its values, and its group's totals, shares squared and summed, and
     /// largest shares, by measure.
     fn leave(
         &self,
+        watermark: i64,
         said: &[(&Member, &Figures)],
         close: &EpochClose,
     ) -> Result<(RecordBatch, Vec<Unfit>), ArrowError> {
-        let parser = self.rows.parser();
-        let mut columns =
-            self.rows.convert_rows(said.iter().map(|(member, _)| parser.parse(&member.row)))?;
-        let ends =
-            columns[self.plan.end].as_primitive::<TimestampMicrosecondType>().values().clone();
-        let [revision, is_final, complete] = self.plan.set;
+        let parser = self.groups.rows.parser();
+        let mut columns = self
+            .groups
+            .rows
+            .convert_rows(said.iter().map(|(member, _)| parser.parse(&member.row)))?;
+        let ends = columns[self.groups.plan.end]
+            .as_primitive::<TimestampMicrosecondType>()
+            .values()
+            .clone();
+        let [revision, is_final, complete] = self.groups.plan.set;
         let number = i64::try_from(close.epoch.0).unwrap_or(i64::MAX);
         columns[revision] = Arc::new(Int64Array::from(vec![number; said.len()]));
         columns[is_final] =
-            Arc::new(BooleanArray::from_iter(ends.iter().map(|end| Some(*end <= self.watermark))));
-        let watermark = (self.watermark != i64::MIN).then_some(self.watermark);
+            Arc::new(BooleanArray::from_iter(ends.iter().map(|end| Some(*end <= watermark))));
+        let complete_through = (watermark != i64::MIN).then_some(watermark);
         columns[complete] = Arc::new(
-            TimestampMicrosecondArray::from(vec![watermark; said.len()]).with_timezone("UTC"),
+            TimestampMicrosecondArray::from(vec![complete_through; said.len()])
+                .with_timezone("UTC"),
         );
-        let first = self.plan.input.fields().len();
+        let first = self.groups.plan.input.fields().len();
         let mut unfit = Vec::new();
-        for (at, (function, measure, data_type)) in self.plan.shown.iter().enumerate() {
-            let unit = self.plan.units[*measure];
+        for (at, (function, measure, data_type)) in self.groups.plan.shown.iter().enumerate() {
+            let unit = self.groups.plan.units[*measure];
             let share = |value: Option<i128>, figures: &Figures| {
                 figures.totals[*measure].share(unit, value?)
             };
@@ -212,7 +105,7 @@ impl SharesOperator {
                     figures.top[*measure].and_then(|top| share(Some(top), figures))
                 }),
                 ShareFunction::Total => {
-                    let name = self.plan.output.field(first + at).name();
+                    let name = self.groups.plan.output.field(first + at).name();
                     let mut fitting = |(row, (_, figures)): (usize, &(&Member, &Figures))| {
                         let total = figures.totals[*measure].fitting(data_type);
                         total
@@ -239,19 +132,24 @@ impl SharesOperator {
                 }
             });
         }
-        Ok((RecordBatch::try_new(Arc::clone(&self.plan.output), columns)?, unfit))
+        Ok((RecordBatch::try_new(Arc::clone(&self.groups.plan.output), columns)?, unfit))
     }
 
-    fn publish(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), ArrowError> {
+    fn publish(
+        &mut self,
+        watermark: i64,
+        close: &EpochClose,
+        out: &mut Output,
+    ) -> Result<(), ArrowError> {
         let changed: Vec<&Group> =
-            self.touched.iter().filter_map(|number| self.groups.get(number)).collect();
+            self.groups.touched.iter().filter_map(|n| self.groups.groups.get(n)).collect();
         let figures: Vec<Figures> =
-            changed.iter().map(|group| Figures::of(group, &self.plan.units)).collect();
+            changed.iter().map(|group| Figures::of(group, &self.groups.plan.units)).collect();
         let mut said: Vec<(&Member, &Figures)> = Vec::new();
         for (group, figures) in changed.iter().zip(&figures) {
             // The others' shares are what they were only if nothing of the group's figures moved,
             // which equal totals alone do not say.
-            let is_alone = self.plan.shown.iter().all(|(function, ..)| {
+            let is_alone = self.groups.plan.shown.iter().all(|(function, ..)| {
                 matches!(function, ShareFunction::Share | ShareFunction::Total)
             }) && group.before.as_ref() == Some(&figures.totals);
             let members = group
@@ -262,32 +160,13 @@ impl SharesOperator {
         }
         let left = said
             .chunks(BATCH_ROWS)
-            .map(|said| self.leave(said, close))
+            .map(|said| self.leave(watermark, said, close))
             .collect::<Result<Vec<_>, _>>()?;
         for (batch, unfit) in left {
             self.dead.unfit(&batch, &unfit, out)?;
             out.push(batch);
         }
         Ok(())
-    }
-
-    /// Forgets groups that can't change any more.
-    pub(super) fn prune(&mut self) {
-        let gone = self.watermark.saturating_sub(self.plan.spec.keep);
-        self.groups.retain(|_, group| group.end > gone);
-    }
-
-    /// Forgets the keys of groups that are gone. To be called at a snapshot, before it is saved.
-    fn forget(&mut self) {
-        let mut living = vec![false; self.keys.len()];
-        self.groups.keys().for_each(|number| living[*number as usize] = true);
-        if let Some(moved) = self.keys.forget(&living) {
-            let groups = std::mem::take(&mut self.groups);
-            self.groups = groups
-                .into_iter()
-                .filter_map(|(number, group)| Some((moved.of(number)?, group)))
-                .collect();
-        }
     }
 }
 
@@ -323,95 +202,62 @@ impl Figures {
     }
 }
 
-impl Operator for SharesOperator {
-    fn output_schema(&self) -> SchemaRef {
-        Arc::clone(&self.plan.output)
+impl KeyedStep for Shares {
+    type Kept = Groups;
+
+    fn id(&self) -> &str {
+        &self.groups.plan.spec.step_id
     }
 
-    fn routing(&self) -> Routing {
-        Routing::ByKey(self.plan.group.clone())
+    fn input(&self) -> &SchemaRef {
+        &self.groups.plan.input
     }
 
-    fn shape(&self) -> Option<Shape> {
-        Some(self.meaning())
+    fn output(&self) -> &SchemaRef {
+        &self.groups.plan.output
     }
 
-    fn restore(
-        &mut self,
-        saved: &SavedState,
-        worker: usize,
-        ownership: Ownership,
-    ) -> Result<(), OperatorError> {
-        self.restore_saved(saved, worker, ownership)
+    fn key(&self) -> &[usize] {
+        &self.groups.plan.group
+    }
+
+    /// The shares themselves are worked out from the rows that are kept.
+    fn meaning(&self) -> Shape {
+        let spec = &self.groups.plan.spec;
+        Shape::new("shares")
+            .fact("columns", named_fields(self.input()).join(", "))
+            .fact("of", spec.of.join(", "))
+            .fact("by", spec.by.join(", "))
+    }
+
+    fn reads(&self) -> Vec<usize> {
+        (0..self.input().fields().len()).collect()
+    }
+
+    fn kept(&self) -> &Self::Kept {
+        &self.groups
+    }
+
+    fn kept_mut(&mut self) -> &mut Self::Kept {
+        &mut self.groups
     }
 
     fn on_batch(
         &mut self,
-        _epoch: Epoch,
+        _watermark: i64,
         batch: RecordBatch,
         _out: &mut Output,
     ) -> Result<(), OperatorError> {
-        self.complete(batch).and_then(|batch| self.gather(&batch)).map_err(|e| self.arrow(e))
+        let batch = self.complete(batch).map_err(|e| self.arrow(e))?;
+        self.groups.gather(&batch).map_err(|e| self.arrow(e))
     }
 
-    fn on_close(&mut self, close: &EpochClose, out: &mut Output) -> Result<(), OperatorError> {
-        self.watermark = self.watermark.max(close.watermark.0);
-        self.publish(close, out).map_err(|e| self.arrow(e))
-    }
-
-    fn changes(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        let saved = self.save_changes().map_err(|e| self.arrow(e))?;
-        for number in std::mem::take(&mut self.touched) {
-            if let Some(group) = self.groups.get_mut(&number) {
-                group.changed.clear();
-                group.before = None;
-            }
-        }
-        self.prune();
-        Ok(saved)
-    }
-
-    fn snapshot(&mut self, _close: &EpochClose) -> Result<Vec<StateBatch>, OperatorError> {
-        self.forget();
-        self.save_all().map_err(|e| self.arrow(e))
-    }
-
-    fn state_bytes(&self) -> usize {
-        let member = |key: &[u8], member: &Member| {
-            key.len() + member.row.len() + member.values.len() * 32 + 64
-        };
-        let group = |group: &Group| {
-            96 + group.members.iter().map(|(key, kept)| member(key, kept)).sum::<usize>()
-        };
-        self.keys.bytes() + self.groups.values().map(group).sum::<usize>()
-    }
-}
-
-impl SharesOperator {
-    /// Forgets which members changed, after a restore.
-    pub(super) fn settle(&mut self) {
-        self.touched.clear();
-        for group in self.groups.values_mut() {
-            group.changed.clear();
-            group.before = None;
-        }
-    }
-
-    /// The rows of members: those of all groups, or of those that changed.
-    pub(super) fn saved_members(&self, only_changed: bool) -> Vec<&Member> {
-        let members = |group: &Group| -> Vec<Box<[u8]>> {
-            if only_changed {
-                group.changed.iter().cloned().collect()
-            } else {
-                group.members.keys().cloned().collect()
-            }
-        };
-        let groups =
-            self.groups.iter().filter(|(number, _)| !only_changed || self.touched.contains(number));
-        groups
-            .flat_map(|(_, group)| {
-                members(group).into_iter().filter_map(|member| group.members.get(&member))
-            })
-            .collect()
+    fn on_close(
+        &mut self,
+        (_, after): (i64, i64),
+        close: &EpochClose,
+        out: &mut Output,
+    ) -> Result<(), OperatorError> {
+        self.publish(after, close, out).map_err(|e| self.arrow(e))
     }
 }

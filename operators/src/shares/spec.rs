@@ -1,6 +1,6 @@
 //! What a `shares` step computes, as the configuration says it, and what that means on its input.
 
-use crate::keyed::encode::{Encoding, Kept};
+use crate::keyed::encode::{Encoding, KeptColumn};
 use crate::keyed::sums::Unit;
 use crate::step_error::StepError;
 use crate::windows::{
@@ -51,7 +51,7 @@ pub struct SharesSpec {
 
 /// The step on its input.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct OnInput {
     pub(super) spec: SharesSpec,
     /// `of`, the window's label and its end.
     pub(super) group: Vec<usize>,
@@ -61,7 +61,7 @@ pub(super) struct Plan {
     pub(super) is_final: usize,
     /// Columns that a publication sets: revision, whether it is final, the watermark.
     pub(super) set: [usize; 3],
-    pub(super) measures: Vec<Kept>,
+    pub(super) measures: Vec<KeptColumn>,
     /// How each is added up.
     pub(super) units: Vec<Unit>,
     /// Function, measure and type of each new column.
@@ -70,7 +70,7 @@ pub(super) struct Plan {
     pub(super) output: SchemaRef,
 }
 
-impl Plan {
+impl OnInput {
     pub(super) fn new(spec: SharesSpec, input: &SchemaRef) -> Result<Self, StepError> {
         let find =
             |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
@@ -79,7 +79,7 @@ impl Plan {
         let by = spec.by.iter().map(|name| find(name)).collect::<Result<Vec<_>, _>>()?;
         let mut fields: Vec<Field> =
             input.fields().iter().map(|field| field.as_ref().clone()).collect();
-        let (mut measures, mut shown): (Vec<Kept>, Vec<_>) = (Vec::new(), Vec::new());
+        let (mut measures, mut shown): (Vec<KeptColumn>, Vec<_>) = (Vec::new(), Vec::new());
         for share in &spec.shares {
             let index = find(&share.column)?;
             let data_type = input.field(index).data_type();
@@ -89,8 +89,10 @@ impl Plan {
                 found: data_type.clone(),
                 role,
             };
-            let kept =
-                Kept { input: index, encoding: Encoding::of_number(data_type).ok_or_else(wrong)? };
+            let kept = KeptColumn {
+                input: index,
+                encoding: Encoding::of_number(data_type).ok_or_else(wrong)?,
+            };
             let measure = measures.iter().position(|known| *known == kept).unwrap_or_else(|| {
                 measures.push(kept);
                 measures.len() - 1

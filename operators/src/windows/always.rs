@@ -1,11 +1,13 @@
 //! Windows without a start: what there is at every step.
 
+use super::moment::Moment;
 use super::panes::Panes;
 use super::passed::{Passed, Running};
-use super::publish::{BATCH_ROWS, Moment, Publisher};
+use super::publish::Publisher;
 use super::since::Since;
-use super::spec::{Plan, Publish};
-use crate::keyed::keys::Keys;
+use super::spec::{OnInput, Publish};
+use crate::keyed::BATCH_ROWS;
+use crate::keyed::keys::NumberedKeys;
 use arrow::error::ArrowError;
 use riskstream_engine::contract::Output;
 use std::collections::BTreeMap;
@@ -14,8 +16,8 @@ impl Publisher {
     /// As [`Self::publish`] for windows without a start.
     pub(super) fn publish_always(
         &mut self,
-        (plan, since): (&Plan, &Since),
-        keys: &Keys,
+        (plan, since): (&OnInput, &Since),
+        keys: &NumberedKeys,
         (number, panes): (usize, &mut Panes),
         moment: Moment,
         out: &mut Output,
@@ -43,20 +45,20 @@ impl Publisher {
         let mut passed = match panes.passed.take() {
             Some(mut passed) => {
                 passed.correct(layout, &late);
-                Passed::through(layout, panes, Some(passed), before)
+                Passed::through(layout, (&panes.base, &panes.panes), Some(passed), before)
             }
-            None => Passed::through(layout, panes, None, before),
+            None => Passed::through(layout, (&panes.base, &panes.panes), None, before),
         };
         // Ends that the watermark has reached now: all keys.
         while end <= moment.now {
-            passed.advance(layout, panes, end);
+            passed.advance(layout, &panes.panes, end);
             let first = self.keys.len();
             (0..passed.running.keys.len()).for_each(|slot| self.show(plan, &passed.running, slot));
             self.end_window(first, (number, from, end, true));
             self.flush((plan, since), keys, moment, BATCH_ROWS, out)?;
             end = step.advance(end, 1);
         }
-        passed.advance(layout, panes, now);
+        passed.advance(layout, &panes.panes, now);
         // And the one after all rows: what there is as far as is known.
         if is_open_shown {
             let mut shown: Vec<u32> = if moment.open_too {
@@ -94,8 +96,8 @@ impl Publisher {
     /// there. Gives their totals as of the last of these ends.
     fn restate(
         &mut self,
-        (plan, since): (&Plan, &Since),
-        keys: &Keys,
+        (plan, since): (&OnInput, &Since),
+        keys: &NumberedKeys,
         (number, panes): (usize, &Panes),
         moment: Moment,
         out: &mut Output,
@@ -134,7 +136,7 @@ impl Publisher {
     }
 
     /// Adds a row of a window.
-    fn show(&mut self, plan: &Plan, running: &Running, slot: usize) {
+    fn show(&mut self, plan: &OnInput, running: &Running, slot: usize) {
         self.totals.push_copy(&plan.layout, &running.totals, slot);
         self.keys.push(running.keys[slot]);
     }

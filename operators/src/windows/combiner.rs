@@ -3,11 +3,11 @@
 
 use super::gate::Gate;
 use super::panes::Panes;
-use super::spec::Plan;
+use super::spec::OnInput;
 use super::totals::Totals;
 use crate::keyed::columns::decimals;
 use crate::keyed::encode::encode;
-use crate::keyed::keys::Keys;
+use crate::keyed::keys::NumberedKeys;
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{
     DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType,
@@ -34,9 +34,9 @@ const KEYS_MAX: usize = 1 << 16;
 /// lanes of the [`super::totals::Layout`].
 #[derive(Debug)]
 pub(super) struct Combiner {
-    plan: Plan,
+    plan: OnInput,
     fields: Vec<Field>,
-    keys: Keys,
+    keys: NumberedKeys,
     panes: Vec<Panes>,
     gate: Gate,
     schema: SchemaRef,
@@ -47,7 +47,7 @@ pub(super) struct Combiner {
 impl Combiner {
     /// Of a step whose key columns are `fields`; `panes` are of its kinds of windows, without rows.
     pub(super) fn new(
-        plan: &Plan,
+        plan: &OnInput,
         fields: &[Field],
         panes: Vec<Panes>,
         gate: Gate,
@@ -65,7 +65,7 @@ impl Combiner {
             Schema::new(columns).with_metadata(HashMap::from([(TOTALS.to_owned(), String::new())]));
         let (plan, fields) = (plan.clone(), fields.to_vec());
         Ok(Self {
-            keys: Keys::new(&fields)?,
+            keys: NumberedKeys::new(&fields)?,
             plan,
             fields,
             panes,
@@ -82,7 +82,7 @@ impl Combiner {
     /// The totals of a batch's rows; none where one does not fit 128 bits.
     fn combine(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>, ArrowError> {
         if self.keys.len() > KEYS_MAX {
-            self.keys = Keys::new(&self.fields)?;
+            self.keys = NumberedKeys::new(&self.fields)?;
         }
         let by: Vec<_> =
             self.plan.by.iter().map(|index| Arc::clone(batch.column(*index))).collect();
@@ -212,7 +212,7 @@ pub(super) struct Combined<'a> {
 
 impl<'a> Combined<'a> {
     /// The totals of a batch; none when it holds rows.
-    pub(super) fn of(plan: &Plan, batch: &'a RecordBatch) -> Result<Option<Self>, ArrowError> {
+    pub(super) fn of(plan: &OnInput, batch: &'a RecordBatch) -> Result<Option<Self>, ArrowError> {
         if !batch.schema_ref().metadata().contains_key(TOTALS) {
             return Ok(None);
         }
@@ -225,7 +225,7 @@ impl<'a> Combined<'a> {
         Self::taken_apart(plan, batch).map(Some).ok_or_else(wrong)
     }
 
-    fn taken_apart(plan: &Plan, batch: &'a RecordBatch) -> Option<Self> {
+    fn taken_apart(plan: &OnInput, batch: &'a RecordBatch) -> Option<Self> {
         let (by, rest) = batch.columns().split_at_checked(plan.by.len())?;
         let [kinds, starts, lanes @ ..] = rest else { return None };
         let (counts, wides) = lanes.split_at_checked(plan.layout.counts)?;

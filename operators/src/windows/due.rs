@@ -1,8 +1,8 @@
 //! Which windows are to be published at an epoch's close: a pure decision that looks only at panes
 //! that can matter to it.
 
+use super::moment::Moment;
 use super::panes::Panes;
-use super::publish::Moment;
 use super::spec::Publish;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

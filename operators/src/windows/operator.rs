@@ -2,13 +2,14 @@
 
 use super::combiner::{Combined, Combiner};
 use super::gate::Gate;
+use super::moment::Moment;
 use super::panes::Panes;
-use super::publish::{Moment, Publisher};
+use super::publish::Publisher;
 use super::sessions::Sessions;
 use super::since::Since;
-use super::spec::{Extent, Pieces, Plan, WindowsSpec};
+use super::spec::{Extent, OnInput, Pieces, WindowsSpec};
 use crate::keyed::encode::encode;
-use crate::keyed::keys::Keys;
+use crate::keyed::keys::NumberedKeys;
 use crate::periods::Every;
 use crate::step_error::StepError;
 use arrow::array::{AsArray, RecordBatch};
@@ -24,8 +25,8 @@ use std::sync::Arc;
 /// Rows added up per key and window. See the [module documentation](super).
 #[derive(Debug)]
 pub struct WindowsOperator {
-    pub(super) plan: Plan,
-    pub(super) keys: Keys,
+    pub(super) plan: OnInput,
+    pub(super) keys: NumberedKeys,
     /// Of the kinds of windows that have steps.
     pub(super) panes: Vec<Panes>,
     /// Of the other kinds.
@@ -41,7 +42,7 @@ pub struct WindowsOperator {
     pub(super) is_moved: bool,
 }
 
-fn key_fields(plan: &Plan, input: &Schema) -> Vec<Field> {
+fn key_fields(plan: &OnInput, input: &Schema) -> Vec<Field> {
     plan.by.iter().map(|index| input.field(*index).clone()).collect()
 }
 
@@ -51,9 +52,9 @@ impl WindowsOperator {
     /// # Errors
     /// When the step does not fit the input.
     pub fn new(spec: WindowsSpec, input: &Schema) -> Result<Self, StepError> {
-        let plan = Plan::new(spec, input)?;
+        let plan = OnInput::new(spec, input)?;
         let fields = key_fields(&plan, input);
-        let keys = Keys::new(&fields).map_err(|_| StepError::WrongType {
+        let keys = NumberedKeys::new(&fields).map_err(|_| StepError::WrongType {
             column: plan.spec.by.join(", "),
             found: fields
                 .first()

@@ -2,9 +2,10 @@
 //!
 //! It saves adding all of them up whenever a step is due. Rows that come late change it key by key.
 
-use super::panes::{Pane, Panes};
+use super::pane::Pane;
 use super::totals::{Layout, Totals};
 use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
 /// Totals of several panes, by key.
 #[derive(Debug, Default)]
@@ -72,26 +73,26 @@ pub(super) struct Passed {
 }
 
 impl Passed {
-    /// What was `known`, if it is that of panes before `through`; else added up.
+    /// What was `known`, if it is that of panes before `through`; else the base and panes, by their
+    /// start, added up.
     pub(super) fn through(
         layout: &Layout,
-        panes: &Panes,
+        (base, panes): (&Pane, &BTreeMap<i64, Pane>),
         known: Option<Self>,
         through: i64,
     ) -> Self {
         known.filter(|known| known.through == through).unwrap_or_else(|| {
             let mut new = Self { through: i64::MIN, running: Running::default() };
-            new.running.merge(layout, &panes.base);
+            new.running.merge(layout, base);
             new.advance(layout, panes, through);
             new
         })
     }
 
     /// Adds the panes that start before `through` and were not yet.
-    pub(super) fn advance(&mut self, layout: &Layout, panes: &Panes, through: i64) {
+    pub(super) fn advance(&mut self, layout: &Layout, panes: &BTreeMap<i64, Pane>, through: i64) {
         if through > self.through {
             panes
-                .panes
                 .range(self.through..through)
                 .for_each(|(_, pane)| self.running.merge(layout, pane));
             self.through = through;

@@ -7,7 +7,8 @@
 //! finds its own again. A slot that is restored takes the place of what was restored before.
 
 use super::operator::WindowsOperator;
-use super::panes::{Pane, Panes};
+use super::pane::Pane;
+use super::panes::Panes;
 use super::sessions::{Saved, Sessions};
 use super::totals::{Layout, Totals};
 use crate::keyed::bytes::{bytes, push_bytes};
@@ -76,14 +77,14 @@ impl WindowsOperator {
                 out.push(self.saved(PANES, panes, panes.touched(), changed)?);
             }
         }
-        self.panes.iter_mut().for_each(Panes::settle);
+        self.panes.iter_mut().for_each(Panes::forget_changes);
         for sessions in &self.sessions {
             let changed = sessions.changed();
             if !changed.is_empty() {
                 out.push(self.saved_sessions(sessions, &changed)?);
             }
         }
-        self.sessions.iter_mut().for_each(Sessions::settle);
+        self.sessions.iter_mut().for_each(Sessions::forget_changes);
         self.prune();
         out.push(self.saved_close()?);
         Ok(out)

@@ -1,15 +1,18 @@
 //! Which windows are published at an epoch's close, and the rows that they become.
 
 use super::due::Due;
-use super::panes::{Pane, Panes};
+use super::moment::Moment;
+use super::pane::Pane;
+use super::panes::Panes;
 use super::sessions::Sessions;
 use super::since::Since;
-use super::spec::{Plan, Shows, WINDOW_END};
+use super::spec::{OnInput, Shows, WINDOW_END};
 use super::totals::Totals;
 use crate::dead_rows::{DeadRows, Unfit};
+use crate::keyed::BATCH_ROWS;
 use crate::keyed::encode::decode;
 use crate::keyed::exact::Exact;
-use crate::keyed::keys::Keys;
+use crate::keyed::keys::NumberedKeys;
 use crate::keyed::sums::{Unit, fits, mean};
 use crate::step_error::StepError;
 use arrow::array::{
@@ -24,23 +27,6 @@ use hashbrown::HashMap;
 use riskstream_engine::contract::Output;
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// Rows of a batch that leaves.
-pub(super) const BATCH_ROWS: usize = 16_384;
-
-/// Where event time stands at a close.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
-    /// The watermark of the close before.
-    pub(super) before: i64,
-    /// The watermark now.
-    pub(super) now: i64,
-    /// The input has ended, and windows that are still open have changed since they were last
-    /// published: they are published as they stand.
-    pub(super) open_too: bool,
-    /// The number of the publication.
-    pub(super) revision: i64,
-}
 
 /// Rows on their way out, and room to find a key's row in.
 #[derive(Debug)]
@@ -69,7 +55,7 @@ struct Found {
 
 impl Publisher {
     /// For a step that publishes such rows.
-    pub(super) fn new(plan: &Plan) -> Result<Self, StepError> {
+    pub(super) fn new(plan: &OnInput) -> Result<Self, StepError> {
         let mut dead = DeadRows::new(&plan.spec.step_id, &plan.output);
         dead.set_event_time(WINDOW_END, &plan.output)?;
         Ok(Self {
@@ -87,8 +73,8 @@ impl Publisher {
     /// Publishes what is due of one kind of windows.
     pub(super) fn publish(
         &mut self,
-        (plan, since): (&Plan, &Since),
-        keys: &Keys,
+        (plan, since): (&OnInput, &Since),
+        keys: &NumberedKeys,
         (number, panes): (usize, &mut Panes),
         moment: Moment,
         out: &mut Output,
@@ -160,8 +146,8 @@ impl Publisher {
     /// As [`Self::publish`] for sessions.
     pub(super) fn publish_sessions(
         &mut self,
-        (plan, since): (&Plan, &Since),
-        keys: &Keys,
+        (plan, since): (&OnInput, &Since),
+        keys: &NumberedKeys,
         (number, sessions): (usize, &mut Sessions),
         moment: Moment,
         out: &mut Output,
@@ -187,7 +173,7 @@ impl Publisher {
 
     /// Adds a pane's slot to its key's row of the window at hand.
     #[inline]
-    fn gather(&mut self, plan: &Plan, key: u32, totals: &Totals, slot: usize) {
+    fn gather(&mut self, plan: &OnInput, key: u32, totals: &Totals, slot: usize) {
         match &mut self.rows[key as usize] {
             0 => {
                 let row = self.totals.push_copy(&plan.layout, totals, slot);
@@ -216,8 +202,8 @@ impl Publisher {
     /// Sends the rows, when there are at least so many.
     pub(super) fn flush(
         &mut self,
-        (plan, since): (&Plan, &Since),
-        keys: &Keys,
+        (plan, since): (&OnInput, &Since),
+        keys: &NumberedKeys,
         moment: Moment,
         least: usize,
         out: &mut Output,
@@ -272,7 +258,7 @@ impl Publisher {
 
     fn shown(
         &self,
-        plan: &Plan,
+        plan: &OnInput,
         (shows, data_type, column): (&Shows, &DataType, &str),
         unfit: &mut Vec<Unfit>,
     ) -> Result<ArrayRef, ArrowError> {

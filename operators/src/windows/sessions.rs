@@ -4,7 +4,7 @@
 //! A session is known by its start; where a late row moves the start, or two become one, the
 //! session that was published under the old start is gone, and that is published too.
 
-use super::publish::Moment;
+use super::moment::Moment;
 use super::spec::Publish;
 use super::totals::{Layout, Totals};
 use crate::keyed::exact::Exact;
@@ -223,7 +223,7 @@ impl Sessions {
     }
 
     /// Forgets what changed.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn forget_changes(&mut self) {
         self.touched.clear();
         self.gone.clear();
     }

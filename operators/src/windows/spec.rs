@@ -1,10 +1,10 @@
 //! What an `aggregate` step computes, as the configuration says it, and what that means on its
 //! input.
 
-use super::totals::{Lane, Layout, Op};
+use super::totals::{Layout, Op, WindowLane};
 use crate::changelog::DIFF;
 use crate::keyed::columns::told;
-use crate::keyed::encode::{Encoding, Kept};
+use crate::keyed::encode::{Encoding, KeptColumn};
 use crate::keyed::sums::Unit;
 use crate::periods::Every;
 use crate::step_error::StepError;
@@ -142,20 +142,20 @@ pub(super) enum Shows {
 
 /// The step on its input.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct OnInput {
     pub(super) spec: WindowsSpec,
     pub(super) by: Vec<usize>,
     pub(super) time: usize,
     /// How often a row counts, when rows are changes.
     pub(super) diff: Option<usize>,
-    pub(super) kept: Vec<Kept>,
+    pub(super) kept: Vec<KeptColumn>,
     pub(super) layout: Layout,
     pub(super) shown: Vec<(Shows, DataType)>,
     pub(super) output: SchemaRef,
     pub(super) pieces: Pieces,
 }
 
-impl Plan {
+impl OnInput {
     pub(super) fn new(spec: WindowsSpec, input: &Schema) -> Result<Self, StepError> {
         let find =
             |name: &str| input.index_of(name).map_err(|_| StepError::unknown_column(name, input));
@@ -176,7 +176,7 @@ impl Plan {
                 role,
             });
         }
-        let mut kept: Vec<Kept> = Vec::new();
+        let mut kept: Vec<KeptColumn> = Vec::new();
         let mut layout = Layout::default();
         let mut shown = Vec::new();
         for aggregate in &spec.aggregates {
@@ -208,7 +208,7 @@ impl Plan {
                 AggregateFunction::Min | AggregateFunction::Max => Encoding::of_value(data_type)
                     .ok_or_else(|| wrong("only numbers and times have a smallest and a largest")),
             }?;
-            let wanted = Kept { input: input_index, encoding };
+            let wanted = KeptColumn { input: input_index, encoding };
             let column = kept.iter().position(|k| *k == wanted).unwrap_or_else(|| {
                 kept.push(wanted);
                 kept.len() - 1
@@ -216,7 +216,7 @@ impl Plan {
             // Lane 0 counts rows.
             let count = column + 1;
             let unit = Unit::of(data_type);
-            let mut wide = |op| layout.lane(Lane { column, op });
+            let mut wide = |op| layout.lane(WindowLane { column, op });
             shown.push(match aggregate.function {
                 AggregateFunction::Count => (Shows::Count(count), DataType::Int64),
                 AggregateFunction::Sum => {
@@ -298,7 +298,7 @@ pub(super) struct Pieces {
 
 impl Pieces {
     pub(super) fn new(
-        kept: &[Kept],
+        kept: &[KeptColumn],
         layout: &Layout,
         windows: &[WindowKind],
         input: &Schema,
@@ -307,7 +307,7 @@ impl Pieces {
         let values = kept
             .iter()
             .map(|kept| feed.piece(&format!("values {:?}", kept.encoding), input, kept.input));
-        let wide = |lane: &Lane| {
+        let wide = |lane: &WindowLane| {
             feed.piece(
                 &format!("{:?} {:?}", lane.op, kept[lane.column].encoding),
                 input,

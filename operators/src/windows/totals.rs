@@ -16,7 +16,7 @@ pub(super) enum Op {
 
 /// One number per key besides its counts: of which kept column, and how it is put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lane {
+pub(super) struct WindowLane {
     pub(super) column: usize,
     pub(super) op: Op,
 }
@@ -26,12 +26,12 @@ pub(super) struct Lane {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout {
     pub(super) counts: usize,
-    pub(super) wides: Vec<Lane>,
+    pub(super) wides: Vec<WindowLane>,
 }
 
 impl Layout {
     /// The place of a lane, which is added if it is new.
-    pub(super) fn lane(&mut self, lane: Lane) -> usize {
+    pub(super) fn lane(&mut self, lane: WindowLane) -> usize {
         self.wides.iter().position(|l| *l == lane).unwrap_or_else(|| {
             self.wides.push(lane);
             self.wides.len() - 1

@@ -84,7 +84,11 @@ pub(crate) fn versions(part: usize) -> Vec<Fed> {
                 false,
             ),
             (
-                &[(9, Some(1), "gone", None), (2, Some(2), "late", Some(1)), (4, Some(7), "", None)],
+                &[
+                    (9, Some(1), "gone", None),
+                    (2, Some(2), "late", Some(1)),
+                    (4, Some(7), "", None),
+                ],
                 10,
                 true,
             ),

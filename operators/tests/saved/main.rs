@@ -10,9 +10,7 @@ mod inputs;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use riskstream_engine::contract::{
-    EpochClose, Operator, Output, SavedState, StateBatch, StateDir,
-};
+use riskstream_engine::contract::{EpochClose, Operator, Output, SavedState, StateBatch, StateDir};
 use riskstream_engine::ids::{Epoch, EventTime, Generation, Ownership};
 use std::fmt::Write as _;
 use std::path::Path;

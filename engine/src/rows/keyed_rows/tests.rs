@@ -69,7 +69,7 @@ impl<'a> World<'a> {
         let ownership = Ownership::new(self.workers.len());
         let mut whole = Vec::new();
         for (worker, rows) in self.workers.iter_mut().enumerate() {
-            rows.settle().unwrap();
+            rows.make_room().unwrap();
             let own: Vec<_> = changed
                 .iter()
                 .filter(|(key, _)| ownership.worker_of(shard_of(hash(*key))) == worker)
@@ -78,8 +78,11 @@ impl<'a> World<'a> {
             let bytes: Vec<u8> = own.iter().flat_map(|(key, _)| key.to_be_bytes()).collect();
             let offsets: Vec<usize> = (0..=own.len()).map(|n| n * 8).collect();
             let mut places = Vec::new();
-            rows.fetch(&Keys { hashes: &hashes, bytes: &bytes, offsets: &offsets }, &mut places)
-                .unwrap();
+            rows.fetch(
+                &BatchKeys { hashes: &hashes, bytes: &bytes, offsets: &offsets },
+                &mut places,
+            )
+            .unwrap();
             rows.touch(&places);
             for ((key, value), place) in own.into_iter().zip(&places) {
                 assert_eq!(

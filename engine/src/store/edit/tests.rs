@@ -1,9 +1,11 @@
 use super::*;
 use crate::contract::{PartitionInfo, Position, SavedState, Shape, Shapes, StateBatch};
 use crate::ids::Generation;
+use crate::protocol::Origin;
 use crate::store::epoch_file::batch_to_ipc;
 use crate::store::inspect::saved_shapes;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,0 +1,133 @@
+//! Parts of an epoch as they are written, and what leaves once the epoch is committed.
+
+use crate::contract::{OutboxEntry, OutboxPart, PartitionInfo, Position, StateBatch};
+use crate::ids::Epoch;
+use crate::runtime::failure::RunError;
+use crate::runtime::intake::first_reason;
+use crate::runtime::parts::{FeedClose, Part, sliced_bytes};
+use crate::store::{Section, SectionKind, batch_to_ipc};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A worker's part, encoded on the worker.
+#[derive(Debug)]
+pub(crate) struct EncodedPart {
+    pub(crate) epoch: Epoch,
+    pub(crate) feed: Arc<FeedClose>,
+    pub(crate) changes: Vec<Section>,
+    /// Of the whole state, when one was asked for; whoever writes it encodes it.
+    pub(crate) snapshot: WholeState,
+    pub(crate) history_files: Vec<String>,
+    pub(crate) outbox: Vec<(String, OutboxPart)>,
+    pub(crate) sunk: Vec<(usize, u64)>,
+    pub(crate) rows: u64,
+    pub(crate) late: u64,
+    pub(crate) dead: u64,
+    /// Of them, those whose rows are kept.
+    pub(crate) unfit: u64,
+    pub(crate) first_dead: String,
+}
+
+/// The whole state of one worker's steps.
+#[derive(Debug)]
+pub(crate) struct WholeState {
+    pub(crate) worker: u32,
+    pub(crate) batches: Vec<(String, StateBatch)>,
+}
+
+impl WholeState {
+    /// Bytes when written, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.batches.iter().map(|(_, batch)| sliced_bytes(&batch.rows)).sum()
+    }
+}
+
+/// A committed epoch on its way to the sinks.
+#[derive(Debug)]
+pub(crate) struct CommittedEpoch {
+    pub(crate) epoch: Epoch,
+    pub(crate) outbox: BTreeMap<String, OutboxEntry>,
+}
+
+impl EncodedPart {
+    /// Encodes a part; `dead_sink` is the outbox part that its dead letters became.
+    pub(crate) fn encode(
+        epoch: Epoch,
+        worker: usize,
+        mut part: Part,
+        dead_sink: Option<(String, OutboxPart)>,
+    ) -> Result<Self, RunError> {
+        let bug = |what: String| RunError::Bug { what };
+        let feed = part
+            .feed
+            .take()
+            .ok_or_else(|| bug(format!("worker {worker} never saw the close of epoch {epoch}")))?;
+        let worker = u32::try_from(worker).map_err(|_| bug("more than 2^32 workers".into()))?;
+        let dead = part.dead.iter().map(|d| d.num_rows() as u64).sum();
+        let first_dead = first_reason(&part.dead);
+        part.outbox.extend(dead_sink);
+        let mut changes = encode_state(part.changes, worker)?;
+        for (sink, out) in &part.outbox {
+            for rows in &out.rows {
+                let payload = batch_to_ipc(rows)
+                    .map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
+                changes.push(Section {
+                    kind: SectionKind::Outbox,
+                    step: sink.clone(),
+                    name: "rows".into(),
+                    worker,
+                    payload,
+                });
+            }
+            for file in &out.files {
+                let payload = serde_json::to_vec(file)
+                    .map_err(|e| bug(format!("the outbox of {sink} can't be encoded: {e}")))?;
+                changes.push(Section {
+                    kind: SectionKind::File,
+                    step: sink.clone(),
+                    name: "file".into(),
+                    worker,
+                    payload: Bytes::from(payload),
+                });
+            }
+        }
+        Ok(Self {
+            epoch,
+            feed,
+            changes,
+            snapshot: WholeState { worker, batches: part.snapshot },
+            history_files: part.history_files,
+            outbox: part.outbox,
+            sunk: part.sunk,
+            rows: part.rows,
+            late: part.late,
+            dead,
+            unfit: part.unfit,
+            first_dead,
+        })
+    }
+}
+
+pub(crate) fn encode_state(
+    batches: Vec<(String, StateBatch)>,
+    worker: u32,
+) -> Result<Vec<Section>, RunError> {
+    let mut sections = Vec::with_capacity(batches.len());
+    for (step, batch) in batches {
+        let payload = batch_to_ipc(&batch.rows).map_err(|e| RunError::Bug {
+            what: format!("state of {step} can't be encoded: {e}"),
+        })?;
+        sections.push(Section {
+            kind: SectionKind::State,
+            step,
+            name: batch.name,
+            worker,
+            payload,
+        });
+    }
+    Ok(sections)
+}
+
+/// How far partitions were read, by number.
+pub(crate) type Positions = BTreeMap<u32, (PartitionInfo, Position)>;
