@@ -1,6 +1,7 @@
 //! Where a PostgreSQL server is: a `postgresql://` address, as libpq's, and what can be asked of
 //! its TLS.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use url::Url;
 
@@ -9,13 +10,13 @@ use url::Url;
 pub(crate) enum SslMode {
     /// None.
     Disable,
-    /// When the server has it; without it otherwise.
+    /// When the server has it; without it otherwise. The default for a server on this machine.
     Prefer,
     /// Encrypted, whoever answers.
     Require,
     /// A certificate that a trusted authority has signed.
     VerifyCa,
-    /// And that is the host's.
+    /// And that is the host's. The default for a server elsewhere.
     VerifyFull,
 }
 
@@ -67,13 +68,14 @@ impl Endpoint {
             user: plain(url.username())?,
             password: url.password().map(plain).transpose()?,
             database: plain(url.path().trim_start_matches('/'))?,
-            ssl_mode: SslMode::Prefer,
+            ssl_mode: SslMode::VerifyFull,
             ssl_root_cert: None,
         };
+        let mut asked = None;
         for (key, value) in url.query_pairs() {
             match &*key {
                 "sslmode" => {
-                    endpoint.ssl_mode = match &*value {
+                    asked = Some(match &*value {
                         "disable" => SslMode::Disable,
                         "allow" | "prefer" => SslMode::Prefer,
                         "require" => SslMode::Require,
@@ -85,7 +87,7 @@ impl Endpoint {
                                  or verify-full"
                             ));
                         }
-                    }
+                    });
                 }
                 "sslrootcert" if value == "system" => endpoint.ssl_root_cert = None,
                 "sslrootcert" => endpoint.ssl_root_cert = Some(PathBuf::from(&*value)),
@@ -107,7 +109,17 @@ impl Endpoint {
         if endpoint.database.is_empty() {
             return Err(format!("it names no database; {form}"));
         }
+        let by_default = if endpoint.is_here() { SslMode::Prefer } else { SslMode::VerifyFull };
+        endpoint.ssl_mode = asked.unwrap_or(by_default);
         Ok(endpoint)
+    }
+
+    /// Whether the host is this machine: nobody stands between.
+    fn is_here(&self) -> bool {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        self.socket().is_some()
+            || host.eq_ignore_ascii_case("localhost")
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// The same with another password.
@@ -172,6 +184,28 @@ mod tests {
         let e =
             Endpoint::parse("postgres://risk@localhost/loans?host=/run/postgresql").expect("good");
         assert_eq!(e.socket(), Some(PathBuf::from("/run/postgresql/.s.PGSQL.5432")));
+    }
+
+    #[test]
+    fn a_server_elsewhere_must_show_its_certificate_unless_the_address_says_otherwise() {
+        for (address, expected) in [
+            ("postgresql://a@db.example.com/c", SslMode::VerifyFull),
+            ("postgresql://a@10.0.0.1/c", SslMode::VerifyFull),
+            ("postgresql://a@localhost.example.com/c", SslMode::VerifyFull),
+            ("postgresql://a@[2001:db8::1]/c", SslMode::VerifyFull),
+            ("postgresql://a@db.example.com/c?sslmode=prefer", SslMode::Prefer),
+            ("postgresql://a@db.example.com/c?sslmode=disable", SslMode::Disable),
+            ("postgresql://a@localhost/c", SslMode::Prefer),
+            ("postgresql://a@LocalHost:5433/c", SslMode::Prefer),
+            ("postgresql://a@127.0.0.1/c", SslMode::Prefer),
+            ("postgresql://a@127.1.2.3/c", SslMode::Prefer),
+            ("postgresql://a@[::1]/c", SslMode::Prefer),
+            ("postgresql://a@x/c?host=/run/postgresql", SslMode::Prefer),
+            ("postgresql://a@localhost/c?host=db.example.com", SslMode::VerifyFull),
+            ("postgresql://a@localhost/c?sslmode=verify-full", SslMode::VerifyFull),
+        ] {
+            assert_eq!(Endpoint::parse(address).map(|e| e.ssl_mode), Ok(expected), "{address}");
+        }
     }
 
     #[test]
