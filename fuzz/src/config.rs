@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use riskstream_pipeline::config;
 
-use crate::Fuzzed;
+use crate::fuzzed::Fuzzed;
 use crate::mutate::{WORDS, mutated};
 
 const INPUT_BYTES_MAX: usize = 16 * 1024;

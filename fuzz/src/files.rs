@@ -18,7 +18,7 @@ use riskstream_ingest::{
 };
 use tempfile::TempDir;
 
-use crate::Fuzzed;
+use crate::fuzzed::Fuzzed;
 use crate::mutate::{WORDS, mutated};
 
 const INPUT_BYTES_MAX: usize = 256 * 1024;

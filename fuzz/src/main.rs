@@ -16,6 +16,7 @@
 
 mod config;
 mod files;
+mod fuzzed;
 mod mutate;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use fuzzed::Fuzzed;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -60,17 +62,6 @@ enum Target {
     Csv,
     Parquet,
     Config,
-}
-
-/// What is fed: makes the input of a case, and tries it.
-trait Fuzzed {
-    /// The input of a case.
-    fn input(&mut self, rng: &mut ChaCha8Rng) -> Vec<u8>;
-    /// Tries an input. `Ok(true)` if it was accepted, `Ok(false)` if refused.
-    ///
-    /// # Errors
-    /// The promise that was broken.
-    fn try_input(&mut self, input: &[u8], rng: &mut ChaCha8Rng) -> Result<bool, String>;
 }
 
 fn main() -> anyhow::Result<ExitCode> {

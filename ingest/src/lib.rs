@@ -20,6 +20,7 @@ mod kafka;
 mod paced;
 mod postgres;
 mod replay;
+mod replayed;
 mod types;
 
 pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
@@ -38,5 +39,6 @@ pub use paced::Paced;
 pub use postgres::{
     Endpoint, PostgresSource, PostgresSourceSpec, begun_anew, is_read_anew, replication_slot,
 };
-pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
+pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, replay_partition};
+pub use replayed::is_replayed;
 pub use types::{parse_type, type_name, utc_timestamp};

@@ -11,6 +11,7 @@ use crate::decode::{BlockOrigin, RecordDecoder, RecordFormat};
 use crate::file::FileSource;
 use crate::generate::GeneratorSource;
 use crate::kafka::KafkaSource;
+use crate::replayed::{MARK_PREFIX, is_replayed};
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -42,19 +43,11 @@ impl std::fmt::Debug for DeadLetterRows {
 const PARTITION_PREFIX: &str = "dead-letters/";
 /// Behind the partition's name in a dead letter that was rewritten before: it still is.
 pub const REWRITTEN_SUFFIX: &str = " (rewritten)";
-const MARK_PREFIX: &str = "dead-letters@";
 
 /// The name of the partition in which dead letters of a reason are replayed.
 #[must_use]
 pub fn replay_partition(reason: &str) -> String {
     format!("{PARTITION_PREFIX}{reason}")
-}
-
-/// Whether a committed position is one of a replay: no file and no generator has such a
-/// fingerprint.
-#[must_use]
-pub fn is_replayed(position: &Position) -> bool {
-    position.fingerprint.starts_with(MARK_PREFIX)
 }
 
 /// Up to which dead letter was replayed: all of epochs before `epoch`, and the first `rows` of that

@@ -12,6 +12,10 @@
 //! [`oracle`] and [`sql`] say what must have been delivered at the end. The same seed gives the
 //! same [`Report::trace`]. A [`Fault`] breaks the engine on purpose, so that tests can show that
 //! the auditors would notice.
+//!
+//! Invariants:
+//! - One seed, one trace: the same on every machine.
+//! - Nothing here reads a clock, starts a thread or uses timely.
 
 pub mod auditor;
 mod committer;

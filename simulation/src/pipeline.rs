@@ -115,10 +115,10 @@ impl Pipeline {
         if rows.num_rows() > 0 {
             self.holds[worker].on_batch(epoch, rows, &mut out)?;
         }
-        self.take(0, worker, out)
+        self.send_on(0, worker, out)
     }
 
-    fn take(&mut self, to: usize, worker: usize, out: Output) -> Result<()> {
+    fn send_on(&mut self, to: usize, worker: usize, out: Output) -> Result<()> {
         self.parts[worker].dead.extend(out.dead);
         self.parts[worker].late += out.late;
         for rows in out.rows {
@@ -154,7 +154,7 @@ impl Pipeline {
             self.holds[worker].on_close(&close, &mut out)?;
             let hold = &mut self.holds[worker];
             save(&mut self.parts[worker], HOLD, hold, &close)?;
-            self.take(0, worker, out)?;
+            self.send_on(0, worker, out)?;
         }
         for step in 0..self.steps.len() {
             for worker in 0..workers {
@@ -169,7 +169,7 @@ impl Pipeline {
                 operator.on_close(&close, &mut out)?;
                 let id = step_id(step);
                 save(&mut self.parts[worker], id, operator, &close)?;
-                self.take(step + 1, worker, out)?;
+                self.send_on(step + 1, worker, out)?;
             }
         }
         let changes = self.tracker.take_changes().to_state()?;

@@ -21,7 +21,38 @@ use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::SinkError;
-use crate::outbox::{AlertIdentity, SessionIdentity};
+
+/// What makes an alert's id.
+#[derive(Debug, Clone)]
+pub struct AlertIdentity {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The columns that tell rows apart.
+    pub columns: Vec<String>,
+    /// Set where rows are windows of which some are sessions.
+    pub sessions: Option<SessionIdentity>,
+}
+
+/// A session is known by its start, since its end moves; every other window by its end.
+#[derive(Debug, Clone)]
+pub struct SessionIdentity {
+    /// The column that says which kind of window a row is.
+    pub window: String,
+    /// What it begins with for a session.
+    pub prefix: String,
+    /// The column of a window's start.
+    pub start: String,
+    /// The column of a window's end, one of [`AlertIdentity::columns`].
+    pub end: String,
+}
+
+impl AlertIdentity {
+    /// All columns that an id is made from.
+    pub fn needed(&self) -> impl Iterator<Item = &str> {
+        let sessions = self.sessions.iter().flat_map(|s| [s.window.as_str(), s.start.as_str()]);
+        self.columns.iter().map(String::as_str).chain(sessions)
+    }
+}
 
 /// The name of the id column, the first of an alerts table.
 pub const ALERT_ID_COLUMN: &str = "alert_id";

@@ -13,6 +13,11 @@
 //!
 //! `outbox.rs` speaks the engine's `SinkWriter` and `Delivery` contracts; the rest knows nothing of
 //! the engine.
+//!
+//! Invariants:
+//! - Nothing is visible before its epoch is committed; nothing is visible twice.
+//! - A destination tells which epoch it has last, and is asked before anything is delivered again.
+//! - Rows find the columns of a table by name.
 
 // Tests damage files behind the disk's back.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
@@ -43,7 +48,9 @@ mod stats;
 mod table;
 mod vacuum;
 
-pub use alerts::{ALERT_ID_COLUMN, alert_ids, alert_schema, with_alert_ids};
+pub use alerts::{
+    ALERT_ID_COLUMN, AlertIdentity, SessionIdentity, alert_ids, alert_schema, with_alert_ids,
+};
 pub use applications::applications;
 pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
@@ -56,8 +63,7 @@ pub use kafka::{
 pub use maintain::{MaintainReport, maintain};
 pub use maintain_options::MaintainOptions;
 pub use outbox::{
-    AlertIdentity, DeltaDelivery, Projection, STAGE_ROWS_MIN, SessionIdentity, TableSink,
-    alerts_table_schema, named_files,
+    DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files,
 };
 pub use parquet_settings::{IntegerEncoding, StageCompression, StageSettings};
 pub use runtime::DeltaRuntime;

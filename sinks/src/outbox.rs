@@ -19,7 +19,7 @@ use riskstream_engine::contract::{
 use riskstream_engine::ids::Epoch;
 use serde_json::{Map, Value, json};
 
-use crate::alerts::{ALERT_ID_COLUMN, alert_schema, identity_ids, with_alert_ids};
+use crate::alerts::{ALERT_ID_COLUMN, AlertIdentity, alert_schema, identity_ids, with_alert_ids};
 use crate::delta::{DeltaTableWriter, WriterOptions};
 use crate::empty::{OwnRows, empty};
 use crate::error::SinkError;
@@ -69,38 +69,6 @@ impl Projection {
     pub fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, SinkError> {
         let columns = self.columns.iter().map(|c| rows.column(*c).clone()).collect();
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
-    }
-}
-
-/// What makes an alert's id.
-#[derive(Debug, Clone)]
-pub struct AlertIdentity {
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// The columns that tell rows apart.
-    pub columns: Vec<String>,
-    /// Set where rows are windows of which some are sessions.
-    pub sessions: Option<SessionIdentity>,
-}
-
-/// A session is known by its start, since its end moves; every other window by its end.
-#[derive(Debug, Clone)]
-pub struct SessionIdentity {
-    /// The column that says which kind of window a row is.
-    pub window: String,
-    /// What it begins with for a session.
-    pub prefix: String,
-    /// The column of a window's start.
-    pub start: String,
-    /// The column of a window's end, one of [`AlertIdentity::columns`].
-    pub end: String,
-}
-
-impl AlertIdentity {
-    /// All columns that an id is made from.
-    pub fn needed(&self) -> impl Iterator<Item = &str> {
-        let sessions = self.sessions.iter().flat_map(|s| [s.window.as_str(), s.start.as_str()]);
-        self.columns.iter().map(String::as_str).chain(sessions)
     }
 }
 

@@ -3,12 +3,13 @@
 //!
 //! Nulls are rare, so they are kept as row numbers and become a bitmap at the end.
 
+use crate::decode::civil::{EARLIEST_US, LATEST_US};
 use crate::decode::number::{
     NumberFault, decimal_from_text, float_keeps, parse_decimal, scan_decimal, scan_float,
     scan_integer,
 };
 use crate::decode::reason;
-use crate::decode::time::{DayMemo, EARLIEST_US, LATEST_US, TimeFormat, parse_date};
+use crate::decode::time::{DayMemo, TimeFormat, parse_date};
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray,
     TimestampMicrosecondArray,

@@ -4,6 +4,7 @@
 //! itself (Parquet). Both end in the same checks, and no record of a block is influenced by
 //! another.
 
+mod civil;
 mod column;
 mod csv;
 mod csv_record;
@@ -16,6 +17,7 @@ mod sink;
 mod time;
 mod time_pattern;
 
+pub(crate) use civil::days_from_civil;
 pub(crate) use column::{Column, Fault, Target, Written, shown};
 pub use csv::CsvLayout;
 pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
@@ -25,7 +27,6 @@ pub use record::{RecordDecoder, RecordFormat};
 pub(crate) use rows::{JsonRows, RowsDecoder, can_convert, text_bytes};
 pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
-pub(crate) use time::days_from_civil;
 pub(crate) use time::{parse_date, parse_timestamp};
 pub use time_pattern::{TimePattern, TimePatternError};
 

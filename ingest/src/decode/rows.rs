@@ -1,10 +1,11 @@
 //! Columns that a source read itself (Parquet) into the source's schema, exactly or not at all.
 
+use crate::decode::civil::{EARLIEST_US, LATEST_US};
 use crate::decode::column::{Column, Fault, Written, check_event_time};
 use crate::decode::number::{FloatDecimals, NumberFault};
 use crate::decode::reason;
 use crate::decode::sink::{BlockOrigin, RowRules, with_system_columns};
-use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
+use crate::decode::time::TimeFormat;
 use arrow::array::cast::AsArray;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Decimal128Array, RecordBatch, StringBuilder,

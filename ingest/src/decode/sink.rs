@@ -1,8 +1,9 @@
 //! Where a decoder's rows go: columns under construction on one side, dead letters on the other.
 
+use crate::decode::civil::{EARLIEST_US, LATEST_US};
 use crate::decode::column::{Column, Fault, Written, check_event_time};
 use crate::decode::reason;
-use crate::decode::time::{EARLIEST_US, LATEST_US, TimeFormat};
+use crate::decode::time::TimeFormat;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::error::ArrowError;

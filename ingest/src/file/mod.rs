@@ -6,6 +6,7 @@ mod budget;
 mod fingerprint;
 mod format;
 mod infer;
+mod input;
 mod look;
 mod opened;
 mod parquet_reader;

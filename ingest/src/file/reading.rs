@@ -12,6 +12,7 @@
 use crate::file::budget::{OpenFiles, Permit, Reopening};
 use crate::file::fingerprint::{End, Fingerprint, LastRecord, PIECE_BYTES, Since, Stamp, read_at};
 use crate::file::format::{Compression, FileFormat};
+use crate::file::input::{Input, Reader};
 use crate::file::opened::{describe, is_cut_off};
 use crate::file::parquet_reader::{NOT_COMPLETE, ParquetReader};
 use crate::file::paths::unreadable;
@@ -24,22 +25,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-/// An open file.
-#[derive(Debug)]
-pub(super) struct Input {
-    reader: Reader,
-    print: Fingerprint,
-    /// Bytes of the file itself that were read, from its beginning on.
-    raw_bytes: Arc<AtomicU64>,
-    _permit: Permit,
-}
-
-#[derive(Debug)]
-enum Reader {
-    Text(TextReader),
-    Rows { reader: ParquetReader, bytes: u64 },
-}
 
 /// What opening a file gave.
 enum Opened {

@@ -5,12 +5,12 @@ use crate::file::budget::OpenFiles;
 use crate::file::fingerprint::{Fingerprint, Piece, Since, Stamp};
 use crate::file::format::{FileFormat, FileSourceSpec, format_of};
 use crate::file::infer::{Inferred, infer_schema};
+use crate::file::input::Input;
 use crate::file::look::Lookout;
 use crate::file::opened::{layout_of, read_header};
 use crate::file::paths::{FoundFile, KnownFiles, find_files, find_new_files, unreadable};
-use crate::file::reading::Input;
 use crate::file::shared::{FileDecoder, Shared, SharedPartition};
-use crate::replay::is_replayed;
+use crate::replayed::is_replayed;
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{Field, Schema};
 use riskstream_engine::contract::{

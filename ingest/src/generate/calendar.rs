@@ -1,23 +1,17 @@
 //! Days since 1970 and the calendar.
 
 use crate::decode::days_from_civil;
+use chrono::{Datelike, NaiveDate};
 
-/// Year, month and day of a day since 1970: the inverse of `days_from_civil` (Howard Hinnant,
-/// "chrono-compatible low-level date algorithms").
+/// Days from 0001-01-01, which is chrono's day 1, to 1970-01-01.
+const DAYS_TO_1970: i64 = 719_163;
+
+/// Year, month and day of a day since 1970: the inverse of `days_from_civil`. A day before or after
+/// chrono's calendar, of 262,000 years each way, is its first.
 pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z - era * 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (
-        year_of_era + era * 400 + i64::from(month <= 2),
-        month,
-        day_of_year - (153 * shifted_month + 2) / 5 + 1,
-    )
+    let day = i32::try_from(days.saturating_add(DAYS_TO_1970)).ok();
+    let date = day.and_then(NaiveDate::from_num_days_from_ce_opt).unwrap_or(NaiveDate::MIN);
+    (date.year().into(), date.month().into(), date.day().into())
 }
 
 /// Months counted from that of a first day; those before are negative.

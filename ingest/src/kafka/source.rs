@@ -7,7 +7,7 @@ use crate::kafka::messages::Messages;
 use crate::kafka::offsets::{Arrival, Fingerprint, arrival, check_resume, message_hash};
 use crate::kafka::settings::client_config;
 use crate::kafka::{KafkaSourceSpec, MessageFormat, MessagePart, StartAt};
-use crate::replay::is_replayed;
+use crate::replayed::is_replayed;
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{DataType, Field, Schema};
 use rdkafka::consumer::Consumer;

@@ -1,7 +1,8 @@
 //! What the server's catalog says: the table's columns, types and key, the publication, the slot.
 
+use crate::postgres::error::SessionError;
 use crate::postgres::place::Published;
-use crate::postgres::session::{Row, Session, SessionError};
+use crate::postgres::session::{Row, Session};
 use crate::types::{type_name, utc_timestamp};
 use arrow::datatypes::DataType;
 use pgwire_replication::Lsn;

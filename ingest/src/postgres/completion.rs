@@ -8,9 +8,10 @@
 
 use crate::postgres::catalog::{Table, identifier, literal};
 use crate::postgres::endpoint::Endpoint;
+use crate::postgres::error::SessionError;
 use crate::postgres::frames::Mapped;
 use crate::postgres::message::{Field, fields, tuple_of};
-use crate::postgres::session::{Session, SessionError, row_fields};
+use crate::postgres::session::{Session, row_fields};
 use bytes::Bytes;
 
 /// A column or a table that is not there any more: nobody knows what was in it.

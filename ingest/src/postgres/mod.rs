@@ -26,6 +26,7 @@ mod catalog;
 mod completion;
 mod decoder;
 mod endpoint;
+mod error;
 mod frames;
 mod message;
 mod place;

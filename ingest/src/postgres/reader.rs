@@ -19,10 +19,11 @@
 use crate::postgres::catalog::{self, Table};
 use crate::postgres::completion::Completion;
 use crate::postgres::endpoint::Endpoint;
+use crate::postgres::error::SessionError;
 use crate::postgres::frames::{FrameWriter, Mapped, Transaction};
 use crate::postgres::message::{Message, Relation, key_differs};
 use crate::postgres::place::{Place, Published};
-use crate::postgres::session::{Session, SessionError};
+use crate::postgres::session::Session;
 use crate::postgres::watch::Watch;
 use arrow::datatypes::DataType;
 use bytes::Bytes;
@@ -487,7 +488,7 @@ impl Reader {
             };
             if let Some(received) = received {
                 heard = Instant::now();
-                self.take(session, table, &mut open, received).await?;
+                self.apply(session, table, &mut open, received).await?;
                 if self.is_full() {
                     self.flush(Some(session)).await?;
                 }
@@ -530,7 +531,7 @@ impl Reader {
     }
 
     /// Takes a message of the stream.
-    async fn take(
+    async fn apply(
         &mut self,
         session: &mut Session,
         table: &Table,

@@ -3,18 +3,19 @@
 //! server without a fail-over between.
 
 use crate::postgres::endpoint::Endpoint;
+use crate::postgres::error::SessionError;
 use crate::postgres::scram::Scram;
 use crate::postgres::tls::{Wire, connect};
 use bytes::{Buf, Bytes};
+use pgwire_replication::Lsn;
 use pgwire_replication::protocol::framing::{
     BackendMessage, MessageReader, write_copy_data, write_password_message, write_query,
     write_startup_message,
 };
-use pgwire_replication::protocol::messages::{ErrorFields, auth, parse_auth_request};
+use pgwire_replication::protocol::messages::{auth, parse_auth_request};
 use pgwire_replication::protocol::replication::{
     PG_EPOCH_MICROS, ReplicationCopyData, encode_standby_status_update, parse_copy_data,
 };
-use pgwire_replication::{Lsn, PgWireError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::BufReader;
 use tokio::time::timeout;
@@ -28,71 +29,6 @@ const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=iso_8601 -c timezone=UT
                        extra_float_digits=1 -c bytea_output=hex -c statement_timeout=0";
 /// Bytes that are read ahead.
 const READ_BUFFER: usize = 128 * 1024;
-
-/// Why a session has ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SessionError {
-    /// It will be the same the next time: a wrong password, no such table.
-    Fatal(String),
-    /// It may pass: a server that is away or starting.
-    Passing(String),
-    /// The server refuses a statement.
-    Refused {
-        /// The SQLSTATE.
-        code: String,
-        /// What it says.
-        message: String,
-    },
-    /// What was read before is no longer what the server has.
-    Changed(String),
-    /// Nobody reads any more.
-    Stopped,
-}
-
-impl From<std::io::Error> for SessionError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Passing(error.to_string())
-    }
-}
-
-impl From<PgWireError> for SessionError {
-    fn from(error: PgWireError) -> Self {
-        match error {
-            PgWireError::Io(e) => Self::Passing(e.to_string()),
-            other => Self::Fatal(other.to_string()),
-        }
-    }
-}
-
-impl SessionError {
-    /// What the server says, and whether it may say otherwise later.
-    fn of_server(payload: &[u8]) -> Self {
-        let fields = ErrorFields::parse(payload);
-        let code = fields.code.unwrap_or_default();
-        let mut message = fields.message.unwrap_or_else(|| "an error without a message".into());
-        for more in [fields.detail, fields.hint].into_iter().flatten() {
-            message = format!("{message}; {more}");
-        }
-        Self::Refused { code, message }
-    }
-
-    /// A refusal outside of a statement that is looked at: shutting down, too many connections and
-    /// the like pass, others don't.
-    pub(crate) fn settled(self) -> Self {
-        match self {
-            Self::Refused { code, message } => {
-                // Connection exceptions, insufficient resources, operator intervention, and a slot
-                // that its last reader still holds.
-                let passes =
-                    ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
-                        || code == "55006";
-                let said = format!("{message} (SQLSTATE {code})");
-                if passes { Self::Passing(said) } else { Self::Fatal(said) }
-            }
-            other => other,
-        }
-    }
-}
 
 /// A row of text values.
 pub(crate) type Row = Vec<Option<String>>;

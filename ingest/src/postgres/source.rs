@@ -5,9 +5,10 @@ use crate::decode::{RowRules, TimeFormat};
 use crate::postgres::catalog::{carried_columns, table};
 use crate::postgres::decoder::ChangeDecoder;
 use crate::postgres::endpoint::Endpoint;
+use crate::postgres::error::SessionError;
 use crate::postgres::place::Place;
 use crate::postgres::reader::{BLOCKS_WAITING_MAX, Handed, Reader, Setup, Shared};
-use crate::postgres::session::{Session, SessionError};
+use crate::postgres::session::Session;
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{DataType, Field, Schema};
 use riskstream_engine::contract::{

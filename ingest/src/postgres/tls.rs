@@ -2,7 +2,7 @@
 //! program has.
 
 use crate::postgres::endpoint::{Endpoint, SslMode};
-use crate::postgres::session::SessionError;
+use crate::postgres::error::SessionError;
 use pgwire_replication::protocol::framing::write_ssl_request;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -6,7 +6,8 @@
 //! cache line and a node is eight bytes. Rows go through a tree in blocks, so that the tree stays
 //! in cache, and [`LANES`] rows step down side by side, so that the processor overlaps their reads.
 
-use super::{ForestError, Tree};
+use super::tree::Tree;
+use crate::error::ForestError;
 use crate::features::FeatureMatrix;
 
 /// Rows ranked together: 16 KiB of ranks for up to 16 features.

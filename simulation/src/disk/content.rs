@@ -1,6 +1,6 @@
 //! A file's content: as it is seen, as it is durable, and what lies between.
 
-use super::Survives;
+use super::survives::Survives;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
@@ -11,11 +11,11 @@ pub(super) struct Content {
     pub(super) visible: Vec<u8>,
     durable: Vec<u8>,
     /// Since then, in order.
-    changes: VecDeque<Change>,
+    changes: VecDeque<ContentChange>,
 }
 
 #[derive(Debug)]
-struct Change {
+struct ContentChange {
     moment: u64,
     what: What,
     fate: Fate,
@@ -66,7 +66,7 @@ impl Content {
 
     fn change(&mut self, moment: u64, what: What) {
         what.apply(&mut self.visible);
-        self.changes.push_back(Change { moment, what, fate: Fate::Unsynced });
+        self.changes.push_back(ContentChange { moment, what, fate: Fate::Unsynced });
     }
 
     pub(super) fn sync(&mut self) {

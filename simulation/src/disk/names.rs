@@ -1,6 +1,6 @@
 //! Names in folders: as they are seen, as they are durable, and what lies between.
 
-use super::Survives;
+use super::survives::Survives;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Result};
@@ -18,18 +18,18 @@ pub(super) enum Node {
 pub(super) struct Names {
     visible: BTreeMap<PathBuf, Node>,
     durable: BTreeMap<PathBuf, Node>,
-    unsynced: Vec<(u64, Change)>,
+    unsynced: Vec<(u64, NameChange)>,
 }
 
 /// Wholly there or not.
 #[derive(Debug)]
-enum Change {
+enum NameChange {
     Added { path: PathBuf, node: Node },
     Removed { path: PathBuf },
     Moved { from: PathBuf, to: PathBuf, node: Node },
 }
 
-impl Change {
+impl NameChange {
     fn apply(&self, names: &mut BTreeMap<PathBuf, Node>) {
         match self {
             Self::Added { path, node } => {
@@ -109,18 +109,18 @@ impl Names {
     }
 
     pub(super) fn add(&mut self, moment: u64, path: &Path, node: Node) {
-        self.change(moment, Change::Added { path: path.to_owned(), node });
+        self.change(moment, NameChange::Added { path: path.to_owned(), node });
     }
 
     pub(super) fn remove(&mut self, moment: u64, path: &Path) {
-        self.change(moment, Change::Removed { path: path.to_owned() });
+        self.change(moment, NameChange::Removed { path: path.to_owned() });
     }
 
     pub(super) fn rename(&mut self, moment: u64, from: &Path, to: &Path, node: Node) {
-        self.change(moment, Change::Moved { from: from.to_owned(), to: to.to_owned(), node });
+        self.change(moment, NameChange::Moved { from: from.to_owned(), to: to.to_owned(), node });
     }
 
-    fn change(&mut self, moment: u64, change: Change) {
+    fn change(&mut self, moment: u64, change: NameChange) {
         change.apply(&mut self.visible);
         self.unsynced.push((moment, change));
     }

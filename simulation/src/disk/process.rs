@@ -1,8 +1,9 @@
 //! The disk as one process sees it.
 
 use super::faults::Kind;
+use super::hole::Hole;
 use super::names::Node;
-use super::{Hole, SimDisk, State, power_is_gone};
+use super::state::{SimDisk, State, power_is_gone};
 use bytes::Bytes;
 use riskstream_engine::disk::durable;
 use riskstream_engine::disk::{Disk, Entry, Folder, Found, Lock, NewFile, OpenFile};
@@ -302,6 +303,15 @@ impl Disk for Process {
         let mut file = self.create(&next)?;
         content.iter().try_for_each(|piece| file.write_all(piece))?;
         self.rename(&next, path)
+    }
+}
+
+impl SimDisk {
+    /// The disk as the process sees it that was begun last.
+    #[must_use]
+    pub fn process(self: &Arc<Self>) -> Arc<dyn Disk> {
+        let number = self.state().process;
+        Arc::new(Process::new(Arc::clone(self), number))
     }
 }
 

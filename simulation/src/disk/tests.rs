@@ -2,7 +2,10 @@
 
 use super::*;
 use bytes::Bytes;
+use riskstream_engine::disk::Disk;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::sync::Arc;
 
 fn worlds(see: impl Fn(&Arc<SimDisk>, &Arc<dyn Disk>)) {
     for seed in 0..200 {

@@ -1,6 +1,6 @@
 //! What librdkafka reports of a producer, kept for who asks.
 
-use super::NoticeSlot;
+use super::notice::NoticeSlot;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

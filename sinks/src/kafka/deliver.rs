@@ -9,10 +9,11 @@
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
 use super::said::{Mark, Sent, Whole, metadata};
+use super::sink::KafkaSink;
+use super::spec::KafkaSinkSpec;
 use super::transaction::{Marking, Progress, Trouble};
 use super::turns::WakeSlot;
 use super::window::Start;
-use super::{KafkaSink, KafkaSinkSpec};
 use riskstream_engine::contract::{Delivery, Notice, OutboxEntry, OutboxPart, SinkError, Wake};
 use riskstream_engine::ids::Epoch;
 use serde_json::Value;
@@ -114,7 +115,7 @@ impl KafkaDelivery {
             metadata: &metadata,
             mark: Marking { value: &mark, all: connected.mark_all, sent: &sent },
         };
-        connected.turns.take(&progress, messages)?;
+        connected.turns.begin(&progress, messages)?;
         (connected.through, connected.marked) = (through, marked);
         // The offset that tells of them is no other than before, so that only the commit tells.
         if connected.holes.is_empty() { Ok(()) } else { connected.fill_holes() }

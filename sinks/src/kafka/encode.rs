@@ -4,8 +4,8 @@
 //! digits, timestamps as RFC 3339 in UTC, nulls as null. Encoded once, on the worker: what is
 //! delivered again after a crash is the same, byte for byte.
 
+use super::spec::{KafkaSinkSpec, MESSAGE_ID_HEADER};
 use super::timestamps::Timestamps;
-use super::{KafkaSinkSpec, MESSAGE_ID_HEADER};
 use arrow::array::cast::AsArray;
 use arrow::array::{Array, ArrayRef, BinaryArray, BinaryBuilder, RecordBatch, StructArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt32Type};

@@ -2,8 +2,9 @@
 
 use super::client::{Reports, advice};
 use super::said::Said;
+use super::settings;
+use super::sink::KafkaSink;
 use super::transaction::Trouble;
-use super::{KafkaSink, settings};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -18,14 +18,14 @@
 //! that a crash anywhere, or another end that is lost, only has it done once more. Of what nothing
 //! is known to be committed all is delivered again from the store.
 
-use super::KafkaSink;
 use super::client::Reports;
 use super::decide::{Why, decide_incomplete, decide_lost};
 use super::group::{Group, Says};
 use super::progress::refused;
 use super::said::{Account, Bounds, Committed, Said, Whole, metadata};
-use super::topic::{Copied, Standing, Topic};
-use super::transaction::{Marking, Progress, Trouble, commit, end, fill_copies};
+use super::sink::KafkaSink;
+use super::topic::{Standing, Topic};
+use super::transaction::{Copied, Marking, Progress, Trouble, commit, end, fill_copies};
 use rdkafka::producer::BaseProducer;
 use std::collections::BTreeMap;
 use std::ops::Range;

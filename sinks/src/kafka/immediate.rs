@@ -2,8 +2,10 @@
 
 use super::client::{Counted, Reports, advice};
 use super::encode::MessageRow;
+use super::notice::NoticeSlot;
+use super::settings;
+use super::spec::KafkaSinkSpec;
 use super::transaction::{record, wait};
-use super::{KafkaSinkSpec, NoticeSlot, settings};
 use arrow::array::RecordBatch;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -1,10 +1,10 @@
 //! How far the topic is, found out: the group is asked, and the topic looked at where the group
 //! can't be believed.
 
-use super::KafkaSink;
 use super::decide::{Decision, Facts, Look, Shown, Why, decide_look, decide_progress};
 use super::group::{Group, Says};
 use super::said::Bounds;
+use super::sink::KafkaSink;
 use super::topic::Topic;
 use super::transaction::Trouble;
 

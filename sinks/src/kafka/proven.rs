@@ -7,11 +7,12 @@
 
 use super::client::Reports;
 use super::group::Group;
+use super::notice::NoticeSlot;
+use super::sink::KafkaSink;
 use super::topic::{reader, watermarks};
 use super::transaction::Trouble;
 use super::turns::WakeSlot;
 use super::window::Window;
-use super::{KafkaSink, NoticeSlot};
 use rdkafka::consumer::BaseConsumer;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! Settings of librdkafka: those that the sink makes itself, and those that a user may not touch.
 
-use super::{KafkaSinkSpec, failed};
+use super::spec::{KafkaSinkSpec, failed};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use riskstream_engine::contract::SinkError;

@@ -4,16 +4,18 @@
 use super::client::{Reports, lacks_topic};
 use super::decide::{Look, Part, Placed, Shown, Tally};
 use super::group::{ANSWER_WITHIN, unanswered};
+use super::notice::NoticeSlot;
 use super::said::{Bounds, EPOCH_HEADER, Mark, NOTHING, Sent, TRANSACTION_HEADER, Whole};
-use super::transaction::Trouble;
+use super::settings;
+use super::sink::KafkaSink;
+use super::transaction::{Copied, Trouble};
 use super::window::{Hole, holes};
-use super::{KafkaSink, NoticeSlot, settings};
 use futures::executor::block_on;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
@@ -52,15 +54,6 @@ pub(crate) struct Standing {
     pub(crate) open: BTreeMap<usize, i64>,
     /// At a transaction of somebody else.
     pub(crate) hidden: BTreeMap<usize, i64>,
-}
-
-/// A message of this sink, and what it consists of.
-#[derive(Debug)]
-pub(crate) struct Copied {
-    pub(crate) placed: Placed,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) payload: Option<Vec<u8>>,
-    pub(crate) headers: Option<OwnedHeaders>,
 }
 
 /// The topic of a sink.
@@ -344,7 +337,7 @@ impl<'a> Topic<'a> {
         let within = if look == Look::Whole { Duration::MAX } else { LOOK_WITHIN };
         let mut read = Read { newest: None, others: false };
         let take = |message: &BorrowedMessage<'_>| {
-            read.take(self.name, message, self.sent(message).is_some());
+            read.see(self.name, message, self.sent(message).is_some());
             found(&read.newest)
         };
         let is_whole =
@@ -436,7 +429,7 @@ struct Read {
 }
 
 impl Read {
-    fn take(&mut self, sink: &str, message: &BorrowedMessage<'_>, is_ours: bool) {
+    fn see(&mut self, sink: &str, message: &BorrowedMessage<'_>, is_ours: bool) {
         match mark_of(sink, message) {
             Some(mark)
                 if self.newest.as_ref().is_none_or(|newest| newest.through < mark.through) =>

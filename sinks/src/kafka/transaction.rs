@@ -5,9 +5,9 @@
 //! aborts it if not.
 
 use super::client::{Reports, advice, lacks_topic};
+use super::decide::Placed;
 use super::encode::MessageRow;
 use super::said::{EPOCH_HEADER, NOTHING, Sent, TRANSACTION_HEADER};
-use super::topic::Copied;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
@@ -22,6 +22,15 @@ const CALL_WITHIN: Duration = Duration::from_secs(1);
 const GLANCE: Duration = Duration::from_micros(300);
 /// Calls that may be made again are made so often, which is longer than a transaction may last.
 const CALLS_MAX: usize = 120;
+
+/// A message of this sink, and what it consists of.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) placed: Placed,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) headers: Option<OwnedHeaders>,
+}
 
 /// Why a transaction did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]

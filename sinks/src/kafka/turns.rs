@@ -84,7 +84,7 @@ impl Turns {
 
     /// Fills the next producer's transaction; it is committed when those before it are. Waits until
     /// one of two before it is.
-    pub(crate) fn take<'a>(
+    pub(crate) fn begin<'a>(
         &mut self,
         progress: &Progress<'a>,
         messages: impl Iterator<Item = MessageRow<'a>>,

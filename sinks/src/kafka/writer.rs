@@ -1,7 +1,7 @@
 //! The workers' side: rows into messages, for the epoch's outbox or for the producer at once.
 
-use super::KafkaSink;
 use super::encode::{encode, message_schema};
+use super::sink::KafkaSink;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use riskstream_engine::contract::{EpochClose, OutboxPart, SinkError, SinkWriter};

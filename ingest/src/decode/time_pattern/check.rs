@@ -1,6 +1,6 @@
 //! From a pattern's text to its items, and whether they determine an instant.
 
-use super::{Colon, Exact, Fraction, Item, Letters, Name, Pad, Part, TimePatternError};
+use super::item::{Colon, Exact, Fraction, Item, Letters, Name, Pad, Part, TimePatternError};
 
 /// The items of a pattern.
 pub(super) fn items(text: &str) -> Result<Vec<Item>, TimePatternError> {

@@ -1,7 +1,7 @@
 //! A text into an instant.
 
-use super::{Exact, Fraction, Item, Name, Part};
-use crate::decode::time::{days_from_civil, days_in_month};
+use super::item::{Exact, Fraction, Item, Name, Part};
+use crate::decode::civil::{days_from_civil, days_in_month};
 use chrono::{Datelike, NaiveDate, Weekday};
 
 pub(super) const MONTHS: [&str; 12] = [

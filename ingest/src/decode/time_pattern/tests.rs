@@ -1,5 +1,5 @@
 use super::*;
-use crate::decode::time::{EARLIEST_US, LATEST_US};
+use crate::decode::civil::{EARLIEST_US, LATEST_US};
 use chrono::{DateTime, NaiveDateTime};
 use proptest::prelude::*;
 

@@ -1,8 +1,8 @@
 //! An instant into text.
 
+use super::item::{Colon, Fraction, Item, Letters, Name, Pad, Part};
 use super::read::{DAYS, MONTHS};
-use super::{Colon, Fraction, Item, Letters, Name, Pad, Part};
-use crate::decode::time::{EARLIEST_US, LATEST_US};
+use crate::decode::civil::{EARLIEST_US, LATEST_US};
 use chrono::{DateTime, Datelike, Timelike, Utc};
 
 pub(super) fn write(items: &[Item], micros: i64) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Columns of CSV files.
 
-use super::{Budget, Seen, sample};
+use super::seen::{Budget, Seen, sample};
 use crate::decode::{RecordEnd, record_end, split_record, trim_line_end};
 use crate::file::format::FileSourceSpec;
 use crate::file::opened::{CsvHeader, read_header};

@@ -1,6 +1,6 @@
 //! Fields of JSON objects, those of objects within them as `a.b`.
 
-use super::{Budget, NESTED_FIELDS_MAX, Seen, sample};
+use super::seen::{Budget, NESTED_FIELDS_MAX, Seen, sample};
 use crate::decode::Key;
 use crate::file::format::FileSourceSpec;
 use crate::file::paths::FoundFile;

@@ -24,64 +24,16 @@ mod csv;
 mod form;
 mod json;
 mod parquet;
+mod seen;
 
 use crate::file::format::{FileFormat, FileSourceSpec};
-use crate::file::opened::{describe, read_beginning};
 use crate::file::paths::{FoundFile, unreadable};
 use crate::types::{type_name, utc_timestamp};
 use arrow::datatypes::{Field, Schema};
-use form::Form;
 use riskstream_engine::contract::SourceError;
-use std::collections::HashMap;
+use seen::{Budget, SAMPLE_BYTES, SAMPLE_FILES, SAMPLE_RECORDS, Seen, listed};
 
-/// Records that are looked at, over all files.
-const SAMPLE_RECORDS: usize = 10_000;
-/// How much of text files is looked at, over all of them.
-const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
-/// Files that are looked at.
-const SAMPLE_FILES: usize = 64;
-/// Fields below one of a record's own; an object with more is a map, and read as JSON text.
-const NESTED_FIELDS_MAX: usize = 200;
-
-/// What was found.
-#[derive(Debug)]
-pub(crate) struct Inferred {
-    pub(crate) schema: Schema,
-    /// Which columns are what and why, and what was left out: a sentence each.
-    pub(crate) notes: Vec<String>,
-}
-
-/// How much may still be looked at.
-#[derive(Debug)]
-struct Budget {
-    records: usize,
-    bytes: usize,
-}
-
-/// The columns seen so far, in the order of their first appearance.
-#[derive(Debug, Default)]
-struct Seen {
-    columns: Vec<(String, Form)>,
-    places: HashMap<String, usize>,
-    /// Files with records.
-    files: Vec<String>,
-    records: usize,
-    notes: Vec<String>,
-}
-
-impl Seen {
-    fn form(&mut self, name: &str) -> &mut Form {
-        let place = match self.places.get(name) {
-            Some(place) => *place,
-            None => {
-                self.places.insert(name.to_owned(), self.columns.len());
-                self.columns.push((name.to_owned(), Form::default()));
-                self.columns.len() - 1
-            }
-        };
-        &mut self.columns[place].1
-    }
-}
+pub(crate) use seen::Inferred;
 
 /// The schema of the first files that have records.
 pub(crate) fn infer_schema(
@@ -129,19 +81,6 @@ fn infer_text(
     Ok((seen.records > 0).then_some(seen))
 }
 
-/// The beginning of a text file, as much as may still be looked at, and whether it is all of it.
-fn sample(
-    spec: &FileSourceSpec,
-    file: &FoundFile,
-    budget: &mut Budget,
-) -> Result<(Vec<u8>, bool), String> {
-    let compression = spec.compression_of(&file.path);
-    let (text, whole) = read_beginning(&file.path, compression, budget.bytes)
-        .map_err(|e| describe(&e, compression))?;
-    budget.bytes = budget.bytes.saturating_sub(text.len());
-    Ok((text, whole))
-}
-
 fn inferred(spec: &FileSourceSpec, seen: Seen) -> Inferred {
     let mut fields = Vec::new();
     let mut said = Vec::new();
@@ -163,16 +102,6 @@ fn inferred(spec: &FileSourceSpec, seen: Seen) -> Inferred {
     )];
     notes.extend(seen.notes);
     Inferred { schema: Schema::new(fields), notes }
-}
-
-/// A few names, and how many more there are.
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => "no file".to_owned(),
-        [one] => one.clone(),
-        [first, second] => format!("{first} and {second}"),
-        [first, .., last] => format!("{first} to {last}, {} files", names.len()),
-    }
 }
 
 /// What an error is about.

@@ -1,7 +1,7 @@
 //! Columns of Parquet files: their own types, as far as a source carries them; members of structs
 //! as `a.b`.
 
-use super::{Inferred, SAMPLE_FILES, SAMPLE_RECORDS, listed};
+use super::seen::{Inferred, SAMPLE_FILES, SAMPLE_RECORDS, listed};
 use crate::decode::can_convert;
 use crate::file::format::FileSourceSpec;
 use crate::file::parquet_reader::{are_texts, parquet_schema};

@@ -9,6 +9,7 @@
 //! made without the ones before it.
 
 mod day;
+mod generated;
 mod rows;
 mod spec;
 mod world;

@@ -43,7 +43,7 @@ impl PaymentRows {
     }
 
     /// Makes the day that holds the next row; false when there is none.
-    fn settle_day(&mut self) -> bool {
+    fn reach_day(&mut self) -> bool {
         loop {
             if self.day >= self.spec.days_end() {
                 return false;
@@ -67,7 +67,7 @@ impl GeneratedRows for PaymentRows {
         let left = self.spec.rows.map_or(u64::MAX, |limit| limit.saturating_sub(self.row));
         let wanted = rows.clamp(1, BLOCK_ROWS_MAX).min(usize::try_from(left).unwrap_or(usize::MAX));
         let mut columns = PaymentColumns::with_capacity(wanted, self.spec.ids);
-        while columns.len() < wanted && self.settle_day() {
+        while columns.len() < wanted && self.reach_day() {
             let start = (self.row - self.day_row) as usize;
             let end = self.payments.len().min(start + wanted - columns.len());
             let midnight_us =

@@ -2,7 +2,7 @@
 
 use crate::generate::calendar::Months;
 use crate::generate::loans::draws::Purpose;
-use crate::generate::loans::life::{Change, LIFE_MONTHS, Loan};
+use crate::generate::loans::life::{LIFE_MONTHS, Loan, LoanChange};
 use crate::generate::loans::spec::LoansSpec;
 use crate::generate::loans::terms::{Book, Terms, due_day, pay_day};
 use riskstream_engine::contract::Op;
@@ -184,7 +184,7 @@ impl Slices {
         if terms.deleted_on.is_some() {
             return;
         }
-        loan.live(month, &terms, &self.book, |Change { day, second, batch }, loan| {
+        loan.live(month, &terms, &self.book, |LoanChange { day, second, batch }, loan| {
             if day == in_month {
                 let time = self.time(month, day, second);
                 events.push(Event {

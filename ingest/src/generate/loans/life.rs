@@ -82,7 +82,7 @@ pub(crate) struct Loan {
 
 /// Something that changes a loan's row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Change {
+pub(crate) struct LoanChange {
     pub(crate) day: u32,
     /// Seconds of the day.
     pub(crate) second: u32,
@@ -120,7 +120,7 @@ impl Loan {
         months: Range<i32>,
         terms: &Terms,
         book: &Book,
-        mut changed: impl FnMut(i32, Change, &Self),
+        mut changed: impl FnMut(i32, LoanChange, &Self),
     ) {
         for passed in months {
             if matches!(self.status, Status::Prepaid | Status::PaidOff) {
@@ -137,7 +137,7 @@ impl Loan {
         month: i32,
         terms: &Terms,
         book: &Book,
-        mut changed: impl FnMut(Change, &Self),
+        mut changed: impl FnMut(LoanChange, &Self),
     ) {
         if self.status == Status::Default {
             return self.recover(month, terms, changed);
@@ -146,12 +146,12 @@ impl Loan {
             return;
         }
         if self.is_sold(month, terms, book) {
-            changed(Change { day: 1, second: 3_600, batch: 1 }, self);
+            changed(LoanChange { day: 1, second: 3_600, batch: 1 }, self);
         }
         if self.service(month, terms) {
             // The lenders' jobs run one after another.
             changed(
-                Change {
+                LoanChange {
                     day: terms.due_day,
                     second: 2 * 3_600 + self.lender * 60,
                     batch: self.lender + 1,
@@ -212,7 +212,7 @@ impl Loan {
             && (3..terms.months).contains(&age)
             && terms.draws.unit(month, Purpose::Prepayment) < PREPAYMENT
         {
-            self.take(self.balance, month, terms);
+            self.draw(self.balance, month, terms);
             self.status = Status::Prepaid;
             return true;
         }
@@ -233,14 +233,14 @@ impl Loan {
         } else {
             installments * terms.installment_cents
         };
-        self.take(due.min(self.balance), month, terms);
+        self.draw(due.min(self.balance), month, terms);
         if self.balance == 0 {
             self.status = Status::PaidOff;
         }
         true
     }
 
-    fn take(&mut self, cents: i64, month: i32, terms: &Terms) {
+    fn draw(&mut self, cents: i64, month: i32, terms: &Terms) {
         self.balance -= cents;
         self.paid += cents;
         if self.balance == 0 {
@@ -257,7 +257,7 @@ impl Loan {
     }
 
     /// What comes in after a charge-off.
-    fn recover(&mut self, month: i32, terms: &Terms, mut changed: impl FnMut(Change, &Self)) {
+    fn recover(&mut self, month: i32, terms: &Terms, mut changed: impl FnMut(LoanChange, &Self)) {
         if month - self.due_month <= RECOVERY_MONTHS
             && terms.draws.unit(month, Purpose::Recovery) < RECOVERY
         {
@@ -272,9 +272,9 @@ impl Loan {
 }
 
 /// When a loan's payment of a month comes in.
-fn payment(month: i32, terms: &Terms) -> Change {
+fn payment(month: i32, terms: &Terms) -> LoanChange {
     let second = 6 * 3_600 + terms.draws.bits(month, Purpose::PayDay) as u32 % 57_600;
-    Change { day: pay_day(terms.draws, terms.due_day, month), second, batch: 0 }
+    LoanChange { day: pay_day(terms.draws, terms.due_day, month), second, batch: 0 }
 }
 
 #[cfg(test)]

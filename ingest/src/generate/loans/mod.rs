@@ -34,6 +34,7 @@
 mod chain;
 mod day;
 mod draws;
+mod generated;
 mod life;
 mod rows;
 mod spec;

@@ -49,7 +49,7 @@ impl LoanRows {
     }
 
     /// Makes the slice that holds the next row; false when there is none.
-    fn settle_slice(&mut self) -> bool {
+    fn reach_slice(&mut self) -> bool {
         loop {
             if self.slice >= self.slices.end() {
                 return false;
@@ -84,7 +84,7 @@ impl GeneratedRows for LoanRows {
         let left = self.rows_max.saturating_sub(self.row);
         let wanted = rows.clamp(1, BLOCK_ROWS_MAX).min(usize::try_from(left).unwrap_or(usize::MAX));
         let mut columns = Columns::with_capacity(wanted)?;
-        while columns.rows < wanted && self.settle_slice() {
+        while columns.rows < wanted && self.reach_slice() {
             let start = (self.row - self.slice_row) as usize;
             let end = self.events.len().min(start + wanted - columns.rows);
             for index in start..end {
