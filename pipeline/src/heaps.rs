@@ -15,7 +15,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Starts this program again in its place (same process, same arguments) with the settings; returns
 /// when that isn't needed, wanted or possible.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-pub(crate) fn settle() {
+pub(crate) fn set_up() {
     use std::os::unix::process::CommandExt as _;
 
     /// Where jemalloc looks for settings.
@@ -38,4 +38,4 @@ pub(crate) fn settle() {
 
 /// Other systems' allocators are as they are.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub(crate) fn settle() {}
+pub(crate) fn set_up() {}

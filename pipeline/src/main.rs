@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if matches!(cli.command, None | Some(Command::Run(_) | Command::Replay(_) | Command::Train(_)))
     {
-        heaps::settle();
+        heaps::set_up();
     }
     match dispatch(cli) {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,14 +6,14 @@ use super::CommandError;
 
 /// A change that can't be taken back.
 #[derive(Debug)]
-pub(crate) struct Change {
+pub(crate) struct Asked {
     /// What would be done, such as "dropping the state of step a of pipeline b".
     pub(crate) title: String,
     /// What that means, a sentence each.
     pub(crate) means: Vec<String>,
 }
 
-impl Change {
+impl Asked {
     /// The change as a person reads it.
     fn told(&self) -> String {
         let means: String = self.means.iter().map(|line| format!("\n  - {line}")).collect();
@@ -30,8 +30,8 @@ pub(crate) fn can_ask() -> bool {
 ///
 /// # Errors
 /// Where there is nobody to ask, or the answer is another one.
-pub(crate) fn confirm(changes: &[Change], yes: bool) -> Result<(), CommandError> {
-    let told: Vec<String> = changes.iter().map(Change::told).collect();
+pub(crate) fn confirm(changes: &[Asked], yes: bool) -> Result<(), CommandError> {
+    let told: Vec<String> = changes.iter().map(Asked::told).collect();
     let told = told.join("\n");
     if yes {
         // The answer comes on standard output; without anybody to read this the change is made all

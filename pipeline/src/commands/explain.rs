@@ -6,20 +6,19 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::time::Duration;
 
-use riskstream_operators::sample::AS_OF;
-use riskstream_operators::{identities, windows};
 use serde::Serialize;
 
 use super::CommandError;
 use crate::cli::{ExplainArgs, ExplainFormat};
 use crate::config::defaults;
 use crate::config::spec::{
-    Aggregation, Changelog, Decide, Deliver, Destination, DestinationKind, Features,
-    GeneratorSource, KafkaStop, Late, Loans, MessagePart, Partitioning, Payments, Period, Pipeline,
-    Rate, Results, Simulation, Source, SourceKind, Spec, Step, StepKind, Stop, WhenQuiet,
+    Deliver, Destination, DestinationKind, GeneratorSource, KafkaStop, Late, Loans, MessagePart,
+    Partitioning, Payments, Pipeline, Rate, Simulation, Source, SourceKind, Spec, Step, Stop,
+    WhenQuiet,
 };
+use crate::config::values::duration_text;
+use crate::steps::Explained;
 
 /// Prints the dataflow of a configuration.
 ///
@@ -153,22 +152,7 @@ impl Graph {
         let mut last = pipeline.from.value.clone();
         for step in &pipeline.steps {
             let id = format!("{name}/{}", step.id);
-            let key = step.kind.key().iter().map(|key| key.value.as_str());
-            let exchange = match &step.kind {
-                StepKind::Shares(_) => {
-                    Some(format!("by {}", join(key.chain([windows::WINDOW, windows::WINDOW_END]))))
-                }
-                StepKind::Features(_)
-                | StepKind::Changelog(_)
-                | StepKind::Aggregate(_)
-                | StepKind::Previous(_)
-                | StepKind::Sample(_) => Some(format!("by {}", join(key))),
-                StepKind::Filter(_)
-                | StepKind::Derive(_)
-                | StepKind::Identities(_)
-                | StepKind::Score(_)
-                | StepKind::Decide(_) => None,
-            };
+            let exchange = step.kind.exchange().map(|by| format!("by {}", by.join(", ")));
             self.edges.push(Edge { from: last, to: id.clone(), exchange });
             self.nodes.push(step_node(step, &id, name));
             last = id;
@@ -344,7 +328,7 @@ fn source_node(source: &Source) -> Node {
                     "slot {}, publication {}, heartbeat {}{stop}",
                     postgres.slot,
                     postgres.publication,
-                    duration(postgres.heartbeat)
+                    duration_text(postgres.heartbeat)
                 ),
             ]
         }
@@ -356,12 +340,12 @@ fn source_node(source: &Source) -> Node {
     details.push(format!(
         "event time {}, up to {} out of order, ties by {ties}",
         time.column,
-        duration(time.out_of_orderness)
+        duration_text(time.out_of_orderness)
     ));
     if time.when_quiet == WhenQuiet::Clock {
         details.push(format!(
             "after {} without a change, event time goes on by the clock",
-            duration(time.idle_after)
+            duration_text(time.idle_after)
         ));
     }
     details.extend(source.checks.iter().map(|check| format!("must: {}", check.as_str())));
@@ -395,158 +379,15 @@ fn generator_detail(generator: &GeneratorSource) -> String {
 }
 
 fn step_node(step: &Step, id: &str, pipeline: &str) -> Node {
-    let (details, columns) = match &step.kind {
-        StepKind::Filter(sql) => (vec![format!("keep where {}", sql.as_str())], Vec::new()),
-        StepKind::Derive(derived) => (
-            derived
-                .iter()
-                .map(|column| format!("{} = {}", column.name, column.sql.as_str()))
-                .collect(),
-            derived.iter().map(|column| column.name.value.clone()).collect(),
-        ),
-        StepKind::Features(features) => {
-            (features_details(features), features.columns().map(|(name, _, _)| name).collect())
-        }
-        StepKind::Changelog(changelog) => {
-            let made = changelog
-                .previous
-                .iter()
-                .map(|(name, _)| name)
-                .chain(changelog.ever.iter().map(|ever| &ever.name));
-            (changelog_details(changelog), made.map(|name| name.value.clone()).collect())
-        }
-        StepKind::Aggregate(aggregation) => (
-            aggregation_details(aggregation),
-            aggregation.aggregates.iter().map(|aggregate| aggregate.name.value.clone()).collect(),
-        ),
-        StepKind::Previous(previous) => (
-            previous
-                .columns
-                .iter()
-                .map(|(name, from)| format!("{name} = {from} of the row before"))
-                .chain([format!(
-                    "rows taken back and added; late rows put in their place for {}",
-                    duration(previous.keep)
-                )])
-                .collect(),
-            previous.columns.iter().map(|(name, _)| name.value.clone()).collect(),
-        ),
-        StepKind::Sample(sample) => (
-            vec![format!("every record's row as of the end of every {}", period(sample.every))],
-            vec![AS_OF.to_owned()],
-        ),
-        StepKind::Shares(shares) => {
-            let of = join(shares.of.iter().map(|column| column.value.as_str()).chain(["window"]));
-            let details = shares
-                .shares
-                .iter()
-                .map(|s| format!("{} = {}({}) of {of}", s.name, s.function.as_str(), s.column));
-            (details.collect(), shares.shares.iter().map(|s| s.name.value.clone()).collect())
-        }
-        StepKind::Identities(identities) => (
-            identities
-                .iter()
-                .map(|identity| format!("{}: {}", identity.name, identity.sql.as_str()))
-                .collect(),
-            [identities::BROKEN, identities::BROKEN_VALUES].map(str::to_owned).to_vec(),
-        ),
-        StepKind::Score(scores) => (
-            scores
-                .iter()
-                .map(|score| {
-                    let version =
-                        score.version.as_ref().map_or("newest version".to_owned(), |version| {
-                            format!("version {version}")
-                        });
-                    format!("{} by model {}, {version}", score.column, score.model)
-                })
-                .collect(),
-            scores
-                .iter()
-                .flat_map(|score| [score.column.value.clone(), score.model_column()])
-                .collect(),
-        ),
-        StepKind::Decide(decide) => (
-            vec![decide_detail(decide)],
-            vec![defaults::DECISION_COLUMN.to_owned(), defaults::REASONS_COLUMN.to_owned()],
-        ),
-    };
+    let Explained { details, columns } = step.kind.explain();
     Node {
         id: id.to_owned(),
         name: step.id.value.clone(),
         pipeline: Some(pipeline.to_owned()),
         role: Role::Step,
-        kind: step.kind.as_str().into(),
+        kind: step.kind.kind().key.into(),
         details,
         columns,
-    }
-}
-
-fn features_details(features: &Features) -> Vec<String> {
-    let mut details: Vec<String> = features
-        .features
-        .iter()
-        .map(|feature| format!("{} = {}", feature.name, feature.aggregate))
-        .collect();
-    if !features.over.is_empty() {
-        let windows = join(features.over.iter().map(|window| window.label.as_str()));
-        let end = match (features.delay.is_zero(), features.include_current) {
-            (false, _) => format!(", ending {} before the row", duration(features.delay)),
-            (true, true) => ", including the row".to_owned(),
-            (true, false) => ", strictly before the row".to_owned(),
-        };
-        details.push(format!("over the trailing {windows}{end}"));
-    }
-    details
-}
-
-fn changelog_details(changelog: &Changelog) -> Vec<String> {
-    let mut details: Vec<String> = changelog
-        .ever
-        .iter()
-        .map(|ever| format!("{} once {}", ever.name, ever.sql.as_str()))
-        .collect();
-    details.extend(changelog.deleted.as_ref().map(|sql| format!("gone when {}", sql.as_str())));
-    details
-        .extend(changelog.previous.iter().map(|(name, column)| format!("{name}: {column} before")));
-    details.push(match &changelog.operation {
-        Some(operation) => format!(
-            "captured changes by {operation}, in the database's order; rows taken back and added"
-        ),
-        None => format!(
-            "rows taken back and added; late rows put in their place for {}",
-            duration(changelog.keep)
-        ),
-    });
-    details
-}
-
-fn aggregation_details(aggregation: &Aggregation) -> Vec<String> {
-    let mut details: Vec<String> =
-        aggregation.aggregates.iter().map(|a| format!("{} = {}", a.name, a.aggregate)).collect();
-    details.extend(
-        aggregation.totals.iter().map(|(column, name)| format!("and of all {column}, as {name}")),
-    );
-    details.push(format!(
-        "in windows of {}",
-        join(aggregation.windows.iter().map(|window| window.label.as_str()))
-    ));
-    let results = match aggregation.results {
-        Results::Changes => "published as they change, and when they are final",
-        Results::Final => "published when they are final",
-    };
-    details.push(format!("{results}; late rows change them for {}", duration(aggregation.keep)));
-    details
-}
-
-fn decide_detail(decide: &Decide) -> String {
-    match (decide.review, decide.decline) {
-        (Some(review), Some(decline)) => {
-            format!("{}: review from {review}, decline from {decline}", decide.score)
-        }
-        (Some(review), None) => format!("{}: review from {review}", decide.score),
-        (None, Some(decline)) => format!("{}: decline from {decline}", decide.score),
-        (None, None) => format!("{}: review from the model's threshold", decide.score),
     }
 }
 
@@ -593,24 +434,4 @@ fn destination_node(destination: &Destination, id: &str, pipeline: &str) -> Node
 
 fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
     names.collect::<Vec<_>>().join(", ")
-}
-
-/// As a configuration would say it.
-fn period(period: Period) -> String {
-    match period {
-        Period::Time(length) => duration(length),
-        Period::Months(months) if months % 12 == 0 => format!("{}y", months / 12),
-        Period::Months(months) => format!("{months}mo"),
-    }
-}
-
-/// As a configuration would say it: whole days, else what there is of each unit.
-fn duration(duration: Duration) -> String {
-    const DAY_SECONDS: u64 = 24 * 3600;
-    match (duration.as_secs(), duration.subsec_nanos()) {
-        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(DAY_SECONDS) => {
-            format!("{}d", seconds / DAY_SECONDS)
-        }
-        _ => humantime::format_duration(duration).to_string(),
-    }
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::{CommandError, failed, load, print_json};
 use crate::cli::{MaintainArgs, OutputFormat};
+use crate::config::values::{self, Refusal};
 use crate::config::{Config, suggest_name};
 use crate::plan::tables_location;
 use crate::progress::grouped;
@@ -76,9 +77,9 @@ pub fn maintain(args: &MaintainArgs, out: &mut dyn Write) -> Result<(), CommandE
 }
 
 fn retention(text: &str) -> Result<Duration, CommandError> {
-    humantime::parse_duration(text).map_err(|error| CommandError::Usage {
-        message: format!("--retain {text}: {error}"),
-        help: Some("give a number and a unit, such as 7d or 36h".into()),
+    values::duration(text).map_err(|Refusal { message, .. }| CommandError::Usage {
+        message: format!("--retain: `{text}` {message}"),
+        help: Some("give a whole number and a unit, such as 7d or 36h".into()),
     })
 }
 

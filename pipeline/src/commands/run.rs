@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use riskstream_engine::runtime::{self, Clock, RunControl, RunError, RunSummary, SystemClock};
 use riskstream_sinks::DeltaRuntime;
 
-use super::confirm::{Change, confirm};
+use super::confirm::{Asked, confirm};
 use super::state::{Anew, begin_anew, plan_anew};
 use super::{CommandError, load, refuse};
 use crate::cli::{OutputFormat, RunArgs};
@@ -108,7 +108,7 @@ fn fresh(
     if anew.is_empty() {
         return Ok(());
     }
-    let (changes, anew): (Vec<Change>, Vec<Anew>) = anew.into_iter().unzip();
+    let (changes, anew): (Vec<Asked>, Vec<Anew>) = anew.into_iter().unzip();
     confirm(&changes, args.yes)?;
     anew.iter().try_for_each(|anew| begin_anew(config, anew).map(|_| ()))
 }

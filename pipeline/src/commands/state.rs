@@ -4,17 +4,15 @@ mod anew;
 mod drop;
 mod list;
 mod rename;
+mod stored;
 
 use std::io::Write;
 
-use riskstream_engine::store::{Inspection, inspect};
-
 pub(crate) use anew::{Anew, begin_anew, plan_anew};
+pub(crate) use stored::is_of_source;
 
-use super::{CommandError, failed, load};
+use super::{CommandError, load};
 use crate::cli::{StateArgs, StateCommand};
-use crate::config::{Config, suggest_name};
-use crate::plan::{KnownAs, store_location, stores};
 
 /// Lists, drops or renames.
 ///
@@ -26,76 +24,4 @@ pub fn state(args: &StateArgs, out: &mut dyn Write) -> Result<(), CommandError> 
         StateCommand::Drop(args) => drop::drop(args, &load(&(&args.config).into())?, out),
         StateCommand::Rename(args) => rename::rename(args, &load(&(&args.config).into())?, out),
     }
-}
-
-/// State of the engine's own: rows that wait for the watermark, and event time.
-pub(crate) fn is_of_source(step: &str) -> bool {
-    step.starts_with("source.")
-}
-
-/// What a pipeline has stored.
-///
-/// # Errors
-/// When it has nothing, or its store can't be read.
-fn stored(config: &Config, pipeline: &str) -> Result<Inspection, CommandError> {
-    if let Some(found) = inspect(store_location(config, pipeline)).map_err(failed)? {
-        return Ok(found);
-    }
-    let known: Vec<String> =
-        stores(config).map_err(failed)?.into_iter().map(|(name, _)| name).collect();
-    for store in &known {
-        if KnownAs::of(config, store).map_err(failed)?.pipeline == pipeline {
-            let help = format!(
-                "`{store}` is what was `{pipeline}` first, as tables and topics know it: say \
-                 `{store}`"
-            );
-            return Err(CommandError::Usage {
-                message: format!("the data folder holds nothing of a pipeline `{pipeline}`"),
-                help: Some(help),
-            });
-        }
-    }
-    let help = suggest_name(pipeline, known.iter().map(String::as_str), "the data folder holds");
-    Err(CommandError::Usage {
-        message: format!("the data folder holds nothing of a pipeline `{pipeline}`"),
-        help,
-    })
-}
-
-/// The same, of a pipeline that no program runs: it is to be changed.
-fn stored_and_free(config: &Config, pipeline: &str) -> Result<Inspection, CommandError> {
-    let found = stored(config, pipeline)?;
-    match found.held_by {
-        None => Ok(found),
-        Some(process) => {
-            let process = process.map(|number| format!(" (process {number})")).unwrap_or_default();
-            let message =
-                format!("pipeline {pipeline} is being run by another riskstream{process}");
-            Err(CommandError::Usage {
-                message,
-                help: Some("stop it first; nothing was changed".into()),
-            })
-        }
-    }
-}
-
-/// A step of which state is stored.
-///
-/// # Errors
-/// When there is none, with the nearest that has some.
-fn stored_step<'a>(
-    found: &'a Inspection,
-    pipeline: &str,
-    step: &str,
-) -> Result<&'a riskstream_engine::store::StoredState, CommandError> {
-    if let Some(state) = found.state.get(step).filter(|_| !is_of_source(step)) {
-        return Ok(state);
-    }
-    let known: Vec<&str> =
-        found.state.keys().map(String::as_str).filter(|step| !is_of_source(step)).collect();
-    let help = suggest_name(step, known.iter().copied(), "the steps with state are");
-    Err(CommandError::Usage {
-        message: format!("pipeline {pipeline} has stored no state of a step `{step}`"),
-        help,
-    })
 }

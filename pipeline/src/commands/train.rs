@@ -92,7 +92,7 @@ pub fn train(args: &TrainArgs, out: &mut dyn Write) -> Result<(), CommandError> 
         features: rows.features(args, &config)?,
     };
     let split =
-        split::settle(args.train.as_deref(), args.test.as_deref(), args.delay, &mut || {
+        split::split_days(args.train.as_deref(), args.test.as_deref(), args.delay, &mut || {
             rows.days()
         })?;
     let batches = rows.read(&columns, &split)?;

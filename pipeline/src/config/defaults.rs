@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::spec::{
-    Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Results, Tombstones,
-    WhenQuiet,
+    Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Tombstones, WhenQuiet,
 };
 
 /// `[riskstream] name`: what status and table metadata call this program.
@@ -141,8 +140,6 @@ pub const REASONS_COLUMN: &str = "reasons";
 /// The column that flags a late row when the pipeline says `late = "apply"`.
 pub const LATE_COLUMN: &str = "_late";
 
-/// `results` of an `aggregate` step: a window is seen as it fills, and again when it is final.
-pub const RESULTS: Results = Results::Changes;
 /// `keep` of an `aggregate` or `features` step: as long as its longest windows (and `delay`), and
 /// at least this.
 pub const KEEP_MIN: Duration = Duration::from_secs(24 * 3600);

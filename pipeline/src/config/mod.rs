@@ -22,19 +22,18 @@
 //! - Every problem has a place, in the file or in a `--set`, and one problem never hides another,
 //!   except that a file that isn't TOML is only checked for that.
 
-mod aggregate;
 mod columns;
 pub mod defaults;
-mod document;
-mod expression;
-mod problem;
+pub(crate) mod document;
+pub(crate) mod expression;
+pub(crate) mod problem;
 mod read;
-mod reader;
-mod span;
+pub(crate) mod reader;
+pub(crate) mod span;
 pub mod spec;
-mod suggest;
+pub(crate) mod suggest;
 mod validate;
-mod values;
+pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
 

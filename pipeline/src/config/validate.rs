@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use riskstream_engine::contract::change_fields;
 use riskstream_ingest::LoansSpec;
 
-use super::columns::{self, Known, from_schema};
+use super::columns::{self, from_schema};
 use super::defaults;
 use super::problem::Problem;
 use super::read::Draft;
@@ -16,6 +16,7 @@ use super::spec::{
     FileFormat, GENERATOR_COLUMNS, KafkaFormat, Pipeline, Simulation, Source, SourceKind,
 };
 use super::suggest;
+use crate::steps::Known;
 
 /// Notes every problem that is left once each section has been read.
 pub(crate) fn validate(draft: &Draft, problems: &mut Vec<Problem>) {

@@ -235,6 +235,26 @@ pub(crate) fn name(kind: NameKind, text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// As a configuration would say it.
+pub(crate) fn period_text(period: Period) -> String {
+    match period {
+        Period::Time(length) => duration_text(length),
+        Period::Months(months) if months % 12 == 0 => format!("{}y", months / 12),
+        Period::Months(months) => format!("{months}mo"),
+    }
+}
+
+/// As a configuration would say it: whole days, else what there is of each unit.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    const DAY_SECONDS: u64 = 24 * 3600;
+    match (duration.as_secs(), duration.subsec_nanos()) {
+        (seconds, 0) if seconds > 0 && seconds.is_multiple_of(DAY_SECONDS) => {
+            format!("{}d", seconds / DAY_SECONDS)
+        }
+        _ => humantime::format_duration(duration).to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

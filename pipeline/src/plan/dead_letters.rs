@@ -14,7 +14,8 @@ use riskstream_engine::contract::{
 use riskstream_engine::ids::Epoch;
 use riskstream_sinks::TableSpec;
 
-use super::{PlanError, table_location};
+use super::error::PlanError;
+use super::places::table_location;
 use crate::config::{Config, defaults};
 
 /// The column that names the pipeline.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use riskstream_engine::protocol::Origin;
 use riskstream_sinks::{DeltaRuntime, SinkError, TableSnapshot};
 
-use super::{KnownAs, table_location};
+use super::names::KnownAs;
+use super::places::table_location;
 use crate::config::spec::{Deliver, Destination, DestinationKind, Pipeline};
 use crate::config::{Config, defaults};
 

@@ -19,10 +19,13 @@ use riskstream_engine::store::{Inspection, StoreError, StoredRows, check_readabl
 use riskstream_ingest::{is_read_anew, is_replayed};
 use riskstream_sinks::DeltaRuntime;
 
-use super::{
-    KnownAs, Looked, PlanError, Stored, Target, decide_state, lay_out, look, open_source,
-    store_location, stores,
-};
+use super::destinations::{Looked, Target, look};
+use super::error::PlanError;
+use super::lay_out::{Stored, lay_out};
+use super::names::{KnownAs, stores};
+use super::places::store_location;
+use super::source::open_source;
+use super::state::decide_state;
 use crate::config::spec::{KafkaStart, Pipeline, SourceKind};
 use crate::config::{Config, Problem, Span, defaults};
 

@@ -9,20 +9,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{PlanError, store_location};
+use super::error::{NamesError, PlanError};
+use super::places::store_location;
 use crate::config::spec::Pipeline;
 use crate::config::{Config, Problem};
 
 /// The file of a renamed pipeline's store.
 pub(crate) const NAMES_FILE: &str = "known-as.json";
-
-/// A store's names can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("can't read {}: {reason}", path.display())]
-pub struct NamesError {
-    path: PathBuf,
-    reason: String,
-}
 
 /// The names of a pipeline and of its program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,16 +17,19 @@ use riskstream_sinks::{
     Projection, SessionIdentity, StageSettings, TableSink, TableSpec, alerts_table_schema,
 };
 
+use super::context::StepContext;
 use super::dead_letters::{PIPELINE_COLUMN, TaggedWriter, dead_letter_table};
-use super::{
-    KnownAs, PlanError, StepContext, destination_name, steps, store_location, strangers,
-    table_name, tables_location,
-};
+use super::destinations::{destination_name, table_name};
+use super::error::PlanError;
+use super::names::KnownAs;
+use super::places::{store_location, table_location};
+use super::strangers;
 use crate::config::Spanned;
 use crate::config::spec::{
     Deliver, Destination, DestinationKind, KafkaDestination, Late, Partitioning, TableDestination,
 };
-use crate::config::{Config, Problem, defaults};
+use crate::config::{Problem, defaults};
+use crate::steps::plan_filter;
 
 /// What the column `window` begins with for a session.
 const SESSION_PREFIX: &str = "session ";
@@ -72,11 +75,6 @@ pub(super) struct Sinks {
     pub(super) consoles: Vec<(String, Arc<Mutex<LastRows>>)>,
 }
 
-/// The folder of a table.
-pub fn table_location(config: &Config, table: &str) -> PathBuf {
-    tables_location(config).join(table)
-}
-
 pub(super) fn plan_sinks(
     context: &StepContext<'_>,
     runtime: &DeltaRuntime,
@@ -96,7 +94,7 @@ pub(super) fn plan_sinks(
     for destination in &context.pipeline.to {
         let steps = match &destination.when {
             Some(sql) => {
-                vec![steps::plan_filter(&format!("{}.when", destination.id), sql, &context.schema)?]
+                vec![plan_filter(&format!("{}.when", destination.id), sql, &context.chain.schema)?]
             }
             None => Vec::new(),
         };
@@ -204,22 +202,23 @@ fn kafka_sink(
     kafka: &KafkaDestination,
     steps: Vec<StepPlan>,
 ) -> Result<SinkPlan, PlanError> {
-    let index = |column: &Spanned<String>| {
-        context
-            .schema
-            .index_of(column)
-            .map_err(|_| Problem::new(column.span, format!("there is no column `{column}` here")))
-    };
+    let index =
+        |column: &Spanned<String>| {
+            context.chain.schema.index_of(column).map_err(|_| {
+                Problem::new(column.span, format!("there is no column `{column}` here"))
+            })
+        };
     let headers = kafka
         .headers
         .iter()
         .map(|(name, column)| Ok((name.value.clone(), index(column)?)))
         .collect::<Result<_, Problem>>()?;
     let origin = context
+        .chain
         .schema
         .index_of(SOURCE_PARTITION)
         .ok()
-        .zip(context.schema.index_of(SOURCE_OFFSET).ok());
+        .zip(context.chain.schema.index_of(SOURCE_OFFSET).ok());
     let pipeline = &context.pipeline.name.value;
     let id = destination.id.value.clone();
     let sink = Arc::new(KafkaSink::new(KafkaSinkSpec {
@@ -288,7 +287,7 @@ fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {
 
 /// What tells the rows of an alerts table apart.
 fn alert_identity(context: &StepContext<'_>) -> AlertIdentity {
-    let has_sessions = context.windows.as_ref().is_some_and(|windows| windows.has_sessions);
+    let has_sessions = context.chain.windows.as_ref().is_some_and(|windows| windows.has_sessions);
     let sessions = has_sessions.then(|| SessionIdentity {
         window: windows::WINDOW.into(),
         prefix: SESSION_PREFIX.into(),
@@ -297,7 +296,7 @@ fn alert_identity(context: &StepContext<'_>) -> AlertIdentity {
     });
     AlertIdentity {
         pipeline: context.known_as.pipeline.clone(),
-        columns: context.identity.clone(),
+        columns: context.chain.identity.clone(),
         sessions,
     }
 }
@@ -326,16 +325,16 @@ fn table_sink(
         }
     }
     let partition = match &table.partition_by {
-        Partitioning::EventDate if schema.index_of(&context.event_time).is_ok() => {
-            Some(PartitionRule::event_date(&context.event_time))
+        Partitioning::EventDate if schema.index_of(&context.chain.event_time).is_ok() => {
+            Some(PartitionRule::event_date(&context.chain.event_time))
         }
         Partitioning::EventDate => {
             let message = format!(
                 "the table is partitioned by the date of `{}`, which `columns` leaves out",
-                context.event_time
+                context.chain.event_time
             );
             return Err(Problem::new(destination.id.span, message)
-                .help(format!("add `{}` to `columns`", context.event_time))
+                .help(format!("add `{}` to `columns`", context.chain.event_time))
                 .into());
         }
         Partitioning::None => None,
@@ -362,6 +361,7 @@ fn projection(
     let names: Vec<String> = match &destination.columns {
         Some(columns) => columns.iter().map(|c| c.value.clone()).collect(),
         None => context
+            .chain
             .schema
             .fields()
             .iter()
@@ -370,7 +370,7 @@ fn projection(
             .collect(),
     };
     let columns: Vec<(String, String)> = names.into_iter().map(|n| (n.clone(), n)).collect();
-    let schema: &Schema = &context.schema;
+    let schema: &Schema = &context.chain.schema;
     Projection::new(schema, &columns)
         .map_err(|e| Problem::new(destination.id.span, e.to_string()).into())
 }

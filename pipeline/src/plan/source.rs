@@ -14,9 +14,9 @@ use riskstream_ingest::{
     TimeFormat, TimePrecision,
 };
 
-use super::micros;
 use crate::config::defaults;
 use crate::config::spec::{self, Rate, Simulation, SourceKind};
+use crate::steps::micros;
 
 /// Days from 0001-01-01 to 1970-01-01, for chrono's day count.
 const EPOCH_DAYS_FROM_CE: i32 = 719_163;

@@ -10,7 +10,8 @@ use riskstream_engine::protocol::{Evolution, StepEvolution, decide_evolutions};
 use riskstream_engine::runtime::StepsChanged;
 use riskstream_engine::store::saved_shapes;
 
-use super::{PlanError, store_location};
+use super::error::PlanError;
+use super::places::store_location;
 use crate::config::spec::Pipeline;
 use crate::config::{Config, Problem, Span, closest_name};
 

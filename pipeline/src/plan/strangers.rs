@@ -12,7 +12,9 @@ use riskstream_engine::runtime::SinkPlan;
 use riskstream_engine::store::saved_origin;
 use riskstream_sinks::applications;
 
-use super::{KnownAs, PlanError, store_location};
+use super::error::PlanError;
+use super::names::KnownAs;
+use super::places::store_location;
 use crate::config::Config;
 
 /// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows

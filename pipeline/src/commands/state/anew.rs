@@ -22,9 +22,9 @@ use riskstream_ingest::{begun_anew, replication_slot};
 use riskstream_sinks::DeltaRuntime;
 
 use super::list::undelivered;
-use super::{is_of_source, stored_and_free};
+use super::stored::{is_of_source, stored_and_free};
 use crate::cli::TablesChoice;
-use crate::commands::confirm::{Change, ask, can_ask};
+use crate::commands::confirm::{Asked, ask, can_ask};
 use crate::commands::{CommandError, failed};
 use crate::config::Config;
 use crate::config::spec::{Pipeline, SourceKind};
@@ -61,7 +61,7 @@ pub(crate) fn plan_anew(
     name: &str,
     tables: Option<TablesChoice>,
     runtime: &DeltaRuntime,
-) -> Result<Option<(Change, Anew)>, CommandError> {
+) -> Result<Option<(Asked, Anew)>, CommandError> {
     let store = store_location(config, name);
     let pipeline = config.spec.pipeline(name);
     let unreadable = check_readable(&store).and_then(|()| inspect(&store)).map(|found| {
@@ -122,7 +122,7 @@ pub(crate) fn plan_anew(
             of_gone(name, &found, tables, &mut means)?
         }
     };
-    let change = Change {
+    let change = Asked {
         title: format!("pipeline {name} begins anew (its last epoch is {})", found.committed),
         means,
     };
@@ -156,7 +156,7 @@ fn in_a_new_store(
     unreadable: Option<String>,
     tables: Option<TablesChoice>,
     runtime: &DeltaRuntime,
-) -> Result<Option<(Change, Anew)>, CommandError> {
+) -> Result<Option<(Asked, Anew)>, CommandError> {
     let name = &pipeline.name.value;
     let known_as = KnownAs::of(config, name).map_err(failed)?;
     let looked = look(config, pipeline, &known_as, runtime).map_err(failed)?;
@@ -203,7 +203,7 @@ fn in_a_new_store(
         runtime,
         &mut means,
     )?;
-    let change = Change { title: format!("pipeline {name} begins anew, in a new store"), means };
+    let change = Asked { title: format!("pipeline {name} begins anew, in a new store"), means };
     Ok(Some((
         change,
         Anew { pipeline: name.clone(), edit, store: Begins::InANewOne { after, aside, known_as } },

@@ -6,9 +6,10 @@ use bytesize::ByteSize;
 use riskstream_engine::store::{StateEdit, edit};
 use riskstream_sinks::DeltaRuntime;
 
-use super::{begin_anew, plan_anew, stored_and_free, stored_step};
+use super::anew::{begin_anew, plan_anew};
+use super::stored::{stored_and_free, stored_step};
 use crate::cli::StateDropArgs;
-use crate::commands::confirm::{Change, confirm};
+use crate::commands::confirm::{Asked, confirm};
 use crate::commands::{CommandError, failed};
 use crate::config::Config;
 use crate::plan::store_location;
@@ -59,7 +60,7 @@ fn drop_step(
     });
     means.push("what other steps have, what was read, and all tables stay as they are".into());
     confirm(
-        &[Change {
+        &[Asked {
             title: format!("the state of step {step} of pipeline {name} is dropped"),
             means,
         }],

@@ -11,7 +11,7 @@ use riskstream_engine::ids::Epoch;
 use riskstream_engine::store::{Inspection, check_readable, inspect};
 use serde::Serialize;
 
-use super::is_of_source;
+use super::stored::is_of_source;
 use crate::cli::{OutputFormat, StateListArgs};
 use crate::commands::{CommandError, failed, load, print_json};
 use crate::config::Config;

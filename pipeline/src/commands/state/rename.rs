@@ -5,9 +5,9 @@ use std::io::Write;
 use riskstream_engine::ids::Epoch;
 use riskstream_engine::store::{StateEdit, edit, inspect, rename_store};
 
-use super::{is_of_source, stored_and_free, stored_step};
+use super::stored::{is_of_source, stored_and_free, stored_step};
 use crate::cli::StateRenameArgs;
-use crate::commands::confirm::{Change, confirm};
+use crate::commands::confirm::{Asked, confirm};
 use crate::commands::{CommandError, failed};
 use crate::config::{Config, suggest_name};
 use crate::plan::{KnownAs, NAMES_FILE, store_location};
@@ -66,7 +66,7 @@ fn rename_step(
         found.committed
     )];
     confirm(
-        &[Change {
+        &[Asked {
             title: format!("the state of step {step} of pipeline {name} becomes that of {new}"),
             means,
         }],
@@ -128,7 +128,7 @@ fn rename_pipeline(
              not take them"
         ),
     ];
-    confirm(&[Change { title: format!("pipeline {name} becomes {new}"), means }], args.yes)?;
+    confirm(&[Asked { title: format!("pipeline {name} becomes {new}"), means }], args.yes)?;
     let content = serde_json::to_vec_pretty(&known_as)?;
     if is_unused {
         std::fs::remove_dir_all(&to)?;

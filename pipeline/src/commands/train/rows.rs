@@ -14,7 +14,6 @@ use riskstream_query::Catalog;
 use crate::cli::TrainArgs;
 use crate::commands::query::query_failed;
 use crate::commands::{CommandError, failed};
-use crate::config::spec::StepKind;
 use crate::config::{Config, defaults, suggest_name};
 use crate::plan::tables_location;
 
@@ -93,10 +92,8 @@ impl TrainingRows {
             vec![args.key.as_str(), defaults::LATE_COLUMN, defaults::EVENT_DATE_COLUMN];
         for pipeline in &config.spec.pipelines {
             for step in &pipeline.steps {
-                not_features.extend(step.kind.key().iter().map(|key| key.value.as_str()));
-                if let StepKind::Score(scores) = &step.kind {
-                    not_features.extend(scores.iter().map(|s| s.column.value.as_str()));
-                }
+                not_features.extend(step.kind.by().iter().map(|key| key.value.as_str()));
+                not_features.extend(step.kind.scores());
             }
         }
         not_features.extend(

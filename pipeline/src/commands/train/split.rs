@@ -13,7 +13,7 @@ type Range = (NaiveDate, NaiveDate);
 
 /// Settles the days. `days_of_rows` gives the first and last day that have rows; it is asked only
 /// if neither window is named.
-pub(super) fn settle(
+pub(super) fn split_days(
     train: Option<&str>,
     test: Option<&str>,
     delay: u32,
@@ -110,7 +110,7 @@ mod tests {
     }
 
     fn of(train: Option<&str>, test: Option<&str>, delay: u32) -> Result<Split, CommandError> {
-        settle(train, test, delay, &mut || Ok((date("2018-04-01"), date("2018-04-30"))))
+        split_days(train, test, delay, &mut || Ok((date("2018-04-01"), date("2018-04-30"))))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `[[pipelines.NAME.to]]`.
 
-use super::source::unknown_kind;
+use super::shared::unknown_kind;
 use crate::config::defaults;
 use crate::config::document::{Node, Value};
 use crate::config::problem::Problem;

@@ -2,7 +2,7 @@
 
 use arrow::datatypes::DataType;
 
-use super::source::{csv_options, debezium};
+use super::formats::{csv_options, debezium};
 use crate::config::defaults;
 use crate::config::document::Value;
 use crate::config::problem::Problem;

@@ -1,18 +1,21 @@
 //! From the tree of keys and values to a [`Spec`], section by section; what can't be read is noted
 //! and left out.
 
-mod book;
 mod destination;
+mod formats;
 mod kafka;
 mod pipeline;
 mod postgres;
+mod shared;
 mod source;
 mod step;
 
 use std::path::PathBuf;
 
+use shared::check_local;
+
 use super::defaults;
-use super::document::{Entry, Node, Value};
+use super::document::{Entry, Node};
 use super::problem::Problem;
 use super::reader::{self, Table};
 use super::span::{Span, Spanned};
@@ -230,41 +233,4 @@ fn folder(
 ) -> Option<Spanned<PathBuf>> {
     let text = table.string(key, problems)?;
     check_local(&text, problems).then(|| text.map(PathBuf::from))
-}
-
-/// Whether a path is on this machine; others come later.
-fn check_local(path: &Spanned<String>, problems: &mut Vec<Problem>) -> bool {
-    let Some((scheme, rest)) = path.value.split_once("://") else { return true };
-    let problem = match scheme {
-        "s3" | "s3a" | "gs" | "gcs" | "az" | "abfs" | "abfss" | "adl" => Problem::new(
-            path.span,
-            format!("`{path}` is on an object store, which comes with a later release"),
-        )
-        .help("name a local folder or file"),
-        "file" => Problem::new(path.span, format!("`{path}` is a URL"))
-            .help(format!("write it as a path: \"{rest}\"")),
-        _ => Problem::new(path.span, format!("`{path}` is a URL"))
-            .help("name a local folder or file"),
-    };
-    problems.push(problem);
-    false
-}
-
-/// The elements of an array of tables such as `steps`.
-fn tables<'n>(
-    entry: &'n Entry,
-    what: &str,
-    header: &str,
-    problems: &mut Vec<Problem>,
-) -> &'n [Node] {
-    match &entry.node.value {
-        Value::Array(elements) => elements,
-        _ => {
-            problems.push(
-                reader::expected(&entry.node, what, "an array of tables")
-                    .help(format!("write its header in double brackets: `{header}`")),
-            );
-            &[]
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! `[pipelines.NAME]`.
 
-use super::{destination, step, tables};
+use super::shared::tables;
+use super::{destination, step};
 use crate::config::defaults;
 use crate::config::document::Entry;
 use crate::config::problem::Problem;
@@ -52,10 +53,7 @@ pub(super) fn pipeline(
         Some(entry) => {
             let elements = tables(entry, "`to`", &format!("[[pipelines.{name}.to]]"), problems);
             has_to = !elements.is_empty();
-            let has_decide = sound_steps.is_some()
-                || steps
-                    .iter()
-                    .any(|step| matches!(step.kind, crate::config::spec::StepKind::Decide(_)));
+            let has_decide = sound_steps.is_some() || steps.iter().any(|step| step.kind.decides());
             let mut ids = Vec::new();
             for (index, element) in elements.iter().enumerate() {
                 let (id, destination) =

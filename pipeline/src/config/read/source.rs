@@ -8,16 +8,18 @@ use chrono::{Datelike, NaiveDate};
 use riskstream_engine::contract::COMMITTED_AT;
 use riskstream_ingest::TimePattern;
 
-use super::{check_local, postgres};
+use super::formats::{debezium, delimiter_and_quote};
+use super::postgres;
+use super::shared::{check_local, unknown_kind};
 use crate::config::defaults;
 use crate::config::document::{Entry, Value};
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
-    Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource,
-    GeneratorSource, KafkaFormat, Loans, Payments, Rate, Simulation, SimulationKind, Source,
-    SourceKind, Sql, TimeFormat, Times, WhenQuiet,
+    Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GeneratorSource,
+    KafkaFormat, Loans, Payments, Rate, Simulation, SimulationKind, Source, SourceKind, Sql,
+    TimeFormat, WhenQuiet,
 };
 use crate::config::suggest;
 use crate::config::values;
@@ -131,32 +133,6 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         _ => None,
     };
     ReadSource { source, has_sound_columns }
-}
-
-/// The problem of a `kind` that isn't one of this release.
-pub(super) fn unknown_kind(
-    kind: &Spanned<String>,
-    of: &str,
-    known: &[&str],
-    later: &[&str],
-) -> Problem {
-    if later.contains(&kind.value.as_str()) {
-        return Problem::new(
-            kind.span,
-            format!("a {of} of kind `{kind}` comes with a later release"),
-        )
-        .help(format!("the kinds of this release are {}", suggest::list(known.iter().copied())));
-    }
-    let problem = Problem::new(kind.span, format!("there is no {of} of kind `{kind}`"));
-    match suggest::closest(&kind.value, later.iter().copied()) {
-        Some(near) if suggest::closest(&kind.value, known.iter().copied()).is_none() => problem
-            .help(format!(
-                "did you mean `{near}`? It comes with a later release; the kinds of this one are \
-                 {}",
-                suggest::list(known.iter().copied())
-            )),
-        _ => problem.maybe_help(suggest::help(&kind.value, known.iter().copied(), "the kinds are")),
-    }
 }
 
 fn schema(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Field>> {
@@ -283,33 +259,6 @@ fn file(
     })
 }
 
-/// `debezium = { decimals, times }`.
-pub(super) fn debezium(
-    table: &mut Table<'_>,
-    is_debezium: bool,
-    problems: &mut Vec<Problem>,
-) -> Debezium {
-    let mut options = Debezium { decimals: Decimals::Precise, times: Times::Adaptive };
-    let key_span = table.get("debezium").map(|entry| entry.key.span);
-    let Some(mut given) = table.table("debezium", problems) else { return options };
-    if let (false, Some(span)) = (is_debezium, key_span) {
-        problems.push(
-            Problem::new(
-                span,
-                "`debezium` says something about records of the format \"debezium-json\" only",
-            )
-            .help("remove it, or write format = \"debezium-json\""),
-        );
-    }
-    options.decimals = given
-        .keyword::<Decimals>("decimals", problems)
-        .map_or(options.decimals, |decimals| decimals.value);
-    options.times =
-        given.keyword::<Times>("times", problems).map_or(options.times, |times| times.value);
-    given.finish(problems);
-    options
-}
-
 fn csv(
     table: &mut Table<'_>,
     format: Option<FileFormat>,
@@ -337,59 +286,6 @@ fn csv(
     }
     delimiter_and_quote(csv, &mut options, problems);
     options
-}
-
-fn delimiter_and_quote(mut csv: Table<'_>, options: &mut CsvOptions, problems: &mut Vec<Problem>) {
-    if let Some(byte) = one_byte(&mut csv, "delimiter", problems) {
-        options.delimiter = Some(byte);
-    }
-    if let Some(byte) = one_byte(&mut csv, "quote", problems) {
-        options.quote = byte;
-    }
-    if options.delimiter == Some(options.quote) {
-        problems.push(Problem::new(csv.span, "`delimiter` and `quote` are the same"));
-    }
-    csv.finish(problems);
-}
-
-/// `csv = { delimiter, quote }` of records that stand alone, without a header.
-pub(super) fn csv_options(
-    table: &mut Table<'_>,
-    is_csv: bool,
-    problems: &mut Vec<Problem>,
-) -> CsvOptions {
-    let mut options = CsvOptions {
-        header: false,
-        delimiter: Some(defaults::CSV_DELIMITER),
-        quote: defaults::CSV_QUOTE,
-    };
-    let key_span = table.get("csv").map(|entry| entry.key.span);
-    let Some(csv) = table.table("csv", problems) else { return options };
-    if let (false, Some(span)) = (is_csv, key_span) {
-        problems.push(
-            Problem::new(span, "`csv` says nothing about messages of another format")
-                .help("remove it, or write format = \"csv\""),
-        );
-    }
-    delimiter_and_quote(csv, &mut options, problems);
-    options
-}
-
-fn one_byte(table: &mut Table<'_>, key: &'static str, problems: &mut Vec<Problem>) -> Option<u8> {
-    let entry = table.get(key)?;
-    // Not through `string`, for which a tab would be empty.
-    if let Value::String { text, .. } = &entry.node.value
-        && let [byte] = text.as_bytes()
-        && byte.is_ascii()
-        && !matches!(byte, b'\n' | b'\r')
-    {
-        return Some(*byte);
-    }
-    problems.push(
-        Problem::new(entry.node.span, format!("`{key}` isn't one ASCII character"))
-            .help("such as \",\", \";\" or \"\\t\""),
-    );
-    None
 }
 
 /// `None` when it isn't said what is simulated.

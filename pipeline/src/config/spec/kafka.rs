@@ -1,6 +1,7 @@
 //! `kind = "kafka"`: topics as sources and destinations.
 
-use super::keywords;
+use super::formats::{CsvOptions, Debezium};
+use super::keywords::keywords;
 use crate::config::span::Spanned;
 
 /// `kind = "kafka"` of a source.
@@ -13,9 +14,9 @@ pub struct KafkaSource {
     /// What a message's value is.
     pub format: KafkaFormat,
     /// How Debezium's records are read.
-    pub debezium: super::Debezium,
+    pub debezium: Debezium,
     /// How CSV is read; a message has no header line.
-    pub csv: super::CsvOptions,
+    pub csv: CsvOptions,
     /// Where the first run begins.
     pub start: KafkaStart,
     /// Whether the run ends at what was the end when it began.

@@ -6,7 +6,10 @@ use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::NaiveDate;
 use riskstream_ingest::TimePattern;
 
-use super::{Sql, keywords};
+use super::formats::{CsvOptions, Debezium};
+use super::kafka::KafkaSource;
+use super::keywords::keywords;
+use super::sql::Sql;
 use crate::config::span::Spanned;
 
 /// One source.
@@ -51,7 +54,7 @@ pub enum SourceKind {
     /// Simulated rows.
     Generator(GeneratorSource),
     /// A Kafka topic.
-    Kafka(super::KafkaSource),
+    Kafka(KafkaSource),
     /// The changes of a PostgreSQL table.
     Postgres(PostgresSource),
 }
@@ -106,37 +109,6 @@ keywords!(FileFormat {
     "debezium-json" => DebeziumJson,
 });
 
-/// `debezium = { decimals, times }`: the connector's settings that its records do not tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Debezium {
-    /// Its `decimal.handling.mode`.
-    pub decimals: Decimals,
-    /// Its `time.precision.mode`.
-    pub times: Times,
-}
-
-/// How the connector writes decimals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decimals {
-    /// As bytes.
-    Precise,
-    /// As text.
-    String,
-    /// As numbers.
-    Double,
-}
-keywords!(Decimals { "precise" => Precise, "string" => String, "double" => Double });
-
-/// How the connector writes times without a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Times {
-    /// In microseconds.
-    Adaptive,
-    /// In milliseconds.
-    Connect,
-}
-keywords!(Times { "adaptive" => Adaptive, "connect" => Connect });
-
 /// The compression around a JSON or CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -150,17 +122,6 @@ pub enum Compression {
     Zstd,
 }
 keywords!(Compression { "auto" => Auto, "none" => None, "gzip" => Gzip, "zstd" => Zstd });
-
-/// `csv = { header, delimiter, quote }`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// Whether the first line names the columns. Without it, `schema` names them in order.
-    pub header: bool,
-    /// The byte between values.
-    pub delimiter: Option<u8>,
-    /// The byte around a value that holds delimiters.
-    pub quote: u8,
-}
 
 /// `kind = "generator"`: simulated rows.
 #[derive(Debug, Clone)]

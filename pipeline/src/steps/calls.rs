@@ -2,12 +2,159 @@
 //! aren't SQL expressions over one row. `call = name "(" [ "*" | ["distinct"] column ] ")"`; names
 //! and `distinct` in any case; a column in double quotes may hold anything.
 
+use std::fmt;
 use std::ops::Range;
 
-use super::problem::Problem;
-use super::span::Spanned;
-use super::spec::{Aggregate, Sql};
-use super::suggest;
+use arrow::datatypes::DataType;
+
+use super::columns::{Flow, type_name};
+use crate::config::document::{Entry, Value};
+use crate::config::problem::Problem;
+use crate::config::reader;
+use crate::config::span::Spanned;
+use crate::config::spec::Sql;
+use crate::config::suggest;
+
+/// One `NAME = "function(column)"`.
+#[derive(Debug, Clone)]
+pub(crate) struct Feature {
+    /// The column's name, before `_<window>` where there are windows.
+    pub(crate) name: Spanned<String>,
+    /// What is computed.
+    pub(crate) aggregate: Aggregate,
+    /// The place of the call.
+    pub(crate) call: Sql,
+}
+
+/// An aggregate over a window, with its column.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Aggregate {
+    /// `count(*)`: rows.
+    CountAll,
+    /// `count(col)`: rows in which the column isn't null.
+    Count(Spanned<String>),
+    /// `sum(col)`.
+    Sum(Spanned<String>),
+    /// `avg(col)` or `mean(col)`.
+    Mean(Spanned<String>),
+    /// `min(col)`.
+    Min(Spanned<String>),
+    /// `max(col)`.
+    Max(Spanned<String>),
+    /// `stddev(col)`: the sample standard deviation, as in SQL; null for fewer than two values.
+    StdDev(Spanned<String>),
+    /// `count(distinct col)`.
+    CountDistinct(Spanned<String>),
+    /// `last(col)`: the newest value that isn't null.
+    Last(Spanned<String>),
+    /// `seconds_since_last()`: seconds since the key's previous row, null for its first; it has no
+    /// window.
+    SecondsSinceLast,
+}
+
+impl Aggregate {
+    /// The column that it reads.
+    pub(crate) fn input(&self) -> Option<&Spanned<String>> {
+        match self {
+            Self::CountAll | Self::SecondsSinceLast => None,
+            Self::Count(column)
+            | Self::Sum(column)
+            | Self::Mean(column)
+            | Self::Min(column)
+            | Self::Max(column)
+            | Self::StdDev(column)
+            | Self::CountDistinct(column)
+            | Self::Last(column) => Some(column),
+        }
+    }
+
+    /// Whether there is one value per window; otherwise one per row.
+    pub(crate) fn is_windowed(&self) -> bool {
+        !matches!(self, Self::SecondsSinceLast)
+    }
+
+    /// Whether the column must hold numbers.
+    pub(crate) fn needs_number(&self) -> bool {
+        matches!(self, Self::Sum(_) | Self::Mean(_) | Self::StdDev(_))
+    }
+
+    /// Whether the column must hold numbers, times or booleans.
+    pub(crate) fn needs_value(&self) -> bool {
+        matches!(self, Self::Min(_) | Self::Max(_) | Self::Last(_))
+    }
+}
+
+impl fmt::Display for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CountAll => f.write_str("count(*)"),
+            Self::Count(column) => write!(f, "count({column})"),
+            Self::Sum(column) => write!(f, "sum({column})"),
+            Self::Mean(column) => write!(f, "avg({column})"),
+            Self::Min(column) => write!(f, "min({column})"),
+            Self::Max(column) => write!(f, "max({column})"),
+            Self::StdDev(column) => write!(f, "stddev({column})"),
+            Self::CountDistinct(column) => write!(f, "count(distinct {column})"),
+            Self::Last(column) => write!(f, "last({column})"),
+            Self::SecondsSinceLast => f.write_str("seconds_since_last()"),
+        }
+    }
+}
+
+pub(crate) fn feature(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Feature> {
+    let text = reader::string(&entry.node, &format!("the feature `{}`", entry.key), problems)?;
+    let Value::String { verbatim_at, .. } = entry.node.value else { return None };
+    let call = Sql { text, verbatim_at };
+    match parse(&call) {
+        Ok(aggregate) => Some(Feature { name: entry.key.clone(), aggregate, call }),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    }
+}
+
+/// Checks the column that an aggregate reads.
+pub(crate) fn check_input(flow: &Flow, feature: &Feature, problems: &mut Vec<Problem>) {
+    let Some(input) = feature.aggregate.input() else { return };
+    let Some(column) = flow.find(input, problems) else { return };
+    let Some(data_type) = &column.data_type else { return };
+    let is_number = data_type.is_numeric() || *data_type == DataType::Boolean;
+    let needs = if feature.aggregate.needs_number() && !is_number {
+        "a number"
+    } else if feature.aggregate.needs_value() && (data_type.is_string() || data_type.is_binary()) {
+        "a number, a time or a boolean"
+    } else {
+        return;
+    };
+    problems.push(
+        Problem::new(
+            input.span,
+            format!(
+                "`{}` needs {needs}; `{input}` is of type {}",
+                feature.aggregate,
+                type_name(data_type)
+            ),
+        )
+        .help(
+            "`count(col)` and `count(distinct col)` take any type; `min`, `max` and `last` \
+             numbers, times and booleans",
+        ),
+    );
+}
+
+/// The type of a feature's column, where no other step could tell it from another.
+pub(crate) fn feature_type(aggregate: &Aggregate) -> Option<DataType> {
+    match aggregate {
+        Aggregate::CountAll | Aggregate::Count(_) | Aggregate::CountDistinct(_) => {
+            Some(DataType::Int64)
+        }
+        Aggregate::Mean(_) | Aggregate::StdDev(_) | Aggregate::SecondsSinceLast => {
+            Some(DataType::Float64)
+        }
+        Aggregate::Sum(_) | Aggregate::Min(_) | Aggregate::Max(_) | Aggregate::Last(_) => None,
+    }
+}
 
 /// The functions as messages show them.
 const FUNCTIONS: &str = "count(*), count(col), count(distinct col), sum(col), avg(col), min(col), \
@@ -19,7 +166,7 @@ const NAMES: [&str; 9] =
 ///
 /// # Errors
 /// The problem, pointing into the call where the TOML string has no escapes.
-pub(crate) fn parse(call: &Sql) -> Result<Aggregate, Problem> {
+fn parse(call: &Sql) -> Result<Aggregate, Problem> {
     let text = call.as_str();
     let name = trimmed(text, 0..text.find('(').unwrap_or(text.len()));
     let wrong =
@@ -132,8 +279,8 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::span::{Origin, Span};
     use super::*;
+    use crate::config::span::{Origin, Span};
 
     fn call(text: &str) -> Result<Aggregate, Problem> {
         let span = Span::new(Origin::File, 0..text.len() + 2);

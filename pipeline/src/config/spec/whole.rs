@@ -1,0 +1,35 @@
+//! A whole configuration.
+
+use super::destination::Destination;
+use super::pipeline::Pipeline;
+use super::riskstream::Riskstream;
+use super::source::Source;
+use crate::config::span::Spanned;
+
+/// A whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// `[riskstream]`.
+    pub riskstream: Riskstream,
+    /// `[sources.NAME]`, in the order of the file.
+    pub sources: Vec<Source>,
+    /// `[pipelines.NAME]`, in the order of the file.
+    pub pipelines: Vec<Pipeline>,
+}
+
+impl Spec {
+    /// The source of this name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| *source.name == name)
+    }
+
+    /// The pipeline of this name.
+    pub fn pipeline(&self, name: &str) -> Option<&Pipeline> {
+        self.pipelines.iter().find(|pipeline| *pipeline.name == name)
+    }
+
+    /// Every Delta table that the pipelines write, in the order of the file.
+    pub fn tables(&self) -> impl Iterator<Item = &Spanned<String>> {
+        self.pipelines.iter().flat_map(|pipeline| pipeline.to.iter()).filter_map(Destination::table)
+    }
+}
