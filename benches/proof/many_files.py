@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A source of very many files: few are open at once, and those that were read cost nothing.
 
-    many_files.py [--binary PATH] [--work FOLDER] [--large 5000] [--kib 64] [--files 200000] [--batches 10]
+    many_files.py [--binary PATH] [--work FOLDER] [--large 5000] [--kib 64] [--files 200000] \
+        [--batches 10]
 
 1. `--large` files of `--kib` KiB each, which all cover the same hour, so that they are read in
    step, under `ulimit -n 256`: each row must be in the table once.
