@@ -8,6 +8,12 @@
 //! Everything here happens once, before rows flow, and stands in a crate of its own for that: the
 //! parser's tree and DataFusion's planner are compiled into whoever uses them, which took most of
 //! the time of the steps' crate. This one is not optimized.
+//!
+//! Invariants:
+//! - Nothing here sees a row, reads a file or a clock.
+//! - An error of a text names the bytes of it that are wrong.
+//! - Two texts that mean the same are equal in [`syntax::canonical`]'s words, as far as their trees
+//!   are; saved state is compared by these words.
 
 pub mod place;
 pub mod planner;

@@ -6,6 +6,9 @@
 //!        ▼
 //!   DeltaProvider: files of the Delta log, skipped by partition and statistics, read by DataFusion
 //! ```
+//! Invariants:
+//! - A query sees one version of each table, the newest when the catalog was opened.
+//! - It writes nothing.
 
 mod catalog;
 mod error;
