@@ -13,7 +13,9 @@ use crate::runtime::intake::first_reason;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::parts::{Committed, FeedClose, Part, sliced_bytes};
 use crate::runtime::plan::EngineConfig;
+use crate::runtime::spans::{Finished, Stretch};
 use crate::store::{EpochHeader, Renamed, Section, SectionKind, Store, StoreError, batch_to_ipc};
+use arrow::array::{AsArray, RecordBatch};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -41,6 +43,8 @@ pub(crate) struct EncodedPart {
     /// Of them, those whose rows are kept.
     pub(crate) unfit: u64,
     pub(crate) first_dead: String,
+    /// All of them, by reason.
+    pub(crate) dead_by_reason: BTreeMap<String, u64>,
 }
 
 /// The whole state of one worker's steps.
@@ -80,6 +84,7 @@ impl EncodedPart {
         let worker = u32::try_from(worker).map_err(|_| bug("more than 2^32 workers".into()))?;
         let dead = part.dead.iter().map(|d| d.num_rows() as u64).sum();
         let first_dead = first_reason(&part.dead);
+        let dead_by_reason = letters_by_reason(&part.dead);
         part.outbox.extend(dead_sink);
         let mut changes = encode_state(part.changes, worker)?;
         for (sink, out) in &part.outbox {
@@ -119,7 +124,39 @@ impl EncodedPart {
             dead,
             unfit: part.unfit,
             first_dead,
+            dead_by_reason,
         })
+    }
+}
+
+/// How many dead letters there are, by reason.
+fn letters_by_reason(dead: &[RecordBatch]) -> BTreeMap<String, u64> {
+    let mut letters = BTreeMap::new();
+    for rows in dead {
+        let reasons = rows.column_by_name("reason").and_then(|c| c.as_string_opt::<i32>());
+        // A step's letters come one after the other and mostly for the same reason.
+        let mut run: (&str, u64) = ("", 0);
+        for reason in reasons.into_iter().flatten().map(Option::unwrap_or_default) {
+            if run.0 == reason {
+                run.1 += 1;
+                continue;
+            }
+            count(&mut letters, run);
+            run = (reason, 1);
+        }
+        count(&mut letters, run);
+    }
+    letters
+}
+
+fn count(letters: &mut BTreeMap<String, u64>, (reason, more): (&str, u64)) {
+    if more > 0 {
+        match letters.get_mut(reason) {
+            Some(so_far) => *so_far += more,
+            None => {
+                letters.insert(reason.to_owned(), more);
+            }
+        }
     }
 }
 
@@ -194,7 +231,7 @@ impl Committer {
     }
 
     fn commit(&mut self, parts: Vec<EncodedPart>) -> Result<(), RunError> {
-        let started = self.clock.steady_nanos();
+        let (started, started_micros) = (self.clock.steady_nanos(), self.clock.wall_micros());
         let (rows, dead, late) =
             parts.iter().fold((0, 0, 0), |sum, p| (sum.0 + p.rows, sum.1 + p.dead, sum.2 + p.late));
         // Letters about values that did not fit are about rows that were kept.
@@ -219,7 +256,9 @@ impl Committer {
         let mut snapshot = Vec::new();
         let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();
         let mut sunk = Vec::new();
+        let mut dead_by_reason = Vec::with_capacity(parts.len());
         for part in parts {
+            dead_by_reason.push(part.dead_by_reason);
             sunk.extend(part.sunk);
             changes.extend(part.changes);
             snapshot.push(part.snapshot);
@@ -245,7 +284,23 @@ impl Committer {
         self.metrics.rows_committed_total.fetch_add(rows, Ordering::Relaxed);
         self.metrics.dead_committed_total.fetch_add(dead, Ordering::Relaxed);
         self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);
+        dead_by_reason.into_iter().for_each(|reasons| self.metrics.add_dead(reasons));
         self.metrics.committed_epoch.store(feed.epoch.0, Ordering::Release);
+        self.metrics
+            .epoch
+            .record(self.clock.steady_nanos().saturating_sub(feed.first_block.steady_nanos));
+        self.metrics.spans.tell(|| {
+            let to_micros = self.clock.wall_micros();
+            Finished::Epoch {
+                epoch: feed.epoch,
+                whole: Stretch { from_micros: feed.first_block.wall_micros, to_micros },
+                commit: Stretch { from_micros: started_micros, to_micros },
+                rows,
+                late,
+                dead,
+                bytes: written,
+            }
+        });
         // The feed may be gone already; then nobody waits for room.
         let snapshot_bytes = feed.snapshot.then(|| snapshot.iter().map(WholeState::bytes).sum());
         let _gone =
@@ -264,9 +319,7 @@ impl Committer {
             }
         }
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
-        self.metrics
-            .commit_nanos_total
-            .fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
+        self.metrics.commit.record(self.clock.steady_nanos() - started);
         Ok(())
     }
 

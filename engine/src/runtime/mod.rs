@@ -25,6 +25,7 @@ mod deliver;
 mod failure;
 mod feed;
 mod gather;
+mod histogram;
 mod host;
 mod housekeeper;
 mod intake;
@@ -38,14 +39,17 @@ mod parts;
 mod plan;
 mod route;
 mod run;
+mod spans;
 
 pub use accept::{Behind, Standing, accept, standing};
 pub use clock::{Clock, SystemClock};
 pub use failure::{RunError, StepsChanged};
+pub use histogram::{Histogram, HistogramCounts};
 pub use left::{check_waiting, lacks};
-pub use metrics::{Metrics, StepMetrics};
+pub use metrics::{Metrics, PartitionMetrics, SinkMetrics, StepMetrics};
 pub use plan::{
     BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet,
     WorkerContext, shapes,
 };
 pub use run::{RunControl, RunSummary, run};
+pub use spans::{Finished, Spans, Stretch};

@@ -22,7 +22,7 @@ use crate::runtime::left::{
     marks_to_go_on, prepare, refuse_other_origin, refuse_sinks_behind, refuse_sinks_gone,
     refuse_strangers, take_over,
 };
-use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
+use crate::runtime::metrics::{DECODE_STEP, HOLD_STEP, Metrics, READ_STEP, SPLIT_STEP};
 use crate::runtime::outside::Outside;
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
@@ -54,16 +54,17 @@ impl RunControl {
     /// Control of a run of `plan`.
     #[must_use]
     pub fn new(plan: &Plan, workers: usize) -> Self {
-        let mut ids = vec![READ_STEP.to_owned(), "decode".to_owned(), HOLD_STEP.to_owned()];
+        let mut ids = vec![READ_STEP.to_owned(), DECODE_STEP.to_owned(), HOLD_STEP.to_owned()];
         ids.extend(plan.steps.iter().map(|s| s.id.clone()));
         for sink in plan.sinks.iter().chain([&plan.dead_letters]) {
             ids.extend(sink.steps.iter().map(|s| s.id.clone()));
             ids.push(sink.id.clone());
         }
         ids.push(SPLIT_STEP.to_owned());
+        let sinks = plan.sinks.iter().chain([&plan.dead_letters]).map(|s| s.id.clone());
         Self {
             stop: Arc::new(AtomicBool::new(false)),
-            metrics: Arc::new(Metrics::new(ids, workers)),
+            metrics: Arc::new(Metrics::new(ids, sinks, workers)),
         }
     }
 }
@@ -83,9 +84,6 @@ pub struct RunSummary {
     /// It was stopped before the input ended.
     pub stopped: bool,
 }
-
-/// The id under which rows that wait for the watermark are saved.
-const HOLD_STEP: &str = "source.hold";
 
 /// Refuses to go on with state that meant something else, before anything is claimed or restored.
 fn check_shapes(pipeline: &str, saved: &Shapes, present: &Shapes) -> Result<(), RunError> {
@@ -254,11 +252,15 @@ pub fn run(
         control.metrics.progress_total.store(total, Ordering::Relaxed);
     }
 
-    let failure = Failure::default();
+    let failure = Failure::told_to(&control.metrics);
     let first = recovered.committed.next();
     let resumed_after = recovered.committed.0;
     control.metrics.committed_epoch.store(recovered.committed.0, Ordering::Release);
     control.metrics.delivered_epoch.store(delivered.0, Ordering::Release);
+    for sink in &control.metrics.sinks {
+        let through = visible.get(&sink.id).copied().unwrap_or(recovered.committed);
+        sink.delivered_epoch.store(through.0, Ordering::Relaxed);
+    }
     let age = recovered.age;
     let (parts_in, parts_out) = unbounded();
     let (committed_in, committed_out) = unbounded();
@@ -419,6 +421,8 @@ pub fn run(
         resumed,
         read_on: BTreeMap::new(),
         closed: VecDeque::new(),
+        first_block: None,
+        out_of_orderness,
         bytes_open: 0,
         bytes_closed: 0,
         held: HeldNotice::new(control.metrics.notice(format!("reading of {}", source.name()))),
