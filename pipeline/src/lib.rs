@@ -7,3 +7,4 @@ pub mod config;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod service;

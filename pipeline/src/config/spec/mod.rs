@@ -7,6 +7,7 @@
 
 mod kafka;
 mod pipeline;
+mod service;
 mod source;
 
 pub use kafka::{
@@ -18,6 +19,9 @@ pub use pipeline::{
     DestinationKind, Feature, Features, Late, Order, Partitioning, Period, Pipeline, Previous,
     Results, Sample, ScoreColumn, Share, ShareOf, Shares, Step, StepKind, TableDestination, Window,
     WindowEvery, WindowExtent,
+};
+pub use service::{
+    Log, LogFormat, LogLevel, MetricsEndpoint, OnFailure, OnFailureName, Restart, Tracing,
 };
 pub use source::{
     Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource,
@@ -37,6 +41,10 @@ use super::span::Spanned;
 pub struct Spec {
     /// `[riskstream]`.
     pub riskstream: Riskstream,
+    /// `[metrics]`: where the program says how it is; none: nowhere.
+    pub metrics: Option<MetricsEndpoint>,
+    /// `[tracing]`: who is sent spans of epochs; none: nobody.
+    pub tracing: Option<Tracing>,
     /// `[sources.NAME]`, in the order of the file.
     pub sources: Vec<Source>,
     /// `[pipelines.NAME]`, in the order of the file.
@@ -71,6 +79,8 @@ pub struct Riskstream {
     pub registry: Spanned<PathBuf>,
     /// Worker threads; `None` is one per core.
     pub workers: Option<Spanned<usize>>,
+    /// How events are written.
+    pub log: Log,
     /// When an epoch closes.
     pub epoch: EpochLimits,
     /// Epochs read but not committed, at least 1.

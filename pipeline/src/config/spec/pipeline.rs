@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Sql, keywords};
+use super::{OnFailure, Sql, keywords};
 use crate::config::span::Spanned;
 
 /// One pipeline.
@@ -17,6 +17,8 @@ pub struct Pipeline {
     pub order: Order,
     /// What happens to a row behind the watermark.
     pub late: Late,
+    /// What becomes of the program when the pipeline fails.
+    pub on_failure: OnFailure,
     /// The steps, in order; ids unique within the pipeline.
     pub steps: Vec<Step>,
     /// The destinations, at least one; ids unique within the pipeline.
