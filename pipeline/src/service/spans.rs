@@ -5,9 +5,9 @@
 //!            commit ─────                 its file
 //!                        deliver scored ─────── of epochs up to 17
 //! ```
-//! Written here, and not by the crates of OpenTelemetry: these bring tonic and prost, twenty crates
-//! more, for messages of three forms, and know no span that is told of after it has ended by
-//! somebody without a context.
+//! Written here, and not by the crates of OpenTelemetry: these are eight more (an SDK, prost and its
+//! derive macro among them) for messages of one form, and their spans begin and end in the code
+//! that is measured, where ours are told of once they are over.
 
 use riskstream_engine::runtime::{Finished, Stretch};
 use serde_json::{Value, json};

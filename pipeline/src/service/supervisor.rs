@@ -1,12 +1,13 @@
 //! A pipeline's life: it is run, and where it may start again after a failure, it is planned anew
 //! and run again, until its input ends, it is stopped, or it fails for good.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use riskstream_engine::runtime::{self, Clock, RunSummary};
+use riskstream_engine::runtime::{self, Clock, RunError, RunSummary};
 use riskstream_sinks::LastRows;
 
 use super::backoff::Backoff;
@@ -54,25 +55,31 @@ pub(crate) fn supervise(
     loop {
         life.starts();
         let began = Instant::now();
-        let failure = match next.take() {
-            Some((plan, engine)) => {
-                match runtime::run(plan, engine, &life.control, Arc::clone(clock)) {
-                    Ok(summary) => {
-                        life.set_phase(Phase::Ended);
-                        let summary = Some(summary);
-                        return Outcome { summary, ended: Instant::now(), tables, consoles };
-                    }
-                    Err(error) => Failure { may_pass: error.may_pass(), text: error.to_string() },
+        let ready = match next.take() {
+            Some(ready) => Ok(ready),
+            None => plan_again().map(|planned| {
+                (tables, consoles) = (planned.tables, planned.consoles);
+                (planned.plan, planned.engine)
+            }),
+        };
+        let ended = match ready {
+            Ok((plan, engine)) => {
+                let run = || runtime::run(plan, engine, &life.control, Arc::clone(clock));
+                match catch_unwind(AssertUnwindSafe(run)) {
+                    Ok(ended) => ended.map_err(|error| Failure::from(&error)),
+                    // The panic has said itself what it was.
+                    Err(_) => Err(Failure::from(&RunError::Bug { what: "a panic".into() })),
                 }
             }
-            None => match plan_again() {
-                Ok(planned) => {
-                    (tables, consoles) = (planned.tables, planned.consoles);
-                    next = Some((planned.plan, planned.engine));
-                    continue;
-                }
-                Err(text) => Failure { may_pass: true, text },
-            },
+            Err(text) => Err(Failure { may_pass: true, text }),
+        };
+        let failure = match ended {
+            Ok(summary) => {
+                life.set_phase(Phase::Ended);
+                let summary = Some(summary);
+                return Outcome { summary, ended: Instant::now(), tables, consoles };
+            }
+            Err(failure) => failure,
         };
         let ran = if life.has_restored() { began.elapsed() } else { Duration::ZERO };
         fail(life, failure.text);
@@ -100,6 +107,12 @@ pub(crate) fn supervise(
 struct Failure {
     may_pass: bool,
     text: String,
+}
+
+impl From<&RunError> for Failure {
+    fn from(error: &RunError) -> Self {
+        Self { may_pass: error.may_pass(), text: error.to_string() }
+    }
 }
 
 /// Says why the pipeline has failed, where the engine has not.
