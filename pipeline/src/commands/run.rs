@@ -13,7 +13,7 @@ use super::confirm::{Change, confirm};
 use super::state::{Anew, begin_anew, plan_anew};
 use super::{CommandError, load, refuse};
 use crate::cli::{OutputFormat, RunArgs};
-use crate::config::spec::{LogFormat, LogLevel, MetricsEndpoint, Pipeline};
+use crate::config::spec::{Log, LogFormat, LogLevel, MetricsEndpoint, Pipeline};
 use crate::config::{Config, Problem, suggest_name};
 use crate::plan::{
     PlanError, Planned, Stored, lay_out, notices, open_source, store_location, tables_location,
@@ -33,12 +33,8 @@ use crate::service::{
 /// have stopped.
 pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let started = Instant::now();
-    if let Some(format) = args.log.log_format {
-        // Also what is wrong with the configuration is then said so.
-        logs::begin(format, args.log.log_level.unwrap_or(LogLevel::Info));
-    }
-    let config = load(&args.config)?;
-    begin_log(&config, args);
+    let config = load(&args.config).inspect_err(|_| begin_log(Log::default(), args))?;
+    begin_log(config.spec.riskstream.log, args);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let pipelines = chosen(&config, &args.only)?;
     let workers = args.workers.map(usize::from).unwrap_or_else(|| default_workers(&config));
@@ -115,14 +111,11 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     })
 }
 
-/// Begins the log, where there is to be one: a person at a terminal sees bars.
-fn begin_log(config: &Config, args: &RunArgs) {
-    let said = config.spec.riskstream.log;
-    let format = args
-        .log
-        .log_format
-        .or(said.format)
-        .or_else(|| (!std::io::stderr().is_terminal()).then_some(LogFormat::Text));
+/// Begins the log, where there is to be one: a person at a terminal sees bars. `said` is what the
+/// configuration says.
+fn begin_log(said: Log, args: &RunArgs) {
+    let is_seen = std::io::stderr().is_terminal();
+    let format = args.log.log_format.or(said.format).or((!is_seen).then_some(LogFormat::Text));
     if let Some(format) = format {
         logs::begin(format, args.log.log_level.or(said.level).unwrap_or(LogLevel::Info));
     }
