@@ -9,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use riskstream_pipeline::config;
+use riskstream_pipeline::config::spec::{Log, LogFormat, LogLevel, OnFailure, Restart};
 use riskstream_pipeline::service::catalog;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -617,4 +619,70 @@ fn systemd_takes_the_unit() {
     // Other units of the machine may have their faults.
     let ours: Vec<&str> = texts.lines().filter(|line| line.contains("riskstream")).collect();
     assert!(ours.is_empty(), "{texts}");
+}
+
+/// A configuration with these lines in front, and these in its one pipeline.
+fn configured(top: &str, of_pipeline: &str) -> Result<config::Config, config::Problems> {
+    let text = format!(
+        "{top}\n[sources.payments]\nkind = \"generator\"\n[pipelines.p]\nfrom = \"payments\"\n\
+         {of_pipeline}\nto = [{{ id = \"all\", kind = \"console\" }}]\n"
+    );
+    config::parse("service.toml", &text, &[])
+}
+
+#[test]
+fn wrong_settings_are_refused_with_what_would_be_right() {
+    let restart = "on_failure = \"restart\"\n";
+    for (top, of_pipeline, message, help) in [
+        ("[riskstream]\nlog = { format = \"xml\" }", "", "xml", "json"),
+        ("[riskstream]\nlog = { level = \"loud\" }", "", "loud", "info"),
+        ("[riskstream]\nlog = { fromat = \"json\" }", "", "has no key `fromat`", "format"),
+        ("[metrics]\nlisten = \"localhost\"", "", "is no address", "127.0.0.1:9464"),
+        ("[metrics]\nlisten = \"0.0.0.0:9464\"", "", "other machines can reach", "allow_remote"),
+        ("[metrics]\nlisten = \"[::]:9464\"", "", "other machines can reach", "allow_remote"),
+        ("[metrics]\nallow_remote = true", "", "has no `listen`", "listen = "),
+        ("[tracing]\notlp = \"collector:4317\"", "", "is not an HTTP URL", "http://127.0.0.1:4318"),
+        ("[tracing]\notlp = \"http:///v1/traces\"", "", "names no host", "http://127.0.0.1:4318"),
+        ("", "on_failure = \"retry\"", "retry", "restart"),
+        ("", "restart = { min = \"5s\" }", "that does not", "on_failure = \"restart\""),
+        ("", &format!("{restart}restart = {{ min = \"0s\" }}"), "`min` of `restart` is zero", "1s"),
+        ("", &format!("{restart}restart = {{ max = \"0s\" }}"), "`max` of `restart` is zero", "1m"),
+        (
+            "",
+            &format!("{restart}restart = {{ min = \"5s\", max = \"1s\" }}"),
+            "`min` of `restart` is longer than its `max`",
+            "lower `min`",
+        ),
+    ] {
+        let problems = configured(top, of_pipeline).expect_err(top);
+        let [problem] = problems.as_slice() else { panic!("{top}{of_pipeline}: {problems}") };
+        let says = problem.message.contains(message);
+        let helps = problem.help.as_ref().is_some_and(|said| said.contains(help));
+        assert!(says && helps, "{problem:#?}");
+    }
+}
+
+#[test]
+fn settings_are_read_with_their_defaults() {
+    let spec = configured("", "").unwrap().spec;
+    assert!(spec.metrics.is_none() && spec.tracing.is_none());
+    assert_eq!(spec.riskstream.log, Log::default());
+    assert_eq!(spec.pipelines[0].on_failure, OnFailure::Stop);
+
+    let top = "[riskstream]\nlog = { format = \"json\", level = \"warn\" }\n\
+               [metrics]\nlisten = \"0.0.0.0:9464\"\nallow_remote = true\n\
+               [tracing]\notlp = \"http://collector:4318/\"";
+    let of_pipeline = "on_failure = \"restart\"\nrestart = { max = \"500ms\" }";
+    let spec = configured(top, of_pipeline).unwrap().spec;
+    let log = Log { format: Some(LogFormat::Json), level: Some(LogLevel::Warn) };
+    assert_eq!(spec.riskstream.log, log);
+    assert_eq!(spec.metrics.unwrap().listen, "0.0.0.0:9464".parse().unwrap());
+    assert_eq!(spec.tracing.unwrap().otlp.value, "http://collector:4318/v1/traces");
+    let half = Duration::from_millis(500);
+    let restart = Restart { min: half, max: half, healthy_after: Duration::from_secs(600) };
+    assert_eq!(spec.pipelines[0].on_failure, OnFailure::Restart(restart));
+
+    let path = "[tracing]\notlp = \"https://collector/otlp/v1/traces\"";
+    let spec = configured(path, "").unwrap().spec;
+    assert_eq!(spec.tracing.unwrap().otlp.value, "https://collector/otlp/v1/traces");
 }
