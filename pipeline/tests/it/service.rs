@@ -593,7 +593,10 @@ fn dashboard_and_alerts_ask_for_metrics_that_there_are() {
         checked(&["check", "rules", "alerts.yml"]);
         checked(&["test", "rules", "alerts.test.yml"]);
         // The expressions of the dashboard, as rules: JSON is YAML.
-        let rule = |(number, expr): (usize, &String)| serde_json::json!({ "record": format!("dashboard:{number}"), "expr": expr });
+        let rule = |(number, expr): (usize, &String)| {
+            let record = format!("dashboard:{number}");
+            serde_json::json!({ "record": record, "expr": expr })
+        };
         let rules: Vec<Value> = expressions.iter().enumerate().map(rule).collect();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dashboard.yml");
