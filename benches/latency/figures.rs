@@ -126,7 +126,7 @@ impl Figures {
             json["control"] = shares_json(shares);
         }
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed) as f64;
-        let commit_ms = load(&metrics.commit_nanos_total) / 1e6 / epochs.max(1) as f64;
+        let commit_ms = metrics.commit.sum_nanos() as f64 / 1e6 / epochs.max(1) as f64;
         let bytes = load(&metrics.store_bytes_total) / rows.max(1) as f64;
         writeln!(text)?;
         writeln!(

@@ -69,7 +69,7 @@ def main():
             )
             message = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
             said = (
-                done.returncode == 1 and "disk is full" in message and "panicked" not in done.stderr
+                done.returncode == 3 and "disk is full" in message and "panicked" not in done.stderr
             )
             landed = 0
             if (data / "tables" / "payment_features" / "_delta_log").exists():

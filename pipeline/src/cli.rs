@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::spec::{LogFormat, LogLevel};
+
 /// The configuration that a command takes if none is named.
 pub const CONFIG_FILE: &str = "pipelines.toml";
 
@@ -14,8 +16,9 @@ pub const CONFIG_FILE: &str = "pipelines.toml";
     version,
     max_term_width = 100,
     after_help = "Without a command, runs pipelines.toml.\n\n\
-                  Exit codes: 0 done, 1 a run failed, 2 the configuration or the command line is \
-                  wrong (nothing was started)."
+                  Exit codes: 0 done, 1 the command failed, 2 the configuration or the command line \
+                  is wrong (nothing was started), 3 a pipeline of a run failed, 130 interrupted \
+                  twice."
 )]
 pub struct Cli {
     /// What to do; `run` if nothing is said.
@@ -71,6 +74,18 @@ pub struct OutputArgs {
     pub format: OutputFormat,
 }
 
+/// How events are written to standard error.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct LogArgs {
+    /// Writes what happens as lines of this form, with their time [default: as the configuration
+    /// says, else text; on a terminal bars of the progress].
+    #[arg(long, value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// The least important events that are written [default: as the configuration says, else info].
+    #[arg(long, value_enum)]
+    pub log_level: Option<LogLevel>,
+}
+
 /// Which configuration, and what to change in it.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConfigArgs {
@@ -118,7 +133,10 @@ impl From<&ConfigOption> for ConfigArgs {
   riskstream run --set riskstream.epoch.max=100ms --set \
       pipelines.card-fraud.steps.terminal-risk.delay=3d
 
-Ctrl-C finishes the open epoch, commits it and leaves; the next run goes on from there.")]
+Ctrl-C (or SIGTERM) finishes the open epoch, commits it and leaves; the next run goes on from there.
+Exit codes: 0 the input ended or the run was stopped, 1 it could not begin, 2 the configuration is \
+    wrong (nothing was started),
+3 a pipeline failed, 130 interrupted twice.")]
 pub struct RunArgs {
     /// Which configuration.
     #[command(flatten)]
@@ -139,6 +157,9 @@ pub struct RunArgs {
     /// Worker threads; another number than last time is fine [default: one per core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// How what happens is written.
+    #[command(flatten)]
+    pub log: LogArgs,
     /// How the summary is printed.
     #[command(flatten)]
     pub output: OutputArgs,

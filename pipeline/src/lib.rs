@@ -17,4 +17,5 @@ pub mod config;
 pub mod plan;
 pub mod progress;
 pub mod report;
+pub mod service;
 mod steps;

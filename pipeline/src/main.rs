@@ -9,6 +9,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use riskstream_pipeline::cli::{Cli, Command, OutputFormat, RunArgs};
 use riskstream_pipeline::commands::{self, CommandError};
+use riskstream_pipeline::config::spec::LogFormat;
+use riskstream_pipeline::service::logs;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -25,12 +27,22 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(Failure { error, is_printed }) => {
-            if !is_printed {
-                let color = commands::takes_color(&std::io::stderr());
-                // Nothing is left to tell it to if standard error is closed.
-                let _closed = writeln!(std::io::stderr(), "{}", error.render(color));
+            if !is_printed && !error.is_told() {
+                tell(&error);
             }
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Says what is wrong: for a person, or where all lines are JSON as one of them.
+fn tell(error: &CommandError) {
+    match logs::format() {
+        Some(LogFormat::Json) => tracing::error!("{}", error.render(false)),
+        Some(LogFormat::Text) | None => {
+            let color = commands::takes_color(&std::io::stderr());
+            // Nothing is left to tell it to if standard error is closed.
+            let _closed = writeln!(std::io::stderr(), "{}", error.render(color));
         }
     }
 }

@@ -8,6 +8,8 @@ use chrono::DateTime;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use riskstream_engine::runtime::Metrics;
 
+use crate::service::{Importance, Voice, logs};
+
 /// Without a terminal, one line per pipeline at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 /// Events per second are taken over this long.
@@ -18,7 +20,6 @@ const RATE_OVER: Duration = Duration::from_millis(500);
 pub struct Progress<'a> {
     bars: MultiProgress,
     pipelines: Vec<Line<'a>>,
-    is_terminal: bool,
     draw: bool,
     line_at: Instant,
 }
@@ -37,7 +38,7 @@ impl<'a> Progress<'a> {
     /// Progress of named pipelines; nothing is drawn unless `draw`.
     pub fn new(pipelines: impl Iterator<Item = (&'a str, &'a Arc<Metrics>)>, draw: bool) -> Self {
         let bars = MultiProgress::new();
-        if !draw {
+        if !draw || logs::format().is_some() {
             bars.set_draw_target(ProgressDrawTarget::hidden());
         }
         let style = ProgressStyle::with_template(
@@ -56,31 +57,17 @@ impl<'a> Progress<'a> {
                 Line { name, metrics, bar, rows: 0, rated_at: now, rate: 0.0 }
             })
             .collect();
-        let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        Self { bars, pipelines: lines, is_terminal, draw, line_at: now }
+        Self { bars, pipelines: lines, draw, line_at: now }
     }
 
-    /// Says that something is wrong, or well again, also where nothing is drawn.
-    pub fn warn(&self, text: &str) {
-        if self.draw {
-            self.note(text);
-        } else {
-            // Nobody may be there to read it.
-            let _closed =
-                std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes());
-        }
+    /// Whether anything is drawn.
+    pub(crate) fn draws(&self) -> bool {
+        self.draw
     }
 
-    /// Says something above the bars.
-    pub fn note(&self, text: &str) {
-        if self.draw {
-            // A closed terminal hears nothing.
-            let _closed = if self.is_terminal {
-                self.bars.println(text)
-            } else {
-                std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes())
-            };
-        }
+    /// Who tells of what happens, above the bars.
+    pub(crate) fn voice(&self) -> Voice {
+        Voice::new(self.bars.clone(), self.draw)
     }
 
     /// Draws the state as it is now.
@@ -89,8 +76,8 @@ impl<'a> Progress<'a> {
             return;
         }
         let now = Instant::now();
-        let lines_due = !self.is_terminal && now - self.line_at >= LINE_EVERY;
-        let mut texts = Vec::new();
+        let lines_due = self.bars.is_hidden() && now - self.line_at >= LINE_EVERY;
+        let voice = self.voice();
         for line in &mut self.pipelines {
             let text = line.text(now);
             let (done, total) = (
@@ -101,12 +88,11 @@ impl<'a> Progress<'a> {
             line.bar.set_position(done.min(total));
             line.bar.set_message(text.clone());
             if lines_due {
-                texts.push(format!("{}: {text}", line.name));
+                voice.say_of(Importance::Info, line.name, &text);
             }
         }
         if lines_due {
             self.line_at = now;
-            texts.iter().for_each(|t| self.note(t));
         }
     }
 

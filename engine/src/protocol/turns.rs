@@ -142,6 +142,14 @@ impl Turns {
         self.open
     }
 
+    /// Partitions that are not finished, at most so many: those that hold the watermark back, the
+    /// oldest first, then idle ones.
+    pub fn furthest_behind(&self, most: usize) -> impl Iterator<Item = u32> {
+        let idle = (0..self.count()).zip(&self.partitions).filter(|(_, p)| p.idle && !p.finished);
+        let holding = self.holding.iter().map(|(_, number)| *number);
+        holding.chain(idle.map(|(number, _)| number)).take(most)
+    }
+
     /// Whether there are open partitions and all of them are idle at `now`.
     pub fn all_idle(&mut self, now: i64) -> bool {
         self.fall_idle(now);

@@ -11,6 +11,7 @@ use crate::runtime::housekeeper::NewSnapshot;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::parts::Committed;
 use crate::runtime::plan::EngineConfig;
+use crate::runtime::spans::{Finished, Stretch};
 use crate::store::{EpochHeader, Renamed, Store, StoreError};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;
@@ -69,7 +70,7 @@ impl Committer {
     }
 
     fn commit(&mut self, parts: Vec<EncodedPart>) -> Result<(), RunError> {
-        let started = self.clock.steady_nanos();
+        let (started, started_micros) = (self.clock.steady_nanos(), self.clock.wall_micros());
         let (rows, dead, late) =
             parts.iter().fold((0, 0, 0), |sum, p| (sum.0 + p.rows, sum.1 + p.dead, sum.2 + p.late));
         // Letters about values that did not fit are about rows that were kept.
@@ -94,7 +95,9 @@ impl Committer {
         let mut snapshot = Vec::new();
         let mut outbox: BTreeMap<String, OutboxEntry> = BTreeMap::new();
         let mut sunk = Vec::new();
+        let mut dead_by_reason = Vec::with_capacity(parts.len());
         for part in parts {
+            dead_by_reason.push(part.dead_by_reason);
             sunk.extend(part.sunk);
             changes.extend(part.changes);
             snapshot.push(part.snapshot);
@@ -120,7 +123,23 @@ impl Committer {
         self.metrics.rows_committed_total.fetch_add(rows, Ordering::Relaxed);
         self.metrics.dead_committed_total.fetch_add(dead, Ordering::Relaxed);
         self.metrics.late_committed_total.fetch_add(late, Ordering::Relaxed);
+        dead_by_reason.into_iter().for_each(|reasons| self.metrics.add_dead(reasons));
         self.metrics.committed_epoch.store(feed.epoch.0, Ordering::Release);
+        self.metrics
+            .epoch
+            .record(self.clock.steady_nanos().saturating_sub(feed.first_block.steady_nanos));
+        self.metrics.spans.tell(|| {
+            let to_micros = self.clock.wall_micros();
+            Finished::Epoch {
+                epoch: feed.epoch,
+                whole: Stretch { from_micros: feed.first_block.wall_micros, to_micros },
+                commit: Stretch { from_micros: started_micros, to_micros },
+                rows,
+                late,
+                dead,
+                bytes: written,
+            }
+        });
         // The feed may be gone already; then nobody waits for room.
         let snapshot_bytes = feed.snapshot.then(|| snapshot.iter().map(WholeState::bytes).sum());
         let _gone =
@@ -139,9 +158,7 @@ impl Committer {
             }
         }
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
-        self.metrics
-            .commit_nanos_total
-            .fetch_add(self.clock.steady_nanos() - started, Ordering::Relaxed);
+        self.metrics.commit.record(self.clock.steady_nanos() - started);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What steers a run, and what it says of itself at its end.
 
-use crate::runtime::metrics::{Metrics, READ_STEP, SPLIT_STEP};
-use crate::runtime::plan::{HOLD_STEP, Plan};
+use crate::runtime::metrics::{DECODE_STEP, HOLD_STEP, Metrics, READ_STEP, SPLIT_STEP};
+use crate::runtime::plan::Plan;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -18,16 +18,17 @@ impl RunControl {
     /// Control of a run of `plan`.
     #[must_use]
     pub fn new(plan: &Plan, workers: usize) -> Self {
-        let mut ids = vec![READ_STEP.to_owned(), "decode".to_owned(), HOLD_STEP.to_owned()];
+        let mut ids = vec![READ_STEP.to_owned(), DECODE_STEP.to_owned(), HOLD_STEP.to_owned()];
         ids.extend(plan.steps.iter().map(|s| s.id.clone()));
         for sink in plan.sinks.iter().chain([&plan.dead_letters]) {
             ids.extend(sink.steps.iter().map(|s| s.id.clone()));
             ids.push(sink.id.clone());
         }
         ids.push(SPLIT_STEP.to_owned());
+        let sinks = plan.sinks.iter().chain([&plan.dead_letters]).map(|s| s.id.clone());
         Self {
             stop: Arc::new(AtomicBool::new(false)),
-            metrics: Arc::new(Metrics::new(ids, workers)),
+            metrics: Arc::new(Metrics::new(ids, sinks, workers)),
         }
     }
 }

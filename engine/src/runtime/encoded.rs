@@ -6,6 +6,7 @@ use crate::runtime::failure::RunError;
 use crate::runtime::intake::first_reason;
 use crate::runtime::parts::{FeedClose, Part, sliced_bytes};
 use crate::store::{Section, SectionKind, batch_to_ipc};
+use arrow::array::{AsArray, RecordBatch};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(crate) struct EncodedPart {
     /// Of them, those whose rows are kept.
     pub(crate) unfit: u64,
     pub(crate) first_dead: String,
+    /// All of them, by reason.
+    pub(crate) dead_by_reason: BTreeMap<String, u64>,
 }
 
 /// The whole state of one worker's steps.
@@ -66,6 +69,7 @@ impl EncodedPart {
         let worker = u32::try_from(worker).map_err(|_| bug("more than 2^32 workers".into()))?;
         let dead = part.dead.iter().map(|d| d.num_rows() as u64).sum();
         let first_dead = first_reason(&part.dead);
+        let dead_by_reason = letters_by_reason(&part.dead);
         part.outbox.extend(dead_sink);
         let mut changes = encode_state(part.changes, worker)?;
         for (sink, out) in &part.outbox {
@@ -105,7 +109,39 @@ impl EncodedPart {
             dead,
             unfit: part.unfit,
             first_dead,
+            dead_by_reason,
         })
+    }
+}
+
+/// How many dead letters there are, by reason.
+fn letters_by_reason(dead: &[RecordBatch]) -> BTreeMap<String, u64> {
+    let mut letters = BTreeMap::new();
+    for rows in dead {
+        let reasons = rows.column_by_name("reason").and_then(|c| c.as_string_opt::<i32>());
+        // A step's letters come one after the other and mostly for the same reason.
+        let mut run: (&str, u64) = ("", 0);
+        for reason in reasons.into_iter().flatten().map(Option::unwrap_or_default) {
+            if run.0 == reason {
+                run.1 += 1;
+                continue;
+            }
+            count(&mut letters, run);
+            run = (reason, 1);
+        }
+        count(&mut letters, run);
+    }
+    letters
+}
+
+fn count(letters: &mut BTreeMap<String, u64>, (reason, more): (&str, u64)) {
+    if more > 0 {
+        match letters.get_mut(reason) {
+            Some(so_far) => *so_far += more,
+            None => {
+                letters.insert(reason.to_owned(), more);
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::contract::{OperatorError, SinkError, SourceError};
 use crate::protocol::{Difference, Missing, OriginChange, Writer};
+use crate::runtime::metrics::Metrics;
 use crate::store::StoreError;
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -166,6 +167,40 @@ pub enum RunError {
     },
 }
 
+impl RunError {
+    /// Whether another run of the same configuration may go on where this one failed. The others
+    /// are refusals, which wait for somebody's decision, and runs that another one has taken over.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Io { .. } | StoreError::DiskFull { .. })
+            | Self::Source(SourceError::Unreadable { .. } | SourceError::Away { .. })
+            | Self::Source(SourceError::Bug { .. })
+            | Self::Sink(SinkError::Write { .. } | SinkError::Away { .. })
+            | Self::Operator(_)
+            | Self::TooManyDead { .. }
+            | Self::Bug { .. } => true,
+            Self::Store(
+                StoreError::InUse { .. }
+                | StoreError::OtherVersion { .. }
+                | StoreError::Damaged { .. }
+                | StoreError::Fenced { .. }
+                | StoreError::Resume(_),
+            )
+            | Self::Source(SourceError::Changed { .. })
+            | Self::Sink(SinkError::Mismatch { .. })
+            | Self::SinkAhead { .. }
+            | Self::SinkBehind { .. }
+            | Self::OtherOrigin { .. }
+            | Self::Strangers { .. }
+            | Self::StillWaiting { .. }
+            | Self::SinkGone { .. }
+            | Self::UnknownState { .. }
+            | Self::Changed(_) => false,
+        }
+    }
+}
+
 /// Steps whose saved state can't go on with what the configuration says now. Nothing was started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.tell())]
@@ -223,6 +258,8 @@ fn missing_text(missing: &[Missing]) -> String {
 pub(crate) struct Failure {
     set: Arc<AtomicBool>,
     first: Arc<Mutex<Option<First>>>,
+    /// Where it is said at once.
+    told: Option<Arc<Metrics>>,
 }
 
 /// What was said first.
@@ -235,6 +272,11 @@ struct First {
 }
 
 impl Failure {
+    /// A failure that the metrics know of at once.
+    pub(crate) fn told_to(metrics: &Arc<Metrics>) -> Self {
+        Self { told: Some(Arc::clone(metrics)), ..Self::default() }
+    }
+
     pub(crate) fn set(&self, error: impl Into<RunError>) {
         let error = error.into();
         let is_aftermath = matches!(error, RunError::Bug { .. });
@@ -260,10 +302,13 @@ impl Failure {
 
     fn say(&self, said: First) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *first {
-            Some(before) if before.is_aftermath && !said.is_aftermath => *before = said,
-            Some(_) => {}
-            none => *none = Some(said),
+        let is_new = first.as_ref().is_none_or(|f| f.is_aftermath && !said.is_aftermath);
+        if is_new {
+            // The cause of an aftermath may follow; without one it is told when the run has ended.
+            if let (Some(metrics), false) = (&self.told, said.is_aftermath) {
+                metrics.set_failing(said.error.to_string());
+            }
+            *first = Some(said);
         }
         self.set.store(true, Ordering::Release);
     }

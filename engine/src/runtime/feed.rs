@@ -8,14 +8,14 @@ use crate::protocol::{EpochDecision, EpochPolicy, Held, Seen, Turns, WallTime};
 use crate::runtime::clock::Clock;
 use crate::runtime::failure::Failure;
 use crate::runtime::gather::{ROWS_GATHERED, ROWS_MERGED};
-use crate::runtime::metrics::{Metrics, READ_STEP};
-use crate::runtime::parts::{Committed, FeedClose, sliced_bytes};
+use crate::runtime::metrics::{Metrics, PARTITIONS_SHOWN_MAX, PartitionMetrics, READ_STEP};
+use crate::runtime::parts::{Committed, FeedClose, Moment, sliced_bytes};
 use crate::runtime::plan::{EngineConfig, EpochHook, WhenQuiet};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use timely::scheduling::SyncActivator;
 
@@ -71,6 +71,10 @@ pub(crate) struct Feed {
     pub(crate) read_on: BTreeMap<u32, (PartitionInfo, Position)>,
     /// Epochs that are closed and not known to be committed, and the bytes of their blocks.
     pub(crate) closed: VecDeque<(Arc<FeedClose>, u64)>,
+    /// When the open epoch's first block was read.
+    pub(crate) first_block: Option<Moment>,
+    /// How far a partition's watermark trails its newest event, microseconds.
+    pub(crate) out_of_orderness: i64,
     /// Bytes of the open epoch's blocks.
     pub(crate) bytes_open: u64,
     /// Bytes of the blocks of those in `closed`: they may yet have to wait for the watermark.
@@ -170,6 +174,7 @@ impl Feed {
             if self.now() - discover_at > DISCOVER_MICROS {
                 discover_at = self.now();
                 self.source.discover().map_err(|e| self.failure.set(e))?;
+                self.show_partitions();
             }
             self.know_partitions()?;
             let stopping = self.stop.load(Ordering::Acquire);
@@ -228,6 +233,25 @@ impl Feed {
         Ok(())
     }
 
+    /// Says how far partitions are, to whoever watches.
+    fn show_partitions(&self) {
+        let known = self.source.partitions();
+        let shown = self.turns.furthest_behind(PARTITIONS_SHOWN_MAX).filter_map(|number| {
+            let event_time_max_micros = seen(&self.clocks, number).event_time_max;
+            // Of one that has shown nothing in this run there is nothing to say.
+            (event_time_max_micros > i64::MIN).then_some(PartitionMetrics {
+                name: known.get(number as usize)?.name.clone(),
+                event_time_max_micros,
+                watermark_micros: event_time_max_micros
+                    .saturating_sub(self.out_of_orderness)
+                    .saturating_sub(1),
+            })
+        });
+        let shown = shown.collect();
+        *self.metrics.partitions.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        self.metrics.partitions_open.store(self.turns.open() as u64, Ordering::Relaxed);
+    }
+
     /// Whether an epoch without rows, the last one having closed then, may move the watermark.
     fn event_time_may_move(&mut self, closed_at: i64) -> bool {
         let since = self.now() - closed_at;
@@ -244,6 +268,9 @@ impl Feed {
             self.closed.pop_front_if(|(close, _)| close.epoch <= commit.epoch)
         {
             self.bytes_closed -= bytes;
+            self.metrics
+                .bytes_in_flight
+                .store(self.bytes_open + self.bytes_closed, Ordering::Relaxed);
             self.source.committed(&close.positions);
         }
         commit.epoch
@@ -418,7 +445,11 @@ impl Feed {
         self.metrics.steps[self.metrics.step(READ_STEP)].add(rows, rows, read_nanos);
         self.resumed.remove(&block.partition);
         self.set_position(block.partition, block.next.clone());
+        if self.first_block.is_none() {
+            self.first_block = Some(Moment::now(self.clock.as_ref()));
+        }
         self.bytes_open += bytes;
+        self.metrics.bytes_in_flight.store(self.bytes_open + self.bytes_closed, Ordering::Relaxed);
         self.policy.add(rows, bytes, self.now());
         if let Some((total, done)) = self.source.progress() {
             self.metrics.progress_done.store(done, Ordering::Relaxed);
@@ -484,7 +515,17 @@ impl Feed {
         let clock = self.time_by_clock();
         let epoch = self.policy.closed(snapshot);
         let positions = std::mem::take(&mut self.read_on);
-        let close = Arc::new(FeedClose { epoch, snapshot, last, partitions, clock, positions });
+        let first_block =
+            self.first_block.take().unwrap_or_else(|| Moment::now(self.clock.as_ref()));
+        let close = Arc::new(FeedClose {
+            epoch,
+            snapshot,
+            last,
+            partitions,
+            clock,
+            first_block,
+            positions,
+        });
         self.bytes_closed += self.bytes_open;
         self.closed.push_back((Arc::clone(&close), std::mem::take(&mut self.bytes_open)));
         for worker in &self.workers {

@@ -50,6 +50,8 @@ struct HostedStep {
 impl HostedStep {
     fn take(&self, epoch: Epoch, out: Output) -> Vec<RecordBatch> {
         if !out.dead.is_empty() || out.late > 0 {
+            let dead = out.dead.iter().map(|rows| rows.num_rows() as u64).sum();
+            self.context.metrics.steps[self.metrics].dead.fetch_add(dead, Ordering::Relaxed);
             self.context.parts.with(epoch, |p| {
                 p.dead.extend(out.dead);
                 p.late += out.late;

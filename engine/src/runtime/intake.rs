@@ -8,7 +8,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::feed::{FeedMessage, PartitionClocks};
 use crate::runtime::gather::Gathered;
-use crate::runtime::metrics::Metrics;
+use crate::runtime::metrics::{DECODE_STEP, Metrics};
 use crate::runtime::parcel::{Body, Facts, Parcel};
 use crate::runtime::parts::{FeedClose, Parts};
 use arrow::array::{AsArray, RecordBatch};
@@ -69,7 +69,7 @@ impl Intake {
             }
             let mut seen: BTreeMap<u32, i64> = BTreeMap::new();
             let mut gathered = Gathered::new(self.merge.then_some(self.event_time));
-            let decoded = self.metrics.step("decode");
+            let decoded = self.metrics.step(DECODE_STEP);
             move |output| {
                 let Some(held) = capability.as_mut() else { return };
                 if self.failure.is_set() {
@@ -171,6 +171,8 @@ impl Intake {
         self.parts.with(epoch, |part| {
             part.rows += rows;
             if let Some(rejected) = decoded.rejected.filter(|r| r.num_rows() > 0) {
+                let decoder = &self.metrics.steps[self.metrics.step(DECODE_STEP)];
+                decoder.dead.fetch_add(rejected.num_rows() as u64, Ordering::Relaxed);
                 part.dead.push(rejected);
             }
         });

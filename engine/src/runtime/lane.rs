@@ -9,7 +9,9 @@ use crate::contract::{Delivery, Notice, OutboxEntry, SinkError};
 use crate::ids::Epoch;
 use crate::runtime::failure::RunError;
 use crate::runtime::load::Load;
+use crate::runtime::metrics::SinkMetrics;
 use crate::runtime::progress::{Progress, WAITING_ROWS_MAX};
+use crate::runtime::spans::{Finished, Stretch};
 use crate::store::{AwayNote, StoreError};
 use crossbeam_channel::{Receiver, bounded, select};
 use std::collections::VecDeque;
@@ -49,6 +51,7 @@ struct UnderWay {
     through: Epoch,
     load: Load,
     begun_at: u64,
+    begun_micros: i64,
 }
 
 /// Epochs that wait for the next delivery.
@@ -216,6 +219,11 @@ impl<'a> Lane<'a> {
         self.progress.clock.steady_nanos()
     }
 
+    /// The counters of this lane's sink.
+    fn metrics(&self) -> Option<&'a SinkMetrics> {
+        self.progress.metrics.sinks.get(self.number)
+    }
+
     fn since(&self, then: u64) -> Duration {
         Duration::from_nanos(self.now().saturating_sub(then))
     }
@@ -232,6 +240,7 @@ impl<'a> Lane<'a> {
             through,
             load: Load::of_all(&entries),
             begun_at: self.now(),
+            begun_micros: self.progress.clock.wall_micros(),
         });
         let begun = self.delivery.deliver(entries);
         self.outlast(begun)?;
@@ -250,10 +259,22 @@ impl<'a> Lane<'a> {
 
     /// The oldest `count` deliveries are visible.
     fn settled(&mut self, count: usize) -> Result<(), Halt> {
+        let metrics = self.metrics();
         for done in self.under_way.drain(..count.min(self.under_way.len())) {
             self.progress.went(self.number, done.load);
             let took = self.progress.clock.steady_nanos().saturating_sub(done.begun_at);
-            self.progress.metrics.delivery_nanos_total.fetch_add(took, Ordering::Relaxed);
+            if let Some(metrics) = metrics {
+                metrics.delivery.record(took);
+            }
+            self.progress.metrics.spans.tell(|| Finished::Delivery {
+                sink: self.progress.sink(self.number).to_owned(),
+                through: done.through,
+                epochs: done.load.epochs,
+                whole: Stretch {
+                    from_micros: done.begun_micros,
+                    to_micros: self.progress.clock.wall_micros(),
+                },
+            });
             self.progress.advance(self.number, done.through)?;
         }
         Ok(())
@@ -274,6 +295,9 @@ impl<'a> Lane<'a> {
             (away.tried_micros, away.reason) =
                 (self.progress.clock.wall_micros(), format!("{object}: {reason}"));
             self.progress.is_away(self.number, Some(away.clone()));
+            if let Some(metrics) = self.metrics() {
+                metrics.errors_total.fetch_add(1, Ordering::Relaxed);
+            }
             if !self.pause(pause, &away) {
                 return Err(Halt::LeftForNow);
             }

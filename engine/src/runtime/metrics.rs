@@ -1,12 +1,18 @@
 //! Numbers that a run shows while it goes: plain counters, read by whoever draws.
 
 use crate::contract::Notice;
+use crate::runtime::histogram::Histogram;
+use crate::runtime::spans::Spans;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The feed's polls of the source.
 pub(crate) const READ_STEP: &str = "source.read";
+/// The decoding of blocks.
+pub(crate) const DECODE_STEP: &str = "decode";
+/// The rows that wait for the watermark; under this id they are saved, too.
+pub(crate) const HOLD_STEP: &str = "source.hold";
 /// The splitting of batches by key, before all steps that need it.
 pub(crate) const SPLIT_STEP: &str = "split";
 
@@ -35,15 +41,24 @@ pub struct Metrics {
     pub event_time_max_micros: AtomicI64,
     /// Bytes written to epoch files and snapshots.
     pub store_bytes_total: AtomicU64,
-    /// Nanoseconds that commits took.
-    pub commit_nanos_total: AtomicU64,
+    /// How long epochs took, from their first row to their commit.
+    pub epoch: Histogram,
+    /// How long commits took.
+    pub commit: Histogram,
     /// Nanoseconds that writing snapshots took, beside the commits.
     pub snapshot_nanos_total: AtomicU64,
     /// Nanoseconds of the run's clock at which its state was restored and the first row could be
     /// read; 0 before.
     pub ready_nanos: AtomicU64,
-    /// Nanoseconds that deliveries took.
-    pub delivery_nanos_total: AtomicU64,
+    /// Bytes of blocks that were read, of epochs that are not committed.
+    pub bytes_in_flight: AtomicU64,
+    /// Partitions that are not read to their end.
+    pub partitions_open: AtomicU64,
+    /// Of them those that hold the watermark back the most, at most [`PARTITIONS_SHOWN_MAX`]; as of
+    /// a second ago or less.
+    pub partitions: Mutex<Vec<PartitionMetrics>>,
+    /// Dead letters of committed epochs, by their reason.
+    pub dead_by_reason: Mutex<BTreeMap<String, u64>>,
     /// What the source has read, and how much there is (0: unknown).
     pub progress_done: AtomicU64,
     /// See `progress_done`.
@@ -51,8 +66,53 @@ pub struct Metrics {
     /// The steps, in the order of the pipeline: `source.read`, `decode`, `source.hold`, each step,
     /// each sink, `split`.
     pub steps: Vec<StepMetrics>,
+    /// The sinks, the dead letters' last.
+    pub sinks: Vec<SinkMetrics>,
+    /// Where finished epochs and deliveries are told of.
+    pub spans: Spans,
+    /// Why the run fails, as soon as that is known: its threads have yet to end. Whoever tells of
+    /// it takes it.
+    pub failing: Mutex<Option<String>>,
     /// The newest problem that is being retried, shown to whoever watches.
     pub degraded: Mutex<Option<String>>,
+}
+
+/// Partitions of which [`Metrics::partitions`] says something.
+pub(crate) const PARTITIONS_SHOWN_MAX: usize = 200;
+
+/// How far one partition is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionMetrics {
+    /// Its name.
+    pub name: String,
+    /// Newest event time seen in this run, microseconds.
+    pub event_time_max_micros: i64,
+    /// Its watermark: no row of it is expected that is older, microseconds.
+    pub watermark_micros: i64,
+}
+
+/// Counters of one sink.
+#[derive(Debug)]
+pub struct SinkMetrics {
+    /// The sink's id.
+    pub id: String,
+    /// How long deliveries took, from the first attempt to when the rows were visible.
+    pub delivery: Histogram,
+    /// Attempts that failed, the destination being away.
+    pub errors_total: AtomicU64,
+    /// The last epoch that it has made visible.
+    pub delivered_epoch: AtomicU64,
+}
+
+impl SinkMetrics {
+    fn new(id: String) -> Self {
+        Self {
+            id,
+            delivery: Histogram::default(),
+            errors_total: AtomicU64::new(0),
+            delivered_epoch: AtomicU64::new(0),
+        }
+    }
 }
 
 /// Counters of one step, over all workers.
@@ -64,6 +124,8 @@ pub struct StepMetrics {
     pub rows_in: AtomicU64,
     /// Rows that went out; of a sink, those of committed epochs.
     pub rows_out: AtomicU64,
+    /// Rows that it made dead letters.
+    pub dead: AtomicU64,
     /// Nanoseconds of work.
     pub busy_nanos: AtomicU64,
     /// Bytes of state, at the last epoch, all workers.
@@ -78,6 +140,7 @@ impl StepMetrics {
             id,
             rows_in: AtomicU64::new(0),
             rows_out: AtomicU64::new(0),
+            dead: AtomicU64::new(0),
             busy_nanos: AtomicU64::new(0),
             state_bytes: (0..workers).map(|_| AtomicU64::new(0)).collect(),
             unfit: Mutex::new(BTreeMap::new()),
@@ -105,7 +168,11 @@ impl StepMetrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(ids: impl IntoIterator<Item = String>, workers: usize) -> Self {
+    pub(crate) fn new(
+        ids: impl IntoIterator<Item = String>,
+        sinks: impl IntoIterator<Item = String>,
+        workers: usize,
+    ) -> Self {
         Self {
             rows_in_total: AtomicU64::new(0),
             bytes_in_total: AtomicU64::new(0),
@@ -118,14 +185,50 @@ impl Metrics {
             watermark_micros: AtomicI64::new(i64::MIN),
             event_time_max_micros: AtomicI64::new(i64::MIN),
             store_bytes_total: AtomicU64::new(0),
-            commit_nanos_total: AtomicU64::new(0),
+            epoch: Histogram::default(),
+            commit: Histogram::default(),
             snapshot_nanos_total: AtomicU64::new(0),
             ready_nanos: AtomicU64::new(0),
-            delivery_nanos_total: AtomicU64::new(0),
+            bytes_in_flight: AtomicU64::new(0),
+            partitions_open: AtomicU64::new(0),
+            partitions: Mutex::default(),
+            dead_by_reason: Mutex::default(),
             progress_done: AtomicU64::new(0),
             progress_total: AtomicU64::new(0),
             steps: ids.into_iter().map(|id| StepMetrics::new(id, workers)).collect(),
+            sinks: sinks.into_iter().map(SinkMetrics::new).collect(),
+            spans: Spans::default(),
+            failing: Mutex::new(None),
             degraded: Mutex::new(None),
+        }
+    }
+
+    /// Nanoseconds that deliveries took, of all sinks.
+    #[must_use]
+    pub fn delivery_nanos_total(&self) -> u64 {
+        self.sinks.iter().map(|sink| sink.delivery.sum_nanos()).sum()
+    }
+
+    /// Bytes of rows that are held back for the watermark, and of those that were read and are not
+    /// committed.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        let waiting =
+            self.steps.get(self.step(HOLD_STEP)).map_or(0, StepMetrics::state_bytes_total);
+        waiting + self.bytes_in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_failing(&self, reason: String) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    pub(crate) fn add_dead(&self, reasons: BTreeMap<String, u64>) {
+        if reasons.is_empty() {
+            return;
+        }
+        let mut all = self.dead_by_reason.lock().unwrap_or_else(PoisonError::into_inner);
+        for (reason, letters) in reasons {
+            *all.entry(reason).or_default() += letters;
         }
     }
 

@@ -28,6 +28,7 @@ mod failure;
 mod feed;
 mod gather;
 mod hand_over;
+mod histogram;
 mod host;
 mod housekeeper;
 mod intake;
@@ -43,6 +44,7 @@ mod progress;
 mod recover;
 mod route;
 mod run;
+mod spans;
 mod threads;
 mod wiring;
 
@@ -50,10 +52,12 @@ pub use accept::{Behind, Standing, accept, standing};
 pub use clock::{Clock, SystemClock};
 pub use control::{RunControl, RunSummary};
 pub use failure::{RunError, StepsChanged};
+pub use histogram::{Histogram, HistogramCounts};
 pub use left::{check_waiting, lacks};
-pub use metrics::{Metrics, StepMetrics};
+pub use metrics::{Metrics, PartitionMetrics, SinkMetrics, StepMetrics};
 pub use plan::{
     BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet,
     WorkerContext, shapes,
 };
 pub use run::run;
+pub use spans::{Finished, Spans, Stretch};

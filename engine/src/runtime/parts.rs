@@ -2,11 +2,25 @@
 
 use crate::contract::{OutboxPart, PartitionInfo, Position, StateBatch};
 use crate::ids::Epoch;
+use crate::runtime::clock::Clock;
 use arrow::array::{Array, RecordBatch};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// A moment on both of the machine's clocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) wall_micros: i64,
+    pub(crate) steady_nanos: u64,
+}
+
+impl Moment {
+    pub(crate) fn now(clock: &dyn Clock) -> Self {
+        Self { wall_micros: clock.wall_micros(), steady_nanos: clock.steady_nanos() }
+    }
+}
 
 /// The feed's word on a closed epoch.
 #[derive(Debug)]
@@ -18,6 +32,8 @@ pub(crate) struct FeedClose {
     pub(crate) partitions: Vec<crate::protocol::PartitionFacts>,
     /// Event time by the clock, where everything is quiet.
     pub(crate) clock: Option<i64>,
+    /// When its first block was read; when it closed, where it has none.
+    pub(crate) first_block: Moment,
     /// Of the partitions that were read on.
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
 }

@@ -11,9 +11,6 @@ use crate::protocol::{
 };
 use std::sync::Arc;
 
-/// The id under which rows that wait for the watermark are saved.
-pub(crate) const HOLD_STEP: &str = "source.hold";
-
 /// Who is asking for a step.
 #[derive(Debug, Clone)]
 pub struct WorkerContext {

@@ -82,6 +82,9 @@ impl Progress {
     /// A lane has made everything through `epoch` visible.
     pub(crate) fn advance(&self, lane: usize, epoch: Epoch) -> Result<(), StoreError> {
         self.through[lane].store(epoch.0, Ordering::Release);
+        if let Some(sink) = self.metrics.sinks.get(lane) {
+            sink.delivered_epoch.store(epoch.0, Ordering::Relaxed);
+        }
         let least = self.through.iter().map(|t| t.load(Ordering::Acquire)).min().unwrap_or(0);
         self.metrics.delivered_epoch.fetch_max(least, Ordering::AcqRel);
         let now = self.clock.steady_nanos();

@@ -170,6 +170,10 @@ pub(crate) fn resume(
     }
     control.metrics.committed_epoch.store(recovered.committed.0, Ordering::Release);
     control.metrics.delivered_epoch.store(delivered.0, Ordering::Release);
+    for sink in &control.metrics.sinks {
+        let through = visible.get(&sink.id).copied().unwrap_or(recovered.committed);
+        sink.delivered_epoch.store(through.0, Ordering::Relaxed);
+    }
     let reading =
         Reading { source, out_of_orderness, idle_after, skew_max, when_quiet, order, late, hooks };
     let put_back = clock_put_back(&recovered, &reading, control, time)?;

@@ -22,7 +22,8 @@ use crate::runtime::feed::{
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::left::marks_to_go_on;
 use crate::runtime::parts::Committed;
-use crate::runtime::plan::{EngineConfig, HOLD_STEP};
+use crate::runtime::metrics::HOLD_STEP;
+use crate::runtime::plan::EngineConfig;
 use crate::runtime::recover::{Reading, Resumed, Sinks};
 use crate::runtime::wiring::{Blueprint, WorkerStart, work};
 use crate::store::{AwayNotes, KeptSnapshots};
@@ -52,7 +53,7 @@ pub(crate) fn drive(
     clock: &Arc<dyn Clock>,
 ) -> Result<RunSummary, RunError> {
     let workers = config.workers.clamp(1, crate::ids::SHARDS);
-    let shared = Shared { config: &config, control, clock, failure: Failure::default() };
+    let shared = Shared { config: &config, control, clock, failure: Failure::told_to(&control.metrics) };
     let (parts_in, parts_out) = unbounded();
     let (committed_in, committed_out) = unbounded();
     let (wake_in, wake_out) = mpsc::channel();
@@ -229,7 +230,16 @@ impl Shared<'_> {
         (clocks, committed): (PartitionClocks, Receiver<Committed>),
     ) -> Result<(), RunError> {
         let metrics = &self.control.metrics;
-        let Reading { source, idle_after, skew_max, when_quiet, order, hooks, .. } = reading;
+        let Reading {
+            source,
+            out_of_orderness,
+            idle_after,
+            skew_max,
+            when_quiet,
+            order,
+            hooks,
+            ..
+        } = reading;
         let feed = Feed {
             policy: EpochPolicy::new(self.config.limits, from.first, from.age),
             turns: Turns::new(TurnLimits {
@@ -248,6 +258,8 @@ impl Shared<'_> {
             resumed: from.positions,
             read_on: BTreeMap::new(),
             closed: VecDeque::new(),
+            first_block: None,
+            out_of_orderness,
             bytes_open: 0,
             bytes_closed: 0,
             held: HeldNotice::new(metrics.notice(format!("reading of {}", source.name()))),

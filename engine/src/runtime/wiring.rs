@@ -16,7 +16,7 @@ use crate::runtime::intake::{Intake, clock, restored_clock};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
-use crate::runtime::plan::{BuildWriter, HOLD_STEP, StepPlan, WorkerContext};
+use crate::runtime::plan::{BuildWriter, StepPlan, WorkerContext};
 use crate::runtime::route::{Splitter, route};
 use crossbeam_channel::{Receiver, Sender};
 use std::collections::BTreeMap;

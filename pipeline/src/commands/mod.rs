@@ -19,8 +19,8 @@ use std::io::IsTerminal;
 
 use crate::config::{self, Config, ConfigError, Problem, Problems, Report, ReportedProblem};
 
-/// Why a command failed, for the exit code: 2 for a configuration that can't be run, 1 for
-/// everything else.
+/// Why a command failed, for the exit code: 2 for a configuration that can't be run, 3 for a
+/// pipeline that failed, 1 for everything else.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The configuration can't be run; nothing was started.
@@ -43,6 +43,12 @@ pub enum CommandError {
         /// What failed, on what, and what to do.
         message: String,
     },
+    /// Pipelines of a run failed; why was told when they did.
+    #[error("failed: {}", pipelines.join(", "))]
+    PipelinesFailed {
+        /// Their names.
+        pipelines: Vec<String>,
+    },
     /// The answer can't be written.
     #[error("the answer can't be written: {0}")]
     Output(#[from] std::io::Error),
@@ -56,8 +62,14 @@ impl CommandError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Config(_) | Self::Usage { .. } => 2,
+            Self::PipelinesFailed { .. } => 3,
             Self::Failed { .. } | Self::Output(_) | Self::Json(_) => 1,
         }
+    }
+
+    /// Whether it was told of when it happened.
+    pub fn is_told(&self) -> bool {
+        matches!(self, Self::PipelinesFailed { .. })
     }
 
     /// The message for a person: drawn with carets, in color on a terminal.

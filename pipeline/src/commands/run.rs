@@ -1,52 +1,47 @@
 //! `riskstream run`: starts the pipelines, shows how they go, and says at the end what came of it.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::channel;
+use std::time::Instant;
 
-use riskstream_engine::runtime::{self, Clock, RunControl, RunError, RunSummary, SystemClock};
+use riskstream_engine::runtime::{Clock, RunControl, SystemClock};
 use riskstream_sinks::DeltaRuntime;
 
 use super::confirm::{Asked, confirm};
 use super::state::{Anew, begin_anew, plan_anew};
 use super::{CommandError, load, refuse};
 use crate::cli::{OutputFormat, RunArgs};
-use crate::config::spec::Pipeline;
+use crate::config::spec::{Log, LogFormat, LogLevel, MetricsEndpoint, Pipeline};
 use crate::config::{Config, Problem, suggest_name};
-use crate::plan::{PlanError, Planned, Stored, lay_out, notices, open_source};
+use crate::plan::{
+    PlanError, Planned, Stored, lay_out, notices, open_source, store_location, tables_location,
+};
 use crate::progress::Progress;
 use crate::report::{PipelineReport, RunReport};
+use crate::service::samples::samples_location;
+use crate::service::{
+    Endpoint, Exporter, Importance, Life, Outcome, Sampler, Shared, Voice, Watched, logs,
+    supervise, watch,
+};
 
-/// How often the progress is drawn.
-const DRAW_EVERY: Duration = Duration::from_millis(100);
-
-/// One pipeline of a run.
-struct Running {
-    control: RunControl,
-    /// What came of it, and when it ended.
-    thread: std::thread::JoinHandle<(Result<RunSummary, RunError>, Instant)>,
-    tables: Vec<crate::plan::PlannedTable>,
-    consoles: Vec<(String, Arc<std::sync::Mutex<riskstream_sinks::LastRows>>)>,
-    name: String,
-    workers: usize,
-}
-
-/// Runs pipelines until their input ends or the user stops them.
+/// Runs pipelines until their input ends, the user stops them, or one fails for good.
 ///
 /// # Errors
-/// A configuration that can't be run, before anything starts; or the first failure of any pipeline,
-/// after all have stopped.
+/// A configuration that can't be run, before anything starts; or pipelines that failed, after all
+/// have stopped.
 pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let started = Instant::now();
-    let config = load(&args.config)?;
+    let config = load(&args.config).inspect_err(|_| begin_log(Log::default(), args))?;
+    begin_log(config.spec.riskstream.log, args);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let pipelines = chosen(&config, &args.only)?;
     let workers = args.workers.map(usize::from).unwrap_or_else(|| default_workers(&config));
     let runtime =
         DeltaRuntime::new().map_err(|e| CommandError::Failed { message: e.to_string() })?;
     let mut planned = Vec::new();
-    for pipeline in pipelines {
+    for pipeline in &pipelines {
         let stored = if args.fresh.contains(&pipeline.name.value) {
             Stored::Dropped
         } else {
@@ -58,8 +53,12 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let notes = notes(&planned);
     let notices = planned.iter().flat_map(|planned| notices(&planned.name, &planned.evolutions));
     for said in notes.iter().cloned().chain(notices) {
-        // Nobody is left to be told where standard error is closed.
-        let _closed = writeln!(std::io::stderr(), "{said}");
+        if logs::format().is_some() {
+            tracing::info!("{said}");
+        } else {
+            // Nobody is left to be told where standard error is closed.
+            let _closed = writeln!(std::io::stderr(), "{said}");
+        }
     }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
@@ -70,10 +69,94 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
             std::process::exit(130);
         }
     });
-    let running: Vec<Running> =
-        planned.into_iter().map(|p| start(p, &clock)).collect::<Result<_, _>>()?;
-    watch(&running, &stop, args.output.format == OutputFormat::Text);
-    finish(running, args, started, notes, out)
+    let lives: Vec<Arc<Life>> = planned
+        .iter()
+        .zip(&pipelines)
+        .map(|(planned, pipeline)| {
+            let control = RunControl::new(&planned.plan, planned.engine.workers);
+            let store = store_location(&config, &planned.name);
+            Arc::new(Life::new(planned.name.clone(), control, pipeline.on_failure, store))
+        })
+        .collect();
+    let metrics = lives.iter().map(|life| (life.name.as_str(), &life.control.metrics));
+    let mut progress = Progress::new(metrics, args.output.format == OutputFormat::Text);
+    // They end with this function, after the pipelines.
+    let _witnesses = witnesses(&config, &lives, &progress.voice(), &clock)?;
+    std::thread::scope(|scope| {
+        let mut running = Vec::new();
+        for ((planned, pipeline), life) in planned.into_iter().zip(&pipelines).zip(&lives) {
+            let (tell, follows) = channel();
+            let workers = planned.engine.workers;
+            let (config, runtime, clock) = (&config, &runtime, &clock);
+            let supervised = Arc::clone(life);
+            let again = move || {
+                plan(config, pipeline, Stored::GoesOn, workers, runtime, clock)
+                    .map_err(|e| e.to_string())
+            };
+            let thread = std::thread::Builder::new()
+                .name(format!("pipeline {}", life.name))
+                .spawn_scoped(scope, move || supervise(&supervised, planned, again, clock, &tell));
+            let thread = match thread {
+                Ok(thread) => thread,
+                Err(error) => {
+                    // The others have begun: they end before the scope does.
+                    lives.iter().for_each(|life| life.control.stop.store(true, Ordering::Release));
+                    return Err(CommandError::Output(error));
+                }
+            };
+            running.push(Watched { life: Arc::clone(life), thread, follows, workers });
+        }
+        watch(&running, &stop, &mut progress);
+        finish(running, args, started, notes, &progress.voice(), out)
+    })
+}
+
+/// Begins the log, where there is to be one: a person at a terminal sees bars. `said` is what the
+/// configuration says.
+fn begin_log(said: Log, args: &RunArgs) {
+    let is_seen = std::io::stderr().is_terminal();
+    let format = args.log.log_format.or(said.format).or((!is_seen).then_some(LogFormat::Text));
+    if let Some(format) = format {
+        logs::begin(format, args.log.log_level.or(said.level).unwrap_or(LogLevel::Info));
+    }
+}
+
+/// Those who see how pipelines go, and say so to others; they end when they are dropped.
+type Witnesses = (Option<Endpoint>, Option<Exporter>, Sampler);
+
+fn witnesses(
+    config: &Config,
+    lives: &[Arc<Life>],
+    voice: &Voice,
+    clock: &Arc<dyn Clock>,
+) -> Result<Witnesses, CommandError> {
+    let shared = Arc::new(Shared { started_micros: clock.wall_micros(), ..Shared::default() });
+    let endpoint = match config.spec.metrics {
+        Some(MetricsEndpoint { listen }) => {
+            let endpoint = Endpoint::begin(listen, lives, &shared, clock).map_err(|e| {
+                let message = format!("the metrics endpoint can't listen on {listen}: {e}");
+                CommandError::Failed { message }
+            })?;
+            let text = format!("metrics: http://{}/metrics", endpoint.address);
+            voice.say(Importance::Info, &text);
+            Some(endpoint)
+        }
+        None => None,
+    };
+    let exporter = match &config.spec.tracing {
+        Some(tracing) => {
+            let service = &config.spec.riskstream.name.value;
+            let exporter = Exporter::begin(&tracing.otlp, service, lives, &shared, voice.clone());
+            Some(exporter.map_err(|e| CommandError::Failed {
+                message: format!("spans can't be sent to {}: {e}", tracing.otlp),
+            })?)
+        }
+        None => None,
+    };
+    let files = lives.iter().map(|life| samples_location(config, &life.name)).collect();
+    let sampler = Sampler::begin(lives, files, tables_location(config), &shared, clock)
+        .map_err(CommandError::Output)?;
+    Ok((endpoint, exporter, sampler))
 }
 
 /// What is to be said of the sources, each once though several pipelines may read it.
@@ -171,103 +254,43 @@ pub(super) fn plan_failed(config: &Config, error: PlanError) -> CommandError {
     }
 }
 
-fn start(planned: Planned, clock: &Arc<dyn Clock>) -> Result<Running, CommandError> {
-    let Planned { name, plan, engine, tables, consoles, .. } = planned;
-    let workers = engine.workers;
-    let control = RunControl::new(&plan, workers);
-    let (clock, for_thread) = (Arc::clone(clock), control.clone());
-    let thread = std::thread::Builder::new()
-        .name(format!("pipeline {name}"))
-        .spawn(move || (runtime::run(plan, engine, &for_thread, clock), Instant::now()))
-        .map_err(CommandError::Output)?;
-    Ok(Running { control, thread, tables, consoles, name, workers })
-}
-
-/// What is tried again is told of at once, and then this often.
-const TELL_EVERY: Duration = Duration::from_secs(60);
-
-/// Tells of a source or a destination that is away, and that it is back.
-struct Troubles(Vec<Option<Instant>>);
-
-impl Troubles {
-    fn tell(&mut self, running: &[Running], progress: &Progress<'_>) {
-        for (told, run) in self.0.iter_mut().zip(running) {
-            let reason =
-                run.control.metrics.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            match (reason, *told) {
-                (Some(_), Some(at)) if at.elapsed() < TELL_EVERY => {}
-                (Some(reason), _) => {
-                    progress.warn(&format!("pipeline {}: {reason}", run.name));
-                    *told = Some(Instant::now());
-                }
-                (None, Some(_)) => {
-                    progress.warn(&format!("pipeline {}: what was away is back", run.name));
-                    *told = None;
-                }
-                (None, None) => {}
-            }
-        }
-    }
-}
-
-/// Draws the progress until every pipeline has ended, and passes a stop on.
-fn watch(running: &[Running], stop: &Arc<AtomicBool>, draw: bool) {
-    let mut progress =
-        Progress::new(running.iter().map(|r| (r.name.as_str(), &r.control.metrics)), draw);
-    let mut told = false;
-    let mut troubles = Troubles(vec![None; running.len()]);
-    while running.iter().any(|r| !r.thread.is_finished()) {
-        if stop.load(Ordering::Acquire) && !told {
-            told = true;
-            progress.note("stopping after the open epoch; Ctrl-C again leaves at once");
-            for r in running {
-                r.control.stop.store(true, Ordering::Release);
-            }
-        }
-        troubles.tell(running, &progress);
-        progress.draw();
-        std::thread::sleep(if draw {
-            DRAW_EVERY.min(Duration::from_millis(20))
-        } else {
-            Duration::from_millis(2)
-        });
-    }
-    progress.finish();
-}
-
 fn finish(
-    running: Vec<Running>,
+    running: Vec<Watched<'_>>,
     args: &RunArgs,
     started: Instant,
     notes: Vec<String>,
+    voice: &Voice,
     out: &mut dyn Write,
 ) -> Result<(), CommandError> {
     let mut reports = Vec::new();
-    let mut failure = None;
+    let mut failed = Vec::new();
     for r in running {
-        let (result, ended) = match r.thread.join() {
-            Ok(ended) => ended,
-            Err(_) => (
-                Err(RunError::Bug { what: format!("the thread of pipeline {} panicked", r.name) }),
-                Instant::now(),
-            ),
-        };
-        let summary = match result {
-            Ok(summary) => Some(summary),
-            Err(e) => {
-                failure.get_or_insert(format!("pipeline {}: {e}", r.name));
-                None
+        let name = &r.life.name;
+        let outcome = r.thread.join().unwrap_or_else(|_| {
+            voice.say_of(Importance::Error, name, "internal error: its thread panicked");
+            Outcome {
+                summary: None,
+                ended: Instant::now(),
+                tables: Vec::new(),
+                consoles: Vec::new(),
             }
-        };
-        let seconds = ended.duration_since(started).as_secs_f64();
+        });
+        match &outcome.summary {
+            Some(summary) => {
+                let how = if summary.stopped { "stopped" } else { "done" };
+                let (pipeline, epoch) = (name.as_str(), summary.committed);
+                tracing::info!(pipeline, epoch, "pipeline {pipeline}: {how}");
+            }
+            None => failed.push(name.clone()),
+        }
         reports.push(PipelineReport::new(
-            &r.name,
+            name,
             r.workers,
-            seconds,
-            summary.as_ref(),
-            &r.control.metrics,
-            &r.tables,
-            &r.consoles,
+            outcome.ended.duration_since(started).as_secs_f64(),
+            outcome.summary.as_ref(),
+            &r.life.control.metrics,
+            &outcome.tables,
+            &outcome.consoles,
         ));
     }
     let report = RunReport { seconds: started.elapsed().as_secs_f64(), notes, pipelines: reports };
@@ -278,8 +301,9 @@ fn finish(
         }
         OutputFormat::Text => report.print(args, out)?,
     }
-    match failure {
-        Some(message) => Err(CommandError::Failed { message }),
-        None => Ok(()),
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(CommandError::PipelinesFailed { pipelines: failed })
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use chrono::{DateTime, SecondsFormat};
+use riskstream_engine::runtime::{Clock, SystemClock};
 use riskstream_engine::store::{Inspection, SinkWaiting, inspect};
 use riskstream_models::Registry;
 use riskstream_query::Catalog;
@@ -17,9 +18,12 @@ use crate::cli::{OutputFormat, StatusArgs};
 use crate::config::Config;
 use crate::plan::{registry_location, store_location, tables_location};
 use crate::progress::grouped;
+use crate::service::samples::{KEPT_SECONDS, LastHour, Sample, bars, samples_location};
 
 /// Partitions that are listed in the text.
 const PARTITIONS_SHOWN: usize = 50;
+/// Columns of a chart of the last hour.
+const CHART_COLUMNS: usize = 60;
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
@@ -61,6 +65,8 @@ pub struct PipelineStatus {
     pub store_bytes: u64,
     /// What waits for destinations.
     pub waiting: Vec<WaitingStatus>,
+    /// How it went in the last hour, where a program has run.
+    pub last_hour: LastHour,
     /// Files that can't be read.
     pub problems: Vec<String>,
 }
@@ -145,11 +151,14 @@ pub fn status(args: &StatusArgs, out: &mut dyn Write) -> Result<(), CommandError
 }
 
 fn read(config: &Config) -> Result<Status, CommandError> {
+    let now = now();
     let mut pipelines = Vec::new();
     for pipeline in &config.spec.pipelines {
         let name = &pipeline.name.value;
         let inspection = inspect(store_location(config, name)).map_err(failed)?;
-        pipelines.push(PipelineStatus::new(name, inspection));
+        let mut hour = LastHour::read(&samples_location(config, name));
+        hour.drop_before(now - KEPT_SECONDS);
+        pipelines.push(PipelineStatus::new(name, inspection, hour));
     }
     let folder = tables_location(config);
     // Before the first run there is no folder, which is no error here.
@@ -233,7 +242,7 @@ fn waiting(seen: &Inspection) -> Vec<WaitingStatus> {
 }
 
 impl PipelineStatus {
-    fn new(name: &str, inspection: Option<Inspection>) -> Self {
+    fn new(name: &str, inspection: Option<Inspection>, last_hour: LastHour) -> Self {
         let began = inspection.is_some();
         let seen = inspection.unwrap_or_default();
         let waiting = waiting(&seen);
@@ -256,6 +265,7 @@ impl PipelineStatus {
                 })
                 .collect(),
             waiting,
+            last_hour,
             snapshots: seen.snapshots.iter().map(|e| e.0).collect(),
             store_bytes: seen.bytes,
             problems: seen.problems,
@@ -286,6 +296,7 @@ impl PipelineStatus {
         let snapshots: Vec<String> = self.snapshots.iter().map(u64::to_string).collect();
         let snapshots = if snapshots.is_empty() { "none".to_owned() } else { snapshots.join(", ") };
         writeln!(out, "  store {}   snapshots at epochs: {snapshots}", ByteSize(self.store_bytes))?;
+        self.print_last_hour(out)?;
         // Of very many those that are still read come first, and a line tells of the others.
         let (finished, open): (Vec<_>, Vec<_>) = self.partitions.iter().partition(|p| p.finished);
         let mut shown = if self.partitions.len() > PARTITIONS_SHOWN {
@@ -327,6 +338,42 @@ impl PipelineStatus {
         }
         self.problems.iter().try_for_each(|problem| writeln!(out, "  PROBLEM: {problem}"))
     }
+}
+
+impl PipelineStatus {
+    /// Charts of the last hour, a column a minute.
+    fn print_last_hour(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let Some(newest) = self.last_hour.samples.back() else { return Ok(()) };
+        let mut chart = |name: &str, value: fn(&Sample) -> Option<f64>, text: fn(f64) -> String| {
+            let values = self.last_hour.means(now(), CHART_COLUMNS, value);
+            let most = self.last_hour.samples.iter().filter_map(value).fold(f64::NAN, f64::max);
+            if most.is_nan() {
+                return Ok(());
+            }
+            let last = value(newest).map_or_else(|| "-".to_owned(), text);
+            writeln!(out, "  {name:<7}{}  last {last}, at most {}", bars(&values), text(most))
+        };
+        chart("rows/s", |s| Some(s.rows_per_second), |rows| grouped(rows.round() as u64))?;
+        chart("lag", |s| s.lag_seconds, shown_lag)
+    }
+}
+
+/// A lag for people: of a live stream seconds, of a backfill days.
+fn shown_lag(seconds: f64) -> String {
+    const MINUTE: f64 = 60.0;
+    const HOUR: f64 = 60.0 * MINUTE;
+    const DAY: f64 = 24.0 * HOUR;
+    match seconds {
+        s if s < 2.0 * MINUTE => format!("{s:.1} s"),
+        s if s < 2.0 * HOUR => format!("{:.0} min", s / MINUTE),
+        s if s < 2.0 * DAY => format!("{:.0} h", s / HOUR),
+        s => format!("{} days", grouped((s / DAY).round() as u64)),
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    SystemClock::default().wall_micros().div_euclid(1_000_000)
 }
 
 impl Status {

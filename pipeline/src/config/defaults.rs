@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::spec::{
-    Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Tombstones, WhenQuiet,
+    Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Restart, Tombstones,
+    WhenQuiet,
 };
 
 /// `[riskstream] name`: what status and table metadata call this program.
@@ -149,6 +150,13 @@ pub const ORDER: Order = Order::EventTime;
 /// `[pipelines.NAME] late`: a late row is processed and flagged, since a payment is worth scoring
 /// even late.
 pub const LATE: Late = Late::Apply;
+/// `[pipelines.NAME] restart`: a network that comes back within a second costs one, and a fault that
+/// stays is tried once a minute.
+pub const RESTART: Restart = Restart {
+    min: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+    healthy_after: Duration::from_secs(600),
+};
 /// `[pipelines.NAME] deliver` and `to.deliver`.
 pub const DELIVER: Deliver = Deliver::Committed;
 /// `[sources.NAME] compression`.

@@ -51,7 +51,7 @@ fn run(here: &Path) {
 }
 
 fn refused(here: &Path, says: &[&str]) {
-    let said = run_as_planned(here, &["--workers", "1"]).refused(1);
+    let said = run_as_planned(here, &["--workers", "1"]).failed();
     says.iter().for_each(|part| assert!(said.contains(part), "{part}: {said}"));
 }
 

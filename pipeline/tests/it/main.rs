@@ -17,5 +17,6 @@ mod plan;
 mod postgres;
 mod program;
 mod resume;
+mod service;
 mod shuffle;
 mod state;

@@ -39,6 +39,14 @@ impl Said {
             .collect()
     }
 
+    /// The message of a run that must have failed: before it began, or a pipeline of it.
+    #[track_caller]
+    pub(crate) fn failed(self) -> String {
+        assert!([1, 3].contains(&self.code), "{}: {}\n{}", self.code, self.out, self.err);
+        let code = self.code;
+        self.refused(code)
+    }
+
     /// The message of a command that must have been refused with this exit code.
     #[track_caller]
     pub(crate) fn refused(self, code: i32) -> String {

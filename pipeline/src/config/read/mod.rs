@@ -6,6 +6,7 @@ mod formats;
 mod kafka;
 mod pipeline;
 mod postgres;
+mod service;
 mod shared;
 mod source;
 mod step;
@@ -19,7 +20,7 @@ use super::document::{Entry, Node};
 use super::problem::Problem;
 use super::reader::{self, Table};
 use super::span::{Span, Spanned};
-use super::spec::{EpochLimits, Riskstream, Spec};
+use super::spec::{EpochLimits, Log, Riskstream, Spec};
 use super::values::NameKind;
 
 /// Worker threads at most: a worker without a shard has nothing to do.
@@ -52,7 +53,13 @@ pub(crate) struct Draft {
 /// Reads the whole document.
 pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
     let mut draft = Draft {
-        spec: Spec { riskstream: default_riskstream(), sources: Vec::new(), pipelines: Vec::new() },
+        spec: Spec {
+            riskstream: default_riskstream(),
+            metrics: None,
+            tracing: None,
+            sources: Vec::new(),
+            pipelines: Vec::new(),
+        },
         declared_sources: Vec::new(),
         sound_sources: Vec::new(),
         sound_steps: Vec::new(),
@@ -61,6 +68,14 @@ pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
     if let Some(mut section) = table.table("riskstream", problems) {
         section.what = "`[riskstream]`".into();
         draft.spec.riskstream = riskstream(section, problems);
+    }
+    if let Some(mut section) = table.table("metrics", problems) {
+        section.what = "`[metrics]`".into();
+        draft.spec.metrics = service::metrics(section, problems);
+    }
+    if let Some(mut section) = table.table("tracing", problems) {
+        section.what = "`[tracing]`".into();
+        draft.spec.tracing = service::tracing(section, problems);
     }
     let sources = named_tables(&mut table, "sources", "kind = \"file\"", problems);
     for entry in sources {
@@ -126,6 +141,7 @@ fn default_riskstream() -> Riskstream {
         data: Spanned::new(PathBuf::from(defaults::DATA), nowhere),
         registry: Spanned::new(PathBuf::from(defaults::REGISTRY), nowhere),
         workers: None,
+        log: Log::default(),
         epoch: EpochLimits {
             min: defaults::EPOCH_MIN,
             max: defaults::EPOCH_MAX,
@@ -158,6 +174,9 @@ fn riskstream(mut table: Table<'_>, problems: &mut Vec<Problem>) -> Riskstream {
     settings.workers = table
         .integer("workers", 1, WORKERS_MAX, problems)
         .map(|workers| workers.map(|count| count as usize));
+    if let Some(log) = table.table("log", problems) {
+        settings.log = service::log(log, problems);
+    }
     if let Some(epoch) = table.table("epoch", problems) {
         settings.epoch = epoch_limits(epoch, problems);
     }

@@ -1,7 +1,7 @@
 //! `[pipelines.NAME]`.
 
 use super::shared::tables;
-use super::{destination, step};
+use super::{destination, service, step};
 use crate::config::defaults;
 use crate::config::document::Entry;
 use crate::config::problem::Problem;
@@ -22,6 +22,7 @@ pub(super) fn pipeline(
         .and_then(|from| reader::string(&from.node, "`from`", problems));
     let order = table.keyword("order", problems).map_or(defaults::ORDER, |order| order.value);
     let late = table.keyword("late", problems).map_or(defaults::LATE, |late| late.value);
+    let on_failure = service::on_failure(&mut table, problems);
     let deliver =
         table.keyword("deliver", problems).map_or(defaults::DELIVER, |deliver| deliver.value);
 
@@ -88,7 +89,8 @@ pub(super) fn pipeline(
         ));
     }
     table.finish(problems);
-    Some((Pipeline { name: name.clone(), from: from?, order, late, steps, to }, sound_steps))
+    let pipeline = Pipeline { name: name.clone(), from: from?, order, late, on_failure, steps, to };
+    Some((pipeline, sound_steps))
 }
 
 fn has_near_miss(table: &Table<'_>, key: &str) -> bool {

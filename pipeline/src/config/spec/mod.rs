@@ -13,6 +13,7 @@ mod order;
 mod period;
 mod pipeline;
 mod riskstream;
+mod service;
 mod source;
 mod sql;
 mod whole;
@@ -30,6 +31,9 @@ pub use order::{Late, Order};
 pub use period::Period;
 pub use pipeline::{Pipeline, Step};
 pub use riskstream::{EpochLimits, Riskstream};
+pub use service::{
+    Log, LogFormat, LogLevel, MetricsEndpoint, OnFailure, OnFailureName, Restart, Tracing,
+};
 pub(crate) use source::timestamp_type;
 pub use source::{
     Compression, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource,

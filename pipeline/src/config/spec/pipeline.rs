@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::destination::Destination;
 use super::order::{Late, Order};
+use super::service::OnFailure;
 use crate::config::span::Spanned;
 use crate::steps::StepKind;
 
@@ -18,6 +19,8 @@ pub struct Pipeline {
     pub order: Order,
     /// What happens to a row behind the watermark.
     pub late: Late,
+    /// What becomes of the program when the pipeline fails.
+    pub on_failure: OnFailure,
     /// The steps, in order; ids unique within the pipeline.
     pub steps: Vec<Step>,
     /// The destinations, at least one; ids unique within the pipeline.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::service::Log;
 use crate::config::span::Spanned;
 
 /// `[riskstream]`: what the program as a whole does.
@@ -16,6 +17,8 @@ pub struct Riskstream {
     pub registry: Spanned<PathBuf>,
     /// Worker threads; `None` is one per core.
     pub workers: Option<Spanned<usize>>,
+    /// How events are written.
+    pub log: Log,
     /// When an epoch closes.
     pub epoch: EpochLimits,
     /// Epochs read but not committed, at least 1.

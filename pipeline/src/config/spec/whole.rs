@@ -3,6 +3,7 @@
 use super::destination::Destination;
 use super::pipeline::Pipeline;
 use super::riskstream::Riskstream;
+use super::service::{MetricsEndpoint, Tracing};
 use super::source::Source;
 use crate::config::span::Spanned;
 
@@ -11,6 +12,10 @@ use crate::config::span::Spanned;
 pub struct Spec {
     /// `[riskstream]`.
     pub riskstream: Riskstream,
+    /// `[metrics]`: where the program says how it is; none: nowhere.
+    pub metrics: Option<MetricsEndpoint>,
+    /// `[tracing]`: who is sent spans of epochs; none: nobody.
+    pub tracing: Option<Tracing>,
     /// `[sources.NAME]`, in the order of the file.
     pub sources: Vec<Source>,
     /// `[pipelines.NAME]`, in the order of the file.

@@ -1,0 +1,36 @@
+//! The program as a service: it runs for months, says how it is, and ends with a status that tells
+//! whoever supervises it what happened.
+//!
+//! ```text
+//!   supervisor (a thread per pipeline)     runs it, and again after a failure where it may
+//!        │ Life: phase, failures, restarts
+//!        ├──▶ watch                          tells of failures and troubles, stops the others
+//!        ├──▶ endpoint ◀── GET /metrics    gauges.rs reads the engine's counters when asked
+//!        └──▶ sampler                      rates and lag of the last hour, for `status`
+//!   engine ──▶ otlp                        finished epochs and deliveries as spans
+//! ```
+//! *Invariants:* nobody here holds up a worker: they only write counters, and are never waited for.
+//! What a scrape costs, the thread of the endpoint pays.
+
+mod backoff;
+pub mod catalog;
+mod endpoint;
+mod gauges;
+mod life;
+pub mod logs;
+mod otlp;
+mod sampler;
+pub mod samples;
+mod spans;
+mod supervisor;
+mod voice;
+mod watch;
+
+pub(crate) use endpoint::Endpoint;
+pub(crate) use gauges::Shared;
+pub(crate) use life::Life;
+pub(crate) use otlp::Exporter;
+pub(crate) use sampler::Sampler;
+pub(crate) use supervisor::{Outcome, supervise};
+pub(crate) use voice::{Importance, Voice};
+pub(crate) use watch::{Watched, watch};

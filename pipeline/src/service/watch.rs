@@ -1,0 +1,147 @@
+//! Watches pipelines while they run: tells of failures and troubles as soon as they are known,
+//! draws the progress, and passes a stop on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use super::life::{Life, Phase};
+use super::supervisor::{Follows, Outcome};
+use super::voice::{Importance, Voice};
+use crate::config::spec::OnFailure;
+use crate::progress::Progress;
+
+/// How often failures are looked for, and the progress is drawn.
+const GLANCE: Duration = Duration::from_millis(20);
+/// Where nothing is drawn, a run of a few rows is not held up.
+const GLANCE_UNSEEN: Duration = Duration::from_millis(2);
+
+/// One pipeline of a run.
+#[derive(Debug)]
+pub(crate) struct Watched<'scope> {
+    pub(crate) life: Arc<Life>,
+    /// It ends with the pipeline.
+    pub(crate) thread: std::thread::ScopedJoinHandle<'scope, Outcome>,
+    /// What follows from its failures.
+    pub(crate) follows: Receiver<Follows>,
+    /// Threads of its dataflow.
+    pub(crate) workers: usize,
+}
+
+/// What is tried again is told of at once, and then this often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// What was told of each pipeline.
+#[derive(Clone, Default)]
+struct Told {
+    /// When it was last said that something is away.
+    trouble: Option<Instant>,
+    /// The start of which it was said that it reads.
+    reads: u64,
+    /// The start of which it was said that it fails.
+    fails: u64,
+}
+
+impl Told {
+    /// Tells of a source or a destination that is away, and that it is back.
+    fn trouble(&mut self, life: &Life, voice: &Voice) {
+        match (life.degraded(), self.trouble) {
+            (Some(_), Some(at)) if at.elapsed() < TELL_EVERY => {}
+            (Some(reason), _) => {
+                voice.say_of(Importance::Warn, &life.name, &reason);
+                self.trouble = Some(Instant::now());
+            }
+            (None, Some(_)) => {
+                voice.say_of(Importance::Warn, &life.name, "what was away is back");
+                self.trouble = None;
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Tells, where there is a log, that a pipeline reads.
+    fn reads(&mut self, life: &Life) {
+        let start = life.started();
+        if self.reads != start && life.has_restored() {
+            self.reads = start;
+            let (pipeline, metrics) = (&life.name, &life.control.metrics);
+            let after = metrics.committed_epoch.load(Ordering::Relaxed);
+            tracing::info!(pipeline, start, after, "pipeline {pipeline}: reads");
+        }
+    }
+
+    /// Tells that a pipeline fails, as soon as that is known, and what follows; whether it does.
+    fn failure(&mut self, running: &Watched<'_>, voice: &Voice) -> bool {
+        let life = &running.life;
+        // What follows comes after the failure is known: asked in this order, none is told of
+        // before its failure.
+        let follows: Vec<Follows> = running.follows.try_iter().collect();
+        let start = life.started();
+        let fails = life.failing();
+        if let Some(reason) = &fails
+            && self.fails != start
+        {
+            self.fails = start;
+            life.count_failure();
+            voice.say_of(Importance::Error, &life.name, reason);
+        }
+        for follows in follows {
+            let text = match follows {
+                Follows::StartsAgain(wait) => {
+                    format!("starts again in {:.1} s", wait.as_secs_f64())
+                }
+                Follows::NeedsDecision => {
+                    "does not start again: it would fail as before until somebody decides".into()
+                }
+            };
+            voice.say_of(Importance::Warn, &life.name, &text);
+        }
+        match life.on_failure {
+            OnFailure::Stop => fails.is_some(),
+            OnFailure::Restart(_) => life.phase() == Phase::Failed,
+        }
+    }
+}
+
+/// Draws the progress until every pipeline has ended, tells of what happens, and passes a stop on.
+/// Where a pipeline fails for good, the others stop, too.
+pub(crate) fn watch(running: &[Watched<'_>], stop: &AtomicBool, progress: &mut Progress<'_>) {
+    let voice = progress.voice();
+    let mut told = vec![Told::default(); running.len()];
+    let mut stopped = false;
+    loop {
+        let ended = running.iter().all(|r| r.thread.is_finished());
+        let mut failed = None;
+        for (told, running) in told.iter_mut().zip(running) {
+            told.trouble(&running.life, &voice);
+            told.reads(&running.life);
+            if told.failure(running, &voice) {
+                failed.get_or_insert(&running.life.name);
+            }
+        }
+        if ended {
+            break;
+        }
+        let asked = stop.load(Ordering::Acquire);
+        if !stopped && (asked || failed.is_some()) {
+            stopped = true;
+            if let Some(name) = failed.filter(|_| running.len() > 1) {
+                let text =
+                    format!("pipeline {name} has failed: the others end after their open epoch");
+                voice.say(Importance::Warn, &text);
+            } else if asked {
+                voice.say(
+                    Importance::Info,
+                    "stopping after the open epoch; Ctrl-C again leaves at once",
+                );
+            }
+            for r in running {
+                r.life.control.stop.store(true, Ordering::Release);
+            }
+        }
+        progress.draw();
+        std::thread::sleep(if progress.draws() { GLANCE } else { GLANCE_UNSEEN });
+    }
+    progress.finish();
+}
