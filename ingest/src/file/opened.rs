@@ -25,9 +25,14 @@ pub(crate) fn describe(error: &io::Error, compression: Compression) -> String {
         _ if is_cut_off(error, compression) => {
             "the compressed data ends too early; the file is cut off, or still being written".into()
         }
-        (Compression::Gzip, _) => format!("not valid gzip data: {error}"),
-        (Compression::Zstd, _) => format!("not valid zstd data: {error}"),
+        (Compression::Gzip, _) => not_valid("gzip", error),
+        (Compression::Zstd, _) => not_valid("zstd", error),
     }
+}
+
+/// The content is not what the file's name or the configuration says.
+fn not_valid(form: &str, error: &io::Error) -> String {
+    format!("not valid {form} data ({error}); `compression` can say what it is instead")
 }
 
 /// The first record of a CSV file.
