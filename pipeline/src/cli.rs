@@ -45,6 +45,8 @@ pub enum Command {
     Query(QueryArgs),
     /// Show what a data folder holds: epochs, positions, tables, models, dead letters.
     Status(StatusArgs),
+    /// Watch a running program: pipelines, rates, lag, steps, destinations.
+    Top(TopArgs),
     /// Compact the small files of the tables, and delete old ones.
     Maintain(MaintainArgs),
     /// Put dead-letter rows through their pipeline again, after what rejected them is fixed.
@@ -432,6 +434,31 @@ pub struct StatusArgs {
     pub output: OutputArgs,
 }
 
+/// Watch a running program: pipelines, rates, lag, steps, destinations.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream top                                            # of what pipelines.toml runs
+  riskstream top my.toml --once                             # one look, as text
+  riskstream top my.toml --format json | \
+      jq '.pipelines[].now.steps[] | {step, busy, rows_in_per_second}'
+
+Reads what the running program writes into its data folder each second; needs no endpoint, and \
+    works beside it.
+Rates are those of the last 5 seconds. Keys: q quit, p pause, s sort the steps, up and down \
+    another pipeline.
+Exit code 1: no program runs.")]
+pub struct TopArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Looks once, prints what it sees of every pipeline, and ends; json does so always.
+    #[arg(long)]
+    pub once: bool,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// Compact the small files of the tables, and delete old ones.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
@@ -636,6 +663,7 @@ mod tests {
             TrainArgs::augment_args(clap::Command::new("train")),
             QueryArgs::augment_args(clap::Command::new("query")),
             StatusArgs::augment_args(clap::Command::new("status")),
+            TopArgs::augment_args(clap::Command::new("top")),
             MaintainArgs::augment_args(clap::Command::new("maintain")),
             ReplayArgs::augment_args(clap::Command::new("replay")),
             AcceptArgs::augment_args(clap::Command::new("accept")),

@@ -73,6 +73,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Generate(args)) => commands::generate::generate(&args, &mut out)?,
         Some(Command::Train(args)) => commands::train::train(&args, &mut out)?,
         Some(Command::Status(args)) => commands::status::status(&args, &mut out)?,
+        Some(Command::Top(args)) => commands::top::top(&args, &mut out)?,
         Some(Command::Maintain(args)) => commands::maintain::maintain(&args, &mut out)?,
         Some(Command::Replay(args)) => commands::replay::replay(&args, &mut out)?,
         Some(Command::Plan(args)) => {

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The feed's polls of the source.
-pub(crate) const READ_STEP: &str = "source.read";
+/// The id of the feed's polls of the source, which have a thread of their own.
+pub const READ_STEP: &str = "source.read";
 /// The decoding of blocks.
 pub(crate) const DECODE_STEP: &str = "decode";
 /// The rows that wait for the watermark; under this id they are saved, too.

@@ -54,7 +54,7 @@ pub use control::{RunControl, RunSummary};
 pub use failure::{RunError, StepsChanged};
 pub use histogram::{Histogram, HistogramCounts};
 pub use left::{check_waiting, lacks};
-pub use metrics::{Metrics, PartitionMetrics, SinkMetrics, StepMetrics};
+pub use metrics::{Metrics, PartitionMetrics, READ_STEP, SinkMetrics, StepMetrics};
 pub use plan::{
     BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet,
     WorkerContext, shapes,

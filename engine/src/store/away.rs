@@ -60,8 +60,11 @@ impl AwayNotes {
     }
 }
 
-/// The sinks that the run on the store waits for, or waited for when it ended.
-pub(crate) fn read_away(root: &Folder) -> BTreeMap<String, AwayNote> {
+/// The sinks that the run on the store in the folder `root` waits for, or waited for when it ended.
+/// Reads one small file.
+#[must_use]
+pub fn read_away(root: impl Into<Folder>) -> BTreeMap<String, AwayNote> {
+    let root = root.into();
     root.disk()
         .read(&root.join(FILE))
         .ok()

@@ -137,7 +137,7 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
                     state.file_bytes = size(&root.below("history").below(step))?;
                 }
                 inspection.marks = DeliveredMarks::open(&root)?.into_marks();
-                inspection.held_by = root.disk().holder(&root.join("lock"));
+                inspection.held_by = held_by(&root);
                 inspection.away = read_away(&root);
                 return Ok(Some(inspection));
             }
@@ -149,6 +149,14 @@ pub fn inspect(root: impl Into<Folder>) -> Result<Option<Inspection>, StoreError
         path: root.path().to_owned(),
         reason: "its files change too fast to be read; try again".into(),
     })
+}
+
+/// The process that holds the store in the folder `root`, when one does; its number when it is
+/// known. Reads no epoch.
+#[must_use]
+pub fn held_by(root: impl Into<Folder>) -> Option<Option<u32>> {
+    let root = root.into();
+    root.disk().holder(&root.join("lock"))
 }
 
 /// Whether this program reads the store in the folder `root`; so too when there is none.

@@ -30,16 +30,16 @@ mod recovered;
 mod spares;
 mod state_edit;
 
-pub use away::AwayNote;
 pub(crate) use away::AwayNotes;
+pub use away::{AwayNote, read_away};
 pub use delivered::DeliveredMarks;
 pub use edit::{begin_after, edit, rename_store, set_store_aside};
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
 pub use error::StoreError;
 pub(crate) use inspect::saved_place;
 pub use inspect::{
-    Inspection, SinkWaiting, StoredRows, StoredState, check_readable, inspect, saved_origin,
-    saved_shapes,
+    Inspection, SinkWaiting, StoredRows, StoredState, check_readable, held_by, inspect,
+    saved_origin, saved_shapes,
 };
 pub use kept::KeptSnapshots;
 pub use open::{Identity, Store};

@@ -13,6 +13,7 @@ pub mod replay;
 pub mod run;
 pub mod state;
 pub mod status;
+pub mod top;
 pub mod train;
 
 use std::io::IsTerminal;

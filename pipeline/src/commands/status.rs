@@ -18,12 +18,11 @@ use crate::cli::{OutputFormat, StatusArgs};
 use crate::config::Config;
 use crate::plan::{registry_location, store_location, tables_location};
 use crate::progress::grouped;
-use crate::service::samples::{KEPT_SECONDS, LastHour, Sample, bars, samples_location};
+use crate::service::charts::charts;
+use crate::service::samples::{KEPT_SECONDS, LastHour, samples_location};
 
 /// Partitions that are listed in the text.
 const PARTITIONS_SHOWN: usize = 50;
-/// Columns of a chart of the last hour.
-const CHART_COLUMNS: usize = 60;
 
 /// The whole answer.
 #[derive(Debug, Serialize)]
@@ -296,7 +295,9 @@ impl PipelineStatus {
         let snapshots: Vec<String> = self.snapshots.iter().map(u64::to_string).collect();
         let snapshots = if snapshots.is_empty() { "none".to_owned() } else { snapshots.join(", ") };
         writeln!(out, "  store {}   snapshots at epochs: {snapshots}", ByteSize(self.store_bytes))?;
-        self.print_last_hour(out)?;
+        for chart in charts(&self.last_hour, now()) {
+            writeln!(out, "  {}", chart.line())?;
+        }
         // Of very many those that are still read come first, and a line tells of the others.
         let (finished, open): (Vec<_>, Vec<_>) = self.partitions.iter().partition(|p| p.finished);
         let mut shown = if self.partitions.len() > PARTITIONS_SHOWN {
@@ -337,37 +338,6 @@ impl PipelineStatus {
             }
         }
         self.problems.iter().try_for_each(|problem| writeln!(out, "  PROBLEM: {problem}"))
-    }
-}
-
-impl PipelineStatus {
-    /// Charts of the last hour, a column a minute.
-    fn print_last_hour(&self, out: &mut dyn Write) -> std::io::Result<()> {
-        let Some(newest) = self.last_hour.samples.back() else { return Ok(()) };
-        let mut chart = |name: &str, value: fn(&Sample) -> Option<f64>, text: fn(f64) -> String| {
-            let values = self.last_hour.means(now(), CHART_COLUMNS, value);
-            let most = self.last_hour.samples.iter().filter_map(value).fold(f64::NAN, f64::max);
-            if most.is_nan() {
-                return Ok(());
-            }
-            let last = value(newest).map_or_else(|| "-".to_owned(), text);
-            writeln!(out, "  {name:<7}{}  last {last}, at most {}", bars(&values), text(most))
-        };
-        chart("rows/s", |s| Some(s.rows_per_second), |rows| grouped(rows.round() as u64))?;
-        chart("lag", |s| s.lag_seconds, shown_lag)
-    }
-}
-
-/// A lag for people: of a live stream seconds, of a backfill days.
-fn shown_lag(seconds: f64) -> String {
-    const MINUTE: f64 = 60.0;
-    const HOUR: f64 = 60.0 * MINUTE;
-    const DAY: f64 = 24.0 * HOUR;
-    match seconds {
-        s if s < 2.0 * MINUTE => format!("{s:.1} s"),
-        s if s < 2.0 * HOUR => format!("{:.0} min", s / MINUTE),
-        s if s < 2.0 * DAY => format!("{:.0} h", s / HOUR),
-        s => format!("{} days", grouped((s / DAY).round() as u64)),
     }
 }
 

@@ -135,14 +135,14 @@ fn seconds(micros: i64) -> f64 {
 }
 
 /// What the system says of this process.
-struct Process {
-    resident_bytes: f64,
-    cpu_seconds: f64,
+pub(super) struct Process {
+    pub(super) resident_bytes: f64,
+    pub(super) cpu_seconds: f64,
 }
 
 impl Process {
     /// None where the system does not say, or says it otherwise than Linux.
-    fn now() -> Option<Self> {
+    pub(super) fn now() -> Option<Self> {
         let status = std::fs::read_to_string("/proc/self/status").ok()?;
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         let kilobytes: f64 = resident.trim().strip_suffix("kB")?.trim().parse().ok()?;

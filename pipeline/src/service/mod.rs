@@ -6,7 +6,8 @@
 //!        │ Life: phase, failures, restarts
 //!        ├──▶ watch                          tells of failures and troubles, stops the others
 //!        ├──▶ endpoint ◀── GET /metrics    gauges.rs reads the engine's counters when asked
-//!        └──▶ sampler                      rates and lag of the last hour, for `status`
+//!        └──▶ sampler                      rates and lag of the last hour, for `status`, and how
+//!                                          it is each second (observer), for `top`
 //!   engine ──▶ otlp                        finished epochs and deliveries as spans
 //! ```
 //! *Invariants:* nobody here holds up a worker: they only write counters, and are never waited for.
@@ -14,10 +15,13 @@
 
 mod backoff;
 pub mod catalog;
+pub mod charts;
 mod endpoint;
 mod gauges;
 mod life;
 pub mod logs;
+pub mod now;
+mod observer;
 mod otlp;
 mod sampler;
 pub mod samples;

@@ -1,4 +1,5 @@
-//! A thread that takes a sample of each pipeline now and then, and counts what is on disk.
+//! A thread that writes down how each pipeline is each second, takes a sample of it now and then,
+//! and counts what is on disk.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,10 +11,13 @@ use riskstream_engine::runtime::Clock;
 
 use super::gauges::Shared;
 use super::life::Life;
-use super::samples::{EVERY_SECONDS, LastHour, Sample};
+use super::now;
+use super::observer::Observer;
+use super::samples::{EVERY_SECONDS, LastHour, Sample, beside};
 
-/// The first sample comes sooner, so that a program that has just begun is seen.
-const FIRST_AFTER: Duration = Duration::from_secs(1);
+/// Looks from one sample to the next. The first look takes one, so that a program that has just
+/// begun is seen.
+const LOOKS_PER_SAMPLE: u64 = EVERY_SECONDS / now::EVERY_SECONDS;
 /// Files are counted at most so often,
 const COUNT_EVERY: Duration = Duration::from_secs(10);
 /// and for at most one part of so many of the time.
@@ -43,15 +47,23 @@ impl Sampler {
         let mut sampled: Vec<Sampled> = lives
             .iter()
             .zip(files)
-            .map(|(life, file)| Sampled::new(life, file, clock.as_ref()))
+            .map(|(life, file)| Sampled::new(life, file, &shared, clock.as_ref()))
             .collect();
         let thread = std::thread::Builder::new().name("sampler".into()).spawn(move || {
-            let mut wait = FIRST_AFTER;
+            let wait = Duration::from_secs(now::EVERY_SECONDS);
             let mut count_at = Instant::now();
-            while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                wait = Duration::from_secs(EVERY_SECONDS);
-                sampled.iter_mut().for_each(|sampled| sampled.sample(clock.as_ref()));
-                if count_at <= Instant::now() {
+            for look in 0_u64.. {
+                if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
+                let is_sampled = look.is_multiple_of(LOOKS_PER_SAMPLE);
+                for sampled in &mut sampled {
+                    sampled.observer.look(clock.as_ref(), false);
+                    if is_sampled && sampled.observer.owns() {
+                        sampled.sample(clock.as_ref());
+                    }
+                }
+                if is_sampled && count_at <= Instant::now() {
                     let began = Instant::now();
                     for Sampled { life, .. } in &sampled {
                         count(&life.store, &life.store_disk_bytes);
@@ -60,6 +72,7 @@ impl Sampler {
                     count_at = Instant::now() + COUNT_EVERY.max(began.elapsed() * COUNT_SHARE);
                 }
             }
+            sampled.iter_mut().for_each(|sampled| sampled.observer.look(clock.as_ref(), true));
         })?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -77,6 +90,7 @@ impl Drop for Sampler {
 
 /// A pipeline that is sampled.
 struct Sampled {
+    observer: Observer,
     life: Arc<Life>,
     file: PathBuf,
     hour: LastHour,
@@ -86,10 +100,11 @@ struct Sampled {
 }
 
 impl Sampled {
-    fn new(life: &Arc<Life>, file: PathBuf, clock: &dyn Clock) -> Self {
+    fn new(life: &Arc<Life>, file: PathBuf, shared: &Arc<Shared>, clock: &dyn Clock) -> Self {
+        let observer = Observer::new(life, beside(&file), shared, clock);
         let hour = LastHour::read(&file);
         let life = Arc::clone(life);
-        Self { life, file, hour, rows: 0, at_nanos: clock.steady_nanos(), told: false }
+        Self { observer, life, file, hour, rows: 0, at_nanos: clock.steady_nanos(), told: false }
     }
 
     fn sample(&mut self, clock: &dyn Clock) {

@@ -58,12 +58,7 @@ impl LastHour {
     /// # Errors
     /// The file can't be written.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        let new = path.with_extension("new");
-        std::fs::write(&new, serde_json::to_vec(self)?)?;
-        std::fs::rename(&new, path)
+        put(path, &serde_json::to_vec(self)?)
     }
 
     /// The means of what `value` gives over `columns` equal stretches of the hour that ends at
@@ -89,6 +84,27 @@ impl LastHour {
         }
         sums.into_iter().map(|(sum, count)| (count > 0).then(|| sum / f64::from(count))).collect()
     }
+}
+
+/// Puts a file in place as a whole, in a folder that is made.
+pub(super) fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let new = path.with_extension("new");
+    std::fs::write(&new, bytes)?;
+    std::fs::rename(&new, path)
+}
+
+/// Where it stands how a pipeline is now, beside its samples.
+#[must_use]
+pub fn now_location(config: &Config, pipeline: &str) -> PathBuf {
+    beside(&samples_location(config, pipeline))
+}
+
+/// An id has no dot, so no other pipeline's samples are called so.
+pub(super) fn beside(samples: &Path) -> PathBuf {
+    samples.with_extension("now.json")
 }
 
 /// Where the samples of a pipeline are.

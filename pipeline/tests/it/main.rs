@@ -20,3 +20,6 @@ mod resume;
 mod service;
 mod shuffle;
 mod state;
+mod top;
+#[cfg(unix)]
+mod tutorial;

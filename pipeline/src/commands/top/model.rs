@@ -1,0 +1,132 @@
+//! What `top` shows, read from a data folder.
+
+use std::path::PathBuf;
+
+use riskstream_engine::runtime::{Clock, SystemClock};
+use riskstream_engine::store::held_by;
+use serde::{Serialize, Serializer};
+
+use crate::config::Config;
+use crate::plan::store_location;
+use crate::service::now::{Now, State};
+use crate::service::samples::{KEPT_SECONDS, LastHour, now_location, samples_location};
+
+/// A program that has said nothing for so long does not run, or can't write.
+const SILENT_AFTER_MICROS: i64 = 10_000_000;
+
+/// All pipelines of a configuration, at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Model {
+    /// `[riskstream] name`.
+    pub(super) name: String,
+    /// The data folder.
+    pub(super) data: PathBuf,
+    /// When this was read, microseconds since 1970.
+    pub(super) at_micros: i64,
+    /// The pipelines, as the file has them.
+    pub(super) pipelines: Vec<PipelineModel>,
+}
+
+/// One pipeline.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct PipelineModel {
+    pub(super) pipeline: String,
+    #[serde(serialize_with = "standing")]
+    pub(super) standing: Standing,
+    /// What its program has written last; it may be another, earlier one where it does not run.
+    pub(super) now: Option<Now>,
+    /// The last hour, of which `status` gives the numbers.
+    #[serde(skip)]
+    pub(super) hour: LastHour,
+}
+
+/// Whether a pipeline runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// A program looks after it, and says so.
+    Said(State),
+    /// A program holds its store, and has said nothing for a while, or not yet.
+    Silent,
+    /// No program looks after it.
+    Down,
+}
+
+impl Standing {
+    /// In a word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Said(State::Starts) => "starts",
+            Self::Said(State::Runs) => "runs",
+            Self::Said(State::StartsAgain) => "waits",
+            Self::Said(State::Failed) => "failed",
+            Self::Said(State::Ended) => "ended",
+            Self::Silent => "silent",
+            Self::Down => "down",
+        }
+    }
+}
+
+fn standing<S: Serializer>(standing: &Standing, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(standing.word())
+}
+
+impl Model {
+    /// Reads it: a few small files, whatever the size of the store.
+    pub(super) fn read(config: &Config) -> Self {
+        let at_micros = SystemClock::default().wall_micros();
+        let riskstream = &config.spec.riskstream;
+        let read = |name: &str| {
+            let mut hour = LastHour::read(&samples_location(config, name));
+            hour.drop_before(at_micros.div_euclid(1_000_000) - KEPT_SECONDS);
+            let is_held = held_by(&store_location(config, name)).is_some();
+            PipelineModel::new(
+                name,
+                Now::read(&now_location(config, name)),
+                hour,
+                is_held,
+                at_micros,
+            )
+        };
+        Self {
+            name: riskstream.name.value.clone(),
+            data: riskstream.data.value.clone(),
+            at_micros,
+            pipelines: config.spec.pipelines.iter().map(|p| read(&p.name.value)).collect(),
+        }
+    }
+
+    /// Whether a program runs.
+    pub(super) fn runs(&self) -> bool {
+        self.pipelines.iter().any(|pipeline| pipeline.standing != Standing::Down)
+    }
+}
+
+impl PipelineModel {
+    /// `is_held`: whether a program holds its store at `at_micros`.
+    pub(super) fn new(
+        name: &str,
+        now: Option<Now>,
+        hour: LastHour,
+        is_held: bool,
+        at_micros: i64,
+    ) -> Self {
+        let said = now.as_ref().filter(|now| {
+            let age = at_micros.saturating_sub(now.at_micros);
+            !now.program.has_ended && age < SILENT_AFTER_MICROS
+        });
+        let standing = match said {
+            Some(now) => Standing::Said(now.state),
+            None if is_held => Standing::Silent,
+            None => Standing::Down,
+        };
+        Self { pipeline: name.to_owned(), standing, now, hour }
+    }
+
+    /// What its program says, if one looks after it.
+    pub(super) fn said(&self) -> Option<&Now> {
+        match self.standing {
+            Standing::Said(_) => self.now.as_ref(),
+            Standing::Silent | Standing::Down => None,
+        }
+    }
+}

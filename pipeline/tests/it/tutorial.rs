@@ -1,0 +1,216 @@
+//! Every block of docs/tutorial.md does what the page says it does.
+//!
+//! The `sh` blocks are run in order, by one bash, in a folder that has what a fresh clone has of
+//! what they use: `pipelines.toml` and the registry. Nothing is shortened: the default run is the
+//! whole one. `cargo` is a stand-in that only takes `build --release`, which has just been done, and
+//! links the built program to where that would put it.
+//!
+//! A `text` block is the standard output of the `sh` block before it; standard error, where a
+//! terminal shows bars, is not compared. A `sh` block without one prints nothing. A line `...`
+//! stands for any lines, `…` within a line for any characters; blanks at the ends of lines, and how
+//! many stand together, do not matter. All else has to be as it is shown.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::program::project;
+
+/// How long the whole page may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A block of commands and what it prints.
+#[derive(Debug, PartialEq)]
+struct Block {
+    /// Its line in the page.
+    line: usize,
+    commands: String,
+    prints: String,
+}
+
+/// The blocks of a page.
+fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut lines = page.lines().enumerate();
+    let mut is_answered = true;
+    while let Some((number, line)) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else { continue };
+        let body: String = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| *line != "```")
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        match (language, blocks.last_mut()) {
+            ("sh", _) => {
+                blocks.push(Block { line: number + 1, commands: body, prints: String::new() });
+                is_answered = false;
+            }
+            ("text", Some(block)) if !is_answered => {
+                block.prints = body;
+                is_answered = true;
+            }
+            _ => panic!("line {}: a block of `{language}` that nothing is known of", number + 1),
+        }
+    }
+    blocks
+}
+
+/// Whether a line is as shown, but for its blanks.
+fn is_line(shown: &str, line: &str) -> bool {
+    let calm = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (shown, line) = (calm(shown), calm(line));
+    let mut pieces: Vec<&str> = shown.split('…').collect();
+    let first = pieces.remove(0);
+    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let Some(last) = pieces.pop() else { return rest.is_empty() };
+    for piece in pieces {
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    rest.ends_with(last)
+}
+
+/// Whether lines are as shown.
+fn are_lines(shown: &[&str], lines: &[&str]) -> bool {
+    match shown {
+        [] => lines.is_empty(),
+        ["...", shown @ ..] => (0..=lines.len()).any(|skipped| are_lines(shown, &lines[skipped..])),
+        [first, shown @ ..] => match lines {
+            [] => false,
+            [line, lines @ ..] => is_line(first, line) && are_lines(shown, lines),
+        },
+    }
+}
+
+fn is_as_shown(shown: &str, printed: &str) -> bool {
+    are_lines(&shown.lines().collect::<Vec<_>>(), &printed.lines().collect::<Vec<_>>())
+}
+
+#[test]
+fn outputs_are_compared_by_the_rule_of_the_page() {
+    for (shown, printed, is_same) in [
+        ("", "", true),
+        ("", "a\n", false),
+        ("a\n", "", false),
+        ("a  b\n", "a b  \n", true),
+        ("a b\n", "ab\n", false),
+        ("a\nb\n", "a\n", false),
+        ("a\n", "a\nb\n", false),
+        ("a\n...\n", "a\n", true),
+        ("a\n...\n", "a\nb\nc\n", true),
+        ("...\nc\n", "a\nb\nc\n", true),
+        ("...\nc\n", "a\nb\nd\n", false),
+        ("a\n...\nb\n...\n", "a\nx\nb\ny\n", true),
+        ("a\n...\nb\n...\n", "a\nx\nc\ny\n", false),
+        ("1 row in … s\n", "1 row in 0.25 s\n", true),
+        ("1 row in … s\n", "2 rows in 0.25 s\n", false),
+        ("1 row in … s\n", "1 row in 0.25 s and more\n", false),
+        ("…b…\n", "abc\n", true),
+        ("…b…\n", "acd\n", false),
+        ("aba…\n", "ab\n", false),
+        ("a…b…b\n", "a b\n", false),
+        ("+--+…+\n", "+--+-----+\n", true),
+    ] {
+        assert_eq!(is_as_shown(shown, printed), is_same, "{shown:?} {printed:?}");
+    }
+}
+
+#[test]
+fn blocks_are_commands_and_what_they_print() {
+    let page = "# Title\n```sh\na\nb\n```\ntext\n```text\nc\n```\n```sh\nd\n```\n";
+    let block = |line, commands: &str, prints: &str| Block {
+        line,
+        commands: commands.into(),
+        prints: prints.into(),
+    };
+    assert_eq!(blocks(page), [block(2, "a\nb\n", "c\n"), block(10, "d\n", "")]);
+}
+
+/// A bash script that runs each block, puts what it prints into the folder `said`, and ends with the
+/// first that fails.
+fn script(blocks: &[Block]) -> String {
+    let mut script = String::from("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n");
+    for (number, block) in blocks.iter().enumerate() {
+        let said = format!("\"$SAID/{number}\"");
+        script.push_str(&format!(
+            "{{\n{}}} >{said}.out 2>{said}.err </dev/null || exit\n",
+            block.commands
+        ));
+    }
+    script
+}
+
+/// A folder as a clone has it, and a program `cargo` on the path.
+fn clone_of_the_project(here: &Path) {
+    let link = |from: &Path, to: &str| symlink(from, here.join(to)).unwrap();
+    for (folder, name) in [("clone", "pipelines.toml"), ("clone", "registry")] {
+        fs::create_dir_all(here.join(folder)).unwrap();
+        link(&fs::canonicalize(project(name)).unwrap(), &format!("{folder}/{name}"));
+    }
+    for folder in ["said", "bin", "home"] {
+        fs::create_dir(here.join(folder)).unwrap();
+    }
+    let cargo = here.join("bin/cargo");
+    let built = env!("CARGO_BIN_EXE_riskstream");
+    let stand_in = format!(
+        "#!/bin/sh\n[ \"$*\" = 'build --release' ] || {{ echo \"cargo $*\" >&2; exit 1; }}\n\
+         mkdir -p target/release && ln -s '{built}' target/release/riskstream\n"
+    );
+    fs::write(&cargo, stand_in).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn every_block_of_the_tutorial_prints_what_the_page_shows() {
+    let page = fs::read_to_string(project("docs/tutorial.md")).unwrap();
+    let blocks = blocks(&page);
+    assert!(blocks.len() > 10, "{blocks:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    clone_of_the_project(here);
+    fs::write(here.join("script"), script(&blocks)).unwrap();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut bash = Command::new("bash")
+        .arg(here.join("script"))
+        .current_dir(here.join("clone"))
+        .env("PATH", format!("{}:{path}", here.join("bin").display()))
+        .env("HOME", here.join("home"))
+        .env("SAID", here.join("said"))
+        .stdin(Stdio::null())
+        // What it has started in the background ends with it, whatever happens.
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + PATIENCE;
+    let ended = loop {
+        match bash.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if Instant::now() > until => break None,
+            None => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    let group = format!("-{}", bash.id());
+    // They may all have ended by themselves.
+    let _ended = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+    let _ended = bash.wait();
+
+    for (number, block) in blocks.iter().enumerate() {
+        let said = |stream: &str| {
+            fs::read_to_string(here.join(format!("said/{number}.{stream}"))).unwrap_or_default()
+        };
+        let (out, err) = (said("out"), said("err"));
+        assert!(
+            is_as_shown(&block.prints, &out),
+            "docs/tutorial.md, line {}: the block\n{}prints\n{out}and not\n{}on standard error it \
+             said\n{err}",
+            block.line,
+            block.commands,
+            block.prints
+        );
+    }
+    assert!(ended.is_some_and(|status| status.success()), "the last of the blocks failed");
+}
