@@ -7,8 +7,11 @@
 mod column;
 mod csv;
 mod csv_record;
+mod encoding;
+mod forms;
 mod json;
 mod json_scan;
+mod local_time;
 mod number;
 mod record;
 mod rows;
@@ -18,12 +21,19 @@ mod time_pattern;
 
 pub(crate) use column::{Column, Fault, Target, Written, shown};
 pub use csv::CsvLayout;
-pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
+pub use csv_record::CsvMarks;
+pub(crate) use csv_record::{
+    CsvField, RecordEnd, cut_csv, record_end, split_record, trim_line_end,
+};
+pub(crate) use encoding::MARK_BYTES;
+pub use encoding::{Encoding, EncodingChoice};
+pub use forms::{ColumnForm, NumberMarks, TruthWords, ValueForms};
 pub(crate) use json::{Key, push_raw};
+pub use local_time::{LocalTime, zone_names};
 pub(crate) use number::significant_digits;
 pub use record::{RecordDecoder, RecordFormat};
 pub(crate) use rows::{JsonRows, RowsDecoder, can_convert, text_bytes};
-pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
+pub(crate) use sink::{BlockOrigin, Reading, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
 pub(crate) use time::days_from_civil;
 pub(crate) use time::{parse_date, parse_timestamp};

@@ -1,9 +1,10 @@
 //! Timestamps from text, into microseconds since 1970 in UTC.
 //!
-//! One rule holds for all forms. A text without an offset is UTC. Digits below a microsecond are
-//! cut off, towards the past. The second 60, a leap second, is the last microsecond before it ends:
-//! UTC has it, counts since 1970 do not. Years are 1 to 9999.
+//! One rule holds for all forms. A text without an offset is UTC, or of the stated zone. Digits
+//! below a microsecond are cut off, towards the past. The second 60, a leap second, is the last
+//! microsecond before it ends: UTC has it, counts since 1970 do not. Years are 1 to 9999.
 
+use crate::decode::local_time::LocalTime;
 use crate::decode::number::{NumberFault, parse_decimal_floor};
 use crate::decode::time_pattern::{TimePattern, TimePatternError};
 
@@ -26,6 +27,8 @@ pub enum TimeFormat {
     EpochMicros,
     /// A strftime pattern such as `%d/%m/%Y %H:%M`.
     Pattern(TimePattern),
+    /// As `Auto`, or as a pattern, in the time of a place.
+    Local(Box<LocalTime>),
 }
 
 impl TimeFormat {
@@ -37,13 +40,21 @@ impl TimeFormat {
         TimePattern::parse(text).map(Self::Pattern)
     }
 
+    /// The same in the time of a place, by its IANA name.
+    ///
+    /// # Errors
+    /// When there is no zone of this name, or the form says itself how far it is from UTC.
+    pub fn in_zone(self, zone: &str) -> Result<Self, TimePatternError> {
+        LocalTime::new(self, zone).map(|local| Self::Local(Box::new(local)))
+    }
+
     /// Microseconds per unit, for the numeric forms.
     pub(crate) fn epoch_scale(&self) -> Option<i64> {
         match self {
             Self::EpochSeconds => Some(1_000_000),
             Self::EpochMillis => Some(1_000),
             Self::EpochMicros => Some(1),
-            Self::Auto | Self::Pattern(_) => None,
+            Self::Auto | Self::Pattern(_) | Self::Local(_) => None,
         }
     }
 
@@ -52,6 +63,7 @@ impl TimeFormat {
         match self {
             Self::Auto => parse_timestamp(text),
             Self::Pattern(pattern) => pattern.read(text),
+            Self::Local(local) => local.read(text),
             Self::EpochSeconds | Self::EpochMillis | Self::EpochMicros => self.read_epoch(text),
         }
     }

@@ -39,7 +39,7 @@ pub struct TimePatternError {
 }
 
 impl TimePatternError {
-    fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(in crate::decode) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
     }
 }
@@ -185,6 +185,13 @@ impl TimePattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether a text says itself how far it is from UTC.
+    #[must_use]
+    pub fn has_offset(&self) -> bool {
+        let tells = |item: &Item| matches!(item, Item::Part(Part::Offset(_) | Part::Epoch, ..));
+        self.items.iter().any(tells)
     }
 
     /// The instant that `text` means, in microseconds since 1970 in UTC; none when the text is not
