@@ -20,13 +20,18 @@ mod kafka;
 mod paced;
 mod postgres;
 mod replay;
+mod sniff;
 mod types;
 
 pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
 pub use decode::{
-    CsvLayout, RecordDecoder, RecordFormat, TimeFormat, TimePattern, TimePatternError, reason,
+    ColumnForm, CsvLayout, CsvMarks, Encoding, EncodingChoice, LocalTime, NumberMarks,
+    RecordDecoder, RecordFormat, TimeFormat, TimePattern, TimePatternError, TruthWords, ValueForms,
+    reason, zone_names,
 };
-pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
+pub use file::{
+    Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, SkipLines,
+};
 pub use generate::{
     Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat,
     write_file, write_text,
@@ -39,4 +44,5 @@ pub use postgres::{
     Endpoint, PostgresSource, PostgresSourceSpec, begun_anew, is_read_anew, replication_slot,
 };
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, is_replayed, replay_partition};
+pub use sniff::{Sniffed, SniffedColumn, SniffedCsv, SniffedTime, sniff};
 pub use types::{parse_type, type_name, utc_timestamp};
