@@ -4,9 +4,10 @@
 //! Only meaning is in it: expressions as their syntax tree says them, filters in no order, no ids
 //! of steps without state.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{DataType, Schema};
 use riskstream_engine::contract::{Fact, Feed};
 use riskstream_expressions::syntax;
+use riskstream_ingest::{Encoding, EncodingChoice, NumberMarks};
 
 use super::micros;
 use crate::config::Spanned;
@@ -15,6 +16,18 @@ use crate::config::spec::{
     Shares, Source,
 };
 use crate::config::spec::{SourceKind, Sql, Step, StepKind, TimeFormat};
+
+/// How a time is written, in words; none: as usual.
+fn written_as(format: &TimeFormat) -> Option<String> {
+    let format = match format {
+        TimeFormat::Auto => return None,
+        TimeFormat::UnixSeconds => "seconds since 1970",
+        TimeFormat::UnixMillis => "milliseconds since 1970",
+        TimeFormat::UnixMicros => "microseconds since 1970",
+        TimeFormat::Pattern(pattern) => pattern.as_str(),
+    };
+    Some(format!("written as {format}"))
+}
 
 /// What rows are made of so far.
 #[derive(Debug, Clone)]
@@ -33,6 +46,7 @@ impl Lineage {
             spec::Late::DeadLetter => "dead letters",
         };
         lineage.feed.rows.push(Fact::new("late rows", late));
+        lineage.forms(source, schema);
         lineage.event_time(source, schema);
         lineage.message_parts(source, schema);
         lineage
@@ -54,15 +68,69 @@ impl Lineage {
     }
 
     fn event_time(&mut self, source: &Source, schema: &Schema) {
-        let column = &source.event_time.column.value;
-        let format = match &source.event_time.format {
-            TimeFormat::Auto => return,
-            TimeFormat::UnixSeconds => "seconds since 1970",
-            TimeFormat::UnixMillis => "milliseconds since 1970",
-            TimeFormat::UnixMicros => "microseconds since 1970",
-            TimeFormat::Pattern(pattern) => pattern.as_str(),
+        let time = &source.event_time;
+        let parts: Vec<&str> = time.parts.iter().map(|part| part.value.as_str()).collect();
+        let said = [
+            (!parts.is_empty()).then(|| format!("made of {}", parts.join(" and "))),
+            written_as(&time.format),
+            time.zone.as_ref().map(|zone| format!("in the time of {zone}")),
+        ];
+        self.said(schema, &time.column.value, said);
+    }
+
+    /// What values of the source mean, where it is not what they mean as usual.
+    fn forms(&mut self, source: &Source, schema: &Schema) {
+        let encoding = match &source.kind {
+            // A byte-order mark tells what is meant by itself.
+            SourceKind::File(file) => match file.encoding {
+                EncodingChoice::Is(encoding) => encoding,
+                EncodingChoice::Auto | EncodingChoice::Utf16 => Encoding::Utf8,
+            },
+            SourceKind::Kafka(kafka) => kafka.encoding,
+            SourceKind::Generator(_) | SourceKind::Postgres(_) => return,
         };
-        self.made(schema, column, &format!("written as {format}"), &[]);
+        let is_single = matches!(encoding, Encoding::SingleByte(_));
+        let (numbers, words) = (&source.forms.numbers, &source.forms.words);
+        let fields = source.schema.as_deref().unwrap_or_default();
+        for column in schema.fields().iter().map(|field| field.name()) {
+            let Ok(field) = schema.field_with_name(column) else { continue };
+            let of_column = fields.iter().find(|field| field.name.value == *column);
+            let is_number = field.data_type().is_numeric();
+            let said = [
+                of_column
+                    .and_then(|field| field.from.as_ref())
+                    .map(|from| format!("read from {from}")),
+                of_column
+                    .and_then(|field| field.format.as_ref())
+                    .and_then(|format| written_as(&format.value)),
+                of_column
+                    .and_then(|field| field.zone.as_ref())
+                    .map(|zone| format!("in the time of {zone}")),
+                (is_number && *numbers != NumberMarks::default()).then(|| {
+                    let thousands: String = numbers.thousands.iter().collect();
+                    format!("with the decimal mark {:?} and {thousands:?}", numbers.decimal)
+                }),
+                words.as_ref().filter(|_| field.data_type() == &DataType::Boolean).map(|words| {
+                    format!("true as {}, false as {}", words.yes.join("|"), words.no.join("|"))
+                }),
+                (is_single && field.data_type() == &DataType::Utf8)
+                    .then(|| format!("encoded as {encoding}")),
+            ];
+            self.said(schema, column, said);
+        }
+    }
+
+    /// A column of a source of which there is anything to say.
+    fn said(
+        &mut self,
+        schema: &Schema,
+        column: &str,
+        said: impl IntoIterator<Item = Option<String>>,
+    ) {
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        if !said.is_empty() {
+            self.made(schema, column, &said.join(", "), &[]);
+        }
     }
 
     /// Columns of a topic that are not taken from the message's value.

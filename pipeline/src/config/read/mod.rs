@@ -3,6 +3,7 @@
 
 mod book;
 mod destination;
+mod forms;
 mod kafka;
 mod pipeline;
 mod postgres;

@@ -21,8 +21,8 @@ pub use pipeline::{
 };
 pub use source::{
     Compression, CsvOptions, Debezium, Decimals, EventTime, Field, FileFormat, FileSource,
-    GENERATOR_COLUMNS, GeneratorSource, Loans, Payments, PostgresSource, Rate, Simulation,
-    SimulationKind, Source, SourceKind, Stop, TimeFormat, Times, WhenQuiet,
+    GENERATOR_COLUMNS, GeneratorSource, Loans, MissingColumns, Payments, PostgresSource, Rate,
+    Simulation, SimulationKind, Source, SourceKind, Stop, TimeFormat, Times, WhenQuiet,
 };
 
 pub(crate) use source::timestamp_type;
