@@ -1,7 +1,7 @@
 //! [`PostgresSource`]: the changes of one table as a source with one partition.
 
 use crate::changes::change_fields;
-use crate::decode::{RowRules, TimeFormat};
+use crate::decode::{Reading, RowRules, TimeFormat};
 use crate::postgres::catalog::{carried_columns, table};
 use crate::postgres::decoder::ChangeDecoder;
 use crate::postgres::endpoint::Endpoint;
@@ -108,6 +108,7 @@ impl PostgresSource {
             event_time_format: TimeFormat::Auto,
             future_skew_max_us: spec.future_skew_max_us,
             record_bytes_max: usize::MAX,
+            reading: Reading::default(),
         };
         let setup = Setup {
             name: spec.name,

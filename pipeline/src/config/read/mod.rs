@@ -3,6 +3,7 @@
 
 mod destination;
 mod formats;
+mod forms;
 mod kafka;
 mod pipeline;
 mod postgres;

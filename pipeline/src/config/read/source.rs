@@ -6,11 +6,11 @@ use arrow::datatypes::DataType;
 use chrono::{Datelike, NaiveDate};
 
 use riskstream_engine::contract::COMMITTED_AT;
-use riskstream_ingest::TimePattern;
+use riskstream_ingest::{EncodingChoice, SkipLines, TimePattern, ValueForms};
 
 use super::formats::{debezium, delimiter_and_quote};
-use super::postgres;
 use super::shared::{check_local, unknown_kind};
+use super::{forms, postgres};
 use crate::config::defaults;
 use crate::config::document::{Entry, Value};
 use crate::config::problem::Problem;
@@ -18,11 +18,11 @@ use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::{
     Compression, CsvOptions, EventTime, Field, FileFormat, FileSource, GeneratorSource,
-    KafkaFormat, Loans, Payments, Rate, Simulation, SimulationKind, Source, SourceKind, Sql,
-    TimeFormat, WhenQuiet,
+    KafkaFormat, Loans, MissingColumns, Payments, Rate, Simulation, SimulationKind, Source,
+    SourceKind, Sql, TimeFormat, WhenQuiet, timestamp_type,
 };
 use crate::config::suggest;
-use crate::config::values;
+use crate::config::values::NameKind;
 
 /// The kinds of this release, and those that are known to come.
 const KINDS: [&str; 4] = ["file", "generator", "kafka", "postgres"];
@@ -36,6 +36,12 @@ const DAYS_MAX: u64 = 36_525;
 const MONTHS_MAX: u64 = 1_200;
 /// Lenders at most: each has a minute of the night for its changes.
 const LENDERS_MAX: u64 = 180;
+
+/// Lines before a header at most.
+const SKIP_LINES_MAX: u64 = 100_000;
+/// Why columns of captured changes have no forms.
+pub(super) const CHANGES_HAVE_NO_FORMS: &str =
+    "changes of a table have its columns' names, and Debezium's ways of writing them";
 
 /// What could be read of a source.
 pub(super) struct ReadSource {
@@ -57,10 +63,11 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
     let mut schema = schema(&mut table, problems);
     let has_sound_columns = schema.is_some() || table.get("schema").is_none();
     let event_time = event_time(&mut table, problems);
+    let has_schema = schema.is_some() || !has_sound_columns;
     let checks = checks(&mut table, problems);
     let kind = match kind_name.as_ref().map(|kind| kind.value.as_str()) {
         Some("file") => {
-            file(&mut table, schema.is_some() || !has_sound_columns, problems).map(SourceKind::File)
+            file(&mut table, schema.as_deref(), has_schema, problems).map(SourceKind::File)
         }
         Some("generator") => {
             if schema.is_some() {
@@ -94,6 +101,21 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         Some(SourceKind::Postgres(_)) => true,
         None => false,
     };
+    let forms = match &kind {
+        Some(SourceKind::File(_) | SourceKind::Kafka(_)) => {
+            forms::forms(&mut table, has_schema, !of_changes, problems)
+        }
+        Some(SourceKind::Generator(_) | SourceKind::Postgres(_)) => {
+            let fields = schema.as_deref().unwrap_or_default();
+            let why = "only columns of files and messages have a form of their own";
+            forms::refuse_forms(fields, why, problems);
+            ValueForms::default()
+        }
+        None => ValueForms::default(),
+    };
+    if let Some(Some(said)) = &event_time {
+        check_time(&said.time, kind.as_ref(), &mut schema, problems);
+    }
     if let (true, Some(Some(time))) = (of_changes, &event_time)
         && time.time.column.value != COMMITTED_AT
     {
@@ -128,7 +150,7 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
     table.finish(problems);
     let source = match (kind, event_time) {
         (Some(kind), Some(event_time)) => {
-            Some(Source { name: entry.key.clone(), kind, event_time, schema, checks })
+            Some(Source { name: entry.key.clone(), kind, event_time, schema, forms, checks })
         }
         _ => None,
     };
@@ -151,16 +173,22 @@ fn schema(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Fiel
                 "a column needs a name without control characters",
             ));
         }
-        let Some(text) =
-            reader::string(&entry.node, &format!("the type of `{}`", entry.key), problems)
-        else {
-            continue;
-        };
-        // A column of an unknown type is a column still, for whatever names it.
-        let data_type =
-            reader::parsed(&text, text.span, values::data_type, problems).unwrap_or(DataType::Null);
-        fields
-            .push(Field { name: entry.key.clone(), data_type: Spanned::new(data_type, text.span) });
+        fields.extend(forms::field(entry, problems));
+    }
+    for (place, field) in fields.iter().enumerate() {
+        let input = |field: &Field| field.from.as_ref().unwrap_or(&field.name).clone();
+        let (here, span) = (input(field), field.from.as_ref().map(|from| from.span));
+        let same = fields[..place].iter().find(|before| input(before).value == here.value);
+        if let Some(before) = same {
+            problems.push(
+                Problem::new(
+                    span.unwrap_or(field.name.span),
+                    format!("a second column is read from `{here}`"),
+                )
+                .related(input(before).span, "the first")
+                .help("make one of the other by a `derive` step"),
+            );
+        }
     }
     Some(fields)
 }
@@ -185,8 +213,88 @@ fn checks(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<Sql> {
     }
 }
 
+/// What an event time says of the columns that it is made of, and of its zone; one that is made is
+/// added to `schema`.
+fn check_time(
+    time: &EventTime,
+    kind: Option<&SourceKind>,
+    schema: &mut Option<Vec<Field>>,
+    problems: &mut Vec<Problem>,
+) {
+    let is_read = matches!(kind, Some(SourceKind::File(_) | SourceKind::Kafka(_)) | None);
+    let is_of = |format: FileFormat| match kind {
+        Some(SourceKind::File(file)) => file.format == Some(format),
+        Some(SourceKind::Kafka(kafka)) => kafka.format.as_str() == format.as_str(),
+        Some(SourceKind::Generator(_) | SourceKind::Postgres(_)) | None => false,
+    };
+    let knows = !is_read || is_of(FileFormat::DebeziumJson);
+    if let Some(zone) = &time.zone {
+        if knows {
+            let problem = Problem::new(zone.span, "these times are instants already");
+            problems.push(problem.help("remove `zone`"));
+        } else {
+            forms::check_zone(zone, &time.format, problems);
+        }
+    }
+    if let Some(fields) = schema
+        && let Some(field) = fields.iter().find(|field| field.name.value == time.column.value)
+        && let Some(span) =
+            field.format.as_ref().map(|f| f.span).or(field.zone.as_ref().map(|z| z.span))
+    {
+        problems.push(
+            Problem::new(span, format!("`{}` is the event time", time.column))
+                .help("say how it is written in `event_time`: format = \"...\", zone = \"...\""),
+        );
+    }
+    let Some(first) = time.parts.first() else { return };
+    if knows || is_of(FileFormat::Parquet) {
+        problems.push(
+            Problem::new(first.span, "only records of JSON or CSV have a time in several columns")
+                .help("name one column"),
+        );
+        return;
+    }
+    let Some(fields) = schema else { return };
+    for part in &time.parts {
+        let field = fields.iter().find(|field| field.name.value == part.value);
+        if let Some(field) = field
+            && !matches!(field.data_type.value, DataType::Utf8 | DataType::Null)
+        {
+            problems.push(
+                Problem::new(
+                    field.data_type.span,
+                    format!("the event time is made of the text of `{part}`"),
+                )
+                .related(part.span, "here")
+                .help(format!("make it a `string`, or leave `{part}` out of `schema`")),
+            );
+        }
+        let has_names = match kind {
+            Some(SourceKind::File(file)) => file.csv.header,
+            Some(SourceKind::Kafka(kafka)) => kafka.format != KafkaFormat::Csv,
+            Some(SourceKind::Generator(_) | SourceKind::Postgres(_)) | None => true,
+        };
+        if field.is_none() && !has_names {
+            problems.push(
+                Problem::new(part.span, format!("there is no column `{part}`"))
+                    .help("fields have no names here: `schema` names them in their order"),
+            );
+        }
+    }
+    if let Some(field) = fields.iter().find(|field| field.name.value == time.column.value) {
+        problems.push(
+            Problem::new(field.name.span, format!("the event time is made as `{}`", time.column))
+                .related(first.span, "of these columns")
+                .help("leave it out of `schema`, or give the event time another name by `as`"),
+        );
+        return;
+    }
+    fields.push(Field::new(time.column.clone(), Spanned::new(timestamp_type(), time.column.span)));
+}
+
 fn file(
     table: &mut Table<'_>,
+    schema: Option<&[Field]>,
     has_schema: bool,
     problems: &mut Vec<Problem>,
 ) -> Option<FileSource> {
@@ -222,6 +330,22 @@ fn file(
     let follow = table.boolean("follow", problems).unwrap_or(defaults::FOLLOW);
     let format_value = format.map(|format| format.value);
     let csv = csv(table, format_value, has_schema, problems);
+    let encoding = forms::encoding(table, problems);
+    if let (Some(FileFormat::Parquet), Some(encoding)) = (format_value, &encoding) {
+        problems.push(
+            Problem::new(encoding.span, "Parquet says itself how its text is encoded")
+                .help("remove `encoding`"),
+        );
+    }
+    let missing_columns = missing_columns(table, format_value, &csv, problems);
+    if let Some(fields) = schema {
+        if format_value == Some(FileFormat::DebeziumJson) {
+            forms::refuse_forms(fields, CHANGES_HAVE_NO_FORMS, problems);
+        } else if !csv.header {
+            let why = "fields have no names without a header: they are the columns in their order";
+            forms::refuse_from(fields, why, problems);
+        }
+    }
     let debezium = debezium(table, format_value == Some(FileFormat::DebeziumJson), problems);
     if format_value == Some(FileFormat::DebeziumJson) && !has_schema {
         problems.push(Problem::new(table.span, "changes do not tell their columns' types").help(
@@ -254,9 +378,33 @@ fn file(
         format: format_value,
         compression: compression.map_or(defaults::COMPRESSION, |c| c.value),
         follow,
+        encoding: encoding.map_or(EncodingChoice::Auto, |encoding| encoding.value),
+        missing_columns,
         csv,
         debezium,
     })
+}
+
+fn missing_columns(
+    table: &mut Table<'_>,
+    format: Option<FileFormat>,
+    csv: &CsvOptions,
+    problems: &mut Vec<Problem>,
+) -> MissingColumns {
+    let Some(missing) = table.keyword::<MissingColumns>("missing_columns", problems) else {
+        return MissingColumns::Refuse;
+    };
+    let why = match format {
+        Some(FileFormat::Json | FileFormat::DebeziumJson) => {
+            Some("a field that a JSON record lacks is null already")
+        }
+        _ if !csv.header => Some("without a header no column is missing"),
+        Some(FileFormat::Csv | FileFormat::Parquet) | None => None,
+    };
+    if let Some(why) = why {
+        problems.push(Problem::new(missing.span, why).help("remove `missing_columns`"));
+    }
+    missing.value
 }
 
 fn csv(
@@ -265,8 +413,13 @@ fn csv(
     has_schema: bool,
     problems: &mut Vec<Problem>,
 ) -> CsvOptions {
-    let mut options =
-        CsvOptions { header: defaults::CSV_HEADER, delimiter: None, quote: defaults::CSV_QUOTE };
+    let mut options = CsvOptions {
+        header: defaults::CSV_HEADER,
+        delimiter: None,
+        quote: defaults::CSV_QUOTE,
+        escape: None,
+        skip_lines: SkipLines::Count(0),
+    };
     let key_span = table.get("csv").map(|entry| entry.key.span);
     let Some(mut csv) = table.table("csv", problems) else { return options };
     if let (Some(format), Some(span)) = (format, key_span)
@@ -284,8 +437,48 @@ fn csv(
                 .help("name the columns in order by `schema`"),
         );
     }
+    options.skip_lines = skip_lines(&mut csv, options.header, has_schema, problems);
     delimiter_and_quote(csv, &mut options, problems);
     options
+}
+
+/// `csv.skip_lines`: a number, or `"to-header"`.
+fn skip_lines(
+    csv: &mut Table<'_>,
+    header: bool,
+    has_schema: bool,
+    problems: &mut Vec<Problem>,
+) -> SkipLines {
+    let Some(entry) = csv.get("skip_lines") else { return SkipLines::Count(0) };
+    match &entry.node.value {
+        Value::String { text, .. } if text == "to-header" => {
+            if !header || !has_schema {
+                problems.push(
+                    Problem::new(
+                        entry.node.span,
+                        "the header is found as the line that has the columns of `schema`",
+                    )
+                    .help(if header {
+                        "name the columns by `schema`, or the lines: skip_lines = 5"
+                    } else {
+                        "without a header write how many lines: skip_lines = 5"
+                    }),
+                );
+            }
+            SkipLines::ToHeader
+        }
+        Value::Integer(_) => {
+            let lines = csv.integer("skip_lines", 0, SKIP_LINES_MAX, problems);
+            SkipLines::Count(lines.map_or(0, |lines| lines.value as usize))
+        }
+        _ => {
+            problems.push(
+                reader::expected(&entry.node, "`skip_lines`", "a number of lines")
+                    .help("such as skip_lines = 5, or skip_lines = \"to-header\""),
+            );
+            SkipLines::Count(0)
+        }
+    }
 }
 
 /// `None` when it isn't said what is simulated.
@@ -424,6 +617,8 @@ fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
 fn generator_event_time(span: Span) -> EventTime {
     EventTime {
         column: Spanned::new(defaults::GENERATOR_EVENT_TIME.into(), span),
+        parts: Vec::new(),
+        zone: None,
         format: TimeFormat::Auto,
         // The generator emits in event-time order.
         out_of_orderness: Duration::ZERO,
@@ -438,6 +633,8 @@ fn generator_event_time(span: Span) -> EventTime {
 fn changes_event_time(span: Span) -> EventTime {
     EventTime {
         column: Spanned::new(COMMITTED_AT.into(), span),
+        parts: Vec::new(),
+        zone: None,
         format: TimeFormat::Auto,
         out_of_orderness: Duration::ZERO,
         ties_by: Vec::new(),
@@ -484,9 +681,12 @@ fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Opti
     let Some(mut time) = Table::new(&entry.node, "`event_time`", problems) else {
         return Some(None);
     };
-    let column = time
+    let columns = time
         .required("column", "column = \"NAME\"", problems)
-        .and_then(|column| reader::string(&column.node, "`column`", problems));
+        .and_then(|column| reader::strings(&column.node, "column", problems));
+    let made = time.string("as", problems);
+    let (column, parts) = named_time(columns, made, problems);
+    let zone = time.string("zone", problems);
     let format = time
         .string("format", problems)
         .map_or(TimeFormat::Auto, |format| time_format(&format, problems));
@@ -509,6 +709,8 @@ fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Opti
     let said = |column| {
         let time = EventTime {
             column,
+            parts,
+            zone,
             format,
             out_of_orderness,
             ties_by,
@@ -522,7 +724,40 @@ fn event_time(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Opti
     Some(column.map(said))
 }
 
-fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeFormat {
+/// The column of an event time, and those that it is made of where `column` names several.
+fn named_time(
+    columns: Option<Vec<Spanned<String>>>,
+    made: Option<Spanned<String>>,
+    problems: &mut Vec<Problem>,
+) -> (Option<Spanned<String>>, Vec<Spanned<String>>) {
+    let Some(mut columns) = columns else { return (None, Vec::new()) };
+    let Some(first) = columns.first() else {
+        if let Some(made) = &made {
+            problems.push(Problem::new(made.span, "`column` names no column"));
+        }
+        return (None, Vec::new());
+    };
+    if columns.len() == 1 {
+        if let Some(made) = &made {
+            problems.push(
+                Problem::new(made.span, "`as` names an event time that is made of several columns")
+                    .help("remove it, or name them: column = [\"date\", \"time\"]"),
+            );
+        }
+        return (columns.pop(), Vec::new());
+    }
+    let span = first.span;
+    for (place, column) in columns.iter().enumerate() {
+        if columns[..place].iter().any(|before| before.value == column.value) {
+            problems.push(Problem::new(column.span, format!("`{column}` is there twice")));
+        }
+    }
+    let made = made.unwrap_or_else(|| Spanned::new(defaults::MADE_EVENT_TIME.to_owned(), span));
+    reader::check_name(NameKind::Identifier, &made, "the event time", problems);
+    (Some(made), columns)
+}
+
+pub(super) fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeFormat {
     match text.value.as_str() {
         "auto" => TimeFormat::Auto,
         "unix-s" => TimeFormat::UnixSeconds,
