@@ -2,9 +2,10 @@
 //! is encoded, and the forms of single columns of its `schema`.
 
 use arrow::datatypes::DataType;
-use riskstream_ingest::{EncodingChoice, NumberMarks, TruthWords, ValueForms, zone_names};
+use riskstream_ingest::{
+    EncodingChoice, NumberMarks, TimePattern, TruthWords, ValueForms, zone_names,
+};
 
-use super::source::time_format;
 use crate::config::document::{Entry, Node, Value};
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
@@ -15,6 +16,10 @@ use crate::config::values;
 
 /// The keys that say how values are written.
 const KEYS: [&str; 4] = ["decimal_mark", "thousands_mark", "true_words", "false_words"];
+
+/// Why columns of captured changes have no forms.
+pub(super) const CHANGES_HAVE_NO_FORMS: &str =
+    "changes of a table have its columns' names, and Debezium's ways of writing them";
 
 /// `decimal_mark`, `thousands_mark`, `true_words`, `false_words`. `has_schema`: the columns are
 /// named; `is_plain`: the format is one whose values these say something about.
@@ -186,6 +191,37 @@ pub(super) fn field(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Field>
         check_zone(zone, format.as_ref().map_or(&auto, |format| &format.value), problems);
     }
     Some(Field { name: entry.key.clone(), data_type, from, format, zone })
+}
+
+/// `format` of a time.
+pub(super) fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -> TimeFormat {
+    match text.value.as_str() {
+        "auto" => TimeFormat::Auto,
+        "unix-s" => TimeFormat::UnixSeconds,
+        "unix-ms" => TimeFormat::UnixMillis,
+        "unix-us" => TimeFormat::UnixMicros,
+        pattern => {
+            let help = "it is `auto` (RFC 3339), `unix-s`, `unix-ms`, `unix-us`, or a strftime \
+                        pattern such as \"%d/%m/%Y %H:%M:%S\"";
+            if !pattern.contains('%') {
+                let problem = Problem::new(text.span, format!("`{text}` isn't a time format"));
+                problems.push(
+                    match suggest::closest(pattern, ["auto", "unix-s", "unix-ms", "unix-us"]) {
+                        Some(near) => problem.help(format!("did you mean `{near}`?")),
+                        None => problem.help(help),
+                    },
+                );
+                return TimeFormat::Auto;
+            }
+            match TimePattern::parse(pattern) {
+                Ok(pattern) => TimeFormat::Pattern(pattern),
+                Err(error) => {
+                    problems.push(Problem::new(text.span, error.message).help(error.help));
+                    TimeFormat::Auto
+                }
+            }
+        }
+    }
 }
 
 /// Notes a zone that isn't one, or that a format leaves nothing to say.

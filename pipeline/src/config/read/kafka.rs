@@ -56,7 +56,7 @@ pub(super) fn source(
                 );
             }
             Some(KafkaFormat::DebeziumJson) => {
-                forms::refuse_forms(fields, super::source::CHANGES_HAVE_NO_FORMS, problems)
+                forms::refuse_forms(fields, forms::CHANGES_HAVE_NO_FORMS, problems)
             }
             Some(KafkaFormat::Json) | None => {}
         }
