@@ -13,7 +13,7 @@ use crate::runtime::feed::{FeedMessage, PartitionClocks};
 use crate::runtime::hand_over::hand_over;
 use crate::runtime::host::{HostContext, host_combiner, host_sink, host_step};
 use crate::runtime::intake::{Intake, clock, restored_clock};
-use crate::runtime::metrics::Metrics;
+use crate::runtime::metrics::{HOLD_STEP, Metrics};
 use crate::runtime::parcel::Parcel;
 use crate::runtime::parts::Parts;
 use crate::runtime::plan::{BuildWriter, StepPlan, WorkerContext};

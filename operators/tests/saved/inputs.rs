@@ -138,9 +138,13 @@ pub(crate) fn sample(dir: StateDir) -> Box<dyn Operator> {
     Box::new(SampleOperator::new(spec, &changed_loans(), dir).unwrap())
 }
 
+/// Loans with how many of each come or go, the watermark after them, and whether a snapshot
+/// follows.
+type Epoch<'a> = (&'a [(Loan, i64)], i64, bool);
+
 /// Rows that are added and taken back.
 pub(crate) fn changes(part: usize) -> Vec<Fed> {
-    let epochs: [&[(&[(Loan, i64)], i64, bool)]; 2] = [
+    let epochs: [&[Epoch<'_>]; 2] = [
         &[
             (
                 &[
@@ -161,7 +165,7 @@ pub(crate) fn changes(part: usize) -> Vec<Fed> {
             (&[((91, Some(1), "late", Some(7)), -1), ((99, Some(7), "x", None), 1)], 150, false),
         ],
     ];
-    let fed = |(rows, watermark, snapshot): &(&[(Loan, i64)], i64, bool)| {
+    let fed = |(rows, watermark, snapshot): &Epoch<'_>| {
         let loans: Vec<Loan> = rows.iter().map(|(loan, _)| *loan).collect();
         let mut columns = loan_columns(&loans, 0);
         columns.truncate(4);

@@ -9,7 +9,6 @@ mod stored;
 use std::io::Write;
 
 pub(crate) use anew::{Anew, begin_anew, plan_anew};
-pub(crate) use stored::is_of_source;
 
 use super::{CommandError, load};
 use crate::cli::{StateArgs, StateCommand};

@@ -36,5 +36,4 @@ pub use places::{registry_location, store_location, table_location, tables_locat
 pub use sinks::{PlannedTable, TableKind};
 pub use source::open_source;
 pub(crate) use source::{file_spec, generator_source, kafka_spec};
-pub(crate) use state::decide_state;
 pub use state::{check_state, notices};

@@ -45,7 +45,7 @@ pub(super) struct State {
 pub(super) struct Trace(pub(super) Xxh3);
 
 impl std::fmt::Debug for Trace {
-    pub(super) fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:x}", self.0.digest())
     }
 }

@@ -3,7 +3,8 @@
 use super::*;
 use bytes::Bytes;
 use riskstream_engine::disk::Disk;
-use std::io::{ErrorKind, Write};
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Result, Write};
 use std::path::Path;
 use std::sync::Arc;
 
