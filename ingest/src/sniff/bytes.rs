@@ -3,7 +3,13 @@
 use super::{SAMPLE_BYTES, Said};
 use crate::decode::{Encoding, EncodingChoice, MARK_BYTES};
 use crate::file::{Compression, FileSourceSpec, describe_input, read_beginning};
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::WINDOWS_1252;
+use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Different words with letters that are not ASCII, without which an encoding is not sure.
+const WORDS_MIN: usize = 3;
 
 /// What was found of a file.
 pub(super) struct Looked {
@@ -113,28 +119,49 @@ fn encoding(text: &[u8], is_whole: bool, said: &mut Said) -> Result<(Encoding, b
     if even + odd > 0 {
         return Err("it is no text: it holds zero bytes".into());
     }
-    let found = Encoding::SingleByte(encoding_rs::WINDOWS_1252);
+    Ok((single_byte(text, is_whole, said), false))
+}
+
+/// The encoding of a text that is neither UTF-8 nor UTF-16. Nothing tells for certain.
+fn single_byte(text: &[u8], is_whole: bool, said: &mut Said) -> Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
+    detector.feed(text, is_whole);
+    let guessed = detector.guess(None, Utf8Detection::Deny);
+    let taken = if guessed.is_single_byte() { guessed } else { WINDOWS_1252 };
+    let (found, usual) = (Encoding::SingleByte(taken), Encoding::SingleByte(WINDOWS_1252));
     let shown = found.shown(text);
-    let sample = shown
-        .split(|c: char| !c.is_alphanumeric() && !matches!(c, '€' | '£' | '§'))
-        .find(|word| !word.is_ascii())
-        .unwrap_or("some bytes");
-    let (mut letters, mut others, mut odd) = (0, 0, 0);
-    for c in shown.chars().filter(|c| !c.is_ascii()) {
-        match c {
-            'À'..='Ö' | 'Ø'..='ö' | 'ø'..='ÿ' => letters += 1,
-            '€' | '£' | '§' | '°' | '\u{A0}' | '’' | '–' | '´' | 'º' | 'ª' | '«' | '»' => {
-                others += 1
-            }
-            _ => odd += 1,
-        }
-    }
-    let ascii = text.iter().filter(|b| b.is_ascii_alphabetic()).count();
-    let sentence = format!("encoding windows-1252 (latin1): it is no UTF-8, and reads {sample:?}");
-    if odd > 0 || letters * 3 > ascii || letters + others == 0 {
-        said.unsure(format!("{sentence}; another one may fit better (cp850 does not: convert it)"));
+    let words: BTreeSet<&str> = shown
+        .split(|c: char| !c.is_alphanumeric() && !is_usual_sign(c))
+        .filter(|word| !word.is_ascii())
+        .collect();
+    let sample = words.first().copied().unwrap_or("some bytes");
+    let sentence = format!("encoding {found}: it is no UTF-8, and reads {sample:?}");
+    let is_odd = |c: char| !c.is_ascii() && !c.is_alphabetic() && !is_usual_sign(c);
+    if !guessed.is_single_byte() {
+        said.unsure(format!(
+            "{sentence}; it may as well be {}, of which a character takes several bytes: convert \
+             it to UTF-8 then",
+            guessed.name()
+        ));
+    } else if found != usual {
+        let mut bytes = text.split(u8::is_ascii).filter(|bytes| !bytes.is_empty());
+        let bytes = bytes.next().unwrap_or_default();
+        said.unsure(format!(
+            "{sentence}; the {:?} in it would be {:?} in windows-1252 (latin1)",
+            found.shown(bytes),
+            usual.shown(bytes)
+        ));
+    } else if shown.contains(is_odd) || words.len() < WORDS_MIN {
+        said.unsure(format!(
+            "{sentence}; another one may fit better (cp850 and cp437 are not there: convert them)"
+        ));
     } else {
         said.guess(sentence);
     }
-    Ok((found, false))
+    found
+}
+
+/// What stands in statements and is no letter.
+fn is_usual_sign(c: char) -> bool {
+    matches!(c, '€' | '£' | '§' | '°' | '\u{A0}' | '’' | '–' | '´' | 'º' | 'ª' | '«' | '»')
 }

@@ -138,7 +138,10 @@ pub(super) fn settle(values: Values, sniffed: &mut Sniffed, said: &mut Said) {
             Looks::Time(_) if is_of_changes => (DataType::Utf8, None),
             Looks::Time(form) => {
                 let data_type = if form.has_clock { utc_timestamp() } else { DataType::Date32 };
-                said_of_time(&column.name, &form, false, said);
+                said_of_time(&column.name, &form, said);
+                if form.has_clock && !form.has_offset {
+                    said_of_zone(&column.name, "the column", said);
+                }
                 (data_type, (form.written != "auto").then_some(SniffedTime(form.written)))
             }
             Looks::Epoch(_) => (DataType::Int64, None),
@@ -421,31 +424,31 @@ fn event_time(
             true => SniffedTime::auto(),
             false => SniffedTime(format!("{date} {clock}")),
         };
-        said_of_time(&name, form, false, said);
-        said_of_zone(&name, said);
+        said_of_time(&name, form, said);
+        said_of_zone(&name, "`event_time`", said);
         sniffed.event_time = vec![name, other.clone()];
         return;
     }
-    said_of_time(&name, form, form.has_clock, said);
+    said_of_time(&name, form, said);
+    if form.has_clock && !form.has_offset {
+        said_of_zone(&name, "`event_time`", said);
+    }
     sniffed.event_time_format = SniffedTime(form.written.clone());
     sniffed.event_time = vec![name];
 }
 
-fn said_of_time(name: &str, form: &Form, is_event: bool, said: &mut Said) {
+fn said_of_time(name: &str, form: &Form, said: &mut Said) {
     if let Some(rival) = &form.rival {
         said.unsure(format!(
             "the days of `{name}`: they are read as {:?}, and {rival:?} fits all of them too",
             form.written
         ));
     }
-    if is_event && !form.has_offset {
-        said_of_zone(name, said);
-    }
 }
 
-fn said_of_zone(name: &str, said: &mut Said) {
+fn said_of_zone(name: &str, place: &str, said: &mut Said) {
     said.unsure(format!(
         "the zone of `{name}`: its times do not say one and are read as UTC; if they are those of \
-         a place, add zone = \"Europe/Berlin\" (its name) to `event_time`"
+         a place, add zone = \"Europe/Berlin\" (its name) to {place}"
     ));
 }

@@ -2,7 +2,7 @@
 
 use super::{MADE_EVENT_TIME, Said, Sniffed, SniffedTime};
 use crate::file::{FileFormat, FileSource, FoundFile, Inferred, infer_schema};
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::DataType;
 use riskstream_engine::contract::{Poll, PollLimit, Source};
 use std::collections::BTreeMap;

@@ -183,8 +183,8 @@ fn sniff_is_right_or_says_that_it_is_unsure() {
         (
             "greek.csv",
             b"at,who\n2024-05-01,\xC3\xE5\xDC\n2024-05-02,\xC1\xE8\xDE\xED\xE1 \xEA\xE1\xE9\n",
-            &["encoding   = \"windows-1252\""],
-            &["encoding windows-1252"],
+            &["encoding   = \"windows-1253\""],
+            &["encoding windows-1253: it is no UTF-8, and reads \"Αθήνα\""],
         ),
     ];
     for (name, content, wanted, unsure) in cases {

@@ -7,7 +7,7 @@ use riskstream_engine::contract::COMMITTED_AT;
 
 use super::forms::{self, time_format};
 use crate::config::defaults;
-use crate::config::document::{Entry, Value};
+use crate::config::document::Value;
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
