@@ -229,8 +229,10 @@ fn a_table_that_was_only_made_takes_other_columns_and_another_partitioning() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
     let made = writer(folder.path(), &runtime);
     assert_eq!(made.version(), Some(0));
-    let fields = vec![Field::new("id", DataType::Utf8, true), Field::new("x", DataType::Int64, true)];
-    let spec = || TableSpec::new("scored", folder.path(), Arc::new(Schema::new(fields.clone())), None);
+    let fields =
+        vec![Field::new("id", DataType::Utf8, true), Field::new("x", DataType::Int64, true)];
+    let spec =
+        || TableSpec::new("scored", folder.path(), Arc::new(Schema::new(fields.clone())), None);
     let open = || {
         DeltaTableWriter::open_or_create(spec().unwrap(), APP, WriterOptions::default(), &runtime)
     };
