@@ -14,7 +14,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use riskstream_engine::contract::{Poll, PollLimit, Source, SourceError};
 use riskstream_ingest::{
-    FileSource, FileSourceSpec, GeneratorSpec, TimeFormat, WriteFormat, parse_type, write_file,
+    EncodingChoice, FileSource, FileSourceSpec, GeneratorSpec, SkipLines, TimeFormat, WriteFormat,
+    parse_type, write_file,
 };
 use tempfile::TempDir;
 
@@ -112,6 +113,10 @@ impl Files {
                   1,2018-04-01 00:00:00,\"1\",2,\"3.50\",0\r\n",
                 b"tx_datetime,tx_amount,transaction_id,tx_fraud\n\
                   2018-04-01,\"1\n\",\"a\"\"b\",true\n",
+                b"of \"nobody\n\ntx_datetime,tx_amount,transaction_id\n\
+                  2018-04-01,\"1,234.50\",\"a\\\"\n\xE4\"\n",
+                b"\xFF\xFEt\x00x\x00_\x00d\x00a\x00t\x00e\x00t\x00i\x00m\x00e\x00\n\x00\
+                  2\x000\x001\x008\x00-\x000\x004\x00-\x000\x001\x00\r\x00\n\x00x",
             ],
             Kind::Parquet => &[b"", b"PAR1PAR1", b"PAR1\0\0\0\0PAR1"],
         };
@@ -141,6 +146,20 @@ impl Files {
         };
         spec.record_bytes_max = if rng.random_bool(0.2) { 100 } else { spec.record_bytes_max };
         spec.csv.header = self.kind != Kind::Csv || schema == SCHEMAS.len() || rng.random_bool(0.8);
+        spec.csv.escape = rng.random_bool(0.2).then_some(b'\\');
+        spec.encoding = match rng.random_range(0..12_u32) {
+            0 => EncodingChoice::parse("latin1")?,
+            1 => EncodingChoice::parse("utf-16le")?,
+            2 => EncodingChoice::parse("utf-16be")?,
+            _ => EncodingChoice::Auto,
+        };
+        if schema < SCHEMAS.len() && rng.random_bool(0.2) {
+            spec.forms.numbers.thousands = vec![','];
+            spec.missing_as_null = true;
+            if spec.csv.header {
+                spec.csv.skip_lines = SkipLines::ToHeader;
+            }
+        }
         Ok(spec)
     }
 }

@@ -21,13 +21,18 @@ mod paced;
 mod postgres;
 mod replay;
 mod replayed;
+mod sniff;
 mod types;
 
 pub use changes::{DebeziumOptions, DecimalHandling, TimePrecision};
 pub use decode::{
-    CsvLayout, RecordDecoder, RecordFormat, TimeFormat, TimePattern, TimePatternError, reason,
+    ColumnForm, CsvLayout, CsvMarks, Encoding, EncodingChoice, LocalTime, NumberMarks,
+    RecordDecoder, RecordFormat, TimeFormat, TimePattern, TimePatternError, TruthWords, ValueForms,
+    reason, zone_names,
 };
-pub use file::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec};
+pub use file::{
+    Compression, CsvOptions, EventTimeSpec, FileFormat, FileSource, FileSourceSpec, SkipLines,
+};
 pub use generate::{
     Generate, GeneratorSource, GeneratorSpec, IdType, LoansSpec, WriteError, WriteFormat,
     write_file, write_text,
@@ -41,4 +46,5 @@ pub use postgres::{
 };
 pub use replay::{DeadLetterRows, REWRITTEN_SUFFIX, ReplaySource, replay_partition};
 pub use replayed::is_replayed;
+pub use sniff::{Sniffed, SniffedColumn, SniffedCsv, SniffedTime, sniff};
 pub use types::{parse_type, type_name, utc_timestamp};

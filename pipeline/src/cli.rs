@@ -37,6 +37,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Say what running a configuration on its data folder would do, without changing anything.
     Plan(PlanArgs),
+    /// Look at a file, and print the `[sources.NAME]` block that reads it.
+    Sniff(SniffArgs),
     /// Write simulated card payments, or the changes of a loan book, to a file.
     Generate(GenerateArgs),
     /// Train a model on the features that a pipeline serves, and put it into the registry.
@@ -245,6 +247,26 @@ pub enum ExplainFormat {
     Mermaid,
     /// Nodes and edges.
     Json,
+}
+
+/// Look at a file, and print the `[sources.NAME]` block that reads it.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  riskstream sniff statement.csv >> pipelines.toml
+  riskstream sniff transactions.jsonl.gz --name transactions --format json
+
+What was guessed, and what is not sure, stands above the block as comments. Exit status: 2 when the
+file can't be read as it is, with what would help.")]
+pub struct SniffArgs {
+    /// The file: CSV, JSON lines or Parquet, compressed or not.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The NAME of the source [default: that of the file].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 /// Write simulated card payments, or the changes of a loan book, to a file.
@@ -659,6 +681,7 @@ mod tests {
             CheckArgs::augment_args(clap::Command::new("check")),
             ExplainArgs::augment_args(clap::Command::new("explain")),
             PlanArgs::augment_args(clap::Command::new("plan")),
+            SniffArgs::augment_args(clap::Command::new("sniff")),
             GenerateArgs::augment_args(clap::Command::new("generate")),
             TrainArgs::augment_args(clap::Command::new("train")),
             QueryArgs::augment_args(clap::Command::new("query")),

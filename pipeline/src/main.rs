@@ -70,6 +70,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Some(Command::Accept(args)) => commands::accept::accept(&args, &mut out)?,
         Some(Command::Explain(args)) => commands::explain::explain(&args, &mut out)?,
         Some(Command::Run(args)) => commands::run::run(&args, &mut out)?,
+        Some(Command::Sniff(args)) => commands::sniff::sniff(&args, &mut out)?,
         Some(Command::Generate(args)) => commands::generate::generate(&args, &mut out)?,
         Some(Command::Train(args)) => commands::train::train(&args, &mut out)?,
         Some(Command::Status(args)) => commands::status::status(&args, &mut out)?,

@@ -25,7 +25,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use deltalake_core::kernel::{
-    Action, Add, Metadata, MetadataExt, Protocol, Transaction, new_metadata,
+    Action, Add, Metadata, MetadataExt, Protocol, StructType, Transaction, new_metadata,
 };
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use serde_json::{Map, Value, json};
@@ -387,11 +387,7 @@ impl DeltaTableWriter {
         }
         let protocol: Protocol =
             serde_json::from_value(json!({"minReaderVersion": 1, "minWriterVersion": 2}))?;
-        let no_configuration: [(String, String); 0] = [];
-        let metadata =
-            new_metadata(&self.spec.delta_schema()?, self.spec.partition_by(), no_configuration)
-                .and_then(|metadata| metadata.with_name(self.spec.name.clone()))
-                .map_err(SinkError::delta(location.path()))?;
+        let metadata = self.new_metadata(&self.spec.delta_schema()?)?;
         let operation = DeltaOperation::Create {
             mode: SaveMode::ErrorIfExists,
             location: table_url(location)?,
@@ -402,6 +398,13 @@ impl DeltaTableWriter {
         let bytes = commit_bytes(actions, operation, Map::new(), Vec::new())?;
         // Whoever creates the table first decides its schema; `evolve` compares it with ours.
         Ok(put_commit(location, 0, bytes)? == Put::Landed)
+    }
+
+    fn new_metadata(&self, columns: &StructType) -> Result<Metadata, SinkError> {
+        let no_configuration: [(String, String); 0] = [];
+        new_metadata(columns, self.spec.partition_by(), no_configuration)
+            .and_then(|metadata| metadata.with_name(self.spec.name.clone()))
+            .map_err(SinkError::delta(self.spec.location.path()))
     }
 
     /// Refreshes, and adds missing columns in a commit of their own before any row.
@@ -451,6 +454,15 @@ impl DeltaTableWriter {
         );
         match decision {
             SchemaDecision::Same => Ok(None),
+            SchemaDecision::Refuse { .. } if was_only_made(snapshot)? => {
+                let wanted = self.spec.delta_schema()?;
+                let metadata = self.new_metadata(&wanted)?;
+                // It stays the same table to those who know it by its id.
+                let mut told = serde_json::to_value(&metadata)?;
+                told["id"] = serde_json::to_value(snapshot.metadata()?)?["id"].take();
+                let metadata = serde_json::from_value(told)?;
+                Ok(Some((metadata, wanted.fields().cloned().collect())))
+            }
             SchemaDecision::Refuse { difference, help } => Err(SinkError::SchemaMismatch {
                 table: self.spec.name.clone(),
                 location: location.path().to_owned(),
@@ -477,6 +489,12 @@ impl DeltaTableWriter {
             }
         }
     }
+}
+
+/// Whether a table was made and never written to: its columns bind nobody. A run that its source
+/// refuses has made its tables before.
+fn was_only_made(snapshot: &TableSnapshot) -> Result<bool, SinkError> {
+    Ok(snapshot.version() == 0 && snapshot.files()?.is_empty())
 }
 
 /// The add action of a data file.

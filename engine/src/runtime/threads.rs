@@ -21,8 +21,8 @@ use crate::runtime::feed::{
 };
 use crate::runtime::housekeeper::Housekeeper;
 use crate::runtime::left::marks_to_go_on;
-use crate::runtime::parts::Committed;
 use crate::runtime::metrics::HOLD_STEP;
+use crate::runtime::parts::Committed;
 use crate::runtime::plan::EngineConfig;
 use crate::runtime::recover::{Reading, Resumed, Sinks};
 use crate::runtime::wiring::{Blueprint, WorkerStart, work};
@@ -53,7 +53,8 @@ pub(crate) fn drive(
     clock: &Arc<dyn Clock>,
 ) -> Result<RunSummary, RunError> {
     let workers = config.workers.clamp(1, crate::ids::SHARDS);
-    let shared = Shared { config: &config, control, clock, failure: Failure::told_to(&control.metrics) };
+    let shared =
+        Shared { config: &config, control, clock, failure: Failure::told_to(&control.metrics) };
     let (parts_in, parts_out) = unbounded();
     let (committed_in, committed_out) = unbounded();
     let (wake_in, wake_out) = mpsc::channel();

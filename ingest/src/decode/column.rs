@@ -4,12 +4,15 @@
 //! Nulls are rare, so they are kept as row numbers and become a bitmap at the end.
 
 use crate::decode::civil::{EARLIEST_US, LATEST_US};
+use crate::decode::forms::{NumberMarks, TruthWords, ValueForms};
+use crate::decode::instant::{DayMemo, parse_date};
 use crate::decode::number::{
     NumberFault, decimal_from_text, float_keeps, parse_decimal, scan_decimal, scan_float,
     scan_integer,
 };
 use crate::decode::reason;
-use crate::decode::time::{DayMemo, TimeFormat, parse_date};
+use crate::decode::time::TimeFormat;
+use crate::decode::time_pattern::TimePattern;
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, PrimitiveArray, StringArray,
     TimestampMicrosecondArray,
@@ -116,10 +119,34 @@ enum Values {
     Date(Vec<i32>),
 }
 
+/// How a bare field of a CSV record goes into a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Up to the next delimiter, by [`Column::push_plain_text`].
+    Text,
+    /// As far as it is a number, by [`Column::push_bare_prefix`].
+    Bare,
+    /// Up to the next delimiter, by [`Column::push_text`].
+    Careful,
+}
+
+/// What of a source's forms concerns a column.
+#[derive(Debug)]
+struct ColumnForms {
+    marks: NumberMarks,
+    words: Option<TruthWords>,
+    /// A number with its marks taken out.
+    plain: String,
+}
+
 /// A column under construction.
 #[derive(Debug)]
 pub(crate) struct Column {
     pub(crate) name: String,
+    /// Its name in the input; none: it is not there.
+    input: Option<String>,
+    entry: Entry,
+    forms: Option<Box<ColumnForms>>,
     values: Values,
     nulls: Vec<u32>,
     len: usize,
@@ -175,8 +202,16 @@ impl Column {
                 )));
             }
         };
+        let entry = match values {
+            Values::Text(..) | Values::Timestamp(_) => Entry::Text,
+            Values::Date(_) => Entry::Careful,
+            _ => Entry::Bare,
+        };
         Ok(Self {
             name: name.to_owned(),
+            input: Some(name.to_owned()),
+            entry,
+            forms: None,
             values,
             nulls: Vec::new(),
             len: 0,
@@ -190,6 +225,60 @@ impl Column {
     /// give back is refused.
     pub(crate) fn inferred(self) -> Self {
         Self { inferred: true, ..self }
+    }
+
+    /// The same under its name in the input; none: it is not there.
+    pub(crate) fn named(self, input: Option<&str>) -> Self {
+        Self { input: input.map(str::to_owned), ..self }
+    }
+
+    /// The same with values written in a source's forms, as far as they concern it.
+    pub(crate) fn in_forms(mut self, forms: &ValueForms) -> Self {
+        let is_concerned = match &self.values {
+            Values::Text(..) | Values::Timestamp(_) | Values::Date(_) => false,
+            Values::Bool(_) => forms.words.is_some(),
+            _ => !forms.numbers.are_usual(),
+        };
+        if is_concerned {
+            self.entry = Entry::Careful;
+            self.forms = Some(Box::new(ColumnForms {
+                marks: forms.numbers.clone(),
+                words: forms.words.clone(),
+                plain: String::new(),
+            }));
+        }
+        self
+    }
+
+    /// How a bare CSV field goes in.
+    #[inline]
+    pub(crate) fn entry(&self) -> Entry {
+        self.entry
+    }
+
+    /// Whether this is its name in the input.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.input.as_deref() == Some(name)
+    }
+
+    /// Whether its name in the input is that of a field of the object called `object`.
+    pub(crate) fn is_field_of(&self, object: &str) -> bool {
+        let rest = self.input.as_deref().and_then(|input| input.strip_prefix(object));
+        rest.is_some_and(|rest| rest.starts_with('.'))
+    }
+
+    /// The newest value, when this is a text column and it is not null.
+    pub(crate) fn last_text(&self) -> Option<&str> {
+        let last = self.len.checked_sub(1)?;
+        if self.nulls.last().is_some_and(|n| *n as usize == last) {
+            return None;
+        }
+        match &self.values {
+            Values::Text(bytes, offsets) => {
+                std::str::from_utf8(&bytes[offsets[last] as usize..offsets[last + 1] as usize]).ok()
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -338,7 +427,7 @@ impl Column {
     /// changes nothing.
     #[inline]
     pub(crate) fn push_plain_number(&mut self, text: &[u8]) -> bool {
-        if matches!(self.values, Values::Bool(_)) {
+        if matches!(self.values, Values::Bool(_)) || self.entry == Entry::Careful {
             return false;
         }
         let len = self.len;
@@ -368,7 +457,6 @@ impl Column {
         true
     }
 
-    /// Whether [`Self::push_plain_text`] takes a bare CSV field of this column.
     /// What it takes, as far as readers of forms other than plain JSON and CSV must know.
     pub(crate) fn target(&self) -> Target {
         match &self.values {
@@ -400,6 +488,7 @@ impl Column {
         Ok(())
     }
 
+    /// Whether [`Self::push_plain_text`] takes a bare CSV field of this column.
     pub(crate) fn is_textual(&self) -> bool {
         matches!(self.values, Values::Text(..) | Values::Timestamp(_))
     }
@@ -417,27 +506,53 @@ impl Column {
                 Some(us) => v.push(us),
                 None => return Err(self.wrong_type(text, written)),
             },
-            Values::Date(v) => match parse_date(bytes) {
-                Some(days) if text.len() == 10 => v.push(days as i32),
-                _ => return Err(self.wrong_type(text, written)),
+            Values::Date(v) => match read_date(&self.format, bytes) {
+                Some(days) => v.push(days as i32),
+                None => return Err(self.wrong_type(text, written)),
             },
+            Values::Bool(v) if self.forms.is_some() => {
+                let words = self.forms.as_ref().and_then(|forms| forms.words.as_ref());
+                match words.and_then(|words| words.read(text)) {
+                    Some(value) => v.push(value),
+                    None => return Err(self.wrong_type(text, written)),
+                }
+            }
             Values::Bool(v) if written == Written::Text => match text {
                 "true" | "TRUE" | "True" | "1" => v.push(true),
                 "false" | "FALSE" | "False" | "0" => v.push(false),
                 _ => return Err(self.wrong_type(text, written)),
             },
             Values::Bool(_) => return Err(self.wrong_type(text, written)),
-            _ => return self.push_number(text, written),
+            _ => return self.push_marked_number(text, written),
         }
         self.len += 1;
         Ok(())
     }
 
+    /// A number's text, with the marks of the source in it.
+    fn push_marked_number(&mut self, text: &str, written: Written) -> Result<(), Fault> {
+        let Some(forms) = &mut self.forms else { return self.push_number(text, written) };
+        let mut plain = std::mem::take(&mut forms.plain);
+        let pushed = match forms.marks.plain(text, &mut plain) {
+            true => self.push_number_as(&plain, text, written),
+            false => Err(self.wrong_type(text, written)),
+        };
+        if let Some(forms) = &mut self.forms {
+            forms.plain = plain;
+        }
+        pushed
+    }
+
     /// A number's text: an integer takes what is one, however it is written (`12`, `12.0`,
     /// `1.2e1`), as a decimal takes what fits it.
     pub(crate) fn push_number(&mut self, text: &str, written: Written) -> Result<(), Fault> {
-        let bytes = text.as_bytes();
-        if self.inferred && !self.gives_back(text) {
+        self.push_number_as(text, text, written)
+    }
+
+    /// The number `plain`, which the input writes as `text`.
+    fn push_number_as(&mut self, plain: &str, text: &str, written: Written) -> Result<(), Fault> {
+        let bytes = plain.as_bytes();
+        if self.inferred && !self.gives_back(plain) {
             let detail = format!(
                 "{}: {}{} would be changed by {}, the type inferred from the first records; give \
                  the source a schema",
@@ -552,6 +667,18 @@ impl Column {
     }
 
     pub(crate) fn wrong_type(&self, text: &str, written: Written) -> Fault {
+        if let TimeFormat::Local(local) = &self.format
+            && local.never_was(text.as_bytes())
+        {
+            let detail = format!(
+                "{}: {}{} is a time that never came in {}: its clocks went forward over it",
+                self.name,
+                written.noun(),
+                shown(text),
+                local.zone()
+            );
+            return Fault::new(reason::TYPE, detail);
+        }
         Fault::new(
             reason::TYPE,
             format!("{}: {}{} is not {}", self.name, written.noun(), shown(text), self.wanted()),
@@ -586,7 +713,13 @@ impl Column {
 
     fn wanted(&self) -> String {
         match &self.values {
-            Values::Bool(_) => "true or false".into(),
+            Values::Bool(_) => match self.forms.as_ref().and_then(|forms| forms.words.as_ref()) {
+                None => "true or false".into(),
+                Some(words) => format!(
+                    "one of the words for true or false ({})",
+                    words.yes.iter().chain(&words.no).cloned().collect::<Vec<_>>().join(", ")
+                ),
+            },
             Values::Int8(_) => "an int8".into(),
             Values::Int16(_) => "an int16".into(),
             Values::Int32(_) => "an int32".into(),
@@ -599,14 +732,8 @@ impl Column {
             Values::Float64(_) => "a float64".into(),
             Values::Decimal(_, p, s) => format!("a decimal({p},{s})"),
             Values::Text(..) => "a string".into(),
-            Values::Timestamp(_) => match &self.format {
-                TimeFormat::Auto => "a timestamp".into(),
-                TimeFormat::Pattern(pattern) => {
-                    format!("a timestamp of the form {pattern}, such as {}", pattern.example())
-                }
-                _ => "a timestamp in the stated unit since 1970".into(),
-            },
-            Values::Date(_) => "a date".into(),
+            Values::Timestamp(_) => written_as("a timestamp", &self.format),
+            Values::Date(_) => written_as("a date", &self.format),
         }
     }
 
@@ -664,6 +791,30 @@ fn primitive<T: ArrowPrimitiveType>(
     nulls: Option<NullBuffer>,
 ) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(PrimitiveArray::<T>::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?))
+}
+
+/// A time in words, for messages.
+fn written_as(noun: &str, format: &TimeFormat) -> String {
+    let of = |pattern: &TimePattern| {
+        format!("{noun} of the form {pattern}, such as {}", pattern.example())
+    };
+    match format {
+        TimeFormat::Auto => noun.to_owned(),
+        TimeFormat::Pattern(pattern) => of(pattern),
+        TimeFormat::Local(local) => local.pattern().map_or_else(|| noun.to_owned(), of),
+        TimeFormat::EpochSeconds | TimeFormat::EpochMillis | TimeFormat::EpochMicros => {
+            format!("{noun} in the stated unit since 1970")
+        }
+    }
+}
+
+/// Days since 1970 of a date that has no time of day, or midnight.
+fn read_date(format: &TimeFormat, text: &[u8]) -> Option<i64> {
+    const DAY_US: i64 = 86_400_000_000;
+    if *format == TimeFormat::Auto {
+        return parse_date(text).filter(|_| text.len() == 10);
+    }
+    format.read(text).filter(|us| us.rem_euclid(DAY_US) == 0).map(|us| us.div_euclid(DAY_US))
 }
 
 /// A value as a message shows it: quoted, cut when long.

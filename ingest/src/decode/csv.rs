@@ -3,8 +3,10 @@
 //! An empty field without quotes is null; an empty field in quotes is an empty string. There is no
 //! other word for null.
 
-use crate::decode::column::{Column, Fault, Written, shown};
-use crate::decode::csv_record::{CsvField, RecordEnd, record_end, split_record, trim_line_end};
+use crate::decode::column::{Column, Entry, Fault, Written, shown};
+use crate::decode::csv_record::{
+    CsvField, CsvMarks, RecordEnd, record_end, split_record, trim_line_end,
+};
 use crate::decode::reason;
 use crate::decode::sink::{RowSink, TOO_LONG_HEAD_BYTES};
 use memchr::memchr;
@@ -12,10 +14,8 @@ use memchr::memchr;
 /// How a file's CSV fields map to columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsvLayout {
-    /// Between fields.
-    pub delimiter: u8,
-    /// Around fields.
-    pub quote: u8,
+    /// What it is made of.
+    pub marks: CsvMarks,
     /// For each field of a record, the column that it fills; none for a field that is not wanted.
     pub columns: Vec<Option<usize>>,
 }
@@ -53,11 +53,11 @@ pub(crate) fn decode_csv_block(
             );
             sink.reject(offset, head, &Fault::new(reason::TOO_LONG, detail), None);
             start = line_end;
-        } else if memchr(layout.quote, line).is_none() {
+        } else if memchr(layout.marks.quote, line).is_none() {
             decode_line(line, offset, valid_utf8, layout, sink);
             start = line_end;
         } else {
-            match record_end(text, start, layout.delimiter, layout.quote, bytes_max, true) {
+            match record_end(text, start, layout.marks, bytes_max, true) {
                 RecordEnd::At(end) => {
                     decode_quoted(trim_line_end(&text[start..end]), offset, layout, scratch, sink);
                     start = end;
@@ -78,6 +78,20 @@ pub(crate) fn decode_csv_block(
     }
 }
 
+/// Decodes one record that is whole, without its line end; it is UTF-8.
+pub(crate) fn decode_csv_record(
+    record: &[u8],
+    offset: i64,
+    layout: &CsvLayout,
+    scratch: &mut CsvScratch,
+    sink: &mut RowSink,
+) {
+    match memchr(layout.marks.quote, record) {
+        None => decode_line(record, offset, true, layout, sink),
+        Some(_) => decode_quoted(record, offset, layout, scratch, sink),
+    }
+}
+
 /// A record without quotes.
 #[inline]
 fn decode_line(line: &[u8], offset: i64, valid_utf8: bool, layout: &CsvLayout, sink: &mut RowSink) {
@@ -88,7 +102,8 @@ fn decode_line(line: &[u8], offset: i64, valid_utf8: bool, layout: &CsvLayout, s
     sink.undo_row();
     let mut fields = Vec::new();
     let mut start = 0;
-    for end in memchr::memchr_iter(layout.delimiter, line).chain(std::iter::once(line.len())) {
+    for end in memchr::memchr_iter(layout.marks.delimiter, line).chain(std::iter::once(line.len()))
+    {
         fields.push(CsvField { start, end, quoted: false });
         start = end + 1;
     }
@@ -104,32 +119,44 @@ fn scan_line(line: &[u8], layout: &CsvLayout, columns: &mut [Column]) -> Option<
     for (i, column) in layout.columns.iter().enumerate() {
         let rest = line.get(at..)?;
         let end = match column {
-            None => field_end(line, at, layout.delimiter),
+            None => field_end(line, at, layout.marks.delimiter),
             Some(index) => {
                 let column = &mut columns[*index];
-                if rest.is_empty() || rest[0] == layout.delimiter {
+                if rest.is_empty() || rest[0] == layout.marks.delimiter {
                     column.push_null();
                     at
-                } else if column.is_textual() {
-                    let end = field_end(line, at, layout.delimiter);
-                    if !column.push_plain_text(&line[at..end]) {
-                        return None;
-                    }
-                    end
                 } else {
-                    at + column.push_bare_prefix(rest)?
+                    match column.entry() {
+                        Entry::Text => {
+                            let end = field_end(line, at, layout.marks.delimiter);
+                            if !column.push_plain_text(&line[at..end]) {
+                                return None;
+                            }
+                            end
+                        }
+                        Entry::Bare => at + column.push_bare_prefix(rest)?,
+                        Entry::Careful => push_field(line, at, layout.marks.delimiter, column)?,
+                    }
                 }
             }
         };
         if i == last {
             return (end == line.len()).then_some(());
         }
-        if line.get(end) != Some(&layout.delimiter) {
+        if line.get(end) != Some(&layout.marks.delimiter) {
             return None;
         }
         at = end + 1;
     }
     None
+}
+
+/// Pushes a field that only the careful way reads; its end. None as of [`scan_line`].
+fn push_field(line: &[u8], at: usize, delimiter: u8, column: &mut Column) -> Option<usize> {
+    let end = field_end(line, at, delimiter);
+    let text = std::str::from_utf8(&line[at..end]).ok()?;
+    column.push_text(text, Written::Text).ok()?;
+    Some(end)
 }
 
 /// Fields are short: a plain loop beats memchr's start-up.
@@ -145,13 +172,7 @@ fn decode_quoted(
     scratch: &mut CsvScratch,
     sink: &mut RowSink,
 ) {
-    if split_record(
-        record,
-        layout.delimiter,
-        layout.quote,
-        &mut scratch.fields,
-        &mut scratch.unquoted,
-    ) {
+    if split_record(record, layout.marks, &mut scratch.fields, &mut scratch.unquoted) {
         decode_fields(record, &scratch.fields, &scratch.unquoted, offset, layout, sink);
     } else {
         let fault = Fault::new(

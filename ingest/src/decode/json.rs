@@ -8,7 +8,7 @@
 //! says an object.
 
 use crate::decode::column::{Column, Fault, Written, shown};
-use crate::decode::json_scan::{Scanner, is_field_of};
+use crate::decode::json_scan::Scanner;
 use crate::decode::reason;
 use crate::decode::sink::RowSink;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -92,8 +92,8 @@ impl<'de> Visitor<'de> for &mut Fields<'_> {
                 } else {
                     Cow::Owned(format!("{}{}", self.prefix, name.0))
                 };
-                let column = self.columns.iter().position(|c| c.name == name);
-                let has_fields = self.columns.iter().any(|c| is_field_of(&c.name, &name));
+                let column = self.columns.iter().position(|c| c.is_named(&name));
+                let has_fields = self.columns.iter().any(|c| c.is_field_of(&name));
                 if column.is_none() && !has_fields {
                     map.next_value::<IgnoredAny>()?;
                     self.ignored += 1;
@@ -148,8 +148,8 @@ impl Fields<'_> {
                 let fields: Vec<&str> = self
                     .columns
                     .iter()
+                    .filter(|c| c.is_field_of(name))
                     .map(|c| c.name.as_str())
-                    .filter(|c| is_field_of(c, name))
                     .collect();
                 let noun = Written::of_json(raw).noun();
                 return Err(Fault::new(

@@ -263,8 +263,8 @@ impl Scanner {
         }
         let name =
             format!("{}{}", self.objects[object], std::str::from_utf8(&record[*at + 1..end]).ok()?);
-        let column = scan.columns.iter().position(|c| c.name == name);
-        let target = match (column, scan.columns.iter().any(|c| is_field_of(&c.name, &name))) {
+        let column = scan.columns.iter().position(|c| c.is_named(&name));
+        let target = match (column, scan.columns.iter().any(|c| c.is_field_of(&name))) {
             (Some(_), true) => Target::Careful,
             (Some(column), false) => Target::Column(column),
             (None, true) => Target::Object(self.object(&format!("{name}."))),
@@ -287,11 +287,6 @@ impl Scanner {
             self.objects.len() - 1
         })
     }
-}
-
-/// Whether a column holds a field of the object called `object`.
-pub(crate) fn is_field_of(column: &str, object: &str) -> bool {
-    column.strip_prefix(object).is_some_and(|rest| rest.starts_with('.'))
 }
 
 #[inline]

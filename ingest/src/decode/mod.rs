@@ -8,8 +8,12 @@ mod civil;
 mod column;
 mod csv;
 mod csv_record;
+mod encoding;
+mod forms;
+mod instant;
 mod json;
 mod json_scan;
+mod local_time;
 mod number;
 mod record;
 mod rows;
@@ -20,14 +24,21 @@ mod time_pattern;
 pub(crate) use civil::days_from_civil;
 pub(crate) use column::{Column, Fault, Target, Written, shown};
 pub use csv::CsvLayout;
-pub(crate) use csv_record::{RecordEnd, cut_csv, record_end, split_record, trim_line_end};
+pub use csv_record::CsvMarks;
+pub(crate) use csv_record::{
+    CsvField, RecordEnd, cut_csv, record_end, split_record, trim_line_end,
+};
+pub(crate) use encoding::MARK_BYTES;
+pub use encoding::{Encoding, EncodingChoice};
+pub use forms::{ColumnForm, NumberMarks, TruthWords, ValueForms};
+pub(crate) use instant::{parse_date, parse_timestamp};
 pub(crate) use json::{Key, push_raw};
+pub use local_time::{LocalTime, zone_names};
 pub(crate) use number::significant_digits;
 pub use record::{RecordDecoder, RecordFormat};
 pub(crate) use rows::{JsonRows, RowsDecoder, can_convert, text_bytes};
-pub(crate) use sink::{BlockOrigin, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
+pub(crate) use sink::{BlockOrigin, Reading, RowRules, RowSink, TOO_LONG_HEAD_BYTES};
 pub use time::TimeFormat;
-pub(crate) use time::{parse_date, parse_timestamp};
 pub use time_pattern::{TimePattern, TimePatternError};
 
 /// Reason codes of rejected rows.

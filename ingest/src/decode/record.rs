@@ -3,8 +3,9 @@
 
 use crate::changes::{DebeziumOptions, Message, MessageKey, push_change, push_recorded};
 use crate::decode::column::{Fault, shown};
-use crate::decode::csv::{CsvLayout, CsvScratch, decode_csv_block};
+use crate::decode::csv::{CsvLayout, CsvScratch, decode_csv_block, decode_csv_record};
 use crate::decode::csv_record::{RecordEnd, record_end, trim_line_end};
+use crate::decode::encoding::Encoding;
 use crate::decode::json::decode_json;
 use crate::decode::json_scan::Scanner;
 use crate::decode::reason;
@@ -22,6 +23,29 @@ pub enum RecordFormat {
     Csv(CsvLayout),
     /// One of Debezium's records per line.
     Debezium(DebeziumOptions),
+    /// One of the above, in an encoding that is not UTF-8.
+    Encoded(Box<Encoded>),
+}
+
+/// Records in an encoding that is not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    encoding: Encoding,
+    format: RecordFormat,
+}
+
+impl RecordFormat {
+    /// The same in an encoding.
+    #[must_use]
+    pub fn in_encoding(self, encoding: Encoding) -> Self {
+        match (encoding, self) {
+            (Encoding::Utf8, format) => format,
+            (_, Self::Encoded(encoded)) => {
+                Self::Encoded(Box::new(Encoded { encoding, format: encoded.format }))
+            }
+            (_, format) => Self::Encoded(Box::new(Encoded { encoding, format })),
+        }
+    }
 }
 
 /// Decodes blocks of text records; one per worker.
@@ -30,6 +54,8 @@ pub struct RecordDecoder {
     scanner: Scanner,
     scratch: CsvScratch,
     sink: RowSink,
+    /// A record of another encoding as UTF-8.
+    text: String,
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -37,7 +63,12 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 impl RecordDecoder {
     pub(crate) fn new(rules: Arc<RowRules>) -> Result<Self, SourceError> {
         let sink = RowSink::new(Arc::clone(&rules)).map_err(|e| rules.bug(&e))?;
-        Ok(Self { scanner: Scanner::default(), scratch: CsvScratch::default(), sink })
+        Ok(Self {
+            scanner: Scanner::default(),
+            scratch: CsvScratch::default(),
+            sink,
+            text: String::new(),
+        })
     }
 
     /// Begins a block of about `bytes` bytes.
@@ -71,7 +102,95 @@ impl RecordDecoder {
                 &mut self.scratch,
                 &mut self.sink,
             ),
+            RecordFormat::Encoded(encoded) => self.push_encoded(text, first_offset, encoded),
         }
+    }
+
+    /// Decodes records of another encoding one by one: where they are is seen in the bytes as they
+    /// came.
+    fn push_encoded(&mut self, text: &[u8], first_offset: i64, encoded: &Encoded) {
+        let Encoded { encoding, format } = encoded;
+        if matches!(encoding, Encoding::SingleByte(_)) && text.is_ascii() {
+            return self.push_text(text, first_offset, format);
+        }
+        let image = encoding.image(text);
+        let unit = encoding.unit();
+        let bytes_max = self.sink.rules.record_bytes_max;
+        let mut start = 0;
+        // A record that the end of the file ends has half a unit too, where that is what is left.
+        let bytes_of = |start: usize, record: &[u8]| {
+            let end = start + record.len();
+            &text[start * unit..if end == image.len() { text.len() } else { end * unit }]
+        };
+        while start < image.len() {
+            let offset = first_offset + (start * unit) as i64;
+            let line_end = memchr(b'\n', &image[start..]).map_or(image.len(), |at| start + at + 1);
+            let line = trim_line_end(&image[start..line_end]);
+            let (mut record, mut end) = (bytes_of(start, line), line_end);
+            if record.len() > bytes_max {
+                let head = &record[..record.len().min(TOO_LONG_HEAD_BYTES)];
+                self.push_too_long(head, record.len() as u64, offset);
+                start = line_end;
+                continue;
+            }
+            if let RecordFormat::Csv(layout) = format
+                && memchr(layout.marks.quote, line).is_some()
+            {
+                match record_end(&image, start, layout.marks, bytes_max / unit, true) {
+                    RecordEnd::At(at) => {
+                        (record, end) = (bytes_of(start, trim_line_end(&image[start..at])), at);
+                    }
+                    RecordEnd::Open | RecordEnd::Quoted | RecordEnd::TooLong => {
+                        let detail =
+                            format!("a quote is not closed in {}", shown(&encoding.shown(record)));
+                        let fault = Fault::new(reason::MALFORMED, detail);
+                        self.sink.reject(offset, record, &fault, None);
+                        start = line_end;
+                        continue;
+                    }
+                }
+            }
+            if !record.is_empty() {
+                self.push_encoded_record(record, offset, *encoding, format);
+            }
+            start = end;
+        }
+        if image.last().is_none_or(|last| *last == b'\n') && text.len() > image.len() * unit {
+            let offset = first_offset + (image.len() * unit) as i64;
+            self.push_encoded_record(&text[image.len() * unit..], offset, *encoding, format);
+        }
+    }
+
+    /// One record without its line end.
+    fn push_encoded_record(
+        &mut self,
+        record: &[u8],
+        offset: i64,
+        encoding: Encoding,
+        format: &RecordFormat,
+    ) {
+        if let Err(at) = encoding.decode(record, &mut self.text) {
+            let fault = Fault::new(reason::MALFORMED, format!("not {encoding} from byte {at}"));
+            return self.sink.reject(offset, record, &fault, None);
+        }
+        let text = self.text.as_bytes();
+        self.sink.stand_for(record);
+        match format {
+            RecordFormat::Csv(layout) => {
+                decode_csv_record(text, offset, layout, &mut self.scratch, &mut self.sink);
+            }
+            RecordFormat::Json | RecordFormat::Debezium(_) | RecordFormat::Encoded(_)
+                if text.trim_ascii().is_empty() => {}
+            RecordFormat::Json => {
+                decode_json(text, offset, true, &mut self.scanner, &mut self.sink);
+            }
+            RecordFormat::Debezium(options) => {
+                push_recorded(text, offset, *options, &mut self.sink);
+            }
+            // An encoding is not in another one.
+            RecordFormat::Encoded(_) => {}
+        }
+        self.sink.stand_for_nothing();
     }
 
     fn push_lines(
@@ -103,6 +222,10 @@ impl RecordDecoder {
     pub(crate) fn push_record(&mut self, record: &[u8], offset: i64, format: &RecordFormat) {
         let before = self.sink.records();
         self.push_text(record, offset, format);
+        let format = match format {
+            RecordFormat::Encoded(encoded) => &encoded.format,
+            RecordFormat::Json | RecordFormat::Csv(_) | RecordFormat::Debezium(_) => format,
+        };
         // A tombstone among changes is a record that says nothing.
         if self.sink.records() == before && !matches!(format, RecordFormat::Debezium(_)) {
             self.sink.reject(
@@ -117,6 +240,9 @@ impl RecordDecoder {
     /// Decodes a message that is one record, line breaks and all; whatever it is, it becomes a row
     /// or a rejected row.
     pub(crate) fn push_message(&mut self, message: &[u8], offset: i64, format: &RecordFormat) {
+        if let RecordFormat::Encoded(encoded) = format {
+            return self.push_encoded_message(message, offset, encoded);
+        }
         let text = message.strip_prefix(BOM).unwrap_or(message);
         if text.trim_ascii().is_empty() {
             return self.sink.reject(
@@ -142,11 +268,10 @@ impl RecordDecoder {
             RecordFormat::Csv(layout) => {
                 let record = trim_line_end(text);
                 let bytes_max = self.sink.rules.record_bytes_max;
-                let ends =
-                    match record_end(record, 0, layout.delimiter, layout.quote, bytes_max, true) {
-                        RecordEnd::At(end) => end,
-                        RecordEnd::Open | RecordEnd::Quoted | RecordEnd::TooLong => record.len(),
-                    };
+                let ends = match record_end(record, 0, layout.marks, bytes_max, true) {
+                    RecordEnd::At(end) => end,
+                    RecordEnd::Open | RecordEnd::Quoted | RecordEnd::TooLong => record.len(),
+                };
                 if ends < record.len() {
                     let fault =
                         Fault::new(reason::MALFORMED, "the message holds more than one CSV record");
@@ -154,7 +279,25 @@ impl RecordDecoder {
                 }
                 self.push_record(record, offset, format);
             }
+            RecordFormat::Encoded(encoded) => self.push_encoded_message(message, offset, encoded),
         }
+    }
+
+    fn push_encoded_message(&mut self, message: &[u8], offset: i64, encoded: &Encoded) {
+        let mut text = std::mem::take(&mut self.text);
+        let inner = message.strip_prefix(encoded.encoding.mark()).unwrap_or(message);
+        match encoded.encoding.decode(inner, &mut text) {
+            Err(at) => {
+                let detail = format!("not {} from byte {at}", encoded.encoding);
+                self.sink.reject(offset, message, &Fault::new(reason::MALFORMED, detail), None);
+            }
+            Ok(()) => {
+                self.sink.stand_for(message);
+                self.push_message(text.as_bytes(), offset, &encoded.format);
+                self.sink.stand_for_nothing();
+            }
+        }
+        self.text = text;
     }
 
     /// Decodes a change record; `written_at` in microseconds.
@@ -253,6 +396,49 @@ mod tests {
     use riskstream_engine::contract::SourceSchema;
 
     #[test]
+    fn a_message_of_another_encoding_is_read_and_kept_as_it_came() {
+        let schema = Schema::new(vec![
+            Field::new("at", crate::types::utc_timestamp(), false),
+            Field::new("who", DataType::Utf8, true),
+        ]);
+        let rules = RowRules {
+            source_name: "s".into(),
+            schema: SourceSchema::new(&schema, "at", &[]).expect("a schema"),
+            event_time_format: crate::decode::TimeFormat::Auto,
+            future_skew_max_us: 0,
+            record_bytes_max: 1 << 20,
+            inferred: false,
+            reading: crate::decode::Reading::default(),
+        };
+        let mut records = RecordDecoder::new(Arc::new(rules)).expect("a decoder");
+        records
+            .begin(BlockOrigin { partition: 0, partition_name: "p".into(), read_at: i64::MAX }, 0);
+        let latin1 = Encoding::SingleByte(encoding_rs::WINDOWS_1252);
+        let json = RecordFormat::Json.in_encoding(latin1);
+        records.push_message(b"{\"at\":\"2024-05-01\",\"who\":\"J\xF6rg\"}", 0, &json);
+        records.push_message(b"{\"at\":\"never\",\"who\":\"J\xF6rg\"}", 1, &json);
+        let marks = crate::decode::CsvMarks { delimiter: b';', quote: b'"', escape: None };
+        let layout = CsvLayout { marks, columns: vec![Some(1), Some(0)] };
+        let csv = RecordFormat::Csv(layout).in_encoding(Encoding::Utf16Be);
+        let utf16 =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_be_bytes).collect() };
+        records.push_message(&utf16("\"\u{A0A}\n\";2024-05-01\r\n"), 2, &csv);
+        records.push_message(&utf16("ä;2024-05-01\nö;2024-05-01"), 3, &csv);
+        records.push_message(b"\0", 4, &csv);
+        // What follows is what it is again.
+        records.push_message(b"[]", 5, &RecordFormat::Json);
+        let decoded = records.finish().expect("decoded");
+        let who = decoded.rows.column(1).as_string::<i32>();
+        assert_eq!(who.iter().flatten().collect::<Vec<_>>(), ["Jörg", "\u{A0A}\n"]);
+        let dead = decoded.rejected.expect("rejected");
+        let bytes = dead.column_by_name("bytes").expect("bytes").as_binary::<i32>();
+        let bytes: Vec<&[u8]> = bytes.iter().flatten().collect();
+        let two = utf16("ä;2024-05-01\nö;2024-05-01");
+        let expected = [&b"{\"at\":\"never\",\"who\":\"J\xF6rg\"}"[..], &two, b"\0", b"[]"];
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
     fn a_frame_of_a_schema_registry_is_told_from_broken_json() {
         let schema = Schema::new(vec![
             Field::new("at", crate::types::utc_timestamp(), false),
@@ -264,6 +450,7 @@ mod tests {
             event_time_format: crate::decode::TimeFormat::Auto,
             future_skew_max_us: 0,
             record_bytes_max: 1 << 20,
+            reading: crate::decode::Reading::default(),
             inferred: false,
         };
         let mut records = RecordDecoder::new(Arc::new(rules)).expect("a decoder");

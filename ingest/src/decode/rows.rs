@@ -24,7 +24,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Whether values of one type can become the other's, each exactly or as a rejected row.
-pub(crate) fn can_convert(from: &DataType, to: &DataType, format: &TimeFormat) -> bool {
+/// `words` says that there are words for truth values.
+pub(crate) fn can_convert(
+    from: &DataType,
+    to: &DataType,
+    format: &TimeFormat,
+    words: bool,
+) -> bool {
     let from = if let DataType::Dictionary(_, values) = from { values.as_ref() } else { from };
     let textual =
         matches!(from, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) || is_bytes(from);
@@ -42,9 +48,13 @@ pub(crate) fn can_convert(from: &DataType, to: &DataType, format: &TimeFormat) -
                 || from.is_integer()
                 || matches!(from, DataType::Time32(_) | DataType::Time64(_))
         }
-        DataType::Boolean => from == &DataType::Boolean,
+        DataType::Boolean => from == &DataType::Boolean || (words && textual),
         DataType::Float32 | DataType::Float64 => textual || from.is_numeric(),
         DataType::Decimal128(..) => textual || decimal || from.is_integer() || from.is_floating(),
+        // The time of a place is one that is written as text.
+        DataType::Timestamp(..) if matches!(format, TimeFormat::Local(_)) => {
+            textual || matches!(from, DataType::Timestamp(_, Some(_)))
+        }
         DataType::Timestamp(..) => {
             textual
                 || matches!(from, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64)
@@ -118,15 +128,8 @@ impl RowsDecoder {
         let mut faults = Faults::default();
         let mut columns = Vec::with_capacity(rules.user_columns() + 3);
         for (i, field) in rules.schema.schema.fields()[..rules.user_columns()].iter().enumerate() {
-            let format = if i == rules.schema.event_time {
-                &rules.event_time_format
-            } else {
-                &TimeFormat::Auto
-            };
             columns.push(match batch.column_by_name(field.name()) {
-                Some(array) => {
-                    convert(field.name(), array, field.data_type(), format, &mut faults)?
-                }
+                Some(array) => convert(rules, i, array, &mut faults)?,
                 None => new_null_array(field.data_type(), batch.num_rows()),
             });
         }
@@ -197,15 +200,16 @@ fn offsets_kept(offsets: Vec<i64>, keep: &BooleanArray) -> Vec<i64> {
 
 /// Converts one column; values that don't fit are null in the result and a fault.
 fn convert(
-    name: &str,
+    rules: &RowRules,
+    index: usize,
     array: &ArrayRef,
-    to: &DataType,
-    format: &TimeFormat,
     faults: &mut Faults,
 ) -> Result<ArrayRef, ArrowError> {
+    let field = rules.schema.schema.field(index);
+    let (name, to, format) = (field.name().as_str(), field.data_type(), rules.format(index));
     let array = match array.data_type() {
         DataType::Dictionary(_, values) => {
-            return convert(name, &cast(array, values)?, to, format, faults);
+            return convert(rules, index, &cast(array, values)?, faults);
         }
         DataType::LargeUtf8 | DataType::Utf8View => cast(array, &DataType::Utf8)?,
         bytes if is_bytes(bytes) => bytes_to_texts(name, array, faults)?,
@@ -245,7 +249,7 @@ fn convert(
         (from, _) if from.is_floating() && to.is_integer() => {
             floats_to_integers(name, &array, to, faults)
         }
-        (DataType::Utf8, _) => parse_texts(name, &array, to, format, faults),
+        (DataType::Utf8, _) => parse_texts(rules.column(index)?, &array, faults),
         (from, DataType::Timestamp(..)) if from.is_integer() => {
             let scale = format.epoch_scale().unwrap_or(1);
             let numbers = cast(&array, &DataType::Int64)?;
@@ -446,13 +450,10 @@ fn shrink_decimals(
 }
 
 fn parse_texts(
-    name: &str,
+    mut column: Column,
     array: &ArrayRef,
-    to: &DataType,
-    format: &TimeFormat,
     faults: &mut Faults,
 ) -> Result<ArrayRef, ArrowError> {
-    let mut column = Column::new(name, to, format.clone())?;
     for (row, text) in array.as_string::<i32>().iter().enumerate() {
         match text {
             None => column.push_null(),

@@ -2,10 +2,12 @@
 
 use crate::decode::civil::{EARLIEST_US, LATEST_US};
 use crate::decode::column::{Column, Fault, Written, check_event_time};
+use crate::decode::forms::ValueForms;
 use crate::decode::reason;
 use crate::decode::time::TimeFormat;
 use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{DeadLetters, Decoded, SourceError, SourceSchema};
 use std::sync::Arc;
@@ -26,13 +28,93 @@ pub(crate) struct RowRules {
     pub(crate) future_skew_max_us: i64,
     /// Longer records are rejected unread.
     pub(crate) record_bytes_max: usize,
+    pub(crate) reading: Reading,
+}
+
+/// How the columns of a source are found and read, where not as usual.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reading {
+    pub(crate) forms: ValueForms,
+    /// The columns that the event time is made of: those of the schema, by name, and others of the
+    /// input. None: it is a column of the input itself.
+    pub(crate) time_parts: Vec<String>,
 }
 
 impl RowRules {
-    /// The same for rows that the program has written as JSON: it writes times in one form,
-    /// whatever the source's is.
+    /// The same for rows that the program has written as JSON: under the columns' own names, and
+    /// times in one form, whatever the source's is.
     pub(crate) fn of_rewritten(&self) -> Self {
-        Self { event_time_format: TimeFormat::Auto, ..self.clone() }
+        let mut rules = self.clone();
+        for (_, form) in &mut rules.reading.forms.columns {
+            form.from = None;
+            form.format = form.format.take().map(|format| rewritten(&format));
+        }
+        rules.event_time_format = rewritten(&self.event_time_format);
+        rules
+    }
+
+    /// The name of a user's column in the input; none: it is made of others.
+    pub(crate) fn input(&self, index: usize) -> Option<&str> {
+        let is_made = index == self.schema.event_time && !self.reading.time_parts.is_empty();
+        let name = self.schema.schema.field(index).name();
+        (!is_made).then(|| self.reading.forms.input(name))
+    }
+
+    /// How the times of a user's column are written.
+    pub(crate) fn format(&self, index: usize) -> &TimeFormat {
+        const AUTO: &TimeFormat = &TimeFormat::Auto;
+        if index == self.schema.event_time {
+            return &self.event_time_format;
+        }
+        let form = self.reading.forms.column(self.schema.schema.field(index).name());
+        form.and_then(|form| form.format.as_ref()).unwrap_or(AUTO)
+    }
+
+    /// A user's column, with nothing in it.
+    pub(crate) fn column(&self, index: usize) -> Result<Column, ArrowError> {
+        let field = self.schema.schema.field(index);
+        let column = Column::new(field.name(), field.data_type(), self.format(index).clone())?
+            .named(self.input(index))
+            .in_forms(&self.reading.forms);
+        Ok(if self.inferred { column.inferred() } else { column })
+    }
+
+    /// Columns of the input that only the event time is made of. They follow the user's.
+    pub(crate) fn hidden_parts(&self) -> impl Iterator<Item = &str> {
+        let fields = &self.schema.schema.fields()[..self.user_columns()];
+        self.reading
+            .time_parts
+            .iter()
+            .filter(|part| !fields.iter().any(|field| field.name() == *part))
+            .map(String::as_str)
+    }
+
+    /// The names in the input of all columns that are read: the user's, and the hidden ones.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = Option<&str>> {
+        let user = (0..self.user_columns()).map(|index| self.input(index));
+        user.chain(self.hidden_parts().map(Some))
+    }
+
+    /// Why the columns can't be read so.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let fields = &self.schema.schema.fields()[..self.user_columns()];
+        for part in &self.reading.time_parts {
+            if let Some(field) = fields.iter().find(|field| field.name() == part)
+                && field.data_type() != &DataType::Utf8
+            {
+                return Err(format!(
+                    "column {part}, of which the event time is made, is not a string"
+                ));
+            }
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for input in self.inputs().flatten() {
+            if seen.contains(&input) {
+                return Err(format!("two columns are read from {input}"));
+            }
+            seen.push(input);
+        }
+        Ok(())
     }
 
     /// Columns of the user, without the three of the engine.
@@ -46,6 +128,45 @@ impl RowRules {
 
     pub(crate) fn bug(&self, error: &ArrowError) -> SourceError {
         SourceError::Bug { source_name: self.source_name.clone(), reason: error.to_string() }
+    }
+}
+
+/// The format of times in rows that the program has written.
+fn rewritten(format: &TimeFormat) -> TimeFormat {
+    match format {
+        TimeFormat::Local(local) => TimeFormat::Local(Box::new(local.auto())),
+        TimeFormat::Auto
+        | TimeFormat::Pattern(_)
+        | TimeFormat::EpochSeconds
+        | TimeFormat::EpochMillis
+        | TimeFormat::EpochMicros => TimeFormat::Auto,
+    }
+}
+
+/// An event time that is made of several columns.
+#[derive(Debug)]
+struct TimeParts {
+    columns: Vec<usize>,
+    text: String,
+}
+
+impl TimeParts {
+    /// Puts the event time of the open row, which is `row`, into its column.
+    fn fill(&mut self, columns: &mut [Column], row: usize, time: usize) -> Result<(), Fault> {
+        self.text.clear();
+        for (place, column) in self.columns.iter().enumerate() {
+            let column = &columns[*column];
+            // A part that the record lacks is null.
+            let Some(text) = (column.len() > row).then(|| column.last_text()).flatten() else {
+                return Ok(());
+            };
+            if place > 0 {
+                self.text.push(' ');
+            }
+            self.text.push_str(text);
+        }
+        columns[time].truncate(row);
+        columns[time].push_text(&self.text, Written::Text)
     }
 }
 
@@ -115,37 +236,54 @@ impl Carried {
 pub(crate) struct RowSink {
     pub(crate) carried: Carried,
     pub(crate) rules: Arc<RowRules>,
+    /// The user's columns, and the hidden ones that the event time is made of.
     pub(crate) columns: Vec<Column>,
+    parts: Option<Box<TimeParts>>,
     offsets: Vec<i64>,
     dead: DeadLetters,
     pub(crate) origin: BlockOrigin,
     latest_time: i64,
+    /// The record as it came, where what is decoded is the same in another encoding.
+    original: Vec<u8>,
+    has_original: bool,
 }
 
 impl RowSink {
     pub(crate) fn new(rules: Arc<RowRules>) -> Result<Self, ArrowError> {
-        let columns = rules.schema.schema.fields()[..rules.user_columns()]
-            .iter()
-            .enumerate()
-            .map(|(i, f)| {
-                let format = if i == rules.schema.event_time {
-                    rules.event_time_format.clone()
-                } else {
-                    TimeFormat::Auto
-                };
-                let column = Column::new(f.name(), f.data_type(), format)?;
-                Ok(if rules.inferred { column.inferred() } else { column })
-            })
-            .collect::<Result<_, ArrowError>>()?;
+        let mut columns =
+            (0..rules.user_columns()).map(|i| rules.column(i)).collect::<Result<Vec<_>, _>>()?;
+        for part in rules.hidden_parts() {
+            columns.push(Column::new(part, &DataType::Utf8, TimeFormat::Auto)?);
+        }
+        let parts = rules.reading.time_parts.iter();
+        let of_time = parts.filter_map(|part| columns.iter().position(|c| c.name == *part));
+        let of_time: Vec<usize> = of_time.collect();
+        let parts = (!of_time.is_empty())
+            .then(|| Box::new(TimeParts { columns: of_time, text: String::new() }));
         Ok(Self {
             carried: Carried::default(),
             rules,
             columns,
+            parts,
             offsets: Vec::new(),
             dead: DeadLetters::default(),
             origin: BlockOrigin::default(),
             latest_time: i64::MAX,
+            original: Vec::new(),
+            has_original: false,
         })
+    }
+
+    /// What is decoded from here on stands for `original`, which a dead letter then holds.
+    pub(crate) fn stand_for(&mut self, original: &[u8]) {
+        self.original.clear();
+        self.original.extend_from_slice(original);
+        self.has_original = true;
+    }
+
+    /// What is decoded from here on is the record as it came.
+    pub(crate) fn stand_for_nothing(&mut self) {
+        self.has_original = false;
     }
 
     /// Begins a block of about `rows` rows.
@@ -201,6 +339,12 @@ impl RowSink {
             self.undo_row();
             return self.reject(offset, record().as_ref(), &fault, None);
         }
+        if let Some(parts) = &mut self.parts
+            && let Err(fault) = parts.fill(&mut self.columns, row, self.rules.schema.event_time)
+        {
+            self.undo_row();
+            return self.reject(offset, record().as_ref(), &fault, None);
+        }
         for column in &mut self.columns {
             if column.len() == row {
                 column.push_null();
@@ -229,6 +373,7 @@ impl RowSink {
         event_time: Option<i64>,
     ) {
         let source = &self.rules.source_name;
+        let record = if self.has_original { &self.original } else { record };
         self.dead.push(
             source,
             &self.origin.partition_name,
@@ -242,8 +387,10 @@ impl RowSink {
 
     /// The block's rows, leaving this empty.
     pub(crate) fn finish(&mut self) -> Result<Decoded, SourceError> {
-        let arrays = self.columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
         let rules = Arc::clone(&self.rules);
+        let (user, hidden) = self.columns.split_at_mut(rules.user_columns());
+        hidden.iter_mut().for_each(|column| column.truncate(0));
+        let arrays = user.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
         let rows = arrays
             .and_then(|arrays| {
                 with_system_columns(

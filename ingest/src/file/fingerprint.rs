@@ -14,6 +14,7 @@
 //! either. Of plain text a change in the middle, which leaves size, beginning and end as they were,
 //! is not found.
 
+use crate::decode::{Encoding, EncodingChoice, MARK_BYTES};
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -232,9 +233,14 @@ impl Fingerprint {
         self.end.map_or(LastRecord::Ended, |end| end.record)
     }
 
-    /// What became of the file; `plain` says that its bytes are the text that was read, up to
-    /// `read`.
-    pub(crate) fn since(&self, path: &Path, plain: bool, read: u64) -> io::Result<Since> {
+    /// What became of the file; where its bytes are the text that was read, up to `read`, `plain`
+    /// is what is said of its encoding.
+    pub(crate) fn since(
+        &self,
+        path: &Path,
+        plain: Option<EncodingChoice>,
+        read: u64,
+    ) -> io::Result<Since> {
         if self
             .end
             .is_some_and(|end| path.metadata().is_ok_and(|metadata| end.is_untouched(&metadata)))
@@ -246,7 +252,7 @@ impl Fingerprint {
         if self.end.is_some_and(|end| end.size == 0) {
             return Ok(if size == 0 { Since::Same } else { Since::Filled });
         }
-        if plain && size < read {
+        if plain.is_some() && size < read {
             return Ok(Since::Changed(format!("it has {size} bytes, of which {read} were read")));
         }
         let head = read_at(&mut file, 0, self.head.bytes)?;
@@ -256,14 +262,19 @@ impl Fingerprint {
         if Piece::of(&head) != self.head {
             return Ok(Since::Changed("its beginning is another one".into()));
         }
-        if plain {
-            self.text_since(&mut file, size, read)
-        } else {
-            self.closed_since(&mut file, size)
+        match plain {
+            Some(encoding) => self.text_since(&mut file, size, read, encoding),
+            None => self.closed_since(&mut file, size),
         }
     }
 
-    fn text_since(&self, file: &mut File, size: u64, read: u64) -> io::Result<Since> {
+    fn text_since(
+        &self,
+        file: &mut File,
+        size: u64,
+        read: u64,
+        encoding: EncodingChoice,
+    ) -> io::Result<Since> {
         if let Some(tail) = self.tail {
             let from = read.saturating_sub(tail.bytes as u64);
             if Piece::of(&read_at(file, from, tail.bytes)?) != tail {
@@ -276,10 +287,12 @@ impl Fingerprint {
             return Ok(Since::Same);
         }
         let record = self.last_record();
-        let next = read_at(file, read, 2)?;
         let has_ended = match record {
             LastRecord::Ended => true,
-            LastRecord::Open => next.starts_with(b"\n") || next.starts_with(b"\r\n"),
+            LastRecord::Open => {
+                let found = encoding.of(&read_at(file, 0, MARK_BYTES)?).ok().flatten();
+                found.unwrap_or(Encoding::Utf8).begins_with_line_end(&read_at(file, read, 4)?)
+            }
             LastRecord::Quoted => false,
         };
         if has_ended {

@@ -1,7 +1,7 @@
 //! What a user says about a file source, and what a file's name says by itself.
 
 use crate::changes::DebeziumOptions;
-use crate::decode::TimeFormat;
+use crate::decode::{CsvMarks, EncodingChoice, TimeFormat, ValueForms};
 use arrow::datatypes::DataType;
 use std::fs::File;
 use std::io::Read;
@@ -40,11 +40,30 @@ pub struct CsvOptions {
     pub delimiter: Option<u8>,
     /// Around fields.
     pub quote: u8,
+    /// Before a character within quotes that is text whatever it is.
+    pub escape: Option<u8>,
+    /// Lines before the header, or before the first record where there is none.
+    pub skip_lines: SkipLines,
+}
+
+/// Lines that are no records, at the beginning of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipLines {
+    /// So many.
+    Count(usize),
+    /// Those before the first line that has the columns of the schema.
+    ToHeader,
 }
 
 impl Default for CsvOptions {
     fn default() -> Self {
-        Self { header: true, delimiter: None, quote: b'"' }
+        Self {
+            header: true,
+            delimiter: None,
+            quote: b'"',
+            escape: None,
+            skip_lines: SkipLines::Count(0),
+        }
     }
 }
 
@@ -55,6 +74,9 @@ pub struct EventTimeSpec {
     pub column: String,
     /// How it is written.
     pub format: TimeFormat,
+    /// The columns that it is made of, their texts put together with a space between; none: it is
+    /// one of the input's. Those that the schema does not have are read for this only.
+    pub parts: Vec<String>,
 }
 
 /// A file source as configured.
@@ -75,8 +97,14 @@ pub struct FileSourceSpec {
     pub follow: bool,
     /// For CSV files.
     pub csv: CsvOptions,
+    /// How texts are encoded.
+    pub encoding: EncodingChoice,
     /// Columns in order; none: inferred from the first file.
     pub schema: Option<Vec<(String, DataType)>>,
+    /// How values are written, where not as usual.
+    pub forms: ValueForms,
+    /// A file may lack columns of the schema, which are null then; not those of the event time.
+    pub missing_as_null: bool,
     /// The event time.
     pub event_time: EventTimeSpec,
     /// Columns that order rows of equal event time.
@@ -103,8 +131,15 @@ impl FileSourceSpec {
             compression: None,
             follow: false,
             csv: CsvOptions::default(),
+            encoding: EncodingChoice::Auto,
             schema: None,
-            event_time: EventTimeSpec { column: column.to_owned(), format: TimeFormat::Auto },
+            forms: ValueForms::default(),
+            missing_as_null: false,
+            event_time: EventTimeSpec {
+                column: column.to_owned(),
+                format: TimeFormat::Auto,
+                parts: Vec::new(),
+            },
             ties_by: Vec::new(),
             future_skew_max_us: 86_400_000_000,
             record_bytes_max: 16 * 1024 * 1024,
@@ -118,6 +153,11 @@ impl FileSourceSpec {
         } else {
             b','
         })
+    }
+
+    /// What the CSV of a file is made of.
+    pub(crate) fn marks(&self, path: &Path) -> CsvMarks {
+        CsvMarks { delimiter: self.delimiter(path), quote: self.csv.quote, escape: self.csv.escape }
     }
 
     /// As configured; else as the file's name says; else as its first bytes say.

@@ -16,5 +16,8 @@ mod shared;
 mod source;
 mod text;
 
-pub use format::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSourceSpec};
+pub use format::{Compression, CsvOptions, EventTimeSpec, FileFormat, FileSourceSpec, SkipLines};
+pub(crate) use infer::{Inferred, JsonFields, infer_schema};
+pub(crate) use opened::{describe as describe_input, read_beginning};
+pub(crate) use paths::FoundFile;
 pub use source::FileSource;

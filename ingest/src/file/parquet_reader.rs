@@ -1,7 +1,7 @@
 //! A Parquet file as batches of rows, only the columns that are wanted. Members of structs are
 //! columns `a.b`.
 
-use crate::decode::{TimeFormat, can_convert, text_bytes};
+use crate::decode::{RowRules, TimeFormat, can_convert, text_bytes};
 use crate::types::type_name;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, make_array};
 use arrow::buffer::NullBuffer;
@@ -111,13 +111,13 @@ pub(crate) fn are_texts(
 }
 
 impl ParquetReader {
-    /// Opens a file at a row. `wanted` are the user's columns, the one at `event_time` written as
-    /// `format` says.
+    /// Opens a file at a row. `rules` say what the user's columns `wanted` are in the file; those
+    /// that it lacks are null if `missing_as_null`, but for the event time.
     pub(crate) fn open(
         file: File,
         wanted: &Schema,
-        event_time: usize,
-        format: &TimeFormat,
+        rules: &RowRules,
+        missing_as_null: bool,
         offset: i64,
         batch_rows: usize,
     ) -> Result<Self, String> {
@@ -126,21 +126,26 @@ impl ParquetReader {
         let found = Arc::clone(builder.schema());
         let mut paths = Vec::new();
         for (i, field) in wanted.fields().iter().enumerate() {
-            let mut matches = paths_of(found.fields(), field.name());
+            let input = rules.input(i).unwrap_or(field.name());
+            let mut matches = paths_of(found.fields(), input);
+            if matches.is_empty() && missing_as_null && i != rules.schema.event_time {
+                continue;
+            }
             let (Some(path), true) = (matches.pop(), matches.is_empty()) else {
-                return Err(column_problem(
-                    field.name(),
-                    paths_of(found.fields(), field.name()).len(),
-                    &found,
-                ));
+                return Err(column_problem(input, paths_of(found.fields(), input).len(), &found));
             };
-            let from = type_at(found.fields(), &path)
-                .ok_or_else(|| column_problem(field.name(), 0, &found))?;
-            let format = if i == event_time { format } else { &TimeFormat::Auto };
-            if !can_convert(from, field.data_type(), format) {
+            let from =
+                type_at(found.fields(), &path).ok_or_else(|| column_problem(input, 0, &found))?;
+            let (format, words) = (rules.format(i), rules.reading.forms.words.is_some());
+            if !can_convert(from, field.data_type(), format, words) {
+                let zone = match (format, from) {
+                    (TimeFormat::Local(_), DataType::Timestamp(..)) => {
+                        ": a `zone` is for times that are written as text"
+                    }
+                    _ => "",
+                };
                 return Err(format!(
-                    "column {} is {from} in the file, which can't become {}",
-                    field.name(),
+                    "column {input} is {from} in the file, which can't become {}{zone}",
                     type_name(field.data_type())
                 ));
             }
@@ -155,7 +160,8 @@ impl ParquetReader {
                 .build()
                 .map_err(|e| e.to_string())
         })?;
-        let nested = paths.iter().any(|(_, path)| path.len() > 1).then_some(paths);
+        let renames = |(name, path): &(String, ColumnPath)| path.len() > 1 || path[0] != *name;
+        let nested = paths.iter().any(renames).then_some(paths);
         Ok(Self { reader, nested, rest: None, offset, rows })
     }
 

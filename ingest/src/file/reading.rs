@@ -9,11 +9,12 @@
 //! A file that is closed, because it waits or to let another one be opened, is verified when it is
 //! opened again.
 
+use crate::decode::{Encoding, EncodingChoice, RecordFormat};
 use crate::file::budget::{OpenFiles, Permit, Reopening};
 use crate::file::fingerprint::{End, Fingerprint, LastRecord, PIECE_BYTES, Since, Stamp, read_at};
 use crate::file::format::{Compression, FileFormat};
 use crate::file::input::{Input, Reader};
-use crate::file::opened::{describe, is_cut_off};
+use crate::file::opened::{describe, encoding_of, is_cut_off};
 use crate::file::parquet_reader::{NOT_COMPLETE, ParquetReader};
 use crate::file::paths::unreadable;
 use crate::file::shared::TooLongRecord;
@@ -121,15 +122,19 @@ impl FileSource {
         let file = File::open(path).map_err(|e| self.gone(partition, &e))?;
         let bytes = file.metadata().map_err(|e| self.gone(partition, &e))?.len();
         let raw_bytes = Arc::new(AtomicU64::new(0));
+        let encoding = match self.encoding(partition, path) {
+            // A mark can't be read of what is not complete.
+            Err(error) if self.is_cut_off(path) => return Ok(Opened::CutOff(error.to_string())),
+            encoding => encoding?,
+        };
         let reader = match self.format {
             FileFormat::Parquet if bytes == 0 => return Ok(Opened::Empty),
             FileFormat::Parquet => {
-                let rules = &self.rules;
                 let opened = ParquetReader::open(
                     file,
                     &self.user,
-                    rules.schema.event_time,
-                    &rules.event_time_format,
+                    &self.rules,
+                    self.spec.missing_as_null,
                     offset,
                     limit.rows,
                 );
@@ -159,7 +164,7 @@ impl FileSource {
                     RecordGrammar::Lines,
                     &raw_bytes,
                 )? {
-                    Ok(text) => Reader::Text(text.after(last_record)),
+                    Ok(text) => Reader::Text(text.in_encoding(encoding).after(last_record)),
                     Err(reason) => return Ok(Opened::CutOff(reason)),
                 }
             }
@@ -167,7 +172,9 @@ impl FileSource {
                 let start = match self.files[at].start {
                     Some(start) => start,
                     None => {
-                        match csv_start(&self.spec, &self.user, &name, path, self.may_grow(path)) {
+                        let may_grow = self.may_grow(path);
+                        match csv_start((&self.spec, &self.rules), &name, path, encoding, may_grow)
+                        {
                             // A header can't be read of what is not complete.
                             Err(error) if self.is_cut_off(path) => {
                                 return Ok(Opened::CutOff(error.to_string()));
@@ -175,16 +182,15 @@ impl FileSource {
                             Err(error) => return Err(error),
                             Ok(None) => return Ok(Opened::Empty),
                             Ok(Some((layout, start))) => {
-                                self.shared.set_layout(partition, layout);
+                                let format = RecordFormat::Csv(layout).in_encoding(encoding);
+                                self.shared.set_format(partition, format);
                                 self.files[at].start = Some(start);
                                 start
                             }
                         }
                     }
                 };
-                let csv = &self.spec.csv;
-                let grammar =
-                    RecordGrammar::Csv { delimiter: self.spec.delimiter(path), quote: csv.quote };
+                let grammar = RecordGrammar::Csv(self.spec.marks(path));
                 match self.open_text(
                     partition,
                     path,
@@ -193,7 +199,7 @@ impl FileSource {
                     grammar,
                     &raw_bytes,
                 )? {
-                    Ok(text) => Reader::Text(text.after(last_record)),
+                    Ok(text) => Reader::Text(text.in_encoding(encoding).after(last_record)),
                     Err(reason) => return Ok(Opened::CutOff(reason)),
                 }
             }
@@ -204,6 +210,31 @@ impl FileSource {
             raw_bytes,
             _permit: OpenFiles::permit(),
         })))
+    }
+
+    /// The encoding of a file's text. While the file has too little of it to say, it is as good as
+    /// UTF-8, and asked for again.
+    fn encoding(&mut self, partition: u32, path: &Path) -> Result<Encoding, SourceError> {
+        let at = partition as usize;
+        if self.format == FileFormat::Parquet {
+            return Ok(Encoding::Utf8);
+        }
+        if let Some(known) = self.files[at].encoding {
+            return Ok(known);
+        }
+        let found = encoding_of(&self.spec, path)
+            .map_err(|reason| unreadable(&self.spec, &self.partitions[at].name, reason))?;
+        self.files[at].encoding = found;
+        if let (Some(encoding), FileFormat::Json | FileFormat::Debezium(_)) = (found, self.format) {
+            let format = self.record_format(path).in_encoding(encoding);
+            self.shared.set_format(partition, format);
+        }
+        Ok(found.unwrap_or(Encoding::Utf8))
+    }
+
+    /// What is said of the encoding of a file whose bytes are the text itself.
+    pub(super) fn plain_text(&self, path: &Path) -> Option<EncodingChoice> {
+        self.is_plain(path).then_some(self.spec.encoding)
     }
 
     /// The file's fingerprint, after a look whether it still is the file that was read, and how the
@@ -221,7 +252,7 @@ impl FileSource {
         };
         let read = u64::try_from(position.next_offset).unwrap_or(0);
         let since =
-            print.since(path, self.is_plain(path), read).map_err(|e| self.gone(partition, &e))?;
+            print.since(path, self.plain_text(path), read).map_err(|e| self.gone(partition, &e))?;
         // Where more follows, that begins with the line end which the last record lacked.
         let last_record =
             if since == Since::Same { print.last_record() } else { LastRecord::Ended };
@@ -508,7 +539,8 @@ impl FileSource {
             let is_plain = self.is_plain(path);
             print.end = Some(if is_plain { end.at(read) } else { end });
             if is_plain && end.size != read {
-                return match print.since(path, true, read).map_err(|e| self.gone(partition, &e))? {
+                let since = print.since(path, self.plain_text(path), read);
+                return match since.map_err(|e| self.gone(partition, &e))? {
                     Since::Changed(reason) => {
                         Err(self.changed(&self.partitions[at].name, path, &reason))
                     }

@@ -1,7 +1,7 @@
 //! What the feed knows of a file and its decoders on the workers need: names and CSV layouts; and
 //! the decoder itself.
 
-use crate::decode::{BlockOrigin, CsvLayout, RecordDecoder, RecordFormat, RowRules, RowsDecoder};
+use crate::decode::{BlockOrigin, RecordDecoder, RecordFormat, RowRules, RowsDecoder};
 use crate::file::format::FileFormat;
 use bytes::Bytes;
 use riskstream_engine::contract::{Block, Decoded, Decoder, Payload, SourceError};
@@ -36,16 +36,12 @@ impl Shared {
         }
     }
 
-    /// Gives a partition its layout.
-    pub(crate) fn set_layout(&self, partition: u32, layout: CsvLayout) {
-        if let Some(known) = self.get(partition) {
-            self.set(
-                partition,
-                SharedPartition {
-                    name: Arc::clone(&known.name),
-                    format: RecordFormat::Csv(layout),
-                },
-            );
+    /// Says how a partition's records are written.
+    pub(crate) fn set_format(&self, partition: u32, format: RecordFormat) {
+        if let Some(known) = self.get(partition)
+            && known.format != format
+        {
+            self.set(partition, SharedPartition { name: Arc::clone(&known.name), format });
         }
     }
 

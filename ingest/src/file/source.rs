@@ -1,17 +1,19 @@
 //! [`FileSource`]: files as partitions of a source.
 
-use crate::decode::{CsvLayout, RecordDecoder, RecordFormat, RowRules};
+use crate::decode::{
+    CsvLayout, Encoding, EncodingChoice, Reading, RecordDecoder, RecordFormat, RowRules,
+};
 use crate::file::budget::OpenFiles;
 use crate::file::fingerprint::{Fingerprint, Piece, Since, Stamp};
-use crate::file::format::{FileFormat, FileSourceSpec, format_of};
+use crate::file::format::{EventTimeSpec, FileFormat, FileSourceSpec, SkipLines, format_of};
 use crate::file::infer::{Inferred, infer_schema};
 use crate::file::input::Input;
 use crate::file::look::Lookout;
-use crate::file::opened::{layout_of, read_header};
+use crate::file::opened::{CsvHeader, encoding_of, layout_of, read_header};
 use crate::file::paths::{FoundFile, KnownFiles, find_files, find_new_files, unreadable};
 use crate::file::shared::{FileDecoder, Shared, SharedPartition};
 use crate::replayed::is_replayed;
-use crate::types::{is_carried, type_name};
+use crate::types::{is_carried, type_name, utc_timestamp};
 use arrow::datatypes::{Field, Schema};
 use riskstream_engine::contract::{
     Decoder, Notice, PartitionInfo, Poll, PollLimit, Position, Source, SourceError, SourceSchema,
@@ -73,6 +75,8 @@ pub(super) struct FileState {
     pub(super) waits: Option<Stamp>,
     /// Where the records of a CSV file begin, once its header was read in this run.
     pub(super) start: Option<i64>,
+    /// How its text is encoded, once its beginning was read in this run.
+    pub(super) encoding: Option<Encoding>,
     /// What is counted of it in `bytes_read`.
     pub(super) counted_bytes: u64,
 }
@@ -93,6 +97,7 @@ impl FileSource {
                 (schema, notes)
             }
         };
+        let user = with_made_time(&spec, user, format)?;
         check_schema(&spec, &user)?;
         let schema = SourceSchema::new(&user, &spec.event_time.column, &spec.ties_by)
             .map_err(|e| unreadable(&spec, "its schema", e.to_string()))?;
@@ -103,7 +108,12 @@ impl FileSource {
             event_time_format: spec.event_time.format.clone(),
             future_skew_max_us: spec.future_skew_max_us,
             record_bytes_max: spec.record_bytes_max.max(1),
+            reading: Reading {
+                forms: spec.forms.clone(),
+                time_parts: spec.event_time.parts.clone(),
+            },
         });
+        rules.check().map_err(|reason| unreadable(&spec, "its schema", reason))?;
         let open = OpenFiles::new(spec.open_files_max);
         Ok(Self {
             spec,
@@ -144,18 +154,13 @@ impl FileSource {
 
     /// What [`crate::ReplaySource`] needs to decode records as this source does.
     pub(crate) fn records(&self) -> FileRecords {
-        FileRecords {
-            spec: self.spec.clone(),
-            user: self.user.clone(),
-            format: self.format,
-            rules: Arc::clone(&self.rules),
-        }
+        FileRecords { spec: self.spec.clone(), format: self.format, rules: Arc::clone(&self.rules) }
     }
 
-    fn record_format(&self, path: &Path) -> RecordFormat {
+    pub(super) fn record_format(&self, path: &Path) -> RecordFormat {
         match self.format {
             FileFormat::Csv => {
-                RecordFormat::Csv(layout_without_header(&self.spec, &self.user, path))
+                RecordFormat::Csv(layout_without_header(&self.spec, &self.rules, path))
             }
             FileFormat::Json | FileFormat::Parquet => RecordFormat::Json,
             FileFormat::Debezium(options) => RecordFormat::Debezium(options),
@@ -174,6 +179,7 @@ impl FileSource {
             input: None,
             waits: None,
             start: None,
+            encoding: None,
             counted_bytes: 0,
         });
     }
@@ -210,6 +216,7 @@ impl FileSource {
                 input: None,
                 waits: None,
                 start: None,
+                encoding: None,
                 counted_bytes: 0,
             };
         }
@@ -247,7 +254,7 @@ impl FileSource {
             return Err(self.changed(&info.name, &path, &reason));
         };
         let read = u64::try_from(position.next_offset).unwrap_or(0);
-        match print.since(&path, self.is_plain(&path), read) {
+        match print.since(&path, self.plain_text(&path), read) {
             Ok(Since::Same) => {}
             Ok(Since::Grown) => position.finished = false,
             Ok(Since::Filled) => {
@@ -384,7 +391,6 @@ impl Source for FileSource {
 #[derive(Debug, Clone)]
 pub(crate) struct FileRecords {
     spec: FileSourceSpec,
-    user: Schema,
     format: FileFormat,
     rules: Arc<RowRules>,
 }
@@ -402,53 +408,113 @@ impl FileRecords {
     /// How records of the partition called `name` are written: as its file says, or, when that is
     /// gone, as the source's first file does. Rows of Parquet files are kept as JSON.
     pub(crate) fn format_of(&self, name: &str) -> Result<RecordFormat, SourceError> {
-        if let FileFormat::Debezium(options) = self.format {
-            return Ok(RecordFormat::Debezium(options));
-        }
-        if self.format != FileFormat::Csv {
+        if self.format == FileFormat::Parquet {
             return Ok(RecordFormat::Json);
         }
         let path = self.spec.base.join(name);
+        let is_looked_at =
+            self.format == FileFormat::Csv || !matches!(self.spec.encoding, EncodingChoice::Is(_));
         let files = if path.is_file() {
             vec![FoundFile { name: name.to_owned(), path }]
-        } else {
+        } else if is_looked_at {
             find_files(&self.spec).unwrap_or_default()
+        } else {
+            Vec::new()
         };
         for file in files {
-            if let Some((layout, _)) =
-                csv_start(&self.spec, &self.user, &file.name, &file.path, false)?
-            {
-                return Ok(RecordFormat::Csv(layout));
+            let encoding = encoding_of(&self.spec, &file.path)
+                .map_err(|reason| unreadable(&self.spec, &file.name, reason))?
+                .unwrap_or(Encoding::Utf8);
+            match self.format {
+                FileFormat::Csv => {
+                    let of = (&self.spec, &*self.rules);
+                    let start = csv_start(of, &file.name, &file.path, encoding, false)?;
+                    if let Some((layout, _)) = start {
+                        return Ok(RecordFormat::Csv(layout).in_encoding(encoding));
+                    }
+                }
+                FileFormat::Json | FileFormat::Parquet => {
+                    return Ok(RecordFormat::Json.in_encoding(encoding));
+                }
+                FileFormat::Debezium(options) => {
+                    return Ok(RecordFormat::Debezium(options).in_encoding(encoding));
+                }
             }
         }
-        Ok(RecordFormat::Csv(layout_without_header(&self.spec, &self.user, Path::new(name))))
+        let encoding = match self.spec.encoding {
+            EncodingChoice::Is(encoding) => encoding,
+            EncodingChoice::Utf16 => Encoding::Utf16Le,
+            EncodingChoice::Auto => Encoding::Utf8,
+        };
+        let format = match self.format {
+            FileFormat::Csv => {
+                RecordFormat::Csv(layout_without_header(&self.spec, &self.rules, Path::new(name)))
+            }
+            FileFormat::Json | FileFormat::Parquet => RecordFormat::Json,
+            FileFormat::Debezium(options) => RecordFormat::Debezium(options),
+        };
+        Ok(format.in_encoding(encoding))
     }
 }
 
 /// The layout of a CSV file and where its records begin; none when it has no header yet.
 pub(super) fn csv_start(
-    spec: &FileSourceSpec,
-    user: &Schema,
+    (spec, rules): (&FileSourceSpec, &RowRules),
     name: &str,
     path: &Path,
+    encoding: Encoding,
     may_grow: bool,
 ) -> Result<Option<(CsvLayout, i64)>, SourceError> {
-    if !spec.csv.header {
-        return Ok(Some((layout_without_header(spec, user, path), 0)));
+    if !spec.csv.header && spec.csv.skip_lines == SkipLines::Count(0) {
+        return Ok(Some((layout_without_header(spec, rules, path), 0)));
     }
     let fail = |reason: String| unreadable(spec, name, reason);
-    let Some(header) = read_header(spec, path, may_grow).map_err(fail)? else { return Ok(None) };
-    let layout =
-        layout_of(&header.names, user, spec.delimiter(path), spec.csv.quote).map_err(fail)?;
-    Ok(Some((layout, header.end as i64)))
+    let found = read_header(spec, path, encoding, Some(rules), may_grow).map_err(fail)?;
+    let Some(CsvHeader { names, end }) = found else { return Ok(None) };
+    let layout = match names {
+        Some(names) => {
+            layout_of(&names, rules, spec.marks(path), spec.missing_as_null).map_err(fail)?
+        }
+        None => layout_without_header(spec, rules, path),
+    };
+    Ok(Some((layout, end as i64)))
 }
 
-fn layout_without_header(spec: &FileSourceSpec, user: &Schema, path: &Path) -> CsvLayout {
-    CsvLayout {
-        delimiter: spec.delimiter(path),
-        quote: spec.csv.quote,
-        columns: (0..user.fields().len()).map(Some).collect(),
+fn layout_without_header(spec: &FileSourceSpec, rules: &RowRules, path: &Path) -> CsvLayout {
+    let fields = (0..rules.user_columns()).filter(|column| rules.input(*column).is_some());
+    CsvLayout { marks: spec.marks(path), columns: fields.map(Some).collect() }
+}
+
+/// The user's columns with the event time that is made of others.
+fn with_made_time(
+    spec: &FileSourceSpec,
+    user: Schema,
+    format: FileFormat,
+) -> Result<Schema, SourceError> {
+    let EventTimeSpec { column, parts, .. } = &spec.event_time;
+    if parts.is_empty() {
+        return Ok(user);
     }
+    if !matches!(format, FileFormat::Json | FileFormat::Csv) {
+        let reason = "an event time is made of several columns of JSON or CSV only";
+        return Err(unreadable(spec, "its schema", reason));
+    }
+    let missing = |part: &&String| user.index_of(part).is_err();
+    if format == FileFormat::Csv
+        && !spec.csv.header
+        && let Some(part) = parts.iter().find(missing)
+    {
+        let reason = format!("there is no column {part}, of which the event time is made");
+        return Err(unreadable(spec, "its schema", reason));
+    }
+    let mut fields: Vec<_> =
+        user.fields().iter().filter(|field| field.name() != column).cloned().collect();
+    if fields.len() < user.fields().len() && spec.schema.is_none() {
+        let reason = format!("column {column} has the name of the event time that is made");
+        return Err(unreadable(spec, "its schema", reason));
+    }
+    fields.push(Arc::new(Field::new(column, utc_timestamp(), false)));
+    Ok(Schema::new(fields))
 }
 
 fn settle_format(spec: &FileSourceSpec) -> Result<FileFormat, SourceError> {

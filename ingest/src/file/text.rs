@@ -4,7 +4,7 @@
 //! At most one record (and one block) is in memory: a longer record than the limit is read past in
 //! pieces.
 
-use crate::decode::{TOO_LONG_HEAD_BYTES, cut_csv};
+use crate::decode::{CsvMarks, Encoding, TOO_LONG_HEAD_BYTES, cut_csv};
 use crate::file::fingerprint::{LastRecord, PIECE_BYTES};
 use crate::file::format::Compression;
 use bytes::Bytes;
@@ -13,8 +13,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// How much of a record that is too long is read past in one poll.
 const SKIP_BYTES_PER_POLL: usize = 64 * 1024 * 1024;
@@ -26,7 +24,7 @@ pub(crate) enum RecordGrammar {
     /// A newline.
     Lines,
     /// A newline outside quotes.
-    Csv { delimiter: u8, quote: u8 },
+    Csv(CsvMarks),
 }
 
 /// The next piece of a file.
@@ -63,6 +61,7 @@ impl LongRecord {
 pub(crate) struct TextReader {
     input: Box<dyn Read + Send>,
     grammar: RecordGrammar,
+    encoding: Encoding,
     record_bytes_max: usize,
     may_grow: bool,
     /// Bytes read and not handed out; begins with a record.
@@ -133,6 +132,7 @@ impl TextReader {
         Self {
             input,
             grammar,
+            encoding: Encoding::Utf8,
             record_bytes_max,
             may_grow,
             buffer,
@@ -143,6 +143,11 @@ impl TextReader {
             tail,
             last_record,
         }
+    }
+
+    /// The same of a text in an encoding.
+    pub(crate) fn in_encoding(self, encoding: Encoding) -> Self {
+        Self { encoding, ..self }
     }
 
     /// The same, the record before which ended so: at the end of the file, if not by a newline.
@@ -205,8 +210,9 @@ impl TextReader {
                 }
                 return Ok(self.take_last());
             }
-            // One more than the limit: the byte may be the carriage return of a line end.
-            if self.buffer.len() > self.record_bytes_max.saturating_add(1) {
+            // One more than the limit: it may be the carriage return of a line end.
+            let unit = self.encoding.unit();
+            if self.buffer.len() > self.record_bytes_max.saturating_add(unit) {
                 let mut long = LongRecord { head: Vec::new(), length: 0 };
                 extend_tail(&mut self.tail, &self.buffer);
                 long.push(&std::mem::take(&mut self.buffer));
@@ -224,11 +230,12 @@ impl TextReader {
     /// A byte-order mark in front of the text is part of no record, however long the first one is.
     fn skip_byte_order_mark(&mut self) -> io::Result<()> {
         if self.offset == 0 && self.long.is_none() {
-            self.fill(BYTE_ORDER_MARK.len())?;
-            if self.buffer.starts_with(BYTE_ORDER_MARK) {
-                self.buffer.drain(..BYTE_ORDER_MARK.len());
-                extend_tail(&mut self.tail, BYTE_ORDER_MARK);
-                self.offset = BYTE_ORDER_MARK.len() as i64;
+            let mark = self.encoding.mark();
+            self.fill(mark.len())?;
+            if self.buffer.starts_with(mark) {
+                self.buffer.drain(..mark.len());
+                extend_tail(&mut self.tail, mark);
+                self.offset = mark.len() as i64;
             }
         }
         Ok(())
@@ -236,6 +243,8 @@ impl TextReader {
 
     /// Reads until the buffer has `wanted` bytes or the input ends.
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
+        // Whole units, as long as there is more.
+        let wanted = wanted.next_multiple_of(self.encoding.unit());
         if self.buffer.len() >= wanted || (self.at_end && !self.may_grow) {
             return Ok(());
         }
@@ -247,13 +256,15 @@ impl TextReader {
     }
 
     fn cut(&self, last: bool) -> usize {
-        match self.grammar {
-            RecordGrammar::Lines if last => self.buffer.len(),
-            RecordGrammar::Lines => memrchr(b'\n', &self.buffer).map_or(0, |at| at + 1),
-            RecordGrammar::Csv { delimiter, quote } => {
-                cut_csv(&self.buffer, delimiter, quote, self.record_bytes_max, last)
-            }
-        }
+        let unit = self.encoding.unit();
+        let image = self.encoding.image(&self.buffer);
+        let cut = match self.grammar {
+            RecordGrammar::Lines if last => image.len(),
+            RecordGrammar::Lines => memrchr(b'\n', &image).map_or(0, |at| at + 1),
+            RecordGrammar::Csv(marks) => cut_csv(&image, marks, self.record_bytes_max / unit, last),
+        };
+        // Half a unit at the end of all goes with what is before it.
+        if last && cut == image.len() { self.buffer.len() } else { cut * unit }
     }
 
     /// What is left at the end, which is the last record.
@@ -262,14 +273,13 @@ impl TextReader {
         if cut == 0 {
             return TextPoll::End;
         }
-        let ended = [&self.buffer[..], b"\n"].concat();
+        let ended = [&self.encoding.image(&self.buffer)[..], b"\n"].concat();
+        let bytes_max = self.record_bytes_max / self.encoding.unit();
         self.last_record = match self.grammar {
-            RecordGrammar::Csv { delimiter, quote }
-                if cut_csv(&ended, delimiter, quote, self.record_bytes_max, false) == 0 =>
-            {
+            RecordGrammar::Csv(marks) if cut_csv(&ended, marks, bytes_max, false) == 0 => {
                 LastRecord::Quoted
             }
-            RecordGrammar::Csv { .. } | RecordGrammar::Lines => LastRecord::Open,
+            RecordGrammar::Csv(_) | RecordGrammar::Lines => LastRecord::Open,
         };
         self.take(cut)
     }
@@ -287,21 +297,27 @@ impl TextReader {
 
     /// Reads past the long record, a bounded piece per call.
     fn skip_long(&mut self) -> io::Result<TextPoll> {
+        let unit = self.encoding.unit();
         let mut piece = Vec::with_capacity(SKIP_PIECE_BYTES);
         let mut skipped = 0;
         while skipped < SKIP_BYTES_PER_POLL {
             piece.clear();
-            let read = self.input.by_ref().take(SKIP_PIECE_BYTES as u64).read_to_end(&mut piece)?;
-            self.at_end = read < SKIP_PIECE_BYTES;
-            let newline = memchr(b'\n', &piece);
-            extend_tail(&mut self.tail, &piece[..newline.map_or(read, |at| at + 1)]);
+            // Half a unit, which the last piece had at its end.
+            piece.append(&mut self.buffer);
+            let wanted = SKIP_PIECE_BYTES - piece.len();
+            let read = self.input.by_ref().take(wanted as u64).read_to_end(&mut piece)?;
+            self.at_end = read < wanted;
+            let newline = memchr(b'\n', &self.encoding.image(&piece)).map(|at| at * unit);
+            let whole = if self.may_grow { piece.len() - piece.len() % unit } else { piece.len() };
+            extend_tail(&mut self.tail, &piece[..newline.map_or(whole, |at| at + unit)]);
             if let Some(long) = &mut self.long {
-                long.push(&piece[..newline.unwrap_or(read)]);
+                long.push(&piece[..newline.unwrap_or(whole)]);
             }
             if let Some(newline) = newline {
-                self.buffer = piece[newline + 1..].to_vec();
-                return Ok(self.end_long(1));
+                self.buffer = piece[newline + unit..].to_vec();
+                return Ok(self.end_long(unit as i64));
             }
+            self.buffer.extend_from_slice(&piece[whole..]);
             if self.at_end {
                 if self.may_grow {
                     return Ok(TextPoll::Waiting);
@@ -321,9 +337,13 @@ impl TextReader {
                 self.offset += long.length as i64 + terminator;
                 // A carriage return is part of the line end, which only shows when the whole record
                 // was kept.
-                if long.length == long.head.len() as u64 && long.head.ends_with(b"\r") {
-                    long.head.pop();
-                    long.length -= 1;
+                let unit = self.encoding.unit();
+                let last = long.head.len().saturating_sub(unit);
+                if long.length == long.head.len() as u64
+                    && *self.encoding.image(&long.head[last..]) == *b"\r"
+                {
+                    long.head.truncate(last);
+                    long.length -= unit as u64;
                 }
                 TextPoll::TooLong {
                     first_offset,
@@ -352,7 +372,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_is_not_part_of_a_record_that_is_too_long() {
-        let text = [BYTE_ORDER_MARK, &[b'x'; 40], b"\n"].concat();
+        let text = [Encoding::Utf8.mark(), &[b'x'; 40], b"\n"].concat();
         for bytes in [1, 16, 4096] {
             let mut reader = TextReader::new(
                 Box::new(io::Cursor::new(text.clone())),
@@ -376,6 +396,70 @@ mod tests {
                     assert_eq!((first_offset, text.len()), (3, 41))
                 }
                 TextPoll::Busy | TextPoll::Waiting | TextPoll::End => panic!("there is a record"),
+            }
+        }
+    }
+
+    const MARKS: CsvMarks = CsvMarks { delimiter: b',', quote: b'"', escape: None };
+
+    /// A text of UTF-16 is cut where the same text in bytes is.
+    fn records_of_utf16(
+        text: &str,
+        bytes: usize,
+        grammar: RecordGrammar,
+        max: usize,
+        encoding: Encoding,
+    ) -> Vec<(i64, Vec<u8>)> {
+        let units = |text: &str| -> Vec<u8> {
+            let bytes = |unit: u16| match encoding {
+                Encoding::Utf16Be => unit.to_be_bytes(),
+                _ => unit.to_le_bytes(),
+            };
+            text.encode_utf16().flat_map(bytes).collect()
+        };
+        let all = [encoding.mark(), &units(text)].concat();
+        let mut reader = TextReader::new(
+            Box::new(io::Cursor::new(all.clone())),
+            0,
+            Vec::new(),
+            grammar,
+            max,
+            false,
+        )
+        .in_encoding(encoding);
+        let mut blocks = Vec::new();
+        loop {
+            let polled = reader.poll(bytes).expect("readable");
+            let read = usize::try_from(reader.offset()).expect("from 0");
+            assert_eq!(reader.tail(), &all[read.saturating_sub(PIECE_BYTES)..read]);
+            match polled {
+                TextPoll::Records { first_offset, text } => {
+                    blocks.push((first_offset, text.to_vec()))
+                }
+                TextPoll::TooLong { first_offset, head, length } => {
+                    assert_eq!(length, head.len() as u64);
+                    blocks.push((first_offset, head.to_vec()))
+                }
+                TextPoll::Busy => {}
+                TextPoll::Waiting | TextPoll::End => return blocks,
+            }
+        }
+    }
+
+    #[test]
+    fn utf16_is_cut_between_its_records_and_a_long_one_is_read_past() {
+        for encoding in [Encoding::Utf16Le, Encoding::Utf16Be] {
+            // U+0A0A and U+220A hold the byte of a newline, and are none.
+            let text = "a,\u{A0A}\n\"b\n\u{220A}\",c\nä\r\nlonger than all\r\nz";
+            for bytes in [1, 7, 64] {
+                let blocks = records_of_utf16(text, bytes, RecordGrammar::Csv(MARKS), 24, encoding);
+                let of = |offset| blocks.iter().find(|(at, _)| *at == offset).map(|(_, b)| b.len());
+                // 2 of the mark; "a,x\n" is 8; the quoted record 16; "ä\r\n" 6; then the long one.
+                assert_eq!(of(32), Some(30), "{encoding} {bytes}: {blocks:?}");
+                assert_eq!(of(66), Some(2), "{encoding} {bytes}: {blocks:?}");
+                if bytes == 1 {
+                    assert_eq!((of(2), of(10), of(26)), (Some(8), Some(16), Some(6)));
+                }
             }
         }
     }
@@ -423,7 +507,7 @@ mod tests {
         #[test]
         fn blocks_put_together_are_the_file(text in "[a,\"\n]{0,200}", bytes in 1_usize..50) {
             for grammar in
-                [RecordGrammar::Lines, RecordGrammar::Csv { delimiter: b',', quote: b'"' }]
+                [RecordGrammar::Lines, RecordGrammar::Csv(MARKS)]
             {
                 let blocks = records(text.as_bytes(), bytes, grammar, 1000);
                 let mut offset = 0;

@@ -2,7 +2,7 @@
 //! order of arrival.
 
 use crate::decode::{
-    BlockOrigin, JsonRows, RecordDecoder, RecordFormat, RowRules, RowsDecoder, TimeFormat,
+    BlockOrigin, JsonRows, Reading, RecordDecoder, RecordFormat, RowRules, RowsDecoder, TimeFormat,
 };
 use crate::generate::cards::below;
 use crate::generate::{Breakage, Generate, GeneratedRows};
@@ -105,6 +105,7 @@ impl GeneratorSource {
             // The simulated calendar has nothing to do with the clock.
             future_skew_max_us: i64::MAX,
             record_bytes_max: 1 << 20,
+            reading: Reading::default(),
         };
         Ok(Self {
             rules: Arc::new(rules),

@@ -22,6 +22,7 @@ mod settings;
 mod source;
 
 use crate::changes::DebeziumOptions;
+use crate::decode::{CsvMarks, Encoding, ValueForms};
 use crate::file::EventTimeSpec;
 use arrow::datatypes::DataType;
 pub use settings::setting_refused;
@@ -34,12 +35,7 @@ pub enum MessageFormat {
     Json,
     /// One CSV record, its fields the schema's columns in their order, but for those that other
     /// parts of the message fill.
-    Csv {
-        /// Between fields.
-        delimiter: u8,
-        /// Around fields.
-        quote: u8,
-    },
+    Csv(CsvMarks),
     /// One of Debezium's change records; its key tells what a deletion deletes, and its tombstones
     /// say nothing new.
     Debezium(DebeziumOptions),
@@ -77,6 +73,10 @@ pub struct KafkaSourceSpec {
     pub topic: String,
     /// What values are.
     pub format: MessageFormat,
+    /// How values are encoded.
+    pub encoding: Encoding,
+    /// How what is in them is written, where not as usual.
+    pub forms: ValueForms,
     /// Where a first run begins.
     pub start: StartAt,
     /// End at what was the end of each partition when the run began, instead of waiting for more.

@@ -89,7 +89,12 @@ impl KafkaSource {
             event_time_format: spec.event_time.format.clone(),
             future_skew_max_us: spec.future_skew_max_us,
             record_bytes_max: spec.record_bytes_max.max(1),
+            reading: crate::decode::Reading {
+                forms: spec.forms.clone(),
+                time_parts: spec.event_time.parts.clone(),
+            },
         });
+        rules.check().map_err(|reason| unreadable(&spec, "its schema", reason))?;
         let mut parts = Vec::with_capacity(spec.parts.len());
         for (column, part) in &spec.parts {
             let index = user.index_of(column).map_err(|_| {
@@ -109,16 +114,14 @@ impl KafkaSource {
         let format = match spec.format {
             MessageFormat::Json => RecordFormat::Json,
             MessageFormat::Debezium(options) => RecordFormat::Debezium(options),
-            MessageFormat::Csv { delimiter, quote } => {
+            MessageFormat::Csv(marks) => {
                 let from_value = (0..user.fields().len())
-                    .filter(|column| !parts.iter().any(|(filled, _)| filled == column));
-                RecordFormat::Csv(CsvLayout {
-                    delimiter,
-                    quote,
-                    columns: from_value.map(Some).collect(),
-                })
+                    .filter(|column| !parts.iter().any(|(filled, _)| filled == column))
+                    .filter(|column| rules.input(*column).is_some());
+                RecordFormat::Csv(CsvLayout { marks, columns: from_value.map(Some).collect() })
             }
         };
+        let format = format.in_encoding(spec.encoding);
         let config = client_config(&spec)?;
         let (parts, headers) = wanted_parts(parts.into_iter());
         let names: PartitionNames = Arc::new(RwLock::new(Vec::new()));
@@ -731,6 +734,8 @@ mod tests {
             brokers: "127.0.0.1:1".into(),
             topic: "payments".into(),
             format: MessageFormat::Json,
+            encoding: crate::decode::Encoding::Utf8,
+            forms: crate::decode::ValueForms::default(),
             start: StartAt::Earliest,
             stop_at_end: true,
             read_committed: true,
@@ -739,7 +744,11 @@ mod tests {
             settings: Vec::new(),
             parts: Vec::new(),
             schema: vec![("id".into(), DataType::Int64), ("at".into(), time)],
-            event_time: EventTimeSpec { column: "at".into(), format: TimeFormat::Auto },
+            event_time: EventTimeSpec {
+                column: "at".into(),
+                format: TimeFormat::Auto,
+                parts: Vec::new(),
+            },
             ties_by: Vec::new(),
             future_skew_max_us: i64::MAX,
             record_bytes_max: 1 << 20,

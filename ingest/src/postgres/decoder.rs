@@ -308,6 +308,7 @@ mod tests {
             event_time_format: TimeFormat::Auto,
             future_skew_max_us: 0,
             record_bytes_max: 1 << 20,
+            reading: crate::decode::Reading::default(),
         })
     }
 

@@ -33,6 +33,7 @@ mod place;
 mod reader;
 mod scram;
 mod session;
+mod shared;
 mod source;
 mod tls;
 mod watch;

@@ -18,21 +18,19 @@
 
 use crate::postgres::catalog::{self, Table};
 use crate::postgres::completion::Completion;
-use crate::postgres::endpoint::Endpoint;
 use crate::postgres::error::SessionError;
 use crate::postgres::frames::{FrameWriter, Mapped, Transaction};
 use crate::postgres::message::{Message, Relation, key_differs};
 use crate::postgres::place::{Place, Published};
 use crate::postgres::session::Session;
+use crate::postgres::shared::{Handed, Setup, Shared};
 use crate::postgres::watch::Watch;
-use arrow::datatypes::DataType;
-use bytes::Bytes;
 use pgwire_replication::Lsn;
 use pgwire_replication::protocol::replication::ReplicationCopyData;
-use riskstream_engine::contract::{Notice, Position, SourceError};
-use std::sync::atomic::{AtomicBool, Ordering};
+use riskstream_engine::contract::{Position, SourceError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
@@ -52,70 +50,6 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const WATCH_MIN: Duration = Duration::from_secs(1);
 /// A server that says nothing at all for this long, though it was asked, is gone.
 const SILENCE: Duration = Duration::from_secs(60);
-
-/// What a source reads.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) name: String,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) table: String,
-    pub(crate) slot: String,
-    pub(crate) publication: String,
-    /// The source's columns of the table.
-    pub(crate) columns: Vec<(String, DataType)>,
-    pub(crate) heartbeat: Duration,
-    pub(crate) stop_at_end: bool,
-}
-
-/// What the source and its reader know of each other.
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) stop: AtomicBool,
-    /// Connected and streaming: what is not there is not at the server either.
-    pub(crate) streaming: AtomicBool,
-    committed: Mutex<Option<Place>>,
-    notice: Mutex<Option<Notice>>,
-}
-
-/// What the reader hands over.
-#[derive(Debug)]
-pub(crate) enum Handed {
-    /// Frames, how many rows they are, and where to go on after them.
-    Block { frames: Bytes, first_offset: i64, next: Position },
-    /// Everything up to the end that was asked for was read.
-    End(Position),
-}
-
-impl Shared {
-    pub(crate) fn set_committed(&self, place: Place) {
-        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
-    }
-
-    pub(crate) fn set_notice(&self, notice: Notice) {
-        *self.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice);
-    }
-
-    /// A commit says that the slot is this source's own, and that the table is to be read.
-    fn is_claimed(&self) -> bool {
-        self.committed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-            .is_some_and(|place| place.snapshot)
-    }
-
-    /// Everything before it is safe here.
-    fn safe(&self) -> Lsn {
-        let committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
-        committed.as_ref().filter(|place| !place.snapshot).map_or(Lsn::ZERO, |place| place.lsn)
-    }
-
-    fn say(&self, reason: Option<String>) {
-        if let Some(notice) = &*self.notice.lock().unwrap_or_else(PoisonError::into_inner) {
-            notice(reason);
-        }
-    }
-}
 
 /// The transaction that is being read.
 struct Open {

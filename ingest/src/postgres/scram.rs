@@ -1,147 +1,136 @@
 //! SCRAM-SHA-256 (RFC 5802, 7677), by which a client and a server prove to each other that they
-//! know a password without sending it.
+//! know a password without sending it; where the server takes it, bound to the TLS connection
+//! (`tls-server-end-point`, RFC 5929), so that nobody in between can pass the proof on.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use ring::rand::SecureRandom;
-use ring::{digest, hmac, pbkdf2, rand};
-use std::num::NonZeroU32;
-
-/// Iterations beyond which a server is not believed: a minute of work.
-const ITERATIONS_MAX: u32 = 10_000_000;
+use crate::postgres::tls::Wire;
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
+use ring::digest;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::oid::db::rfc5912::{
+    ECDSA_WITH_SHA_256, ECDSA_WITH_SHA_384, ECDSA_WITH_SHA_512, MD_5_WITH_RSA_ENCRYPTION,
+    SHA_1_WITH_RSA_ENCRYPTION, SHA_256_WITH_RSA_ENCRYPTION, SHA_384_WITH_RSA_ENCRYPTION,
+    SHA_512_WITH_RSA_ENCRYPTION,
+};
 
 /// A client's side of one exchange.
-pub(crate) struct Scram {
-    nonce: String,
-    /// What the server signs, and with which key.
-    server: Option<(hmac::Key, String)>,
-}
+pub(crate) struct Scram(ScramSha256);
 
 impl Scram {
-    /// Begins an exchange.
-    pub(crate) fn new() -> Result<Self, String> {
-        let mut nonce = [0_u8; 18];
-        rand::SystemRandom::new()
-            .fill(&mut nonce)
-            .map_err(|_| "there are no random numbers to be had".to_owned())?;
-        Ok(Self::with_nonce(STANDARD.encode(nonce)))
-    }
-
-    fn with_nonce(nonce: String) -> Self {
-        Self { nonce, server: None }
-    }
-
-    /// The first message. PostgreSQL takes the user from the connection, not from here.
-    pub(crate) fn first(&self, user: &str) -> String {
-        format!("n,,{}", self.first_bare(user))
-    }
-
-    fn first_bare(&self, user: &str) -> String {
-        format!("n={},r={}", user.replace('=', "=3D").replace(',', "=2C"), self.nonce)
-    }
-
-    /// The answer to the server's first message.
-    pub(crate) fn answer(
-        &mut self,
-        user: &str,
+    /// Begins an exchange by the strongest of the `mechanisms` that a server offers (each ends with
+    /// a zero); gives its name. The server takes the user from the connection, not from here.
+    pub(crate) fn begin(
+        mechanisms: &[u8],
         password: &str,
-        server_first: &str,
-    ) -> Result<String, String> {
-        let field = |name: &str| {
-            server_first
-                .split(',')
-                .find_map(|part| part.strip_prefix(name))
-                .ok_or("the server's SCRAM message is broken")
+        wire: &Wire,
+    ) -> Result<(Self, &'static str), String> {
+        let offers =
+            |name: &str| mechanisms.split(|b| *b == 0).any(|offered| offered == name.as_bytes());
+        let end_point = wire.server_certificate().and_then(end_point);
+        let (name, binding) = match end_point {
+            Some(end_point) if offers(SCRAM_SHA_256_PLUS) => {
+                (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end_point))
+            }
+            // The server hears that its offer did not reach us, if it made one.
+            Some(_) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+            None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
         };
-        let (nonce, salt, iterations) = (field("r=")?, field("s=")?, field("i=")?);
-        if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
-            return Err("the server answers another SCRAM exchange".into());
+        if !offers(name) {
+            return Err(format!("the server has no {name}"));
         }
-        let salt = STANDARD.decode(salt).map_err(|_| "the server's SCRAM salt is broken")?;
-        let iterations =
-            iterations.parse::<NonZeroU32>().ok().filter(|i| i.get() <= ITERATIONS_MAX);
-        let iterations =
-            iterations.ok_or("the server's SCRAM iterations are no reasonable number")?;
-        let mut salted = [0_u8; digest::SHA256_OUTPUT_LEN];
-        pbkdf2::derive(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            iterations,
-            &salt,
-            password.as_bytes(),
-            &mut salted,
-        );
-        let client_key = mac(&salted, b"Client Key");
-        let stored_key = digest::digest(&digest::SHA256, &client_key);
-        let without_proof = format!("c=biws,r={nonce}");
-        let message = format!("{},{server_first},{without_proof}", self.first_bare(user));
-        let signature = mac(stored_key.as_ref(), message.as_bytes());
-        let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
-        self.server =
-            Some((hmac::Key::new(hmac::HMAC_SHA256, &mac(&salted, b"Server Key")), message));
-        Ok(format!("{without_proof},p={}", STANDARD.encode(proof)))
+        Ok((Self(ScramSha256::new(password.as_bytes(), binding)), name))
+    }
+
+    /// What is sent to the server next.
+    pub(crate) fn message(&self) -> &[u8] {
+        self.0.message()
+    }
+
+    /// Takes the server's first message.
+    pub(crate) fn answer(&mut self, server_first: &[u8]) -> Result<(), String> {
+        let broken = |e| format!("the server's SCRAM message is broken ({e})");
+        self.0.update(server_first).map_err(broken)
     }
 
     /// Checks that the server knows the password too.
-    pub(crate) fn check(&self, server_final: &str) -> Result<(), String> {
-        if let Some(error) = server_final.strip_prefix("e=") {
-            return Err(format!("the server refuses the password ({error})"));
-        }
-        let signature = server_final
-            .split(',')
-            .find_map(|part| part.strip_prefix("v="))
-            .and_then(|v| STANDARD.decode(v).ok());
-        match (&self.server, signature) {
-            (Some((key, message)), Some(signature))
-                if hmac::verify(key, message.as_bytes(), &signature).is_ok() =>
-            {
-                Ok(())
-            }
-            _ => Err(
-                "the server does not prove that it knows the password; it may be another server"
-                    .into(),
-            ),
-        }
+    pub(crate) fn check(&mut self, server_final: &[u8]) -> Result<(), String> {
+        self.0.finish(server_final).map_err(|e| {
+            format!(
+                "the server does not prove that it knows the password ({e}); it may be another \
+                 server"
+            )
+        })
     }
 }
 
-fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message).as_ref().to_vec()
+/// What stands for a connection to the server with this certificate: its hash, by the hash that it
+/// is signed with, or SHA-256 instead of older ones. None where RFC 5929 has none (Ed25519).
+fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
+    let signed_with = Certificate::from_der(certificate).ok()?.signature_algorithm.oid;
+    Some(digest::digest(hash_of(signed_with)?, certificate).as_ref().to_vec())
+}
+
+/// SHA-1 with ECDSA, of ANSI X9.62.
+const ECDSA_WITH_SHA_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.1");
+
+fn hash_of(signed_with: ObjectIdentifier) -> Option<&'static digest::Algorithm> {
+    match signed_with {
+        MD_5_WITH_RSA_ENCRYPTION
+        | SHA_1_WITH_RSA_ENCRYPTION
+        | ECDSA_WITH_SHA_1
+        | SHA_256_WITH_RSA_ENCRYPTION
+        | ECDSA_WITH_SHA_256 => Some(&digest::SHA256),
+        SHA_384_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_384 => Some(&digest::SHA384),
+        SHA_512_WITH_RSA_ENCRYPTION | ECDSA_WITH_SHA_512 => Some(&digest::SHA512),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn begun() -> Scram {
+        Scram(ScramSha256::new(b"pencil", ChannelBinding::unsupported()))
+    }
+
+    /// The nonce that a first message has.
+    fn nonce(scram: &Scram) -> String {
+        let first = String::from_utf8(scram.message().to_vec()).expect("text");
+        first.split_once("r=").expect("a nonce").1.to_owned()
+    }
+
     #[test]
-    fn the_exchange_of_rfc_7677() {
-        let mut scram = Scram::with_nonce("rOprNGfwEbeRWgbNEkqO".into());
-        assert_eq!(scram.first("user"), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
-        let server = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
-                      s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-        let answer = scram.answer("user", "pencil", server).expect("answered");
-        assert_eq!(
-            answer,
-            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
-             p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
-        );
-        scram.check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").expect("the server knows it");
-        scram
-            .check("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=")
-            .expect_err("another signature");
-        scram.check("e=invalid-proof").expect_err("refused");
+    fn a_server_that_does_not_know_the_password_is_found_out() {
+        let mut scram = begun();
+        let first = format!("r={}more,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", nonce(&scram));
+        scram.answer(first.as_bytes()).expect("a sound message");
+        assert!(scram.message().starts_with(b"c=biws,r="));
+        scram.check(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").expect_err("a guess");
     }
 
     #[test]
     fn a_broken_server_is_no_panic() {
+        let of_us = nonce(&begun());
         for message in [
-            "",
-            "r=x",
-            "r=other,s=AAAA,i=1",
-            "r=noncey,s=!,i=1",
-            "r=noncey,s=AAAA,i=0",
-            "r=noncey,s=AAAA,i=99999999999",
+            "".to_owned(),
+            "r=x".to_owned(),
+            "r=other,s=AAAA,i=1".to_owned(),
+            format!("r={of_us}y,s=!,i=1"),
+            format!("r={of_us}y,s=AAAA,i=0"),
+            format!("r={of_us}y,s=AAAA,i=99999999999"),
+            "e=other-error".to_owned(),
         ] {
-            Scram::with_nonce("nonce".into()).answer("u", "p", message).expect_err(message);
+            begun().answer(message.as_bytes()).expect_err(&message);
+            begun().check(message.as_bytes()).expect_err(&message);
         }
+    }
+
+    #[test]
+    fn a_certificate_that_can_not_be_read_binds_nothing() {
+        assert_eq!(end_point(b"not DER"), None);
     }
 }

@@ -117,32 +117,25 @@ impl Session {
                     .await?;
             }
             auth::SASL => {
-                if !rest.split(|b| *b == 0).any(|mechanism| mechanism == b"SCRAM-SHA-256") {
-                    return Err(fatal("the server has no SCRAM-SHA-256".into()));
-                }
-                password()?;
-                let started = Scram::new().map_err(fatal)?;
-                let first = started.first(&endpoint.user);
-                let length = (first.len() as i32).to_be_bytes();
+                let (begun, mechanism) =
+                    Scram::begin(rest, password()?, self.wire.get_ref()).map_err(fatal)?;
+                let length = (begun.message().len() as i32).to_be_bytes();
                 write_password_message(
                     &mut self.wire,
-                    &[b"SCRAM-SHA-256\0".as_slice(), &length, first.as_bytes()].concat(),
+                    &[mechanism.as_bytes(), b"\0", &length, begun.message()].concat(),
                 )
                 .await?;
-                *scram = Some(started);
+                *scram = Some(begun);
             }
             auth::SASL_CONTINUE | auth::SASL_FINAL => {
-                let said = std::str::from_utf8(rest)
-                    .map_err(|_| fatal("the server's SCRAM message is broken".into()))?;
                 let exchange = scram
                     .as_mut()
                     .ok_or_else(|| fatal("the server goes on with what was not begun".into()))?;
                 if code == auth::SASL_FINAL {
-                    exchange.check(said).map_err(fatal)?;
+                    exchange.check(rest).map_err(fatal)?;
                 } else {
-                    let answer =
-                        exchange.answer(&endpoint.user, password()?, said).map_err(fatal)?;
-                    write_password_message(&mut self.wire, answer.as_bytes()).await?;
+                    exchange.answer(rest).map_err(fatal)?;
+                    write_password_message(&mut self.wire, exchange.message()).await?;
                 }
             }
             auth::MD5_PASSWORD => {

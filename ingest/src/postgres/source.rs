@@ -1,14 +1,15 @@
 //! [`PostgresSource`]: the changes of one table as a source with one partition.
 
 use crate::changes::change_fields;
-use crate::decode::{RowRules, TimeFormat};
+use crate::decode::{Reading, RowRules, TimeFormat};
 use crate::postgres::catalog::{carried_columns, table};
 use crate::postgres::decoder::ChangeDecoder;
 use crate::postgres::endpoint::Endpoint;
 use crate::postgres::error::SessionError;
 use crate::postgres::place::Place;
-use crate::postgres::reader::{BLOCKS_WAITING_MAX, Handed, Reader, Setup, Shared};
+use crate::postgres::reader::{BLOCKS_WAITING_MAX, Reader};
 use crate::postgres::session::Session;
+use crate::postgres::shared::{Handed, Setup, Shared};
 use crate::types::{is_carried, type_name};
 use arrow::datatypes::{DataType, Field, Schema};
 use riskstream_engine::contract::{
@@ -108,6 +109,7 @@ impl PostgresSource {
             event_time_format: TimeFormat::Auto,
             future_skew_max_us: spec.future_skew_max_us,
             record_bytes_max: usize::MAX,
+            reading: Reading::default(),
         };
         let setup = Setup {
             name: spec.name,

@@ -32,6 +32,18 @@ pub(crate) enum Wire {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Wire {
+    /// The certificate (DER) that the server has shown, whoever vouches for it.
+    pub(crate) fn server_certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Tls(stream) => {
+                stream.get_ref().1.peer_certificates()?.first().map(|shown| shown.as_ref())
+            }
+            Self::Socket(_) | Self::Plain(_) => None,
+        }
+    }
+}
+
 /// Connects as the address asks.
 pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Wire, SessionError> {
     if let Some(path) = endpoint.socket() {

@@ -114,6 +114,42 @@ fn what_a_wider_schema_takes_becomes_rows_and_the_rest_stays_dead() {
 }
 
 #[test]
+fn dead_letters_of_another_encoding_come_in_again_as_they_were() {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let csv = "id,time,card,amount\n1,2018-04-01,Ä,1.005\n2,2018-04-01,Ö,1.00\n";
+    let json = "{\"id\":1,\"time\":\"2018-04-01\",\"card\":\"Ä\",\"amount\":1.005}\n";
+    let latin1: Vec<u8> = csv.chars().map(|c| u8::try_from(u32::from(c)).expect("one")).collect();
+    for (name, encoding, content, is_there) in [
+        ("a.csv", "auto", [&b"\xFF\xFE"[..], &utf16(csv)].concat(), true),
+        ("a.csv", "latin1", latin1, true),
+        ("a.ndjson", "utf-16", [&b"\xFF\xFE"[..], &utf16(json)].concat(), true),
+        // Of a file that is gone only what is said is known.
+        ("a.ndjson", "utf-16le", utf16(json), false),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(name), content).expect("written");
+        let mut spec = spec(folder.path(), &[name]);
+        spec.encoding = riskstream_ingest::EncodingChoice::parse(encoding).expect("an encoding");
+        let first = read_all(&mut FileSource::new(spec.clone()).expect("a source")).expect("read");
+        assert_eq!(first.dead_count(), 1, "{name} {encoding}: {:?}", first.dead_letters());
+        if let Some(columns) = &mut spec.schema {
+            columns[3].1 = DataType::Decimal128(12, 3);
+        }
+        if !is_there {
+            std::fs::remove_file(folder.path().join(name)).expect("removed");
+        }
+        let wider = FileSource::new(spec).expect("a source");
+        let mut replay =
+            ReplaySource::of_files(&wider, rows_of(&first.dead), never()).expect("a source");
+        let limit = PollLimit { rows: 10, bytes: 1000 };
+        let second = read_from(&mut replay, first.positions, limit, 9).expect("read");
+        assert_eq!((second.row_count(), second.dead_count()), (1, 0), "{name} {encoding}");
+        let card = second.table().column_by_name("card").expect("a column").clone();
+        assert_eq!(arrow::array::AsArray::as_string::<i32>(&card).value(0), "Ä");
+    }
+}
+
+#[test]
 fn a_source_that_was_not_read_to_its_end_stays_where_it_is_and_the_replay_stops_the_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let text =

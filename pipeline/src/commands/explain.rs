@@ -337,8 +337,13 @@ fn source_node(source: &Source) -> Node {
         true => "source position".to_owned(),
         false => join(time.ties_by.iter().map(|column| column.value.as_str())),
     };
+    let made = match &time.parts[..] {
+        [] => String::new(),
+        parts => format!(" of {}", join(parts.iter().map(|column| column.value.as_str()))),
+    };
+    let zone = time.zone.as_ref().map(|zone| format!(" in {zone}")).unwrap_or_default();
     details.push(format!(
-        "event time {}, up to {} out of order, ties by {ties}",
+        "event time {}{made}{zone}, up to {} out of order, ties by {ties}",
         time.column,
         duration_text(time.out_of_orderness)
     ));

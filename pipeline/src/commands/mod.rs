@@ -11,6 +11,7 @@ pub mod plan;
 pub mod query;
 pub mod replay;
 pub mod run;
+pub mod sniff;
 pub mod state;
 pub mod status;
 pub mod top;

@@ -50,6 +50,8 @@ pub const DEAD_ROWS_MIN: u64 = 1_000;
 /// Name of the Delta table that dead-letter rows go to; pipelines may not use it.
 pub const DEAD_LETTER_TABLE: &str = "dead_letters";
 
+/// `event_time.as`: the name of an event time that is made of several columns.
+pub const MADE_EVENT_TIME: &str = "event_time";
 /// `event_time.out_of_orderness`: how far the watermark trails the newest event time of a
 /// partition.
 pub const OUT_OF_ORDERNESS: Duration = Duration::from_secs(5);

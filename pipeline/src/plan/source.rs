@@ -8,12 +8,13 @@ use chrono::Datelike;
 use riskstream_engine::contract::{Source, SourceError};
 use riskstream_engine::runtime::Clock;
 use riskstream_ingest::{
-    Compression, CsvOptions, DebeziumOptions, DecimalHandling, Endpoint, EventTimeSpec, FileFormat,
-    FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec, KafkaSource, KafkaSourceSpec,
-    LoansSpec, MessageFormat, MessagePart, Paced, PostgresSource, PostgresSourceSpec, StartAt,
-    TimeFormat, TimePrecision,
+    ColumnForm, Compression, CsvMarks, CsvOptions, DebeziumOptions, DecimalHandling, Endpoint,
+    EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec,
+    KafkaSource, KafkaSourceSpec, LoansSpec, MessageFormat, MessagePart, Paced, PostgresSource,
+    PostgresSourceSpec, StartAt, TimeFormat, TimePrecision, ValueForms,
 };
 
+use crate::config::Spanned;
 use crate::config::defaults;
 use crate::config::spec::{self, Rate, Simulation, SourceKind};
 use crate::steps::micros;
@@ -72,18 +73,20 @@ pub(crate) fn file_spec(source: &spec::Source, file: &spec::FileSource) -> FileS
             spec::Compression::Zstd => Some(Compression::Zstd),
         },
         follow: file.follow,
+        encoding: file.encoding,
         csv: CsvOptions {
             header: file.csv.header,
             delimiter: file.csv.delimiter,
             quote: file.csv.quote,
+            escape: file.csv.escape,
+            skip_lines: file.csv.skip_lines,
         },
+        forms: value_forms(source),
+        missing_as_null: file.missing_columns == spec::MissingColumns::Null,
         schema: source.schema.as_ref().map(|fields| {
             fields.iter().map(|f| (f.name.value.clone(), f.data_type.value.clone())).collect()
         }),
-        event_time: EventTimeSpec {
-            column: source.event_time.column.value.clone(),
-            format: time_format(&source.event_time.format),
-        },
+        event_time: event_time(source),
         ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         future_skew_max_us: micros(source.event_time.future_skew_max),
         ..FileSourceSpec::new(
@@ -146,13 +149,36 @@ fn postgres_spec(
     })
 }
 
-fn time_format(format: &spec::TimeFormat) -> TimeFormat {
-    match format {
-        spec::TimeFormat::Auto => TimeFormat::Auto,
-        spec::TimeFormat::UnixSeconds => TimeFormat::EpochSeconds,
-        spec::TimeFormat::UnixMillis => TimeFormat::EpochMillis,
-        spec::TimeFormat::UnixMicros => TimeFormat::EpochMicros,
-        spec::TimeFormat::Pattern(pattern) => TimeFormat::Pattern(pattern.clone()),
+fn event_time(source: &spec::Source) -> EventTimeSpec {
+    let time = &source.event_time;
+    EventTimeSpec {
+        column: time.column.value.clone(),
+        format: zoned(&time.format, time.zone.as_ref()),
+        parts: time.parts.iter().map(|part| part.value.clone()).collect(),
+    }
+}
+
+/// How values are written, with what single columns say of it.
+fn value_forms(source: &spec::Source) -> ValueForms {
+    let columns = source.schema.iter().flatten().filter_map(|field| {
+        let is_usual = field.from.is_none() && field.format.is_none() && field.zone.is_none();
+        let auto = spec::TimeFormat::Auto;
+        let format = field.format.as_ref().map_or(&auto, |format| &format.value);
+        let form = ColumnForm {
+            from: field.from.as_ref().map(|from| from.value.clone()),
+            format: Some(zoned(format, field.zone.as_ref())),
+        };
+        (!is_usual).then(|| (field.name.value.clone(), form))
+    });
+    ValueForms { columns: columns.collect(), ..source.forms.clone() }
+}
+
+/// A format in a zone, which was checked to be one.
+fn zoned(format: &spec::TimeFormat, zone: Option<&Spanned<String>>) -> TimeFormat {
+    let format = format.read_as();
+    match zone {
+        Some(zone) => format.clone().in_zone(&zone.value).unwrap_or(format),
+        None => format,
     }
 }
 
@@ -176,11 +202,14 @@ pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> Ka
             spec::KafkaFormat::DebeziumJson => {
                 MessageFormat::Debezium(debezium_options(kafka.debezium))
             }
-            spec::KafkaFormat::Csv => MessageFormat::Csv {
+            spec::KafkaFormat::Csv => MessageFormat::Csv(CsvMarks {
                 delimiter: kafka.csv.delimiter.unwrap_or(defaults::CSV_DELIMITER),
                 quote: kafka.csv.quote,
-            },
+                escape: kafka.csv.escape,
+            }),
         },
+        encoding: kafka.encoding,
+        forms: value_forms(source),
         start: match kafka.start {
             spec::KafkaStart::Earliest => StartAt::Earliest,
             spec::KafkaStart::Latest => StartAt::Latest,
@@ -208,10 +237,7 @@ pub(crate) fn kafka_spec(source: &spec::Source, kafka: &spec::KafkaSource) -> Ka
             .flatten()
             .map(|f| (f.name.value.clone(), f.data_type.value.clone()))
             .collect(),
-        event_time: EventTimeSpec {
-            column: source.event_time.column.value.clone(),
-            format: time_format(&source.event_time.format),
-        },
+        event_time: event_time(source),
         ties_by: source.event_time.ties_by.iter().map(|t| t.value.clone()).collect(),
         future_skew_max_us: micros(source.event_time.future_skew_max),
         record_bytes_max: MESSAGE_BYTES_MAX,

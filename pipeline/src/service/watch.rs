@@ -35,8 +35,8 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What was told of each pipeline.
 #[derive(Clone, Default)]
 struct Told {
-    /// When it was last said that something is away.
-    trouble: Option<Instant>,
+    /// What was last said to be away, or to hold it up, and when.
+    trouble: Option<(Instant, String)>,
     /// The start of which it was said that it reads.
     reads: u64,
     /// The start of which it was said that it fails.
@@ -44,16 +44,16 @@ struct Told {
 }
 
 impl Told {
-    /// Tells of a source or a destination that is away, and that it is back.
+    /// Tells of what holds a pipeline up, such as a destination that is away, and that it is over.
     fn trouble(&mut self, life: &Life, voice: &Voice) {
-        match (life.degraded(), self.trouble) {
-            (Some(_), Some(at)) if at.elapsed() < TELL_EVERY => {}
+        match (life.degraded(), &self.trouble) {
+            (Some(_), Some((at, _))) if at.elapsed() < TELL_EVERY => {}
             (Some(reason), _) => {
                 voice.say_of(Importance::Warn, &life.name, &reason);
-                self.trouble = Some(Instant::now());
+                self.trouble = Some((Instant::now(), reason));
             }
-            (None, Some(_)) => {
-                voice.say_of(Importance::Warn, &life.name, "what was away is back");
+            (None, Some((_, said))) => {
+                voice.say_of(Importance::Warn, &life.name, &format!("this is over: {said}"));
                 self.trouble = None;
             }
             (None, None) => {}

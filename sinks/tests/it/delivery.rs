@@ -223,6 +223,38 @@ fn a_writer_left_behind_by_a_trimmed_log_does_not_commit_into_the_gap() {
     assert_eq!(ids(folder.path(), &runtime), (1000..5000).collect());
 }
 
+/// A first run that its source refused leaves its tables behind, empty.
+#[test]
+fn a_table_that_was_only_made_takes_other_columns_and_another_partitioning() {
+    let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
+    let made = writer(folder.path(), &runtime);
+    assert_eq!(made.version(), Some(0));
+    let fields =
+        vec![Field::new("id", DataType::Utf8, true), Field::new("x", DataType::Int64, true)];
+    let spec =
+        || TableSpec::new("scored", folder.path(), Arc::new(Schema::new(fields.clone())), None);
+    let open = || {
+        DeltaTableWriter::open_or_create(spec().unwrap(), APP, WriterOptions::default(), &runtime)
+    };
+    let mut corrected = open().unwrap();
+    assert_eq!((corrected.version(), corrected.delivered_through()), (Some(1), None));
+    let snapshot = TableSnapshot::open(&runtime, folder.path()).unwrap();
+    let columns: Vec<String> =
+        snapshot.schema().unwrap().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(columns, ["id", "x"]);
+    assert_eq!(snapshot.partition_by().unwrap(), Vec::<String>::new());
+    // Once an epoch is recorded, be it without rows, the columns bind.
+    assert!(matches!(corrected.deliver(1, &[], &Map::new()), Ok(Delivered::Now { version: 2 })));
+    let error = DeltaTableWriter::open(
+        TableSpec::new("scored", folder.path(), schema(), None).unwrap(),
+        APP,
+        WriterOptions::default(),
+        &runtime,
+    )
+    .unwrap_err();
+    assert!(matches!(error, SinkError::SchemaMismatch { .. }), "{error}");
+}
+
 #[test]
 fn new_columns_are_added_and_other_changes_are_refused() {
     let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());

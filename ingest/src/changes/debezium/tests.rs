@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
-use crate::decode::{BlockOrigin, RowRules, TimeFormat};
+use crate::decode::{BlockOrigin, Reading, RowRules, TimeFormat};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Field, Int64Type, Schema, TimestampMicrosecondType,
@@ -33,6 +33,7 @@ fn sink() -> RowSink {
         event_time_format: TimeFormat::Auto,
         future_skew_max_us: 0,
         record_bytes_max: 1 << 20,
+        reading: Reading::default(),
     }))
     .unwrap();
     sink.begin(BlockOrigin { partition: 0, partition_name: "p".into(), read_at: i64::MAX }, 8);

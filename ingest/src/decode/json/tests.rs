@@ -26,6 +26,7 @@ fn rules() -> Arc<RowRules> {
         event_time_format: TimeFormat::Auto,
         future_skew_max_us: 0,
         record_bytes_max: 1 << 20,
+        reading: crate::decode::Reading::default(),
     })
 }
 
@@ -272,8 +273,7 @@ proptest! {
         for format in [
             crate::decode::RecordFormat::Json,
             crate::decode::RecordFormat::Csv(crate::decode::CsvLayout {
-                delimiter: b':',
-                quote: b'"',
+                marks: crate::decode::CsvMarks { delimiter: b':', quote: b'"', escape: None },
                 columns: vec![Some(0), None, Some(5)],
             }),
         ] {

@@ -11,7 +11,7 @@ pub struct TimePatternError {
 }
 
 impl TimePatternError {
-    pub(super) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(in crate::decode) fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self { message: message.into(), help: help.into() }
     }
 }

@@ -20,7 +20,7 @@ mod item;
 mod read;
 mod write;
 
-use item::{Exact, Item, Pad};
+use item::{Exact, Item, Pad, Part};
 use std::fmt;
 
 pub use item::TimePatternError;
@@ -50,6 +50,13 @@ impl TimePattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether a text says itself how far it is from UTC.
+    #[must_use]
+    pub fn has_offset(&self) -> bool {
+        let tells = |item: &Item| matches!(item, Item::Part(Part::Offset(_) | Part::Epoch, ..));
+        self.items.iter().any(tells)
     }
 
     /// The instant that `text` means, in microseconds since 1970 in UTC; none when the text is not

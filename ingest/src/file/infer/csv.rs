@@ -1,9 +1,9 @@
 //! Columns of CSV files.
 
 use super::seen::{Budget, Seen, sample};
-use crate::decode::{RecordEnd, record_end, split_record, trim_line_end};
+use crate::decode::{Encoding, RecordEnd, record_end, split_record, trim_line_end};
 use crate::file::format::FileSourceSpec;
-use crate::file::opened::{CsvHeader, read_header};
+use crate::file::opened::{CsvHeader, encoding_of, read_header};
 use crate::file::paths::FoundFile;
 
 /// Takes in a file's records. The columns are those of the first file that has records.
@@ -13,14 +13,16 @@ pub(super) fn look(
     budget: &mut Budget,
     seen: &mut Seen,
 ) -> Result<(), String> {
-    let Some(header) = read_header(spec, &file.path, spec.follow)? else { return Ok(()) };
+    let encoding = encoding_of(spec, &file.path)?.unwrap_or(Encoding::Utf8);
+    let header = read_header(spec, &file.path, encoding, None, spec.follow)?;
+    let Some(CsvHeader { names: Some(header), end }) = header else { return Ok(()) };
     let (text, whole) = sample(spec, file, budget)?;
-    let (delimiter, quote) = (spec.delimiter(&file.path), spec.csv.quote);
-    let (mut start, mut fields, mut unquoted) = (header.end, Vec::new(), Vec::new());
+    let text = encoding.shown(text.get(end..).unwrap_or_default());
+    let (text, marks) = (text.as_bytes(), spec.marks(&file.path));
+    let (mut start, mut fields, mut unquoted) = (0, Vec::new(), Vec::new());
     let mut records = 0;
     while budget.records > 0 && start < text.len() {
-        let RecordEnd::At(end) =
-            record_end(&text, start, delimiter, quote, spec.record_bytes_max, whole)
+        let RecordEnd::At(end) = record_end(text, start, marks, spec.record_bytes_max, whole)
         else {
             break;
         };
@@ -33,12 +35,11 @@ pub(super) fn look(
             name_columns(file, &header, seen);
         }
         (records, budget.records) = (records + 1, budget.records - 1);
-        if !split_record(record, delimiter, quote, &mut fields, &mut unquoted)
-            || fields.len() != header.names.len()
+        if !split_record(record, marks, &mut fields, &mut unquoted) || fields.len() != header.len()
         {
             continue;
         }
-        for (field, name) in fields.iter().zip(&header.names) {
+        for (field, name) in fields.iter().zip(&header) {
             let text = if field.quoted {
                 &unquoted[field.start..field.end]
             } else {
@@ -57,9 +58,9 @@ pub(super) fn look(
 }
 
 /// Makes the columns of the first file, and says of it and of every other what is left out.
-fn name_columns(file: &FoundFile, header: &CsvHeader, seen: &mut Seen) {
+fn name_columns(file: &FoundFile, header: &[String], seen: &mut Seen) {
     let first = seen.files.is_empty();
-    for (place, name) in header.names.iter().enumerate() {
+    for (place, name) in header.iter().enumerate() {
         if name.is_empty() {
             let note = format!(
                 "column {} of {} is left out: its header has no name for it",

@@ -1,8 +1,9 @@
 //! Fields of JSON objects, those of objects within them as `a.b`.
 
 use super::seen::{Budget, NESTED_FIELDS_MAX, Seen, sample};
-use crate::decode::Key;
+use crate::decode::{Encoding, Key};
 use crate::file::format::FileSourceSpec;
+use crate::file::opened::encoding_of;
 use crate::file::paths::FoundFile;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -15,8 +16,11 @@ pub(super) fn look(
     budget: &mut Budget,
     seen: &mut Seen,
 ) -> Result<(), String> {
+    let encoding = encoding_of(spec, &file.path)?.unwrap_or(Encoding::Utf8);
     let (text, whole) = sample(spec, file, budget)?;
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
+    let text = text.strip_prefix(encoding.mark()).unwrap_or(&text);
+    let text = encoding.shown(text);
+    let text = text.as_bytes();
     let text = if whole { text } else { &text[..memchr::memrchr(b'\n', text).unwrap_or(0)] };
     let (mut lines, mut objects) = (0, 0);
     for line in text
@@ -115,7 +119,7 @@ fn is_below(name: &str, above: &str) -> bool {
 }
 
 /// An object's fields in the order of the text, their values as they are written.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Fields<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de> serde::Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -29,7 +29,8 @@ mod seen;
 use crate::file::format::{FileFormat, FileSourceSpec};
 use crate::file::paths::{FoundFile, unreadable};
 use crate::types::{type_name, utc_timestamp};
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
+pub(crate) use json::Fields as JsonFields;
 use riskstream_engine::contract::SourceError;
 use seen::{Budget, SAMPLE_BYTES, SAMPLE_FILES, SAMPLE_RECORDS, Seen, listed};
 
@@ -85,8 +86,13 @@ fn inferred(spec: &FileSourceSpec, seen: Seen) -> Inferred {
     let mut fields = Vec::new();
     let mut said = Vec::new();
     for (name, form) in &seen.columns {
-        let event_time = *name == spec.event_time.column;
-        let data_type = if event_time { utc_timestamp() } else { form.data_type() };
+        let event_time = *name == spec.event_time.column && spec.event_time.parts.is_empty();
+        let data_type = match () {
+            () if event_time => utc_timestamp(),
+            // Its text is what the event time is made of.
+            () if spec.event_time.parts.contains(name) => DataType::Utf8,
+            () => form.data_type(),
+        };
         let because = form
             .kept_as_text()
             .filter(|_| !event_time)

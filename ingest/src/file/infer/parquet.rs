@@ -75,7 +75,9 @@ fn first(
         let left_out =
             |why: &str| format!("column {name} of {} is left out: it is {found}, {why}", file.name);
         let data_type = match read_as(found) {
-            _ if event_time && can_convert(found, &utc_timestamp(), &spec.event_time.format) => {
+            _ if event_time
+                && can_convert(found, &utc_timestamp(), &spec.event_time.format, false) =>
+            {
                 utc_timestamp()
             }
             ReadAs::Type(data_type) => data_type,

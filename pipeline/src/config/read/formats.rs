@@ -1,5 +1,7 @@
 //! How records are written: what files and messages say alike.
 
+use riskstream_ingest::SkipLines;
+
 use crate::config::defaults;
 use crate::config::document::Value;
 use crate::config::problem::Problem;
@@ -33,7 +35,7 @@ pub(super) fn debezium(
     options
 }
 
-/// `csv = { delimiter, quote }` of records that stand alone, without a header.
+/// `csv = { delimiter, quote, escape }` of records that stand alone, without a header.
 pub(super) fn csv_options(
     table: &mut Table<'_>,
     is_csv: bool,
@@ -43,6 +45,8 @@ pub(super) fn csv_options(
         header: false,
         delimiter: Some(defaults::CSV_DELIMITER),
         quote: defaults::CSV_QUOTE,
+        escape: None,
+        skip_lines: SkipLines::Count(0),
     };
     let key_span = table.get("csv").map(|entry| entry.key.span);
     let Some(csv) = table.table("csv", problems) else { return options };
@@ -67,8 +71,19 @@ pub(super) fn delimiter_and_quote(
     if let Some(byte) = one_byte(&mut csv, "quote", problems) {
         options.quote = byte;
     }
+    if let Some(byte) = one_byte(&mut csv, "escape", problems) {
+        options.escape = Some(byte);
+    }
     if options.delimiter == Some(options.quote) {
         problems.push(Problem::new(csv.span, "`delimiter` and `quote` are the same"));
+    }
+    if options.escape == Some(options.quote) {
+        problems.push(
+            Problem::new(csv.span, "`escape` and `quote` are the same")
+                .help("remove `escape`: two quotes within quotes are one without it"),
+        );
+    } else if options.escape.is_some() && options.escape == options.delimiter {
+        problems.push(Problem::new(csv.span, "`escape` and `delimiter` are the same"));
     }
     csv.finish(problems);
 }

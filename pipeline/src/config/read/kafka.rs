@@ -2,7 +2,10 @@
 
 use arrow::datatypes::DataType;
 
+use riskstream_ingest::{Encoding, EncodingChoice};
+
 use super::formats::{csv_options, debezium};
+use super::forms;
 use crate::config::defaults;
 use crate::config::document::Value;
 use crate::config::problem::Problem;
@@ -42,6 +45,22 @@ pub(super) fn source(
     let group = table.string("group", problems);
     let columns = columns(table, problems);
     let settings = settings(table, riskstream_ingest::setting_refused, problems);
+    let encoding = encoding(table, format, problems);
+    if let Some(fields) = schema.as_deref() {
+        match format {
+            Some(KafkaFormat::Csv) => {
+                forms::refuse_from(
+                    fields,
+                    "fields of a message have no names: they are the columns in their order",
+                    problems,
+                );
+            }
+            Some(KafkaFormat::DebeziumJson) => {
+                forms::refuse_forms(fields, forms::CHANGES_HAVE_NO_FORMS, problems)
+            }
+            Some(KafkaFormat::Json) | None => {}
+        }
+    }
     match schema {
         Some(schema) => add_columns(schema, &columns),
         None => {
@@ -59,6 +78,7 @@ pub(super) fn source(
         brokers: brokers?,
         topic: topic?,
         format: format?,
+        encoding,
         csv,
         debezium,
         start,
@@ -145,6 +165,29 @@ fn format(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<KafkaFor
     reader::keyword::<KafkaFormat>("format", &format, problems)
 }
 
+/// Messages have no mark, so that an encoding has to be said.
+fn encoding(
+    table: &mut Table<'_>,
+    format: Option<KafkaFormat>,
+    problems: &mut Vec<Problem>,
+) -> Encoding {
+    let Some(choice) = forms::encoding(table, problems) else { return Encoding::Utf8 };
+    if format == Some(KafkaFormat::DebeziumJson) {
+        problems.push(Problem::new(choice.span, "Debezium writes UTF-8").help("remove `encoding`"));
+    }
+    match choice.value {
+        EncodingChoice::Is(encoding) => encoding,
+        EncodingChoice::Auto => Encoding::Utf8,
+        EncodingChoice::Utf16 => {
+            problems.push(
+                Problem::new(choice.span, "a message has no byte-order mark")
+                    .help("say which UTF-16 it is: `utf-16le` or `utf-16be`"),
+            );
+            Encoding::Utf8
+        }
+    }
+}
+
 fn columns(
     table: &mut Table<'_>,
     problems: &mut Vec<Problem>,
@@ -187,8 +230,7 @@ fn add_columns(schema: &mut Vec<Field>, columns: &[(Spanned<String>, MessagePart
         if !schema.iter().any(|field| field.name.value == name.value) {
             let data_type =
                 if *part == MessagePart::Timestamp { timestamp_type() } else { DataType::Utf8 };
-            schema
-                .push(Field { name: name.clone(), data_type: Spanned::new(data_type, name.span) });
+            schema.push(Field::new(name.clone(), Spanned::new(data_type, name.span)));
         }
     }
 }

@@ -2,7 +2,11 @@
 //! and left out.
 
 mod destination;
+mod event_time;
+mod file;
 mod formats;
+mod forms;
+mod generator;
 mod kafka;
 mod pipeline;
 mod postgres;

@@ -105,6 +105,8 @@ fn is_slot_name(name: &str) -> bool {
 pub(super) fn event_time(span: Span) -> EventTime {
     EventTime {
         column: Spanned::new(COMMITTED_AT.into(), span),
+        parts: Vec::new(),
+        zone: None,
         format: TimeFormat::Auto,
         out_of_orderness: defaults::POSTGRES_OUT_OF_ORDERNESS,
         ties_by: Vec::new(),

@@ -1,8 +1,10 @@
 //! How records are written.
 
+use riskstream_ingest::SkipLines;
+
 use super::keywords::keywords;
 
-/// `csv = { header, delimiter, quote }`.
+/// `csv = { header, delimiter, quote, escape, skip_lines }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvOptions {
     /// Whether the first line names the columns. Without it, `schema` names them in order.
@@ -11,6 +13,10 @@ pub struct CsvOptions {
     pub delimiter: Option<u8>,
     /// The byte around a value that holds delimiters.
     pub quote: u8,
+    /// The byte before one that is text whatever it is, within quotes.
+    pub escape: Option<u8>,
+    /// Lines before the header.
+    pub skip_lines: SkipLines,
 }
 
 /// `debezium = { decimals, times }`: the connector's settings that its records do not tell.

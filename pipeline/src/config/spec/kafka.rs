@@ -13,6 +13,8 @@ pub struct KafkaSource {
     pub topic: Spanned<String>,
     /// What a message's value is.
     pub format: KafkaFormat,
+    /// How a message's value is encoded.
+    pub encoding: riskstream_ingest::Encoding,
     /// How Debezium's records are read.
     pub debezium: Debezium,
     /// How CSV is read; a message has no header line.

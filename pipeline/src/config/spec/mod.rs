@@ -37,8 +37,8 @@ pub use service::{
 pub(crate) use source::timestamp_type;
 pub use source::{
     Compression, EventTime, Field, FileFormat, FileSource, GENERATOR_COLUMNS, GeneratorSource,
-    Loans, Payments, PostgresSource, Rate, Simulation, SimulationKind, Source, SourceKind, Stop,
-    TimeFormat, WhenQuiet,
+    Loans, MissingColumns, Payments, PostgresSource, Rate, Simulation, SimulationKind, Source,
+    SourceKind, Stop, TimeFormat, WhenQuiet,
 };
 pub use sql::Sql;
 pub use whole::Spec;

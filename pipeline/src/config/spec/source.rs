@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use chrono::NaiveDate;
-use riskstream_ingest::TimePattern;
+use riskstream_ingest::{EncodingChoice, TimePattern, ValueForms};
 
 use super::formats::{CsvOptions, Debezium};
 use super::kafka::KafkaSource;
@@ -23,6 +23,8 @@ pub struct Source {
     pub event_time: EventTime,
     /// The columns to decode, in the order of the file; `None`: inferred from the input.
     pub schema: Option<Vec<Field>>,
+    /// How values are written, where not as usual; what single columns say of it is in `schema`.
+    pub forms: ValueForms,
     /// Expressions that every possible row meets, such as `tx_amount >= 0`; a row for which one is
     /// false is a dead letter. A row for which one is null passes.
     pub checks: Vec<Sql>,
@@ -84,11 +86,25 @@ pub struct FileSource {
     pub compression: Compression,
     /// Whether to wait for more lines at the end of a file instead of ending.
     pub follow: bool,
+    /// How text is encoded.
+    pub encoding: EncodingChoice,
+    /// What becomes of a column of `schema` that a file does not have.
+    pub missing_columns: MissingColumns,
     /// How CSV is read.
     pub csv: CsvOptions,
     /// How Debezium's records are read.
     pub debezium: Debezium,
 }
+
+/// What becomes of a column that a file does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingColumns {
+    /// The file is refused.
+    Refuse,
+    /// It is null.
+    Null,
+}
+keywords!(MissingColumns { "refuse" => Refuse, "null" => Null });
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,6 +254,10 @@ keywords!(Stop { "never" => Never, "end" => End });
 pub struct EventTime {
     /// The column that says when a row happened.
     pub column: Spanned<String>,
+    /// The columns that it is made of; none: it is one of the input's.
+    pub parts: Vec<Spanned<String>>,
+    /// The zone of times without an offset, by its IANA name; `None`: UTC.
+    pub zone: Option<Spanned<String>>,
     /// How that column writes a time, where it isn't a timestamp already.
     pub format: TimeFormat,
     /// How far the watermark trails the newest event time of a partition; an older row is late.
@@ -280,6 +300,20 @@ pub enum TimeFormat {
     Pattern(TimePattern),
 }
 
+impl TimeFormat {
+    /// The same, as decoders take it.
+    pub(crate) fn read_as(&self) -> riskstream_ingest::TimeFormat {
+        use riskstream_ingest::TimeFormat as Read;
+        match self {
+            Self::Auto => Read::Auto,
+            Self::UnixSeconds => Read::EpochSeconds,
+            Self::UnixMillis => Read::EpochMillis,
+            Self::UnixMicros => Read::EpochMicros,
+            Self::Pattern(pattern) => Read::Pattern(pattern.clone()),
+        }
+    }
+}
+
 /// One column of a given schema.
 #[derive(Debug, Clone)]
 pub struct Field {
@@ -287,6 +321,19 @@ pub struct Field {
     pub name: Spanned<String>,
     /// Its Arrow type; `timestamp` is microseconds UTC, `decimal(p,s)` is `Decimal128`.
     pub data_type: Spanned<DataType>,
+    /// Its name in the input; `None`: the same.
+    pub from: Option<Spanned<String>>,
+    /// How its dates or times are written.
+    pub format: Option<Spanned<TimeFormat>>,
+    /// The zone of its times without an offset.
+    pub zone: Option<Spanned<String>>,
+}
+
+impl Field {
+    /// A column that is written as usual.
+    pub(crate) fn new(name: Spanned<String>, data_type: Spanned<DataType>) -> Self {
+        Self { name, data_type, from: None, format: None, zone: None }
+    }
 }
 
 /// The Arrow type of every timestamp in the program.

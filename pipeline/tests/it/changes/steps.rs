@@ -496,6 +496,58 @@ fn upstream() -> Vec<Case> {
             Refused(&["event time: was at, is moment"]),
         ),
         case(
+            "another mark in numbers",
+            BY_WINDOW,
+            steps(SUMS),
+            Setup { source: "thousands_mark = \",\"", ..steps(SUMS) },
+            Refused(&["column `amount`", "with the decimal mark '.' and \",\""]),
+        ),
+        case(
+            "another encoding of the text of a key",
+            BY_WINDOW,
+            steps(SUMS),
+            Setup { source: "encoding = \"latin1\"", ..steps(SUMS) },
+            Refused(&["column `k`", "encoded as windows-1252"]),
+        ),
+        case(
+            "a column is read from another one",
+            BY_WINDOW,
+            steps(SUMS),
+            Setup {
+                schema: concat!(
+                    r#"id = "int64", at = "timestamp", k = "string", g = "string", "#,
+                    r#"amount = { type = "decimal(12,2)", from = "fee" }, "#,
+                    r#"fee = { type = "decimal(12,2)", from = "amount" }, n = "int64""#
+                ),
+                ..steps(SUMS)
+            },
+            Refused(&["column `amount`", "read from fee"]),
+        ),
+        case(
+            "the event time is of a place",
+            BY_WINDOW,
+            steps(SUMS),
+            Setup {
+                event_time: concat!(
+                    r#"column = "at", out_of_orderness = "0s", ties_by = ["id"], "#,
+                    r#"zone = "Europe/Berlin""#
+                ),
+                ..steps(SUMS)
+            },
+            Refused(&["column `at`", "in the time of Europe/Berlin"]),
+        ),
+        case(
+            "how files are found to be what they are",
+            BY_WINDOW,
+            steps(SUMS),
+            Setup {
+                source: "csv = { escape = \"\\\\\", skip_lines = \"to-header\" }\n\
+                         missing_columns = \"null\"\ntrue_words = \"y\"\nfalse_words = \"n\"",
+                ..steps(SUMS)
+            },
+            GoesOn,
+        ),
+        case(
             "late rows are given up",
             BY_WINDOW,
             steps(SUMS),

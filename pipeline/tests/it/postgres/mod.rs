@@ -4,6 +4,8 @@
 //! The server is Debian's, started by `examples/servers/postgres.sh`; without the package the tests
 //! fail and say so.
 
+mod sign_on;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -836,73 +838,4 @@ fn values_that_only_the_database_can_hold_never_leave_the_book_old() {
         )
         .rows();
     assert_eq!(dead[0]["n"], 4);
-}
-
-#[test]
-fn what_can_not_go_on_says_why() {
-    let (server, folder) = (Server::start(), tempfile::tempdir().expect("a folder"));
-    let here = folder.path();
-    server.psql(TABLE);
-    prepare(&server, here, "");
-    let run = |sets: &[&str]| {
-        let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", *set]).collect();
-        server.riskstream(here, &[&["run", "--set", "sources.loans.stop=end"], &sets[..]].concat())
-    };
-    let schema = r#"sources.loans.schema={ loan_id = "int64" }"#;
-    let url = |user: &str, rest: &str| {
-        format!("sources.loans.url=postgresql://{user}@localhost:{}/loans{rest}", server.port)
-    };
-    let wrong = server
-        .command(here, &["run"])
-        .env("LOANS_PASSWORD", "guessed")
-        .output()
-        .expect("the program starts");
-    assert!(
-        String::from_utf8_lossy(&wrong.stderr).contains("password authentication failed"),
-        "{}",
-        String::from_utf8_lossy(&wrong.stderr)
-    );
-    for (sets, said) in [
-        (vec!["sources.loans.table=public.loan".to_owned()], "there is no table"),
-        (vec![url("riskstream", "?sslmode=verify-full")], "TLS fails"),
-        (
-            vec![
-                r#"sources.loans.schema={ loan_id = "int64", wrong = "string" }"#.into(),
-                "riskstream.data=wrong".into(),
-                "sources.loans.slot=wrong".into(),
-            ],
-            "no column wrong",
-        ),
-        (vec!["sources.loans.password_env=NO_SUCH_VARIABLE".into()], "NO_SUCH_VARIABLE"),
-    ] {
-        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
-        let message = run(&sets).failed();
-        assert!(message.contains(said), "{sets:?}: {message}");
-    }
-    // A stranger's slot is left alone.
-    server.psql("select pg_create_logical_replication_slot('strange', 'pgoutput')");
-    let message = server
-        .riskstream(
-            here,
-            &["run", "--set", "sources.loans.slot=strange", "--set", "riskstream.data=other"],
-        )
-        .failed();
-    assert!(message.contains("not of this data folder"), "{message}");
-    server.psql("create table keyless (a int)");
-    let message = run(&[
-        "sources.loans.table=keyless",
-        "sources.loans.slot=keyless",
-        "riskstream.data=keyless",
-    ])
-    .failed();
-    assert!(message.contains("replica identity full"), "{message}");
-    // A slot that is gone, or that somebody else has moved.
-    run(&[schema]).ok();
-    server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid')");
-    server.psql("select pg_replication_slot_advance('test_loans', pg_current_wal_lsn())");
-    let message = run(&[schema]).failed();
-    assert!(message.contains("has moved on"), "{message}");
-    server.psql("select pg_drop_replication_slot('test_loans')");
-    let message = run(&[schema]).failed();
-    assert!(message.contains("the replication slot test_loans is gone"), "{message}");
 }
