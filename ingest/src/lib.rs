@@ -10,7 +10,10 @@
 //!   file holds makes the program panic.
 //! - Money is parsed exactly: a decimal that does not fit its column is rejected, never rounded.
 //! - Offsets never depend on block sizes, so a source that is stopped after any block and resumed
-//!   gives the same rows.
+//!   gives the same rows. They count the bytes of the file (as decompressed), however its text is
+//!   encoded, and a rejected record is kept as it came.
+//! - `sniff` only looks: it gives what a person may put into a configuration, and no source takes
+//!   anything from it by itself.
 
 mod changes;
 mod decode;
