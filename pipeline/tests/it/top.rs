@@ -1,6 +1,7 @@
 //! `riskstream top` beside a running program.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -69,6 +70,39 @@ fn eventually(here: &Path, seen: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
+/// Draws on a terminal that the program `script` makes, where there is one; two keys, then `q`.
+fn keys_end_it_and_the_terminal_is_as_it_was(here: &Path) {
+    let top = format!("stty rows 30 cols 100; {} top", env!("CARGO_BIN_EXE_riskstream"));
+    let terminal = Command::new("script")
+        .args(["-qec", &top, "/dev/null"])
+        .current_dir(here)
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut terminal) = terminal else { return };
+    let mut keys = terminal.stdin.take().unwrap();
+    for key in ["s", "p", "q"] {
+        std::thread::sleep(Duration::from_millis(700));
+        keys.write_all(key.as_bytes()).unwrap();
+    }
+    let until = Instant::now() + PATIENCE;
+    while terminal.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            terminal.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let said = terminal.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(said.status.success(), "{text}");
+    for shown in ["PIPELINE", "spending", "customer", "DESTINATION", "paused", "quit"] {
+        assert!(text.contains(shown), "{shown} was not drawn: {text:?}");
+    }
+    let (entered, left) = (text.rfind("\x1b[?1049h"), text.rfind("\x1b[?1049l"));
+    assert!(entered.is_some() && left > entered, "the terminal's own page is not back: {text:?}");
+}
+
 #[test]
 fn top_shows_a_running_program_and_says_when_there_is_none() {
     let folder = tempfile::tempdir().unwrap();
@@ -134,6 +168,8 @@ fn top_shows_a_running_program_and_says_when_there_is_none() {
     assert!(customer["rows_in_per_second"].as_f64().unwrap() > 0.0, "{customer}");
     assert!(customer["busy"].as_f64().unwrap() > 0.0, "{customer}");
     assert!(customer["state_bytes"].as_u64().unwrap() > 0, "{customer}");
+
+    keys_end_it_and_the_terminal_is_as_it_was(here);
 
     // Killed, it can't say that it ends; nobody holds its store then.
     program.0.kill().unwrap();
