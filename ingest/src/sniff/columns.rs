@@ -113,7 +113,8 @@ pub(super) fn settle(values: Values, sniffed: &mut Sniffed, said: &mut Said) {
     let mut looks: Vec<Looks> = Vec::new();
     let mut empty = Vec::new();
     for column in &columns {
-        if column.texts.is_empty() && column.numbers.is_empty() && column.bools == 0 {
+        let values = column.texts.len() + column.numbers.len() + column.bools + column.others;
+        if values == 0 {
             empty.push(&column.name);
         }
         looks.push(match is_csv {
@@ -124,6 +125,7 @@ pub(super) fn settle(values: Values, sniffed: &mut Sniffed, said: &mut Said) {
     if !empty.is_empty() {
         said.unsure(format!("the type of {}: there is no value of it", listed(&empty)));
     }
+    said_of_capitals(&columns, said);
     let is_of_changes = matches!(sniffed.format, FileFormat::Debezium(_));
     if !is_of_changes {
         event_time(&columns, &looks, records, sniffed, said);
@@ -149,6 +151,21 @@ pub(super) fn settle(values: Values, sniffed: &mut Sniffed, said: &mut Said) {
         };
         let name = column.name.clone();
         sniffed.columns.push(SniffedColumn { name, data_type, format });
+    }
+}
+
+/// Says of columns that a Delta table can't tell apart.
+fn said_of_capitals(columns: &[ColumnValues], said: &mut Said) {
+    for (place, column) in columns.iter().enumerate() {
+        let lower = column.name.to_lowercase();
+        let same = columns[..place].iter().find(|before| before.name.to_lowercase() == lower);
+        if let Some(before) = same {
+            said.unsure(format!(
+                "whether both `{}` and `{}` are wanted: they differ in capitals only, and a Delta \
+                 table holds one of them; leave one out, or give it another name by `from`",
+                before.name, column.name
+            ));
+        }
     }
 }
 

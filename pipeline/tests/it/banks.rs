@@ -57,7 +57,7 @@ fn every_bank_is_read_by_hand_and_by_what_sniff_writes() {
         let config = project(&config).to_str().expect("UTF-8").to_owned();
         let report = riskstream(here, &["run", &config, "--format", "json"]).json();
         assert_eq!(report["pipelines"][0]["rows_in"], records, "{name}: {report:#}");
-        assert_eq!(report["pipelines"][0]["dead_rows"], 0, "{name}: {report:#}");
+        assert_eq!(report["pipelines"][0]["dead"], 0, "{name}: {report:#}");
         let sniffed = sniff(here, &here.join("examples/banks").join(file));
         let (rows, dead) = (&sniffed["rows"], &sniffed["dead"]);
         assert_eq!((rows, dead), (&json!(records), &json!(0)), "{name}: {sniffed:#}");
