@@ -18,7 +18,6 @@
 
 use crate::postgres::catalog::{self, Table};
 use crate::postgres::completion::Completion;
-use crate::postgres::endpoint::Endpoint;
 use crate::postgres::error::SessionError;
 use crate::postgres::frames::{FrameWriter, Mapped, Transaction};
 use crate::postgres::message::{Message, Relation, key_differs};

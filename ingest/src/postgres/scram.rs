@@ -29,7 +29,7 @@ impl Scram {
     ) -> Result<(Self, &'static str), String> {
         let offers =
             |name: &str| mechanisms.split(|b| *b == 0).any(|offered| offered == name.as_bytes());
-        let end_point = wire.server_certificate().and_then(|certificate| end_point(certificate));
+        let end_point = wire.server_certificate().and_then(end_point);
         let (name, binding) = match end_point {
             Some(end_point) if offers(SCRAM_SHA_256_PLUS) => {
                 (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(end_point))

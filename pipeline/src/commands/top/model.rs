@@ -78,7 +78,7 @@ impl Model {
         let read = |name: &str| {
             let mut hour = LastHour::read(&samples_location(config, name));
             hour.drop_before(at_micros.div_euclid(1_000_000) - KEPT_SECONDS);
-            let is_held = held_by(&store_location(config, name)).is_some();
+            let is_held = held_by(store_location(config, name)).is_some();
             PipelineModel::new(
                 name,
                 Now::read(&now_location(config, name)),

@@ -26,7 +26,7 @@ struct Section<'a> {
 
 enum Drawn<'a> {
     Text(Text<'a>),
-    Table(Table<'a>),
+    Table(Box<Table<'a>>),
 }
 
 impl<'a> Section<'a> {
@@ -48,7 +48,7 @@ impl<'a> Section<'a> {
         let height = rows(lines.len() + 1);
         let titles = Row::new(heading.iter().enumerate().map(title)).style(Style::new().dim());
         let table = Table::new(lines, heading.iter().map(width)).header(titles);
-        Self { height, drawn: Drawn::Table(table) }
+        Self { height, drawn: Drawn::Table(Box::new(table)) }
     }
 }
 
@@ -99,7 +99,7 @@ fn stack(sections: Vec<Section<'_>>, area: Rect, buffer: &mut Buffer) {
         let section = Rect { height, ..below };
         match drawn {
             Drawn::Text(text) => text.render(section, buffer),
-            Drawn::Table(table) => Widget::render(table, section, buffer),
+            Drawn::Table(table) => Widget::render(*table, section, buffer),
         }
         below = Rect { y: below.y + height, height: below.height - height, ..below };
     }

@@ -207,8 +207,8 @@ fn a_terminal_shows_the_chosen_pipeline_the_keys_and_what_there_is_room_for() {
 fn keys_quit_pause_sort_and_move() {
     let mut view = View::default();
     let mut press = |code: KeyCode| (view.press(KeyEvent::from(code), 3), view);
-    assert_eq!(press(KeyCode::Char('p')).1.paused, true);
-    assert_eq!(press(KeyCode::Char(' ')).1.paused, false);
+    assert!(press(KeyCode::Char('p')).1.paused);
+    assert!(!press(KeyCode::Char(' ')).1.paused);
     let sorts = [Sort::Busy, Sort::Rows, Sort::State, Sort::Flow];
     assert_eq!(sorts.map(|_| press(KeyCode::Char('s')).1.sort), sorts);
     let moves = [
