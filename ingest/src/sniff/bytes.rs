@@ -1,6 +1,6 @@
 //! What a file's bytes are: compressed or not, text of which encoding, or what is no text at all.
 
-use super::{SAMPLE_BYTES, Said};
+use super::found::{SAMPLE_BYTES, Said};
 use crate::decode::{Encoding, EncodingChoice, MARK_BYTES};
 use crate::file::{Compression, FileSourceSpec, describe_input, read_beginning};
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};

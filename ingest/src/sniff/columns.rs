@@ -2,9 +2,10 @@
 
 use super::doubts::{nearly_numbers, odd_values};
 use super::event_time::{event_time, hints, is_of_day, said_of_time, said_of_zone};
+use super::found::{Said, Sniffed, SniffedColumn, SniffedTime, listed};
 use super::numbers::{self, Digits};
+use super::times;
 use super::values::{ColumnValues, Looks, Values};
-use super::{Said, Sniffed, SniffedColumn, SniffedTime, listed, times};
 use crate::decode::{NumberMarks, TruthWords};
 use crate::file::FileFormat;
 use crate::types::utc_timestamp;

@@ -1,7 +1,7 @@
 //! What a CSV file is made of: its delimiter, its quotes, the lines before its header.
 
+use super::found::{SAMPLE_RECORDS, Said, SniffedCsv, listed};
 use super::values::Values;
-use super::{SAMPLE_RECORDS, Said, SniffedCsv, listed};
 use crate::decode::{CsvMarks, RecordEnd, record_end, split_record, trim_line_end};
 use memchr::memchr;
 

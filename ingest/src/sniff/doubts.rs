@@ -1,8 +1,9 @@
 //! Why a column that is text is nearly one of numbers, or of times.
 
+use super::found::Said;
 use super::numbers::{self, Digits};
+use super::times;
 use super::values::ColumnValues;
-use super::{Said, times};
 use crate::decode::NumberMarks;
 
 /// Says of a column that is text why its values are nearly numbers, or times.

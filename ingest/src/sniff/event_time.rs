@@ -1,8 +1,8 @@
 //! Which columns say when a row happened.
 
+use super::found::{Said, Sniffed, SniffedTime, listed};
 use super::times::Form;
 use super::values::{ColumnValues, Looks};
-use super::{Said, Sniffed, SniffedTime, listed};
 
 /// Finds the column, or columns, of the event time.
 pub(super) fn event_time(

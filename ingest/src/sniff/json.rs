@@ -1,7 +1,7 @@
 //! The fields of JSON records, one object per line.
 
+use super::found::{SAMPLE_RECORDS, Said};
 use super::values::Values;
-use super::{SAMPLE_RECORDS, Said};
 use crate::changes::DebeziumOptions;
 use crate::file::{FileFormat, JsonFields as Fields};
 use serde_json::Value;

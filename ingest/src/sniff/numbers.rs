@@ -1,6 +1,6 @@
 //! Numbers in text: which marks they are written with.
 
-use super::Said;
+use super::found::Said;
 use crate::decode::NumberMarks;
 
 /// The ways of writing numbers, the usual ones first.

@@ -558,7 +558,8 @@ fn columns_are_found_under_their_names_in_the_input() {
     ];
     let text = "{\"bookingDate\":\"2024-05-01\",\"transactionAmount\":{\"currency\":\"EUR\",\
                 \"amount\":\"12.50\"},\"creditorAccount\":{\"iban\":\"DE02\"}}\n\
-                {\"transactionAmount\":{\"amount\":7},\"amount\":9,\"bookingDate\":\"2024-05-02\"}\n\
+                {\"transactionAmount\":{\"amount\":7},\"amount\":9,\
+                \"bookingDate\":\"2024-05-02\"}\n\
                 {\"bookingDate\":\"2024-05-02\",\"transactionAmount\":7}\n\
                 {\"bookingDate\":\"2024-05-02\",\"transactionAmount\":{\"amount\":1,\
                 \"amount\":2}}\n";
