@@ -16,9 +16,9 @@ pub const CONFIG_FILE: &str = "pipelines.toml";
     version,
     max_term_width = 100,
     after_help = "Without a command, runs pipelines.toml.\n\n\
-                  Exit codes: 0 done, 1 the command failed, 2 the configuration or the command line \
-                  is wrong (nothing was started), 3 a pipeline of a run failed, 130 interrupted \
-                  twice."
+                  Exit codes: 0 done, 1 the command failed, 2 the configuration or the command \
+                  line is wrong (nothing was started), 3 a pipeline of a run failed, 130 \
+                  interrupted twice."
 )]
 pub struct Cli {
     /// What to do; `run` if nothing is said.

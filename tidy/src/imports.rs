@@ -37,11 +37,19 @@ pub(crate) fn imports(source: &str) -> Imports {
     while at < tokens.len() {
         if text(at) == "mod" && text(at + 2) == ";" {
             found.modules.push(text(at + 1).to_owned());
+            if let Some(begins) = visibility(&code) {
+                code.truncate(begins);
+            }
             at += 3;
         } else if text(at) == "use" && text(at + 1) != "<" {
             let end = (at..tokens.len()).find(|end| text(*end) == ";").unwrap_or(tokens.len());
-            let is_export = matches!(code.last(), Some(before) if before.text == "pub")
-                || is_restricted_pub(&code);
+            let is_export = match visibility(&code) {
+                Some(begins) => {
+                    code.truncate(begins);
+                    true
+                }
+                None => false,
+            };
             let mut leaves = Vec::new();
             tree(&tokens[at + 1..end], &mut 0, &[], &mut leaves);
             for (name, path) in leaves {
@@ -68,14 +76,15 @@ pub(crate) fn imports(source: &str) -> Imports {
     found
 }
 
-/// Whether the code ends with `pub(crate)`, `pub(super)` or `pub(in ...)`.
-fn is_restricted_pub(code: &[&Token]) -> bool {
-    let Some(last) = code.last() else { return false };
-    if last.text != ")" {
-        return false;
-    }
-    let open = code.iter().rposition(|token| token.text == "(");
-    open.and_then(|open| open.checked_sub(1)).is_some_and(|before| code[before].text == "pub")
+/// Where the `pub`, `pub(crate)`, `pub(super)` or `pub(in ...)` begins that the code ends with.
+fn visibility(code: &[&Token]) -> Option<usize> {
+    let last = code.len().checked_sub(1)?;
+    let begins = match code[last].text.as_str() {
+        "pub" => last,
+        ")" => code.iter().rposition(|token| token.text == "(")?.checked_sub(1)?,
+        _ => return None,
+    };
+    (code[begins].text == "pub").then_some(begins)
 }
 
 /// Leaves out what stands under `#[cfg(test)]`.

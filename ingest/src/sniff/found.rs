@@ -1,4 +1,4 @@
-//! What is found of a file, and what is said of it on the way.
+//! What is found of a file, and what is said while it is looked at.
 
 use crate::decode::{ColumnForm, EncodingChoice, NumberMarks, TimeFormat, TruthWords};
 use crate::file::{FileFormat, FileSourceSpec, SkipLines};
@@ -6,9 +6,9 @@ use arrow::datatypes::DataType;
 use std::path::Path;
 
 /// How much of a file is looked at.
-pub(super) const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
 /// Records that are looked at.
-pub(super) const SAMPLE_RECORDS: usize = 10_000;
+pub(crate) const SAMPLE_RECORDS: usize = 10_000;
 
 /// How a file would be read.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ pub struct SniffedColumn {
 pub struct SniffedTime(pub String);
 
 impl SniffedTime {
-    pub(super) fn auto() -> Self {
+    pub(crate) fn auto() -> Self {
         Self("auto".into())
     }
 
@@ -82,7 +82,7 @@ impl SniffedTime {
         self.0 == "auto"
     }
 
-    fn format(&self) -> TimeFormat {
+    pub(crate) fn format(&self) -> TimeFormat {
         match self.0.as_str() {
             "unix-s" => TimeFormat::EpochSeconds,
             "unix-ms" => TimeFormat::EpochMillis,
@@ -94,24 +94,24 @@ impl SniffedTime {
 
 /// What is said of a file while it is looked at.
 #[derive(Debug, Default)]
-pub(super) struct Said {
-    pub(super) guesses: Vec<String>,
-    pub(super) unsure: Vec<String>,
+pub(crate) struct Said {
+    pub(crate) guesses: Vec<String>,
+    pub(crate) unsure: Vec<String>,
 }
 
 impl Said {
-    pub(super) fn guess(&mut self, sentence: impl Into<String>) {
+    pub(crate) fn guess(&mut self, sentence: impl Into<String>) {
         self.guesses.push(sentence.into());
     }
 
-    pub(super) fn unsure(&mut self, sentence: impl Into<String>) {
+    pub(crate) fn unsure(&mut self, sentence: impl Into<String>) {
         self.unsure.push(sentence.into());
     }
 }
 
 impl Sniffed {
     /// The source that reads the file so.
-    pub(super) fn spec(&self, path: &Path) -> FileSourceSpec {
+    pub(crate) fn spec(&self, path: &Path) -> FileSourceSpec {
         let time = self.event_time.first().cloned().unwrap_or_default();
         let is_made = self.event_time.len() > 1;
         let name = if is_made { MADE_EVENT_TIME.to_owned() } else { time };
@@ -146,9 +146,9 @@ impl Sniffed {
 }
 
 /// The name of an event time that is made of several columns.
-pub(super) const MADE_EVENT_TIME: &str = "event_time";
+pub(crate) const MADE_EVENT_TIME: &str = "event_time";
 
 /// A few words of a list, for sentences.
-pub(super) fn listed<T: AsRef<str>>(names: &[T]) -> String {
+pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
     names.iter().map(|name| format!("`{}`", name.as_ref())).collect::<Vec<_>>().join(", ")
 }

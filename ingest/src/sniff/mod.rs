@@ -1,10 +1,10 @@
 //! Looking at a file: how it would be read, and what is not sure about that.
 //!
 //! ```text
-//!   bytes ──▶ encoding, kind ──▶ CSV: delimiter, lines     ──▶ columns: types, marks, words
-//!   (begin)   (bytes.rs)         before the header (csv.rs)    (columns, numbers, times .rs)
-//!                                JSON: fields of objects       the event time
-//!                                (json.rs)                     (event_time.rs)
+//!   bytes ──▶ encoding, kind ──▶ CSV: delimiter, lines before ──▶ columns: types, marks, words
+//!   (begin)   (bytes.rs)         the header (csv.rs)              (columns.rs, numbers.rs, ...)
+//!                                JSON: fields of objects          the event time (event_time.rs)
+//!                                (json.rs)
 //!         ──▶ the source that reads it so, and what it gives of the file itself (trial.rs)
 //! ```
 //! Everything that was chosen among several readings is said: as a guess where the others fit
@@ -22,13 +22,13 @@ mod times;
 mod trial;
 mod values;
 
-use crate::decode::NumberMarks;
-use crate::file::FileFormat;
+pub use found::{Sniffed, SniffedColumn, SniffedCsv, SniffedTime};
+
+use crate::decode::{EncodingChoice, NumberMarks, TimeFormat, TruthWords};
+use crate::file::{FileFormat, FileSourceSpec, SkipLines};
 use bytes::Kind;
 use found::Said;
 use std::path::Path;
-
-pub use found::{Sniffed, SniffedColumn, SniffedCsv, SniffedTime};
 
 /// Looks at a file. `now` is the time of the clock, in microseconds since 1970.
 ///

@@ -1,6 +1,6 @@
 //! The file, read in the way that was found: how many rows does it give?
 
-use super::found::{MADE_EVENT_TIME, Said, Sniffed, SniffedTime, listed};
+use super::found::{MADE_EVENT_TIME, Said, Sniffed, SniffedTime};
 use crate::file::{FileFormat, FileSource, FoundFile, Inferred, infer_schema};
 use arrow::array::AsArray;
 use arrow::datatypes::DataType;
@@ -33,7 +33,7 @@ pub(super) fn parquet(path: &Path, sniffed: &mut Sniffed, said: &mut Said) -> Re
     if found.len() > 1 {
         said.unsure(format!(
             "when a row happened: `{first}` is taken, and {} would do as well",
-            listed(&found[1..])
+            super::found::listed(&found[1..])
         ));
     }
     sniffed.event_time = vec![(*first).clone()];

@@ -152,8 +152,8 @@ pub const ORDER: Order = Order::EventTime;
 /// `[pipelines.NAME] late`: a late row is processed and flagged, since a payment is worth scoring
 /// even late.
 pub const LATE: Late = Late::Apply;
-/// `[pipelines.NAME] restart`: a network that comes back within a second costs one, and a fault that
-/// stays is tried once a minute.
+/// `[pipelines.NAME] restart`: a network that comes back within a second costs one, and a fault
+/// that stays is tried once a minute.
 pub const RESTART: Restart = Restart {
     min: Duration::from_secs(1),
     max: Duration::from_secs(60),

@@ -83,8 +83,8 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        // The thread waits for a connection: here is one, which goes at once. Held until the end, it
-        // would be waited for, as one that has yet to ask.
+        // The thread waits for a connection: here is one, which goes at once. Held until the end,
+        // it would be waited for, as one that has yet to ask.
         drop(TcpStream::connect_timeout(&reachable(self.address), PATIENCE));
         if let Some(thread) = self.thread.take() {
             // One that has panicked has cost answers and nothing else.

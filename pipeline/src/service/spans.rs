@@ -5,8 +5,8 @@
 //!            commit ─────                 its file
 //!                        deliver scored ─────── of epochs up to 17
 //! ```
-//! Written here, and not by the crates of OpenTelemetry: these are eight more (an SDK, prost and its
-//! derive macro among them) for messages of one form, and their spans begin and end in the code
+//! Written here, and not by the crates of OpenTelemetry: these are eight more (an SDK, prost and
+//! its derive macro among them) for messages of one form, and their spans begin and end in the code
 //! that is measured, where ours are told of once they are over.
 
 use riskstream_engine::runtime::{Finished, Stretch};

@@ -2,15 +2,15 @@
 //!
 //! The `sh` blocks are run in order, by one bash, in a folder that has what a fresh clone has of
 //! what they use: `pipelines.toml` and the registry. Nothing is shortened: the default run is the
-//! whole one. `cargo` is a stand-in that only takes `build --release`, which has just been done, and
-//! links the built program to where that would put it.
+//! whole one. `cargo` is a stand-in that only takes `build --release`, which has just been done,
+//! and links the built program to where that would put it.
 //!
 //! A `text` block is the standard output of the `sh` block before it; standard error, where a
 //! terminal shows bars, is not compared. A `sh` block without one prints nothing. A line `...`
 //! stands for any lines, `…` within a line for any characters; blanks at the ends of lines, and how
 //! many stand together, do not matter. In a block `text with other numbers` a number, with its unit
-//! if it has one, stands for any other, or for `-`, and bars do not matter. All else has to be as it
-//! is shown.
+//! if it has one, stands for any other, or for `-`, and bars do not matter. All else has to be as
+//! it is shown.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -180,8 +180,8 @@ fn blocks_are_commands_and_what_they_print() {
     );
 }
 
-/// A bash script that runs each block, puts what it prints into the folder `said`, and ends with the
-/// first that fails.
+/// A bash script that runs each block, puts what it prints into the folder `said`, and ends with
+/// the first that fails.
 fn script(blocks: &[Block]) -> String {
     let mut script = String::from("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n");
     for (number, block) in blocks.iter().enumerate() {
