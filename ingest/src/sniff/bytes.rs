@@ -74,6 +74,11 @@ pub(super) fn look(path: &Path, said: &mut Said) -> Result<Looked, String> {
     if first.is_empty() {
         return Err("it has nothing but spaces and line ends".into());
     }
+    if decoded.contains('\r') && !decoded.contains('\n') {
+        return Err("its lines end with carriage returns alone; convert them: \
+                    tr '\\r' '\\n' < FILE > FILE.csv"
+            .into());
+    }
     if decoded.contains('\0') {
         return Err("it is no text: it holds zero bytes".into());
     }

@@ -1,6 +1,6 @@
 //! What a CSV file is made of: its delimiter, its quotes, the lines before its header.
 
-use super::columns::Values;
+use super::values::Values;
 use super::{SAMPLE_RECORDS, Said, SniffedCsv, listed};
 use crate::decode::{CsvMarks, RecordEnd, record_end, split_record, trim_line_end};
 use memchr::memchr;

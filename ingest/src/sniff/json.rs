@@ -1,6 +1,6 @@
 //! The fields of JSON records, one object per line.
 
-use super::columns::Values;
+use super::values::Values;
 use super::{SAMPLE_RECORDS, Said};
 use crate::changes::DebeziumOptions;
 use crate::file::{FileFormat, JsonFields as Fields};

@@ -1,9 +1,10 @@
 //! Looking at a file: how it would be read, and what is not sure about that.
 //!
 //! ```text
-//!   bytes ──▶ encoding, kind ──▶ CSV: delimiter, lines before the header   ──▶ columns: types,
-//!   (begin)   (bytes.rs)         JSON: fields of objects (records.rs, csv.rs)   marks, times
-//!                                                                             (columns.rs, forms)
+//!   bytes ──▶ encoding, kind ──▶ CSV: delimiter, lines before ──▶ columns: types, marks, words
+//!   (begin)   (bytes.rs)         the header (csv.rs)              (columns.rs, numbers.rs, times.rs)
+//!                                JSON: fields of objects          the event time (event_time.rs)
+//!                                (json.rs)
 //!         ──▶ the source that reads it so, and what it gives of the file itself (trial.rs)
 //! ```
 //! Everything that was chosen among several readings is said: as a guess where the others fit
@@ -12,10 +13,13 @@
 mod bytes;
 mod columns;
 mod csv;
+mod doubts;
+mod event_time;
 mod json;
 mod numbers;
 mod times;
 mod trial;
+mod values;
 
 use crate::decode::{EncodingChoice, NumberMarks, TimeFormat, TruthWords};
 use crate::file::{FileFormat, FileSourceSpec, SkipLines};

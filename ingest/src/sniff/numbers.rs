@@ -65,15 +65,22 @@ impl Digits {
     }
 }
 
+/// The ways of writing numbers.
+fn ways() -> impl Iterator<Item = NumberMarks> {
+    WAYS.iter().map(|(decimal, thousands)| NumberMarks {
+        decimal: *decimal,
+        thousands: thousands.to_vec(),
+    })
+}
+
+/// The way in which all values are numbers, if there is one.
+pub(super) fn way(values: &[String]) -> Option<NumberMarks> {
+    ways().find(|marks| Digits::of(values, marks).is_some())
+}
+
 /// The marks that most columns are written with.
 pub(super) fn marks(columns: &[&[String]], said: &mut Said) -> NumberMarks {
-    let ways: Vec<NumberMarks> = WAYS
-        .iter()
-        .map(|(decimal, thousands)| NumberMarks {
-            decimal: *decimal,
-            thousands: thousands.to_vec(),
-        })
-        .collect();
+    let ways: Vec<NumberMarks> = ways().collect();
     // Columns of digits alone say nothing.
     let has_marks = |text: &String| text.contains(|c: char| ".,'’ \u{A0}\u{202F}".contains(c));
     let telling: Vec<&&[String]> =

@@ -81,10 +81,18 @@ pub(super) fn form(values: &[String]) -> Option<Form> {
     Some(chosen)
 }
 
-/// The time of day that all values are, as a pattern that follows a date.
+/// The time of day that all values are, as a pattern that follows a date. Without colons that is
+/// what a number is too, so that the column has to be named so.
 pub(super) fn clock(values: &[String], is_named: bool) -> Option<&'static str> {
+    let is_clock = |v: &String| match v.split_once('.') {
+        Some((_, minutes)) => minutes.len() == 2,
+        None => v.contains(':') || v.len() == 6,
+    };
+    if !values.iter().all(is_clock) {
+        return None;
+    }
     let fits = |clock: &&&str| {
-        if clock.len() > 5 && !clock.contains(':') && !is_named {
+        if !clock.contains(':') && !is_named {
             return false;
         }
         let Ok(pattern) = TimePattern::parse(&format!("%Y-%m-%d {clock}")) else { return false };

@@ -231,7 +231,7 @@ pub(crate) fn windows(part: usize) -> Vec<Fed> {
         ],
         &[
             (&[(Some("C"), "late", true, 30, 1, Some(1))], 65, false),
-            (&[(Some("B"), "late", false, 60, 2, Some(1))], 90, true),
+            (&[(Some("B"), "late", false, 60, 2, Some(1))], 90, false),
         ],
     ];
     let fed = |(rows, watermark, snapshot): &(&[Row], i64, bool)| {

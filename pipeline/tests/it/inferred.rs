@@ -187,7 +187,7 @@ fn the_summary_of_a_run_that_fails_counts_only_rows_that_were_kept() {
     config(here, "in.csv", "schema = { at = \"timestamp\", id = \"int64\" }", "", DELTA);
     let said =
         riskstream(here, &["run", "--format", "json", "--set", "riskstream.dead_rows_max=0.1"]);
-    assert_eq!(said.code, 1);
+    assert_eq!(said.code, 3);
     let report: Value = serde_json::from_str(&said.out).expect("JSON");
     let tables = report["pipelines"][0]["tables"].as_array().expect("tables");
     let told =

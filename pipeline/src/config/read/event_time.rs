@@ -173,7 +173,10 @@ pub(super) fn check_time(
         return;
     }
     let Some(fields) = schema else { return };
-    for part in &time.parts {
+    for (place, part) in time.parts.iter().enumerate() {
+        if time.parts[..place].iter().any(|before| before.value == part.value) {
+            continue;
+        }
         let field = fields.iter().find(|field| field.name.value == part.value);
         if let Some(field) = field
             && !matches!(field.data_type.value, DataType::Utf8 | DataType::Null)

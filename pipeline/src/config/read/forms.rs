@@ -227,7 +227,8 @@ pub(super) fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -
 /// Notes a zone that isn't one, or that a format leaves nothing to say.
 pub(super) fn check_zone(zone: &Spanned<String>, format: &TimeFormat, problems: &mut Vec<Problem>) {
     if let Err(error) = format.read_as().in_zone(&zone.value) {
-        let near = suggest::closest(&zone.value, zone_names());
+        let is_known = zone_names().any(|name| name == zone.value);
+        let near = suggest::closest(&zone.value, zone_names()).filter(|_| !is_known);
         let help = near.map_or(error.help, |near| format!("did you mean `{near}`?"));
         problems.push(Problem::new(zone.span, error.message).help(help));
     }

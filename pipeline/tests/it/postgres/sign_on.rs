@@ -11,7 +11,7 @@ fn a_password_is_the_same_however_it_is_typed() {
     let here = folder.path();
     server.psql(TABLE);
     server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid')");
-    server.psql("alter role riskstream password E'\\u2168I\\u00ADX'");
+    server.admin("alter role riskstream password E'\\u2168I\\u00ADX'");
     prepare(&server, here, "");
     for password in ["IXIX", "\u{2168}\u{ad}IX", "I\u{ad}XI\u{ad}X"] {
         let said = server
@@ -22,7 +22,7 @@ fn a_password_is_the_same_however_it_is_typed() {
         let error = String::from_utf8_lossy(&said.stderr);
         assert!(said.status.success(), "{password:?}: {error}");
     }
-    server.psql("alter role riskstream password 'riskstream'");
+    server.admin("alter role riskstream password 'riskstream'");
     run_to_end(&server, here);
 }
 
