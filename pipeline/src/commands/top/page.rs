@@ -59,7 +59,7 @@ pub(super) fn draw(model: &Model, view: &View, area: Rect, buffer: &mut Buffer) 
     let (above, help) = (area.height.saturating_sub(1), area.height.min(1));
     let mut bands = overview(model, Some((view, selected)), area.width);
     if let Some(pipeline) = model.pipelines.get(selected) {
-        let taken: u16 = bands.iter().map(|band| band.height).sum();
+        let taken = height_of(&bands);
         bands.extend(details(pipeline, model, view.sort, Some(above.saturating_sub(taken))));
     }
     stack(bands, Rect { height: above, ..area }, buffer);
@@ -73,7 +73,7 @@ pub(super) fn text(model: &Model, columns: u16) -> String {
     for pipeline in &model.pipelines {
         bands.extend(details(pipeline, model, Sort::Flow, None));
     }
-    let height = bands.iter().map(|band| band.height).sum();
+    let height = height_of(&bands);
     let area = Rect { x: 0, y: 0, width: columns, height };
     let mut buffer = Buffer::empty(area);
     stack(bands, area, &mut buffer);
@@ -103,6 +103,11 @@ fn stack(bands: Vec<Band<'_>>, area: Rect, buffer: &mut Buffer) {
         }
         below = Rect { y: below.y + height, height: below.height - height, ..below };
     }
+}
+
+/// Lines of bands that stand one below the other.
+fn height_of(bands: &[Band<'_>]) -> u16 {
+    bands.iter().fold(0, |height: u16, band| height.saturating_add(band.height))
 }
 
 fn rows(count: usize) -> u16 {
@@ -285,7 +290,7 @@ fn details<'a>(
     lines.extend(charts(&pipeline.hour, at).iter().map(|chart| Line::from(chart.line())));
     let above = Band::text(lines);
     let mut below = vec![blank(), sinks(&now.sinks)];
-    let taken = above.height + below.iter().map(|band| band.height).sum::<u16>() + 2;
+    let taken = height_of(&below).saturating_add(above.height).saturating_add(2);
     let shown = height.map_or(now.steps.len(), |height| {
         match usize::from(height.saturating_sub(taken)) {
             // The line that says how many are left out takes the place of one.
