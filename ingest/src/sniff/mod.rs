@@ -24,8 +24,8 @@ mod values;
 
 pub use found::{Sniffed, SniffedColumn, SniffedCsv, SniffedTime};
 
-use crate::decode::{EncodingChoice, NumberMarks, TimeFormat, TruthWords};
-use crate::file::{FileFormat, FileSourceSpec, SkipLines};
+use crate::decode::NumberMarks;
+use crate::file::FileFormat;
 use bytes::Kind;
 use found::Said;
 use std::path::Path;

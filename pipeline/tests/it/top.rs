@@ -129,7 +129,7 @@ fn top_shows_a_running_program_and_says_when_there_is_none() {
         spending["now"]["dead"] == 1 && all["epochs_waiting"] == 0
     });
     let [spending, others] = [0, 1].map(|number| &model["pipelines"][number]);
-    assert_eq!((&spending["standing"], &others["standing"]), (&"runs".into(), &"down".into()));
+    assert_eq!((&spending["condition"], &others["condition"]), (&"runs".into(), &"down".into()));
     assert!(others["now"].is_null(), "{others}");
     let now = &spending["now"];
     let (process, workers) = (now["program"]["process"].as_u64(), &now["workers"]);

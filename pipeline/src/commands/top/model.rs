@@ -31,8 +31,8 @@ pub(super) struct Model {
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct PipelineModel {
     pub(super) pipeline: String,
-    #[serde(serialize_with = "standing")]
-    pub(super) standing: Standing,
+    #[serde(serialize_with = "condition")]
+    pub(super) condition: Condition,
     /// What its program has written last; it may be another, earlier one where it does not run.
     pub(super) now: Option<Now>,
     /// The last hour, of which `status` gives the numbers.
@@ -42,7 +42,7 @@ pub(super) struct PipelineModel {
 
 /// Whether a pipeline runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Condition {
     /// A program looks after it, and says so.
     Said(State),
     /// A program holds its store, and has said nothing for a while, or not yet.
@@ -51,7 +51,7 @@ pub(super) enum Standing {
     Down,
 }
 
-impl Standing {
+impl Condition {
     /// In a word.
     pub(super) fn word(self) -> &'static str {
         match self {
@@ -66,8 +66,8 @@ impl Standing {
     }
 }
 
-fn standing<S: Serializer>(standing: &Standing, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(standing.word())
+fn condition<S: Serializer>(condition: &Condition, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(condition.word())
 }
 
 impl Model {
@@ -97,7 +97,7 @@ impl Model {
 
     /// Whether a program runs.
     pub(super) fn runs(&self) -> bool {
-        self.pipelines.iter().any(|pipeline| pipeline.standing != Standing::Down)
+        self.pipelines.iter().any(|pipeline| pipeline.condition != Condition::Down)
     }
 }
 
@@ -114,19 +114,19 @@ impl PipelineModel {
             let age = at_micros.saturating_sub(now.at_micros);
             !now.program.has_ended && age < SILENT_AFTER_MICROS
         });
-        let standing = match said {
-            Some(now) => Standing::Said(now.state),
-            None if is_held => Standing::Silent,
-            None => Standing::Down,
+        let condition = match said {
+            Some(now) => Condition::Said(now.state),
+            None if is_held => Condition::Silent,
+            None => Condition::Down,
         };
-        Self { pipeline: name.to_owned(), standing, now, hour }
+        Self { pipeline: name.to_owned(), condition, now, hour }
     }
 
     /// What its program says, if one looks after it.
     pub(super) fn said(&self) -> Option<&Now> {
-        match self.standing {
-            Standing::Said(_) => self.now.as_ref(),
-            Standing::Silent | Standing::Down => None,
+        match self.condition {
+            Condition::Said(_) => self.now.as_ref(),
+            Condition::Silent | Condition::Down => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use ratatui::style::{Color, Style, Stylize};
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Cell, Row, Table, Widget};
 
-use super::model::{Model, PipelineModel, Standing};
+use super::model::{Condition, Model, PipelineModel};
 use super::view::{Sort, View};
 use crate::progress::{grouped, time};
 use crate::service::charts::{charts, shown_lag};
@@ -19,7 +19,7 @@ const BUSY_CELLS: usize = 10;
 const STEPS_MIN: usize = 3;
 
 /// A part of the picture, over its whole width.
-struct Section<'a> {
+struct Band<'a> {
     height: u16,
     drawn: Drawn<'a>,
 }
@@ -29,7 +29,7 @@ enum Drawn<'a> {
     Table(Box<Table<'a>>),
 }
 
-impl<'a> Section<'a> {
+impl<'a> Band<'a> {
     fn text(lines: Vec<Line<'a>>) -> Self {
         let text = Text::from(lines);
         Self { height: rows(text.lines.len()), drawn: Drawn::Text(text) }
@@ -57,26 +57,26 @@ impl<'a> Section<'a> {
 pub(super) fn draw(model: &Model, view: &View, area: Rect, buffer: &mut Buffer) {
     let selected = view.selected.min(model.pipelines.len().saturating_sub(1));
     let (above, help) = (area.height.saturating_sub(1), area.height.min(1));
-    let mut sections = overview(model, Some((view, selected)), area.width);
+    let mut bands = overview(model, Some((view, selected)), area.width);
     if let Some(pipeline) = model.pipelines.get(selected) {
-        let taken: u16 = sections.iter().map(|section| section.height).sum();
-        sections.extend(details(pipeline, model, view.sort, Some(above.saturating_sub(taken))));
+        let taken = height_of(&bands);
+        bands.extend(details(pipeline, model, view.sort, Some(above.saturating_sub(taken))));
     }
-    stack(sections, Rect { height: above, ..area }, buffer);
+    stack(bands, Rect { height: above, ..area }, buffer);
     let line = Rect { y: area.y + above, height: help, ..area };
     keys(view).render(line, buffer);
 }
 
 /// The model as text: of every pipeline all that there is.
 pub(super) fn text(model: &Model, columns: u16) -> String {
-    let mut sections = overview(model, None, columns);
+    let mut bands = overview(model, None, columns);
     for pipeline in &model.pipelines {
-        sections.extend(details(pipeline, model, Sort::Flow, None));
+        bands.extend(details(pipeline, model, Sort::Flow, None));
     }
-    let height = sections.iter().map(|section| section.height).sum();
+    let height = height_of(&bands);
     let area = Rect { x: 0, y: 0, width: columns, height };
     let mut buffer = Buffer::empty(area);
-    stack(sections, area, &mut buffer);
+    stack(bands, area, &mut buffer);
     lines(&buffer)
 }
 
@@ -91,18 +91,23 @@ pub(super) fn lines(buffer: &Buffer) -> String {
     text
 }
 
-/// One section below the other, as far as there is room.
-fn stack(sections: Vec<Section<'_>>, area: Rect, buffer: &mut Buffer) {
+/// One band below the other, as far as there is room.
+fn stack(bands: Vec<Band<'_>>, area: Rect, buffer: &mut Buffer) {
     let mut below = area;
-    for Section { height, drawn } in sections {
+    for Band { height, drawn } in bands {
         let height = height.min(below.height);
-        let section = Rect { height, ..below };
+        let band = Rect { height, ..below };
         match drawn {
-            Drawn::Text(text) => text.render(section, buffer),
-            Drawn::Table(table) => Widget::render(*table, section, buffer),
+            Drawn::Text(text) => text.render(band, buffer),
+            Drawn::Table(table) => Widget::render(*table, band, buffer),
         }
         below = Rect { y: below.y + height, height: below.height - height, ..below };
     }
+}
+
+/// Lines of bands that stand one below the other.
+fn height_of(bands: &[Band<'_>]) -> u16 {
+    bands.iter().fold(0, |height: u16, band| height.saturating_add(band.height))
 }
 
 fn rows(count: usize) -> u16 {
@@ -110,18 +115,14 @@ fn rows(count: usize) -> u16 {
 }
 
 /// The program, its pipelines, and what is wrong with them. `chosen`: by a user at a terminal.
-fn overview<'a>(
-    model: &'a Model,
-    chosen: Option<(&View, usize)>,
-    columns: u16,
-) -> Vec<Section<'a>> {
+fn overview<'a>(model: &'a Model, chosen: Option<(&View, usize)>, columns: u16) -> Vec<Band<'a>> {
     let mut head = vec![Span::from(format!("{}   data {}", model.name, model.data.display()))];
     if chosen.is_some_and(|(view, _)| view.paused) {
         head.push(Span::styled("   paused", Style::new().bold().yellow()));
     }
-    let mut sections = vec![Section::text(vec![Line::from(head).bold()])];
-    sections.push(Section::text(programs(model)));
-    sections.push(blank());
+    let mut bands = vec![Band::text(vec![Line::from(head).bold()])];
+    bands.push(Band::text(programs(model)));
+    bands.push(blank());
     let selected = chosen.map(|(_, selected)| selected);
     let row = |(number, p): (usize, &'a PipelineModel)| {
         pipeline(p).style(match selected {
@@ -129,7 +130,7 @@ fn overview<'a>(
             Some(_) | None => Style::new(),
         })
     };
-    sections.push(Section::table(
+    bands.push(Band::table(
         &[
             ("PIPELINE", 0),
             ("STATE", 6),
@@ -147,9 +148,9 @@ fn overview<'a>(
     let wrong: Vec<Line<'_>> =
         model.pipelines.iter().flat_map(|pipeline| wrong(pipeline, columns)).collect();
     if !wrong.is_empty() {
-        sections.push(Section::text(wrong));
+        bands.push(Band::text(wrong));
     }
-    sections
+    bands
 }
 
 /// A line for each program that looks after pipelines.
@@ -184,12 +185,12 @@ fn programs(model: &Model) -> Vec<Line<'_>> {
 }
 
 fn pipeline(pipeline: &PipelineModel) -> Row<'_> {
-    let word = pipeline.standing.word();
-    let color = match pipeline.standing {
-        Standing::Said(State::Runs) => Color::Green,
-        Standing::Said(State::Starts | State::StartsAgain) | Standing::Silent => Color::Yellow,
-        Standing::Said(State::Failed) => Color::Red,
-        Standing::Said(State::Ended) | Standing::Down => Color::DarkGray,
+    let word = pipeline.condition.word();
+    let color = match pipeline.condition {
+        Condition::Said(State::Runs) => Color::Green,
+        Condition::Said(State::Starts | State::StartsAgain) | Condition::Silent => Color::Yellow,
+        Condition::Said(State::Failed) => Color::Red,
+        Condition::Said(State::Ended) | Condition::Down => Color::DarkGray,
     };
     let mut cells = vec![Cell::from(pipeline.pipeline.as_str()), right(word.fg(color))];
     match pipeline.said() {
@@ -227,7 +228,7 @@ fn wrong(pipeline: &PipelineModel, columns: u16) -> Vec<Line<'_>> {
     let mut said = Vec::new();
     let away: Vec<&SinkNow> = now.sinks.iter().filter(|sink| sink.away.is_some()).collect();
     // That a destination is away is a reason, too; it is told of by the destination.
-    let (fails, is_down) = (now.state == State::Failed, pipeline.standing == Standing::Down);
+    let (fails, is_down) = (now.state == State::Failed, pipeline.condition == Condition::Down);
     if let Some(reason) = now.reason.as_ref().filter(|_| fails || away.is_empty() && !is_down) {
         said.push((format!("{name}: {reason}"), if fails { Color::Red } else { Color::Yellow }));
     }
@@ -272,7 +273,7 @@ fn details<'a>(
     model: &Model,
     sort: Sort,
     height: Option<u16>,
-) -> Vec<Section<'a>> {
+) -> Vec<Band<'a>> {
     let Some(now) = pipeline.said() else { return Vec::new() };
     let mut title = vec![pipeline.pipeline.as_str().bold()];
     let told = format!(
@@ -287,9 +288,9 @@ fn details<'a>(
     let mut lines = vec![Line::default(), Line::from(title)];
     let at = model.at_micros.div_euclid(1_000_000);
     lines.extend(charts(&pipeline.hour, at).iter().map(|chart| Line::from(chart.line())));
-    let above = Section::text(lines);
+    let above = Band::text(lines);
     let mut below = vec![blank(), sinks(&now.sinks)];
-    let taken = above.height + below.iter().map(|section| section.height).sum::<u16>() + 2;
+    let taken = height_of(&below).saturating_add(above.height).saturating_add(2);
     let shown = height.map_or(now.steps.len(), |height| {
         match usize::from(height.saturating_sub(taken)) {
             // The line that says how many are left out takes the place of one.
@@ -300,15 +301,15 @@ fn details<'a>(
     let left_out = now.steps.len().saturating_sub(shown);
     if left_out > 0 {
         let text = format!("and {left_out} more steps; s sorts them otherwise");
-        below.insert(0, Section::text(vec![Line::from(text).dim()]));
+        below.insert(0, Band::text(vec![Line::from(text).dim()]));
     }
-    let mut sections =
+    let mut bands =
         vec![above, blank(), steps(&sort.sorted(&now.steps)[..shown.min(now.steps.len())])];
-    sections.extend(below);
-    sections
+    bands.extend(below);
+    bands
 }
 
-fn steps<'a>(steps: &[&'a StepNow]) -> Section<'a> {
+fn steps<'a>(steps: &[&'a StepNow]) -> Band<'a> {
     let row = |step: &&'a StepNow| {
         Row::new([
             Cell::from(step.step.as_str()),
@@ -320,7 +321,7 @@ fn steps<'a>(steps: &[&'a StepNow]) -> Section<'a> {
             right(count(step.errors)),
         ])
     };
-    Section::table(
+    Band::table(
         &[
             ("STEP", 0),
             ("ROWS IN/S", 12),
@@ -334,7 +335,7 @@ fn steps<'a>(steps: &[&'a StepNow]) -> Section<'a> {
     )
 }
 
-fn sinks(sinks: &[SinkNow]) -> Section<'_> {
+fn sinks(sinks: &[SinkNow]) -> Band<'_> {
     let row = |sink: &SinkNow| {
         let waiting = count(sink.epochs_waiting);
         let away = if sink.away.is_some() { "away".yellow() } else { "".into() };
@@ -348,7 +349,7 @@ fn sinks(sinks: &[SinkNow]) -> Section<'_> {
             right(away),
         ])
     };
-    Section::table(
+    Band::table(
         &[
             ("DESTINATION", 0),
             ("ROWS/S", 12),
@@ -377,8 +378,8 @@ fn keys(view: &View) -> Line<'static> {
     Line::from(spans.into_iter().flatten().collect::<Vec<_>>())
 }
 
-fn blank<'a>() -> Section<'a> {
-    Section::text(vec![Line::default()])
+fn blank<'a>() -> Band<'a> {
+    Band::text(vec![Line::default()])
 }
 
 fn right<'a>(text: impl Into<Span<'a>>) -> Cell<'a> {

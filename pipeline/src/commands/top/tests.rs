@@ -4,7 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::model::{Model, PipelineModel, Standing};
+use super::model::{Condition, Model, PipelineModel};
 use super::page;
 use super::view::{Sort, View};
 use crate::service::now::{AwayNow, Now, ProgramNow, SinkNow, State, StepNow};
@@ -152,22 +152,22 @@ fn whether_a_pipeline_runs_is_seen_by_who_holds_its_store_and_when_it_was_last_t
     let old = Now { at_micros: AT - 11 * SECOND, ..now() };
     let mut ended = now();
     ended.program.has_ended = true;
-    for (now, is_held, standing) in [
-        (Some(now()), true, Standing::Said(State::Runs)),
+    for (now, is_held, condition) in [
+        (Some(now()), true, Condition::Said(State::Runs)),
         (
             Some(Now { state: State::StartsAgain, ..now() }),
             false,
-            Standing::Said(State::StartsAgain),
+            Condition::Said(State::StartsAgain),
         ),
-        (Some(old.clone()), true, Standing::Silent),
-        (Some(old), false, Standing::Down),
-        (Some(ended.clone()), true, Standing::Silent),
-        (Some(ended), false, Standing::Down),
-        (None, true, Standing::Silent),
-        (None, false, Standing::Down),
+        (Some(old.clone()), true, Condition::Silent),
+        (Some(old), false, Condition::Down),
+        (Some(ended.clone()), true, Condition::Silent),
+        (Some(ended), false, Condition::Down),
+        (None, true, Condition::Silent),
+        (None, false, Condition::Down),
     ] {
         let seen = PipelineModel::new("p", now.clone(), LastHour::default(), is_held, AT);
-        assert_eq!(seen.standing, standing, "{is_held} {now:?}");
+        assert_eq!(seen.condition, condition, "{is_held} {now:?}");
     }
 }
 
