@@ -32,7 +32,7 @@ pub(crate) use kind::{Explained, Kind, StepKind};
 pub(crate) use lineage::{Around, Lineage};
 
 /// All kinds, in the order in which messages name them.
-pub(crate) static KINDS: [&Kind; 11] = [
+pub(crate) static KINDS: &[&Kind] = &[
     &filter::KIND,
     &derive::KIND,
     &features::KIND,

@@ -2,7 +2,7 @@
 //! stopped and started lose nothing and repeat nothing, for a reader of committed transactions and
 //! in Delta alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,8 @@ const MESSAGES: u32 = 30_000;
 const KILLED_AFTER: [u64; 3] = [200, 300, 400];
 /// What a run says that ends a transaction that hangs, and that copies what was lost with an end.
 const TOLD_OF_ENDS: [&str; 2] = ["whose end the cluster has lost; it is ended", "they are copied"];
+/// What somebody else writes into the topic.
+const THEIRS: &str = "theirs";
 /// Settings of a run that reads what there is and ends.
 const TO_THE_END: [&str; 2] = ["--set", "sources.payments.stop=end"];
 /// Settings of a run that takes what there is in one epoch.
@@ -638,7 +640,7 @@ impl Broker {
         other.begin_transaction().unwrap();
         for partition in 0..PARTITIONS {
             other
-                .send(BaseRecord::<(), str>::to("doubled").partition(partition).payload("theirs"))
+                .send(BaseRecord::<(), str>::to("doubled").partition(partition).payload(THEIRS))
                 .map_err(|(e, _)| e)
                 .unwrap();
         }
@@ -785,7 +787,8 @@ struct End {
     batch: Range<usize>,
 }
 
-/// The ends of transactions in a partition's log, from where it is `from` bytes long.
+/// The ends of our transactions in a partition's log, from where it is `from` bytes long. What hangs
+/// of somebody else, only they can end: see [`Broker::open_transaction`].
 fn ends(log: &Path, from: u64) -> Vec<End> {
     let bytes = std::fs::read(log).unwrap();
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
@@ -793,6 +796,7 @@ fn ends(log: &Path, from: u64) -> Vec<End> {
     // (from the 21st on) one says that it is such an end, and the producer (from the 43rd on)
     // whose.
     let (mut ends, mut open, mut next) = (Vec::new(), BTreeMap::new(), 0);
+    let mut strangers = BTreeSet::new();
     while next + 12 <= bytes.len() && number(next + 8) > 0 {
         let batch = next..next + 12 + number(next + 8);
         next = batch.end;
@@ -802,9 +806,13 @@ fn ends(log: &Path, from: u64) -> Vec<End> {
         let (offset, producer) = (number(0), number(43));
         if bytes[batch.start + 22] & 0x20 == 0 {
             open.entry(producer).or_insert(offset);
+            if bytes[batch].windows(THEIRS.len()).any(|text| text == THEIRS.as_bytes()) {
+                strangers.insert(producer);
+            }
         } else {
             let begins = open.remove(&producer).unwrap_or(offset);
-            ends.extend((batch.start as u64 >= from).then_some(End { begins, batch }));
+            let is_wanted = batch.start as u64 >= from && !strangers.contains(&producer);
+            ends.extend(is_wanted.then_some(End { begins, batch }));
         }
     }
     ends
