@@ -787,8 +787,8 @@ struct End {
     batch: Range<usize>,
 }
 
-/// The ends of our transactions in a partition's log, from where it is `from` bytes long. What hangs
-/// of somebody else, only they can end: see [`Broker::open_transaction`].
+/// The ends of our transactions in a partition's log, from where it is `from` bytes long. What
+/// hangs of somebody else, only they can end: see [`Broker::open_transaction`].
 fn ends(log: &Path, from: u64) -> Vec<End> {
     let bytes = std::fs::read(log).unwrap();
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
