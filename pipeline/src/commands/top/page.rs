@@ -156,9 +156,9 @@ fn overview<'a>(model: &'a Model, chosen: Option<(&View, usize)>, columns: u16) 
 /// A line for each program that looks after pipelines.
 fn programs(model: &Model) -> Vec<Line<'_>> {
     let mut seen: Vec<&Now> = Vec::new();
-    for now in model.pipelines.iter().filter_map(PipelineModel::said) {
-        if !seen.iter().any(|known| known.program.process == now.program.process) {
-            seen.push(now);
+    for told in model.pipelines.iter().filter_map(PipelineModel::said) {
+        if !seen.iter().any(|known| known.program.process == told.program.process) {
+            seen.push(told);
         }
     }
     if seen.is_empty() {
