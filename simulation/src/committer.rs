@@ -109,7 +109,7 @@ impl Closed {
     pub(crate) fn write_snapshot(&self, store: &Store, kept: &mut KeptSnapshots) -> Result<()> {
         let header =
             EpochHeader { history_files: self.history_files.clone(), ..self.header.clone() };
-        kept.write(store, &header, &self.snapshot)?;
+        kept.write(store, &header, self.snapshot.iter().cloned().map(Ok))?;
         Ok(())
     }
 }

@@ -7,15 +7,15 @@
 //!   │          └────────── crash at any point, restart with other workers ───────────┘         │
 //!   └──────▶ oracle: a naive scan in row order, and SQL by DataFusion ◀── compared, row by row ┘
 //! ```
-//! The store is on a [`disk`] that fails and loses power at seeded places. Nothing here reads a
-//! clock, starts a thread or uses timely. The [`auditor`] checks invariants at every step; the
-//! [`oracle`] and [`sql`] say what must have been delivered at the end. The same seed gives the
-//! same [`Report::trace`]. A [`Fault`] breaks the engine on purpose, so that tests can show that
-//! the auditors would notice.
+//! The store is on a [`disk`] that fails and loses power at seeded places. The [`auditor`] checks
+//! invariants at every step; the [`oracle`] and [`sql`] say what must have been delivered at the
+//! end. The same seed gives the same [`Report::trace`]. A [`Fault`] breaks the engine on purpose,
+//! so that tests can show that the auditors would notice.
 //!
 //! Invariants:
-//! - One seed, one trace: the same on every machine.
-//! - Nothing here reads a clock, starts a thread or uses timely.
+//! - One seed, one trace: the same on every machine. [`whole`] runs real threads and has no trace.
+//! - Outside [`whole`] and the program's `main`, nothing here reads a clock, starts a thread or
+//!   uses timely.
 
 pub mod auditor;
 mod committer;

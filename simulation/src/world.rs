@@ -279,7 +279,7 @@ impl World {
                 self.trace.event(format_args!("the disk failed: {failed:?}, {e:#}"));
                 Ok(Ended::Crashed)
             }
-            // The process would have ended by itself; what the disk did meanwhile, it has borne.
+            // The process ended by itself: it has coped with the faults of the disk that it met.
             ended => ended,
         }
     }

@@ -5,7 +5,7 @@ use riskstream_simulation::disk::Hole;
 use riskstream_simulation::{Failure, Fault, Options, Report, simulate};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long worlds are lived through that nobody has seen.
+/// How long new worlds, which no earlier test has run, are run.
 const NEW_WORLDS: Duration = Duration::from_secs(60);
 
 /// Runs seeds on two threads; gives the reports, or what failed first by seed.

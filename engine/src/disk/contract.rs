@@ -32,7 +32,7 @@ pub struct Found {
 
 /// A file that is being written; dropped, it stays as it is.
 pub trait NewFile: Write + Send + Debug {
-    /// Makes all that was written durable. Its name is another matter.
+    /// Makes all that was written durable (fsync), but not the file's name.
     ///
     /// # Errors
     /// When the disk can't: what was written may be lost, and a second sync that succeeds says
@@ -124,8 +124,8 @@ pub trait Disk: Debug + Send + Sync {
     /// When the disk can't.
     fn look(&self, path: &Path) -> Result<Option<Found>>;
 
-    /// The names in a folder, in no order; those that are not UTF-8 are left out, since nobody of
-    /// ours made them.
+    /// The names in a folder, in no order. Names that are not UTF-8 are left out, since this
+    /// program made none of them.
     ///
     /// # Errors
     /// `NotFound`, or when the disk can't.
@@ -141,7 +141,7 @@ pub trait Disk: Debug + Send + Sync {
     /// Whether a process holds a file, and its number when it is known. The lock is not touched.
     fn holder(&self, path: &Path) -> Option<Option<u32>>;
 
-    /// A number that nobody who uses this disk gets again: for names.
+    /// A number for file names, which no other call on this disk returns.
     fn unique(&self) -> u64;
 
     /// Whether threads beside the caller's may use the disk. Not in the simulation, where the order
@@ -219,19 +219,27 @@ pub trait Disk: Debug + Send + Sync {
 
     /// As [`Self::create_durably`], for a large file beside small ones that are in a hurry. It
     /// becomes durable piece by piece: a file system that is told to sync a small file meanwhile
-    /// may have to write first what was written of this one.
+    /// may have to write first what was written of this one. Its content is asked for as it is
+    /// written, so that it need not be in memory whole.
     ///
     /// # Errors
-    /// When the disk can't.
-    fn create_in_pieces(&self, hidden: &Path, path: &Path, content: &[Bytes]) -> Result<bool> {
+    /// When the disk can't, or the first error of `content`; then the name stays free.
+    fn create_in_pieces(
+        &self,
+        hidden: &Path,
+        path: &Path,
+        content: &mut dyn Iterator<Item = Result<Bytes>>,
+    ) -> Result<bool> {
         self.create(hidden).and_then(|mut file| {
             let mut written = 0;
-            for part in content.iter().flat_map(|piece| piece.chunks(PIECE_BYTES)) {
-                file.write_all(part)?;
-                written += part.len();
-                if written >= PIECE_BYTES {
-                    file.sync()?;
-                    written = 0;
+            for piece in content {
+                for part in piece?.chunks(PIECE_BYTES) {
+                    file.write_all(part)?;
+                    written += part.len();
+                    if written >= PIECE_BYTES {
+                        file.sync()?;
+                        written = 0;
+                    }
                 }
             }
             file.sync()
@@ -272,7 +280,7 @@ pub trait Disk: Debug + Send + Sync {
     }
 }
 
-/// A folder that was there already is there, too.
+/// Takes a folder that exists already for made.
 fn there(made: Result<()>) -> Result<()> {
     made.or_else(|e| if e.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })
 }
@@ -282,7 +290,7 @@ fn parent(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty())
 }
 
-/// How a sync of a folder fails that is none of ours.
+/// Errors of a folder's sync that show that this program made no name in that folder.
 const NOT_OURS: [ErrorKind; 4] = [
     ErrorKind::PermissionDenied,
     ErrorKind::ReadOnlyFilesystem,
@@ -302,8 +310,8 @@ pub fn make_folders_durably<D: Disk + ?Sized>(disk: &D, path: &Path) -> Result<(
         .filter(|folder| !folder.as_os_str().is_empty() && folder.parent().is_some())
     {
         match disk.sync_parent(folder) {
-            // Nobody of ours made a name in a folder that we may not look into, or whose file
-            // system has nothing to sync.
+            // This program made no name in a folder that it may not open, or whose file system has
+            // nothing to sync.
             Err(e) if NOT_OURS.contains(&e.kind()) => {}
             synced => synced?,
         }
@@ -334,8 +342,7 @@ pub fn create_durably<D: Disk + ?Sized>(
 /// As there.
 pub fn give_name<D: Disk + ?Sized>(disk: &D, hidden: &Path, path: &Path) -> Result<bool> {
     let linked = disk.link(hidden, path);
-    // Under that name nobody looks for it; what can't be removed now is collected at the next
-    // start.
+    // No reader looks for the hidden name; if it can't be removed now, the next start removes it.
     let _left = disk.remove(hidden);
     match linked {
         Ok(()) => disk.sync_parent(path).map(|()| true),

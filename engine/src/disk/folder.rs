@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A folder, and the disk that it is on. As a [`Path`] it is its own.
+/// A folder, and the disk that it is on. It dereferences to its [`Path`] on that disk.
 #[derive(Debug, Clone)]
 pub struct Folder {
     disk: Arc<dyn Disk>,

@@ -30,7 +30,7 @@ pub struct LocalDisk {
 }
 
 impl LocalDisk {
-    /// The one that this process uses where none is given.
+    /// The local disk that this process uses where no disk is given.
     #[must_use]
     pub fn shared() -> Arc<dyn Disk> {
         static SHARED: OnceLock<Arc<LocalDisk>> = OnceLock::new();

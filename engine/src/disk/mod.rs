@@ -27,8 +27,8 @@ pub use contract::{Disk, Entry, Found, Lock, NewFile, OpenFile, PIECE_BYTES};
 pub use folder::Folder;
 pub use local::LocalDisk;
 
-/// The ways to make something durable, for a disk that does one of them otherwise: [`Disk`]'s
-/// methods of these names are these.
+/// The default implementations of [`Disk`]'s methods of the same names, for a disk that overrides
+/// one of them.
 pub mod durable {
     pub use super::contract::{create_durably, give_name, make_folders_durably, replace_durably};
 }

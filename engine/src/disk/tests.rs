@@ -9,6 +9,10 @@ fn content(texts: &[&'static str]) -> Vec<Bytes> {
     texts.iter().map(|text| Bytes::from_static(text.as_bytes())).collect()
 }
 
+fn made_of(texts: &[&'static str]) -> impl Iterator<Item = std::io::Result<Bytes>> {
+    content(texts).into_iter().map(Ok)
+}
+
 fn on_disk() -> (tempfile::TempDir, Arc<dyn Disk>) {
     (tempfile::tempdir().expect("a folder"), LocalDisk::shared())
 }
@@ -20,7 +24,7 @@ fn a_name_is_given_once_and_keeps_its_content() {
         (root.path().join("hidden"), root.path().join("name"), root.path().join("spare"));
     assert!(disk.create_durably(&hidden, &path, &content(&["a", "bc"])).expect("written"));
     assert!(!disk.create_durably(&hidden, &path, &content(&["other"])).expect("looked"));
-    assert!(!disk.create_in_pieces(&hidden, &path, &content(&["other"])).expect("looked"));
+    assert!(!disk.create_in_pieces(&hidden, &path, &mut made_of(&["other"])).expect("looked"));
     disk.create(&spare).and_then(|mut file| file.write_all(b"a longer content")).expect("written");
     assert!(!disk.create_over(&spare, &path, &content(&["other"])).expect("looked"));
     assert_eq!(disk.read(&path).expect("read"), "abc");
@@ -47,11 +51,21 @@ fn a_large_file_is_written_whole() {
         disk.create_in_pieces(
             &root.path().join("hidden"),
             &path,
-            &[Bytes::from_static(b"head"), large.clone()]
+            &mut [Bytes::from_static(b"head"), large.clone()].into_iter().map(Ok),
         )
         .expect("written")
     );
     assert_eq!(disk.read(&path).expect("read"), [b"head".as_slice(), &large].concat());
+}
+
+#[test]
+fn a_file_whose_content_fails_gets_no_name() {
+    let (root, disk) = on_disk();
+    let path = root.path().join("large");
+    let mut content = made_of(&["head"]).chain([Err(ErrorKind::InvalidData.into())]);
+    let failed = disk.create_in_pieces(&root.path().join("hidden"), &path, &mut content);
+    assert_eq!(failed.expect_err("it fails").kind(), ErrorKind::InvalidData);
+    assert_eq!(disk.look(&path).expect("looked"), None);
 }
 
 #[test]

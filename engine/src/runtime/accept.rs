@@ -1,5 +1,5 @@
-//! Taking what a run refuses for its names and destinations: [`accept`], and what it would mean:
-//! [`standing`].
+//! Accepting changed names and destinations, with which a run refuses to start: [`accept`] accepts
+//! them, and [`standing`] says what there is to accept.
 //!
 //! What is accepted is written into the store as an epoch of its own, without rows: its header
 //! holds the names as they are from then on. So it is there as a whole or not at all, and holds for
@@ -117,7 +117,7 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
         }
         deliveries.push((sink.id, sink.delivery));
     }
-    // Nothing stops it.
+    // There is no stop flag here, so the answer is never `None`.
     let visible = Outside::for_look(&SystemClock::default())
         .ask_delivered(&mut deliveries, &origin)?
         .unwrap_or_default();
@@ -134,7 +134,8 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
         standing.changes = recovered.origin.changes(&origin);
     }
     for (sink, mark) in recovered.sinks.iter().filter(|_| !is_anew) {
-        // What is gone, or goes elsewhere from now on, must have everything where it went so far.
+        // A sink that is gone, or goes elsewhere from now on, must have delivered everything so
+        // far.
         if delivered_elsewhere(&recovered, &origin, sink) && mark.newest > marks.delivered(sink) {
             standing.waiting.insert(sink.clone(), mark.newest);
         }
@@ -148,8 +149,8 @@ fn look(plan: Plan, root: &Folder) -> Result<Looked, RunError> {
     Ok(Looked { standing, origin, store, recovered })
 }
 
-/// The marks after it was accepted: sinks that go elsewhere have none there yet, and what is
-/// missing is no longer missed.
+/// The sinks' marks after the change is accepted: a sink that goes elsewhere has no mark yet, and
+/// missing epochs become an accepted gap.
 fn accepted_marks(
     recovered: &Recovered,
     present: &Origin,

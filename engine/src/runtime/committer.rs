@@ -19,7 +19,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Epochs from one file that says what the steps' state means to the next, at most.
+/// At least every so many epochs, an epoch file says what the steps' state means.
 const SHAPES_EVERY: u64 = 64;
 
 pub(crate) struct Committer {
@@ -151,7 +151,7 @@ impl Committer {
         if feed.snapshot {
             header.history_files = history_files;
             header.shapes = self.shapes.clone();
-            // The housekeeper knows the others.
+            // The housekeeper knows the positions from before the last snapshot.
             header.positions = std::mem::take(&mut self.positions);
             if self.snapshots.send(NewSnapshot { header, parts: snapshot }).is_err() {
                 self.failure.set_gone("housekeeper");

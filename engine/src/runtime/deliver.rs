@@ -10,8 +10,8 @@
 //! one that takes a second, or is away. What counts as delivered ([`Metrics::delivered_epoch`]) is
 //! what every sink has made visible; the marks remember how far each one is.
 //!
-//! What waits for sinks is bounded: beyond that the hand-over waits, then the committer, then the
-//! feed.
+//! What waits for sinks is bounded. At the bound, back-pressure stops the hand-over, then the
+//! committer, then the feed.
 
 use crate::contract::{Delivery, OutboxEntry};
 use crate::runtime::clock::Clock;
@@ -30,7 +30,7 @@ use std::time::Duration;
 
 /// Rows that wait for all sinks in memory; more wait at the committer, which holds up the feed.
 const WAITING_ROWS_ALL_MAX: u64 = 2 * WAITING_ROWS_MAX;
-/// Their bytes.
+/// Bytes of the rows that wait for all sinks in memory.
 const WAITING_BYTES_ALL_MAX: u64 = 256 << 20;
 /// Epochs that the committer may be ahead of the hand-over.
 pub(crate) const EPOCHS_HANDED_OVER_MAX: usize = 4;
@@ -40,7 +40,7 @@ pub(crate) struct DeliveryLoop {
     pub(crate) marks: DeliveredMarks,
     pub(crate) away: AwayNotes,
     pub(crate) epochs: Receiver<CommittedEpoch>,
-    /// Of sinks that have none of their own.
+    /// The delivery interval of sinks that have none of their own.
     pub(crate) interval: Duration,
     /// Bytes of staged files that may wait for all sinks.
     pub(crate) staged_bytes_max: u64,
@@ -121,7 +121,7 @@ impl DeliveryLoop {
             }
             hand_over(&epochs, &senders, &progress);
         });
-        // Whether or not one failed: what the others have delivered is out.
+        // The marks are written also if a lane failed: what the other lanes delivered is visible.
         if let Err(e) = progress.mark() {
             failure.set(e);
         }

@@ -7,6 +7,7 @@ use crate::runtime::intake::first_reason;
 use crate::runtime::parts::{FeedClose, Part, sliced_bytes};
 use crate::store::{Section, SectionKind, batch_to_ipc};
 use arrow::array::{AsArray, RecordBatch};
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ pub(crate) struct EncodedPart {
     pub(crate) epoch: Epoch,
     pub(crate) feed: Arc<FeedClose>,
     pub(crate) changes: Vec<Section>,
-    /// Of the whole state, when one was asked for; whoever writes it encodes it.
+    /// The whole state, when a snapshot was asked for; the thread that writes the snapshot encodes
+    /// it.
     pub(crate) snapshot: WholeState,
     pub(crate) history_files: Vec<String>,
     pub(crate) outbox: Vec<(String, OutboxPart)>,
@@ -25,10 +27,10 @@ pub(crate) struct EncodedPart {
     pub(crate) rows: u64,
     pub(crate) late: u64,
     pub(crate) dead: u64,
-    /// Of them, those whose rows are kept.
+    /// Of the dead letters, those whose rows are kept.
     pub(crate) unfit: u64,
     pub(crate) first_dead: String,
-    /// All of them, by reason.
+    /// All dead letters, by reason.
     pub(crate) dead_by_reason: BTreeMap<String, u64>,
 }
 
@@ -43,6 +45,12 @@ impl WholeState {
     /// Bytes when written, about.
     pub(crate) fn bytes(&self) -> u64 {
         self.batches.iter().map(|(_, batch)| sliced_bytes(&batch.rows)).sum()
+    }
+
+    /// The state as sections; each is encoded when it is asked for, and its rows are let go.
+    pub(crate) fn sections(self) -> impl Iterator<Item = Result<Section, ArrowError>> {
+        let worker = self.worker;
+        self.batches.into_iter().map(move |(step, batch)| state_section(step, batch, worker))
     }
 }
 
@@ -145,24 +153,16 @@ fn count(letters: &mut BTreeMap<String, u64>, (reason, more): (&str, u64)) {
     }
 }
 
-pub(crate) fn encode_state(
-    batches: Vec<(String, StateBatch)>,
-    worker: u32,
-) -> Result<Vec<Section>, RunError> {
-    let mut sections = Vec::with_capacity(batches.len());
-    for (step, batch) in batches {
-        let payload = batch_to_ipc(&batch.rows).map_err(|e| RunError::Bug {
-            what: format!("state of {step} can't be encoded: {e}"),
-        })?;
-        sections.push(Section {
-            kind: SectionKind::State,
-            step,
-            name: batch.name,
-            worker,
-            payload,
-        });
-    }
-    Ok(sections)
+fn encode_state(batches: Vec<(String, StateBatch)>, worker: u32) -> Result<Vec<Section>, RunError> {
+    let sections = batches.into_iter().map(|(step, batch)| state_section(step, batch, worker));
+    sections.collect::<Result<_, _>>().map_err(|e| RunError::Bug { what: e.to_string() })
+}
+
+fn state_section(step: String, batch: StateBatch, worker: u32) -> Result<Section, ArrowError> {
+    let payload = batch_to_ipc(&batch.rows).map_err(|e| {
+        ArrowError::ExternalError(format!("state of {step} can't be encoded: {e}").into())
+    })?;
+    Ok(Section { kind: SectionKind::State, step, name: batch.name, worker, payload })
 }
 
 /// How far partitions were read, by number.

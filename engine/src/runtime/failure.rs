@@ -258,7 +258,7 @@ fn missing_text(missing: &[Missing]) -> String {
 pub(crate) struct Failure {
     set: Arc<AtomicBool>,
     first: Arc<Mutex<Option<First>>>,
-    /// Where it is said at once.
+    /// The metrics that are told of a failure at once.
     told: Option<Arc<Metrics>>,
 }
 
@@ -266,8 +266,8 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 struct First {
     error: RunError,
-    /// Whether it may only be what a thread's panic has left behind, such as a channel without its
-    /// other end. That thread comes to say so only afterwards.
+    /// Whether the failure may only be a consequence of a thread's panic, such as a channel without
+    /// its other end. The panic itself is reported only afterwards.
     is_aftermath: bool,
 }
 

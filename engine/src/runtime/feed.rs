@@ -77,12 +77,14 @@ pub(crate) struct Feed {
     pub(crate) out_of_orderness: i64,
     /// Bytes of the open epoch's blocks.
     pub(crate) bytes_open: u64,
-    /// Bytes of the blocks of those in `closed`: they may yet have to wait for the watermark.
+    /// Bytes of the blocks of the epochs in `closed`, whose rows may yet have to wait for the
+    /// watermark.
     pub(crate) bytes_closed: u64,
     pub(crate) held: HeldNotice,
     pub(crate) wall: WallTime,
     pub(crate) clock_notice: ClockNotice,
-    /// Whose state are the rows that wait for the watermark, among the metrics' steps.
+    /// Index, among the metrics' steps, of the step whose state are the rows that wait for the
+    /// watermark.
     pub(crate) hold_step: usize,
     pub(crate) hooks: Vec<EpochHook>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -112,21 +114,22 @@ pub(crate) const QUIET_POLLS_MAX: usize = 64;
 const BLOCK_ROWS_MIN: usize = 256;
 /// Bytes of a block, at least: an epoch that is nearly full is filled at once.
 const BLOCK_BYTES_MIN: usize = 64 << 10;
-/// One block of each partition may be this part of what may wait for the watermark: as long as one
-/// partition has shown nothing, all of that waits.
+/// One block of each partition, together, may take one part in so many of `hold_bytes_max`: until
+/// every partition has shown an event time, all these blocks wait.
 const HOLD_SHARE: u64 = 4;
-/// However many partitions there are, a block has so many bytes, if the partition has.
+/// The byte limit of a block is at least this, however many partitions there are.
 const BLOCK_SHARE_MIN: u64 = 4 << 10;
 /// Bytes of a row, before any was seen.
 const ROW_BYTES_LIKELY: u64 = 100;
 /// How often new partitions are looked for.
 const DISCOVER_MICROS: i64 = 1_000_000;
-/// Event time goes on by the clock in steps of `idle_after`, and no smaller ones: each is an epoch.
+/// Event time goes on by the clock in steps of `idle_after`, but of at least this: each step is an
+/// epoch.
 const CLOCK_MICROS_MIN: i64 = 10_000;
 /// An epoch without rows closes because a partition has become idle or has ended, which may move
 /// the watermark, at most every so often.
 const MOVED_MICROS: i64 = 100_000;
-/// Partitions that wait for another one so long are told of.
+/// The feed reports partitions that have waited for another one for so long.
 const HELD_TOLD_MICROS: i64 = 1_000_000;
 /// How long the feed sleeps when there is nothing to do, at least and at most. What comes meanwhile
 /// shares a batch, which costs less than a wake-up for every row of a slow stream.
@@ -238,7 +241,7 @@ impl Feed {
         let known = self.source.partitions();
         let shown = self.turns.furthest_behind(PARTITIONS_SHOWN_MAX).filter_map(|number| {
             let event_time_max_micros = seen(&self.clocks, number).event_time_max;
-            // Of one that has shown nothing in this run there is nothing to say.
+            // A partition that has shown no event time in this run is left out.
             (event_time_max_micros > i64::MIN).then_some(PartitionMetrics {
                 name: known.get(number as usize)?.name.clone(),
                 event_time_max_micros,
@@ -368,8 +371,8 @@ impl Feed {
         waiting + self.bytes_open + self.bytes_closed
     }
 
-    /// Whether so many rows wait that only those are read that let some go. Where rows pass as they
-    /// arrive, none wait.
+    /// Whether so many rows wait that only partitions that can move the watermark are read. In
+    /// arrival order no rows wait.
     fn is_full(&self) -> bool {
         !self.merge && self.held_bytes() > self.config.hold_bytes_max
     }
@@ -440,7 +443,7 @@ impl Feed {
         let rows = match &block.payload {
             Payload::Rows(rows) => rows.num_rows() as u64,
             Payload::Messages { rows, .. } => *rows as u64,
-            _ => self.estimated_rows(bytes),
+            Payload::Raw(_) | Payload::Other(_) => self.estimated_rows(bytes),
         };
         self.metrics.steps[self.metrics.step(READ_STEP)].add(rows, rows, read_nanos);
         self.resumed.remove(&block.partition);

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 /// So many rows are enough for a batch; a block with more goes on alone, as it is.
 pub(crate) const ROWS_GATHERED: usize = 1_024;
-/// Of several partitions that are merged, so many.
+/// When several partitions are merged, so many rows are enough for a batch.
 pub(crate) const ROWS_MERGED: usize = 8_192;
 
 /// Decoded blocks that wait for each other.
@@ -90,7 +90,7 @@ fn merge(batches: &[(u32, RecordBatch)], time: usize) -> Result<RecordBatch, Arr
     let mut order = Vec::with_capacity(batches.iter().map(|(_, rows)| rows.num_rows()).sum());
     while let Some(Reverse((_, partition))) = heads.pop() {
         let Some((of, at, row)) = partitions.get_mut(&partition) else { continue };
-        // It goes on for as long as no other is earlier.
+        // This partition goes on for as long as no other one has an earlier row.
         let other = heads.peek().map_or((i64::MAX, u32::MAX), |head| head.0);
         loop {
             order.push((of[*at], *row));

@@ -7,7 +7,7 @@
 use crate::background::lower_priority;
 use crate::ids::Epoch;
 use crate::runtime::clock::Clock;
-use crate::runtime::encoded::{Positions, WholeState, encode_state};
+use crate::runtime::encoded::{Positions, WholeState};
 use crate::runtime::failure::{Failure, RunError};
 use crate::runtime::metrics::Metrics;
 use crate::store::{EpochHeader, KeptSnapshots, Store, StoreError};
@@ -80,11 +80,8 @@ impl Housekeeper {
         let started = self.clock.steady_nanos();
         self.positions.append(&mut header.positions);
         header.positions = std::mem::take(&mut self.positions);
-        let mut sections = Vec::new();
-        for WholeState { worker, batches } in parts {
-            sections.extend(encode_state(batches, worker)?);
-        }
-        let written = self.kept.write(&self.store, &header, &sections)?;
+        let sections = parts.into_iter().flat_map(WholeState::sections);
+        let written = self.kept.write(&self.store, &header, sections)?;
         self.positions = header.positions;
         self.metrics.store_bytes_total.fetch_add(written, Ordering::Relaxed);
         self.metrics

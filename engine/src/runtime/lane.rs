@@ -21,9 +21,9 @@ use std::time::Duration;
 
 /// Epochs that are delivered together, at most.
 const WAITING_EPOCHS_MAX: usize = 4_096;
-/// The wait before a sink that is away is tried again; doubled each time,
+/// The first wait before a sink that is away is tried again; each further wait is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
-/// to this.
+/// The longest wait before a sink that is away is tried again.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// How soon a lane that waits sees that the run is to end.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -41,7 +41,7 @@ pub(crate) struct Lane<'a> {
     interval: Duration,
     progress: &'a Progress,
     notice: Notice,
-    /// Begun, and not visible yet; the oldest first.
+    /// Deliveries that were begun and are not visible yet; the oldest first.
     under_way: VecDeque<UnderWay>,
 }
 
@@ -138,12 +138,12 @@ impl<'a> Lane<'a> {
         let (wake, woken) = bounded(1);
         let waking = wake.clone();
         self.delivery.wake_by(Arc::new(move || {
-            // One that is there already says as much.
+            // A wake-up that is in the channel already is enough.
             let _full = waking.try_send(());
         }));
         self.delivery.hurry_by(Arc::clone(&self.progress.hurry));
         if let Some(newest) = newest_left {
-            // It was never counted as waiting.
+            // What earlier runs left was never counted as waiting.
             self.progress.waits(self.number, Load::of_all(&left));
             self.begin(left, newest)?;
         }
@@ -251,7 +251,7 @@ impl<'a> Lane<'a> {
         loop {
             match self.delivery.settle() {
                 Ok(settled) => return self.settled(settled),
-                // What was tried again with success is told of by the next answer.
+                // Deliveries that were retried with success are counted by the next `settle`.
                 away => self.outlast(away.map(drop))?,
             }
         }

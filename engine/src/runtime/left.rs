@@ -10,7 +10,7 @@ use crate::store::{
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 
-/// Rows that a sink never delivered must not go with the sink.
+/// Refuses to run when a sink is gone from the pipeline while rows may still wait for it.
 pub(crate) fn refuse_sinks_gone(
     marks: &DeliveredMarks,
     outbox: &[UndeliveredEpoch],
@@ -36,8 +36,8 @@ pub(crate) fn refuse_sinks_gone(
     })
 }
 
-/// What is delivered under other names than it was is taken for new, or for delivered: neither is
-/// true.
+/// Refuses to deliver under other names, or to other destinations, than the store remembers: a
+/// destination would take delivered epochs for new ones, or new ones for delivered.
 pub(crate) fn refuse_other_origin(recovered: &Recovered, present: &Origin) -> Result<(), RunError> {
     if recovered.committed == Epoch(0) || recovered.is_begun_anew() {
         return Ok(());
@@ -49,8 +49,8 @@ pub(crate) fn refuse_other_origin(recovered: &Recovered, present: &Origin) -> Re
     Err(RunError::OtherOrigin { pipeline: present.pipeline.clone(), changes })
 }
 
-/// A pipeline that is new must not be an old one under another name, whose rows are in its
-/// destinations.
+/// Refuses to run a new pipeline that may be an old one under another name, because rows of unknown
+/// pipelines are in its destinations.
 pub(crate) fn refuse_strangers(
     recovered: &Recovered,
     sinks: &[(String, Vec<Writer>)],
@@ -86,7 +86,7 @@ pub(crate) fn missing_of(
     lacks(&recovered.kept, sink, visible, present)
 }
 
-/// A destination must not lack rows that the store can no longer give.
+/// Refuses to run when a destination lacks epochs that the store no longer has.
 pub(crate) fn refuse_sinks_behind(
     recovered: &Recovered,
     visible: &BTreeMap<String, Epoch>,
@@ -114,8 +114,8 @@ pub fn lacks(kept: &[KeptEpoch], sink: &str, visible: Epoch, present: &Origin) -
     decide_reach(visible, &kept_marks(kept, sink, present))
 }
 
-/// What the store's files say of a sink. What went elsewhere, or under another name, is no rows of
-/// it.
+/// What the store's files say of a sink. Rows that went to another destination, or under another
+/// name, do not count.
 fn kept_marks(kept: &[KeptEpoch], sink: &str, present: &Origin) -> Vec<KeptMark> {
     let mark = |kept: &KeptEpoch| {
         let same = kept.origin.delivers_as(present, sink);

@@ -66,7 +66,7 @@ impl AddAssign for Load {
 
 impl SubAssign for Load {
     fn sub_assign(&mut self, less: Self) {
-        // A lane that has left has none, whatever was on its way to it.
+        // The load of a lane that has left is zero, whatever was on its way to it.
         self.epochs = self.epochs.saturating_sub(less.epochs);
         self.rows = self.rows.saturating_sub(less.rows);
         self.bytes = self.bytes.saturating_sub(less.bytes);

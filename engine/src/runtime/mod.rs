@@ -55,6 +55,7 @@ pub use failure::{RunError, StepsChanged};
 pub use histogram::{Histogram, HistogramCounts};
 pub use left::{check_waiting, lacks};
 pub use metrics::{Metrics, PartitionMetrics, READ_STEP, SinkMetrics, StepMetrics};
+pub use outside::FIRST_PATIENCE;
 pub use plan::{
     BuildStep, BuildWriter, EngineConfig, EpochHook, Plan, SinkPlan, StepPlan, WhenQuiet,
     WorkerContext, shapes,

@@ -1,4 +1,4 @@
-//! What a run needs outside is reached before it begins.
+//! Reaches the source and the destinations before a run begins.
 //!
 //! A destination or a source that an earlier run has worked with is waited for as long as it is
 //! away, and that is said, as in a run under way. One that no run has ever reached may have a wrong
@@ -19,40 +19,40 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// For how long somebody is tried who was never reached before.
-const FIRST_PATIENCE: Duration = Duration::from_secs(60);
-/// The wait after the first attempt; doubled after each further one,
+/// How long a source or destination that no run has ever reached is tried.
+pub const FIRST_PATIENCE: Duration = Duration::from_secs(60);
+/// The wait after the first attempt; each further wait is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
-/// to this.
+/// The longest wait between two attempts.
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// How soon a stop is seen.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Asks what a run needs outside until it answers.
 pub(crate) struct Outside<'a> {
-    /// Set when the run is to end, and where it says what it waits for; none for a command that
-    /// only looks.
+    /// The run's stop flag, and the metrics in which it says what it waits for; none for a command
+    /// that only looks.
     run: Option<(&'a AtomicBool, &'a Arc<Metrics>)>,
     clock: &'a dyn Clock,
     /// What earlier runs have reached; none for a command that only looks, which waits for nobody
     /// for long.
     reached: Option<Origin>,
-    /// For whoever looks at the store meanwhile.
+    /// The notes that commands which look at the store meanwhile read.
     away: Option<Mutex<AwayNotes>>,
-    /// Somebody can't be reached for good: the others need not be waited for.
+    /// A source or destination can't be reached for good: the others need not be waited for.
     given_up: AtomicBool,
 }
 
-/// Why somebody was not reached.
+/// Why a source or destination was not reached.
 enum Unreached<E> {
     Failed(E),
     /// The run is to end.
     Stopped,
 }
 
-/// An error that may say that somebody is away.
+/// An error that may say that a source or destination is away.
 trait MaybeAway: std::fmt::Display {
-    /// Who, and why; none when waiting does not help.
+    /// What is away, and why; none when waiting does not help.
     fn away(&self) -> Option<String>;
 }
 

@@ -21,12 +21,12 @@ pub(crate) enum Body {
     Close(EpochClose),
 }
 
-/// One worker's say at the end of an epoch.
+/// What one worker knows of an epoch at its end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Facts {
     /// Newest event time of the partitions of which this worker decoded blocks.
     pub(crate) event_time_max: Vec<(u32, i64)>,
-    /// The feed's word, the same from every worker.
+    /// The feed's facts about partitions, the same from every worker.
     pub(crate) partitions: Vec<PartitionFacts>,
     pub(crate) clock: Option<i64>,
     pub(crate) snapshot: bool,

@@ -22,7 +22,7 @@ impl Moment {
     }
 }
 
-/// The feed's word on a closed epoch.
+/// What the feed says of an epoch that it has closed.
 #[derive(Debug)]
 pub(crate) struct FeedClose {
     pub(crate) epoch: Epoch,
@@ -34,7 +34,7 @@ pub(crate) struct FeedClose {
     pub(crate) clock: Option<i64>,
     /// When its first block was read; when it closed, where it has none.
     pub(crate) first_block: Moment,
-    /// Of the partitions that were read on.
+    /// Positions of the partitions that were read on in the epoch.
     pub(crate) positions: BTreeMap<u32, (PartitionInfo, Position)>,
 }
 
@@ -42,9 +42,9 @@ pub(crate) struct FeedClose {
 #[derive(Debug)]
 pub(crate) struct Committed {
     pub(crate) epoch: Epoch,
-    /// Of the epoch's file.
+    /// Bytes of the epoch's file.
     pub(crate) bytes: u64,
-    /// Of the snapshot that follows, about.
+    /// Bytes of the snapshot that follows, about.
     pub(crate) snapshot_bytes: Option<u64>,
 }
 

@@ -11,7 +11,7 @@ use crate::protocol::{
 };
 use std::sync::Arc;
 
-/// Who is asking for a step.
+/// The worker for which a step or a writer is built.
 #[derive(Debug, Clone)]
 pub struct WorkerContext {
     /// The worker's number.
@@ -97,7 +97,7 @@ pub struct Plan {
     pub skew_max: i64,
     /// What becomes of event time while no partition has anything.
     pub when_quiet: WhenQuiet,
-    /// What the steps see first.
+    /// The order in which the steps see rows.
     pub order: Order,
     /// What becomes of late rows.
     pub late: LatePolicy,
@@ -191,7 +191,7 @@ pub struct EngineConfig {
     pub store: Folder,
     /// Threads of the dataflow.
     pub workers: usize,
-    /// Epochs.
+    /// When epochs close and snapshots are taken.
     pub limits: EpochLimits,
     /// Rows of a block, at most.
     pub block_rows: usize,
@@ -200,9 +200,9 @@ pub struct EngineConfig {
     /// Bytes of rows that may wait for the watermark, about. When it is so many, only partitions
     /// are read that hold the watermark back.
     pub hold_bytes_max: u64,
-    /// More dead letters than this share of an epoch's rows stop the run,
+    /// More dead letters than this share of an epoch's rows stop the run.
     pub dead_rows_max: f64,
-    /// in epochs of at least so many rows.
+    /// `dead_rows_max` holds for epochs of at least so many rows.
     pub dead_rows_min: u64,
     /// Committed epochs are delivered together at most this far apart, microseconds.
     pub delivery_interval: i64,

@@ -32,9 +32,9 @@ pub(crate) struct Progress {
 
 pub(crate) struct Marks {
     pub(crate) marks: DeliveredMarks,
-    /// When they were last written down.
+    /// When the marks were last written.
     pub(crate) marked_at: u64,
-    /// Whether anything was delivered since.
+    /// Whether anything was delivered since the marks were last written.
     pub(crate) unmarked: bool,
 }
 
@@ -97,7 +97,7 @@ impl Progress {
         }
     }
 
-    /// Writes down what was not.
+    /// Writes the marks, if anything was delivered since they were last written.
     pub(crate) fn mark(&self) -> Result<(), StoreError> {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         if marks.unmarked { marks.write(self, self.clock.steady_nanos()) } else { Ok(()) }

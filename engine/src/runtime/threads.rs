@@ -302,7 +302,7 @@ fn spawn(
 /// Waits for a thread of the run.
 fn ended(name: &str, thread: JoinHandle<()>, failure: &Failure) {
     if let Err(panic) = thread.join() {
-        // Only what it does with a panic can have panicked.
+        // The thread catches its body's panic, so only the handling of one can have panicked.
         failure.set_panicked(name, panic.as_ref());
     }
 }

@@ -1,8 +1,8 @@
 //! Which sinks a run waits for, written down for whoever looks at its store meanwhile
 //! (`riskstream status`).
 //!
-//! A courtesy: nothing is decided by it, so it is not synced, and one that can't be written or read
-//! is none.
+//! The file only informs: no decision depends on it, so it is not synced, and a file that can't be
+//! written or read counts as none.
 
 use crate::disk::Folder;
 use serde::{Deserialize, Serialize};

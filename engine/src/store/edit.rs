@@ -72,7 +72,7 @@ fn header_after(edit: &StateEdit, last: EpochHeader) -> EpochHeader {
 /// When the store is held, damaged, or can't be written; then nothing has changed.
 pub fn edit(root: impl Into<Folder>, edit: &StateEdit) -> Result<Epoch, StoreError> {
     let mut store = Store::open(root)?;
-    // Whether the newest file is torn is for a run to say, which asks the sinks what they have:
+    // Only a run, which asks the sinks what they have, may pass over a newest file that is torn:
     // here any damage is an error.
     let everything = Epoch(u64::MAX);
     let recovered = store.recover(everything, everything)?;
@@ -105,15 +105,15 @@ pub fn begin_after(
         generation: store.generation(),
         ..header_after(edit, EpochHeader { epoch: after, ..EpochHeader::default() })
     };
-    // Between the two the epochs before are missing, which a run refuses: the beginning is then
-    // made once more.
+    // After a crash between the commit and the snapshot, earlier epochs are missing, which a run
+    // refuses: the store is then begun once more.
     store.commit(&header, &sections(edit)?)?;
-    store.snapshot(&header, &[])?;
+    store.snapshot(&header, [])?;
     Ok(header.epoch)
 }
 
-/// Gives the folder `root` of a store, which no program may hold and which need not be readable,
-/// the folder `to`, which must not be there.
+/// Renames the folder `root` of a store to `to`, which must not be there. No program may hold the
+/// store, and it need not be readable.
 ///
 /// # Errors
 /// When the store is held, or the folder can't be renamed; then it has its old name.
@@ -134,9 +134,9 @@ pub fn set_store_aside(root: &Folder, to: &Folder) -> Result<(), StoreError> {
         .map_err(|e| failed(&e))
 }
 
-/// Gives the store in the folder `root`, which no program may hold, the folder `to`, which must not
-/// be there. The file `names` says under which names destinations know the store; one that is there
-/// already says it since an earlier rename and stays.
+/// Renames the folder `root` of a store, which no program may hold, to `to`, which must not be
+/// there. The file `names` says under which names destinations know the store; a file that an
+/// earlier rename wrote stays as it is.
 ///
 /// # Errors
 /// When the store is held, or the folder can't be renamed; then it has its old name, under which
@@ -168,7 +168,7 @@ impl Store {
         self.commit(&header, &sections(edit)?)?;
         if let StateEdit::BeginAnew { clears, .. } = edit {
             // The state as of this epoch, which is none: nothing before it is needed to go on.
-            self.snapshot(&header, &[])?;
+            self.snapshot(&header, [])?;
             if *clears {
                 self.delete_before(header.epoch)?;
             }

@@ -159,39 +159,97 @@ fn is_large(section: &Section) -> bool {
 
 /// Encodes an epoch file, in pieces.
 pub(crate) fn encode(header: &EpochHeader, sections: &[Section]) -> Result<Vec<Bytes>, ArrowError> {
-    let json = serde_json::to_string(header).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
-    let schema = Arc::new(
-        Schema::new(vec![
-            Field::new("kind", DataType::Utf8, false),
-            Field::new("step", DataType::Utf8, false),
-            Field::new("name", DataType::Utf8, false),
-            Field::new("worker", DataType::UInt32, false),
-            Field::new("payload", DataType::LargeBinary, false),
-        ])
-        .with_metadata(HashMap::from([(HEADER_KEY.to_owned(), json)])),
-    );
-    let mut writer = FileWriter::try_new(Pieces::default(), &schema)?;
+    let mut encoder = Encoder::new(header)?;
+    let mut pieces = Vec::new();
     for together in sections.chunk_by(|a, b| !is_large(a) && !is_large(b)) {
-        if let [section] = together {
-            writer.get_mut().share(section.payload.clone());
-        }
-        writer.write(&batch_of(&schema, together)?)?;
+        pieces.extend(encoder.add(together)?);
     }
-    writer.finish()?;
-    let (mut pieces, mut end) = writer.into_inner()?.finish();
-    let footer = footer_at(&end).ok_or_else(|| {
-        ArrowError::IpcError("the file that was just written has no footer".into())
-    })?;
-    let of_footer = file_checksum([&end[footer..]]).to_le_bytes();
-    let parts = pieces.iter().map(Bytes::as_ref).chain([
-        &end[..footer],
-        of_footer.as_slice(),
-        &end[footer..],
-    ]);
-    let of_file = file_checksum(parts).to_le_bytes();
-    end.splice(footer..footer, of_footer.into_iter().chain(of_file));
-    pieces.push(Bytes::from(end));
+    pieces.extend(encoder.finish()?);
     Ok(pieces)
+}
+
+/// As [`encode`]; a section is asked for once the pieces before it are taken, so that no more than
+/// one need be in memory.
+pub(crate) fn encode_each<S: Iterator<Item = Result<Section, ArrowError>>>(
+    header: &EpochHeader,
+    sections: S,
+) -> Result<impl Iterator<Item = Result<Bytes, ArrowError>> + use<S>, ArrowError> {
+    let mut encoder = Some(Encoder::new(header)?);
+    Ok(sections.map(Some).chain([None]).flat_map(move |section| {
+        let pieces = match (section, &mut encoder) {
+            (Some(section), Some(encoder)) => section.and_then(|section| encoder.add(&[section])),
+            (None, encoder) => encoder.take().map_or(Ok(Vec::new()), Encoder::finish),
+            (Some(_), None) => Ok(Vec::new()),
+        };
+        match pieces {
+            Ok(pieces) => pieces.into_iter().map(Ok).collect(),
+            Err(e) => {
+                // What can't be written whole must not look whole.
+                encoder = None;
+                vec![Err(e)]
+            }
+        }
+    }))
+}
+
+/// Makes an epoch file as its sections come.
+struct Encoder {
+    schema: SchemaRef,
+    writer: FileWriter<Pieces>,
+    /// Of the pieces that were given out.
+    checksum: Xxh3,
+}
+
+impl Encoder {
+    fn new(header: &EpochHeader) -> Result<Self, ArrowError> {
+        let json =
+            serde_json::to_string(header).map_err(|e| ArrowError::ExternalError(Box::new(e)))?;
+        let schema = Arc::new(
+            Schema::new(vec![
+                Field::new("kind", DataType::Utf8, false),
+                Field::new("step", DataType::Utf8, false),
+                Field::new("name", DataType::Utf8, false),
+                Field::new("worker", DataType::UInt32, false),
+                Field::new("payload", DataType::LargeBinary, false),
+            ])
+            .with_metadata(HashMap::from([(HEADER_KEY.to_owned(), json)])),
+        );
+        let writer = FileWriter::try_new(Pieces::default(), &schema)?;
+        Ok(Self { schema, writer, checksum: Xxh3::new() })
+    }
+
+    /// Adds sections, as one batch; gives the pieces that are whole by then.
+    fn add(&mut self, sections: &[Section]) -> Result<Vec<Bytes>, ArrowError> {
+        if let [section] = sections
+            && is_large(section)
+        {
+            self.writer.get_mut().share(section.payload.clone());
+        }
+        self.writer.write(&batch_of(&self.schema, sections)?)?;
+        let pieces = self.writer.get_mut().take();
+        pieces.iter().for_each(|piece| self.checksum.update(piece));
+        Ok(pieces)
+    }
+
+    /// The pieces that are left, with the footer and the checksums.
+    fn finish(mut self) -> Result<Vec<Bytes>, ArrowError> {
+        self.writer.finish()?;
+        let mut inner = self.writer.into_inner()?;
+        let mut pieces = inner.take();
+        pieces.iter().for_each(|piece| self.checksum.update(piece));
+        let mut end = inner.finish();
+        let footer = footer_at(&end).ok_or_else(|| {
+            ArrowError::IpcError("the file that was just written has no footer".into())
+        })?;
+        let of_footer = file_checksum([&end[footer..]]).to_le_bytes();
+        [&end[..footer], of_footer.as_slice(), &end[footer..]]
+            .iter()
+            .for_each(|part| self.checksum.update(part));
+        let of_file = self.checksum.digest().to_le_bytes();
+        end.splice(footer..footer, of_footer.into_iter().chain(of_file));
+        pieces.push(Bytes::from(end));
+        Ok(pieces)
+    }
 }
 
 /// Sections as rows; the payload of a single one stays where it is.
@@ -219,7 +277,7 @@ const SEAL_BYTES: usize = size_of::<u64>();
 /// Bytes of a file's end that are read in the hope that the header is within them.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// How many bytes of a file that ends so are its footer, the length and the mark behind it.
+/// The bytes of the footer, its length and the magic behind it, in a file with this `end`.
 fn footer_bytes(end: &[u8]) -> Option<usize> {
     let (_, length) = end.strip_suffix(IPC_MAGIC)?.split_last_chunk::<4>()?;
     usize::try_from(i32::from_le_bytes(*length))
@@ -418,6 +476,26 @@ mod tests {
         assert_eq!(told(&read), told(&sections));
         let (_, none) = decode(&file(&[])).expect("decodes");
         assert!(none.is_empty());
+    }
+
+    #[test]
+    fn a_file_is_made_section_by_section_and_fails_with_the_first_that_fails() {
+        let sections = [10, LARGE_BYTES, 5].map(|size| section("a", Bytes::from(vec![1; size])));
+        let each = encode_each(&header(), sections.iter().cloned().map(Ok)).expect("a header");
+        let pieces: Vec<Bytes> = each.collect::<Result<_, _>>().expect("encodes");
+        let (read, again) = decode(&pieces.concat()).expect("decodes");
+        assert_eq!((read, again.len()), (header(), sections.len()));
+        assert!(again.iter().zip(&sections).all(|(a, b)| a.payload == b.payload));
+
+        let failing = [Ok(sections[1].clone()), Err(ArrowError::DivideByZero)];
+        let pieces: Vec<_> =
+            encode_each(&header(), failing.into_iter()).expect("a header").collect();
+        assert!(pieces.last().is_some_and(Result::is_err), "nothing comes after the error");
+        let (none, nothing) = encode_each(&header(), [].into_iter())
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map(|pieces| decode(&pieces.concat()).expect("decodes"))
+            .expect("encodes");
+        assert_eq!((none, nothing.len()), (header(), 0));
     }
 
     #[test]

@@ -61,7 +61,11 @@ impl Files {
     }
 
     /// As [`Self::put_if_absent`], for a large file beside small ones that are in a hurry.
-    pub(crate) fn put_in_pieces(&self, name: &str, content: &[Bytes]) -> Result<bool, StoreError> {
+    pub(crate) fn put_in_pieces(
+        &self,
+        name: &str,
+        content: &mut dyn Iterator<Item = std::io::Result<Bytes>>,
+    ) -> Result<bool, StoreError> {
         let path = self.path(name);
         let put = self.disk().create_in_pieces(&self.spares.hidden(), &path, content);
         put.map_err(|e| StoreError::io("write", path, &e))

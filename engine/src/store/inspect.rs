@@ -74,7 +74,7 @@ pub struct Inspection {
     pub held_by: Option<Option<u32>>,
     /// Files that can't be read: path and why.
     pub problems: Vec<String>,
-    /// Those of them that are epochs, and whether each is the newest file.
+    /// The epochs among `problems`, and whether each is the newest file.
     damaged: Vec<(Epoch, String, bool)>,
     /// The snapshot that a run starts from; 0 for none.
     start: Epoch,
@@ -203,7 +203,7 @@ pub(crate) fn saved_place(
     newest(&root.into(), |header| Some((header.generation, header.epoch)))
 }
 
-/// What the newest header says that says it.
+/// What `say` gives for the newest header for which it gives anything.
 fn newest<T>(
     root: &Folder,
     say: impl Fn(EpochHeader) -> Option<T>,
@@ -360,9 +360,9 @@ impl Inspection {
         }
     }
 
-    /// Damage that a run does not pass over, whose sinks all have the epochs through `delivered`
-    /// and some those through `seen`. What it passes over is no loss: an older snapshot stands in
-    /// for a damaged one, and a newest file that is torn was never committed.
+    /// The damage that stops a run. All sinks have the epochs through `delivered`, and some sink
+    /// has those through `seen`. A run passes over other damage without a loss: an older snapshot
+    /// stands in for a damaged one, and a newest file that is torn was never committed.
     pub fn in_the_way(&self, delivered: Epoch, seen: Epoch) -> impl Iterator<Item = &str> {
         let is_needed = move |epoch: Epoch| epoch > self.start || epoch > delivered;
         let is_torn = move |epoch: Epoch, newest: bool| newest && epoch > self.start.max(seen);

@@ -7,6 +7,7 @@ use crate::store::epoch_file::{EpochHeader, Section};
 use crate::store::error::StoreError;
 use crate::store::open::{Store, needless_files};
 use crate::store::recovered::Recovered;
+use arrow::error::ArrowError;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The history files that each kept snapshot names.
@@ -29,15 +30,16 @@ impl KeptSnapshots {
     }
 
     /// Writes a snapshot of all state as of a committed epoch; the history files that it names are
-    /// durable first. Gives the bytes written.
+    /// durable first. Each section is asked for when those before it are written. Gives the bytes
+    /// written.
     ///
     /// # Errors
-    /// When it can't be written; the epoch stays committed.
+    /// When it can't be written, or the first error of `sections`; the epoch stays committed.
     pub fn write(
         &mut self,
         store: &Store,
         header: &EpochHeader,
-        sections: &[Section],
+        sections: impl IntoIterator<Item = Result<Section, ArrowError>>,
     ) -> Result<u64, StoreError> {
         // Those that an earlier snapshot names are synced already.
         let synced = self.files.values().next_back();

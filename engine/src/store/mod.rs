@@ -9,7 +9,9 @@
 //! <root>/epochs/<e>-<g>.epoch              one file per committed epoch (Arrow IPC), put if absent
 //!                                          and synced; an edit of the state is one too
 //! <root>/snapshots/<e>-<g>.snapshot        the same form: all state as of an epoch
-//! <root>/history/<step>/...                segments of the event history
+//! <root>/history/<step>/...                segments of the event history and of keyed rows
+//! <root>/spares/                           files without a name yet, and needless epoch files to
+//!                                          write over
 //! ```
 //! Invariants: an epoch is committed exactly when its file is there, whole and of a generation that
 //! counts; files are never changed; nothing that a kept snapshot or an undelivered epoch needs is

@@ -6,10 +6,11 @@ use crate::key::HASH_SEED;
 use crate::protocol::{
     Claim, CollectDecision, CollectFacts, EpochName, ResumeFacts, decide_collect,
 };
-use crate::store::epoch_file::{EpochHeader, Section, encode};
+use crate::store::epoch_file::{EpochHeader, Section, encode, encode_each};
 use crate::store::error::StoreError;
 use crate::store::files::Files;
 use crate::store::recovered::Recovered;
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ const EPOCHS: &str = "epochs/";
 pub struct Identity {
     /// Always `riskstream-store`.
     pub format: String,
-    /// Of the file formats.
+    /// Version of the file formats.
     pub version: u32,
     /// Hash buckets of keys.
     pub shards: usize,
@@ -86,9 +87,6 @@ pub(crate) struct NewFile {
     name: String,
     content: Vec<Bytes>,
 }
-
-/// Puts a file that must not be there yet; false when it was.
-type PutNew = fn(&Files, &str, &[Bytes]) -> Result<bool, StoreError>;
 
 impl Store {
     /// Opens the store at `root`, making it if absent, and locks it. `clean` before
@@ -175,14 +173,14 @@ impl Store {
         Ok(())
     }
 
-    /// Records after which epoch this run goes on, which ends every older run's say.
+    /// Records after which epoch this run goes on; later epochs of older runs no longer count.
     pub(crate) fn record_resumed(&self, after: Epoch) -> Result<(), StoreError> {
         let name = format!("generations/{:010}.resumed", self.generation.0);
         let json = serde_json::to_vec(&Resumed { after: after.0 })
             .map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
         self.files.put_if_absent(&name, &[Bytes::from(json)])?;
-        // Claims before this one have nothing left to say once their epochs are superseded; keep
-        // the last few for a look.
+        // Older claims decide nothing any more once their epochs are superseded; the last few are
+        // kept for inspection.
         for old in self.files.list("generations")? {
             let number =
                 old.split('.').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(u64::MAX);
@@ -216,19 +214,41 @@ impl Store {
     }
 
     /// As [`Self::commit`], the file being made.
-    pub(crate) fn commit_file(&self, file: NewFile) -> Result<u64, StoreError> {
-        let written = self.write(file, Files::put_epoch)?;
+    pub(crate) fn commit_file(
+        &self,
+        NewFile { name, content }: NewFile,
+    ) -> Result<u64, StoreError> {
+        if !self.files.put_epoch(&name, &content)? {
+            return Err(self.was_there(&name));
+        }
         self.check_fence()?;
-        Ok(written)
+        Ok(content.iter().map(|piece| piece.len() as u64).sum())
     }
 
-    /// Writes a snapshot of all state as of a committed epoch.
+    /// Writes a snapshot of all state as of a committed epoch. Each section is asked for when those
+    /// before it are written. Gives the bytes written.
     ///
     /// # Errors
-    /// When it can't be written; the epoch stays committed.
-    pub fn snapshot(&self, header: &EpochHeader, sections: &[Section]) -> Result<u64, StoreError> {
+    /// When it can't be written, or the first error of `sections`; the epoch stays committed.
+    pub fn snapshot(
+        &self,
+        header: &EpochHeader,
+        sections: impl IntoIterator<Item = Result<Section, ArrowError>>,
+    ) -> Result<u64, StoreError> {
         let name = format!("snapshots/{:020}-{:010}.snapshot", header.epoch.0, self.generation.0);
-        self.write(self.new_file(name, header, sections)?, Files::put_in_pieces)
+        let pieces = encode_each(header, sections.into_iter())
+            .map_err(|e| StoreError::io("encode", self.files.path(&name), &e))?;
+        let mut written = 0;
+        let mut content = pieces.map(|piece| {
+            let piece = piece.map_err(std::io::Error::other)?;
+            written += piece.len() as u64;
+            Ok(piece)
+        });
+        if self.files.put_in_pieces(&name, &mut content)? {
+            Ok(written)
+        } else {
+            Err(self.was_there(&name))
+        }
     }
 
     fn new_file(
@@ -242,15 +262,10 @@ impl Store {
         Ok(NewFile { name, content })
     }
 
-    fn write(&self, NewFile { name, content }: NewFile, put: PutNew) -> Result<u64, StoreError> {
-        let written = content.iter().map(|piece| piece.len() as u64).sum();
-        if put(&self.files, &name, &content)? {
-            Ok(written)
-        } else {
-            Err(StoreError::Damaged {
-                path: self.files.path(&name),
-                reason: "it is there already, though this run never wrote it".into(),
-            })
+    fn was_there(&self, name: &str) -> StoreError {
+        StoreError::Damaged {
+            path: self.files.path(name),
+            reason: "it is there already, though this run never wrote it".into(),
         }
     }
 

@@ -19,9 +19,14 @@ impl Pieces {
         self.announced = Some(payload);
     }
 
-    /// The pieces in order, and what came after the last payload.
-    pub(crate) fn finish(self) -> (Vec<Bytes>, Vec<u8>) {
-        (self.done, self.open)
+    /// Takes the pieces so far, in order; what came after the last payload is none yet.
+    pub(crate) fn take(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.done)
+    }
+
+    /// What came after the last payload.
+    pub(crate) fn finish(self) -> Vec<u8> {
+        self.open
     }
 }
 

@@ -50,13 +50,14 @@ impl Store {
                 },
             };
             let mut recovered = self.replay(&decision, snapshot, delivered, seen)?;
-            // Else it would count as one of the snapshots that are kept, and epochs before it would
-            // be collected.
+            // Otherwise a damaged snapshot would count as one of those that are kept, and epochs
+            // before it would be collected.
             for name in &damaged {
                 self.files.delete(&snapshot_path(name))?;
             }
             for name in &facts.snapshots {
-                // Whose names are not known, its files must not be deleted: then nothing starts.
+                // History files must not be deleted while a snapshot's names of them can't be read:
+                // then the start fails.
                 match self.read_header(&snapshot_path(name)) {
                     Ok(header) => {
                         let files =
@@ -159,7 +160,7 @@ impl Store {
                 before.parts.retain(|sink, _| !edit.forgets(sink));
             }
             if matches!(edit, StateEdit::BeginAnew { .. }) {
-                // What destinations have of before is no matter any more.
+                // What destinations have from before this edit does not matter any more.
                 recovered.kept.retain(|kept| kept.epoch >= name.epoch);
             }
         }

@@ -1,6 +1,6 @@
-//! What is written aside before it gets its name: large files, and what goes over needless epoch
-//! files, which are kept for it: an epoch then costs the file system no new file and no deleted
-//! one.
+//! Files that are written under a hidden name before they get their own. Needless epoch files are
+//! kept as spares, over which new ones are written: an epoch then costs the file system no new file
+//! and no deleted one.
 //!
 //! A stream of short epochs makes and deletes hundreds of files a second. Journaling file systems
 //! take that badly: ext4 looks for a free inode past all those deleted in the last minutes, and
@@ -41,7 +41,7 @@ pub(crate) struct Spares {
 #[derive(Debug, Default)]
 struct Waiting {
     spares: VecDeque<Spare>,
-    /// Of all of them.
+    /// Bytes of all spares.
     bytes: u64,
 }
 
@@ -49,7 +49,7 @@ struct Waiting {
 struct Spare {
     path: PathBuf,
     bytes: u64,
-    /// The sync of `epochs/` that makes sure that it is gone from there.
+    /// The number of the sync of `epochs/` after which the old name is surely gone.
     after: u64,
 }
 
@@ -84,7 +84,7 @@ impl Spares {
                 drop(waiting);
                 return disk.remove(path).map_err(|e| failed(&e));
             }
-            // Whoever comes next finds no room that is taken already.
+            // The room is taken now, so that a concurrent call does not count it as free.
             waiting.bytes += found.bytes;
         }
         let spare =

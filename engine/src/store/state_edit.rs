@@ -37,8 +37,9 @@ pub enum StateEdit {
         /// most. Written as the epoch's positions.
         #[serde(skip)]
         positions: BTreeMap<u32, (PartitionInfo, Position)>,
-        /// Which destinations are emptied, under which names: others that the next run has by then
-        /// are not. None keeps those of the last epoch. Written as the epoch's origin.
+        /// The destinations that are emptied, and the names under which they know the pipeline;
+        /// destinations that only the next run has are not emptied. `None` keeps the origin of the
+        /// last epoch. Written as the epoch's origin.
         #[serde(skip)]
         origin: Option<Origin>,
     },
@@ -56,7 +57,7 @@ pub struct Renamed {
 }
 
 impl StateEdit {
-    /// Does to the state of steps what it says.
+    /// Applies this edit to the state of the steps.
     pub(crate) fn apply<S>(&self, state: &mut BTreeMap<String, S>) {
         match self {
             Self::Drop { step } => {

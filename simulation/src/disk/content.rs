@@ -26,7 +26,7 @@ struct ContentChange {
 enum Fate {
     /// Not yet.
     Unsynced,
-    /// It is, and stands behind one that may not be.
+    /// The change was synced, and stands behind one that may not be durable.
     Synced,
     /// A sync has failed since: no later one makes it durable.
     Forgotten,

@@ -21,7 +21,7 @@ pub(super) struct Names {
     unsynced: Vec<(u64, NameChange)>,
 }
 
-/// Wholly there or not.
+/// A change of a name, which survives a loss of power wholly or not at all.
 #[derive(Debug)]
 enum NameChange {
     Added { path: PathBuf, node: Node },

@@ -460,7 +460,7 @@ fn snapshot_without_history(epoch: u64, generation: u64) -> Result<Bytes> {
         "steps": [],
     });
     let header: EpochHeader = serde_json::from_value(nothing)?;
-    store.snapshot(&header, &[]).map_err(Error::other)?;
+    store.snapshot(&header, []).map_err(Error::other)?;
     let folder = Path::new("/store/snapshots");
     let disk = disk.process();
     let snapshot = disk.list(folder)?.pop().ok_or_else(power_is_gone)?;

@@ -28,14 +28,14 @@ pub(super) struct State {
     pub(super) files: BTreeMap<u64, Content>,
     pub(super) names: Names,
     pub(super) locks: BTreeSet<PathBuf>,
-    /// Of changes, in the order in which they were made.
+    /// The number of changes made so far, which orders them.
     pub(super) moment: u64,
     pub(super) operations: u64,
     pub(super) dies_at: Option<u64>,
     /// The number of the process that uses the disk; those before it are dead.
     pub(super) process: u64,
     pub(super) is_dead: bool,
-    /// What this process was told that was not so.
+    /// The faults that this process has met.
     pub(super) failed: Vec<String>,
     pub(super) numbers: u64,
     pub(super) trace: Trace,
@@ -76,7 +76,7 @@ impl SimDisk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on it fails so.
+    /// Makes the disk fail with these chances from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }
@@ -146,7 +146,7 @@ impl State {
         self.trace.0.update(format!("{number} {kind:?} {}\n", path.display()).as_bytes());
         if self.dies_at == Some(number) {
             self.is_dead = true;
-            // It is done before the end, or not.
+            // The last change is made before the process dies, or it is not.
             return if self.rng.random_bool(0.5) { Ok(true) } else { Err(power_is_gone()) };
         }
         self.may_fail(kind, path)?;

@@ -54,7 +54,7 @@ fn store() -> tempfile::TempDir {
     store.commit(&header(&store, 1, &[]), &[state("a", 1), state("c", 1)]).expect("committed");
     store.commit(&header(&store, 2, &[]), &[state("a", 2), state("c", 2)]).expect("committed");
     store
-        .snapshot(&header(&store, 2, &history), &[state("a", 12), state("c", 12)])
+        .snapshot(&header(&store, 2, &history), [state("a", 12), state("c", 12)].map(Ok))
         .expect("written");
     store.commit(&header(&store, 3, &[]), &[state("a", 3), state("c", 3)]).expect("committed");
     folder
@@ -126,7 +126,7 @@ fn a_renamed_step_goes_on_with_its_state_and_files_also_from_an_older_snapshot()
     store
         .snapshot(
             &EpochHeader { renamed, ..header(&store, 4, &["b/1.rows", "c/1.rows"]) },
-            &[state("b", 15), state("c", 15)],
+            [state("b", 15), state("c", 15)].map(Ok),
         )
         .expect("written");
     drop(store);
