@@ -1,5 +1,5 @@
-//! What is remembered of a file, to know it again: is what was read of it still there, and has it
-//! only grown since?
+//! A file's fingerprint, kept in its position. It tells a later run whether what was read of the
+//! file is still there, and whether the file has only grown since.
 //!
 //! | part | covers | there |
 //! | --- | --- | --- |
@@ -7,12 +7,11 @@
 //! | tail | of text up to 4 KiB just before the position, decompressed | once something was read |
 //! | end | size, time of change, hash of the last up to 4 KiB on disk | once read to its end |
 //!
-//! A Parquet file never grows, so of it the end is remembered as soon as it was opened.
+//! A Parquet file never grows, so its end is recorded as soon as the file was opened.
 //!
-//! The last bytes of a gzip member hold the checksum of its content, the end of a Parquet file
-//! where its pages are and what is in them: another content with the same beginning is found by
-//! either. Of plain text a change in the middle, which leaves size, beginning and end as they were,
-//! is not found.
+//! A gzip member ends with the checksum of its content, and a Parquet file ends with its pages'
+//! places and statistics. So the end reveals other content with the same beginning. In plain text,
+//! a change in the middle that keeps size, beginning and end is not detected.
 
 use crate::decode::{Encoding, EncodingChoice, MARK_BYTES};
 use std::fmt;
@@ -90,7 +89,7 @@ pub(crate) struct Fingerprint {
     pub(crate) end: Option<End>,
 }
 
-/// Tells whether a file has changed without a look into it.
+/// Size, time of change and inode, which tell without reading the file whether it has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) bytes: u64,
@@ -134,7 +133,8 @@ pub(crate) enum Since {
 }
 
 fn modified(metadata: &Metadata) -> u128 {
-    // A file system without times, or one before 1970: then it is looked into.
+    // 0 where the file system has no times, or the time is before 1970: the file's content is then
+    // compared.
     metadata
         .modified()
         .ok()
@@ -233,8 +233,8 @@ impl Fingerprint {
         self.end.map_or(LastRecord::Ended, |end| end.record)
     }
 
-    /// What became of the file; where its bytes are the text that was read, up to `read`, `plain`
-    /// is what is said of its encoding.
+    /// What became of the file since this fingerprint. `read` is the offset up to which it was
+    /// read; `plain` is the configured encoding of a plain text file, none for other files.
     pub(crate) fn since(
         &self,
         path: &Path,
@@ -304,7 +304,7 @@ impl Fingerprint {
         )))
     }
 
-    /// Of a file that is read once, when it is complete.
+    /// As [`Self::since`], for a file that is read once, when it is complete.
     fn closed_since(&self, file: &mut File, size: u64) -> io::Result<Since> {
         let Some(end) = &self.end else { return Ok(Since::Same) };
         if size != end.size {

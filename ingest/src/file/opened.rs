@@ -226,7 +226,9 @@ impl Beginning<'_> {
             .decode(&self.text[record.start * unit..record.end * unit], &mut text)
             .map_err(|_| match self.encoding {
                 Encoding::Utf8 => "the header is not UTF-8; which `encoding` has it?".to_owned(),
-                encoding => format!("the header is not {encoding}"),
+                encoding @ (Encoding::Utf16Le | Encoding::Utf16Be | Encoding::SingleByte(_)) => {
+                    format!("the header is not {encoding}")
+                }
             })?;
         let record = text.as_bytes();
         let (mut fields, mut unquoted) = (Vec::new(), Vec::new());

@@ -138,11 +138,11 @@ impl ParquetReader {
                 type_at(found.fields(), &path).ok_or_else(|| column_problem(input, 0, &found))?;
             let (format, words) = (rules.format(i), rules.reading.forms.words.is_some());
             if !can_convert(from, field.data_type(), format, words) {
-                let zone = match (format, from) {
-                    (TimeFormat::Local(_), DataType::Timestamp(..)) => {
-                        ": a `zone` is for times that are written as text"
-                    }
-                    _ => "",
+                let is_local = matches!(format, TimeFormat::Local(_));
+                let zone = if is_local && matches!(from, DataType::Timestamp(..)) {
+                    ": a `zone` is for times that are written as text"
+                } else {
+                    ""
                 };
                 return Err(format!(
                     "column {input} is {from} in the file, which can't become {}{zone}",

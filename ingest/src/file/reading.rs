@@ -1,10 +1,11 @@
 //! Reading one file of a source: opening it where it was left, polling it, and what becomes of it
 //! at its end.
 //!
-//! - Plain text is read on while it grows. At its end it is finished, unless it has grown
-//!   meanwhile; with `follow` it is closed, and read on when it has changed.
-//! - Gzip, zstd and Parquet must be complete. At its end such a file is finished, with `follow`
-//!   too; what is cut off may then still be written and is waited for.
+//! - A plain text file is read on while it grows. At its end the file is finished, unless it has
+//!   grown meanwhile; with `follow` it is closed instead, and read on when it has changed.
+//! - Gzip, zstd and Parquet files must be complete. At its end such a file is finished, with
+//!   `follow` too. With `follow`, a file that is cut off may still be being written, and is waited
+//!   for.
 //!
 //! A file that is closed, because it waits or to let another one be opened, is verified when it is
 //! opened again.
@@ -42,11 +43,11 @@ impl FileSource {
         self.format != FileFormat::Parquet && self.spec.compression_of(path) == Compression::None
     }
 
-    fn may_grow(&self, path: &Path) -> bool {
+    pub(super) fn may_grow(&self, path: &Path) -> bool {
         self.spec.follow && self.is_plain(path)
     }
 
-    /// Polls a file that is not finished.
+    /// Polls a file that is not finished, or was finished by a run before and may grow in this one.
     pub(super) fn poll_file(
         &mut self,
         partition: u32,
@@ -55,11 +56,16 @@ impl FileSource {
         let at = partition as usize;
         let path = self.files[at].path.clone();
         if let Some(stamp) = self.files[at].waits {
-            let now = Stamp::of(&path).map_err(|e| self.gone(partition, &e))?;
-            if now == stamp {
-                return Ok(Poll::Pending { caught_up: true });
+            let file = &mut self.files[at];
+            match Stamp::of(&path) {
+                Ok(now) if now == stamp => return Ok(Poll::Pending { caught_up: true }),
+                Ok(_) => (file.waits, file.position.finished) = (None, false),
+                Err(e) if e.kind() == io::ErrorKind::NotFound && file.position.finished => {
+                    file.waits = None;
+                    return Ok(Poll::Finished(file.position.clone()));
+                }
+                Err(e) => return Err(self.gone(partition, &e)),
             }
-            self.files[at].waits = None;
         }
         if let Some(input) = self.files[at].input.take() {
             return self.poll_input(partition, &path, input, limit);
@@ -67,7 +73,7 @@ impl FileSource {
         let stamp = Stamp::of(&path).map_err(|e| self.gone(partition, &e))?;
         match self.open_file(partition, &path, limit)? {
             Opened::Input(input) => self.poll_input(partition, &path, input, limit),
-            // The end, unless something may come.
+            // An empty file is at its end, unless `follow` says that something may still come.
             Opened::Empty if self.spec.follow => {
                 let file = &mut self.files[at];
                 file.position.fingerprint.clear();
@@ -76,8 +82,8 @@ impl FileSource {
             }
             Opened::Empty => {
                 let print = Fingerprint::of(&path).map_err(|e| self.gone(partition, &e))?;
-                // Blank lines without a header are read as well, or the file would have grown for
-                // ever.
+                // Blank lines before a missing header count as read; otherwise the file would seem
+                // to have grown each time it is looked at.
                 let blank = if self.is_plain(&path) {
                     i64::try_from(stamp.bytes).unwrap_or(i64::MAX)
                 } else {
@@ -123,7 +129,8 @@ impl FileSource {
         let bytes = file.metadata().map_err(|e| self.gone(partition, &e))?.len();
         let raw_bytes = Arc::new(AtomicU64::new(0));
         let encoding = match self.encoding(partition, path) {
-            // A mark can't be read of what is not complete.
+            // The byte-order mark of a file that is cut off may be unreadable; such a file is
+            // waited for.
             Err(error) if self.is_cut_off(path) => return Ok(Opened::CutOff(error.to_string())),
             encoding => encoding?,
         };
@@ -175,7 +182,8 @@ impl FileSource {
                         let may_grow = self.may_grow(path);
                         match csv_start((&self.spec, &self.rules), &name, path, encoding, may_grow)
                         {
-                            // A header can't be read of what is not complete.
+                            // The header of a file that is cut off may be unreadable; such a file
+                            // is waited for.
                             Err(error) if self.is_cut_off(path) => {
                                 return Ok(Opened::CutOff(error.to_string()));
                             }
@@ -253,7 +261,7 @@ impl FileSource {
         let read = u64::try_from(position.next_offset).unwrap_or(0);
         let since =
             print.since(path, self.plain_text(path), read).map_err(|e| self.gone(partition, &e))?;
-        // Where more follows, that begins with the line end which the last record lacked.
+        // If the file has grown, its new part begins with the line end that the last record lacked.
         let last_record =
             if since == Since::Same { print.last_record() } else { LastRecord::Ended };
         match since {
@@ -267,7 +275,7 @@ impl FileSource {
                 return Err(self.changed(&self.partitions[partition as usize].name, path, &reason));
             }
         }
-        // What it was at its end counts no more: it is read on.
+        // The file is read on, so what it was at its former end no longer counts.
         print.end = None;
         Ok((print, last_record))
     }
@@ -335,7 +343,8 @@ impl FileSource {
         )))
     }
 
-    /// Of compressed text what was read last is seen only now.
+    /// Compares the text read last with the fingerprint's tail. Compressed text has to be
+    /// decompressed up to there first, so this happens only here.
     fn check_tail(
         &self,
         partition: u32,
@@ -441,8 +450,8 @@ impl FileSource {
                     );
                     return Err(self.changed(&self.partitions[at].name, path, &reason));
                 }
-                // As it was before it was read to there: what is written after that makes another
-                // one.
+                // The stamp was taken before the read, so anything written since then makes another
+                // stamp, and the file is read on.
                 self.files[at].waits = Some(stamp.at(read));
                 match reader.is_within_record() {
                     true => self.keep(
@@ -460,15 +469,15 @@ impl FileSource {
             }
         };
         print.tail = Fingerprint::tail_of(reader.tail());
-        // A file that was short when it was first read is known better now.
+        // The head of a file that was short at first now covers more bytes.
         if print.head.bytes < PIECE_BYTES
             && u64::try_from(reader.offset()).unwrap_or(0) > print.head.bytes as u64
         {
             print.head = Fingerprint::of(path).map_err(|e| self.gone(partition, &e))?.head;
         }
         let next_offset = reader.offset();
-        // A last record without its end was taken as it was: whether it goes on is to be seen also
-        // by a run that finds nothing more to read.
+        // A last record without a line end was read as it was. The fingerprint says so, so that a
+        // later run can tell if that record has been continued.
         if reader.last_record() != LastRecord::Ended {
             let end = End::of(path, reader.last_record()).map_err(|e| self.gone(partition, &e))?;
             let read = u64::try_from(next_offset).unwrap_or(0);
@@ -529,7 +538,7 @@ impl FileSource {
         self.open.closed(partition);
         self.files[at].position.next_offset = next_offset;
         let read = u64::try_from(next_offset).unwrap_or(0);
-        // What is gone by now was read nevertheless.
+        // A file that was removed meanwhile was nevertheless read to its end.
         if let Ok(end) = End::of(path, record) {
             if self.spec.follow && end.size == 0 {
                 let stamp = Stamp::of(path).map_err(|e| self.gone(partition, &e))?;

@@ -102,7 +102,9 @@ impl Decoder for FileDecoder {
             Inner::Rows(decoder) => {
                 return match block.payload {
                     Payload::Rows(batch) => decoder.decode(&batch, block.first_offset, &origin),
-                    other => Err(self.bug(format!("rows expected, not {other:?}"))),
+                    other @ (Payload::Raw(_) | Payload::Messages { .. } | Payload::Other(_)) => {
+                        Err(self.bug(format!("rows expected, not {other:?}")))
+                    }
                 };
             }
             Inner::Text(Some(decoder)) => decoder,

@@ -27,11 +27,12 @@ use std::sync::atomic::Ordering;
 
 /// Reads files; see the crate's documentation for what becomes of their records.
 ///
-/// A finished file that is gone since is no error; an unfinished one that is gone is
-/// [`SourceError::Changed`], and so is one of which what was read is not there any more. Plain text
-/// that has only grown is read on, with and without `follow`. With `follow`, plain text files are
-/// read on as they grow (a last line without its end waits) and new files that match are found;
-/// compressed and Parquet files are complete when they appear, or waited for if they are cut off.
+/// A finished file may be removed. An unfinished file that was removed is a
+/// [`SourceError::Changed`], and so is a file that no longer holds what was read of it. A plain
+/// text file that has only grown is read on, with and without `follow`. With `follow`, plain text
+/// files are read on as they grow (a last line waits for its line end), and new matching files are
+/// found. Compressed and Parquet files must be complete when they appear; with `follow`, one that
+/// is cut off is waited for.
 #[derive(Debug)]
 pub struct FileSource {
     pub(super) spec: FileSourceSpec,
@@ -48,7 +49,7 @@ pub struct FileSource {
     /// Files that are cut off and waited for.
     pub(super) incomplete: BTreeSet<u32>,
     pub(super) notice: Told,
-    /// Until the lookout has them.
+    /// The files known so far, until the lookout thread takes them over.
     known: KnownFiles,
     lookout: Option<Lookout>,
     /// Bytes of all files, and how many were read.
@@ -71,7 +72,7 @@ pub(super) struct FileState {
     pub(super) path: PathBuf,
     pub(super) position: Position,
     pub(super) input: Option<Box<Input>>,
-    /// Read to its present end: there is nothing to do before it has changed from this.
+    /// The file was read to its present end; it is polled again when its stamp differs from this.
     pub(super) waits: Option<Stamp>,
     /// Where the records of a CSV file begin, once its header was read in this run.
     pub(super) start: Option<i64>,
@@ -195,9 +196,9 @@ impl FileSource {
         any
     }
 
-    /// Gives the numbers of partitions of which nothing was ever committed, though something was of
-    /// later ones, to files that are new to this run; a number that no file is left for stays one
-    /// that has ended.
+    /// Gives `gaps` to files that are new to this run. Gaps are numbers of partitions without a
+    /// committed position below ones that have one. A gap for which no file is left stays a
+    /// finished partition.
     fn fill_gaps(&mut self, gaps: &[usize], new: Vec<FoundFile>) {
         let mut new = new.into_iter();
         for gap in gaps {
@@ -223,8 +224,8 @@ impl FileSource {
         self.add_new(new.collect());
     }
 
-    /// A number of which nothing was ever committed: nothing was read of its file, whose name
-    /// nobody knows any more.
+    /// Adds a finished partition for a number without a committed position. Nothing of its file was
+    /// read, and the file's name is not known any more.
     fn add_gap(&mut self) {
         let number = self.partitions.len();
         let name = format!("file {number}, gone before it was read");
@@ -272,8 +273,14 @@ impl FileSource {
             Err(e) => return Err(unreadable(&self.spec, &info.name, e.to_string())),
         }
         let finished = position.finished;
+        // The file was finished by an earlier run without `follow`; in this run it may grow again.
+        let waits = match finished && self.may_grow(&path) {
+            true => Stamp::of(&path).ok().map(|stamp| stamp.at(read)),
+            false => None,
+        };
         self.add(FoundFile { name: info.name.clone(), path }, position);
         if finished && let Some(file) = self.files.last_mut() {
+            file.waits = waits;
             file.counted_bytes = file.path.metadata().map_or(0, |metadata| metadata.len());
             self.bytes_read += file.counted_bytes;
         }
@@ -321,7 +328,8 @@ impl Source for FileSource {
             }
             self.resume(info, position)?;
         }
-        // Its files may have been read and taken away since, while other paths have new ones.
+        // If all known files were read, they may have been removed since, so a path without files
+        // is no error.
         let was_read = !self.files.is_empty()
             && self.files.iter().all(|f| f.position.finished || is_replayed(&f.position));
         let mut new = Vec::new();
@@ -368,7 +376,7 @@ impl Source for FileSource {
                 reason: format!("partition {partition} is not known"),
             });
         };
-        if file.position.finished || is_replayed(&file.position) {
+        if (file.position.finished && file.waits.is_none()) || is_replayed(&file.position) {
             return Ok(Poll::Finished(file.position.clone()));
         }
         self.poll_file(partition, limit)

@@ -69,7 +69,8 @@ pub(crate) struct TextReader {
     /// The offset of the buffer's first byte (or of the long record).
     offset: i64,
     at_end: bool,
-    /// The end was seen twice: nothing was written in between.
+    /// The end was seen once already; if nothing follows at a second look, the last record is
+    /// taken.
     is_sure: bool,
     long: Option<LongRecord>,
     /// The last bytes before `offset`.
@@ -150,7 +151,7 @@ impl TextReader {
         Self { encoding, ..self }
     }
 
-    /// The same, the record before which ended so: at the end of the file, if not by a newline.
+    /// The same reader, after a record that ended as `last_record` says.
     pub(crate) fn after(self, last_record: LastRecord) -> Self {
         Self { last_record, ..self }
     }
@@ -185,7 +186,8 @@ impl TextReader {
         let mut wanted = bytes.max(1);
         self.skip_byte_order_mark()?;
         if self.last_record != LastRecord::Ended {
-            // A record that was taken without its end does not go on as another one.
+            // The record before was taken without its line end, so nothing after it may become a
+            // new record.
             return Ok(self.take_last());
         }
         loop {
@@ -385,7 +387,10 @@ mod tests {
             let first = loop {
                 match reader.poll(bytes).expect("memory can be read") {
                     TextPoll::Busy => {}
-                    other => break other,
+                    other @ (TextPoll::Records { .. }
+                    | TextPoll::TooLong { .. }
+                    | TextPoll::Waiting
+                    | TextPoll::End) => break other,
                 }
             };
             match first {
@@ -413,7 +418,7 @@ mod tests {
         let units = |text: &str| -> Vec<u8> {
             let bytes = |unit: u16| match encoding {
                 Encoding::Utf16Be => unit.to_be_bytes(),
-                _ => unit.to_le_bytes(),
+                Encoding::Utf8 | Encoding::Utf16Le | Encoding::SingleByte(_) => unit.to_le_bytes(),
             };
             text.encode_utf16().flat_map(bytes).collect()
         };

@@ -161,6 +161,39 @@ fn lines_appended_to_a_finished_file_are_read_by_the_next_run() {
 }
 
 #[test]
+fn a_file_that_a_run_without_follow_has_finished_is_followed_by_one_with_it() {
+    for name in PLAIN {
+        for rows in [0, 3, 500] {
+            let mut world = World::new(name, false);
+            world.write(text(name, 0..rows));
+            let first = world.read();
+            assert!(first.positions[&0].1.finished);
+            world.spec.follow = true;
+            let mut source = world.source();
+            source.open(&first.positions).expect("opened");
+            assert_eq!(poll_all(&mut source).expect("waits"), 0);
+            for round in 0..3 {
+                let from = rows + 2 * round;
+                world.append(text(name, from..from + 2));
+                assert_eq!(poll_all(&mut source).expect("read on"), 2, "{name}, {rows}, {round}");
+            }
+            // Taken away before anything came, it has ended as it had.
+            let mut again = world.source();
+            again.open(&first.positions).expect("opened");
+            std::fs::write(world.path(), text(name, 0..rows)).expect("as it was");
+            let mut left = world.source();
+            left.open(&first.positions).expect("opened");
+            assert_eq!(poll_all(&mut left).expect("waits"), 0);
+            std::fs::remove_file(world.path()).expect("removed");
+            let polled = left.poll(0, PollLimit { rows: 7, bytes: 200 }).expect("no error");
+            assert!(matches!(polled, Poll::Finished(_)), "{name}, {rows}: {polled:?}");
+            let error = poll_all(&mut again).expect_err("it had grown, and is gone").to_string();
+            assert!(error.contains("payments"), "{name}, {rows}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_last_line_without_an_end_may_get_one_but_not_go_on() {
     for name in PLAIN {
         let world = World::new(name, false);
