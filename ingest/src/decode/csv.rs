@@ -151,7 +151,7 @@ fn scan_line(line: &[u8], layout: &CsvLayout, columns: &mut [Column]) -> Option<
     None
 }
 
-/// Pushes a field that only the careful way reads; its end. None as of [`scan_line`].
+/// Pushes a field that only the careful way reads, and returns its end. None as in [`scan_line`].
 fn push_field(line: &[u8], at: usize, delimiter: u8, column: &mut Column) -> Option<usize> {
     let end = field_end(line, at, delimiter);
     let text = std::str::from_utf8(&line[at..end]).ok()?;

@@ -219,7 +219,7 @@ impl FloatDecimals {
         let whole = scaled as i64;
         let cut = scaled - whole as f64;
         let units = whole + i64::from(cut >= 0.5) - i64::from(cut <= -0.5);
-        // Or four units in the last place, if that is more.
+        // The tolerance is at least four units in the float's last place.
         let tolerance = self.tolerance.max(scaled.abs() * (4.0 * f64::EPSILON)).min(0.01);
         if (scaled - units as f64).abs() > tolerance {
             return Err(NumberFault::Fraction);

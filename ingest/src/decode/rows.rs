@@ -51,7 +51,7 @@ pub(crate) fn can_convert(
         DataType::Boolean => from == &DataType::Boolean || (words && textual),
         DataType::Float32 | DataType::Float64 => textual || from.is_numeric(),
         DataType::Decimal128(..) => textual || decimal || from.is_integer() || from.is_floating(),
-        // The time of a place is one that is written as text.
+        // Only times written as text can be local times of a zone.
         DataType::Timestamp(..) if matches!(format, TimeFormat::Local(_)) => {
             textual || matches!(from, DataType::Timestamp(_, Some(_)))
         }
@@ -381,7 +381,9 @@ fn floats_to_decimals(
                 NumberFault::Fraction => {
                     format!("{name}: {value} has more than {scale} digits below the point")
                 }
-                _ => format!("{name}: {value} does not fit decimal({precision},{scale})"),
+                NumberFault::Syntax | NumberFault::Range => {
+                    format!("{name}: {value} does not fit decimal({precision},{scale})")
+                }
             };
             faults.add(row, Fault::new(reason::TYPE, detail));
             0

@@ -81,7 +81,11 @@ impl TimeFormat {
     pub(crate) fn read_near(&self, text: &[u8], memo: &mut DayMemo) -> Option<i64> {
         match self {
             Self::Auto => memo.read(text),
-            _ => self.read(text),
+            Self::EpochSeconds
+            | Self::EpochMillis
+            | Self::EpochMicros
+            | Self::Pattern(_)
+            | Self::Local(_) => self.read(text),
         }
     }
 
@@ -96,7 +100,7 @@ impl TimeFormat {
         match parse_decimal_floor(text, 38, digits) {
             Ok(us) => Some(i64::try_from(us).unwrap_or(if us < 0 { i64::MIN } else { i64::MAX })),
             Err(NumberFault::Range) => Some(i64::MAX),
-            Err(_) => None,
+            Err(NumberFault::Syntax | NumberFault::Fraction) => None,
         }
     }
 }
