@@ -158,7 +158,12 @@ pub(crate) async fn publication(
                 "there is no publication {name}, and it can't be made: {message}; let the table's \
                  owner run: {make}"
             ))),
-            Err(other) => Err(other),
+            Err(
+                other @ (SessionError::Fatal(_)
+                | SessionError::Passing(_)
+                | SessionError::Changed(_)
+                | SessionError::Stopped),
+            ) => Err(other),
         };
     };
     let kinds = ["insert", "update", "delete", "truncate"];

@@ -1,10 +1,11 @@
-//! What a change of a key does not carry. A value that is stored out of line (TOAST) and did not
-//! change is not sent; under the old key it is known, but whoever keeps rows by key may keep the
-//! two keys in different places. So the server is asked for it, by the new key.
+//! Completes a change of a row's key with the values that it does not carry. PostgreSQL does not
+//! send a value that is stored out of line (TOAST) and did not change. The row under the old key
+//! has the value, but operators keep state by key, and the two keys may be on different workers. So
+//! the server is asked for the value, by the new key.
 //!
-//! What it says is the value now, which may be newer than the change: then the change that made it
-//! is still to come, and brings it again. When the row is gone meanwhile, its deletion is still to
-//! come, and the column stays named as not sent.
+//! The server answers with the present value, which may be newer than the change. In that case the
+//! change that made it is still to come, and brings the value again. If the row is gone meanwhile,
+//! its deletion is still to come, and the column stays marked as not sent.
 
 use crate::postgres::catalog::{Table, identifier, literal};
 use crate::postgres::endpoint::Endpoint;
@@ -14,7 +15,7 @@ use crate::postgres::message::{Field, fields, tuple_of};
 use crate::postgres::session::{Session, row_fields};
 use bytes::Bytes;
 
-/// A column or a table that is not there any more: nobody knows what was in it.
+/// SQLSTATEs for a column or a table that no longer exists, so that its value can't be known.
 const GONE: [&str; 2] = ["42703", "42P01"];
 
 /// Asks for values that were not sent, over a connection of its own, since the stream's takes no

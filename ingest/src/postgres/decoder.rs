@@ -116,7 +116,8 @@ impl ChangeDecoder {
                 self.push_change(sink, op, position, transaction, &unchanged);
                 let rows = sink.row();
                 sink.end_row_with(offset, || record(context, op, values));
-                // Told of a row that is applied; one that is not tells of itself.
+                // A value beyond its type is reported only if its row was applied; a rejected row
+                // has a dead letter of its own.
                 let is_applied = sink.row() > rows;
                 for detail in beyond.drain(..).filter(|_| is_applied) {
                     let fault = Fault::new(reason::BEYOND, detail);

@@ -63,7 +63,7 @@ impl SessionError {
                 let said = format!("{message} (SQLSTATE {code})");
                 if passes { Self::Passing(said) } else { Self::Fatal(said) }
             }
-            other => other,
+            other @ (Self::Fatal(_) | Self::Passing(_) | Self::Changed(_) | Self::Stopped) => other,
         }
     }
 }

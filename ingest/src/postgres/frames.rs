@@ -9,8 +9,8 @@
 //! u k  position (8), bytes of the old tuple (4; 0: none was sent whole), it, new tuple
 //! t  position (8)
 //! ```
-//! Every frame from `c` on is one row, but `k`, the change of a key, is two: the deletion and the
-//! creation.
+//! Every frame from `c` on becomes one row, except `k`, a change of the key, which becomes two: a
+//! deletion and a creation.
 
 use bytes::Bytes;
 

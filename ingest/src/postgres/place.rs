@@ -12,13 +12,13 @@ pub(crate) struct Place {
     /// Its timeline, which a fail-over changes.
     pub(crate) timeline: String,
     pub(crate) slot: String,
-    /// The table's first rows are still to be read. From its first commit on, the slot of this name
+    /// The snapshot is still to be read. From the first commit that says so, the slot of this name
     /// is this source's own.
     pub(crate) snapshot: bool,
     /// Everything that was committed before this was read.
     #[serde(with = "lsn_text")]
     pub(crate) lsn: Lsn,
-    /// And so many changes of the transaction that was committed here.
+    /// The commit position of a transaction that was read in part: its first `taken` changes.
     #[serde(with = "lsn_text")]
     pub(crate) within: Lsn,
     pub(crate) taken: u64,
@@ -28,7 +28,8 @@ pub(crate) struct Place {
     pub(crate) of: Option<Published>,
 }
 
-/// A table, and how it is published. What came in between two that differ is not known.
+/// A table, and how it is published. Changes made between two different values may not have been
+/// sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Published {
     /// The table's number: one that is dropped and made anew has another.
@@ -64,9 +65,9 @@ pub fn is_read_anew(position: &Position) -> bool {
     Place::parse(&position.fingerprint).is_ok_and(|place| place.snapshot)
 }
 
-/// Where a source of this table and slot begins anew that had come as far as `position`: its slot,
-/// which is its own, is made anew and the table read again. None where the position is another
-/// slot's, or another source's.
+/// The position from which a source of this table and slot, which had read up to `position`, begins
+/// anew: it creates its own slot again and reads the table again. None if the position belongs to
+/// another slot or another kind of source.
 #[must_use]
 pub fn begun_anew(
     table: &str,

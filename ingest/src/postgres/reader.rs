@@ -7,14 +7,14 @@
 //!    └── connection lost: wait, and on from where reading was ◀──────────────────────────── stream
 //! ```
 //! Invariants:
-//! - A slot is made only once a commit says that a slot of this name is this source's own; so one
-//!   that is there before is a stranger's, and is never dropped.
-//! - The server is told of nothing that is not committed. A quiet slot moves because an empty block
-//!   carries the server's position into a commit.
+//! - A slot is created only after a commit has recorded that the slot of this name belongs to this
+//!   source. A slot that exists before that belongs to somebody else and is never dropped.
+//! - Only committed positions are acknowledged to the server. On a slot without changes, an empty
+//!   block carries the server's position into a commit, so that the slot still moves on.
 //! - [`Place`] moves with each change, so a block may end within a transaction.
-//! - What is read is all of one table. Where it turns out to be another (dropped and made anew), or
-//!   to have been published otherwise for a while, nobody knows what was not sent: it is read anew
-//!   after a truncation, as at first.
+//! - Everything read belongs to one table under one publication. If the table was dropped and
+//!   created again, or its publication was changed, some changes may not have been sent. The table
+//!   is then read again, after a row that truncates, as at the first start.
 
 use crate::postgres::catalog::{self, Table};
 use crate::postgres::completion::Completion;
@@ -36,10 +36,10 @@ use tokio::time::sleep;
 
 /// Blocks that may wait for the feed.
 pub(crate) const BLOCKS_WAITING_MAX: usize = 4;
-/// A block is handed over when it holds so many bytes or rows,
+/// A block is handed over when it reaches this many bytes or rows,
 const BLOCK_BYTES: usize = 1 << 20;
 const BLOCK_ROWS: usize = 8_192;
-/// or is this old, or nothing has followed for so long.
+/// or this age, or when no change has followed for the time of [`LINGER`].
 const BLOCK_AGE: Duration = Duration::from_millis(10);
 const LINGER: Duration = Duration::from_millis(1);
 /// How often acknowledgements, heartbeats and a stop are looked at.
@@ -54,7 +54,8 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// The transaction that is being read.
 struct Open {
     commit: Lsn,
-    /// Changes of the table so far, and how many of them an earlier run has taken.
+    /// The table's changes seen so far in this transaction. An earlier run has read the first
+    /// `taken`.
     seen: u64,
     taken: u64,
 }
@@ -64,22 +65,24 @@ pub(crate) struct Reader {
     setup: Arc<Setup>,
     shared: Arc<Shared>,
     out: SyncSender<Result<Handed, SourceError>>,
-    /// How far was read; none at the very first.
+    /// The place up to which the table was read; none before the first run's claim.
     place: Option<Place>,
-    /// Number of the next row, which is the block's first plus its rows.
+    /// The offset of the first row of the block under construction.
     first_offset: i64,
     block: FrameWriter,
     block_since: Instant,
-    /// What changes are now written with, and whether the block knows it already.
+    /// The columns of the following changes, and whether the block already holds them.
     columns: Vec<Mapped>,
     columns_written: bool,
     transaction: Option<Transaction>,
     transaction_written: bool,
-    /// The server's end when the run began, if reading is to stop there.
+    /// The end of the server's WAL when the run began, if reading is to stop there.
     end: Option<Lsn>,
     /// The position last handed over.
     handed: Option<Place>,
     backoff: Duration,
+    /// This run or one before has reached the server.
+    is_reached: bool,
     completion: Completion,
     watch: Watch,
 }
@@ -97,6 +100,7 @@ impl Reader {
             shared,
             out,
             handed: place.clone(),
+            is_reached: place.is_some(),
             place,
             first_offset: next_offset,
             block: FrameWriter::default(),
@@ -112,7 +116,8 @@ impl Reader {
         }
     }
 
-    /// Reads until nobody wants more, or it can't.
+    /// Reads until the source is dropped or its end is reached, or until an error that does not
+    /// pass.
     pub(crate) fn run(mut self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let ended = match runtime {
@@ -135,7 +140,7 @@ impl Reader {
                 reason: format!("{message} (SQLSTATE {code})"),
             },
         };
-        // Nobody to tell when the source is gone.
+        // Sending fails only when the source is gone, and then nobody needs the error.
         let _gone = self.out.send(Err(error));
     }
 
@@ -144,11 +149,23 @@ impl Reader {
     }
 
     async fn read(&mut self) -> Result<(), SessionError> {
+        let began = Instant::now();
         loop {
             let reason = match self.attempt().await.map_err(SessionError::settled) {
                 Err(SessionError::Passing(reason)) => reason,
-                other => return other,
+                other @ (Ok(())
+                | Err(
+                    SessionError::Fatal(_)
+                    | SessionError::Refused { .. }
+                    | SessionError::Changed(_)
+                    | SessionError::Stopped,
+                )) => return other,
             };
+            if !self.is_reached && began.elapsed() >= self.setup.first_patience {
+                return Err(SessionError::Fatal(format!(
+                    "{reason}; no run has reached it yet, so that its address may be wrong"
+                )));
+            }
             self.shared.streaming.store(false, Ordering::Release);
             self.shared
                 .say(Some(format!("{} can't be read, trying again: {reason}", self.object())));
@@ -172,12 +189,13 @@ impl Reader {
         let mut session =
             Session::open(&setup.endpoint, &format!("riskstream {}", setup.name)).await?;
         let system = session.query("IDENTIFY_SYSTEM").await?;
+        self.is_reached = true;
         let told = |at: usize| {
             system.first().and_then(|row| row.get(at).cloned().flatten()).unwrap_or_default()
         };
         let (system, timeline) = (told(0), told(1));
-        // Of a table that is to be read from its beginning, on another server, nothing here is its
-        // own.
+        // The snapshot is still to be read, and this is another server, so no slot on it belongs to
+        // this source.
         if self.place.as_ref().is_some_and(|place| place.snapshot && place.system != system) {
             self.place = None;
         }
@@ -312,8 +330,8 @@ impl Reader {
         }
     }
 
-    /// Has it committed that a slot of this name is ours and the table to be read, before there is
-    /// one.
+    /// Waits for a commit which records that the slot of this name is this source's own and that
+    /// the snapshot is to be read. The slot is created only after that.
     async fn claim(&mut self, place: Place) -> Result<(), SessionError> {
         self.place = Some(place);
         self.hand_over(None).await?;
@@ -359,10 +377,10 @@ impl Reader {
             .iter()
             .map(|name| Mapped { name: (*name).clone(), target: self.target(name), key: false })
             .collect();
-        // Just before everything that the slot will send.
+        // The snapshot's rows come just before everything that the slot will send.
         self.transaction = Some(Transaction { commit: position(begins) - 1, at: now, xid: 0 });
         (self.columns_written, self.transaction_written) = (false, false);
-        // Whatever an earlier attempt has read, or another slot: the table is what comes now.
+        // The truncation takes away the rows that an earlier attempt, or an earlier slot, has read.
         self.prepare();
         self.block.row(b't', position(begins), &[]);
         let list: Vec<String> = columns.iter().map(|name| catalog::identifier(name)).collect();
@@ -545,7 +563,12 @@ impl Reader {
             {
                 self.block.row(b't', position(at), &[]);
             }
-            _ => {}
+            Message::Relation(_)
+            | Message::Insert { .. }
+            | Message::Update { .. }
+            | Message::Delete { .. }
+            | Message::Truncate { .. }
+            | Message::Other => {}
         }
         Ok(())
     }
@@ -565,8 +588,8 @@ impl Reader {
         Ok(Open { commit, seen: 0, taken })
     }
 
-    /// Counts a change of the table; false when an earlier run has taken it. The block is ready for
-    /// it.
+    /// Counts a change of the table; false if an earlier run has read it. Otherwise the block is
+    /// prepared for the change.
     fn is_new(&mut self, open: &mut Option<Open>) -> Result<bool, SessionError> {
         let Some(open) = open else {
             return Err(SessionError::Fatal(
@@ -589,8 +612,8 @@ impl Reader {
             && lsn > place.lsn
         {
             place.lsn = lsn;
-            // A transaction of which an earlier run has taken a part is still to come until this is
-            // past it.
+            // A transaction that was read in part stays recorded until the position is past its
+            // commit.
             if lsn > place.within {
                 (place.within, place.taken) = (Lsn::ZERO, 0);
             }
@@ -604,8 +627,8 @@ impl Reader {
             self.watch.look(endpoint, &format!("riskstream {name}"), table, publication).await;
         let of = self.place.as_ref().and_then(|place| place.of.as_ref());
         match now {
-            // What is there is still read to the end of its transaction; it is looked at again
-            // soon.
+            // Within a transaction reading goes on; the table is checked again at the next
+            // heartbeat.
             Some(now) if of.is_some_and(|of| now.as_ref() != Some(of)) && !within_transaction => {
                 Err(SessionError::Passing("the table, or how it is published, was changed".into()))
             }
@@ -683,7 +706,7 @@ impl Reader {
         self.send(session, Handed::Block { frames, first_offset, next }).await
     }
 
-    /// Waits for room, while the server hears that somebody is there.
+    /// Waits for room in the channel (back-pressure), and keeps the connection alive meanwhile.
     async fn send(
         &self,
         mut session: Option<&mut Session>,

@@ -74,7 +74,11 @@ impl Session {
                                  variable that holds it), its REPLICATION right and pg_hba.conf"
                             ))
                         }
-                        other => other.settled(),
+                        other @ (SessionError::Fatal(_)
+                        | SessionError::Passing(_)
+                        | SessionError::Refused { .. }
+                        | SessionError::Changed(_)
+                        | SessionError::Stopped) => other.settled(),
                     });
                 }
                 b'Z' => return Ok(session),

@@ -22,13 +22,15 @@ pub(crate) struct Setup {
     pub(crate) columns: Vec<(String, DataType)>,
     pub(crate) heartbeat: Duration,
     pub(crate) stop_at_end: bool,
+    pub(crate) first_patience: Duration,
 }
 
 /// What the source and its reader know of each other.
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) stop: AtomicBool,
-    /// Connected and streaming: what is not there is not at the server either.
+    /// The reader is connected and streaming, so an empty channel means that the source has caught
+    /// up.
     pub(crate) streaming: AtomicBool,
     committed: Mutex<Option<Place>>,
     notice: Mutex<Option<Notice>>,
@@ -37,7 +39,7 @@ pub(crate) struct Shared {
 /// What the reader hands over.
 #[derive(Debug)]
 pub(crate) enum Handed {
-    /// Frames, how many rows they are, and where to go on after them.
+    /// Frames, the offset of their first row, and the position after them.
     Block { frames: Bytes, first_offset: i64, next: Position },
     /// Everything up to the end that was asked for was read.
     End(Position),
@@ -52,7 +54,8 @@ impl Shared {
         *self.notice.lock().unwrap_or_else(PoisonError::into_inner) = Some(notice);
     }
 
-    /// A commit says that the slot is this source's own, and that the table is to be read.
+    /// Whether the newest commit records that the slot is this source's own and that the snapshot
+    /// is still to be read.
     pub(crate) fn is_claimed(&self) -> bool {
         self.committed
             .lock()
@@ -61,7 +64,7 @@ impl Shared {
             .is_some_and(|place| place.snapshot)
     }
 
-    /// Everything before it is safe here.
+    /// The LSN to acknowledge: everything before it is committed, and so durable, here.
     pub(crate) fn safe(&self) -> Lsn {
         let committed = self.committed.lock().unwrap_or_else(PoisonError::into_inner);
         committed.as_ref().filter(|place| !place.snapshot).map_or(Lsn::ZERO, |place| place.lsn)

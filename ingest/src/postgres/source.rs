@@ -47,6 +47,8 @@ pub struct PostgresSourceSpec {
     pub heartbeat: Duration,
     /// Whether to end at the server's end instead of waiting for more.
     pub stop_at_end: bool,
+    /// For how long a server is tried that no run has ever reached.
+    pub first_patience: Duration,
 }
 
 /// Reads a table as it is and then its changes; see the module.
@@ -120,6 +122,7 @@ impl PostgresSource {
             columns,
             heartbeat: spec.heartbeat,
             stop_at_end: spec.stop_at_end,
+            first_patience: spec.first_patience,
         };
         Ok(Self {
             partitions: vec![PartitionInfo { name: setup.table.clone() }],
@@ -166,7 +169,7 @@ fn columns_of(spec: &PostgresSourceSpec) -> Result<Vec<(String, DataType)>, Stri
 }
 
 impl PostgresSource {
-    /// Where to go on, and how many changes were read before.
+    /// The place from which to go on, and the offset of the next row.
     fn place_of(
         &self,
         resume: &BTreeMap<u32, (PartitionInfo, Position)>,
@@ -218,7 +221,8 @@ impl Source for PostgresSource {
         Ok(())
     }
 
-    /// The slot is the run's that reads it.
+    /// Only compares the position with the settings: the slot itself may be in use by a running
+    /// pipeline.
     fn check(
         &mut self,
         resume: &BTreeMap<u32, (PartitionInfo, Position)>,
@@ -235,8 +239,8 @@ impl Source for PostgresSource {
     }
 
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
-        // A position of another form can't be; if it were, the server would only keep more than it
-        // must.
+        // A position that can't be parsed does not occur. If it did, the server would only keep
+        // more WAL than it has to.
         if let Some(place) =
             positions.get(&0).and_then(|(_, position)| Place::parse(&position.fingerprint).ok())
         {

@@ -58,7 +58,7 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Wire, SessionError> {
     match (tcp.read_u8().await?, endpoint.ssl_mode) {
         (b'S', _) => {}
         (_, SslMode::Prefer) => return Ok(Wire::Plain(tcp)),
-        _ => {
+        (_, SslMode::Disable | SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => {
             return Err(SessionError::Fatal(
                 "the server has no TLS; set it up there, or write sslmode=disable for a server on \
                  this machine"

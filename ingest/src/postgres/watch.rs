@@ -1,6 +1,6 @@
-//! Whether the table is still the one that is read: asked now and then over a connection of its
-//! own, since the stream's takes no SQL, and says nothing of a table that was dropped, or taken out
-//! of the publication.
+//! Watches whether the table is still the one that is being read. The stream's own connection takes
+//! no SQL while streaming, and the stream does not tell that a table was dropped or taken out of
+//! the publication. So the catalog is asked regularly over a connection of its own.
 
 use crate::postgres::catalog::published;
 use crate::postgres::endpoint::Endpoint;
@@ -9,7 +9,7 @@ use crate::postgres::session::Session;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// So long the catalog may take; the stream waits meanwhile.
+/// How long the catalog's answer may take; the stream waits meanwhile.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// The connection, made when it is needed first.
@@ -19,8 +19,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// The table of this name and how it is published, none within if it is not there or not
-    /// published; none if the server can't be asked now, of which the stream will hear too.
+    /// The table of this name and how it is published. The inner option is none if the table does
+    /// not exist or is not published. The outer one is none if the server can't be asked now, which
+    /// the stream will notice too.
     pub(crate) async fn look(
         &mut self,
         endpoint: &Endpoint,

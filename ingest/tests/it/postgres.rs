@@ -1,87 +1,39 @@
 //! The PostgreSQL source against the real server: reading goes on after any block as if it had not
 //! stopped. What becomes of the rows, and of kills and servers that go away, is tested with the
-//! whole program (pipeline/tests/it/postgres.rs).
+//! whole program (`pipeline/tests/it/postgres/`).
+
+mod server;
 
 use riskstream_engine::contract::{PartitionInfo, Poll, PollLimit, Position, Source};
 use riskstream_ingest::{Endpoint, PostgresSource, PostgresSourceSpec, parse_type};
+use server::Server;
 use std::collections::BTreeMap;
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-struct Server {
-    folder: TempDir,
-    port: u16,
-}
 
 impl Server {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::set_permissions(
-            folder.path(),
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )
-        .expect("the folder is ours");
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|l| l.local_addr())
-            .expect("a free port")
-            .port();
-        let server = Self { folder, port };
-        server.script(&["start", &port.to_string()]);
-        server
-    }
-
-    fn command(&self) -> Command {
-        let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
-            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-        let mut command = Command::new(manifest.join("../examples/servers/postgres.sh"));
-        command
-            .env("POSTGRES_STATE", self.folder.path().join("server"))
-            .env("POSTGRES_FSYNC", "off")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn script(&self, args: &[&str]) -> String {
-        let said = self.command().args(args).output().expect("the script starts");
-        assert!(
-            said.status.success(),
-            "postgres.sh {args:?}: {}",
-            String::from_utf8_lossy(&said.stderr)
-        );
-        String::from_utf8_lossy(&said.stdout).into_owned()
-    }
-
-    fn psql(&self, sql: &str) -> String {
-        self.script(&["psql", "-qtA", "-c", sql])
-    }
-
     fn source(&self) -> PostgresSource {
-        let url = format!("postgresql://riskstream@localhost:{}/loans?sslmode=require", self.port);
-        let column = |name: &str, text: &str| (name.to_owned(), parse_type(text).expect("a type"));
-        let spec = PostgresSourceSpec {
-            name: "loans".into(),
-            endpoint: Endpoint::parse(&url).expect("an address").with_password("riskstream".into()),
-            table: "public.loans".into(),
-            slot: "ingest_test".into(),
-            publication: "ingest_test".into(),
-            schema: Some(vec![column("id", "int64"), column("amount", "decimal(14,2)")]),
-            event_time: "_committed_at".into(),
-            ties_by: Vec::new(),
-            future_skew_max_us: 3_600_000_000,
-            heartbeat: Duration::from_secs(10),
-            stop_at_end: true,
-        };
-        PostgresSource::new(spec).expect("a source")
+        source(self.port)
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _stopped = self.command().arg("stop").output();
-    }
+fn source(port: u16) -> PostgresSource {
+    let url = format!("postgresql://riskstream@localhost:{port}/loans?sslmode=require");
+    let column = |name: &str, text: &str| (name.to_owned(), parse_type(text).expect("a type"));
+    let spec = PostgresSourceSpec {
+        name: "loans".into(),
+        endpoint: Endpoint::parse(&url).expect("an address").with_password("riskstream".into()),
+        table: "public.loans".into(),
+        slot: "ingest_test".into(),
+        publication: "ingest_test".into(),
+        schema: Some(vec![column("id", "int64"), column("amount", "decimal(14,2)")]),
+        event_time: "_committed_at".into(),
+        ties_by: Vec::new(),
+        future_skew_max_us: 3_600_000_000,
+        heartbeat: Duration::from_secs(10),
+        stop_at_end: true,
+        first_patience: Duration::from_millis(300),
+    };
+    PostgresSource::new(spec).expect("a source")
 }
 
 /// Rows as text, and the position after each block with how many rows there were.
@@ -186,4 +138,21 @@ fn reading_goes_on_after_any_block_even_within_a_transaction() {
     let (again, _) = read(&server, Some(&claim));
     assert_eq!(again.len(), 2, "{again:?}");
     assert!(again[0].contains("| t |") && again[1].contains("| 1 | 0.01 | r |"), "{again:?}");
+}
+
+#[test]
+fn a_server_that_was_never_reached_is_an_error_after_a_while() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr());
+    let mut source = source(free.expect("a port").port());
+    source.open(&BTreeMap::new()).expect("opened");
+    let started = Instant::now();
+    let error = loop {
+        match source.poll(0, PollLimit { rows: 1, bytes: 1 }) {
+            Ok(_) => std::thread::sleep(Duration::from_millis(10)),
+            Err(error) => break error.to_string(),
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "no error");
+    };
+    assert!(error.contains("no run has reached it yet"), "{error}");
+    assert!(started.elapsed() >= Duration::from_millis(300));
 }

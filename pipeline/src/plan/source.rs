@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::Datelike;
 use riskstream_engine::contract::{Source, SourceError};
-use riskstream_engine::runtime::Clock;
+use riskstream_engine::runtime::{Clock, FIRST_PATIENCE};
 use riskstream_ingest::{
     ColumnForm, Compression, CsvMarks, CsvOptions, DebeziumOptions, DecimalHandling, Endpoint,
     EventTimeSpec, FileFormat, FileSource, FileSourceSpec, GeneratorSource, GeneratorSpec,
@@ -146,6 +146,7 @@ fn postgres_spec(
         future_skew_max_us: micros(source.event_time.future_skew_max),
         heartbeat: postgres.heartbeat,
         stop_at_end: postgres.stop == spec::Stop::End,
+        first_patience: FIRST_PATIENCE,
     })
 }
 
