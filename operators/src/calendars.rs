@@ -34,7 +34,8 @@ static US_FED: LazyLock<Vec<i64>> = LazyLock::new(|| closed_weekdays(us_fed));
 pub struct Calendar {
     /// Weekdays on which it is closed, in order.
     holidays: &'static [i64],
-    /// The same, of one's own, but for those that are among the others.
+    /// Further weekdays on which it is closed, from the calendar's text, without those in
+    /// `holidays`.
     own: Vec<i64>,
 }
 

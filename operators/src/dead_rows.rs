@@ -114,8 +114,8 @@ impl DeadRows {
         Ok(())
     }
 
-    /// Says of values of `batch` that are null because their type does not hold them: row, column,
-    /// detail. The rows are kept.
+    /// Writes a dead letter for each value of `batch` that is null because its type does not hold
+    /// it. The rows themselves are kept.
     pub(crate) fn unfit(
         &mut self,
         batch: &RecordBatch,

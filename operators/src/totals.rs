@@ -13,7 +13,7 @@ use riskstream_engine::contract::{OperatorError, Output};
 use riskstream_engine::ids::Epoch;
 use std::sync::Arc;
 
-/// Columns that may stand for all, at most: a row leaves two to their number times.
+/// The most columns that may stand for all: with n of them a row leaves 2^n times.
 pub const TOTALS_MAX: usize = 4;
 
 /// Rows, and the same under a name for all. See the [module documentation](self).

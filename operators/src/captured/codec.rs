@@ -60,7 +60,7 @@ enum Reader {
 }
 
 impl RowCodec {
-    /// `None` where a type can't be kept; its place is the error.
+    /// The codec of columns of these types; the error is the first type that can't be kept.
     pub(super) fn new(types: impl IntoIterator<Item = DataType>) -> Result<Self, DataType> {
         let column =
             |data_type| Form::of(&data_type).map(|form| (data_type.clone(), form)).ok_or(data_type);

@@ -1,4 +1,4 @@
-//! Captured changes of a table into changes of what there is.
+//! Turns captured changes of a table (change data capture) into rows taken back and rows added.
 //!
 //! ```text
 //!   batches ─▶ (the epoch's close) ─▶ by place in the source ─▶ each against its key's last row

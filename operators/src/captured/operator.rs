@@ -28,14 +28,14 @@ use std::sync::Arc;
 const TOUCHED_ROWS: usize = 512;
 /// Reason code of a change without a key.
 pub const REASON_NO_KEY: &str = "no-key";
-/// Reason code of a change that says to be of no kind that is known.
+/// Reason code of a change whose operation code is not known.
 pub const REASON_OPERATION: &str = "operation";
 
-/// Reason code of a change that leaves columns out that no row before has: it was applied, with
-/// nulls there.
+/// Reason code of a change that leaves out unchanged columns although its key has no row before:
+/// the change is applied, with nulls in these columns.
 pub const REASON_UNSENT: &str = "unsent";
 
-/// Captured changes into changes of what there is. See the [module documentation](super).
+/// Turns captured changes into rows taken back and added. See the [module documentation](super).
 #[derive(Debug)]
 pub struct CapturedOperator {
     pub(super) plan: OnInput,
@@ -45,7 +45,7 @@ pub struct CapturedOperator {
     places: Vec<u32>,
     /// The latest truncation.
     pub(super) truncated: Option<Sequence>,
-    /// There was one in the epoch: what was known before it is forgotten.
+    /// Whether the closed epoch had a truncation: rows saved before that epoch are forgotten.
     pub(super) forgot: bool,
     /// Batches of the open epoch.
     open: Vec<RecordBatch>,
@@ -173,7 +173,7 @@ impl CapturedOperator {
         })
     }
 
-    /// With what feeds it, as far as the meaning of its state depends on it.
+    /// Sets what feeds the step, as far as the meaning of its state depends on it.
     #[must_use]
     pub fn fed_by(mut self, feed: Feed) -> Self {
         self.feed = feed;
@@ -258,7 +258,7 @@ impl CapturedOperator {
         let mut places = std::mem::take(&mut self.places);
         self.rows.kept.fetch(&self.keys.from(0), &mut places)?;
         let record = self.record(batch)?;
-        // Until the row before is known, nothing was before.
+        // The `previous` columns are null until the row before is known.
         let nothing = |at: &usize| new_null_array(record.column(*at).data_type(), batch.num_rows());
         let columns: Vec<ArrayRef> = record
             .columns()
@@ -338,8 +338,8 @@ impl CapturedOperator {
         Ok(self.dead.push(batch, &unknown, REASON_OPERATION)?)
     }
 
-    /// Takes back every row that the truncation is after, and forgets all that it is after: the
-    /// truncation itself tells that changes before it are old.
+    /// Takes back and forgets every row whose last change is before the truncation. The truncation
+    /// is kept, so that a change before it that comes again is recognized as old.
     fn truncate(
         &mut self,
         time: i64,
@@ -347,7 +347,8 @@ impl CapturedOperator {
         out: &mut Output,
     ) -> Result<(), SaveError> {
         if self.truncated.is_some_and(|last| !sequence.is_after(last)) {
-            // Said before: what it is after is gone already, and what came since is newer.
+            // The truncation is a repetition: rows before it are gone already, and rows since are
+            // newer.
             return Ok(());
         }
         self.truncated = Some(sequence);
@@ -447,7 +448,7 @@ impl CapturedOperator {
                 segment(before, before_ends, column)
             });
         }
-        // A row that says what is there already keeps what was before it.
+        // A row that equals the row before in the record's columns keeps its `previous` columns.
         let says_the_same = before.starts_with(row)
             && before_ends.get(self.plan.record.len() - 1) == Some(&row.len());
         let record = row.len();
@@ -473,8 +474,8 @@ impl CapturedOperator {
         let mut columns = self.plan.codec.decode([whole.as_slice()].into_iter())?;
         columns.truncate(self.plan.record.len());
         let record = RecordBatch::try_new(Arc::clone(&self.plan.record_schema), columns);
-        // A condition that can't be told for this row does not hold; rows that came whole are dead
-        // letters then.
+        // A condition that fails to compute for a composed row counts as false; a row for which it
+        // fails as it was sent became a dead letter before.
         let truths = self.conditions(&record).unwrap_or_default();
         Ok(truths.iter().enumerate().fold(0, |all, (bit, truth)| {
             all | u64::from(truth.is_valid(0) && truth.value(0)) << bit

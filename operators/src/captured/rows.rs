@@ -22,14 +22,14 @@ impl Sequence {
     /// repetition.
     ///
     /// A database locks a row until the transaction that changed it ends, so positions alone order
-    /// the changes of one key also where only one of the two tells its transaction's. Changes
-    /// without positions are taken in the order in which they come.
+    /// two changes of one key also where the transaction's position is known of only one of them.
+    /// Changes without positions are taken in the order in which they come.
     pub(super) fn is_after(self, other: Self) -> bool {
         if self.position == NONE || other.position == NONE {
             return true;
         }
-        // Rows of a snapshot, and the truncation before them, have one place: their order in the
-        // source tells.
+        // Rows of a snapshot, and the truncation before them, have equal positions: their offsets
+        // order them.
         if self.commit != NONE && other.commit != NONE {
             return (self.commit, self.position, self.offset)
                 > (other.commit, other.position, other.offset);
@@ -59,8 +59,8 @@ pub(super) struct LastRow<'a> {
     pub(super) sequence: Sequence,
     /// A bit per condition that ever held.
     pub(super) flags: u64,
-    /// None: it is gone. A key whose row is gone is kept, lest an old change that is repeated bring
-    /// it back.
+    /// None: the row was deleted. Its key is kept, so that an old change that comes again does not
+    /// bring the row back.
     pub(super) row: Option<&'a [u8]>,
 }
 

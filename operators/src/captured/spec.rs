@@ -25,7 +25,7 @@ pub struct CapturedSpec {
     /// What a row consists of; the user's columns when empty. The key is always among them, and the
     /// event time leaves beside them.
     pub columns: Vec<String>,
-    /// Columns with what another was before: name, and of which.
+    /// New columns that show a column of the row before: new name and column.
     pub previous: Vec<(String, String)>,
     /// Columns that are true once a condition on the row held: name and SQL.
     pub ever: Vec<(String, String)>,
@@ -51,7 +51,7 @@ pub(super) struct OnInput {
     pub(super) record: Vec<usize>,
     /// The same as a schema, which the conditions are written against.
     pub(super) record_schema: SchemaRef,
-    /// Of each column of `previous`, which of the record's it was.
+    /// For each column of `previous`, the index of the record's column that it shows.
     pub(super) previous: Vec<usize>,
     pub(super) ever: Vec<CompiledExpression>,
     /// Of the record and what was before.

@@ -1,4 +1,4 @@
-//! Versions of records into changes of what there is.
+//! Turns versions of records into rows taken back and rows added.
 //!
 //! ```text
 //!   batches ─▶ key ─▶ its versions, by event time
@@ -17,8 +17,8 @@
 //! versions of the last `keep`, and the one before them. A version older than those becomes a dead
 //! letter.
 //!
-//! `ever` adds columns that are true from the first version on for which a condition held: a loan
-//! that ever was 90 days late.
+//! `ever` adds columns that are true from the first version on for which a condition held (a loan
+//! that ever was 90 days late), until a version deletes the record.
 
 mod operator;
 mod spec;

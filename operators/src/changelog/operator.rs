@@ -8,7 +8,7 @@ use crate::keyed::BATCH_ROWS;
 use crate::keyed::columns::{at, columns_of, converter, named_fields};
 use crate::keyed::horizon::{HORIZON, Horizon};
 use crate::keyed::kept::KeptByKey;
-use crate::keyed::step::{Keyed, KeyedStep};
+use crate::keyed::step::{Keyed, KeyedPlan, KeyedStep};
 use crate::step_error::{StepError, check_key};
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray,
@@ -120,20 +120,13 @@ impl KeyedStep for Changelog {
     type Kept = KeptByKey<Record>;
     const MARK: Option<&'static str> = Some(HORIZON);
 
-    fn id(&self) -> &str {
-        &self.plan.spec.step_id
-    }
-
-    fn input(&self) -> &SchemaRef {
-        &self.input
-    }
-
-    fn output(&self) -> &SchemaRef {
-        &self.plan.output
-    }
-
-    fn key(&self) -> &[usize] {
-        &self.plan.key
+    fn plan(&self) -> KeyedPlan<'_> {
+        KeyedPlan {
+            id: &self.plan.spec.step_id,
+            input: &self.input,
+            output: &self.plan.output,
+            key: &self.plan.key,
+        }
     }
 
     fn meaning(&self) -> Shape {

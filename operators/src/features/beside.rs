@@ -1,18 +1,18 @@
-//! What sums have beside their 128 bits: floats that are no whole number of steps
-//! ([`crate::keyed::sums`]). Few keys have such values, so they are kept by key.
+//! Exact sums beside the sums of 128 bits: they add up the floats that are no whole number of steps
+//! ([`crate::keyed::sums`]). Few keys have such values, so the exact sums are in a map by key.
 
 use super::wide::WideColumn;
 use crate::keyed::encode::float;
 use crate::keyed::exact::Exact;
 use hashbrown::HashMap;
 
-/// One key's, by edge and wide column: the sum and the sum of squares.
+/// One key's exact sums: by edge and wide column, the sum and the sum of squares.
 #[derive(Debug, Clone)]
 pub(super) struct KeyBeside {
     pub(super) sums: Vec<[Exact; 2]>,
 }
 
-/// All keys'.
+/// The exact sums of all keys that have any.
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     pub(super) by_key: HashMap<u32, KeyBeside>,
@@ -39,14 +39,14 @@ impl KeyBeside {
         }
     }
 
-    /// What there is between two edges of a column.
+    /// The sums of the rows between two edges, of one column.
     pub(super) fn difference(&self, head: usize, tail: usize) -> [Exact; 2] {
         let mut difference = self.sums[head].clone();
         difference.iter_mut().zip(&self.sums[tail]).for_each(|(head, tail)| head.merge(tail, true));
         difference
     }
 
-    /// Whether there is nothing between any two edges.
+    /// Whether the sums are equal at all edges: no window holds any of the key's values.
     fn is_settled(&self, columns: usize) -> bool {
         let first = &self.sums[..columns];
         self.sums

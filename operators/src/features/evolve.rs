@@ -100,8 +100,8 @@ impl FeaturesOperator {
         let order = std::mem::replace(&mut self.order, Order::EventTime);
         while let Some(rows) = self.next_rows(&mut logs, &saved)? {
             let rows = self.conform(rows, &saved).sorted();
-            // Rows of forgotten keys are among these, whose numbers mean nothing now; windows that
-            // reach so far back show nothing.
+            // Rows up to `forgotten_before` may be of forgotten keys, whose numbers other keys may
+            // have now: they are skipped, and features whose windows reach that far back are null.
             let gone = rows.times.partition_point(|time| *time <= self.forgotten_before);
             let settled = rows.times.partition_point(|time| *time <= watermark).max(gone);
             let (mut before, mut after) =
@@ -110,7 +110,8 @@ impl FeaturesOperator {
             after.extend(&rows, settled, rows.len());
             self.prepare(&before);
             self.process(&before, None)?;
-            // What the watermark has not reached is not settled where rows are taken as they come.
+            // In arrival order, only rows up to the watermark are in the main log: later rows are
+            // processed as they were at first.
             self.order = order;
             self.prepare(&after);
             self.process(&after, None)?;
@@ -165,8 +166,8 @@ impl FeaturesOperator {
         Ok(logs.into_values().map(reading).chain([side]).collect())
     }
 
-    /// Rows of all logs up to where all of them have been read; none when they have been read to
-    /// their ends.
+    /// The next rows of all logs, up to the time that every log has been read to; `None` at the end
+    /// of all logs.
     fn next_rows(
         &self,
         logs: &mut [Reading],

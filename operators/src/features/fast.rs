@@ -2,10 +2,10 @@
 //!
 //! For each row, in order: every edge takes in the rows that have reached its age, the row's key
 //! takes in the row, and each window's numbers are written out as head minus tail. Edges do not
-//! depend on each other, so a block of rows is passed over once per edge: a merge of the rows that
-//! leave with the rows that look, one of either at a step, and nothing in the step depends on which
-//! it was but the values. So the processor never guesses wrong. The number of lanes is a constant
-//! to the compiler.
+//! depend on each other, so a block of rows is passed over once per edge. A pass merges the rows
+//! that leave at the edge with the rows that read its numbers: each iteration takes one row of
+//! either kind, without a branch on the kind that the processor could mispredict. The number of
+//! lanes is a constant to the compiler.
 
 #![expect(clippy::needless_range_loop, reason = "lanes of several arrays, counted by a constant")]
 
@@ -217,7 +217,8 @@ fn heads<const L: usize>(seen: &[[i64; L]], width: usize, out: &mut [i64]) {
     }
 }
 
-/// Rows enter the first edge as they come, and see it with themselves or before.
+/// Adds each row to the first edge; `seen` gets the edge's numbers with or without the row itself,
+/// as `include` says.
 fn enter<const L: usize>(
     shape: &Loop<'_>,
     rows: &Chunk,

@@ -1,11 +1,11 @@
-//! Which keys can be forgotten: those of which no row is left that a window, or that of a late row,
-//! could reach.
+//! Which keys can be forgotten: those whose rows are all older than any window can reach, also the
+//! window of a late row.
 //!
-//! Rows are not looked at for this. At every snapshot the number of rows that a key has had is
-//! compared with that at the snapshot before. As long as it is the same, all its rows are as old as
-//! the clock was when it was first seen so; once that is behind what can be reached, the key is
-//! forgotten. A key's numbers are then the same at every edge, so that they may stay as the next
-//! key's beginning.
+//! No row is read for this. Every snapshot compares the number of rows that a key has had with the
+//! number at the snapshot before. While the number stays the same, all rows of the key are at or
+//! before the clock of the first snapshot with that number; once no window reaches that time, the
+//! key is forgotten. The sums of a forgotten key are then the same at every edge, so the next key
+//! with its number may start from them.
 
 use super::extras::Extras;
 use super::idle::Idle;
@@ -16,14 +16,16 @@ use riskstream_engine::history::Chunk;
 use riskstream_engine::ids::{KeyId, SHARDS};
 
 impl OnInput {
-    /// Whether a key is nothing but its rows in reach. The time of its last row is needed for ever.
+    /// Whether keys can be forgotten: not by a step without windows, and not by one that shows the
+    /// time since a key's last row, which is needed for ever.
     pub(super) fn forgets(&self) -> bool {
         !self.since && !self.edges.is_empty()
     }
 }
 
 impl State {
-    /// Rows came of these keys, which only a later edge will count.
+    /// Marks the keys of these rows as active: with a delay the first edge counts the rows only
+    /// later.
     pub(super) fn stir(&mut self, rows: &Chunk) {
         for key in &rows.keys {
             let key = KeyId(*key);
@@ -31,8 +33,8 @@ impl State {
         }
     }
 
-    /// Compares a living key with how it was before: whether its last row is at or before `floor`,
-    /// as far as that is known.
+    /// Whether the last row of a living key is known to be at or before `floor`, because its number
+    /// of rows has not changed since the clock was there.
     fn is_over(&mut self, shard: usize, local: usize, clock: i64, floor: i64) -> bool {
         let rows = self.narrow[Self::place(0, shard)][local * self.lanes.len()];
         let idle = &mut self.idle[shard][local];
@@ -42,7 +44,7 @@ impl State {
         idle.since <= floor
     }
 
-    /// Since when a key has had as many rows as it has now, where keys are forgotten at all.
+    /// Restores since when a key has had no new row, where keys are forgotten at all.
     pub(super) fn restore_idle(&mut self, key: KeyId, since: i64) {
         let (shard, local) = (usize::from(key.shard().0), key.local());
         let rows = self.narrow[Self::place(0, shard)][local * self.lanes.len()];

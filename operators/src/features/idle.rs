@@ -1,10 +1,10 @@
 //! How long a key has had no row.
 
-/// A key's rows so far, and the clock when there were first so many.
+/// A key's number of rows, and the clock of the first snapshot at which it was this.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Idle {
     pub(super) rows: i64,
-    /// `i64::MAX` where a row came since.
+    /// `i64::MAX` before the first snapshot, and when a row came after it.
     pub(super) since: i64,
 }
 

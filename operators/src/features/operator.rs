@@ -118,7 +118,7 @@ impl FeaturesOperator {
         self
     }
 
-    /// With what feeds it, as far as the meaning of its state depends on it.
+    /// Sets what feeds the step, as far as the meaning of its state depends on it.
     #[must_use]
     pub fn fed_by(mut self, feed: Feed) -> Self {
         self.plan.feed = feed;
@@ -354,7 +354,8 @@ impl FeaturesOperator {
         let mut builder = Builder::new(&self.plan, rows.len());
         self.process(&rows, Some(&mut builder))?;
         let (mut columns, unfit) = builder.finish(&self.plan).map_err(|e| self.arrow(e))?;
-        // Under a shorter horizon before this run more may have been forgotten than under this one.
+        // An earlier run with a shorter late horizon may have forgotten rows that windows of this
+        // run reach.
         let is_gone = |time: &i64| time.saturating_sub(self.plan.reach()) < self.pruned_before;
         if self.since.is_later() || rows.times.iter().any(is_gone) {
             columns = self

@@ -62,7 +62,9 @@ impl Keyed {
                 Ordering::Equal
             }
             (Ties::Rows(a), Ties::Rows(b)) => a.row(row).cmp(&b.row(other_row)),
-            _ => Ordering::Equal,
+            (Ties::Numbers(_), Ties::Rows(_)) | (Ties::Rows(_), Ties::Numbers(_)) => {
+                Ordering::Equal
+            }
         }
     }
 

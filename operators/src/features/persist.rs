@@ -6,8 +6,8 @@
 //! (`segments`) and rows in none (`tail`, `side`), and the state's shape and clock (`meta`). To
 //! restore is to load the snapshot and process the changes' rows again, without output. Rows carry
 //! their key's number, and with it the shard, so that any number of workers can share them out.
-//! What belongs to one worker's clock carries that clock: rows of workers that had come less far
-//! are counted up to the farthest.
+//! State that depends on a worker's clock is saved with that clock: on restore, the rows of workers
+//! whose clock was behind are counted up to the largest clock.
 
 use super::beside::KeyBeside;
 use super::extras::Different;
@@ -131,8 +131,8 @@ impl State {
         RecordBatch::try_from_iter(columns)
     }
 
-    /// Takes one worker's sums back. Lanes that the worker had more are added first; in lanes that
-    /// it lacked its keys have 0.
+    /// Restores one worker's sums. Lanes that only the saved sums have are added first; in lanes
+    /// that they lack, the worker's keys have 0.
     fn restore_sums(
         &mut self,
         saved: &RecordBatch,
@@ -207,9 +207,9 @@ impl State {
         Ok(())
     }
 
-    /// A worker's numbers of a wide column at an edge, in as many parts as here: of sums, and of
-    /// squares. Where it had not promoted the column these are differences from the last edge, as a
-    /// promotion starts them.
+    /// A worker's saved sums and sums of squares of a wide column at an edge, in as many parts as
+    /// this state has. If that worker had not promoted the column, they are differences from the
+    /// last edge, as after a promotion.
     fn saved_wides(
         &self,
         saved: &RecordBatch,
@@ -651,7 +651,8 @@ impl FeaturesOperator {
         Ok(())
     }
 
-    /// What was forgotten can't be shown.
+    /// Restores up to when keys were forgotten: features whose windows reach that far back are
+    /// null.
     pub(super) fn take_forgotten(&mut self, saved: &RecordBatch) -> Result<(), ArrowError> {
         let forgotten = integers(saved, FORGOTTEN)?.iter().copied().max().unwrap_or(i64::MIN);
         self.forgotten_before = self.forgotten_before.max(forgotten);

@@ -209,6 +209,13 @@ impl OnInput {
         place(&mut self.kept, KeptColumn { input, encoding })
     }
 
+    /// Keeps a column that is added up.
+    fn keep_summed(&mut self, input: usize, encoding: Encoding) -> usize {
+        let column = self.keep(input, encoding);
+        place(&mut self.sums, column);
+        column
+    }
+
     fn resolve(
         &mut self,
         spec: &FeaturesSpec,
@@ -244,30 +251,28 @@ impl OnInput {
             Encoding::of_value(&data_type)
                 .ok_or_else(|| refuse("take a number, a date or a boolean"))
         };
+        let divisor = || match &data_type {
+            DataType::Decimal128(_, s) => 10f64.powi(i32::from(*s)),
+            _ => 1.0,
+        };
         Ok(match feature.function {
             Function::Count => {
                 let encoding = Encoding::of_any(&data_type)
                     .ok_or_else(|| refuse("take a column of a simple type"))?;
                 (Shows::CountOf(self.keep(index, encoding)), DataType::Int64)
             }
-            Function::Sum | Function::Mean | Function::StdDev => {
-                let encoding = number()?;
-                let column = self.keep(index, encoding);
-                place(&mut self.sums, column);
-                let divisor = match &data_type {
-                    DataType::Decimal128(_, s) => 10f64.powi(i32::from(*s)),
-                    _ => 1.0,
-                };
-                match feature.function {
-                    Function::Sum => (Shows::Sum(column), sum_type(&data_type)),
-                    Function::Mean => {
-                        (Shows::Mean { column, divisor, empty: feature.empty }, DataType::Float64)
-                    }
-                    _ => {
-                        place(&mut self.squares, column);
-                        (Shows::StdDev { column, divisor }, DataType::Float64)
-                    }
-                }
+            Function::Sum => {
+                let column = self.keep_summed(index, number()?);
+                (Shows::Sum(column), sum_type(&data_type))
+            }
+            Function::Mean => {
+                let (column, divisor) = (self.keep_summed(index, number()?), divisor());
+                (Shows::Mean { column, divisor, empty: feature.empty }, DataType::Float64)
+            }
+            Function::StdDev => {
+                let (column, divisor) = (self.keep_summed(index, number()?), divisor());
+                place(&mut self.squares, column);
+                (Shows::StdDev { column, divisor }, DataType::Float64)
             }
             Function::Min | Function::Max => {
                 let column = self.keep(index, value()?);
@@ -341,8 +346,8 @@ impl OnInput {
         shape.fed_by(&self.feed, input, self.by.iter().copied().chain([self.time]).chain(kept))
     }
 
-    /// Each shown column, as what it is made of: the same for columns that show the same under
-    /// other names.
+    /// For each shown column, a text of what it is computed from; a column that is only renamed
+    /// keeps its text.
     pub(super) fn pieces(&self) -> Vec<String> {
         let kept = |column: usize| self.kept_piece(&self.kept[column]);
         let piece = |shown: &Shown| {
@@ -374,7 +379,8 @@ impl OnInput {
             .collect()
     }
 
-    /// What saved numbers depend on, to the letter: state of the same form is taken as it is.
+    /// All that saved numbers depend on, as text. State with an equal text is restored as it is;
+    /// other state is rebuilt from the history.
     pub(super) fn form(&self) -> String {
         format!(
             "edges {:?}; columns {:?}; sums {:?}; squares {:?}; extremes {:?}; distinct {:?} of \

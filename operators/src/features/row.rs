@@ -69,7 +69,11 @@ impl FeaturesOperator {
                     Some(extras.lasts[*i]).filter(|last| last.0 > after).map(|last| last.1)
                 }
                 Shows::Since => since.map(i128::from),
-                _ => None,
+                Shows::Count
+                | Shows::CountOf(_)
+                | Shows::Sum(_)
+                | Shows::Mean { .. }
+                | Shows::StdDev { .. } => None,
             });
         }
     }
@@ -103,7 +107,7 @@ impl FeaturesOperator {
         }
     }
 
-    /// Numbers for a row of which nothing is known.
+    /// Fills in numbers for a row that came too late, whose features are null.
     pub(super) fn show_nothing(&self, block: &mut Block) {
         let windows = self.plan.tails.len();
         block.narrow.resize(block.narrow.len() + windows * self.state.lanes.len(), 0);
@@ -213,7 +217,11 @@ impl FeaturesOperator {
                 // Of equal times the one that was processed last: the scan meets it last.
                 Shows::Last(i) => within(self.plan.lasts[*i]).max_by_key(|v| v.0).map(|v| v.1),
                 Shows::Since => since.map(i128::from),
-                _ => None,
+                Shows::Count
+                | Shows::CountOf(_)
+                | Shows::Sum(_)
+                | Shows::Mean { .. }
+                | Shows::StdDev { .. } => None,
             });
         }
         Ok(())

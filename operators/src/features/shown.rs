@@ -128,7 +128,16 @@ impl Builder {
                     Numbers::Wide(Vec::with_capacity(rows))
                 }
                 (_, DataType::Float64) => Numbers::Floats(Vec::with_capacity(rows)),
-                _ => Numbers::Integers(Vec::with_capacity(rows)),
+                (
+                    Shows::Count
+                    | Shows::CountOf(_)
+                    | Shows::Sum(_)
+                    | Shows::Mean { .. }
+                    | Shows::StdDev { .. }
+                    | Shows::Distinct(_)
+                    | Shows::Since,
+                    _,
+                ) => Numbers::Integers(Vec::with_capacity(rows)),
             };
             (numbers, NullBufferBuilder::new(rows))
         };

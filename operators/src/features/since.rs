@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 pub(super) struct Since {
     /// By the id of a history's column, the newest row that does not have it.
     pub(super) columns: BTreeMap<String, i64>,
-    /// By the id of what is shown, from when on windows are complete.
+    /// By the id of a shown column: windows that begin at or after this time are complete.
     pub(super) parts: BTreeMap<String, i64>,
     /// Per shown column of the plan.
     pub(super) shown: Vec<i64>,
@@ -27,7 +27,7 @@ impl Since {
         since
     }
 
-    /// Rows up to this time went by unseen.
+    /// The pipeline had read rows up to this time before it had this step.
     pub(super) fn begin_after(&mut self, seen: i64) {
         self.shown.fill(seen);
         self.parts.values_mut().for_each(|since| *since = seen);
@@ -41,7 +41,7 @@ impl Since {
         [told("c", &self.columns), told("p", &self.parts)].concat().join(" ")
     }
 
-    /// Of what is shown, what is not complete everywhere: as it is saved with every epoch.
+    /// The shown columns that are not complete everywhere, as every epoch saves them.
     pub(super) fn told_later(&self) -> String {
         let later = self.parts.iter().filter(|(_, since)| **since != i64::MIN);
         later.map(|(id, since)| format!("p{id}={since}")).collect::<Vec<_>>().join(" ")
@@ -60,14 +60,14 @@ impl Since {
         }
     }
 
-    /// The newest row that does not have a column.
+    /// Notes that rows up to the time `newest` lack a column.
     pub(super) fn missing(&mut self, id: &str, newest: i64) {
         let known = self.columns.entry(id.to_owned()).or_insert(i64::MIN);
         *known = newest.max(*known);
     }
 
-    /// Settles from when on each shown column is complete, where all rows up to `pruned` are gone
-    /// that parts which were not there would need.
+    /// Decides from when on each shown column of the plan is complete: a column that is new can't
+    /// count the rows up to `pruned`, which are gone.
     pub(super) fn decide_shown(&mut self, plan: &OnInput, pruned: i64) {
         let ids: Vec<String> = plan.pieces().iter().map(|piece| piece_id(piece)).collect();
         let columns = plan.history_columns();
@@ -93,8 +93,8 @@ impl Since {
         self.columns.retain(|id, _| columns.iter().any(|(column, _)| column == id));
     }
 
-    /// Hides what is not known: of rows at `times`, windows that reach back to where the column is
-    /// not complete, or to what is `gone`.
+    /// Makes a row's feature null where its window begins before the column is complete, or before
+    /// `gone`; `times` are the rows' event times.
     pub(super) fn hide(
         &self,
         plan: &OnInput,

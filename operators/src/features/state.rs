@@ -13,8 +13,8 @@
 //! compared with what fits; when it might not, the column is *promoted*: its sums go on in 128
 //! bits, and where these might not do in parts ([`super::wide`]), started from the differences,
 //! which were right until then. So no sum is ever wrong, and sums that fit stay fast. Floats that
-//! are no whole number of steps are beside ([`super::beside`]). Null counts get a lane when a
-//! column's first null comes.
+//! are no whole number of steps are added up in exact sums ([`super::beside`]). Null counts get a
+//! lane when a column's first null comes.
 
 use super::beside::Beside;
 use super::extras::Extras;
@@ -62,7 +62,8 @@ pub(super) struct State {
     /// Wide numbers of a key at an edge.
     pub(super) wide_lanes: usize,
     pub(super) beside: Beside,
-    /// Wide columns that may have something beside: those that were wide from the beginning.
+    /// Number of wide columns that may have exact sums ([`super::beside`]): those that were wide
+    /// from the beginning.
     pub(super) beside_columns: usize,
     /// Per edge and shard (at [`State::place`]): key, lane.
     pub(super) narrow: Vec<Vec<i64>>,

@@ -170,7 +170,7 @@ impl Total {
     pub(super) fn fitting(self, data_type: &DataType) -> Result<i128, String> {
         match self {
             Self::Fixed(fixed) if fits(fixed, data_type) => Ok(fixed),
-            other => {
+            other @ (Self::Fixed(_) | Self::Wide(_) | Self::Exact(_)) => {
                 let exact = other.exact(0);
                 exact.to_integer().filter(|sum| fits(*sum, data_type)).ok_or_else(|| exact.digits())
             }
@@ -181,7 +181,7 @@ impl Total {
     pub(super) fn mean(&self, unit: Unit, count: i64, divisor: f64) -> f64 {
         match self {
             Self::Exact(exact) => mean(exact, count, divisor),
-            _ => self.to_float(unit) / divisor / count as f64,
+            Self::Fixed(_) | Self::Wide(_) => self.to_float(unit) / divisor / count as f64,
         }
     }
 }

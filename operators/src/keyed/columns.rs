@@ -89,7 +89,7 @@ pub(crate) fn wides<'a>(batch: &'a RecordBatch, column: &str) -> Result<&'a [i12
     Ok(array.ok_or_else(|| wrong(column))?.values())
 }
 
-/// The name under which a piece of state is saved: short, and another for another piece.
+/// The short name under which a piece of state is saved, a hash of the piece's text.
 pub(crate) fn piece_id(piece: &str) -> String {
     format!("{:016x}", xxh3_64(piece.as_bytes()))
 }
@@ -100,17 +100,17 @@ pub(crate) fn columns_of(sql: &str, input: &Schema) -> Vec<usize> {
     read.iter().filter_map(|column| input.index_of(&column.name).ok()).collect()
 }
 
-/// All columns as what is kept depends on them.
+/// The name and type of every column, for the shape of saved state.
 pub(crate) fn named_fields(schema: &Schema) -> Vec<String> {
     schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
 }
 
-/// Columns in words, as what is kept depends on them.
+/// The names and types of columns as one text, for the shape of saved state.
 pub(crate) fn told(columns: &[usize], input: &Schema) -> String {
     named_types(columns, input).join(", ")
 }
 
-/// Columns as what is kept depends on them.
+/// The names and types of columns, for the shape of saved state.
 pub(crate) fn named_types(columns: &[usize], input: &Schema) -> Vec<String> {
     columns
         .iter()

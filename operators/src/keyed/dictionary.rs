@@ -2,9 +2,9 @@
 //! values.
 //!
 //! A key that can't matter any more is forgotten ([`Dictionary::forget`]), and its number is given
-//! to a later one. This happens at snapshots only: what an epoch saved between two of them names a
-//! number once at most. So of all that was saved the latest word on a number, and on a key, is
-//! right ([`Dictionary::restore`]), from whichever snapshot on.
+//! to a later one. This happens at snapshots only, so the epochs between two snapshots name a
+//! number at most once. On restore the entry that was saved last for a number, and for a key, is
+//! the valid one ([`Dictionary::restore`]), whichever snapshot the restore starts from.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Int64Array, LargeBinaryArray, RecordBatch, UInt32Array, UInt64Array,
@@ -292,8 +292,8 @@ impl Dictionary {
         }
     }
 
-    /// Takes keys back as [`Self::all`] and [`Self::take_new`] gave them, the oldest first, those
-    /// of `shards`. A number, and a key, that are named again later are what was said last.
+    /// Restores the keys of `shards` from batches of [`Self::all`] and [`Self::take_new`], the
+    /// oldest first. Of several entries for a number, or for a key, the last one counts.
     pub(crate) fn restore(
         &mut self,
         batches: &[&RecordBatch],
@@ -409,8 +409,7 @@ impl Numbers {
     }
 }
 
-/// The room that is enough, with an eighth more that may come, where half of what there is would
-/// do.
+/// The capacity to shrink to: `len` and an eighth more, if that is at most half of `capacity`.
 fn enough_room(len: usize, capacity: usize) -> Option<usize> {
     Some(len + len / 8).filter(|enough| *enough <= capacity / 2)
 }
@@ -421,7 +420,7 @@ fn shrink<T>(table: &mut HashTable<T>, hash: impl Fn(&T) -> u64) {
     }
 }
 
-/// Gives back the room of what is indexed by keys' numbers, as the dictionary's own.
+/// Shrinks a vector that is indexed by keys' numbers, by the same rule as the dictionary's table.
 pub(crate) fn shrink_vec<T>(items: &mut Vec<T>) {
     if let Some(enough) = enough_room(items.len(), items.capacity()) {
         items.shrink_to(enough);

@@ -1,5 +1,5 @@
-//! Whole numbers of any size, in steps of any power of two: what sums are kept in that 128 bits do
-//! not hold, so that what enters a sum leaves it again exactly.
+//! Whole numbers of any size, in steps of any power of two. They hold the sums that 128 bits do not
+//! hold, so that a value that enters a sum leaves it again exactly.
 //!
 //! A number is two's complement in limbs of 64 bits, from the limb of its lowest bit that was ever
 //! set; it takes as many as its value needs. Infinities and what is no number have no place among

@@ -6,7 +6,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{Output, REASON_LATE};
 
-/// What is at or before it is given up; the name of the mark that a close saves.
+/// The name of the mark that a close saves: rows at or before the horizon come too late.
 pub(crate) const HORIZON: &str = "horizon";
 
 /// The horizon of one step.
@@ -14,7 +14,7 @@ pub(crate) const HORIZON: &str = "horizon";
 pub(crate) struct Horizon {
     /// How far behind the watermark a row may come; microseconds.
     keep: i64,
-    /// What was at or before this time was given up before the step was asked to keep it longer.
+    /// The largest saved horizon: rows at or before it come too late even if `keep` is longer now.
     given_up: i64,
 }
 

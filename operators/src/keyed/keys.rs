@@ -18,7 +18,7 @@ const KEYS: &str = "keys";
 const VALUES: &str = "values";
 /// No number yet.
 const NONE: u32 = u32::MAX;
-/// Keys are forgotten once they are one of so many.
+/// Keys are forgotten once at least one in this many can be forgotten.
 const WORTH_FORGETTING: usize = 8;
 
 /// Where the numbers of keys went when others were forgotten. Their order stays.

@@ -52,6 +52,19 @@ pub trait Keep {
     }
 }
 
+/// What each step with state by key has: an id, columns and a key.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyedPlan<'a> {
+    /// The step's id.
+    pub id: &'a str,
+    /// The columns of the rows that come.
+    pub input: &'a SchemaRef,
+    /// The columns of the rows that leave.
+    pub output: &'a SchemaRef,
+    /// The columns of the input by which rows belong together.
+    pub key: &'a [usize],
+}
+
 /// What a step with state by key is, beside what all of them do alike.
 pub trait KeyedStep: fmt::Debug + Send {
     /// What it keeps of its keys.
@@ -59,14 +72,8 @@ pub trait KeyedStep: fmt::Debug + Send {
     /// The name under which [`Self::mark`] is saved, where the step has one.
     const MARK: Option<&'static str> = None;
 
-    /// The step's id.
-    fn id(&self) -> &str;
-    /// The columns of the rows that come.
-    fn input(&self) -> &SchemaRef;
-    /// The columns of the rows that leave.
-    fn output(&self) -> &SchemaRef;
-    /// The columns of the input by which rows belong together.
-    fn key(&self) -> &[usize];
+    /// Its id, its columns and its key.
+    fn plan(&self) -> KeyedPlan<'_>;
     /// What saved state means, without what feeds the step.
     fn meaning(&self) -> Shape;
     /// The columns of the input that what is kept is made of.
@@ -105,7 +112,7 @@ pub trait KeyedStep: fmt::Debug + Send {
 
     /// A kernel's refusal, with the step's id.
     fn arrow(&self, source: ArrowError) -> OperatorError {
-        OperatorError::Arrow { step: self.id().to_owned(), source }
+        OperatorError::Arrow { step: self.plan().id.to_owned(), source }
     }
 }
 
@@ -124,7 +131,7 @@ impl<S: KeyedStep> Keyed<S> {
         Self { step, feed: Feed::default(), watermark: i64::MIN }
     }
 
-    /// With what feeds it, as far as the meaning of its state depends on it.
+    /// Sets what feeds the step, as far as the meaning of its state depends on it.
     #[must_use]
     pub fn fed_by(mut self, feed: Feed) -> Self {
         self.feed = feed;
@@ -143,16 +150,16 @@ impl<S: KeyedStep> Keyed<S> {
 
 impl<S: KeyedStep> Operator for Keyed<S> {
     fn output_schema(&self) -> SchemaRef {
-        Arc::clone(self.step.output())
+        Arc::clone(self.step.plan().output)
     }
 
     fn routing(&self) -> Routing {
-        Routing::ByKey(self.step.key().to_vec())
+        Routing::ByKey(self.step.plan().key.to_vec())
     }
 
     fn shape(&self) -> Option<Shape> {
         let step = &self.step;
-        Some(step.meaning().fed_by(&self.feed, step.input(), step.reads()))
+        Some(step.meaning().fed_by(&self.feed, step.plan().input, step.reads()))
     }
 
     fn restore(
@@ -161,7 +168,7 @@ impl<S: KeyedStep> Operator for Keyed<S> {
         worker: usize,
         ownership: Ownership,
     ) -> Result<(), OperatorError> {
-        self.watermark = self.watermark.max(restore_close(saved, self.step.id())?);
+        self.watermark = self.watermark.max(restore_close(saved, self.step.plan().id)?);
         if let Some(name) = S::MARK {
             for close in saved.named(CLOSE) {
                 let marks = integers(close, name).map_err(|e| self.step.arrow(e))?;

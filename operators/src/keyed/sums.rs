@@ -1,11 +1,11 @@
-//! How values are added up: as whole numbers of 128 bits as long as they fit, beside that as
-//! [`Exact`] ones.
+//! How values are added up: in a sum of 128 bits as long as they fit, else in an [`Exact`] sum that
+//! stands beside it (`beside`). The total is both together.
 //!
 //! A float is a whole number of steps of 2^-76 when its lowest bit is no lower and it is below
-//! 2^50: amounts with cents up to a thousand billions are, and rates and probabilities of 16 digits
-//! down to 6e-8. All others, and sums that 128 bits do not hold, are kept exactly as well, with
-//! more room and more work. What is shown is rounded once: the nearest float to the sum of what the
-//! floats are, whatever their order, however many came and went.
+//! 2^50: amounts with cents up to 10^15 are, and rates and probabilities of 16 digits down to 6e-8.
+//! All other floats, and sums that 128 bits do not hold, are added up exactly too, with more memory
+//! and more work. A sum is rounded once, when it is shown: it is the float nearest to the exact
+//! sum, whatever the order of the values, however many came and went.
 
 use super::encode::float;
 pub(crate) use super::exact::scaled;
@@ -14,7 +14,7 @@ use arrow::datatypes::DataType;
 
 /// A float's steps are of two to this power.
 pub(crate) const STEP_EXPONENT: i32 = -76;
-/// Floats from two to this power on are none of so many steps.
+/// A float of two to this power steps or more is not added up in 128 bits.
 const FIXED_BITS: u32 = 126;
 
 /// How a kept column's numbers are read when they are added up.

@@ -6,7 +6,7 @@ use crate::changelog::DIFF;
 use crate::keyed::BATCH_ROWS;
 use crate::keyed::columns::{at, converter, named_fields, place, places};
 use crate::keyed::kept::KeptByKey;
-use crate::keyed::step::{Keyed, KeyedStep};
+use crate::keyed::step::{Keyed, KeyedPlan, KeyedStep};
 use crate::periods::Every;
 use crate::step_error::{StepError, check_key};
 use arrow::array::{AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
@@ -37,7 +37,7 @@ pub struct SampleSpec {
     pub memory_bytes: usize,
 }
 
-/// A row on its way out: which, of which instant, and how often.
+/// A row on its way out: its bytes, the instant that it is a sample of, and its `_diff`.
 type Said = (Box<[u8]>, i64, i64);
 
 /// Samples of records. See the [module documentation](super).
@@ -57,7 +57,7 @@ pub struct Sample {
     kept: KeptByKey<Record>,
     input: SchemaRef,
     output: SchemaRef,
-    /// Nothing is older than this.
+    /// The event time of the oldest change so far.
     earliest: i64,
 }
 
@@ -166,8 +166,8 @@ impl Sample {
                 Ok(())
             })?;
             leave(&self.rows, &self.output, &mut said, out).map_err(|e| self.arrow(e))?;
-            // Where there is nothing, there is nothing at the ends of the periods that follow
-            // either, before something happens.
+            // If no row is there at this instant, none is there at later period ends before the
+            // next change.
             instant = match (is_empty, next) {
                 (false, _) => every.advance(instant, 1),
                 (true, Some(next)) => every.after(next),
@@ -203,20 +203,13 @@ impl KeyedStep for Sample {
     type Kept = KeptByKey<Record>;
     const MARK: Option<&'static str> = Some("earliest");
 
-    fn id(&self) -> &str {
-        &self.spec.step_id
-    }
-
-    fn input(&self) -> &SchemaRef {
-        &self.input
-    }
-
-    fn output(&self) -> &SchemaRef {
-        &self.output
-    }
-
-    fn key(&self) -> &[usize] {
-        &self.by
+    fn plan(&self) -> KeyedPlan<'_> {
+        KeyedPlan {
+            id: &self.spec.step_id,
+            input: &self.input,
+            output: &self.output,
+            key: &self.by,
+        }
     }
 
     fn meaning(&self) -> Shape {
@@ -243,7 +236,8 @@ impl KeyedStep for Sample {
         self.earliest
     }
 
-    /// Of all workers: what is too early costs a look, what is too late a sample.
+    /// Takes the earliest mark of all workers: a mark that is too early costs a scan, a mark that
+    /// is too late would lose samples.
     fn restore_mark(&mut self, mark: i64) {
         self.earliest = self.earliest.min(mark);
     }

@@ -11,7 +11,7 @@ pub struct RowChange {
     pub(super) diff: i64,
 }
 
-/// What there is of a record. Before the last sample it is one change per row.
+/// The changes of one record. Changes before the last sampled instant are merged into one per row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Record {
     pub(super) changes: Vec<RowChange>,
@@ -24,8 +24,8 @@ impl Record {
         self.fold(sampled);
     }
 
-    /// Puts what is before `instant` together: one change per row, none where it was taken back as
-    /// often as added.
+    /// Merges the changes before `instant`: one change per row, none for a row that was taken back
+    /// as often as added.
     pub(super) fn fold(&mut self, instant: i64) {
         self.changes.sort_by(|a, b| {
             (a.time >= instant, &a.row, a.time).cmp(&(b.time >= instant, &b.row, b.time))

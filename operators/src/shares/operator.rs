@@ -5,7 +5,7 @@ use super::spec::{OnInput, ShareFunction, SharesSpec};
 use crate::dead_rows::{DeadRows, Unfit};
 use crate::keyed::BATCH_ROWS;
 use crate::keyed::columns::named_fields;
-use crate::keyed::step::{Keyed, KeyedStep};
+use crate::keyed::step::{Keyed, KeyedPlan, KeyedStep};
 use crate::keyed::sums::{Sum, Unit};
 use crate::step_error::StepError;
 use crate::windows::WINDOW_END;
@@ -147,8 +147,8 @@ impl Shares {
             changed.iter().map(|group| Figures::of(group, &self.groups.plan.units)).collect();
         let mut said: Vec<(&Member, &Figures)> = Vec::new();
         for (group, figures) in changed.iter().zip(&figures) {
-            // The others' shares are what they were only if nothing of the group's figures moved,
-            // which equal totals alone do not say.
+            // With equal totals the group's other rows keep their shares and totals; its other
+            // figures may change all the same, and then all its rows are published.
             let is_alone = self.groups.plan.shown.iter().all(|(function, ..)| {
                 matches!(function, ShareFunction::Share | ShareFunction::Total)
             }) && group.before.as_ref() == Some(&figures.totals);
@@ -205,33 +205,27 @@ impl Figures {
 impl KeyedStep for Shares {
     type Kept = Groups;
 
-    fn id(&self) -> &str {
-        &self.groups.plan.spec.step_id
-    }
-
-    fn input(&self) -> &SchemaRef {
-        &self.groups.plan.input
-    }
-
-    fn output(&self) -> &SchemaRef {
-        &self.groups.plan.output
-    }
-
-    fn key(&self) -> &[usize] {
-        &self.groups.plan.group
+    fn plan(&self) -> KeyedPlan<'_> {
+        KeyedPlan {
+            id: &self.groups.plan.spec.step_id,
+            input: &self.groups.plan.input,
+            output: &self.groups.plan.output,
+            key: &self.groups.plan.group,
+        }
     }
 
     /// The shares themselves are worked out from the rows that are kept.
     fn meaning(&self) -> Shape {
-        let spec = &self.groups.plan.spec;
+        let plan = &self.groups.plan;
+        let spec = &plan.spec;
         Shape::new("shares")
-            .fact("columns", named_fields(self.input()).join(", "))
+            .fact("columns", named_fields(&plan.input).join(", "))
             .fact("of", spec.of.join(", "))
             .fact("by", spec.by.join(", "))
     }
 
     fn reads(&self) -> Vec<usize> {
-        (0..self.input().fields().len()).collect()
+        (0..self.groups.plan.input.fields().len()).collect()
     }
 
     fn kept(&self) -> &Self::Kept {

@@ -1,4 +1,4 @@
-//! Windows without a start: what there is at every step.
+//! Windows without a start: each key's totals of all rows before a step's end, at every step.
 
 use super::moment::Moment;
 use super::panes::Panes;
@@ -59,7 +59,7 @@ impl Publisher {
             end = step.advance(end, 1);
         }
         passed.advance(layout, &panes.panes, now);
-        // And the one after all rows: what there is as far as is known.
+        // The open window, which ends after all rows, is published with the totals so far.
         if is_open_shown {
             let mut shown: Vec<u32> = if moment.open_too {
                 passed
@@ -92,8 +92,8 @@ impl Publisher {
         self.flush((plan, since), keys, moment, 1, out)
     }
 
-    /// Publishes again what the watermark had reached before: keys that rows of the epoch changed
-    /// there. Gives their totals as of the last of these ends.
+    /// Publishes windows again that ended at or before the last watermark, with the keys that rows
+    /// of the epoch changed. Returns these keys' totals at the last of these ends.
     fn restate(
         &mut self,
         (plan, since): (&OnInput, &Since),

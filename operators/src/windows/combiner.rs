@@ -1,5 +1,5 @@
-//! Rows added up where they are, before they go to the workers of their keys: of a batch only its
-//! totals travel, and a key with many rows is no one worker's burden.
+//! Adds up rows on the worker where they are, before they are routed to the workers of their keys:
+//! only a batch's totals travel, and a hot key does not load one worker with all its rows.
 
 use super::gate::Gate;
 use super::panes::Panes;
@@ -22,7 +22,7 @@ use riskstream_engine::ids::{Epoch, Ownership};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Totals are worth their making when they are fewer than a row in so many.
+/// A batch is worth adding up when it has at least this many rows per row of totals.
 const WORTH_ROWS: usize = 4;
 /// Batches that go on as they are after one that was not worth it.
 const BATCHES_AS_THEY_ARE: u32 = 63;

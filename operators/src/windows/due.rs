@@ -19,8 +19,8 @@ pub(super) struct Due {
     pub(super) changed: BTreeMap<i64, Vec<u32>>,
 }
 
-/// The windows of a pane by how many steps before it they begin: those that end after the
-/// watermark, that ended with this close, and before it.
+/// The windows of a pane, as the number of steps that they begin before it: those that end after
+/// the watermark (`open`), that ended with this close (`finals`), and that ended before it.
 struct Ends {
     open: Range<i64>,
     finals: Range<i64>,
@@ -79,12 +79,12 @@ impl Due {
     }
 }
 
-/// A time that no pane starts before of which a window of `count` steps ends after `time`.
+/// A lower bound for the starts of panes that have a window of `count` steps ending after `time`.
 fn first_pane(panes: &Panes, count: i64, time: i64) -> i64 {
     panes.step.advance(panes.step.floor(time), -count)
 }
 
-/// The first number below `end` that is not so, where those that are so come first; or `end`.
+/// The first number below `end` for which `is_so` is false, else `end`; it is true for all before.
 fn first_not(end: i64, is_so: impl Fn(i64) -> bool) -> i64 {
     let (mut low, mut high) = (0, end);
     while low < high {

@@ -8,7 +8,7 @@ use arrow::datatypes::{Schema, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use riskstream_engine::contract::{Output, REASON_LATE};
 
-/// Lets rows through whose windows are all still kept.
+/// Lets a row through if, for each kind of windows, the last window that holds the row is kept.
 #[derive(Debug)]
 pub(super) struct Gate {
     extents: Vec<Extent>,
@@ -58,7 +58,7 @@ impl Gate {
         self.given_up = self.given_up.max(gone.unwrap_or(i64::MIN));
     }
 
-    /// Whether some window of a row at `time` is no longer kept.
+    /// Whether, for some kind of windows, the last window that holds `time` is no longer kept.
     fn is_gone(&self, time: i64) -> bool {
         let gone = self.gone();
         self.extents.iter().any(|extent| extent.last_end(time) <= gone)

@@ -4,11 +4,12 @@
 //!   batches ─▶ keys (numbers) ─▶ panes: totals per key and slice of time
 //!           ──(the epoch's close)──▶ published: one row per key and window
 //! ```
-//! A window is so many steps long and one starts every step: tumbling when it is one step, hopping
-//! when more. Steps are aligned to 1970-01-01 00:00 UTC, or are calendar months. Or a window has no
-//! start, and one ends every step: what there is as of then. Every row is added once, to the
-//! **pane** of its step; a window's totals are those of its panes put together, exactly (sums are
-//! integers). So a window that hops 30 times costs no more per row than one that tumbles.
+//! A window is a number of steps long, and a window starts at every step: windows of one step are
+//! tumbling, longer ones are hopping. Steps are aligned to 1970-01-01 00:00 UTC, or are calendar
+//! months. Windows may also have no start: one ends at every step and holds all rows before its
+//! end. Every row is added once, to the **pane** of its step; a window's totals are those of its
+//! panes put together, exactly (sums of floats too). So a window that hops 30 times costs no more
+//! per row than one that tumbles.
 //!
 //! **Sessions** are windows of a key's own: its rows that are less than a gap apart, to the gap
 //! after the last of them. A late row makes a session longer, or one of two; a session that is no
@@ -25,8 +26,9 @@
 //! (**restated**). `revision` rises with every publication, so the newest row of a window is the
 //! one with the largest; `complete_through` is the watermark that it was published under. When the
 //! input ends, windows that are still open are published as they stand, not final: a later run may
-//! go on with newer rows. Panes are kept until no window that the watermark passed less than `keep`
-//! ago needs them; rows older than that are dead letters.
+//! go on with newer rows. A row becomes a dead letter once, for some kind of windows, the watermark
+//! is `keep` past the end of the last window that holds it; panes are kept as long as a window of a
+//! row that is still accepted needs them.
 
 mod always;
 mod combiner;

@@ -87,7 +87,7 @@ impl WindowsOperator {
         })
     }
 
-    /// With what feeds it, as far as the meaning of its state depends on it.
+    /// Sets what feeds the step, as far as the meaning of its state depends on it.
     #[must_use]
     pub fn fed_by(mut self, feed: Feed) -> Self {
         self.plan.pieces = Pieces::new(
@@ -108,8 +108,8 @@ impl WindowsOperator {
 
     /// Forgets panes that nothing needs. What changed in them must have been saved.
     pub(super) fn prune(&mut self) {
-        // What was given up stays so where more is kept now: of a key that was forgotten then, the
-        // number may be another's.
+        // Windows that were given up under a shorter `keep` stay given up: a key that was forgotten
+        // then may have lost its number to another key.
         let gone = self.watermark.saturating_sub(self.plan.spec.keep).max(self.gate.gone());
         self.panes.iter_mut().for_each(|panes| panes.prune(&self.plan.layout, gone));
         self.sessions.iter_mut().for_each(|sessions| sessions.prune(gone));
@@ -145,7 +145,7 @@ impl WindowsOperator {
         Ok(())
     }
 
-    /// A time that no row is after of which these are totals.
+    /// An upper bound of the event times of the rows in these totals.
     fn newest_of(&self, combined: &Combined<'_>) -> Option<i64> {
         let newest = |kind: usize, step: Every| {
             let starts = combined
@@ -155,7 +155,8 @@ impl WindowsOperator {
                 .filter(|(number, _)| **number as usize == kind);
             starts.map(|(_, start)| step.advance(*start, 1).saturating_sub(1)).max()
         };
-        // Every row is in a pane of each kind: the least of their ends is the closest.
+        // Every row is in a pane of each kind, so each kind gives a bound; the smallest is the
+        // closest.
         self.panes.iter().enumerate().filter_map(|(kind, panes)| newest(kind, panes.step)).min()
     }
 

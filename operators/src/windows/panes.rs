@@ -124,8 +124,9 @@ impl Panes {
         }
     }
 
-    /// Forgets panes that no row can need whose own last window ends after `time`: it changes
-    /// windows that began up to a length before it.
+    /// Forgets panes that no accepted row can need. A row is accepted when its last window ends
+    /// after `time`, and it also changes windows that began up to a window's length before that
+    /// one.
     pub(super) fn prune(&mut self, layout: &Layout, time: i64) {
         let reach = self.count.map_or(1, |count| 2 * count - 1);
         while let Some(first) = self.panes.first_entry()

@@ -1,6 +1,7 @@
-//! Of windows without a start: what all panes that the watermark has passed come to.
+//! For windows without a start: the totals of all panes that the watermark has passed.
 //!
-//! It saves adding all of them up whenever a step is due. Rows that come late change it key by key.
+//! They are kept so that these panes are not added up again at every step. Late rows correct the
+//! totals of their keys.
 
 use super::pane::Pane;
 use super::totals::{Layout, Totals};
@@ -73,8 +74,8 @@ pub(super) struct Passed {
 }
 
 impl Passed {
-    /// What was `known`, if it is that of panes before `through`; else the base and panes, by their
-    /// start, added up.
+    /// Returns `known` if it has exactly the panes that start before `through`; else adds up the
+    /// base and these panes.
     pub(super) fn through(
         layout: &Layout,
         (base, panes): (&Pane, &BTreeMap<i64, Pane>),
@@ -99,7 +100,7 @@ impl Passed {
         }
     }
 
-    /// Takes in what late rows made of some keys' totals.
+    /// Replaces the totals of the keys in `late`, which late rows changed.
     pub(super) fn correct(&mut self, layout: &Layout, late: &Running) {
         for (slot, key) in late.keys.iter().enumerate() {
             self.running.put(layout, *key, &late.totals, slot);

@@ -204,7 +204,8 @@ impl WindowsOperator {
     ) -> Result<(), OperatorError> {
         let shards = ShardSet::owned(worker, ownership);
         self.keys.restore(saved, &shards).map_err(|e| self.arrow(e))?;
-        // Which worker moved last does not matter: at the next end all publish their open windows.
+        // If rows came to any worker since the input ended last, all workers publish their open
+        // windows when it ends again.
         let newest = saved
             .changes
             .last()

@@ -226,7 +226,7 @@ impl Publisher {
         for ((shows, data_type), aggregate) in plan.shown.iter().zip(&plan.spec.aggregates) {
             let mut too_large = Vec::new();
             let column = self.shown(plan, (shows, data_type, &aggregate.name), &mut too_large)?;
-            // What some rows of the window are missing in is not known there.
+            // An aggregate that may lack rows of the window is null.
             columns.push(if since.is_later(shows) {
                 let is_unknown: BooleanArray = known_from
                     .iter()

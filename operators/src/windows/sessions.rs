@@ -167,8 +167,8 @@ impl Sessions {
             }
             self.ends.insert((end, key, start));
         }
-        // Those that the watermark has reached now; those that changed after that; and of the open
-        // ones what is wanted.
+        // Due are: sessions whose end the watermark reaches now, sessions that changed after they
+        // were final, and open ones as `publish` and the end of the input say.
         let finals = self
             .ends
             .range((moment.before.saturating_add(1), 0, i64::MIN)..)
@@ -187,7 +187,7 @@ impl Sessions {
         }
         for (end, key, start) in due {
             let Some(session) = self.session(key, start) else { continue };
-            // An open one that is said as it stands has nothing to add when that was said before.
+            // An open session that has not changed since it was published is not published again.
             if end > moment.now && !session.is_unsaid {
                 continue;
             }
@@ -264,7 +264,8 @@ impl Sessions {
         self.ends.insert((end, saved.key, saved.start));
     }
 
-    /// Forgets sessions that no row can touch whose own session would end after `time`.
+    /// Forgets sessions that no accepted row can touch; a row is accepted when a session of that
+    /// row alone would end after `time`.
     pub(super) fn prune(&mut self, time: i64) {
         let last = time.saturating_sub(self.gap);
         while let Some((end, key, start)) = self.ends.first().copied()

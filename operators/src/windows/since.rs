@@ -1,5 +1,5 @@
-//! Since when what is kept is complete: after a change of the step, some of it was begun later than
-//! the rest.
+//! Since when each piece of kept state is complete: after a change of the configuration, some
+//! pieces began later than others.
 //!
 //! With every epoch the step saves which pieces it keeps, and the newest event time that it has
 //! seen. A piece that is not among those of an epoch lacks that epoch's rows: it is complete in
@@ -64,13 +64,14 @@ impl Since {
         &self.ids
     }
 
-    /// Rows up to this time went by unseen.
+    /// The pipeline had read rows up to this time before it had this step.
     pub(super) fn begin_after(&mut self, seen: i64) {
         self.windows.fill(seen);
         self.newest = seen;
     }
 
-    /// The start of windows from the beginning of time: none, or from when on they count.
+    /// The `window_start` of windows without a start: none, or the first instant whose rows they
+    /// count.
     pub(super) fn start_of_always(&self, number: usize) -> Option<i64> {
         Some(self.windows[number])
             .filter(|since| *since != i64::MIN)
@@ -99,8 +100,8 @@ impl Since {
     }
 
     /// Windows of this kind that begin at or before this time are not published: rows of theirs may
-    /// be missing. The start of a session may be missing that would have begun up to its gap
-    /// before.
+    /// be missing. For sessions the gap is added, because a row that is missing may have begun the
+    /// session up to a gap earlier.
     pub(super) fn not_before(&self, number: usize, kind: &WindowKind) -> i64 {
         match (self.windows[number], kind.extent) {
             (i64::MIN, _) => i64::MIN,

@@ -87,10 +87,10 @@ impl Extent {
 /// When windows are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publish {
-    /// At each epoch's close, those that changed; and once more when they are final.
+    /// A window is published at the close of each epoch that changed it, and when it becomes final.
     Changes,
-    /// When they are final, and whenever a late row changes them after that; those still open when
-    /// the input ends as they stand.
+    /// A window is published when it becomes final, and again when a late row changes it. Windows
+    /// that are still open when the input ends are published as they stand.
     Final,
 }
 
@@ -107,7 +107,8 @@ pub struct WindowsSpec {
     pub windows: Vec<WindowKind>,
     /// When they are published.
     pub publish: Publish,
-    /// How long after its end the watermark may be and a window still takes rows; microseconds.
+    /// A row is taken until the watermark is this far past the end of the last window that holds
+    /// it; microseconds.
     pub keep: i64,
     /// The event time column in the input.
     pub event_time: String,

@@ -499,7 +499,7 @@ fn a_column_that_nobody_ever_sent_is_null_and_a_dead_letter_says_so() {
     };
     let records = [
         unsent("c", 1, (1, 1), "note"),
-        // Now it is known to be unknown.
+        // The row before has a null here now, so this change is no dead letter.
         unsent("u", 1, (2, 2), "note"),
         unsent("c", 2, (3, 3), "no_column_of_ours"),
         Record { note: Some("there".into()), ..Record::of("c", &row(3), (4, 4)) },

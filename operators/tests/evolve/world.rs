@@ -68,7 +68,8 @@ pub(crate) fn rows(count: i64, dice: &mut Dice) -> Vec<Row> {
     (0..count).map(row).collect()
 }
 
-/// Where a run is to make a snapshot: after so many epochs; and into how many rows its epochs fall.
+/// How a run goes: its workers, the rows of an epoch, and after how many epochs it makes a
+/// snapshot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Manner {
     pub(crate) workers: usize,

@@ -45,7 +45,9 @@ impl PartialEq for Value {
                 a.to_bits() == b.to_bits()
                     || (a - b).abs() <= (b.abs() * 2.0 * f64::EPSILON).max(f64::from_bits(2))
             }
-            _ => false,
+            (Self::Null | Self::Unfit | Self::Integer(_) | Self::Float(_) | Self::About(_), _) => {
+                false
+            }
         }
     }
 }
@@ -125,7 +127,13 @@ fn of_numbers(function: Function, column: &str, present: &[&&Row]) -> Value {
             Value::About(nearest(&root(&((&n * squares - &sum * &sum) / (&n * (&n - one))))))
         }
         _ if column == "float" => Value::Float(nearest(&sum).to_bits()),
-        _ => {
+        Function::Count
+        | Function::Sum
+        | Function::Min
+        | Function::Max
+        | Function::Distinct
+        | Function::Last
+        | Function::SecondsSinceLast => {
             let sum = sum * BigRational::from_integer(unit.into());
             let limit = if column == "whole" {
                 BigInt::from(i64::MAX)

@@ -111,7 +111,7 @@ pub struct World<'a> {
     pub before: EventTime,
     /// Whether snapshots that are made now are never written, as when the program ends before.
     pub loses_snapshots: bool,
-    /// One was, so that files of the one before are needed.
+    /// Whether a snapshot was lost, so that files of the snapshot before are still needed.
     has_lost: bool,
     /// Sums that were said not to fit: in all, and by the dead letters.
     pub unfit: u64,
