@@ -7,32 +7,28 @@ use arrow::datatypes::DataType;
 use riskstream_engine::contract::Fact;
 use riskstream_operators::TotalsOperator;
 use riskstream_operators::windows::{
-    self, AggregateFunction, AggregateSpec, Extent, Publish, WindowKind, WindowsOperator,
-    WindowsSpec,
+    self, AggregateFunction, AggregateSpec, Publish, WindowKind, WindowsOperator, WindowsSpec,
 };
 
 use super::calls::{Aggregate, Feature, check_input, feature, feature_type};
-use super::chain::{Chain, WindowsBefore, every, micros};
+use super::chain::{Chain, WindowsBefore, micros};
 use super::columns::{Flow, Known};
+use super::extents::{WindowEvery, WindowExtent, windows_every};
 use super::kind::{Explained, Kind, StepKind};
 use super::lineage::{Around, Lineage};
-use super::read::{Pair, WINDOWS_MAX, key_columns, names, pairs, texts};
+use super::read::{Pair, key_columns, names, pairs, texts};
 use crate::config::defaults;
 use crate::config::document::Entry;
 use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::span::{Span, Spanned};
 use crate::config::spec::keywords::keywords;
-use crate::config::spec::{Period, timestamp_type};
+use crate::config::spec::timestamp_type;
 use crate::config::suggest;
-use crate::config::values::{self, NameKind, duration_text};
+use crate::config::values::{NameKind, duration_text};
 
-/// Columns of `totals`, at most: a row counts two to their number times.
+/// Columns of `totals`, at most: with n of them a row counts 2^n times.
 const TOTALS_MAX: usize = 4;
-/// Windows of one kind that a row is in.
-const OVERLAP_MAX: u128 = 1_000;
-/// The longest month.
-const MONTH_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// `results`, where it is not given: a window is seen as it fills, and again when it is final.
 const RESULTS: Results = Results::Changes;
 
@@ -47,7 +43,7 @@ struct Aggregation {
     aggregates: Vec<Feature>,
     /// The key. Null is a value like others.
     by: Vec<Spanned<String>>,
-    /// Columns of the key, each with a name under which every row counts too.
+    /// Columns of the key, each with the name of its total, under which every row counts too.
     totals: Vec<(Spanned<String>, Spanned<String>)>,
     /// The kinds of windows, at least one.
     windows: Vec<Spanned<WindowEvery>>,
@@ -56,52 +52,6 @@ struct Aggregation {
     /// How long after its end a window still takes late rows; rows that come later are dead
     /// letters.
     keep: Duration,
-}
-
-/// One of `windows`.
-#[derive(Debug, Clone)]
-struct WindowEvery {
-    /// As written, spaces made single: what the column `window` says.
-    label: String,
-    /// From where to where they go.
-    extent: WindowExtent,
-}
-
-/// From where to where windows go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WindowExtent {
-    /// `30d by 1d`: so many steps long, one every step.
-    Steps {
-        /// From one's start to the next one's.
-        step: Period,
-        /// At least one.
-        count: u64,
-    },
-    /// `always by 1d`: from the beginning of time, one every step.
-    Always {
-        /// From one's end to the next one's.
-        step: Period,
-    },
-    /// `session 30m`: rows of a key that are less than the gap apart.
-    Session {
-        /// The gap.
-        gap: Duration,
-    },
-}
-
-impl WindowExtent {
-    /// The length of a window, at most; none of windows without a start.
-    fn length(self) -> Duration {
-        match self {
-            Self::Steps { step: Period::Time(step), count } => {
-                step.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
-            }
-            Self::Steps { step: Period::Months(months), count } => MONTH_MAX
-                .saturating_mul(months.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))),
-            Self::Always { .. } => Duration::ZERO,
-            Self::Session { gap } => gap,
-        }
-    }
 }
 
 /// When the windows of an `aggregate` step leave.
@@ -218,124 +168,6 @@ fn is_additive(aggregate: &Aggregate) -> bool {
     matches!(aggregate, CountAll | Count(_) | Sum(_) | Mean(_) | Min(_) | Max(_))
 }
 
-/// `windows = ["1d", "30d by 1d"]`.
-fn windows_every(
-    table: &mut Table<'_>,
-    problems: &mut Vec<Problem>,
-) -> Option<Vec<Spanned<WindowEvery>>> {
-    let entry = table.required(
-        "windows",
-        "windows = [\"1d\"]; \"30d by 1d\" is a window of 30 days every day, \
-         \"1mo\" a calendar month",
-        problems,
-    )?;
-    let texts = reader::strings(&entry.node, "windows", problems)?;
-    if texts.is_empty() || texts.len() > WINDOWS_MAX {
-        let problem = Problem::new(
-            entry.node.span,
-            format!("`windows` has {} kinds of windows", texts.len()),
-        );
-        problems.push(
-            problem.help(format!("1 to {WINDOWS_MAX}, such as windows = [\"1d\", \"30d by 1d\"]")),
-        );
-        return None;
-    }
-    let mut windows: Vec<Option<Spanned<WindowEvery>>> = Vec::new();
-    for text in &texts {
-        let window = window_every(text, problems);
-        if let Some(window) = &window
-            && let Some(first) = windows.iter().flatten().find(|w| w.extent == window.extent)
-        {
-            problems.push(
-                Problem::new(
-                    text.span,
-                    format!("`{text}` are the same windows as `{}`", first.label),
-                )
-                .related(first.span, "the first"),
-            );
-        }
-        windows.push(window);
-    }
-    windows.into_iter().collect()
-}
-
-fn window_every(
-    text: &Spanned<String>,
-    problems: &mut Vec<Problem>,
-) -> Option<Spanned<WindowEvery>> {
-    let label = text.value.split_whitespace().collect::<Vec<_>>().join(" ");
-    let refuse = |problems: &mut Vec<Problem>, message: String, help: &str| {
-        problems.push(Problem::new(text.span, message).help(help));
-        None
-    };
-    let extent = if let Some(gap) = label.strip_prefix("session ") {
-        let gap = reader::parsed(gap, text.span, values::duration, problems)?;
-        if gap.is_zero() {
-            return refuse(
-                problems,
-                format!("the gap of `{text}` is empty"),
-                "such as \"session 30m\"",
-            );
-        }
-        WindowExtent::Session { gap }
-    } else {
-        let (length, step) = label.split_once(" by ").unwrap_or((&label, &label));
-        let empty = |text: &str| {
-            text.bytes().take_while(u8::is_ascii_digit).all(|digit| digit == b'0')
-                && values::duration(text).is_ok()
-        };
-        if empty(length) || empty(step) {
-            return refuse(
-                problems,
-                format!("the window `{text}` is empty"),
-                "a window has some length, such as \"1d\"",
-            );
-        }
-        let length = match length {
-            "always" if step != length => None,
-            length => Some(reader::parsed(length, text.span, values::period, problems)?),
-        };
-        let step = reader::parsed(step, text.span, values::period, problems)?;
-        let (whole, part) = match (length, step) {
-            (None, step) => {
-                return Some(Spanned::new(
-                    WindowEvery { label, extent: WindowExtent::Always { step } },
-                    text.span,
-                ));
-            }
-            (Some(Period::Time(length)), Period::Time(step)) => {
-                (length.as_micros(), step.as_micros())
-            }
-            (Some(Period::Months(length)), Period::Months(step)) => {
-                (u128::from(length), u128::from(step))
-            }
-            _ => {
-                return refuse(
-                    problems,
-                    format!("`{text}`: a month is no whole number of days"),
-                    "both in months, such as \"3mo by 1mo\", or neither",
-                );
-            }
-        };
-        if whole % part != 0 {
-            return refuse(
-                problems,
-                format!("`{text}`: the length is no multiple of the step"),
-                "such as \"30d by 1d\"",
-            );
-        }
-        if whole / part > OVERLAP_MAX {
-            return refuse(
-                problems,
-                format!("`{text}`: a row would be in {} windows", whole / part),
-                "at most 1000: take a longer step",
-            );
-        }
-        WindowExtent::Steps { step, count: (whole / part) as u64 }
-    };
-    Some(Spanned::new(WindowEvery { label, extent }, text.span))
-}
-
 impl StepKind for Aggregation {
     fn kind(&self) -> &'static Kind {
         &KIND
@@ -444,7 +276,7 @@ impl StepKind for Aggregation {
 }
 
 impl Aggregation {
-    /// The rows once more under the names for all, before the step itself.
+    /// Adds a step before this one that repeats each row under the names of the totals.
     fn plan_totals(&self, step: &Spanned<String>, chain: &mut Chain<'_>) -> Result<(), Problem> {
         if self.totals.is_empty() {
             return Ok(());
@@ -469,7 +301,7 @@ impl Aggregation {
             windows: self
                 .windows
                 .iter()
-                .map(|w| WindowKind { label: w.label.clone(), extent: extent(w.extent) })
+                .map(|w| WindowKind { label: w.label.clone(), extent: w.extent.planned() })
                 .collect(),
             publish: match self.results {
                 Results::Changes => Publish::Changes,
@@ -506,16 +338,6 @@ impl Aggregation {
             .collect();
         chain.identity = chain.ties.clone();
         Ok(())
-    }
-}
-
-fn extent(extent: WindowExtent) -> Extent {
-    match extent {
-        WindowExtent::Steps { step, count } => {
-            Extent::Steps { step: every(step), count: i64::try_from(count).unwrap_or(i64::MAX) }
-        }
-        WindowExtent::Always { step } => Extent::Always { step: every(step) },
-        WindowExtent::Session { gap } => Extent::Session { gap: micros(gap) },
     }
 }
 

@@ -143,7 +143,7 @@ pub(crate) fn check_input(flow: &Flow, feature: &Feature, problems: &mut Vec<Pro
     );
 }
 
-/// The type of a feature's column, where no other step could tell it from another.
+/// The type of a feature's column, where it does not depend on the type of its input.
 pub(crate) fn feature_type(aggregate: &Aggregate) -> Option<DataType> {
     match aggregate {
         Aggregate::CountAll | Aggregate::Count(_) | Aggregate::CountDistinct(_) => {

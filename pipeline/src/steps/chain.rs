@@ -58,8 +58,8 @@ impl Chain<'_> {
         self.steps.push(step_plan(id, Arc::new(build)));
     }
 
-    /// Adds a step that `make` makes, once to learn its columns or what is wrong with it, whose
-    /// place is in `sqls` or at `span`, and then for every worker.
+    /// Adds a step. `make` is called once to learn the step's columns, or its error, which points
+    /// into `sqls` or at `id`, and then for every worker.
     pub(crate) fn add_made<O: Operator + 'static>(
         &mut self,
         id: &Spanned<String>,
@@ -73,7 +73,8 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// As [`Self::add_made`], of a step without state, under a name of its own.
+    /// As [`Self::add_made`], for a step without state and with a name of its own; its error points
+    /// into `sqls` or at `span`.
     pub(crate) fn add_stateless<S: Stateless + 'static>(
         &mut self,
         name: &str,
@@ -87,7 +88,8 @@ impl Chain<'_> {
         Ok(())
     }
 
-    /// Rows are changes of records from here on: a key changes once at a time.
+    /// From here on rows are changes of records. A key changes at most once at an instant, so that
+    /// key and event time tell rows apart.
     pub(crate) fn of_changes(&mut self, key: &[Spanned<String>]) {
         self.ties.clear();
         self.identity = key
@@ -104,7 +106,7 @@ impl Chain<'_> {
     }
 }
 
-/// Of a step that is made to learn its columns only: it writes nothing.
+/// The state folder of a step that is made only to learn its columns, and that writes nothing.
 fn nowhere() -> StateDir {
     StateDir { root: PathBuf::new().into(), generation: Generation(0), worker: 0 }
 }

@@ -37,7 +37,7 @@ struct Changelog {
     operation: Option<Spanned<String>>,
     /// True for a row that says that the record is gone.
     deleted: Option<Sql>,
-    /// Of captured changes: columns with what another was before; name, and which.
+    /// Of captured changes: new columns, and the columns whose earlier values they show.
     previous: Vec<Pair>,
     /// Columns that are true from the first row on for which the expression was.
     ever: Vec<Named>,
@@ -160,7 +160,7 @@ impl StepKind for Changelog {
             flow.columns.retain(|known| is_kept(&known.name));
         }
         if self.operation.is_some() {
-            // What happened is over; when it did stays.
+            // The columns that describe the change are dropped, but for the time of its commit.
             flow.columns.retain(|known| {
                 known.name == COMMITTED_AT
                     || !change_fields().iter().any(|field| *field.name() == known.name)

@@ -38,7 +38,7 @@ pub(crate) struct Flow {
     pub(crate) event_time: String,
     /// Whether `columns` are all there are; otherwise an unknown name may be the input's.
     pub(crate) is_complete: bool,
-    /// Whether rows are windows, which are said again when they change.
+    /// Whether rows are windows, which are published again when they change.
     pub(crate) is_of_windows: bool,
     /// Whether rows are changes, some of which take others back.
     pub(crate) is_of_changes: bool,
@@ -143,7 +143,7 @@ impl Flow {
         }
     }
 
-    /// As [`Self::refuse_windows`], and rows that take others back neither.
+    /// As [`Self::refuse_windows`]; refuses rows that take others back, too.
     pub(crate) fn refuse_revisions(&self, step: &Spanned<String>, problems: &mut Vec<Problem>) {
         if self.is_of_windows || self.is_of_changes {
             problems.push(counts_rows(step));

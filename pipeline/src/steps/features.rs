@@ -1,6 +1,5 @@
 //! `features`: adds exact aggregates over trailing windows of the row's key.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::chain::{Chain, micros, state_dir};
 use super::columns::Flow;
 use super::kind::{Explained, Kind, StepKind};
 use super::lineage::{Around, Lineage};
-use super::read::{WINDOWS_MAX, key_columns, names};
+use super::read::{WindowList, key_columns, names};
 use crate::config::defaults;
 use crate::config::document::Entry;
 use crate::config::problem::Problem;
@@ -152,37 +151,30 @@ fn read(
 /// `None` if a window is wrong; no windows if `over` is missing.
 fn windows(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<Window>>> {
     let Some(entry) = table.get("over") else { return Some(Vec::new()) };
-    let texts = reader::strings(&entry.node, "over", problems)?;
-    if texts.is_empty() || texts.len() > WINDOWS_MAX {
-        let problem = Problem::new(entry.node.span, format!("`over` has {} windows", texts.len()));
+    let list = WindowList { key: "over", counted: "windows", example: "[\"1d\", \"7d\", \"30d\"]" };
+    list.read(
+        entry,
+        window,
+        // An empty window is refused as such, not as the same as another.
+        |(text, window), (first, before)| {
+            (window.length == before.length && !window.length.is_zero())
+                .then(|| format!("`{text}` is the same window as `{first}`"))
+        },
+        problems,
+    )
+}
+
+/// One text of `over`.
+fn window(text: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Window> {
+    let length = reader::parsed(text, text.span, values::duration, problems)?;
+    if length.is_zero() {
         problems.push(
-            problem.help(format!("1 to {WINDOWS_MAX}, such as over = [\"1d\", \"7d\", \"30d\"]")),
+            Problem::new(text.span, format!("the window `{text}` is empty"))
+                .help("a window has some length, such as \"1d\""),
         );
-        return None;
     }
-    let mut seen: BTreeMap<Duration, Spanned<String>> = BTreeMap::new();
-    let mut windows = Vec::new();
-    for text in texts {
-        let Some(length) = reader::parsed(&text, text.span, values::duration, problems) else {
-            windows.push(None);
-            continue;
-        };
-        let label: String = text.value.chars().filter(|c| !c.is_whitespace()).collect();
-        if length.is_zero() {
-            problems.push(
-                Problem::new(text.span, format!("the window `{text}` is empty"))
-                    .help("a window has some length, such as \"1d\""),
-            );
-        } else if let Some(first) = seen.get(&length) {
-            problems.push(
-                Problem::new(text.span, format!("`{text}` is the same window as `{first}`"))
-                    .related(first.span, "the first"),
-            );
-        }
-        seen.entry(length).or_insert_with(|| text.clone());
-        windows.push(Some(Spanned::new(Window { label, length }, text.span)));
-    }
-    windows.into_iter().collect()
+    let label = text.value.chars().filter(|c| !c.is_whitespace()).collect();
+    Some(Window { label, length })
 }
 
 impl StepKind for Features {

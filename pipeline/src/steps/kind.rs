@@ -50,12 +50,12 @@ pub(crate) trait StepKind: fmt::Debug + Send + Sync {
         &[]
     }
 
-    /// By what rows find their worker; `None` where they stay.
+    /// The columns by which rows are exchanged between workers; `None` where rows stay.
     fn exchange(&self) -> Option<Vec<&str>> {
         self.has_state().then(|| self.by().iter().map(|key| key.value.as_str()).collect())
     }
 
-    /// Checks the columns that the step names, and makes the flow's those after it.
+    /// Checks the columns that the step names, and changes the flow to the columns after the step.
     fn columns(&self, step: &Spanned<String>, flow: &mut Flow, problems: &mut Vec<Problem>);
 
     /// Adds the step's operator to those before it.

@@ -1,8 +1,8 @@
 //! How the rows and columns that a step reads are made, back to the source: what the meaning of its
-//! state depends on beside its own words.
+//! state depends on, beside the step's own settings.
 //!
-//! Only meaning is in it: expressions as their syntax tree says them, filters in no order, no ids
-//! of steps without state.
+//! A lineage holds meaning only: expressions as their syntax tree says them, filters in no order,
+//! no ids of steps without state.
 
 use arrow::datatypes::Schema;
 use riskstream_engine::contract::{Fact, Feed};
@@ -14,7 +14,7 @@ use crate::config::spec::Sql;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lineage {
     pub(crate) feed: Feed,
-    /// What keeps rows away, each in words; they apply in any order.
+    /// The conditions that filter rows, each in words; their order does not matter.
     conditions: Vec<String>,
 }
 
@@ -29,14 +29,14 @@ pub(crate) struct Around<'a> {
 }
 
 impl Lineage {
-    /// What a step reads after this.
+    /// What the next step reads.
     pub(crate) fn feed(&self) -> Feed {
         let mut feed = self.feed.clone();
         feed.rows.extend(self.conditions().map(|conditions| Fact::new("rows where", conditions)));
         feed
     }
 
-    /// All conditions so far, in one order whatever theirs is.
+    /// All conditions so far, sorted.
     fn conditions(&self) -> Option<String> {
         let mut conditions = self.conditions.clone();
         conditions.sort();
@@ -44,7 +44,7 @@ impl Lineage {
         (!conditions.is_empty()).then(|| conditions.join(" and "))
     }
 
-    /// The facts of what is read, each once.
+    /// The facts of the columns that are read, each once.
     pub(crate) fn facts(&self, schema: &Schema, columns: &[String]) -> Vec<Fact> {
         let mut facts: Vec<Fact> = Vec::new();
         for index in columns.iter().filter_map(|column| schema.index_of(column).ok()) {
@@ -103,7 +103,7 @@ impl Lineage {
         self.decides_rows(schema, &read);
     }
 
-    /// Which rows come depends on these columns.
+    /// Notes that these columns decide which rows come.
     pub(crate) fn decides_rows(&mut self, schema: &Schema, read: &[String]) {
         for fact in self.facts(schema, read) {
             if !self.feed.rows_read.contains(&fact) {
@@ -112,10 +112,10 @@ impl Lineage {
         }
     }
 
-    /// Which rows leave is the business of a step with state.
+    /// Notes that a step with state decides which rows leave it.
     pub(crate) fn rows_of(&mut self, step: &str, says: String, schema: &Schema, read: &[String]) {
         self.decides_rows(schema, read);
-        // What kept rows away from that step is not what keeps its own away.
+        // The conditions before the step filter the rows that it reads, not those that leave it.
         let before = self
             .conditions()
             .map(|conditions| Fact::new(format!("rows before `{step}` where"), conditions));
@@ -135,7 +135,7 @@ impl Lineage {
 pub(crate) fn told(sql: &Sql) -> (String, Vec<String>) {
     match syntax::canonical(sql.as_str()) {
         Ok((text, columns)) => (text, columns.into_iter().map(|column| column.name).collect()),
-        // Whoever compiles it refuses it.
+        // A wrong expression is refused where it is compiled.
         Err(_) => (sql.as_str().to_owned(), Vec::new()),
     }
 }

@@ -14,6 +14,7 @@ mod changelog;
 mod columns;
 mod decide;
 mod derive;
+mod extents;
 mod features;
 mod filter;
 mod identities;

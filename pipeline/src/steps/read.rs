@@ -8,7 +8,7 @@ use crate::config::spec::Sql;
 use crate::config::values::NameKind;
 
 /// Windows of one step; each costs a cursor over the history and a state per key.
-pub(crate) const WINDOWS_MAX: usize = 64;
+const WINDOWS_MAX: usize = 64;
 
 /// `NAME = "SQL"`.
 #[derive(Debug, Clone)]
@@ -45,6 +45,56 @@ pub(crate) fn key_columns(
         }
     }
     Some(by)
+}
+
+/// A list of windows, as messages speak of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WindowList {
+    /// The key that has the list.
+    pub(crate) key: &'static str,
+    /// What is in it.
+    pub(crate) counted: &'static str,
+    /// A list that is right.
+    pub(crate) example: &'static str,
+}
+
+impl WindowList {
+    /// The windows of the entry, each at its text; `None` if one can't be read. `window` reads one.
+    /// `repeats` is asked of one and of each before it, both with their texts, and says what is
+    /// wrong where they are the same.
+    pub(crate) fn read<W>(
+        self,
+        entry: &Entry,
+        window: impl Fn(&Spanned<String>, &mut Vec<Problem>) -> Option<W>,
+        repeats: impl Fn((&Spanned<String>, &W), (&Spanned<String>, &W)) -> Option<String>,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Vec<Spanned<W>>> {
+        let Self { key, counted, example } = self;
+        let texts = reader::strings(&entry.node, key, problems)?;
+        if texts.is_empty() || texts.len() > WINDOWS_MAX {
+            let message = format!("`{key}` has {} {counted}", texts.len());
+            problems.push(
+                Problem::new(entry.node.span, message)
+                    .help(format!("1 to {WINDOWS_MAX}, such as {key} = {example}")),
+            );
+            return None;
+        }
+        let mut windows: Vec<Option<Spanned<W>>> = Vec::new();
+        for text in &texts {
+            let window = window(text, problems).map(|window| Spanned::new(window, text.span));
+            let repeated = window.as_ref().and_then(|window| {
+                texts.iter().zip(&windows).find_map(|(first, before)| {
+                    let message = repeats((text, &window.value), (first, &before.as_ref()?.value))?;
+                    Some((message, first.span))
+                })
+            });
+            if let Some((message, first)) = repeated {
+                problems.push(Problem::new(text.span, message).related(first, "the first"));
+            }
+            windows.push(window);
+        }
+        windows.into_iter().collect()
+    }
 }
 
 /// Names and what they are made by.

@@ -176,7 +176,8 @@ impl StepKind for Score {
     }
 
     fn lineage(&self, around: &Around<'_>, lineage: &mut Lineage) {
-        // Which columns a model reads is its own affair, and changes with its versions.
+        // The columns that a model reads change with its versions, so that a score counts as made
+        // of all.
         let all: Vec<String> =
             around.input.fields().iter().map(|field| field.name().clone()).collect();
         let of = lineage.facts(around.input, &all);
