@@ -41,7 +41,7 @@ const GOOD: &str =
 
 /// What a bad file must come to.
 enum Comes {
-    /// Exit code 1 and these words.
+    /// Exit code 1 or 3, and these words.
     Refused(&'static [&'static str]),
     /// Exit code 0, so many rows, and dead letters of these reasons.
     Taken(u64, &'static [&'static str]),
@@ -250,7 +250,7 @@ fn run(here: &Path, path: &str, data: &str) -> Said {
     said
 }
 
-/// What a file came to, if it isn't what it must.
+/// What came of a file, if it isn't what is expected.
 fn wrong(here: &Path, name: &str, comes: &Comes) -> Option<String> {
     let data = format!("data-{name}");
     let said = run(here, name, &data);
@@ -314,7 +314,7 @@ fn what_was_committed_before_bad_input_stays_readable() {
     fs::write(here.join("in/1.csv"), GOOD).expect("written");
     run(here, "in/*.csv", "data").ok();
     fs::write(here.join("in/2.csv"), "id,time,id\n").expect("written");
-    assert!(run(here, "in/*.csv", "data").failed().contains("2.csv"));
+    assert!(run(here, "in/*.csv", "data").failed_run().contains("2.csv"));
     assert_eq!(
         riskstream(here, &["query", "select * from spending", "--format", "json"]).rows().len(),
         2
@@ -334,7 +334,7 @@ fn too_many_dead_letters_stop_the_run_with_the_reason_and_keep_nothing_of_the_ep
     fs::write(here.join("pipelines.toml"), PIPELINE).expect("written");
     let broken: String = (0..3_000).map(|id| format!("{id},yesterday,c1,1.00\n")).collect();
     fs::write(here.join("broken.csv"), [GOOD, &broken].concat()).expect("written");
-    let said = run(here, "broken.csv", "data").refused(3);
+    let said = run(here, "broken.csv", "data").failed_run();
     assert!(
         said.contains("3000 of 3002 rows are dead letters")
             && said.contains("dead_rows_max")

@@ -117,14 +117,14 @@ fn sniff_is_right_or_says_that_it_is_unsure() {
             &["format = \"%d/%m/%Y\""],
             &["the days of `date`", "%m/%d/%Y"],
         ),
-        // One of them is in order.
+        // Both orders fit, but only with one of them do the dates ascend.
         (
             "ordered.csv",
             b"id,date,amount\n1,01/02/2024,1.5\n2,01/05/2024,2.5\n3,02/01/2024,2\n",
             &["format = \"%m/%d/%Y\""],
             &["the days of `date`"],
         ),
-        // A point, or a comma, between thousands?
+        // The point may be a decimal mark, or stand between thousands.
         (
             "marks.csv",
             b"id;at;amount\n1;2024-05-01;1.234\n2;2024-05-02;5.678\n",

@@ -152,7 +152,7 @@ fn check(case: &Case) -> Result<(), String> {
     }
 }
 
-/// Rows whose every column is another for most rows, none of them by chance a sum of others.
+/// Rows whose columns differ from row to row, so that no value is by chance a sum of others.
 fn write_rows(file: &Path, ids: std::ops::Range<i64>) {
     let mut text = String::from("id,at,k,g,amount,fee,n\n");
     for id in ids {

@@ -341,7 +341,7 @@ fn dead_letters_come_in_again_once_and_later_runs_go_on() {
         dry["dead_letters"].as_array().unwrap().iter().map(|d| d["rows"].as_u64().unwrap()).sum();
     assert_eq!((rows, dry["replayed"].as_array().unwrap().len()), (3, 0), "{dry:#}");
 
-    // Three digits fit now.
+    // Amounts with three decimals fit now.
     fs::write(here.join("pipelines.toml"), LAND.replace("decimal(12,2)", "decimal(12,3)")).unwrap();
     let replayed = riskstream(here, &["replay", "--format", "json"]).json();
     let p = &replayed["replayed"][0];

@@ -51,7 +51,7 @@ fn run(here: &Path) {
 }
 
 fn refused(here: &Path, says: &[&str]) {
-    let said = run_as_planned(here, &["--workers", "1"]).failed();
+    let said = run_as_planned(here, &["--workers", "1"]).failed_run();
     says.iter().for_each(|part| assert!(said.contains(part), "{part}: {said}"));
 }
 
@@ -125,7 +125,7 @@ fn a_table_that_lacks_what_the_store_has_no_more_is_refused_until_a_copy_is_back
     fs::rename(here.join("backup"), &table).expect("renamed");
     run(here);
     assert_eq!(count(here), rows);
-    // Without a copy the rest is better than nothing.
+    // Without a copy, `accept` lets a run deliver the rows that the store still has.
     fs::remove_dir_all(&table).expect("removed");
     let said = riskstream(here, &["accept", "first"]).refused(2);
     assert!(
@@ -146,7 +146,7 @@ fn a_table_that_lacks_what_the_store_has_no_more_does_not_stand_in_the_way_of_be
     let here = folder.path();
     fs::remove_dir_all(here.join("data/tables/notes")).expect("removed");
     refused(here, &["table notes has nothing of this pipeline", "riskstream run --fresh first"]);
-    // What the store still has comes first, and then all of it.
+    // The rows that the store still has are delivered first, and then the source is read again.
     riskstream(here, &["run", "--workers", "1", "--fresh", "first", "--tables", "keep", "--yes"])
         .ok();
     let all = riskstream(
@@ -203,7 +203,7 @@ fn another_name_of_the_program_or_of_a_table_is_refused_and_the_old_one_goes_on(
     configure(here, PIPELINE);
     run(here);
     assert_eq!(count(here), 100);
-    // Taken by a command, what comes later goes there.
+    // After `accept`, later rows go to the new table.
     configure(
         here,
         &PIPELINE
@@ -236,7 +236,7 @@ fn a_pipeline_that_was_renamed_does_not_put_everything_there_twice() {
             "the pipeline `second` is new",
         ],
     );
-    // Also where the old one's store is gone: the table remembers.
+    // The run is refused also without the old pipeline's store, since the table records its writer.
     fs::remove_dir_all(here.join("data/store/first")).expect("removed");
     refused(here, &["table notes has rows of `acme/first`"]);
     assert_eq!(count(here), 100);

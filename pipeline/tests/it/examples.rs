@@ -516,7 +516,7 @@ fn a_growing_file_is_followed_until_the_program_is_stopped() {
         (&status["pipelines"][0]["running"], &status["pipelines"][0]["process"]),
         (&true.into(), &program.id().into())
     );
-    let second = riskstream(here, &["run", &config]).failed();
+    let second = riskstream(here, &["run", &config]).failed_run();
     assert!(second.contains("is in use by another riskstream"), "{second}");
     let mut file = fs::OpenOptions::new().append(true).open(here.join("payments.json")).unwrap();
     file.write_all(row(2).as_bytes()).unwrap();

@@ -18,7 +18,8 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::kafka_wire;
 use crate::kill::next;
-use crate::program::{Running, example, riskstream};
+use crate::program::{example, riskstream};
+use crate::running::Running;
 
 const PARTITIONS: i32 = 3;
 /// Messages in all; every hundredth can't be read.
@@ -121,7 +122,7 @@ struct Broker {
 impl Broker {
     fn start(state: PathBuf) -> Self {
         let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        // Brokers of tests that run at once.
+        // The number of brokers that this process has started.
         static OTHERS: AtomicU16 = AtomicU16::new(0);
         let first = 20_000
             + (std::process::id() % 10_000) as u16
@@ -284,7 +285,7 @@ impl Broker {
         std::fs::create_dir_all(&first).unwrap();
         std::fs::write(first.join("pipelines.toml"), config).unwrap();
         riskstream(&first, &["run", "--set", "sources.payments.stop=end"]).ok();
-        // One that follows the topic and has shown that it delivers.
+        // The first run follows the topic, and has shown that it delivers.
         let mut run = spawn(&first);
         self.produce(MESSAGES..MESSAGES + 1_000, "none");
         let started = Instant::now();
@@ -299,7 +300,7 @@ impl Broker {
         }
         copy_at_rest(&first, &second);
         riskstream(&second, &["run", "--set", "sources.payments.stop=end"]).ok();
-        // Something to deliver, on which the first finds out.
+        // The first run finds out when it has something to deliver.
         self.produce(MESSAGES + 1_000..MESSAGES + 2_000, "none");
         let code = run.0.wait().unwrap().code();
         let said = std::fs::read_to_string(first.join(LOG)).unwrap();
@@ -380,7 +381,8 @@ impl Broker {
     /// a run from going on, and is not believed.
     fn check_hanging_offset(&self, here: &Path) {
         self.script("stop");
-        // So that the broker takes an offset outside a transaction, as earlier ones do.
+        // With this setting the broker takes an offset outside a transaction, as earlier versions
+        // do.
         self.script_with("start", "transaction.partition.verification.enable=false");
         let group = self.group(here);
         kafka_wire::leave_offset(
@@ -454,7 +456,8 @@ impl Broker {
             let lengths = listing(&self.state);
             self.produce(up_to..up_to + 300, "none");
             up_to += 300;
-            // In one epoch, and so in one transaction: of several, the first would be known.
+            // All rows are in one epoch, and so in one transaction: of several, the first one's end
+            // is known.
             riskstream(here, &[&["run"], &TO_THE_END[..], &IN_ONE_EPOCH].concat()).ok();
             assert_eq!(self.consume("doubled").len(), good(up_to));
             self.script("stop");
@@ -474,7 +477,7 @@ impl Broker {
             );
             self.start_without_heart();
             assert!(self.consume("doubled").len() < good(up_to), "nobody sees what hangs");
-            // Killed while they mend it, or soon after.
+            // Runs are killed while they mend the topic, or soon after.
             let mut said: String = KILLED_AFTER
                 .iter()
                 .map(|millis| run_killed(here, &TOLD_OF_ENDS, *millis))
@@ -492,8 +495,8 @@ impl Broker {
         }
     }
 
-    /// An end that readers had seen is gone: nobody can tell what its transaction was, and nothing
-    /// is delivered.
+    /// The end marker of a transaction is gone that readers had seen: nobody can tell whether it
+    /// was committed, and nothing is delivered.
     fn check_gone_end(&self, here: &Path) {
         let decided = self.decided_before(&self.group(here));
         self.script("stop");
@@ -531,8 +534,8 @@ impl Broker {
             .collect()
     }
 
-    /// Starts the broker that was stopped as after a crash: what it knows by heart is read from the
-    /// partitions again.
+    /// Starts the stopped broker as after a crash: it builds its indexes and checkpoints again from
+    /// the logs of the partitions.
     fn start_without_heart(&self) {
         for (path, _) in listing(&self.state) {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -551,9 +554,9 @@ impl Broker {
         self.script("start");
     }
 
-    /// Of the transactions of a run that is killed any ends are lost, in any partitions, and
-    /// offsets' ends from some transaction on: every row is there once, wherever the runs that mend
-    /// it are killed.
+    /// Random end markers of a killed run's transactions are lost, in random partitions, and the
+    /// end markers of its offsets from some transaction on: every row is there once, wherever the
+    /// runs that mend the topic are killed.
     fn check_any_ends_lost(&self, here: &Path) {
         let mut dice = Dice::new("RISKSTREAM_ENDS_SEED");
         let seed = dice.seed;
@@ -563,7 +566,7 @@ impl Broker {
         for round in 0..rounds {
             let lengths = listing(&self.state);
             let run = spawn(here);
-            // Somebody else has a transaction among them, until the cluster gives it up.
+            // Another producer has a transaction open among them, until the cluster aborts it.
             let (has_other, at) = (dice.below(3) == 0, dice.below(8));
             let mut other = None;
             for piece in 0..8 {
@@ -787,8 +790,9 @@ struct End {
     batch: Range<usize>,
 }
 
-/// The ends of our transactions in a partition's log, from where it is `from` bytes long. What
-/// hangs of somebody else, only they can end: see [`Broker::open_transaction`].
+/// The end markers of our transactions in a partition's log, from byte `from` on. Another
+/// producer's open transaction is left out, since only that producer can end it: see
+/// [`Broker::open_transaction`].
 fn ends(log: &Path, from: u64) -> Vec<End> {
     let bytes = std::fs::read(log).unwrap();
     let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
@@ -825,7 +829,7 @@ fn remove(log: &Path, ends: &[End]) {
     std::fs::write(log, bytes).unwrap();
 }
 
-/// A copy of a folder in which a program runs, of a moment in which it wrote nothing: a copy that
+/// Copies the folder of a running program at a moment in which it writes nothing, since a copy that
 /// is behind what was delivered is refused.
 fn copy_at_rest(from: &Path, to: &Path) {
     for _ in 0..100 {
@@ -858,21 +862,21 @@ fn listing(folder: &Path) -> BTreeMap<PathBuf, u64> {
     files
 }
 
-/// Numbers that nobody has picked, from a seed that is named where something is wrong.
+/// Random numbers, from a seed that is printed when a check fails.
 struct Dice {
     seed: u64,
     state: u64,
 }
 
 impl Dice {
-    /// Of the seed that a variable of the environment names, or of a fresh one.
+    /// Takes the seed from an environment variable, or a fresh one.
     fn new(variable: &str) -> Self {
         let fresh = || std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
         let seed = std::env::var(variable).map_or_else(|_| fresh(), |seed| seed.parse().unwrap());
         Self { seed, state: seed }
     }
 
-    /// Of the numbers below this one.
+    /// A random number below `end`.
     fn below(&mut self, end: u64) -> u64 {
         next(&mut self.state) % end
     }

@@ -9,7 +9,7 @@ const INIT_PRODUCER_ID: i16 = 22;
 const TXN_OFFSET_COMMIT: i16 = 28;
 const TRANSACTION_TIMEOUT_MS: i32 = 60_000;
 
-/// An offset, whose it is, and where.
+/// An offset, with its producer, its group and its topic.
 pub(crate) struct Left<'a> {
     pub(crate) producer: &'a str,
     pub(crate) group: &'a str,
@@ -61,7 +61,7 @@ fn ask(broker: &mut TcpStream, key: i16, body: &[u8]) -> Vec<u8> {
     broker.read_exact(&mut length).unwrap();
     let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
     broker.read_exact(&mut answer).unwrap();
-    // After the number of the request.
+    // The first four bytes are the number of the request.
     answer.split_off(4)
 }
 

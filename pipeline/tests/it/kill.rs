@@ -126,7 +126,7 @@ fn killed_runs_land_the_same_rows_alerts_and_dead_letters_as_an_uninterrupted_on
         let set = format!("riskstream.data={data}");
         let mut workers = 0;
         loop {
-            // Never the number of the run before.
+            // The number of workers is never that of the run before.
             workers = (workers + next(&mut state) % 3 + 1) % 4;
             let count = (workers + 1).to_string();
             let mut run = Command::new(env!("CARGO_BIN_EXE_riskstream"))
@@ -136,11 +136,11 @@ fn killed_runs_land_the_same_rows_alerts_and_dead_letters_as_an_uninterrupted_on
                 .stderr(Stdio::null())
                 .spawn()
                 .expect("the program starts");
-            // Start-up, the middle, the last commits and deliveries: all of it. After many kills a
-            // run may end, however slow the machine is.
+            // A kill may come at any moment from start-up to the last deliveries. After many kills
+            // it comes later, so that a run can end on a slow machine too.
             let most = whole_millis * if kills < 3 * KILLS { 1 } else { 20 };
             std::thread::sleep(Duration::from_millis(5 + next(&mut state) % most));
-            // Gone already: the input is done.
+            // The run has ended by itself: the input is done.
             if let Some(status) = run.try_wait().expect("a child") {
                 assert!(status.success(), "a run after {kills} kills ended with {status}");
                 break;

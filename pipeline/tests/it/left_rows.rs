@@ -23,7 +23,7 @@ partition_by = []
 columns = [COLUMNS]
 "#;
 
-/// Few enough to travel in the epoch file; and enough to be staged.
+/// Numbers of rows: few enough for the epoch file, and enough to be staged.
 const SIZES: [usize; 2] = [40, 9_000];
 
 fn configure(here: &Path, columns: &[&str]) {
@@ -32,8 +32,8 @@ fn configure(here: &Path, columns: &[&str]) {
         .expect("written");
 }
 
-/// Runs over `rows` loans with these columns, then takes back what the table says of it: everything
-/// waits in the store.
+/// Runs over `rows` loans with these columns, then removes the table's log, so that all rows wait
+/// in the store.
 fn run_and_lose_the_log(here: &Path, rows: usize, columns: &[&str]) {
     let lines = (0..rows)
         .map(|n| format!("{n},2024-01-01T00:00:{:02}Z,{},{},n{n}\n", n % 60, n * 10, n * 1000));
@@ -85,7 +85,7 @@ fn waiting_rows_with_a_column_that_is_gone_are_refused_until_it_is_back() {
         run_and_lose_the_log(here, rows, &["id", "balance", "fee"]);
         configure(here, &["id", "balance"]);
         for _ in 0..2 {
-            let said = run_as_planned(here, &[]).failed();
+            let said = run_as_planned(here, &[]).failed_run();
             assert!(
                 said.contains("a column 'fee', which the pipeline no longer writes")
                     && said.contains("former configuration"),

@@ -18,6 +18,7 @@ mod plan;
 mod postgres;
 mod program;
 mod resume;
+mod running;
 mod service;
 mod shuffle;
 mod state;

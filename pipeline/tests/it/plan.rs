@@ -7,7 +7,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::program::{Running, riskstream, run_as_planned};
+use crate::program::{riskstream, run_as_planned};
+use crate::running::Running;
 use crate::state::{BOOK, configured, count, half, reconfigure};
 
 /// Every file below a folder, and what is in it.

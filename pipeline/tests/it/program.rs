@@ -39,17 +39,22 @@ impl Said {
             .collect()
     }
 
-    /// The message of a run that must have failed: before it began, or a pipeline of it.
-    #[track_caller]
-    pub(crate) fn failed(self) -> String {
-        assert!([1, 3].contains(&self.code), "{}: {}\n{}", self.code, self.out, self.err);
-        let code = self.code;
-        self.refused(code)
-    }
-
-    /// The message of a command that must have been refused with this exit code.
+    /// The message of a command that must have been refused with this exit code: 2 where the
+    /// configuration or the command line is wrong, 1 where what it needs is not there.
     #[track_caller]
     pub(crate) fn refused(self, code: i32) -> String {
+        assert!([1, 2].contains(&code), "a run that began and failed is a `failed_run`");
+        self.ended_with(code)
+    }
+
+    /// The message of a run that must have started, and of which a pipeline must have failed.
+    #[track_caller]
+    pub(crate) fn failed_run(self) -> String {
+        self.ended_with(3)
+    }
+
+    #[track_caller]
+    fn ended_with(self, code: i32) -> String {
         assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
         assert!(!self.err.contains("panicked"), "{}", self.err);
         self.err
@@ -167,14 +172,3 @@ kind  = "delta"
 table = "payment_features"
 "#
 );
-
-/// A program under way, which ends with the test, also where that fails.
-pub(crate) struct Running(pub(crate) std::process::Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.0.kill();
-        let _ended = self.0.wait();
-    }
-}

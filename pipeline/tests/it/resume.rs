@@ -147,7 +147,7 @@ fn a_second_program_on_the_same_data_folder_is_refused_and_the_first_goes_on() {
     fs::write(here.join("pipelines.toml"), PACED).expect("written");
     let first = start(here, &["run", "--format", "json"]);
     wait_for_rows(here, "data");
-    let said = riskstream(here, &["run"]).failed();
+    let said = riskstream(here, &["run"]).failed_run();
     assert!(said.contains("is in use by another riskstream") && said.contains("stop it"), "{said}");
     assert!(
         said.contains(&first.id().to_string()),
@@ -170,7 +170,7 @@ fn a_store_of_another_version_is_refused_and_its_tables_stay_readable() {
     let mut theirs: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     theirs["version"] = 999.into();
     fs::write(&identity, theirs.to_string()).expect("written");
-    let said = run_as_planned(here, &[]).failed();
+    let said = run_as_planned(here, &[]).failed_run();
     assert!(
         said.contains("version 999") && said.contains("use the program that wrote it"),
         "{said}"
@@ -181,7 +181,7 @@ fn a_store_of_another_version_is_refused_and_its_tables_stay_readable() {
             .is_empty()
     );
     fs::write(&identity, "{\"format\":").expect("written");
-    let said = run_as_planned(here, &[]).failed();
+    let said = run_as_planned(here, &[]).failed_run();
     assert!(said.contains("is damaged"), "{said}");
 }
 
@@ -194,7 +194,7 @@ fn a_changed_input_file_is_refused_and_one_that_was_read_may_go() {
     let path = here.join("payments.json");
     let bytes = fs::read(&path).expect("read");
     fs::write(&path, &bytes[bytes.len() / 2..]).expect("written");
-    let said = run_as_planned(here, &[]).failed();
+    let said = run_as_planned(here, &[]).failed_run();
     assert!(said.contains("has changed since it was read"), "{said}");
     fs::remove_file(&path).expect("removed");
     let said = riskstream(here, &["run", "--format", "json"]).json();

@@ -4,8 +4,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,9 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::program::{project, riskstream};
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::running::{Service, eventually, message};
 
 /// Reads `in/*.csv` for as long as it runs.
 const FOLLOWED: &str = r#"
@@ -49,7 +46,7 @@ kind  = "delta"
 table = "spending"
 "#;
 
-/// Beside it, one that does not fail.
+/// A second pipeline, which does not fail.
 const OTHER: &str = r#"
 [sources.other]
 kind       = "file"
@@ -87,79 +84,6 @@ fn folder(on_failure: &str, more: &str) -> TempDir {
     folder
 }
 
-/// A program under way, its log in a file.
-struct Service {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Service {
-    fn start(folder: &Path, args: &[&str]) -> Self {
-        let log = folder.join("log");
-        let child = Command::new(env!("CARGO_BIN_EXE_riskstream"))
-            .args(["run", "--log-format", "json", "--workers", "2"])
-            .args(args)
-            .current_dir(folder)
-            .env("NO_PROXY", "127.0.0.1")
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        Self { child, log }
-    }
-
-    /// The lines of the log, each of which must be JSON.
-    fn lines(&self) -> Vec<Value> {
-        let text = fs::read_to_string(&self.log).unwrap();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole
-            .lines()
-            .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
-            .collect()
-    }
-
-    /// Waits for a line whose message holds a text.
-    #[track_caller]
-    fn says(&self, text: &str) -> Value {
-        eventually(&format!("{text:?} in the log"), || {
-            self.lines()
-                .into_iter()
-                .find(|line| message(line).contains(text))
-                .ok_or_else(|| fs::read_to_string(&self.log).unwrap())
-        })
-    }
-
-    /// Where the endpoint is.
-    #[track_caller]
-    fn address(&self) -> SocketAddr {
-        let said = self.says("metrics: http://");
-        let url = message(&said).strip_prefix("metrics: http://").unwrap().to_owned();
-        url.strip_suffix("/metrics").unwrap().parse().unwrap()
-    }
-
-    #[track_caller]
-    fn ends(&mut self) -> ExitStatus {
-        eventually("the program's end", || self.child.try_wait().unwrap().ok_or_else(String::new))
-    }
-
-    fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
-    }
-}
-
-fn message(line: &Value) -> &str {
-    line["message"].as_str().unwrap_or_default()
-}
-
 /// When a line of the log was written, seconds since 1970.
 fn written_at(line: &Value) -> f64 {
     let text = line["timestamp"].as_str().unwrap();
@@ -169,18 +93,6 @@ fn written_at(line: &Value) -> f64 {
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
-}
-
-#[track_caller]
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match look() {
-            Ok(found) => return found,
-            Err(seen) if Instant::now() > until => panic!("{what} does not come: {seen}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(10)),
-        }
-    }
 }
 
 /// The status and the body of an answer.
@@ -320,7 +232,7 @@ fn a_scrape_is_what_the_page_says_and_promtool_has_nothing_against_it() {
         .collect();
     let found = types(&text);
     assert!(found.iter().all(|shown| known.contains(shown)), "{found:?}");
-    // A source without an end has no share that is read.
+    // A source without an end has no read ratio.
     let missing: Vec<&str> = known
         .iter()
         .filter(|metric| !found.contains(metric))
@@ -366,7 +278,7 @@ fn status_shows_a_running_folder_with_its_last_hour() {
     });
     let spending = &status["pipelines"][0];
     assert_eq!(spending["running"], true);
-    assert_eq!(spending["process"], service.child.id());
+    assert_eq!(spending["process"], service.id());
     let text = riskstream(folder.path(), &["status"]).ok();
     let chart = text.lines().find(|line| line.trim_start().starts_with("rows/s")).unwrap();
     assert!(chart.contains('█') && chart.contains("at most"), "{text}");

@@ -87,7 +87,7 @@ pub(crate) fn count(here: &Path, table: &str) -> i64 {
     rows(here, &format!("select count(*) as n from {table}"))[0]["n"].as_i64().unwrap()
 }
 
-/// What a run of a configuration over all input gives that was never anything else.
+/// The rows of one run of a configuration over all input, in a new folder.
 fn of_one_run(text: &str, sql: &str) -> Vec<Value> {
     let folder = configured(text);
     half(folder.path(), 1);
@@ -358,7 +358,8 @@ fn what_is_stored_of_a_pipeline_that_is_gone_can_be_dropped() {
     );
     state(here, &["drop", "p", "--yes"]).ok();
     assert!(bytes(here) < before / 2, "{before} bytes, then {}", bytes(here));
-    // Should it come back, it begins at its source's beginning, and the table takes its rows.
+    // If the pipeline comes back, it begins at its source's beginning, and the table takes its
+    // rows.
     reconfigure(here, |_| BOOK.to_owned());
     run_as_planned(here, &[]).ok();
     assert_eq!(count(here, "seen"), 2 * 149);
@@ -460,19 +461,19 @@ fn a_renamed_pipeline_keeps_its_first_name_whatever_else_changes() {
     run_as_planned(here, &[]).ok();
     reconfigure(here, |text| text.replace("pipelines.p", "pipelines.cards"));
     state(here, &["rename", "p", "cards", "--yes"]).ok();
-    // What tables know is the first name of both.
+    // Tables know the first names of the pipeline and of the program.
     reconfigure(here, |text| text.replace("[riskstream]\n", "[riskstream]\nname = \"acme\"\n"));
     run_as_planned(here, &[]).ok();
     half(here, 1);
     run_as_planned(here, &[]).ok();
     assert_eq!(count(here, "seen"), 298);
-    // An unreadable store's new one keeps the name too.
+    // The new store that takes the place of an unreadable one keeps the name too.
     fs::write(here.join("data/store/cards/identity.json"), "{").unwrap();
     riskstream(here, &["run", "--fresh", "cards", "--tables", "empty", "--yes"]).ok();
     run_as_planned(here, &[]).ok();
     assert_eq!(count(here, "seen"), 298);
-    // A new name once more: whose rows are there is told by the first one, and the store is named
-    // by the last.
+    // The pipeline is renamed once more: a refusal names its rows by the first name, and its store
+    // has the last one.
     reconfigure(here, |text| text.replace("pipelines.cards", "pipelines.last"));
     let said = run_as_planned(here, &[]);
     assert!(
@@ -495,7 +496,7 @@ fn what_is_emptied_is_what_was_agreed_to_under_the_names_of_then() {
     let folder = configured(BOOK);
     let here = folder.path();
     run_as_planned(here, &[]).ok();
-    // Under a new name of the program, of which the tables know nothing yet.
+    // The program has a new name, which the tables do not know yet.
     reconfigure(here, |text| text.replace("[riskstream]\n", "[riskstream]\nname = \"acme\"\n"));
     assert_ne!(run_as_planned(here, &[]).code, 0);
     let said = riskstream(here, &["run", "--fresh", "p", "--tables", "empty", "--yes"]);

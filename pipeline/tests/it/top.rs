@@ -8,10 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::program::{Running, riskstream};
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::program::riskstream;
+use crate::running::{PATIENCE, Service, eventually};
 
 const CONFIG: &str = r#"
 [sources.payments]
@@ -53,21 +51,15 @@ table = "others"
 
 /// Looks until it sees something of the pipeline `spending`.
 #[track_caller]
-fn eventually(here: &Path, seen: impl Fn(&Value) -> bool) -> Value {
-    let until = Instant::now() + PATIENCE;
-    loop {
+fn seen(here: &Path, is_there: impl Fn(&Value) -> bool) -> Value {
+    eventually("what `top` is to show", || {
         let said = riskstream(here, &["top", "--format", "json"]);
-        if said.code == 0 {
-            let model = said.json();
-            if seen(&model["pipelines"][0]) {
-                return model;
-            }
-            assert!(Instant::now() < until, "{model:#}");
-        } else {
-            assert!(Instant::now() < until, "{}", said.err);
+        if said.code != 0 {
+            return Err(said.err);
         }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        let model = said.json();
+        if is_there(&model["pipelines"][0]) { Ok(model) } else { Err(format!("{model:#}")) }
+    })
 }
 
 /// Draws on a terminal that the program `script` makes, where there is one; two keys, then `q`.
@@ -115,16 +107,8 @@ fn top_shows_a_running_program_and_says_when_there_is_none() {
     let nobody = riskstream(here, &["top", "--once"]).refused(1);
     assert!(nobody.contains("no program runs") && nobody.contains("riskstream run"), "{nobody}");
 
-    let mut program = Running(
-        Command::new(env!("CARGO_BIN_EXE_riskstream"))
-            .args(["run", "--only", "spending", "--workers", "2"])
-            .current_dir(here)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    let model = eventually(here, |spending| {
+    let program = Service::start(here, &["--only", "spending"]);
+    let model = seen(here, |spending| {
         let all = &spending["now"]["sinks"][0];
         spending["now"]["dead"] == 1 && all["epochs_waiting"] == 0
     });
@@ -133,7 +117,7 @@ fn top_shows_a_running_program_and_says_when_there_is_none() {
     assert!(others["now"].is_null(), "{others}");
     let now = &spending["now"];
     let (process, workers) = (now["program"]["process"].as_u64(), &now["workers"]);
-    assert_eq!((process, workers), (Some(program.0.id().into()), &2.into()));
+    assert_eq!((process, workers), (Some(program.id().into()), &2.into()));
     assert_eq!((&now["rows"], &now["late"], &now["restarts"]), (&2.into(), &0.into(), &0.into()));
     let names = |list: &str, key: &str| -> Vec<String> {
         let all = now[list].as_array().unwrap().iter();
@@ -151,17 +135,17 @@ fn top_shows_a_running_program_and_says_when_there_is_none() {
         found.unwrap_or_else(|| panic!("no line of {first}:\n{text}"))
     };
     assert!(line("spending").contains("runs") && line("others").contains("down"), "{text}");
-    assert!(line("process").contains(&program.0.id().to_string()), "{text}");
+    assert!(line("process").contains(&program.id().to_string()), "{text}");
     line("customer");
     line("all");
     let refused = riskstream(here, &["top"]).refused(2);
     assert!(refused.contains("no terminal") && refused.contains("--once"), "{refused}");
 
-    // Rows that come are rates.
+    // New rows show in the rates.
     let more: String =
         (0..5_000).map(|id| format!("{id},2018-04-02T10:00:00Z,c{},1.00\n", id % 50)).collect();
     fs::write(here.join("in/2.csv"), format!("id,time,customer,amount\n{more}")).unwrap();
-    let model = eventually(here, |spending| spending["now"]["rows"] == 5_002);
+    let model = seen(here, |spending| spending["now"]["rows"] == 5_002);
     let now = &model["pipelines"][0]["now"];
     assert!(now["rows_per_second"].as_f64().unwrap() > 0.0, "{now:#}");
     let customer = &now["steps"][3];
@@ -172,11 +156,9 @@ fn top_shows_a_running_program_and_says_when_there_is_none() {
     keys_end_it_and_the_terminal_is_as_it_was(here);
 
     // Killed, it can't say that it ends; nobody holds its store then.
-    program.0.kill().unwrap();
-    program.0.wait().unwrap();
-    let until = Instant::now() + PATIENCE;
-    while riskstream(here, &["top", "--once"]).code == 0 {
-        assert!(Instant::now() < until, "a killed program seems to run");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    drop(program);
+    eventually("the end of a killed program", || match riskstream(here, &["top", "--once"]).code {
+        0 => Err("it seems to run".to_owned()),
+        _ => Ok(()),
+    });
 }

@@ -1,9 +1,9 @@
 //! Every block of docs/tutorial.md does what the page says it does.
 //!
-//! The `sh` blocks are run in order, by one bash, in a folder that has what a fresh clone has of
-//! what they use: `pipelines.toml` and the registry. Nothing is shortened: the default run is the
-//! whole one. `cargo` is a stand-in that only takes `build --release`, which has just been done,
-//! and links the built program to where that would put it.
+//! The `sh` blocks are run in order, by one bash, in a folder with the files of a fresh clone that
+//! they use: `pipelines.toml` and the registry. Nothing is shortened: the default run is the whole
+//! one. `cargo` is a stand-in that only takes `build --release`, which has just been done, and
+//! links the built program to where that would put it.
 //!
 //! A `text` block is the standard output of the `sh` block before it; standard error, where a
 //! terminal shows bars, is not compared. A `sh` block without one prints nothing. A line `...`

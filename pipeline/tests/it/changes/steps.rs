@@ -129,7 +129,7 @@ fn aggregates() -> Vec<Case> {
                 r#"m = "avg(amount)", b = "sum(fee)" }, by = ["k"], "#,
                 r#"windows = ["10m"] }"#
             )),
-            // Windows that were said before are not said again.
+            // Windows that were published before are not published again.
             Taken { unknown: &["m"], complete: "window_start >= '2024-03-01T02:00:00Z'" },
         ),
         case(

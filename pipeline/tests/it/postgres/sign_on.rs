@@ -1,6 +1,7 @@
 //! Signing on to the real server, and what it refuses.
 
-use super::{Server, TABLE, prepare, run_to_end};
+use super::Server;
+use super::loans::{TABLE, prepare, run_to_end};
 
 /// RFC 4013: the soft hyphen is nothing and the Roman nine is two letters, on either side. The
 /// server takes no connection over TLS that leaves out the channel binding that it offers, unless
@@ -50,23 +51,22 @@ fn what_can_not_go_on_says_why() {
         "{}",
         String::from_utf8_lossy(&wrong.stderr)
     );
-    for (sets, said) in [
-        (vec!["sources.loans.table=public.loan".to_owned()], "there is no table"),
-        (vec![url("riskstream", "?sslmode=verify-full")], "TLS fails"),
-        (
-            vec![
-                r#"sources.loans.schema={ loan_id = "int64", wrong = "string" }"#.into(),
-                "riskstream.data=wrong".into(),
-                "sources.loans.slot=wrong".into(),
-            ],
-            "no column wrong",
-        ),
-        (vec!["sources.loans.password_env=NO_SUCH_VARIABLE".into()], "NO_SUCH_VARIABLE"),
+    for (set, said) in [
+        ("sources.loans.table=public.loan", "there is no table"),
+        (&*url("riskstream", "?sslmode=verify-full"), "TLS fails"),
+        ("sources.loans.password_env=NO_SUCH_VARIABLE", "NO_SUCH_VARIABLE"),
     ] {
-        let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
-        let message = run(&sets).failed();
-        assert!(message.contains(said), "{sets:?}: {message}");
+        let message = run(&[set]).refused(1);
+        assert!(message.contains(said), "{set}: {message}");
     }
+    // Columns that the configuration gives are compared once the pipeline reads.
+    let message = run(&[
+        r#"sources.loans.schema={ loan_id = "int64", wrong = "string" }"#,
+        "riskstream.data=wrong",
+        "sources.loans.slot=wrong",
+    ])
+    .failed_run();
+    assert!(message.contains("no column wrong"), "{message}");
     // A stranger's slot is left alone.
     server.psql("select pg_create_logical_replication_slot('strange', 'pgoutput')");
     let message = server
@@ -74,7 +74,7 @@ fn what_can_not_go_on_says_why() {
             here,
             &["run", "--set", "sources.loans.slot=strange", "--set", "riskstream.data=other"],
         )
-        .failed();
+        .failed_run();
     assert!(message.contains("not of this data folder"), "{message}");
     server.psql("create table keyless (a int)");
     let message = run(&[
@@ -82,15 +82,15 @@ fn what_can_not_go_on_says_why() {
         "sources.loans.slot=keyless",
         "riskstream.data=keyless",
     ])
-    .failed();
+    .failed_run();
     assert!(message.contains("replica identity full"), "{message}");
     // A slot that is gone, or that somebody else has moved.
     run(&[schema]).ok();
     server.psql("insert into loans (loan_id, lender, status) values (1, 'a', 'paid')");
     server.psql("select pg_replication_slot_advance('test_loans', pg_current_wal_lsn())");
-    let message = run(&[schema]).failed();
+    let message = run(&[schema]).failed_run();
     assert!(message.contains("has moved on"), "{message}");
     server.psql("select pg_drop_replication_slot('test_loans')");
-    let message = run(&[schema]).failed();
+    let message = run(&[schema]).failed_run();
     assert!(message.contains("the replication slot test_loans is gone"), "{message}");
 }
