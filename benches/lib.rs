@@ -1,1 +1,1 @@
-//! Benchmarks: the same work in riskstream and in other systems, side by side.
+//! Benchmarks of riskstream, some of them with the same work in other systems, side by side.

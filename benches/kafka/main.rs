@@ -3,8 +3,8 @@
 //!
 //! Payment `i` is due at `start + i / rate`, whether or not the broker or the program under test
 //! keeps up; its latency is from there to the moment at which a consumer holds the result that
-//! names it. What is between the two topics is no matter of this program: `run.sh` puts riskstream
-//! there.
+//! names it. This program does not know what runs between the two topics: `run.sh` starts
+//! riskstream there.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -258,7 +258,7 @@ fn report(arguments: &Arguments, latencies: Vec<(usize, Duration)>) -> anyhow::R
     Ok(())
 }
 
-/// Of latencies in order, that which a share of them is not above; milliseconds.
+/// The quantile `share` of sorted latencies, in milliseconds.
 fn at(latencies: &[Duration], share: f64) -> f64 {
     latencies
         .get(((latencies.len() as f64 * share) as usize).min(latencies.len() - 1))

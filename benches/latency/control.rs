@@ -1,7 +1,7 @@
-//! What this machine itself does to latencies: two threads that hand over the same payments by the
-//! same schedule, with as much work per batch and payment, and nothing else. No engine, no store,
-//! no disk. Where this misses a goal, the processors were somewhere else, and no program on them
-//! would have met it.
+//! The latency that the machine itself adds: two threads hand over the same payments by the same
+//! schedule, with as much work per batch and payment, but without engine, store or disk. Where this
+//! control misses a goal, the processors were busy elsewhere, and no program would have met the
+//! goal.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(crate) fn latencies(rate: u64, rows: u64) -> Vec<u64> {
         scope.spawn(feed);
         let mut nanos = Vec::with_capacity(usize::try_from(rows).unwrap_or(0));
         while let Ok(mut batch) = take.recv() {
-            // What waited meanwhile goes along, as in the engine.
+            // Payments that arrived during the last batch join this one, as in the engine.
             while let Ok(more) = take.try_recv() {
                 batch.end = more.end;
             }
@@ -55,7 +55,7 @@ pub(crate) fn latencies(rate: u64, rows: u64) -> Vec<u64> {
     })
 }
 
-/// Work that takes as long as it takes, also when the processor was elsewhere in between.
+/// Does a fixed number of rounds of work, which take longer when the processor is busy elsewhere.
 fn compute(rounds: u64) {
     let mut value = black_box(0x9e37_79b9_7f4a_7c15_u64);
     for round in 0..rounds {

@@ -30,7 +30,7 @@ pub(crate) struct Figures {
 #[derive(Debug, Default)]
 struct Noted {
     nanos: Vec<u64>,
-    /// Calls, each with a batch.
+    /// The number of calls, each of which brings a batch.
     batches: u64,
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct Spent {
     pub(crate) taken: f64,
 }
 
-/// The page and what is in it.
+/// The report as text, and its figures as JSON.
 pub(crate) struct Report {
     pub(crate) text: String,
     json: Value,
@@ -73,7 +73,7 @@ impl Figures {
         noted.batches += 1;
     }
 
-    /// The page. All payments must have come out both ways.
+    /// Builds the report; an error unless every payment was delivered in both ways.
     pub(crate) fn report(
         &self,
         metrics: &Metrics,

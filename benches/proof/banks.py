@@ -42,7 +42,7 @@ PANDAS = {
         skiprows=2,
         decimal=",",
         thousands="\u00a0",
-        # Its other engine takes marks of one byte only.
+        # The C engine of pandas takes marks of one byte only.
         engine="python",
         true_values=["Oui"],
         false_values=["Non"],
@@ -58,7 +58,7 @@ PANDAS = {
     "berlin-group": None,
     "truelayer": None,
 }
-# How their days are written, where not as ISO 8601 says.
+# How the files write dates, where not as ISO 8601.
 DAYS = {
     "de-giro": "%d.%m.%Y",
     "uk-current": "%d/%m/%Y",
@@ -113,7 +113,7 @@ class Expected:
 
         time = pandas.to_datetime(raw, format=form)
         if time.tzinfo is None:
-            # Of an hour that comes twice the first, by summer time.
+            # In an hour that comes twice, the time is that of the first one, in summer time.
             time = time.tz_localize(zone or "UTC", ambiguous=True)
         return time.tz_convert("UTC").to_pydatetime()
 
@@ -192,7 +192,7 @@ def sniffed(binary, path, name="sniffed"):
 
 
 def banks(binary, work, only):
-    """Each form by hand and by `sniff`."""
+    """Compares each form, by its own settings and by those that `sniff` writes."""
     results = []
     for name in PANDAS:
         if only not in name:

@@ -210,7 +210,7 @@ def kill_and_disturb(args, dice, binary, data, brokers):
     """
     kinds = ["stop", "kill", "pause"]
     dice.shuffle(kinds)
-    # As evenly over the runs as it goes.
+    # The disturbances are spread over the runs as evenly as possible.
     per_run = [
         args.broker_stops * (run + 1) // args.kills - args.broker_stops * run // args.kills
         for run in range(args.kills)
@@ -224,7 +224,7 @@ def kill_and_disturb(args, dice, binary, data, brokers):
                 arguments(args, binary, data, workers[-1], "never"), stdout=log, stderr=log
             )
         try:
-            # One in three is killed before it delivers anything, or while it begins to.
+            # Of the runs without a disturbance, three in ten may be killed before they deliver.
             if disturbances or dice.random() > 0.3:
                 delivered.wait(process)
             time.sleep(dice.uniform(0.0, 1.5))

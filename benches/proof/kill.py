@@ -112,8 +112,8 @@ def trial(binary, path, data, mean_seconds, dice):
             stderr=subprocess.PIPE,
             text=True,
         )
-        # Mostly in the middle, often enough within start-up and recovery; later after starts that
-        # came to nothing, so that the trial ends.
+        # Most kills come in the middle of a run, a quarter within start-up and recovery; they
+        # come later after runs that committed nothing, so that the trial ends.
         delay = (
             dice.uniform(0.0, 0.1)
             if dice.random() < 0.25

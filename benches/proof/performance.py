@@ -49,8 +49,8 @@ def month_ends(changes):
 
 
 def flows(table):
-    """What happened from month's end to month's end to loans that were open: as in the example,
-    from DOMAIN-level definitions.
+    """What happened to open loans from one month's end to the next: the numbers of the example,
+    computed here from the definitions of the rates.
     """
     late = (
         lambda c, more="": f"case {c} when 'DPD30' then 1 when 'DPD60' then 2 "
@@ -205,7 +205,7 @@ def main():
         proof.run(binary, config, data, None, workers)
         for table, (keys, exact, rates) in TABLES.items():
             _, files = proof.table_files(data, table)
-            # A cell that a restatement emptied is none.
+            # A cell without loans, which a restatement has emptied, is left out.
             duckdb.execute(f"""create or replace view found as select * from read_parquet({files})
                 qualify row_number() over (
                     partition by {", ".join(keys)} order by revision desc) = 1""")

@@ -1,11 +1,11 @@
 //! Threads whose work nobody waits for.
 
-/// Their niceness.
+/// The niceness of background threads.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Lets whoever carries rows go before the calling thread. Where that is not allowed or not known,
-/// it works as everybody does.
+/// Lowers the calling thread's priority below that of the threads that carry rows. Where the system
+/// does not allow or support this, the thread keeps its priority.
 pub(crate) fn lower_priority() {
     #[cfg(target_os = "linux")]
     let _lowered = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);

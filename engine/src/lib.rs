@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - `protocol/` has no timely, no tokio, no clock and no I/O: it takes facts and gives decisions.
-//! - Only `runtime/clock.rs` reads clocks; only `disk/local.rs` speaks to the system's files.
+//! - Only `runtime/clock.rs` reads clocks (`runtime/outside.rs` also measures its own sleeps); only
+//!   `disk/local.rs` speaks to the system's files.
 //! - An epoch is committed exactly when its file has its name, and that file is durable by then.
 //! - Nothing becomes visible outside before its epoch is committed, and nothing twice.
 //! - The watermark moves only when an epoch closes, and is the same on every worker; a run puts it

@@ -5,9 +5,9 @@
 //!   text ─▶ [syntax]  one expression, its columns, where it is wrong     (a configuration is read)
 //!        ─▶ [planner] columns and functions resolved, types coerced, simplified   (a step is made)
 //! ```
-//! Everything here happens once, before rows flow, and stands in a crate of its own for that: the
-//! parser's tree and DataFusion's planner are compiled into whoever uses them, which took most of
-//! the time of the steps' crate. This one is not optimized.
+//! All of this happens once, before rows flow. It is a crate of its own to keep builds short:
+//! generic code of the parser and of DataFusion's planner is compiled into the crate that uses it,
+//! and this crate is built without optimization.
 //!
 //! Invariants:
 //! - Nothing here sees a row, reads a file or a clock.

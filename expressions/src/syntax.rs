@@ -11,8 +11,8 @@ use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Token
 
 use super::place::byte_of;
 
-/// Most tokens of one expression; a chain of operators is as deep a tree as it is long, and what
-/// walks trees recurses.
+/// The most tokens in one expression. A chain of operators makes a tree as deep as the chain is
+/// long, and code that walks trees recurses.
 const TOKENS_MAX: usize = 4_000;
 
 /// A column that an expression names.

@@ -65,8 +65,8 @@ pub(crate) struct Configs {
 
 impl Configs {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        // As Cargo says at run time: a target folder that two checkouts share holds the path of
-        // only one.
+        // Cargo gives the path at run time: if two checkouts share a target folder, the path of
+        // only one of them is compiled in.
         let manifest = std::env::var("CARGO_MANIFEST_DIR")
             .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&manifest).join("..");
@@ -94,7 +94,7 @@ impl Fuzzed for Configs {
 
     fn try_input(&mut self, input: &[u8], rng: &mut ChaCha8Rng) -> Result<bool, String> {
         let text = String::from_utf8_lossy(input);
-        // `--set` is untrusted too: lines of the text itself, and words.
+        // `--set` arguments are untrusted too: they are made of lines of the text and of words.
         let mut sets = Vec::new();
         for _ in 0..rng.random_range(0..3_u32) {
             let word = String::from_utf8_lossy(self.words[rng.random_range(0..self.words.len())])

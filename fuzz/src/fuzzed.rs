@@ -1,8 +1,8 @@
-//! What is fed.
+//! The trait of a fuzz target.
 
 use rand_chacha::ChaCha8Rng;
 
-/// What is fed: makes the input of a case, and tries it.
+/// A fuzz target: makes the input of a case, and tries it.
 pub(crate) trait Fuzzed {
     /// The input of a case.
     fn input(&mut self, rng: &mut ChaCha8Rng) -> Vec<u8>;

@@ -6,9 +6,9 @@
 //! # One case again:
 //! cargo run --release -p riskstream-fuzz -- --target ndjson --seed 1234 --cases 1
 //! ```
-//! A plain program, not libFuzzer: that needs every dependency built once more with coverage, and
-//! on stable Rust it finds its way without sanitizers anyway. Here cases start from valid files and
-//! from a dictionary of what breaks parsers, which gets deep at once; a case is made from one
+//! This is a plain program and does not use libFuzzer, which needs every dependency built once more
+//! with coverage, and has no sanitizers on stable Rust. Cases start from valid files and from a
+//! dictionary of what breaks parsers, so that they reach deep code at once; a case is made from one
 //! number, so a failure is repeated by that number on any machine.
 //!
 //! What fails a case: a panic, more than [`CASE_SECONDS_MAX`] seconds, or a broken promise of the

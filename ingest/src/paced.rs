@@ -7,9 +7,9 @@ use riskstream_engine::contract::{
 };
 use std::collections::BTreeMap;
 
-/// Lets through at most `rate` rows per second of a clock. The schedule counts from the first poll:
-/// what a stall held up comes in a burst after it, so that latencies measured against the schedule
-/// are honest.
+/// Lets through at most `rate` rows per second of a clock. The schedule counts from the first poll.
+/// After a stall the rows that were held up come in a burst, so latencies measured against the
+/// schedule include the stall.
 pub struct Paced {
     inner: Box<dyn Source>,
     rows_per_second: f64,

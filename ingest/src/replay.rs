@@ -84,7 +84,7 @@ impl Mark {
 }
 
 type FormatOf = Box<dyn Fn(&str) -> Result<RecordFormat, SourceError> + Send>;
-/// Of records as they came, or of rewritten ones.
+/// Makes a decoder of rewritten records (true), or of records as they came (false).
 type MakeDecoder = Box<dyn Fn(bool) -> Result<RecordDecoder, SourceError> + Send>;
 
 /// Yields the original bytes of a source's dead letters, to be decoded as that source decodes now.
@@ -110,11 +110,11 @@ enum State {
 
 struct Replayed {
     rows: DeadLetterRows,
-    /// As the rows are read.
+    /// Up to which dead letter the table was read.
     read: Mark,
-    /// What a former run has taken in.
+    /// Up to which dead letter an earlier replay has taken them in.
     taken: Mark,
-    /// As blocks are handed out.
+    /// Up to which dead letter blocks were handed out.
     handed: Mark,
     queue: VecDeque<Record>,
     next_offset: i64,
@@ -378,7 +378,8 @@ impl Source for ReplaySource {
             State::Kept(position) if position.finished || is_replayed(position) => {
                 Ok(Poll::Finished(position.clone()))
             }
-            // It holds the watermark where it is: the rows between are still to come.
+            // A kept partition holds the watermark where it is, since the real source's unread rows
+            // are still to come.
             State::Kept(_) => Ok(Poll::Pending { caught_up: false }),
             State::Replayed(_) => {
                 let held = State::Kept(Mark::default().position(0));

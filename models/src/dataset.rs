@@ -28,7 +28,8 @@ pub struct Columns {
     pub features: Vec<String>,
 }
 
-/// Labeled rows of all windows. All vectors but `kinds` have one entry per row.
+/// Labeled rows of all windows. `days`, `cards`, `labels` and each of `columns` have one entry per
+/// row.
 #[derive(Debug, Default)]
 pub(crate) struct Dataset {
     /// Days since the first day of training.

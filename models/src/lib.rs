@@ -11,8 +11,8 @@
 //!   no random number.
 //! - The score is a probability-like number in 0 to 1; higher means more like fraud. The same row
 //!   gets the same score alone, in a batch, and in a batch of another size.
-//! - The stored form is this crate's own. smartcore only fits: nothing of its format is written or
-//!   read.
+//! - The stored form is this crate's own. smartcore only fits: no file is written or read in its
+//!   format.
 //! - Time comes in through parameters. The registry is the only thing here that touches files.
 //!
 //! Not here: thresholds of a running pipeline, alerts, and who is told what; see the operators.

@@ -512,7 +512,7 @@ pub struct MaintainArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
   riskstream replay                                         # all of them
-  riskstream replay --source payments --reason decode
+  riskstream replay --source payments --reason type
   riskstream replay --dry-run                               # how many, by source and reason
 
 A row that fails again is a dead letter again; one that passes isn't replayed twice.")]

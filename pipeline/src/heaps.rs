@@ -1,13 +1,13 @@
 //! The allocator, set for batches that go from thread to thread.
 //!
-//! jemalloc gives what is free back to the system after some seconds, so that a peak (a backlog
-//! that is read, a destination that comes back, a snapshot) does not stay. It has so many heaps as
-//! there are cores, and one, where it would have four a core: batches are made by one thread and
-//! freed by another, and every heap grows to what ever passed through it. It takes this from the
-//! environment, before `main`, so the program starts itself once more with it set. See
-//! docs/decisions/0004.
+//! jemalloc returns free memory to the system after some seconds, so that the memory of a peak (a
+//! backlog that is read, a destination that comes back, a snapshot) does not stay. It gets one heap
+//! (arena) per core and one more, instead of its default of four per core: batches are made by one
+//! thread and freed by another, and every heap keeps the size of what has passed through it.
+//! jemalloc reads its settings from the environment before `main`, so the program starts itself
+//! once more with them set. See docs/decisions/0004.
 
-/// Every allocation of the program, and of the libraries in C that are linked into it.
+/// The allocator of the program, and of the C libraries that are linked into it.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -32,10 +32,11 @@ pub(crate) fn set_up() {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = format!("narenas:{},background_thread:true", cores + 1);
     command.args(arguments).env(SETTINGS, settings);
-    // It returns only if it fails, and then everything works as well, with more memory.
+    // `exec` returns only if it fails; the program then runs with jemalloc's defaults and more
+    // memory.
     let _failed = command.exec();
 }
 
-/// Other systems' allocators are as they are.
+/// On other systems the allocator has no settings.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn set_up() {}

@@ -65,7 +65,7 @@ impl<'a> Progress<'a> {
         self.draw
     }
 
-    /// Who tells of what happens, above the bars.
+    /// The voice that reports what happens, above the bars.
     pub(crate) fn voice(&self) -> Voice {
         Voice::new(self.bars.clone(), self.draw)
     }

@@ -137,7 +137,7 @@ impl PipelineReport {
                 unfit: s.unfit.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             })
             .collect();
-        // Of a run that failed, rows that came to a sink may have been kept by no epoch.
+        // In a run that failed, a sink may have got rows of an epoch that was never committed.
         let sent = |sink: &str| steps.iter().find(|s| s.step == sink).map_or(0, |s| s.rows_out);
         let alerts =
             tables.iter().filter(|t| t.kind == TableKind::Alerts).map(|t| sent(&t.sink)).sum();
@@ -241,7 +241,8 @@ impl PipelineReport {
                 )?;
             }
         }
-        // No dead letters were told of already.
+        // A dead-letter table without new rows is left out, since the count of dead letters is
+        // above.
         for table in
             self.tables.iter().filter(|t| t.rows > 0 || t.table != defaults::DEAD_LETTER_TABLE)
         {

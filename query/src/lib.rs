@@ -7,7 +7,7 @@
 //!   DeltaProvider: files of the Delta log, skipped by partition and statistics, read by DataFusion
 //! ```
 //! Invariants:
-//! - A query sees one version of each table, the newest when the catalog was opened.
+//! - A query sees one version of each table, the newest when the query starts.
 //! - It writes nothing.
 
 mod catalog;

@@ -175,7 +175,7 @@ impl DeltaProvider {
         Ok(DataSourceExec::from_data_source(config))
     }
 
-    /// Rows and bytes of all files; rows only if each file says.
+    /// Rows and bytes of all files; rows only if the statistics of every file give them.
     fn total(&self, files: &[&DataFile]) -> Statistics {
         let mut total = Statistics::new_unknown(&self.schema);
         let rows =

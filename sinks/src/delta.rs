@@ -96,7 +96,7 @@ pub struct DeltaTableWriter {
     app_id: String,
     options: WriterOptions,
     runtime: DeltaRuntime,
-    /// `None` after an outcome that leaves doubt.
+    /// None after a commit whose outcome is unknown; the log is then read again.
     seen: Option<Seen>,
     /// Whether the table has to be made, or to get columns, before the first delivery.
     unready: Option<Unready>,

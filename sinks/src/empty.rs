@@ -86,7 +86,7 @@ pub(crate) fn empty(
                     let _left = location.disk().remove(&location.join(&file.path));
                 }
             }
-            // It may have landed after all; then the table says so.
+            // The commit may have landed all the same; the next attempt finds its epoch in the log.
             Err(error) => reason = error.to_string(),
         }
     }

@@ -343,7 +343,7 @@ impl DeltaDelivery {
         &mut self,
         entries: &'a [OutboxEntry],
     ) -> Result<&'a [OutboxEntry], SinkError> {
-        // What came before would only go again.
+        // Entries before the last emptying are skipped, since it would remove their rows again.
         let Some(last) =
             entries.iter().rposition(|entry| entry.parts.iter().any(|part| part.empties))
         else {

@@ -265,7 +265,7 @@ fn less(left: &Bound, right: &Bound) -> bool {
         (Bound::Integer(left), Bound::Integer(right)) => left < right,
         (Bound::Float(left), Bound::Float(right)) => left < right,
         (Bound::Text(left), Bound::Text(right)) => left < right,
-        _ => false,
+        (Bound::Integer(_) | Bound::Float(_) | Bound::Text(_), _) => false,
     }
 }
 

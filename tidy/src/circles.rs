@@ -78,7 +78,7 @@ impl Crate {
         Some(at)
     }
 
-    /// The module from which `module` has a name that it gives on.
+    /// The module from which `module` re-exports a name.
     fn exported(&self, module: &Module, name: &str, depth: usize) -> Option<Module> {
         let (_, found) = self.modules.get(module)?;
         if let Some((_, used)) = found.exports.iter().find(|(given, _)| given == name)
@@ -86,7 +86,8 @@ impl Crate {
         {
             return self.resolve(module, &used.path, depth.checked_sub(1)?);
         }
-        // Which of them has the name is not looked for: one is the common case.
+        // Of several glob re-exports, it is not looked up which one has the name: one is the common
+        // case.
         match found.exported_globs.as_slice() {
             [only] => self.resolve(module, &only.path, depth.checked_sub(1)?),
             _ => None,
@@ -176,7 +177,7 @@ mod tests {
     #[test]
     fn circles_are_found_through_parents_and_names_that_are_given_on() {
         let none: Vec<Vec<String>> = Vec::new();
-        // A parent that only gives names on is no part of a circle.
+        // A parent that only re-exports names is no part of a circle.
         let facade = [
             ("", "mod a; mod b;"),
             ("a", "mod one; mod two; pub use one::One; pub use two::Two;"),
@@ -197,7 +198,7 @@ mod tests {
             ("a::own", "use super::A; pub fn g() {}"),
         ];
         assert_eq!(of(&parent), [["a.rs:1: a uses a::own", "a::own.rs:1: a::own uses a"]]);
-        // A name that is given on and used by the giver counts.
+        // A re-exported name counts if the module uses it itself.
         let used = [
             ("", "mod a;"),
             ("a", "mod own; pub use own::G; pub struct A(G);"),

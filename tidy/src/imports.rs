@@ -16,9 +16,9 @@ pub(crate) struct Use {
 pub(crate) struct Imports {
     /// Modules in files of their own that are not for tests.
     pub(crate) modules: Vec<String>,
-    /// Names that it gives on: the name, and what it is.
+    /// Names that the file re-exports: the name, and what it is.
     pub(crate) exports: Vec<(String, Use)>,
-    /// Modules whose every name it gives on.
+    /// Modules that the file re-exports with `*`.
     pub(crate) exported_globs: Vec<Use>,
     /// What it imports, the local name first (`*` for all).
     pub(crate) imports: Vec<(String, Use)>,
@@ -67,7 +67,7 @@ pub(crate) fn imports(source: &str) -> Imports {
         }
     }
     found.paths = paths(&code);
-    // A name that is given on and used here too is an import as well.
+    // A re-exported name that the file also uses is an import as well.
     for (name, used) in &found.exports {
         if code.iter().any(|token| token.text == *name) {
             found.imports.push((name.clone(), used.clone()));

@@ -1,6 +1,6 @@
-//! What the house asks of all sources and no compiler checks: no module of a crate imports, by way
-//! of others, one that imports it, and lines have at most 100 columns. `cargo run -p
-//! riskstream-tidy` lists what is wrong; `cargo test -p riskstream-tidy` fails on it.
+//! What the house asks of all sources and no compiler checks: no module of a crate imports,
+//! directly or through others, a module that imports it, and lines have at most 100 columns. `cargo
+//! run -p riskstream-tidy` lists what is wrong; `cargo test -p riskstream-tidy` fails on it.
 //!
 //! # Invariants
 //! - It reads only files that git tracks, and writes none.

@@ -51,7 +51,7 @@ fn end_of_line(chars: &[char], from: usize) -> usize {
     chars[from..].iter().position(|c| *c == '\n').map_or(chars.len(), |length| from + length)
 }
 
-/// Comments of several lines hold others.
+/// Where a block comment ends; block comments nest.
 fn end_of_comment(chars: &[char], from: usize) -> usize {
     let (mut at, mut depth) = (from, 0);
     while at < chars.len() {
@@ -81,7 +81,7 @@ fn end_of_text(chars: &[char], mut at: usize) -> usize {
     chars.len()
 }
 
-/// Of `r"..."`, `r#"..."#`, `b"..."` and their like.
+/// Where a text such as `r"..."`, `r#"..."#` or `b"..."` ends.
 fn end_of_raw_text(chars: &[char], from: usize) -> Option<usize> {
     if from > 0 && (chars[from - 1].is_alphanumeric() || chars[from - 1] == '_') {
         return None;
@@ -104,7 +104,7 @@ fn end_of_raw_text(chars: &[char], from: usize) -> Option<usize> {
     Some(length.map_or(chars.len(), |length| start + length + end.len()))
 }
 
-/// Of a character; a lifetime ends after its mark.
+/// Where a character literal ends; a lifetime ends after its quote.
 fn end_of_character(chars: &[char], from: usize) -> usize {
     match (chars.get(from + 1), chars.get(from + 2)) {
         (Some('\\'), _) => {

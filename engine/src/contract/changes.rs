@@ -1,7 +1,8 @@
 //! Changes captured from a database, in one form whatever captured them: Debezium's records and
 //! PostgreSQL's own replication.
 //!
-//! Each row is the table's row after a change, in the user's columns, and what happened, in these:
+//! Each row holds the table's row after a change, in the user's columns. These columns describe the
+//! change:
 //!
 //! | column | | |
 //! | --- | --- | --- |
@@ -10,11 +11,12 @@
 //! | `_commit_position` | int64 or null | orders transactions |
 //! | `_position` | int64 or null | orders changes within one |
 //! | `_transaction` | text or null | the transaction's id |
-//! | `_unchanged` | text or null | columns, by comma, whose value was not sent |
+//! | `_unchanged` | text or null | comma-separated names of columns whose value was not sent |
 //!
-//! Changes are ordered by both positions, never by `_position` alone; where that is null, by their
-//! place in the source. Of a snapshot's row, `_committed_at` is when it was read. A column that
-//! `_unchanged` names was not sent because its value did not change; here it is null.
+//! Changes are ordered by `_commit_position`, then by `_position`, never by `_position` alone;
+//! where both are null, by their offset in the source. For a row of a snapshot, `_committed_at` is
+//! when the row was read. A column that `_unchanged` names was not sent because its value did not
+//! change; here it is null.
 //!
 //! A deletion has the key's columns only, the others null, whatever the capturing program fills in.
 //! A change of a key is a deletion and a creation. A truncation has no column at all: it takes
@@ -22,7 +24,7 @@
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-/// Column of what happened, by [`Op::code`].
+/// Column of the kind of change, as [`Op::code`].
 pub const OP: &str = "_op";
 /// Column of when the change was committed.
 pub const COMMITTED_AT: &str = "_committed_at";
@@ -32,9 +34,9 @@ pub const COMMIT_POSITION: &str = "_commit_position";
 pub const POSITION: &str = "_position";
 /// Column of the transaction's id.
 pub const TRANSACTION: &str = "_transaction";
-/// Column of what was not sent.
+/// Column that names the columns whose value was not sent.
 pub const UNCHANGED: &str = "_unchanged";
-/// How many columns say what happened; they follow the user's.
+/// The number of columns that describe the change; they follow the user's columns.
 pub const CHANGE_COLUMNS: usize = 6;
 
 /// What happened to a row.
@@ -53,7 +55,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// As the column [`OP`] has it, which is as Debezium does.
+    /// The operation's code in the column [`OP`], which is Debezium's code.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {

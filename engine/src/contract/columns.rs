@@ -11,15 +11,15 @@ use std::sync::{Arc, LazyLock};
 /// the committed partition list).
 pub const SOURCE_PARTITION: &str = "_source_partition";
 /// `_source_offset`, Int64: the row's position in its partition: a byte offset in text files (after
-/// decompression), a row number in Parquet and generators.
+/// decompression), Kafka's offset in topics, a row number in Parquet, generators and PostgreSQL.
 pub const SOURCE_OFFSET: &str = "_source_offset";
 /// `_late`, Boolean: the row was behind the watermark when it arrived, and was applied all the
 /// same.
 pub const LATE: &str = "_late";
 /// Reason code of a late row in the dead-letter table.
 pub const REASON_LATE: &str = "late";
-/// Reason code in the dead-letter table of a value that its type does not hold. Its row is kept,
-/// with null.
+/// Reason code in the dead-letter table for a value that overflows its column's type. Its row is
+/// kept, with null in place of the value.
 pub const REASON_OVERFLOW: &str = "overflow";
 
 /// Whether the engine, not the user, owns the column.

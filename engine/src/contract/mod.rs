@@ -32,6 +32,6 @@ pub use source::{
 };
 pub use state::{SavedState, StateBatch, StateDir};
 
-/// How a source or a destination says that something is being retried (a sentence), or that it is
-/// well again (none).
+/// Callback by which a source or a destination reports a problem that is being retried (a
+/// sentence), or that the problem is over (`None`).
 pub type Notice = Arc<dyn Fn(Option<String>) + Send + Sync>;

@@ -36,8 +36,8 @@ pub enum Routing {
     ByKeyOrAll(Vec<usize>),
 }
 
-/// In the metadata of a batch's schema: it holds totals instead of rows, and the columns that it is
-/// routed by come first in it.
+/// Key in the metadata of a batch's schema. It says that the batch holds totals (partial
+/// aggregates) instead of rows, and that the columns by which the batch is routed come first.
 pub const TOTALS: &str = "riskstream.totals";
 
 /// Rows that leave a step.
@@ -86,9 +86,10 @@ pub trait Operator: Send {
     fn routing(&self) -> Routing {
         Routing::Local
     }
-    /// What may add rows up before they are sent to the workers of their keys, so that few travel:
-    /// a step of the same epochs that keeps no state and sends rows as they came or, in batches
-    /// that name [`TOTALS`], what becomes of them. Asked for after [`Self::restore`].
+    /// A step that pre-aggregates rows before they are sent to the workers of their keys, so that
+    /// fewer rows are exchanged. It sees the same epochs, saves no state, and sends rows on as they
+    /// came or, in batches marked with [`TOTALS`], their partial aggregates. Called after
+    /// [`Self::restore`].
     fn combiner(&self) -> Option<Box<dyn Operator>> {
         None
     }
@@ -103,10 +104,10 @@ pub trait Operator: Send {
         worker: usize,
         ownership: Ownership,
     ) -> Result<(), OperatorError>;
-    /// Called instead of [`Self::restore`] where the step is new in a pipeline that has run: rows
-    /// up to `seen` have gone by, which it does not know. What it says must not be taken for what
-    /// it would have said had it known them. A step whose rows can't say so says nothing here;
-    /// whoever adds it is told.
+    /// Called instead of [`Self::restore`] where the step is new in a pipeline that has already
+    /// run: rows up to `seen` have passed without this step. The step's output must show where it
+    /// would differ had the step seen those rows. A step whose output can't show this does nothing
+    /// here; the user who adds the step is told.
     fn begin_after(&mut self, _seen: EventTime) {}
     /// Rows of the open epoch.
     ///

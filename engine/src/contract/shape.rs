@@ -29,8 +29,8 @@ impl Fact {
     }
 }
 
-/// Something of which a step has several, each for itself, such as a feature or a window: it can be
-/// moved or left out without a change of the others.
+/// One of several independent parts of a step, such as a feature or a window: it can be moved or
+/// removed without changing the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// What it is, such as `feature`.
@@ -39,8 +39,8 @@ pub struct Part {
     pub name: String,
     /// What it means, such as `sum(amount)`.
     pub value: String,
-    /// The pieces of state that it is made of. A new part whose pieces are all in the saved state
-    /// is made of them, whoever they were kept for.
+    /// The names of the pieces of state that the part is computed from. A new part whose pieces are
+    /// all in the saved state is computed from them, whichever part they were kept for.
     pub pieces: Vec<String>,
     /// What becomes of it where the state has no such part.
     pub start: Start,
@@ -65,8 +65,8 @@ pub struct Shape {
     /// What may come and go.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
-    /// How the columns that it reads are made, as far as that is not told by their names: those
-    /// that are named before and after must be made alike.
+    /// How the columns that the step reads are computed, where their names alone do not say so. A
+    /// column that both the saved and the present shape name must be computed in the same way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Fact>,
 }
@@ -76,10 +76,10 @@ pub struct Shape {
 pub struct Feed {
     /// What decides which rows come, such as filters.
     pub rows: Vec<Fact>,
-    /// How the columns are made that decide it.
+    /// How the columns that those facts read are computed.
     pub rows_read: Vec<Fact>,
-    /// By the column's name: how it is made, then how what it is made of is. A column that is not
-    /// here is as the source has it.
+    /// By the column's name: how the column is computed, then how its inputs are computed. A column
+    /// without an entry comes from the source unchanged.
     pub columns: BTreeMap<String, Vec<Fact>>,
 }
 
@@ -96,8 +96,9 @@ impl Feed {
         }
     }
 
-    /// The name of state that is made of a column: `of`, its name and type, and a fingerprint of
-    /// how it is made. State of another name is made otherwise.
+    /// The name of a piece of state that is computed from a column: `of`, the column's name and
+    /// type, and a fingerprint of how the column is computed. A piece with another name is computed
+    /// differently.
     #[must_use]
     pub fn piece(&self, of: &str, input: &Schema, index: usize) -> String {
         let field = input.field(index);

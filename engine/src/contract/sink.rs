@@ -18,8 +18,8 @@ pub struct OutboxPart {
     /// Names of durable files that were staged beside the destination (large epochs), in the sink's
     /// own form: an object's `bytes` says how large the file is.
     pub files: Vec<Value>,
-    /// What this pipeline has delivered before this epoch goes from the destination, in one step
-    /// with what this epoch brings.
+    /// Whether the destination drops all rows that this pipeline delivered before this epoch,
+    /// atomically with adding the rows of this epoch.
     pub empties: bool,
 }
 
@@ -74,13 +74,13 @@ pub trait Delivery: Send {
     /// When the destination can't be asked; [`SinkError::Away`] when it can't be reached now: then
     /// it is asked again.
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError>;
-    /// How long committed epochs may wait to be delivered together; none for the engine's own
-    /// interval. A destination that takes a delivery in milliseconds asks for none of the waiting.
+    /// How long committed epochs may wait to be delivered together; `None` for the engine's own
+    /// interval. A destination that takes a delivery in milliseconds returns zero.
     fn interval(&self) -> Option<Duration> {
         None
     }
-    /// Where to say that the destination can't be reached, or is well again. Called once, before
-    /// anything else.
+    /// Hands over the callback that reports that the destination can't be reached, or can be
+    /// reached again. Called once, before anything else.
     fn report_to(&mut self, notice: Notice) {
         let _nothing_to_say = notice;
     }
@@ -103,10 +103,10 @@ pub trait Delivery: Send {
     fn prepare(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-    /// Makes consecutive committed epochs visible, oldest first, or begins to where
-    /// [`Self::under_way_max`] allows several deliveries. A repeat after a crash must be harmless:
-    /// what is at or below [`Self::delivered_through`] is skipped by asking the destination again
-    /// just before.
+    /// Makes consecutive committed epochs visible, oldest first. Where [`Self::under_way_max`]
+    /// allows several deliveries, the call only begins this delivery. A repeat after a crash must
+    /// be harmless: just before it writes, the delivery asks the destination again and skips the
+    /// epochs at or below [`Self::delivered_through`].
     ///
     /// # Errors
     /// [`SinkError::Away`] when the destination can't be reached at the moment. What was given is
@@ -121,8 +121,9 @@ pub trait Delivery: Send {
     fn try_again(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-    /// Set when the run is to end soon: a call that waits for a destination which is away then
-    /// returns [`SinkError::Away`] without much delay. Called once, before the first delivery.
+    /// Hands over a flag that is set when the run is to end soon: a call that waits for a
+    /// destination which is away then returns [`SinkError::Away`] without much delay. Called once,
+    /// before the first delivery.
     fn hurry_by(&mut self, hurry: Arc<AtomicBool>) {
         drop(hurry);
     }
@@ -131,13 +132,13 @@ pub trait Delivery: Send {
     fn under_way_max(&self) -> usize {
         1
     }
-    /// What to call whenever [`Self::settle`] has something to tell. Called once, before the first
-    /// delivery.
+    /// Hands over the callback to call whenever [`Self::settle`] has something to report. Called
+    /// once, before the first delivery.
     fn wake_by(&mut self, wake: Wake) {
         drop(wake);
     }
-    /// How many deliveries, the oldest first, have become visible since this was asked before. Does
-    /// again what has failed.
+    /// Returns how many deliveries, the oldest first, have become visible since the last call.
+    /// Retries the deliveries that have failed.
     ///
     /// # Errors
     /// As for `deliver`.

@@ -152,13 +152,14 @@ pub trait Source: Send {
     fn endless(&self) -> bool {
         false
     }
-    /// These positions are committed: what was read before them will not be read again. For telling
-    /// the system how far its reader is; never what a restart goes by.
+    /// Says that these positions are committed: nothing before them will be read again. The source
+    /// may report them to its system, as Kafka's consumer offsets are, but a restart never resumes
+    /// from what the system recorded.
     fn committed(&mut self, positions: &BTreeMap<u32, (PartitionInfo, Position)>) {
         let _nobody_to_tell = positions;
     }
-    /// Where to say that the system can't be reached, or is well again. Called once, before
-    /// [`Self::open`].
+    /// Hands over the callback that reports that the system can't be reached, or can be reached
+    /// again. Called once, before [`Self::open`].
     fn report_to(&mut self, notice: Notice) {
         let _nothing_to_say = notice;
     }

@@ -4,13 +4,13 @@
 use super::Chunk;
 use std::ops::Range;
 
-/// A list is made once as many rows were looked at one by one as this many times the chunk's: about
-/// what making it costs.
+/// A chunk's list is made once as many rows were scanned as this many times the chunk's rows: about
+/// the cost of making the list.
 const PASSES_MAX: usize = 8;
 
-/// So few rows are looked at one by one faster than they are found in a list.
+/// At most so many rows are scanned, which is faster than finding them in a list.
 const ROWS_FEW: usize = 1024;
-/// Rows that are looked at together.
+/// Rows that a scan compares together.
 const ROWS_TOGETHER: usize = 64;
 
 /// A chunk's rows by key.
@@ -81,8 +81,8 @@ impl KnownChunks {
         }
         for start in range.clone().step_by(ROWS_TOGETHER) {
             let together = start..range.end.min(start + ROWS_TOGETHER);
-            // Without a way out, so that the processor compares many at once; hardly ever is there
-            // one.
+            // The fold has no early exit, so that the processor compares many keys at once; a match
+            // is rare.
             if chunk.keys[together.clone()].iter().fold(false, |found, k| found | (*k == key)) {
                 together.filter(|row| chunk.keys[*row] == key).for_each(|row| see(chunk, row));
             }

@@ -6,7 +6,8 @@ use hashbrown::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Included};
 
-/// Empty lists that are kept, and the room of each, at most: together a few megabytes.
+/// Empty lists of keys that are kept for reuse, and the capacity of each, at most: together a few
+/// megabytes.
 const SPARES: usize = 16_384;
 const SPARE_ROWS: usize = 16;
 
@@ -15,8 +16,8 @@ type RowOfKey = (i64, u64, usize);
 
 /// Rows sorted by (time, order of arrival), in a slab.
 ///
-/// Most rows come near the end of their key's and leave at its start: there a row is one or two
-/// reads of memory away, however many there are.
+/// Most rows are inserted near the end of their key's list and leave at its start. At both ends a
+/// row is found with one or two reads of memory, however long the list is.
 #[derive(Debug, Default)]
 pub(super) struct Side {
     order: BTreeMap<(i64, u64), usize>,
@@ -75,7 +76,7 @@ impl Side {
     ) -> impl Iterator<Item = (&'a Chunk, usize)> {
         let is_early = self.order.first_key_value().is_none_or(|((first, _), _)| *first > upto);
         let of_key = if is_early || after >= upto { None } else { self.by_key.get(&key) };
-        // Whoever asks for a time shortly before the clock finds nothing, mostly.
+        // A look-up of a time shortly before the clock mostly finds nothing.
         let of_key = of_key.filter(|rows| rows.back().is_some_and(|last| last.0 > after));
         let place =
             move |rows: &VecDeque<RowOfKey>, time: i64| rows.partition_point(|r| r.0 <= time);

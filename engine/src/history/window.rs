@@ -367,8 +367,8 @@ impl History {
         for (number, (log, cursors)) in self.logs.iter_mut().zip(&self.cursors).enumerate() {
             let counted = cursors.iter().zip(&self.config.edges).filter(|(_, age)| **age > 0);
             let needed = counted.map(|(c, _)| c.chunk).min().unwrap_or(u64::MAX);
-            // Cursors stay in a log's last chunk, which may get more rows; but for a former run's,
-            // which every edge is past once it is behind the floor.
+            // Cursors stay in the main log's last chunk, which may get more rows. A former run's
+            // log gets none: every edge is past its last chunk once that is behind the floor.
             let is_over = |log: &Log| log.first < needed || (number > 0 && log.slots.len() == 1);
             while is_over(log) && log.slots.front().is_some_and(|s| s.max <= floor) {
                 if let Some(gone) = log.slots.pop_front() {
@@ -399,8 +399,8 @@ impl History {
         }
     }
 
-    /// The newest row that was forgotten, at most: every later one is held. `i64::MIN` while none
-    /// was.
+    /// An upper bound of the times of forgotten rows: every later row is held. `i64::MIN` while no
+    /// row was forgotten.
     #[must_use]
     pub fn pruned(&self) -> i64 {
         self.pruned
@@ -596,7 +596,7 @@ impl History {
     }
 
     /// After the logs were restored: sets the clock to the latest of the workers' clocks, and hands
-    /// over what the others' cursors had still before them.
+    /// over the rows that the cursors of the other workers had not reached.
     ///
     /// # Errors
     /// When a chunk can't be read.

@@ -9,22 +9,22 @@ pub struct EpochLimits {
     pub min_micros: i64,
     /// An epoch closes after this long, microseconds.
     pub max_micros: i64,
-    /// An epoch closes when it holds this many rows (counted, or estimated from bytes); the first
-    /// of a run at an eighth of it, the next ones at a quarter and a half, so that the workers have
-    /// something to finish while the source is still read for the first full one.
+    /// An epoch closes when it holds this many rows (counted, or estimated from bytes). The first
+    /// three epochs of a run close at an eighth, a quarter and a half of it, so that the workers
+    /// have epochs to finish while the first full one is still read.
     pub rows_max: u64,
     /// An epoch closes when its blocks hold this many bytes.
     pub bytes_max: u64,
     /// Epochs closed and not committed yet, at most; 0 counts as 1.
     pub in_flight_max: u64,
-    /// A snapshot is taken every so many epochs,
+    /// A snapshot is taken at most once in so many epochs.
     pub snapshot_every_epochs: u64,
-    /// and no sooner than when the epochs since the last one hold so many hundredths of its bytes.
-    /// With 100, snapshots at most double what is written, a restart reads at most about twice the
-    /// state, and a quiet stream of short epochs is not all snapshots.
+    /// A snapshot is taken only when the epochs since the last one hold this percentage of the last
+    /// one's bytes. With 100, snapshots at most double what is written, a restart reads at most
+    /// about twice the state, and a quiet stream of short epochs is not all snapshots.
     pub snapshot_growth_percent: u64,
-    /// Nor before they hold so many bytes: a small state isn't written over and over, and this much
-    /// is read again in no time.
+    /// A snapshot is taken only when the epochs since the last one hold so many bytes: a small
+    /// state isn't written over and over, and this much is read again in no time.
     pub snapshot_bytes_min: u64,
 }
 
@@ -40,7 +40,8 @@ pub struct SnapshotAge {
 }
 
 impl SnapshotAge {
-    /// An epoch was committed in so many bytes; with `snapshot`, followed by a snapshot of so many.
+    /// Counts an epoch that was committed with `bytes`; `snapshot` is the size of the snapshot that
+    /// followed it, if one did.
     pub fn committed(&mut self, bytes: u64, snapshot: Option<u64>) {
         self.epoch_bytes += bytes;
         if let Some(snapshot) = snapshot {

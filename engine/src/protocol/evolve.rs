@@ -1,8 +1,8 @@
 //! What becomes of a step's saved state when its configuration has changed.
 //!
-//! State goes on where every number that it will give is one that a run of the new configuration
-//! over all input would give, or where the rows themselves say since when that is so. Otherwise the
-//! change is refused, with each difference in words.
+//! A step keeps its state where every value that the step will emit equals what a run of the new
+//! configuration over all input would emit, or where the rows themselves say since when it does.
+//! Otherwise the change is refused, with each difference in words.
 
 use crate::contract::{Fact, Part, Shape, Shapes, Start};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,11 +20,11 @@ pub struct Taken {
 /// What becomes of a changed part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Taking {
-    /// It is gone, and so is what was kept for it alone.
+    /// The part is gone, and so is the state that was kept for it alone.
     Removed,
-    /// It is new, and what was kept for others tells all of it.
+    /// The part is new, and is computed exactly from state that was kept for other parts.
     Exactly,
-    /// It is new, and its rows say since when they are complete.
+    /// The part is new, and its rows say since when they are complete.
     Later,
 }
 
@@ -42,11 +42,11 @@ pub struct Difference {
 /// What becomes of a step's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evolution {
-    /// Nothing changed that it depends on.
+    /// Nothing that the state depends on has changed.
     Same,
-    /// It goes on with these changes.
+    /// The state goes on with these changes.
     TakenWith(Vec<Taken>),
-    /// It is another step's.
+    /// The state does not fit the step, which differs in these ways.
     Refused(Vec<Difference>),
 }
 

@@ -55,8 +55,7 @@ struct Waiting {
     rows: RecordBatch,
     earliest: i64,
     latest: i64,
-    /// Of the rows themselves, where they were counted: a slice of a larger batch counts as the
-    /// slice.
+    /// The rows' bytes, once they were counted: a slice of a larger batch counts as the slice.
     bytes: Option<usize>,
 }
 
@@ -233,8 +232,8 @@ impl Operator for Hold {
         Arc::clone(&self.schema.schema)
     }
 
-    /// Rows that wait carry the names and types of their columns, which are compared when they are
-    /// taken back; the clock's shape tells the event time.
+    /// Waiting rows carry the names and types of their columns, which are compared when the rows
+    /// are restored; the watermark tracker's shape names the event time.
     fn shape(&self) -> Option<Shape> {
         None
     }
@@ -245,9 +244,9 @@ impl Operator for Hold {
         worker: usize,
         ownership: Ownership,
     ) -> Result<(), OperatorError> {
-        // Waiting rows are nobody's by key: deal them out by offset, so that any number of workers
-        // takes each once. Those that the watermark has reached since they were saved were released
-        // then, even if it was put back later.
+        // Waiting rows belong to no worker by key: they are dealt out by offset, so that each is
+        // taken once by any number of workers. Rows that the watermark has reached since they were
+        // saved were released then, even if the watermark was put back later.
         let mut released = i64::MIN;
         let mut dealt: Vec<(i64, RecordBatch)> = Vec::new();
         let epochs = saved.snapshot.iter().chain(&saved.changes);

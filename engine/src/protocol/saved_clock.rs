@@ -1,5 +1,5 @@
-//! The form in which a source's watermark is part of every commit: in an epoch file what changed,
-//! in a snapshot all.
+//! The form in which a source's watermark is part of every commit: an epoch file holds what changed
+//! of it, a snapshot holds all of it.
 
 use crate::contract::StateBatch;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
@@ -7,9 +7,9 @@ use arrow::error::ArrowError;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The step id under which a source's watermark is saved,
+/// The step id under which a source's watermark is saved.
 pub const CLOCK_STEP: &str = "source.clock";
-/// and what its rows are called.
+/// The name of the state batch that holds a source's watermark.
 pub const TRACKER: &str = "tracker";
 
 /// What is known of one partition.

@@ -10,12 +10,12 @@
 //!     │                                        ▲  │ block, two undecoded          ▲ each in turn
 //!     └────────── the least event time ────────┘  └──▶ decoding ── decoded ──▶ ready
 //! ```
-//! A turn costs the logarithm of the partitions that are open; a finished one costs nothing. Of
-//! many quiet ones a few are polled in each round.
+//! A turn takes time logarithmic in the number of open partitions; a finished partition costs
+//! nothing. Of many quiet partitions a few are polled in each round.
 //!
-//! When so many rows wait for the watermark that no more may be held (`full`), only partitions are
-//! read that can move it: those of the least event time, or, where some have shown nothing yet,
-//! those.
+//! Back-pressure: when so many rows wait for the watermark that no more may be held (`full`), only
+//! partitions that can move the watermark are read. These are the partitions that have shown no
+//! event time yet or, if there are none, those of the least event time.
 
 use crate::protocol::watermark::PartitionFacts;
 use std::collections::{BTreeSet, VecDeque};
@@ -42,7 +42,7 @@ pub struct Seen {
     pub decoded: u64,
 }
 
-/// What keeps partitions from being read that may have rows.
+/// Why partitions that may have rows are not read: they wait for another partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// The partition that the others wait for.
@@ -65,7 +65,7 @@ struct Partition {
     about_to_show: bool,
 }
 
-/// Polls of one round: each quiet partition is asked once, and not all of many.
+/// The polls of one round: each quiet partition is polled at most once, and only a few of many.
 #[derive(Debug)]
 pub struct Round {
     quiet_left: usize,
@@ -77,17 +77,17 @@ pub struct Turns {
     limits: TurnLimits,
     partitions: Vec<Partition>,
     open: usize,
-    /// May be polled, by event time.
+    /// Partitions that may be polled, by event time.
     ready: BTreeSet<(i64, u32)>,
-    /// Have as many blocks on their way as they may, in the order in which they got there.
+    /// Partitions with as many undecoded blocks as they may have, in the order of getting there.
     decoding: VecDeque<u32>,
-    /// Had nothing when they were polled.
+    /// Partitions that had nothing when they were polled.
     quiet: VecDeque<u32>,
-    /// Have blocks on their way and no event time yet, which is about to be known.
+    /// Partitions with undecoded blocks and no event time yet, which decoding is about to show.
     about_to_show: VecDeque<u32>,
-    /// Neither idle nor finished, by event time.
+    /// Partitions that hold the watermark back (neither idle nor finished), by event time.
     holding: BTreeSet<(i64, u32)>,
-    /// Quiet and not idle yet, by since when.
+    /// Partitions that are quiet and not idle yet, by since when they are quiet.
     falling_idle: BTreeSet<(i64, u32)>,
     changed: BTreeSet<u32>,
     /// One of several has become idle or has ended since [`Self::take_changes`].
@@ -279,7 +279,7 @@ impl Turns {
                 >= self.limits.blocks_ahead_max
     }
 
-    /// It is not quiet (any more), and not idle.
+    /// Marks the partition as neither quiet nor idle.
     fn stir(&mut self, number: u32) {
         let partition = &mut self.partitions[number as usize];
         if let Some(since) = partition.quiet_since.take() {
@@ -350,8 +350,8 @@ impl Turns {
         }
     }
 
-    /// Event time of the slowest that holds the watermark and has shown any; one that has shown
-    /// nothing counts as if it were there.
+    /// Event time of the slowest partition that holds the watermark back. Partitions that have
+    /// shown no event time yet are left out.
     fn slowest_shown(&mut self, seen: &impl Fn(u32) -> Seen) -> Option<i64> {
         loop {
             let &(time, number) = self.holding.range((i64::MIN + 1, 0)..).next()?;
@@ -368,8 +368,8 @@ impl Turns {
         }
         let partition = self.partitions[number as usize];
         if full {
-            // One that ties with the least moves it too; an idle one moves nothing, unless all are
-            // idle: then whoever has rows goes on.
+            // A partition that ties with the slowest moves the watermark too. An idle one does not;
+            // but if all are idle, any of them may be read.
             return match self.least_holding(seen) {
                 Some((least, _)) => !partition.idle && partition.time <= least,
                 None => true,

@@ -8,8 +8,8 @@
 
 /// The two clocks may differ by this, microseconds: a clock is set now and then.
 const TOLERANCE_MICROS: i64 = 60_000_000;
-/// And by a thousandth of what has passed: clocks that are disciplined run a little faster or
-/// slower.
+/// The two clocks may also differ by a thousandth of the time that has passed: clocks that are
+/// disciplined run a little faster or slower.
 const DRIFT_DIVISOR: i64 = 1_000;
 
 /// What the clock says.
@@ -25,9 +25,9 @@ pub struct Told {
 /// The machine's clock beside a steady one.
 #[derive(Debug, Clone, Copy)]
 pub struct WallTime {
-    /// It was so late
+    /// The last trusted time, microseconds since 1970.
     wall: i64,
-    /// when the steady clock was there.
+    /// What the steady clock showed at that time.
     steady: i64,
 }
 
@@ -42,14 +42,14 @@ impl WallTime {
         self.wall.saturating_add(steady - self.steady)
     }
 
-    /// A row of this time was seen by now: it is at least so late.
+    /// Takes note of a row with this event time: the present is at least so late.
     pub fn row_seen(&mut self, event_time: i64, steady: i64) {
         if event_time > self.expected(steady) {
             *self = Self { wall: event_time, steady };
         }
     }
 
-    /// What is to be believed of a clock that says `wall` now.
+    /// How far the machine's clock, which shows `wall` now, is believed.
     #[must_use]
     pub fn time(&self, wall: i64, steady: i64) -> Told {
         let allowed = TOLERANCE_MICROS + (steady - self.steady) / DRIFT_DIVISOR;
@@ -61,8 +61,8 @@ impl WallTime {
     }
 }
 
-/// Where a watermark is put back to that an earlier run's clock has moved beyond the present time;
-/// `None` when it is as it should be.
+/// Where to put a watermark back to that an earlier run's clock has moved beyond the present time;
+/// `None` when the watermark is right.
 ///
 /// `newest` is the newest event time of all rows, `by_clock` where the clock would have the
 /// watermark now. Only a clock moves the watermark beyond the newest row. One of the two clocks is

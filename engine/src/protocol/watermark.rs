@@ -1,7 +1,8 @@
 //! How far event time has come: one watermark per source, the least of its partitions'.
 //!
-//! Invariants: it moves only when an epoch closes; it never goes back; it depends only on the facts
-//! of closed epochs, so every worker computes the same one and a replay does too.
+//! Invariants: the watermark moves only when an epoch closes; it never goes back, but for
+//! [`WatermarkTracker::put_back`] at a start; it depends only on the facts of closed epochs, so
+//! every worker computes the same one and a replay does too.
 
 use crate::contract::Shape;
 use crate::ids::EventTime;
@@ -28,8 +29,8 @@ pub struct EpochFacts<'a> {
     pub partitions: &'a [PartitionFacts],
     /// Newest event times seen in this epoch, microseconds, by partition; any number per partition.
     pub seen: &'a [(u32, i64)],
-    /// All partitions are quiet, and event time has come to there nevertheless: what is written
-    /// from now on is not older.
+    /// Where the machine's clock moves event time to while all partitions are quiet: rows that are
+    /// written from now on are not older.
     pub clock: Option<i64>,
     /// The input has ended: nothing is waited for any more, and the watermark goes to the newest
     /// event seen. It does not go beyond, so that a later run on the same data folder may go on
@@ -41,9 +42,9 @@ pub struct EpochFacts<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatermarkTracker {
     out_of_orderness: i64,
-    /// Those that hold the watermark back.
+    /// Partitions that hold the watermark back.
     active: BTreeMap<u32, Partition>,
-    /// Those that don't: idle or finished.
+    /// Partitions that don't hold it back: idle or finished ones.
     resting: BTreeMap<u32, Partition>,
     /// Newest event time of all.
     newest: Option<i64>,
@@ -78,8 +79,8 @@ impl WatermarkTracker {
         }
     }
 
-    /// Goes back to `watermark`, if it is beyond: what took it there was wrong. The only way in
-    /// which it ever goes back.
+    /// Puts the watermark back to `watermark` if it is beyond that, because an earlier run's clock
+    /// was wrong. The watermark goes back in no other way.
     pub fn put_back(&mut self, watermark: EventTime) {
         self.watermark = self.watermark.min(watermark.0);
     }
@@ -154,8 +155,8 @@ impl WatermarkTracker {
         } else {
             self.trailing().max(facts.clock.map(|time| self.behind(time)))
         };
-        // A regression (a new or returning partition behind the others) is held at the old value:
-        // its rows are late, not the clock wrong.
+        // A new or returning partition that is behind the others does not move the watermark back:
+        // its rows are late.
         self.watermark = self.watermark.max(candidate.unwrap_or(i64::MIN));
         EventTime(self.watermark)
     }

@@ -6,7 +6,7 @@
 
 /// Words of a block; a key sets one bit in each.
 const WORDS: usize = 8;
-/// Bits per key: about one of 400 keys that are not there seems to be.
+/// Bits per key: the filter passes about one of 400 keys that are not there.
 const BITS_PER_KEY: usize = 12;
 /// Odd numbers that make a key's eight bits differ; those of Parquet's specification.
 const SALT: [u32; WORDS] = [
@@ -32,8 +32,8 @@ impl Filter {
         Self { blocks: vec![[0; WORDS]; (keys * BITS_PER_KEY).div_ceil(WORDS * 32).max(1)] }
     }
 
-    /// The block by the high half of the mixed hash, the bits by the low one. A key's shard is the
-    /// top of its hash, so that alone would leave blocks of others' shards empty.
+    /// The high half of the mixed hash selects the block, the low half the bits. The top of the
+    /// unmixed hash is the key's shard, and would leave the blocks of other workers' shards empty.
     fn place(&self, hash: u64) -> (usize, [u32; WORDS]) {
         let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let block = ((mixed >> 32) * self.blocks.len() as u64) >> 32;

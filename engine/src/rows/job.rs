@@ -21,7 +21,7 @@ pub(super) struct Job {
 #[derive(Debug)]
 enum Work {
     Thread(JoinHandle<Result<Segment, RowsError>>),
-    /// Of a disk that has no threads.
+    /// The result, on a disk that has no threads.
     Done(Box<Result<Segment, RowsError>>),
 }
 

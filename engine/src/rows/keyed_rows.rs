@@ -57,7 +57,7 @@ pub(super) struct Counted {
     /// The file's name in the step's folder.
     pub(super) name: Arc<str>,
     pub(super) segment: Arc<Segment>,
-    /// Of which its rows count.
+    /// The shards whose rows in this segment count.
     pub(super) shards: ShardSet,
 }
 
@@ -77,7 +77,7 @@ pub struct KeyedRows {
     merging: Option<Job>,
     /// Newest first.
     pub(super) segments: Vec<Counted>,
-    /// Files that a snapshot may name: others are ours to delete.
+    /// Files that a snapshot may name; all other files may be deleted.
     pub(super) named: BTreeSet<Arc<str>>,
     files: u64,
     missing: Vec<u32>,
@@ -143,7 +143,7 @@ impl KeyedRows {
             let row = *row as usize;
             let (hash, key) = (keys.hashes[row], keys.key(row));
             if let Some(place) = self.memory.find(hash, key) {
-                // It came more than once.
+                // The key is in the batch more than once.
                 places[row] = place;
                 continue;
             }

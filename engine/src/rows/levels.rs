@@ -30,9 +30,9 @@ pub(super) fn to_merge(sizes: &[u64], unit: u64) -> Option<Range<usize>> {
     None
 }
 
-/// Segments to merge because of their empty values, by their entries and how many of these are
-/// empty: all of them, once half of what they hold only says that something is gone. That is gone
-/// too then, so each empty value pays for two entries.
+/// Segments to merge because of their empty values (tombstones), given each segment's entries and
+/// how many of these are empty: all segments, once half of all entries are tombstones. The merge
+/// drops the tombstones, so each of them pays for two rewritten entries.
 pub(super) fn to_empty(counts: &[(u64, u64)]) -> Option<Range<usize>> {
     let (entries, empty) =
         counts.iter().fold((0, 0), |(entries, empty), of| (entries + of.0, empty + of.1));

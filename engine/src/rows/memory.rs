@@ -7,8 +7,7 @@ use std::ops::Range;
 const CHUNK: usize = 1 << 20;
 /// A length that says that nothing is known of the key.
 const UNKNOWN: u32 = u32::MAX;
-/// Bytes of rows that were replaced are taken back once there are so many, and as many as those in
-/// use.
+/// Replaced rows are compacted away once they take so many bytes, and as many as the rows in use.
 const GARBAGE_MIN: usize = 4 << 20;
 
 /// Where a key and its value are, one right after the other.

@@ -210,17 +210,17 @@ impl Segment {
         Page::new(bytes).ok_or_else(|| fail(&format!("page {page} is damaged")))
     }
 
-    /// Of the file.
+    /// Bytes of the file.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How many there are, and how many of these have an empty value.
+    /// How many entries there are, and how many of these have an empty value.
     pub(super) fn entries(&self) -> (u64, u64) {
         (self.entries, self.empty)
     }
 
-    /// Of memory.
+    /// Bytes of memory.
     pub(super) fn memory_bytes(&self) -> usize {
         self.pages.capacity() * size_of::<PlaceOfPage>() + self.filter.bytes()
     }

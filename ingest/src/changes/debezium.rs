@@ -7,8 +7,8 @@
 //!   taken from it;
 //! - a tombstone (no value) follows a deletion and says nothing new: it becomes no row;
 //! - of a table without a key the row before and the row after are a deletion and a creation;
-//! - the transaction's place is the first number of `source.sequence`, the change's own is
-//!   `source.lsn` (MySQL: the log's number and place in it).
+//! - the transaction's commit position is the first number of `source.sequence`, and the change's
+//!   own position is `source.lsn` (for MySQL: the binlog file's number, and `source.pos` in it).
 
 use super::value::{
     DecimalHandling, FieldType, TimePrecision, field_types, is_unavailable, push_value,
@@ -32,7 +32,7 @@ pub struct DebeziumOptions {
 /// A record's key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum MessageKey<'a> {
-    /// Nobody knows: the record was kept without it.
+    /// The key is not known: the record was kept without it.
     Unknown,
     /// It has none: the table has none.
     Null,
@@ -214,7 +214,7 @@ fn push(
                 "a deletion with neither a key nor the row before: nobody knows what is gone",
             )),
         },
-        op => {
+        op @ (Op::Create | Op::Update | Op::Read) => {
             let Some(after) = after else {
                 return Err(malformed(format!(
                     "a change of kind {} without the row after it",
@@ -284,8 +284,8 @@ fn about_flat(envelope: &Envelope<'_>, message: &Message<'_>) -> Result<About, F
             malformed(format!("`__op` is {}, which is none of c, u, d, r and t", shown(code)))
         })?,
         None if is_deleted => Op::Delete,
-        // A flattened record need not say more than the row; that it is a row can't be told from
-        // any other object.
+        // A flattened record may hold nothing but the row, and then can't be told from any other
+        // object.
         None if envelope.flat_deleted.is_some() || envelope.flat_lsn.is_some() => Op::Update,
         None => {
             return Err(malformed(

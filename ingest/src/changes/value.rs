@@ -38,7 +38,7 @@ pub enum TimePrecision {
 pub(super) struct FieldType {
     /// Of a decimal, from the record's schema.
     pub(super) scale: Option<i8>,
-    /// Microseconds of one step of a time, from the record's schema; in 1000ths for nanoseconds.
+    /// The nanoseconds that one unit of a time stands for, from the record's schema.
     pub(super) time_nanos: Option<i64>,
 }
 
@@ -97,7 +97,10 @@ pub(super) fn push_value(
         (Target::Text, Some(b'{' | b'[' | b't' | b'f' | b'0'..=b'9' | b'-')) => {
             column.push_text(raw, Written::Text)
         }
-        _ => push_raw(column, raw),
+        (
+            Target::Decimal(_) | Target::Date | Target::Timestamp | Target::Text | Target::Other,
+            _,
+        ) => push_raw(column, raw),
     }
 }
 

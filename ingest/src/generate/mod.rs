@@ -63,7 +63,7 @@ pub trait Generate {
 /// How records arrive broken.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Breakage {
-    /// Which of them do follows from it.
+    /// The seed from which it follows which records are broken.
     pub seed: u64,
     /// Their share, 0 to 1.
     pub share: f64,

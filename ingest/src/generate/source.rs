@@ -246,7 +246,7 @@ impl GeneratorDecoder {
         let tail = block.rows.slice(start, block.rows.num_rows() - start);
         parts.push(self.rows.decode(&tail, first_offset + start as i64, origin)?.rows);
         let decoded = records.finish()?;
-        // A break that did no harm (there is none today) would still be a row.
+        // A broken record that can still be decoded (none can today) would become a row.
         parts.push(decoded.rows);
         let rows =
             concat_batches(&self.rules.schema.schema, &parts).map_err(|e| self.rules.bug(&e))?;

@@ -63,11 +63,12 @@ struct Reading {
     queue: PartitionQueue<Context>,
     expected: i64,
     fingerprint: Fingerprint,
-    /// The hash that the message before `expected` must have, until that is seen.
+    /// The hash that the message just before `expected` must have; none once it was verified.
     known: Option<u64>,
     /// Where it ends for this run, if it does.
     end: Option<i64>,
-    /// Its beginning is in a commit, or on the way to one.
+    /// The partition's first position was committed, or was handed to the engine for the next
+    /// commit.
     begun: bool,
     caught_up: bool,
 }
@@ -321,7 +322,8 @@ impl KafkaSource {
                 (position.next_offset, fingerprint)
             }
         };
-        // The message before is read once more, to see that it is the one that was.
+        // The last message of the earlier run is read once more, to verify that the topic still
+        // holds it.
         let known = if resume.is_some() && expected > low { fingerprint.last } else { None };
         let from = if known.is_some() { expected - 1 } else { expected };
         // The queue is split off before fetching begins, so that every message of the partition
@@ -573,7 +575,7 @@ impl Source for KafkaSource {
                 Context::default(),
             )
             .map_err(|e| unreadable(&self.spec, &self.spec.brokers, e.to_string()))?;
-        // What an attempt before this one has begun is begun anew.
+        // An earlier attempt to open may have left partitions open; they are opened again.
         self.close();
         self.partitions.clear();
         self.names.write().unwrap_or_else(PoisonError::into_inner).clear();
@@ -635,9 +637,15 @@ impl Source for KafkaSource {
         let count = open.watcher.partitions();
         let known = self.states.len();
         match self.add_new(count, StartAt::Earliest) {
-            // It has gone away since it said that there are more: they are asked for the next time.
+            // The cluster went away after it had named new partitions; they are asked for again the
+            // next time.
             Err(SourceError::Away { .. }) => Ok(self.states.len() > known),
-            added => added,
+            added @ (Ok(_)
+            | Err(
+                SourceError::Unreadable { .. }
+                | SourceError::Changed { .. }
+                | SourceError::Bug { .. },
+            )) => added,
         }
     }
 
@@ -646,7 +654,7 @@ impl Source for KafkaSource {
         let shown = positions.iter().filter_map(|(number, (_, position))| {
             match self.states.get(*number as usize) {
                 Some(State::Read(reading)) => Some((reading.partition, position.next_offset)),
-                _ => None,
+                Some(State::Replayed(_)) | None => None,
             }
         });
         open.watcher.show(shown);

@@ -71,7 +71,7 @@ pub(super) fn event_time(
         return;
     }
     said_of_time(&name, form, said);
-    if form.has_clock && !form.has_offset {
+    if !form.has_offset {
         said_of_zone(&name, "`event_time`", said);
     }
     sniffed.event_time_format = SniffedTime(form.written.clone());

@@ -1,5 +1,5 @@
-//! `riskstream accept`: a pipeline's names and destinations as they are now, and rows that are
-//! missing for good, where a run refuses them.
+//! `riskstream accept`: accepts a pipeline's present names and destinations, or that rows are
+//! missing for good, where a run refuses to start because of them.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn planned(config: &Config, pipeline: &Pipeline) -> Result<Plan, CommandError> {
     Ok(plan(config, pipeline, Stored::GoesOn, default_workers(config), &runtime, &clock)?.plan)
 }
 
-/// What it means, a sentence each.
+/// What accepting would change, one sentence for each change.
 fn means(standing: &Standing) -> Vec<String> {
     let mut means = Vec::new();
     for change in &standing.changes {

@@ -38,8 +38,8 @@ pub fn check(args: &CheckArgs, out: &mut impl Write) -> Result<(), CommandError>
     Ok(())
 }
 
-/// Opens every source, as a run would, and checks the columns of the pipelines that read it; what
-/// there is to say of them.
+/// Opens every source, as a run would, and checks the columns of the pipelines that read it;
+/// returns the notes on the sources.
 fn against_sources(config: &Config) -> Result<Vec<String>, CommandError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let (mut notes, mut problems) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! What a change takes away, said before it is made, and the question whether to make it.
+//! Tells the user what a change would take away before it is made, and asks whether to make it.
 
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -26,16 +26,16 @@ pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Goes on where the user has said yes, or says it now.
+/// Returns once the user has agreed, by `--yes` or on the terminal.
 ///
 /// # Errors
-/// Where there is nobody to ask, or the answer is another one.
+/// There is nobody to ask, or the user does not agree.
 pub(crate) fn confirm(changes: &[Asked], yes: bool) -> Result<(), CommandError> {
     let told: Vec<String> = changes.iter().map(Asked::told).collect();
     let told = told.join("\n");
     if yes {
-        // The answer comes on standard output; without anybody to read this the change is made all
-        // the same.
+        // The command's answer goes to standard output. The change is made even if standard error
+        // is closed.
         let _closed = writeln!(std::io::stderr(), "{told}");
         return Ok(());
     }

@@ -79,7 +79,7 @@ fn payments(args: &GenerateArgs) -> Result<GeneratorSpec, CommandError> {
         terminals: count("terminals", args.terminals.unwrap_or(defaults::GENERATOR_TERMINALS))?,
         radius: args.radius.unwrap_or(defaults::GENERATOR_RADIUS),
         start_day: start_day(args, defaults::GENERATOR_START),
-        // So many rows take as many days as they take.
+        // A given number of rows takes as many simulated days as it needs.
         days: if args.rows.is_some() {
             None
         } else {
@@ -111,7 +111,7 @@ fn loans(args: &GenerateArgs) -> Result<LoansSpec, CommandError> {
     })
 }
 
-/// An option of the other simulation would be ignored without a word.
+/// Refuses options of the other simulation, which would otherwise be ignored silently.
 fn refuse_options(args: &GenerateArgs, options: &[(&str, bool)]) -> Result<(), CommandError> {
     let Some((name, _)) = options.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
     let (of, other) = match args.of {
@@ -158,7 +158,7 @@ fn format(args: &GenerateArgs) -> Result<WriteFormat, CommandError> {
     Ok(format)
 }
 
-/// Rows written so far and how fast, on a terminal and beside a file only.
+/// The rows written so far and the rate; shown only on a terminal, and only when writing to a file.
 fn progress_bar(args: &GenerateArgs) -> ProgressBar {
     if args.out.is_none() || !std::io::stderr().is_terminal() {
         return ProgressBar::with_draw_target(args.rows, ProgressDrawTarget::hidden());

@@ -101,8 +101,8 @@ fn chosen(config: &Config, named: &[String]) -> Result<Vec<String>, CommandError
     Ok(if named.is_empty() { all } else { named.to_vec() })
 }
 
-/// By table's folder: files that epoch files of any store name. A sink that the configuration does
-/// not know may write any table, so its files are kept in all of them.
+/// By table folder, the staged files that the epoch files of any store name. A sink that the
+/// configuration does not know may write any table, so its files are kept in all of them.
 fn waiting_files(config: &Config) -> Result<BTreeMap<PathBuf, HashSet<String>>, CommandError> {
     let tables = tables_location(config);
     let stores = config.spec.riskstream.data.value.join("store");

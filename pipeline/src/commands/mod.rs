@@ -45,7 +45,7 @@ pub enum CommandError {
         /// What failed, on what, and what to do.
         message: String,
     },
-    /// Pipelines of a run failed; why was told when they did.
+    /// Pipelines of a run failed. The reasons were reported when they failed.
     #[error("failed: {}", pipelines.join(", "))]
     PipelinesFailed {
         /// Their names.
@@ -69,45 +69,39 @@ impl CommandError {
         }
     }
 
-    /// Whether it was told of when it happened.
+    /// Whether the failure was already reported when it happened.
     pub fn is_told(&self) -> bool {
         matches!(self, Self::PipelinesFailed { .. })
     }
 
     /// The message for a person: drawn with carets, in color on a terminal.
     pub fn render(&self, color: bool) -> String {
-        match self {
-            Self::Config(ConfigError::Invalid(problems)) => problems.render(color),
-            other => format!("error: {other}"),
+        if let Self::Config(ConfigError::Invalid(problems)) = self {
+            return problems.render(color);
         }
+        format!("error: {self}")
     }
 
     /// The message for a script, in the same shape for every way in which a configuration fails.
     pub fn report(&self, file: &str) -> Report {
-        match self {
-            Self::Config(ConfigError::Invalid(problems)) => problems.report(),
-            other => {
-                let (line, column) = match other {
-                    Self::Config(ConfigError::NotText { line, column, .. }) => (*line, *column),
-                    _ => (1, 1),
-                };
-                let problem = ReportedProblem {
-                    file: file.to_owned(),
-                    line,
-                    column,
-                    text: String::new(),
-                    message: other.to_string(),
-                    label: None,
-                    help: None,
-                };
-                Report {
-                    ok: false,
-                    file: file.to_owned(),
-                    problems: vec![problem],
-                    sources: Vec::new(),
-                }
-            }
+        if let Self::Config(ConfigError::Invalid(problems)) = self {
+            return problems.report();
         }
+        let (line, column) = if let Self::Config(ConfigError::NotText { line, column, .. }) = self {
+            (*line, *column)
+        } else {
+            (1, 1)
+        };
+        let problem = ReportedProblem {
+            file: file.to_owned(),
+            line,
+            column,
+            text: String::new(),
+            message: self.to_string(),
+            label: None,
+            help: None,
+        };
+        Report { ok: false, file: file.to_owned(), problems: vec![problem], sources: Vec::new() }
     }
 }
 
@@ -117,7 +111,7 @@ impl From<Problems> for CommandError {
     }
 }
 
-/// A command that was started and failed, in the words of what failed.
+/// The error of a command that was started and failed, with the message of what failed.
 pub(crate) fn failed(error: impl std::fmt::Display) -> CommandError {
     CommandError::Failed { message: error.to_string() }
 }

@@ -32,7 +32,7 @@ struct Answer {
 struct AnsweredPipeline {
     pipeline: String,
     in_configuration: bool,
-    /// Whether a program runs it now: then this is what a run after that one would find.
+    /// Whether a program runs the pipeline now; if so, the plan is for the run after that one.
     running: bool,
     process: Option<u32>,
     items: Vec<AnsweredItem>,
@@ -49,8 +49,8 @@ struct AnsweredItem {
     /// The epoch after which it goes on.
     after_epoch: Option<u64>,
     detail: String,
-    /// Where the file speaks of it: the file or `--set`, line and column from 1; only where
-    /// something is wrong.
+    /// The place in the configuration, only where something is wrong: the file or `--set`, and the
+    /// line and column from 1.
     file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
@@ -58,7 +58,7 @@ struct AnsweredItem {
     ways_out: Option<String>,
 }
 
-/// Says it; true when a run would start.
+/// Prints the plan; returns true when a run would start.
 ///
 /// # Errors
 /// A configuration with problems, or a data folder that can't be read.

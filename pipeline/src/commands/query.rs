@@ -42,7 +42,7 @@ fn asks_for_tables(sql: &str) -> bool {
     words == ["show", "tables"]
 }
 
-/// What the user can put right in the statement is a usage error; the rest failed on the way.
+/// Makes a usage error of what the user can put right in the statement, and a failure of the rest.
 pub(crate) fn query_failed(error: QueryError) -> CommandError {
     match error {
         QueryError::UnknownTable { name, help } => {
@@ -68,7 +68,11 @@ pub(crate) fn query_failed(error: QueryError) -> CommandError {
                 help: None,
             }
         }
-        other => super::failed(other),
+        other @ (QueryError::NoTables { .. }
+        | QueryError::List { .. }
+        | QueryError::Table(_)
+        | QueryError::Sql(_)
+        | QueryError::Format(_)) => super::failed(other),
     }
 }
 

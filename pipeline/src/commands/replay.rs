@@ -63,11 +63,11 @@ pub struct Replayed {
     pub pipeline: String,
     /// Dead letters that were taken in.
     pub taken: u64,
-    /// Of them, rows now.
+    /// Taken dead letters that were not rejected again.
     pub rows: u64,
-    /// Of them, dead letters again.
+    /// Taken dead letters that were rejected again.
     pub dead_again: u64,
-    /// Of them, late ones.
+    /// Taken dead letters that were late (behind the watermark).
     pub late: u64,
     /// The last committed epoch.
     pub committed_epoch: u64,
@@ -80,7 +80,7 @@ struct Answer {
     replayed: Vec<Replayed>,
 }
 
-/// Replays.
+/// Replays the dead letters that the arguments name, pipeline by pipeline.
 ///
 /// # Errors
 /// An unknown source or reason, a store in use, or a run that fails; pipelines before it stay
@@ -147,7 +147,7 @@ fn check_reasons(all: &[Waiting], named: &[String]) -> Result<(), CommandError> 
     })
 }
 
-/// Who rejects rows that the pipeline's state has not counted: the source, its checks, and the
+/// The rejecters whose rows the pipeline's state has not counted: the source, its checks, and the
 /// steps before the first one with state.
 fn rejecters(pipeline: &Pipeline) -> Vec<String> {
     let before = pipeline.steps.iter().take_while(|step| !step.kind.has_state());
@@ -236,11 +236,11 @@ fn replay_pipeline(
     let planned = plan_pipeline(config, pipeline, replayed, default_workers(config), &deltas)
         .map_err(|e| plan_failed(config, e))?;
     let mut engine = planned.engine;
-    // All of them may fail again; that is no reason to stop.
+    // All replayed rows may be rejected again, which is no reason to stop the run.
     engine.dead_rows_max = 1.0;
     let mut control = RunControl::new(&planned.plan, engine.workers);
     control.stop = Arc::clone(&stop);
-    // A second handler can't be set; then the first one, of an embedding program, decides.
+    // If an embedding program has set a handler, this one can't be set, and that one decides.
     let _set = ctrlc::set_handler(move || stop.store(true, Ordering::Release));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let summary = runtime::run(planned.plan, engine, &control, clock)
@@ -320,7 +320,7 @@ fn dead_letters(
     Ok(DeadLetterRows { reason: reason.to_owned(), next: Box::new(next) })
 }
 
-/// The columns in the types that the source takes; a query may give views.
+/// Casts the columns to the types that the source takes, since a query may give string views.
 fn plain(batch: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
     RecordBatch::try_from_iter([
         ("partition", cast(batch.column(0), &DataType::Utf8)?),

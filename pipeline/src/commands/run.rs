@@ -56,13 +56,13 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
         if logs::format().is_some() {
             tracing::info!("{said}");
         } else {
-            // Nobody is left to be told where standard error is closed.
+            // If standard error is closed, nobody reads the note.
             let _closed = writeln!(std::io::stderr(), "{said}");
         }
     }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
-    // A second handler can't be set; then the first one, of an embedding program, decides.
+    // If an embedding program has set a handler, this one can't be set, and that one decides.
     let _set = ctrlc::set_handler(move || {
         if asked.swap(true, Ordering::AcqRel) {
             // The user asked twice: leave at once. Nothing that was committed is lost.
@@ -80,7 +80,7 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
         .collect();
     let metrics = lives.iter().map(|life| (life.name.as_str(), &life.control.metrics));
     let mut progress = Progress::new(metrics, args.output.format == OutputFormat::Text);
-    // They end with this function, after the pipelines.
+    // The endpoint, the exporter and the sampler end with this function, after the pipelines.
     let _witnesses = witnesses(&config, &lives, &progress.voice(), &clock)?;
     std::thread::scope(|scope| {
         let mut running = Vec::new();
@@ -99,7 +99,8 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
             let thread = match thread {
                 Ok(thread) => thread,
                 Err(error) => {
-                    // The others have begun: they end before the scope does.
+                    // The scope waits for the pipelines that have started, so they are told to
+                    // stop.
                     lives.iter().for_each(|life| life.control.stop.store(true, Ordering::Release));
                     return Err(CommandError::Output(error));
                 }
@@ -111,8 +112,8 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     })
 }
 
-/// Begins the log, where there is to be one: a person at a terminal sees bars. `said` is what the
-/// configuration says.
+/// Begins the log. There is none if no format is given and standard error is a terminal, which
+/// shows progress bars. `said` is the configuration's `log`.
 fn begin_log(said: Log, args: &RunArgs) {
     let is_seen = std::io::stderr().is_terminal();
     let format = args.log.log_format.or(said.format).or((!is_seen).then_some(LogFormat::Text));
@@ -121,7 +122,7 @@ fn begin_log(said: Log, args: &RunArgs) {
     }
 }
 
-/// Those who see how pipelines go, and say so to others; they end when they are dropped.
+/// The metrics endpoint, the exporter of spans and the sampler; each ends when it is dropped.
 type Witnesses = (Option<Endpoint>, Option<Exporter>, Sampler);
 
 fn witnesses(
@@ -159,7 +160,7 @@ fn witnesses(
     Ok((endpoint, exporter, sampler))
 }
 
-/// What is to be said of the sources, each once though several pipelines may read it.
+/// The notes on the sources, each once even if several pipelines read the source.
 fn notes(planned: &[Planned]) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for note in planned.iter().flat_map(|planned| &planned.notes) {
@@ -170,7 +171,7 @@ fn notes(planned: &[Planned]) -> Vec<String> {
     notes
 }
 
-/// Lets the pipelines of `--fresh` begin anew, when all that is to be run can be.
+/// Lets the pipelines of `--fresh` begin anew, after all pipelines of the run could be planned.
 fn fresh(
     config: &Config,
     args: &RunArgs,
@@ -250,7 +251,12 @@ pub(super) fn plan(
 pub(super) fn plan_failed(config: &Config, error: PlanError) -> CommandError {
     match error {
         PlanError::Config(problems) => refuse(config, problems),
-        other => CommandError::Failed { message: other.to_string() },
+        other @ (PlanError::Source(_)
+        | PlanError::Sink(_)
+        | PlanError::Operator(_)
+        | PlanError::Store(_)
+        | PlanError::Names(_)
+        | PlanError::Table(_)) => CommandError::Failed { message: other.to_string() },
     }
 }
 

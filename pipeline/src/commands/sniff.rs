@@ -24,9 +24,9 @@ struct Answer<'a> {
     block: &'a str,
     /// What was chosen among several readings.
     guesses: &'a [String],
-    /// What other readings fit as well, or nothing tells.
+    /// What the file does not tell, or could be read in another way too.
     unsure: &'a [String],
-    /// Rows that the file gives so.
+    /// Rows that the file gives when it is read by the block.
     rows: u64,
     /// Records of it that would be dead letters.
     dead: u64,
@@ -74,7 +74,7 @@ pub fn sniff(args: &SniffArgs, out: &mut impl Write) -> Result<(), CommandError>
     Ok(())
 }
 
-/// A source's name from that of a file: what of it is an id.
+/// Makes a source's name from a file's name, of the characters that an id may have.
 fn name_of(path: &std::path::Path) -> String {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = file.split('.').find(|part| !part.is_empty()).unwrap_or("file");
@@ -97,7 +97,7 @@ fn quoted(text: &str) -> String {
         match c {
             '"' | '\\' => quoted.extend(['\\', c]),
             '\t' => quoted.push_str("\\t"),
-            // Spaces that look like others are written so that they can be told apart.
+            // Unusual spaces are escaped, so that they can be told from the ordinary one.
             c if c.is_control() || (c.is_whitespace() && c != ' ') => {
                 let _infallible = write!(quoted, "\\u{:04X}", u32::from(c));
             }

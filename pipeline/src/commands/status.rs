@@ -107,7 +107,7 @@ pub struct TableStatus {
     pub table: String,
     /// Its newest version.
     pub version: u64,
-    /// Its rows, if all statistics say.
+    /// Its rows, if the statistics of all files give them.
     pub rows: Option<u64>,
     /// Its data files.
     pub files: u64,
@@ -136,7 +136,7 @@ pub struct ModelStatus {
     pub problems: Vec<String>,
 }
 
-/// Shows it.
+/// Prints what the data folder and the registry hold.
 ///
 /// # Errors
 /// A store or table that can't be read.
@@ -298,7 +298,8 @@ impl PipelineStatus {
         for chart in charts(&self.last_hour, now()) {
             writeln!(out, "  {}", chart.line())?;
         }
-        // Of very many those that are still read come first, and a line tells of the others.
+        // If there are very many partitions, those that are still read come first, and a line
+        // counts the rest.
         let (finished, open): (Vec<_>, Vec<_>) = self.partitions.iter().partition(|p| p.finished);
         let mut shown = if self.partitions.len() > PARTITIONS_SHOWN {
             [open, finished].concat()
@@ -326,10 +327,11 @@ impl PipelineStatus {
         for w in &self.waiting {
             writeln!(
                 out,
-                "  {} waits for {}: {} epochs",
+                "  {} waits for {}: {} {}",
                 ByteSize(w.bytes),
                 w.destination,
-                grouped(w.epochs)
+                grouped(w.epochs),
+                if w.epochs == 1 { "epoch" } else { "epochs" }
             )?;
             if let (Some(since), Some(tried), Some(reason)) =
                 (&w.away_since, &w.last_tried, &w.reason)

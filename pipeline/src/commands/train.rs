@@ -172,7 +172,7 @@ fn best(outcomes: &[TrainOutcome]) -> Option<usize> {
     (0..outcomes.len()).max_by(|a, b| precision(a).total_cmp(&precision(b)).then(b.cmp(a)))
 }
 
-/// What other arguments would put right is a usage error.
+/// Makes a usage error of what other arguments would put right.
 fn train_failed(error: TrainError) -> CommandError {
     match error {
         TrainError::MissingColumn { .. }
@@ -181,7 +181,11 @@ fn train_failed(error: TrainError) -> CommandError {
         | TrainError::EmptyWindow { .. }
         | TrainError::OneClass { .. }
         | TrainError::Spec { .. } => CommandError::Usage { message: error.to_string(), help: None },
-        other => failed(other),
+        other @ (TrainError::Fit { .. }
+        | TrainError::FittedForm { .. }
+        | TrainError::Forest(_)
+        | TrainError::Score(_)
+        | TrainError::Arrow(_)) => failed(other),
     }
 }
 

@@ -28,7 +28,7 @@ pub fn check_source_columns(source: &Source, schema: &Schema) -> Vec<Problem> {
 /// The columns of a schema.
 pub(super) fn from_schema(schema: &Schema) -> Vec<Known> {
     let known = |field: &std::sync::Arc<arrow::datatypes::Field>| match field.data_type() {
-        // A column whose type the file writes wrongly.
+        // The file gives this column a wrong type, so its type is unknown.
         DataType::Null => Known::new(field.name()),
         data_type => Known::new(field.name()).of_type(data_type.clone()),
     };

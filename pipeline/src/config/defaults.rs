@@ -18,16 +18,16 @@ pub const REGISTRY: &str = "registry";
 pub const EPOCH_MIN: Duration = Duration::from_millis(10);
 /// `epoch.max`: an epoch with any row in it is closed after this long at the latest.
 pub const EPOCH_MAX: Duration = Duration::from_secs(1);
-/// `epoch.rows`: rows of all sources together that close an epoch; it bounds what a crash repeats
+/// `epoch.rows`: rows of a pipeline's source that close an epoch; it bounds what a crash repeats
 /// and what is held in memory.
 pub const EPOCH_ROWS: u64 = 262_144;
 /// `epoch.bytes`: Arrow bytes of decoded rows that close an epoch.
 pub const EPOCH_BYTES: u64 = 64 * 1024 * 1024;
-/// `in_flight_epochs`: epochs read but not committed. Two overlap reading with committing; more
-/// only add memory and latency.
+/// `in_flight_epochs`: epochs that are closed and not committed yet. Two overlap reading with
+/// committing; more only add memory and latency.
 pub const IN_FLIGHT_EPOCHS: usize = 2;
-/// `snapshot_every`: epochs between snapshots of all state; bounds how many epoch files a restart
-/// reads.
+/// `snapshot_every`: epochs between snapshots of all state, at least; a snapshot also waits until
+/// these epochs hold enough bytes.
 pub const SNAPSHOT_EVERY: u64 = 16;
 /// `history_memory`: bytes of window history that each worker keeps in memory before segments go to
 /// disk.
@@ -38,9 +38,9 @@ pub const ROWS_MEMORY: u64 = 128 * 1024 * 1024;
 /// `staged_bytes_max`: bytes of staged files that may wait for destinations that are away or slow;
 /// a day of a few rows per millisecond.
 pub const STAGED_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
-/// `hold_memory`: bytes of rows that wait for the watermark, per pipeline. When it is so many, only
-/// partitions are read that hold the watermark back, so that a partition without a row does not
-/// fill memory with those of all others.
+/// `hold_memory`: bytes of rows that wait for the watermark, per pipeline. At this limit, only the
+/// partitions that hold the watermark back are read, so that a partition without rows does not fill
+/// memory with the rows of all others.
 pub const HOLD_MEMORY: u64 = 128 * 1024 * 1024;
 /// `dead_rows_max`: the share of an epoch's rows that may be dead letters before the run stops.
 pub const DEAD_ROWS_MAX: f64 = 0.5;
@@ -61,8 +61,8 @@ pub const IDLE_AFTER: Duration = Duration::from_secs(30);
 /// `event_time.skew_max`: how far a partition is read ahead of the slowest, in event time: what is
 /// between them waits in memory.
 pub const SKEW_MAX: Duration = Duration::from_secs(3600);
-/// `event_time.when_quiet`: a topic that is read again from its beginning, or a file of last year,
-/// says nothing of today.
+/// `event_time.when_quiet`: event time waits, since the clock says nothing about a topic that is
+/// read again from its beginning, or about a file of last year.
 pub const WHEN_QUIET: WhenQuiet = WhenQuiet::Wait;
 /// `event_time.future_skew_max`: a row whose event time is further ahead of the clock than this is
 /// a dead letter, since it would drag the watermark along and make every honest row late.
@@ -143,17 +143,18 @@ pub const REASONS_COLUMN: &str = "reasons";
 /// The column that flags a late row when the pipeline says `late = "apply"`.
 pub const LATE_COLUMN: &str = "_late";
 
-/// `keep` of an `aggregate` or `features` step: as long as its longest windows (and `delay`), and
-/// at least this.
+/// `keep` of an `aggregate` or `features` step is as long as its longest windows (and `delay`), and
+/// at least this; `keep` of a `changelog` or `previous` step is this.
 pub const KEEP_MIN: Duration = Duration::from_secs(24 * 3600);
 
-/// `[pipelines.NAME] order`: the same rows whatever batches, workers and epochs were.
+/// `[pipelines.NAME] order`: event time gives the same rows whatever batches, workers and epochs
+/// were.
 pub const ORDER: Order = Order::EventTime;
 /// `[pipelines.NAME] late`: a late row is processed and flagged, since a payment is worth scoring
 /// even late.
 pub const LATE: Late = Late::Apply;
-/// `[pipelines.NAME] restart`: a network that comes back within a second costs one, and a fault
-/// that stays is tried once a minute.
+/// `[pipelines.NAME] restart`: a network fault of less than a second costs about a second, and a
+/// lasting fault is tried again once a minute.
 pub const RESTART: Restart = Restart {
     min: Duration::from_secs(1),
     max: Duration::from_secs(60),

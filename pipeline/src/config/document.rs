@@ -55,12 +55,8 @@ impl Node {
 
     /// The value of `key` in a table.
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        match &self.value {
-            Value::Table(entries) => {
-                entries.iter().find(|entry| entry.key.value == key).map(|entry| &entry.node)
-            }
-            _ => None,
-        }
+        let Value::Table(entries) = &self.value else { return None };
+        entries.iter().find(|entry| entry.key.value == key).map(|entry| &entry.node)
     }
 
     fn is_step(&self, id: &str) -> bool {
@@ -94,8 +90,7 @@ fn syntax_problems(
 ) -> Vec<Problem> {
     let mut lines = std::collections::BTreeSet::new();
     let mut problems = Vec::new();
-    // The line of a table header that stood before: the keys under it are then repeats too, and no
-    // news.
+    // The line of a repeated table header: the keys under it are repeats too, and are not reported.
     let mut repeated_header: Option<usize> = None;
     for error in errors {
         let span = error.span().unwrap_or(0..0);
@@ -275,7 +270,11 @@ pub(crate) fn apply_set(root: &mut Node, index: u32, argument: &str) -> Result<(
             }
         }
         Value::Array(_) => *child(at, last)? = value,
-        _ => return Err(not_a_table(at, last)),
+        Value::String { .. }
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => return Err(not_a_table(at, last)),
     }
     Ok(())
 }
@@ -320,9 +319,9 @@ fn child<'n>(at: &'n mut Node, segment: &Spanned<String>) -> Result<&'n mut Node
             });
             let ids: Vec<String> = elements
                 .iter()
-                .filter_map(|element| match element.get("id").map(|id| &id.value) {
-                    Some(Value::String { text, .. }) => Some(text.clone()),
-                    _ => None,
+                .filter_map(|element| {
+                    let Value::String { text, .. } = &element.get("id")?.value else { return None };
+                    Some(text.clone())
                 })
                 .collect();
             match position {
@@ -338,7 +337,11 @@ fn child<'n>(at: &'n mut Node, segment: &Spanned<String>) -> Result<&'n mut Node
                 ))),
             }
         }
-        _ => Err(refused),
+        Value::String { .. }
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_) => Err(refused),
     }
 }
 

@@ -32,15 +32,11 @@ impl<'n> Table<'n> {
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
         let what = what.into();
-        match &node.value {
-            Value::Table(entries) => {
-                Some(Self { entries, span: node.span, what, asked: Vec::new() })
-            }
-            _ => {
-                problems.push(expected(node, &what, "a table"));
-                None
-            }
-        }
+        let Value::Table(entries) = &node.value else {
+            problems.push(expected(node, &what, "a table"));
+            return None;
+        };
+        Some(Self { entries, span: node.span, what, asked: Vec::new() })
     }
 
     /// The entry of `key`, if it is there.
@@ -121,13 +117,11 @@ impl<'n> Table<'n> {
         problems: &mut Vec<Problem>,
     ) -> Option<bool> {
         let entry = self.get(key)?;
-        match entry.node.value {
-            Value::Boolean(value) => Some(value),
-            _ => {
-                problems.push(expected(&entry.node, &format!("`{key}`"), "true or false"));
-                None
-            }
-        }
+        let Value::Boolean(value) = entry.node.value else {
+            problems.push(expected(&entry.node, &format!("`{key}`"), "true or false"));
+            return None;
+        };
+        Some(value)
     }
 
     /// A whole number from `min` to `max`.
@@ -172,7 +166,11 @@ impl<'n> Table<'n> {
         let value = match entry.node.value {
             Value::Integer(value) => value as f64,
             Value::Float(value) => value,
-            _ => {
+            Value::String { .. }
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => {
                 problems.push(expected(&entry.node, &format!("`{key}`"), "a number"));
                 return None;
             }
@@ -224,7 +222,11 @@ impl<'n> Table<'n> {
         let size = match &entry.node.value {
             Value::String { text, .. } => parsed(text, entry.node.span, values::size, problems)?,
             Value::Integer(bytes) => u64::try_from(*bytes).unwrap_or(0),
-            _ => {
+            Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => {
                 problems.push(expected(
                     &entry.node,
                     &format!("`{key}`"),
@@ -307,7 +309,12 @@ pub(crate) fn string(
             None
         }
         Value::String { text, .. } => Some(Spanned::new(text.clone(), node.span)),
-        _ => {
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_)
+        | Value::Table(_) => {
             problems.push(expected(node, what, "a string"));
             None
         }
@@ -329,7 +336,11 @@ pub(crate) fn strings(
             strings.into_iter().collect()
         }
         Value::String { .. } => string(node, &format!("`{key}`"), problems).map(|one| vec![one]),
-        _ => {
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Table(_) => {
             problems.push(expected(node, &format!("`{key}`"), "a string or an array of strings"));
             None
         }

@@ -1,5 +1,5 @@
-//! What only the whole file shows: names that meet, and columns where the input's are known from
-//! the file.
+//! Checks that need the whole file: names that refer to each other, and columns where the file
+//! gives those of the input.
 
 use std::collections::BTreeMap;
 
@@ -128,7 +128,7 @@ fn check_tables(draft: &Draft, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A table's columns, and what happened to its rows.
+/// The columns of captured changes: the table's own, and those that describe the change.
 fn of_changes(source: &Source) -> Option<Vec<Known>> {
     let table = source.arrow_schema()?;
     let own = table.fields().iter().map(|field| field.as_ref().clone());

@@ -26,7 +26,7 @@ pub const EPOCH_COLUMN: &str = "epoch";
 /// The dead-letter table's description.
 ///
 /// # Errors
-/// Never for the fixed schema; the signature of every table.
+/// None in practice, since the schema is fixed.
 pub fn dead_letter_table(config: &Config) -> Result<TableSpec, PlanError> {
     let name = defaults::DEAD_LETTER_TABLE;
     Ok(TableSpec::new(name, table_location(config, name), table_schema(), None)?)

@@ -48,18 +48,18 @@ pub(crate) struct Looked {
 pub(crate) struct LookedTable {
     /// The last epoch that it records for the pipeline.
     pub(crate) recorded: Option<u64>,
-    /// Its rows, if all statistics say.
+    /// Its rows, if the statistics of all files give them.
     pub(crate) rows: Option<u64>,
 }
 
-/// What the store calls a destination; none where that remembers nothing.
+/// The store's name for a destination; none for one that records nothing.
 pub(crate) fn destination_name(to: &Destination) -> Option<String> {
     match &to.kind {
         DestinationKind::Delta(table) | DestinationKind::Alerts(table) => {
             Some(table_name(&table.table.value))
         }
-        // What is delivered at once is not remembered: a change between the two is one of the
-        // destination.
+        // The topic does not record what is delivered immediately, so that a change of `deliver`
+        // counts as a change of the destination.
         DestinationKind::Kafka(kafka) if to.deliver == Deliver::Immediately => {
             Some(format!("topic {} (immediately)", kafka.topic))
         }

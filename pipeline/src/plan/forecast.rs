@@ -5,8 +5,9 @@
 //! steps by [`decide_evolutions`](riskstream_engine::protocol::decide_evolutions), names by
 //! [`Origin::changes`](riskstream_engine::protocol::Origin::changes), destinations by [`lacks`],
 //! [`is_ahead`], [`Inspection::may_wait`] and [`check_waiting`], tables and topics by planning them
-//! as a run does, sources by their own check of the committed positions. How far a topic is, a
-//! cluster tells a run alone: to ask takes the delivery over.
+//! as a run does, sources by their own check of the committed positions. How far the delivery to a
+//! topic has come is not asked here: asking the cluster takes the delivery over, which only a run
+//! may do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -154,7 +155,7 @@ pub(crate) fn forecast(
     Ok(all)
 }
 
-/// Of a pipeline whose store a run can't read.
+/// The forecast of a pipeline whose store a run can't read.
 fn of_unreadable(name: &str, error: &StoreError) -> Forecast {
     let mut item = Item::new(What::Pipeline, name, Fate::IsRefused, error.to_string());
     item.ways_out =
@@ -316,9 +317,13 @@ fn of_source(
     let name = &spec.name.value;
     if let Err(error) = source.check(&found.positions) {
         let mut item = Item::new(What::Source, name, Fate::IsRefused, error.to_string());
-        item.ways_out = Some(format!(
-            "put it back as it was; or begin the pipeline anew: riskstream run --fresh {pipeline}"
-        ));
+        // A source that was never read has nothing to put back or to give up.
+        item.ways_out = (!found.positions.is_empty()).then(|| {
+            format!(
+                "put it back as it was; or begin the pipeline anew: riskstream run --fresh \
+                 {pipeline}"
+            )
+        });
         return vec![item];
     }
     let known: BTreeSet<&str> =
@@ -373,7 +378,7 @@ fn unnamed(
     clock: &Arc<dyn Clock>,
 ) -> Option<Item> {
     let SourceKind::File(_) = &spec.kind else { return None };
-    // A source that has read nothing finds what is named now.
+    // A source without positions finds the files that the patterns name now.
     let mut anew = open_source(spec, clock).ok()?;
     let named: BTreeSet<String> = match anew.check(&Positions::new()) {
         Ok(()) => anew.partitions().iter().map(|info| info.name.clone()).collect(),
@@ -439,8 +444,8 @@ fn of_sinks(
     items
 }
 
-/// A run takes a pipeline that is new, and writes where others have rows, for one that may have
-/// been renamed.
+/// A new pipeline whose destination holds rows of others: it may have been renamed, so that the run
+/// is refused until the user decides.
 fn of_strangers(pipeline: &str, sink: &str, strangers: &[Writer]) -> Item {
     let writers = strangers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let detail = format!("it holds rows of {writers}, which the configuration does not have");
@@ -456,8 +461,8 @@ fn epochs_of(missing: &[Missing]) -> String {
     missing.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The last epoch that a destination has: a table says it, of others the store knows what it had
-/// when it was asked last.
+/// The last epoch that a destination has: a table records it; for other destinations the store has
+/// the answer of when they were last asked.
 fn delivered(sink: &Looked, found: &Inspection) -> Epoch {
     match &sink.target {
         Target::Table(_) => {

@@ -27,10 +27,10 @@ const BLOCK_ROWS: usize = 32_768;
 const BLOCK_BYTES: usize = 4 << 20;
 /// Committed epochs are delivered together at most this far apart.
 const DELIVERY_INTERVAL: Duration = Duration::from_secs(1);
-/// A snapshot comes no sooner than when the epochs since the last hold so many hundredths of its
-/// bytes.
+/// A snapshot is taken only once the epochs since the last one hold this percentage of its bytes.
 const SNAPSHOT_GROWTH_PERCENT: u64 = 100;
-/// Nor before they hold so many bytes, which a restart reads in a fraction of a second.
+/// A snapshot is taken only once these epochs hold this many bytes, which a restart reads in a
+/// fraction of a second.
 const SNAPSHOT_BYTES_MIN: u64 = 32 << 20;
 
 /// A pipeline, ready to run, and what there is to tell of it.
@@ -40,9 +40,9 @@ pub struct Planned {
     pub name: String,
     /// What becomes of the state that its store holds, by the step's id.
     pub evolutions: BTreeMap<String, StepEvolution>,
-    /// For the engine.
+    /// The plan that the engine runs.
     pub plan: Plan,
-    /// For the engine.
+    /// The settings of the engine.
     pub engine: EngineConfig,
     /// Its tables, the dead letters' last.
     pub tables: Vec<PlannedTable>,
@@ -57,7 +57,7 @@ pub struct Planned {
 /// What becomes of what the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
-    /// It goes on: it must be of these steps.
+    /// It goes on: the stored state must fit these steps.
     GoesOn,
     /// It is dropped before the run.
     Dropped,
@@ -159,7 +159,7 @@ impl LaidOut<'_> {
     ) -> Result<Planned, PlanError> {
         let Self { context, spec, source, shapes, notes } = self;
         let (config, pipeline) = (context.config, context.pipeline);
-        // Before any table is made.
+        // The state is checked before any table is made.
         let evolutions = match stored {
             Stored::GoesOn => check_state(config, pipeline, &shapes)?,
             Stored::Dropped => BTreeMap::new(),

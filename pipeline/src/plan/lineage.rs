@@ -8,7 +8,7 @@ use riskstream_ingest::{Encoding, EncodingChoice, NumberMarks};
 use crate::config::spec::{self, Field, Pipeline, Source, SourceKind, TimeFormat};
 use crate::steps::Lineage;
 
-/// Of a source's rows, `schema` being theirs.
+/// The lineage of a source's rows, which have the schema `schema`.
 pub(super) fn of_source(source: &Source, pipeline: &Pipeline, schema: &Schema) -> Lineage {
     let mut lineage = Lineage::default();
     let late = match pipeline.late {
@@ -33,10 +33,11 @@ fn event_time(lineage: &mut Lineage, source: &Source, schema: &Schema) {
     said_of(lineage, schema, &time.column.value, said);
 }
 
-/// What values of the source mean, where it is not what they mean as usual.
+/// Notes how the source writes values, where that differs from the default.
 fn forms(lineage: &mut Lineage, source: &Source, schema: &Schema) {
     let encoding = match &source.kind {
-        // A byte-order mark tells what is meant by itself.
+        // Where a byte-order mark decides the encoding, the encoding does not change what text
+        // means.
         SourceKind::File(file) => match file.encoding {
             EncodingChoice::Is(encoding) => encoding,
             EncodingChoice::Auto | EncodingChoice::Utf16 => Encoding::Utf8,
@@ -94,7 +95,7 @@ fn written_as(format: &TimeFormat) -> Option<String> {
     Some(format!("written as {format}"))
 }
 
-/// A column of a source of which there is anything to say.
+/// Notes what is said of a column of a source, if anything is.
 fn said_of(
     lineage: &mut Lineage,
     schema: &Schema,

@@ -40,7 +40,8 @@ impl KnownAs {
         }
     }
 
-    /// The names of a pipeline by the configuration's own.
+    /// The names under which destinations know a pipeline: the configuration's, unless it was
+    /// renamed.
     pub(crate) fn of(config: &Config, pipeline: &str) -> Result<Self, NamesError> {
         let own = || Self {
             program: config.spec.riskstream.name.value.clone(),
@@ -49,12 +50,12 @@ impl KnownAs {
         Ok(Self::read(&store_location(config, pipeline))?.unwrap_or_else(own))
     }
 
-    /// What a table's log calls one of its sinks.
+    /// The application id under which a table's log records one of the pipeline's sinks.
     pub(crate) fn app_id(&self, sink: &str) -> String {
         format!("{}/{}/{sink}", self.program, self.pipeline)
     }
 
-    /// As [`Self::of`], of a pipeline that is planned: no other may be known by the same names.
+    /// As [`Self::of`], but an error if another pipeline is known by the same names.
     pub(crate) fn planned(config: &Config, pipeline: &Pipeline) -> Result<Self, PlanError> {
         let known = Self::of(config, &pipeline.name.value)?;
         for (other, folder) in stores(config)? {

@@ -153,8 +153,7 @@ pub(super) fn plan_sinks(
     Ok(Sinks { plans, dead_letters, tables, consoles })
 }
 
-/// Opens the tables, all at once: making one is a few writes that have to reach the disk one after
-/// the other.
+/// Opens the tables in parallel: making one takes several durable writes, one after the other.
 fn open_tables(
     known_as: &KnownAs,
     planning: Vec<Planning>,
@@ -167,7 +166,7 @@ fn open_tables(
             .map(|planning| scope.spawn(move || planning.open(known_as, runtime)))
             .collect();
         let last = last.open(known_as, runtime);
-        // A panic of a thread goes on as this one's.
+        // A panic of a thread is passed on.
         let opened = opening
             .into_iter()
             .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
@@ -195,7 +194,7 @@ impl Planning {
     }
 }
 
-/// A topic; nothing is connected before the run.
+/// The sink of a topic; it connects to nothing before the run.
 fn kafka_sink(
     context: &StepContext<'_>,
     destination: &Destination,
@@ -269,7 +268,8 @@ fn dead_letters(context: &StepContext<'_>) -> Result<TableSink, PlanError> {
     let columns: Vec<(String, String)> =
         table.schema.fields().iter().map(|f| (f.name().clone(), f.name().clone())).collect();
     let projection = Projection::new(&table.schema, &columns)?;
-    // All pipelines write it.
+    // All pipelines write the dead-letter table, so that a pipeline's own rows are told by a
+    // column.
     let own_rows = Some(OwnRows {
         column: PIPELINE_COLUMN.into(),
         value: context.pipeline.name.value.clone(),
@@ -353,7 +353,8 @@ fn table_sink(
     })
 }
 
-/// The columns that leave: those named, or all but the source position.
+/// The columns that are delivered: those named, or all but the source position (and the late flag,
+/// unless late rows are applied).
 fn projection(
     context: &StepContext<'_>,
     destination: &Destination,
@@ -383,7 +384,7 @@ fn lands(column: &str, context: &StepContext<'_>) -> bool {
     }
 }
 
-/// Rows for the console; as they come, or with their epoch.
+/// Writes rows for the console: into `now` as they come, or with their epoch where `now` is none.
 struct ConsoleWriter {
     projection: Arc<Projection>,
     now: Option<Arc<Mutex<LastRows>>>,
@@ -405,8 +406,8 @@ impl SinkWriter for ConsoleWriter {
     }
 
     fn finish(&mut self, _close: &EpochClose) -> Result<OutboxPart, SinkError> {
-        // Only the newest rows are ever shown, so the epoch carries no more of them than fit a
-        // screen.
+        // Only the newest rows are shown, so the epoch carries at most `CONSOLE_OUTBOX_ROWS` of
+        // them.
         let mut rows: Vec<RecordBatch> = Vec::new();
         let mut count = 0;
         for batch in std::mem::take(&mut self.rows).into_iter().rev() {
@@ -431,7 +432,7 @@ struct ConsoleDelivery {
 
 impl Delivery for ConsoleDelivery {
     fn delivered_through(&mut self) -> Result<Option<Epoch>, SinkError> {
-        // A screen that is gone needs nothing again.
+        // A console needs no row a second time after a restart.
         Ok(Some(NEEDS_NOTHING_AGAIN))
     }
 

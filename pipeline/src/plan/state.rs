@@ -15,8 +15,8 @@ use super::places::store_location;
 use crate::config::spec::Pipeline;
 use crate::config::{Config, Problem, Span, closest_name};
 
-/// What becomes of the saved state of each step, by id: of those that have state now, whose shapes
-/// are `present`, and of those that had it.
+/// Decides what becomes of the saved state of each step, by id: of the steps that have state now,
+/// with the shapes `present`, and of those that had state.
 ///
 /// # Errors
 /// With a problem for every step whose saved state means something else, or that is gone; or when
@@ -62,7 +62,7 @@ pub(crate) fn decide_state(
         .collect())
 }
 
-/// What a run says of state that goes on with changes, and of steps that begin in the middle.
+/// What a run says of state that goes on with changes, and of new steps that miss earlier rows.
 pub fn notices(pipeline: &str, decided: &BTreeMap<String, StepEvolution>) -> Vec<String> {
     let has_run = decided.values().any(|evolution| matches!(evolution, StepEvolution::Kept(_)));
     let of_step = |(step, evolution): (&String, &StepEvolution)| match evolution {
@@ -83,7 +83,7 @@ pub fn notices(pipeline: &str, decided: &BTreeMap<String, StepEvolution>) -> Vec
     decided.iter().flat_map(of_step).collect()
 }
 
-/// Where the file speaks of what has this id.
+/// The place in the file of the step or source state with this id.
 fn place(config: &Config, pipeline: &Pipeline, step: &str) -> Span {
     let own = pipeline.steps.iter().find(|s| s.id.value == step).map(|s| s.id.span);
     let source = config

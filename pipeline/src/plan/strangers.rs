@@ -1,8 +1,8 @@
-//! Whose rows are where a pipeline that is new would put its own.
+//! Finds rows of other pipelines in the destinations of a new pipeline.
 //!
-//! A pipeline's store is a folder of its name. One that was renamed begins at its source's
-//! beginning, in a new folder, and puts everything a second time where its rows are: what a
-//! destination records, and the stores of pipelines that are gone, tell of it.
+//! A pipeline's store is a folder of its name. A pipeline that was renamed in the file would begin
+//! at its source's beginning, with a new store, and deliver all rows a second time. What a
+//! destination records, and the stores of pipelines that are gone, show this.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ use super::names::KnownAs;
 use super::places::store_location;
 use crate::config::Config;
 
-/// Tells each sink of a pipeline that is new, by its table's folder where it has one, who has rows
-/// in its destination that the configuration does not have. The dead letters of all pipelines are
-/// in one table, and name their pipeline.
+/// Tells each sink of a new pipeline which writers have rows in its destination that the
+/// configuration does not have; `tables` are the folders of the sinks that write tables. The dead
+/// letters of all pipelines are in one table, and name their pipeline.
 pub(super) fn tell(
     config: &Config,
     pipeline: &str,
     sinks: &mut [SinkPlan],
     tables: &BTreeMap<String, PathBuf>,
 ) -> Result<(), PlanError> {
-    // One that can't be read is not new; a run says what is wrong with it.
+    // A pipeline whose store can't be read is not new; a run says what is wrong with the store.
     if !matches!(saved_origin(store_location(config, pipeline)), Ok(None)) {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub(super) fn tell(
     Ok(())
 }
 
-/// The origins of stores that are no pipeline's of the configuration.
+/// The origins of stores whose pipelines the configuration does not have.
 fn other_stores(config: &Config) -> Result<Vec<Origin>, PlanError> {
     let mut origins = Vec::new();
     // Before the first run there is no folder.

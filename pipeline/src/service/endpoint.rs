@@ -1,8 +1,8 @@
 //! The HTTP endpoint: `/metrics` for Prometheus, `/healthz` and `/readyz` for whoever supervises
 //! the program.
 //!
-//! One thread answers one request at a time, and waits for none longer than [`PATIENCE`]: who asks
-//! is a collector now and then, from this machine.
+//! One thread answers one request at a time, and waits for none longer than [`PATIENCE`]: the
+//! expected client is a collector that asks now and then.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -18,7 +18,7 @@ use super::life::{Life, Phase};
 /// The text format of metrics, as Prometheus names it.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT_TYPE: &str = "text/plain; charset=utf-8";
-/// How long a request may take to come, and an answer to be taken.
+/// How long reading a request may take, and writing an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a request may be.
 const REQUEST_BYTES_MAX: usize = 16 << 10;
@@ -70,7 +70,7 @@ impl Endpoint {
         let thread = std::thread::Builder::new().name("metrics".into()).spawn(move || {
             while !stopped.load(Ordering::Acquire) {
                 match listener.accept() {
-                    // Whoever leaves in the middle has had what it wanted.
+                    // A client that closes the connection early is no error.
                     Ok((stream, _)) => drop(known.serve(stream)),
                     Err(_) => std::thread::sleep(PAUSE),
                 }
@@ -83,11 +83,11 @@ impl Endpoint {
 impl Drop for Endpoint {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        // The thread waits for a connection: here is one, which goes at once. Held until the end,
-        // it would be waited for, as one that has yet to ask.
+        // The thread blocks in `accept`, and this connection wakes it. The connection is closed at
+        // once, since the thread would wait for a request on an open one.
         drop(TcpStream::connect_timeout(&reachable(self.address), PATIENCE));
         if let Some(thread) = self.thread.take() {
-            // One that has panicked has cost answers and nothing else.
+            // A panic of the endpoint's thread has cost answers and nothing else.
             let _panicked = thread.join();
         }
     }

@@ -71,7 +71,7 @@ impl Life {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// It starts, or starts again: what the last start came to is past.
+    /// The pipeline starts, or starts again: the failure of the last start is cleared.
     pub(crate) fn starts(&self) {
         self.control.metrics.ready_nanos.store(0, Ordering::Relaxed);
         *self.control.metrics.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -89,7 +89,7 @@ impl Life {
         self.started().saturating_sub(1)
     }
 
-    /// A failure was told of.
+    /// Counts a failure that was reported.
     pub(crate) fn count_failure(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
@@ -104,7 +104,7 @@ impl Life {
         self.control.metrics.failing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What it waits for that is away, and tries again.
+    /// The source or destination that is away, for which the pipeline waits and tries again.
     pub(crate) fn degraded(&self) -> Option<String> {
         self.control.metrics.degraded.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

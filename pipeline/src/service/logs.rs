@@ -13,7 +13,7 @@ const OURS: &str = "riskstream";
 
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
-/// From now on what happens is written to standard error, a line each. The first call decides.
+/// Begins the log: from now on each event is a line on standard error. Only the first call counts.
 pub fn begin(format: LogFormat, level: LogLevel) {
     if FORMAT.set(format).is_err() {
         return;
@@ -24,7 +24,7 @@ pub fn begin(format: LogFormat, level: LogLevel) {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    // Of libraries only what someone should look into.
+    // Libraries log warnings and errors only.
     let filter = Targets::new().with_target(OURS, level).with_default(level.min(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // An embedding program may have a log of its own; then that one is written.

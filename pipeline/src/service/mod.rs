@@ -10,8 +10,8 @@
 //!                                          it is each second (observer), for `top`
 //!   engine ──▶ otlp                        finished epochs and deliveries as spans
 //! ```
-//! *Invariants:* nobody here holds up a worker: they only write counters, and are never waited for.
-//! What a scrape costs, the thread of the endpoint pays.
+//! *Invariants:* nothing here holds up a worker: workers only write counters, and never wait for
+//! this module. The endpoint's thread bears the cost of a scrape.
 
 mod backoff;
 pub mod catalog;

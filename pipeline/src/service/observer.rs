@@ -20,8 +20,8 @@ pub(super) struct Observer {
     shared: Arc<Shared>,
     /// The counters of the last seconds, oldest first.
     before: VecDeque<Counts>,
-    /// Whether this program was the last to hold the store: else what stands in the file is what
-    /// another one says.
+    /// Whether this program was the last to hold the store; if not, the file holds what another
+    /// program has written.
     owns: bool,
     told: bool,
 }
@@ -38,7 +38,7 @@ struct Counts {
     sinks: Vec<Durations>,
 }
 
-/// How many there were, and how long they took together.
+/// A number of durations, and their sum.
 #[derive(Clone, Copy)]
 struct Durations {
     count: u64,
@@ -111,7 +111,7 @@ impl Observer {
         has_ended: bool,
     ) -> Now {
         let (life, m) = (&*self.life, &*self.life.control.metrics);
-        // There is one: each look leaves its own.
+        // `before` is never empty: each look adds its counters.
         let before = self.before.front().unwrap_or(counts);
         let rates = Rates::between(before, counts);
         let micros = |micros: i64| (micros > i64::MIN).then_some(micros);

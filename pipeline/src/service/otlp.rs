@@ -22,18 +22,18 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_MAX: usize = 512;
 /// How long spans wait for others.
 const SEND_EVERY: Duration = Duration::from_millis(500);
-/// How soon the end is seen.
+/// How soon the thread sees that it is to end.
 const GLANCE: Duration = Duration::from_millis(20);
-/// How long one attempt may take, and all that are left at the end.
+/// How long one attempt may take, and how long all remaining spans may take at the end.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Attempts per batch.
 const ATTEMPTS_MAX: u32 = 4;
 /// The wait before the second attempt; doubled before each further one.
 const PAUSE_MIN: Duration = Duration::from_millis(500);
-/// A collector that takes nothing is told of this often.
+/// That a collector takes nothing is reported this often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// Sends until it is dropped, and then what is left.
+/// Sends spans until it is dropped, and then the spans that are left.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     stop: Arc<AtomicBool>,
@@ -84,7 +84,7 @@ impl Drop for Exporter {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            // One that has panicked has cost spans and nothing else.
+            // A panic of the exporter's thread has cost spans and nothing else.
             let _panicked = thread.join();
         }
     }
@@ -100,7 +100,7 @@ struct Sending {
     shared: Arc<Shared>,
     voice: Voice,
     told_at: Option<Instant>,
-    /// What has not left by then is lost: the program is to end.
+    /// Spans that are not sent by then are lost, since the program is ending.
     give_up_at: Option<Instant>,
 }
 
@@ -118,7 +118,7 @@ impl Sending {
         self.stop.load(Ordering::Acquire)
     }
 
-    /// Waits, or until the end.
+    /// Waits for `pause`, or until the exporter is to end.
     fn wait(&self, pause: Duration) {
         let until = Instant::now() + pause;
         while !self.is_stopped() && Instant::now() < until {

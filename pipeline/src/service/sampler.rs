@@ -15,12 +15,11 @@ use super::now;
 use super::observer::Observer;
 use super::samples::{EVERY_SECONDS, LastHour, Sample, beside};
 
-/// Looks from one sample to the next. The first look takes one, so that a program that has just
-/// begun is seen.
+/// Looks per sample. The first look takes a sample, so that a program that has just begun is seen.
 const LOOKS_PER_SAMPLE: u64 = EVERY_SECONDS / now::EVERY_SECONDS;
-/// Files are counted at most so often,
+/// The bytes of files are counted at most this often.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
-/// and for at most one part of so many of the time.
+/// Counting files takes at most one part in this many of the time.
 const COUNT_SHARE: u32 = 100;
 
 /// Takes samples until it is dropped.
@@ -129,7 +128,7 @@ impl Sampled {
     }
 }
 
-/// Adds up the files below a folder. What goes meanwhile is not counted.
+/// Adds up the bytes of the files below a folder. Files that are removed meanwhile don't count.
 fn count(folder: &Path, to: &AtomicU64) {
     let (mut bytes, mut folders) = (0, vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {

@@ -96,13 +96,13 @@ pub(super) fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&new, path)
 }
 
-/// Where it stands how a pipeline is now, beside its samples.
+/// The file that says how a pipeline is now, beside its samples.
 #[must_use]
 pub fn now_location(config: &Config, pipeline: &str) -> PathBuf {
     beside(&samples_location(config, pipeline))
 }
 
-/// An id has no dot, so no other pipeline's samples are called so.
+/// The file `NAME.now.json`. An id has no dot, so that no pipeline's samples have this name.
 pub(super) fn beside(samples: &Path) -> PathBuf {
     samples.with_extension("now.json")
 }

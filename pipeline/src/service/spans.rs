@@ -5,9 +5,9 @@
 //!            commit ─────                 its file
 //!                        deliver scored ─────── of epochs up to 17
 //! ```
-//! Written here, and not by the crates of OpenTelemetry: these are eight more (an SDK, prost and
-//! its derive macro among them) for messages of one form, and their spans begin and end in the code
-//! that is measured, where ours are told of once they are over.
+//! The spans are written here, and not by the crates of OpenTelemetry: those are eight more (an
+//! SDK, prost and its derive macro among them) for messages of one form, and they begin and end
+//! spans in the code that is measured, while ours are made once the work is over.
 
 use riskstream_engine::runtime::{Finished, Stretch};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const KIND_INTERNAL: u8 = 1;
 #[derive(Debug)]
 pub(super) struct SpanMaker {
     pipeline: String,
-    /// Of this run: other runs' epochs of the same numbers are other traces.
+    /// The seed of this run's ids: an epoch of the same number in another run is another trace.
     seed: u64,
 }
 
@@ -102,7 +102,7 @@ impl SpanMaker {
         for byte in name.bytes() {
             hash = mixed(hash ^ u64::from(byte));
         }
-        // An id of zeros is none.
+        // OTLP takes an id of zeros for no id.
         format!("{:016x}", hash.max(1))
     }
 }

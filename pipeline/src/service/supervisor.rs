@@ -18,12 +18,12 @@ use crate::plan::{Planned, PlannedTable};
 /// How soon a pipeline that waits sees that it is to stop.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// What follows from a failure that was told of.
+/// What the supervisor does after a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Follows {
     /// The pipeline starts again after this long.
     StartsAgain(Duration),
-    /// It would fail again: somebody has to decide first.
+    /// The pipeline does not start again: it would fail again until somebody decides.
     NeedsDecision,
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Follows {
 pub(crate) struct Outcome {
     /// How its last run ended; none: it has failed.
     pub(crate) summary: Option<RunSummary>,
-    /// When.
+    /// When the pipeline ended.
     pub(crate) ended: Instant,
     /// Its tables, the dead letters' last.
     pub(crate) tables: Vec<PlannedTable>,
@@ -40,8 +40,8 @@ pub(crate) struct Outcome {
     pub(crate) consoles: Vec<(String, Arc<Mutex<LastRows>>)>,
 }
 
-/// Runs a pipeline until it has ended for good. Failures stand in the metrics of its control as
-/// soon as they are known; whoever watches tells of them, and of what follows.
+/// Runs a pipeline until it has ended for good. A failure is in the metrics of `life.control` as
+/// soon as it is known; `watch` reports it, and what follows.
 pub(crate) fn supervise(
     life: &Life,
     planned: Planned,
@@ -67,7 +67,7 @@ pub(crate) fn supervise(
                 let run = || runtime::run(plan, engine, &life.control, Arc::clone(clock));
                 match catch_unwind(AssertUnwindSafe(run)) {
                     Ok(ended) => ended.map_err(|error| Failure::from(&error)),
-                    // The panic has said itself what it was.
+                    // The message of the panic was printed already.
                     Err(_) => Err(Failure::from(&RunError::Bug { what: "a panic".into() })),
                 }
             }
@@ -86,7 +86,7 @@ pub(crate) fn supervise(
         let restart = match life.on_failure {
             OnFailure::Restart(restart) if failure.may_pass => restart,
             OnFailure::Restart(_) => {
-                // Whoever watches may have gone; then nobody is left to tell.
+                // If the receiver is gone, nobody is left to tell.
                 let _gone = follows.send(Follows::NeedsDecision);
                 break;
             }
@@ -103,7 +103,7 @@ pub(crate) fn supervise(
     Outcome { summary: None, ended: Instant::now(), tables, consoles }
 }
 
-/// How a start came to its end.
+/// Why a start failed.
 struct Failure {
     may_pass: bool,
     text: String,
@@ -115,7 +115,7 @@ impl From<&RunError> for Failure {
     }
 }
 
-/// Says why the pipeline has failed, where the engine has not.
+/// Records why the pipeline has failed, unless the engine has done so.
 fn fail(life: &Life, text: String) {
     let failing = &life.control.metrics.failing;
     failing.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(text);

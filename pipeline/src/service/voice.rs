@@ -1,18 +1,18 @@
-//! Who is told what happens: a person at a terminal, above the bars of the progress, or the log.
+//! Reports what happens: to a person at a terminal, above the progress bars, or to the log.
 
 use indicatif::MultiProgress;
 
 use super::logs;
 use crate::config::spec::LogFormat;
 
-/// How important it is.
+/// How important a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Importance {
     /// A pipeline has failed.
     Error,
     /// Something is tried again, or was.
     Warn,
-    /// It is as it should be.
+    /// All is as it should be.
     Info,
 }
 
@@ -20,7 +20,7 @@ pub(crate) enum Importance {
 #[derive(Debug, Clone)]
 pub(crate) struct Voice {
     bars: MultiProgress,
-    /// Nothing but what is wrong is told of where no progress is drawn.
+    /// Whether progress is drawn; where it is not, only errors and warnings are printed.
     draws: bool,
 }
 
@@ -47,7 +47,8 @@ impl Voice {
     pub(crate) fn say_of(&self, importance: Importance, pipeline: &str, text: &str) {
         let text = format!("pipeline {pipeline}: {text}");
         match (logs::format(), importance) {
-            // In JSON a field is what one looks for; in a sentence it would only be said twice.
+            // A JSON line also has the pipeline as a field, to select by; a line of text would only
+            // repeat it.
             (Some(LogFormat::Json), Importance::Error) => tracing::error!(pipeline, "{text}"),
             (Some(LogFormat::Json), Importance::Warn) => tracing::warn!(pipeline, "{text}"),
             (Some(LogFormat::Json), Importance::Info) => tracing::info!(pipeline, "{text}"),
@@ -62,7 +63,7 @@ impl Voice {
             Importance::Info if self.draws => text.to_owned(),
             Importance::Info => return,
         };
-        // Nobody may be there to read it.
+        // Standard error may be closed.
         let _closed = if self.bars.is_hidden() {
             std::io::Write::write_all(&mut std::io::stderr(), format!("{text}\n").as_bytes())
         } else {

@@ -14,14 +14,14 @@ use crate::progress::Progress;
 
 /// How often failures are looked for, and the progress is drawn.
 const GLANCE: Duration = Duration::from_millis(20);
-/// Where nothing is drawn, a run of a few rows is not held up.
+/// How often where nothing is drawn: the end of a run of a few rows must not be held up.
 const GLANCE_UNSEEN: Duration = Duration::from_millis(2);
 
 /// One pipeline of a run.
 #[derive(Debug)]
 pub(crate) struct Watched<'scope> {
     pub(crate) life: Arc<Life>,
-    /// It ends with the pipeline.
+    /// The thread that runs the pipeline.
     pub(crate) thread: std::thread::ScopedJoinHandle<'scope, Outcome>,
     /// What follows from its failures.
     pub(crate) follows: Receiver<Follows>,
@@ -29,17 +29,17 @@ pub(crate) struct Watched<'scope> {
     pub(crate) workers: usize,
 }
 
-/// What is tried again is told of at once, and then this often.
+/// Trouble that is tried again is reported at once, and then this often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// What was told of each pipeline.
+/// What was reported of a pipeline.
 #[derive(Clone, Default)]
 struct Told {
     /// What was last said to be away, or to hold it up, and when.
     trouble: Option<(Instant, String)>,
-    /// The start of which it was said that it reads.
+    /// The number of the start that was reported to read.
     reads: u64,
-    /// The start of which it was said that it fails.
+    /// The number of the start that was reported to fail.
     fails: u64,
 }
 
@@ -71,11 +71,12 @@ impl Told {
         }
     }
 
-    /// Tells that a pipeline fails, as soon as that is known, and what follows; whether it does.
+    /// Reports that a pipeline fails, as soon as that is known, and what follows. Returns whether
+    /// the pipeline has failed for good.
     fn failure(&mut self, running: &Watched<'_>, voice: &Voice) -> bool {
         let life = &running.life;
-        // What follows comes after the failure is known: asked in this order, none is told of
-        // before its failure.
+        // The supervisor records a failure before it sends what follows. Reading what follows first
+        // ensures that it is never reported before its failure.
         let follows: Vec<Follows> = running.follows.try_iter().collect();
         let start = life.started();
         let fails = life.failing();

@@ -1,9 +1,10 @@
 //! Who delivers, and how far the topic is: [`Claim`] connects a run's producers.
 //!
-//! A run begins with a transaction that says up to which epoch the topic is, and who says so: the
-//! run's own mark, of a producer that delivers nothing. A producer that is fenced later finds there
-//! whether another run has taken over (then it stops), or whether the cluster has only given up
-//! waiting for it (then it goes on from what the cluster says it has).
+//! A run begins with a transaction without messages, sent by a producer that delivers nothing. Its
+//! offset names the last epoch that the topic has, and the run. A run whose producer is fenced
+//! later reads the run's name there. Another name means that another run has taken over, and the
+//! fenced run stops. Its own name means that the cluster has only timed the producer out, and the
+//! run goes on after the last epoch that the cluster has.
 
 use super::client::{Ends, Reports};
 use super::group::{ANSWER_WITHIN, Group, unanswered};
@@ -26,13 +27,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A topic that is just being made is asked for so often.
+/// How often the topic's metadata is asked for while the cluster is still creating the topic.
 const TOPIC_ATTEMPTS: usize = 25;
 const TOPIC_PAUSE: Duration = Duration::from_millis(200);
 
 /// A run's claim to be the one that delivers.
 pub(crate) struct Claim {
-    /// Marks what this run has delivered.
+    /// The run's random name, written into the metadata of its offsets and into its messages'
+    /// marks.
     pub(crate) run: String,
     claimed: bool,
 }
@@ -44,21 +46,21 @@ pub(crate) struct Connected {
     pub(crate) group: ConsumerGroupMetadata,
     /// The last epoch that the topic has, or that a transaction under way brings.
     pub(crate) through: i64,
-    /// Epochs up to there that no reader will see, though the cluster had promised to commit them:
-    /// they are delivered again.
+    /// Epochs up to `through` that no `read_committed` consumer will ever see, though the cluster
+    /// had promised to commit them. They are delivered again.
     pub(crate) holes: Vec<Hole>,
     /// The last epoch of which the topic has messages, or of which a transaction under way brings
     /// some.
     pub(crate) marked: i64,
-    /// Since where the topic has to be looked at again.
+    /// The positions after which the sink's transactions still have to be verified.
     pub(crate) window: Arc<Window>,
-    /// Where the topic ends, as far as the producers know.
+    /// The end offset of each partition, as far as acknowledged messages tell.
     pub(crate) ends: Arc<Ends>,
     /// The name by which the sink's messages say whose they are.
     pub(crate) name: String,
-    /// Whether all messages say so.
+    /// Whether every message carries the transaction's mark; otherwise only the first one does.
     pub(crate) mark_all: bool,
-    /// What tells this connection's messages from those of others.
+    /// A random number that tells this connection's messages from those of other connections.
     pub(crate) by: u32,
 }
 
@@ -93,11 +95,12 @@ impl Claim {
             .map(|turn| made(&transactional_id(&name, turn)))
             .collect::<Result<Vec<_>, _>>()?;
         let partitions = wait_for_topic(&claimer, &spec.topic)?;
-        // A run that has begun looks who delivers before it fences anybody. What is undecided may
-        // be its own, so it isn't waited for.
+        // A run that has claimed before checks who delivers now, before it fences any producer. An
+        // undecided offset may be the run's own, so the check does not wait for one.
         self.check_decided(&group)?;
-        // Decides what an earlier producer of each name left undecided, and fences it. What is
-        // asked afterwards nobody else changes any more.
+        // `init_transactions` commits or aborts what an earlier producer of the same name left
+        // open, and fences that producer. Afterwards nobody else changes the group or the topic's
+        // part of this sink.
         for producer in producers.iter().chain([&claimer]) {
             again(producer, || producer.init_transactions(ANSWER_WITHIN))?;
         }
@@ -112,7 +115,8 @@ impl Claim {
         let Behind { first, marked, holes } =
             look_behind(&topic, group.decided()?.as_ref(), through)?;
         if let (true, Some((after, last))) = (self.claimed, holes.first()) {
-            // This run has let go of them; the store may still have them.
+            // This run's engine counts these epochs as delivered and no longer holds them. The
+            // store may still hold their rows, which a new run delivers.
             return Err(Trouble::Final(format!(
                 "the cluster has lost what it had promised to commit: the rows of the epochs after \
                  {after} through {last}; they are delivered again when it is started again"
@@ -126,10 +130,9 @@ impl Claim {
                 say_through(producer, (&spec.topic, &asked), through, &text)
             };
             say_by(&claimer)?;
-            // Nothing else is touched before the group shows it. So there is always a decided
-            // offset that tells where to look for what came after; and the offsets that are
-            // undecided, which tell that it has to be looked, are there for as long as they are
-            // needed.
+            // The other producers write nothing before the group shows this offset. So the group
+            // always has a decided offset that names the positions to read from, and the undecided
+            // offsets, which tell that the topic has to be read, stay until that offset is visible.
             group.shows(&self.run, through)?;
             if say == Say::All {
                 producers.iter().try_for_each(|producer| say_by(producer))?;
@@ -159,7 +162,7 @@ impl Claim {
         })
     }
 
-    /// A run that has begun looks who delivers.
+    /// Fails if the run has claimed before and the group's decided offset names another run.
     fn check_decided(&self, group: &Group<'_>) -> Result<(), Trouble> {
         if !self.claimed {
             return Ok(());
@@ -178,16 +181,16 @@ impl Claim {
     }
 }
 
-/// What was found behind the position that the decided offset names.
+/// What the topic holds after the positions that the group's decided offset names.
 struct Behind {
-    /// Since where it has to be looked at again.
+    /// The positions from which transactions still have to be verified.
     first: Start,
     /// The last epoch of which the topic has messages, or will have.
     marked: i64,
     holes: Vec<Hole>,
 }
 
-/// Whether everything through an epoch is there.
+/// Verifies that the topic holds every epoch up to `through`, and finds those that are missing.
 fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Result<Behind, Trouble> {
     let here = Behind {
         first: Start { since: through, ends: topic.ends() },
@@ -204,21 +207,21 @@ fn look_behind(topic: &Topic<'_>, decided: Option<&Said>, through: i64) -> Resul
         since: whole.since.min(through),
         ends: ends.map(|(partition, end)| before.at(partition).min(end)).collect(),
     };
-    // What the topic shows beyond the offset has messages.
+    // The topic can show an epoch after the decided offset only by messages of that epoch.
     let marked = if decided.is_some_and(|said| said.through < through) {
         through
     } else {
         whole.through.min(through)
     };
     let holes = match topic.holes(before, Whole { since: first.since, through: marked }) {
-        // We may not read there: the group's word is all there is.
+        // This user may not read the topic, so only the group's offset tells what was delivered.
         Err(Trouble::Final(_)) => Vec::new(),
-        holes => holes?,
+        holes @ (Ok(_) | Err(Trouble::Unknown(_))) => holes?,
     };
     Ok(if holes.is_empty() { here } else { Behind { first, marked, holes } })
 }
 
-/// A number that no other connection has had of late.
+/// A random number for a connection; two connections practically never draw the same one.
 fn random() -> u32 {
     let [a, b, c, d, ..] = uuid::Uuid::new_v4().into_bytes();
     u32::from_be_bytes([a, b, c, d])
@@ -229,8 +232,8 @@ fn transactional_id(name: &str, turn: usize) -> String {
     if turn == 0 { name.to_owned() } else { format!("{name}.{turn}") }
 }
 
-/// Waits until the topic is there, and says how many partitions it has. Asking for it has a cluster
-/// that makes topics by itself make it, which takes a moment.
+/// Waits until the topic exists, and returns its number of partitions. With
+/// `auto.create.topics.enable` the metadata request itself creates the topic, which takes a moment.
 fn wait_for_topic(producer: &BaseProducer<Reports>, topic: &str) -> Result<usize, Trouble> {
     let mut asked_times = 0;
     let question = format!("which partitions the topic {topic} has");

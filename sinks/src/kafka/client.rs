@@ -46,7 +46,7 @@ impl Reports {
 
     /// Has `ends` follow what is acknowledged.
     pub(crate) fn follow(&self, ends: &Arc<Ends>) {
-        // A producer is made for one claim, which has them counted once.
+        // A producer belongs to one connection, which sets this only once.
         let _counted_before = self.ends.set(Arc::clone(ends));
     }
 

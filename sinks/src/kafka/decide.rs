@@ -1,10 +1,10 @@
-//! How far the topic is, decided from what the group says and what the topic shows. Pure: who asks
-//! is [`progress`](super::progress).
+//! Decides which epoch is the last that the topic has, from the group's offset and the topic's
+//! messages. The functions are pure; [`progress`](super::progress) asks the cluster.
 //!
-//! The group's offset becomes visible with the messages of its transaction, says Kafka. A broker
+//! Kafka promises that a transaction's offset becomes visible together with its messages. A broker
 //! that is stopped at the moment of a commit can lose the offset's half: the messages are visible,
-//! the offset stays undecided for ever. So the topic, from where the decided transaction began,
-//! decides what is in it:
+//! but the offset stays undecided for ever. The topic itself, read from where the decided
+//! transaction began, then tells which transactions were committed:
 //!
 //! ```text
 //!   the group's offset      looked for in the topic             go on after
@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 /// What is to be looked for in the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Nothing: the group's word is all there is, or enough.
+    /// Nothing: the group's offset is enough, or is all that there is.
     No,
     /// The messages of a transaction through this epoch, or of a later one.
     For(i64),
@@ -31,20 +31,20 @@ pub(crate) enum Look {
     Whole,
 }
 
-/// What the topic shows to a reader of committed transactions, of what is behind the named
-/// positions.
+/// What a `read_committed` consumer sees in the topic after the positions that the decided offset
+/// names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Shown {
     /// The newest transaction of this sink.
     pub(crate) newest: Option<Mark>,
-    /// Messages behind the named positions may not have been seen: retention has reached beyond
-    /// one, the topic is compacted and others write there, or it was not read to its end.
+    /// Whether messages after those positions may have been missed: retention has removed some, the
+    /// topic is compacted and others write into it, or it was not read to its end.
     pub(crate) removed: bool,
     /// The first partition that ends before the named position.
     pub(crate) cut: Option<usize>,
 }
 
-/// All that is known, once nobody else can deliver any more.
+/// What is known once every other producer of this sink is fenced.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts<'a> {
     /// The group's decided offset.
@@ -56,9 +56,9 @@ pub(crate) struct Facts<'a> {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// The topic has everything through this epoch, and the run that brought the last.
+    /// The topic has every epoch up to `after`; the run `by` delivered the last one.
     GoOn { after: i64, by: String },
-    /// It can't be known.
+    /// Which epochs the topic has can't be determined.
     Refuse(Why),
 }
 
@@ -66,7 +66,7 @@ pub(crate) enum Decision {
 pub(crate) enum Why {
     /// The decided offset was written by a version that did not say enough.
     Unrecorded,
-    /// What would tell has been removed from the topic, or may have been.
+    /// The messages that would tell were removed from the topic, or may have been.
     Removed,
     /// This partition has lost messages, or the topic was made anew.
     Cut(usize),
@@ -78,7 +78,7 @@ pub(crate) enum Why {
 /// the transaction's last epoch.
 pub(crate) type Part = (i32, u32, i64);
 
-/// How many messages of this sink are somewhere, by transaction and partition.
+/// Numbers of this sink's messages, by transaction and partition.
 pub(crate) type Tally = BTreeMap<Part, u64>;
 
 /// A message of this sink, where it stands.
@@ -100,9 +100,9 @@ impl Placed {
     }
 }
 
-/// What was `written` of committed transactions, and is not all `visible`; and which transactions
-/// of their connections are known to be committed: the newest of each that the group says, or of
-/// which readers see a message.
+/// Finds committed transactions that are not `visible` with all of their `written` messages. Also
+/// returns, for each connection of such a transaction, its newest transaction that is known to be
+/// committed: the group says so, or a `read_committed` consumer sees a message of it.
 pub(crate) fn decide_incomplete(
     said: &[Committed],
     written: &Tally,
@@ -124,8 +124,9 @@ pub(crate) fn decide_incomplete(
     (incomplete, newest.into_iter().collect())
 }
 
-/// The messages of incomplete transactions that no reader will ever see, once nothing of this sink
-/// is open any more: those that are not visible, nor a copy of them. In the partitions' order.
+/// The messages of incomplete transactions that no `read_committed` consumer will ever see: neither
+/// the message nor a copy of it is visible. To be called once no transaction of this sink is open.
+/// The result is ordered by partition and offset.
 pub(crate) fn decide_lost(written: &[Placed], visible: &[Placed]) -> Vec<Placed> {
     let seen: HashSet<_> = visible.iter().map(Placed::origin).collect();
     let mut lost = BTreeMap::new();
@@ -151,14 +152,14 @@ pub(crate) fn decide_look(said: Option<&Said>, undecided: bool) -> Look {
     }
 }
 
-/// How far the topic is.
+/// Decides which epoch is the last that the topic has.
 pub(crate) fn decide_progress(facts: &Facts<'_>) -> Decision {
     let Facts { said, undecided, shown } = *facts;
     let newest = shown.newest.as_ref().map(|mark| (mark.through, &mark.run));
     let go_on = |after: i64, by: &str| Decision::GoOn { after, by: by.to_owned() };
     let Some(Said { through, run, account }) = said else {
-        // Nothing of this sink is there before its first decided offset, unless somebody has
-        // removed that: then the topic's word is all there is.
+        // Before its first decided offset a sink has no messages in the topic. If it has some, a
+        // user has deleted the offset, and only the topic tells what was delivered.
         return newest.map_or_else(|| go_on(0, ""), |(seen, by)| go_on(seen, by));
     };
     let Some(account) = account else {

@@ -1,10 +1,10 @@
 //! Committed epochs into the topic, each once: [`KafkaDelivery`].
 //!
-//! While one transaction is committed the next is filled ([`Turns`](super::turns::Turns)), and it
-//! counts as delivered once the cluster shows it ([`Prover`](super::proven::Prover)). One that
-//! fails takes those after it along: the producers are made anew, the cluster is asked what it has,
-//! and the rest of what was under way goes out in one transaction. The engine asks for that until
-//! it works.
+//! While one transaction is committed, the next one is filled ([`Turns`](super::turns::Turns)). A
+//! transaction counts as delivered once the group shows its offset
+//! ([`Prover`](super::proven::Prover)). When one fails, the later ones are not committed either:
+//! new producers are made, the cluster is asked which epochs it has, and all missing epochs under
+//! way go out in one transaction. The engine repeats this until it succeeds.
 
 use super::claim::{Claim, Connected};
 use super::encode::{MessageRow, are_messages};
@@ -22,8 +22,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// Deliveries that may be begun before the first of them is known to be visible. How many
-/// transactions there are at once is for the turns to say.
+/// How many deliveries may begin before the first of them is known to be visible. How many
+/// transactions are open at once is limited by the turns.
 const UNDER_WAY_MAX: usize = 64;
 
 pub(crate) struct KafkaDelivery {
@@ -31,12 +31,12 @@ pub(crate) struct KafkaDelivery {
     claim: Claim,
     wake: WakeSlot,
     connected: Option<Connected>,
-    /// What every delivery brings that is not known to be visible, the oldest first.
+    /// The entries of each delivery that is not yet known to be visible, the oldest first.
     under_way: VecDeque<Vec<OutboxEntry>>,
 }
 
 impl Connected {
-    /// Waits until what fills the holes is committed.
+    /// Waits until the transaction that fills the holes is committed.
     fn fill_holes(&mut self) -> Result<(), Trouble> {
         self.turns.wait_for_others(0)?;
         self.holes.clear();
@@ -79,7 +79,7 @@ impl KafkaDelivery {
         };
         let Some(newest) = missing().map(number).max() else { return connected.turns.skip(before) };
         let (run, through) = (&self.claim.run, newest.max(before));
-        // The first transaction brings what fills the holes, all of which was left for it.
+        // The first transaction after a connect brings all epochs that are missing in the holes.
         let after = holes.first().map_or(connected.marked, |(after, _)| *after);
         let batches = || missing().flat_map(|e| &e.parts).flat_map(|p| &p.rows);
         let count: u64 = batches().map(|rows| rows.num_rows() as u64).sum();
@@ -117,11 +117,12 @@ impl KafkaDelivery {
         };
         connected.turns.begin(&progress, messages)?;
         (connected.through, connected.marked) = (through, marked);
-        // The offset that tells of them is no other than before, so that only the commit tells.
+        // Filling holes does not change the offset, so the prover can't tell when they are visible.
+        // Only the end of the commit tells.
         if connected.holes.is_empty() { Ok(()) } else { connected.fill_holes() }
     }
 
-    /// Everything under way at once, in one transaction that is waited for.
+    /// Delivers everything under way in one transaction, and waits for its commit.
     fn deliver_all(&mut self) -> Result<(), Trouble> {
         self.begin(self.under_way.len())?;
         let Some(connected) = &mut self.connected else {

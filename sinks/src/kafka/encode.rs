@@ -108,8 +108,8 @@ fn texts(column: &ArrayRef) -> Result<BinaryArray, ArrowError> {
     Ok(builder.finish())
 }
 
-/// An id per message: where its row came from, or for rows that came from nowhere in particular,
-/// what it says.
+/// An id per message, made from the partition and offset of its row, or from the message's content
+/// for rows without them (such as windows).
 fn ids(spec: &KafkaSinkSpec, rows: &RecordBatch, values: &BinaryArray) -> BinaryArray {
     let origin = spec.origin.and_then(|(partition, offset)| {
         Some((

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long the cluster may take for an answer.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// An offset that is still undecided after this, once the producers are fenced, will never be:
-/// their transactions have ended by then.
+/// An offset that is still undecided this long after its producers were fenced will never be
+/// decided: their transactions have ended by then.
 const DECIDED_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks for what was just committed.
 const GLANCE: Duration = Duration::from_millis(5);
@@ -50,8 +50,8 @@ impl<'a> Group<'a> {
     /// What the group says for good; asked after the producers that may write there have been
     /// fenced.
     pub(crate) fn says(&self) -> Result<Says, Trouble> {
-        // Asked of the same cluster first: where there is no answer to this, it is the cluster that
-        // does not answer.
+        // A request that never waits goes first. If it gets no answer, the cluster is away; so a
+        // time-out of the second request means that an offset is undecided.
         self.decided()?;
         let waiting = reader(self.sink, self.name, "read_committed")?;
         match self.ask(&waiting, DECIDED_WITHIN) {

@@ -1,22 +1,23 @@
-//! Transactions of this sink that hang: the cluster has lost their ends.
+//! Mends hanging transactions of this sink: those whose commit markers the cluster has lost.
 //!
-//! A broker that is stopped in the moment of a commit can write down that a transaction is
-//! complete, and never write its end into the partitions, or into some of them. It is then open
-//! there for ever: no time-out ends it, and a reader of committed transactions sees nothing behind
-//! it. Only its producer can end it, by the end of another transaction in the same partitions; and
-//! if that one is aborted, what hangs is aborted with it.
+//! A broker that is stopped at the moment of a commit can record a transaction as complete and
+//! never write its commit marker into some or all of the partitions. The transaction then stays
+//! open there for ever: no time-out ends it, and a `read_committed` consumer sees nothing after it.
+//! Only the same producer can end it, by the marker of another transaction in the same partition.
+//! If that other transaction is aborted, the hanging one is aborted with it.
 //!
 //! ```text
 //!   partition:   … committed | hanging: epoch 143 …………………… | a message, aborted | epoch 143 again
 //!                            ▲ what readers see ends here     ▲ with it ends what hangs
 //! ```
-//! So whatever hangs is ended, as if it had never been; what stands behind a transaction of
-//! somebody else is waited for. Then all that this sink has written since the last position that
-//! was known to be whole is looked at, what readers see of it and what they don't: see
-//! [`decide_incomplete`] and [`decide_lost`]. What is committed and can't be seen is copied,
-//! message by message, into the partition where it stands; each copy says where its original is, so
-//! that a crash anywhere, or another end that is lost, only has it done once more. Of what nothing
-//! is known to be committed all is delivered again from the store.
+//! So every hanging transaction of this sink is aborted. Where another application's open
+//! transaction hides this sink's messages, the mender waits for it to end. Then it reads all that
+//! this sink has written since the last position known to be complete, both visible and invisible
+//! messages, and compares them: see [`decide_incomplete`] and [`decide_lost`]. Messages of
+//! committed transactions that can't be seen are copied, one by one, into their own partition. Each
+//! copy names its original's offset, so after a crash, or another lost marker, the copying can
+//! simply be repeated. A transaction of which nothing is known to be committed is delivered again
+//! from the store.
 
 use super::client::Reports;
 use super::decide::{Why, decide_incomplete, decide_lost};
@@ -32,10 +33,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is told stands for so long, so that whoever shows it sees it.
+/// How long a notice stays up, so that the status display has time to show it.
 const TOLD_FOR: Duration = Duration::from_millis(300);
 
-/// An end that is lost again is mended again, so often.
+/// How often mending is repeated when the cluster loses a marker again.
 const ATTEMPTS: usize = 5;
 
 /// What mends the topic, once all producers are fenced.
@@ -48,9 +49,9 @@ pub(crate) struct Mender<'a> {
 }
 
 impl Mender<'_> {
-    /// Ends what hangs, and copies what is lost of committed transactions. Afterwards readers of
-    /// committed transactions see all of this sink that they will ever see, and the group and the
-    /// topic tell how far it is.
+    /// Aborts hanging transactions, and copies the lost messages of committed ones. Afterwards a
+    /// `read_committed` consumer sees all messages of this sink that it will ever see, and the
+    /// group and the topic tell which epoch was delivered last.
     pub(crate) fn mend(&self, topic: &mut Topic<'_>) -> Result<(), Trouble> {
         for _ in 0..ATTEMPTS {
             self.decide_all(topic)?;
@@ -64,7 +65,8 @@ impl Mender<'_> {
         )))
     }
 
-    /// Ends what hangs, and waits for transactions of others before what is of this sink.
+    /// Aborts hanging transactions of this sink, and waits for other applications' open
+    /// transactions that hide this sink's messages.
     fn decide_all(&self, topic: &mut Topic<'_>) -> Result<(), Trouble> {
         let name = &self.sink.spec.topic;
         let before = self
@@ -100,7 +102,7 @@ impl Mender<'_> {
         )))
     }
 
-    /// Copies what is lost, if anything is.
+    /// Copies the lost messages of committed transactions; false if there are none.
     fn copy_lost(&self, topic: &mut Topic<'_>) -> Result<bool, Trouble> {
         let Says { decided, undecided } = self.group.says()?;
         let Some(Said { through, account: Some(account), .. }) = decided else { return Ok(false) };
@@ -109,17 +111,19 @@ impl Mender<'_> {
         if ranges.iter().all(Range::is_empty) {
             return Ok(false);
         }
-        // Where an offset is undecided there may be more than the group says.
+        // With an undecided offset, the topic may have more epochs than the group's decided offset
+        // says.
         if let Some(whole) = account.whole.filter(|_| !undecided) {
             match topic.is_whole(&account.before, whole) {
                 Ok(false) => {}
                 Ok(true) => return Ok(false),
-                // We may not read there, and need not where the group's word is good.
+                // This user may not read the topic, and need not: no offset is undecided.
                 Err(Trouble::Final(_)) => return Ok(false),
                 Err(trouble) => return Err(trouble),
             }
         }
-        // What is visible first: what is removed meanwhile is not taken for lost.
+        // The visible messages are counted first, so that messages which retention removes in
+        // between are not taken for lost.
         let (visible, written) =
             (topic.tally("read_committed", &ranges)?, topic.tally("read_uncommitted", &ranges)?);
         let (incomplete, committed) = decide_incomplete(&account.committed, &written, &visible);
@@ -151,7 +155,7 @@ impl Mender<'_> {
         self.sink.tell(None);
     }
 
-    /// Whatever our producers have left open in these partitions ends.
+    /// Aborts whatever this sink's producers have left open in these partitions.
     fn end(&self, topic: &mut Topic<'_>, hanging: &BTreeMap<usize, i64>) -> Result<(), Trouble> {
         let partitions = || hanging.keys().filter_map(|p| i32::try_from(*p).ok());
         let producers = self.producers.iter().map(Arc::as_ref).chain([self.claimer]);
@@ -161,7 +165,7 @@ impl Mender<'_> {
         topic.ask_again()
     }
 
-    /// Commits the copies, and how far the topic is with them.
+    /// Commits the copies, together with the last epoch that the topic has with them.
     fn copy(
         &self,
         topic: &mut Topic<'_>,
@@ -180,8 +184,8 @@ impl Mender<'_> {
             metadata((self.run, committed), through, 0, &before, Whole { since, through });
         let mark = Marking { value: "", all: false, sent: "" };
         let (name, group) = (&self.sink.spec.topic, &self.group.metadata()?);
-        // Offsets that the other producers have left undecided tell that the topic has to be looked
-        // at.
+        // Only the claimer writes here: the other producers' undecided offsets have to stay, since
+        // they tell a later run that the topic has to be read.
         fill_copies(
             self.claimer,
             &Progress { topic: name, group, epoch: through, metadata: &metadata, mark },

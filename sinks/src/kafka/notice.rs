@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Where to say what is wrong, and who says that there is no time, once these are known.
+/// The engine's callback for notices, and its flag that the run is to end, once the engine has set
+/// them.
 #[derive(Default)]
 pub(crate) struct NoticeSlot {
     pub(super) notice: Option<Notice>,

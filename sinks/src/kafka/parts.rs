@@ -51,7 +51,8 @@ impl KafkaSink {
     }
 }
 
-/// The other half of [`KafkaSink::immediate_writer`].
+/// The delivery that belongs to [`KafkaSink::immediate_writer`]: its messages were sent before the
+/// commit.
 struct Delivered(Arc<KafkaSink>);
 
 impl Delivery for Delivered {

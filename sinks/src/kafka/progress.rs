@@ -1,5 +1,5 @@
-//! How far the topic is, found out: the group is asked, and the topic looked at where the group
-//! can't be believed.
+//! Finds the last epoch that the topic has. It asks the group, and reads the topic where the
+//! group's offset alone does not tell.
 
 use super::decide::{Decision, Facts, Look, Shown, Why, decide_look, decide_progress};
 use super::group::{Group, Says};
@@ -8,25 +8,26 @@ use super::sink::KafkaSink;
 use super::topic::Topic;
 use super::transaction::Trouble;
 
-/// How far the topic is.
+/// The last epoch that the topic has, and who delivered it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     /// The last epoch that the topic has; 0 for none.
     pub(crate) through: i64,
     /// The run that brought it; empty for none.
     pub(crate) by: String,
-    /// Who has to say so again.
+    /// Which producers have to commit an offset that says so.
     pub(crate) say: Say,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Say {
-    /// The group says it.
+    /// None: the group's decided offset already says it.
     Nobody,
-    /// The group says something else.
+    /// The claimer: the group's decided offset says another epoch.
     Claimer,
-    /// The group has an offset that no transaction will decide: the next offset of its producer,
-    /// whichever it is, replaces it.
+    /// The claimer and every producer: the group holds an undecided offset that no transaction will
+    /// decide. Only the next offset of the same producer replaces it, and which producer that is
+    /// isn't known.
     All,
 }
 
@@ -53,9 +54,9 @@ pub(crate) fn find_out(
     let shown = match &decided {
         None if look == Look::No => Shown::default(),
         _ => match topic.shown(look, &before) {
-            // We may not read there, and need not: the group's word is good.
+            // This user may not read the topic, and need not: no offset is undecided.
             Err(Trouble::Final(_)) if !undecided => Shown { removed: true, ..Shown::default() },
-            shown => shown?,
+            shown @ (Ok(_) | Err(Trouble::Unknown(_) | Trouble::Final(_))) => shown?,
         },
     };
     let decision = decide_progress(&Facts { said: decided.as_ref(), undecided, shown: &shown });

@@ -1,9 +1,9 @@
-//! Whether what the cluster has promised to commit is committed: [`Prover`].
+//! Verifies that the cluster has committed what it promised to commit: [`Prover`].
 //!
-//! The cluster answers a commit when it has written down that it will write the ends of the
-//! transaction into its partitions. A broker that is stopped in that moment can forget to. So a
-//! delivery counts as visible once the group shows its offset as decided, which is asked beside the
-//! deliveries, for many of them at once; until then its rows stay in the store.
+//! The cluster acknowledges a commit once it has recorded that it will write the commit markers
+//! into the partitions. A broker that is stopped at that moment can fail to write them. So a
+//! delivery counts as visible only once the group shows its offset as decided. A thread beside the
+//! deliveries asks for that, for many of them at once; until then their rows stay in the store.
 
 use super::client::Reports;
 use super::group::Group;
@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 
 /// The group is asked at most so often.
 const ASK_EVERY: Duration = Duration::from_millis(20);
-/// How often it is asked up to where the topic is decided.
+/// How often the partitions' last stable offsets are asked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What is promised shows within milliseconds. What does not within this has lost its end.
+/// A promised commit is visible within milliseconds. One that isn't within this time has lost its
+/// commit marker.
 const SHOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is proven.
@@ -110,7 +111,8 @@ impl Asking {
         Ok(())
     }
 
-    /// Up to where the topic is decided. Where it does not say, it is asked the next time.
+    /// Asks for the partitions' last stable offsets, and moves the window on. A failed request is
+    /// repeated the next time.
     fn look(&self, topic: &BaseConsumer<Reports>) {
         let partitions = self.window.first().map_or(0, |start| start.ends.len());
         let stable = (0..partitions)
@@ -122,7 +124,7 @@ impl Asking {
 
     /// Waits until the group shows an epoch.
     fn prove(&self, group: &Group<'_>, epoch: i64) -> Result<(), Trouble> {
-        // The time in which the cluster answered, and did not show it.
+        // Since when the cluster has answered without showing the epoch.
         let mut unseen: Option<Instant> = None;
         let mut pause = Duration::from_millis(1);
         loop {
@@ -150,7 +152,7 @@ impl Asking {
                     }
                 }
                 Err(Trouble::Final(reason)) => return Err(Trouble::Final(reason)),
-                // It is away: what it shows is seen when it is back.
+                // The cluster is away; the time it is away does not count.
                 Err(Trouble::Unknown(_)) => unseen = None,
             }
             if NoticeSlot::is_over(&self.sink.notice) {

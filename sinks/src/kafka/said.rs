@@ -1,9 +1,9 @@
-//! What a transaction says of itself: in the metadata of its offset ([`Said`]), and in a header of
-//! its first message ([`Mark`]).
+//! What a transaction says of itself: in the metadata of its offset ([`Said`]), in a header of its
+//! first message ([`Mark`]), and in a header of each message ([`Sent`]).
 //!
-//! The offset's metadata has at most 4 KiB at a broker as it is set up, so that positions of a
-//! topic with very many partitions are named for several partitions at once, by the least of them:
-//! whoever looks from there on looks at more than he needs, and misses nothing.
+//! A broker accepts at most 4 KiB of offset metadata by default. For a topic with very many
+//! partitions, several partitions therefore share one position, the least of theirs: a reader that
+//! starts there reads more than it needs, and misses nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ pub const TRANSACTION_HEADER: &str = "riskstream-transaction";
 /// The header by which every message says whose it is: `SINK.EPOCH.CONNECTION`, and of a copy
 /// `.OFFSET`; see [`Sent`]. SINK stands for the sink's name.
 pub const EPOCH_HEADER: &str = "riskstream-epoch";
-/// Metadata may be so long.
+/// The longest metadata that is written, in bytes.
 const METADATA_MAX: usize = 4_000;
 
 /// What a decided offset of the group says.
@@ -23,24 +23,25 @@ pub(crate) struct Said {
     pub(crate) through: i64,
     /// The run that says so.
     pub(crate) run: String,
-    /// None for an offset of a version before there were any.
+    /// What the transaction says of itself; none for an offset that an older version wrote.
     pub(crate) account: Option<Account>,
 }
 
-/// Of a transaction.
+/// What a transaction's offset says about the transaction and the topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Account {
     /// The topic had everything through this epoch before it.
     pub(crate) after: i64,
     /// So many messages are in it.
     pub(crate) messages: u64,
-    /// Where its messages may begin: here, or later.
+    /// Lower bounds of the positions of its messages.
     pub(crate) before: Bounds,
-    /// What lies between `before` and the end of this transaction; none for an offset of a version
-    /// before there was any.
+    /// What lies between `before` and the end of this transaction; none for an offset that an older
+    /// version wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) whole: Option<Whole>,
-    /// Transactions that are known to be committed: this one, or those that its copies are of.
+    /// Transactions known to be committed once this offset is visible: this one, or those whose
+    /// messages it copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) committed: Vec<Committed>,
 }
@@ -50,12 +51,12 @@ pub(crate) struct Account {
 /// too.
 pub(crate) type Committed = (u32, i64);
 
-/// What the topic has to show of this sink behind a position.
+/// Which epochs of this sink the topic must hold after a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Whole {
-    /// Before the position it had everything through this epoch.
+    /// The topic had every epoch up to this one before the position.
     pub(crate) since: i64,
-    /// Behind it are the messages of the epochs through this one, of those that have any.
+    /// The later epochs up to this one have their messages, if any, after the position.
     pub(crate) through: i64,
 }
 
@@ -69,16 +70,16 @@ struct Metadata<'a> {
 /// A lower bound of a position in every partition.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Bounds {
-    /// How many partitions there were; 0 where a version before did not say.
+    /// How many partitions the topic had; 0 where an older version did not say.
     #[serde(default)]
     partitions: usize,
-    /// Partitions to a number.
+    /// How many partitions share one number of `least`.
     each: usize,
     least: Vec<i64>,
 }
 
 impl Bounds {
-    /// Of the positions of all partitions, for `each` partitions at once.
+    /// The lower bounds of these positions, one for every `each` partitions.
     pub(crate) fn of(positions: &[i64], each: usize) -> Self {
         let each = each.max(1);
         Self {
@@ -91,7 +92,7 @@ impl Bounds {
         }
     }
 
-    /// No position of a partition is less; 0 for a partition that came later.
+    /// The lower bound for a partition; 0 for a partition that was added later.
     pub(crate) fn at(&self, partition: usize) -> i64 {
         let is_known = partition < self.partitions || self.partitions == 0;
         self.least.get(partition / self.each.max(1)).copied().filter(|_| is_known).unwrap_or(0)
@@ -99,20 +100,21 @@ impl Bounds {
 }
 
 impl Said {
-    /// What the group holds.
+    /// Reads the group's offset, which counts epochs, and its metadata.
     pub(crate) fn read(through: i64, metadata: &str) -> Self {
         match serde_json::from_str::<Metadata<'_>>(metadata) {
             Ok(Metadata { run, account }) => {
                 Self { through, run: run.to_owned(), account: Some(account) }
             }
-            // Versions before wrote the run alone.
+            // Older versions wrote only the run's name.
             Err(_) => Self { through, run: metadata.to_owned(), account: None },
         }
     }
 }
 
-/// The metadata of the offset of a transaction of `messages` after the epoch `after`; `whole` is
-/// behind the positions `before`, and these are known to be `committed` with it.
+/// The offset metadata of a transaction with `messages` messages, delivered after the epoch
+/// `after`. `whole` says what the topic holds after the positions `before`; `committed` names the
+/// transactions that are known to be committed once this offset is visible.
 pub(crate) fn metadata(
     (run, committed): (&str, &[Committed]),
     after: i64,
@@ -137,7 +139,7 @@ pub(crate) fn metadata(
     }
 }
 
-/// Of a transaction whose messages are visible.
+/// The mark of a transaction, carried by its messages as [`TRANSACTION_HEADER`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     /// The sink that sent it, by the name of its group.
@@ -168,11 +170,11 @@ pub(crate) struct Sent {
     pub(crate) by: u32,
     /// The last epoch of its transaction.
     pub(crate) through: i64,
-    /// Of a copy: where in its partition the message stands that it is one of.
+    /// For a copy: the offset of its original, in the same partition.
     pub(crate) copy_of: Option<i64>,
 }
 
-/// What messages have for an epoch that only end what hangs.
+/// The epoch in messages that serve only to end a hanging transaction.
 pub(crate) const NOTHING: i64 = i64::MAX;
 
 impl Sent {
@@ -182,7 +184,7 @@ impl Sent {
         self.copy_of.map_or_else(|| value.clone(), |offset| format!("{value}.{offset}"))
     }
 
-    /// Of the header's value; none where it is of another sink.
+    /// Reads the header's value; none if it belongs to another sink.
     pub(crate) fn read(sink: &str, value: &[u8]) -> Option<Self> {
         let mut parts = std::str::from_utf8(value).ok()?.split('.');
         let is_ours = u32::from_str_radix(parts.next()?, 16).ok()? == short(sink);
@@ -199,7 +201,7 @@ impl Mark {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Of the header's value; none where it is not one of ours.
+    /// Reads the header's value; none if it is not a mark.
     pub(crate) fn read(value: &[u8]) -> Option<Self> {
         serde_json::from_slice(value).ok()
     }

@@ -45,7 +45,7 @@ fn with_settings(mut config: ClientConfig, spec: &KafkaSinkSpec) -> ClientConfig
     config
 }
 
-/// Of the producer of transactions.
+/// The settings of a transactional producer.
 pub(crate) fn transactional(spec: &KafkaSinkSpec, transactional_id: &str) -> ClientConfig {
     let mut config = common();
     // All messages of a transaction are there at once: nothing comes by waiting.
@@ -61,7 +61,7 @@ pub(crate) fn transactional(spec: &KafkaSinkSpec, transactional_id: &str) -> Cli
     config
 }
 
-/// Of the producer that sends at once.
+/// The settings of the producer that sends at once.
 pub(crate) fn immediate(spec: &KafkaSinkSpec) -> ClientConfig {
     let mut config = common();
     // A message waits for its cluster for as long as it takes: the epoch isn't committed before it
@@ -94,8 +94,9 @@ const PRODUCERS: [&str; 12] = [
     "produce.",
 ];
 
-/// Of the consumer that asks the group what was delivered. `read_committed` waits for the offsets
-/// of transactions that are not decided yet, `read_uncommitted` answers with those that are.
+/// The settings of the consumer that asks for the group's offset. With `read_committed` the request
+/// waits while an offset is undecided; with `read_uncommitted` it returns the newest decided offset
+/// at once.
 pub(crate) fn group(spec: &KafkaSinkSpec, group: &str, isolation: &str) -> ClientConfig {
     let mut config = common();
     for (name, value) in &spec.settings {

@@ -34,7 +34,7 @@ pub struct KafkaSinkSpec {
     pub origin: Option<(usize, usize)>,
 }
 
-/// What a topic's trouble is to the engine.
+/// A failure of the sink as the engine's error.
 pub(super) fn failed(spec: &KafkaSinkSpec, reason: String) -> SinkError {
     SinkError::Write {
         sink: spec.id.clone(),

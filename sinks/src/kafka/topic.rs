@@ -22,19 +22,19 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A transaction that somebody has left undecided in the topic is waited for so long, before the
-/// delivery is tried again.
+/// How long another application's open transaction is waited for before the delivery is tried
+/// again.
 const DECIDED_WITHIN: Duration = Duration::from_secs(30);
-/// One of our own, whose producers are fenced, is decided at once. So long it is waited for, in
-/// case the cluster is slow.
+/// How long a transaction of this sink may stay open after its producers were fenced before it
+/// counts as hanging. It normally ends at once; the cluster may be slow.
 const HANGING_AFTER: Duration = Duration::from_secs(2);
-/// So long without an answer is too long.
+/// How long reading the topic may go without an answer before it fails.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
-/// Only whether the last transaction is there is not looked for longer than this, where others have
-/// written much since: the group says that it is.
+/// How long the topic is read for the last transaction alone, where others have written much since.
+/// After that the group's offset is trusted.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
-/// What is read is told of every so many messages.
+/// After how many messages read a notice tells of it.
 const MESSAGES_PER_NOTICE: usize = 65_536;
 
 /// Positions of a partition.
@@ -46,13 +46,12 @@ pub(crate) struct Held {
     pub(crate) end: i64,
 }
 
-/// Where readers of committed transactions stand, by partition, with messages of this sink before
-/// them.
+/// Partitions whose last stable offset lies before messages of this sink, with that offset.
 #[derive(Debug, Default)]
 pub(crate) struct Standing {
-    /// At one of those messages: its transaction hangs.
+    /// The last stable offset is at a message of this sink: its transaction hangs.
     pub(crate) open: BTreeMap<usize, i64>,
-    /// At a transaction of somebody else.
+    /// The last stable offset is at another application's transaction.
     pub(crate) hidden: BTreeMap<usize, i64>,
 }
 
@@ -88,8 +87,8 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// Where this sink's messages stand that readers of committed transactions don't see by now,
-    /// though nobody can write such any more.
+    /// Finds the partitions in which a `read_committed` consumer can't see this sink's messages
+    /// yet, though all of its producers are fenced.
     pub(crate) fn standing(&self) -> Result<Standing, Trouble> {
         let stuck = self.stuck(HANGING_AFTER)?;
         let mut standing = Standing::default();
@@ -97,8 +96,8 @@ impl<'a> Topic<'a> {
         let take = |message: &BorrowedMessage<'_>| {
             let partition = usize::try_from(message.partition()).unwrap_or(usize::MAX);
             let Some(stable) = unknown.get(&partition).copied() else { return unknown.is_empty() };
-            // Of messages of a version before nobody knows what hangs with them: they are waited
-            // for.
+            // An older version's messages don't carry [`EPOCH_HEADER`], so what an abort would lose
+            // isn't known. They are waited for.
             let can_end = self.sent(message).is_some();
             let is_ours = can_end || mark_of(self.name, message).is_some();
             if is_ours {
@@ -150,12 +149,13 @@ impl<'a> Topic<'a> {
         Ok(())
     }
 
-    /// Whether a reader of committed transactions sees everything that `whole` says; he stops
-    /// reading when he does.
+    /// Whether a `read_committed` consumer sees everything that `whole` says. It stops reading as
+    /// soon as it does.
     pub(crate) fn is_whole(&self, before: &Bounds, whole: Whole) -> Result<bool, Trouble> {
         let (mut marks, mut marked, mut seen) =
             (Vec::new(), BTreeSet::new(), BTreeMap::<(u32, i64), u64>::new());
-        // Transactions of which some messages were not seen, and whether all are there of some.
+        // `unseen`: transactions of which only some messages were seen so far. `is_there`: whether
+        // the marks seen so far cover all epochs of `whole`.
         let (mut unseen, mut is_there) = (BTreeMap::new(), whole.since >= whole.through);
         let take = |message: &BorrowedMessage<'_>| {
             let Some(Sent { by, through, .. }) = self.sent(message) else {
@@ -166,7 +166,7 @@ impl<'a> Topic<'a> {
             // All messages of a compacted topic have one.
             let mark = mark_of(self.name, message).filter(|_| marked.insert((by, through)));
             if let Some(mark) = mark {
-                // Of a version that did not count them it is not known.
+                // An older version's mark does not say how many messages there are.
                 unseen.insert((by, through), mark.sent.map_or(u64::MAX, |(_, messages)| messages));
                 marks.push(mark);
                 is_there = holes(&marks, whole.since, whole.through).is_empty();
@@ -189,7 +189,7 @@ impl<'a> Topic<'a> {
         Ok(tally)
     }
 
-    /// The messages of some of them.
+    /// The messages of this sink in `ranges` that belong to `parts`.
     pub(crate) fn placed(
         &self,
         isolation: &str,
@@ -203,7 +203,7 @@ impl<'a> Topic<'a> {
         Ok(found)
     }
 
-    /// Messages with all they consist of.
+    /// The wanted messages with key, payload and headers.
     pub(crate) fn copied(
         &self,
         ranges: &[Range<i64>],
@@ -260,8 +260,8 @@ impl<'a> Topic<'a> {
         headers.find_map(|h| Sent::read(self.name, h.value.filter(|_| h.key == EPOCH_HEADER)?))
     }
 
-    /// The partitions that end for a reader of committed transactions before they do, also after a
-    /// while, and where.
+    /// Partitions whose last stable offset stays below their end even after waiting, with that
+    /// offset.
     fn stuck(&self, after: Duration) -> Result<BTreeMap<usize, i64>, Trouble> {
         let asking = reader(self.sink, self.name, "read_committed")?;
         let (mut stuck, started) = (BTreeMap::new(), Instant::now());
@@ -281,8 +281,8 @@ impl<'a> Topic<'a> {
         Ok(stuck)
     }
 
-    /// Which epochs of those that have to be behind `before` no reader of committed transactions
-    /// will ever see. None where messages may have been removed since.
+    /// Epochs that should lie after `before` and that no `read_committed` consumer will ever see.
+    /// Empty where messages may have been removed since.
     pub(crate) fn holes(&self, before: &Bounds, whole: Whole) -> Result<Vec<Hole>, Trouble> {
         let removed =
             self.held.iter().enumerate().any(|(partition, held)| held.first > before.at(partition));
@@ -347,8 +347,9 @@ impl<'a> Topic<'a> {
         Ok(shown)
     }
 
-    /// Reads partitions from where `from` says on, to where a reader of that isolation sees their
-    /// end, or until `take` says that it is enough, or time is up: then it gives false.
+    /// Reads partitions from the offsets that `from` gives to the end that this isolation level
+    /// sees. It stops early when `take` returns true, or when the time is up, and then returns
+    /// false for the time only.
     fn read(
         &self,
         isolation: &str,

@@ -1,8 +1,8 @@
 //! One transaction: messages, and the number of the last epoch among them; filled, then committed.
 //!
-//! A call that librdkafka says may be made again as it is, is. Whatever else goes wrong leaves the
-//! transaction to the next producer of the same name: it finds out whether it came about, and
-//! aborts it if not.
+//! A call that fails with a retriable error is repeated. After any other failure the next producer
+//! with the same `transactional.id` finds out whether the transaction was committed, and aborts it
+//! if not.
 
 use super::client::{Reports, advice, lacks_topic};
 use super::decide::Placed;
@@ -20,7 +20,7 @@ use std::time::Duration;
 const CALL_WITHIN: Duration = Duration::from_secs(1);
 /// Between two looks at what the cluster has answered.
 const GLANCE: Duration = Duration::from_micros(300);
-/// Calls that may be made again are made so often, which is longer than a transaction may last.
+/// How often a retriable call is repeated; together longer than a transaction may last.
 const CALLS_MAX: usize = 120;
 
 /// A message of this sink, and what it consists of.
@@ -35,14 +35,14 @@ pub(crate) struct Copied {
 /// Why a transaction did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// Whether it came about is for a new producer to find out, which may try again.
+    /// The outcome is unknown: a new producer finds it out, and may try again.
     Unknown(String),
-    /// It can never come about.
+    /// Trying again can't help.
     Final(String),
 }
 
-/// A message for the producer. Of a transaction it says what each of its messages says, and, where
-/// there is a mark, whose transaction that is.
+/// A message for the producer. `sent` becomes its [`EPOCH_HEADER`] and `mark` its
+/// [`TRANSACTION_HEADER`], where given.
 pub(crate) fn record<'a, O: IntoOpaque>(
     topic: &'a str,
     message: MessageRow<'a>,
@@ -68,38 +68,38 @@ pub(crate) fn record<'a, O: IntoOpaque>(
     }
 }
 
-/// Where a transaction says up to which epoch it goes.
+/// The offset that a transaction commits: its last epoch, for a group and topic.
 pub(crate) struct Progress<'a> {
     pub(crate) topic: &'a str,
     pub(crate) group: &'a ConsumerGroupMetadata,
     pub(crate) epoch: i64,
-    /// Who says so, and what else there is to say of the transaction.
+    /// The offset's metadata: the run, and the transaction's account.
     pub(crate) metadata: &'a str,
-    /// What its messages have to say of it.
+    /// The headers of the transaction's messages.
     pub(crate) mark: Marking<'a>,
 }
 
-/// The header of a transaction's messages.
+/// The headers of a transaction's messages; `value` is the [`TRANSACTION_HEADER`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marking<'a> {
     pub(crate) value: &'a str,
-    /// Whether all messages have it, or the first alone.
+    /// Whether all messages carry `value`, or only the first.
     pub(crate) all: bool,
-    /// What every message says.
+    /// The [`EPOCH_HEADER`] of every message.
     pub(crate) sent: &'a str,
 }
 
-/// Begins a transaction of the messages and the progress; all of them are at the cluster
-/// afterwards, seen by nobody.
+/// Begins a transaction, and sends its offset and messages. When it returns the cluster has them
+/// all, and no `read_committed` consumer sees them yet.
 pub(crate) fn fill<'a>(
     producer: &BaseProducer<Reports>,
     progress: &Progress<'a>,
     messages: impl Iterator<Item = MessageRow<'a>>,
 ) -> Result<(), Trouble> {
-    // One after the other: while the cluster adds a partition to the transaction it refuses what
-    // comes for another, which is then tried again after 20 or 500 ms. Offsets first, since those
-    // are asked again after `retry.backoff.ms` where the cluster is still busy with the producer's
-    // transaction before.
+    // Offset and messages are sent one after the other: while the cluster adds a partition to a
+    // transaction it refuses requests for another, which librdkafka repeats only after 20 or 500
+    // ms. The offset goes first, since librdkafka repeats that request after `retry.backoff.ms`
+    // while the cluster is still busy with the producer's last transaction.
     say(producer, progress)?;
     for (place, message) in messages.enumerate() {
         let mark = (place == 0 || progress.mark.all).then_some(progress.mark.value);
@@ -183,9 +183,9 @@ fn say(producer: &BaseProducer<Reports>, progress: &Progress<'_>) -> Result<(), 
     again(producer, || producer.send_offsets_to_transaction(&offsets, progress.group, CALL_WITHIN))
 }
 
-/// A transaction of a message in each of these partitions that nobody will see: it is aborted. With
-/// it ends whatever the producer has left open there. The messages say that they are the `sink`'s,
-/// since their end may be lost too.
+/// Sends a message into each of these partitions in a transaction, and aborts it. The abort marker
+/// also ends whatever the producer has left open there. The messages name the `sink`, since their
+/// own marker may get lost too.
 pub(crate) fn end(
     producer: &BaseProducer<Reports>,
     (topic, sink): (&str, &str),
@@ -239,7 +239,7 @@ fn send(
     }
 }
 
-/// A message that the cluster, or time, has refused.
+/// Fails if a message was refused or timed out, or if the run is to end.
 fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     let Some(code) = producer.context().take_refused() else {
         let is_over = producer.context().is_over();
@@ -255,7 +255,7 @@ fn refused(producer: &BaseProducer<Reports>) -> Result<(), Trouble> {
     })
 }
 
-/// Makes a call again for as long as that is all it needs.
+/// Repeats a call as long as it fails with a retriable error.
 pub(crate) fn again(
     producer: &BaseProducer<Reports>,
     mut call: impl FnMut() -> Result<(), KafkaError>,

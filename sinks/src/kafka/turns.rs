@@ -5,8 +5,8 @@
 //!   delivery: fill 1 ─▶ fill 2 ─▶ fill 3 ─▶
 //!   thread:          commit 1 ─▶ commit 2 ─▶ commit 3 ─▶ outcomes
 //! ```
-//! Both are done in order, so that the topic and the progress have one order too. After one that
-//! failed, none is committed any more.
+//! Filling and committing both keep the order of the epochs, so the topic and the group's offset
+//! have the same order. After a failed commit no later transaction is committed.
 
 use super::client::Reports;
 use super::encode::MessageRow;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 2;
 /// promised to commit it, and lets its producer wait.
 pub(crate) const TURNS: usize = AT_ONCE + 1;
 
-/// Whom to wake, once it is known.
+/// The engine's callback that wakes its delivery thread, once the engine has set it.
 #[derive(Clone, Default)]
 pub(crate) struct WakeSlot(Arc<OnceLock<Wake>>);
 
@@ -82,8 +82,8 @@ impl Turns {
         })
     }
 
-    /// Fills the next producer's transaction; it is committed when those before it are. Waits until
-    /// one of two before it is.
+    /// Fills the next producer's transaction, which is committed after those before it. First waits
+    /// until at most one earlier transaction is uncommitted.
     pub(crate) fn begin<'a>(
         &mut self,
         progress: &Progress<'a>,

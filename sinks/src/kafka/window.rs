@@ -1,33 +1,33 @@
-//! Since where a sink's transactions have to be looked at again: [`Window`].
+//! From which positions a sink's transactions still have to be verified: [`Window`].
 //!
-//! A transaction that the cluster has promised to commit may lose its end, while those after it
-//! keep theirs. Until its producer commits again it hangs, and if that next transaction is aborted,
-//! it is aborted with it. So every offset says since where it has to be looked whether all
-//! transactions are there: the newest position before which every partition is decided.
+//! A transaction that the cluster has promised to commit may lose its commit marker, while later
+//! transactions keep theirs. It hangs until its producer ends another transaction, and if that one
+//! is aborted, it is aborted too. So every offset names the positions after which a later run has
+//! to verify that all transactions are there: the newest ones up to which every partition is
+//! decided.
 
 use super::said::Mark;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// More positions than this are thinned out.
+/// How many starts are kept; beyond that every second one is dropped.
 const STARTS_MAX: usize = 1_024;
 
 /// Where the topic ended when a transaction began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Start {
-    /// The topic had everything through this epoch, or was to have it.
+    /// The last epoch that the topic had, or that an open transaction was to bring.
     pub(crate) since: i64,
-    /// By partition.
+    /// The end offset of each partition.
     pub(crate) ends: Vec<i64>,
 }
 
-/// The starts of the transactions that have to be looked at again; the first of them is where to
-/// begin.
+/// The starts of the transactions that still have to be verified, the oldest first.
 #[derive(Debug)]
 pub(crate) struct Window(Mutex<VecDeque<Start>>);
 
 impl Window {
-    /// Everything before `first` is there.
+    /// A window that begins at `first`, before which every transaction is known to be there.
     pub(crate) fn new(first: Start) -> Self {
         Self(Mutex::new(VecDeque::from([first])))
     }
@@ -51,13 +51,13 @@ impl Window {
         self.lock().front().cloned()
     }
 
-    /// Whether there is more than one.
+    /// Whether the window holds more than one start, so that it can move on.
     pub(crate) fn can_move(&self) -> bool {
         self.lock().len() > 1
     }
 
-    /// Every partition is decided up to these positions: what lies before them need not be looked
-    /// at again.
+    /// Drops the starts that need not be verified again: every partition is decided up to its last
+    /// stable offset, given by `stable`.
     pub(crate) fn decided(&self, stable: &[i64]) {
         let mut starts = self.lock();
         while starts
@@ -82,7 +82,8 @@ pub(crate) fn holes<'a>(
     since: i64,
     through: i64,
 ) -> Vec<Hole> {
-    // One that does not say after which epoch it is may bring all before it.
+    // A mark without `after` was written by an older version; its transaction may hold every epoch
+    // before it.
     let mut brought: Vec<Hole> =
         marks.into_iter().map(|mark| (mark.after.unwrap_or(since), mark.through)).collect();
     brought.sort_unstable();

@@ -33,7 +33,7 @@ fn taken(what: &str, how: Taking) -> Taken {
 fn refused(saved: &Shape, present: &Shape) -> Vec<String> {
     match decide_evolution(saved, present) {
         Evolution::Refused(differences) => differences.iter().map(Difference::to_string).collect(),
-        other => panic!("{other:?}"),
+        other @ (Evolution::Same | Evolution::TakenWith(_)) => panic!("{other:?}"),
     }
 }
 

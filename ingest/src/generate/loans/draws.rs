@@ -5,7 +5,7 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 /// What a number is for; each loan has one per month and purpose.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
-    /// Things said once, at the origination.
+    /// This and the following purposes are drawn once per loan, at its origination.
     Days,
     Amount,
     Term,
@@ -14,7 +14,7 @@ pub(crate) enum Purpose {
     Lender,
     User,
     Mistake,
-    /// Things that a month brings.
+    /// This and the following purposes are drawn once per month.
     PayDay,
     Payment,
     Prepayment,

@@ -7,8 +7,8 @@
 //! delivered first where tables stay.
 //!
 //! A store that can't be read, being damaged or of another version, is set aside: its folder gets
-//! another name, and a new store begins after the last epoch that the pipeline's tables record. So
-//! it is where there is no store any more and the tables have rows.
+//! another name, and a new store begins after the last epoch that the pipeline's tables record. The
+//! same happens where there is no store any more but the tables have rows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,17 +41,18 @@ pub(crate) struct Anew {
     store: Begins,
 }
 
-/// In which store it begins.
+/// The store in which a pipeline begins anew.
 #[derive(Debug)]
 enum Begins {
-    /// Its own.
+    /// The pipeline's own store.
     InItsOwn,
-    /// A new one, after the last epoch that its tables record. The folder of an unreadable one is
-    /// renamed before.
+    /// A new store, which begins after the last epoch that the pipeline's tables record. The folder
+    /// of an unreadable store is renamed before.
     InANewOne { after: Epoch, aside: Option<PathBuf>, known_as: KnownAs },
 }
 
-/// Looks what beginning anew would mean; `None` where there is nothing of the pipeline to forget.
+/// Finds out what beginning anew would change; `None` where there is nothing of the pipeline to
+/// forget.
 ///
 /// # Errors
 /// A pipeline that is being run, a table that can't be read, or a choice that the user has to make
@@ -90,7 +91,7 @@ pub(crate) fn plan_anew(
     }
     let found = stored_and_free(config, name)?;
     if found.committed == Epoch(0) {
-        // A run that was refused has made a store, and committed nothing.
+        // A refused run may have made this store; nothing was committed to it.
         return pipeline
             .map_or(Ok(None), |pipeline| in_a_new_store(config, pipeline, None, tables, runtime));
     }
@@ -103,7 +104,7 @@ pub(crate) fn plan_anew(
     let edit = match pipeline {
         Some(pipeline) => {
             means.push(format!(
-                "{}: {} are forgotten",
+                "{}: what was read before is forgotten ({})",
                 beginning(config, pipeline),
                 partitions(&found)
             ));
@@ -111,7 +112,7 @@ pub(crate) fn plan_anew(
             of_pipeline(config, pipeline, &found, (tables, positions), runtime, &mut means)?
         }
         None => {
-            means.push(format!("{} are forgotten", partitions(&found)));
+            means.push(format!("how far it was read is forgotten ({})", partitions(&found)));
             means.extend(
                 found
                     .positions
@@ -129,11 +130,11 @@ pub(crate) fn plan_anew(
     Ok(Some((change, Anew { pipeline: name.to_owned(), edit, store: Begins::InItsOwn })))
 }
 
-/// Does it; gives the epoch after which the pipeline begins anew.
+/// Lets the pipeline begin anew; returns the epoch after which it begins.
 ///
 /// # Errors
-/// When the store is in use or can't be written; then nothing has changed, or it can be done once
-/// more.
+/// The store is in use or can't be written. Then nothing has changed, or the change can be
+/// repeated.
 pub(crate) fn begin_anew(config: &Config, anew: &Anew) -> Result<Epoch, CommandError> {
     let store = store_location(config, &anew.pipeline);
     let Begins::InANewOne { after, aside, known_as } = &anew.store else {
@@ -149,7 +150,7 @@ pub(crate) fn begin_anew(config: &Config, anew: &Anew) -> Result<Epoch, CommandE
     begin_after(&store, *after, &anew.edit, names).map_err(failed)
 }
 
-/// A pipeline whose store can't be read, and why; or that has none.
+/// Plans a new store for a pipeline whose store can't be read, with the reason, or that has none.
 fn in_a_new_store(
     config: &Config,
     pipeline: &Pipeline,
@@ -229,8 +230,8 @@ fn beginning(config: &Config, pipeline: &Pipeline) -> String {
     }
 }
 
-/// Positions that a pipeline keeps though it begins anew: of a PostgreSQL table that its
-/// replication slot is its own.
+/// Positions that a pipeline keeps though it begins anew: the position of a PostgreSQL table still
+/// records that the replication slot is the pipeline's own.
 fn positions(
     config: &Config,
     pipeline: &Pipeline,
@@ -263,7 +264,8 @@ fn positions(
     positions
 }
 
-/// A slot that nobody reads makes its server keep all changes.
+/// The note on a replication slot that stays; the server keeps all changes for a slot without a
+/// reader.
 fn slot_stays(slot: &str) -> String {
     format!(
         "the replication slot {slot} stays on its server, which keeps every change for it: {}",
@@ -348,7 +350,7 @@ fn of_pipeline(
                     "{target} keeps its messages; rows that are read again come a second time"
                 ));
             }
-            _ => {}
+            (TablesChoice::Keep | TablesChoice::Empty, _) => {}
         }
         if other_name(id) && !empties.contains(id) {
             forgets.push(id.clone());
@@ -407,7 +409,8 @@ fn ask_for(pipeline: &Pipeline, full: &[String]) -> Result<TablesChoice, Command
     }
 }
 
-/// Of a pipeline that the configuration no longer has: nobody would deliver what waits.
+/// The edit for a pipeline that the configuration no longer has. Its waiting rows are given up,
+/// since no run would deliver them.
 fn of_gone(
     name: &str,
     found: &Inspection,

@@ -14,7 +14,7 @@ use crate::commands::{CommandError, failed};
 use crate::config::Config;
 use crate::plan::store_location;
 
-/// Drops it.
+/// Drops a step's state, or all that a pipeline has stored.
 ///
 /// # Errors
 /// As [`super::state`].

@@ -81,7 +81,7 @@ pub(super) struct Undelivered {
     pub(super) rows: u64,
 }
 
-/// Lists it.
+/// Lists what every pipeline has stored.
 ///
 /// # Errors
 /// A store that can't be read.
@@ -118,8 +118,8 @@ fn read(config: &Config) -> Result<Listed, CommandError> {
     Ok(Listed { data: config.spec.riskstream.data.value.clone(), pipelines })
 }
 
-/// Rows that a pipeline's sinks do not have: by what the destination says, where `recorded` has it,
-/// else by what the store knows, which may be less.
+/// Rows that a pipeline's sinks have not delivered: those after the epoch that the destination
+/// records, where `recorded` has it, else after the one that the store knows, which may be older.
 pub(super) fn undelivered(
     found: &Inspection,
     pipeline: Option<&Pipeline>,

@@ -12,7 +12,7 @@ use crate::commands::{CommandError, failed};
 use crate::config::{Config, suggest_name};
 use crate::plan::{KnownAs, NAMES_FILE, store_location};
 
-/// Renames it.
+/// Renames a step's state, or a pipeline.
 ///
 /// # Errors
 /// As [`super::state`].
@@ -90,7 +90,7 @@ fn rename_pipeline(
     let name = &args.pipeline;
     let found = stored_and_free(config, name)?;
     let to: std::path::PathBuf = store_location(config, new);
-    // A run that was refused has made a store and committed nothing.
+    // A refused run may have made this store; nothing was committed to it.
     let is_unused = inspect(&to)
         .map_err(failed)?
         .is_some_and(|there| there.committed == Epoch(0) && there.held_by.is_none());
@@ -112,7 +112,7 @@ fn rename_pipeline(
         );
         return Err(usage(message, Some(format!("take `{name}` out of the configuration first"))));
     }
-    // What the store remembers is what tables and topics know.
+    // Tables and topics know the pipeline by the names that its store records.
     let known_as = match found.origin {
         Some(origin) => KnownAs { program: origin.program, pipeline: origin.pipeline },
         None => KnownAs::of(config, name).map_err(failed)?,

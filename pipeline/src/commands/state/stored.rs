@@ -6,7 +6,7 @@ use crate::commands::{CommandError, failed};
 use crate::config::{Config, suggest_name};
 use crate::plan::{KnownAs, store_location, stores};
 
-/// State of the engine's own: rows that wait for the watermark, and event time.
+/// Whether the state is the engine's own: rows that wait for the watermark, and event time.
 pub(crate) fn is_of_source(step: &str) -> bool {
     step.starts_with("source.")
 }
@@ -40,7 +40,7 @@ pub(super) fn stored(config: &Config, pipeline: &str) -> Result<Inspection, Comm
     })
 }
 
-/// The same, of a pipeline that no program runs: it is to be changed.
+/// As [`stored`], for a change of the store: an error if a program runs the pipeline.
 pub(super) fn stored_and_free(config: &Config, pipeline: &str) -> Result<Inspection, CommandError> {
     let found = stored(config, pipeline)?;
     match found.held_by {

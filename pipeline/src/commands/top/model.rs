@@ -11,7 +11,7 @@ use crate::plan::store_location;
 use crate::service::now::{Now, State};
 use crate::service::samples::{KEPT_SECONDS, LastHour, now_location, samples_location};
 
-/// A program that has said nothing for so long does not run, or can't write.
+/// A program that has written nothing for this long does not run, or can't write.
 const SILENT_AFTER_MICROS: i64 = 10_000_000;
 
 /// All pipelines of a configuration, at one moment.
@@ -33,7 +33,8 @@ pub(super) struct PipelineModel {
     pub(super) pipeline: String,
     #[serde(serialize_with = "condition")]
     pub(super) condition: Condition,
-    /// What its program has written last; it may be another, earlier one where it does not run.
+    /// What the program that runs the pipeline has written last; if none runs, it is of an earlier
+    /// one.
     pub(super) now: Option<Now>,
     /// The last hour, of which `status` gives the numbers.
     #[serde(skip)]
@@ -43,16 +44,16 @@ pub(super) struct PipelineModel {
 /// Whether a pipeline runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition {
-    /// A program looks after it, and says so.
+    /// A program runs the pipeline, and reports this state.
     Said(State),
-    /// A program holds its store, and has said nothing for a while, or not yet.
+    /// A program holds the pipeline's store, but has reported nothing lately, or nothing yet.
     Silent,
-    /// No program looks after it.
+    /// No program runs the pipeline.
     Down,
 }
 
 impl Condition {
-    /// In a word.
+    /// The condition in one word.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Said(State::Starts) => "starts",
@@ -71,7 +72,7 @@ fn condition<S: Serializer>(condition: &Condition, to: S) -> Result<S::Ok, S::Er
 }
 
 impl Model {
-    /// Reads it: a few small files, whatever the size of the store.
+    /// Reads the model from a few small files, whatever the size of the store.
     pub(super) fn read(config: &Config) -> Self {
         let at_micros = SystemClock::default().wall_micros();
         let riskstream = &config.spec.riskstream;
@@ -122,7 +123,7 @@ impl PipelineModel {
         Self { pipeline: name.to_owned(), condition, now, hour }
     }
 
-    /// What its program says, if one looks after it.
+    /// What the program that runs the pipeline reports, if there is one.
     pub(super) fn said(&self) -> Option<&Now> {
         match self.condition {
             Condition::Said(_) => self.now.as_ref(),

@@ -67,7 +67,7 @@ pub(super) fn draw(model: &Model, view: &View, area: Rect, buffer: &mut Buffer) 
     keys(view).render(line, buffer);
 }
 
-/// The model as text: of every pipeline all that there is.
+/// The model as text, with everything of every pipeline.
 pub(super) fn text(model: &Model, columns: u16) -> String {
     let mut bands = overview(model, None, columns);
     for pipeline in &model.pipelines {
@@ -80,7 +80,7 @@ pub(super) fn text(model: &Model, columns: u16) -> String {
     lines(&buffer)
 }
 
-/// The characters of a buffer, without what ends a line in blanks.
+/// The characters of a buffer, without blanks at the ends of lines.
 pub(super) fn lines(buffer: &Buffer) -> String {
     let mut text = String::new();
     for row in buffer.content().chunks(usize::from(buffer.area.width.max(1))) {
@@ -221,13 +221,13 @@ fn clock_lag(now: &Now) -> Option<f64> {
     Some(micros.max(0) as f64 / 1e6)
 }
 
-/// What a pipeline has failed by, and which of its destinations are away.
+/// Why a pipeline has failed, and which of its destinations are away.
 fn wrong(pipeline: &PipelineModel, columns: u16) -> Vec<Line<'_>> {
     let Some(now) = &pipeline.now else { return Vec::new() };
     let name = &pipeline.pipeline;
     let mut said = Vec::new();
     let away: Vec<&SinkNow> = now.sinks.iter().filter(|sink| sink.away.is_some()).collect();
-    // That a destination is away is a reason, too; it is told of by the destination.
+    // A destination that is away is in `reason` too; it is shown with the destination, below.
     let (fails, is_down) = (now.state == State::Failed, pipeline.condition == Condition::Down);
     if let Some(reason) = now.reason.as_ref().filter(|_| fails || away.is_empty() && !is_down) {
         said.push((format!("{name}: {reason}"), if fails { Color::Red } else { Color::Yellow }));
@@ -293,7 +293,7 @@ fn details<'a>(
     let taken = height_of(&below).saturating_add(above.height).saturating_add(2);
     let shown = height.map_or(now.steps.len(), |height| {
         match usize::from(height.saturating_sub(taken)) {
-            // The line that says how many are left out takes the place of one.
+            // One line is kept for the number of steps that are left out.
             room if room < now.steps.len() => room.saturating_sub(1).max(STEPS_MIN),
             _ => now.steps.len(),
         }

@@ -138,7 +138,7 @@ fn what_is_away_and_what_failed_is_told_with_the_reason() {
     failed.reason = Some("in/2.csv has changed".into());
     let text = page::text(&model(failed.clone()), 100);
     assert!(text.contains("card-fraud: in/2.csv has changed"), "{text}");
-    // The program has ended by it: why is still told.
+    // The failure has ended the program, and its reason is still shown.
     failed.program.has_ended = true;
     let first = PipelineModel::new("card-fraud", Some(failed), LastHour::default(), false, AT);
     let down = Model { pipelines: vec![first], ..model(now()) };

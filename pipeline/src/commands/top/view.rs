@@ -39,7 +39,7 @@ impl Sort {
         }
     }
 
-    /// In a word.
+    /// The order in one word.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Flow => "flow",
@@ -49,7 +49,7 @@ impl Sort {
         }
     }
 
-    /// Steps in this order; those that are equal as rows meet them.
+    /// Steps in this order; equal ones stay in the order in which rows meet them.
     pub(super) fn sorted(self, steps: &[StepNow]) -> Vec<&StepNow> {
         let mut sorted: Vec<&StepNow> = steps.iter().collect();
         let by = |value: fn(&StepNow) -> f64| {
@@ -66,12 +66,13 @@ impl Sort {
 }
 
 impl View {
-    /// A key was pressed, of a program with so many pipelines; whether the user has seen enough.
+    /// Handles a key, with `pipelines` pipelines to choose from; returns whether the user wants to
+    /// leave.
     pub(super) fn press(&mut self, key: KeyEvent, pipelines: usize) -> bool {
         let last = pipelines.saturating_sub(1);
         match key.code {
             KeyCode::Char('q') | KeyCode::Esc => return true,
-            // In raw mode the terminal makes no signal of it.
+            // In raw mode the terminal does not turn Ctrl-C into a signal.
             KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return true,
             KeyCode::Char('p' | ' ') => self.paused = !self.paused,
             KeyCode::Char('s') => self.sort = self.sort.next(),

@@ -17,10 +17,10 @@ use crate::commands::{CommandError, failed};
 use crate::config::{Config, defaults, suggest_name};
 use crate::plan::tables_location;
 
-/// The name under which files are asked.
+/// The name of the table in SQL when the rows are read from files.
 const FILES: &str = "training_rows";
 
-/// Rows that can be asked in SQL.
+/// Rows that can be queried in SQL.
 pub(super) struct TrainingRows {
     asked: Asked,
     table: String,
@@ -172,8 +172,8 @@ impl TrainingRows {
             }
         }
         let (from, to) = (split.date(0), split.date(split.test_end()));
-        // The same rows give the same model, in whatever files they lie: a forest draws its rows by
-        // their places.
+        // The rows are sorted, so that the same rows in other files give the same model: a forest
+        // samples its rows by their positions.
         let order: Vec<String> = (1..=selected.len()).map(|place| place.to_string()).collect();
         let sql = format!(
             "select {} from {} where {time} >= cast('{from}T00:00:00Z' as timestamp) \

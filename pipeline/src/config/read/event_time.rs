@@ -16,7 +16,7 @@ use crate::config::spec::{
 };
 use crate::config::values::NameKind;
 
-/// An event time as far as it is said.
+/// An event time as the file gives it, and which of its keys the file leaves to a default.
 pub(super) struct SaidTime {
     pub(super) time: EventTime,
     has_out_of_orderness: bool,
@@ -24,7 +24,7 @@ pub(super) struct SaidTime {
 }
 
 impl SaidTime {
-    /// What was not said is as in `default`, if that is of the same column.
+    /// Takes what the file does not give from `default`, if that is of the same column.
     pub(super) fn or(self, default: Option<&EventTime>) -> EventTime {
         let Self { mut time, has_out_of_orderness, has_when_quiet } = self;
         if let Some(default) = default.filter(|default| default.column.value == time.column.value) {
@@ -131,8 +131,8 @@ fn named_time(
     (Some(made), columns)
 }
 
-/// What an event time says of the columns that it is made of, and of its zone; one that is made is
-/// added to `schema`.
+/// Checks the columns that an event time is made of, and its zone; adds an event time that is made
+/// of several columns to `schema`.
 pub(super) fn check_time(
     time: &EventTime,
     kind: Option<&SourceKind>,

@@ -15,7 +15,8 @@ use crate::config::spec::{Compression, CsvOptions, Field, FileFormat, FileSource
 /// Lines before a header at most.
 const SKIP_LINES_MAX: u64 = 100_000;
 
-/// `schema` is the columns as far as they could be read, `has_schema` that there are any.
+/// `schema` is the columns as far as they could be read; `has_schema` says whether the file gives
+/// any.
 pub(super) fn file(
     table: &mut Table<'_>,
     schema: Option<&[Field]>,
@@ -195,7 +196,12 @@ fn skip_lines(
             let lines = csv.integer("skip_lines", 0, SKIP_LINES_MAX, problems);
             SkipLines::Count(lines.map_or(0, |lines| lines.value as usize))
         }
-        _ => {
+        Value::String { .. }
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_)
+        | Value::Table(_) => {
             problems.push(
                 reader::expected(&entry.node, "`skip_lines`", "a number of lines")
                     .help("such as skip_lines = 5, or skip_lines = \"to-header\""),

@@ -22,7 +22,7 @@ pub(super) const CHANGES_HAVE_NO_FORMS: &str =
     "changes of a table have its columns' names, and Debezium's ways of writing them";
 
 /// `decimal_mark`, `thousands_mark`, `true_words`, `false_words`. `has_schema`: the columns are
-/// named; `is_plain`: the format is one whose values these say something about.
+/// named; `is_plain`: these keys apply to the format.
 pub(super) fn forms(
     table: &mut Table<'_>,
     has_schema: bool,
@@ -64,7 +64,12 @@ fn numbers(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> NumberMarks {
     let Some(entry) = table.get("thousands_mark") else { return marks };
     let nodes: Vec<&Node> = match &entry.node.value {
         Value::Array(elements) => elements.iter().collect(),
-        _ => vec![&entry.node],
+        Value::String { .. }
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Table(_) => vec![&entry.node],
     };
     marks.thousands =
         nodes.into_iter().filter_map(|node| mark(node, "thousands_mark", problems)).collect();
@@ -150,7 +155,7 @@ pub(super) fn encoding(
 /// A column of a schema: its type, or a table of its type and how it is written.
 pub(super) fn field(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Field> {
     let type_of = |text: &Spanned<String>, problems: &mut Vec<Problem>| {
-        // A column of an unknown type is a column still, for whatever names it.
+        // A column of an unknown type is kept, so that what names it finds it.
         let parsed = reader::parsed(text, text.span, values::data_type, problems);
         Spanned::new(parsed.unwrap_or(DataType::Null), text.span)
     };
@@ -224,7 +229,7 @@ pub(super) fn time_format(text: &Spanned<String>, problems: &mut Vec<Problem>) -
     }
 }
 
-/// Notes a zone that isn't one, or that a format leaves nothing to say.
+/// Notes a zone that does not exist, or that has no effect with this format.
 pub(super) fn check_zone(zone: &Spanned<String>, format: &TimeFormat, problems: &mut Vec<Problem>) {
     if let Err(error) = format.read_as().in_zone(&zone.value) {
         let is_known = zone_names().any(|name| name == zone.value);
@@ -234,7 +239,7 @@ pub(super) fn check_zone(zone: &Spanned<String>, format: &TimeFormat, problems: 
     }
 }
 
-/// Notes forms of columns where there is nothing that could have them.
+/// Notes forms of columns where no column can have one.
 pub(super) fn refuse_forms(fields: &[Field], why: &str, problems: &mut Vec<Problem>) {
     for field in fields {
         let spans: [Option<Span>; 3] = [

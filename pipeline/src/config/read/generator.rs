@@ -15,7 +15,7 @@ use crate::config::spec::{
 
 /// Customers and terminals at most: their ids are 31 bits wide where 32-bit ids are asked for.
 const SIMULATED_MAX: u64 = i32::MAX as u64;
-/// A customer uses the terminals within this, of a map of 100 by 100: at least those at his door.
+/// Smallest `radius`: the distance within which a customer uses terminals, on a map of 100 by 100.
 const RADIUS_MIN: f64 = 0.01;
 /// A century of simulated days, or months.
 const DAYS_MAX: u64 = 36_525;
@@ -23,7 +23,7 @@ const MONTHS_MAX: u64 = 1_200;
 /// Lenders at most: each has a minute of the night for its changes.
 const LENDERS_MAX: u64 = 180;
 
-/// `None` when it isn't said what is simulated.
+/// `None` when `of` is wrong; without `of`, payments are simulated.
 pub(super) fn generator(
     table: &mut Table<'_>,
     problems: &mut Vec<Problem>,
@@ -125,7 +125,11 @@ fn start(
     let Some(entry) = table.get("start") else { return default };
     let parsed = match &entry.node.value {
         Value::String { text, .. } | Value::Datetime(text) => text.parse::<NaiveDate>().ok(),
-        _ => None,
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Array(_)
+        | Value::Table(_) => None,
     };
     // Years that Parquet readers and dates in text agree on.
     let (first, last) = (NaiveDate::from_ymd_opt(1970, 1, 1), NaiveDate::from_ymd_opt(2200, 1, 1));
@@ -147,7 +151,11 @@ fn rate(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Rate {
         Value::String { text, .. } if text == "max" => return Rate::Max,
         Value::Integer(rate) => *rate as f64,
         Value::Float(rate) => *rate,
-        _ => f64::NAN,
+        Value::String { .. }
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Array(_)
+        | Value::Table(_) => f64::NAN,
     };
     if rate > 0.0 && rate.is_finite() {
         return Rate::PerSecond(rate);

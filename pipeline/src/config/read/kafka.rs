@@ -165,7 +165,7 @@ fn format(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<KafkaFor
     reader::keyword::<KafkaFormat>("format", &format, problems)
 }
 
-/// Messages have no mark, so that an encoding has to be said.
+/// The encoding of messages, which have no byte-order mark: UTF-16 has to say its byte order.
 fn encoding(
     table: &mut Table<'_>,
     format: Option<KafkaFormat>,
@@ -224,7 +224,8 @@ fn columns(
     columns
 }
 
-/// A timestamp is one; keys and headers are text unless the schema says otherwise.
+/// Adds the columns that `schema` lacks: a message's timestamp as a timestamp, keys and headers as
+/// text.
 fn add_columns(schema: &mut Vec<Field>, columns: &[(Spanned<String>, MessagePart)]) {
     for (name, part) in columns {
         if !schema.iter().any(|field| field.name.value == name.value) {
@@ -258,8 +259,14 @@ fn settings(
         let value = match &entry.node.value {
             Value::Integer(number) => Some(number.to_string()),
             Value::Boolean(value) => Some(value.to_string()),
-            _ => reader::string(&entry.node, &format!("the setting `{}`", entry.key), problems)
-                .and_then(|text| expanded(&text.value, text.span, problems)),
+            Value::String { .. }
+            | Value::Float(_)
+            | Value::Datetime(_)
+            | Value::Array(_)
+            | Value::Table(_) => {
+                reader::string(&entry.node, &format!("the setting `{}`", entry.key), problems)
+                    .and_then(|text| expanded(&text.value, text.span, problems))
+            }
         };
         settings.extend(value.map(|value| (entry.key.clone(), value)));
     }

@@ -35,7 +35,7 @@ const EPOCH_BYTES_MIN: u64 = 64 * 1024;
 const HISTORY_MEMORY_MIN: u64 = 1024 * 1024;
 /// Smallest `rows_memory`.
 const ROWS_MEMORY_MIN: u64 = 1024 * 1024;
-/// So that an epoch's files have room.
+/// Smallest `staged_bytes_max`: the files of one epoch need room.
 const STAGED_BYTES_MIN: u64 = 1024 * 1024;
 /// Smallest `hold_memory`.
 const HOLD_MEMORY_MIN: u64 = 1024 * 1024;

@@ -6,7 +6,7 @@ use crate::config::reader;
 use crate::config::span::Spanned;
 use crate::config::suggest;
 
-/// Whether a path is on this machine; others come later.
+/// Whether a path is on this machine; any other path is noted as a problem.
 pub(super) fn check_local(path: &Spanned<String>, problems: &mut Vec<Problem>) -> bool {
     let Some((scheme, rest)) = path.value.split_once("://") else { return true };
     let problem = match scheme {
@@ -31,16 +31,14 @@ pub(super) fn tables<'n>(
     header: &str,
     problems: &mut Vec<Problem>,
 ) -> &'n [Node] {
-    match &entry.node.value {
-        Value::Array(elements) => elements,
-        _ => {
-            problems.push(
-                reader::expected(&entry.node, what, "an array of tables")
-                    .help(format!("write its header in double brackets: `{header}`")),
-            );
-            &[]
-        }
-    }
+    let Value::Array(elements) = &entry.node.value else {
+        problems.push(
+            reader::expected(&entry.node, what, "an array of tables")
+                .help(format!("write its header in double brackets: `{header}`")),
+        );
+        return &[];
+    };
+    elements
 }
 
 /// The problem of a `kind` that isn't one of this release.

@@ -12,7 +12,7 @@ use crate::config::problem::Problem;
 use crate::config::reader::{self, Table};
 use crate::config::spec::{Field, FileFormat, KafkaFormat, Simulation, Source, SourceKind, Sql};
 
-/// The kinds of this release, and those that are known to come.
+/// The kinds of this release; `KINDS_LATER` are those of a later one.
 const KINDS: [&str; 4] = ["file", "generator", "kafka", "postgres"];
 const KINDS_LATER: [&str; 2] = ["http", "bank-api"];
 /// What could be read of a source.
@@ -49,7 +49,7 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
                 );
             }
             let Some(generator) = generator::generator(&mut table, problems) else {
-                // Which keys belong here can't be said without `of`.
+                // With a wrong `of`, it is unknown which keys belong here.
                 return ReadSource { source: None, has_sound_columns: false };
             };
             Some(SourceKind::Generator(generator))
@@ -104,12 +104,12 @@ pub(super) fn source(entry: &Entry, problems: &mut Vec<Problem>) -> ReadSource {
         Some(SourceKind::Postgres(_)) => Some(postgres::event_time(entry.key.span)),
         Some(_) if of_changes => Some(event_time::of_changes(entry.key.span)),
         Some(SourceKind::Generator(_)) => Some(generator::event_time(entry.key.span)),
-        _ => None,
+        Some(SourceKind::File(_) | SourceKind::Kafka(_)) | None => None,
     };
     let event_time = match (event_time, default) {
         (Some(said), default) => said.map(|said| said.or(default.as_ref())),
         (None, Some(default)) => Some(default),
-        // What is wrong with it was said.
+        // A postgres source that could not be read has been reported already.
         (None, None) if kind_name.as_ref().is_some_and(|kind| kind.value == "postgres") => None,
         (None, None) => {
             problems
@@ -175,7 +175,11 @@ fn checks(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Vec<Sql> {
         Value::String { .. } => {
             reader::sql(&entry.node, "`checks`", problems).into_iter().collect()
         }
-        _ => {
+        Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Table(_) => {
             problems.push(
                 reader::expected(&entry.node, "`checks`", "an array of SQL expressions")
                     .help("such as checks = [\"tx_amount >= 0\"]"),

@@ -70,7 +70,7 @@ pub(super) fn step(
         }
     };
     if kinds.is_empty() {
-        // Which keys belong here can't be said; those of the commonest kind are no surprise.
+        // Without a kind, it is unknown which keys belong here: the keys of all kinds are let pass.
         for key in KINDS.iter().flat_map(|kind| kind.others) {
             table.get(key);
         }
@@ -80,7 +80,7 @@ pub(super) fn step(
     (id, step)
 }
 
-/// To which steps a key belongs that is another kind's.
+/// Says to which kinds of steps a key belongs that this kind does not have.
 fn whose(key: &str) -> Option<String> {
     let kinds = KINDS.iter().filter(|kind| kind.others.contains(&key));
     let kinds: Vec<String> = kinds.map(|kind| format!("`{}`", kind.key)).collect();

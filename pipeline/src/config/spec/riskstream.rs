@@ -21,9 +21,9 @@ pub struct Riskstream {
     pub log: Log,
     /// When an epoch closes.
     pub epoch: EpochLimits,
-    /// Epochs read but not committed, at least 1.
+    /// Epochs that may be closed and not committed yet; at least 1.
     pub in_flight_epochs: usize,
-    /// Epochs between snapshots, at least 1.
+    /// The least number of epochs between two snapshots; at least 1.
     pub snapshot_every: u64,
     /// Bytes of window history that each worker keeps in memory.
     pub history_memory: u64,
@@ -47,7 +47,7 @@ pub struct EpochLimits {
     pub min: Duration,
     /// An epoch with any row in it closes after this long.
     pub max: Duration,
-    /// Rows of all sources together that fill an epoch.
+    /// Rows of a pipeline's source that fill an epoch.
     pub rows: u64,
     /// Arrow bytes of decoded rows that fill an epoch.
     pub bytes: u64,

@@ -57,7 +57,8 @@ pub struct Tracing {
 /// `on_failure` of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
-    /// The others end after their open epochs, and the program with an exit status of its own.
+    /// The other pipelines end after their open epochs, and the program ends with an exit status of
+    /// its own.
     Stop,
     /// The pipeline starts again from its last commit.
     Restart(Restart),
@@ -76,9 +77,9 @@ keywords!(OnFailureName { "stop" => Stop, "restart" => Restart });
 /// `restart = { min, max, healthy_after }`: how long a pipeline waits before it starts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restart {
-    /// After the first failure; doubled after each further one,
+    /// The wait after the first failure; each further failure doubles it.
     pub min: Duration,
-    /// to this.
+    /// The longest wait.
     pub max: Duration,
     /// A pipeline that has run so long is well: its next failure counts as the first.
     pub healthy_after: Duration,

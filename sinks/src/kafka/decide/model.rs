@@ -47,13 +47,13 @@ enum Step {
     Done,
 }
 
-/// What is done of the mending.
+/// Which steps of the mending are done; a trial may leave one out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Mends {
     All,
     /// Nothing is copied.
     Nothing,
-    /// It is not looked whether the copies are there.
+    /// After copying, the topic is not read again to verify the copies.
     Once,
     /// Transactions of somebody else are not waited for.
     AtOnce,
@@ -99,7 +99,7 @@ struct World {
     epochs: i64,
     mends: Mends,
     others_left: u8,
-    /// The store has let go of what goes through this epoch.
+    /// The store no longer holds the epochs up to this one.
     gone: i64,
 }
 
@@ -245,8 +245,8 @@ impl World {
         }
     }
 
-    /// Whatever hangs is ended, and what is lost is to be copied; none while somebody else keeps it
-    /// from being seen.
+    /// The world after hanging transactions were aborted, with lost messages to be copied next;
+    /// none while another application's transaction hides this sink's messages.
     fn ended(mut self) -> Option<Self> {
         let stable = self.broker.stable();
         let hangs =
@@ -289,7 +289,8 @@ impl World {
             messages.into_iter().filter(|m| parts.contains(&m.part())).collect::<Vec<_>>()
         };
         let lost = decide_lost(&of_them(written), &of_them(visible));
-        // Where all is there that the group says, and no offset is undecided, nobody looks.
+        // The sink reads no further where everything that the group says is there and no offset is
+        // undecided, so nothing may be lost then.
         let marks: Vec<_> = self
             .broker
             .visible(said.before)
@@ -319,7 +320,7 @@ impl World {
                 .broker
                 .decided
                 .is_some_and(|o| (o.run, o.through, o.messages) == (self.run, through, false));
-            // It is looked whether the copies are there.
+            // Mending is repeated, to verify that the copies are there.
             let step = if self.mends == Mends::Once { Step::Ask } else { Step::End };
             next.push(if shows {
                 Self { step, ..then }
@@ -659,7 +660,7 @@ fn two_transactions_whose_ends_are_lost_are_there_once_wherever_a_run_ends() {
     assert!(worlds > 100_000, "{worlds} worlds");
 }
 
-/// The model has teeth: the rule that was broken is found to be.
+/// The model finds a broken rule: one that takes every undecided offset for aborted.
 #[test]
 fn taking_what_is_undecided_for_aborted_repeats_rows() {
     let group_alone: Rule =
@@ -673,7 +674,7 @@ fn taking_what_is_undecided_for_aborted_repeats_rows() {
     );
 }
 
-/// So is it not to copy what is lost in one partition, and is seen in the other.
+/// The model finds that a transaction lost in one of its two partitions must be copied there.
 #[test]
 fn leaving_half_of_a_transaction_as_it_is_loses_rows_or_repeats_them() {
     let wrong = explore(decide_progress, Trial { mends: Mends::Nothing, ..ENDS })
@@ -681,7 +682,8 @@ fn leaving_half_of_a_transaction_as_it_is_loses_rows_or_repeats_them() {
     assert!(!wrong.is_right(), "{wrong:?}");
 }
 
-/// Nor to believe that the copies are there, or what stands behind transactions of somebody else.
+/// The model finds that copies have to be verified, and that other applications' transactions have
+/// to be waited for.
 #[test]
 fn mending_without_looking_loses_rows_or_repeats_them() {
     for trial in [
@@ -693,7 +695,7 @@ fn mending_without_looking_loses_rows_or_repeats_them() {
     }
 }
 
-/// And so is the opposite.
+/// The model finds the opposite broken rule, too: one that takes an undecided offset for committed.
 #[test]
 fn taking_what_is_undecided_for_committed_loses_rows() {
     let newest_undecided: Rule = |facts| match facts.undecided {

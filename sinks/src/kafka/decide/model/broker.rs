@@ -126,7 +126,8 @@ impl Broker {
         }
     }
 
-    /// With the end of a producer's transaction ends whatever it has left open in the partition.
+    /// Ends everything that the producer has left open in the partition, as the marker of a
+    /// transaction does.
     pub(super) fn end_messages(&mut self, partition: usize, producer: usize, fate: Fate) {
         self.topic[partition]
             .iter_mut()
