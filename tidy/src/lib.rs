@@ -25,17 +25,21 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The files below `root` that git tracks.
+/// The files below `root` that are the project's: those that git tracks, or would if they were
+/// added.
 ///
 /// # Errors
 /// When git can't be asked.
 fn tracked(root: &Path) -> io::Result<Vec<String>> {
-    let output = Command::new("git").arg("-C").arg(root).args(["ls-files", "-z"]).output()?;
+    let listing = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let output = Command::new("git").arg("-C").arg(root).args(listing).output()?;
     if !output.status.success() {
         return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
     let names = output.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    let names = names.map(|name| String::from_utf8_lossy(name).into_owned());
+    // A file that was deleted is tracked until that is committed.
+    Ok(names.filter(|name| root.join(name).exists()).collect())
 }
 
 /// The circles of every crate below `root`: each as the imports between its modules.
