@@ -3,7 +3,7 @@
 //! run -p riskstream-tidy` lists what is wrong; `cargo test -p riskstream-tidy` fails on it.
 //!
 //! # Invariants
-//! - It reads only files that git tracks, and writes none.
+//! - It reads only the files that git tracks or would track if they were added, and writes none.
 //! - It depends on nothing, so that it is compiled in a second.
 
 pub mod circles;
