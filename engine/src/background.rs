@@ -6,7 +6,7 @@ const NICENESS: i32 = 10;
 
 /// Lowers the calling thread's priority below that of the threads that carry rows. Where the system
 /// does not allow or support this, the thread keeps its priority.
-pub(crate) fn lower_priority() {
+pub fn lower_priority() {
     #[cfg(target_os = "linux")]
     let _lowered = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
 }

@@ -27,3 +27,5 @@ pub mod protocol;
 pub mod rows;
 pub mod runtime;
 pub mod store;
+
+pub use background::lower_priority;

@@ -24,6 +24,7 @@
 
 mod alerts;
 mod applications;
+mod as_read;
 mod checkpoint;
 mod compact;
 mod console;
@@ -52,6 +53,7 @@ pub use alerts::{
     ALERT_ID_COLUMN, AlertIdentity, SessionIdentity, alert_ids, alert_schema, with_alert_ids,
 };
 pub use applications::applications;
+pub use as_read::as_read;
 pub use console::{LastRows, SinkSummary, format_summary};
 pub use delta::{Delivered, DeltaTableWriter, WriterOptions};
 pub use empty::OwnRows;
@@ -63,7 +65,7 @@ pub use kafka::{
 pub use maintain::{MaintainReport, maintain};
 pub use maintain_options::MaintainOptions;
 pub use outbox::{
-    DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files,
+    DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files, staged,
 };
 pub use parquet_settings::{IntegerEncoding, StageCompression, StageSettings};
 pub use runtime::DeltaRuntime;

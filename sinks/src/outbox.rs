@@ -213,7 +213,11 @@ fn engine_error(sink: &str, table: &TableSpec, error: &SinkError) -> EngineSinkE
     }
 }
 
-fn staged(names: &[Value]) -> Result<Vec<StagedFile>, SinkError> {
+/// The staged files that an outbox names.
+///
+/// # Errors
+/// What it names was staged by a sink of another kind.
+pub fn staged(names: &[Value]) -> Result<Vec<StagedFile>, SinkError> {
     names.iter().map(|n| serde_json::from_value(n.clone()).map_err(SinkError::from)).collect()
 }
 

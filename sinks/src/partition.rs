@@ -11,7 +11,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 
 use crate::error::SinkError;
 
-const DAY_MICROS: i64 = 86_400_000_000;
+pub(crate) const DAY_MICROS: i64 = 86_400_000_000;
 /// 0001-01-01 and 9999-12-31 as days since 1970: the years that a partition's name can carry.
 const DAY_MIN: i64 = -719_162;
 const DAY_MAX: i64 = 2_932_896;

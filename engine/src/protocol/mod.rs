@@ -36,7 +36,10 @@ pub use evolve::{
 pub use hold::{Hold, LatePolicy, Order};
 pub use origin::{Named, Origin, OriginChange, Writer, strangers};
 pub use reach::{Gap, KeptMark, Missing, SinkMark, decide_reach, is_ahead};
-pub use resume::{Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume};
+pub use resume::{
+    Claim, EpochName, ResumeDecision, ResumeError, ResumeFacts, decide_resume,
+    snapshot_that_counts, that_count,
+};
 pub use saved_clock::{CLOCK_STEP, SavedTracker, TRACKER};
 pub use timers::{Timer, Timers};
 pub use turns::{Held, Round, Seen, TurnLimits, Turns};

@@ -77,14 +77,9 @@ fn counts(name: &EpochName, claims: &[Claim]) -> bool {
     })
 }
 
-/// Decides where to go on. Snapshots that turned out unreadable are left out of the facts by the
-/// caller, and the decision made again.
-///
-/// # Errors
-/// When epochs are missing.
-pub fn decide_resume(facts: &ResumeFacts) -> Result<ResumeDecision, ResumeError> {
-    let next_generation =
-        Generation(facts.claims.iter().map(|c| c.generation.0).max().unwrap_or(0) + 1);
+/// The epoch files that count, oldest first.
+#[must_use]
+pub fn that_count(facts: &ResumeFacts) -> Vec<EpochName> {
     let mut epochs: Vec<EpochName> =
         facts.epochs.iter().filter(|n| counts(n, &facts.claims)).copied().collect();
     epochs.sort_unstable();
@@ -93,7 +88,25 @@ pub fn decide_resume(facts: &ResumeFacts) -> Result<ResumeDecision, ResumeError>
     epochs.reverse();
     epochs.dedup_by_key(|n| n.epoch);
     epochs.reverse();
-    let snapshot = facts.snapshots.iter().filter(|n| counts(n, &facts.claims)).max().copied();
+    epochs
+}
+
+/// The newest snapshot that counts.
+#[must_use]
+pub fn snapshot_that_counts(facts: &ResumeFacts) -> Option<EpochName> {
+    facts.snapshots.iter().filter(|n| counts(n, &facts.claims)).max().copied()
+}
+
+/// Decides where to go on. Snapshots that turned out unreadable are left out of the facts by the
+/// caller, and the decision made again.
+///
+/// # Errors
+/// When epochs are missing.
+pub fn decide_resume(facts: &ResumeFacts) -> Result<ResumeDecision, ResumeError> {
+    let next_generation =
+        Generation(facts.claims.iter().map(|c| c.generation.0).max().unwrap_or(0) + 1);
+    let epochs = that_count(facts);
+    let snapshot = snapshot_that_counts(facts);
     let from = snapshot.map_or(Epoch(0), |s| s.epoch);
     let newest = epochs.last().map_or(Epoch(0), |n| n.epoch).max(from);
     let mut expected = from.next();

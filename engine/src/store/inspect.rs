@@ -450,13 +450,13 @@ fn saved_clock(sections: &[Section]) -> Option<SavedTracker> {
     SavedTracker::from_rows(&batch_from_ipc(&sections.iter().find(clock)?.payload).ok()?)
 }
 
-enum File {
+pub(super) enum File {
     Gone,
     Damaged(String),
     Read(Box<EpochHeader>, Vec<Section>),
 }
 
-fn read(disk: &dyn Disk, path: &Path) -> Result<File, StoreError> {
+pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<File, StoreError> {
     match disk.read(path) {
         Ok(bytes) => Ok(match decode(&bytes) {
             Ok((header, sections)) => File::Read(Box::new(header), sections),
@@ -472,27 +472,32 @@ fn read(disk: &dyn Disk, path: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// After which epoch a generation went on; none where it has not said so.
+pub(super) fn resumed_after(root: &Folder, generation: Generation) -> Option<Epoch> {
+    let path = root.join(format!("generations/{:010}.resumed", generation.0));
+    let bytes = root.disk().read(&path).ok()?;
+    serde_json::from_slice::<serde_json::Value>(&bytes).ok()?.get("after")?.as_u64().map(Epoch)
+}
+
 fn facts(root: &Folder) -> Result<ResumeFacts, StoreError> {
     let mut facts = ResumeFacts::default();
     for name in list(&root.below("generations"))? {
         let Some(generation) = name.strip_suffix(".claim").and_then(|n| n.parse().ok()) else {
             continue;
         };
-        let resumed =
-            root.disk().read(&root.join(format!("generations/{generation:010}.resumed"))).ok();
-        let after = resumed.and_then(|bytes| {
-            serde_json::from_slice::<serde_json::Value>(&bytes).ok()?.get("after")?.as_u64()
-        });
-        facts
-            .claims
-            .push(Claim { generation: Generation(generation), resumed_after: after.map(Epoch) });
+        let generation = Generation(generation);
+        facts.claims.push(Claim { generation, resumed_after: resumed_after(root, generation) });
     }
     facts.epochs = names(root, "epochs", ".epoch")?;
     facts.snapshots = names(root, "snapshots", ".snapshot")?;
     Ok(facts)
 }
 
-fn names(root: &Folder, folder: &str, suffix: &str) -> Result<Vec<EpochName>, StoreError> {
+pub(super) fn names(
+    root: &Folder,
+    folder: &str,
+    suffix: &str,
+) -> Result<Vec<EpochName>, StoreError> {
     let parse = |name: &String| {
         let (epoch, generation) = name.strip_suffix(suffix)?.split_once('-')?;
         Some(EpochName {
@@ -513,7 +518,7 @@ fn entries(disk: &dyn Disk, folder: &Path) -> Result<Vec<Entry>, StoreError> {
 }
 
 /// Names in a folder; none when it is not there.
-fn list(folder: &Folder) -> Result<Vec<String>, StoreError> {
+pub(super) fn list(folder: &Folder) -> Result<Vec<String>, StoreError> {
     Ok(entries(folder.disk().as_ref(), folder)?.into_iter().map(|entry| entry.name).collect())
 }
 

@@ -18,6 +18,7 @@
 //! deleted.
 
 mod away;
+mod committed;
 mod delivered;
 mod edit;
 mod epoch_file;
@@ -34,6 +35,7 @@ mod state_edit;
 
 pub(crate) use away::AwayNotes;
 pub use away::{AwayNote, read_away};
+pub use committed::{Committed, CommittedEpoch, CommittedReader};
 pub use delivered::DeliveredMarks;
 pub use edit::{begin_after, edit, rename_store, set_store_aside};
 pub use epoch_file::{EpochHeader, Section, SectionKind, batch_from_ipc, batch_to_ipc};
