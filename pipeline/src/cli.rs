@@ -45,6 +45,13 @@ pub enum Command {
     Train(TrainArgs),
     /// Ask the tables a question in SQL (DataFusion).
     Query(QueryArgs),
+    /// Answer SQL on the ports of `[query]`, without running pipelines.
+    Serve(ServeArgs),
+    /// Check that the record of what users have asked is as it was written.
+    Audit(AuditArgs),
+    /// Read a password from standard input and print what the file of users keeps of it.
+    #[command(after_help = "Examples:\n  pass show lender | riskstream password")]
+    Password,
     /// Show what a data folder holds: epochs, positions, tables, models, dead letters.
     Status(StatusArgs),
     /// Watch a running program: pipelines, rates, lag, steps, destinations.
@@ -438,6 +445,34 @@ pub struct QueryArgs {
     /// How the rows are printed: a table, or one JSON object per line.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Check that the record of what users have asked is as it was written.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream audit
+  riskstream audit && riskstream query \"select * from system.audit order by time desc limit 10\"
+
+Each line holds the hash of the one before, so that a line that was changed, removed or put in \
+    shows. Exit code 1: it was changed.")]
+pub struct AuditArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
+}
+
+/// Answer SQL on the ports of `[query]`, without running pipelines.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  riskstream serve
+  riskstream serve --set 'query.postgres=127.0.0.1:5433' & psql -h 127.0.0.1 -p 5433 riskstream
+
+Works over a data folder whose run has ended, and beside one that goes on in another process: rows \
+    that are committed there are seen at once. Ends with Ctrl-C.")]
+pub struct ServeArgs {
+    /// Which configuration.
+    #[command(flatten)]
+    pub config: ConfigOption,
 }
 
 /// Show what a data folder holds: epochs, positions, tables, models, dead letters.

@@ -19,3 +19,4 @@ pub mod progress;
 pub mod report;
 pub mod service;
 mod steps;
+pub mod system;

@@ -9,8 +9,8 @@ use arrow::json::WriterBuilder as JsonWriterBuilder;
 use arrow::json::writer::LineDelimited;
 use arrow::util::pretty::pretty_format_batches;
 
-use crate::catalog::TableInfo;
 use crate::error::QueryError;
+use crate::lake::TableInfo;
 
 /// A boxed table with a header.
 ///

@@ -1,23 +1,32 @@
-//! SQL over the tables that pipelines write.
+//! SQL over what pipelines know: the tables that they have written, and what is committed and not
+//! written yet.
 //!
 //! ```text
-//!   Catalog::open("data/tables") ── sql("select ...") ──▶ batches ──▶ format_table | format_json
-//!        │ each named table at its newest version                     | format_csv
-//!        ▼
-//!   DeltaProvider: files of the Delta log, skipped by partition and statistics, read by DataFusion
+//!   postgres/ (port) ─┐
+//!   command line     ─┼─▶ service/ ─▶ catalog/ ─▶ rules/ ─▶ lake/ files of the Delta logs
+//!   flight/ (port)   ─┘                                 └─▶ live/ rows of the stores
 //! ```
 //! Invariants:
-//! - A query sees one version of each table, the newest when the query starts.
-//! - It writes nothing.
+//! - A statement sees all its tables at one moment: see [`service`].
+//! - It changes nothing of the tables and the stores.
 
 mod catalog;
 mod error;
-mod file_statistics;
 mod format;
-mod provider;
+mod lake;
+mod live;
+mod postgres;
+mod rules;
+pub mod service;
 mod suggest;
 
-pub use catalog::{Catalog, TableInfo};
+pub use catalog::{NoSystemTables, SystemTable, SystemTables, TableFact, TableFacts};
 pub use error::QueryError;
 pub use format::{format_csv, format_json, format_table, listing};
-pub use provider::DeltaProvider;
+pub use lake::{Catalog, DeltaProvider, LakeCache, LakeLimits, LakeTable, ReadCounts, TableInfo};
+pub use postgres::{PortError, PostgresPort, PostgresSettings, TlsFiles};
+pub use rules::{
+    Audit, AuditError, AuditRecord, Method, NoRandomness, Policy, Problems, Refusal, RoleLimits,
+    Rules, SignedIn, Tampered, Verified, Verifier, audit_schema, read as read_audit, verifier,
+    verify as verify_audit,
+};

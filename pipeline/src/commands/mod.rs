@@ -2,15 +2,18 @@
 //! prints.
 
 pub mod accept;
+pub mod audit;
 pub mod check;
 pub(crate) mod confirm;
 pub mod explain;
 pub mod generate;
 pub mod maintain;
+pub mod password;
 pub mod plan;
 pub mod query;
 pub mod replay;
 pub mod run;
+pub mod serve;
 pub mod sniff;
 pub mod state;
 pub mod status;

@@ -4,13 +4,18 @@
 //! program.
 
 use std::io::Write;
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use datafusion::error::DataFusionError;
+use riskstream_query::service::{Cancel, User, parse};
 use riskstream_query::{Catalog, QueryError, format_json, format_table, listing};
 
 use super::{CommandError, load};
 use crate::cli::{ConfigArgs, OutputFormat, QueryArgs};
+use crate::config::Config;
 use crate::plan::tables_location;
+use crate::service::query_service;
 
 /// Answers one query.
 ///
@@ -23,7 +28,7 @@ pub fn query(args: &QueryArgs, out: &mut dyn Write) -> Result<(), CommandError> 
     let rows = if asks_for_tables(&args.sql) {
         vec![catalog.tables().and_then(|tables| listing(&tables)).map_err(query_failed)?]
     } else {
-        catalog.sql(&args.sql).map_err(query_failed)?
+        answer(&config, &args.sql).map_err(query_failed)?
     };
     match args.output.format {
         OutputFormat::Json => {
@@ -32,6 +37,29 @@ pub fn query(args: &QueryArgs, out: &mut dyn Write) -> Result<(), CommandError> 
         OutputFormat::Text => writeln!(out, "{}", format_table(&rows).map_err(query_failed)?)?,
     }
     Ok(())
+}
+
+fn answer(config: &Config, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    let statements = parse(sql)?;
+    let [statement] = statements.as_slice() else {
+        return Err(QueryError::Syntax {
+            message: format!("one statement is asked for, this has {}", statements.len()),
+            position: None,
+        });
+    };
+    let service = query_service(config, None, None)?;
+    let mut session = service.session(User::local("command line"));
+    let cancel = Cancel::default();
+    let mut answer = service.block_on(session.run(statement, &[], &cancel))?;
+    let mut batches = Vec::new();
+    while let Some(batch) = answer.next_blocking() {
+        batches.push(batch?);
+    }
+    if batches.is_empty() {
+        // An empty result still has columns to show.
+        batches.push(RecordBatch::new_empty(Arc::clone(answer.schema())));
+    }
+    Ok(batches)
 }
 
 /// `show tables`, which the catalog answers itself: DataFusion knows only the tables that a query
@@ -52,7 +80,7 @@ pub(crate) fn query_failed(error: QueryError) -> CommandError {
             message: format!("there is no column `{name}`"),
             help: Some(help),
         },
-        QueryError::NotAQuery { .. } => {
+        QueryError::NotAQuery { .. } | QueryError::Syntax { .. } => {
             CommandError::Usage { message: error.to_string(), help: None }
         }
         QueryError::Sql(ref sql)
@@ -72,6 +100,13 @@ pub(crate) fn query_failed(error: QueryError) -> CommandError {
         | QueryError::List { .. }
         | QueryError::Table(_)
         | QueryError::Sql(_)
+        | QueryError::Stopped(_)
+        | QueryError::Busy { .. }
+        | QueryError::TooManyRows { .. }
+        | QueryError::Store(_)
+        | QueryError::Behind { .. }
+        | QueryError::Start(_)
+        | QueryError::Audit(_)
         | QueryError::Format(_)) => super::failed(other),
     }
 }

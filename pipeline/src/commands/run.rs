@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::report::{PipelineReport, RunReport};
 use crate::service::samples::samples_location;
 use crate::service::{
-    Endpoint, Exporter, Importance, Life, Outcome, Sampler, Shared, Voice, Watched, logs,
+    Endpoint, Exporter, Importance, Life, Outcome, Ports, Sampler, Shared, Voice, Watched, logs,
     supervise, watch,
 };
 
@@ -81,6 +81,11 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let metrics = lives.iter().map(|life| (life.name.as_str(), &life.control.metrics));
     let mut progress = Progress::new(metrics, args.output.format == OutputFormat::Text);
     // The endpoint, the exporter and the sampler end with this function, after the pipelines.
+    // Opened before anything starts, so that an address that is taken is told of at once.
+    let ports = Ports::begin(&config).map_err(super::failed)?;
+    if let Some(ports) = &ports {
+        progress.voice().say(Importance::Info, &ports.said());
+    }
     let _witnesses = witnesses(&config, &lives, &progress.voice(), &clock)?;
     std::thread::scope(|scope| {
         let mut running = Vec::new();
@@ -108,6 +113,9 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
             running.push(Watched { life: Arc::clone(life), thread, follows, workers });
         }
         watch(&running, &stop, &mut progress);
+        if let Some(ports) = ports {
+            ports.end();
+        }
         finish(running, args, started, notes, &progress.voice(), out)
     })
 }

@@ -18,6 +18,17 @@ pub fn check_columns(pipeline: &Pipeline, event_time: &str, input: &Schema) -> V
     problems
 }
 
+/// What leaves a pipeline's last step, of an input that nothing is known of.
+pub(crate) fn last_flow(pipeline: &Pipeline, event_time: &str) -> Flow {
+    let mut flow = Flow::new(event_time, None);
+    // The configuration was checked before; what an unknown input can't tell is no problem.
+    let mut not_told = Vec::new();
+    for step in &pipeline.steps {
+        step.kind.columns(&step.id, &mut flow, &mut not_told);
+    }
+    flow
+}
+
 /// Checks every column that a source names (event time, ties, checks) against its schema.
 pub fn check_source_columns(source: &Source, schema: &Schema) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -88,6 +99,9 @@ fn check_destination(flow: &Flow, destination: &Destination, problems: &mut Vec<
         flow.check_sql(when, &[], problems);
     }
     for column in destination.columns.iter().flatten() {
+        flow.find(column, problems);
+    }
+    for (column, _) in &destination.about_columns {
         flow.find(column, problems);
     }
     if let DestinationKind::Kafka(kafka) = &destination.kind {

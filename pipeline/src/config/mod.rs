@@ -37,6 +37,7 @@ pub(crate) mod values;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use columns::last_flow;
 pub use columns::{check_columns, check_source_columns};
 pub use problem::{Problem, Problems, Report, ReportedProblem, Texts};
 pub use span::{Origin, Span, Spanned};

@@ -14,6 +14,7 @@ mod context;
 mod dead_letters;
 mod destinations;
 mod error;
+mod facts;
 mod forecast;
 mod lay_out;
 mod lineage;
@@ -28,11 +29,14 @@ pub(crate) use checks::checks_step;
 pub use dead_letters::{EPOCH_COLUMN, PIPELINE_COLUMN, dead_letter_table};
 pub(crate) use destinations::{Looked, Target, look, origin, targets};
 pub use error::{NamesError, PlanError};
+pub use facts::table_facts;
 pub(crate) use forecast::{Fate, Forecast, Item, What, begins_at_end, forecast};
 pub use lay_out::{Planned, Stored, plan_pipeline};
 pub(crate) use lay_out::{lay_out, source_notes, user_schema};
 pub(crate) use names::{KnownAs, NAMES_FILE, stores};
-pub use places::{registry_location, store_location, table_location, tables_location};
+pub use places::{
+    audit_location, registry_location, store_location, table_location, tables_location,
+};
 pub use sinks::{PlannedTable, TableKind};
 pub use source::open_source;
 pub(crate) use source::{file_spec, generator_source, kafka_spec};

@@ -23,3 +23,8 @@ pub fn registry_location(config: &Config) -> &Path {
 pub fn table_location(config: &Config, table: &str) -> PathBuf {
     tables_location(config).join(table)
 }
+
+/// The folder of the record of what was asked.
+pub fn audit_location(config: &Config) -> PathBuf {
+    config.spec.riskstream.data.value.join("audit")
+}

@@ -6,6 +6,7 @@
 //!        │ Life: phase, failures, restarts
 //!        ├──▶ watch                          tells of failures and troubles, stops the others
 //!        ├──▶ endpoint ◀── GET /metrics    gauges.rs reads the engine's counters when asked
+//!        ├──▶ ports ◀── SQL by PostgreSQL's protocol
 //!        └──▶ sampler                      rates and lag of the last hour, for `status`, and how
 //!                                          it is each second (observer), for `top`
 //!   engine ──▶ otlp                        finished epochs and deliveries as spans
@@ -23,6 +24,7 @@ pub mod logs;
 pub mod now;
 mod observer;
 mod otlp;
+mod ports;
 mod sampler;
 pub mod samples;
 mod spans;
@@ -34,6 +36,7 @@ pub(crate) use endpoint::Endpoint;
 pub(crate) use gauges::Shared;
 pub(crate) use life::Life;
 pub(crate) use otlp::Exporter;
+pub(crate) use ports::{Ports, query_service};
 pub(crate) use sampler::Sampler;
 pub(crate) use supervisor::{Outcome, supervise};
 pub(crate) use voice::{Importance, Voice};

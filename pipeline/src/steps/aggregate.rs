@@ -12,7 +12,7 @@ use riskstream_operators::windows::{
 
 use super::calls::{Aggregate, Feature, check_input, feature, feature_type};
 use super::chain::{Chain, WindowsBefore, micros};
-use super::columns::{Flow, Known};
+use super::columns::{Flow, Known, WindowKey};
 use super::extents::{WindowEvery, WindowExtent, windows_every};
 use super::kind::{Explained, Kind, StepKind};
 use super::lineage::{Around, Lineage};
@@ -168,6 +168,20 @@ fn is_additive(aggregate: &Aggregate) -> bool {
     matches!(aggregate, CountAll | Count(_) | Sum(_) | Mean(_) | Min(_) | Max(_))
 }
 
+impl Aggregation {
+    fn window_key(&self) -> WindowKey {
+        let is_session =
+            |every: &&Spanned<WindowEvery>| matches!(every.extent, WindowExtent::Session { .. });
+        let counts = |a: &&Feature| a.aggregate == Aggregate::CountAll;
+        WindowKey {
+            by: names(&self.by),
+            kinds: self.windows.len(),
+            sessions: self.windows.iter().filter(is_session).count(),
+            count: self.aggregates.iter().find(counts).map(|a| a.name.value.clone()),
+        }
+    }
+}
+
 impl StepKind for Aggregation {
     fn kind(&self) -> &'static Kind {
         &KIND
@@ -201,6 +215,7 @@ impl StepKind for Aggregation {
             event_time,
             is_complete: true,
             is_of_windows: true,
+            window_key: Some(self.window_key()),
             is_of_changes: false,
             scores: std::mem::take(&mut flow.scores),
         };

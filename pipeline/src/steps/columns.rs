@@ -30,6 +30,19 @@ impl Known {
     }
 }
 
+/// What tells the windows of an `aggregate` step apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WindowKey {
+    /// The columns of `by`.
+    pub(crate) by: Vec<String>,
+    /// Kinds of windows.
+    pub(crate) kinds: usize,
+    /// Of these kinds, those of sessions, which are known by where they begin.
+    pub(crate) sessions: usize,
+    /// A column that counts all rows of a window, if there is one: 0 in a session that is gone.
+    pub(crate) count: Option<String>,
+}
+
 /// The columns at one place of a pipeline, and what its rows are.
 #[derive(Debug)]
 pub(crate) struct Flow {
@@ -40,6 +53,8 @@ pub(crate) struct Flow {
     pub(crate) is_complete: bool,
     /// Whether rows are windows, which are published again when they change.
     pub(crate) is_of_windows: bool,
+    /// What tells windows apart; none where rows are no windows.
+    pub(crate) window_key: Option<WindowKey>,
     /// Whether rows are changes, some of which take others back.
     pub(crate) is_of_changes: bool,
     /// Columns that `score` steps made.
@@ -53,6 +68,7 @@ impl Flow {
             columns: input.unwrap_or_default(),
             event_time: event_time.to_owned(),
             is_of_windows: false,
+            window_key: None,
             is_of_changes: false,
             scores: Vec::new(),
         }

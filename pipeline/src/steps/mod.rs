@@ -27,7 +27,7 @@ mod score;
 mod shares;
 
 pub(crate) use chain::{Chain, micros};
-pub(crate) use columns::{Flow, Known, type_name};
+pub(crate) use columns::{Flow, Known, WindowKey, type_name};
 pub(crate) use filter::plan_filter;
 pub(crate) use kind::{Explained, Kind, StepKind};
 pub(crate) use lineage::{Around, Lineage};

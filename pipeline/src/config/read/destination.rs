@@ -96,10 +96,35 @@ pub(super) fn destination(
         None if is_delta => Deliver::Committed,
         None => deliver_default,
     };
+    let (about, about_columns) = match is_delta {
+        true => (table.string("about", problems), about_columns(&mut table, problems)),
+        false => (None, Vec::new()),
+    };
     table.finish(problems);
-    let destination =
-        id.clone().zip(kind).map(|(id, kind)| Destination { id, kind, when, columns, deliver });
+    let destination = id.clone().zip(kind).map(|(id, kind)| Destination {
+        id,
+        kind,
+        when,
+        columns,
+        deliver,
+        about: about.map(|about| about.value),
+        about_columns,
+    });
     (id, destination)
+}
+
+/// `about_columns = { NAME = "TEXT" }`.
+fn about_columns(
+    table: &mut Table<'_>,
+    problems: &mut Vec<Problem>,
+) -> Vec<(Spanned<String>, String)> {
+    let Some(columns) = table.table("about_columns", problems) else { return Vec::new() };
+    let mut about = Vec::new();
+    for entry in columns.entries() {
+        let text = reader::string(&entry.node, &format!("`{}`", entry.key), problems);
+        about.extend(text.map(|text| (entry.key.clone(), text.value)));
+    }
+    about
 }
 
 /// The rows that are alerts if the file doesn't say: those that a `decide` step didn't approve.

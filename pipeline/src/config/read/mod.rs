@@ -10,6 +10,7 @@ mod generator;
 mod kafka;
 mod pipeline;
 mod postgres;
+mod query;
 mod service;
 mod shared;
 mod source;
@@ -61,6 +62,7 @@ pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
             riskstream: default_riskstream(),
             metrics: None,
             tracing: None,
+            query: None,
             sources: Vec::new(),
             pipelines: Vec::new(),
         },
@@ -80,6 +82,10 @@ pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
     if let Some(mut section) = table.table("tracing", problems) {
         section.what = "`[tracing]`".into();
         draft.spec.tracing = service::tracing(section, problems);
+    }
+    if let Some(mut section) = table.table("query", problems) {
+        section.what = "`[query]`".into();
+        draft.spec.query = Some(query::query(section, problems));
     }
     let sources = named_tables(&mut table, "sources", "kind = \"file\"", problems);
     for entry in sources {

@@ -18,6 +18,10 @@ pub struct Destination {
     pub columns: Option<Vec<Spanned<String>>>,
     /// When rows leave.
     pub deliver: Deliver,
+    /// What the rows are for, for those who query them.
+    pub about: Option<String>,
+    /// What columns hold, by name.
+    pub about_columns: Vec<(Spanned<String>, String)>,
 }
 
 impl Destination {

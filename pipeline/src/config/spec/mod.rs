@@ -12,6 +12,7 @@ pub(crate) mod keywords;
 mod order;
 mod period;
 mod pipeline;
+mod query;
 mod riskstream;
 mod service;
 mod source;
@@ -30,6 +31,7 @@ pub(crate) use keywords::Keywords;
 pub use order::{Late, Order};
 pub use period::Period;
 pub use pipeline::{Pipeline, Step};
+pub use query::{Query, Tls};
 pub use riskstream::{EpochLimits, Riskstream};
 pub use service::{
     Log, LogFormat, LogLevel, MetricsEndpoint, OnFailure, OnFailureName, Restart, Tracing,

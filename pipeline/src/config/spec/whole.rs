@@ -2,6 +2,7 @@
 
 use super::destination::Destination;
 use super::pipeline::Pipeline;
+use super::query::Query;
 use super::riskstream::Riskstream;
 use super::service::{MetricsEndpoint, Tracing};
 use super::source::Source;
@@ -16,6 +17,8 @@ pub struct Spec {
     pub metrics: Option<MetricsEndpoint>,
     /// `[tracing]`: who is sent spans of epochs; none: nobody.
     pub tracing: Option<Tracing>,
+    /// `[query]`: who answers SQL; none: nobody but the command line.
+    pub query: Option<Query>,
     /// `[sources.NAME]`, in the order of the file.
     pub sources: Vec<Source>,
     /// `[pipelines.NAME]`, in the order of the file.

@@ -14,8 +14,8 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use riskstream_sinks::{DeltaRuntime, TableSnapshot};
 
+use super::provider::DeltaProvider;
 use crate::error::QueryError;
-use crate::provider::DeltaProvider;
 use crate::suggest::suggest;
 
 const STATEMENT_CHARS_SHOWN: usize = 60;
