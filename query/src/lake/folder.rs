@@ -64,18 +64,7 @@ impl Catalog {
     /// # Errors
     /// The folder can't be listed.
     pub fn table_names(&self) -> Result<Vec<String>, QueryError> {
-        let list_error = |source| QueryError::List { location: self.tables_dir.clone(), source };
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.tables_dir).map_err(list_error)? {
-            let path = entry.map_err(list_error)?.path();
-            if let Some(name) = path.file_name().and_then(|name| name.to_str())
-                && path.join("_delta_log").is_dir()
-            {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
+        table_names(&self.tables_dir)
     }
 
     /// All tables with their sizes.
@@ -160,6 +149,30 @@ impl Catalog {
             location,
         })
     }
+}
+
+/// The names of the tables in a folder, sorted; none where it is not there.
+///
+/// # Errors
+/// The folder can't be listed.
+pub(crate) fn table_names(tables_dir: &Path) -> Result<Vec<String>, QueryError> {
+    let list_error = |source| QueryError::List { location: tables_dir.to_owned(), source };
+    let entries = match std::fs::read_dir(tables_dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(list_error(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(list_error)?.path();
+        if let Some(name) = path.file_name().and_then(|name| name.to_str())
+            && path.join("_delta_log").is_dir()
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// Turns DataFusion's error about a column into ours, which names the nearest one.

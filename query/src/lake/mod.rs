@@ -23,6 +23,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use folder::table_names;
 pub use folder::{Catalog, TableInfo};
 pub use footers::ReadCounts;
 pub use provider::DeltaProvider;

@@ -26,6 +26,7 @@ use crate::catalog::facts::TableFacts;
 use crate::catalog::seen::{self, CATALOG, NOW, SCHEMA};
 use crate::catalog::shown::{ShownCatalog, ShownColumn, ShownSchema, ShownTable};
 use crate::error::QueryError;
+use crate::lake::table_names;
 use crate::rules::{Rules, Seen};
 use crate::service::User;
 
@@ -53,27 +54,6 @@ impl Live {
         }
     }
 
-    /// The names of the tables, sorted.
-    fn table_names(&self) -> Result<Vec<String>, QueryError> {
-        let list_error = |source| QueryError::List { location: self.tables_dir.clone(), source };
-        let entries = match std::fs::read_dir(&self.tables_dir) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(list_error(e)),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(list_error)?.path();
-            if let Some(name) = path.file_name().and_then(|name| name.to_str())
-                && path.join("_delta_log").is_dir()
-            {
-                names.push(name.to_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
-
     /// What a user may know of the tables.
     pub(crate) async fn shown(
         &self,
@@ -81,7 +61,7 @@ impl Live {
         rules: Option<&Rules>,
     ) -> Result<ShownCatalog, QueryError> {
         let mut tables = Vec::new();
-        for name in self.table_names()? {
+        for name in table_names(&self.tables_dir)? {
             let lake = self.lakes.newest(&self.tables_dir.join(&name)).await?;
             let schema = lake.schema();
             let seen = seen::see(rules, user, SCHEMA, &name, &schema);

@@ -15,6 +15,7 @@ use super::pinned::{Pinned, PinnedTable};
 use super::stores::StoreView;
 use crate::catalog::seen::table_of;
 use crate::error::QueryError;
+use crate::lake::table_names;
 
 /// How often tables and stores are looked at before a gap is believed: a table lands once a second,
 /// so that more than two looks are rare.
@@ -47,7 +48,7 @@ impl Live {
     }
 
     async fn look(&self, names: Option<&[String]>) -> Result<Pinned, QueryError> {
-        let all = self.table_names()?;
+        let all = table_names(&self.tables_dir)?;
         let is_asked = |table: &String| {
             names.is_none_or(|names| {
                 names.iter().any(|name| {

@@ -102,7 +102,7 @@ impl PinnedTable {
             false => Some(Arc::new(lake.provider().with_files(lake.location(), files)?)),
         };
         let landed = lake.provider();
-        let provider = Arc::new(LandedAndLive::new(landed, staged, rows, emptied)?);
+        let provider = Arc::new(LandedAndLive::new(landed, staged, rows, emptied));
         Ok(Self { name, fact, provider })
     }
 

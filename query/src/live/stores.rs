@@ -41,7 +41,12 @@ impl Stores {
             }
             let view = known.entry(pipeline).or_insert_with_key(|pipeline| {
                 let reader = CommittedReader::new(entry.path());
-                Arc::new(StoreView { pipeline: pipeline.clone(), reader, read: Mutex::default() })
+                Arc::new(StoreView {
+                    pipeline: pipeline.clone(),
+                    reader,
+                    read: Mutex::default(),
+                    snapshot: Mutex::default(),
+                })
             });
             all.push(Arc::clone(view));
         }
@@ -56,6 +61,8 @@ pub(crate) struct StoreView {
     pipeline: String,
     reader: CommittedReader,
     read: Mutex<BTreeMap<EpochName, Arc<CommittedEpoch>>>,
+    /// The newest snapshot that was read.
+    snapshot: Mutex<Option<(EpochName, Arc<CommittedEpoch>)>>,
 }
 
 impl StoreView {
@@ -94,7 +101,13 @@ impl StoreView {
 
     /// What a snapshot says of the sinks; none where its file is gone.
     pub(crate) fn snapshot(&self, name: &EpochName) -> Option<Arc<CommittedEpoch>> {
-        self.reader.snapshot(name).map(Arc::new)
+        let mut known = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, snapshot)) = known.as_ref().filter(|(of, _)| of == name) {
+            return Some(Arc::clone(snapshot));
+        }
+        let snapshot = Arc::new(self.reader.snapshot(name)?);
+        *known = Some((*name, Arc::clone(&snapshot)));
+        Some(snapshot)
     }
 
     /// Forgets what was read of epochs through `landed`, which the tables that were asked for have.

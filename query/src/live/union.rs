@@ -14,7 +14,6 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::union::UnionExec;
 
-use crate::error::QueryError;
 use crate::lake::DeltaProvider;
 
 /// Which landed rows are gone by an epoch that has not landed.
@@ -34,7 +33,6 @@ pub(crate) enum Emptied {
 /// The files of a version, files that were staged since, and rows that travel in epoch files.
 #[derive(Debug)]
 pub(crate) struct LandedAndLive {
-    schema: SchemaRef,
     landed: Arc<DeltaProvider>,
     staged: Option<Arc<DeltaProvider>>,
     rows: Vec<RecordBatch>,
@@ -47,8 +45,8 @@ impl LandedAndLive {
         staged: Option<Arc<DeltaProvider>>,
         rows: Vec<RecordBatch>,
         emptied: Option<Emptied>,
-    ) -> Result<Self, QueryError> {
-        Ok(Self { schema: landed.schema(), landed, staged, rows, emptied })
+    ) -> Self {
+        Self { landed, staged, rows, emptied }
     }
 
     /// The landed rows that still count.
@@ -81,7 +79,7 @@ impl LandedAndLive {
 #[async_trait::async_trait]
 impl TableProvider for LandedAndLive {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        self.landed.schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -103,7 +101,7 @@ impl TableProvider for LandedAndLive {
         if !self.rows.is_empty() || inputs.is_empty() {
             inputs.push(MemorySourceConfig::try_new_exec(
                 std::slice::from_ref(&self.rows),
-                Arc::clone(&self.schema),
+                self.schema(),
                 projection.cloned(),
             )?);
         }

@@ -364,5 +364,4 @@ fn keys_at(text: &Text, folder: &Path, problems: &mut Vec<Problem>) -> Option<Ke
 }
 
 #[cfg(test)]
-#[path = "file_tests.rs"]
 mod tests;

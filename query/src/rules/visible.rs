@@ -271,5 +271,4 @@ impl Grant {
 }
 
 #[cfg(test)]
-#[path = "visible_tests.rs"]
 mod tests;

@@ -108,5 +108,4 @@ fn last_four(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[path = "masks_tests.rs"]
 mod tests;
