@@ -96,7 +96,12 @@ fn main() -> anyhow::Result<()> {
     let planned = plan_pipeline(&config, pipeline, Box::new(arrivals), arguments.workers, &runtime)
         .map_err(|error| match error {
             PlanError::Config(problems) => anyhow!("{}", config.problems(problems)),
-            other => anyhow!(other),
+            other @ (PlanError::Source(_)
+            | PlanError::Sink(_)
+            | PlanError::Operator(_)
+            | PlanError::Store(_)
+            | PlanError::Names(_)
+            | PlanError::Table(_)) => anyhow!(other),
         })?;
     let figures = Arc::new(Figures::new(Arc::clone(&schedule), arguments.rate * arguments.warm_up));
     let mut plan = planned.plan;

@@ -209,7 +209,20 @@ fn engine_error(sink: &str, table: &TableSpec, error: &SinkError) -> EngineSinkE
         | SinkError::UnsupportedColumn { .. }
         | SinkError::LeftRows { .. }
         | SinkError::NamesAlike { .. } => EngineSinkError::Mismatch { sink, object, reason },
-        _ => EngineSinkError::Write { sink, object, reason },
+        SinkError::PartitionRule { .. }
+        | SinkError::BatchSchema { .. }
+        | SinkError::EventTimeRange { .. }
+        | SinkError::StagedFileMissing { .. }
+        | SinkError::PartlyDelivered { .. }
+        | SinkError::WentBack { .. }
+        | SinkError::DeliveryGaveUp { .. }
+        | SinkError::CompactionRows { .. }
+        | SinkError::NotATable { .. }
+        | SinkError::Io { .. }
+        | SinkError::Delta { .. }
+        | SinkError::Parquet { .. }
+        | SinkError::Arrow(_)
+        | SinkError::Json(_) => EngineSinkError::Write { sink, object, reason },
     }
 }
 

@@ -115,7 +115,19 @@ impl Column {
                 plain && !bytes.contains(&b'.') && !bytes.iter().any(|b| matches!(b, b'e' | b'E'))
             }
             Values::Float64(_) => plain && float_keeps(bytes),
-            _ => true,
+            Values::Bool(_)
+            | Values::Int8(_)
+            | Values::Int16(_)
+            | Values::Int32(_)
+            | Values::UInt8(_)
+            | Values::UInt16(_)
+            | Values::UInt32(_)
+            | Values::UInt64(_)
+            | Values::Float32(_)
+            | Values::Decimal(..)
+            | Values::Text(..)
+            | Values::Timestamp(_)
+            | Values::Date(_) => true,
         }
     }
 }
