@@ -6,8 +6,11 @@ and without, in pairs.
 
 Each pair runs the configuration twice from nothing, in turns which one comes first: both with the
 endpoint open, one of them scraped. Prints each pair, the medians of the rows per second of
-processor time, and how long a scrape took. Ends with 1 if the median of the pairs' ratios is below
-0.99.
+processor time, and how long a scrape took. Ends with 1 if a scrape each second costs more than 1%:
+if the median of the pairs' ratios is below 0.99, or below 0.90 with `--every 0.1`.
+
+A scrape takes some milliseconds, and two runs of the same differ by several percent: a cost of half
+a percent is seen with ten scrapes a second in a few pairs, with one in some hundred.
 """
 
 import os
@@ -23,7 +26,8 @@ from pathlib import Path
 
 import proof
 
-GOAL = 0.99
+# The part of the processor time that a scrape each second may take.
+COST_MAX = 0.01
 
 
 def free_port():
@@ -92,7 +96,9 @@ def main():
         )
     )
     print(f"{len(scrapes)} scrapes, {statistics.median(scrapes) * 1000:.1f} ms each")
-    sys.exit(0 if ratio >= GOAL else 1)
+    cost = (1 - ratio) * args.every
+    print(f"a scrape each second costs {cost:.2%}")
+    sys.exit(0 if cost <= COST_MAX else 1)
 
 
 if __name__ == "__main__":
