@@ -84,7 +84,7 @@ def landed(args, data):
         "--set",
         f"riskstream.registry={args.registry}",
         "--format",
-        "json",
+        "ndjson",
     ]
     answer = json.loads(
         subprocess.run(query, check=True, capture_output=True, text=True).stdout.splitlines()[0]

@@ -116,7 +116,7 @@ class Trial:
         return said
 
     def rows(self, sql="select * from t"):
-        done = self.call("query", "--config", "pipeline.toml", "--format", "json", sql)
+        done = self.call("query", "--config", "pipeline.toml", "--format", "ndjson", sql)
         must(done.returncode == 0, done.stderr.strip())
         return [json.loads(line, parse_float=str) for line in done.stdout.splitlines()]
 

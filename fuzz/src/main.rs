@@ -1,5 +1,5 @@
-//! Feeds mutated input to what reads untrusted bytes: the NDJSON, CSV and Parquet sources and the
-//! configuration parser.
+//! Feeds mutated input to what reads untrusted bytes: the NDJSON, CSV and Parquet sources, the
+//! configuration parser and the PostgreSQL port.
 //!
 //! ```text
 //! cargo run --release -p riskstream-fuzz -- --target ndjson --seconds 60
@@ -18,6 +18,7 @@ mod config;
 mod files;
 mod fuzzed;
 mod mutate;
+mod postgres;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -36,7 +37,7 @@ const CASE_SECONDS_MAX: u64 = 10;
 #[derive(Debug, Parser)]
 #[command(
     name = "riskstream-fuzz",
-    about = "Feeds mutated input to the decoders and the configuration parser."
+    about = "Feeds mutated input to the decoders, the configuration parser and the query port."
 )]
 struct Args {
     /// What is fed.
@@ -62,6 +63,7 @@ enum Target {
     Csv,
     Parquet,
     Config,
+    Postgres,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -71,6 +73,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Target::Csv => Box::new(files::Files::new(files::Kind::Csv)?),
         Target::Parquet => Box::new(files::Files::new(files::Kind::Parquet)?),
         Target::Config => Box::new(config::Configs::new()?),
+        Target::Postgres => Box::new(postgres::Clients::new()),
     };
     let first = args.seed.unwrap_or_else(clock_seed);
     // A dependency's panic that the code under test catches and turns into an error is no failure,

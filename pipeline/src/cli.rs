@@ -1,13 +1,15 @@
 //! The command line: one `Args` struct per command, with examples in its `--help`.
 
-use std::path::{Path, PathBuf};
+mod config;
+mod query;
+
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::config::{CONFIG_FILE, ConfigArgs, ConfigOption};
+pub use self::query::{ChartChoice, QueryArgs, QueryForm};
 use crate::config::spec::{LogFormat, LogLevel};
-
-/// The configuration that a command takes if none is named.
-pub const CONFIG_FILE: &str = "pipelines.toml";
 
 /// Turns bank data into scores, fraud decisions and tables while it happens.
 #[derive(Debug, Parser)]
@@ -43,7 +45,7 @@ pub enum Command {
     Generate(GenerateArgs),
     /// Train a model on the features that a pipeline serves, and put it into the registry.
     Train(TrainArgs),
-    /// Ask the tables a question in SQL (DataFusion).
+    /// Ask the tables questions in SQL: one, those of a file, or one after the other in a shell.
     Query(QueryArgs),
     /// Answer SQL on the ports of `[query]`, without running pipelines.
     Serve(ServeArgs),
@@ -95,42 +97,6 @@ pub struct LogArgs {
     /// The least important events that are written [default: as the configuration says, else info].
     #[arg(long, value_enum)]
     pub log_level: Option<LogLevel>,
-}
-
-/// Which configuration, and what to change in it.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ConfigArgs {
-    /// The configuration [default: pipelines.toml].
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Sets a value before the configuration is checked; repeatable. The value is TOML, or else a
-    /// string. In `steps` and `to`, name the element by its id.
-    #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
-    pub set: Vec<String>,
-}
-
-impl ConfigArgs {
-    /// The configuration's path.
-    pub fn file(&self) -> &Path {
-        self.file.as_deref().unwrap_or(Path::new(CONFIG_FILE))
-    }
-}
-
-/// As [`ConfigArgs`], for commands whose first argument is something else.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ConfigOption {
-    /// The configuration [default: pipelines.toml].
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Sets a value before the configuration is checked; repeatable.
-    #[arg(long, value_name = "PATH.TO.KEY=VALUE")]
-    pub set: Vec<String>,
-}
-
-impl From<&ConfigOption> for ConfigArgs {
-    fn from(option: &ConfigOption) -> Self {
-        Self { file: option.config.clone(), set: option.set.clone() }
-    }
 }
 
 /// Run pipelines until their sources end, or until Ctrl-C.
@@ -429,24 +395,6 @@ pub enum Algorithm {
     All,
 }
 
-/// Ask the tables a question in SQL (DataFusion).
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  riskstream query \"select decision, count(*) from payments_scored group by decision\"
-  riskstream query \"select * from alerts order by fraud_score desc limit 10\" --format json
-  riskstream query \"show tables\"")]
-pub struct QueryArgs {
-    /// One SQL statement that reads.
-    #[arg(value_name = "SQL")]
-    pub sql: String,
-    /// Which configuration.
-    #[command(flatten)]
-    pub config: ConfigOption,
-    /// How the rows are printed: a table, or one JSON object per line.
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
 /// Check that the record of what users have asked is as it was written.
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
@@ -520,7 +468,7 @@ pub struct TopArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "Examples:
   riskstream maintain
-  riskstream maintain --table payments_scored --retain 30d
+  riskstream maintain --table payments_scored --retain 1d
   riskstream maintain --dry-run
 
 Works beside a running program. Files that a table needed within the retention stay, so that \
@@ -532,7 +480,8 @@ pub struct MaintainArgs {
     /// Maintains this table only; repeatable.
     #[arg(long, value_name = "TABLE")]
     pub table: Vec<String>,
-    /// Keeps files that a table needed within this time [default: 7d].
+    /// Keeps files that a table needed within this time, at most 7 days [default: as `[maintain]`
+    /// says, else 7d].
     #[arg(long, value_name = "DURATION")]
     pub retain: Option<String>,
     /// Says what would be done.
@@ -704,6 +653,8 @@ pub struct StateRenameArgs {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;

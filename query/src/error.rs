@@ -8,7 +8,7 @@ use riskstream_engine::store::StoreError;
 use riskstream_sinks::SinkError;
 
 use crate::rules::AuditError;
-use crate::service::stopped::Stopped;
+use crate::stopped::Stopped;
 
 /// Why a query gave no rows.
 #[derive(Debug, thiserror::Error)]
@@ -138,9 +138,6 @@ impl QueryError {
     /// The character of the statement's text, counted from 1, at which it is wrong.
     #[must_use]
     pub fn position(&self) -> Option<usize> {
-        match self {
-            Self::Syntax { position, .. } => *position,
-            _ => None,
-        }
+        if let Self::Syntax { position, .. } = self { *position } else { None }
     }
 }

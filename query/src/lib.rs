@@ -9,22 +9,36 @@
 //! Invariants:
 //! - A statement sees all its tables at one moment: see [`service`].
 //! - It changes nothing of the tables and the stores.
+//! - A folder imports none that comes later in this order: user, stopped, suggest, builtins, rules,
+//!   error, naming, lake, live, postgres/values, catalog, service, postgres, flight, format. Tests
+//!   may.
 
+mod builtins;
 mod catalog;
 mod error;
+mod flight;
 mod format;
 mod lake;
 mod live;
+mod naming;
 mod postgres;
 mod rules;
 pub mod service;
+mod stopped;
 mod suggest;
+mod user;
 
 pub use catalog::{NoSystemTables, SystemTable, SystemTables, TableFact, TableFacts};
 pub use error::QueryError;
-pub use format::{format_csv, format_json, format_table, listing};
+pub use flight::{FlightPort, FlightPortError, FlightSettings};
+pub use format::{
+    Form, FormatError, FormatSettings, RowWriter, Written, format_rows, listing, row_writer,
+};
 pub use lake::{Catalog, DeltaProvider, LakeCache, LakeLimits, LakeTable, ReadCounts, TableInfo};
-pub use postgres::{PortError, PostgresPort, PostgresSettings, TlsFiles};
+pub use live::held_files;
+pub use postgres::{
+    PortError, PostgresPort, PostgresSettings, TlsFiles, postgres_messages, postgres_start,
+};
 pub use rules::{
     Audit, AuditError, AuditRecord, Method, NoRandomness, Policy, Problems, Refusal, RoleLimits,
     Rules, SignedIn, Tampered, Verified, Verifier, audit_schema, read as read_audit, verifier,

@@ -10,7 +10,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, TimeUnit};
-use riskstream_query::{Catalog, QueryError, format_csv, format_json, format_table, listing};
+use riskstream_query::{Catalog, Form, FormatSettings, QueryError, format_rows, listing};
 use riskstream_sinks::{
     DeltaRuntime, DeltaTableWriter, MaintainOptions, PartitionRule, StageSettings, Stager,
     TableSpec, WriterOptions, maintain, sync_files,
@@ -74,6 +74,12 @@ fn tables() -> (tempfile::TempDir, Catalog) {
     deliver(folder.path(), "alerts", 1, &[]);
     let catalog = Catalog::open(folder.path()).unwrap();
     (folder, catalog)
+}
+
+fn written(form: Form, batches: &[RecordBatch]) -> String {
+    let schema = batches[0].schema();
+    let bytes = format_rows(form, &schema, batches, &FormatSettings::default()).unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 fn one_number(catalog: &Catalog, query: &str) -> i64 {
@@ -151,12 +157,12 @@ fn filters_on_partitions_times_and_values_find_exactly_their_rows() {
 #[test]
 fn a_partition_filter_skips_files() {
     let (_folder, catalog) = tables();
-    let plan = format_table(
+    let plan = written(
+        Form::Table,
         &catalog
             .sql("explain select id from payments_scored where event_date = date '2018-04-02'")
             .unwrap(),
-    )
-    .unwrap();
+    );
     assert!(plan.contains("event_date=2018-04-02"), "{plan}");
     assert!(!plan.contains("event_date=2018-04-01"), "{plan}");
     assert!(!plan.contains("FilterExec"), "an exact partition filter is not applied again: {plan}");
@@ -168,12 +174,12 @@ fn joins_groups_and_windows_work() {
     let query = "select p.name, count(*) as n, sum(p.amount) as total from payments_scored p
                  left join alerts a on a.id = p.id where a.id is null \
                  group by p.name order by p.name nulls first";
-    let shown = format_csv(&catalog.sql(query).unwrap()).unwrap();
+    let shown = written(Form::Csv, &catalog.sql(query).unwrap());
     assert_eq!(shown, "name,n,total\n,1,\nn0,31,1562.40\nn1,32,1596.00\nn2,32,1629.60\n");
     let query = "select id, sum(id) over (order by id rows 1 preceding) as s from payments_scored \
                  where id in (3, 4, 5) order by id";
     assert_eq!(
-        format_json(&catalog.sql(query).unwrap()).unwrap(),
+        written(Form::Ndjson, &catalog.sql(query).unwrap()),
         "{\"id\":3,\"s\":3}\n{\"id\":4,\"s\":7}\n{\"id\":5,\"s\":9}\n"
     );
 }
@@ -183,9 +189,10 @@ fn an_empty_table_answers_with_its_columns() {
     let (_folder, catalog) = tables();
     assert_eq!(one_number(&catalog, "select count(*) from alerts"), 0);
     let batches = catalog.sql("select * from alerts").unwrap();
-    assert!(format_table(&batches).unwrap().contains("event_date"));
-    assert_eq!(format_csv(&batches).unwrap(), "id,at,amount,name,event_date\n");
-    assert_eq!(format_json(&batches).unwrap(), "");
+    assert!(written(Form::Table, &batches).contains("event_date"));
+    assert_eq!(written(Form::Csv, &batches), "id,at,amount,name,event_date\n");
+    assert_eq!(written(Form::Ndjson, &batches), "");
+    assert_eq!(written(Form::Json, &batches), "[]\n");
 }
 
 #[test]
@@ -287,7 +294,8 @@ fn the_listing_tells_rows_files_bytes_and_version() {
     assert_eq!((tables[0].rows, tables[0].files, tables[0].version), (Some(0), 0, 1));
     assert_eq!((tables[1].rows, tables[1].files, tables[1].version), (Some(96), 5, 2));
     assert_eq!(tables[1].columns, ["id", "at", "amount", "name", "event_date"]);
-    assert!(format_table(&[listing(&tables).unwrap()]).unwrap().contains("payments_scored"));
+    let listed = written(Form::Table, &[listing(&tables).unwrap()]);
+    assert!(listed.contains("payments_scored"), "{listed}");
 }
 
 #[test]
@@ -297,7 +305,7 @@ fn times_and_decimals_are_written_exactly() {
         .sql("select at, amount, event_date from payments_scored where id in (0, 3) order by id")
         .unwrap();
     assert_eq!(
-        format_json(&batches).unwrap(),
+        written(Form::Ndjson, &batches),
         "{\"at\":null,\"amount\":null,\"event_date\":null}\n\
          {\"at\":\"2018-04-01T03:00:00Z\",\"amount\":3.15,\"event_date\":\"2018-04-01\"}\n"
     );

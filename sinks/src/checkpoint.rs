@@ -17,6 +17,7 @@ use crate::log::{entries, log_folder};
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::table_builder;
 use crate::stage::sync_path;
+use crate::watch::reread;
 
 /// After a checkpoint that held so many actions, one more commit is made before the next.
 const ACTIONS_PER_COMMIT: u64 = 20;
@@ -62,18 +63,21 @@ pub(crate) fn is_due(last: Option<LastCheckpoint>, version: u64, commits_min: u6
 /// # Errors
 /// The log can't be read or the checkpoint can't be written; the table is unchanged.
 pub(crate) fn write_checkpoint(runtime: &DeltaRuntime, table: &Folder) -> Result<(), SinkError> {
-    let builder = table_builder(table)?;
-    let version = runtime.block_on(async move {
-        let log = builder.build()?.log_store();
-        let (engine, root) = (log.engine(None), log.transaction_url(None)?);
-        let written = tokio::task::spawn_blocking(move || {
-            let snapshot = Snapshot::builder_for(root).build(engine.as_ref())?;
-            snapshot.checkpoint(engine.as_ref(), None)?;
-            Ok::<_, DeltaTableError>(snapshot.version())
+    let version = reread(table, || {
+        let builder = table_builder(table)?;
+        let version = runtime.block_on(async move {
+            let log = builder.build()?.log_store();
+            let (engine, root) = (log.engine(None), log.transaction_url(None)?);
+            let written = tokio::task::spawn_blocking(move || {
+                let snapshot = Snapshot::builder_for(root).build(engine.as_ref())?;
+                snapshot.checkpoint(engine.as_ref(), None)?;
+                Ok::<_, DeltaTableError>(snapshot.version())
+            });
+            written.await.map_err(|error| DeltaTableError::Generic(error.to_string()))?
         });
-        written.await.map_err(|error| DeltaTableError::Generic(error.to_string()))?
-    });
-    sync_checkpoint(table, version.map_err(SinkError::delta::<DeltaTableError>(table.path()))?)
+        version.map_err(SinkError::delta::<DeltaTableError>(table.path()))
+    })?;
+    sync_checkpoint(table, version)
 }
 
 /// Syncs a checkpoint's files and the log folder.

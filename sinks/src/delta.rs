@@ -11,6 +11,9 @@
 //!          or unknown
 //! ```
 //!
+//! A version that a commit has taken which changes nothing for the append (files of others came, a
+//! compaction replaced some) is gone past without a refresh: a burst of them is outrun.
+//!
 //! Between refreshes the writer remembers the version it last saw. That is as good as a refresh:
 //! the put is at exactly the next version, so it lands only if nothing else did since. A delivery
 //! therefore costs one synced file, whatever the table's history, and the writer holds no list of
@@ -24,6 +27,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use bytes::Bytes;
 use deltalake_core::kernel::{
     Action, Add, Metadata, MetadataExt, Protocol, StructType, Transaction, new_metadata,
 };
@@ -32,11 +36,14 @@ use serde_json::{Map, Value, json};
 
 use crate::checkpoint::{is_due, last_checkpoint, write_checkpoint};
 use crate::error::SinkError;
-use crate::log::{Put, commit_bytes, has_entries, is_taken, log_folder, put_commit};
+use crate::log::{
+    Put, commit_bytes, has_entries, is_taken, leaves_appends_be, log_folder, put_commit,
+};
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::{TableSnapshot, table_url};
 use crate::stage::{StagedFile, sync_path};
 use crate::table::{SchemaDecision, TableSpec, decide_schema};
+use crate::watch::reread;
 
 /// Limits of a table's writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +89,9 @@ enum Unready {
     Columns,
 }
 
+/// How many commits of others a delivery goes past before it looks at the table again.
+const PUTS_MAX: u32 = 1_000;
+
 /// What the table's log said when it was last looked at.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -126,9 +136,8 @@ impl DeltaTableWriter {
             checkpoint_error: None,
         };
         if has_entries(&writer.spec.location)? {
-            let snapshot = TableSnapshot::open(&writer.runtime, &writer.spec.location)?;
+            let snapshot = writer.look()?;
             writer.unready = writer.evolved_metadata(&snapshot)?.map(|_| Unready::Columns);
-            writer.see(&snapshot)?;
         } else {
             writer.unready = Some(Unready::Absent);
         }
@@ -207,17 +216,23 @@ impl DeltaTableWriter {
         {
             return Ok(seen.recorded);
         }
-        self.seen = None;
-        let snapshot = TableSnapshot::open(&self.runtime, &self.spec.location)?;
-        self.see(&snapshot)
+        self.look()?;
+        Ok(self.delivered_through())
     }
 
-    fn see(&mut self, snapshot: &TableSnapshot) -> Result<Option<i64>, SinkError> {
-        let recorded = self.runtime.block_on(snapshot.delivered_through(&self.app_id))?;
+    /// Reads the log, also for the epoch that it records.
+    fn look(&mut self) -> Result<TableSnapshot, SinkError> {
+        self.seen = None;
+        let (location, runtime) = (&self.spec.location, &self.runtime);
+        let (snapshot, recorded) = reread(location, || {
+            let snapshot = TableSnapshot::open(runtime, location)?;
+            let recorded = runtime.block_on(snapshot.delivered_through(&self.app_id))?;
+            Ok((snapshot, recorded))
+        })?;
         // What was just read has to survive a power failure before anyone relies on it.
-        sync_path(self.spec.location.disk().as_ref(), &log_folder(&self.spec.location))?;
+        sync_path(location.disk().as_ref(), &log_folder(location))?;
         self.seen = Some(Seen { version: snapshot.version(), recorded });
-        Ok(recorded)
+        Ok(snapshot)
     }
 
     /// Makes an epoch's files visible, once however often it is called:
@@ -280,13 +295,14 @@ impl DeltaTableWriter {
                 files_checked = true;
             }
             match self.put(seen, epoch, files, metadata) {
-                Ok(Put::Landed) => {
-                    let version = seen.version + 1;
+                Ok(Some(version)) => {
                     self.seen = Some(Seen { version, recorded: Some(epoch) });
                     self.checkpoint_if_due(version);
                     return Ok(Delivered::Now { version });
                 }
-                Ok(Put::Taken) => reason = format!("version {} was taken", seen.version + 1),
+                Ok(None) => {
+                    reason = format!("another commit has followed version {}", seen.version)
+                }
                 Err(error) if !error.is_away() => {
                     self.seen = None;
                     return Err(error);
@@ -332,13 +348,15 @@ impl DeltaTableWriter {
             && is_taken(location, seen.version)?)
     }
 
+    /// Puts a commit after what was seen, and after commits since then that change nothing for it.
+    /// Gives its version; none where another commit has to be looked at first.
     fn put(
         &self,
-        seen: Seen,
+        mut seen: Seen,
         epoch: i64,
         files: &[StagedFile],
         metadata: &Map<String, Value>,
-    ) -> Result<Put, SinkError> {
+    ) -> Result<Option<u64>, SinkError> {
         let now_ms = chrono::Utc::now().timestamp_millis();
         let actions =
             files.iter().map(|file| Action::Add(add_action(file, now_ms, true))).collect();
@@ -350,8 +368,18 @@ impl DeltaTableWriter {
         let mut info = metadata.clone();
         info.insert("riskstreamEpoch".into(), json!(epoch));
         let transaction = Transaction::new_with_last_update(&self.app_id, epoch, Some(now_ms));
-        let bytes = commit_bytes(actions, operation, info, vec![transaction])?;
-        put_commit(&self.spec.location, seen.version + 1, bytes)
+        let bytes = Bytes::from(commit_bytes(actions, operation, info, vec![transaction])?);
+        let location = &self.spec.location;
+        for _ in 0..PUTS_MAX {
+            match put_commit(location, seen.version + 1, bytes.clone())? {
+                Put::Landed => return Ok(Some(seen.version + 1)),
+                Put::Taken => seen.version += 1,
+            }
+            if !leaves_appends_be(location, seen.version, &self.app_id)? || !self.is_next(seen)? {
+                return Ok(None);
+            }
+        }
+        Ok(None)
     }
 
     fn check_files(&self, epoch: i64, files: &[StagedFile]) -> Result<(), SinkError> {
@@ -410,11 +438,8 @@ impl DeltaTableWriter {
     /// Refreshes, and adds missing columns in a commit of their own before any row.
     fn evolve(&mut self) -> Result<(), SinkError> {
         for _ in 0..self.options.attempts_max.max(1) {
-            let snapshot = TableSnapshot::open(&self.runtime, &self.spec.location)?;
-            let Some(metadata) = self.evolved_metadata(&snapshot)? else {
-                self.see(&snapshot)?;
-                return Ok(());
-            };
+            let snapshot = self.look()?;
+            let Some(metadata) = self.evolved_metadata(&snapshot)? else { return Ok(()) };
             let fields = metadata.1;
             let bytes = commit_bytes(
                 vec![Action::Metadata(metadata.0)],

@@ -13,13 +13,14 @@ use deltalake_core::protocol::DeltaOperation;
 use riskstream_engine::disk::Folder;
 use serde_json::{Map, json};
 
-use crate::compact::rewrite_one;
 use crate::delta::add_action;
 use crate::error::SinkError;
 use crate::log::{Put, commit_bytes, put_commit};
+use crate::maintain::rewrite_one;
 use crate::runtime::DeltaRuntime;
 use crate::snapshot::{ActiveFile, TableSnapshot};
 use crate::stage::{StagedFile, sync_files};
+use crate::watch::reread;
 
 const ATTEMPTS_MAX: u32 = 20;
 
@@ -58,11 +59,12 @@ pub(crate) fn empty(
 ) -> Result<(), SinkError> {
     let mut reason = String::new();
     for _ in 0..ATTEMPTS_MAX {
-        let snapshot = TableSnapshot::open(runtime, location)?;
-        if runtime
-            .block_on(snapshot.delivered_through(app_id))?
-            .is_some_and(|recorded| recorded >= epoch)
-        {
+        let (snapshot, recorded) = reread(location, || {
+            let snapshot = TableSnapshot::open(runtime, location)?;
+            let recorded = runtime.block_on(snapshot.delivered_through(app_id))?;
+            Ok((snapshot, recorded))
+        })?;
+        if recorded.is_some_and(|recorded| recorded >= epoch) {
             return Ok(());
         }
         let (mut removed, mut written) = (Vec::new(), Vec::new());
@@ -113,10 +115,11 @@ fn rest_of(
     let Some(own) = own else { return Ok(Rest::None) };
     let (rest, rows) =
         rewrite_one(location, &snapshot.file_schema()?, file, |batch| own.others(batch))?;
-    if rest.rows == rows || rest.rows == 0 {
+    let Some(rest) = rest else { return Ok(Rest::None) };
+    if rest.rows == rows {
         // What can't be removed is left to the vacuum.
         let _left = location.disk().remove(&location.join(&rest.path));
-        return Ok(if rest.rows == rows { Rest::All } else { Rest::None });
+        return Ok(Rest::All);
     }
     Ok(Rest::Some(rest))
 }

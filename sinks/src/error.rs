@@ -179,18 +179,18 @@ pub enum SinkError {
     },
     /// Compaction would have changed the rows.
     #[error(
-        "table '{table}': compacting {partition} read {read} rows where the log says {logged}; \
-         nothing was changed"
+        "table '{table}': compacting {files} gives {found} rows instead of {expected}; nothing \
+         was changed"
     )]
     CompactionRows {
         /// The table's name or folder.
         table: String,
-        /// The partition.
-        partition: String,
-        /// Rows read.
-        read: u64,
-        /// Rows according to the log.
-        logged: u64,
+        /// The files, or the first of them.
+        files: String,
+        /// Rows that were read or written.
+        found: u64,
+        /// Rows according to the log, or that were read.
+        expected: u64,
     },
     /// There is no Delta table in the folder.
     #[error("{location} holds no Delta table")]

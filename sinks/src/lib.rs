@@ -26,7 +26,6 @@ mod alerts;
 mod applications;
 mod as_read;
 mod checkpoint;
-mod compact;
 mod console;
 mod delta;
 mod empty;
@@ -35,7 +34,6 @@ mod kafka;
 mod left_rows;
 mod log;
 mod maintain;
-mod maintain_options;
 mod objects;
 mod outbox;
 mod parquet_file;
@@ -47,7 +45,8 @@ mod snapshot;
 mod stage;
 mod stats;
 mod table;
-mod vacuum;
+mod versions;
+mod watch;
 
 pub use alerts::{
     ALERT_ID_COLUMN, AlertIdentity, SessionIdentity, alert_ids, alert_schema, with_alert_ids,
@@ -62,8 +61,7 @@ pub use kafka::{
     EPOCH_HEADER, KafkaSink, KafkaSinkSpec, MESSAGE_ID_HEADER, TRANSACTION_HEADER,
     kafka_setting_refused,
 };
-pub use maintain::{MaintainReport, maintain};
-pub use maintain_options::MaintainOptions;
+pub use maintain::{MaintainOptions, MaintainReport, clean_table, compact_table, maintain};
 pub use outbox::{
     DeltaDelivery, Projection, STAGE_ROWS_MIN, TableSink, alerts_table_schema, named_files, staged,
 };
@@ -72,3 +70,4 @@ pub use runtime::DeltaRuntime;
 pub use snapshot::{ActiveFile, TableSnapshot};
 pub use stage::{StagedFile, Stager, sync_files};
 pub use table::{PartitionRule, TableSpec};
+pub use versions::LogVersions;

@@ -7,6 +7,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use deltalake_core::kernel::Action;
 use deltalake_core::kernel::Transaction;
 use deltalake_core::kernel::transaction::CommitData;
@@ -82,9 +83,53 @@ pub(crate) fn entries(table: &Folder) -> Result<Vec<Entry>, SinkError> {
     }
 }
 
+/// Whether the commit of a version does nothing but add files and record epochs; false where it
+/// can't be told.
+pub(crate) fn only_adds(table: &Folder, version: u64) -> Result<bool, SinkError> {
+    consists_of(table, version, |kind, _| matches!(kind, "add" | "txn" | "commitInfo"))
+}
+
+/// Whether an append of an application may follow the commit of a version without another look at
+/// the table: files come and go in it, and it records no epoch of the application; false where it
+/// can't be told.
+pub(crate) fn leaves_appends_be(
+    table: &Folder,
+    version: u64,
+    app_id: &str,
+) -> Result<bool, SinkError> {
+    consists_of(table, version, |kind, action| match kind {
+        "add" | "remove" | "commitInfo" => true,
+        "txn" => action["appId"].as_str().is_some_and(|of| of != app_id),
+        _ => false,
+    })
+}
+
+/// Whether the actions of a version's commit are all of certain kinds.
+fn consists_of(
+    table: &Folder,
+    version: u64,
+    is_fine: impl Fn(&str, &Value) -> bool,
+) -> Result<bool, SinkError> {
+    let path = commit_path(table, version);
+    let bytes = match table.disk().read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(SinkError::io("read", &path)(error)),
+    };
+    let is_fine = |line: &[u8]| {
+        let action: Map<String, Value> = serde_json::from_slice(line).unwrap_or_default();
+        !action.is_empty() && action.iter().all(|(kind, action)| is_fine(kind, action))
+    };
+    Ok(bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).all(is_fine))
+}
+
 /// Puts a commit at a version if there is none, synced. After an error the outcome is unknown: look
 /// before trying again.
-pub(crate) fn put_commit(table: &Folder, version: u64, bytes: Vec<u8>) -> Result<Put, SinkError> {
+pub(crate) fn put_commit(
+    table: &Folder,
+    version: u64,
+    bytes: impl Into<Bytes>,
+) -> Result<Put, SinkError> {
     let target = commit_path(table, version);
     // The name is ours alone, so that two writers on one version do not write into the same
     // temporary file. One that is left behind is ignored by every reader and removed with the

@@ -11,6 +11,7 @@ use std::hash::Hash;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int8Type, Int16Type, Int32Type, Schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
@@ -177,13 +178,39 @@ pub(crate) fn stage_properties(
     builder.build()
 }
 
+/// Rows of a row group of compacted files: readers skip groups by their bounds, and read several at
+/// a time.
+const COMPACTED_GROUP_ROWS: usize = 131_072;
+/// How often a Bloom filter says that a value may be there that is not.
+const BLOOM_FALSE: f64 = 0.01;
+
 /// The properties of compacted files: smaller, with page bounds for readers that skip by them.
-pub(crate) fn compacted_properties() -> WriterProperties {
-    WriterProperties::builder()
+/// `sorting`: the order of the rows. `looked_up`: columns that get a Bloom filter where they are
+/// whole numbers or texts, since the order leaves their values everywhere; about a byte a value.
+/// `group_bytes`: a row group ends with so many bytes, however few rows.
+pub(crate) fn compacted_properties(
+    schema: &Schema,
+    sorting: Option<Vec<SortingColumn>>,
+    looked_up: &[String],
+    group_bytes: usize,
+) -> WriterProperties {
+    let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Page)
-        .build()
+        .set_max_row_group_row_count(Some(COMPACTED_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(group_bytes.max(1)))
+        .set_sorting_columns(sorting);
+    for name in looked_up {
+        let data_type = schema.field_with_name(name).ok().map(|field| field.data_type());
+        if let Some(DataType::Int32 | DataType::Int64 | DataType::Utf8) = data_type {
+            let path = ColumnPath::from(name.as_str());
+            builder = builder
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path, BLOOM_FALSE);
+        }
+    }
+    builder.build()
 }
 
 fn stored_as_integer(data_type: &DataType) -> bool {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Builder;
+
 use crate::error::SinkError;
 
 /// A shared tokio runtime for blocking callers. Cloning is cheap; its threads end with the last
@@ -17,9 +19,21 @@ impl DeltaRuntime {
     /// # Errors
     /// The system gives no threads.
     pub fn new() -> Result<Self, SinkError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("riskstream-delta")
+        Self::start(Builder::new_multi_thread().worker_threads(2).thread_name("riskstream-delta"))
+    }
+
+    /// Starts a runtime whose work nobody waits for: one thread, of low priority.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn background() -> Result<Self, SinkError> {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(1).thread_name("riskstream-maintain");
+        Self::start(builder.on_thread_start(riskstream_engine::lower_priority))
+    }
+
+    fn start(builder: &mut Builder) -> Result<Self, SinkError> {
+        let runtime = builder
             .enable_all()
             .build()
             .map_err(SinkError::io("start the Delta runtime for", "."))?;

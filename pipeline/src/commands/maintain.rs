@@ -1,27 +1,21 @@
 //! `riskstream maintain`: small files compacted, old ones removed, table by table. Works beside a
-//! running program.
-//!
-//! A staged file that an epoch file still names waits for its delivery and is kept, however old it
-//! is: the stores of all pipelines that ever wrote to the data folder are looked at, also those
-//! that the configuration no longer has.
+//! running program, which does the same in the background, of less at a time.
 
-use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use riskstream_engine::store::inspect;
 use riskstream_query::Catalog;
-use riskstream_sinks::{DeltaRuntime, MaintainOptions, MaintainReport, named_files};
+use riskstream_sinks::{DeltaRuntime, MaintainOptions, MaintainReport};
 use serde::Serialize;
 
 use super::{CommandError, failed, load, print_json};
 use crate::cli::{MaintainArgs, OutputFormat};
 use crate::config::values::{self, Refusal};
 use crate::config::{Config, suggest_name};
-use crate::plan::tables_location;
+use crate::plan::{sort_keys, tables_location};
 use crate::progress::grouped;
+use crate::service::{maintain_options, waiting_files};
 
 /// What was done to one table.
 #[derive(Debug, Serialize)]
@@ -53,19 +47,20 @@ pub fn maintain(args: &MaintainArgs, out: &mut dyn Write) -> Result<(), CommandE
     let config = load(&args.config)?;
     let retention = args.retain.as_deref().map(retention).transpose()?;
     let names = chosen(&config, &args.table)?;
-    let mut waiting = waiting_files(&config)?;
+    let mut waiting = waiting_files(&config).map_err(failed)?;
+    let keys = sort_keys(&config);
     let runtime = DeltaRuntime::new().map_err(failed)?;
     let mut answer = Maintenance { dry_run: args.dry_run, tables: Vec::new() };
     for name in names {
         let location = tables_location(&config).join(&name);
         let keep = waiting.remove(&location).unwrap_or_default();
         let files_waiting = keep.len() as u64;
-        let defaults = MaintainOptions::default();
+        let configured = maintain_options(&config.spec.maintain, &keys, &name);
         let options = MaintainOptions {
-            retention: retention.unwrap_or(defaults.retention),
+            retention: retention.unwrap_or(configured.retention),
             keep,
             dry_run: args.dry_run,
-            ..defaults
+            ..configured
         };
         let report = riskstream_sinks::maintain(&runtime, &location, &options).map_err(failed)?;
         answer.tables.push(TableMaintenance { table: name, report, files_waiting });
@@ -101,48 +96,6 @@ fn chosen(config: &Config, named: &[String]) -> Result<Vec<String>, CommandError
     Ok(if named.is_empty() { all } else { named.to_vec() })
 }
 
-/// By table folder, the staged files that the epoch files of any store name. A sink that the
-/// configuration does not know may write any table, so its files are kept in all of them.
-fn waiting_files(config: &Config) -> Result<BTreeMap<PathBuf, HashSet<String>>, CommandError> {
-    let tables = tables_location(config);
-    let stores = config.spec.riskstream.data.value.join("store");
-    let all_tables: Vec<PathBuf> = if tables.is_dir() {
-        Catalog::open(&tables)
-            .and_then(|c| c.table_names())
-            .map_err(failed)?
-            .iter()
-            .map(|t| tables.join(t))
-            .collect()
-    } else {
-        Vec::new()
-    };
-    let mut waiting: BTreeMap<PathBuf, HashSet<String>> = BTreeMap::new();
-    let Ok(entries) = std::fs::read_dir(&stores) else { return Ok(waiting) };
-    for entry in entries {
-        let entry = entry.map_err(failed)?;
-        let Some(inspection) = inspect(entry.path()).map_err(failed)? else { continue };
-        let pipeline =
-            entry.file_name().into_string().ok().and_then(|name| config.spec.pipeline(&name));
-        for (sink, files) in inspection.staged {
-            let table = pipeline
-                .and_then(|p| p.to.iter().find(|to| *to.id.value == sink))
-                .and_then(|to| to.table());
-            let locations = match table {
-                Some(table) => vec![tables.join(&table.value)],
-                None if sink == crate::config::defaults::DEAD_LETTER_TABLE => {
-                    vec![tables.join(&sink)]
-                }
-                None => all_tables.clone(),
-            };
-            let parts = locations.into_iter().map(|location| (location, files.clone())).collect();
-            for (location, paths) in named_files(&parts).map_err(failed)? {
-                waiting.entry(location).or_default().extend(paths);
-            }
-        }
-    }
-    Ok(waiting)
-}
-
 impl Maintenance {
     fn print(&self, out: &mut dyn Write) -> std::io::Result<()> {
         if self.tables.is_empty() {
@@ -161,7 +114,15 @@ impl Maintenance {
                 grouped(t.files_written)
             )?;
             if t.files_compacted > 0 {
-                write!(out, " ({before} into {after})")?;
+                if self.dry_run {
+                    write!(out, " ({before})")?;
+                } else {
+                    write!(out, " ({before} into {after})")?;
+                }
+                match &t.sorted_by[..] {
+                    [] => write!(out, ", not sorted")?,
+                    columns => write!(out, ", sorted by {}", columns.join(", "))?,
+                }
             }
             write!(
                 out,

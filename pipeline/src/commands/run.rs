@@ -22,8 +22,8 @@ use crate::progress::Progress;
 use crate::report::{PipelineReport, RunReport};
 use crate::service::samples::samples_location;
 use crate::service::{
-    Endpoint, Exporter, Importance, Life, Outcome, Ports, Sampler, Shared, Voice, Watched, logs,
-    supervise, watch,
+    Endpoint, Exporter, Housekeeping, Importance, Life, Outcome, Ports, Sampler, Shared, Voice,
+    Watched, logs, supervise, watch,
 };
 
 /// Runs pipelines until their input ends, the user stops them, or one fails for good.
@@ -86,7 +86,14 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     if let Some(ports) = &ports {
         progress.voice().say(Importance::Info, &ports.said());
     }
-    let _witnesses = witnesses(&config, &lives, &progress.voice(), &clock)?;
+    let shared = Arc::new(Shared {
+        started_micros: clock.wall_micros(),
+        query: ports.as_ref().map(Ports::service),
+        ..Shared::default()
+    });
+    let _witnesses = witnesses(&config, &lives, &shared, &progress.voice(), &clock)?;
+    let housekeeping = Housekeeping::begin(&config, &pipelines, &shared, &clock, progress.voice())
+        .map_err(CommandError::Output)?;
     std::thread::scope(|scope| {
         let mut running = Vec::new();
         for ((planned, pipeline), life) in planned.into_iter().zip(&pipelines).zip(&lives) {
@@ -113,6 +120,7 @@ pub fn run(args: &RunArgs, out: &mut dyn Write) -> Result<(), CommandError> {
             running.push(Watched { life: Arc::clone(life), thread, follows, workers });
         }
         watch(&running, &stop, &mut progress);
+        drop(housekeeping);
         if let Some(ports) = ports {
             ports.end();
         }
@@ -136,13 +144,13 @@ type Witnesses = (Option<Endpoint>, Option<Exporter>, Sampler);
 fn witnesses(
     config: &Config,
     lives: &[Arc<Life>],
+    shared: &Arc<Shared>,
     voice: &Voice,
     clock: &Arc<dyn Clock>,
 ) -> Result<Witnesses, CommandError> {
-    let shared = Arc::new(Shared { started_micros: clock.wall_micros(), ..Shared::default() });
     let endpoint = match config.spec.metrics {
         Some(MetricsEndpoint { listen }) => {
-            let endpoint = Endpoint::begin(listen, lives, &shared, clock).map_err(|e| {
+            let endpoint = Endpoint::begin(listen, lives, shared, clock).map_err(|e| {
                 let message = format!("the metrics endpoint can't listen on {listen}: {e}");
                 CommandError::Failed { message }
             })?;
@@ -155,7 +163,7 @@ fn witnesses(
     let exporter = match &config.spec.tracing {
         Some(tracing) => {
             let service = &config.spec.riskstream.name.value;
-            let exporter = Exporter::begin(&tracing.otlp, service, lives, &shared, voice.clone());
+            let exporter = Exporter::begin(&tracing.otlp, service, lives, shared, voice.clone());
             Some(exporter.map_err(|e| CommandError::Failed {
                 message: format!("spans can't be sent to {}: {e}", tracing.otlp),
             })?)
@@ -163,7 +171,7 @@ fn witnesses(
         None => None,
     };
     let files = lives.iter().map(|life| samples_location(config, &life.name)).collect();
-    let sampler = Sampler::begin(lives, files, tables_location(config), &shared, clock)
+    let sampler = Sampler::begin(lives, files, tables_location(config), shared, clock)
         .map_err(CommandError::Output)?;
     Ok((endpoint, exporter, sampler))
 }

@@ -6,7 +6,8 @@ use std::sync::mpsc::channel;
 use super::{CommandError, load, refuse};
 use crate::cli::{ConfigArgs, ServeArgs};
 use crate::config::Problem;
-use crate::service::Ports;
+use crate::config::spec::{LogFormat, LogLevel};
+use crate::service::{Ports, logs};
 
 /// Answers until the user stops it.
 ///
@@ -14,6 +15,8 @@ use crate::service::Ports;
 /// The configuration names no port; or it can't listen there.
 pub fn serve(args: &ServeArgs, out: &mut dyn Write) -> Result<(), CommandError> {
     let config = load(&ConfigArgs::from(&args.config))?;
+    let said = config.spec.riskstream.log;
+    logs::begin(said.format.unwrap_or(LogFormat::Text), said.level.unwrap_or(LogLevel::Info));
     let Some(ports) = Ports::begin(&config).map_err(super::failed)? else {
         let problem = Problem::new(config.spec.riskstream.name.span, "no port is named")
             .help("add [query] with postgres = \"127.0.0.1:5433\"");

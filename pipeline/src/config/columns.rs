@@ -4,10 +4,11 @@
 //! by [`check_columns`], once a schema has been inferred.
 
 use arrow::datatypes::{DataType, Schema};
+use riskstream_sinks::ALERT_ID_COLUMN;
 
 use super::defaults;
 use super::problem::Problem;
-use super::spec::{Destination, DestinationKind, Late, Pipeline, Source};
+use super::spec::{Destination, DestinationKind, Late, Pipeline, Source, TableDestination};
 use crate::steps::{Flow, Known, type_name};
 
 /// Checks every column that a pipeline names against its input's schema, through all steps to the
@@ -104,9 +105,41 @@ fn check_destination(flow: &Flow, destination: &Destination, problems: &mut Vec<
     for (column, _) in &destination.about_columns {
         flow.find(column, problems);
     }
-    if let DestinationKind::Kafka(kafka) = &destination.kind {
-        for column in kafka.key.iter().chain(kafka.headers.iter().map(|(_, column)| column)) {
-            flow.find(column, problems);
+    match &destination.kind {
+        DestinationKind::Kafka(kafka) => {
+            for column in kafka.key.iter().chain(kafka.headers.iter().map(|(_, column)| column)) {
+                flow.find(column, problems);
+            }
+        }
+        DestinationKind::Delta(table) => check_sort_by(flow, destination, table, &[], problems),
+        DestinationKind::Alerts(table) => {
+            check_sort_by(flow, destination, table, &[ALERT_ID_COLUMN], problems);
+        }
+        DestinationKind::Console(_) => {}
+    }
+}
+
+/// Checks the columns by which a table is sorted. `added`: those that the sink adds.
+fn check_sort_by(
+    flow: &Flow,
+    destination: &Destination,
+    table: &TableDestination,
+    added: &[&str],
+    problems: &mut Vec<Problem>,
+) {
+    for column in table.sort_by.iter().flatten() {
+        if added.contains(&column.as_str()) {
+            continue;
+        }
+        if flow.find(column, problems).is_none() && flow.is_complete {
+            continue;
+        }
+        if let Some(columns) = &destination.columns
+            && columns.iter().all(|lands| lands.value != column.value)
+        {
+            let message = format!("the table is sorted by `{column}`, which `columns` leaves out");
+            let help = format!("add `{column}` to `columns`, or sort by others");
+            problems.push(Problem::new(column.span, message).help(help));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::spec::{
-    Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Order, Restart, Tombstones,
-    WhenQuiet,
+    Compression, Deliver, Isolation, KafkaStart, KafkaStop, Late, Maintain, Order, Restart,
+    Tombstones, WhenQuiet,
 };
 
 /// `[riskstream] name`: what status and table metadata call this program.
@@ -47,6 +47,18 @@ pub const DEAD_ROWS_MAX: f64 = 0.5;
 /// `dead_rows_min`: dead rows in an epoch below which the share isn't looked at (one bad row in a
 /// batch of one is no trend).
 pub const DEAD_ROWS_MIN: u64 = 1_000;
+/// `[maintain]`: in the background, since a table that lands once a second has 86,400 files a day,
+/// and whoever asks it opens them all. Rarely enough, and of files so many, that the stream and
+/// readers of older versions do not notice: a round of nothing reads each table's log once.
+pub const MAINTAIN: Maintain = Maintain {
+    background: true,
+    every: Duration::from_secs(300),
+    target_file: 128 * 1024 * 1024,
+    small_files: 32,
+    retention: Duration::from_secs(7 * 86_400),
+    threads: 1,
+    memory: 256 * 1024 * 1024,
+};
 /// Name of the Delta table that dead-letter rows go to; pipelines may not use it.
 pub const DEAD_LETTER_TABLE: &str = "dead_letters";
 

@@ -17,12 +17,16 @@ pub fn table_facts(config: &Config) -> TableFacts {
         let flow = last_flow(pipeline, &source.event_time.column.value);
         for destination in &pipeline.to {
             if let Some(table) = destination.table() {
-                facts.insert(table.value.clone(), fact(pipeline, destination, &flow));
+                let mut fact = fact(pipeline, destination, &flow);
+                let before = facts.remove(&table.value).unwrap_or_default();
+                fact.pipelines.extend(before.pipelines);
+                facts.insert(table.value.clone(), fact);
             }
         }
     }
     let dead = TableFact {
         about: Some("records that could not be read, and rows that were refused".to_owned()),
+        pipelines: config.spec.pipelines.iter().map(|one| one.name.value.clone()).collect(),
         pipeline_column: Some(PIPELINE_COLUMN.to_owned()),
         ..TableFact::default()
     };
@@ -63,6 +67,7 @@ fn fact(pipeline: &Pipeline, destination: &Destination, flow: &Flow) -> TableFac
             .filter(|_| has_sessions && key.is_some())
             .and_then(|key| key.count.clone()),
         key: key.unwrap_or_default(),
+        pipelines: vec![pipeline.name.value.clone()],
         pipeline_column: None,
     }
 }

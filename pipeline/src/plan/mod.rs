@@ -21,6 +21,7 @@ mod lineage;
 mod names;
 mod places;
 mod sinks;
+mod sort_keys;
 mod source;
 mod state;
 mod strangers;
@@ -35,9 +36,11 @@ pub use lay_out::{Planned, Stored, plan_pipeline};
 pub(crate) use lay_out::{lay_out, source_notes, user_schema};
 pub(crate) use names::{KnownAs, NAMES_FILE, stores};
 pub use places::{
-    audit_location, registry_location, store_location, table_location, tables_location,
+    audit_location, audit_locations, command_line_audit, registry_location, store_location,
+    table_location, tables_location,
 };
 pub use sinks::{PlannedTable, TableKind};
+pub use sort_keys::sort_keys;
 pub use source::open_source;
 pub(crate) use source::{file_spec, generator_source, kafka_spec};
 pub use state::{check_state, notices};

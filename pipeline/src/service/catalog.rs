@@ -150,9 +150,43 @@ metrics! {
         "Bytes on disk of the pipeline's store: epochs, snapshots, state, history.";
     TABLES_DISK Gauge "riskstream_tables_disk_bytes" "bytes" []
         "Bytes on disk of the tables, files that are no longer part of them included.";
+    TABLE_FILES Gauge "riskstream_table_files" "files" ["table"]
+        "Files of the table's newest version, when it was last maintained.";
+    TABLE_BYTES Gauge "riskstream_table_bytes" "bytes" ["table"]
+        "Bytes of these files.";
+    MAINTAINED Gauge "riskstream_maintenance_timestamp_seconds" "seconds since 1970" ["table"]
+        "When maintenance of the table in the background last ended well, in seconds since 1970.";
+    MAINTAIN_FAILURES Counter "riskstream_maintenance_failures_total" "failures" ["table"]
+        "Failures of maintenance in the background; the log says why.";
 
     SPANS_MISSED Counter "riskstream_spans_missed_total" "spans" ["pipeline"]
         "Spans that were left out since they came faster than they left.";
     SPANS_LOST Counter "riskstream_spans_lost_total" "spans" []
         "Spans that the collector did not take.";
+
+    QUERY_STATEMENTS Counter "riskstream_query_statements_total" "statements"
+        ["port", "sqlstate_class"]
+        "SQL statements that have ended.";
+    QUERY_SECONDS Histogram "riskstream_query_duration_seconds" "seconds" []
+        "Seconds that an SQL statement took, from its arrival to its last row or its error.";
+    QUERY_ROWS Counter "riskstream_query_rows_total" "rows" []
+        "Rows that SQL statements gave.";
+    QUERY_BYTES Counter "riskstream_query_bytes_total" "bytes" []
+        "Bytes of memory that these rows took.";
+    QUERY_SPILLED Counter "riskstream_query_spilled_bytes_total" "bytes" []
+        "Bytes that SQL statements wrote to the disk for want of memory.";
+    QUERY_RUNNING Gauge "riskstream_query_running" "statements" []
+        "SQL statements that have a turn: they work.";
+    QUERY_WAITING Gauge "riskstream_query_waiting" "statements" []
+        "SQL statements that wait for a turn.";
+    QUERY_OPEN Gauge "riskstream_query_open" "statements" []
+        "SQL statements that have begun and not ended, those whose client takes its time included.";
+    QUERY_MEMORY Gauge "riskstream_query_memory_bytes" "bytes" []
+        "Memory that operators of SQL statements hold.";
+    QUERY_MEMORY_LIMIT Gauge "riskstream_query_memory_limit_bytes" "bytes" []
+        "Memory that they may hold.";
+    QUERY_SPILL Gauge "riskstream_query_spill_bytes" "bytes" []
+        "Bytes of SQL statements that are on the disk now for want of memory.";
+    USERS_WRONG Gauge "riskstream_query_users_file_wrong" "0 or 1" []
+        "1 while the users file is wrong and the rules before it hold on; the log says why.";
 }

@@ -1,16 +1,19 @@
 //! From the counters of a run to metrics, when somebody asks for them.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::TextEncoder;
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
 };
 use riskstream_engine::runtime::{self, Clock, HistogramCounts, StepMetrics};
+use riskstream_query::service::QueryService;
 
 use super::catalog::{self, Kind};
 use super::life::Life;
+use super::query_gauges::{Sample, Value, samples};
 
 /// Numbers of the program as a whole.
 #[derive(Debug, Default)]
@@ -21,6 +24,23 @@ pub(crate) struct Shared {
     pub(crate) spans_lost: AtomicU64,
     /// When the program started, microseconds since 1970.
     pub(crate) started_micros: i64,
+    /// How maintenance went, by table; empty where there is none in the background.
+    pub(crate) upkeep: Mutex<BTreeMap<String, TableUpkeep>>,
+    /// What answers SQL; none where no port listens.
+    pub(crate) query: Option<QueryService>,
+}
+
+/// How maintenance of a table went.
+#[derive(Debug, Default)]
+pub(crate) struct TableUpkeep {
+    /// Files of the table, after the last round that ended well.
+    pub(crate) files: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+    /// When that round ended, microseconds since 1970; none before the first.
+    pub(crate) ended_micros: Option<i64>,
+    /// Rounds that have failed.
+    pub(crate) failures: u64,
 }
 
 /// The text of `/metrics`.
@@ -48,7 +68,22 @@ fn program(families: &mut Families, shared: &Shared) {
         families.add(&catalog::PROCESS_CPU, &[], process.cpu_seconds);
     }
     families.add(&catalog::TABLES_DISK, &[], load(&shared.tables_disk_bytes));
+    for (table, upkeep) in shared.upkeep.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let of = &[table.as_str()][..];
+        if let Some(ended) = upkeep.ended_micros {
+            families.add(&catalog::TABLE_FILES, of, upkeep.files as f64);
+            families.add(&catalog::TABLE_BYTES, of, upkeep.bytes as f64);
+            families.add(&catalog::MAINTAINED, of, seconds(ended));
+        }
+        families.add(&catalog::MAINTAIN_FAILURES, of, upkeep.failures as f64);
+    }
     families.add(&catalog::SPANS_LOST, &[], load(&shared.spans_lost));
+    for Sample { metric, labels, value } in shared.query.iter().flat_map(samples) {
+        match value {
+            Value::Number(value) => families.add(metric, &labels, value),
+            Value::Durations(counts) => families.add_histogram(metric, &labels, &counts),
+        }
+    }
 }
 
 fn pipeline(families: &mut Families, life: &Life, now_micros: i64) {

@@ -11,6 +11,10 @@ use crate::config::spec::{LogFormat, LogLevel};
 /// Our own crates, by the beginning of their names.
 const OURS: &str = "riskstream";
 
+/// Reads the logs of tables, and writes each error that it also gives back: who has asked tells it,
+/// or gets over it.
+const TELLS_TWICE: &str = "buoyant_kernel";
+
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// Begins the log: from now on each event is a line on standard error. Only the first call counts.
@@ -25,7 +29,10 @@ pub fn begin(format: LogFormat, level: LogLevel) {
         LogLevel::Debug => LevelFilter::DEBUG,
     };
     // Libraries log warnings and errors only.
-    let filter = Targets::new().with_target(OURS, level).with_default(level.min(LevelFilter::WARN));
+    let filter = Targets::new()
+        .with_target(OURS, level)
+        .with_target(TELLS_TWICE, LevelFilter::OFF)
+        .with_default(level.min(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // An embedding program may have a log of its own; then that one is written.
     let _set = match format {

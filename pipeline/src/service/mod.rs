@@ -7,6 +7,7 @@
 //!        ├──▶ watch                          tells of failures and troubles, stops the others
 //!        ├──▶ endpoint ◀── GET /metrics    gauges.rs reads the engine's counters when asked
 //!        ├──▶ ports ◀── SQL by PostgreSQL's protocol
+//!        ├──▶ housekeeping                 small files of tables into large ones
 //!        └──▶ sampler                      rates and lag of the last hour, for `status`, and how
 //!                                          it is each second (observer), for `top`
 //!   engine ──▶ otlp                        finished epochs and deliveries as spans
@@ -19,12 +20,14 @@ pub mod catalog;
 pub mod charts;
 mod endpoint;
 mod gauges;
+mod housekeeping;
 mod life;
 pub mod logs;
 pub mod now;
 mod observer;
 mod otlp;
 mod ports;
+mod query_gauges;
 mod sampler;
 pub mod samples;
 mod spans;
@@ -34,6 +37,7 @@ mod watch;
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use gauges::Shared;
+pub(crate) use housekeeping::{Housekeeping, maintain_options, waiting_files};
 pub(crate) use life::Life;
 pub(crate) use otlp::Exporter;
 pub(crate) use ports::{Ports, query_service};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use riskstream_query::service::{Limits, QueryService, ServiceSettings};
 use riskstream_query::{
-    Audit, AuditError, PostgresPort, PostgresSettings, QueryError, Rules, TlsFiles,
+    Audit, AuditError, FlightPort, FlightSettings, PostgresPort, PostgresSettings, QueryError,
+    Rules, TlsFiles,
 };
 
 use crate::config::Config;
@@ -19,7 +20,8 @@ const CONNECTIONS: usize = 1_000;
 /// Ports that listen. They end with this.
 #[derive(Debug)]
 pub(crate) struct Ports {
-    postgres: PostgresPort,
+    postgres: Option<PostgresPort>,
+    flight: Option<FlightPort>,
     service: QueryService,
 }
 
@@ -29,9 +31,12 @@ pub(crate) enum PortsError {
     /// The service that answers can't be started.
     #[error(transparent)]
     Service(#[from] QueryError),
-    /// The port can't.
+    /// The port of PostgreSQL's protocol can't.
     #[error("the PostgreSQL port: {0}")]
     Postgres(#[from] riskstream_query::PortError),
+    /// The port of Flight SQL can't.
+    #[error(transparent)]
+    Flight(#[from] riskstream_query::FlightPortError),
     /// The audit can't be written.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -44,7 +49,9 @@ impl Ports {
     /// Listens as the configuration says; none where it names no port.
     pub(crate) fn begin(config: &Config) -> Result<Option<Self>, PortsError> {
         let Some(query) = &config.spec.query else { return Ok(None) };
-        let Some(listen) = &query.postgres else { return Ok(None) };
+        if query.postgres.is_none() && query.flight.is_none() {
+            return Ok(None);
+        }
         let rules = rules(query)?;
         let audit = audit(config, rules.is_some())?;
         let service = query_service(config, rules.clone(), audit)?;
@@ -52,27 +59,50 @@ impl Ports {
             certificate: tls.certificate.value.clone(),
             key: tls.key.value.clone(),
         });
-        let settings = PostgresSettings {
+        let connections_max = query.connections.unwrap_or(CONNECTIONS);
+        let postgres = query.postgres.as_ref().map(|listen| PostgresSettings {
             listen: listen.value,
-            tls,
-            users: rules.map(|rules| rules as _),
-            connections_max: query.connections.unwrap_or(CONNECTIONS),
-        };
-        let postgres = PostgresPort::begin(service.clone(), settings)?;
-        Ok(Some(Self { postgres, service }))
+            tls: tls.clone(),
+            users: rules.clone().map(|rules| rules as _),
+            connections_max,
+        });
+        let flight = query.flight.as_ref().map(|listen| FlightSettings {
+            listen: listen.value,
+            tls: tls.clone(),
+            users: rules.clone(),
+            connections_max,
+        });
+        let postgres =
+            postgres.map(|port| PostgresPort::begin(service.clone(), port)).transpose()?;
+        let flight = flight.map(|port| FlightPort::begin(service.clone(), port)).transpose()?;
+        Ok(Some(Self { postgres, flight, service }))
+    }
+
+    /// What answers.
+    pub(crate) fn service(&self) -> QueryService {
+        self.service.clone()
     }
 
     /// What is said of them at the start.
     pub(crate) fn said(&self) -> String {
-        let address = self.postgres.address();
-        let (host, port) = (address.ip(), address.port());
-        format!("query: psql -h {host} -p {port} riskstream")
+        let psql = self.postgres.as_ref().map(|port| {
+            let address = port.address();
+            format!("psql -h {} -p {} riskstream", address.ip(), address.port())
+        });
+        let flight = self.flight.as_ref().map(|port| format!("Flight SQL at {}", port.uri()));
+        let all: Vec<String> = psql.into_iter().chain(flight).collect();
+        format!("query: {}", all.join(", "))
     }
 
     /// Ends them, and the statements that run.
     pub(crate) fn end(self) {
         self.service.stop();
-        self.postgres.end();
+        if let Some(postgres) = self.postgres {
+            postgres.end();
+        }
+        if let Some(flight) = self.flight {
+            flight.end();
+        }
     }
 }
 

@@ -4,25 +4,19 @@
 //! Each is read when a statement names it, and of no more than it needs: stores are looked at
 //! without being touched, so that a running program is not disturbed.
 
+mod audit;
 mod columns;
+mod failed;
 
 use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
 use riskstream_engine::store::{Inspection, inspect};
 use riskstream_models::Registry;
-use riskstream_query::{SystemTable, SystemTables, audit_schema, read_audit};
+use riskstream_query::{SystemTable, SystemTables};
 
 use crate::config::Config;
-use crate::plan::{audit_location, registry_location, store_location};
+use crate::plan::{registry_location, store_location};
 use columns::{Column, batch, schema};
-
-/// The table of what users have asked.
-const AUDIT: &str = "audit";
-/// Its rows, at most: the newest.
-const AUDIT_ROWS_MAX: usize = 100_000;
-
-/// Why a table can't be shown.
-type Failed = Box<dyn std::error::Error + Send + Sync>;
+use failed::Failed;
 
 /// A table: its name, what it says, and its columns.
 struct Shown {
@@ -239,27 +233,17 @@ type Rows = Vec<Vec<columns::Value>>;
 
 impl SystemTables for ProgramTables {
     fn tables(&self) -> Vec<SystemTable> {
-        let audit = SystemTable {
-            name: AUDIT,
-            about: "what users have asked, the newest first",
-            schema: audit_schema(),
-        };
         let shown = |table: &Shown| SystemTable {
             name: table.name,
             about: table.about,
             schema: schema(table.columns),
         };
-        TABLES.iter().map(shown).chain([audit]).collect()
+        TABLES.iter().map(shown).chain([audit::table()]).collect()
     }
 
     fn rows(&self, name: &str) -> Result<RecordBatch, Failed> {
-        if name == AUDIT {
-            let folder = audit_location(&self.config);
-            let batches = match folder.is_dir() {
-                true => read_audit(&folder, AUDIT_ROWS_MAX)?,
-                false => Vec::new(),
-            };
-            return Ok(concat_batches(&audit_schema(), &batches)?);
+        if name == audit::AUDIT {
+            return audit::rows(&self.config);
         }
         let Some(table) = TABLES.iter().find(|table| table.name == name) else {
             return Err(format!("there is no table system.{name}").into());

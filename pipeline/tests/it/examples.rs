@@ -457,8 +457,8 @@ fn many_files_give_the_table_that_one_file_gives() {
         riskstream(here, &["run", &config, "--set", &set[0], "--set", &set[1]]).ok();
         let sql = "select transaction_id, customer_nb_tx_1d, customer_nb_tx_7d, customer_total_7d \
                    from payments order by 1";
-        riskstream(here, &["query", sql, "--config", &config, "--set", &set[0], "--format", "json"])
-            .ok()
+        let form = ["--config", &config, "--set", &set[0], "--format", "ndjson"];
+        riskstream(here, &[&["query", sql], &form[..]].concat()).ok()
     };
     let one = table("one", "all.csv");
     assert_eq!((one.lines().count(), one == table("many", "in/*.csv")), (3000, true));

@@ -72,7 +72,7 @@ pub(crate) fn prepare(folder: &Path, rows: u32) {
 pub(crate) fn rows(folder: &Path, data: &str, sql: &str) -> Vec<String> {
     let set = format!("riskstream.data={data}");
     let mut rows: Vec<String> =
-        riskstream(folder, &["query", sql, "--set", &set, "--format", "json"])
+        riskstream(folder, &["query", sql, "--set", &set, "--format", "ndjson"])
             .ok()
             .lines()
             .map(str::to_owned)

@@ -49,7 +49,7 @@ fn run_and_lose_the_log(here: &Path, rows: usize, columns: &[&str]) {
 }
 
 fn sum(here: &Path, sql: &str) -> String {
-    riskstream(here, &["query", sql, "--format", "json"]).ok().trim().to_owned()
+    riskstream(here, &["query", sql, "--format", "ndjson"]).ok().trim().to_owned()
 }
 
 #[test]

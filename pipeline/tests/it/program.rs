@@ -30,11 +30,14 @@ impl Said {
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
     }
 
-    /// The rows of a query, one JSON object per line.
+    /// The rows of a query: a JSON array, or one object per line.
     #[track_caller]
     pub(crate) fn rows(self) -> Vec<Value> {
-        self.ok()
-            .lines()
+        let text = self.ok();
+        if text.starts_with('[') {
+            return serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}:\n{text}"));
+        }
+        text.lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}:\n{line}")))
             .collect()
     }

@@ -22,6 +22,9 @@ const FOLLOWED: &str = r#"
 [metrics]
 listen = "127.0.0.1:0"
 
+[maintain]
+every = "1s"
+
 [sources.payments]
 kind       = "file"
 path       = "in/*.csv"
@@ -190,7 +193,7 @@ fn a_pipeline_that_may_starts_again_until_it_goes_on() {
 /// Everything that a run has a metric for: late rows, dead letters, a sink, a state.
 fn scraped(service: &Service) -> String {
     let address = service.address();
-    eventually("a delivery and a count of files", || {
+    eventually("a delivery, a count of files and a round of maintenance", || {
         let (status, text) = get(address, "/metrics");
         assert_eq!(status, 200);
         let of = |name: &str, labels: &str| sample(&text, &format!("{name}{{{labels}}}"));
@@ -199,15 +202,46 @@ fn scraped(service: &Service) -> String {
             of("riskstream_sink_delivered_epoch", "pipeline=\"spending\",sink=\"spending\"");
         let disk = of("riskstream_store_disk_bytes", "pipeline=\"spending\"");
         let partition = text.contains("riskstream_partition_watermark_timestamp_seconds{");
-        let all = dead == Some(1.0) && delivered > Some(0.0) && disk > Some(0.0) && partition;
+        let maintained =
+            of("riskstream_table_files", "table=\"spending\"") > Some(0.0) && partition;
+        let all = dead == Some(1.0) && delivered > Some(0.0) && disk > Some(0.0) && maintained;
         all.then(|| text.clone()).ok_or(text)
     })
 }
 
+/// Asks statements by PostgreSQL's protocol, and waits for the end of the last.
+fn asked(service: &Service, statements: &[&str]) {
+    let said = service.says("query: psql");
+    let mut words = message(&said).split_whitespace();
+    let port = words.find(|word| *word == "-p").and_then(|_| words.next()).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port.parse::<u16>().unwrap())).unwrap();
+    let start = b"\0\x03\0\0user\0analyst\0\0";
+    let framed = |tag: &[u8], body: &[u8]| {
+        [tag, &(u32::try_from(body.len()).unwrap() + 4).to_be_bytes(), body].concat()
+    };
+    let mut ready = |message: Vec<u8>| {
+        stream.write_all(&message).unwrap();
+        loop {
+            let mut head = [0; 5];
+            stream.read_exact(&mut head).unwrap();
+            let bytes = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) - 4;
+            stream.read_exact(&mut vec![0; bytes as usize]).unwrap();
+            if head[0] == b'Z' {
+                break;
+            }
+        }
+    };
+    ready(framed(b"", start));
+    for statement in statements {
+        ready(framed(b"Q", &[statement.as_bytes(), b"\0"].concat()));
+    }
+}
+
 #[test]
 fn a_scrape_is_what_the_page_says_and_promtool_has_nothing_against_it() {
-    let folder = folder("", "");
+    let folder = folder("", "\n[query]\npostgres = \"127.0.0.1:0\"\n");
     let service = Service::start(folder.path(), &[]);
+    asked(&service, &["select generate_series from generate_series(1, 3)", "select nothing"]);
     let text = scraped(&service);
     let page = fs::read_to_string(project("docs/metrics.md")).unwrap();
     let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -232,13 +266,14 @@ fn a_scrape_is_what_the_page_says_and_promtool_has_nothing_against_it() {
         .collect();
     let found = types(&text);
     assert!(found.iter().all(|shown| known.contains(shown)), "{found:?}");
-    // A source without an end has no read ratio.
+    // A source without an end has no read ratio, and the port has no users.
     let missing: Vec<&str> = known
         .iter()
         .filter(|metric| !found.contains(metric))
         .map(|(name, _)| name.as_str())
         .collect();
-    assert!(missing.iter().all(|name| *name == "riskstream_source_read_ratio"), "{missing:?}");
+    let unknown = ["riskstream_source_read_ratio", "riskstream_query_users_file_wrong"];
+    assert!(missing.iter().all(|name| unknown.contains(name)), "{missing:?}");
     let of = |name: &str, labels: &str| sample(&text, &format!("{name}{{{labels}}}"));
     let step = "pipeline=\"spending\",step=\"customer\"";
     assert_eq!(of("riskstream_step_rows_in_total", step), Some(2.0), "{text}");
@@ -248,6 +283,11 @@ fn a_scrape_is_what_the_page_says_and_promtool_has_nothing_against_it() {
     let infinite =
         of("riskstream_commit_duration_seconds_bucket", "pipeline=\"spending\",le=\"+Inf\"");
     assert!(commits >= Some(1.0) && commits == infinite, "{text}");
+    for (class, count) in [("00", 1.0), ("42", 1.0)] {
+        let labels = format!("port=\"postgres\",sqlstate_class=\"{class}\"");
+        assert_eq!(of("riskstream_query_statements_total", &labels), Some(count), "{text}");
+    }
+    assert_eq!(sample(&text, "riskstream_query_rows_total"), Some(3.0), "{text}");
 
     if installed("promtool") {
         let mut check = Command::new("promtool")

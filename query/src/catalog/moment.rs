@@ -1,5 +1,6 @@
 //! `epoch()` and `as_of()`: which moment a statement sees.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
@@ -8,17 +9,26 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
 };
+use riskstream_engine::ids::Epoch;
 
-use crate::live::Pinned;
+use crate::live::{Pinned, Reached};
 
-/// The functions for a statement that sees `pinned`.
-pub(crate) fn functions(pinned: &Arc<Pinned>) -> [Arc<ScalarUDF>; 2] {
+/// Their names.
+pub(crate) const FUNCTIONS: [&str; 2] = ["epoch", "as_of"];
+
+/// The functions for a statement that sees `pinned`, for a user who knows of the tables `seen`;
+/// none: of all.
+pub(crate) fn functions(
+    pinned: &Arc<Pinned>,
+    seen: Option<BTreeSet<String>>,
+) -> [Arc<ScalarUDF>; 2] {
     let epoch = EpochFunction {
         signature: Signature::one_of(
             vec![TypeSignature::Nullary, TypeSignature::String(1)],
             Volatility::Stable,
         ),
         pinned: Arc::clone(pinned),
+        seen,
     };
     let as_of =
         AsOf { signature: Signature::nullary(Volatility::Stable), micros: pinned.at_micros() };
@@ -26,16 +36,29 @@ pub(crate) fn functions(pinned: &Arc<Pinned>) -> [Arc<ScalarUDF>; 2] {
 }
 
 /// `epoch('pipeline')`: the last epoch of a pipeline that the statement sees; without a name, that
-/// of the only one.
+/// of the only one. A pipeline that writes no table of which the user knows is not there.
 #[derive(Debug)]
 struct EpochFunction {
     signature: Signature,
     pinned: Arc<Pinned>,
+    seen: Option<BTreeSet<String>>,
+}
+
+impl EpochFunction {
+    /// The pipelines that there are for the user.
+    fn epochs(&self) -> Result<BTreeMap<&str, Epoch>> {
+        let is_seen = |reached: &Reached| match &self.seen {
+            Some(seen) => !reached.tables.is_disjoint(seen),
+            None => true,
+        };
+        let all = self.pinned.epochs()?.iter().filter(|(_, reached)| is_seen(reached));
+        Ok(all.map(|(pipeline, reached)| (pipeline.as_str(), reached.epoch)).collect())
+    }
 }
 
 impl PartialEq for EpochFunction {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.pinned, &other.pinned)
+        Arc::ptr_eq(&self.pinned, &other.pinned) && self.seen == other.seen
     }
 }
 
@@ -61,8 +84,8 @@ impl ScalarUDFImpl for EpochFunction {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let epochs = self.pinned.epochs();
-        let known = || epochs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let epochs = self.epochs()?;
+        let known = || epochs.keys().copied().collect::<Vec<_>>().join(", ");
         let epoch = match arguments.args.first() {
             None if epochs.len() > 1 => {
                 let said = format!("epoch(): name a pipeline, one of {}", known());
@@ -72,6 +95,10 @@ impl ScalarUDFImpl for EpochFunction {
             Some(ColumnarValue::Scalar(name)) => match name.try_as_str().flatten() {
                 Some(name) => match epochs.get(name) {
                     Some(epoch) => Some(epoch),
+                    None if epochs.is_empty() => {
+                        let said = format!("epoch(): no pipeline '{name}'; there are none");
+                        return Err(DataFusionError::Execution(said));
+                    }
                     None => {
                         let said = format!("epoch(): no pipeline '{name}'; there are {}", known());
                         return Err(DataFusionError::Execution(said));

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, SchemaProvider, TableProvider,
 };
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 
+use super::as_of::{self, At, Old, micros};
 use super::now;
 use super::postgres::{Known, SettingsShown, information_schema, pg_catalog};
-use super::seen::{CATALOG, SCHEMA, SYSTEM, see, table_of};
+use super::seen::{CATALOG, SCHEMA, SYSTEM, newest_of, see, see_newest};
 use super::system::System;
-use crate::live::{Pinned, PinnedTable};
+use crate::live::{AsOf, Pinned, PinnedTable};
 use crate::rules::{Rules, Seen, guard};
-use crate::service::User;
+use crate::user::User;
 
 /// What the names of a statement stand for, for a user at a moment.
 #[derive(Debug, Clone)]
@@ -66,16 +67,75 @@ impl CatalogProvider for Database {
 struct Tables(Names);
 
 impl Tables {
-    /// The rows of a table that the user sees under a name; none where it sees no such table.
-    fn seen(&self, table: &PinnedTable, name: &str) -> Option<Arc<dyn TableProvider>> {
+    /// What the user sees of a table as `what`.
+    fn seen(&self, table: &PinnedTable, what: What) -> Seen {
         let provider = table.provider();
         let Names { rules, user, .. } = &self.0;
-        match see(rules.as_deref(), user, SCHEMA, name, &provider.schema()) {
-            Seen::Hidden => None,
-            Seen::All => Some(provider),
-            Seen::Ruled(rule) => Some(guard(provider, rule)),
+        let (rules, columns) = (rules.as_deref(), provider.schema());
+        match what {
+            What::Rows => see(rules, user, SCHEMA, table.name(), &columns),
+            What::Newest => see_newest(rules, user, SCHEMA, table.name(), &columns),
         }
     }
+
+    /// The rows of a table that the user sees, or its newest revisions, where `what` is they; none
+    /// where it sees no such table. What is granted and restricted of the table is of its newest
+    /// revisions, too; they may be granted alone.
+    fn seen_as(&self, table: &PinnedTable, what: What) -> Result<Option<Arc<dyn TableProvider>>> {
+        let rows = table.provider();
+        match (self.seen(table, what), what) {
+            (Seen::Hidden, What::Rows | What::Newest) => Ok(None),
+            (Seen::All, What::Rows) => Ok(Some(rows)),
+            (Seen::All, What::Newest) => now::newest_revisions(table, rows),
+            (Seen::Ruled(rule), What::Rows) => Ok(Some(guard(rows, rule))),
+            (Seen::Ruled(rule), What::Newest) => now::newest_of_rule(table, rows, rule),
+        }
+    }
+
+    /// The table that a name stands for, as it is now.
+    fn named(&self, name: &str) -> Option<(Arc<PinnedTable>, What)> {
+        let pinned = &self.0.pinned;
+        let rows = pinned.table(name).map(|table| (table, What::Rows));
+        rows.or_else(|| {
+            let table = newest_of(name).and_then(|of| pinned.table(of))?;
+            Some((table, What::Newest))
+        })
+    }
+
+    /// A table as it was, by the rules that hold now.
+    async fn old(&self, old: Old<'_>) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some((table, what)) = self.named(old.table) else { return Ok(None) };
+        // Who does not see the table hears nothing of its versions.
+        if self.seen_as(&table, what)?.is_none() {
+            return Ok(None);
+        }
+        let pinned = &self.0.pinned;
+        let as_of = match old.at {
+            At::Version(version) => AsOf::Version(version),
+            At::Time(text) => {
+                let zone = self.0.settings.time_zone();
+                AsOf::Micros(micros(text, &zone, pinned.at_micros())?)
+            }
+        };
+        let was = pinned.old(&table, as_of).await?;
+        match self.seen_as(&was, what)? {
+            Some(rows) => Ok(Some(rows)),
+            // It lacks a column by which rows are told apart.
+            None => {
+                let said = format!("the table '{}' is not shown as it was then", old.table);
+                Err(DataFusionError::Execution(said))
+            }
+        }
+    }
+}
+
+/// What of a table a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Its rows.
+    Rows,
+    /// Of each key the newest revision.
+    Newest,
 }
 
 #[async_trait::async_trait]
@@ -85,15 +145,11 @@ impl SchemaProvider for Tables {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(table) = self.0.pinned.table(name) {
-            return Ok(self.seen(&table, table.name()));
+        if let Some(old) = as_of::old(name) {
+            return self.old(old).await;
         }
-        let Some(table) = table_of(name).and_then(|of| self.0.pinned.table(of)) else {
-            return Ok(None);
-        };
-        // Restrictions of the table hold for its newest revisions too, as does what is granted.
-        match self.seen(&table, table.name()) {
-            Some(rows) => now::newest_revisions(&table, rows),
+        match self.named(name) {
+            Some((table, what)) => self.seen_as(&table, what),
             None => Ok(None),
         }
     }
@@ -127,3 +183,6 @@ impl SchemaProvider for SystemSeen {
         self.0.system.table_exist(name)
     }
 }
+
+#[cfg(test)]
+mod tests;

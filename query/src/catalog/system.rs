@@ -12,7 +12,7 @@ use super::seen::{SYSTEM, see};
 use super::shown::{ShownColumn, ShownSchema, ShownTable};
 use super::system_table::SystemTable;
 use crate::rules::{Rules, Seen};
-use crate::service::{Statements, User};
+use crate::user::User;
 
 /// What the program says of itself: the query layer asks for it when a statement names it.
 pub trait SystemTables: Debug + Send + Sync {
@@ -40,18 +40,22 @@ impl SystemTables for NoSystemTables {
     }
 }
 
-/// The schema `system`.
+/// The schema `system`: the tables of all who say something of themselves.
 #[derive(Debug, Clone)]
 pub(crate) struct System {
-    pub(crate) program: Arc<dyn SystemTables>,
-    pub(crate) statements: Arc<Statements>,
+    tellers: Vec<Arc<dyn SystemTables>>,
 }
 
 impl System {
+    /// The schema of these tables; of two with one name, the first counts.
+    pub(crate) fn new(tellers: Vec<Arc<dyn SystemTables>>) -> Self {
+        Self { tellers }
+    }
+
     fn tables(&self) -> Vec<SystemTable> {
-        let mut tables = self.program.tables();
-        tables.push(Statements::table());
+        let mut tables: Vec<_> = self.tellers.iter().flat_map(|teller| teller.tables()).collect();
         tables.sort_by_key(|table| table.name);
+        tables.dedup_by_key(|table| table.name);
         tables
     }
 
@@ -94,19 +98,16 @@ impl SchemaProvider for System {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        let Some(table) = self.tables().into_iter().find(|table| table.name == name) else {
-            return Ok(None);
-        };
-        let rows = if table.name == Statements::table().name {
-            self.statements.rows()?
-        } else {
-            // Stores and registries are read by blocking calls.
-            let program = Arc::clone(&self.program);
-            let rows = tokio::task::spawn_blocking(move || program.rows(table.name));
-            rows.await
-                .map_err(|error| DataFusionError::External(Box::new(error)))?
-                .map_err(DataFusionError::External)?
-        };
+        let found = self.tellers.iter().find_map(|teller| {
+            let table = teller.tables().into_iter().find(|table| table.name == name)?;
+            Some((Arc::clone(teller), table))
+        });
+        let Some((teller, table)) = found else { return Ok(None) };
+        // Stores and registries are read by blocking calls.
+        let rows = tokio::task::spawn_blocking(move || teller.rows(table.name))
+            .await
+            .map_err(|error| DataFusionError::External(Box::new(error)))?
+            .map_err(DataFusionError::External)?;
         Ok(Some(Arc::new(MemTable::try_new(table.schema, vec![vec![rows]])?)))
     }
 

@@ -1,7 +1,7 @@
 //! The files of a table at one version, prepared for queries: made once per version, and from the
 //! version before where there is one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,6 +101,13 @@ impl TableFiles {
             .with_table_partition_cols(partition_fields.clone())
             .build();
         Ok(Self { file_schema, partition_fields, schema, reader_schema, files, bounds })
+    }
+
+    /// The files that this version has and `other` has not, below the table's folder.
+    pub(super) fn files_not_of<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        let known: HashSet<&str> = other.files.iter().map(|file| file.log_path.as_str()).collect();
+        let paths = self.files.iter().map(|file| file.log_path.as_str());
+        paths.filter(move |path| !known.contains(path))
     }
 
     /// The same table with other files, which belong to no version yet.

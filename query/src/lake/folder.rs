@@ -10,10 +10,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::{Column, DataFusionError, SchemaError};
+use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use riskstream_sinks::{DeltaRuntime, TableSnapshot};
 
+use super::constants::physical_rules;
+use super::listing::table_names;
 use super::provider::DeltaProvider;
 use crate::error::QueryError;
 use crate::suggest::suggest;
@@ -89,7 +92,12 @@ impl Catalog {
     /// As [`Catalog::sql`].
     pub async fn sql_async(&self, query: &str) -> Result<Vec<RecordBatch>, QueryError> {
         let config = SessionConfig::new().with_information_schema(true);
-        let context = SessionContext::new_with_config(config);
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_default_features()
+            .with_physical_optimizer_rules(physical_rules())
+            .build();
+        let context = SessionContext::new_with_state(state);
         let state = context.state();
         let dialect = state.config_options().sql_parser.dialect;
         let statement = state.sql_to_statement(query, &dialect)?;
@@ -149,30 +157,6 @@ impl Catalog {
             location,
         })
     }
-}
-
-/// The names of the tables in a folder, sorted; none where it is not there.
-///
-/// # Errors
-/// The folder can't be listed.
-pub(crate) fn table_names(tables_dir: &Path) -> Result<Vec<String>, QueryError> {
-    let list_error = |source| QueryError::List { location: tables_dir.to_owned(), source };
-    let entries = match std::fs::read_dir(tables_dir) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(list_error(e)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(list_error)?.path();
-        if let Some(name) = path.file_name().and_then(|name| name.to_str())
-            && path.join("_delta_log").is_dir()
-        {
-            names.push(name.to_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Turns DataFusion's error about a column into ours, which names the nearest one.

@@ -37,12 +37,23 @@ const TAIL_BYTES: usize = 64 << 10;
 /// What has been read from files so far.
 #[derive(Debug, Default)]
 pub struct ReadCounts {
+    logs: AtomicU64,
     footers: AtomicU64,
     files: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl ReadCounts {
+    /// How often a table's log was read, or read on.
+    #[must_use]
+    pub fn logs(&self) -> u64 {
+        self.logs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_log(&self) {
+        self.logs.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Footers that were read from files, and not found in memory.
     #[must_use]
     pub fn footers(&self) -> u64 {

@@ -3,21 +3,17 @@
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileGroup;
 
-/// A group of less than this is not worth a thread of its own.
-const GROUP_BYTES_MIN: u64 = 1 << 20;
 /// A file is not divided into parts of less than this: a part reads the row groups that begin in
 /// it, and these are rarely smaller.
 const PART_BYTES_MIN: u64 = 4 << 20;
 
-/// Groups of about the same bytes: one for a small table, else at most `groups_max`. Large files
-/// are divided, so that their row groups are read by several threads.
-pub(super) fn file_groups(files: Vec<PartitionedFile>, groups_max: usize) -> Vec<FileGroup> {
-    let total: u64 = files.iter().map(|file| file.object_meta.size).sum();
-    let wanted = usize::try_from(total / GROUP_BYTES_MIN).unwrap_or(usize::MAX);
-    let groups = wanted.clamp(1, groups_max.max(1));
-    if groups == 1 {
+/// At most so many groups, of about the same bytes. Large files are divided, so that their row
+/// groups are read by several threads.
+pub(super) fn file_groups(files: Vec<PartitionedFile>, groups: usize) -> Vec<FileGroup> {
+    if groups <= 1 {
         return vec![FileGroup::new(files)];
     }
+    let total: u64 = files.iter().map(|file| file.object_meta.size).sum();
     let part_bytes = total.div_ceil(groups as u64).max(PART_BYTES_MIN);
     let mut parts: Vec<PartitionedFile> =
         files.into_iter().flat_map(|file| divided(file, part_bytes)).collect();
@@ -59,10 +55,11 @@ mod tests {
     }
 
     #[test]
-    fn small_tables_are_one_group_and_large_files_are_divided() {
+    fn groups_are_alike_and_large_files_are_divided() {
         let file = |name: &str, bytes| PartitionedFile::new(name, bytes);
-        let small = vec![file("a", 300_000), file("b", 400_000)];
-        assert_eq!(sizes(&file_groups(small, 4)), [700_000]);
+        let small = || vec![file("a", 300_000), file("b", 400_000)];
+        assert_eq!(sizes(&file_groups(small(), 1)), [700_000]);
+        assert_eq!(sizes(&file_groups(small(), 4)), [400_000, 300_000]);
         assert!(file_groups(vec![], 4).iter().all(FileGroup::is_empty));
         let large = file_groups(vec![file("a", 64 * MIB)], 4);
         assert_eq!(sizes(&large), [16 * MIB; 4]);

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   LakeCache ─▶ LakeTable (a version) ─▶ DeltaProvider ─▶ select: which files, by the log alone
-//!     │            files, bounds as arrays                 source: how they are read
-//!     └─ footers of Parquet files, shared by all           groups: by how many threads
+//!     │            files, bounds as arrays                 choice: how this query reads them
+//!     │                                                    source: reads them so
+//!     ├─ older versions, a few                             groups: by how many threads
+//!     └─ footers of Parquet files, shared by all
 //! ```
 //! Invariants:
 //! - A file is left out only where no row of it can pass the query's filters: see
@@ -11,20 +13,30 @@
 //! - Bounds of the log are never taken for values; its counts of rows and of missing values are.
 
 mod bounds;
+mod choice;
+mod constants;
 mod file_statistics;
 mod files;
 mod folder;
 mod footers;
 mod groups;
+mod kept;
+mod listing;
+mod nameless;
+mod older;
 mod provider;
 mod select;
 mod source;
+mod stamp;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub(crate) use folder::table_names;
+pub(crate) use constants::physical_rules;
 pub use folder::{Catalog, TableInfo};
 pub use footers::ReadCounts;
+pub(crate) use listing::Listing;
+pub(crate) use nameless::FilesUntold;
 pub use provider::DeltaProvider;
+pub(crate) use stamp::Remembered;
 pub use table::{LakeCache, LakeLimits, LakeTable};

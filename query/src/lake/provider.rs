@@ -25,9 +25,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use riskstream_sinks::{ActiveFile, TableSnapshot};
 
+use super::choice::{Choice, Wanted};
 use super::files::TableFiles;
 use super::footers::{Footers, ReadCounts};
 use super::groups::file_groups;
+use super::nameless::told;
 use super::source::LakeSource;
 use crate::error::QueryError;
 
@@ -113,10 +115,15 @@ impl DeltaProvider {
         };
         let looked_at = with_columns_of(&by_rows, &columns);
         let statistics = table.bounds.total(&selected, &looked_at)?;
-        let groups = file_groups(
-            self.partitioned_files(&selected, &looked_at)?,
-            state.config().target_partitions(),
-        );
+        let files = self.partitioned_files(&selected, &looked_at)?;
+        let choice = Choice::of(Wanted {
+            schema: &table.schema,
+            in_files: table.file_schema.fields().len(),
+            filters: &by_rows,
+            columns: &columns,
+            bytes: files.iter().map(|file| file.object_meta.size).sum(),
+            threads: state.config().target_partitions(),
+        });
         let url = ObjectStoreUrl::local_filesystem();
         let store = state.runtime_env().object_store(&url)?;
         let mut options = state.table_options().parquet.clone();
@@ -124,14 +131,14 @@ impl DeltaProvider {
         let source = ParquetSource::new(table.reader_schema.clone())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(self.footers.readers(store));
-        let source = LakeSource::new(source, &by_rows, &columns);
+        let source = LakeSource::new(source, &by_rows, choice.filters_first);
         let config = FileScanConfigBuilder::new(url, Arc::new(source))
-            .with_file_groups(groups)
+            .with_file_groups(file_groups(files, choice.groups))
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        Ok(Arc::new(DataSourceExec::new(told(config, state))))
     }
 
     fn partitioned_files(

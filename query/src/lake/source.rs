@@ -3,11 +3,12 @@
 //! [`LakeSource`] stands for DataFusion's [`ParquetSource`] while the plan is made, and steps aside
 //! when it runs. It decides three things that DataFusion decides for a whole session:
 //! - A filter that the query applies above the scan too is not held twice.
-//! - Rows are filtered while they are read (late materialisation) where that pays: where few rows
-//!   are wanted of many columns. A limit with an order counts as such a filter; what a join finds
-//!   out while it runs does not, and only skips files, row groups and pages.
+//! - Rows are filtered while they are read (late materialisation) where [`choice`](super::choice)
+//!   says so. A limit with an order counts as such a filter; what a join finds out while it runs
+//!   does not, and only skips files, row groups and pages.
 //! - A filter whose casts do not keep the order of values skips nothing.
 
+use std::collections::HashSet;
 use std::fmt::Formatter;
 use std::sync::Arc;
 
@@ -19,11 +20,9 @@ use datafusion::datasource::physical_plan::{
     FileOpener, FileScanConfig, FileSource, ParquetSource,
 };
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNullExpr, LikeExpr};
-use datafusion::physical_expr::expressions::{DynamicFilterTracking, InListExpr};
+use datafusion::physical_expr::expressions::DynamicFilterTracking;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::utils::{collect_columns, conjunction, split_conjunction};
+use datafusion::physical_expr::utils::{collect_columns, conjunction};
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr};
 use datafusion::physical_expr_common::sort_expr::PhysicalSortExpr;
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
@@ -31,13 +30,9 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use object_store::ObjectStore;
 
+use super::choice::order_filters_first;
+use super::constants::plain;
 use super::select::keeps_order;
-
-/// Columns beside the filter's that make it worth to filter first, where few rows can be expected
-/// to pass.
-const OTHERS_FOR_FEW_ROWS: usize = 2;
-/// The same, where nothing is known of how many pass.
-const OTHERS_FOR_ANY_ROWS: usize = 8;
 
 /// A scan of a table's files: see the docs of this module.
 #[derive(Debug, Clone)]
@@ -51,16 +46,16 @@ pub(super) struct LakeSource {
 }
 
 impl LakeSource {
-    /// A scan for these filters, of this many columns of the table.
+    /// A scan for these filters, which are applied to rows before their other columns are read if
+    /// `filters_first`.
     pub(super) fn new(
         source: ParquetSource,
         filters: &[Arc<dyn PhysicalExpr>],
-        columns: &[usize],
+        filters_first: bool,
     ) -> Self {
         let schema = source.table_schema().table_schema();
         let asked: Vec<_> =
             filters.iter().filter(|filter| keeps_order(filter, schema)).cloned().collect();
-        let filters_first = filters_first(filters, columns);
         let inner = source
             .with_pushdown_filters(filters_first)
             .with_reorder_filters(filters_first)
@@ -89,44 +84,13 @@ impl LakeSource {
             .ok_or_else(|| DataFusionError::Internal("a Parquet scan is none any more".into()))
     }
 
-    /// Whether the columns that are read are many more than those of the order.
-    fn is_wide(&self, filters: &[Arc<dyn PhysicalExpr>]) -> bool {
-        let all = self.inner.projection().map_or(0, |projection| {
+    /// How many columns are read.
+    fn columns(&self) -> usize {
+        self.inner.projection().map_or(0, |projection| {
             let columns = projection.iter().flat_map(|column| collect_columns(&column.expr));
-            columns.collect::<std::collections::HashSet<_>>().len()
-        });
-        let own: std::collections::HashSet<Column> =
-            filters.iter().flat_map(collect_columns).collect();
-        all.saturating_sub(own.len()) >= OTHERS_FOR_FEW_ROWS
+            columns.collect::<HashSet<_>>().len()
+        })
     }
-}
-
-/// Whether a scan of these columns should filter rows before it reads the other columns.
-fn filters_first(filters: &[Arc<dyn PhysicalExpr>], columns: &[usize]) -> bool {
-    let mut own = Vec::new();
-    let mut few = false;
-    for filter in filters {
-        own.extend(collect_columns(filter).iter().map(Column::index));
-        few |= split_conjunction(filter).into_iter().any(asks_for_few);
-    }
-    let others = columns.iter().filter(|column| !own.contains(column)).count();
-    let needed = if few { OTHERS_FOR_FEW_ROWS } else { OTHERS_FOR_ANY_ROWS };
-    !filters.is_empty() && others >= needed
-}
-
-/// A condition that few rows can be expected to meet.
-fn asks_for_few(condition: &Arc<dyn PhysicalExpr>) -> bool {
-    if let Some(binary) = condition.downcast_ref::<BinaryExpr>() {
-        return *binary.op() == Operator::Eq;
-    }
-    if let Some(list) = condition.downcast_ref::<InListExpr>() {
-        return !list.negated();
-    }
-    if let Some(like) = condition.downcast_ref::<LikeExpr>() {
-        return !like.negated();
-    }
-    // A flag, such as that of fraud, is rarely set.
-    condition.downcast_ref::<Column>().is_some() || condition.downcast_ref::<IsNullExpr>().is_some()
 }
 
 impl FileSource for LakeSource {
@@ -185,6 +149,7 @@ impl FileSource for LakeSource {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let filters: Vec<_> = filters.iter().map(plain).collect();
         let schema = self.table_schema().table_schema();
         let is_dynamic = |filter: &Arc<dyn PhysicalExpr>| {
             DynamicFilterTracking::classify(filter).contains_dynamic_filter()
@@ -208,7 +173,7 @@ impl FileSource for LakeSource {
         let dynamic: Vec<_> = down.iter().filter(|filter| is_dynamic(filter)).cloned().collect();
         if !dynamic.is_empty() {
             next.inner = next.inner.with_reorder_filters(false);
-            if self.ordered && self.is_wide(&dynamic) {
+            if self.ordered && order_filters_first(&dynamic, self.columns()) {
                 next.inner = next.inner.with_pushdown_filters(true);
             }
         }

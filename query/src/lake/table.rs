@@ -1,15 +1,16 @@
 //! Tables as they are kept between queries: the newest version of each, with its files prepared,
-//! and the footers of their files.
+//! and the footers of their files. [`older`](super::older) has the versions before.
 //!
 //! ```text
 //!   newest(folder) ─▶ is there a commit after the version at hand?  (one look at the disk)
 //!                       no ─▶ that version
-//!                      yes ─▶ one at a time: read the log, keep what is known of its files
+//!                      yes ─▶ one at a time: read the commits since, keep what is known of files
 //! ```
 //! Invariants:
 //! - What is served of a table is never older than what was served of it before.
 //! - Of the files that two versions share, bounds are read once; of a file that stays in memory,
 //!   the footer too.
+//! - Of a version at hand neither the log nor a footer is read again.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider as _;
-use datafusion::common::DataFusionError;
 use riskstream_sinks::TableSnapshot;
 
 use super::footers::{Footers, ReadCounts};
+use super::kept::Kept;
 use super::provider::DeltaProvider;
 use crate::error::QueryError;
 
@@ -31,11 +32,13 @@ pub struct LakeLimits {
     pub footer_bytes_max: usize,
     /// Tables of which the newest version is kept; beyond it, those used longest ago go.
     pub tables_max: usize,
+    /// Old versions that are kept, of all tables together.
+    pub versions_max: usize,
 }
 
 impl Default for LakeLimits {
     fn default() -> Self {
-        Self { footer_bytes_max: 128 << 20, tables_max: 1000 }
+        Self { footer_bytes_max: 128 << 20, tables_max: 1000, versions_max: 16 }
     }
 }
 
@@ -63,6 +66,13 @@ impl LakeTable {
         Ok(Self { version: snapshot.version(), schema: provider.schema(), snapshot, provider })
     }
 
+    /// Where the files are that this version has and `other` has not.
+    pub(super) fn files_not_of(&self, other: &Self) -> Vec<PathBuf> {
+        let location = self.snapshot.location();
+        let files = self.provider.table.files_not_of(&other.provider.table);
+        files.map(|path| location.join(path)).collect()
+    }
+
     /// What reads its rows.
     #[must_use]
     pub fn provider(&self) -> Arc<DeltaProvider> {
@@ -76,6 +86,7 @@ pub struct LakeCache {
     limits: LakeLimits,
     footers: Arc<Footers>,
     tables: Mutex<Tables>,
+    pub(super) older: Kept<LakeTable>,
 }
 
 #[derive(Debug, Default)]
@@ -109,7 +120,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn commit_path(location: &Path, version: u64) -> PathBuf {
+/// The file of a version's commit.
+pub(super) fn commit_path(location: &Path, version: u64) -> PathBuf {
     location.join("_delta_log").join(format!("{version:020}.json"))
 }
 
@@ -124,7 +136,8 @@ impl LakeCache {
     #[must_use]
     pub fn new(limits: LakeLimits) -> Self {
         let footers = Arc::new(Footers::new(limits.footer_bytes_max));
-        Self { limits, footers, tables: Mutex::default() }
+        let older = Kept::new(limits.versions_max);
+        Self { limits, footers, tables: Mutex::default(), older }
     }
 
     /// What was read of files through this cache.
@@ -148,8 +161,9 @@ impl LakeCache {
             return Ok(table);
         }
         let before = slot.newest();
+        self.counts().count_log();
         let snapshot = match &before {
-            Some(before) => read_on(&before.snapshot).await?,
+            Some(before) => before.snapshot.newer_async().await?,
             None => TableSnapshot::open_async(location).await?,
         };
         if let Some(before) = before.as_ref().filter(|before| before.version >= snapshot.version())
@@ -161,42 +175,9 @@ impl LakeCache {
         Ok(table)
     }
 
-    /// A table as it was at a version.
-    ///
-    /// # Errors
-    /// There is no such version any more, or yet, or its log can't be read.
-    pub async fn at_version(
-        &self,
-        location: &Path,
-        version: u64,
-    ) -> Result<Arc<LakeTable>, QueryError> {
-        let newest = self.newest(location).await?;
-        if newest.version == version {
-            return Ok(newest);
-        }
-        let snapshot = read_version(location, version).await?;
-        self.older(snapshot, &newest)
-    }
-
-    /// A table as it was at a time, in microseconds since 1970.
-    ///
-    /// # Errors
-    /// The table is younger, or its log can't be read.
-    pub async fn at_time(
-        &self,
-        location: &Path,
-        micros: i64,
-    ) -> Result<Arc<LakeTable>, QueryError> {
-        let newest = self.newest(location).await?;
-        let snapshot = read_time(location, micros).await?;
-        if snapshot.version() == newest.version {
-            return Ok(newest);
-        }
-        self.older(snapshot, &newest)
-    }
-
-    /// An older version, which is not kept; most of its files are those of the newest one.
-    fn older(
+    /// A version that was read from the log, with what is known of the files that it shares with
+    /// the newest one.
+    pub(super) fn with_files_of(
         &self,
         snapshot: TableSnapshot,
         newest: &LakeTable,
@@ -221,21 +202,4 @@ impl LakeCache {
         *locked(&slot.used) = uses;
         slot
     }
-}
-
-/// The newest version, by the commits since a snapshot.
-async fn read_on(before: &TableSnapshot) -> Result<TableSnapshot, QueryError> {
-    Ok(TableSnapshot::open_async(before.location()).await?)
-}
-
-async fn read_version(_location: &Path, version: u64) -> Result<TableSnapshot, QueryError> {
-    Err(no_time_travel(&format!("version {version}")))
-}
-
-async fn read_time(_location: &Path, micros: i64) -> Result<TableSnapshot, QueryError> {
-    Err(no_time_travel(&format!("{micros} microseconds after 1970")))
-}
-
-fn no_time_travel(wanted: &str) -> QueryError {
-    DataFusionError::NotImplemented(format!("a table as of {wanted}")).into()
 }

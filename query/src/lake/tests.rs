@@ -1,6 +1,8 @@
 //! Tables for the tests, written as pipelines write them, and their rows as the files have them.
 
 mod cached;
+mod constants;
+mod older;
 mod random;
 mod reading;
 mod skipping;
@@ -15,6 +17,7 @@ use arrow::array::{
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider as _;
+use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use riskstream_sinks::{
@@ -23,7 +26,7 @@ use riskstream_sinks::{
 };
 
 use self::random::Random;
-use super::{DeltaProvider, LakeTable};
+use super::{DeltaProvider, LakeTable, physical_rules};
 
 /// The first instant of the tests' rows, in microseconds: 1 April 2018.
 const APRIL: i64 = 1_522_540_800_000_000;
@@ -140,22 +143,27 @@ fn random_rows(random: &mut Random, epoch: i64, count: usize) -> RecordBatch {
 /// A table of random rows, in a folder of its own.
 fn random_table(seed: u64, epochs: i64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
+    random_table_in(folder.path(), seed, epochs);
+    folder
+}
+
+/// A table of random rows, in a folder that is there.
+pub(crate) fn random_table_in(location: &Path, seed: u64, epochs: i64) {
     let write = || {
         let (mut random, runtime) = (Random::new(seed), runtime());
-        let mut writer = writer(folder.path(), &runtime);
+        let mut writer = writer(location, &runtime);
         for epoch in 0..epochs {
             let count = 1 + usize::try_from(random.below(180)).expect("small");
             let rows = random_rows(&mut random, epoch, count);
-            deliver(&mut writer, folder.path(), u64::try_from(epoch).expect("small"), &rows);
+            deliver(&mut writer, location, u64::try_from(epoch).expect("small"), &rows);
         }
     };
     // On a thread of its own: the writer has its own runtime, and the tests have theirs.
     std::thread::scope(|scope| scope.spawn(write).join()).expect("it is written");
-    folder
 }
 
 /// The rows of each file of a provider, read without it.
-fn rows_of_files(provider: &DeltaProvider) -> Vec<RecordBatch> {
+pub(crate) fn rows_of_files(provider: &DeltaProvider) -> Vec<RecordBatch> {
     let table = &provider.table;
     let read = |file: &super::files::DataFile| {
         let path = format!("/{}", file.meta.location);
@@ -189,15 +197,24 @@ fn session(table: &LakeTable) -> SessionContext {
 }
 
 fn session_of(provider: &Arc<DeltaProvider>) -> SessionContext {
-    let config = SessionConfig::new().with_target_partitions(4);
-    let context = SessionContext::new_with_config(config);
+    let context = context();
     context.register_table("t", Arc::clone(provider) as _).expect("a name");
     assert!(provider.schema().fields().len() > 1);
     context
 }
 
+/// A session as the service has it, without tables.
+pub(crate) fn context() -> SessionContext {
+    let state = SessionStateBuilder::new()
+        .with_config(SessionConfig::new().with_target_partitions(4))
+        .with_default_features()
+        .with_physical_optimizer_rules(physical_rules())
+        .build();
+    SessionContext::new_with_state(state)
+}
+
 /// A query's rows as text.
-async fn asked(context: &SessionContext, sql: &str) -> Result<String, String> {
+pub(crate) async fn asked(context: &SessionContext, sql: &str) -> Result<String, String> {
     let frame = context.sql(sql).await.map_err(|error| error.to_string())?;
     let rows = frame.collect().await.map_err(|error| error.to_string())?;
     let shown = arrow::util::pretty::pretty_format_batches(&rows).expect("rows");

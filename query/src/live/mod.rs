@@ -12,34 +12,42 @@
 //! Invariants: a row of a committed epoch is seen once, landed or not; nothing that was pinned goes
 //! while it is used, since it is in memory, or in files that only a vacuum takes.
 
+mod eyes;
+mod held;
 mod lakes;
 mod not_landed;
 mod pin;
 mod pinned;
+mod reached;
 mod stores;
+#[cfg(test)]
+mod tests;
 mod union;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::catalog::facts::TableFacts;
-use crate::catalog::seen::{self, CATALOG, NOW, SCHEMA};
-use crate::catalog::shown::{ShownCatalog, ShownColumn, ShownSchema, ShownTable};
 use crate::error::QueryError;
-use crate::lake::table_names;
-use crate::rules::{Rules, Seen};
-use crate::service::User;
+use crate::lake::Listing;
+use crate::naming::facts::TableFacts;
+use crate::naming::seen::{self, CATALOG, NOW, SCHEMA};
+use crate::naming::shown::{ShownCatalog, ShownColumn, ShownSchema, ShownTable};
+use crate::rules::Seen;
 
+pub(crate) use eyes::Eyes;
+pub use held::held_files;
+pub(crate) use lakes::AsOf;
 use lakes::Lakes;
 pub(crate) use pinned::{Pinned, PinnedTable};
+pub(crate) use reached::Reached;
 use stores::Stores;
 
 /// The tables and stores of a data folder.
 #[derive(Debug)]
 pub(crate) struct Live {
-    tables_dir: PathBuf,
-    lakes: Lakes,
-    stores: Stores,
+    tables: Listing,
+    lakes: Arc<Lakes>,
+    stores: Arc<Stores>,
     facts: Arc<TableFacts>,
 }
 
@@ -47,28 +55,38 @@ impl Live {
     /// Those of the folder `data`, of which the configuration says `facts`.
     pub(crate) fn new(data: &Path, facts: TableFacts) -> Self {
         Self {
-            tables_dir: data.join("tables"),
-            lakes: Lakes::new(),
-            stores: Stores::new(data.join("store")),
+            tables: Listing::of_tables(data.join("tables")),
+            lakes: Arc::new(Lakes::new()),
+            stores: Arc::new(Stores::new(data.join("store"))),
             facts: Arc::new(facts),
         }
     }
 
-    /// What a user may know of the tables.
-    pub(crate) async fn shown(
-        &self,
-        user: &User,
-        rules: Option<&Rules>,
-    ) -> Result<ShownCatalog, QueryError> {
+    /// What a user may know of the tables. One that can't be opened is left out: who asks for it is
+    /// told why.
+    pub(crate) async fn shown(&self, eyes: &Eyes) -> Result<ShownCatalog, QueryError> {
+        let (user, rules) = (&eyes.user, eyes.rules.as_deref());
         let mut tables = Vec::new();
-        for name in table_names(&self.tables_dir)? {
-            let lake = self.lakes.newest(&self.tables_dir.join(&name)).await?;
-            let schema = lake.schema();
-            let seen = seen::see(rules, user, SCHEMA, &name, &schema);
-            if matches!(seen, Seen::Hidden) {
+        for name in self.tables.names()? {
+            if !eyes.may_see(&name) {
                 continue;
             }
+            let lake = match self.lakes.newest(&self.tables.path().join(&name)).await {
+                Ok(lake) => lake,
+                Err(error) => {
+                    tracing::debug!(table = name, %error, "a table is not shown");
+                    continue;
+                }
+            };
+            let schema = lake.schema();
             let fact = self.facts.get(&name).cloned().unwrap_or_default();
+            let is_hidden = matches!(seen::see(rules, user, SCHEMA, &name, &schema), Seen::Hidden);
+            let newest = seen::see_newest(rules, user, SCHEMA, &name, &schema);
+            let has_newest =
+                fact.revision.is_some() && !fact.key.is_empty() && !matches!(newest, Seen::Hidden);
+            if is_hidden && !has_newest {
+                continue;
+            }
             let columns = schema.fields().iter().map(|field| ShownColumn {
                 field: Arc::clone(field),
                 about: fact.columns.get(field.name()).cloned(),
@@ -82,7 +100,7 @@ impl Live {
                 bytes: None,
                 name,
             };
-            if fact.revision.is_some() && !fact.key.is_empty() {
+            if has_newest {
                 let about = format!("the newest revisions of {}", shown.name);
                 tables.push(ShownTable {
                     name: format!("{}{}", shown.name, NOW),
@@ -92,7 +110,9 @@ impl Live {
                     ..shown.clone()
                 });
             }
-            tables.push(shown);
+            if !is_hidden {
+                tables.push(shown);
+            }
         }
         tables.sort_by(|a, b| a.name.cmp(&b.name));
         let schema = ShownSchema { name: SCHEMA.to_owned(), about: None, tables };

@@ -9,13 +9,14 @@ use riskstream_engine::protocol::{KeptMark, Missing, Origin, decide_reach};
 use riskstream_engine::store::{CommittedEpoch, StoreError};
 
 use super::Live;
+use super::eyes::Eyes;
 use super::lakes::Lake;
 use super::not_landed::NotLanded;
-use super::pinned::{Pinned, PinnedTable};
-use super::stores::StoreView;
-use crate::catalog::seen::table_of;
+use super::pinned::{Folders, Pinned, PinnedTable};
+use super::reached::{Reached, table_of_destination};
+use super::stores::{Found, StoreView};
 use crate::error::QueryError;
-use crate::lake::table_names;
+use crate::naming::seen::table_of;
 
 /// How often tables and stores are looked at before a gap is believed: a table lands once a second,
 /// so that more than two looks are rare.
@@ -30,15 +31,19 @@ enum Look {
 }
 
 impl Live {
-    /// The moment of the tables with these names, or of all.
+    /// The moment of the tables with these names, or of all, as far as they are seen.
     ///
     /// # Errors
-    /// A log or a store can't be read; or committed rows are nowhere.
-    pub(crate) async fn pin(&self, names: Option<&[String]>) -> Result<Pinned, QueryError> {
+    /// The log or the store of one of them can't be read; or committed rows are nowhere.
+    pub(crate) async fn pin(
+        &self,
+        names: Option<&[String]>,
+        eyes: &Eyes,
+    ) -> Result<Pinned, QueryError> {
         let mut looks = 0;
         loop {
             looks += 1;
-            match self.look(names).await {
+            match self.look(names, eyes).await {
                 Err(QueryError::Behind { .. }) if looks < LOOKS_MAX => {
                     tokio::time::sleep(BETWEEN_LOOKS).await;
                 }
@@ -47,8 +52,9 @@ impl Live {
         }
     }
 
-    async fn look(&self, names: Option<&[String]>) -> Result<Pinned, QueryError> {
-        let all = table_names(&self.tables_dir)?;
+    async fn look(&self, names: Option<&[String]>, eyes: &Eyes) -> Result<Pinned, QueryError> {
+        let mut all = self.tables.names()?;
+        all.retain(|table| eyes.may_see(table));
         let is_asked = |table: &String| {
             names.is_none_or(|names| {
                 names.iter().any(|name| {
@@ -59,14 +65,30 @@ impl Live {
         };
         let mut lakes: BTreeMap<String, Arc<Lake>> = BTreeMap::new();
         for table in all.iter().filter(|table| is_asked(table)) {
-            lakes.insert(table.clone(), self.lakes.newest(&self.tables_dir.join(table)).await?);
+            if let Some(lake) = self.open(table, eyes).await? {
+                lakes.insert(table.clone(), lake);
+            }
         }
         let at_micros = chrono::Utc::now().timestamp_micros();
+        let folders = Folders { lakes: Arc::clone(&self.lakes), stores: Arc::clone(&self.stores) };
+        // Who asks for no table has no use for what the stores say, or asks for it later.
+        if lakes.is_empty() && names.is_some() {
+            return Ok(Pinned::new(at_micros, None, BTreeMap::new(), all, folders));
+        }
         let mut epochs = BTreeMap::new();
         let mut not_landed: BTreeMap<String, Vec<NotLanded>> = BTreeMap::new();
         for store in self.stores.all()? {
-            let newest = look_at(&store, &lakes, &mut not_landed).await?;
-            epochs.insert(store.pipeline().to_owned(), newest);
+            match look_at(&store, &lakes, &mut not_landed).await {
+                Ok(reached) => {
+                    store.tell(None);
+                    epochs.insert(store.pipeline().to_owned(), reached);
+                }
+                // It writes none of them.
+                Err(error) if !self.may_write(&store, &lakes) => {
+                    store.tell(Some(&error));
+                }
+                Err(error) => return Err(error),
+            }
         }
         let mut tables = BTreeMap::new();
         for (name, lake) in lakes {
@@ -74,17 +96,46 @@ impl Live {
             let live = not_landed.remove(&name).unwrap_or_default();
             tables.insert(name.clone(), Arc::new(PinnedTable::new(name, &lake, fact, live)?));
         }
-        Ok(Pinned::new(at_micros, epochs, tables, all))
+        Ok(Pinned::new(at_micros, Some(epochs), tables, all, folders))
+    }
+
+    /// Whether rows of a store may go to one of these tables, as it says itself, or else the
+    /// configuration.
+    fn may_write(&self, store: &StoreView, tables: &BTreeMap<String, Arc<Lake>>) -> bool {
+        let is_one = |table: &str| tables.contains_key(table);
+        store.writes(is_one).unwrap_or_else(|| {
+            let is_of_it = |name: &String| name == store.pipeline();
+            let mut of_it = self
+                .facts
+                .iter()
+                .filter(|(_, fact)| fact.pipelines.iter().any(is_of_it))
+                .map(|(table, _)| is_one(table))
+                .peekable();
+            of_it.peek().is_none() || of_it.any(|is_one| is_one)
+        })
+    }
+
+    /// A table's newest version; none where it is not seen, in whatever state it is.
+    async fn open(&self, table: &str, eyes: &Eyes) -> Result<Option<Arc<Lake>>, QueryError> {
+        let location = self.tables.path().join(table);
+        let is_seen = |lake: &Arc<Lake>| eyes.see(table, &lake.schema());
+        match self.lakes.newest(&location).await {
+            Ok(lake) => Ok(Some(lake).filter(is_seen)),
+            Err(error) => match self.lakes.last(&location) {
+                Some(lake) if !is_seen(&lake) => Ok(None),
+                Some(_) | None => Err(error),
+            },
+        }
     }
 }
 
 /// Looks at a store: adds what its sinks have not landed in the tables that are asked for, and
-/// gives its last epoch.
+/// gives how far it is.
 async fn look_at(
     store: &StoreView,
     lakes: &BTreeMap<String, Arc<Lake>>,
     not_landed: &mut BTreeMap<String, Vec<NotLanded>>,
-) -> Result<Epoch, QueryError> {
+) -> Result<Reached, QueryError> {
     let committed = store.look()?;
     let newest = committed.newest();
     let gone = |table: &str| QueryError::Behind {
@@ -93,25 +144,14 @@ async fn look_at(
         missing: "that are being written".to_owned(),
     };
     let snapshot = committed.snapshot.as_ref().and_then(|name| store.snapshot(name));
-    let last = match committed.epochs.last() {
-        Some(name) => match store.epoch(name) {
-            Ok(Some(last)) => Some(last),
-            Ok(None) => return Err(gone("")),
-            // The newest file alone can be torn by a loss of power: it was never committed.
-            Err(StoreError::Damaged { .. }) => None,
-            Err(error) => return Err(error.into()),
-        },
-        None => None,
-    };
-    let Some(origin) = last.as_ref().or(snapshot.as_ref()).map(|epoch| Arc::clone(&epoch.origin))
-    else {
-        return Ok(newest);
+    let origin = match store.origin(&committed, snapshot.as_deref())? {
+        Found::Origin(origin) => origin,
+        Found::Nothing => return Ok(Reached::new(newest, None)),
+        Found::Gone => return Err(gone("")),
     };
     let mut landed_least = newest;
     for (sink, destination) in &origin.destinations {
-        let Some(table) = destination.as_deref().and_then(|to| to.strip_prefix("table ")) else {
-            continue;
-        };
+        let Some(table) = destination.as_deref().and_then(table_of_destination) else { continue };
         let Some(lake) = lakes.get(table) else { continue };
         let app_id = format!("{}/{}/{sink}", origin.program, origin.pipeline);
         let landed = lake.delivered_through(&app_id).await?;
@@ -139,7 +179,7 @@ async fn look_at(
         }
     }
     store.forget_before(landed_least);
-    Ok(newest)
+    Ok(Reached::new(newest, Some(&origin)))
 }
 
 /// A sink of a pipeline, as of the store's last epoch.

@@ -8,6 +8,7 @@ use super::error::Problem;
 use super::values::encoder::Encoder;
 use super::values::settings::{Format, ValueSettings};
 use super::values::types::{PgColumn, pg_column};
+use super::wire::check_formats;
 use crate::catalog::postgres::column_name;
 
 /// Columns with the names and types that a client sees.
@@ -65,20 +66,25 @@ impl Columns {
         PgWireBackendMessage::RowDescription(RowDescription::new(fields.collect()))
     }
 
+    /// Whether formats are for so many columns.
+    pub(super) fn check_count(&self, formats: &[i16]) -> Result<(), Problem> {
+        let (given, columns) = (formats.len(), self.len());
+        if given > 1 && given != columns {
+            let text =
+                format!("bind message has {given} result formats but query has {columns} columns");
+            return Err(Problem::protocol(text));
+        }
+        Ok(())
+    }
+
     /// What writes the rows.
     pub(super) fn encoders(
         &self,
         formats: &[i16],
         settings: &ValueSettings,
     ) -> Result<Vec<Encoder>, Problem> {
-        if formats.len() > 1 && formats.len() != self.len() {
-            let text = format!(
-                "bind message has {} result formats but query has {} columns",
-                formats.len(),
-                self.len()
-            );
-            return Err(Problem::protocol(text));
-        }
+        self.check_count(formats)?;
+        check_formats(formats)?;
         let fields = self.schema.fields().iter().enumerate();
         let encoders =
             fields.map(|(index, field)| Encoder::new(field, format_of(formats, index), settings));

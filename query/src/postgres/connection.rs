@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::error::{Halt, Problem, Step};
 use super::portal::{Named, Portal};
-use super::stop::{Key, Stop};
+use super::stop::Key;
 use super::transaction::Transaction;
 use super::values::settings::ValueSettings;
 use super::values::zone::SessionZone;
 use super::wire::{Channel, Frontend};
 use crate::catalog::postgres::SettingsShown;
-use crate::service::Session;
+use crate::service::{Cancel, Session};
 
 /// Longest value of a parameter that is reported.
 const REPORTED_CHARS_MAX: usize = 1_000;
@@ -129,13 +129,29 @@ impl Connection {
                 self.end_implicit();
                 return self.ready().await;
             }
-            Frontend::Flush => return self.channel.flush(None, None).await,
+            Frontend::Flush => return self.channel.flush().await,
             Frontend::Copy | Frontend::Terminate => return Ok(()),
             Frontend::Malformed { extended: true, problem } => Err(Halt::Problem(problem)),
-            Frontend::Parse { name, text, types } => self.parse(name, &text, types).await,
-            Frontend::Bind(bound) => self.bind(*bound).await,
-            Frontend::Describe(target) => self.describe(&target).await,
-            Frontend::Execute { portal, rows_max } => self.execute(&portal, rows_max).await,
+            Frontend::Parse { name, text, types } => {
+                let before = self.before(&text);
+                let parsed = self.parse(name, &text, types).await;
+                self.noted(Some(before), parsed).await
+            }
+            Frontend::Bind(bound) => {
+                let before = self.before_bound(&bound.statement);
+                let bound = self.bind(*bound).await;
+                self.noted(before, bound).await
+            }
+            Frontend::Describe(target) => {
+                let before = self.before_described(&target);
+                let described = self.describe(&target).await;
+                self.noted(before, described).await
+            }
+            Frontend::Execute { portal, rows_max } => {
+                let before = self.before_portal(&portal);
+                let executed = self.execute(&portal, rows_max).await;
+                self.noted(before, executed).await
+            }
             Frontend::Close(target) => {
                 self.close(&target);
                 Ok(())
@@ -144,7 +160,7 @@ impl Connection {
         if !self.settle(answered)? {
             self.skips = true;
             // A client may wait for the error without asking for it.
-            self.channel.flush(None, None).await?;
+            self.channel.flush().await?;
         }
         Ok(())
     }
@@ -204,24 +220,21 @@ impl Connection {
     }
 
     async fn ready(&mut self) -> Step<()> {
+        self.portals.values().for_each(Portal::pause);
         self.report();
         let ready = ReadyForQuery::new(self.transaction.status());
         self.channel.put(&PgWireBackendMessage::ReadyForQuery(ready));
-        self.channel.flush(None, None).await
+        self.channel.flush().await
     }
 
     /// Which statement is stopped by a CancelRequest from now on.
-    pub(super) fn running(&self, stop: Option<Stop>) {
+    pub(super) fn running(&self, stop: Option<Cancel>) {
         self.key.running.set(stop);
     }
 
-    /// Until when a statement that begins now may take.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        let timeout = match self.settings.statement_timeout_ms() {
-            0 => None,
-            milliseconds => Instant::now().checked_add(Duration::from_millis(milliseconds)),
-        };
-        [timeout, self.until].into_iter().flatten().min()
+    /// When the client's right to be here ends.
+    pub(super) fn until(&self) -> Option<std::time::Instant> {
+        self.until.map(Instant::into_std)
     }
 
     /// Until when the client may think, and what it is told then.

@@ -22,9 +22,11 @@ impl Connection {
     ) -> Step<u64> {
         let mut supply = self.supply(query, values).await?;
         let stop = supply.stop().clone();
-        let deadline = self.deadline();
         let settings = self.value_settings();
         let writer = CopyWriter::new(supply.columns().schema(), options.clone(), &settings)?;
+        // An error before the first row comes before the copy begins.
+        let ahead = supply.look_ahead(&mut self.channel).await;
+        ahead.map_err(|halt| halt.map(|problem| query.origin.placed(problem)))?;
         self.channel.put(&PgWireBackendMessage::CopyOutResponse(response(&writer)?));
         // As PostgreSQL does, and clients need: the binary header comes with the first row, the
         // names of the columns come alone.
@@ -34,7 +36,7 @@ impl Connection {
             self.part(&mut front, |_out| {})?;
         }
         let mut sent = 0;
-        while let Some(batch) = supply.next(bounded(u64::MAX), &mut self.channel, deadline).await? {
+        while let Some(batch) = supply.next(bounded(u64::MAX), &mut self.channel).await? {
             let rows = writer.on(&batch)?;
             for row in 0..rows.len() {
                 let start = self.channel.output.len();
@@ -49,7 +51,7 @@ impl Connection {
                 }
                 front.clear();
                 if self.channel.is_full() {
-                    self.channel.flush(Some(&stop), deadline).await?;
+                    self.channel.flush().await?;
                     if let Some(why) = stop.why() {
                         return Err(Problem::stopped(why).into());
                     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use datafusion::common::ScalarValue;
-use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::error::{Problem, Step};
@@ -12,7 +11,7 @@ use super::missing::{cursor_exists, no_cursor};
 use super::portal::{Named, Open, Portal, Source, Started, State, Tag};
 use super::rows::bounded;
 use super::sql::{Action, Move, Query};
-use super::stop::Stop;
+use crate::service::Cancel;
 
 fn only_forward() -> Problem {
     Problem::error("55000", "cursor can only scan forward")
@@ -58,8 +57,7 @@ impl Connection {
         &mut self,
         name: &str,
         rows_max: u64,
-        deadline: Option<Instant>,
-    ) -> Step<Option<(RecordBatch, Stop)>> {
+    ) -> Step<Option<(RecordBatch, Cancel)>> {
         let portal = self.portals.get_mut(name).ok_or_else(|| no_cursor(name))?;
         let supply = match &mut portal.state {
             State::Open(Open { source: Source::Own(supply), .. }) => supply,
@@ -73,7 +71,7 @@ impl Connection {
         if rows_max == 0 {
             return Ok(None);
         }
-        let batch = supply.next(bounded(rows_max), &mut self.channel, deadline).await?;
+        let batch = supply.next(bounded(rows_max), &mut self.channel).await?;
         let stop = supply.stop().clone();
         portal.position += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
         Ok(batch.map(|batch| (batch, stop)))
@@ -81,11 +79,10 @@ impl Connection {
 
     /// Passes over rows; gives how many there were.
     async fn skip(&mut self, name: &str, rows: Option<u64>) -> Step<u64> {
-        let deadline = self.deadline();
         let mut skipped = 0;
         loop {
             let wanted = rows.map_or(u64::MAX, |rows| rows.saturating_sub(skipped));
-            match self.pull(name, wanted, deadline).await? {
+            match self.pull(name, wanted).await? {
                 Some((batch, _)) => skipped += batch.num_rows() as u64,
                 None => return Ok(skipped),
             }
@@ -101,7 +98,7 @@ impl Connection {
             Move::Absolute(row) if row > portal.position => {
                 Ok((row - portal.position - 1, Some(1)))
             }
-            Move::Absolute(0) if portal.position == 0 => Ok((0, Some(0))),
+            Move::Absolute(0) | Move::Relative(0) if portal.position == 0 => Ok((0, Some(0))),
             Move::Relative(_) | Move::Absolute(_) | Move::Back => Err(only_forward()),
         }
     }

@@ -8,21 +8,18 @@ use pgwire::messages::data::{NoData, ParameterDescription};
 
 use super::columns::Columns;
 use super::connection::Connection;
-use super::error::Step;
+use super::error::{Problem, Step};
 use super::missing::{no_portal, no_statement};
 use super::portal::{Named, Parameter, Shape, State};
 use super::settings::ALL;
 use super::sql::{Action, Query, parameter_types};
+use super::values::oid::{BPCHAR, TEXT, UNKNOWN, VARCHAR};
 use super::values::types::{arrow_type, pg_column};
 use super::wire::Target;
 
 /// OIDs that say nothing of what a parameter is: none, unknown, and text, which clients take for
 /// all that they have as text.
-const VAGUE: [u32; 5] = [0, UNKNOWN, TEXT, 1043, 1042];
-/// The OID of a type that is not known.
-const UNKNOWN: u32 = 705;
-/// The OID of text.
-const TEXT: u32 = 25;
+const VAGUE: [u32; 5] = [0, UNKNOWN, TEXT, VARCHAR, BPCHAR];
 
 /// Whether a type says what a parameter is.
 pub(super) fn is_exact(oid: u32) -> bool {
@@ -94,7 +91,9 @@ impl Connection {
             }
             // What these give may be another thing the next time.
             Action::Fetch { name, .. } => {
-                let columns = Some(self.cursor_columns(name)?);
+                // A cursor that is not there is told of when it is read.
+                let is_there = self.portals.contains_key(name);
+                let columns = is_there.then(|| self.cursor_columns(name)).transpose()?;
                 return Ok(Shape { parameters: Vec::new(), columns });
             }
             Action::Execute { name, .. } => {
@@ -102,18 +101,27 @@ impl Connection {
                 let columns = Box::pin(self.shape(&other)).await?.columns;
                 return Ok(Shape { parameters: Vec::new(), columns });
             }
-            other => {
-                let columns = match other {
-                    Action::Show(name) => {
-                        let _known = self.settings.get(name)?;
-                        Some(Columns::texts(&[&self.setting_name(name)])?)
-                    }
-                    Action::ShowAll => Some(Columns::texts(&ALL)?),
-                    _ => None,
-                };
-                let parameters = named.types.iter().map(|&oid| said(oid)).collect();
-                Shape { parameters, columns: columns.map(Arc::new) }
+            Action::Show(name) => {
+                let _known = self.settings.get(name)?;
+                told(named, Some(Columns::texts(&[&self.setting_name(name)])?))
             }
+            Action::ShowAll => told(named, Some(Columns::texts(&ALL)?)),
+            Action::Empty
+            | Action::Begin { .. }
+            | Action::Commit { .. }
+            | Action::Rollback { .. }
+            | Action::Savepoint(_)
+            | Action::Release(_)
+            | Action::RollbackTo(_)
+            | Action::Set { .. }
+            | Action::Reset(_)
+            | Action::DiscardAll
+            | Action::Deallocate(_)
+            | Action::Prepare { .. }
+            | Action::MoveTo { .. }
+            | Action::Close(_)
+            | Action::Accepted { .. }
+            | Action::Refused(_) => told(named, None),
         };
         Ok(named.shape.get_or_init(|| shape).clone())
     }
@@ -130,6 +138,12 @@ impl Connection {
 
     async fn query_shape(&mut self, query: &Query, types: &[u32]) -> Step<Shape> {
         let count = query.parameters.max(types.len());
+        if let Some(number) = query.origin.unused_parameter(query.parameters)
+            && matches!(types.get(number - 1).copied(), None | Some(0 | UNKNOWN))
+        {
+            let text = format!("could not determine data type of parameter ${number}");
+            return Err(Problem::error("42P18", text).into());
+        }
         let written = parameter_types(&query.statement.tree);
         let told = |index: usize| match types.get(index).copied() {
             None | Some(0 | UNKNOWN) => written.get(&(index + 1)).copied().unwrap_or_default(),
@@ -138,9 +152,10 @@ impl Connection {
         let given: Vec<_> = (0..count)
             .map(|index| arrow_type(told(index)).filter(|_| is_exact(told(index))))
             .collect();
-        let (stop, deadline) = self.begin_work();
+        let stop = self.begin_work();
         let work = self.session.describe(&query.statement, &given);
-        let described = self.channel.watch(&stop, deadline, work).await??;
+        let described = self.channel.watch(&stop, work).await?;
+        let described = described.map_err(|error| query.origin.placed(error.into()))?;
         self.running(None);
         let parameters = (0..count.max(described.parameters.len())).map(|index| {
             let needed = described.parameters.get(index).cloned().unwrap_or(DataType::Utf8);
@@ -154,6 +169,12 @@ impl Connection {
         let columns = Columns::new(&described.columns)?;
         Ok(Shape { parameters, columns: Some(Arc::new(columns)) })
     }
+}
+
+/// What a statement is that the core does not plan.
+fn told(named: &Named, columns: Option<Columns>) -> Shape {
+    let parameters = named.types.iter().map(|&oid| said(oid)).collect();
+    Shape { parameters, columns: columns.map(Arc::new) }
 }
 
 /// A parameter of which only the client's type is known.

@@ -17,6 +17,7 @@ use super::missing::{cursor_exists, no_portal, no_statement, statement_exists};
 use super::portal::{Named, Open, Parameter, Portal, Started, State};
 use super::sql::{Action, parse_one};
 use super::values::parameters::decode_parameter;
+use super::values::settings::Format;
 use super::wire::{Bound, Target};
 
 impl Connection {
@@ -28,10 +29,9 @@ impl Connection {
         } else if self.statements.contains_key(&name) {
             return Err(statement_exists(&name).into());
         }
-        let is_kept = !name.is_empty() && matches!(action, Action::Query(_));
-        let named = Named::new(action, types);
-        if is_kept {
-            // What is wrong with it is told now. One without a name is planned when it runs.
+        let named = Named::written(text, action, types);
+        if matches!(named.action, Action::Query(_)) {
+            // What is wrong with it is told now.
             self.shape(&named).await?;
         }
         self.statements.insert(name, named);
@@ -45,6 +45,9 @@ impl Connection {
         let named = self.statements.get(name).cloned().ok_or_else(|| no_statement(name))?;
         self.check_failed(&named.action)?;
         check_counts(&bound, &named)?;
+        if let Some(columns) = named.shape.get().and_then(|shape| shape.columns.as_ref()) {
+            columns.check_count(&bound.result_formats)?;
+        }
         if bound.portal.is_empty() {
             self.portals.remove("");
         } else if self.portals.contains_key(&bound.portal) {
@@ -74,10 +77,12 @@ impl Connection {
         };
         let settings = self.value_settings();
         let values = bound.values.iter().zip(&parameters).enumerate().map(|(index, (value, p))| {
-            // A type that was found out is the statement's own, whose name the client may not know.
+            // A type that was found out is the statement's own, whose name the client may not know
+            // where it sends a text. What is binary is of the type that it was told of.
             let said = named.types.get(index).copied().unwrap_or_default();
-            let oid = if said == 0 { 0 } else { p.oid };
             let format = format_of(&bound.formats, index);
+            let is_found = said == 0 && format == Format::Text;
+            let oid = if is_found { 0 } else { p.oid };
             decode_parameter(oid, format, value.as_deref(), &p.needed, &settings)
         });
         Ok(values.collect::<Result<_, _>>()?)
@@ -134,6 +139,10 @@ impl Connection {
         match &mut portal.state {
             State::Open(open) => {
                 let tag = open.tag;
+                if portal.position == 0 {
+                    let (named, ahead) = (&portal.named, self.look_ahead(&mut open.source).await);
+                    ahead.map_err(|halt| halt.map(|problem| named.action.placed(problem)))?;
+                }
                 let (rows, are_all) = self.send(open, rows_max).await?;
                 portal.position += rows;
                 if are_all {
@@ -175,7 +184,8 @@ fn check_counts(bound: &Bound, named: &Named) -> Result<(), Problem> {
         return Err(Problem::protocol(text));
     }
     let needed = named.types.len().max(named.action.parameters());
-    if values != needed {
+    // What is refused was not read to its end.
+    if values != needed && !matches!(named.action, Action::Refused(_)) {
         let text = format!(
             "bind message supplies {values} parameters, but prepared statement \"{}\" requires \
              {needed}",

@@ -32,6 +32,8 @@ pub(super) struct Shape {
 #[derive(Debug)]
 pub(super) struct Named {
     pub(super) action: Action,
+    /// As it is recorded.
+    pub(super) text: Arc<str>,
     /// The types that the client gave to its parameters; 0 where it gave none.
     pub(super) types: Vec<u32>,
     /// Found out when it is asked for.
@@ -39,8 +41,15 @@ pub(super) struct Named {
 }
 
 impl Named {
+    /// A statement that the client has written so.
+    pub(super) fn written(text: &str, action: Action, types: Vec<u32>) -> Arc<Self> {
+        Arc::new(Self { action, text: text.into(), types, shape: OnceLock::new() })
+    }
+
+    /// A statement that stands within another one.
     pub(super) fn new(action: Action, types: Vec<u32>) -> Arc<Self> {
-        Arc::new(Self { action, types, shape: OnceLock::new() })
+        let text = action.query().map(|query| query.statement.tree.to_string());
+        Self::written(&text.unwrap_or_default(), action, types)
     }
 }
 
@@ -130,6 +139,15 @@ impl Portal {
             binary: false,
             depth,
             position: 0,
+        }
+    }
+}
+
+impl Portal {
+    /// Its client does not ask for more rows now.
+    pub(super) fn pause(&self) {
+        if let State::Open(Open { source: Source::Own(supply), .. }) = &self.state {
+            supply.pause();
         }
     }
 }

@@ -8,15 +8,13 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use bytes::{BufMut, BytesMut};
-use tokio::time::Instant;
 
 use super::columns::Columns;
 use super::error::{Problem, Step};
-use super::stop::Stop;
 use super::values::encoder::{Cells, Encoder};
 use super::values::error::EncodeError;
 use super::wire::Channel;
-use crate::service::Answer;
+use crate::service::{Answer, Cancel};
 
 /// From where rows come.
 enum Feed {
@@ -34,7 +32,7 @@ pub(super) struct Supply {
     feed: Feed,
     /// A batch of which a part was taken, and the rows of that part.
     begun: Option<(RecordBatch, usize)>,
-    stop: Stop,
+    stop: Cancel,
     has_ended: bool,
 }
 
@@ -45,19 +43,21 @@ impl fmt::Debug for Supply {
 }
 
 impl Supply {
-    pub(super) fn of_answer(columns: Arc<Columns>, answer: Answer, stop: Stop) -> Self {
+    pub(super) fn of_answer(columns: Arc<Columns>, answer: Answer) -> Self {
+        let stop = answer.cancel();
         Self::new(columns, Feed::Answer(answer), stop)
     }
 
-    pub(super) fn of_plans(columns: Arc<Columns>, answer: Answer, stop: Stop) -> Self {
+    pub(super) fn of_plans(columns: Arc<Columns>, answer: Answer) -> Self {
+        let stop = answer.cancel();
         Self::new(columns, Feed::Plans(answer), stop)
     }
 
     pub(super) fn of_rows(columns: Arc<Columns>, rows: RecordBatch) -> Self {
-        Self::new(columns, Feed::Ready(VecDeque::from([rows])), Stop::default())
+        Self::new(columns, Feed::Ready(VecDeque::from([rows])), Cancel::default())
     }
 
-    fn new(columns: Arc<Columns>, feed: Feed, stop: Stop) -> Self {
+    fn new(columns: Arc<Columns>, feed: Feed, stop: Cancel) -> Self {
         Self { columns, feed, begun: None, stop, has_ended: false }
     }
 
@@ -65,8 +65,24 @@ impl Supply {
         &self.columns
     }
 
-    pub(super) fn stop(&self) -> &Stop {
+    pub(super) fn stop(&self) -> &Cancel {
         &self.stop
+    }
+
+    /// Its client does not ask for more rows now.
+    pub(super) fn pause(&self) {
+        match &self.feed {
+            Feed::Answer(answer) | Feed::Plans(answer) => answer.pause(),
+            Feed::Ready(_) => {}
+        }
+    }
+
+    /// Its client asks again.
+    pub(super) fn resume(&self) {
+        match &self.feed {
+            Feed::Answer(answer) | Feed::Plans(answer) => answer.resume(),
+            Feed::Ready(_) => {}
+        }
     }
 
     /// The next rows, at most so many; none at the end.
@@ -74,31 +90,34 @@ impl Supply {
         &mut self,
         rows_max: usize,
         channel: &mut Channel,
-        deadline: Option<Instant>,
     ) -> Step<Option<RecordBatch>> {
+        self.look_ahead(channel).await?;
+        let Some((batch, taken)) = &mut self.begun else { return Ok(None) };
+        let left = batch.num_rows() - *taken;
+        let rows = left.min(rows_max);
+        let part = batch.slice(*taken, rows);
+        *taken += rows;
+        if rows == left {
+            self.begun = None;
+        }
+        Ok(Some(part))
+    }
+
+    /// Waits until there are rows, or there are none any more.
+    pub(super) async fn look_ahead(&mut self, channel: &mut Channel) -> Step<()> {
         loop {
             if let Some(why) = self.stop.why() {
                 self.has_ended = true;
                 self.begun = None;
                 return Err(Problem::stopped(why).into());
             }
-            if let Some((batch, taken)) = &mut self.begun {
-                let left = batch.num_rows() - *taken;
-                let rows = left.min(rows_max);
-                let part = batch.slice(*taken, rows);
-                *taken += rows;
-                if rows == left {
-                    self.begun = None;
-                }
-                return Ok(Some(part));
-            }
-            if self.has_ended {
-                return Ok(None);
+            if self.begun.is_some() || self.has_ended {
+                return Ok(());
             }
             let next = match &mut self.feed {
                 Feed::Ready(rows) => Ok(rows.pop_front().map(Ok)),
                 Feed::Answer(answer) | Feed::Plans(answer) => {
-                    channel.watch(&self.stop, deadline, answer.next()).await
+                    channel.watch(&self.stop, answer.next()).await
                 }
             };
             match next {

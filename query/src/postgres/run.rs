@@ -1,20 +1,22 @@
 //! Runs what is asked, whichever protocol asks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::common::ScalarValue;
-use tokio::time::Instant;
 
 use super::columns::Columns;
 use super::connection::Connection;
 use super::error::{Halt, Problem, Step};
-use super::missing::{no_cursor, no_statement, statement_exists};
-use super::portal::{Named, Open, Portal, Source, Started, State, Tag};
-use super::rows::{RowWriter, Supply, bounded};
+use super::missing::{no_cursor, no_statement};
+use super::portal::{Open, Portal, Source, Started, State, Tag};
+use super::rows::Supply;
 use super::sql::{Action, Query, Scope};
-use super::stop::Stop;
 use super::transaction::aborted;
-use crate::service::Answer;
+use crate::service::{Answer, Cancel, SessionSettings};
+
+/// The isolation of a transaction.
+const ISOLATION: &str = "transaction_isolation";
 
 impl Connection {
     /// Whether a statement may be looked at now.
@@ -35,9 +37,9 @@ impl Connection {
                 Ok(Started::own(supply, Tag::Select))
             }
             Action::Explain(query) => {
-                let (_, answer, stop) = self.open(query, values).await?;
+                let (_, answer) = self.open(query, values).await?;
                 let columns = Arc::new(Columns::texts(&["QUERY PLAN"])?);
-                Ok(Started::own(Supply::of_plans(columns, answer, stop), Tag::Explain))
+                Ok(Started::own(Supply::of_plans(columns, answer), Tag::Explain))
             }
             Action::Show(name) => Ok(Started::own(self.show(name)?, Tag::Show)),
             Action::ShowAll => Ok(Started::own(self.show_all()?, Tag::Show)),
@@ -66,9 +68,12 @@ impl Connection {
             | Action::Reset(_)
             | Action::DiscardAll
             | Action::Deallocate(_)
-            | Action::Prepare { .. }
             | Action::Close(_)
             | Action::Accepted { .. } => Ok(Started::Done(self.change(action)?.to_owned())),
+            Action::Prepare { name, types, action } => {
+                self.prepare(name, types, action).await?;
+                Started::done("PREPARE")
+            }
         }
     }
 
@@ -79,8 +84,8 @@ impl Connection {
                 let warning = self.transaction.begin(&self.settings);
                 self.session.begin();
                 if let (Some(level), None) = (isolation, &warning) {
-                    let name = "transaction_isolation";
-                    self.transaction.set_local(name, level, &self.settings)?;
+                    self.transaction.isolate(level)?;
+                    self.transaction.set_local(ISOLATION, level, &self.settings)?;
                 }
                 (*tag, warning)
             }
@@ -118,7 +123,24 @@ impl Connection {
                 self.portals.retain(|_, portal| portal.kept || portal.depth < depth);
                 ("ROLLBACK", None)
             }
-            _ => ("", None),
+            Action::Empty
+            | Action::Query(_)
+            | Action::Explain(_)
+            | Action::Set { .. }
+            | Action::Show(_)
+            | Action::ShowAll
+            | Action::Reset(_)
+            | Action::DiscardAll
+            | Action::Deallocate(_)
+            | Action::Prepare { .. }
+            | Action::Execute { .. }
+            | Action::Declare { .. }
+            | Action::Fetch { .. }
+            | Action::MoveTo { .. }
+            | Action::Close(_)
+            | Action::Copy { .. }
+            | Action::Accepted { .. }
+            | Action::Refused(_) => ("", None),
         };
         if let Some(warning) = warning {
             self.channel.put(&warning.message());
@@ -169,14 +191,6 @@ impl Connection {
                 Some(_) => Ok("DEALLOCATE"),
                 None => Err(no_statement(name)),
             },
-            Action::Prepare { name, types, action } => {
-                if self.statements.contains_key(name) {
-                    return Err(statement_exists(name));
-                }
-                let named = Named::new(action.as_ref().clone(), types.clone());
-                self.statements.insert(name.clone(), named);
-                Ok("PREPARE")
-            }
             Action::Close(None) => {
                 self.portals.clear();
                 Ok("CLOSE CURSOR ALL")
@@ -186,11 +200,33 @@ impl Connection {
                 None => Err(no_cursor(name)),
             },
             Action::Accepted { tag } => Ok(tag),
-            _ => Ok(""),
+            Action::Empty
+            | Action::Query(_)
+            | Action::Explain(_)
+            | Action::Begin { .. }
+            | Action::Commit { .. }
+            | Action::Rollback { .. }
+            | Action::Savepoint(_)
+            | Action::Release(_)
+            | Action::RollbackTo(_)
+            | Action::Show(_)
+            | Action::ShowAll
+            | Action::Prepare { .. }
+            | Action::Execute { .. }
+            | Action::Declare { .. }
+            | Action::Fetch { .. }
+            | Action::MoveTo { .. }
+            | Action::Copy { .. }
+            | Action::Refused(_) => Ok(""),
         }
     }
 
     fn set(&mut self, name: &str, value: Option<&str>, scope: Scope) -> Result<(), Problem> {
+        if let (true, Some(level)) = (name.eq_ignore_ascii_case(ISOLATION), value)
+            && self.transaction.is_open()
+        {
+            self.transaction.isolate(&level.to_ascii_lowercase())?;
+        }
         match (value, scope) {
             (None, _) => {
                 self.settings.reset(name)?;
@@ -200,7 +236,7 @@ impl Connection {
                 self.settings.set(name, value)?;
                 self.transaction.keep(name);
                 if name == "default_transaction_isolation" && !self.transaction.is_open() {
-                    self.settings.set("transaction_isolation", value)?;
+                    self.settings.set(ISOLATION, value)?;
                 }
             }
             (Some(value), Scope::Local) => {
@@ -232,113 +268,33 @@ impl Connection {
         &mut self,
         query: &Query,
         values: &[ScalarValue],
-    ) -> Step<(Arc<Columns>, Answer, Stop)> {
-        let (stop, deadline) = self.begin_work();
-        let work = self.session.run(&query.statement, values, stop.cancel());
-        let answer = self.channel.watch(&stop, deadline, work).await??;
+    ) -> Step<(Arc<Columns>, Answer)> {
+        let stop = self.begin_work();
+        let work = self.session.run(&query.statement, values, &stop);
+        let ran = self.channel.watch(&stop, work).await?;
+        self.transaction.see();
+        let answer = ran.map_err(|error| query.origin.placed(error.into()))?;
         let columns = Columns::new(answer.schema())?;
-        Ok((Arc::new(columns), answer, stop))
+        Ok((Arc::new(columns), answer))
     }
 
     pub(super) async fn supply(&mut self, query: &Query, values: &[ScalarValue]) -> Step<Supply> {
-        let (columns, answer, stop) = self.open(query, values).await?;
-        Ok(Supply::of_answer(columns, answer, stop))
+        let (columns, answer) = self.open(query, values).await?;
+        Ok(Supply::of_answer(columns, answer))
     }
 
-    /// A new statement for the core: what stops it, and when its time is over.
-    pub(super) fn begin_work(&mut self) -> (Stop, Option<Instant>) {
-        let stop = Stop::default();
+    /// A new statement for the core, with what the client has set; gives what stops it.
+    pub(super) fn begin_work(&mut self) -> Cancel {
+        let stop = Cancel::default();
         self.running(Some(stop.clone()));
-        self.session.settings.time_zone = self.settings.time_zone();
-        self.session.settings.application_name =
-            self.settings.get("application_name").unwrap_or_default();
-        (stop, self.deadline())
-    }
-
-    /// Sends rows, at most so many; gives their number and whether that were all.
-    pub(super) async fn send(
-        &mut self,
-        open: &mut Open,
-        rows_max: Option<u64>,
-    ) -> Step<(u64, bool)> {
-        let deadline = self.deadline();
-        let mut sent = 0;
-        loop {
-            let wanted = rows_max.map_or(u64::MAX, |rows_max| rows_max.saturating_sub(sent));
-            if wanted == 0 {
-                return Ok((sent, false));
-            }
-            let next = match &mut open.source {
-                Source::Own(supply) => {
-                    let stop = supply.stop().clone();
-                    let batch = supply.next(bounded(wanted), &mut self.channel, deadline).await?;
-                    batch.map(|batch| (batch, stop))
-                }
-                Source::Cursor { name, left } => {
-                    let wanted = left.map_or(wanted, |left| left.min(wanted));
-                    let next = self.pull(name, wanted, deadline).await?;
-                    if let (Some((batch, _)), Some(left)) = (&next, left) {
-                        *left = left.saturating_sub(batch.num_rows() as u64);
-                    }
-                    next
-                }
-            };
-            let Some((batch, stop)) = next else { return Ok((sent, true)) };
-            let writer = RowWriter::new(&open.encoders, &batch)?;
-            for row in 0..batch.num_rows() {
-                writer.write(row, &mut self.channel.output)?;
-                if self.channel.is_full() {
-                    self.channel.flush(Some(&stop), deadline).await?;
-                    if let Some(why) = stop.why() {
-                        return Err(Problem::stopped(why).into());
-                    }
-                }
-            }
-            sent += batch.num_rows() as u64;
-        }
-    }
-
-    /// `EXECUTE name (values)`.
-    async fn execute_prepared(&mut self, name: &str, texts: &[String]) -> Step<Started> {
-        let named = self.statements.get(name).cloned().ok_or_else(|| no_statement(name))?;
-        let needed = named.types.len().max(named.action.parameters());
-        if needed != texts.len() {
-            let text = format!("wrong number of parameters for prepared statement \"{name}\"");
-            let detail = format!("Expected {needed} parameters but got {}.", texts.len());
-            return Err(Problem::error("42601", text).with_detail(detail).into());
-        }
-        let values = self.values_of(&named, texts).await?;
-        match &named.action {
-            Action::Query(query) => {
-                let supply = self.supply(query, &values).await?;
-                Ok(Started::own(supply, Tag::Select))
-            }
-            _ => Err(Problem::unsupported("only queries can be executed by name").into()),
-        }
-    }
-
-    /// Values that are written as expressions.
-    async fn values_of(&mut self, named: &Named, texts: &[String]) -> Step<Vec<ScalarValue>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let parameters = self.shape(named).await?.parameters;
-        let items: Vec<String> =
-            texts.iter().enumerate().map(|(index, text)| format!("{text} AS p{index}")).collect();
-        let action = super::sql::parse_one(&format!("SELECT {}", items.join(", ")))?;
-        let Action::Query(query) = action else {
-            return Err(Problem::error("42601", "syntax error in the values of EXECUTE").into());
+        let timeout = self.settings.statement_timeout_ms();
+        self.session.settings = SessionSettings {
+            time_zone: self.settings.time_zone(),
+            statement_timeout: (timeout > 0).then(|| Duration::from_millis(timeout)),
+            until: self.until(),
+            application_name: self.settings.get("application_name").unwrap_or_default(),
         };
-        let mut supply = self.supply(&query, &[]).await?;
-        let deadline = self.deadline();
-        let row = supply.next(1, &mut self.channel, deadline).await?;
-        let row = row.ok_or_else(|| Problem::error("XX000", "no values for EXECUTE"))?;
-        let values = row.columns().iter().zip(&parameters).map(|(array, parameter)| {
-            let value = ScalarValue::try_from_array(array, 0)?;
-            value.cast_to(&parameter.needed)
-        });
-        let values: Result<Vec<_>, _> = values.collect();
-        Ok(values.map_err(crate::error::QueryError::from)?)
+        stop
     }
 
     /// Where a portal is kept while it runs.
@@ -350,10 +306,11 @@ impl Connection {
         }
     }
 
-    /// A portal that runs another time goes on with its own stop.
+    /// A portal that runs another time goes on with its own stop, and its time begins anew.
     pub(super) fn resume(&self, portal: &Portal) {
         if let State::Open(Open { source: Source::Own(supply), .. }) = &portal.state {
             self.running(Some(supply.stop().clone()));
+            supply.resume();
         }
     }
 }

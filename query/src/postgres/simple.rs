@@ -4,9 +4,9 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 
 use super::connection::Connection;
-use super::error::Step;
+use super::error::{Halt, Step};
 use super::portal::{Open, Source, Started};
-use super::sql::{Action, parse};
+use super::sql::{Action, parse_texts};
 use super::transaction::Undo;
 
 impl Connection {
@@ -14,7 +14,8 @@ impl Connection {
     pub(super) async fn simple(&mut self, text: &str) -> Step<()> {
         self.statements.remove("");
         self.portals.remove("");
-        let actions = parse(text)?;
+        let before = self.before(text);
+        let actions = self.noted(Some(before), parse_texts(text).map_err(Halt::from)).await?;
         if actions.is_empty() {
             let empty = EmptyQueryResponse::new();
             self.channel.put(&PgWireBackendMessage::EmptyQueryResponse(empty));
@@ -30,20 +31,31 @@ impl Connection {
         ran
     }
 
-    async fn run_all(&mut self, actions: &[Action]) -> Step<()> {
-        for action in actions {
-            match self.start(action, &[]).await? {
-                Started::Done(tag) => self.complete(tag),
-                Started::Rows(source, columns, tag) => {
-                    let formats = self.formats_of(&source);
-                    self.channel.put(&columns.message(&formats));
-                    let encoders = columns.encoders(&formats, &self.value_settings())?;
-                    let mut open = Open { source, columns, encoders, tag };
-                    let (rows, _) = self.send(&mut open, None).await?;
-                    self.complete(tag.text(rows));
-                }
-            }
+    async fn run_all(&mut self, actions: &[(&str, Action)]) -> Step<()> {
+        for (text, action) in actions {
+            let before = self.before_run(text, action);
+            let ran = self.run_one(action).await;
+            self.noted(before, ran).await?;
             self.running(None);
+        }
+        Ok(())
+    }
+
+    async fn run_one(&mut self, action: &Action) -> Step<()> {
+        match self.start(action, &[]).await? {
+            Started::Done(tag) => self.complete(tag),
+            Started::Rows(source, columns, tag) => {
+                let formats = self.formats_of(&source);
+                let encoders = columns.encoders(&formats, &self.value_settings())?;
+                let described = columns.message(&formats);
+                let mut open = Open { source, columns, encoders, tag };
+                // An error before the first row comes without a description of rows.
+                let ahead = self.look_ahead(&mut open.source).await;
+                ahead.map_err(|halt| halt.map(|problem| action.placed(problem)))?;
+                self.channel.put(&described);
+                let (rows, _) = self.send(&mut open, None).await?;
+                self.complete(tag.text(rows));
+            }
         }
         Ok(())
     }

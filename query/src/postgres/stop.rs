@@ -1,55 +1,27 @@
-//! Stopping statements: by their client, by another connection, by time.
+//! Stopping statements by another connection.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio_util::sync::CancellationToken;
 
 use super::error::Problem;
 use crate::service::{Cancel, Stopped};
 
-/// Stops one statement: its work, and those who wait for it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Stop {
-    cancel: Cancel,
-    token: CancellationToken,
-}
-
-impl Stop {
-    pub(super) fn stop(&self, why: Stopped) {
-        self.cancel.stop(why);
-        self.token.cancel();
-    }
-
-    /// Why it was stopped, if it was.
-    pub(super) fn why(&self) -> Option<Stopped> {
-        if self.token.is_cancelled() { self.cancel.why() } else { None }
-    }
-
-    pub(super) async fn stopped(&self) {
-        self.token.cancelled().await;
-    }
-
-    pub(super) fn cancel(&self) -> &Cancel {
-        &self.cancel
-    }
-}
-
 /// The statement that a connection runs, or has begun and not ended.
 #[derive(Debug, Default)]
-pub(super) struct Running(Mutex<Option<Stop>>);
+pub(super) struct Running(Mutex<Option<Cancel>>);
 
 impl Running {
     /// A statement runs from now on.
-    pub(super) fn set(&self, stop: Option<Stop>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stop;
+    pub(super) fn set(&self, cancel: Option<Cancel>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cancel;
     }
 
     fn cancel(&self) {
         let now = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(stop) = now {
-            stop.stop(Stopped::Cancelled);
+        if let Some(cancel) = now {
+            cancel.stop(Stopped::Cancelled);
         }
     }
 }
@@ -120,7 +92,7 @@ mod tests {
     fn only_the_right_numbers_stop_a_statement() {
         let keys = Arc::new(Keys::new());
         let key = keys.register().unwrap();
-        let stop = Stop::default();
+        let stop = Cancel::default();
         key.running.set(Some(stop.clone()));
         keys.cancel(key.pid, key.secret.wrapping_add(1));
         keys.cancel(key.pid.wrapping_add(1), key.secret);

@@ -53,12 +53,23 @@ pub(super) struct Transaction {
     savepoints: Vec<Savepoint>,
     /// Settings until its end, with the values that they have after it.
     locals: BTreeMap<String, String>,
+    /// The isolation that it was begun with.
+    isolation: Option<String>,
+    /// Whether a query has seen its moment.
+    has_seen: bool,
 }
 
 impl Transaction {
     pub(super) fn new() -> Self {
         let locals = BTreeMap::new();
-        Self { state: State::Idle, before: None, savepoints: Vec::new(), locals }
+        Self {
+            state: State::Idle,
+            before: None,
+            savepoints: Vec::new(),
+            locals,
+            isolation: None,
+            has_seen: false,
+        }
     }
 
     /// What ReadyForQuery says.
@@ -188,6 +199,23 @@ impl Transaction {
         }
         self.state = State::Block;
         Ok(place + 1)
+    }
+
+    /// A query sees its moment.
+    pub(super) fn see(&mut self) {
+        self.has_seen = self.is_open();
+    }
+
+    /// Whether its isolation may be set to this now; PostgreSQL's is `read committed` if none is
+    /// said.
+    pub(super) fn isolate(&mut self, level: &str) -> Result<(), Problem> {
+        let now = self.isolation.as_deref().unwrap_or("read committed");
+        if self.is_open() && self.has_seen && now != level {
+            let text = "SET TRANSACTION ISOLATION LEVEL must be called before any query";
+            return Err(Problem::error("25001", text));
+        }
+        self.isolation = Some(level.to_owned());
+        Ok(())
     }
 
     /// Sets a setting until the end; a warning where there is no transaction.

@@ -4,19 +4,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use riskstream_engine::runtime::{Clock, SystemClock};
 
 use super::authenticate::{MockSecret, Tokens};
 use super::file;
 use super::policy::Policy;
 use super::problem::Problems;
+use super::watch::Watch;
 
 /// Who may see what, at this moment. A new file takes the place of the old one at once and whole; a
 /// statement decides all its tables by one [`Policy`].
 #[derive(Debug)]
 pub struct Rules {
-    file: Option<PathBuf>,
+    file: Option<File>,
     current: ArcSwap<State>,
-    pub(super) mock: MockSecret,
+    pub(super) mock: Arc<MockSecret>,
+}
+
+/// From where a policy is read.
+#[derive(Debug, Clone)]
+struct File {
+    path: PathBuf,
+    watch: Arc<Watch>,
 }
 
 /// A policy and what finds out who its tokens' users are.
@@ -47,19 +56,26 @@ impl Rules {
         Self::with(None, Policy::default())
     }
 
-    /// The rules of a users file.
+    /// The rules of a users file, as [`Self::refresh`] finds it from then on.
     ///
     /// # Errors
     /// The file can't be read or understood: all that is wrong with it.
     pub fn open(file: &Path) -> Result<Self, Problems> {
-        Ok(Self::with(Some(file.to_owned()), file::read(file)?))
+        Self::open_by(file, Arc::new(SystemClock::default()))
     }
 
-    fn with(file: Option<PathBuf>, policy: Policy) -> Self {
+    pub(super) fn open_by(file: &Path, clock: Arc<dyn Clock>) -> Result<Self, Problems> {
+        let watch = Watch::new(clock, &[file.to_owned()]);
+        let policy = file::read(file)?;
+        watch.name(&files(file, &policy));
+        Ok(Self::with(Some(File { path: file.to_owned(), watch: Arc::new(watch) }), policy))
+    }
+
+    fn with(file: Option<File>, policy: Policy) -> Self {
         Self {
             file,
             current: ArcSwap::from_pointee(State::new(policy, None)),
-            mock: MockSecret::new(),
+            mock: Arc::new(MockSecret::new()),
         }
     }
 
@@ -69,11 +85,57 @@ impl Rules {
     /// # Errors
     /// The new file is wrong: the old rules stay.
     pub fn reload(&self) -> Result<(), Problems> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let policy = file::read(file)?;
+        let Some(File { path, watch }) = &self.file else { return Ok(()) };
+        let policy = file::read(path)?;
+        watch.name(&files(path, &policy));
         let state = State::new(policy, Some(&self.current.load()));
         self.current.store(Arc::new(state));
         Ok(())
+    }
+
+    /// Whether it is time to look whether the file has changed, which is once a second. One of
+    /// those that ask at the same time is told so, and calls [`Self::refresh`].
+    #[must_use]
+    pub fn may_have_changed(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| file.watch.is_due())
+    }
+
+    /// Reads the file again if it has changed. What is wrong with it stands in the log then, once,
+    /// and the old rules stay. It waits for the disk.
+    pub fn refresh(&self) {
+        let Some(File { path, watch }) = &self.file else { return };
+        // A file that it names and that was not there may be there now.
+        if !watch.has_changed() && !watch.is_wrong() {
+            return;
+        }
+        match self.reload() {
+            Ok(()) => {
+                watch.note(None);
+                tracing::info!(file = %path.display(), "new rules of users hold");
+            }
+            Err(problems) => {
+                if watch.note(Some(problems.to_string())) {
+                    tracing::error!("the rules of users before this file hold on:\n{problems}");
+                }
+            }
+        }
+    }
+
+    /// Whether the file, as it is now, can't be used, so that the rules before it hold; none where
+    /// there is no file.
+    #[must_use]
+    pub fn file_is_wrong(&self) -> Option<bool> {
+        self.file.as_ref().map(|file| file.watch.is_wrong())
+    }
+
+    /// These rules as they are now, and stay: what decides one statement.
+    #[must_use]
+    pub fn at_this_moment(&self) -> Self {
+        Self {
+            file: self.file.clone(),
+            current: ArcSwap::new(self.current.load_full()),
+            mock: Arc::clone(&self.mock),
+        }
     }
 
     /// Whether there is a users file. Without one the ports are for this machine alone.
@@ -92,3 +154,11 @@ impl Rules {
         self.current.load_full()
     }
 }
+
+/// The files that a policy was read from.
+fn files(file: &Path, policy: &Policy) -> Vec<PathBuf> {
+    std::iter::once(file.to_owned()).chain(policy.beside.iter().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests;

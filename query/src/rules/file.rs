@@ -25,9 +25,11 @@
 //! limits = { statement_timeout = "30s", rows = 1_000_000, statements = 4 }
 //! ```
 //! - `tables`: what is not named is not there for the role. A name without a schema is one of
-//!   `public`; `system` has to be written out.
+//!   `public`; `system` has to be written out, and so has `dead_letters`, which holds records of
+//!   everybody.
 //! - `rows`: all that reach a table must let a row pass. Without a schema they reach every schema.
-//!   A table that lacks the column is not there for the role.
+//!   A table that lacks the column is not there for the role. What reaches `NAME_now` reaches
+//!   `NAME`, and the other way round; masks as well.
 //! - `masks`: `null`, `hash`, `last4`, or a text with some character that is no letter or digit.
 //! - Of several roles, a row is seen if one lets it pass, and unmasked if one of those shows it so.
 //!   Limits: the most generous of the roles that name one.
@@ -45,8 +47,8 @@ use super::pattern::Pattern;
 use super::policy::{Account, ColumnMask, MaskKey, MaskKind, Policy, Role, RoleLimits, RowRule};
 use super::problem::{Problem, Problems};
 use super::reader::{self, Node, Table, Text};
-use crate::service::ALL_SEEING;
 use crate::suggest::suggest;
+use crate::user::ALL_SEEING;
 
 /// Largest users file, and largest file that it names, in bytes.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -94,6 +96,7 @@ fn policy(entries: &DeTable<'_>, folder: &Path, problems: &mut Vec<Problem>) -> 
     let mut root = Table::root(entries);
     let mut policy = Policy::default();
     let mask_key = root.text("mask_key", problems);
+    policy.beside.extend(mask_key.iter().map(|name| folder.join(&name.value)));
     policy.mask_key = mask_key.and_then(|name| read_mask_key(&name, folder, problems));
     let has_key = root.get("mask_key").is_some();
     if let Some(roles) = root.table("roles", problems) {

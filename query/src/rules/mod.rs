@@ -22,12 +22,15 @@ mod pattern;
 mod policy;
 mod problem;
 mod reader;
+mod rule;
 mod visible;
+mod watch;
 
 pub use audit::{Audit, AuditError, AuditRecord, Tampered, Verified, audit_schema, read, verify};
 pub use authenticate::{Method, NoRandomness, Refusal, SignedIn, Verifier, verifier};
-pub(crate) use barrier::guard;
+pub(crate) use barrier::{guard, guarded};
 pub use current::Rules;
 pub use policy::{Policy, RoleLimits};
 pub use problem::Problems;
-pub(crate) use visible::Seen;
+pub(crate) use rule::TableRule;
+pub(crate) use visible::{Seen, View};

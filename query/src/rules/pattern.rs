@@ -4,6 +4,8 @@
 pub(super) const DEFAULT_SCHEMA: &str = "public";
 /// The schema of the program's own tables: a role sees them only where it is named in full.
 const SYSTEM_SCHEMA: &str = "system";
+/// The table of records that could not be read, of whomever they are: likewise.
+const DEAD_LETTERS: &str = "dead_letters";
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 256;
 
@@ -42,14 +44,23 @@ impl Pattern {
     }
 
     /// Whether it grants a table. Without a schema it means `public`; the program's own tables are
-    /// granted only by a pattern that writes `system` out.
+    /// granted only by a pattern that writes `system` out, and the dead letters, which are records
+    /// of everybody, by one that writes their name out.
     pub(super) fn grants(&self, schema: &str, table: &str) -> bool {
+        if schema == DEFAULT_SCHEMA && table == DEAD_LETTERS && self.table != DEAD_LETTERS {
+            return false;
+        }
         let in_schema = match self.schema.as_deref() {
             None => schema == DEFAULT_SCHEMA,
             Some(pattern) if schema == SYSTEM_SCHEMA => pattern == SYSTEM_SCHEMA,
             Some(pattern) => matches(pattern, schema),
         };
         in_schema && matches(&self.table, table)
+    }
+
+    /// Whether its last characters are written out, and are these.
+    pub(super) fn ends_with(&self, end: &str) -> bool {
+        self.table.ends_with(end)
     }
 
     /// Whether a restriction reaches a table: without a schema it reaches all schemas, so that it
@@ -116,6 +127,17 @@ mod tests {
         }
         assert!(pattern("system.*").grants("system", "queries"));
         assert!(pattern("*.*").grants("live", "loans"));
+    }
+
+    #[test]
+    fn dead_letters_are_granted_only_by_name() {
+        for text in ["*", "*.*", "public.*", "dead*", "*dead_letters", "public.dead_letter*"] {
+            assert!(!pattern(text).grants("public", DEAD_LETTERS), "{text}");
+            assert!(pattern(text).restricts("public", DEAD_LETTERS), "{text}");
+        }
+        for text in [DEAD_LETTERS, "public.dead_letters", "*.dead_letters"] {
+            assert!(pattern(text).grants("public", DEAD_LETTERS), "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the users file says, ready to decide by.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,6 +75,8 @@ pub struct Policy {
     pub(super) roles: BTreeMap<String, Role>,
     pub(super) token_settings: Option<TokenSettings>,
     pub(super) mask_key: Option<MaskKey>,
+    /// The files beside the users file that it was read from.
+    pub(super) beside: Vec<PathBuf>,
 }
 
 /// What hash masks are made with.

@@ -1,16 +1,14 @@
 //! What a user sees of a table.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use arrow::datatypes::{DataType, Schema};
 
 use super::current::Rules;
-use super::policy::{MaskKey, MaskKind, Policy, Role, RoleLimits};
-use crate::service::{ALL_SEEING, User};
-
-/// Values of an attribute that are told in the audit; of more only the number is.
-const VALUES_TOLD_MAX: usize = 8;
+use super::pattern::Pattern;
+use super::policy::{MaskKind, Policy, Role, RoleLimits};
+use super::rule::{Condition, Grant, TableRule, is_text};
+use crate::user::User;
 
 /// What a user sees of a table.
 #[derive(Debug, Clone)]
@@ -23,48 +21,41 @@ pub(crate) enum Seen {
     Ruled(TableRule),
 }
 
-impl Seen {
-    /// What applies, for the audit; nothing where all or none of the table is seen.
-    #[must_use]
-    pub(crate) fn policies(&self) -> Vec<String> {
-        match self {
-            Self::Hidden | Self::All => Vec::new(),
-            Self::Ruled(rule) => rule.policies(),
-        }
-    }
-}
-
-/// Which rows and columns of a table a user sees.
-#[derive(Debug, Clone)]
-pub(crate) struct TableRule {
-    /// What each role that grants the table says: a row is seen if one lets it pass.
-    pub(super) grants: Vec<Grant>,
-    pub(super) mask_key: Option<MaskKey>,
-}
-
-/// What one role says of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Grant {
-    pub(super) role: String,
-    /// All must hold; none: every row passes.
-    pub(super) conditions: Vec<Condition>,
-    /// The columns that the role shows masked only.
-    pub(super) masks: BTreeMap<String, MaskKind>,
-}
-
-/// A column is one of these values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Condition {
-    pub(super) column: String,
-    pub(super) attribute: String,
-    pub(super) values: Vec<String>,
-}
-
 impl Rules {
     /// What the user sees of a table whose columns are `fields`, now.
     #[must_use]
     pub(crate) fn see(&self, user: &User, schema: &str, table: &str, fields: &Schema) -> Seen {
         self.policy().see(user, schema, table, fields)
+    }
+
+    /// What the user sees of a table with a view, now.
+    #[must_use]
+    pub(crate) fn see_table(
+        &self,
+        user: &User,
+        schema: &str,
+        of: View<'_>,
+        fields: &Schema,
+    ) -> Seen {
+        self.policy().see_table(user, schema, of, fields)
+    }
+
+    /// What the user sees of a view of a table, now.
+    #[must_use]
+    pub(crate) fn see_view(
+        &self,
+        user: &User,
+        schema: &str,
+        of: View<'_>,
+        fields: &Schema,
+    ) -> Seen {
+        self.policy().see_view(user, schema, of, fields)
+    }
+
+    /// Whether the user may see a table of this name, or a view of it, whatever its columns are.
+    #[must_use]
+    pub(crate) fn may_see(&self, user: &User, schema: &str, of: View<'_>) -> bool {
+        self.policy().may_see(user, schema, of)
     }
 
     /// What the user may take, now.
@@ -75,15 +66,59 @@ impl Rules {
 }
 
 impl Policy {
+    /// Whether the user may see a table of this name, or a view of it, whatever its columns are.
+    #[must_use]
+    pub(crate) fn may_see(
+        &self,
+        user: &User,
+        schema: &str,
+        View { table, view }: View<'_>,
+    ) -> bool {
+        let named = Named { schema, table, view: Some(view), is_view: true };
+        let grants = |role: &Role| role.tables.iter().any(|pattern| named.is_granted(pattern));
+        user.sees_all() || self.held(user).any(|(_, role)| grants(role))
+    }
+
     /// What the user sees of a table whose columns are `fields`.
     #[must_use]
     pub(crate) fn see(&self, user: &User, schema: &str, table: &str, fields: &Schema) -> Seen {
-        if is_owner(user) {
+        self.see_named(user, &Named { schema, table, view: None, is_view: false }, fields)
+    }
+
+    /// What the user sees of a table with a view, whose columns are `fields`. What restricts the
+    /// view restricts the table, whose rows it shows.
+    #[must_use]
+    pub(crate) fn see_table(
+        &self,
+        user: &User,
+        schema: &str,
+        View { table, view }: View<'_>,
+        fields: &Schema,
+    ) -> Seen {
+        self.see_named(user, &Named { schema, table, view: Some(view), is_view: false }, fields)
+    }
+
+    /// What the user sees of a view of a table whose columns are `fields`. Who is granted the table
+    /// is granted its views, and what restricts it restricts them; a view may be granted without
+    /// its table, and restricted further.
+    #[must_use]
+    pub(crate) fn see_view(
+        &self,
+        user: &User,
+        schema: &str,
+        View { table, view }: View<'_>,
+        fields: &Schema,
+    ) -> Seen {
+        self.see_named(user, &Named { schema, table, view: Some(view), is_view: true }, fields)
+    }
+
+    fn see_named(&self, user: &User, named: &Named<'_>, fields: &Schema) -> Seen {
+        if user.sees_all() {
             return Seen::All;
         }
         let mut grants: Vec<Grant> = self
             .held(user)
-            .filter_map(|(name, role)| grant(name, role, user, schema, table, fields))
+            .filter_map(|(name, role)| grant(name, role, user, named, fields))
             .collect();
         if grants.is_empty() {
             return Seen::Hidden;
@@ -105,7 +140,7 @@ impl Policy {
     #[must_use]
     pub fn limits(&self, user: &User) -> RoleLimits {
         let mut limits = RoleLimits::default();
-        if is_owner(user) {
+        if user.sees_all() {
             return limits;
         }
         for (_, role) in self.held(user) {
@@ -123,24 +158,55 @@ impl Policy {
     }
 }
 
-/// Whether the user has the role that sees everything.
-fn is_owner(user: &User) -> bool {
-    user.roles.iter().any(|role| role == ALL_SEEING)
+/// A view, and the table that it is of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    /// The table.
+    pub(crate) table: &'a str,
+    /// The view, whose name begins with the table's.
+    pub(crate) view: &'a str,
+}
+
+/// What a role is asked for.
+struct Named<'a> {
+    schema: &'a str,
+    table: &'a str,
+    /// The view that there is of it.
+    view: Option<&'a str>,
+    /// Whether that is asked for.
+    is_view: bool,
+}
+
+impl Named<'_> {
+    /// A view is granted with its table, or by a pattern that writes out the end of its name: one
+    /// that was written for tables grants no view alone.
+    fn is_granted(&self, pattern: &Pattern) -> bool {
+        let alone = self.view.filter(|_| self.is_view).is_some_and(|view| {
+            let end = view.strip_prefix(self.table).unwrap_or(view);
+            pattern.ends_with(end) && pattern.grants(self.schema, view)
+        });
+        alone || pattern.grants(self.schema, self.table)
+    }
+
+    /// Whatever restricts one of both restricts both, as their rows are the same.
+    fn is_restricted(&self, pattern: &Pattern) -> bool {
+        let restricts = |name| pattern.restricts(self.schema, name);
+        restricts(self.table) || self.view.is_some_and(restricts)
+    }
 }
 
 fn grant(
     name: &str,
     role: &Role,
     user: &User,
-    schema: &str,
-    table: &str,
+    named: &Named<'_>,
     fields: &Schema,
 ) -> Option<Grant> {
-    if !role.tables.iter().any(|pattern| pattern.grants(schema, table)) {
+    if !role.tables.iter().any(|pattern| named.is_granted(pattern)) {
         return None;
     }
     let mut conditions = Vec::new();
-    for rule in role.rows.iter().filter(|rule| rule.tables.restricts(schema, table)) {
+    for rule in role.rows.iter().filter(|rule| named.is_restricted(&rule.tables)) {
         let (_, field) = fields.column_with_name(&rule.column)?;
         if !is_comparable(field.data_type()) {
             return None;
@@ -156,7 +222,7 @@ fn grant(
         conditions.push(Condition { column, attribute, values });
     }
     let mut masks: BTreeMap<String, MaskKind> = BTreeMap::new();
-    for mask in role.masks.iter().filter(|mask| mask.tables.restricts(schema, table)) {
+    for mask in role.masks.iter().filter(|mask| named.is_restricted(&mask.tables)) {
         // A mask of a column that is not there hides nothing.
         let Some((_, field)) = fields.column_with_name(&mask.column) else { continue };
         let kind = mask_of_type(&mask.kind, field.data_type());
@@ -178,10 +244,6 @@ fn is_comparable(data_type: &DataType) -> bool {
     }
 }
 
-pub(super) fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-}
-
 /// The mask that a column of this type can have: no value, where the kind is not of its type.
 fn mask_of_type(kind: &MaskKind, data_type: &DataType) -> MaskKind {
     let text = match data_type {
@@ -194,80 +256,6 @@ fn mask_of_type(kind: &MaskKind, data_type: &DataType) -> MaskKind {
         MaskKind::Text(_) | MaskKind::LastFour => text,
     };
     if fits { kind.clone() } else { MaskKind::Null }
-}
-
-impl TableRule {
-    /// What applies, a text for each role, for the audit.
-    #[must_use]
-    pub(crate) fn policies(&self) -> Vec<String> {
-        self.grants.iter().map(Grant::text).collect()
-    }
-
-    /// Whether it leaves out rows.
-    #[must_use]
-    pub(crate) fn leaves_out_rows(&self) -> bool {
-        self.grants.iter().all(|grant| !grant.conditions.is_empty())
-    }
-
-    /// Whether some condition of each grant has no value, so that no row is seen.
-    pub(super) fn lets_no_row_pass(&self) -> bool {
-        self.grants.iter().all(|grant| grant.conditions.iter().any(|c| c.values.is_empty()))
-    }
-
-    /// The columns that are masked, at least in some rows.
-    pub(super) fn masked(&self) -> BTreeMap<&str, Masked<'_>> {
-        let mut masked: BTreeMap<&str, Masked<'_>> = BTreeMap::new();
-        for grant in &self.grants {
-            for (column, kind) in &grant.masks {
-                let entry = masked.entry(column).or_insert(Masked { kind, shown_by: Vec::new() });
-                entry.kind = entry.kind.min(kind);
-            }
-        }
-        masked.retain(|column, entry| {
-            let showing = |grant: &Grant| !grant.masks.contains_key(*column);
-            entry.shown_by = (0..self.grants.len()).filter(|i| showing(&self.grants[*i])).collect();
-            // A role that grants every row and shows the column leaves nothing to mask.
-            !entry.shown_by.iter().any(|index| self.grants[*index].conditions.is_empty())
-        });
-        masked
-    }
-}
-
-/// How a column is masked.
-#[derive(Debug)]
-pub(super) struct Masked<'a> {
-    pub(super) kind: &'a MaskKind,
-    /// The grants that show the column as it is, in the rows that they let pass.
-    pub(super) shown_by: Vec<usize>,
-}
-
-impl Grant {
-    fn text(&self) -> String {
-        let mut text = format!("role {}:", self.role);
-        if self.conditions.is_empty() {
-            text.push_str(" all rows");
-        }
-        // Writing to a string does not fail.
-        for (index, Condition { column, attribute, values }) in self.conditions.iter().enumerate() {
-            let and = if index == 0 { " rows with" } else { " and" };
-            let _infallible = write!(text, "{and} {column} in {attribute} ");
-            let _infallible = if values.len() <= VALUES_TOLD_MAX {
-                write!(text, "({})", values.join(", "))
-            } else {
-                write!(text, "({} values)", values.len())
-            };
-        }
-        for (column, kind) in &self.masks {
-            let kind = match kind {
-                MaskKind::Null => "null",
-                MaskKind::Text(_) => "text",
-                MaskKind::Hash => "hash",
-                MaskKind::LastFour => "last4",
-            };
-            let _infallible = write!(text, ", {column} as {kind}");
-        }
-        text
-    }
 }
 
 #[cfg(test)]

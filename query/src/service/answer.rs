@@ -10,8 +10,9 @@ use futures::Stream;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::stopped::Stopped;
+use super::time::Time;
 use crate::error::QueryError;
+use crate::stopped::Stopped;
 
 /// Stops a statement from any thread. Nothing happens where it has ended.
 #[derive(Debug, Clone, Default)]
@@ -30,11 +31,12 @@ impl Cancel {
     /// Why it was stopped, if it was.
     #[must_use]
     pub fn why(&self) -> Option<Stopped> {
-        self.token.is_cancelled().then(|| *self.why.get().unwrap_or(&Stopped::Cancelled))
+        self.why.get().copied()
     }
 
-    pub(super) fn token(&self) -> &CancellationToken {
-        &self.token
+    /// Waits until it is stopped.
+    pub async fn stopped(&self) {
+        self.token.cancelled().await;
     }
 }
 
@@ -44,6 +46,7 @@ pub struct Answer {
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
     cancel: Cancel,
+    time: Time,
 }
 
 impl Answer {
@@ -51,8 +54,9 @@ impl Answer {
         schema: SchemaRef,
         batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
         cancel: Cancel,
+        time: Time,
     ) -> Self {
-        Self { schema, batches, cancel }
+        Self { schema, batches, cancel, time }
     }
 
     /// The columns, as [`Described::columns`](super::Described) says.
@@ -75,6 +79,16 @@ impl Answer {
     /// As [`Self::next`], for a thread that is none of an async runtime.
     pub fn next_blocking(&mut self) -> Option<Result<RecordBatch, QueryError>> {
         self.batches.blocking_recv()
+    }
+
+    /// Its client does not ask for more rows now: the time that it may take stands still.
+    pub(crate) fn pause(&self) {
+        self.time.pause();
+    }
+
+    /// Its client asks again: the time that it may take begins anew.
+    pub(crate) fn resume(&self) {
+        self.time.restart();
     }
 }
 

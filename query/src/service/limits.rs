@@ -20,6 +20,9 @@ pub struct Limits {
     pub statements_max: usize,
     /// Statements that may wait for their turn; one more is refused.
     pub queue_max: usize,
+    /// Statements that have begun and not ended, those whose client does not take its rows
+    /// included; one more is refused.
+    pub open_max: usize,
 }
 
 impl Default for Limits {
@@ -33,6 +36,7 @@ impl Default for Limits {
             rows_max: None,
             statements_max: 4 * cores.max(2),
             queue_max: 100,
+            open_max: 400,
         }
     }
 }

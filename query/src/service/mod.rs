@@ -14,21 +14,42 @@
 //!   cancelling it, ends the work.
 
 mod answer;
+mod base_state;
+mod counts;
 mod drive;
+mod entry;
+mod explained;
 mod face;
+mod faults;
+mod guard;
+mod kept;
 mod limits;
+mod order;
+mod parameters;
 mod planned;
+mod policies;
+mod running;
 mod session;
 mod settings;
+mod source;
 mod sqlstate;
 mod start;
 mod statement;
 mod statements;
-pub(crate) mod stopped;
+mod table_command;
+mod time;
 mod turns;
-mod user;
+mod unbound;
+mod watched;
+mod words;
 
+#[cfg(test)]
+mod tests;
+
+pub use crate::stopped::Stopped;
+pub use crate::user::{ALL_SEEING, User};
 pub use answer::{Answer, Cancel};
+pub use counts::{Counted, Ended, ServiceCounts};
 pub use limits::Limits;
 pub use planned::Described;
 pub use session::Session;
@@ -36,6 +57,3 @@ pub use settings::SessionSettings;
 pub use sqlstate::SqlState;
 pub use start::{QueryService, ServiceSettings};
 pub use statement::{Statement, parse};
-pub(crate) use statements::Statements;
-pub use stopped::Stopped;
-pub use user::{ALL_SEEING, User};

@@ -1,17 +1,12 @@
 //! SQLSTATEs of errors, as PostgreSQL gives them.
 
-use arrow::error::ArrowError;
-use datafusion::common::SchemaError;
-use datafusion::error::DataFusionError;
-
-use super::stopped::Stopped;
-use crate::error::QueryError;
-
 /// A code of five characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SqlState(pub &'static str);
 
 impl SqlState {
+    /// All is well.
+    pub const SUCCESS: Self = Self("00000");
     /// What is asked for is not built.
     pub const UNSUPPORTED: Self = Self("0A000");
     /// Text is not of the form of its type.
@@ -52,105 +47,4 @@ impl SqlState {
     pub const IO: Self = Self("58030");
     /// A fault of the program.
     pub const INTERNAL: Self = Self("XX000");
-}
-
-impl QueryError {
-    /// The code that tells programs what went wrong.
-    #[must_use]
-    pub fn sql_state(&self) -> SqlState {
-        match self {
-            Self::Syntax { .. } => SqlState::SYNTAX,
-            Self::UnknownTable { .. } => SqlState::UNKNOWN_TABLE,
-            Self::UnknownColumn { .. } => SqlState::UNKNOWN_COLUMN,
-            Self::NotAQuery { .. } => SqlState::READ_ONLY,
-            Self::Stopped(Stopped::Cancelled | Stopped::TimedOut) => SqlState::CANCELLED,
-            Self::Stopped(Stopped::ShuttingDown) => SqlState::SHUTDOWN,
-            Self::Busy { .. } => SqlState::TOO_MANY,
-            Self::TooManyRows { .. } => SqlState::LIMIT,
-            Self::NoTables { .. }
-            | Self::List { .. }
-            | Self::Table(_)
-            | Self::Store(_)
-            | Self::Behind { .. }
-            | Self::Audit(_)
-            | Self::Start(_) => SqlState::IO,
-            Self::Sql(error) => of_datafusion(error),
-            Self::Format(error) => of_arrow(error),
-        }
-    }
-}
-
-fn of_datafusion(error: &DataFusionError) -> SqlState {
-    match error.find_root() {
-        DataFusionError::SQL(..) => SqlState::SYNTAX,
-        DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
-            SchemaError::FieldNotFound { .. } => SqlState::UNKNOWN_COLUMN,
-            SchemaError::AmbiguousReference { .. } => SqlState::AMBIGUOUS_COLUMN,
-            SchemaError::DuplicateQualifiedField { .. }
-            | SchemaError::DuplicateUnqualifiedField { .. } => SqlState("42701"),
-        },
-        DataFusionError::Plan(said) => of_plan(said),
-        DataFusionError::NotImplemented(_) => SqlState::UNSUPPORTED,
-        DataFusionError::ResourcesExhausted(_) => SqlState::OUT_OF_MEMORY,
-        DataFusionError::ArrowError(error, _) => of_arrow(error),
-        DataFusionError::Execution(said) => of_execution(said),
-        DataFusionError::IoError(_)
-        | DataFusionError::ObjectStore(_)
-        | DataFusionError::ParquetError(_) => SqlState::IO,
-        _ => SqlState::INTERNAL,
-    }
-}
-
-/// DataFusion's planner tells what is wrong only in words.
-fn of_plan(said: &str) -> SqlState {
-    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if has(&["table '", "No table named"]) && has(&["not found", "No table named"]) {
-        SqlState::UNKNOWN_TABLE
-    } else if has(&["Invalid function", "No function matches", "Function '", "function '"]) {
-        SqlState::UNKNOWN_FUNCTION
-    } else if has(&["must appear in the GROUP BY", "must be in GROUP BY", "GROUP BY clause"]) {
-        SqlState::GROUPING
-    } else if has(&["annot coerce", "annot infer common", "annot cast", "type_coercion"]) {
-        SqlState::TYPE_MISMATCH
-    } else {
-        SqlState::SYNTAX
-    }
-}
-
-fn of_execution(said: &str) -> SqlState {
-    if said.contains("ivide by zero") {
-        SqlState::DIVISION_BY_ZERO
-    } else if said.contains("verflow") || said.contains("out of range") {
-        SqlState::OUT_OF_RANGE
-    } else {
-        // Functions say so of their arguments.
-        SqlState("22023")
-    }
-}
-
-fn of_arrow(error: &ArrowError) -> SqlState {
-    match error {
-        ArrowError::DivideByZero => SqlState::DIVISION_BY_ZERO,
-        ArrowError::ArithmeticOverflow(_) | ArrowError::DictionaryKeyOverflowError => {
-            SqlState::OUT_OF_RANGE
-        }
-        ArrowError::CastError(said) | ArrowError::ParseError(said) => {
-            let is_time = ["imestamp", "Date32", "Date64", "Time32", "Time64"];
-            if said.contains("too large")
-                || said.contains("overflow")
-                || said.contains("can't cast")
-            {
-                SqlState::OUT_OF_RANGE
-            } else if is_time.iter().any(|word| said.contains(word)) {
-                SqlState::INVALID_DATETIME
-            } else {
-                SqlState::INVALID_TEXT
-            }
-        }
-        ArrowError::MemoryError(_) => SqlState::OUT_OF_MEMORY,
-        ArrowError::IoError(..) | ArrowError::ParquetError(_) => SqlState::IO,
-        ArrowError::NotYetImplemented(_) => SqlState::UNSUPPORTED,
-        ArrowError::InvalidArgumentError(_) | ArrowError::ComputeError(_) => SqlState("22023"),
-        _ => SqlState::INTERNAL,
-    }
 }

@@ -2,42 +2,38 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionState;
-use datafusion::prelude::SessionConfig;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::answer::{Answer, Cancel};
-use super::drive::{Bounds, drive, until};
-use super::face::Face;
+use super::base_state::base_state;
+use super::counts::ServiceCounts;
+use super::drive::{Begun, drive, until};
+use super::entry::Entry;
+use super::guard::Guard;
 use super::limits::Limits;
-use super::planned::{Planned, Ready};
+use super::order::{Order, Remembered};
+use super::planned::{Planned, Started};
+use super::policies::Applied;
+use super::running::{Arrival, Doing};
 use super::settings::SessionSettings;
-use super::statement::Statement;
-use super::stopped::Stopped;
-use super::turns::{Turn, Turns};
-use super::user::User;
+use super::source::{Source, unfinished};
+use super::statements::Statements;
+use super::time::Time;
+use super::turns::{TurnLimits, Turns};
 use crate::catalog::facts::TableFacts;
-use crate::catalog::names::Names;
-use crate::catalog::postgres::SettingsShown;
-use crate::catalog::seen::{CATALOG, SCHEMA, see};
 use crate::catalog::shown::ShownCatalog;
 use crate::catalog::system::{System, SystemTables};
 use crate::error::QueryError;
-use crate::live::{Live, Pinned};
+use crate::live::{Eyes, Live, Pinned};
 use crate::rules::{Audit, Rules};
+use crate::user::User;
 
 /// Of each thread: plans are walked there, by functions that call themselves.
 const STACK_BYTES: usize = 16 << 20;
-/// Consumers of memory that an error of too little memory names.
-const CONSUMERS_NAMED: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(2);
 
 /// What a service reads, and what statements may take.
 #[derive(Debug, Clone)]
@@ -61,12 +57,24 @@ pub struct ServiceSettings {
 pub(super) struct Asked<'a> {
     /// Who.
     pub(super) user: &'a Arc<User>,
+    /// The rules that hold for the statement; none: there are none.
+    pub(super) rules: Option<&'a Arc<Rules>>,
     /// What the client has set.
     pub(super) settings: &'a SessionSettings,
-    /// What it has set of PostgreSQL's settings.
-    pub(super) postgres: &'a SettingsShown,
     /// Through what it came.
     pub(super) port: &'static str,
+    /// Whether it is recorded; a part of one that is recorded is not.
+    pub(super) is_whole: bool,
+}
+
+/// A statement that has arrived.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    entry: Entry,
+    cancel: Cancel,
+    time: Time,
+    guard: Arc<Guard>,
+    rows_max: Option<u64>,
 }
 
 /// Answers statements over one data folder. Cloning is cheap; its threads end with the last clone
@@ -81,13 +89,13 @@ struct Shared {
     /// Taken out when the service ends.
     threads: Option<Runtime>,
     handle: Handle,
-    state: SessionState,
-    live: Live,
-    system: System,
+    source: Arc<Source>,
     rules: Option<Arc<Rules>>,
     audit: Option<Arc<Audit>>,
     limits: Limits,
     turns: Turns,
+    /// Statements whose work is not over.
+    working: Arc<AtomicUsize>,
 }
 
 impl Drop for Shared {
@@ -115,16 +123,27 @@ impl QueryService {
             .enable_all()
             .build()
             .map_err(QueryError::Start)?;
-        let state = base_state(&data, &limits)?;
+        let statements = Arc::new(Statements::default());
+        let source = Source {
+            live: Arc::new(Live::new(&data, tables)),
+            system: System::new(vec![program, statements.clone()]),
+            statements,
+            state: base_state(&data, &limits)?,
+            handle: threads.handle().clone(),
+        };
+        let turns = TurnLimits {
+            running_max: limits.statements_max,
+            waiting_max: limits.queue_max,
+            open_max: limits.open_max,
+        };
         let shared = Shared {
             handle: threads.handle().clone(),
             threads: Some(threads),
-            state,
-            live: Live::new(&data, tables),
-            system: System { program, statements: Arc::default() },
+            source: Arc::new(source),
             rules,
             audit,
-            turns: Turns::new(limits.statements_max, limits.queue_max),
+            turns: Turns::new(turns),
+            working: Arc::default(),
             limits,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -141,176 +160,220 @@ impl QueryService {
         self.shared.handle.block_on(future)
     }
 
-    /// A turn to run, waiting for it if need be.
-    pub(super) async fn turn(&self) -> Result<Turn, QueryError> {
-        self.shared.turns.take().await
+    /// The rules as they are now, for one statement; a file of users that has changed is read
+    /// before.
+    pub(crate) async fn rules_now(&self) -> Option<Arc<Rules>> {
+        let rules = self.shared.rules.as_ref()?;
+        if rules.may_have_changed() {
+            let rules = Arc::clone(rules);
+            let read = self.shared.handle.spawn_blocking(move || rules.refresh());
+            // It fails only as the program ends, and then nothing is decided any more.
+            let _ended = read.await;
+        }
+        Some(Arc::new(rules.at_this_moment()))
     }
 
-    /// The moment of the tables that a statement names, or of all.
-    pub(super) async fn pin(
-        &self,
-        statement: Option<&Statement>,
-    ) -> Result<Arc<Pinned>, QueryError> {
-        let names = match statement {
-            Some(statement) => Some(self.table_names(statement)?),
-            None => None,
-        };
-        self.shared.live.pin(names.as_deref()).await.map(Arc::new)
+    /// Whether a user is one of the file of users, rather than of a token or of this machine: a
+    /// token has the name of none of the file.
+    pub(super) fn is_of_file(&self, user: &User) -> bool {
+        self.shared.rules.as_ref().is_some_and(|rules| rules.user(&user.name).is_some())
     }
 
-    fn table_names(&self, statement: &Statement) -> Result<Vec<String>, QueryError> {
-        let statement = super::planned::as_datafusion(statement);
-        let references = self.shared.state.resolve_table_references(&statement)?;
-        Ok(references.iter().map(|reference| reference.table().to_owned()).collect())
-    }
-
-    /// What a session begins planning with.
-    pub(super) fn face(&self, shown: ShownCatalog, settings: &SettingsShown) -> Face {
-        Face::new(&self.shared.state, shown, settings)
-    }
-
-    /// Plans a statement on the service's threads.
+    /// Plans a statement on the service's threads, and gives back what is remembered.
     pub(super) async fn plan(
         &self,
-        asked: Asked<'_>,
-        ready: Ready,
-        parameters: &[Option<DataType>],
-    ) -> Result<Planned, QueryError> {
-        let names = Names {
-            pinned: Arc::clone(&ready.pinned),
-            user: Arc::clone(asked.user),
-            rules: self.shared.rules.clone(),
-            system: self.shared.system.clone(),
-            known: Arc::clone(&ready.known),
-            settings: asked.postgres.clone(),
-        };
-        let settings = asked.settings.clone();
-        self.on_threads(Planned::new(ready, names, settings, parameters.to_vec())).await
+        order: Order,
+        mut remembered: Remembered,
+    ) -> Result<(Remembered, Result<Planned, QueryError>), QueryError> {
+        let source = Arc::clone(&self.shared.source);
+        self.on_threads(async move {
+            let planned = order.planned(&source, &mut remembered).await;
+            (remembered, planned)
+        })
+        .await
     }
 
-    pub(super) async fn run(
+    /// A statement arrives: it is counted, and its time runs.
+    ///
+    /// # Errors
+    /// The audit can't be written; or the user runs as many as it may.
+    pub(super) async fn arrive(
         &self,
         asked: Asked<'_>,
         text: &str,
-        ready: Ready,
-        parameters: &[ScalarValue],
-        turn: Turn,
-        cancel: Cancel,
-    ) -> Result<Answer, QueryError> {
-        let user = asked.user;
-        let bounds = self.bounds(asked)?;
-        let application = &asked.settings.application_name;
-        let statements = &self.shared.system.statements;
-        let mut entry = statements.begin(user, application, text, &cancel);
-        if let Some(audit) = &self.shared.audit {
-            audit.check()?;
-            entry.audited(Arc::clone(audit), user, asked.port, text);
-            let (tables, policies) = self.policies(user, &ready.pinned);
-            entry.reads(tables, policies);
-        }
-        let types: Vec<_> = parameters.iter().map(|value| Some(value.data_type())).collect();
-        let planning = async {
-            let planned = self.plan(asked, ready, &types).await?;
-            let columns = planned.described().columns;
-            let stream = self.on_threads(planned.start(parameters.to_vec())).await?;
-            Ok::<_, QueryError>((columns, stream))
+        cancel: &Cancel,
+    ) -> Result<Arrived, QueryError> {
+        let (entry, admitted) = match self.enter(asked, text, cancel) {
+            Ok(entry) => (entry, self.refused(asked)),
+            Err(stuck) => (stuck.0, Err(stuck.1)),
         };
-        let (columns, stream) = match until(&cancel, bounds.deadline, planning).await {
-            Ok(started) => started,
-            Err(error) => {
-                let outcome = Err(error);
-                entry.end(&outcome).await?;
-                return outcome.and(Err(QueryError::Stopped(Stopped::Cancelled)));
+        if let Err(error) = admitted {
+            return Err(entry.fail(error).await);
+        }
+        let (allowed, rows_max) = self.allowed(asked);
+        let time = Time::new(allowed, asked.settings.until);
+        let guard = Guard::new(cancel.clone(), time.clone(), &self.shared.working);
+        Ok(Arrived { entry, cancel: cancel.clone(), time, guard, rows_max })
+    }
+
+    /// A statement arrives: it is counted, and will be recorded.
+    ///
+    /// # Errors
+    /// The audit can't be written; with the statement, which ends by that.
+    pub(super) fn enter(
+        &self,
+        asked: Asked<'_>,
+        text: &str,
+        cancel: &Cancel,
+    ) -> Result<Entry, Box<(Entry, QueryError)>> {
+        let Shared { source, audit, .. } = self.shared.as_ref();
+        let arrival = Arrival {
+            user: asked.user,
+            application: &asked.settings.application_name,
+            port: asked.port,
+            text,
+        };
+        let (number, of) = source.statements.begin(arrival, cancel);
+        let mut entry = Entry::new(number, of, Arc::clone(&source.statements));
+        if let Some(audit) = audit.as_ref().filter(|_| asked.is_whole) {
+            if let Err(stuck) = audit.check() {
+                return Err(Box::new((entry, stuck.into())));
             }
+            entry.audited(Arc::clone(audit), asked.user, text);
+        }
+        Ok(entry)
+    }
+
+    /// Runs a statement that has arrived. Gives the moment that it sees, too.
+    pub(super) async fn run(
+        &self,
+        arrived: Arrived,
+        order: Order,
+        remembered: &mut Remembered,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<(Answer, Arc<Pinned>), QueryError> {
+        let Arrived { mut entry, cancel, time, guard, rows_max } = arrived;
+        let begins = async {
+            let turn = self.shared.turns.take().await?;
+            entry.does(Doing::Working);
+            let before = std::mem::take(remembered);
+            let (kept, planned) = self.start(order, before, parameters, guard).await?;
+            *remembered = kept;
+            let Tried { pinned, applied, started } = planned?;
+            entry.reads(applied);
+            Ok((turn, pinned, started?))
+        };
+        let (turn, pinned, started) = match until(&cancel, &time, begins).await {
+            Ok(begun) => begun,
+            Err(error) => return Err(entry.fail(error).await),
         };
         let (rows, answer) = tokio::sync::mpsc::channel(2);
-        self.shared.handle.spawn(drive(stream, rows, cancel.clone(), bounds, entry, turn));
-        Ok(Answer::new(columns, answer, cancel))
+        let Started { columns, stream, plan } = started;
+        let answer = Answer::new(columns, answer, cancel.clone(), time.clone());
+        let begun = Begun { stream, plan, rows, cancel, time, rows_max, entry, turn };
+        // What the statement reads stays on the disk until its work has ended.
+        let held = Arc::clone(&pinned);
+        self.shared.handle.spawn(async move {
+            drive(begun).await;
+            drop(held);
+        });
+        Ok((answer, pinned))
     }
 
-    /// What a statement of the session may take: the least of what the client, the service and the
-    /// user's roles say.
-    fn bounds(&self, asked: Asked<'_>) -> Result<Bounds, QueryError> {
-        let limits = &self.shared.limits;
-        let role = self.shared.rules.as_ref().map(|rules| rules.limits(asked.user));
-        let role = role.unwrap_or_default();
-        let running = self.shared.system.statements.running_of(asked.user);
-        if role.statements_max.is_some_and(|most| running as u64 >= most) {
-            return Err(QueryError::Busy { waiting: 0 });
-        }
-        let least = |all: [Option<std::time::Duration>; 3]| all.into_iter().flatten().min();
-        let timeout = least([
-            asked.settings.statement_timeout,
-            limits.statement_timeout,
-            role.statement_timeout,
-        ]);
-        Ok(Bounds {
-            deadline: timeout.map(|timeout| Instant::now() + timeout),
-            rows_max: limits.rows_max.into_iter().chain(role.rows_max).min(),
+    /// Plans a statement and begins its work, in one go on the service's threads.
+    async fn start(
+        &self,
+        order: Order,
+        mut remembered: Remembered,
+        parameters: Vec<ScalarValue>,
+        guard: Arc<Guard>,
+    ) -> Result<(Remembered, Result<Tried, QueryError>), QueryError> {
+        let source = Arc::clone(&self.shared.source);
+        self.on_threads(async move {
+            let planned = match order.planned(&source, &mut remembered).await {
+                Ok(planned) => planned,
+                Err(error) => return (remembered, Err(error)),
+            };
+            let pinned = Arc::clone(planned.pinned());
+            let tried = match planned.applied() {
+                Ok(applied) => {
+                    let started = planned.start(parameters, &guard).await;
+                    Ok(Tried { pinned, applied, started })
+                }
+                Err(error) => Err(error),
+            };
+            (remembered, tried)
         })
+        .await
     }
 
-    /// The tables that are pinned, and what is applied to them, for the audit.
-    fn policies(&self, user: &User, pinned: &Pinned) -> (Vec<String>, Vec<String>) {
-        let rules = self.shared.rules.as_deref();
-        let (mut tables, mut policies) = (Vec::new(), Vec::new());
-        for table in pinned.tables() {
-            let seen = see(rules, user, SCHEMA, table.name(), &table.provider().schema());
-            tables.push(table.name().to_owned());
-            policies.extend(seen.policies());
+    /// Whether a user runs as many statements as it may, this one among them.
+    fn refused(&self, asked: Asked<'_>) -> Result<(), QueryError> {
+        let most = asked.rules.and_then(|rules| rules.limits(asked.user).statements_max);
+        let running = self.shared.source.statements.running_of(asked.user);
+        match most {
+            Some(most) if running as u64 > most => Err(QueryError::Busy { waiting: 0 }),
+            Some(_) | None => Ok(()),
         }
-        (tables, policies)
+    }
+
+    /// How long a statement may take and how many rows it may give: the least of what the client,
+    /// the service and the user's roles say.
+    fn allowed(&self, asked: Asked<'_>) -> (Option<Duration>, Option<u64>) {
+        let limits = &self.shared.limits;
+        let role = asked.rules.map(|rules| rules.limits(asked.user)).unwrap_or_default();
+        let timeouts =
+            [asked.settings.statement_timeout, limits.statement_timeout, role.statement_timeout];
+        let rows_max = limits.rows_max.into_iter().chain(role.rows_max).min();
+        (timeouts.into_iter().flatten().min(), rows_max)
     }
 
     /// What a user may know of the tables.
-    pub(crate) async fn shown(&self, user: &User) -> Result<ShownCatalog, QueryError> {
-        let rules = self.shared.rules.as_deref();
-        let mut shown = self.shared.live.shown(user, rules).await?;
-        shown.schemas.push(self.shared.system.shown(user, rules));
-        Ok(shown)
+    pub(crate) async fn shown(&self, user: &Arc<User>) -> Result<ShownCatalog, QueryError> {
+        let rules = self.rules_now().await;
+        self.shared.source.shown(Eyes { user: Arc::clone(user), rules }).await
     }
 
     /// Stops all statements, as the program ends.
     pub fn stop(&self) {
-        self.shared.system.statements.stop_all();
+        self.shared.source.statements.stop_all();
+    }
+
+    /// How the service is, for metrics. Reads counters and waits for nothing.
+    #[must_use]
+    pub fn counts(&self) -> ServiceCounts {
+        let Shared { source, rules, limits, turns, .. } = self.shared.as_ref();
+        let runtime = source.state.runtime_env();
+        ServiceCounts {
+            counted: source.statements.counted(),
+            running: turns.running(),
+            waiting: turns.waiting(),
+            open: source.statements.open(),
+            memory_bytes: runtime.memory_pool.reserved(),
+            memory_bytes_max: limits.memory_bytes,
+            spill_bytes: runtime.disk_manager.used_disk_space(),
+            users_file_is_wrong: rules.as_ref().and_then(|rules| rules.file_is_wrong()),
+        }
+    }
+
+    /// Statements whose work has not ended, also of those that were cancelled.
+    #[must_use]
+    pub fn working(&self) -> usize {
+        self.shared.working.load(Ordering::Acquire)
     }
 
     /// Runs work on the service's threads, so that a port's own are free meanwhile.
     async fn on_threads<T: Send + 'static>(
         &self,
-        work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+        work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, QueryError> {
-        self.shared.handle.spawn(work).await.unwrap_or_else(|error| {
-            Err(QueryError::Sql(datafusion::error::DataFusionError::Internal(error.to_string())))
-        })
+        self.shared.handle.spawn(work).await.map_err(unfinished)
     }
 }
 
-/// What every statement's planning begins with.
-fn base_state(data: &std::path::Path, limits: &Limits) -> Result<SessionState, QueryError> {
-    // What operators put there is removed when they end, and with the program.
-    let spill = data.join("spill");
-    let mut folder = std::fs::DirBuilder::new();
-    // Others must not read what a statement's user may see.
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut folder, 0o700);
-    folder.recursive(true).create(&spill).map_err(QueryError::Start)?;
-    let disk = DiskManagerBuilder::default()
-        .with_mode(DiskManagerMode::Directories(vec![spill]))
-        .with_max_temp_directory_size(limits.spill_bytes_max);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(limits.memory_bytes), CONSUMERS_NAMED);
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
-        .with_disk_manager_builder(disk)
-        .build_arc()?;
-    let mut config = SessionConfig::new()
-        .with_target_partitions(limits.threads)
-        .with_default_catalog_and_schema(CATALOG, SCHEMA)
-        .with_create_default_catalog_and_schema(false);
-    config.options_mut().sql_parser.dialect = datafusion::config::Dialect::PostgreSQL;
-    Ok(SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(runtime)
-        .with_default_features()
-        .build())
+/// What a planned statement sees and reads, and its work if that could begin.
+struct Tried {
+    pinned: Arc<Pinned>,
+    applied: Applied,
+    started: Result<Started, QueryError>,
 }

@@ -1,5 +1,6 @@
 //! The whole engine, with its threads, on the simulated disk: the real feed, workers, committer,
-//! housekeeper, delivery, Delta log and staging.
+//! housekeeper, delivery, Delta log and staging; and, in most runs, the table's compaction and
+//! vacuum beside it.
 //!
 //! A seed decides the rows, the pipeline, the number of workers of each run, at which change of the
 //! disk the process dies, what survives, and how the disk fails. The order in which threads come to
@@ -9,6 +10,7 @@
 
 mod kinds;
 mod source;
+mod upkeep;
 
 pub use kinds::Kind;
 
@@ -32,13 +34,14 @@ use riskstream_engine::runtime::{
     EngineConfig, Plan, RunControl, SinkPlan, SystemClock, WhenQuiet, run,
 };
 use riskstream_sinks::{
-    DeltaRuntime, Projection, StageSettings, TableSink, TableSnapshot, TableSpec,
+    DeltaRuntime, Projection, StageSettings, TableSink, TableSnapshot, TableSpec, maintain,
 };
 use source::{MemorySource, Rows};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use upkeep::Upkeep;
 
 const STORE: &str = "/data/store/pipeline";
 const TABLE: &str = "/data/tables/out";
@@ -64,6 +67,8 @@ pub struct WholeReport {
     pub disk_operations: u64,
     /// Rows compared.
     pub rows: u64,
+    /// Files that were compacted.
+    pub compacted: u64,
 }
 
 impl WholeReport {
@@ -75,6 +80,7 @@ impl WholeReport {
         self.disk_failures += other.disk_failures;
         self.disk_operations += other.disk_operations;
         self.rows += other.rows;
+        self.compacted += other.compacted;
     }
 }
 
@@ -132,7 +138,14 @@ impl World {
                 self.arm();
             }
             dangerous += 1;
+            let upkeep = self.rng.random_bool(0.7).then(|| {
+                let location = Folder::on(self.disk.process(), TABLE);
+                Upkeep::begin(location, upkeep::options(&mut self.rng))
+            });
             let ended = self.run_once();
+            if let Some(upkeep) = upkeep {
+                self.end(upkeep)?;
+            }
             let failed = self.disk.failed();
             match ended {
                 Ok(()) if !self.disk.is_dead() => break,
@@ -156,6 +169,7 @@ impl World {
         }
         // Nothing that was said to be delivered may need this process.
         self.disk.restart(true);
+        self.compact_at_last()?;
         self.report.disk_operations = self.disk.operations();
         let table = self.table().context("the table can't be read")?;
         let compared = self
@@ -174,6 +188,31 @@ impl World {
         let dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner).rows();
         ensure!(dead == broken, "{dead} dead letters were delivered, {broken} must be");
         Ok(self.report)
+    }
+
+    /// Ends the upkeep, which a living process whose disk has not failed must have got through.
+    fn end(&mut self, upkeep: Upkeep) -> Result<()> {
+        let (compacted, ended) = upkeep.end();
+        self.report.compacted += compacted;
+        match ended {
+            Ok(()) => Ok(()),
+            Err(error) if !error.is::<Violation>() && self.has_met_danger() => Ok(()),
+            Err(error) => Err(error.context(format!("upkeep beside run {}", self.report.runs))),
+        }
+    }
+
+    fn has_met_danger(&self) -> bool {
+        self.disk.is_dead() || !self.disk.failed().is_empty()
+    }
+
+    /// Compacts what is there in the end, in peace and with another loss of power behind it.
+    fn compact_at_last(&mut self) -> Result<()> {
+        let location = Folder::on(self.disk.process(), TABLE);
+        let options = upkeep::options(&mut self.rng);
+        let report = maintain(&self.runtime, location, &options)?;
+        self.report.compacted += report.files_compacted;
+        self.disk.restart(true);
+        Ok(())
     }
 
     fn restart(&mut self) {

@@ -347,3 +347,46 @@ fn a_table_with_a_newer_protocol_is_refused() {
     .unwrap_err();
     assert!(matches!(error, SinkError::UnsupportedProtocol { writer: 4, .. }), "{error}");
 }
+
+#[test]
+fn a_burst_of_commits_that_change_nothing_for_it_does_not_hold_a_delivery_up() {
+    let add = r#"{"add":{"path":"x.parquet","partitionValues":{"event_date":null},"size":1,
+        "modificationTime":1,"dataChange":true}}"#;
+    let remove = r#"{"remove":{"path":"x.parquet","dataChange":false,"deletionTimestamp":1}}"#;
+    let epoch = |app_id: &str| format!(r#"{{"txn":{{"appId":"{app_id}","version":1}}}}"#);
+    let info = r#"{"commitInfo":{"operation":"WRITE"}}"#;
+    for (action, is_passed) in [
+        (add.replace(['\n', ' '], ""), true),
+        (remove.to_owned(), true),
+        (epoch("another/sink"), true),
+        (epoch(APP), false),
+        (r#"{"metaData":{"id":"x"}}"#.to_owned(), false),
+        (r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7}}"#.to_owned(), false),
+        (r#"{"unheard":{}}"#.to_owned(), false),
+        ("no action".to_owned(), false),
+    ] {
+        let (folder, runtime) = (tempfile::tempdir().unwrap(), runtime());
+        // It does not look again.
+        let options = WriterOptions { attempts_max: 1, ..WriterOptions::default() };
+        let mut writer =
+            DeltaTableWriter::open_or_create(spec(folder.path()), APP, options, &runtime).unwrap();
+        writer.deliver(1, &stage(folder.path(), 1), &Map::new()).unwrap();
+        let commit = |version: u64, action: &str| {
+            let path = folder.path().join(format!("_delta_log/{version:020}.json"));
+            std::fs::write(path, format!("{info}\n{action}\n")).unwrap();
+        };
+        (2..40).for_each(|version| commit(version, remove));
+        commit(40, &action);
+        let delivered = writer.deliver(2, &stage(folder.path(), 2), &Map::new());
+        match is_passed {
+            true => assert!(
+                matches!(delivered, Ok(Delivered::Now { version: 41 })),
+                "{action}: {delivered:?}"
+            ),
+            false => assert!(
+                matches!(delivered, Err(SinkError::DeliveryGaveUp { .. })),
+                "{action}: {delivered:?}"
+            ),
+        }
+    }
+}

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod away;
+mod compaction;
 mod delivery;
 mod left_rows;
 mod maintenance;

@@ -49,8 +49,11 @@ pub(super) fn destination(
                 .required("table", "table = \"NAME\"", problems)
                 .and_then(|name| reader::string(&name.node, "`table`", problems));
             let partition_by = partition_by(&mut table, Partitioning::EventDate, problems);
-            table_name
-                .map(|name| DestinationKind::Delta(table_destination(name, partition_by, problems)))
+            let sort_by = sort_by(&mut table, problems);
+            table_name.map(|name| {
+                let table = table_destination(name, partition_by, sort_by, problems);
+                DestinationKind::Delta(table)
+            })
         }
         Some("alerts") => {
             let span = table.span;
@@ -59,7 +62,9 @@ pub(super) fn destination(
                 .unwrap_or_else(|| Spanned::new(defaults::ALERTS_TABLE.into(), span));
             // Alerts are few: a file per day would make a table of tiny files.
             let partition_by = partition_by(&mut table, Partitioning::None, problems);
-            Some(DestinationKind::Alerts(table_destination(name, partition_by, problems)))
+            let sort_by = sort_by(&mut table, problems);
+            let table = table_destination(name, partition_by, sort_by, problems);
+            Some(DestinationKind::Alerts(table))
         }
         Some("console") => {
             let rows = table
@@ -142,10 +147,18 @@ fn alerts_when(table: &Table<'_>, has_decide: bool, problems: &mut Vec<Problem>)
 fn table_destination(
     table: Spanned<String>,
     partition_by: Partitioning,
+    sort_by: Option<Vec<Spanned<String>>>,
     problems: &mut Vec<Problem>,
 ) -> TableDestination {
     reader::check_name(NameKind::Identifier, &table, "a table", problems);
-    TableDestination { table, partition_by }
+    TableDestination { table, partition_by, sort_by }
+}
+
+/// The columns by which compaction sorts; an empty array: by none.
+fn sort_by(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
+    let columns = table.strings("sort_by", problems)?;
+    no_repeats(&columns, "sort_by", problems);
+    Some(columns)
 }
 
 fn columns(table: &mut Table<'_>, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {

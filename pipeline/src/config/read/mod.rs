@@ -8,6 +8,7 @@ mod formats;
 mod forms;
 mod generator;
 mod kafka;
+mod maintain;
 mod pipeline;
 mod postgres;
 mod query;
@@ -63,6 +64,7 @@ pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
             metrics: None,
             tracing: None,
             query: None,
+            maintain: defaults::MAINTAIN,
             sources: Vec::new(),
             pipelines: Vec::new(),
         },
@@ -86,6 +88,10 @@ pub(crate) fn document(root: &Node, problems: &mut Vec<Problem>) -> Draft {
     if let Some(mut section) = table.table("query", problems) {
         section.what = "`[query]`".into();
         draft.spec.query = Some(query::query(section, problems));
+    }
+    if let Some(mut section) = table.table("maintain", problems) {
+        section.what = "`[maintain]`".into();
+        draft.spec.maintain = maintain::maintain(section, problems);
     }
     let sources = named_tables(&mut table, "sources", "kind = \"file\"", problems);
     for entry in sources {

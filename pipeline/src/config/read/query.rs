@@ -22,8 +22,11 @@ pub(super) fn query(mut table: Table<'_>, problems: &mut Vec<Problem>) -> Query 
     let count = |count: Spanned<u64>| usize::try_from(count.value).unwrap_or(usize::MAX);
     let users = table.string("users", problems).map(|path| path.map(PathBuf::from));
     let has_users = table.get("users").is_some();
+    let has_tls = table.get("tls").is_some();
     let query = Query {
         postgres: address(&mut table, "postgres", "127.0.0.1:5433", has_users, problems),
+        flight: address(&mut table, "flight", "127.0.0.1:5434", has_users, problems)
+            .filter(|flight| is_encrypted(flight, has_tls, problems)),
         users,
         tls: table.table("tls", problems).and_then(|tls| self::tls(tls, problems)),
         threads: table.integer("threads", 1, THREADS_MAX, problems).map(count),
@@ -72,6 +75,23 @@ fn address(
         return None;
     }
     Some(listen.map(|_| address))
+}
+
+/// Clients of Flight SQL send their passwords in clear, so that other machines need TLS.
+fn is_encrypted(flight: &Spanned<SocketAddr>, has_tls: bool, problems: &mut Vec<Problem>) -> bool {
+    if has_tls || flight.value.ip().is_loopback() {
+        return true;
+    }
+    problems.push(
+        Problem::new(flight.span, format!("passwords would come to `{}` in clear", flight.value))
+            .label("not a loopback address, and no TLS")
+            .help(format!(
+                "add tls = {{ certificate = \"server.pem\", key = \"server.key\" }}, or write \
+                 \"127.0.0.1:{}\"",
+                flight.value.port()
+            )),
+    );
+    false
 }
 
 fn tls(mut table: Table<'_>, problems: &mut Vec<Problem>) -> Option<Tls> {

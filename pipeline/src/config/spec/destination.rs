@@ -66,6 +66,9 @@ pub struct TableDestination {
     pub table: Spanned<String>,
     /// How its files are laid out; by event date unless said otherwise, and not at all for alerts.
     pub partition_by: Partitioning,
+    /// The columns by which compaction sorts its rows; `None`: by those that suit it, empty: by
+    /// none.
+    pub sort_by: Option<Vec<Spanned<String>>>,
 }
 
 /// How a table's files are laid out.

@@ -9,6 +9,7 @@ mod destination;
 mod formats;
 mod kafka;
 pub(crate) mod keywords;
+mod maintain;
 mod order;
 mod period;
 mod pipeline;
@@ -28,6 +29,7 @@ pub use kafka::{
     Tombstones,
 };
 pub(crate) use keywords::Keywords;
+pub use maintain::Maintain;
 pub use order::{Late, Order};
 pub use period::Period;
 pub use pipeline::{Pipeline, Step};

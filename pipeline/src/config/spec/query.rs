@@ -11,6 +11,8 @@ use crate::config::span::Spanned;
 pub struct Query {
     /// Where the port that speaks PostgreSQL's protocol listens; none: nowhere.
     pub postgres: Option<Spanned<SocketAddr>>,
+    /// Where the port that speaks Arrow Flight SQL listens; none: nowhere.
+    pub flight: Option<Spanned<SocketAddr>>,
     /// The file of users, roles and policies; none: whoever reaches a port sees everything.
     pub users: Option<Spanned<PathBuf>>,
     /// Certificate and key of the ports; none: no TLS.

@@ -1,6 +1,7 @@
 //! A whole configuration.
 
 use super::destination::Destination;
+use super::maintain::Maintain;
 use super::pipeline::Pipeline;
 use super::query::Query;
 use super::riskstream::Riskstream;
@@ -19,6 +20,8 @@ pub struct Spec {
     pub tracing: Option<Tracing>,
     /// `[query]`: who answers SQL; none: nobody but the command line.
     pub query: Option<Query>,
+    /// `[maintain]`: how the files of tables are kept few.
+    pub maintain: Maintain,
     /// `[sources.NAME]`, in the order of the file.
     pub sources: Vec<Source>,
     /// `[pipelines.NAME]`, in the order of the file.

@@ -252,7 +252,7 @@ fn windows_end_by_the_clock_though_nothing_changes() {
     let started = Instant::now();
     loop {
         // Before the first window the table is not there.
-        let said = server.riskstream(here, &["query", sql, "--format", "json"]);
+        let said = server.riskstream(here, &["query", sql, "--format", "ndjson"]);
         let row: Value = serde_json::from_str(said.out.trim()).unwrap_or_default();
         if row["ends"].as_i64().is_some_and(|ends| ends >= 4) {
             assert_eq!(

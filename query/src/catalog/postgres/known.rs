@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::tables::columns::{SystemTable, system_tables};
-use super::types::types;
+use crate::builtins::types::types;
 use crate::catalog::shown::{ShownCatalog, ShownTable};
 
 /// The number of `pg_catalog`.
@@ -21,6 +21,11 @@ pub(crate) const OWNER: u32 = 10;
 pub(crate) const OWNER_NAME: &str = "riskstream";
 /// The first number that PostgreSQL gives to what users make.
 const FIRST_OID: u32 = 16_384;
+
+/// The schemas that are searched where nobody says otherwise.
+pub(crate) fn default_path() -> [String; 1] {
+    ["public".to_owned()]
+}
 
 /// A user's catalog with numbers. Made once for a catalog, and shared by tables, functions and
 /// rewriting.
@@ -91,6 +96,17 @@ pub(crate) enum Relation<'a> {
     Index(&'a KnownTable, &'a KnownKey),
     /// A table of PostgreSQL's catalog.
     System(&'static SystemTable),
+}
+
+impl Relation<'_> {
+    /// Its number.
+    pub(crate) fn oid(self) -> u32 {
+        match self {
+            Self::Table(table) => table.oid,
+            Self::Index(_, key) => key.index,
+            Self::System(table) => table.oid,
+        }
+    }
 }
 
 impl Known {
@@ -180,14 +196,20 @@ impl Known {
                     _ => Relation::Table(table),
                 })
             }
-            None => self
-                .relation_named(Some("pg_catalog"), name)
-                .or_else(|| self.relation_named(Some("public"), name)),
+            None => self.relation_in(&default_path(), name),
         }
     }
 
+    /// The table or index with a name in the first schema of a search path that has one.
+    /// PostgreSQL's own schema comes first, unless the path says otherwise.
+    pub(crate) fn relation_in(&self, path: &[String], name: &str) -> Option<Relation<'_>> {
+        let own = (!path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
+        let path = own.into_iter().chain(path.iter().map(String::as_str));
+        path.into_iter().find_map(|schema| self.relation_named(Some(schema), name))
+    }
+
     /// The table or index that a text means, as `'…'::regclass` reads it.
-    pub(crate) fn relation_of_text(&self, text: &str) -> Option<Relation<'_>> {
+    pub(crate) fn relation_of_text(&self, text: &str, path: &[String]) -> Option<Relation<'_>> {
         if let Ok(oid) = text.trim().parse() {
             return self.relation(oid);
         }
@@ -197,11 +219,15 @@ impl Known {
         if parts.pop().is_some_and(|database| database != self.shown.database) {
             return None;
         }
-        self.relation_named(schema.as_deref(), &name)
+        match schema {
+            Some(schema) => self.relation_named(Some(&schema), &name),
+            None => self.relation_in(path, &name),
+        }
     }
 
-    /// The name of a relation as `regclass` prints it: with its schema where it is not searched.
-    pub(crate) fn relation_text(&self, relation: Relation<'_>) -> String {
+    /// The name of a relation as `regclass` prints it: with its schema where its bare name is not
+    /// enough for a search path.
+    pub(crate) fn relation_text(&self, relation: Relation<'_>, path: &[String]) -> String {
         let (schema, name) = match relation {
             Relation::Table(table) => {
                 (self.schema_name(table), self.shown_table(table).name.as_str())
@@ -209,19 +235,33 @@ impl Known {
             Relation::Index(table, key) => (self.schema_name(table), key.name.as_str()),
             Relation::System(table) => (table.schema, table.name),
         };
-        match schema {
-            "public" | "pg_catalog" => quote_ident(name),
-            _ => format!("{}.{}", quote_ident(schema), quote_ident(name)),
+        match self.is_visible(relation, path) {
+            true => quote_ident(name),
+            false => format!("{}.{}", quote_ident(schema), quote_ident(name)),
+        }
+    }
+
+    /// Whether the bare name of a relation means it, for a search path.
+    pub(crate) fn is_visible(&self, relation: Relation<'_>, path: &[String]) -> bool {
+        let found = self.relation_in(path, self.relation_name(relation));
+        found.is_some_and(|found| found.oid() == relation.oid())
+    }
+
+    fn relation_name<'a>(&'a self, relation: Relation<'a>) -> &'a str {
+        match relation {
+            Relation::Table(table) => &self.shown_table(table).name,
+            Relation::Index(_, key) => &key.name,
+            Relation::System(table) => table.name,
         }
     }
 
     /// The name of a type as `format_type` gives it, for types of rows too.
     pub(crate) fn type_text(&self, oid: u32, modifier: i32) -> Option<String> {
         if let Some(row) = types().by_oid(oid) {
-            return Some(super::types::format_type(row, modifier));
+            return Some(crate::builtins::types::format_type(row, modifier));
         }
         let table = self.by_type.get(&oid).and_then(|at| self.tables.get(*at))?;
-        let name = self.relation_text(Relation::Table(table));
+        let name = self.relation_text(Relation::Table(table), &default_path());
         Some(if table.row_array == oid { format!("{name}[]") } else { name })
     }
 
@@ -233,7 +273,8 @@ impl Known {
         if let Some(row) = types().by_text(text) {
             return Some(row.oid);
         }
-        match self.relation_of_text(text.strip_suffix("[]").unwrap_or(text))? {
+        let name = text.strip_suffix("[]").unwrap_or(text);
+        match self.relation_of_text(name, &default_path())? {
             Relation::Table(table) if text.ends_with("[]") => Some(table.row_array),
             Relation::Table(table) => Some(table.row_type),
             Relation::Index(..) | Relation::System(_) => None,

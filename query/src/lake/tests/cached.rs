@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use riskstream_sinks::{DeltaTableWriter, MaintainOptions, TableSnapshot, WriterOptions, maintain};
+
 use super::super::{LakeCache, LakeLimits};
 use super::random::Random;
-use super::{asked, deliver, random_rows, random_table, rows_of_files, runtime, session, writer};
+use super::writer;
+use super::{asked, deliver, random_rows, random_table, rows_of_files, runtime, session, spec};
 use crate::error::QueryError;
 
 #[tokio::test]
@@ -121,6 +124,47 @@ async fn the_newest_version_is_read_on_and_never_goes_back() {
     };
     assert_eq!(shown(&grown), shown(&fresh));
     assert!(Arc::ptr_eq(&lake.at_version(&path, grown.version).await.unwrap(), &grown));
+}
+
+/// Long enough for the log to be read anew in between, by checkpoints and after many readings on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_read_on_for_long_has_the_files_that_its_log_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for checkpoint_commits in [7, 1000] {
+        let location = folder.path().join(format!("every-{checkpoint_commits}"));
+        std::fs::create_dir(&location).unwrap();
+        let lake = LakeCache::new(LakeLimits::default());
+        for epoch in 0..110_u64 {
+            let path = location.clone();
+            let write = move || {
+                let runtime = runtime();
+                let options = WriterOptions { checkpoint_commits, ..WriterOptions::default() };
+                let mut writer =
+                    DeltaTableWriter::open_or_create(spec(&path), "test/rows", options, &runtime)
+                        .unwrap();
+                let rows = random_rows(&mut Random::new(epoch), epoch as i64 / 20, 3);
+                deliver(&mut writer, &path, epoch, &rows);
+                if epoch == 40 {
+                    let options = MaintainOptions { min_files: 2, ..MaintainOptions::default() };
+                    maintain(&runtime, &path, &options).unwrap();
+                }
+            };
+            tokio::task::spawn_blocking(write).await.unwrap();
+            let table = lake.newest(&location).await.unwrap();
+            if epoch % 10 == 0 || epoch > 98 {
+                let fresh = TableSnapshot::open_async(&location).await.unwrap();
+                let paths = |snapshot: &TableSnapshot| {
+                    let files = snapshot.files().unwrap().into_iter();
+                    let mut paths: Vec<_> =
+                        files.map(|file| (file.path, file.stats_json)).collect();
+                    paths.sort();
+                    paths
+                };
+                assert_eq!(table.version, fresh.version());
+                assert_eq!(paths(&table.snapshot), paths(&fresh), "epoch {epoch}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The kinds of statements that the port knows.
 
+use super::origin::Origin;
 use crate::postgres::error::Problem;
 use crate::postgres::values::copy::CopyOptions;
 use crate::service::Statement;
@@ -11,6 +12,8 @@ pub(crate) struct Query {
     pub(crate) statement: Statement,
     /// The largest number of a `$1`.
     pub(crate) parameters: usize,
+    /// Where it stands in the client's text.
+    pub(crate) origin: Origin,
 }
 
 /// For how long a setting is set.
@@ -116,6 +119,14 @@ impl Action {
             | Self::Close(_)
             | Self::Accepted { .. }
             | Self::Refused(_) => None,
+        }
+    }
+
+    /// A problem of its query with the place of what it is about.
+    pub(crate) fn placed(&self, problem: Problem) -> Problem {
+        match self.query() {
+            Some(query) => query.origin.placed(problem),
+            None => problem,
         }
     }
 

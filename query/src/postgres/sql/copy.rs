@@ -3,20 +3,19 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::action::{Action, Query};
-use super::queries::inner;
+use super::origin::Origin;
+use super::queries::{Inner, inner};
 use super::text::sql;
 use super::tokens::Tokens;
 use crate::postgres::error::Problem;
 use crate::postgres::values::copy::{CopyForm, CopyOptions, ForceQuote};
 
 pub(super) fn copy(mut tokens: Tokens<'_>) -> Result<Action, Problem> {
-    let before = tokens;
     let binary = tokens.word("BINARY");
     let query = match tokens.parenthesized() {
         Some(list) => match inner(list)? {
-            Action::Query(query) => query,
-            Action::Refused(problem) => return Ok(Action::Refused(problem)),
-            _ => return Err(before.unexpected()),
+            Inner::Query(query) => query,
+            Inner::Refused(problem) => return Ok(Action::Refused(problem)),
         },
         None => match table(&mut tokens)? {
             Some(query) => query,
@@ -37,8 +36,15 @@ pub(super) fn copy(mut tokens: Tokens<'_>) -> Result<Action, Problem> {
             .with_hint("COPY ... TO STDOUT is there for everybody; psql's \\copy works, too.");
         return Ok(Action::Refused(Box::new(problem)));
     }
-    let options = options(&mut tokens, binary)?;
-    tokens.end(Action::Copy { query, options: Box::new(options.finished()?) })
+    let options = match options(&mut tokens, binary).and_then(Said::finished) {
+        Ok(options) => options,
+        // What is not the syntax is told when it runs, as PostgreSQL does.
+        Err(problem) if problem.position.is_none() => {
+            return Ok(Action::Refused(Box::new(problem)));
+        }
+        Err(problem) => return Err(problem),
+    };
+    tokens.end(Action::Copy { query, options: Box::new(options) })
 }
 
 /// `name (columns)` as a query of its own; none where rows come from the client.
@@ -67,7 +73,7 @@ fn table(tokens: &mut Tokens<'_>) -> Result<Option<Box<Query>>, Problem> {
         return Ok(None);
     }
     let statement = sql(&format!("SELECT {columns} FROM {name}"), &before)?;
-    Ok(Some(Box::new(Query { statement, parameters: 0 })))
+    Ok(Some(Box::new(Query { statement, parameters: 0, origin: Origin::of(&before) })))
 }
 
 fn quoted(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! `DECLARE`, `FETCH`, `MOVE`.
 
 use super::action::{Action, Move};
-use super::queries::inner;
+use super::queries::{Inner, inner};
 use super::tokens::Tokens;
 use crate::postgres::error::Problem;
 
@@ -31,14 +31,13 @@ pub(super) fn declare(mut tokens: Tokens<'_>) -> Result<Action, Problem> {
         return Err(tokens.unexpected());
     }
     match inner(tokens)? {
-        Action::Query(_) if scroll => {
+        Inner::Query(_) if scroll => {
             let problem = Problem::unsupported("cursors that scroll are not supported")
                 .with_hint("Declare it with NO SCROLL, and fetch forward.");
             Ok(Action::Refused(Box::new(problem)))
         }
-        Action::Query(query) => Ok(Action::Declare { name, binary, hold, query }),
-        Action::Refused(problem) => Ok(Action::Refused(problem)),
-        _ => Err(tokens.unexpected()),
+        Inner::Query(query) => Ok(Action::Declare { name, binary, hold, query }),
+        Inner::Refused(problem) => Ok(Action::Refused(problem)),
     }
 }
 

@@ -6,6 +6,7 @@
 mod action;
 mod copy;
 mod cursors;
+mod origin;
 mod parse;
 mod queries;
 mod set;
@@ -18,5 +19,7 @@ mod writes;
 mod tests;
 
 pub(super) use action::{Action, Move, Query, Scope};
-pub(super) use parse::{parse, parse_one};
+#[cfg(test)]
+use parse::parse;
+pub(super) use parse::{parse_one, parse_texts};
 pub(super) use types::parameter_types;

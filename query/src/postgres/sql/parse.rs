@@ -3,20 +3,33 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::action::{Action, Query};
-use super::queries::{first_word, inner};
+use super::origin::Origin;
+use super::queries::{Inner, first_word, inner};
 use super::text::sql;
 use super::tokens::{Tokens, split, tokenize};
 use super::types::named_type;
 use super::{copy, cursors, set};
 use crate::postgres::error::Problem;
 
-/// The statements of a text; none where it holds only spaces, comments and semicolons.
+/// The statements of a text, each as it is written and what it asks for; none where it holds only
+/// spaces, comments and semicolons.
 ///
 /// # Errors
 /// A statement is no SQL; then none is run.
-pub(crate) fn parse(text: &str) -> Result<Vec<Action>, Problem> {
+pub(crate) fn parse_texts(text: &str) -> Result<Vec<(&str, Action)>, Problem> {
     let spots = tokenize(text)?;
-    split(&spots).map(|piece| statement(Tokens::new(text, piece))).collect()
+    let pieces = split(&spots).map(|piece| Tokens::new(text, piece));
+    // Texts outlive the tokens that they were found by.
+    let within = |tokens: &Tokens<'_>| tokens.range().and_then(|range| text.get(range));
+    pieces.map(|tokens| Ok((within(&tokens).unwrap_or_default(), statement(tokens)?))).collect()
+}
+
+/// What the statements of a text ask for.
+///
+/// # Errors
+/// As [`parse_texts`].
+pub(crate) fn parse(text: &str) -> Result<Vec<Action>, Problem> {
+    Ok(parse_texts(text)?.into_iter().map(|(_, action)| action).collect())
 }
 
 /// The one statement of a text.
@@ -60,7 +73,7 @@ fn statement(mut tokens: Tokens<'_>) -> Result<Action, Problem> {
         "CLOSE" => all_or_name(tokens).map(Action::Close),
         "COPY" => copy::copy(tokens),
         "UNLISTEN" => Ok(Action::Accepted { tag: "UNLISTEN" }),
-        _ => inner(whole),
+        _ => inner(whole).map(Action::from),
     }
 }
 
@@ -99,18 +112,12 @@ fn explain(mut tokens: Tokens<'_>) -> Result<Action, Problem> {
         let _analyze = tokens.word("ANALYZE") && push(&mut words, " ANALYZE");
         let _verbose = tokens.word("VERBOSE") && push(&mut words, " VERBOSE");
     }
-    let inner = inner(tokens)?;
-    if !matches!(inner, Action::Query(_)) {
-        return Ok(match inner {
-            Action::Refused(problem) => Action::Refused(problem),
-            _ => {
-                let problem = Problem::unsupported("only queries can be explained");
-                Action::Refused(Box::new(problem))
-            }
-        });
+    if let Inner::Refused(problem) = inner(tokens)? {
+        return Ok(Action::Refused(problem));
     }
     let statement = sql(&format!("{words} {}", tokens.rest()), &tokens)?;
-    Ok(Action::Explain(Box::new(Query { statement, parameters: tokens.parameters() })))
+    let (parameters, origin) = (tokens.parameters(), Origin::of(&tokens));
+    Ok(Action::Explain(Box::new(Query { statement, parameters, origin })))
 }
 
 fn push(text: &mut String, word: &str) -> bool {
@@ -207,11 +214,11 @@ fn prepare(mut tokens: Tokens<'_>) -> Result<Action, Problem> {
     if !tokens.word("AS") {
         return Err(tokens.unexpected());
     }
-    let action = inner(tokens)?;
-    match action {
-        Action::Query(_) => Ok(Action::Prepare { name, types, action: Box::new(action) }),
-        Action::Refused(problem) => Ok(Action::Refused(problem)),
-        _ => Err(tokens.unexpected()),
+    match inner(tokens)? {
+        Inner::Query(query) => {
+            Ok(Action::Prepare { name, types, action: Box::new(Action::Query(query)) })
+        }
+        Inner::Refused(problem) => Ok(Action::Refused(problem)),
     }
 }
 

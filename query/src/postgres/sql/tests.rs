@@ -1,4 +1,5 @@
 use super::*;
+use crate::postgres::error::Problem;
 use crate::postgres::values::copy::{CopyForm, CopyOptions};
 
 fn only(text: &str) -> Action {
@@ -146,12 +147,12 @@ fn copy_has_many_spellings() {
         ("COPY t FROM STDIN", "25006"),
         ("COPY t TO '/tmp/x'", "42501"),
         ("COPY t TO PROGRAM 'cat'", "42501"),
+        ("COPY t TO STDOUT (FORMAT parquet)", "22023"),
         ("COPY (insert into t values (1)) TO STDOUT", "25006"),
     ] {
         let Action::Refused(problem) = only(text) else { panic!("{text}") };
         assert_eq!(problem.code, code, "{text}");
     }
-    assert!(parse("COPY t TO STDOUT (FORMAT parquet)").is_err());
 }
 
 #[test]
@@ -198,11 +199,12 @@ fn what_is_no_sql_is_named_with_its_place() {
 fn casts_and_limits_give_types_to_parameters() {
     let text = "select ($1)::int[], cast($2 as numeric(10, 2)), $3 + 1, \
                 $4::timestamp with time zone from t where a in \
-                (select $5::character varying(3)) limit $6 offset ($7)";
+                (select $5::character varying(3)) and b = cast($8 as regclass) \
+                limit $6 offset ($7)";
     let action = only(text);
     let types = parameter_types(&action.query().unwrap().statement.tree);
     let types: Vec<_> = types.into_iter().collect();
-    assert_eq!(types, [(1, 1007), (2, 1700), (4, 1184), (5, 1043), (6, 20), (7, 20)]);
+    assert_eq!(types, [(1, 1007), (2, 1700), (4, 1184), (5, 1043), (6, 20), (7, 20), (8, 25)]);
 }
 
 #[test]
@@ -212,4 +214,74 @@ fn a_message_has_any_number_of_statements() {
     }
     assert_eq!(parse_one("/* ping */").unwrap(), Action::Empty);
     assert_eq!(parse_one("select 1; select 2").unwrap_err().code, "42601");
+}
+
+#[test]
+fn reserved_words_are_no_names() {
+    for (text, position) in [
+        ("select é, 1 from from x", 18),
+        ("select from where", 13),
+        ("select (1, from x", 12),
+        ("select 1, from x", 11),
+        ("select * from a join where x", 22),
+        ("select f(1, order by 2)", 13),
+        ("select * fro all_types", 10),
+        ("select 1, * fro x", 13),
+    ] {
+        let problem = parse(text).unwrap_err();
+        assert_eq!((problem.code, problem.position), ("42601", Some(position)), "{text}");
+    }
+    for text in [
+        "select a is distinct from null, extract(year from day), trim(both 'a' from x) from x",
+        "select \"from\", substring(x from 2 for 1) from \"where\"",
+        "select 1 from a, lateral (select 1) b",
+        "select distinct on (a) * from x where a is not distinct from b",
+        "select *, count(*) as n, 2 * a, all_of.* from x union all select * from y",
+        "select distinct * from x order by 1 limit 1",
+        "table x",
+    ] {
+        assert!(parse(text).is_ok(), "{text}");
+    }
+}
+
+/// Statements, what PostgreSQL 15 says of them, and the position that it names.
+#[test]
+fn errors_have_their_place_in_the_text() {
+    let missing = "relation \"nothing\" does not exist";
+    let column = "column \"nothing\" does not exist";
+    let ungrouped = "column \"t.id\" must appear in the GROUP BY clause or be used in an aggregate \
+                     function";
+    let number = "value \"99999999999\" is out of range for type integer";
+    for (text, code, message, position) in [
+        ("select * from nothing", "42P01", missing, 15),
+        ("select nothing from nothing", "42P01", missing, 21),
+        ("select 1 from t join public.nothing using (id)", "42P01", missing, 22),
+        ("select * from \"Nothing\"", "42P01", "relation \"Nothing\" does not exist", 15),
+        ("select x.id from t", "42P01", "missing FROM-clause entry for table \"x\"", 8),
+        ("select nothing from t", "42703", column, 8),
+        ("select 1 as nothing, NOTHING from t", "42703", column, 22),
+        ("select t.nothing from t", "42703", "column t.nothing does not exist", 8),
+        ("select id from t order by nothing", "42703", column, 27),
+        ("select 'ä', sum(nothing) from t", "42703", column, 17),
+        ("select id from t, t as u", "42702", "column reference \"id\" is ambiguous", 8),
+        ("select id, count(*) from t", "42803", ungrouped, 8),
+        ("select 1 from t having id > 1", "42803", ungrouped, 24),
+        ("select f(1)", "42883", "function f(integer) does not exist", 8),
+        ("select f, pg_catalog.f('a') from t", "42883", "function f(unknown) does not exist", 11),
+        ("select 1::nothing", "42704", "type \"nothing\" does not exist", 11),
+        ("select cast(1 as nothing)", "42704", "type \"nothing\" does not exist", 18),
+        ("select '99999999999'::int4", "22003", number, 8),
+        ("select 1,\n '\u{e4}'::int4", "22P02", "invalid input syntax for type integer: \"ä\"", 12),
+        ("select date $$x$$", "22007", "invalid input syntax for type date: \"x\"", 13),
+        ("select 1/0", "22012", "division by zero", 0),
+        ("select nothing", "XX000", "internal error", 0),
+    ] {
+        // Behind another statement all is further on.
+        for (front, moved) in [("", 0), ("select 'ö';\n ", 13)] {
+            let action = parse(&format!("{front}{text}")).unwrap().pop().unwrap();
+            let problem = action.query().unwrap().origin.placed(Problem::error(code, message));
+            let expected = (position > 0).then_some(position + moved);
+            assert_eq!(problem.position, expected, "{front}{text}");
+        }
+    }
 }

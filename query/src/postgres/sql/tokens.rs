@@ -181,6 +181,11 @@ impl<'a> Tokens<'a> {
         self.between(self.at, self.spots.len())
     }
 
+    /// The bytes of the whole text where these tokens stand; none where there are none.
+    pub(super) fn range(&self) -> Option<std::ops::Range<usize>> {
+        Some(self.spots.first()?.start..self.spots.last()?.end)
+    }
+
     /// The text of some tokens, from one to before another.
     fn between(&self, from: usize, to: usize) -> &'a str {
         let start = self.spots.get(from).map(|spot| spot.start);

@@ -81,12 +81,18 @@ impl Visitor for Found {
             }
             None => {}
         }
+        if let Some(quantity) = query.fetch.as_ref().and_then(|fetch| fetch.quantity.as_ref()) {
+            self.note(quantity, rows);
+        }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
         if let Expr::Cast { expr, data_type, .. } = expr {
-            self.note(expr, named_type(&data_type.to_string().to_ascii_lowercase()));
+            let named = named_type(&data_type.to_string().to_ascii_lowercase());
+            // A name that stands for a number is looked up by the statement.
+            let is_name = named.is_some_and(|postgres| postgres.name.starts_with("reg"));
+            self.note(expr, if is_name { type_by_name("text") } else { named });
         }
         ControlFlow::Continue(())
     }

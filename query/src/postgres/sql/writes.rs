@@ -2,7 +2,6 @@
 
 use datafusion::sql::sqlparser::ast;
 
-use super::action::{Action, Query};
 use super::text::sql;
 use super::tokens::Tokens;
 use crate::postgres::error::Problem;
@@ -23,16 +22,12 @@ const CHANGES: [&str; 12] = [
     "CHECKPOINT",
 ];
 
-/// A query, unless it writes or locks.
-pub(super) fn checked(query: Box<Query>) -> Result<Action, Problem> {
-    let ast::Statement::Query(tree) = &query.statement.tree else {
-        return Ok(Action::Query(query));
-    };
-    let write = write_in(tree, 0);
-    Ok(match write {
-        Some(what) => Action::Refused(Box::new(Problem::read_only(what))),
-        None => Action::Query(query),
-    })
+/// What a query does besides reading, if it is one.
+pub(super) fn write_in_statement(statement: &ast::Statement) -> Option<&'static str> {
+    match statement {
+        ast::Statement::Query(query) => write_in(query, 0),
+        _ => None,
+    }
 }
 
 /// What a query does besides reading.
@@ -70,8 +65,8 @@ pub(super) fn refused(
     first: &str,
     whole: &Tokens<'_>,
     mut tokens: Tokens<'_>,
-) -> Result<Action, Problem> {
-    let problem = match first {
+) -> Result<Problem, Problem> {
+    Ok(match first {
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" => {
             let _is_sql = sql(whole.rest(), whole)?;
             Problem::read_only(first)
@@ -97,8 +92,7 @@ pub(super) fn refused(
             _ => Problem::read_only(first),
         },
         _ => return Err(whole.unexpected()),
-    };
-    Ok(Action::Refused(Box::new(problem)))
+    })
 }
 
 /// What is created or dropped, such as `TABLE`.

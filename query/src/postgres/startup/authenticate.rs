@@ -100,7 +100,7 @@ async fn scram(
 }
 
 /// The method and the first message of SCRAM.
-fn initial(body: &[u8]) -> Result<(&str, &[u8]), Problem> {
+pub(super) fn initial(body: &[u8]) -> Result<(&str, &[u8]), Problem> {
     let malformed = || Problem::fatal("08P01", "malformed SASL message");
     let end = body.iter().position(|&byte| byte == 0).ok_or_else(malformed)?;
     let (method, rest) = body.split_at(end);

@@ -87,6 +87,8 @@ async fn sign_in(
     let known = match &shared.gate {
         None => Known { user: User::local(&parameters.user), until: None },
         Some(gate) => {
+            // Who was put into the file of users a moment ago may come in, who was taken out not.
+            let _read = shared.service.rules_now().await;
             let bound = shared.tls.as_ref().and_then(|tls| tls.bound.as_ref());
             let encryption = Encryption { is_on: encrypted, bound };
             authenticate(gate.as_ref(), &parameters.user, encryption, channel).await?

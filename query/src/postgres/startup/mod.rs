@@ -16,12 +16,33 @@ mod tls_or_not;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::net::TcpStream;
 
 use super::shared::Shared;
 
 /// How long a client may take to sign in.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(15);
+
+/// What a client's first bytes are, packet by packet, as texts: for trials with bytes of all kinds.
+pub(super) fn tried(mut bytes: &[u8]) -> Vec<String> {
+    let mut read = Vec::new();
+    // Bytes in memory are never waited for.
+    while let Some(Some(packet)) = tls_or_not::packet(&mut bytes).now_or_never() {
+        match packet {
+            Ok((code, body)) => {
+                let parameters = parameters::parse(&body);
+                let method = authenticate::initial(&body).map(|(method, _)| method);
+                read.push(format!("{code} {parameters:?} {method:?}"));
+            }
+            Err(problem) => {
+                read.push(format!("{problem:?}"));
+                break;
+            }
+        }
+    }
+    read
+}
 
 /// Serves a client until it goes.
 pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream) {

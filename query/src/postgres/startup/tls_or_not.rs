@@ -1,6 +1,6 @@
 //! What comes first on a connection: a request for encryption, to cancel, or to begin.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::postgres::error::Problem;
@@ -65,7 +65,9 @@ pub(super) async fn first(shared: &Shared, socket: TcpStream) -> Option<First> {
 }
 
 /// A message without a type: its code and what follows it. No byte behind it is read.
-async fn packet(stream: &mut Stream) -> Option<Result<(i32, Vec<u8>), Problem>> {
+pub(super) async fn packet<R: AsyncRead + Unpin>(
+    stream: &mut R,
+) -> Option<Result<(i32, Vec<u8>), Problem>> {
     let length = stream.read_i32().await.ok()?;
     let length = usize::try_from(length).unwrap_or(0);
     if !(FIRST_BYTES_MIN..=FIRST_BYTES_MAX).contains(&length) {

@@ -1,6 +1,6 @@
 //! A client that says exactly what a test wants.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use pgwire::messages::{
 /// Longer than anything that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) struct Client {
-    pub(super) socket: TcpStream,
+/// A client over a socket, encrypted or not.
+pub(super) struct Client<S = TcpStream> {
+    pub(super) socket: S,
     input: BytesMut,
     context: DecodeContext,
     pub(super) key: (i32, i32),
@@ -31,16 +32,15 @@ pub(super) struct Said {
     pub(super) lines: Vec<String>,
     pub(super) rows: Vec<Vec<Option<Vec<u8>>>>,
     pub(super) copied: Vec<u8>,
+    /// Where errors are in the text, as they say.
+    pub(super) positions: Vec<String>,
 }
 
 impl Client {
     pub(super) fn connected(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
-        context.awaiting_frontend_ssl = false;
-        context.awaiting_frontend_startup = false;
-        Self { socket, input: BytesMut::new(), context, key: (0, 0), settings: Vec::new() }
+        Self::over(socket)
     }
 
     pub(super) fn signed_in(address: SocketAddr, user: &str) -> Self {
@@ -53,16 +53,31 @@ impl Client {
         parameters: &[(&str, &str)],
     ) -> Result<Self, Vec<String>> {
         let mut client = Self::connected(address);
-        let mut startup = Startup::new();
-        for (name, value) in parameters {
-            startup.parameters.insert((*name).to_owned(), (*value).to_owned());
-        }
-        client.send(&[Frontend::Startup(startup)]);
+        client.begin(parameters);
         let said = client.read();
         match said.lines.last().map(String::as_str) {
             Some("ready I") => Ok(client),
             _ => Err(said.lines),
         }
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    /// A client that has said nothing yet.
+    pub(super) fn over(socket: S) -> Self {
+        let mut context = DecodeContext::new(ProtocolVersion::PROTOCOL3_0);
+        context.awaiting_frontend_ssl = false;
+        context.awaiting_frontend_startup = false;
+        Self { socket, input: BytesMut::new(), context, key: (0, 0), settings: Vec::new() }
+    }
+
+    /// Says who it is.
+    pub(super) fn begin(&mut self, parameters: &[(&str, &str)]) {
+        let mut startup = Startup::new();
+        for (name, value) in parameters {
+            startup.parameters.insert((*name).to_owned(), (*value).to_owned());
+        }
+        self.send(&[Frontend::Startup(startup)]);
     }
 
     pub(super) fn send(&mut self, messages: &[Frontend]) {
@@ -85,7 +100,15 @@ impl Client {
             match self.socket.read(&mut bytes) {
                 Ok(0) => return None,
                 Ok(count) => self.input.extend_from_slice(&bytes[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                // TLS calls an end without a word an error.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof
+                    ) =>
+                {
+                    return None;
+                }
                 Err(error) => panic!("no answer came: {error}"),
             }
         }
@@ -126,6 +149,7 @@ impl Client {
             },
             Backend::CommandComplete(complete) => complete.tag,
             Backend::ErrorResponse(error) => {
+                said.positions.push(field(&error.fields, b'P'));
                 format!("error {} {}", field(&error.fields, b'C'), field(&error.fields, b'M'))
             }
             Backend::NoticeResponse(notice) => format!("notice {}", field(&notice.fields, b'C')),
@@ -227,6 +251,12 @@ pub(super) fn bind(portal: &str, statement: &str, values: &[Option<&str>]) -> Fr
     let values = values.iter().map(|value| value.map(|v| Bytes::copy_from_slice(v.as_bytes())));
     let values = values.collect();
     Frontend::Bind(Bind::new(named(portal), named(statement), vec![], values, vec![]))
+}
+
+/// A value in binary form.
+pub(super) fn bind_binary(portal: &str, statement: &str, value: &[u8]) -> Frontend {
+    let values = vec![Some(Bytes::copy_from_slice(value))];
+    Frontend::Bind(Bind::new(named(portal), named(statement), vec![1], values, vec![]))
 }
 
 /// Columns in these formats.

@@ -53,6 +53,25 @@ fn flush_is_answered_without_a_sync() {
 }
 
 #[test]
+fn an_error_is_told_before_a_sync() {
+    let served = Served::new();
+    let mut client = served.client();
+    for (messages, code) in [
+        (vec![parse("", "selekt", &[]), flush()], "42601"),
+        (vec![parse("", "selekt", &[])], "42601"),
+        (vec![parse("n", "select nothing", &[]), flush()], "42703"),
+        (vec![bind("", "nowhere", &[])], "26000"),
+        (vec![describe(b'S', "nowhere"), flush()], "26000"),
+    ] {
+        client.send(&messages);
+        assert_eq!(client.read_some(1).error(), Some(code), "{messages:?}");
+        // What follows is skipped, and so is a further Flush.
+        client.send(&[parse("", "select 1", &[]), flush(), sync()]);
+        assert_eq!(client.read().lines, ["ready I"]);
+    }
+}
+
+#[test]
 fn after_an_error_all_is_skipped_up_to_a_sync() {
     let served = Served::new();
     let mut client = served.client();
@@ -80,6 +99,22 @@ fn after_an_error_all_is_skipped_up_to_a_sync() {
         (vec![parse("", "select $1", &[20]), bind("", "", &[]), sync()], "08P01"),
         (vec![parse("", "select $1", &[20]), bind("", "", &[Some("x")]), sync()], "22P02"),
         (vec![parse("n", "select * from nowhere", &[]), sync()], "42P01"),
+        (
+            vec![
+                parse("", "insert into t values ($1)", &[]),
+                describe(b'S', ""),
+                bind("", "", &[Some("x")]),
+                execute("", 0),
+                sync(),
+            ],
+            "25006",
+        ),
+        (vec![parse("", "select $2::int", &[]), sync()], "42P18"),
+        (vec![parse("", "select 1, 2", &[]), bind_formats("", "", &[0, 1, 0]), sync()], "08P01"),
+        (
+            vec![parse("", "select 1", &[]), bind_formats("", "", &[7]), execute("", 0), sync()],
+            "22023",
+        ),
     ] {
         client.send(&messages);
         assert_eq!(client.read().error(), Some(code));
@@ -140,6 +175,47 @@ fn statements_of_all_kinds_are_described() {
     }
     client.send(&[describe(b'P', "c"), sync()]);
     assert_eq!(client.read().lines[0], "row one:23:0 two:25:0");
+}
+
+#[test]
+fn types_that_the_client_gives_are_those_of_the_columns() {
+    let served = Served::new();
+    let mut client = served.client();
+    let text = "select $1 as a, $2 as b, $3 + 1::int8 as c, coalesce($4, 2::int2) as d";
+    client.send(&[
+        parse("s", text, &[20, 1082, 0, 0]),
+        describe(b'S', "s"),
+        bind("", "s", &[Some("5"), Some("2024-02-29"), Some("41"), None]),
+        execute("", 0),
+        sync(),
+    ]);
+    let said = client.read();
+    assert_eq!(said.lines[1], "parameters [20, 1082, 20, 21]");
+    assert_eq!(said.lines[2], "row a:20:0 b:1082:0 c:20:0 d:21:0");
+    let row: Vec<_> = said.rows[0].iter().map(|value| value.as_deref().unwrap()).collect();
+    assert_eq!(row, [&b"5"[..], b"2024-02-29", b"42", b"2"], "{said:?}");
+
+    client.ask("prepare p(int4, text) as select $1, $2");
+    let said = client.ask("execute p(1, 'x')");
+    assert!(said.lines[0].contains(":23:0 ") && said.lines[0].ends_with(":25:0"), "{said:?}");
+    assert_eq!(said.rows.len(), 1);
+
+    // Arrays have the type of what is looked for in them.
+    let text = "select v from generate_series(1, 9) as t (v) where v = any($1) and v <> all($2)";
+    client.send(&[
+        parse("", text, &[]),
+        describe(b'S', ""),
+        bind("", "", &[Some("{2,4,6}"), Some("{4}")]),
+        execute("", 0),
+        sync(),
+    ]);
+    let said = client.read();
+    assert_eq!(said.lines[1], "parameters [1016, 1016]");
+    assert_eq!(said.rows.len(), 2, "{said:?}");
+    // A parameter in two places has the type of the first.
+    let text = "select v from (values (1::int4, 2::int8)) as t (v, w) where v = $1 or w = $1";
+    client.send(&[parse("", text, &[]), describe(b'S', ""), sync()]);
+    assert_eq!(client.read().lines[1], "parameters [23]");
 }
 
 #[test]

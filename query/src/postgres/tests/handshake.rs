@@ -123,26 +123,6 @@ fn there_are_so_many_places_and_no_more() {
 }
 
 #[test]
-fn clients_that_vanish_keep_nobody_out() {
-    let served = Served::with(4, 4, None);
-    let mut open = Vec::new();
-    for index in 0..1_000 {
-        let mut socket = TcpStream::connect(served.port.address()).unwrap();
-        let part: &[u8] = match index % 3 {
-            0 => b"",
-            1 => b"\0\0\0",
-            _ => b"\0\0\0\x20\0\x03\0\0user\0",
-        };
-        socket.write_all(part).unwrap();
-        // Some go, some stay without a word.
-        if index % 2 == 0 {
-            open.push(socket);
-        }
-    }
-    assert_eq!(served.client().ask("select 1").value(), Some("1"));
-}
-
-#[test]
 fn passwords_are_asked_for_by_scram() {
     if !std::path::Path::new(PSQL).exists() {
         return;

@@ -1,12 +1,17 @@
 //! Clients at a port on a real socket.
 
 mod bad_bytes;
+mod catalog;
 mod client;
+mod encrypted;
 mod extended;
 mod handshake;
+mod parameters;
 mod simple;
 mod stopping;
+mod tokens;
 mod tools;
+mod vanishing;
 
 use std::sync::Arc;
 
@@ -14,6 +19,7 @@ use tempfile::TempDir;
 
 use super::gate::SharedGate;
 use super::listen::{PostgresPort, PostgresSettings};
+use super::tls::TlsFiles;
 use crate::catalog::{NoSystemTables, TableFacts};
 use crate::service::{Limits, QueryService, ServiceSettings};
 use client::Client;
@@ -30,6 +36,15 @@ impl Served {
     }
 
     fn with(connections_max: usize, statements_max: usize, users: Option<SharedGate>) -> Self {
+        Self::over(None, connections_max, statements_max, users)
+    }
+
+    fn over(
+        tls: Option<TlsFiles>,
+        connections_max: usize,
+        statements_max: usize,
+        users: Option<SharedGate>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let limits = Limits { threads: 2, statements_max, ..Limits::default() };
         let settings = ServiceSettings {
@@ -44,7 +59,7 @@ impl Served {
         let service = QueryService::open(settings).unwrap();
         let settings = PostgresSettings {
             listen: "127.0.0.1:0".parse().unwrap(),
-            tls: None,
+            tls,
             users,
             connections_max,
         };
@@ -77,10 +92,8 @@ fn without_users_only_this_machine_is_served() {
         PostgresPort::begin(service.clone(), settings).unwrap_err().to_string()
     };
     assert!(begin("0.0.0.0:0", None).contains("users = "));
-    let files = super::tls::TlsFiles {
-        certificate: folder.path().join("no.pem"),
-        key: folder.path().join("no.key"),
-    };
+    let files =
+        TlsFiles { certificate: folder.path().join("no.pem"), key: folder.path().join("no.key") };
     assert!(begin("127.0.0.1:0", Some(files)).contains("no.pem"));
 }
 

@@ -42,6 +42,44 @@ fn an_error_ends_the_statements_of_its_message_and_not_the_connection() {
 }
 
 #[test]
+fn an_error_before_the_first_row_comes_alone() {
+    let served = Served::new();
+    let mut client = served.client();
+    let rows = "select 1 / (v - v) as x from generate_series(1, 3) as t (v)";
+    let copy = format!("copy ({rows}) to stdout (format csv, header)");
+    for text in [rows, "select 1 / 0", &copy] {
+        let lines = client.ask(text).lines;
+        assert_eq!(lines, ["error 22012 division by zero", "ready I"], "{text}");
+    }
+    client.ask(&format!("begin; declare c cursor for {rows}"));
+    assert_eq!(client.ask("fetch 1 from c").lines, ["error 22012 division by zero", "ready E"]);
+}
+
+#[test]
+fn errors_say_where_they_are_in_the_text() {
+    let served = Served::new();
+    let mut client = served.client();
+    for (text, code, position) in [
+        ("select 'ä', * from nothing_here", "42P01", "20"),
+        ("select 1; select nothing from generate_series(1, 2) as t (v)", "42703", "18"),
+        ("select w.x from generate_series(1, 2) as t (v)", "42P01", "8"),
+        ("select nothing_like_it(1)", "42883", "8"),
+        ("select 1::nothing_like_it", "42704", "11"),
+        ("select '99999999999'::int4", "22003", "8"),
+        ("copy (select nothing) to stdout", "42703", "14"),
+        ("explain select nothing", "42703", "16"),
+        ("declare c cursor with hold for select nothing", "42703", "39"),
+        ("prepare p as select nothing", "42703", "21"),
+        ("select 1 +", "42601", "11"),
+        ("select 1 / 0", "22012", ""),
+    ] {
+        let said = client.ask(text);
+        assert_eq!((said.error(), said.positions.len()), (Some(code), 1), "{text}: {said:?}");
+        assert_eq!(said.positions[0], position, "{text}");
+    }
+}
+
+#[test]
 fn transactions_show_their_state() {
     let served = Served::new();
     let mut client = served.client();
@@ -98,6 +136,7 @@ fn cursors_go_forward_and_may_outlive_their_transaction() {
     assert_eq!(client.ask(declare).error(), Some("25P01"));
     client.ask("begin");
     assert_eq!(client.ask(declare).lines, ["DECLARE CURSOR", "ready T"]);
+    assert_eq!(client.ask("fetch 0 from c").lines[1], "FETCH 0");
     let said = client.ask("fetch 3 from c");
     assert_eq!((said.rows.len(), said.lines[1].as_str()), (3, "FETCH 3"));
     assert_eq!(client.ask("move 2 in c").lines, ["MOVE 2", "ready T"]);
@@ -127,6 +166,11 @@ fn prepared_statements_have_names_in_sql_too() {
     assert_eq!(client.ask("execute p(41)").value(), Some("42"));
     assert_eq!(client.ask("execute p('1')").value(), Some("2"));
     assert_eq!(client.ask("execute p").error(), Some("42601"));
+    // Values for a statement that takes none are not looked at.
+    client.ask("prepare q as select 7 as seven");
+    assert_eq!(client.ask("execute q(1)").value(), Some("7"));
+    assert_eq!(client.ask("prepare r as select * from nothing").error(), Some("42P01"));
+    assert_eq!(client.ask("execute r").error(), Some("26000"));
     assert_eq!(client.ask("prepare p as select 1").error(), Some("42P05"));
     assert_eq!(client.ask("deallocate p").lines, ["DEALLOCATE", "ready I"]);
     assert_eq!(client.ask("deallocate p").error(), Some("26000"));

@@ -32,16 +32,19 @@ pub(super) fn write_item(
 ) -> Result<(), EncodeError> {
     match item {
         Item::Value(value) => write_value(value, postgres, settings, out),
-        Item::Nested(column, row) => match column.shape.target {
-            Target::Array => write_array(column, *row, 1, settings, out),
-            // The vectors of the catalog count from 0.
-            Target::Vector => write_array(column, *row, 0, settings, out),
-            Target::Jsonb => {
+        Item::Nested(column, row) if column.shape.target == Target::Array => {
+            write_array(column, *row, 1, settings, out)
+        }
+        // The vectors of the catalog count from 0.
+        Item::Nested(column, row) if column.shape.target == Target::Vector => {
+            write_array(column, *row, 0, settings, out)
+        }
+        Item::Nested(column, _) => {
+            if column.shape.target == Target::Jsonb {
                 out.put_u8(JSONB_VERSION);
-                write_text(item, settings, out)
             }
-            _ => write_text(item, settings, out),
-        },
+            write_text(item, settings, out)
+        }
     }
 }
 

@@ -134,11 +134,10 @@ impl<'a> Column<'a> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return true;
         }
-        match &self.source {
-            Source::Null => true,
-            Source::Indexed(rows, values) => values.is_null(rows[row]),
-            _ => false,
+        if let Source::Indexed(rows, values) = &self.source {
+            return values.is_null(rows[row]);
         }
+        matches!(self.source, Source::Null)
     }
 }
 

@@ -113,6 +113,9 @@ pub(crate) enum ParameterError {
     /// A bytea whose digits are not hexadecimal.
     #[error("invalid hexadecimal data")]
     Hexadecimal,
+    /// Fewer bytes than the type's binary form has.
+    #[error("insufficient data left in message")]
+    Short,
     /// Bytes that are not the type's binary form.
     #[error("incorrect binary data format for type {postgres}")]
     Binary {
@@ -151,6 +154,7 @@ impl ParameterError {
             Self::DateRange { .. } => "22008",
             Self::Zone { .. } | Self::Hexadecimal => "22023",
             Self::OutOfRange { .. } => "22003",
+            Self::Short => "08P01",
             Self::Binary { .. } => "22P03",
             Self::ElementType { .. } => "42804",
             Self::Encoding => "22021",

@@ -16,7 +16,7 @@ pub(crate) mod copy;
 pub(crate) mod encoder;
 pub(crate) mod error;
 mod numeric;
-mod oid;
+pub(super) mod oid;
 pub(crate) mod parameters;
 pub(crate) mod pg_types;
 pub(crate) mod settings;

@@ -8,9 +8,10 @@ use super::error::EncodeError;
 use super::oid;
 use super::pg_types::{PgType, function_by_name, type_by_name, type_by_oid};
 use super::text::json_key;
+use crate::builtins::types::{type_of, type_of_data};
 
-/// The key of a field's metadata that names the PostgreSQL type, whatever the Arrow type shows.
-pub(crate) const POSTGRES_TYPE: &str = "postgres.type";
+pub(crate) use crate::builtins::types::TYPE_KEY as POSTGRES_TYPE;
+use crate::builtins::types::UNBOUND_KEY;
 
 /// How PostgreSQL shows values, apart from their type's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,13 +168,14 @@ pub(super) struct Shape {
 impl Shape {
     /// How a field's values are shown.
     pub(super) fn of(field: &Field) -> Result<Self, EncodeError> {
-        match field.metadata().get(POSTGRES_TYPE).map(|name| name.trim_matches('"')) {
+        let shape = match field.metadata().get(POSTGRES_TYPE).map(|name| name.trim_matches('"')) {
             None => Self::natural(field),
             Some(name) => match type_by_name(name) {
                 Some(postgres) => Self::forced(field, postgres),
                 None => Err(unsupported(field, name)),
             },
-        }
+        };
+        shape.map(|shape| shape.unbound(field))
     }
 
     fn natural(field: &Field) -> Result<Self, EncodeError> {
@@ -189,9 +191,15 @@ impl Shape {
             let children = vec![element];
             return Ok(Self { typmod, children, ..Self::leaf(array) });
         }
-        match natural_oid(data_type, field.extension_type_name()) {
-            Some(oid) => Self::forced(field, known(oid)),
-            None => Err(unsupported(field, "any type")),
+        let (oid, _) = type_of(field);
+        Self::forced(field, known(oid))
+    }
+
+    /// Without the precision that a column's values have by chance.
+    fn unbound(self, field: &Field) -> Self {
+        match field.metadata().contains_key(UNBOUND_KEY) {
+            true => Self { typmod: -1, ..self },
+            false => self,
         }
     }
 
@@ -201,9 +209,9 @@ impl Shape {
         if !shape.target.fits(data_type) {
             return Err(unsupported(field, postgres.name));
         }
-        shape.typmod = match (shape.target, data_type) {
-            (Target::Numeric, data_type) => numeric_typmod(data_type),
-            _ => -1,
+        shape.typmod = match shape.target == Target::Numeric {
+            true => numeric_typmod(data_type),
+            false => -1,
         };
         match data_type {
             DataType::Struct(fields) => {
@@ -247,9 +255,28 @@ fn unsupported(field: &Field, postgres: &str) -> EncodeError {
     }
 }
 
-/// The row of an OID that this module names itself.
+/// The row of an OID that this module names itself. All of them are there, which a test checks.
 pub(super) fn known(oid: u32) -> &'static PgType {
-    type_by_oid(oid).expect("the OIDs of this module are rows of TYPES, which a test checks")
+    static NONE: PgType = PgType {
+        oid: 0,
+        name: "-",
+        length: -1,
+        by_value: false,
+        kind: "p",
+        category: "X",
+        preferred: false,
+        delimiter: ",",
+        element: 0,
+        array: 0,
+        functions: ["-"; 6],
+        align: "i",
+        storage: "x",
+        base: 0,
+        collation: 0,
+        schema: "pg_catalog",
+        display: "-",
+    };
+    type_by_oid(oid).unwrap_or(&NONE)
 }
 
 /// The type of the values, however they are packed.
@@ -273,44 +300,10 @@ pub(super) fn element_field(data_type: &DataType) -> Option<&Arc<Field>> {
     }
 }
 
-/// The OID of the type that shows an Arrow type other than a list.
-pub(super) fn natural_oid(data_type: &DataType, extension: Option<&str>) -> Option<u32> {
-    use DataType as D;
-    Some(match data_type {
-        D::Null => oid::TEXT,
-        D::Boolean => oid::BOOL,
-        D::Int8 | D::Int16 | D::UInt8 => oid::INT2,
-        D::Int32 | D::UInt16 => oid::INT4,
-        D::Int64 | D::UInt32 => oid::INT8,
-        D::UInt64 => oid::NUMERIC,
-        D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..) => oid::NUMERIC,
-        D::Float16 | D::Float32 => oid::FLOAT4,
-        D::Float64 => oid::FLOAT8,
-        D::Utf8 | D::LargeUtf8 | D::Utf8View => match extension {
-            Some("arrow.json") => oid::JSON,
-            _ => oid::TEXT,
-        },
-        D::FixedSizeBinary(16) if extension == Some("arrow.uuid") => oid::UUID,
-        D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => oid::BYTEA,
-        D::Date32 | D::Date64 => oid::DATE,
-        D::Time32(_) | D::Time64(_) => oid::TIME,
-        D::Timestamp(_, None) => oid::TIMESTAMP,
-        D::Timestamp(_, Some(_)) => oid::TIMESTAMPTZ,
-        D::Interval(_) | D::Duration(_) => oid::INTERVAL,
-        D::Struct(_) | D::Map(..) => oid::JSON,
-        _ => return None,
-    })
-}
-
 /// Precision and scale as `numeric(p,s)` keeps them.
 fn numeric_typmod(data_type: &DataType) -> i32 {
-    match *data_type {
-        DataType::Decimal32(precision, scale)
-        | DataType::Decimal64(precision, scale)
-        | DataType::Decimal128(precision, scale)
-        | DataType::Decimal256(precision, scale) => {
-            ((i32::from(precision) << 16) | (i32::from(scale) & 0x7ff)) + 4
-        }
+    match type_of_data(data_type) {
+        (oid::NUMERIC, typmod) => typmod,
         _ => -1,
     }
 }
@@ -337,10 +330,8 @@ pub(crate) fn pg_column(field: &Field) -> Result<PgColumn, EncodeError> {
 impl Shape {
     /// What RowDescription tells of the column.
     pub(super) fn column(&self) -> PgColumn {
-        let element = match self.target {
-            Target::Array | Target::Vector => type_by_oid(self.postgres.element),
-            _ => None,
-        };
+        let is_list = matches!(self.target, Target::Array | Target::Vector);
+        let element = type_by_oid(self.postgres.element).filter(|_| is_list);
         PgColumn { postgres: self.postgres, element, typmod: self.typmod }
     }
 }
@@ -367,10 +358,10 @@ pub(crate) fn arrow_type(oid: u32) -> Option<DataType> {
         Target::Uuid => DataType::FixedSizeBinary(16),
         Target::Array | Target::Vector => {
             let element = type_by_oid(postgres.element).filter(|element| !element.is_array())?;
-            match Target::of(element) {
-                Target::Vector => return None,
-                _ => DataType::new_list(arrow_type(element.oid)?, true),
+            if Target::of(element) == Target::Vector {
+                return None;
             }
+            DataType::new_list(arrow_type(element.oid)?, true)
         }
         Target::Literal => return None,
     })

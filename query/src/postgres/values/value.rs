@@ -87,10 +87,12 @@ impl<'a> Column<'a> {
             Source::UInt8(values) => self.signed(i64::from(values[row]))?,
             Source::UInt16(values) => self.signed(i64::from(values[row]))?,
             Source::UInt32(values) => self.signed(i64::from(values[row]))?,
-            Source::UInt64(values) => match (self.shape.target, i64::try_from(values[row])) {
-                (Target::Numeric, _) => Value::Numeric(Number::from_u64(values[row])),
-                (_, Ok(value)) => self.signed(value)?,
-                (_, Err(_)) => return Err(self.out_of_range()),
+            Source::UInt64(values) if self.shape.target == Target::Numeric => {
+                Value::Numeric(Number::from_u64(values[row]))
+            }
+            Source::UInt64(values) => match i64::try_from(values[row]) {
+                Ok(value) => self.signed(value)?,
+                Err(_) => return Err(self.out_of_range()),
             },
             Source::Decimal32(values, scale) => {
                 Value::Numeric(Number::from_i64(i64::from(values[row]), *scale))
@@ -113,10 +115,10 @@ impl<'a> Column<'a> {
             Source::Binary(array) => Value::Bytea(array.value(row)),
             Source::LargeBinary(array) => Value::Bytea(array.value(row)),
             Source::BinaryView(array) => Value::Bytea(array.value(row)),
-            Source::FixedSizeBinary(array) => match self.shape.target {
-                Target::Uuid => Value::Uuid(array.value(row)),
-                _ => Value::Bytea(array.value(row)),
-            },
+            Source::FixedSizeBinary(array) if self.shape.target == Target::Uuid => {
+                Value::Uuid(array.value(row))
+            }
+            Source::FixedSizeBinary(array) => Value::Bytea(array.value(row)),
             Source::Date32(values) => Value::Date(match values[row] {
                 i32::MAX => Instant::Future,
                 i32::MIN => Instant::Past,
@@ -155,15 +157,32 @@ impl<'a> Column<'a> {
                 let [byte, ..] = value.to_le_bytes();
                 Value::Char(byte)
             }
-            _ => Value::Int8(value),
+            // Integers have no other: what fits them says so.
+            Target::Int8
+            | Target::Bool
+            | Target::Float4
+            | Target::Float8
+            | Target::Text
+            | Target::Bytea
+            | Target::Date
+            | Target::Time
+            | Target::Timestamp
+            | Target::Timestamptz
+            | Target::Interval
+            | Target::Uuid
+            | Target::Json
+            | Target::Jsonb
+            | Target::Array
+            | Target::Vector
+            | Target::Literal => Value::Int8(value),
         })
     }
 
     fn float(&self, value: f32) -> Value<'a> {
-        match self.shape.target {
-            Target::Float8 => Value::Float8(f64::from(value)),
-            _ => Value::Float4(value),
+        if self.shape.target == Target::Float8 {
+            return Value::Float8(f64::from(value));
         }
+        Value::Float4(value)
     }
 
     fn string(&self, text: &'a str) -> Value<'a> {
@@ -173,7 +192,25 @@ impl<'a> Column<'a> {
             Target::Jsonb => Value::Jsonb(text),
             Target::Char => Value::Char(text.bytes().next().unwrap_or(0)),
             Target::Reg(reg) => Value::RegName(reg, text),
-            _ => Value::Literal(text),
+            // The text form of what the type says.
+            Target::Literal
+            | Target::Bool
+            | Target::Int2
+            | Target::Int4
+            | Target::Int8
+            | Target::Oid
+            | Target::Numeric
+            | Target::Float4
+            | Target::Float8
+            | Target::Bytea
+            | Target::Date
+            | Target::Time
+            | Target::Timestamp
+            | Target::Timestamptz
+            | Target::Interval
+            | Target::Uuid
+            | Target::Array
+            | Target::Vector => Value::Literal(text),
         }
     }
 
@@ -200,16 +237,16 @@ impl<'a> Column<'a> {
                 _ => return Err(self.out_of_range()),
             },
         };
-        Ok(match self.shape.target {
-            Target::Timestamptz => Value::Timestamptz(instant),
-            _ => Value::Timestamp(instant),
+        Ok(match self.shape.target == Target::Timestamptz {
+            true => Value::Timestamptz(instant),
+            false => Value::Timestamp(instant),
         })
     }
 
     fn out_of_range(&self) -> EncodeError {
-        let postgres = match self.shape.target {
-            Target::Timestamptz => "timestamp",
-            _ => self.shape.postgres.name,
+        let postgres = match self.shape.target == Target::Timestamptz {
+            true => "timestamp",
+            false => self.shape.postgres.name,
         };
         EncodeError::OutOfRange { postgres }
     }

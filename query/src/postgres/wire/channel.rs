@@ -11,8 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::frontend::Frontend;
 use super::stream::Stream;
 use crate::postgres::error::{Halt, Problem, Step};
-use crate::postgres::stop::Stop;
-use crate::service::Stopped;
+use crate::service::{Cancel, Stopped};
 
 /// Bytes that are written at once.
 const WRITE_BYTES: usize = 64 << 10;
@@ -68,7 +67,7 @@ impl Channel {
             if let Some(taken) = take(&mut self.input)? {
                 return Ok(taken);
             }
-            self.flush(None, None).await?;
+            self.flush().await?;
             self.input.reserve(READ_BYTES);
             tokio::select! {
                 biased;
@@ -110,14 +109,8 @@ impl Channel {
         self.output.len() >= WRITE_BYTES
     }
 
-    /// Writes the buffer. A statement that takes too long meanwhile is stopped; what has been begun
-    /// is still written.
-    pub(in crate::postgres) async fn flush(
-        &mut self,
-        stop: Option<&Stop>,
-        deadline: Option<Instant>,
-    ) -> Step<()> {
-        let mut deadline = stop.and(deadline);
+    /// Writes the buffer. A statement that is stopped meanwhile ends behind what has been begun.
+    pub(in crate::postgres) async fn flush(&mut self) -> Step<()> {
         while !self.output.is_empty() {
             tokio::select! {
                 biased;
@@ -126,23 +119,16 @@ impl Channel {
                     Ok(_) => {}
                 },
                 () = self.ended.cancelled() => return Err(Halt::Gone),
-                () = until(deadline) => {
-                    deadline = None;
-                    if let Some(stop) = stop {
-                        stop.stop(Stopped::TimedOut);
-                    }
-                }
             }
         }
         self.write.flush().await.map_err(|_gone| Halt::Gone)
     }
 
-    /// Waits for work of a statement while looking whether the client is still there, the statement
-    /// is stopped, or its time is over.
+    /// Waits for work of a statement while looking whether the client is still there and the
+    /// statement is not stopped.
     pub(in crate::postgres) async fn watch<T>(
         &mut self,
-        stop: &Stop,
-        deadline: Option<Instant>,
+        stop: &Cancel,
         work: impl Future<Output = T>,
     ) -> Result<T, Interrupt> {
         tokio::pin!(work);
@@ -158,7 +144,6 @@ impl Channel {
                 biased;
                 () = stop.stopped() => {}
                 () = self.ended.cancelled() => stop.stop(Stopped::ShuttingDown),
-                () = until(deadline) => stop.stop(Stopped::TimedOut),
                 done = &mut work => return Ok(done),
                 read = self.read.read_buf(&mut self.input), if has_room => match read {
                     Ok(0) | Err(_) => {
@@ -180,16 +165,9 @@ impl Channel {
         }
         drop(ended);
         let last = async {
-            self.flush(None, None).await.ok()?;
+            self.flush().await.ok()?;
             self.write.shutdown().await.ok()
         };
         let _read_or_not = tokio::time::timeout(LAST_WORDS, last).await;
-    }
-}
-
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
     }
 }

@@ -196,21 +196,16 @@ impl Body {
         }
     }
 
+    /// Codes of formats, whether or not there are such.
     fn formats(&mut self) -> Result<Vec<i16>, Problem> {
         let count = self.count()?;
-        (0..count)
-            .map(|_| match self.bytes().map(i16::from_be_bytes)? {
-                format @ (0 | 1) => Ok(format),
-                format => {
-                    Err(Problem::error("22023", format!("unsupported format code: {format}")))
-                }
-            })
-            .collect()
+        (0..count).map(|_| self.bytes().map(i16::from_be_bytes)).collect()
     }
 
     fn bound(&mut self) -> Result<Bound, Problem> {
         let (portal, statement) = (self.text()?, self.text()?);
         let formats = self.formats()?;
+        check_formats(&formats)?;
         let count = self.count()?;
         let values = (0..count).map(|_| self.value()).collect::<Result<_, _>>()?;
         let result_formats = self.formats()?;
@@ -228,6 +223,14 @@ impl Body {
 
     fn end(&self) -> Result<(), Problem> {
         if self.0.is_empty() { Ok(()) } else { Err(Problem::protocol("invalid message format")) }
+    }
+}
+
+/// Refuses a format that is neither text nor binary.
+pub(in crate::postgres) fn check_formats(codes: &[i16]) -> Result<(), Problem> {
+    match codes.iter().find(|code| !matches!(code, 0 | 1)) {
+        None => Ok(()),
+        Some(code) => Err(Problem::error("22023", format!("unsupported format code: {code}"))),
     }
 }
 

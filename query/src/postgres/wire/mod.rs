@@ -9,5 +9,5 @@ mod frontend;
 mod stream;
 
 pub(super) use channel::Channel;
-pub(super) use frontend::{Bound, Frontend, Target, password};
+pub(super) use frontend::{Bound, Frontend, Target, check_formats, password};
 pub(super) use stream::Stream;

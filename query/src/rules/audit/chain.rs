@@ -124,14 +124,18 @@ fn shorten(mut text: String) -> String {
 }
 
 /// Appends the line of a content to a buffer, and gives its hash.
-pub(super) fn append(buffer: &mut Vec<u8>, content: &Content, previous: &[u8; 32]) -> [u8; 32] {
-    let text = serde_json::to_vec(content).expect("texts and numbers are JSON");
+pub(super) fn append(
+    buffer: &mut Vec<u8>,
+    content: &Content,
+    previous: &[u8; 32],
+) -> serde_json::Result<[u8; 32]> {
+    let text = serde_json::to_vec(content)?;
     let hash = hash(previous, &text);
     // The content's closing brace comes last.
     buffer.extend_from_slice(&text[..text.len() - 1]);
     buffer.extend_from_slice(seal(previous, &hash).as_bytes());
     buffer.push(b'\n');
-    hash
+    Ok(hash)
 }
 
 /// Reads a line, without its end, whose hash is right.

@@ -11,6 +11,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
 use chrono::DateTime;
 
 use super::chain::{self, Line};
@@ -51,7 +52,8 @@ pub fn audit_schema() -> SchemaRef {
 pub fn read(folder: &Path, limit: usize) -> Result<Vec<RecordBatch>, AuditError> {
     let lines = last_lines(folder, limit).map_err(AuditError::io(folder, "read"))?;
     let lines: Vec<Line> = lines.into();
-    Ok(lines.chunks(BATCH_ROWS).map(batch).collect())
+    let batches: Result<_, ArrowError> = lines.chunks(BATCH_ROWS).map(batch).collect();
+    batches.map_err(io::Error::other).map_err(AuditError::io(folder, "show"))
 }
 
 fn last_lines(folder: &Path, limit: usize) -> io::Result<VecDeque<Line>> {
@@ -79,7 +81,7 @@ fn last_lines(folder: &Path, limit: usize) -> io::Result<VecDeque<Line>> {
     Ok(lines)
 }
 
-fn batch(lines: &[Line]) -> RecordBatch {
+fn batch(lines: &[Line]) -> Result<RecordBatch, ArrowError> {
     fn text(lines: &[Line], of: impl Fn(&Line) -> String) -> ArrayRef {
         Arc::new(StringArray::from_iter_values(lines.iter().map(of)))
     }
@@ -117,5 +119,5 @@ fn batch(lines: &[Line]) -> RecordBatch {
         text(lines, |line| line.content.outcome.clone()),
         text(lines, |line| chain::to_hex(&line.hash)),
     ];
-    RecordBatch::try_new(audit_schema(), columns).expect("the columns are built for the schema")
+    RecordBatch::try_new(audit_schema(), columns)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{self, Line, NO_HASH};
 use super::error::AuditError;
+use super::private;
 use super::tampered::Tampered;
 
 const HEAD: &str = "head.json";
@@ -197,7 +198,7 @@ fn read_head(folder: &Path) -> io::Result<Result<Option<Head>, Tampered>> {
 /// Writes the head so that there is always a whole one.
 pub(super) fn write_head(folder: &Path, head: &Head) -> io::Result<()> {
     let new: PathBuf = folder.join("head.json.new");
-    let mut file = File::create(&new)?;
+    let mut file = private::empty(&new)?;
     file.write_all(&serde_json::to_vec(head).map_err(io::Error::other)?)?;
     file.sync_data()?;
     fs::rename(new, folder.join(HEAD))
@@ -207,11 +208,12 @@ pub(super) fn write_head(folder: &Path, head: &Head) -> io::Result<()> {
 pub(super) fn put_aside_torn(folder: &Path, end: &End) -> io::Result<()> {
     use std::io::{Read, Seek, SeekFrom};
     let name = file_name(end.file);
-    let mut file = File::options().read(true).write(true).open(folder.join(&name))?;
+    let mut file = private::open(&folder.join(&name))?;
     file.seek(SeekFrom::Start(end.bytes))?;
     let mut torn = Vec::new();
     file.read_to_end(&mut torn)?;
-    fs::write(folder.join(format!("{name}.torn-after-{}", end.sequence)), torn)?;
+    private::empty(&folder.join(format!("{name}.torn-after-{}", end.sequence)))?
+        .write_all(&torn)?;
     file.set_len(end.bytes)?;
     file.sync_data()
 }

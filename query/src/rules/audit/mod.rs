@@ -6,9 +6,10 @@
 //!                                           └─▶ head.json: the last line that is surely there
 //! ```
 //! Each line ends with the hash of the line before (`previous`) and its own (`hash`): SHA-256 of
-//! the previous hash and the line without both. An edited, removed, inserted or moved line shows,
-//! and with the head a removed end. Who can write the folder can also write all of it anew: to see
-//! that, keep a head somewhere else; it is written to our log at each start and new file.
+//! the previous hash and the line without both. A line that is edited, removed, moved, or put
+//! between others shows, and with the head a removed end. Who can write the folder can also go on
+//! with the chain at its end, or write all of it anew: to see that, keep a head somewhere else; it
+//! is written to our log at each start and new file. Only the program's own user can read it.
 //!
 //! What is lost: when the program is killed, records that were still in the queue (milliseconds);
 //! when the power goes, those of the last tenth of a second as well. A line that was half written
@@ -20,6 +21,7 @@ mod chain;
 mod columns;
 mod error;
 mod folder;
+mod private;
 mod tampered;
 mod writer;
 

@@ -223,3 +223,45 @@ fn an_audit_whose_disk_takes_nothing_says_so_and_goes_on_later() {
     drop(audit);
     assert_eq!(verify(folder.path()).unwrap().unwrap().records, 2);
 }
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("audit");
+    // One of a time when others could read it.
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(folder.join(file_name(1)), "").unwrap();
+    fs::set_permissions(folder.join(file_name(1)), fs::Permissions::from_mode(0o644)).unwrap();
+    let audit = Audit::with(&folder, 1000).unwrap();
+    for number in 1..=10 {
+        audit.record_blocking(record(number)).unwrap();
+    }
+    let other = Audit::open_within(&folder, "command-line-1").unwrap();
+    other.record_blocking(record(1)).unwrap();
+    drop((audit, other));
+    let mut files = 0;
+    for folder in [folder.clone(), folder.join("command-line-1")] {
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let metadata = entry.metadata().unwrap();
+            if metadata.is_file() {
+                files += 1;
+                assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+            }
+        }
+    }
+    assert!(files > 6, "{files}");
+    assert_eq!(verify(&folder).unwrap().unwrap().records, 10);
+}
+
+#[test]
+fn what_nobody_waits_for_is_recorded_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = Audit::open(folder.path()).unwrap();
+    audit.record_soon(record(1)).unwrap();
+    drop(audit);
+    assert_eq!(verify(folder.path()).unwrap().unwrap().records, 1);
+}

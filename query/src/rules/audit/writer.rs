@@ -1,17 +1,19 @@
 //! The thread that writes.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::chain::{self, AuditRecord, Content};
 use super::error::AuditError;
 use super::folder::{self, End, Head, Reach};
+use super::private;
 
 /// Records that may wait to be written; a statement waits when there are more.
 const QUEUE_MAX: usize = 4096;
@@ -40,10 +42,19 @@ impl Audit {
         Self::with(folder, FILE_BYTES_MAX)
     }
 
+    /// Goes on with an audit whose folder has this name within that of another one, or begins it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_within(other: &Path, name: &str) -> Result<Self, AuditError> {
+        private::make_folder(other).map_err(AuditError::io(other, "make the folder"))?;
+        Self::open(&other.join(name))
+    }
+
     pub(super) fn with(folder: &Path, file_bytes_max: u64) -> Result<Self, AuditError> {
         let io = |what| AuditError::io(folder, what);
-        fs::create_dir_all(folder).map_err(io("make the folder"))?;
-        let lock = File::create(folder.join("lock")).map_err(io("make the lock"))?;
+        private::make_folder(folder).map_err(io("make the folder"))?;
+        let lock = private::open(&folder.join("lock")).map_err(io("make the lock"))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -88,6 +99,28 @@ impl Audit {
     pub async fn record(&self, record: AuditRecord) -> Result<(), AuditError> {
         let queue = self.ready()?;
         queue.send(record.shortened()).await.map_err(|_closed| AuditError::Closed)
+    }
+
+    /// As [`Self::record`], for who can't wait, as a statement whose client has gone. A record for
+    /// which there is no place in the queue waits for one by itself, where there is a runtime.
+    ///
+    /// # Errors
+    /// As [`Self::record`]; or there is neither a place nor a runtime.
+    pub(crate) fn record_soon(&self, record: AuditRecord) -> Result<(), AuditError> {
+        let queue = self.ready()?;
+        match (queue.try_send(record.shortened()), Handle::try_current()) {
+            (Ok(()), _) => Ok(()),
+            (Err(TrySendError::Full(record)), Ok(runtime)) => {
+                let queue = queue.clone();
+                runtime.spawn(async move {
+                    if queue.send(record).await.is_err() {
+                        tracing::error!("the audit was closed before it had a record");
+                    }
+                });
+                Ok(())
+            }
+            (Err(TrySendError::Full(_) | TrySendError::Closed(_)), _) => Err(AuditError::Closed),
+        }
     }
 
     /// As [`Self::record`], for a thread that is none of an async runtime.
@@ -217,7 +250,7 @@ impl Writer {
                 }
                 end.sequence += 1;
                 let content = Content::new(end.sequence, record.clone());
-                end.hash = chain::append(&mut buffer, &content, &end.hash);
+                end.hash = chain::append(&mut buffer, &content, &end.hash)?;
                 taken += 1;
             }
             self.file.write_all(&buffer)?;
@@ -258,7 +291,7 @@ impl Writer {
 /// Opens the last file for what comes behind its whole lines.
 fn open(folder: &Path, end: &End) -> io::Result<File> {
     let path = folder.join(folder::file_name(end.file));
-    let mut file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let mut file = private::open(&path)?;
     file.set_len(end.bytes)?;
     file.seek(SeekFrom::Start(end.bytes))?;
     Ok(file)

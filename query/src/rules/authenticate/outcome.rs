@@ -1,6 +1,6 @@
 //! What comes of signing in.
 
-use crate::service::User;
+use crate::user::User;
 
 /// How a client has to show who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

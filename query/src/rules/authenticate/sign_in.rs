@@ -3,7 +3,7 @@
 use super::outcome::{Method, Refusal, SignedIn};
 use super::scram::Verifier;
 use crate::rules::current::Rules;
-use crate::service::User;
+use crate::user::User;
 
 /// Longest password or token that is looked at, in bytes.
 const SECRET_BYTES_MAX: usize = 64 * 1024;

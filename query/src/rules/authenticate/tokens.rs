@@ -17,7 +17,7 @@ use url::Url;
 
 use super::keys::{ALLOWED, KeySet};
 use super::outcome::{Refusal, SignedIn};
-use crate::service::{ALL_SEEING, User};
+use crate::user::{ALL_SEEING, User};
 
 /// How far the issuer's clock and ours may be apart, in seconds.
 const LEEWAY_S: u64 = 30;

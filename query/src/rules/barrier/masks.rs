@@ -1,6 +1,7 @@
 //! What is shown instead of a value.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, new_null_array};
 use arrow::buffer::BooleanBuffer;
@@ -56,29 +57,36 @@ impl Mask {
             let masked: StringArray = texts.as_string::<i32>().iter().map(change).collect();
             Ok(cast(&masked, column.data_type())?)
         };
-        match (self, column.data_type()) {
-            (Self::Hash(key), DataType::Int64) => {
-                let hash = |value: i64| hash_integer(key, &value.to_string());
-                let masked = unary::<_, _, Int64Type>(column.as_primitive::<Int64Type>(), hash);
-                Ok(std::sync::Arc::new(masked))
-            }
-            (Self::Hash(key), DataType::UInt64) => {
-                let hash = |value: u64| hash_integer(key, &value.to_string()).unsigned_abs();
-                let masked = unary::<_, _, UInt64Type>(column.as_primitive::<UInt64Type>(), hash);
-                Ok(std::sync::Arc::new(masked))
-            }
-            (Self::Hash(key), of) if is_text(of) => texts(&|text| Some(hash_text(key, text?))),
-            (Self::LastFour, of) if is_text(of) => texts(&|text| Some(last_four(text?))),
-            (Self::Text(shown), of) if is_text(of) => texts(&|_| Some(shown.clone())),
-            _ => Ok(new_null_array(column.data_type(), column.len())),
+        let of = column.data_type();
+        let none = || Ok(new_null_array(of, column.len()));
+        match self {
+            Self::Null => none(),
+            Self::Hash(key) => match of {
+                DataType::Int64 => {
+                    let hash = |value: i64| hash_integer(key, &value.to_string());
+                    let masked = unary::<_, _, Int64Type>(column.as_primitive::<Int64Type>(), hash);
+                    Ok(Arc::new(masked))
+                }
+                DataType::UInt64 => {
+                    let hash = |value: u64| hash_integer(key, &value.to_string()).unsigned_abs();
+                    let masked =
+                        unary::<_, _, UInt64Type>(column.as_primitive::<UInt64Type>(), hash);
+                    Ok(Arc::new(masked))
+                }
+                of if is_text(of) => texts(&|text| Some(hash_text(key, text?))),
+                _ => none(),
+            },
+            Self::LastFour if is_text(of) => texts(&|text| Some(last_four(text?))),
+            Self::Text(shown) if is_text(of) => texts(&|_| Some(shown.clone())),
+            Self::LastFour | Self::Text(_) => none(),
         }
     }
 }
 
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Dictionary(_, values) => super::super::visible::is_text(values),
-        other => super::super::visible::is_text(other),
+        DataType::Dictionary(_, values) => super::super::rule::is_text(values),
+        other => super::super::rule::is_text(other),
     }
 }
 

@@ -4,14 +4,16 @@
 //!   the user's statement: filters, joins, functions …
 //!        │ rows and values that the user may see, and nothing of what is below
 //!   BarrierExec: a leaf for the optimizer
-//!        │ the rule's rows, then its masks
+//!        │ the rule's rows, of these those that safe comparisons of the statement find, then masks
 //!   the table's own scan: `column = literal` and its kin may skip files there
 //! ```
 //! In DataFusion a rule that is a view or a filter is mixed with the statement's own filters, and
 //! `10 / balance > 0` then tells of a balance of zero in a row of somebody else. So nothing of a
-//! statement goes below but comparisons that can't fail, of columns that are not masked, and they
-//! are asked again above.
+//! statement goes below but comparisons that can't fail, of columns that are not masked. The
+//! barrier itself asks them again of the rows that are seen: which files the scan could skip
+//! depends on rows of others, and would show in how many rows come out.
 
+mod asked;
 mod exec;
 mod hide;
 mod masks;
@@ -19,6 +21,7 @@ mod passed;
 mod rows;
 mod stream;
 
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +39,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use self::exec::BarrierExec;
 use self::hide::hide;
 use self::rows::Screen;
-use super::visible::TableRule;
+use super::rule::TableRule;
 
 /// The table as a rule shows it. It tells nothing of what is left out: no statistics, no file, no
 /// text of an error of the table's own.
@@ -55,6 +58,15 @@ pub(crate) fn guard(provider: Arc<dyn TableProvider>, rule: TableRule) -> Arc<dy
         .collect();
     let schema = Arc::new(Schema::new_with_metadata(fields, inner.metadata().clone()));
     Arc::new(Guarded { provider, rule, masked, schema })
+}
+
+/// The table of which a rule shows a part, and the rule; none where a table is not guarded.
+pub(crate) fn guarded(
+    provider: &Arc<dyn TableProvider>,
+) -> Option<(Arc<dyn TableProvider>, TableRule)> {
+    let provider: &dyn Any = provider.as_ref();
+    let guarded = provider.downcast_ref::<Guarded>()?;
+    Some((Arc::clone(&guarded.provider), guarded.rule.clone()))
 }
 
 struct Guarded {
@@ -147,7 +159,10 @@ impl TableProvider for Guarded {
             Some(columns) => columns.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
+        let asked: Vec<Expr> =
+            filters.iter().filter(|filter| self.may_pass(filter)).cloned().collect();
         let screen = Screen::new(&self.rule, &self.schema, &shown)?;
+        let screen = screen.asked(&asked, state, &self.schema)?;
         let plan = self.inner_plan(state, screen.columns(), filters, limit).await?;
         let partitions = state.config().target_partitions();
         Ok(Arc::new(BarrierExec::new(plan, Arc::new(screen), partitions)))
@@ -158,7 +173,7 @@ impl TableProvider for Guarded {
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
         let answer = |filter: &&Expr| match self.may_pass(filter) {
-            true => TableProviderFilterPushDown::Inexact,
+            true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(answer).collect())

@@ -9,7 +9,7 @@ use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, lit};
 use datafusion::prelude::ident;
 
-use super::super::visible::{Condition, TableRule};
+use super::super::rule::{Condition, TableRule};
 
 /// Values of a condition up to which the scan is asked for them.
 const VALUES_MAX: usize = 200;

@@ -11,9 +11,12 @@ use arrow::datatypes::{
     UInt32Type, UInt64Type,
 };
 use arrow::record_batch::RecordBatchOptions;
+use datafusion::catalog::Session;
 use datafusion::common::Result;
+use datafusion::logical_expr::Expr;
 
-use super::super::visible::{Condition, TableRule};
+use super::super::rule::{Condition, TableRule};
+use super::asked::Asked;
 use super::masks::Mask;
 
 /// Values up to which a list is looked through instead of a set.
@@ -23,8 +26,10 @@ const LIST_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct Screen {
     /// The columns of the table that the scan reads: those shown first, then those that only the
-    /// rule looks at.
+    /// rule looks at, or the statement's filters.
     columns: Vec<usize>,
+    /// What the statement asks of the rows that are seen.
+    asked: Option<Asked>,
     /// Of each grant: places in `columns`, and what must be there. None of them: all rows pass.
     grants: Vec<Vec<(usize, Values)>>,
     leaves_out_rows: bool,
@@ -75,11 +80,23 @@ impl Screen {
             .collect();
         Ok(Self {
             columns,
+            asked: None,
             grants,
             leaves_out_rows: rule.leaves_out_rows(),
             masks,
             schema: Arc::new(schema.project(shown)?),
         })
+    }
+
+    /// With filters of the statement, which can't fail, of a table with these columns.
+    pub(super) fn asked(
+        mut self,
+        filters: &[Expr],
+        state: &dyn Session,
+        schema: &Schema,
+    ) -> Result<Self> {
+        self.asked = Asked::new(filters, state, schema, &mut self.columns)?;
+        Ok(self)
     }
 
     /// The columns of the table that it needs, in this order.
@@ -101,22 +118,22 @@ impl Screen {
         for grant in all.chain(shown_by) {
             passes.entry(grant).or_insert_with(|| self.pass(grant, batch));
         }
-        let columns = batch.columns()[..self.masks.len().min(batch.num_columns())].to_vec();
-        let mut columns = columns;
+        let shown = self.masks.len().min(batch.num_columns());
+        // The filters of the statement may look at more.
+        let looked_at = if self.asked.is_some() { batch.num_columns() } else { shown };
+        let mut columns = batch.columns()[..looked_at].to_vec();
         let mut count = rows;
         if self.leaves_out_rows {
-            let seen = union(rows, passes.values());
-            count = seen.count_set_bits();
-            if count < rows {
-                let seen = BooleanArray::new(seen, None);
-                for column in &mut columns {
-                    *column = filter(column, &seen)?;
-                }
-                for pass in passes.values_mut() {
-                    let kept = filter(&BooleanArray::new(pass.clone(), None), &seen)?;
-                    *pass = kept.as_boolean().values().clone();
-                }
-            }
+            let seen = BooleanArray::new(union(rows, passes.values()), None);
+            count = keep(&seen, &mut columns, &mut passes)?;
+        }
+        if let Some(asked) = &self.asked {
+            let options = RecordBatchOptions::new().with_row_count(Some(count));
+            let seen =
+                RecordBatch::try_new_with_options(batch.schema(), columns.clone(), &options)?;
+            let found = asked.find(&seen)?;
+            columns.truncate(shown);
+            count = keep(&found, &mut columns, &mut passes)?;
         }
         for (column, mask) in columns.iter_mut().zip(&self.masks) {
             let Some(ColumnMask { mask, shown_by }) = mask else { continue };
@@ -140,6 +157,25 @@ impl Screen {
         }
         passed
     }
+}
+
+/// Leaves of columns, and of what the grants let pass, the rows that are `kept`; gives how many.
+fn keep(
+    kept: &BooleanArray,
+    columns: &mut [ArrayRef],
+    passes: &mut BTreeMap<usize, BooleanBuffer>,
+) -> Result<usize> {
+    let count = kept.true_count();
+    if count < kept.len() {
+        for column in columns {
+            *column = filter(column, kept)?;
+        }
+        for pass in passes.values_mut() {
+            let left = filter(&BooleanArray::new(pass.clone(), None), kept)?;
+            *pass = left.as_boolean().values().clone();
+        }
+    }
+    Ok(count)
 }
 
 fn union<'a>(rows: usize, passes: impl Iterator<Item = &'a BooleanBuffer>) -> BooleanBuffer {

@@ -71,6 +71,47 @@ fn what_is_not_granted_is_hidden() {
 }
 
 #[test]
+fn a_view_is_granted_with_its_table_or_alone_and_both_are_restricted_with_either_name() {
+    let policy = policy(
+        r#"
+        [roles.table]
+        tables = ["loans"]
+        [roles.view]
+        tables = ["loans_now"]
+        [roles.views]
+        tables = ["*_now"]
+        [roles.prefix]
+        tables = ["loans_*"]
+        [roles.ruled]
+        tables = ["loans_now"]
+        rows = [{ table = "loans", column = "lender_id", in = "lender_id" }]
+        masks = [{ table = "loans_now", column = "borrower", as = "null" }]
+        [roles.both]
+        tables = ["loans"]
+        rows = [{ table = "loans_now", column = "lender_id", in = "lender_id" }]
+        masks = [{ table = "loans", column = "borrower", as = "null" }]
+        "#,
+    );
+    let ruled = "role ruled: rows with lender_id in lender_id (17), borrower as null";
+    let both = ruled.replace("ruled", "both");
+    for (role, table, view) in [
+        ("table", "all", "all"),
+        ("view", "hidden", "all"),
+        ("views", "hidden", "all"),
+        ("prefix", "hidden", "hidden"),
+        ("ruled", "hidden", ruled),
+        ("both", both.as_str(), both.as_str()),
+    ] {
+        let user = user(&[role], &["17"]);
+        let names = View { table: "loans", view: "loans_now" };
+        assert_eq!(told(&policy.see_table(&user, "public", names, &loans())), table, "{role}");
+        assert_eq!(told(&policy.see_view(&user, "public", names, &loans())), view, "{role}");
+        assert_eq!(told(&policy.see_view(&user, "live", names, &loans())), "hidden", "{role}");
+        assert_eq!(policy.may_see(&user, "public", names), view != "hidden", "{role}");
+    }
+}
+
+#[test]
 fn a_table_that_lacks_the_column_of_a_rule_is_hidden() {
     let policy = policy(TEXT);
     let lender = user(&["lender"], &["17"]);

@@ -15,8 +15,8 @@ use datafusion::logical_expr::{
 };
 
 use super::super::tables::columns::arrow_type;
-use super::super::types::{TYPE_KEY, types};
 use super::context::FunctionContext;
+use crate::builtins::types::{TYPE_KEY, types};
 
 /// A function of PostgreSQL.
 #[derive(Debug)]

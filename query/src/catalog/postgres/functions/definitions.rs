@@ -4,11 +4,11 @@ use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::Volatility::{Immutable, Stable};
 
 use super::super::known::{Known, KnownKey, KnownTable, Relation, quote_ident};
-use super::super::procs::procs;
 use super::super::tables::constraint;
-use super::super::types::types;
 use super::call::{Body, Definition, Row};
 use super::context::FunctionContext;
+use crate::builtins::procs::procs;
+use crate::builtins::types::types;
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     Definition {
@@ -51,7 +51,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             format!("PRIMARY KEY ({})", constraint::key_columns(known, table, key).join(", "))
         }))
     }),
-    text("pg_get_viewdef", &["O", "OB", "OI"], |context, row| Ok(view(&context.known, row))),
+    text("pg_get_viewdef", &["O", "OB", "OI"], |context, row| Ok(view(context, row))),
     nothing("pg_get_partkeydef", &["O"]),
     nothing("pg_get_partition_constraintdef", &["O"]),
     nothing("pg_get_ruledef", &["O", "OB"]),
@@ -130,7 +130,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
             let field = row.field(0);
             Ok(field.map(|field| match field.data_type().is_null() {
                 true => 705,
-                false => i64::from(super::super::types::type_of(field).0),
+                false => i64::from(crate::builtins::types::type_of(field).0),
             }))
         }),
     },
@@ -167,17 +167,11 @@ const fn nothing(name: &'static str, takes: &'static [&'static str]) -> Definiti
 /// The relation that the first argument means, by number or name.
 pub(super) fn relation_oid(context: &FunctionContext, row: Row<'_>) -> Option<u32> {
     match row.text(0) {
-        Some(text) => context.known.relation_of_text(text).map(oid_of),
+        Some(text) => {
+            let path = context.settings.search_path();
+            context.known.relation_of_text(text, &path).map(Relation::oid)
+        }
         None => row.oid(0),
-    }
-}
-
-/// The number of a relation.
-pub(super) fn oid_of(relation: Relation<'_>) -> u32 {
-    match relation {
-        Relation::Table(table) => table.oid,
-        Relation::Index(_, key) => key.index,
-        Relation::System(table) => table.oid,
     }
 }
 
@@ -189,9 +183,10 @@ fn index<'a>(context: &'a FunctionContext, row: Row<'_>) -> Option<(&'a KnownTab
 }
 
 /// A statement that gives what a view gives: its own is not kept in what is shown.
-fn view(known: &Known, row: Row<'_>) -> Option<String> {
+fn view(context: &FunctionContext, row: Row<'_>) -> Option<String> {
+    let (known, path) = (&context.known, context.settings.search_path());
     let relation = match row.text(0) {
-        Some(text) => known.relation_of_text(text),
+        Some(text) => known.relation_of_text(text, &path),
         None => known.relation(row.oid(0)?),
     };
     let Some(Relation::Table(table)) = relation else { return None };
@@ -201,7 +196,7 @@ fn view(known: &Known, row: Row<'_>) -> Option<String> {
     }
     let columns: Vec<_> =
         shown.columns.iter().map(|column| quote_ident(column.field.name())).collect();
-    let name = known.relation_text(Relation::Table(table));
+    let name = known.relation_text(Relation::Table(table), &path);
     Some(format!(" SELECT {}\n   FROM {name};", columns.join(",\n    ")))
 }
 

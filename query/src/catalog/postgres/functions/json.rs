@@ -62,12 +62,16 @@ fn list(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
 }
 
 fn one(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
-    let value = row.any(0)?;
+    as_json(&row.any(0)?)
+}
+
+/// A value as JSON; none of a null.
+pub(super) fn as_json(value: &ScalarValue) -> Result<Option<String>> {
     if value.is_null() {
         return Ok(None);
     }
     let mut text = String::new();
-    write(&value, &mut text)?;
+    write(value, &mut text)?;
     Ok(Some(text))
 }
 

@@ -8,17 +8,23 @@ mod arrays;
 mod call;
 mod context;
 mod definitions;
+mod from_text;
 mod json;
+mod json_path;
 mod names;
 mod now;
 mod number_format;
+mod numbers;
+mod ordered;
 mod privileges;
 mod reg;
 mod rows;
 mod series;
 mod session;
 mod sleep;
+mod spans;
 mod time_format;
+mod time_read;
 mod to_char;
 mod typing;
 mod zones;
@@ -32,6 +38,8 @@ use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 pub(super) use self::arrays::elements as array_elements;
 pub(crate) use self::context::FunctionContext;
 pub(super) use self::reg::REG_KINDS;
+pub(crate) use self::spans::justify_hours;
+pub(crate) use self::zones::function as at_zone;
 
 /// PostgreSQL's functions, to be registered in a session's state.
 #[derive(Debug)]
@@ -57,15 +65,20 @@ pub(crate) fn functions(context: &FunctionContext) -> Functions {
         reg::DEFINITIONS,
         arrays::DEFINITIONS,
         json::DEFINITIONS,
+        json_path::DEFINITIONS,
+        numbers::DEFINITIONS,
     ];
     let rows = tables.into_iter().flatten();
     let mut scalar: Vec<_> = rows.map(|definition| call::function(definition, context)).collect();
     scalar.extend(arrays::functions());
     scalar.push(series::function());
-    scalar.push(now::function(&context.settings));
+    scalar.extend(now::functions(&context.settings));
+    scalar.extend(from_text::functions(&context.settings));
+    scalar.extend(spans::functions());
+    scalar.extend(numbers::functions());
     scalar.push(sleep::function());
     scalar.push(to_char::function());
     scalar.push(zones::function());
     let types = Arc::new(typing::PostgresTypes { settings: context.settings.clone() });
-    Functions { scalar, aggregate: Vec::new(), table: rows::functions(context), types }
+    Functions { scalar, aggregate: ordered::functions(), table: rows::functions(context), types }
 }

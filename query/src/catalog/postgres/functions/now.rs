@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{DateTime, Utc};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -13,25 +13,36 @@ use datafusion::logical_expr::{
 
 use super::super::settings::SettingsShown;
 
-/// `now()` and its other names. DataFusion's has no zone unless its own settings name one.
-pub(super) fn function(settings: &SettingsShown) -> Arc<ScalarUDF> {
-    let aliases = [
+/// `now()` and its other names, of which DataFusion's has no zone unless its own settings name one;
+/// and the time at which a statement begins, and the one at which it is looked at.
+pub(super) fn functions(settings: &SettingsShown) -> [Arc<ScalarUDF>; 3] {
+    let function = |name, volatility, aliases: &[&str]| {
+        Arc::new(ScalarUDF::new_from_impl(Now {
+            name,
+            settings: settings.clone(),
+            signature: Signature::nullary(volatility),
+            aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
+        }))
+    };
+    let of_transaction = [
         "current_timestamp",
         "transaction_timestamp",
-        "statement_timestamp",
-        "clock_timestamp",
         "pg_postmaster_start_time",
         "pg_conf_load_time",
     ];
-    Arc::new(ScalarUDF::new_from_impl(Now {
-        settings: settings.clone(),
-        signature: Signature::nullary(Volatility::Stable),
-        aliases: aliases.map(str::to_owned).to_vec(),
-    }))
+    [
+        function(NOW, Volatility::Stable, &of_transaction),
+        function("statement_timestamp", Volatility::Stable, &[]),
+        function("clock_timestamp", Volatility::Volatile, &[]),
+    ]
 }
+
+/// The time at which the transaction began.
+const NOW: &str = "now";
 
 #[derive(Debug)]
 struct Now {
+    name: &'static str,
     settings: SettingsShown,
     signature: Signature,
     aliases: Vec<String>,
@@ -39,7 +50,7 @@ struct Now {
 
 impl PartialEq for Now {
     fn eq(&self, other: &Self) -> bool {
-        self.signature == other.signature
+        self.name == other.name
     }
 }
 
@@ -47,7 +58,7 @@ impl Eq for Now {}
 
 impl Hash for Now {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.signature.hash(state);
+        self.name.hash(state);
     }
 }
 
@@ -59,7 +70,7 @@ impl Now {
 
 impl ScalarUDFImpl for Now {
     fn name(&self) -> &'static str {
-        "now"
+        self.name
     }
 
     fn aliases(&self) -> &[String] {
@@ -75,6 +86,10 @@ impl ScalarUDFImpl for Now {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        // A value that is evaluated here would be another one at each place of the statement.
+        if self.name == NOW {
+            return exec_err!("the moment of the transaction is not known");
+        }
         let zone = match arguments.return_type() {
             DataType::Timestamp(_, zone) => zone.clone(),
             _ => Some(self.zone()),
@@ -83,8 +98,9 @@ impl ScalarUDFImpl for Now {
     }
 
     fn simplify(&self, args: Vec<Expr>, context: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        // All of a statement's are the moment at which it began.
-        let Some(start) = context.query_execution_start_time() else {
+        // All of a transaction's are the moment at which it began.
+        let start = context.query_execution_start_time().filter(|_| self.name == NOW);
+        let Some(start) = start else {
             return Ok(ExprSimplifyResult::Original(args));
         };
         let value = instant(start, Some(self.zone()));

@@ -79,6 +79,13 @@ enum Piece {
     Text(String),
 }
 
+impl Piece {
+    /// Of a digit, whether zeros are shown in its place.
+    fn zero(&self) -> Option<bool> {
+        if let Self::Digit { zero } = self { Some(*zero) } else { None }
+    }
+}
+
 /// A pattern of numbers.
 #[derive(Debug, Clone)]
 pub(super) struct NumberPattern {
@@ -229,10 +236,7 @@ impl NumberPattern {
 
     fn first_zero(&self) -> Option<usize> {
         let before = self.pieces.iter().take_while(|piece| **piece != Piece::Point);
-        let mut digits = before.filter_map(|piece| match piece {
-            Piece::Digit { zero } => Some(*zero),
-            _ => None,
-        });
+        let mut digits = before.filter_map(Piece::zero);
         digits.position(|zero| zero)
     }
 
@@ -240,10 +244,7 @@ impl NumberPattern {
     /// zero, or a `0` in the pattern, from it on.
     fn fraction_matters(&self, number: &Number, at: usize) -> bool {
         let behind = self.pieces.iter().skip_while(|piece| **piece != Piece::Point);
-        let mut zeros = behind.filter_map(|piece| match piece {
-            Piece::Digit { zero } => Some(*zero),
-            _ => None,
-        });
+        let mut zeros = behind.filter_map(Piece::zero);
         let digit = number.fraction.bytes().skip(at).any(|digit| digit != b'0');
         digit || zeros.by_ref().skip(at).any(|zero| zero)
     }

@@ -3,12 +3,12 @@
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::Volatility::Stable;
 
-use super::super::known::{PUBLIC, Relation};
-use super::super::procs::procs;
-use super::super::types::types;
+use super::super::known::Relation;
 use super::call::{Body, Definition, Row};
 use super::context::FunctionContext;
 use super::reg::oid;
+use crate::builtins::procs::procs;
+use crate::builtins::types::types;
 
 /// Two arguments: a thing and a privilege; three: a role before them.
 const TWO_OR_THREE: &[&str] = &["OT", "OOT"];
@@ -50,21 +50,21 @@ pub(super) const DEFINITIONS: &[Definition] = &[
     may("row_security_active", &["O"], |_, row| Ok(row.int(0).map(|_| false))),
     may("pg_relation_is_publishable", &["O"], |_, row| Ok(row.int(0).map(|_| false))),
     may("pg_table_is_visible", &["O"], |context, row| {
-        Ok(row.oid(0).and_then(|oid| context.known.relation(oid)).map(|relation| match relation {
-            Relation::Table(table) | Relation::Index(table, _) => table.schema_oid == PUBLIC,
-            Relation::System(table) => table.schema == "pg_catalog",
-        }))
+        let path = context.settings.search_path();
+        let relation = row.oid(0).and_then(|oid| context.known.relation(oid));
+        Ok(relation.map(|relation| context.known.is_visible(relation, &path)))
     }),
     may("pg_type_is_visible", &["O"], |context, row| {
         let Some(oid) = row.oid(0) else { return Ok(None) };
-        let public = context
+        let own = context
             .known
             .tables
             .iter()
             .find(|table| table.row_type == oid || table.row_array == oid);
-        Ok(match (types().by_oid(oid), public) {
+        let path = context.settings.search_path();
+        Ok(match (types().by_oid(oid), own) {
             (Some(builtin), _) => Some(builtin.schema == "pg_catalog"),
-            (None, Some(table)) => Some(table.schema_oid == PUBLIC),
+            (None, Some(table)) => Some(context.known.is_visible(Relation::Table(table), &path)),
             (None, None) => None,
         })
     }),
@@ -136,7 +136,7 @@ fn relation(
 ) -> Result<Option<bool>> {
     let known = &context.known;
     let found = match (row.text(at), row.oid(at)) {
-        (Some(name), _) => match known.relation_of_text(name) {
+        (Some(name), _) => match known.relation_of_text(name, &context.settings.search_path()) {
             None => return exec_err!("relation \"{name}\" does not exist"),
             found => found,
         },

@@ -3,11 +3,11 @@
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::Volatility::Stable;
 
-use super::super::known::{quote_ident, split_name};
-use super::super::procs::procs;
+use super::super::known::{Relation, quote_ident, split_name};
 use super::call::{Body, Definition, Row};
 use super::context::FunctionContext;
-use super::definitions::{no_such, oid_of, type_oid};
+use super::definitions::{no_such, type_oid};
+use crate::builtins::procs::procs;
 
 /// The types whose values are numbers that stand for names.
 pub(in crate::catalog::postgres) const REG_KINDS: [&str; 9] = [
@@ -105,7 +105,10 @@ pub(super) fn oid(context: &FunctionContext, kind: &str, name: &str) -> Option<u
     let known = &context.known;
     let bare = || split_name(name).and_then(|mut parts| parts.pop());
     match kind {
-        "regclass" => known.relation_of_text(name).map(oid_of),
+        "regclass" => {
+            let path = context.settings.search_path();
+            known.relation_of_text(name, &path).map(Relation::oid)
+        }
         "regtype" => type_oid(context, name),
         "regproc" | "regprocedure" => {
             let name = name.split('(').next().unwrap_or(name);
@@ -133,7 +136,10 @@ fn name(context: &FunctionContext, kind: &str, oid: u32) -> String {
     }
     let known = &context.known;
     let name = match kind {
-        "regclass" => known.relation(oid).map(|relation| known.relation_text(relation)),
+        "regclass" => {
+            let path = context.settings.search_path();
+            known.relation(oid).map(|relation| known.relation_text(relation, &path))
+        }
         "regtype" => known.type_text(oid, -1),
         "regproc" => procs().by_oid(oid).map(|proc| proc.name.to_owned()),
         "regprocedure" => procs().by_oid(oid).map(|proc| {

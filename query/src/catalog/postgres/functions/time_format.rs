@@ -78,7 +78,7 @@ const SHORT_PATTERNS: &[&str] = &["TZ", "tz", "OF", "RM", "rm", "Y", "I", "D", "
 
 /// One piece of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     /// The pattern, whether without padding (`FM`), and its ending (`TH`, `th`).
     Part {
@@ -90,7 +90,7 @@ enum Piece {
 
 /// A pattern of times.
 #[derive(Debug, Clone)]
-pub(super) struct TimePattern(Vec<Piece>);
+pub(super) struct TimePattern(pub(super) Vec<Piece>);
 
 impl TimePattern {
     pub(super) fn parse(text: &str) -> Self {
@@ -179,7 +179,7 @@ pub(super) fn ordinal(digits: &str) -> &'static str {
     }
 }
 
-const MONTHS: [&str; 12] = [
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",

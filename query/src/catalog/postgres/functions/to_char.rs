@@ -9,6 +9,7 @@ use arrow::datatypes::{
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, Offset, TimeZone};
+use chrono_tz::OffsetName;
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -116,8 +117,8 @@ fn times(values: &ArrayRef, patterns: &StringArray) -> Result<StringArray> {
             })
         }));
     }
-    let zone: Option<arrow::array::timezone::Tz> = match values.data_type() {
-        DataType::Timestamp(_, Some(zone)) => Some(zone.parse()?),
+    let zone: Option<(&str, arrow::array::timezone::Tz)> = match values.data_type() {
+        DataType::Timestamp(_, Some(zone)) => Some((zone.as_ref(), zone.parse()?)),
         _ => None,
     };
     let times = values.as_primitive::<TimestampMicrosecondType>();
@@ -127,9 +128,9 @@ fn times(values: &ArrayRef, patterns: &StringArray) -> Result<StringArray> {
         }
         let time = DateTime::from_timestamp_micros(times.value(at))?.naive_utc();
         let moment = match zone {
-            Some(zone) => {
+            Some((named, zone)) => {
                 let offset = zone.offset_from_utc_datetime(&time).fix();
-                let name = offset_name(zone, &time, offset.local_minus_utc());
+                let name = offset_name(named, &time, offset.local_minus_utc());
                 Moment::of_time(time + offset, Some((offset.local_minus_utc(), name)))
             }
             None => Moment::of_time(time, None),
@@ -139,16 +140,17 @@ fn times(values: &ArrayRef, patterns: &StringArray) -> Result<StringArray> {
 }
 
 /// The short name of a zone at a time: `CET`, or `+02` where it has none.
-fn offset_name(
-    zone: arrow::array::timezone::Tz,
-    time: &chrono::NaiveDateTime,
-    seconds: i32,
-) -> String {
-    let shown = zone.offset_from_utc_datetime(time).to_string();
-    match shown.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        true => shown,
-        false if seconds == 0 => "UTC".to_owned(),
-        false => shown,
+fn offset_name(zone: &str, time: &chrono::NaiveDateTime, seconds: i32) -> String {
+    let named = zone.parse::<chrono_tz::Tz>().ok();
+    let short = named
+        .and_then(|named| named.offset_from_utc_datetime(time).abbreviation().map(str::to_owned));
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.abs() / 60;
+    match (short, minutes % 60) {
+        (Some(short), _) => short,
+        (None, _) if seconds == 0 => "UTC".to_owned(),
+        (None, 0) => format!("{sign}{:02}", minutes / 60),
+        (None, rest) => format!("{sign}{:02}:{rest:02}", minutes / 60),
     }
 }
 

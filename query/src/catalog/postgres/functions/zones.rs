@@ -14,7 +14,8 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-pub(super) fn function() -> Arc<ScalarUDF> {
+/// The function.
+pub(crate) fn function() -> Arc<ScalarUDF> {
     let signature = Signature::user_defined(Volatility::Stable);
     Arc::new(ScalarUDF::new_from_impl(AtZone { signature }))
 }
@@ -112,7 +113,7 @@ impl ScalarUDFImpl for AtZone {
 }
 
 /// A zone by its name in any case, or by its offset.
-fn parse(zone: &str) -> Result<Tz> {
+pub(super) fn parse(zone: &str) -> Result<Tz> {
     zone.parse().or_else(|_| {
         let names = chrono_tz::TZ_VARIANTS.iter().map(|tz| tz.name());
         let name = names.into_iter().find(|name| name.eq_ignore_ascii_case(zone));
@@ -133,7 +134,7 @@ fn convert(microseconds: i64, zone: Tz, to_local: bool) -> Result<i64> {
 }
 
 /// A time that was skipped is counted on from before the gap; of two the second counts.
-fn to_instant(local: NaiveDateTime, zone: Tz) -> i64 {
+pub(super) fn to_instant(local: NaiveDateTime, zone: Tz) -> i64 {
     match zone.from_local_datetime(&local) {
         MappedLocalTime::Single(time) | MappedLocalTime::Ambiguous(_, time) => {
             time.timestamp_micros()

@@ -6,11 +6,12 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::super::functions::array_elements;
 use super::super::tables::columns::system_tables;
-use super::super::types::types;
 use super::build::{
     arguments, bare, binary, call, cast, element_type, function_name, literal, normal, null,
     number, quoted, take, text,
 };
+use super::small::is_small;
+use crate::builtins::types::types;
 
 /// Columns whose arrays are counted from 0: those of `int2vector` and `oidvector`.
 const FROM_ZERO: [&str; 6] =
@@ -151,9 +152,11 @@ fn places(array: Expr, first: i64) -> Expr {
         DataType::BigInt(None),
     );
     let end = binary(length, BinaryOperator::Plus, number(first));
-    let int4 =
-        DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Int(None)), None));
-    call("unnest", vec![cast(call("range", vec![number(first), end]), int4)])
+    call("unnest", vec![cast(call("range", vec![number(first), end]), int4_array())])
+}
+
+fn int4_array() -> DataType {
+    DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(DataType::Int(None)), None))
 }
 
 /// A text cut where a pattern matches: DataFusion cuts at texts alone.
@@ -181,9 +184,12 @@ fn set(function: &Function) -> Option<Expr> {
             Some(split((*value).clone(), (*pattern).clone()))
         }
         ("generate_series", [_, _] | [_, _, _]) => {
+            let are_small = arguments.iter().all(|one| is_small(one));
             let arguments = arguments.into_iter().cloned().collect();
             // By its other name, so that this is not done again.
-            Some(call("unnest", vec![call("_generate_series", arguments)]))
+            let series = call("_generate_series", arguments);
+            let series = if are_small { cast(series, int4_array()) } else { series };
+            Some(call("unnest", vec![series]))
         }
         _ => None,
     }

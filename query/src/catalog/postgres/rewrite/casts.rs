@@ -12,6 +12,7 @@ use super::build::{
     arguments, arguments_mut, bare, call, cast, element_type, function_name, literal, normal, take,
     text,
 };
+use super::bytea::{bytes, is_bytea};
 
 /// Columns of `regproc`.
 const REGPROC_COLUMNS: [&str; 26] = [
@@ -57,6 +58,10 @@ pub(super) fn change(expr: &mut Expr) {
             let mut whole = cast(text(&value), typed.data_type.clone());
             change(&mut whole);
             *expr = whole;
+        }
+        Expr::TypedString(typed) if is_bytea(&typed.data_type) => {
+            let Some(written) = typed.value.clone().into_string() else { return };
+            *expr = cast(bytes(&written), typed.data_type.clone());
         }
         Expr::BinaryOp { left, op, right } if is_comparison(op) => {
             compare(left, right);
@@ -113,6 +118,11 @@ fn changed_cast(inner: &mut Box<Expr>, data_type: &mut DataType) -> Option<Expr>
             return Some(cast(empty, data_type.clone()));
         }
         return None;
+    }
+    if is_bytea(data_type)
+        && let Some(written) = literal(inner)
+    {
+        return Some(cast(bytes(written), data_type.clone()));
     }
     if is_number(data_type) {
         to_number(inner);

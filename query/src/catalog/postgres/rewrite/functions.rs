@@ -1,8 +1,10 @@
 //! Functions under other names, and forms that are functions.
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Function, Ident, Value};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, Ident, TimezoneInfo, Value,
+};
 
-use super::build::{arguments_mut, call, cast, function_name, literal, take, text};
+use super::build::{arguments_mut, binary, call, cast, function_name, literal, normal, take, text};
 
 pub(super) fn change(expr: &mut Expr) {
     match expr {
@@ -30,6 +32,12 @@ pub(super) fn change(expr: &mut Expr) {
                 function.name = vec![Ident::new(own)].into();
             }
         }
+        // Words of SQL that are functions without parentheses.
+        Expr::Identifier(name) if name.quote_style.is_none() => match normal(name).as_str() {
+            "current_role" => *expr = call("current_user", Vec::new()),
+            "localtimestamp" => *expr = local_timestamp(),
+            _ => {}
+        },
         Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
             let escape = escape_char.as_ref().and_then(|escape| match &escape.value {
                 Value::SingleQuotedString(escape) => escape.chars().next(),
@@ -67,17 +75,80 @@ fn changed(name: &str, function: &mut Function) -> Option<Expr> {
                 _ => None,
             }
         }
+        "mod" => match arguments_mut(function).as_mut_slice() {
+            [dividend, divisor] => {
+                Some(binary(take(dividend), BinaryOperator::Modulo, take(divisor)))
+            }
+            _ => None,
+        },
+        "age" => match arguments_mut(function).as_mut_slice() {
+            [from] => {
+                let today = cast(call("current_date", Vec::new()), timestamp());
+                Some(call("age", vec![today, take(from)]))
+            }
+            _ => None,
+        },
+        "variance" => Some(renamed(whole(), "var_samp")),
+        "localtimestamp" => Some(local_timestamp()),
+        name if CASTS.contains(&name) => match arguments_mut(function).as_mut_slice() {
+            [value] => {
+                let data = match name {
+                    "text" => DataType::Text,
+                    name => DataType::Custom(vec![Ident::new(name)].into(), Vec::new()),
+                };
+                let mut whole = cast(take(value), data);
+                super::times::change(&mut whole);
+                super::casts::change(&mut whole);
+                Some(whole)
+            }
+            _ => None,
+        },
         _ => None,
     }
 }
 
-/// A function by its bare name.
-fn plain(mut expr: Expr) -> Expr {
+/// Types whose names are functions that cast.
+const CASTS: [&str; 15] = [
+    "int2",
+    "int4",
+    "int8",
+    "float4",
+    "float8",
+    "numeric",
+    "text",
+    "varchar",
+    "bool",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "oid",
+    "bytea",
+];
+
+fn local_timestamp() -> Expr {
+    cast(call("now", Vec::new()), timestamp())
+}
+
+fn timestamp() -> DataType {
+    DataType::Timestamp(None, TimezoneInfo::WithoutTimeZone)
+}
+
+/// A function under another name.
+fn renamed(mut expr: Expr, name: &str) -> Expr {
     if let Expr::Function(function) = &mut expr {
-        let name = function_name(&function.name);
         function.name = vec![Ident::new(name)].into();
     }
     expr
+}
+
+/// A function by its bare name.
+fn plain(expr: Expr) -> Expr {
+    let name = match &expr {
+        Expr::Function(function) => function_name(&function.name),
+        _ => return expr,
+    };
+    renamed(expr, &name)
 }
 
 /// A pattern of LIKE with another escape than the backslash, which is the only one of DataFusion.

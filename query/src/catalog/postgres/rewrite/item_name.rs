@@ -4,9 +4,9 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, DataType, Expr, FunctionArguments, SelectItem, SetExpr,
 };
 
-use super::super::types::types;
 use super::build::{function_name, normal};
 use super::hidden::column_name;
+use crate::builtins::types::types;
 
 /// What PostgreSQL calls what has no name.
 const NO_NAME: &str = "?column?";

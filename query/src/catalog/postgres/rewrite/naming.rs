@@ -9,7 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 use super::build::{cast, normal, parts, quoted};
 use super::hidden::HIDDEN;
 use super::item_name::item_name;
-use super::scope::{HIDDEN_COLUMNS, Scopes};
+use super::scope::Scopes;
+use super::specials::{HIDDEN_COLUMNS, function_of};
+use super::whole_row::table_of;
 
 /// Gives every column of a select list the name that PostgreSQL would give it, and a second column
 /// of the same name an ending that keeps it apart.
@@ -36,7 +38,9 @@ pub(super) fn name_columns(select: &mut Select, scopes: &Scopes) {
             SelectItem::UnnamedExpr(expr) => {
                 let name = item_name(expr);
                 let is_plain = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-                    && !HIDDEN_COLUMNS.contains(&name.as_str());
+                    && !HIDDEN_COLUMNS.contains(&name.as_str())
+                    && table_of(expr, scopes).is_none()
+                    && function_of(expr, scopes).is_none();
                 (expr, name, is_plain)
             }
             SelectItem::ExprWithAlias { expr, alias } => {

@@ -1,15 +1,16 @@
 //! Which tables an expression can refer to.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Ident, Query, Select, SelectItem, SetExpr, TableFactor,
+    Expr, FunctionArg, FunctionArgExpr, Query, Select, SelectItem, SetExpr, TableFactor,
     TableWithJoins,
 };
 
 use super::super::known::{Known, Relation};
 use super::super::tables::columns::system_tables;
 use super::super::tables::has_rows;
-use super::build::{cast, normal, number, parts, text};
+use super::build::{normal, parts};
 use super::item_name::item_name;
+use super::join_kind::has_merged;
 
 /// A table of a FROM.
 #[derive(Debug, Clone)]
@@ -22,19 +23,46 @@ pub(super) struct ScopeTable {
     pub(super) oid: Option<u32>,
     /// Whether it is known to have no rows, and is not the side of a join that may have none.
     pub(super) is_empty: bool,
+    /// Whether it is the side of a join that may have no row.
+    pub(super) may_lack: bool,
+}
+
+/// A table of WITH.
+#[derive(Debug)]
+struct WithTable {
+    name: String,
+    /// Its columns, if they are known.
+    columns: Option<Vec<String>>,
 }
 
 /// The tables of the selects around an expression, and the names of WITH.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scopes {
     selects: Vec<Vec<ScopeTable>>,
-    with: Vec<Vec<String>>,
+    with: Vec<Vec<WithTable>>,
+    /// The schemas that are searched.
+    pub(super) path: Vec<String>,
 }
 
 impl Scopes {
-    pub(super) fn enter_query(&mut self, query: &Query) {
-        let with = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.with.push(with.map(|table| normal(&table.alias.name)).collect());
+    pub(super) fn new(path: &[String]) -> Self {
+        Self { selects: Vec::new(), with: Vec::new(), path: path.to_vec() }
+    }
+
+    pub(super) fn enter_query(&mut self, query: &Query, known: &Known) {
+        self.with.push(Vec::new());
+        // One of them may read those before it.
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let alias = &table.alias;
+            let columns = match alias.columns.as_slice() {
+                [] => self.columns_of(&table.query.body, known),
+                columns => Some(columns.iter().map(|column| normal(&column.name)).collect()),
+            };
+            let with = WithTable { name: normal(&alias.name), columns };
+            if let Some(all) = self.with.last_mut() {
+                all.push(with);
+            }
+        }
     }
 
     pub(super) fn leave_query(&mut self) {
@@ -55,9 +83,19 @@ impl Scopes {
         self.selects.last().map_or(&[], Vec::as_slice)
     }
 
+    /// The tables of the selects around, the innermost first.
+    pub(super) fn outwards(&self) -> impl Iterator<Item = &[ScopeTable]> {
+        self.selects.iter().rev().map(Vec::as_slice)
+    }
+
     /// Whether a name is one of WITH.
     pub(super) fn is_with(&self, name: &str) -> bool {
-        self.with.iter().flatten().any(|with| with == name)
+        self.with_table(name).is_some()
+    }
+
+    fn with_table(&self, name: &str) -> Option<&WithTable> {
+        let mut all = self.with.iter().rev().flat_map(|with| with.iter().rev());
+        all.find(|table| table.name == name)
     }
 
     /// The tables of a select's FROM.
@@ -67,6 +105,42 @@ impl Scopes {
             self.add_joined(table, known, &mut tables);
         }
         tables
+    }
+
+    /// The tables of one part of a FROM.
+    pub(super) fn tables_in(&self, factor: &TableFactor, known: &Known) -> Vec<ScopeTable> {
+        let mut tables = Vec::new();
+        self.add(factor, known, &mut tables);
+        tables
+    }
+
+    /// The names of a query's columns, where they are known.
+    fn columns_of(&self, body: &SetExpr, known: &Known) -> Option<Vec<String>> {
+        match body {
+            SetExpr::Select(select) => {
+                let mut names = Vec::new();
+                for item in &select.projection {
+                    match item {
+                        SelectItem::UnnamedExpr(expr) => names.push(item_name(expr)),
+                        SelectItem::ExprWithAlias { alias, .. } => names.push(normal(alias)),
+                        SelectItem::Wildcard(_) if !select.from.iter().any(has_merged) => {
+                            for table in self.tables_of(select, known) {
+                                names.extend(table.columns?);
+                            }
+                        }
+                        _ => return None,
+                    }
+                }
+                Some(names)
+            }
+            SetExpr::Values(values) => {
+                let first = values.rows.first()?;
+                Some((1..=first.content.len()).map(|at| format!("column{at}")).collect())
+            }
+            SetExpr::SetOperation { left, .. } => self.columns_of(left, known),
+            SetExpr::Query(query) => self.columns_of(&query.body, known),
+            _ => None,
+        }
     }
 
     fn add_joined(&self, joined: &TableWithJoins, known: &Known, tables: &mut Vec<ScopeTable>) {
@@ -83,7 +157,9 @@ impl Scopes {
                 _ => (true, true),
             };
             for (at, table) in tables.iter_mut().enumerate().skip(first) {
-                table.is_empty &= if at < second { keeps_left } else { keeps_right };
+                let keeps = if at < second { keeps_left } else { keeps_right };
+                table.is_empty &= keeps;
+                table.may_lack |= !keeps;
             }
         }
     }
@@ -93,9 +169,9 @@ impl Scopes {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let parts = parts(name);
                 let Some(last) = parts.last().cloned() else { return };
-                let mut table = match self.is_with(&last) && parts.len() == 1 {
-                    true => unknown(last),
-                    false => table(&parts, known),
+                let mut table = match self.with_table(&last).filter(|_| parts.len() == 1) {
+                    Some(with) => ScopeTable { columns: with.columns.clone(), ..unknown(last) },
+                    None => table(&parts, known, &self.path),
                 };
                 if let Some(alias) = alias {
                     table.name = normal(&alias.name);
@@ -112,9 +188,9 @@ impl Scopes {
                     Some(alias) if !alias.columns.is_empty() => {
                         Some(alias.columns.iter().map(|one| normal(&one.name)).collect())
                     }
-                    _ => columns_of(&subquery.body),
+                    _ => self.columns_of(&subquery.body, known),
                 };
-                tables.push(ScopeTable { name, columns, oid: None, is_empty: false });
+                tables.push(ScopeTable { columns, ..unknown(name) });
             }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 self.add_joined(table_with_joins, known, tables);
@@ -152,18 +228,22 @@ fn is_never_set(expr: &Expr) -> bool {
 }
 
 fn unknown(name: String) -> ScopeTable {
-    ScopeTable { name, columns: None, oid: None, is_empty: false }
+    ScopeTable { name, columns: None, oid: None, is_empty: false, may_lack: false }
 }
 
-fn table(parts: &[String], known: &Known) -> ScopeTable {
+fn table(parts: &[String], known: &Known, path: &[String]) -> ScopeTable {
     let name = parts.last().cloned().unwrap_or_default();
-    let schema = parts.iter().rev().nth(1);
-    match known.relation_named(schema.map(String::as_str), &name) {
+    let relation = match parts.iter().rev().nth(1) {
+        Some(schema) => known.relation_named(Some(schema), &name),
+        None => known.relation_in(path, &name),
+    };
+    match relation {
         Some(Relation::System(table)) => ScopeTable {
             name,
             columns: Some(table.columns.iter().map(|one| one.name.to_owned()).collect()),
             oid: Some(table.oid),
             is_empty: !has_rows(table.schema, table.name),
+            may_lack: false,
         },
         Some(Relation::Table(table)) => ScopeTable {
             name,
@@ -172,95 +252,9 @@ fn table(parts: &[String], known: &Known) -> ScopeTable {
             ),
             oid: Some(table.oid),
             is_empty: false,
+            may_lack: false,
         },
         Some(Relation::Index(..)) | None => unknown(name),
-    }
-}
-
-/// The names of a query's columns, where no wildcard hides them.
-fn columns_of(body: &SetExpr) -> Option<Vec<String>> {
-    match body {
-        SetExpr::Select(select) => select
-            .projection
-            .iter()
-            .map(|item| match item {
-                SelectItem::UnnamedExpr(expr) => Some(item_name(expr)),
-                SelectItem::ExprWithAlias { alias, .. } => Some(normal(alias)),
-                _ => None,
-            })
-            .collect(),
-        SetExpr::SetOperation { left, .. } => columns_of(left),
-        SetExpr::Query(query) => columns_of(&query.body),
-        _ => None,
-    }
-}
-
-/// Columns that every table of PostgreSQL has and no `*` shows.
-pub(super) const HIDDEN_COLUMNS: [&str; 6] = ["tableoid", "xmin", "xmax", "cmin", "cmax", "ctid"];
-
-/// A hidden column becomes what it would hold.
-pub(super) fn hidden_column(expr: &mut Expr, scopes: &Scopes) {
-    let (qualifier, name): (Option<&Ident>, &Ident) = match expr {
-        Expr::Identifier(name) => (None, name),
-        Expr::CompoundIdentifier(parts) => match parts.as_slice() {
-            [.., qualifier, name] => (Some(qualifier), name),
-            _ => return,
-        },
-        _ => return,
-    };
-    let name = normal(name);
-    if !HIDDEN_COLUMNS.contains(&name.as_str()) {
-        return;
-    }
-    let qualifier = qualifier.map(normal);
-    let has_it =
-        |table: &ScopeTable| table.columns.as_ref().is_none_or(|columns| columns.contains(&name));
-    let mut tables = scopes.selects.iter().rev().flatten();
-    let table = match &qualifier {
-        Some(qualifier) => tables.find(|table| table.name == *qualifier),
-        None if scopes.here().iter().any(has_it) => None,
-        None => scopes.here().first(),
-    };
-    let Some(table) = table.filter(|table| !has_it(table)) else { return };
-    let Some(oid) = table.oid else { return };
-    use datafusion::sql::sqlparser::ast::DataType;
-    let named = |name: &str| DataType::Custom(vec![Ident::new(name)].into(), Vec::new());
-    *expr = match name.as_str() {
-        "tableoid" => cast(number(i64::from(oid)), named("oid")),
-        "ctid" => cast(text("(0,1)"), named("tid")),
-        "cmin" | "cmax" => cast(number(0), named("cid")),
-        "xmax" => cast(number(0), named("xid")),
-        _ => cast(number(1), named("xid")),
-    };
-}
-
-/// `pg_catalog.pg_class.oid` as `pg_class.oid`: PostgreSQL's own tables have their bare names as
-/// aliases here.
-pub(super) fn drop_schema(expr: &mut Expr) {
-    let Expr::CompoundIdentifier(parts) = expr else { return };
-    if parts.len() < 3 {
-        return;
-    }
-    let is_own =
-        |name: &Ident| matches!(normal(name).as_str(), "pg_catalog" | "information_schema");
-    if parts.first().is_some_and(is_own) {
-        parts.remove(0);
-    }
-}
-
-/// `current_schema` without parentheses, which sqlparser takes for a column.
-pub(super) fn current_schema(expr: &mut Expr, scopes: &Scopes) {
-    let Expr::Identifier(name) = expr else { return };
-    if name.quote_style.is_some() || !name.value.eq_ignore_ascii_case("current_schema") {
-        return;
-    }
-    let is_column = scopes
-        .selects
-        .iter()
-        .flatten()
-        .any(|table| table.columns.iter().flatten().any(|column| column == "current_schema"));
-    if !is_column {
-        *expr = super::build::call("current_schema", Vec::new());
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use super::super::known::Known;
-use super::super::types::{TypeRow, type_of, types};
 use super::columns::system_tables;
 use super::rows::Rows;
+use crate::builtins::types::{TypeRow, type_of, types};
 
 /// One row of `pg_attribute`.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef, TimeUnit};
 
-use super::super::types::{TYPE_KEY, TypeRow, types};
+use crate::builtins::types::{TYPE_KEY, TypeRow, types};
 
 /// A table or view of `pg_catalog` or `information_schema`.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! Keys: `pg_constraint`, `pg_index`, `pg_indexes`.
 
-use super::super::known::{Known, KnownKey, KnownTable, Relation, quote_ident};
+use super::super::known::{Known, KnownKey, KnownTable, Relation, default_path, quote_ident};
 use super::rows::Rows;
 
 /// The tables that have a key.
@@ -31,7 +31,7 @@ pub(in crate::catalog::postgres) fn index_definition(
     is_short: bool,
 ) -> String {
     let name = match is_short {
-        true => known.relation_text(Relation::Table(table)),
+        true => known.relation_text(Relation::Table(table), &default_path()),
         false => format!(
             "{}.{}",
             quote_ident(known.schema_name(table)),

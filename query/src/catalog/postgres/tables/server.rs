@@ -3,9 +3,9 @@
 use datafusion::common::ScalarValue;
 
 use super::super::known::{Known, OWNER, PG_CATALOG};
-use super::super::procs::procs;
 use super::super::settings::SettingsShown;
 use super::rows::Rows;
+use crate::builtins::procs::procs;
 
 /// The encoding `UTF8`.
 const UTF8: i32 = 6;

@@ -1,9 +1,9 @@
 //! Types, ranges, functions: `pg_type`, `pg_range`, `pg_proc`.
 
 use super::super::known::{INFORMATION_SCHEMA, Known, OWNER, PG_CATALOG};
-use super::super::procs::procs;
-use super::super::types::types;
 use super::rows::Rows;
+use crate::builtins::procs::procs;
+use crate::builtins::types::types;
 
 /// One row of `pg_type`.
 struct Typing<'a> {

@@ -3,12 +3,13 @@
 mod answers;
 mod clients;
 mod speed;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::{
     CatalogProvider, MemTable, MemoryCatalogProvider, MemorySchemaProvider, SchemaProvider,
@@ -18,9 +19,11 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
 use super::*;
+use crate::catalog::arithmetic::with_arithmetic;
 use crate::catalog::shown::{ShownCatalog, ShownColumn, ShownSchema, ShownTable};
 
 /// A catalog, a connection, and DataFusion over them.
@@ -40,21 +43,29 @@ struct Answer {
 impl Client {
     fn new(shown: ShownCatalog) -> Self {
         let known = Known::new(Arc::new(shown));
+        Self::with(known, "UTC")
+    }
+
+    /// A client with a zone of its own.
+    fn with(known: Arc<Known>, zone: &str) -> Self {
         let settings = SettingsShown::new(&known.shown.user, 4711);
+        settings.set("TimeZone", zone).unwrap();
         let context = FunctionContext { known: Arc::clone(&known), settings: settings.clone() };
         let functions = functions(&context);
         let config = SessionConfig::new()
             .with_target_partitions(2)
             .with_default_catalog_and_schema("postgres", "public")
-            .with_create_default_catalog_and_schema(false);
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_default_features()
-            .with_type_planner(functions.types)
-            .build();
+            .with_create_default_catalog_and_schema(false)
+            .set_bool("datafusion.sql_parser.parse_float_as_decimal", true)
+            .set_str("datafusion.execution.time_zone", &settings.time_zone());
+        let builder = SessionStateBuilder::new().with_config(config).with_default_features();
+        let state = with_arithmetic(builder).with_type_planner(functions.types).build();
         let context = SessionContext::new_with_state(state);
         for scalar in functions.scalar {
             context.register_udf(scalar.as_ref().clone());
+        }
+        for aggregate in functions.aggregate {
+            context.register_udaf(aggregate.as_ref().clone());
         }
         for (name, table) in functions.table {
             context.register_udtf(name, table);
@@ -79,23 +90,43 @@ impl Client {
     }
 
     async fn ask(&self, text: &str) -> Result<Answer> {
-        let mut tree = Parser::new(&PostgreSqlDialect {})
-            .with_recursion_limit(64)
-            .try_with_sql(text)
-            .and_then(|mut parser| parser.parse_statement())
-            .map_err(|error| datafusion::common::plan_datafusion_err!("{error}"))?;
-        rewrite(&mut tree, &self.known);
-        let state = self.context.state();
-        let plan = state.statement_to_plan(Statement::Statement(Box::new(tree))).await?;
-        let frame = self.context.execute_logical_plan(plan).await?;
-        let schema = Arc::clone(frame.schema().inner());
+        let (schema, batches) = self.batches(text).await?;
         let names = schema.fields().iter().map(|field| column_name(field.name()).to_owned());
         let types = schema.fields().iter().map(|field| {
-            let (oid, _) = super::types::type_of(field);
-            super::types::types().by_oid(oid).map(|row| row.name.to_owned()).unwrap_or_default()
+            let (oid, _) = crate::builtins::types::type_of(field);
+            crate::builtins::types::types()
+                .by_oid(oid)
+                .map(|row| row.name.to_owned())
+                .unwrap_or_default()
         });
-        let (names, types) = (names.collect(), types.collect());
-        Ok(Answer { names, types, rows: texts(&frame.collect().await?) })
+        Ok(Answer { names: names.collect(), types: types.collect(), rows: texts(&batches) })
+    }
+
+    /// The columns of a statement and its rows.
+    async fn batches(&self, text: &str) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+        let dialect = PostgreSqlDialect {};
+        let mut tree = Tokenizer::new(&dialect, text)
+            .tokenize_with_location()
+            .map_err(ParserError::from)
+            .and_then(tokens_for_parser)
+            .and_then(|tokens| {
+                let parser = Parser::new(&dialect).with_recursion_limit(64);
+                parser.with_tokens_with_locations(tokens).parse_statement()
+            })
+            .map_err(|error| datafusion::common::plan_datafusion_err!("{error}"))?;
+        rewrite(&mut tree, &self.known, &super::known::default_path());
+        let state = self.context.state();
+        let plan = state.statement_to_plan(Statement::Statement(Box::new(tree))).await?;
+        let plan = flatten(plan)?;
+        let schema = output_columns(&plan);
+        let settled = state.optimize(&plan)?;
+        let fields = schema.fields().iter().zip(settled.schema().fields().iter());
+        let fields = fields.map(|(field, settled)| {
+            field.as_ref().clone().with_data_type(settled.data_type().clone())
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let frame = self.context.execute_logical_plan(plan).await?;
+        Ok((schema, frame.collect().await?))
     }
 
     /// The rows of a statement that has to work, as one text a row.
@@ -216,7 +247,8 @@ fn lending() -> ShownCatalog {
 fn numbers(known: &Known) -> BTreeMap<String, u32> {
     let mut numbers = BTreeMap::new();
     for table in &known.tables {
-        let name = known.relation_text(super::known::Relation::Table(table));
+        let name = known
+            .relation_text(super::known::Relation::Table(table), &super::known::default_path());
         if let Some(key) = &table.key {
             numbers.insert(key.name.clone(), key.index);
         }

@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], ParameterError> {
-        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or_else(|| self.invalid())?;
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(ParameterError::Short)?;
         self.rest = rest;
         Ok(*taken)
     }

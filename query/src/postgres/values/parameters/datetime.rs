@@ -29,7 +29,10 @@ const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 /// Why a text is no date or time.
 enum Refusal {
     Syntax,
+    /// A number that no month, day or clock has.
     Range,
+    /// A day or instant that the type does not reach.
+    Beyond,
     Zone(String),
     Displacement,
 }
@@ -39,7 +42,7 @@ type Result<T> = std::result::Result<T, Refusal>;
 /// Days since 1970.
 pub(super) fn date(text: &str) -> std::result::Result<i64, ParameterError> {
     let days = Parts::read(text, false).and_then(|parts| parts.days());
-    days.map_err(|refusal| refusal.of("date", "date/time field value", text))
+    days.map_err(|refusal| refusal.of("date", "date", text))
 }
 
 /// Time since midnight; a date and a zone in the text count for nothing.
@@ -51,13 +54,13 @@ pub(super) fn time(text: &str) -> std::result::Result<Moment, ParameterError> {
         parts.time.ok_or(Refusal::Syntax)
     });
     let time = time.map(|nanoseconds| moment(0, nanoseconds));
-    time.map_err(|refusal| refusal.of("time without time zone", "date/time field value", text))
+    time.map_err(|refusal| refusal.of("time", "time", text))
 }
 
 /// A timestamp on a clock without zone; a zone in the text counts for nothing.
 pub(super) fn timestamp(text: &str) -> std::result::Result<Moment, ParameterError> {
     let moment = Parts::read(text, false).and_then(|parts| parts.local());
-    moment.map_err(|refusal| refusal.of("timestamp without time zone", "timestamp", text))
+    moment.map_err(|refusal| refusal.of("timestamp", "timestamp", text))
 }
 
 /// An instant; without zone in the text the clock is the session's.
@@ -68,10 +71,10 @@ pub(super) fn timestamptz(
     let moment = Parts::read(text, false).and_then(|parts| {
         let local = parts.local()?;
         let zone = parts.zone.unwrap_or(session);
-        let microseconds = zone.instant(local.microseconds).ok_or(Refusal::Range)?;
+        let microseconds = zone.instant(local.microseconds).ok_or(Refusal::Beyond)?;
         match is_timestamp(microseconds) {
             true => Ok(Moment { microseconds, ..local }),
-            false => Err(Refusal::Range),
+            false => Err(Refusal::Beyond),
         }
     });
     moment.map_err(|refusal| refusal.of("timestamp with time zone", "timestamp", text))
@@ -82,7 +85,8 @@ impl Refusal {
         let text = text.to_owned();
         match self {
             Self::Syntax => ParameterError::DateSyntax { postgres, text },
-            Self::Range => ParameterError::DateRange { what, text },
+            Self::Range => ParameterError::DateRange { what: "date/time field value", text },
+            Self::Beyond => ParameterError::DateRange { what, text },
             Self::Zone(zone) => ParameterError::Zone { zone },
             Self::Displacement => {
                 ParameterError::DateRange { what: "time zone displacement", text }
@@ -303,8 +307,8 @@ impl Parts {
         if self.before_christ {
             day.year = 1 - day.year;
         }
-        let days = days_of(day).filter(|days| is_date(*days)).ok_or(Refusal::Range)?;
-        Ok(days)
+        let days = days_of(day).ok_or(Refusal::Range)?;
+        if is_date(days) { Ok(days) } else { Err(Refusal::Beyond) }
     }
 
     fn local(&self) -> Result<Moment> {
@@ -312,7 +316,7 @@ impl Parts {
         let fits = days.checked_mul(DAY_US).and_then(|start| start.checked_add(time / 1_000));
         match fits.is_some_and(is_timestamp) {
             true => Ok(moment(days, time)),
-            false => Err(Refusal::Range),
+            false => Err(Refusal::Beyond),
         }
     }
 }
@@ -389,7 +393,8 @@ fn read_clock(text: &str) -> Result<i64> {
         _ => return Err(Refusal::Syntax),
     };
     let fraction = nanoseconds(fraction)?;
-    let whole = hours.saturating_mul(3_600).saturating_add(minutes * 60 + seconds);
+    let whole = hours.saturating_mul(3_600).saturating_add(minutes.saturating_mul(60));
+    let whole = whole.saturating_add(seconds);
     let total = whole.checked_mul(NANOSECONDS).and_then(|total| total.checked_add(fraction));
     let day = DAY_US / SECOND_US * NANOSECONDS;
     match total {

@@ -3,11 +3,12 @@
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
+use crate::builtins::types::type_of_data;
 use crate::postgres::values::error::ParameterError;
 use crate::postgres::values::oid;
 use crate::postgres::values::pg_types::{PgType, type_by_oid};
 use crate::postgres::values::settings::{Format, ValueSettings};
-use crate::postgres::values::types::{Target, arrow_type, element_field, natural_oid, plain};
+use crate::postgres::values::types::{Target, arrow_type, element_field, plain};
 
 use super::parsed::{unsupported, utf8};
 use super::{binary, scalar, text};
@@ -84,6 +85,9 @@ fn expected_type(expected: &DataType) -> Option<&'static PgType> {
             false => type_by_oid(element.array),
         };
     }
-    let extension = (*expected == DataType::FixedSizeBinary(16)).then_some("arrow.uuid");
-    type_by_oid(natural_oid(expected, extension)?)
+    let (oid, _) = match expected {
+        DataType::FixedSizeBinary(16) => (oid::UUID, -1),
+        other => type_of_data(other),
+    };
+    type_by_oid(oid)
 }

@@ -2,6 +2,7 @@
 
 use arrow::datatypes::DataType;
 
+use crate::postgres::values::calendar::DAY_US;
 use crate::postgres::values::error::ParameterError;
 use crate::postgres::values::pg_types::{PgType, type_by_oid};
 use crate::postgres::values::types::Target;
@@ -29,6 +30,18 @@ pub(super) enum Parsed {
     Interval(Interval),
     Uuid([u8; 16]),
     List(Vec<Option<Parsed>>),
+}
+
+impl Parsed {
+    /// A whole number.
+    pub(super) fn integer(&self) -> Option<i64> {
+        if let Self::Int(number) = self { Some(*number) } else { None }
+    }
+
+    /// The first microsecond of a date, if there is one for it.
+    pub(super) fn midnight(&self) -> Option<i64> {
+        if let Self::Date(days) = self { days.checked_mul(DAY_US) } else { None }
+    }
 }
 
 /// A time, with what it has of a microsecond.

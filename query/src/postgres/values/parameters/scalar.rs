@@ -59,26 +59,22 @@ impl Context<'_> {
     /// Moves a date or timestamp to the clock of the type: UTC's or the session's.
     fn on_clock(&self, parsed: Parsed, data_type: &DataType) -> Parsed {
         let DataType::Timestamp(_, zone) = data_type else { return parsed };
-        let parsed = match parsed {
-            Parsed::Date(days) => match days.checked_mul(DAY_US) {
-                Some(at) => Parsed::Timestamp(Moment::new(at)),
-                None => Parsed::Date(days),
-            },
-            other => other,
+        let parsed = match parsed.midnight() {
+            Some(at) => Parsed::Timestamp(Moment::new(at)),
+            None => parsed,
         };
         let session = self.settings.time_zone;
-        match (parsed, zone) {
-            (Parsed::Timestamp(local), Some(_)) => match session.instant(local.microseconds) {
-                Some(microseconds) => Parsed::Timestamptz(Moment { microseconds, ..local }),
-                None => Parsed::Timestamp(local),
-            },
-            (Parsed::Timestamptz(at), None) => {
-                let offset = i64::from(session.offset_at(at.microseconds)) * SECOND_US;
-                let microseconds = at.microseconds.saturating_add(offset);
-                Parsed::Timestamp(Moment { microseconds, ..at })
-            }
-            (parsed, _) => parsed,
+        if let (Parsed::Timestamp(local), Some(_)) = (&parsed, zone)
+            && let Some(microseconds) = session.instant(local.microseconds)
+        {
+            return Parsed::Timestamptz(Moment { microseconds, ..*local });
         }
+        if let (Parsed::Timestamptz(at), None) = (&parsed, zone) {
+            let offset = i64::from(session.offset_at(at.microseconds)) * SECOND_US;
+            let microseconds = at.microseconds.saturating_add(offset);
+            return Parsed::Timestamp(Moment { microseconds, ..*at });
+        }
+        parsed
     }
 
     fn list(
@@ -120,10 +116,11 @@ impl Context<'_> {
         elements: Vec<Option<Parsed>>,
         data_type: &DataType,
     ) -> Result<(DataType, Vec<ScalarValue>), ParameterError> {
-        let scalars = elements.into_iter().map(|element| match element {
-            Some(Parsed::List(inner)) => self.list(inner, data_type),
-            _ => ScalarValue::try_new_null(data_type)
-                .map_err(|_| unsupported(self.postgres, data_type)),
+        let scalars = elements.into_iter().map(|element| {
+            if let Some(Parsed::List(inner)) = element {
+                return self.list(inner, data_type);
+            }
+            ScalarValue::try_new_null(data_type).map_err(|_| unsupported(self.postgres, data_type))
         });
         Ok((data_type.clone(), scalars.collect::<Result<_, _>>()?))
     }

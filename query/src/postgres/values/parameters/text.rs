@@ -26,10 +26,13 @@ pub(super) fn parse(
         Target::Int4 => integer(postgres, text, i64::from(i32::MIN), i64::from(i32::MAX))?,
         Target::Int8 => integer(postgres, text, i64::MIN, i64::MAX)?,
         // A negative number is the OID with the same bits.
-        Target::Oid => match integer(postgres, text, i64::from(i32::MIN), i64::from(u32::MAX))? {
-            Parsed::Int(number) => Parsed::Int(number.rem_euclid(1 << 32)),
-            other => other,
-        },
+        Target::Oid => {
+            let parsed = integer(postgres, text, i64::from(i32::MIN), i64::from(u32::MAX))?;
+            match parsed.integer() {
+                Some(number) => Parsed::Int(number.rem_euclid(1 << 32)),
+                None => parsed,
+            }
+        }
         Target::Reg(reg) => match reg.oid(trimmed) {
             Some(oid) => Parsed::Int(i64::from(oid)),
             None => Parsed::Text(trimmed.to_owned()),

@@ -13,10 +13,11 @@ use super::units::{in_unit, interval_scalar};
 pub(super) fn wide_enough(values: &[&Parsed], wanted: &DataType) -> DataType {
     use DataType as D;
     let decimals = |values: &[&Parsed]| -> Vec<Decimal> {
-        let decimal = |value: &&Parsed| match value {
-            Parsed::Decimal(number) => Some(*number),
-            Parsed::Int(number) => Some(Decimal::from_i64(*number)),
-            _ => None,
+        let decimal = |value: &&Parsed| {
+            if let Parsed::Decimal(number) = value {
+                return Some(*number);
+            }
+            value.integer().map(Decimal::from_i64)
         };
         values.iter().filter_map(decimal).collect()
     };
@@ -49,16 +50,16 @@ pub(super) fn wide_enough(values: &[&Parsed], wanted: &DataType) -> DataType {
             }
         }
         D::Float16 | D::Float32 => {
-            let exact = |value: &&Parsed| match value {
-                Parsed::Float8(float) => float.is_nan() || narrowed(*float) == *float,
-                _ => true,
+            let is_cut = |value: &&Parsed| {
+                matches!(value, Parsed::Float8(float)
+                    if !float.is_nan() && narrowed(*float) != *float)
             };
-            if values.iter().all(exact) { wanted.clone() } else { D::Float64 }
+            if values.iter().any(is_cut) { D::Float64 } else { wanted.clone() }
         }
         D::FixedSizeBinary(size) => {
-            let other = |value: &&Parsed| match value {
-                Parsed::Bytes(bytes) => i32::try_from(bytes.len()) != Ok(*size),
-                _ => false,
+            let other = |value: &&Parsed| {
+                matches!(value, Parsed::Bytes(bytes)
+                    if i32::try_from(bytes.len()) != Ok(*size))
             };
             if values.iter().any(other) { D::Binary } else { wanted.clone() }
         }
@@ -68,13 +69,13 @@ pub(super) fn wide_enough(values: &[&Parsed], wanted: &DataType) -> DataType {
             wide => D::Time64(wide),
         },
         D::Interval(_) | D::Duration(_) => {
-            let fits = |value: &&Parsed| match value {
-                Parsed::Interval(interval) => interval_scalar(*interval, wanted).is_some(),
-                _ => true,
+            let is_other = |value: &&Parsed| {
+                matches!(value, Parsed::Interval(interval)
+                    if interval_scalar(*interval, wanted).is_none())
             };
-            match values.iter().all(fits) {
-                true => wanted.clone(),
-                false => D::Interval(IntervalUnit::MonthDayNano),
+            match values.iter().any(is_other) {
+                true => D::Interval(IntervalUnit::MonthDayNano),
+                false => wanted.clone(),
             }
         }
         other => other.clone(),

@@ -23,11 +23,13 @@ pub(in crate::postgres::values) fn write_item(
             write_value(value, settings, out);
             Ok(())
         }
-        Item::Nested(column, row) => match column.shape.target {
-            Target::Array => write_array(column, *row, settings, out),
-            Target::Vector => write_vector(column, *row, settings, out),
-            _ => write_json(item, settings, out),
-        },
+        Item::Nested(column, row) if column.shape.target == Target::Array => {
+            write_array(column, *row, settings, out)
+        }
+        Item::Nested(column, row) if column.shape.target == Target::Vector => {
+            write_vector(column, *row, settings, out)
+        }
+        Item::Nested(..) => write_json(item, settings, out),
     }
 }
 

@@ -64,7 +64,41 @@ pub(super) fn write_json(
             }
             out.put_u8(b'}');
         }
-        _ => out.put_slice(b"null"),
+        // They hold no other values.
+        Source::Null
+        | Source::Bool(_)
+        | Source::Int8(_)
+        | Source::Int16(_)
+        | Source::Int32(_)
+        | Source::Int64(_)
+        | Source::UInt8(_)
+        | Source::UInt16(_)
+        | Source::UInt32(_)
+        | Source::UInt64(_)
+        | Source::Decimal32(..)
+        | Source::Decimal64(..)
+        | Source::Decimal128(..)
+        | Source::Decimal256(..)
+        | Source::Float16(_)
+        | Source::Float32(_)
+        | Source::Float64(_)
+        | Source::Utf8(_)
+        | Source::LargeUtf8(_)
+        | Source::Utf8View(_)
+        | Source::Binary(_)
+        | Source::LargeBinary(_)
+        | Source::BinaryView(_)
+        | Source::FixedSizeBinary(_)
+        | Source::Date32(_)
+        | Source::Date64(_)
+        | Source::Time32(..)
+        | Source::Time64(..)
+        | Source::Timestamp(..)
+        | Source::YearMonth(_)
+        | Source::DayTime(_)
+        | Source::MonthDayNano(_)
+        | Source::Duration(..)
+        | Source::Indexed(..) => out.put_slice(b"null"),
     }
     Ok(())
 }

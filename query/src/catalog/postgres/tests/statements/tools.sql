@@ -102,6 +102,5 @@ select N.oid::bigint as id, N.xmin as state_number, nspname as name, D.descripti
 select pg_catalog.age(T.xmin), T.relkind as table_kind, T.relname, T.oid from pg_catalog.pg_class T where relnamespace = '2200'::oid and relkind in ('r', 'm', 'v', 'p', 'f')
 ;;
 -- joins of a set with its table
--- fails
 SELECT c.conname, a.attname, k.n FROM pg_constraint c CROSS JOIN LATERAL unnest(c.conkey) WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY c.conname, k.n
 ;;

@@ -1,0 +1,2 @@
+-- How many payments are there?
+select count(*) as payments from payments_scored
