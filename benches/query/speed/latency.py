@@ -190,7 +190,8 @@ def report(everything):
         for clients, by_server in by_clients.items():
             theirs = by_server["PostgreSQL"]
             for name, values in by_server.items():
-                ratio = values["p50_ms"] / theirs["p50_ms"]
+                # pgbench tells whole microseconds.
+                ratio = values["p50_ms"] / max(theirs["p50_ms"], 0.001)
                 well &= name == "PostgreSQL" or ratio <= GOALS[what]
                 lines.append(
                     [

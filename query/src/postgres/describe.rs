@@ -144,7 +144,7 @@ impl Connection {
             let text = format!("could not determine data type of parameter ${number}");
             return Err(Problem::error("42P18", text).into());
         }
-        let written = parameter_types(&query.statement.tree);
+        let written = parameter_types(query.statement.tree());
         let told = |index: usize| match types.get(index).copied() {
             None | Some(0 | UNKNOWN) => written.get(&(index + 1)).copied().unwrap_or_default(),
             Some(oid) => oid,

@@ -48,7 +48,7 @@ impl Named {
 
     /// A statement that stands within another one.
     pub(super) fn new(action: Action, types: Vec<u32>) -> Arc<Self> {
-        let text = action.query().map(|query| query.statement.tree.to_string());
+        let text = action.query().map(|query| query.statement.text().to_owned());
         Self::written(&text.unwrap_or_default(), action, types)
     }
 }

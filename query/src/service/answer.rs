@@ -44,9 +44,18 @@ impl Cancel {
 #[derive(Debug)]
 pub struct Answer {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    from: From,
     cancel: Cancel,
     time: Time,
+}
+
+/// From where rows come.
+#[derive(Debug)]
+enum From {
+    /// Work that goes on.
+    Work(mpsc::Receiver<Result<RecordBatch, QueryError>>),
+    /// They are all there.
+    Ready(Option<RecordBatch>),
 }
 
 impl Answer {
@@ -56,7 +65,12 @@ impl Answer {
         cancel: Cancel,
         time: Time,
     ) -> Self {
-        Self { schema, batches, cancel, time }
+        Self { schema, from: From::Work(batches), cancel, time }
+    }
+
+    /// Rows that are there already.
+    pub(super) fn ready(rows: RecordBatch, cancel: Cancel, time: Time) -> Self {
+        Self { schema: rows.schema(), from: From::Ready(Some(rows)), cancel, time }
     }
 
     /// The columns, as [`Described::columns`](super::Described) says.
@@ -73,12 +87,18 @@ impl Answer {
 
     /// The next rows; none at the end, or after an error.
     pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
-        self.batches.recv().await
+        match &mut self.from {
+            From::Work(batches) => batches.recv().await,
+            From::Ready(rows) => rows.take().map(Ok),
+        }
     }
 
     /// As [`Self::next`], for a thread that is none of an async runtime.
     pub fn next_blocking(&mut self) -> Option<Result<RecordBatch, QueryError>> {
-        self.batches.blocking_recv()
+        match &mut self.from {
+            From::Work(batches) => batches.blocking_recv(),
+            From::Ready(rows) => rows.take().map(Ok),
+        }
     }
 
     /// Its client does not ask for more rows now: the time that it may take stands still.
@@ -96,7 +116,10 @@ impl Stream for Answer {
     type Item = Result<RecordBatch, QueryError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.batches.poll_recv(context)
+        match &mut self.from {
+            From::Work(batches) => batches.poll_recv(context),
+            From::Ready(rows) => Poll::Ready(rows.take().map(Ok)),
+        }
     }
 }
 

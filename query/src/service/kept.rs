@@ -5,8 +5,9 @@
 //! name, and the rule that was applied to it. A statement that runs sees its own moment.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -39,7 +40,7 @@ pub(super) struct Basis {
 }
 
 impl Basis {
-    fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         let policy = |basis: &Self| basis.policy.as_ref().map(Arc::as_ptr);
         policy(self) == policy(other)
             && Arc::ptr_eq(&self.known, &other.known)
@@ -59,9 +60,24 @@ pub(super) struct Kept {
     /// Whether it asks what time it is.
     pub(super) tells_time: bool,
     plan: LogicalPlan,
+    /// Its rows, where they are always the same.
+    constant: OnceLock<RecordBatch>,
 }
 
 impl Kept {
+    /// Its rows, if they are the same whenever it runs and it has run.
+    pub(super) fn constant(&self) -> Option<&RecordBatch> {
+        self.constant.get()
+    }
+
+    /// It gives these rows, by its optimized plan, for which nobody has to look again.
+    pub(super) fn gives(&self, rows: RecordBatch) {
+        if self.names.is_empty() && !self.tells_time {
+            // Whoever was first has noted the same.
+            let _same = self.constant.set(rows);
+        }
+    }
+
     /// The plan over the rows of a moment; none where a table has other columns by now.
     pub(super) fn at(&self, pinned: &Pinned) -> Option<LogicalPlan> {
         bound(self.plan.clone(), pinned).ok()
@@ -82,19 +98,22 @@ impl KeptPlans {
     }
 
     /// Keeps a plan that was made over the rows of a moment, unless more of the moment is in it.
+    /// Gives what is kept.
     pub(super) fn keep(
         &mut self,
         basis: Basis,
         names: Vec<String>,
         plan: &LogicalPlan,
         pinned: &Arc<Pinned>,
-    ) {
+    ) -> Option<Arc<Kept>> {
         self.0.retain(|kept| !kept.basis.is(&basis));
-        let Some((plan, tells_time)) = unbound(plan, pinned) else { return };
+        let (plan, tells_time) = unbound(plan, pinned)?;
         if self.0.len() >= KEPT_MAX {
             self.0.pop_front();
         }
-        self.0.push_back(Arc::new(Kept { basis, names, tells_time, plan }));
+        let kept = Arc::new(Kept { basis, names, tells_time, plan, constant: OnceLock::new() });
+        self.0.push_back(Arc::clone(&kept));
+        Some(kept)
     }
 }
 
@@ -194,7 +213,7 @@ fn bound(plan: LogicalPlan, pinned: &Pinned) -> Result<LogicalPlan> {
             return Err(changed(&place.table));
         }
         let provider = match &place.rule {
-            Some(rule) => guard(rows, rule.clone()),
+            Some(rule) => guard(rows, rule.clone(), table.divided_by()),
             None => rows,
         };
         let source = provider_as_source(provider);

@@ -42,6 +42,7 @@ mod turns;
 mod unbound;
 mod watched;
 mod words;
+mod work;
 
 #[cfg(test)]
 mod tests;

@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::common::{Column, DataFusionError, ParamValues, ScalarValue, SchemaError};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::session_state::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::sql::parser::Statement as DataFusionStatement;
 
 use super::explained::explained;
 use super::guard::Guard;
+use super::kept::Kept;
 use super::parameters::{parameter_types, typed};
 use super::policies::Applied;
 use super::statement::Statement;
@@ -42,6 +44,8 @@ pub(super) struct Planned {
     state: Arc<SessionState>,
     plan: LogicalPlan,
     pinned: Arc<Pinned>,
+    /// What is kept of it, if anything.
+    kept: Option<Arc<Kept>>,
     /// Whether clients are told which numbers have a precision of their own.
     tells_precision: bool,
 }
@@ -56,7 +60,7 @@ pub(super) struct Started {
 
 /// The statement as DataFusion's planner takes it.
 pub(super) fn as_datafusion(statement: &Statement) -> DataFusionStatement {
-    DataFusionStatement::Statement(Box::new(statement.tree.clone()))
+    DataFusionStatement::Statement(Box::new(statement.tree().clone()))
 }
 
 /// A statement that changes something is not for this service.
@@ -65,8 +69,9 @@ pub(super) fn check_reads(statement: &Statement) -> Result<(), QueryError> {
 }
 
 fn not_a_query(statement: &Statement) -> QueryError {
-    let text = statement.tree.to_string();
-    QueryError::NotAQuery { statement: text.chars().take(STATEMENT_CHARS_SHOWN).collect() }
+    QueryError::NotAQuery {
+        statement: statement.text().chars().take(STATEMENT_CHARS_SHOWN).collect(),
+    }
 }
 
 /// The plan of a statement, over the catalogs of a state.
@@ -90,8 +95,13 @@ pub(super) async fn plan(
 }
 
 impl Planned {
-    pub(super) fn new(state: Arc<SessionState>, plan: LogicalPlan, pinned: Arc<Pinned>) -> Self {
-        Self { state, plan, pinned, tells_precision: false }
+    pub(super) fn new(
+        state: Arc<SessionState>,
+        plan: LogicalPlan,
+        pinned: Arc<Pinned>,
+        kept: Option<Arc<Kept>>,
+    ) -> Self {
+        Self { state, plan, pinned, kept, tells_precision: false }
     }
 
     /// Tells which numbers have a precision of their own, if it is said so.
@@ -128,6 +138,7 @@ impl Planned {
         parameters: Vec<ScalarValue>,
         guard: &Arc<Guard>,
     ) -> Result<Started, QueryError> {
+        let takes_nothing = parameters.is_empty();
         let plan = if parameters.is_empty() {
             self.plan
         } else {
@@ -137,6 +148,11 @@ impl Planned {
         let optimized = self.state.optimize(&plan)?;
         let columns = as_named(&settled_columns(&output_columns(&plan), &optimized));
         let columns = if self.tells_precision { marked(&columns, &plan) } else { columns };
+        if let Some(kept) = self.kept.filter(|_| takes_nothing)
+            && let Some(row) = constant_row(&optimized, &columns)
+        {
+            kept.gives(row);
+        }
         let planner = Arc::clone(self.state.query_planner());
         let physical = planner.create_physical_plan(&optimized, self.state.as_ref()).await?;
         let physical = watched(physical, guard)?;
@@ -158,6 +174,26 @@ impl Planned {
         };
         Ok(Started { columns, stream, plan: physical })
     }
+}
+
+/// The row of a plan that reads nothing and computes nothing any more, such as that of `SELECT 1`.
+fn constant_row(optimized: &LogicalPlan, columns: &SchemaRef) -> Option<RecordBatch> {
+    let LogicalPlan::Projection(of) = optimized else { return None };
+    let LogicalPlan::EmptyRelation(input) = of.input.as_ref() else { return None };
+    if !input.produce_one_row {
+        return None;
+    }
+    let values = of.expr.iter().map(|expr| match expr {
+        Expr::Alias(of) => match of.expr.as_ref() {
+            Expr::Literal(value, _) => value.to_array().ok(),
+            _ => None,
+        },
+        Expr::Literal(value, _) => value.to_array().ok(),
+        _ => None,
+    });
+    let arrays: Vec<ArrayRef> = values.collect::<Option<_>>()?;
+    // Of other types than the columns it is left to the operators.
+    RecordBatch::try_new(Arc::clone(columns), arrays).ok()
 }
 
 /// Columns with the types that they have once types have been made to meet: a `CASE` of integers

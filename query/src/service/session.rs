@@ -161,10 +161,7 @@ impl Session {
         match outcome {
             Ok(described) => Ok(described),
             // It will not run: this is its end.
-            Err(error) => {
-                let text = statement.tree.to_string();
-                Err(self.failed(rules.as_ref(), &text, error).await)
-            }
+            Err(error) => Err(self.failed(rules.as_ref(), statement.text(), error).await),
         }
     }
 
@@ -238,8 +235,8 @@ impl Session {
     ) -> Result<Answer, QueryError> {
         let rules = self.ruled().await;
         self.recorded += 1;
-        let text = statement.tree.to_string();
-        let arrived = self.service.arrive(self.asked(rules.as_ref()), &text, cancel).await?;
+        let asked = self.asked(rules.as_ref());
+        let arrived = self.service.arrive(asked, statement.text(), cancel).await?;
         self.start(statement, rules, arrived, parameters).await
     }
 
@@ -254,7 +251,7 @@ impl Session {
         of: &str,
         cancel: &Cancel,
     ) -> Result<Answer, QueryError> {
-        let reads = visit_relations(&statement.tree, |_| ControlFlow::Break(()));
+        let reads = visit_relations(statement.tree(), |_| ControlFlow::Break(()));
         if reads.is_break() {
             let said = "cannot use subquery in EXECUTE parameter".to_owned();
             return Err(DataFusionError::NotImplemented(said).into());

@@ -33,8 +33,9 @@ impl Source {
         names: Option<Vec<String>>,
         eyes: Eyes,
     ) -> Result<Arc<Pinned>, QueryError> {
-        let live = Arc::clone(&self.live);
-        self.on_disk(async move { live.pin(names.as_deref(), &eyes).await.map(Arc::new) }).await
+        // Where nothing has changed these are a few looks at the disk, sooner than another thread
+        // would begin with them.
+        self.live.pin(names.as_deref(), &eyes).await.map(Arc::new)
     }
 
     /// What a user may know of the tables.

@@ -7,29 +7,31 @@ use std::time::Duration;
 
 use datafusion::common::ScalarValue;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
 
 use super::answer::{Answer, Cancel};
 use super::base_state::base_state;
 use super::counts::ServiceCounts;
-use super::drive::{Begun, drive, until};
+use super::drive::until;
 use super::entry::Entry;
 use super::guard::Guard;
 use super::limits::Limits;
 use super::order::{Order, Remembered};
-use super::planned::{Planned, Started};
-use super::policies::Applied;
+use super::planned::Planned;
 use super::running::{Arrival, Doing};
 use super::settings::SessionSettings;
 use super::source::{Source, unfinished};
 use super::statements::Statements;
 use super::time::Time;
 use super::turns::{TurnLimits, Turns};
+use super::work::{Held, Work};
 use crate::catalog::facts::TableFacts;
 use crate::catalog::shown::ShownCatalog;
 use crate::catalog::system::{System, SystemTables};
 use crate::error::QueryError;
 use crate::live::{Eyes, Live, Pinned};
 use crate::rules::{Audit, Rules};
+use crate::stopped::Stopped;
 use crate::user::User;
 
 /// Of each thread: plans are walked there, by functions that call themselves.
@@ -253,58 +255,55 @@ impl QueryService {
         parameters: Vec<ScalarValue>,
     ) -> Result<(Answer, Arc<Pinned>), QueryError> {
         let Arrived { mut entry, cancel, time, guard, rows_max } = arrived;
-        let begins = async {
-            let turn = self.shared.turns.take().await?;
-            entry.does(Doing::Working);
-            let before = std::mem::take(remembered);
-            let (kept, planned) = self.start(order, before, parameters, guard).await?;
-            *remembered = kept;
-            let Tried { pinned, applied, started } = planned?;
-            entry.reads(applied);
-            Ok((turn, pinned, started?))
-        };
-        let (turn, pinned, started) = match until(&cancel, &time, begins).await {
-            Ok(begun) => begun,
+        let turn = match until(&cancel, &time, self.shared.turns.take()).await {
+            Ok(turn) => turn,
             Err(error) => return Err(entry.fail(error).await),
         };
+        if parameters.is_empty()
+            && rows_max != Some(0)
+            && let Some((rows, pinned)) = order.constant(remembered)
+        {
+            entry.gave(&rows);
+            entry.done().await?;
+            return Ok((Answer::ready(rows, cancel, time), pinned));
+        }
+        entry.does(Doing::Working);
+        let entry = Arc::new(Held::new(entry));
+        let (told, begun) = oneshot::channel();
         let (rows, answer) = tokio::sync::mpsc::channel(2);
-        let Started { columns, stream, plan } = started;
-        let answer = Answer::new(columns, answer, cancel.clone(), time.clone());
-        let begun = Begun { stream, plan, rows, cancel, time, rows_max, entry, turn };
-        // What the statement reads stays on the disk until its work has ended.
-        let held = Arc::clone(&pinned);
-        self.shared.handle.spawn(async move {
-            drive(begun).await;
-            drop(held);
-        });
-        Ok((answer, pinned))
-    }
-
-    /// Plans a statement and begins its work, in one go on the service's threads.
-    async fn start(
-        &self,
-        order: Order,
-        mut remembered: Remembered,
-        parameters: Vec<ScalarValue>,
-        guard: Arc<Guard>,
-    ) -> Result<(Remembered, Result<Tried, QueryError>), QueryError> {
-        let source = Arc::clone(&self.shared.source);
-        self.on_threads(async move {
-            let planned = match order.planned(&source, &mut remembered).await {
-                Ok(planned) => planned,
-                Err(error) => return (remembered, Err(error)),
-            };
-            let pinned = Arc::clone(planned.pinned());
-            let tried = match planned.applied() {
-                Ok(applied) => {
-                    let started = planned.start(parameters, &guard).await;
-                    Ok(Tried { pinned, applied, started })
+        let work = Work {
+            source: Arc::clone(&self.shared.source),
+            order,
+            remembered: std::mem::take(remembered),
+            parameters,
+            guard,
+            entry: Arc::clone(&entry),
+            turn,
+            rows,
+            cancel: cancel.clone(),
+            time: time.clone(),
+            rows_max,
+        };
+        let task = self.shared.handle.spawn(work.run(told));
+        let begins = async {
+            match begun.await {
+                Ok(begun) => {
+                    *remembered = begun.remembered;
+                    begun.planned
                 }
-                Err(error) => Err(error),
-            };
-            (remembered, tried)
-        })
-        .await
+                Err(_unsaid) => Err(match task.await {
+                    Ok(()) => QueryError::Stopped(Stopped::Cancelled),
+                    Err(ended) => unfinished(ended),
+                }),
+            }
+        };
+        match until(&cancel, &time, begins).await {
+            Ok((columns, pinned)) => Ok((Answer::new(columns, answer, cancel, time), pinned)),
+            Err(error) => match entry.take() {
+                Some(entry) => Err(entry.fail(error).await),
+                None => Err(error),
+            },
+        }
     }
 
     /// Whether a user runs as many statements as it may, this one among them.
@@ -369,11 +368,4 @@ impl QueryService {
     ) -> Result<T, QueryError> {
         self.shared.handle.spawn(work).await.map_err(unfinished)
     }
-}
-
-/// What a planned statement sees and reads, and its work if that could begin.
-struct Tried {
-    pinned: Arc<Pinned>,
-    applied: Applied,
-    started: Result<Started, QueryError>,
 }

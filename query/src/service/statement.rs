@@ -1,5 +1,7 @@
 //! Text into statements.
 
+use std::sync::{Arc, OnceLock};
+
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -13,18 +15,48 @@ use crate::error::QueryError;
 /// Levels of parentheses and subqueries in one statement.
 const DEPTH_MAX: usize = 64;
 
-/// One statement.
-#[derive(Debug, Clone, PartialEq)]
+/// One statement. Cloning is cheap.
+#[derive(Debug, Clone)]
 pub struct Statement {
-    /// Its syntax tree.
-    pub tree: ast::Statement,
+    parsed: Arc<Parsed>,
+}
+
+#[derive(Debug)]
+struct Parsed {
+    tree: ast::Statement,
+    /// Written when it is asked for.
+    text: OnceLock<String>,
+}
+
+impl From<ast::Statement> for Statement {
+    fn from(tree: ast::Statement) -> Self {
+        Self { parsed: Arc::new(Parsed { tree, text: OnceLock::new() }) }
+    }
+}
+
+impl PartialEq for Statement {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.parsed, &other.parsed) || self.parsed.tree == other.parsed.tree
+    }
 }
 
 impl Statement {
+    /// Its syntax tree.
+    #[must_use]
+    pub fn tree(&self) -> &ast::Statement {
+        &self.parsed.tree
+    }
+
+    /// The tree as SQL.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.parsed.text.get_or_init(|| self.parsed.tree.to_string())
+    }
+
     /// Whether it only reads, so that [`Session::run`](super::Session::run) takes it.
     #[must_use]
     pub fn reads(&self) -> bool {
-        match &self.tree {
+        match self.tree() {
             ast::Statement::Query(_) => true,
             ast::Statement::Explain { statement, .. } => {
                 matches!(**statement, ast::Statement::Query(_))
@@ -41,7 +73,7 @@ impl Statement {
 /// The text is no SQL: [`QueryError::Syntax`], with its place.
 pub fn parse(text: &str) -> Result<Vec<Statement>, QueryError> {
     let trees = trees(text).map_err(|error| QueryError::syntax(text, &error))?;
-    Ok(trees.into_iter().map(|tree| Statement { tree }).collect())
+    Ok(trees.into_iter().map(Statement::from).collect())
 }
 
 fn trees(text: &str) -> Result<Vec<ast::Statement>, ParserError> {
@@ -116,10 +148,10 @@ mod tests {
             ),
         ] {
             let trees = parse(text).expect(text);
-            assert_eq!(trees.last().expect("one").tree.to_string(), expected);
+            assert_eq!(trees.last().expect("one").text(), expected);
             // The audit's text can be asked again.
             let again = parse(expected).expect(expected);
-            assert_eq!(again[0].tree.to_string(), expected);
+            assert_eq!(again[0].text(), expected);
         }
     }
 
@@ -133,10 +165,10 @@ mod tests {
             "SELECT $$ for version as of 3 $$ FROM t FOR UPDATE",
             "SELECT * FROM \"for\" AS version",
         ] {
-            assert_eq!(parse(text).expect(text)[0].tree.to_string(), text);
+            assert_eq!(parse(text).expect(text)[0].text(), text);
         }
         let with_comments = "select 1 /* from t for version as of 3 */ -- for version as of 4";
-        assert_eq!(parse(with_comments).expect("SQL")[0].tree.to_string(), "SELECT 1");
+        assert_eq!(parse(with_comments).expect("SQL")[0].text(), "SELECT 1");
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Asker {
                 return Err(QueryError::Syntax { message, position: None });
             }
         };
-        match &statement.tree {
+        match statement.tree() {
             ast::Statement::ShowTables { .. } if self.sees_all => {
                 let tables = Catalog::open(&self.tables)?.tables()?;
                 let rows = listing(&tables)?;

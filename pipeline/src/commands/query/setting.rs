@@ -76,7 +76,7 @@ mod tests {
         for text in statements {
             let parsed = parse(text).expect(text);
             let [statement] = parsed.as_slice() else { panic!("{text}") };
-            let Statement::Set(found) = &statement.tree else { panic!("{text}") };
+            let Statement::Set(found) = statement.tree() else { panic!("{text}") };
             set(&mut settings, found)?;
         }
         Ok(settings)

@@ -51,7 +51,7 @@ pub(super) fn inner(tokens: Tokens<'_>) -> Result<Inner, Problem> {
 
 /// A query, unless it writes or locks.
 fn checked(query: Box<Query>) -> Inner {
-    match writes::write_in_statement(&query.statement.tree) {
+    match writes::write_in_statement(query.statement.tree()) {
         Some(what) => Inner::Refused(Box::new(Problem::read_only(what))),
         None => Inner::Query(query),
     }
@@ -133,7 +133,7 @@ fn query(tokens: &Tokens<'_>) -> Result<Box<Query>, Problem> {
     check_beginnings(*tokens)?;
     let parameters = tokens.parameters();
     let statement = sql(tokens.rest(), tokens)?;
-    if matches!(statement.tree, ast::Statement::Query(_)) {
+    if matches!(statement.tree(), ast::Statement::Query(_)) {
         Ok(Box::new(Query { statement, parameters, origin: Origin::of(tokens) }))
     } else {
         Err(tokens.unexpected())

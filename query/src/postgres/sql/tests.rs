@@ -202,7 +202,7 @@ fn casts_and_limits_give_types_to_parameters() {
                 (select $5::character varying(3)) and b = cast($8 as regclass) \
                 limit $6 offset ($7)";
     let action = only(text);
-    let types = parameter_types(&action.query().unwrap().statement.tree);
+    let types = parameter_types(action.query().unwrap().statement.tree());
     let types: Vec<_> = types.into_iter().collect();
     assert_eq!(types, [(1, 1007), (2, 1700), (4, 1184), (5, 1043), (6, 20), (7, 20), (8, 25)]);
 }

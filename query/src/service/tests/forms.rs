@@ -14,7 +14,7 @@ fn a_table_command_is_a_query_of_all_of_its_rows() {
         ("select \"table\" from a", "SELECT \"table\" FROM a"),
     ] {
         let statements = parse(text).unwrap();
-        assert_eq!(statements.last().unwrap().tree.to_string(), expected);
+        assert_eq!(statements.last().unwrap().text(), expected);
     }
     assert!(!parse("create table t (a int)").unwrap()[0].reads());
     assert!(parse("table").is_err());

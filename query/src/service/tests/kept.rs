@@ -79,3 +79,27 @@ fn what_tells_of_the_moment_or_the_session_is_planned_each_time() {
     assert_ne!(tried.ask(&mut session, literal).unwrap(), in_tokyo);
     assert_eq!(tried.ask(&mut session, text).unwrap(), in_utc);
 }
+
+#[test]
+fn what_is_always_the_same_is_computed_once_and_told_of_each_time() {
+    let tried = Tried::new();
+    let mut session = tried.session();
+    for (text, expected) in [
+        ("select 1 as a, 'x' as b", "1,x"),
+        ("select 1.50::numeric(5, 2), null", "1.50,"),
+        ("select upper('a') || 'b', 1 + 1", "Ab,2"),
+    ] {
+        for _ in 0..3 {
+            assert_eq!(tried.ask(&mut session, text).unwrap(), [expected], "{text}");
+        }
+        let told = format!("select count(*) from system.queries where statement = '{}'", {
+            statement(text).text().replace('\'', "''")
+        });
+        assert_eq!(tried.ask(&mut session, &told).unwrap(), ["3"], "{text}");
+    }
+    for text in ["select random()", "select clock_timestamp()", "select now()"] {
+        let first = tried.ask(&mut session, text).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert_ne!(tried.ask(&mut session, text).unwrap(), first, "{text}");
+    }
+}
