@@ -9,9 +9,9 @@
 //! Invariants:
 //! - A statement sees all its tables at one moment: see [`service`].
 //! - It changes nothing of the tables and the stores.
-//! - A folder imports none that comes later in this order: user, stopped, suggest, builtins, rules,
-//!   error, naming, lake, live, postgres/values, catalog, service, postgres, flight, format. Tests
-//!   may.
+//! - A folder imports none that comes later in this order: user, stopped, suggest, trees,
+//!   builtins, rules, error, naming, lake, live, postgres/values, catalog, service, postgres,
+//!   flight, format. Tests may.
 
 mod builtins;
 mod catalog;
@@ -26,6 +26,7 @@ mod rules;
 pub mod service;
 mod stopped;
 mod suggest;
+mod trees;
 mod user;
 
 pub use catalog::{NoSystemTables, SystemTable, SystemTables, TableFact, TableFacts};

@@ -7,6 +7,8 @@
 
 use std::collections::HashSet;
 use std::fmt::{Debug, Formatter};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +23,7 @@ use datafusion::execution::cache::default_cache::DefaultCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use object_store::local::LocalFileSystem;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
@@ -33,6 +36,10 @@ use super::files::PlainFloats;
 
 /// Bytes at a file's end that are read at once: of most files the footer and the page index.
 const TAIL_BYTES: usize = 64 << 10;
+
+/// Bytes of one request that are read where they are wanted, which is over before another thread
+/// would begin; more are left to threads that may wait for the disk.
+const HERE_BYTES_MAX: u64 = 256 << 10;
 
 /// What has been read from files so far.
 #[derive(Debug, Default)]
@@ -76,6 +83,8 @@ impl ReadCounts {
 /// Footers of files, those least asked for given up first.
 pub(super) struct Footers {
     cache: Arc<FileMetadataCache>,
+    /// Where files lie.
+    files: LocalFileSystem,
     counts: Arc<ReadCounts>,
 }
 
@@ -89,7 +98,8 @@ impl Debug for Footers {
 impl Footers {
     /// Of at most so many bytes.
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { cache: Arc::new(DefaultCache::new(bytes_max)), counts: Arc::default() }
+        let cache = Arc::new(DefaultCache::new(bytes_max));
+        Self { cache, files: LocalFileSystem::new(), counts: Arc::default() }
     }
 
     /// What was read.
@@ -224,6 +234,21 @@ struct Reader {
 }
 
 impl Reader {
+    /// Ranges of the file, read by this thread.
+    fn read_here(&self, ranges: &[Range<u64>]) -> ParquetResult<Vec<Bytes>> {
+        let failed = |error| ParquetError::External(Box::new(error));
+        let path = self.footers.files.path_to_filesystem(&self.file.object_meta.location);
+        let mut file =
+            File::open(path.map_err(|e| ParquetError::External(Box::new(e)))?).map_err(failed)?;
+        let read = |range: &Range<u64>| {
+            let mut bytes = vec![0; usize::try_from(range.end - range.start)?];
+            file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+            file.read_exact(&mut bytes).map_err(failed)?;
+            Ok(Bytes::from(bytes))
+        };
+        ranges.iter().map(read).collect()
+    }
+
     fn count(&self, bytes: u64) {
         self.metrics.bytes_scanned.add(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.footers.counts.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -232,8 +257,13 @@ impl Reader {
 
 impl AsyncFileReader for Reader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        self.count(range.end - range.start);
+        let bytes = range.end - range.start;
+        self.count(bytes);
         async move {
+            if bytes <= HERE_BYTES_MAX {
+                let read = self.read_here(std::slice::from_ref(&range))?.pop();
+                return read.ok_or_else(|| ParquetError::EOF("nothing was read".to_owned()));
+            }
             let bytes = self.store.get_range(&self.file.object_meta.location, range).await;
             bytes.map_err(|error| ParquetError::External(Box::new(error)))
         }
@@ -244,8 +274,12 @@ impl AsyncFileReader for Reader {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        self.count(ranges.iter().map(|range| range.end - range.start).sum());
+        let bytes = ranges.iter().map(|range| range.end - range.start).sum();
+        self.count(bytes);
         async move {
+            if bytes <= HERE_BYTES_MAX {
+                return self.read_here(&ranges);
+            }
             let bytes = self.store.get_ranges(&self.file.object_meta.location, &ranges).await;
             bytes.map_err(|error| ParquetError::External(Box::new(error)))
         }

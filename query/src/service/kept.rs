@@ -20,6 +20,7 @@ use crate::catalog::moment;
 use crate::catalog::postgres::Known;
 use crate::live::Pinned;
 use crate::rules::{Policy, TableRule, guard, guarded};
+use crate::trees::{change, look};
 use crate::user::User;
 
 /// Plans that a session keeps.
@@ -136,28 +137,29 @@ impl TableSource for Place {
 /// planned.
 fn unbound(plan: &LogicalPlan, pinned: &Arc<Pinned>) -> Option<(LogicalPlan, bool)> {
     let (mut is_whole, mut tells_time) = (true, false);
-    let changed = plan.clone().transform_down_with_subqueries(|node| match node {
-        LogicalPlan::TableScan(scan) => match place_of(&scan, pinned) {
-            Some(place) => {
-                let scan = TableScan { source: Arc::new(place), ..scan };
-                Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    let changed =
+        plan.clone().transform_down_with_subqueries(change(&mut |node: LogicalPlan| match node {
+            LogicalPlan::TableScan(scan) => match place_of(&scan, pinned) {
+                Some(place) => {
+                    let scan = TableScan { source: Arc::new(place), ..scan };
+                    Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+                }
+                None => {
+                    is_whole = false;
+                    let node = LogicalPlan::TableScan(scan);
+                    Ok(Transformed::new(node, false, TreeNodeRecursion::Stop))
+                }
+            },
+            node => {
+                let calls = calls(&node, &moment::FUNCTIONS)?;
+                tells_time |= calls.changing;
+                if calls.named {
+                    is_whole = false;
+                    return Ok(Transformed::new(node, false, TreeNodeRecursion::Stop));
+                }
+                Ok(Transformed::no(node))
             }
-            None => {
-                is_whole = false;
-                let node = LogicalPlan::TableScan(scan);
-                Ok(Transformed::new(node, false, TreeNodeRecursion::Stop))
-            }
-        },
-        node => {
-            let calls = calls(&node, &moment::FUNCTIONS)?;
-            tells_time |= calls.changing;
-            if calls.named {
-                is_whole = false;
-                return Ok(Transformed::new(node, false, TreeNodeRecursion::Stop));
-            }
-            Ok(Transformed::no(node))
-        }
-    });
+        }));
     changed.ok().map(|changed| (changed.data, tells_time)).filter(|_| is_whole)
 }
 
@@ -186,23 +188,23 @@ struct Calls {
 
 fn calls(node: &LogicalPlan, functions: &[&str]) -> Result<Calls> {
     let mut calls = Calls::default();
-    node.apply_expressions(|expr| {
-        expr.apply(|part| {
+    node.apply_expressions(look(&mut |expr: &Expr| {
+        expr.apply(look(&mut |part: &Expr| {
             if let Expr::ScalarFunction(function) = part {
                 calls.named |= functions.contains(&function.name());
                 let volatility = function.func.signature().volatility;
                 calls.changing |= volatility != Volatility::Immutable;
             }
             Ok(TreeNodeRecursion::Continue)
-        })
-    })?;
+        }))
+    }))?;
     Ok(calls)
 }
 
 /// A plan with the rows of a moment.
 fn bound(plan: LogicalPlan, pinned: &Pinned) -> Result<LogicalPlan> {
     let changed = |table: &str| DataFusionError::Plan(format!("the table '{table}' has changed"));
-    let bound = plan.transform_down_with_subqueries(|node| {
+    let bound = plan.transform_down_with_subqueries(change(&mut |node: LogicalPlan| {
         let LogicalPlan::TableScan(scan) = node else { return Ok(Transformed::no(node)) };
         let Some(place) = scan.source.downcast_ref::<Place>() else {
             return Ok(Transformed::no(LogicalPlan::TableScan(scan)));
@@ -218,6 +220,6 @@ fn bound(plan: LogicalPlan, pinned: &Pinned) -> Result<LogicalPlan> {
         };
         let source = provider_as_source(provider);
         Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source, ..scan })))
-    })?;
+    }))?;
     Ok(bound.data)
 }

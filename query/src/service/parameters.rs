@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::trees::look;
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ParamValues, Result, ScalarValue};
@@ -16,7 +17,7 @@ pub(super) fn parameter_types(
     said: &[Option<DataType>],
 ) -> Result<Vec<DataType>> {
     let mut found = Found::default();
-    plan.apply_with_subqueries(|node| found.look_at(node))?;
+    plan.apply_with_subqueries(look(&mut |node: &LogicalPlan| found.look_at(node)))?;
     let last = found.0.last_key_value().map_or(0, |(number, _)| *number);
     let types = (1..=last.max(said.len())).map(|number| {
         let said = said.get(number - 1).cloned().flatten();
@@ -44,12 +45,12 @@ impl Found {
             self.note(&filter.predicate, Some(DataType::Boolean));
         }
         let schema = merge_schema(&node.inputs());
-        node.apply_expressions(|expr| {
-            expr.apply(|part| {
+        node.apply_expressions(look(&mut |expr: &Expr| {
+            expr.apply(look(&mut |part: &Expr| {
                 self.look_at_part(part, &schema);
                 Ok(TreeNodeRecursion::Continue)
-            })
-        })
+            }))
+        }))
     }
 
     fn look_at_part(&mut self, part: &Expr, schema: &DFSchema) {

@@ -9,6 +9,7 @@ use crate::catalog::as_of::old;
 use crate::catalog::seen::{SYSTEM, newest_of};
 use crate::live::Pinned;
 use crate::rules::guarded;
+use crate::trees::look;
 
 /// The tables that a plan reads, those about the program with their schema, and what of the rules
 /// is applied to them. Within a transaction more tables are pinned than a statement reads, and a
@@ -23,12 +24,12 @@ impl Applied {
     /// Of a plan over the rows of a moment, in which names without a schema are of `schema`.
     pub(super) fn to(plan: &LogicalPlan, pinned: &Pinned, schema: &str) -> Result<Self> {
         let mut applied = Self::default();
-        plan.apply_with_subqueries(|node| {
+        plan.apply_with_subqueries(look(&mut |node: &LogicalPlan| {
             if let LogicalPlan::TableScan(scan) = node {
                 applied.add(scan, pinned, schema);
             }
             Ok(TreeNodeRecursion::Continue)
-        })?;
+        }))?;
         Ok(applied)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, ScalarValue};
-use datafusion::sql::sqlparser::ast::visit_relations;
+use datafusion::sql::sqlparser::ast::{ObjectName, Visitor};
 
 use super::answer::{Answer, Cancel};
 use super::drive::until;
@@ -22,6 +22,7 @@ use crate::catalog::shown::ShownCatalog;
 use crate::error::QueryError;
 use crate::live::Pinned;
 use crate::rules::Rules;
+use crate::trees::finds;
 use crate::user::User;
 
 /// The port that speaks PostgreSQL's protocol.
@@ -251,8 +252,7 @@ impl Session {
         of: &str,
         cancel: &Cancel,
     ) -> Result<Answer, QueryError> {
-        let reads = visit_relations(statement.tree(), |_| ControlFlow::Break(()));
-        if reads.is_break() {
+        if finds(statement.tree(), &mut AnyTable) {
             let said = "cannot use subquery in EXECUTE parameter".to_owned();
             return Err(DataFusionError::NotImplemented(said).into());
         }
@@ -275,5 +275,16 @@ impl Session {
         let (answer, pinned) = ran?;
         self.saw(pinned);
         Ok(answer)
+    }
+}
+
+/// Looks for a table.
+struct AnyTable;
+
+impl Visitor for AnyTable {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, _relation: &ObjectName) -> ControlFlow<()> {
+        ControlFlow::Break(())
     }
 }

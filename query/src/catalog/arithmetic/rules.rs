@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::{casts, checked, clocks, floats, functions, literals};
+use crate::trees::change;
 
 /// What casts, and floats beside decimals, mean: before types are made to meet.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl AnalyzerRule for Meant {
 
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let zone = config.execution.time_zone.as_deref().unwrap_or("UTC");
-        everywhere(plan, |expr, schema| {
+        everywhere(plan, &|expr, schema| {
             let expr = casts::meant(expr, schema, zone)?;
             expr.transform_data(|expr| floats::beside_decimals(expr, schema))?
                 .transform_data(|expr| literals::operation(expr, schema))?
@@ -42,7 +43,7 @@ impl AnalyzerRule for Checked {
 
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let zone = config.execution.time_zone.as_deref().unwrap_or("UTC");
-        everywhere(plan, |expr, schema| {
+        everywhere(plan, &|expr, schema| {
             let expr = casts::meant(expr, schema, zone)?;
             expr.transform_data(|expr| checked::operation(expr, schema))?
                 .transform_data(|expr| functions::of_intervals(expr, schema))
@@ -53,9 +54,9 @@ impl AnalyzerRule for Checked {
 /// Changes all expressions of a plan from their leaves up, and keeps their names.
 fn everywhere(
     plan: LogicalPlan,
-    change: impl Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+    made: &dyn Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,
 ) -> Result<LogicalPlan> {
-    let changed = plan.transform_up_with_subqueries(|plan| {
+    let changed = plan.transform_up_with_subqueries(change(&mut |plan: LogicalPlan| {
         let mut schema = merge_schema(&plan.inputs());
         if let LogicalPlan::TableScan(scan) = &plan {
             let columns = scan.source.schema();
@@ -63,17 +64,17 @@ fn everywhere(
             schema.merge(&source);
         }
         let names = NamePreserver::new(&plan);
-        let changed = plan.map_expressions(|expr| {
+        let changed = plan.map_expressions(change(&mut |expr: Expr| {
             let name = names.save(&expr);
-            let changed = expr.transform_up(|part| change(part, &schema))?;
+            let changed = expr.transform_up(change(&mut |part: Expr| made(part, &schema)))?;
             Ok(changed.update_data(|expr| name.restore(expr)))
-        })?;
+        }))?;
         changed.map_data(|plan| match plan {
             // Their rows have to be of one type again.
             LogicalPlan::Values(values) => LogicalPlanBuilder::values(values.values)?.build(),
             // The types of columns may be others below.
             plan => floats::of_union(plan)?.recompute_schema(),
         })
-    })?;
+    }))?;
     Ok(changed.data)
 }

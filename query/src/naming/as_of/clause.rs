@@ -15,13 +15,14 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectNamePart, Statement, TableAlias, TableFactor, VisitMut, VisitorMut,
+    Ident, ObjectNamePart, Statement, TableAlias, TableFactor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
 
 use super::name::{at_time, at_version};
+use crate::trees::through;
 
 /// What was taken out.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ pub(crate) fn put_in(
     }
     let mut namer = Namer { clauses };
     for statement in statements {
-        let ControlFlow::Continue(()) = statement.visit(&mut namer);
+        through(statement, &mut namer);
     }
     match namer.clauses.first() {
         None => Ok(()),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, LimitClause, Query, Statement, Value, ValueWithSpan, Visit, Visitor,
+    Expr, LimitClause, Query, Statement, Value, ValueWithSpan, Visitor,
 };
 
 use crate::postgres::values::pg_types::{PgType, type_by_name, type_by_oid};
+use crate::trees::finds;
 
 /// A type of one of its names in SQL, whatever its length or precision.
 pub(super) fn named_type(name: &str) -> Option<&'static PgType> {
@@ -35,7 +36,7 @@ pub(super) fn named_type(name: &str) -> Option<&'static PgType> {
 /// the parameter's number, counted from 1.
 pub(crate) fn parameter_types(statement: &Statement) -> BTreeMap<usize, u32> {
     let mut found = Found(BTreeMap::new());
-    let ControlFlow::Continue(()) = statement.visit(&mut found);
+    let _all_seen = finds(statement, &mut found);
     found.0
 }
 
@@ -62,7 +63,7 @@ fn number(expr: &Expr) -> Option<usize> {
 }
 
 impl Visitor for Found {
-    type Break = std::convert::Infallible;
+    type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
         let rows = type_by_name("int8");

@@ -12,6 +12,7 @@ use datafusion::logical_expr::{
 };
 
 use super::outer::{named_as, outer_columns, outer_of};
+use crate::trees::{change, look, test};
 
 /// Names that nothing else in a plan has.
 #[derive(Debug, Default)]
@@ -90,7 +91,7 @@ impl<'a> Domain<'a> {
 
     /// An expression with columns in place of references outside.
     pub(super) fn bind(&self, expr: Expr, keys: &[Column]) -> Result<Expr> {
-        expr.transform_up(|part| {
+        expr.transform_up(change(&mut |part: Expr| {
             let key = match &part {
                 Expr::OuterReferenceColumn(_, column) => {
                     let at = self.columns.iter().position(|one| one == column);
@@ -102,7 +103,7 @@ impl<'a> Domain<'a> {
                 Some(key) => Transformed::yes(Expr::Column(key)),
                 None => Transformed::no(part),
             })
-        })
+        }))
         .data()
     }
 
@@ -131,20 +132,23 @@ impl<'a> Domain<'a> {
 
 /// The rows outside are read once for themselves and once for a subquery, which must be the same.
 fn check_repeatable(rows: &LogicalPlan) -> Result<()> {
-    let differs = rows.exists(|node| {
+    let differs = rows.exists(test(&mut |node: &LogicalPlan| {
         if let LogicalPlan::Limit(limit) = node {
-            let sorted = limit.input.exists(|below| Ok(matches!(below, LogicalPlan::Sort(_))))?;
+            let sorted = limit.input.exists(test(&mut |below: &LogicalPlan| {
+                Ok(matches!(below, LogicalPlan::Sort(_)))
+            }))?;
             if !sorted {
                 return Ok(true);
             }
         }
         let mut differs = false;
-        node.apply_expressions(|expr| {
-            differs |= expr.is_volatile() || expr.exists(|part| Ok(is_unordered(part)))?;
+        node.apply_expressions(look(&mut |expr: &Expr| {
+            differs |= expr.is_volatile()
+                || expr.exists(test(&mut |part: &Expr| Ok(is_unordered(part))))?;
             Ok(TreeNodeRecursion::Continue)
-        })?;
+        }))?;
         Ok(differs)
-    })?;
+    }))?;
     match differs {
         true => not_impl_err!(
             "a correlated subquery beside rows that may be others each time they are read, by \

@@ -18,6 +18,7 @@ use super::outer::{has_subquery, named_as, outer_columns, restore};
 use super::push::Pusher;
 use super::rows::{has_one_row, has_sure_row, needed};
 use super::single::single;
+use crate::trees::change;
 
 /// A node without the subqueries that DataFusion makes no joins of.
 pub(super) fn lift(plan: LogicalPlan, names: &Names) -> Result<LogicalPlan> {
@@ -101,13 +102,13 @@ impl Lifter<'_> {
     fn lifted(&mut self, expr: Expr) -> Result<Expr> {
         let is_in = matches!(expr, Expr::InSubquery(_));
         self.is_alone &= is_in;
-        expr.transform_down(|part| match part {
+        expr.transform_down(change(&mut |part: Expr| match part {
             Expr::ScalarSubquery(subquery) => self.value(subquery),
             Expr::Exists(exists) => self.exists(exists),
             Expr::InSubquery(one) => self.one_of(one),
             Expr::SetComparison(comparison) => self.comparison(comparison),
             part => Ok(Transformed::no(part)),
-        })
+        }))
         .data()
     }
 
@@ -277,13 +278,13 @@ impl Lifter<'_> {
     /// An expression over the rows as one over the rows outside.
     fn outer(&self, expr: Expr) -> Result<Expr> {
         let schema = self.joined.schema();
-        expr.transform_up(|part| match part {
+        expr.transform_up(change(&mut |part: Expr| match part {
             Expr::Column(column) => {
                 let field = schema.field_from_column(&column)?;
                 Ok(Transformed::yes(Expr::OuterReferenceColumn(Arc::clone(field), column)))
             }
             part => Ok(Transformed::no(part)),
-        })
+        }))
         .data()
     }
 

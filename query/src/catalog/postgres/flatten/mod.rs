@@ -26,9 +26,10 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, not_impl_err};
-use datafusion::logical_expr::{LogicalPlan, Subquery};
+use datafusion::logical_expr::{Expr, LogicalPlan, Subquery};
 
 use self::domain::Names;
+use crate::trees::{change, look, test};
 
 /// The same plan with joins in place of correlated subqueries.
 ///
@@ -47,14 +48,14 @@ pub(crate) fn flatten(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
-    plan.exists(|node| {
+    plan.exists(test(&mut |node: &LogicalPlan| {
         let mut found = matches!(node, LogicalPlan::Subquery(_));
-        node.apply_expressions(|expr| {
+        node.apply_expressions(look(&mut |expr: &Expr| {
             found |= outer::has_subquery(expr)?;
             Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
-        })?;
+        }))?;
         Ok(found)
-    })
+    }))
 }
 
 /// A node whose inputs and subqueries are done before it is.
@@ -63,11 +64,13 @@ fn node(plan: LogicalPlan, names: &Names) -> Result<LogicalPlan> {
         // That of LATERAL: the join above it says what it refers to.
         return node(Arc::unwrap_or_clone(subquery.subquery), names);
     }
-    let plan = plan.map_children(|child| node(child, names).map(Transformed::yes))?.data;
+    let plan = plan
+        .map_children(change(&mut |child: LogicalPlan| node(child, names).map(Transformed::yes)))?
+        .data;
     // A column may be null where it was not: where a subquery has no row.
     let plan = plan.recompute_schema()?;
     let plan = plan
-        .map_subqueries(|subquery| match subquery {
+        .map_subqueries(change(&mut |subquery: LogicalPlan| match subquery {
             LogicalPlan::Subquery(Subquery { subquery, spans, .. }) => {
                 let inner = node(Arc::unwrap_or_clone(subquery), names)?;
                 let outer_ref_columns = inner.all_out_ref_exprs();
@@ -76,7 +79,7 @@ fn node(plan: LogicalPlan, names: &Names) -> Result<LogicalPlan> {
                 Ok(Transformed::yes(LogicalPlan::Subquery(subquery)))
             }
             other => Ok(Transformed::no(other)),
-        })?
+        }))?
         .data;
     match plan {
         LogicalPlan::Join(join) => lift::lift(lateral::lateral(join, names)?, names),

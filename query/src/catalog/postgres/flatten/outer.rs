@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::trees::{look, test};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
@@ -10,12 +11,12 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
 /// refer to is in it.
 pub(super) fn outer_columns(plan: &LogicalPlan) -> Result<Vec<Column>> {
     let mut found = Vec::new();
-    plan.apply(|node| {
-        node.apply_expressions(|expr| {
+    plan.apply(look(&mut |node: &LogicalPlan| {
+        node.apply_expressions(look(&mut |expr: &Expr| {
             note(expr, &mut found)?;
             Ok(TreeNodeRecursion::Continue)
-        })
-    })?;
+        }))
+    }))?;
     Ok(found)
 }
 
@@ -27,14 +28,14 @@ pub(super) fn outer_of(expr: &Expr) -> Result<Vec<Column>> {
 }
 
 fn note(expr: &Expr, found: &mut Vec<Column>) -> Result<()> {
-    expr.apply(|part| {
+    expr.apply(look(&mut |part: &Expr| {
         if let Expr::OuterReferenceColumn(_, column) = part
             && !found.contains(column)
         {
             found.push(column.clone());
         }
         Ok(TreeNodeRecursion::Continue)
-    })?;
+    }))?;
     Ok(())
 }
 
@@ -59,7 +60,7 @@ pub(super) fn named_as(expr: Expr, other: &Expr) -> Expr {
 
 /// Whether an expression has a subquery.
 pub(super) fn has_subquery(expr: &Expr) -> Result<bool> {
-    expr.exists(|part| {
+    expr.exists(test(&mut |part: &Expr| {
         Ok(matches!(
             part,
             Expr::ScalarSubquery(_)
@@ -67,5 +68,5 @@ pub(super) fn has_subquery(expr: &Expr) -> Result<bool> {
                 | Expr::InSubquery(_)
                 | Expr::SetComparison(_)
         ))
-    })
+    }))
 }

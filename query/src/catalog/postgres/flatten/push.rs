@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use super::domain::{Domain, Names, Pushed};
+use crate::trees::change;
 
 /// Pushes a domain into plans.
 #[derive(Debug, Clone, Copy)]
@@ -155,14 +156,14 @@ impl<'a> Pusher<'a> {
         let Pushed { plan, keys } = self.push(Arc::unwrap_or_clone(window.input))?;
         let exprs = window.window_expr.iter().map(|expr| {
             let bound = self.domain.bind(expr.clone(), &keys)?;
-            let parted = bound.transform_up(|part| match part {
+            let parted = bound.transform_up(change(&mut |part: Expr| match part {
                 Expr::WindowFunction(mut function) => {
                     let WindowFunction { params, .. } = function.as_mut();
                     params.partition_by.extend(keys.iter().cloned().map(Expr::Column));
                     Ok(Transformed::yes(Expr::WindowFunction(function)))
                 }
                 part => Ok(Transformed::no(part)),
-            });
+            }));
             Ok(super::outer::named_as(parted.data()?, expr))
         });
         let exprs = exprs.collect::<Result<Vec<_>>>()?;

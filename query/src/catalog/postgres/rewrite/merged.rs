@@ -6,13 +6,14 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem,
-    SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    SetExpr, TableFactor, TableWithJoins, VisitorMut,
 };
 
 use super::super::known::Known;
 use super::build::{boolean, call, normal, parts, quoted};
 use super::join_kind::{constraint, has_merged};
 use super::scope::{ScopeTable, Scopes};
+use crate::trees::through;
 
 /// A column of a FROM: its name and what it is.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ pub(super) fn merge(query: &mut Query, scopes: &Scopes, known: &Known) {
             matches!(&one.expr, Expr::Identifier(name) if names.contains(&normal(name)));
         if !is_output {
             let mut changer = Changer { merged: &merged, scopes, known, within: Vec::new() };
-            let ControlFlow::Continue(()) = one.expr.visit(&mut changer);
+            through(&mut one.expr, &mut changer);
         }
     }
 }
@@ -91,7 +92,7 @@ pub(super) fn merge_select(
         }
     }
     let mut changer = Changer { merged: &merged, scopes, known, within: Vec::new() };
-    let ControlFlow::Continue(()) = select.visit(&mut changer);
+    through(select, &mut changer);
     Some(merged)
 }
 

@@ -32,19 +32,20 @@ mod whole_row;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Query, Select, SetExpr, Statement, TableFactor, VisitMut, VisitorMut,
+    AccessExpr, Expr, Query, Select, SetExpr, Statement, TableFactor, VisitorMut,
 };
 
 pub(crate) use self::hidden::{HIDDEN, column_name};
 use self::scope::Scopes;
 use super::known::Known;
+use crate::trees::through;
 
 /// Changes a statement's tree so that DataFusion plans it and answers as PostgreSQL does. It is
 /// planned with [`functions`](super::functions()) registered and the first schema of `path` as the
 /// one that is searched; tables of the others, and PostgreSQL's own, get their schema here.
 pub(crate) fn rewrite(statement: &mut Statement, known: &Known, path: &[String]) {
     let mut rewriter = Rewriter { known, scopes: Scopes::new(path), fields: Vec::new() };
-    let ControlFlow::Continue(()) = statement.visit(&mut rewriter);
+    through(statement, &mut rewriter);
 }
 
 struct Rewriter<'a> {

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArguments, GroupByExpr, Query, Select, SelectItem, SetExpr, Visit,
-    VisitMut, Visitor, VisitorMut,
+    Expr, Function, FunctionArguments, GroupByExpr, Query, Select, SelectItem, SetExpr, Visitor,
+    VisitorMut,
 };
 
 use super::super::known::Known;
@@ -12,6 +12,7 @@ use super::array_query::aggregate;
 use super::build::{boolean, call, function, function_name, null, text};
 use super::never::{asks_for_nothing, base_of_domain};
 use super::scope::Scopes;
+use crate::trees::{finds, through};
 
 /// Changes the subqueries of a select before anything in them is.
 pub(super) fn before(select: &mut Select, scopes: &Scopes, known: &Known) {
@@ -21,18 +22,18 @@ pub(super) fn before(select: &mut Select, scopes: &Scopes, known: &Known) {
     let mut changer = Changer { scopes, known, never, depth: 0 };
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            let ControlFlow::Continue(()) = expr.visit(&mut changer);
+            through(expr, &mut changer);
         }
     }
     if let Some(selection) = &mut select.selection {
-        let ControlFlow::Continue(()) = selection.visit(&mut changer);
+        through(selection, &mut changer);
     }
     if let Some(having) = &mut select.having {
-        let ControlFlow::Continue(()) = having.visit(&mut changer);
+        through(having, &mut changer);
     }
     for table in &mut select.from {
         for join in &mut table.joins {
-            let ControlFlow::Continue(()) = VisitMut::visit(&mut join.join_operator, &mut changer);
+            through(&mut join.join_operator, &mut changer);
         }
     }
 }
@@ -158,7 +159,7 @@ fn has_aggregate(query: &Query, names: &[&str]) -> bool {
     if !matches!(&select.group_by, GroupByExpr::Expressions(list, _) if list.is_empty()) {
         return false;
     }
-    select.projection.iter().any(|item| item.visit(&mut Finder(names)).is_break())
+    select.projection.iter().any(|item| finds(item, &mut Finder(names)))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     DataType, Expr, FunctionArg, FunctionArgExpr, Ident, LimitClause, ObjectName, Query,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, Visit,
+    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value,
     Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::super::known::{Known, Relation};
 use super::build::{arguments, call, cast, function_name, number, parts, quoted};
 use super::scope::{Scopes, is_system};
+use crate::trees::finds;
 
 /// Functions that DataFusion has as tables.
 const TABLE_FUNCTIONS: [&str; 3] = ["generate_series", "pg_get_keywords", "pg_show_all_settings"];
@@ -181,7 +182,7 @@ fn has_name(expr: &Expr) -> bool {
             }
         }
     }
-    expr.visit(&mut Finder).is_break()
+    finds(expr, &mut Finder)
 }
 
 /// `FETCH FIRST n ROWS ONLY` as `LIMIT n`.
