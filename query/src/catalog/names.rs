@@ -1,5 +1,6 @@
 //! Names of a statement, and the tables that they stand for.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::catalog::{
@@ -87,7 +88,7 @@ impl Tables {
             (Seen::Hidden, What::Rows | What::Newest) => Ok(None),
             (Seen::All, What::Rows) => Ok(Some(rows)),
             (Seen::All, What::Newest) => now::newest_revisions(table, rows),
-            (Seen::Ruled(rule), What::Rows) => Ok(Some(guard(rows, rule))),
+            (Seen::Ruled(rule), What::Rows) => Ok(Some(guard(rows, rule, table.divided_by()))),
             (Seen::Ruled(rule), What::Newest) => now::newest_of_rule(table, rows, rule),
         }
     }
@@ -175,7 +176,10 @@ impl SchemaProvider for SystemSeen {
         match see(rules.as_deref(), user, SYSTEM, name, &columns) {
             Seen::Hidden => Ok(None),
             Seen::All => system.table(name).await,
-            Seen::Ruled(rule) => Ok(system.table(name).await?.map(|rows| guard(rows, rule))),
+            Seen::Ruled(rule) => {
+                let rows = system.table(name).await?;
+                Ok(rows.map(|rows| guard(rows, rule, BTreeSet::new())))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! `NAME_now`: of a table with revisions, the newest revision of each key.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -24,10 +25,11 @@ pub(crate) fn newest_of_rule(
     let fact = table.fact();
     let mut deciding = fact.key.iter().chain(&fact.revision).chain(&fact.gone_at_zero);
     if !deciding.any(|column| rule.masks(column)) {
-        return newest_revisions(table, guard(provider, rule));
+        return newest_revisions(table, guard(provider, rule, table.divided_by()));
     }
-    let newest = newest_revisions(table, guard(provider, rule.unmasked()))?;
-    Ok(newest.map(|newest| guard(newest, rule)))
+    let rows = guard(provider, rule.unmasked(), table.divided_by());
+    let newest = newest_revisions(table, rows)?;
+    Ok(newest.map(|newest| guard(newest, rule, BTreeSet::new())))
 }
 
 /// The newest revisions among the rows of a table that `provider` gives; none where the table has

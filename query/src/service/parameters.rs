@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::trees::look;
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ParamValues, Result, ScalarValue};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
+
+use crate::trees::look;
 
 /// The types of `$1`, `$2` and so on: what the client has said, else what the plan needs where the
 /// parameter stands first, else text.

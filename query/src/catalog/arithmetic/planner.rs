@@ -1,7 +1,7 @@
 //! What an operator or an aggregate becomes as a statement is planned.
 
 use arrow::datatypes::{DataType, IntervalUnit};
-use datafusion::common::{DFSchema, Result};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
 };
@@ -22,6 +22,7 @@ impl ExprPlanner for Planner {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = with_typed_text(expr, schema);
         let op = match expr.op {
             BinaryOperator::Plus => Operator::Plus,
             BinaryOperator::Minus => Operator::Minus,
@@ -75,5 +76,40 @@ impl ExprPlanner for Planner {
 
     fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
         Ok(average::of_window(expr))
+    }
+}
+
+/// A text that stands for itself, as in `'2' + n` and `flag = 't'`, is of the type of what it
+/// stands beside, where that is a whole number, a float or a truth value.
+fn with_typed_text(expr: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    use BinaryOperator as B;
+    let meets = matches!(
+        expr.op,
+        B::Plus
+            | B::Minus
+            | B::Multiply
+            | B::Divide
+            | B::Modulo
+            | B::Eq
+            | B::NotEq
+            | B::Lt
+            | B::LtEq
+            | B::Gt
+            | B::GtEq
+    );
+    let of = |one: &Expr, other: &Expr| {
+        let Expr::Literal(ScalarValue::Utf8(Some(_)), _) = one else { return None };
+        let to = other.get_type(schema).ok()?;
+        let takes = to == DataType::Boolean || to.is_integer() || to.is_floating();
+        takes.then(|| Expr::Cast(Cast::new(Box::new(one.clone()), to)))
+    };
+    if !meets {
+        return expr;
+    }
+    let RawBinaryExpr { op, left, right } = expr;
+    match (of(&left, &right), of(&right, &left)) {
+        (Some(left), _) => RawBinaryExpr { op, left, right },
+        (None, Some(right)) => RawBinaryExpr { op, left, right },
+        (None, None) => RawBinaryExpr { op, left, right },
     }
 }

@@ -116,3 +116,30 @@ fn now_is_one_moment_of_a_transaction() {
     session.end();
     assert_ne!(tried.ask(&mut session, now).unwrap(), first);
 }
+
+#[test]
+fn what_clients_write_is_answered_as_postgresql_does() {
+    let tried = Tried::new();
+    tried.land("loans", 1, loans(0..3));
+    let mut session = tried.session();
+    for (text, expected) in [
+        // A text that stands for itself has the type of what it stands beside.
+        ("select '2' + id, id * '3' from loans where id = 1", "3,3"),
+        ("select count(*) from pg_index where indisprimary = 't'", "0"),
+        ("select relname from pg_class where 'f' = relhasindex and relname = 'loans'", "loans"),
+        (
+            "select case relhasindex when 't' then 1 else 2 end from pg_class where relname = 'loans'",
+            "2",
+        ),
+        ("select |/ 16.0, ||/ 27.0", "4.0,3.0"),
+        ("select array_position(array['a', 'b'], 'b')", "2"),
+        ("select count(*) from (select pg_listening_channels()) channels", "0"),
+        ("select to_regclass('loans'), to_regnamespace('public') as n", "loans,public"),
+        ("select to_regclass('loans') is null, to_regclass('nothing') is null", "false,true"),
+        // The rows are sorted by the column of the table.
+        ("select -loans.id as id from loans order by loans.id desc limit 1", "-2"),
+        ("select cast(l.id as varchar) as id from loans l order by l.id desc limit 1", "2"),
+    ] {
+        assert_eq!(tried.ask(&mut session, text).unwrap(), [expected], "{text}");
+    }
+}

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::trees::{look, test};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, Projection};
+
+use crate::trees::{look, test};
 
 /// The columns outside that a plan refers to, each once. Subqueries within it are done: what they
 /// refer to is in it.

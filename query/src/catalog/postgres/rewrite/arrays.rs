@@ -118,6 +118,10 @@ fn texts(array: &str) -> Option<Vec<Expr>> {
 
 fn is_from_zero(expr: &Expr) -> bool {
     let name = match bare(expr) {
+        Expr::Cast { data_type, .. } => {
+            let name = data_type.to_string();
+            return ["int2vector", "oidvector"].contains(&name.to_ascii_lowercase().as_str());
+        }
         Expr::Identifier(name) => name,
         Expr::CompoundIdentifier(parts) => match parts.last() {
             Some(name) => name,

@@ -4,7 +4,9 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, Ident, TimezoneInfo, Value,
 };
 
-use super::build::{arguments_mut, binary, call, cast, function_name, literal, normal, take, text};
+use super::build::{
+    arguments_mut, binary, call, cast, function_name, literal, normal, null, take, text,
+};
 
 pub(super) fn change(expr: &mut Expr) {
     match expr {
@@ -15,6 +17,15 @@ pub(super) fn change(expr: &mut Expr) {
                 return;
             }
             let own = match name.as_str() {
+                "array_position" => {
+                    let position = take(expr);
+                    *expr = cast(position, DataType::Int(None));
+                    return;
+                }
+                "pg_listening_channels" => {
+                    *expr = call("unnest", vec![call("_text_array", vec![null()])]);
+                    return;
+                }
                 "array_remove" => "array_remove_all",
                 "every" => "bool_and",
                 "char_length" | "character_length" => "length",

@@ -21,6 +21,7 @@ mod merged;
 mod naming;
 mod never;
 mod operators;
+mod outermost;
 mod scope;
 mod small;
 mod specials;
@@ -44,6 +45,7 @@ use crate::trees::through;
 /// planned with [`functions`](super::functions()) registered and the first schema of `path` as the
 /// one that is searched; tables of the others, and PostgreSQL's own, get their schema here.
 pub(crate) fn rewrite(statement: &mut Statement, known: &Known, path: &[String]) {
+    outermost::change(statement);
     let mut rewriter = Rewriter { known, scopes: Scopes::new(path), fields: Vec::new() };
     through(statement, &mut rewriter);
 }

@@ -1,15 +1,34 @@
 //! Operators, collations and comparisons with arrays.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, OrderBy, OrderByKind, Select,
+    BinaryOperator, Distinct, Expr, OrderBy, OrderByKind, Select, UnaryOperator,
 };
 
 use super::arrays::literal_elements;
-use super::build::{binary, boolean, call, take};
+use super::build::{binary, boolean, call, literal, take};
 
 pub(super) fn change(expr: &mut Expr) {
     match expr {
         Expr::Collate { expr: inner, .. } => *expr = take(inner),
+        Expr::UnaryOp { op: UnaryOperator::PGSquareRoot, expr: of } => {
+            *expr = call("sqrt", vec![take(of)]);
+        }
+        Expr::UnaryOp { op: UnaryOperator::PGCubeRoot, expr: of } => {
+            *expr = call("cbrt", vec![take(of)]);
+        }
+        // A text is of the type of the column that it stands for, as beside `=`.
+        Expr::Case { operand: Some(operand), conditions, .. }
+            if matches!(**operand, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+                && conditions.iter().all(|when| literal(&when.condition).is_some()) =>
+        {
+            for when in conditions.iter_mut() {
+                let value = take(&mut when.condition);
+                when.condition = binary(Expr::clone(operand), BinaryOperator::Eq, value);
+            }
+            if let Expr::Case { operand, .. } = expr {
+                *operand = None;
+            }
+        }
         Expr::BinaryOp { op, .. } => plain_operator(op),
         Expr::AtTimeZone { timestamp, time_zone } => {
             *expr = call("timezone", vec![take(time_zone), take(timestamp)]);
