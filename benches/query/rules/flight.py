@@ -11,14 +11,19 @@ UNKNOWN = "\0\0\0\0\0"
 class Flight:
     """A connection for one user."""
 
-    def __init__(self, port, user):
-        self.port, self.user = port, user
+    def __init__(self, side, user):
+        self.port, self.user = side.flight_port, user
+        self.certificate = (side.folder.parent / "tls" / "server.pem").read_text()
         self.connection = self._connect()
 
     def _connect(self):
         return adbc.connect(
-            f"grpc://127.0.0.1:{self.port}",
-            db_kwargs={"username": self.user, "password": users.PASSWORD},
+            f"grpc+tls://127.0.0.1:{self.port}",
+            db_kwargs={
+                "username": self.user,
+                "password": users.PASSWORD,
+                "adbc.flight.sql.client_option.tls_root_certs": self.certificate,
+            },
             autocommit=True,
         )
 

@@ -10,8 +10,9 @@ plans, catalog. Parts: `attacks` (a table of cases), `generated` (statements tha
 seed; one that is answered otherwise is printed in a small form, with its number), `checks` (what
 has an expectation of its own: odd lenders, changed policies, cancel keys, memory, folders),
 `tokens` (JWT), `times` (hidden and absent keys), `cli` (`riskstream query --as`, if there is one),
-`audit` (every statement is recorded once; what is changed is found). Ends with 1 where something
-is wrong.
+`flight` (with `--flight`: what there is, plans, handles), `seen` (`/metrics`, the log and
+`system.queries` of a run), `audit` (every statement is recorded once; what is changed is found).
+Ends with 1 where something is wrong.
 """
 
 import argparse
@@ -26,7 +27,7 @@ sys.path.insert(0, str(HERE.parent.parent / "proof"))
 
 import proof  # noqa: E402
 
-PARTS = ["attacks", "generated", "checks", "tokens", "times", "cli", "audit"]
+PARTS = ["attacks", "generated", "checks", "tokens", "times", "cli", "flight", "seen", "audit"]
 # What a run needs besides Python.
 NEEDS = ["psycopg"]
 
@@ -99,7 +100,7 @@ class Run:
         if self.args.flight:
             from flight import Flight
 
-            flights = [Flight(side.flight_port, "acme") for side in self.world.sides]
+            flights = [Flight(side, "acme") for side in self.world.sides]
         run = Generated(self.world, flights)
         until = None if self.args.seconds is None else time.monotonic() + self.args.seconds
         began = time.monotonic()
@@ -140,6 +141,17 @@ class Run:
 
         self.report.pairs("command line", checks(self.world))
 
+    def flight(self):
+        if self.args.flight:
+            from flight_checks import checks
+
+            self.report.pairs("Flight SQL", checks(self.world))
+
+    def seen(self):
+        from seen import checks
+
+        self.report.pairs("metrics, log, system.queries", checks(self.world))
+
     def audit(self):
         from audit import SYNC_S, Sent, Tampering
 
@@ -152,7 +164,8 @@ class Run:
         self.report.pairs("audit: changes are found", tampering.checks())
 
     def all(self):
-        parts = self.args.only or PARTS
+        # The last one stops a server.
+        parts = [part for part in PARTS if part in (self.args.only or PARTS)]
         for part in parts if self.args.one is None else ["generated"]:
             getattr(self, "tokens_" if part == "tokens" else part)()
         self.report.shown()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from grammar import ALL_FAIL, KEYED, KEYS, LOANS, ONE_FAILS, TABLES, Grammar
+from grammar import ALL_FAIL, KEYED, KEYS, LOANS, ONE_FAILS, PAYMENTS, TABLES, Grammar
 from tree import Node, leaf
 
 
@@ -44,6 +44,7 @@ class Statements(Grammar):
             (self.distinct, 2),
             (self.derived, 2),
             (self.recursive, 1),
+            (self.beside, 3),
             (self.failing_own, 2),
         ]
         form = self.one([form for form, weight in forms for _ in range(weight)])
@@ -316,6 +317,44 @@ class Statements(Grammar):
         text = "with recursive r as (select 1 as n union all select r.n + 1 from r where r.n < 6) "
         text += "select r.n, count(l.id), max({}) from r left join loans l on l.small = r.n"
         return Node("query", text + " group by r.n order by 1", (number,)), True
+
+    def beside(self):
+        """Subqueries that look at the row beside them, lists, functions that give several rows."""
+        scope, inner = [(LOANS, self.alias())], [(PAYMENTS, self.alias())]
+        a, p = scope[0][1], inner[0][1]
+        of_a, of_p = self.int(scope, 2)[0], self.int(inner, 2)[0]
+        of_both = self.bool(scope + inner, 1)
+        where = self.where(scope, 1)
+        pays = f"from payments {p} where {p}.loan_id = {a}.id"
+        forms = [
+            (f"select {a}.id, (select max({{}}) {pays}) as m from loans {a}{{}}", (of_p, where)),
+            (f"select {a}.id, (select count(*) {pays} and ({{}})) from loans {a}", (of_both,)),
+            (f"select {a}.id from loans {a} where not exists (select {{}} {pays} and ({{}}))",
+             (of_p, of_both)),
+            (f"select {a}.id, x.v from loans {a} left join lateral (select max({{}}) as v {pays}) x "
+             "on true{}", (of_p, where)),
+            (f"select {a}.id, x.v from loans {a}, lateral (select {{}} as v {pays}) x{{}}",
+             (of_p, where)),
+            (f"select {a}.id from loans {a} where {{}} > all (select {{}} from payments {p})",
+             (of_a, of_p)),
+            (f"select {a}.id from loans {a} where {{}} = any (array[1, 2, {{}}])", (of_a, of_a)),
+            (f"select {a}.id from loans {a} where {{}} = any (select {{}} from payments {p})",
+             (of_a, of_p)),
+            (f"select {a}.id, unnest(array[{{}}, {a}.small]) as u from loans {a}{{}}",
+             (of_a, where)),
+            (f"select {a}.id, g from loans {a}, generate_series(1, 3) as s (g) where {{}} % 3 = g",
+             (of_a,)),
+            (f"select percentile_cont(0.5) within group (order by {{}}) from loans {a}{{}}",
+             (of_a, where)),
+            (f"select {a}.status, {a}.currency, count({{}}) from loans {a}{{}} "
+             f"group by grouping sets (({a}.status), ({a}.currency), ())", (of_a, where)),
+            (f"select array_length(array_agg({{}}), 1), count(*) from loans {a}{{}}", (of_a, where)),
+            (f"select {a}.id, json_build_object('v', {{}})->>'v' as j from loans {a}{{}}",
+             (of_a, where)),
+            (f"select array(select {{}} from payments {p} order by {p}.pay_id limit 5)", (of_p,)),
+        ]
+        text, children = self.one(forms)
+        return Node("query", text, children), False
 
     def failing_own(self):
         """Errors of A's own rows."""

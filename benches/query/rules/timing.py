@@ -4,6 +4,7 @@ import math
 import random
 import time
 
+import rows as made
 import users
 from client import Client
 
@@ -52,9 +53,12 @@ class Timing:
         rows = [row for part in self.world.rows.loans for row in part]
         hidden = [row["key"] for row in rows if row["lender_id"] != "A"]
         # In the range of the keys that there are, but none of them.
-        absent = [row["key"][:-1] + "x" for row in rows if row["lender_id"] != "A"]
+        absent = [key + "x" for key in hidden]
         beyond = [f"L{number:06}" for number in range(1_000)]
         tables = {"hidden": ["secrets", "other_moves"], "absent": ["sekrets", "other_mowes"]}
+        others = [lender for lender in made.OTHERS if lender is not None and "'" not in lender]
+        # As many, since the plan of a text that comes again is kept.
+        nobody = [lender + "x" for lender in others]
         numbers = {
             "hidden": [row["id"] for row in rows if row["lender_id"] != "A"],
             "absent": [-1 - number for number in range(1_000)],
@@ -64,6 +68,12 @@ class Timing:
             "id": numbers,
             "table": tables,
             "date and key": {"hidden": hidden, "absent": absent},
+            "lender": {"hidden": others, "absent": nobody},
+            "payment": {
+                "hidden": [row["pay_id"] for row in self.world.rows.payments if not made.is_ours(row)],
+                "absent": numbers["absent"],
+            },
+            "newest": {"hidden": others, "absent": nobody},
         }
 
     def measure(self):
@@ -74,6 +84,9 @@ class Timing:
             "id": "select * from loans where id = {}",
             "table": "select * from {}",
             "date and key": "select * from loans where event_date = '2026-01-05' and key = '{}'",
+            "lender": "select * from loans where lender_id = '{}'",
+            "payment": "select * from payments where pay_id = {}",
+            "newest": "select * from book_now where lender_id = '{}'",
         }
         found = {}
         for kind, keys in self._keys().items():

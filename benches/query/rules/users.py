@@ -43,12 +43,6 @@ rows   = [
     { table = "system.audit", column = "user", in = "login" },
     { table = "system.runs", column = "pipeline", in = "pipeline" },
 ]
-# These count the statements of everybody.
-masks = [
-    { table = "system.queries", column = "number", as = "null" },
-    { table = "system.audit", column = "sequence", as = "null" },
-]
-
 # What a rule names as `book_now` is meant for the newest revisions of `book`.
 [roles.masks-now]
 tables = ["book"]

@@ -233,10 +233,8 @@ class Side:
             log = (self.folder / "serve.log").read_text()
             raise SystemExit(f"{self.name}: no server: {said}{log}")
         self.port = int(port[1])
-        if self.flight:
-            said += self.server.stdout.readline()
-            flight = re.search(r"(?:flight|grpc)\S*?:(\d+)", said)
-            self.flight_port = int(flight[1]) if flight else None
+        flight = re.search(r"grpc\+tls://\S*?:(\d+)", said)
+        self.flight_port = int(flight[1]) if flight else None
 
     def stop_server(self):
         if self.server is not None:

@@ -183,7 +183,9 @@ async fn accept(
         };
         match accepted {
             Ok((socket, _from)) => {
-                tasks.spawn(open(Arc::clone(&shared), socket, ready.clone()));
+                // Here, so that the oldest stranger is the one that came first.
+                let connection = Connection::new(&shared.strangers);
+                tasks.spawn(open(Arc::clone(&shared), socket, connection, ready.clone()));
             }
             Err(error) => {
                 // The connection has gone already, or there are no sockets left.
@@ -195,9 +197,13 @@ async fn accept(
 }
 
 /// Hands a connection to gRPC, and ends it if nobody shows who it is in time.
-async fn open(shared: Arc<Shared>, socket: TcpStream, ready: mpsc::Sender<Wire>) {
+async fn open(
+    shared: Arc<Shared>,
+    socket: TcpStream,
+    connection: Connection,
+    ready: mpsc::Sender<Wire>,
+) {
     let _small_messages_at_once = socket.set_nodelay(true);
-    let connection = Connection::new(&shared.strangers);
     let (closed, maybe_ended) = (connection.closed().clone(), connection.maybe_ended());
     let handed_over = async {
         let stream = match &shared.tls {

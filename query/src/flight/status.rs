@@ -13,6 +13,9 @@ use crate::service::{SqlState, Stopped};
 const TEXT_BYTES_MAX: usize = 5_000;
 /// The header in which the SQLSTATE of an error is.
 const SQL_STATE: &str = "sqlstate";
+/// What is told of a statement that finds no memory.
+const OUT_OF_MEMORY: &str =
+    "out of memory: the statement needs more memory than is left for it now";
 
 /// What a client is told of an error of a statement.
 pub(super) fn status(error: &QueryError) -> Status {
@@ -126,9 +129,9 @@ fn of_datafusion(error: &DataFusionError) -> String {
         | DataFusionError::Execution(said)
         | DataFusionError::Configuration(said) => said.clone(),
         DataFusionError::ResourcesExhausted(said) => {
-            // What else holds memory is of others.
-            let own = said.split(" with top memory consumers").next().unwrap_or_default();
-            format!("out of memory: {own}")
+            // How much is held, and by what, tells of others.
+            tracing::info!(said, "a statement finds no memory");
+            OUT_OF_MEMORY.to_owned()
         }
         DataFusionError::SchemaError(..) | DataFusionError::SQL(..) => root.to_string(),
         DataFusionError::ArrowError(inner, _) => inner.to_string(),
@@ -189,7 +192,7 @@ mod tests {
     fn the_memory_of_others_is_not_told() {
         let said = "Failed to allocate 5 MB with top memory consumers (across 3 users): secret";
         let error = QueryError::Sql(DataFusionError::ResourcesExhausted(said.into()));
-        assert_eq!(status(&error).message(), "out of memory: Failed to allocate 5 MB");
+        assert_eq!(status(&error).message(), OUT_OF_MEMORY);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! Parquet reader, which skips row groups and pages by them; DataFusion still applies them to the
 //! rows.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -76,6 +77,11 @@ impl DeltaProvider {
         let footers = Arc::clone(&self.footers);
         let table = self.table.with(location, files)?;
         Ok(Self { table, footers, whole: OnceLock::new() })
+    }
+
+    /// The columns whose values decide in which file a row is.
+    pub(crate) fn divided_by(&self) -> BTreeSet<String> {
+        self.table.partition_fields.iter().map(|field| field.name().clone()).collect()
     }
 
     /// What was read of this table's files, and of all others with the same cache.

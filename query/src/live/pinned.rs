@@ -1,6 +1,6 @@
 //! The moment that a statement, or a transaction, sees.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -191,6 +191,11 @@ impl PinnedTable {
 
     pub(crate) fn provider(&self) -> Arc<dyn TableProvider> {
         Arc::clone(&self.provider) as Arc<dyn TableProvider>
+    }
+
+    /// The columns whose values decide in which of its files a row is.
+    pub(crate) fn divided_by(&self) -> BTreeSet<String> {
+        self.lake.provider().divided_by()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connections whose handshake is not done: few, and none for long.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -20,15 +20,15 @@ struct Handshakes {
 
 /// One of them, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Handshake<'a> {
-    all: &'a HalfOpen,
+pub(super) struct Handshake {
+    all: Arc<HalfOpen>,
     number: u64,
     evicted: CancellationToken,
 }
 
 impl HalfOpen {
     /// One more begins.
-    pub(super) fn enter(&self) -> Handshake<'_> {
+    pub(super) fn enter(self: &Arc<Self>) -> Handshake {
         let mut handshakes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         while handshakes.open.len() >= HANDSHAKES_MAX {
             if let Some((_, oldest)) = handshakes.open.pop_first() {
@@ -39,18 +39,18 @@ impl HalfOpen {
         let evicted = CancellationToken::new();
         handshakes.next += 1;
         handshakes.open.insert(number, evicted.clone());
-        Handshake { all: self, number, evicted }
+        Handshake { all: Arc::clone(self), number, evicted }
     }
 }
 
-impl Handshake<'_> {
+impl Handshake {
     /// Waits until it has to make room.
     pub(super) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
 }
 
-impl Drop for Handshake<'_> {
+impl Drop for Handshake {
     fn drop(&mut self) {
         self.all.0.lock().unwrap_or_else(PoisonError::into_inner).open.remove(&self.number);
     }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_oldest_makes_room() {
-        let all = HalfOpen::default();
+        let all = Arc::new(HalfOpen::default());
         let mut open: Vec<_> = (0..HANDSHAKES_MAX).map(|_| all.enter()).collect();
         assert!(open.iter().all(|handshake| !handshake.evicted.is_cancelled()));
         open.push(all.enter());

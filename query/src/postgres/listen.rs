@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 
 use super::error::PortError;
 use super::gate::SharedGate;
-use super::half_open::HalfOpen;
 use super::shared::Shared;
 use super::startup;
 use super::stop::Keys;
@@ -83,7 +82,7 @@ impl PostgresPort {
             gate: users,
             tls,
             keys: Arc::new(Keys::new()),
-            half_open: HalfOpen::default(),
+            half_open: Arc::default(),
             places: Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS))),
             ended: ended.clone(),
         };
@@ -152,7 +151,9 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, tasks: TaskTracker) 
         };
         match accepted {
             Ok((socket, _from)) => {
-                tasks.spawn(startup::serve(Arc::clone(&shared), socket));
+                // Here, so that the oldest handshake is that of who came first.
+                let handshake = shared.half_open.enter();
+                tasks.spawn(startup::serve(Arc::clone(&shared), socket, handshake));
             }
             Err(error) => {
                 // The connection has gone already, or there are no sockets left.

@@ -18,7 +18,7 @@ pub(super) struct Shared {
     pub(super) gate: Option<SharedGate>,
     pub(super) tls: Option<Tls>,
     pub(super) keys: Arc<Keys>,
-    pub(super) half_open: HalfOpen,
+    pub(super) half_open: Arc<HalfOpen>,
     pub(super) places: Arc<Semaphore>,
     pub(super) ended: CancellationToken,
 }

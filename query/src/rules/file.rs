@@ -34,6 +34,8 @@
 //! - Of several roles, a row is seen if one lets it pass, and unmasked if one of those shows it so.
 //!   Limits: the most generous of the roles that name one.
 
+mod roles;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -42,9 +44,9 @@ use std::sync::Arc;
 use ring::hmac;
 use toml::de::{DeTable, DeValue};
 
+use self::roles::role;
 use super::authenticate::{KeySet, KeysAt, TokenSettings, Verifier};
-use super::pattern::Pattern;
-use super::policy::{Account, ColumnMask, MaskKey, MaskKind, Policy, Role, RoleLimits, RowRule};
+use super::policy::{Account, MaskKey, Policy};
 use super::problem::{Problem, Problems};
 use super::reader::{self, Node, Table, Text};
 use crate::suggest::suggest;
@@ -152,99 +154,6 @@ fn read_mask_key(name: &Text, folder: &Path, problems: &mut Vec<Problem>) -> Opt
     None
 }
 
-fn role(name: &str, node: &Node<'_>, has_key: bool, problems: &mut Vec<Problem>) -> Option<Role> {
-    let mut table = Table::new(node, format!("role `{name}`"), problems)?;
-    let mut role = Role::default();
-    for text in table.texts("tables", problems) {
-        role.tables.extend(pattern(&text, problems));
-    }
-    for node in table.array("rows", problems) {
-        role.rows.extend(row_rule(node, problems));
-    }
-    for node in table.array("masks", problems) {
-        role.masks.extend(mask(node, has_key, problems));
-    }
-    if let Some(mut limits) = table.table("limits", problems) {
-        role.limits = RoleLimits {
-            statement_timeout: limits.duration("statement_timeout", problems),
-            rows_max: limits.count("rows", problems),
-            statements_max: limits.count("statements", problems),
-        };
-        limits.finish(problems);
-    }
-    table.finish(problems);
-    Some(role)
-}
-
-fn pattern(text: &Text, problems: &mut Vec<Problem>) -> Option<Pattern> {
-    match Pattern::parse(&text.value) {
-        Ok(pattern) => Some(pattern),
-        Err(help) => {
-            let message = format!("`{}` is no pattern of tables", text.value.escape_debug());
-            problems.push(Problem::new(text.span.clone(), message).help(help));
-            None
-        }
-    }
-}
-
-/// A text whose absence is a problem.
-fn required(
-    table: &mut Table<'_, '_>,
-    key: &'static str,
-    example: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Text> {
-    let node = table.required(key, example, problems)?;
-    reader::text(node, &format!("`{key}`"), problems)
-}
-
-fn row_rule(node: &Node<'_>, problems: &mut Vec<Problem>) -> Option<RowRule> {
-    let mut table = Table::new(node, "a rule of `rows`", problems)?;
-    let tables = required(&mut table, "table", "`table = \"*\"`", problems);
-    let column = required(&mut table, "column", "`column = \"lender_id\"`", problems);
-    let attribute = required(&mut table, "in", "`in = \"lender_id\"`, an attribute", problems);
-    table.finish(problems);
-    let tables = pattern(&tables?, problems)?;
-    Some(RowRule { tables, column: column?.value, attribute: attribute?.value })
-}
-
-fn mask(node: &Node<'_>, has_key: bool, problems: &mut Vec<Problem>) -> Option<ColumnMask> {
-    let mut table = Table::new(node, "a mask of `masks`", problems)?;
-    let tables = required(&mut table, "table", "`table = \"*\"`", problems);
-    let column = required(&mut table, "column", "`column = \"borrower\"`", problems);
-    let kind = required(&mut table, "as", "`as = \"null\"`", problems);
-    table.finish(problems);
-    let kind = kind.and_then(|kind| mask_kind(kind, has_key, problems));
-    let tables = pattern(&tables?, problems)?;
-    Some(ColumnMask { tables, column: column?.value, kind: kind? })
-}
-
-fn mask_kind(text: Text, has_key: bool, problems: &mut Vec<Problem>) -> Option<MaskKind> {
-    match text.value.as_str() {
-        "null" => Some(MaskKind::Null),
-        "last4" => Some(MaskKind::LastFour),
-        "hash" if has_key => Some(MaskKind::Hash),
-        "hash" => {
-            let problem = Problem::new(text.span, "a hash without a key can be guessed")
-                .help("add `mask_key = \"mask.key\"`, a file of random bytes, at the top");
-            problems.push(problem);
-            None
-        }
-        // A word is a kind, so that a misspelt one does not become a text.
-        word if word.chars().all(|c| c.is_alphanumeric() || c == '_') => {
-            let kinds = ["null", "hash", "last4"].map(str::to_owned);
-            let help = format!(
-                "{}; a text to show has some character that is no letter or digit, such as \"***\"",
-                suggest(word, &kinds)
-            );
-            let message = format!("no mask is called `{word}`");
-            problems.push(Problem::new(text.span, message).help(help));
-            None
-        }
-        _ => Some(MaskKind::Text(text.value)),
-    }
-}
-
 fn account(
     name: &str,
     node: &Node<'_>,
@@ -252,7 +161,7 @@ fn account(
     problems: &mut Vec<Problem>,
 ) -> Option<Account> {
     let mut table = Table::new(node, format!("user `{name}`"), problems)?;
-    let password = required(&mut table, "password", "`password = \"SCRAM-SHA-256$…\"`", problems);
+    let password = table.required_text("password", "`password = \"SCRAM-SHA-256$…\"`", problems);
     let verifier = password.and_then(|password| match Verifier::parse(&password.value) {
         Ok(verifier) => Some(verifier),
         Err(wrong) => {
@@ -308,9 +217,9 @@ fn tokens(
     folder: &Path,
     problems: &mut Vec<Problem>,
 ) -> Option<TokenSettings> {
-    let issuer = required(&mut table, "issuer", "`issuer = \"https://issuer.example\"`", problems);
-    let audience = required(&mut table, "audience", "`audience = \"riskstream\"`", problems);
-    let keys = required(&mut table, "keys", "`keys = \"jwks.json\"`, or an https URL", problems);
+    let issuer = table.required_text("issuer", "`issuer = \"https://issuer.example\"`", problems);
+    let audience = table.required_text("audience", "`audience = \"riskstream\"`", problems);
+    let keys = table.required_text("keys", "`keys = \"jwks.json\"`, or an https URL", problems);
     let login = table.text("login", problems).map_or(TOKEN_LOGIN.to_owned(), |text| text.value);
     let name = table.text("name", problems).map_or("sub".to_owned(), |text| text.value);
     let roles = table.text("roles", problems).map_or("roles".to_owned(), |text| text.value);

@@ -3,7 +3,7 @@
 /// The schema of tables that are named without one.
 pub(super) const DEFAULT_SCHEMA: &str = "public";
 /// The schema of the program's own tables: a role sees them only where it is named in full.
-const SYSTEM_SCHEMA: &str = "system";
+pub(super) const SYSTEM_SCHEMA: &str = "system";
 /// The table of records that could not be read, of whomever they are: likewise.
 const DEAD_LETTERS: &str = "dead_letters";
 /// Longest pattern, in bytes.

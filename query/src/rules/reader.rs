@@ -60,7 +60,7 @@ impl<'n, 't> Table<'n, 't> {
     }
 
     /// The value of `key`, whose absence is a problem.
-    pub(super) fn required(
+    fn required(
         &mut self,
         key: &'static str,
         example: &str,
@@ -72,6 +72,17 @@ impl<'n, 't> Table<'n, 't> {
             problems.push(Problem::new(self.span.clone(), message).help(format!("add {example}")));
         }
         node
+    }
+
+    /// A text whose absence is a problem.
+    pub(super) fn required_text(
+        &mut self,
+        key: &'static str,
+        example: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Text> {
+        let node = self.required(key, example, problems)?;
+        text(node, &format!("`{key}`"), problems)
     }
 
     /// All entries, for a table whose keys are the user's.

@@ -5,10 +5,16 @@ use std::collections::BTreeMap;
 use arrow::datatypes::{DataType, Schema};
 
 use super::current::Rules;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, SYSTEM_SCHEMA};
 use super::policy::{MaskKind, Policy, Role, RoleLimits};
 use super::rule::{Condition, Grant, TableRule, is_text};
 use crate::user::User;
+
+/// Columns of tables about the program that tell of rows which are left out: numbers that count the
+/// statements of everybody, and a hash that includes the record before. Who sees some rows only
+/// does not see them.
+const TELLS_OF_OTHERS: [(&str, &str); 3] =
+    [("queries", "number"), ("audit", "sequence"), ("audit", "hash")];
 
 /// What a user sees of a table.
 #[derive(Debug, Clone)]
@@ -232,6 +238,10 @@ fn grant(
                 masks.insert(mask.column.clone(), kind);
             }
         }
+    }
+    if named.schema == SYSTEM_SCHEMA && !conditions.is_empty() {
+        let of_table = TELLS_OF_OTHERS.iter().filter(|(table, _)| *table == named.table);
+        masks.extend(of_table.map(|(_, column)| ((*column).to_owned(), MaskKind::Null)));
     }
     Some(Grant { role: name.to_owned(), conditions, masks })
 }

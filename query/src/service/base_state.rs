@@ -12,6 +12,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::SessionConfig;
 
 use super::limits::Limits;
+use super::ordered::with_own_check;
 use crate::catalog::arithmetic::with_arithmetic;
 use crate::catalog::seen::{CATALOG, SCHEMA};
 use crate::error::QueryError;
@@ -50,6 +51,6 @@ pub(super) fn base_state(data: &Path, limits: &Limits) -> Result<SessionState, Q
         .with_config(config)
         .with_runtime_env(runtime)
         .with_default_features()
-        .with_physical_optimizer_rules(crate::lake::physical_rules());
+        .with_physical_optimizer_rules(with_own_check(crate::lake::physical_rules()));
     Ok(with_arithmetic(builder).build())
 }

@@ -25,6 +25,7 @@ mod guard;
 mod kept;
 mod limits;
 mod order;
+mod ordered;
 mod parameters;
 mod planned;
 mod policies;

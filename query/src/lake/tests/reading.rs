@@ -1,6 +1,9 @@
 //! How much of the files is read.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::Int64Type;
 use datafusion::catalog::TableProvider as _;
 use datafusion::physical_plan::collect;
@@ -8,7 +11,10 @@ use datafusion::prelude::{col, lit};
 use riskstream_sinks::{MaintainOptions, maintain};
 
 use super::super::{LakeCache, LakeLimits};
-use super::{asked, random_table, rows_of_files, runtime, session};
+use super::random::Random;
+use super::{
+    asked, deliver, random_rows, random_table, rows_of_files, runtime, schema, session, writer,
+};
 
 #[tokio::test]
 async fn a_look_up_by_key_opens_at_most_three_files() {
@@ -77,6 +83,59 @@ async fn what_the_scan_itself_is_asked_for_is_enough_to_skip() {
         let opened = lake.counts().files() - before;
         // Two epochs have ids as these, each of at most two days.
         assert!(matching > 0 && (1..=4).contains(&opened), "{opened} files for {matching} rows");
+    }
+}
+
+/// A table in which every second row of every second epoch is theirs, by its name, and all else ours.
+fn shared_table(location: &Path) {
+    let write = || {
+        let (delta, mut random) = (runtime(), Random::new(19));
+        let mut writer = writer(location, &delta);
+        for epoch in 0..12_u8 {
+            let rows = random_rows(&mut random, epoch.into(), 40);
+            let is_ours = |row: usize| epoch % 2 == 0 || row.is_multiple_of(2);
+            let name = |row| Some(if is_ours(row) { "ours" } else { "theirs" });
+            let mut columns = rows.columns().to_vec();
+            columns[5] = Arc::new((0..40).map(name).collect::<StringArray>());
+            let rows = RecordBatch::try_new(schema(), columns).unwrap();
+            deliver(&mut writer, location, epoch.into(), &rows);
+        }
+    };
+    // On a thread of its own, as it has its own runtime.
+    std::thread::scope(|scope| scope.spawn(write).join()).unwrap();
+}
+
+/// What stands above the scan may have to hide which files hold a key in rows of others: it asks for
+/// `filter OR row of others`.
+#[tokio::test]
+async fn a_file_with_rows_of_others_is_read_whatever_key_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    shared_table(folder.path());
+    let lake = LakeCache::new(LakeLimits::default());
+    let table = lake.newest(folder.path()).await.unwrap();
+    let (provider, context) = (table.provider(), session(&table));
+    let files = rows_of_files(&provider);
+    let is_mixed = |rows: &&RecordBatch| {
+        rows.column(5).as_string::<i32>().iter().any(|name| name == Some("theirs"))
+    };
+    let has_ours = |rows: &RecordBatch| {
+        rows.column(5).as_string::<i32>().iter().any(|name| name == Some("ours"))
+    };
+    let may_have = |rows: &RecordBatch, key: i64| {
+        let ids = rows.column(0).as_primitive::<Int64Type>();
+        let (least, most) = (ids.iter().flatten().min(), ids.iter().flatten().max());
+        least.is_some_and(|least| least <= key) && most.is_some_and(|most| most >= key)
+    };
+    for key in [-10_000, -150, 0, 55, 130, 201, 10_000] {
+        let others = col("name").not_eq(lit("ours")).or(col("name").is_null());
+        let filters = [col("id").eq(lit(key)).or(others), col("name").eq(lit("ours"))];
+        let before = lake.counts().files();
+        let plan = provider.scan(&context.state(), None, &filters, None).await.unwrap();
+        collect(plan, context.task_ctx()).await.unwrap();
+        let mixed = files.iter().filter(is_mixed).filter(|rows| has_ours(rows)).count();
+        let pure = files.iter().filter(|rows| !is_mixed(rows) && may_have(rows, key)).count();
+        assert_eq!(lake.counts().files() - before, (mixed + pure) as u64, "{key}");
+        assert!(mixed > 0 && mixed + pure < files.len(), "{mixed} {pure} of {}", files.len());
     }
 }
 

@@ -19,6 +19,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::net::TcpStream;
 
+use super::half_open::Handshake;
 use super::shared::Shared;
 
 /// How long a client may take to sign in.
@@ -45,9 +46,10 @@ pub(super) fn tried(mut bytes: &[u8]) -> Vec<String> {
 }
 
 /// Serves a client until it goes.
-pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream) {
+pub(super) async fn serve(shared: Arc<Shared>, socket: TcpStream, handshake: Handshake) {
     let connection = {
-        let handshake = shared.half_open.enter();
+        // It ends with the greeting.
+        let handshake = handshake;
         let greeting = Box::pin(greet::greet(&shared, socket));
         tokio::select! {
             () = handshake.evicted() => None,

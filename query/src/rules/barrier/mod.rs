@@ -5,13 +5,15 @@
 //!        │ rows and values that the user may see, and nothing of what is below
 //!   BarrierExec: a leaf for the optimizer
 //!        │ the rule's rows, of these those that safe comparisons of the statement find, then masks
-//!   the table's own scan: `column = literal` and its kin may skip files there
+//!   the table's own scan: `column = literal` and its kin may skip files there in which all rows
+//!                         are the user's
 //! ```
 //! In DataFusion a rule that is a view or a filter is mixed with the statement's own filters, and
 //! `10 / balance > 0` then tells of a balance of zero in a row of somebody else. So nothing of a
 //! statement goes below but comparisons that can't fail, of columns that are not masked. The
 //! barrier itself asks them again of the rows that are seen: which files the scan could skip
-//! depends on rows of others, and would show in how many rows come out.
+//! depends on rows of others, and would show in how many rows come out. How long it takes would
+//! show it, too: see [`passed::of_filter`].
 
 mod asked;
 mod exec;
@@ -42,9 +44,15 @@ use self::rows::Screen;
 use super::rule::TableRule;
 
 /// The table as a rule shows it. It tells nothing of what is left out: no statistics, no file, no
-/// text of an error of the table's own.
+/// text of an error of the table's own. By the columns in `divided_by` the table is divided into
+/// files: what a statement asks of them may skip any file, so that it can be told by time of which
+/// of their values there are rows.
 #[must_use]
-pub(crate) fn guard(provider: Arc<dyn TableProvider>, rule: TableRule) -> Arc<dyn TableProvider> {
+pub(crate) fn guard(
+    provider: Arc<dyn TableProvider>,
+    rule: TableRule,
+    divided_by: BTreeSet<String>,
+) -> Arc<dyn TableProvider> {
     let masked: BTreeSet<String> = rule.masked().keys().map(|name| (*name).to_owned()).collect();
     let inner = provider.schema();
     let fields: Vec<_> = inner
@@ -57,7 +65,7 @@ pub(crate) fn guard(provider: Arc<dyn TableProvider>, rule: TableRule) -> Arc<dy
         })
         .collect();
     let schema = Arc::new(Schema::new_with_metadata(fields, inner.metadata().clone()));
-    Arc::new(Guarded { provider, rule, masked, schema })
+    Arc::new(Guarded { provider, rule, masked, divided_by, schema })
 }
 
 /// The table of which a rule shows a part, and the rule; none where a table is not guarded.
@@ -74,6 +82,8 @@ struct Guarded {
     rule: TableRule,
     /// Columns that are masked in some rows at least.
     masked: BTreeSet<String>,
+    /// Columns whose values decide in which file a row is.
+    divided_by: BTreeSet<String>,
     schema: SchemaRef,
 }
 
@@ -86,6 +96,17 @@ impl fmt::Debug for Guarded {
 impl Guarded {
     fn may_pass(&self, filter: &Expr) -> bool {
         passed::is_safe(filter, &self.schema, &self.masked)
+    }
+
+    /// What of a filter goes below.
+    fn below(&self, filter: &Expr) -> Option<Expr> {
+        if !self.may_pass(filter) {
+            return None;
+        }
+        if filter.column_refs().iter().all(|column| self.divided_by.contains(&column.name)) {
+            return Some(filter.clone());
+        }
+        passed::of_filter(filter, &self.rule, &self.provider.schema())
     }
 
     /// Those of these filters that the table's own scan can use.
@@ -112,7 +133,7 @@ impl Guarded {
             return Ok(Arc::new(EmptyExec::new(Arc::new(schema))));
         }
         let mut passed: Vec<Expr> =
-            filters.iter().filter(|filter| self.may_pass(filter)).cloned().collect();
+            filters.iter().filter_map(|filter| self.below(filter)).collect();
         passed.extend(passed::of_rule(&self.rule, &self.provider.schema()));
         let passed = self.usable(passed)?;
         // A limit counts rows that the user sees, which are known above only.

@@ -68,6 +68,41 @@ fn is_safe_type(data_type: &DataType) -> bool {
         )
 }
 
+/// What may go below of a filter that [`is_safe`]: files are skipped by it only as far as all of
+/// their rows are the user's.
+///
+/// Bounds of a file are those of all of its rows. If a file were skipped by them, a look-up of a key
+/// that somebody else has would take longer than one of a key that nobody has. So the scan is asked
+/// for `filter OR row of others`, which skips a file, or a row group, where its bounds say that
+/// there is none. None where this can't be said, and then nothing may be skipped.
+pub(super) fn of_filter(filter: &Expr, rule: &TableRule, schema: &Schema) -> Option<Expr> {
+    if !rule.leaves_out_rows() {
+        return Some(filter.clone());
+    }
+    Some(filter.clone().or(of_others(rule, schema)?))
+}
+
+/// True of each row that a rule leaves out; none where a scan can't be asked for it.
+pub(super) fn of_others(rule: &TableRule, schema: &Schema) -> Option<Expr> {
+    let grants: Option<Vec<Expr>> = rule
+        .grants
+        .iter()
+        .map(|grant| {
+            let fails: Option<Vec<Expr>> = grant
+                .conditions
+                .iter()
+                .map(|condition| {
+                    let values = values_of(condition, schema)?;
+                    let column = || ident(condition.column.as_str());
+                    Some(is_one_of(column(), values, true).or(column().is_null()))
+                })
+                .collect();
+            disjunction(fails?)
+        })
+        .collect();
+    conjunction(grants?)
+}
+
 /// What a rule asks of rows, as far as a scan can be asked for it. The barrier asks all of it.
 pub(super) fn of_rule(rule: &TableRule, schema: &Schema) -> Option<Expr> {
     let grants: Option<Vec<Expr>> = rule
@@ -79,6 +114,20 @@ pub(super) fn of_rule(rule: &TableRule, schema: &Schema) -> Option<Expr> {
 }
 
 fn of_condition(condition: &Condition, schema: &Schema) -> Option<Expr> {
+    Some(is_one_of(ident(condition.column.as_str()), values_of(condition, schema)?, false))
+}
+
+/// Whether a column has one of these values, or `not`.
+fn is_one_of(column: Expr, mut values: Vec<Expr>, not: bool) -> Expr {
+    match (values.len(), not) {
+        (1, false) => column.eq(values.remove(0)),
+        (1, true) => column.not_eq(values.remove(0)),
+        _ => column.in_list(values, not),
+    }
+}
+
+/// The values that a condition lets pass; none where a scan can't be asked for them.
+fn values_of(condition: &Condition, schema: &Schema) -> Option<Vec<Expr>> {
     let (_, field) = schema.column_with_name(&condition.column)?;
     if condition.values.len() > VALUES_MAX {
         return None;
@@ -99,11 +148,6 @@ fn of_condition(condition: &Condition, schema: &Schema) -> Option<Expr> {
         };
         Some(lit(value))
     };
-    let mut values: Vec<Expr> = condition.values.iter().filter_map(value).collect();
-    let column = || ident(condition.column.as_str());
-    match values.len() {
-        0 => None,
-        1 => Some(column().eq(values.remove(0))),
-        _ => Some(column().in_list(values, false)),
-    }
+    let values: Vec<Expr> = condition.values.iter().filter_map(value).collect();
+    (!values.is_empty()).then_some(values)
 }

@@ -71,6 +71,34 @@ fn what_is_not_granted_is_hidden() {
 }
 
 #[test]
+fn who_sees_some_statements_sees_no_number_that_counts_all() {
+    let policy = policy(
+        r#"
+        [roles.own]
+        tables = ["system.queries", "system.audit", "queries"]
+        rows = [{ table = "*", column = "name", in = "lender_id" }]
+        masks = [{ table = "system.audit", column = "sequence", as = "***" }]
+        [roles.all]
+        tables = ["system.queries"]
+    "#,
+    );
+    let names = ["number", "sequence", "hash", "rows", "name"];
+    let columns = schema(&names.map(|name| (name, DataType::Utf8)));
+    let see = |roles: &[&str], schema: &str, table: &str| {
+        told(&policy.see(&user(roles, &["u"]), schema, table, &columns))
+    };
+    let rows = "role own: rows with name in lender_id (u)";
+    for (table, expected) in [
+        (("system", "queries"), ", number as null"),
+        (("system", "audit"), ", hash as null, sequence as null"),
+        (("public", "queries"), ""),
+    ] {
+        assert_eq!(see(&["own"], table.0, table.1), format!("{rows}{expected}"), "{table:?}");
+    }
+    assert_eq!(see(&["own", "all"], "system", "queries"), "all");
+}
+
+#[test]
 fn a_view_is_granted_with_its_table_or_alone_and_both_are_restricted_with_either_name() {
     let policy = policy(
         r#"

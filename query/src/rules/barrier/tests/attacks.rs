@@ -96,7 +96,7 @@ fn tables(
     batches: &[RecordBatch],
 ) -> [Arc<dyn TableProvider>; 3] {
     let ours = memory(our_batches(batches));
-    [guard(all, rule(role)), guard(Arc::clone(&ours), rule(role)), ours]
+    [guarded_by(all, rule(role)), guarded_by(Arc::clone(&ours), rule(role)), ours]
 }
 
 /// Compares the answers to each statement but for those left out by `step`.

@@ -152,6 +152,11 @@ fn rule(role: &str) -> TableRule {
     }
 }
 
+/// A table under a rule, as if it were not divided by any column.
+fn guarded_by(table: Arc<dyn TableProvider>, rule: TableRule) -> Arc<dyn TableProvider> {
+    guard(table, rule, BTreeSet::new())
+}
+
 fn memory(batches: Vec<RecordBatch>) -> Arc<dyn TableProvider> {
     Arc::new(MemTable::try_new(schema(), vec![batches]).unwrap())
 }

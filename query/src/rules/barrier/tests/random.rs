@@ -129,7 +129,7 @@ impl Dice {
 
 async fn compare(all: Arc<dyn TableProvider>, batches: &[RecordBatch], count: usize, seed: u64) {
     let ours = memory(our_batches(batches));
-    let [all, ours] = [all, ours].map(|table| with(&guard(table, rule("lender")), 1, true));
+    let [all, ours] = [all, ours].map(|table| with(&guarded_by(table, rule("lender")), 1, true));
     let mut dice = Dice(seed);
     let (mut answered, mut failed) = (0, 0);
     for _ in 0..count {

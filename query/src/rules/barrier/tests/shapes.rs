@@ -1,5 +1,7 @@
 //! Masks, limits, what goes below, and errors of the table's own.
 
+use arrow::array::AsArray;
+use datafusion::common::DFSchema;
 use datafusion::logical_expr::{col, lit};
 use datafusion::physical_plan::displayable;
 
@@ -15,7 +17,7 @@ fn cells(text: &str) -> Vec<String> {
 }
 
 fn guarded(role: &str) -> SessionContext {
-    with(&guard(memory(all_batches(200)), rule(role)), 1, false)
+    with(&guarded_by(memory(all_batches(200)), rule(role)), 1, false)
 }
 
 #[test]
@@ -135,7 +137,8 @@ impl TableProvider for Spy {
 fn spied(role: &str, fails: bool) -> (Arc<Spy>, SessionContext) {
     let inner = memory(all_batches(200));
     let spy = Arc::new(Spy { inner, asked: std::sync::Mutex::new(Vec::new()), fails });
-    let ctx = with(&guard(Arc::clone(&spy) as _, rule(role)), 2, false);
+    let divided_by = BTreeSet::from(["day".to_owned()]);
+    let ctx = with(&guard(Arc::clone(&spy) as _, rule(role), divided_by), 2, false);
     (spy, ctx)
 }
 
@@ -145,8 +148,25 @@ fn the_scan_is_asked_for_the_rule_and_for_what_is_safe() {
         (
             "lender",
             "select id from t where id > 3 and 1 / balance > 0 limit 2",
-            "Some([0, 6, 1]) id > Int64(3) & lender = Utf8(\"17\") None",
+            "Some([0, 6, 1]) id > Int64(3) OR lender != Utf8(\"17\") OR lender IS NULL & lender = \
+             Utf8(\"17\") None",
         ),
+        (
+            "lender",
+            "select id from t where lender = '18' and day > '2022-01-01'",
+            "Some([0, 1, 8]) lender = Utf8(\"18\") OR lender != Utf8(\"17\") OR lender IS NULL & \
+             day > Date32(\"2022-01-01\") & lender = Utf8(\"17\") None",
+        ),
+        (
+            "lender+number",
+            "select id from t where id = 4",
+            "Some([0, 1, 2]) id = Int64(4) OR (lender != Utf8(\"17\") OR lender IS NULL) AND \
+             (lender_no != Int32(17) OR lender_no IS NULL) & lender = Utf8(\"17\") OR lender_no = \
+             Int32(17) None",
+        ),
+        // A dictionary's values are not asked for.
+        ("dictionary", "select id from t where id = 4", "Some([0, 4])  None"),
+        ("everything", "select id from t where id = 4", "Some([0]) id = Int64(4) None"),
         ("lender", "select id from t limit 2", "Some([0, 1]) lender = Utf8(\"17\") None"),
         ("number", "select count(*) from t", "Some([2]) lender_no = Int32(17) None"),
         (
@@ -167,6 +187,33 @@ fn the_scan_is_asked_for_the_rule_and_for_what_is_safe() {
     }
 }
 
+/// A file may be skipped by a filter where this is false of all of its rows: so it has to be true
+/// of each row that the user does not see, and is of no use if it is true of others.
+#[test]
+fn a_row_of_others_is_known_as_one() {
+    for role in ["lender", "number", "view", "lender+number", "masked"] {
+        let mut rule = rule(role);
+        for values in [vec!["17"], vec!["17", "nothing", "16"]] {
+            for condition in rule.grants.iter_mut().flat_map(|grant| &mut grant.conditions) {
+                condition.values = values.iter().map(|value| (*value).to_owned()).collect();
+            }
+            let others = passed::of_others(&rule, &schema()).unwrap();
+            let table = DFSchema::try_from(schema()).unwrap();
+            let others = context(1, false).state().create_physical_expr(others, &table).unwrap();
+            let rows = rows(0..200);
+            let found = others.evaluate(&rows).unwrap().into_array(200).unwrap();
+            let ours: Vec<_> =
+                found.as_boolean().iter().map(|other| other == Some(false)).collect();
+            let expected: Vec<_> = (0..200).map(|n| n % 7 < 2).collect();
+            assert_eq!(ours, expected, "{role} {values:?}");
+        }
+    }
+    let mut many = rule("lender");
+    many.grants[0].conditions[0].values.extend((0..400).map(|n| n.to_string()));
+    assert_eq!(passed::of_others(&many, &schema()), None);
+    assert_eq!(passed::of_others(&rule("dictionary"), &schema()), None);
+}
+
 #[test]
 fn an_error_of_the_table_is_not_told() {
     let (_, ctx) = spied("lender", true);
@@ -179,7 +226,7 @@ fn a_file_that_is_gone_is_not_told() {
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let all = parquet(folder.path(), &all_batches(200)).await;
-        let ctx = with(&guard(all, rule("lender")), 2, true);
+        let ctx = with(&guarded_by(all, rule("lender")), 2, true);
         let plan = ctx.sql("select id from t").await.unwrap().create_physical_plan().await.unwrap();
         assert!(!displayable(plan.as_ref()).indent(true).to_string().contains("parquet"));
         assert!(!format!("{plan:?}").contains("parquet"), "{plan:?}");
@@ -204,7 +251,7 @@ fn a_column_that_is_gone_lets_no_row_pass() {
     let narrow = Arc::new(schema().project(&[0, 5]).unwrap());
     let batches = all_batches(50).iter().map(|batch| batch.project(&[0, 5]).unwrap()).collect();
     let table: Arc<dyn TableProvider> = Arc::new(MemTable::try_new(narrow, vec![batches]).unwrap());
-    let ctx = with(&guard(table, rule("lender")), 1, false);
+    let ctx = with(&guarded_by(table, rule("lender")), 1, false);
     assert_eq!(cells(&ask(&ctx, "select count(*) from t").unwrap()), ["0"]);
     assert_eq!(cells(&ask(&ctx, "select count(borrower) from t").unwrap()), ["0"]);
 }
@@ -216,7 +263,7 @@ fn a_long_list_of_values_is_found_by_a_set() {
         for condition in rule.grants.iter_mut().flat_map(|grant| &mut grant.conditions) {
             condition.values.extend((100..400).map(|n| n.to_string()));
         }
-        let ctx = with(&guard(memory(all_batches(200)), rule), 1, false);
+        let ctx = with(&guarded_by(memory(all_batches(200)), rule), 1, false);
         assert_eq!(cells(&ask(&ctx, "select count(*) from t").unwrap()), ["58"], "{role}");
     }
 }
