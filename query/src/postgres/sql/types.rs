@@ -24,6 +24,9 @@ pub(super) fn named_type(name: &str) -> Option<&'static PgType> {
         "decimal" | "dec" => "numeric",
         "float" => "float8",
         "string" => "text",
+        // Without quotes it is `character(1)`, which is another type than `"char"`.
+        "char" | "character" => "bpchar",
+        "\"char\"" => "char",
         "timestamp with time zone" => "timestamptz",
         "timestamp without time zone" => "timestamp",
         other => other,

@@ -16,6 +16,7 @@ const CASES: &[Case] = &[
     ("select $1", &[], &[25], &[25]),
     ("select $1::int4", &[], &[23], &[23]),
     ("select $1 + 1", &[23], &[23], &[23]),
+    ("select 1::int4 where $1::char = 'r' and $2::\"char\" = 'r'", &[], &[1042, 18], &[23]),
     ("select $1 + 1::int8", &[], &[20], &[20]),
     ("select oid from pg_type where oid = any($1)", &[], &[1028], &[26]),
     // PostgreSQL says 1003, `name[]`; a parameter of this port is a text wherever a name is needed.

@@ -131,11 +131,13 @@ fn what_clients_write_is_answered_as_postgresql_does() {
             "select case relhasindex when 't' then 1 else 2 end from pg_class where relname = 'loans'",
             "2",
         ),
+        ("select current_query()", "SELECT current_query()"),
         ("select |/ 16.0, ||/ 27.0", "4.0,3.0"),
         ("select array_position(array['a', 'b'], 'b')", "2"),
         ("select count(*) from (select pg_listening_channels()) channels", "0"),
         ("select to_regclass('loans'), to_regnamespace('public') as n", "loans,public"),
         ("select to_regclass('loans') is null, to_regclass('nothing') is null", "false,true"),
+        ("select id from loans order by id limit '1' offset '1'", "1"),
         // The rows are sorted by the column of the table.
         ("select -loans.id as id from loans order by loans.id desc limit 1", "-2"),
         ("select cast(l.id as varchar) as id from loans l order by l.id desc limit 1", "2"),

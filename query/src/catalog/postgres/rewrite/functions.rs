@@ -8,7 +8,8 @@ use super::build::{
     arguments_mut, binary, call, cast, function_name, literal, normal, null, take, text,
 };
 
-pub(super) fn change(expr: &mut Expr) {
+/// Changes an expression of the statement whose text is `query`.
+pub(super) fn change(expr: &mut Expr, query: &str) {
     match expr {
         Expr::Function(function) => {
             let name = function_name(&function.name);
@@ -20,6 +21,10 @@ pub(super) fn change(expr: &mut Expr) {
                 "array_position" => {
                     let position = take(expr);
                     *expr = cast(position, DataType::Int(None));
+                    return;
+                }
+                "current_query" => {
+                    *expr = text(query);
                     return;
                 }
                 "pg_listening_channels" => {

@@ -45,12 +45,15 @@ use crate::trees::through;
 /// planned with [`functions`](super::functions()) registered and the first schema of `path` as the
 /// one that is searched; tables of the others, and PostgreSQL's own, get their schema here.
 pub(crate) fn rewrite(statement: &mut Statement, known: &Known, path: &[String]) {
+    let query = statement.to_string();
     outermost::change(statement);
-    let mut rewriter = Rewriter { known, scopes: Scopes::new(path), fields: Vec::new() };
+    let mut rewriter = Rewriter { query, known, scopes: Scopes::new(path), fields: Vec::new() };
     through(statement, &mut rewriter);
 }
 
 struct Rewriter<'a> {
+    /// The whole statement, as `current_query()` gives it.
+    query: String,
     known: &'a Known,
     scopes: Scopes,
     /// Where names of fields stand that have not been visited yet: they are no columns.
@@ -64,6 +67,7 @@ impl VisitorMut for Rewriter<'_> {
         self.scopes.enter_query(query, self.known);
         tables::expand_table_command(query);
         tables::limit_by_fetch(query);
+        tables::limit_by_text(query);
         merged::merge(query, &self.scopes, self.known);
         ControlFlow::Continue(())
     }
@@ -123,7 +127,7 @@ impl VisitorMut for Rewriter<'_> {
         infix::change(expr);
         arrays::change(expr);
         casts::change(expr);
-        functions::change(expr);
+        functions::change(expr, &self.query);
         small::change(expr);
         ControlFlow::Continue(())
     }

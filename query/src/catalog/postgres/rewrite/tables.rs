@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::super::known::{Known, Relation};
-use super::build::{arguments, call, cast, function_name, number, parts, quoted};
+use super::build::{arguments, call, cast, function_name, literal, number, parts, quoted};
 use super::scope::{Scopes, is_system};
 use crate::trees::finds;
 
@@ -183,6 +183,19 @@ fn has_name(expr: &Expr) -> bool {
         }
     }
     finds(expr, &mut Finder)
+}
+
+/// `LIMIT '2'` as `LIMIT 2`: a text that stands for itself is of the type that is needed.
+pub(super) fn limit_by_text(query: &mut Query) {
+    let Some(LimitClause::LimitOffset { limit, offset, .. }) = &mut query.limit_clause else {
+        return;
+    };
+    let offset = offset.as_mut().map(|offset| &mut offset.value);
+    for rows in limit.iter_mut().chain(offset) {
+        if let Some(count) = literal(rows).and_then(|text| text.trim().parse().ok()) {
+            *rows = number(count);
+        }
+    }
 }
 
 /// `FETCH FIRST n ROWS ONLY` as `LIMIT n`.
