@@ -3,7 +3,7 @@
 pub(crate) mod arithmetic;
 pub(crate) mod moment;
 pub(crate) mod names;
-mod newest;
+pub(crate) mod newest;
 pub(crate) mod now;
 pub(crate) mod postgres;
 pub(crate) mod system;

@@ -26,9 +26,12 @@ const REPLACED_MIN: usize = 65_536;
 
 /// The value of the row with the greatest revision, an `int64`; of equal ones the first that came,
 /// for each value the same. A revision that is null counts as the least.
-pub(super) fn newest(value: Expr, revision: Expr) -> Expr {
+pub(crate) fn newest(value: Expr, revision: Expr) -> Expr {
     AggregateUDF::from(Newest::new()).call(vec![value, revision])
 }
+
+/// The aggregate's name, which nobody can write: it is not registered.
+pub(crate) const NEWEST: &str = "newest";
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Newest {
@@ -43,7 +46,7 @@ impl Newest {
 
 impl AggregateUDFImpl for Newest {
     fn name(&self) -> &str {
-        "newest"
+        NEWEST
     }
 
     fn signature(&self) -> &Signature {

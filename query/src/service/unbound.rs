@@ -8,6 +8,7 @@ use datafusion::common::JoinType;
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan};
 
 use crate::builtins::types::UNBOUND_KEY;
+use crate::catalog::newest::NEWEST;
 
 /// As DataFusion plans a `numeric` without a precision.
 const ANY_PRECISION: DataType = DataType::Decimal128(38, 10);
@@ -56,7 +57,11 @@ fn is_written(plan: &LogicalPlan, index: usize) -> bool {
             of.select_expr.get(index).is_some_and(|expr| is_said(expr, &of.input))
         }
         LogicalPlan::Aggregate(of) => {
-            of.group_expr.get(index).is_some_and(|expr| is_said(expr, &of.input))
+            let groups = of.group_expr.len();
+            match index.checked_sub(groups).and_then(|at| of.aggr_expr.get(at)) {
+                Some(value) => newest_value(value).is_some_and(|value| is_said(value, &of.input)),
+                None => of.group_expr.get(index).is_some_and(|expr| is_said(expr, &of.input)),
+            }
         }
         LogicalPlan::Union(of) => of.inputs.iter().all(|input| is_written(input, index)),
         LogicalPlan::Join(of) => {
@@ -70,6 +75,15 @@ fn is_written(plan: &LogicalPlan, index: usize) -> bool {
             }
         }
         _ => false,
+    }
+}
+
+/// The column of `NAME_now` that an aggregate gives: it has the type of its table's.
+fn newest_value(value: &Expr) -> Option<&Expr> {
+    match value {
+        Expr::Alias(of) => newest_value(&of.expr),
+        Expr::AggregateFunction(of) if of.func.name() == NEWEST => of.params.args.first(),
+        _ => None,
     }
 }
 

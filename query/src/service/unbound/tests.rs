@@ -1,6 +1,8 @@
 use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::{LogicalPlanBuilder, cast, col, lit};
 
 use super::*;
+use crate::catalog::newest::newest;
 
 /// Statements over a table whose column `money` is `numeric(12, 2)`, and which of their columns
 /// PostgreSQL 15 tells a precision of.
@@ -22,12 +24,25 @@ async fn what_is_computed_has_no_precision_of_its_own() {
         ("select money, sum(money) over () from t", vec![true, false]),
     ] {
         let plan = context.state().create_logical_plan(text).await.unwrap();
-        let columns = marked(plan.schema().inner(), &plan);
-        let told: Vec<bool> = columns
-            .fields()
-            .iter()
-            .map(|field| !field.metadata().contains_key(UNBOUND_KEY))
-            .collect();
-        assert_eq!(told, expected, "{text}");
+        assert_eq!(told(&plan), expected, "{text}");
+    }
+}
+
+/// Whether a precision is told of the columns of a plan.
+fn told(plan: &LogicalPlan) -> Vec<bool> {
+    let columns = marked(plan.schema().inner(), plan);
+    columns.fields().iter().map(|field| !field.metadata().contains_key(UNBOUND_KEY)).collect()
+}
+
+#[tokio::test]
+async fn the_newest_revisions_have_the_precision_of_their_table() {
+    let context = SessionContext::new();
+    context.sql("create table t (id int, money decimal(12, 2))").await.unwrap();
+    let rows = context.state().create_logical_plan("select * from t").await.unwrap();
+    let of_newest = |value| newest(value, cast(col("id"), DataType::Int64)).alias("value");
+    for (value, expected) in [(col("money"), true), (col("money") + lit(1), false)] {
+        let plan = LogicalPlanBuilder::from(rows.clone());
+        let plan = plan.aggregate([col("id")], [of_newest(value)]).unwrap().build().unwrap();
+        assert_eq!(told(&plan), [true, expected]);
     }
 }

@@ -44,6 +44,9 @@ const REGPROC_COLUMNS: [&str; 26] = [
     "amproc",
 ];
 
+/// The setting `max_index_keys`.
+const MAX_INDEX_KEYS: i64 = 32;
+
 pub(super) fn change(expr: &mut Expr) {
     match expr {
         Expr::Cast { expr: inner, data_type, .. } => {
@@ -125,6 +128,9 @@ fn changed_cast(inner: &mut Box<Expr>, data_type: &mut DataType) -> Option<Expr>
         return Some(cast(bytes(written), data_type.clone()));
     }
     if is_number(data_type) {
+        if let Some(most) = most_keys(inner) {
+            return Some(most);
+        }
         to_number(inner);
         return None;
     }
@@ -140,6 +146,16 @@ fn changed_cast(inner: &mut Box<Expr>, data_type: &mut DataType) -> Option<Expr>
         return Some(call("_reg_name", vec![text(kind), value]));
     }
     None
+}
+
+/// `current_setting('max_index_keys')` is the same always. Clients count up to it by
+/// `generate_series`, whose bounds are written out.
+fn most_keys(inner: &Expr) -> Option<Expr> {
+    let Expr::Function(function) = bare(inner) else { return None };
+    let [name] = arguments(function)?[..] else { return None };
+    let is_it = function_name(&function.name) == "current_setting"
+        && literal(name).is_some_and(|name| name.eq_ignore_ascii_case("max_index_keys"));
+    is_it.then(|| super::build::number(MAX_INDEX_KEYS))
 }
 
 fn array_of(element: DataType) -> DataType {

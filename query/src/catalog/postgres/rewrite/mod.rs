@@ -64,6 +64,7 @@ impl VisitorMut for Rewriter<'_> {
     type Break = std::convert::Infallible;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        never::ends_with_first_rows(query, &self.scopes, self.known);
         self.scopes.enter_query(query, self.known);
         tables::expand_table_command(query);
         tables::limit_by_fetch(query);

@@ -1,9 +1,14 @@
 //! What can be said of a subquery before it is asked, since this catalog never has what it asks
 //! for.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Ident, Query, SetExpr};
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, GroupByExpr, Ident, Query, SelectItem, SetExpr, SetOperator,
+    SetQuantifier,
+};
 
+use super::super::known::Known;
 use super::build::{literal, normal};
+use super::scope::{Scopes, is_system};
 
 /// Whether a condition asks for what there never is: constraints that are not keys, and columns
 /// with another collation than their types.
@@ -35,6 +40,33 @@ pub(super) fn asks_for_nothing(condition: &Expr) -> bool {
         }
         Expr::Nested(inner) => asks_for_nothing(inner),
         _ => false,
+    }
+}
+
+/// A recursive query whose next rows come of a table without any ends with its first ones: pgAdmin
+/// follows members of roles so, and refers to the rows outside, which a recursive query can't.
+pub(super) fn ends_with_first_rows(query: &mut Query, scopes: &Scopes, known: &Known) {
+    let Some(with) = query.with.as_mut().filter(|with| with.recursive) else { return };
+    let [table] = with.cte_tables.as_mut_slice() else { return };
+    if is_system(&normal(&table.alias.name)) {
+        return;
+    }
+    let body = table.query.body.as_mut();
+    let SetExpr::SetOperation { op: SetOperator::Union, set_quantifier, left, right } = body else {
+        return;
+    };
+    let SetExpr::Select(next) = right.as_ref() else { return };
+    // Over no rows at all, an aggregate has one.
+    let is_plain = |item: &SelectItem| {
+        matches!(item, SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
+    };
+    let gives_no_rows = scopes.tables_of(next, known).iter().any(|table| table.is_empty)
+        && next.projection.iter().all(is_plain)
+        && matches!(&next.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+    if *set_quantifier == SetQuantifier::All && gives_no_rows {
+        let first = SetExpr::clone(left);
+        *body = first;
+        with.recursive = false;
     }
 }
 

@@ -200,9 +200,7 @@ fn character_sets(known: &Known, rows: &mut Rows<'_>) {
         .all("character_set_name", "UTF8")
         .all("character_repertoire", "UCS")
         .all("form_of_use", "UTF8")
-        .all("default_collate_catalog", known.shown.database.as_str())
-        .all("default_collate_schema", "pg_catalog")
-        .all("default_collate_name", "default");
+        .all("default_collate_catalog", known.shown.database.as_str());
 }
 
 fn table_privileges(known: &Known, rows: &mut Rows<'_>) {

@@ -125,7 +125,7 @@ pub(super) fn has_rows(schema: &str, name: &str) -> bool {
 }
 
 /// The tables of `pg_catalog` that have rows.
-const FILLED: [&str; 29] = [
+const FILLED: [&str; 31] = [
     "pg_am",
     "pg_attribute",
     "pg_authid",
@@ -147,6 +147,8 @@ const FILLED: [&str; 29] = [
     "pg_stat_all_tables",
     "pg_stat_database",
     "pg_stat_user_tables",
+    "pg_statio_all_tables",
+    "pg_statio_user_tables",
     "pg_tables",
     "pg_tablespace",
     "pg_timezone_names",
@@ -200,6 +202,9 @@ fn rows(
         ("pg_catalog", "pg_user" | "pg_shadow") => roles::pg_user(known, &mut rows),
         ("pg_catalog", "pg_stat_user_tables" | "pg_stat_all_tables") => {
             statistics::pg_stat_user_tables(known, &mut rows);
+        }
+        ("pg_catalog", "pg_statio_user_tables" | "pg_statio_all_tables") => {
+            statistics::pg_statio_user_tables(known, &mut rows);
         }
         ("pg_catalog", "pg_stat_activity") => {
             statistics::pg_stat_activity(known, &source.settings, &mut rows);

@@ -1,4 +1,4 @@
-//! Counts: `pg_stat_user_tables`, `pg_stat_activity`, `pg_stat_database`.
+//! Counts: `pg_stat_user_tables`, `pg_statio_user_tables`, `pg_stat_activity`, `pg_stat_database`.
 
 use super::super::known::Known;
 use super::super::settings::SettingsShown;
@@ -27,6 +27,18 @@ pub(super) fn pg_stat_user_tables(known: &Known, rows: &mut Rows<'_>) {
     for name in ["vacuum_count", "autovacuum_count", "analyze_count", "autoanalyze_count"] {
         rows.all(name, 0_i64);
     }
+}
+
+/// Nothing is counted here, but tools join these views for the number of a table.
+pub(super) fn pg_statio_user_tables(known: &Known, rows: &mut Rows<'_>) {
+    let all: Vec<_> =
+        known.tables.iter().filter(|table| !known.shown_table(table).is_view).collect();
+    rows.length(all.len())
+        .oids("relid", all.iter().map(|table| table.oid))
+        .texts("schemaname", all.iter().map(|table| known.schema_name(table)))
+        .texts("relname", all.iter().map(|table| &known.shown_table(table).name))
+        .all("heap_blks_read", 0_i64)
+        .all("heap_blks_hit", 0_i64);
 }
 
 /// The own connection alone: others are nobody's business.
