@@ -105,9 +105,11 @@ PARAMETERS = {
 # What the catalog says of the user's tables.
 OURS = "('all_types', 'payments_scored', 'alerts', 'portfolio', 'portfolio_now')"
 CATALOG_ROWS = {
-    "pg_class": "select relname, relkind, relnatts, relhasindex, relhasrules, relhastriggers, "
+    "pg_class": "select relname, relkind, relnatts, relhasrules, relhastriggers, "
     "relrowsecurity, relispartition, relpersistence, relreplident, reltype <> 0, reltablespace, "
-    f"reloptions, relacl from pg_class where relname in {OURS} order by 1",
+    f"reloptions from pg_class where relname in {OURS} order by 1",
+    "relacl": f"select relname, relacl::text from pg_class where relname in {OURS} order by 1",
+    "relhasindex": f"select relname, relhasindex from pg_class where relname in {OURS} order by 1",
     "pg_attribute": "select attname, attnum, atttypid, atttypmod, attnotnull, atthasdef, "
     "attisdropped, attidentity, attgenerated, attndims, attlen, attbyval, attalign, attstorage, "
     "format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'all_types'::regclass "
@@ -137,14 +139,19 @@ CATALOG_ROWS = {
     "('array_in', 'array_recv', 'int4recv', 'int4send') order by 1",
     "pg_index": "select count(*) from pg_index i join pg_class c on c.oid = i.indrelid where "
     f"c.relname in {OURS}",
-    "tables": "select table_catalog, table_schema, table_name, table_type, is_insertable_into, "
-    f"is_typed from information_schema.tables where table_name in {OURS} order by 3",
-    "columns": "select column_name, ordinal_position, column_default, is_nullable, data_type, "
-    "character_maximum_length, numeric_precision, numeric_precision_radix, numeric_scale, "
-    "datetime_precision, udt_catalog, udt_schema, udt_name, is_identity, is_generated, "
-    "is_updatable from information_schema.columns where table_name = 'all_types' order by 2",
-    "views": "select table_name, is_updatable, check_option from information_schema.views where "
-    "table_name = 'portfolio_now'",
+    "tables": "select table_catalog, table_schema, table_name, table_type, is_typed::text "
+    f"from information_schema.tables where table_name in {OURS} order by 3",
+    "is_insertable_into": "select table_name, is_insertable_into from information_schema.tables "
+    f"where table_name in {OURS} order by 1",
+    "columns": "select column_name, ordinal_position, column_default, is_nullable::text, "
+    "data_type, character_maximum_length, numeric_precision, numeric_precision_radix, "
+    "numeric_scale, "
+    "datetime_precision, udt_catalog, udt_schema, udt_name, is_identity::text, is_generated "
+    "from information_schema.columns where table_name = 'all_types' order by 2",
+    "is_updatable": "select column_name, is_updatable from information_schema.columns where "
+    "table_name = 'all_types' and column_name in ('id', 'txt') order by 1",
+    "views": "select table_name, is_updatable::text, check_option from "
+    "information_schema.views where table_name = 'portfolio_now'",
     "schemata names": "select schema_name from information_schema.schemata where schema_name in "
     "('public', 'pg_catalog', 'information_schema') order by 1",
     "character_sets": "select character_set_name, default_collate_name from "
@@ -161,7 +168,7 @@ TYPES_ROWS = {
     "1114, 1115, 1182, 1184, 1185, 1186, 1231, 1700, 2950, 2951, 3802) order by 2",
     "in and out": "select oid::regtype, typinput, typoutput, typreceive, typsend from pg_type "
     "where oid in (16, 17, 20, 21, 23, 25, 700, 701, 1082, 1114, 1184, 1186, 1700, 2950, 1007) "
-    "order by 1::oid",
+    "order by oid",
     "array and element agree": "select count(*) from pg_type a join pg_type e on e.oid = "
     "a.typelem where a.typcategory = 'A' and e.typarray <> a.oid",
     "of rows": "select t.typtype, t.typcategory, t.typrelid = c.oid, a.typelem = t.oid, a.typname "

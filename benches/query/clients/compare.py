@@ -5,12 +5,21 @@ import json
 import tomllib
 from pathlib import Path
 
+# Clients whose answers to most tests are an exit status and what was printed.
+PROGRAMS = ("psql", "pg_dump")
 REASONS = Path(__file__).resolve().parent / "reasons.toml"
 
 
 def failed(answer):
     """The SQLSTATE (or the kind) of an answer that is an error, else None."""
     return answer.get("error") if isinstance(answer, dict) else None
+
+
+def refused(client, answer):
+    """Likewise of a program, whose answer begins with its exit status: `exit` for other than 0."""
+    if client in PROGRAMS and isinstance(answer, list) and answer:
+        return "exit" if type(answer[0]) is int and answer[0] != 0 else None
+    return failed(answer)
 
 
 def fitting(text, patterns):
@@ -28,15 +37,15 @@ class Reasons:
         self.entries = tomllib.loads(path.read_text())["reason"] if path.exists() else []
         self.used = set()
 
-    def of(self, client, feature, case, ours):
-        """The number of the first entry that fits, from 1."""
+    def of(self, client, feature, case, error):
+        """The number of the first entry that fits, from 1; `error` of ours, if it is one that
+        PostgreSQL does not give."""
         for number, entry in enumerate(self.entries, 1):
             fits = (
                 fitting(client, entry.get("client", "*"))
                 and fitting(feature, entry.get("feature", "*"))
                 and fitting(case, entry.get("case", "*"))
             )
-            error = failed(ours)
             wanted = entry.get("sqlstate", [])
             if fits and (error is None or error in wanted):
                 self.used.add(number)
@@ -61,8 +70,11 @@ def compared(client, ours, postgres, reasons):
         elif same(one, other):
             found.append((feature, case, "same", None, one, other))
         else:
-            number = reasons.of(client, feature, case, one)
-            ours_fails = failed(one) is not None and failed(other) is None
+            error = refused(client, one)
+            if refused(client, other) == "exit":
+                error = None
+            number = reasons.of(client, feature, case, error)
+            ours_fails = error is not None and refused(client, other) is None
             if failed(one) in ("hang", "crash"):
                 ours_fails = True
             verdict = "differs" if number or not ours_fails else "fails"

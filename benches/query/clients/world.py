@@ -147,6 +147,7 @@ class World:
         )
         if verifier.returncode:
             sys.exit(f"`riskstream password` ended with {verifier.returncode}: {verifier.stderr}")
+        self.certificate()
         users = self.work / "users.toml"
         users.write_text(USERS.format(reader=READER, verifier=verifier.stdout.strip()))
         tls = f'{{ certificate = "{self.work}/server.crt", key = "{self.work}/server.key" }}'

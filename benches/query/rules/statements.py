@@ -331,8 +331,8 @@ class Statements(Grammar):
             (f"select {a}.id, (select count(*) {pays} and ({{}})) from loans {a}", (of_both,)),
             (f"select {a}.id from loans {a} where not exists (select {{}} {pays} and ({{}}))",
              (of_p, of_both)),
-            (f"select {a}.id, x.v from loans {a} left join lateral (select max({{}}) as v {pays}) x "
-             "on true{}", (of_p, where)),
+            (f"select {a}.id, x.v from loans {a} left join lateral (select max({{}}) as v "
+             f"{pays}) x on true{{}}", (of_p, where)),
             (f"select {a}.id, x.v from loans {a}, lateral (select {{}} as v {pays}) x{{}}",
              (of_p, where)),
             (f"select {a}.id from loans {a} where {{}} > all (select {{}} from payments {p})",
@@ -348,7 +348,8 @@ class Statements(Grammar):
              (of_a, where)),
             (f"select {a}.status, {a}.currency, count({{}}) from loans {a}{{}} "
              f"group by grouping sets (({a}.status), ({a}.currency), ())", (of_a, where)),
-            (f"select array_length(array_agg({{}}), 1), count(*) from loans {a}{{}}", (of_a, where)),
+            (f"select array_length(array_agg({{}}), 1), count(*) from loans {a}{{}}",
+             (of_a, where)),
             (f"select {a}.id, json_build_object('v', {{}})->>'v' as j from loans {a}{{}}",
              (of_a, where)),
             (f"select array(select {{}} from payments {p} order by {p}.pay_id limit 5)", (of_p,)),

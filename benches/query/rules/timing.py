@@ -57,6 +57,8 @@ class Timing:
         beyond = [f"L{number:06}" for number in range(1_000)]
         tables = {"hidden": ["secrets", "other_moves"], "absent": ["sekrets", "other_mowes"]}
         others = [lender for lender in made.OTHERS if lender is not None and "'" not in lender]
+        payments = self.world.rows.payments
+        pays = [row["pay_id"] for row in payments if not made.is_ours(row)]
         # As many, since the plan of a text that comes again is kept.
         nobody = [lender + "x" for lender in others]
         numbers = {
@@ -70,7 +72,7 @@ class Timing:
             "date and key": {"hidden": hidden, "absent": absent},
             "lender": {"hidden": others, "absent": nobody},
             "payment": {
-                "hidden": [row["pay_id"] for row in self.world.rows.payments if not made.is_ours(row)],
+                "hidden": pays,
                 "absent": numbers["absent"],
             },
             "newest": {"hidden": others, "absent": nobody},

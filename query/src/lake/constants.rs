@@ -26,11 +26,14 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
-/// The rules by which physical plans are optimized: DataFusion's, after one of ours.
+use super::row_numbers::CountRowNumbers;
+
+/// The rules by which physical plans are optimized: DataFusion's, between two of ours.
 pub(crate) fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
         vec![Arc::new(NoFalseConstants)];
     rules.extend(PhysicalOptimizer::new().rules);
+    rules.push(Arc::new(CountRowNumbers));
     rules
 }
 

@@ -1,5 +1,6 @@
 //! Which folders of a folder are of a kind: tables have a log in them, stores an identity.
 
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use super::stamp::Remembered;
@@ -62,8 +63,19 @@ pub(super) fn table_names(tables_dir: &Path) -> Result<Vec<String>, QueryError> 
     Ok(list(tables_dir, is_table)?.names)
 }
 
+/// Whether the log in a folder has begun. Who makes a table makes the log's folder first.
 fn is_table(folder: &Path) -> bool {
-    folder.join("_delta_log").is_dir()
+    let log = folder.join("_delta_log");
+    match std::fs::read_dir(&log) {
+        Ok(mut entries) => entries.any(|entry| entry.is_ok_and(|entry| is_of_version(&entry))),
+        // Reading the table says why its log can't be read.
+        Err(_) => log.is_dir(),
+    }
+}
+
+/// Commits and checkpoints have the number of a version first, and nothing else of a log has.
+fn is_of_version(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().first().is_some_and(u8::is_ascii_digit)
 }
 
 fn list(folder: &Path, is_of_kind: fn(&Path) -> bool) -> Result<Listed, QueryError> {
@@ -91,18 +103,30 @@ fn list(folder: &Path, is_of_kind: fn(&Path) -> bool) -> Result<Listed, QueryErr
 mod tests {
     use super::*;
 
+    /// What making a table ends with.
+    fn commit(table: &Path) {
+        let log = table.join("_delta_log");
+        std::fs::create_dir(&log).unwrap();
+        std::fs::write(log.join(format!("{:020}.json", 0)), "").unwrap();
+    }
+
     #[test]
     fn what_becomes_a_table_is_one_at_the_next_look() {
         let folder = tempfile::tempdir().unwrap();
         let listing = Listing::of_tables(folder.path().join("tables"));
         let names = || listing.names().unwrap().join(" ");
         assert_eq!(names(), "");
+        let first = "00000000000000000000.json";
         for (table, expected) in [("b", "b"), ("a", "a b"), ("c", "a b c")] {
             let path = listing.path().join(table);
             std::fs::create_dir_all(&path).unwrap();
             assert_ne!(names(), expected, "it has no log yet");
             std::fs::create_dir(path.join("_delta_log")).unwrap();
-            assert_eq!(names(), expected);
+            assert_ne!(names(), expected, "its log has not begun");
+            for (entry, is_begun) in [(".00000000000000000000.1.tmp", false), (first, true)] {
+                std::fs::write(path.join("_delta_log").join(entry), "").unwrap();
+                assert_eq!(names() == expected, is_begun, "{entry}");
+            }
         }
         // As if all that had been long ago.
         listing.last.settle(&[listing.path()], list(listing.path(), is_table).unwrap());
@@ -110,7 +134,7 @@ mod tests {
         std::fs::create_dir(listing.path().join("d")).unwrap();
         listing.last.settle(&[listing.path()], list(listing.path(), is_table).unwrap());
         assert_eq!(names(), "a b c");
-        std::fs::create_dir(listing.path().join("d/_delta_log")).unwrap();
+        commit(&listing.path().join("d"));
         assert_eq!(names(), "a b c d");
         std::fs::rename(listing.path().join("a"), folder.path().join("away")).unwrap();
         assert_eq!(names(), "b c d");
@@ -140,7 +164,7 @@ mod tests {
         std::thread::scope(|scope| {
             (0..3).for_each(|_| drop(scope.spawn(look)));
             for table in &tables {
-                std::fs::create_dir(table.join("_delta_log")).unwrap();
+                commit(table);
                 std::thread::sleep(std::time::Duration::from_millis(2));
             }
         });

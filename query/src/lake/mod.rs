@@ -25,6 +25,7 @@ mod listing;
 mod nameless;
 mod older;
 mod provider;
+mod row_numbers;
 mod select;
 mod source;
 mod stamp;

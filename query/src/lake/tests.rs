@@ -5,6 +5,7 @@ mod constants;
 mod older;
 mod random;
 mod reading;
+mod row_numbers;
 mod skipping;
 
 use std::path::Path;

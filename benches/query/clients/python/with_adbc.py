@@ -90,6 +90,10 @@ def objects(depth, **more):
                 if schema["db_schema_name"] != "public":
                     continue
                 tables = schema["db_schema_tables"] or []
+                # ADBC asks for columns in no order, and says where each one stands.
+                for table in tables:
+                    if table.get("table_columns"):
+                        table["table_columns"].sort(key=lambda one: one["ordinal_position"])
                 kept.append(
                     sorted(
                         (

@@ -69,13 +69,21 @@ tests.run_cases(
 )
 
 
-def listed(name, *given, keep=None, **more):
+def listed(name, *given, keep=None, leave=None, **more):
+    """Rows that have `keep` in a column, and `leave` in none; the numbers of tables are left out,
+    which are other ones.
+    """
+
     def run():
         cursor = main.get().cursor()
         rows = [list(row) for row in getattr(cursor, name)(*given, **more).fetchall()]
-        if keep:
-            rows = [row for row in rows if keep in row]
-        return [[c[0] for c in cursor.description], rows]
+        rows = [row for row in rows if keep is None or keep in row]
+        rows = [row for row in rows if leave is None or leave not in row]
+        names = [c[0] for c in cursor.description]
+        if "table oid" in names:
+            place = names.index("table oid")
+            rows = [row[:place] + row[place + 1 :] for row in rows]
+        return [names, rows]
 
     return run
 
@@ -94,7 +102,7 @@ test(
 test(
     "reflection",
     "SQLTables of catalogs",
-    listed("tables", catalog="%", keep="riskstream"),
+    listed("tables", catalog="%", keep="riskstream", leave="system"),
     1,
     error,
 )
@@ -202,5 +210,19 @@ START = (
     'BEGIN; DECLARE "SQL_CUR0x1" CURSOR WITH HOLD FOR select id from all_types order by id; '
     'FETCH 2 IN "SQL_CUR0x1"; CLOSE "SQL_CUR0x1"; COMMIT',
 )
+
+
+def tableau(sql):
+    """What a statement of Tableau gives; groups come in no order unless ORDER BY asks for one."""
+
+    def run():
+        answer = ask(main.get(), sql, [])
+        if "GROUP BY" in sql:
+            answer["rows"].sort(key=str)
+        return answer
+
+    return run
+
+
 for sql in START:
-    test("tableau", " ".join(sql.split())[:70], lambda sql=sql: ask(main.get(), sql, []), 2, error)
+    test("tableau", " ".join(sql.split())[:70], tableau(sql), 2, error)

@@ -33,6 +33,7 @@ mod read;
 mod rules;
 mod sum;
 mod text;
+mod utc;
 mod whole;
 
 #[cfg(test)]

@@ -86,7 +86,8 @@ async fn what_the_scan_itself_is_asked_for_is_enough_to_skip() {
     }
 }
 
-/// A table in which every second row of every second epoch is theirs, by its name, and all else ours.
+/// A table in which every second row of every second epoch is theirs, by its name, and all else
+/// is ours.
 fn shared_table(location: &Path) {
     let write = || {
         let (delta, mut random) = (runtime(), Random::new(19));
@@ -105,8 +106,8 @@ fn shared_table(location: &Path) {
     std::thread::scope(|scope| scope.spawn(write).join()).unwrap();
 }
 
-/// What stands above the scan may have to hide which files hold a key in rows of others: it asks for
-/// `filter OR row of others`.
+/// What stands above the scan may have to hide which files hold a key in rows of others: it asks
+/// for `filter OR row of others`.
 #[tokio::test]
 async fn a_file_with_rows_of_others_is_read_whatever_key_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();

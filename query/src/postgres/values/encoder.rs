@@ -89,6 +89,23 @@ impl Cells<'_> {
         written
     }
 
+    /// Appends the value of a row as `to_json` gives it, `null` for none.
+    ///
+    /// # Errors
+    /// PostgreSQL's type has no such value.
+    ///
+    /// # Panics
+    /// The batch has no such row.
+    pub(crate) fn json(&self, row: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+        match self.column.item(row)? {
+            Some(item) => text::write_json(&item, &self.encoder.settings, out),
+            None => {
+                out.put_slice(b"null");
+                Ok(())
+            }
+        }
+    }
+
     /// Appends the value of a row alone, and tells whether there is one.
     pub(super) fn write(&self, row: usize, out: &mut BytesMut) -> Result<bool, EncodeError> {
         let settings = &self.encoder.settings;

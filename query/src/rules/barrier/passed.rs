@@ -71,10 +71,10 @@ fn is_safe_type(data_type: &DataType) -> bool {
 /// What may go below of a filter that [`is_safe`]: files are skipped by it only as far as all of
 /// their rows are the user's.
 ///
-/// Bounds of a file are those of all of its rows. If a file were skipped by them, a look-up of a key
-/// that somebody else has would take longer than one of a key that nobody has. So the scan is asked
-/// for `filter OR row of others`, which skips a file, or a row group, where its bounds say that
-/// there is none. None where this can't be said, and then nothing may be skipped.
+/// Bounds of a file are those of all of its rows. If a file were skipped by them, a look-up of a
+/// key that somebody else has would take longer than one of a key that nobody has. So the scan is
+/// asked for `filter OR row of others`, which skips a file, or a row group, where its bounds say
+/// that there is none. None where this can't be said, and then nothing may be skipped.
 pub(super) fn of_filter(filter: &Expr, rule: &TableRule, schema: &Schema) -> Option<Expr> {
     if !rule.leaves_out_rows() {
         return Some(filter.clone());

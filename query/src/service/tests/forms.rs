@@ -128,7 +128,8 @@ fn what_clients_write_is_answered_as_postgresql_does() {
         ("select count(*) from pg_index where indisprimary = 't'", "0"),
         ("select relname from pg_class where 'f' = relhasindex and relname = 'loans'", "loans"),
         (
-            "select case relhasindex when 't' then 1 else 2 end from pg_class where relname = 'loans'",
+            "select case relhasindex when 't' then 1 else 2 end from pg_class \
+             where relname = 'loans'",
             "2",
         ),
         ("select current_query()", "SELECT current_query()"),

@@ -1,13 +1,18 @@
 //! Values as JSON.
 
-use arrow::array::Array;
-use arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue, exec_err};
+use arrow::datatypes::Field;
+use bytes::BytesMut;
+use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::Volatility::Stable;
 
+use super::super::super::value_error::ValueError;
 use super::call::{Body, Definition, Row};
 use super::context::FunctionContext;
 use super::names::text_of;
+use crate::postgres::values::encoder::Encoder;
+use crate::postgres::values::error::EncodeError;
+use crate::postgres::values::settings::{Format, ValueSettings};
+use crate::postgres::values::zone::SessionZone;
 
 pub(super) const DEFINITIONS: &[Definition] = &[
     json("json_build_object", &["*"], "json", object),
@@ -29,7 +34,7 @@ const fn json(
     Definition { name, takes, gives, volatility: Stable, body: Body::Text(body) }
 }
 
-fn object(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
+fn object(context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
     if !row.count().is_multiple_of(2) {
         return exec_err!("argument list must have even number of elements");
     }
@@ -41,93 +46,60 @@ fn object(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
         let Some(key) = text_of(&row.any(at)?)? else {
             return exec_err!("null value not allowed for object key");
         };
-        write_text(&key, &mut text);
+        // A string can always be written as JSON.
+        text.push_str(&serde_json::Value::from(key).to_string());
         text.push_str(" : ");
-        write(&row.any(at + 1)?, &mut text)?;
+        text.push_str(&value(context, row, at + 1)?);
     }
     text.push('}');
     Ok(Some(text))
 }
 
-fn list(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
-    let mut text = "[".to_owned();
-    for at in 0..row.count() {
-        if at > 0 {
-            text.push_str(", ");
-        }
-        write(&row.any(at)?, &mut text)?;
+fn list(context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
+    let values = (0..row.count()).map(|at| value(context, row, at)).collect::<Result<Vec<_>>>()?;
+    Ok(Some(format!("[{}]", values.join(", "))))
+}
+
+fn one(context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
+    as_json(context, row, 0)
+}
+
+/// An argument as JSON; none of a null.
+pub(super) fn as_json(
+    context: &FunctionContext,
+    row: Row<'_>,
+    argument: usize,
+) -> Result<Option<String>> {
+    match row.any(argument)?.is_null() {
+        true => Ok(None),
+        false => value(context, row, argument).map(Some),
     }
-    text.push(']');
-    Ok(Some(text))
 }
 
-fn one(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
-    as_json(&row.any(0)?)
+/// An argument as JSON.
+fn value(context: &FunctionContext, row: Row<'_>, argument: usize) -> Result<String> {
+    let value = row.any(argument)?;
+    let plain = || Field::new("", value.data_type(), true);
+    let field = row.field(argument).cloned().unwrap_or_else(plain);
+    json_of(&value, &field, &context.settings.time_zone())
 }
 
-/// A value as JSON; none of a null.
-pub(super) fn as_json(value: &ScalarValue) -> Result<Option<String>> {
+/// A value of a field as JSON, in the form that a row has that is sent as one.
+fn json_of(value: &ScalarValue, field: &Field, zone: &str) -> Result<String> {
     if value.is_null() {
-        return Ok(None);
+        return Ok("null".to_owned());
     }
-    let mut text = String::new();
-    write(value, &mut text)?;
-    Ok(Some(text))
+    let time_zone = SessionZone::parse(zone).unwrap_or(SessionZone::UTC);
+    let settings = ValueSettings { time_zone, ..ValueSettings::default() };
+    let encoder = Encoder::new(field, Format::Text, &settings).map_err(explained)?;
+    let array = value.to_array()?;
+    let mut text = BytesMut::new();
+    encoder.on(&array).and_then(|cells| cells.json(0, &mut text)).map_err(explained)?;
+    String::from_utf8(text.to_vec()).map_err(|_| exec_datafusion_err!("JSON that is not UTF-8"))
 }
 
-fn write(value: &ScalarValue, text: &mut String) -> Result<()> {
-    if value.is_null() {
-        text.push_str("null");
-        return Ok(());
-    }
-    match value {
-        ScalarValue::Boolean(Some(value)) => text.push_str(if *value { "true" } else { "false" }),
-        ScalarValue::List(list) => write_list(list.value(0).as_ref(), text)?,
-        ScalarValue::LargeList(list) => write_list(list.value(0).as_ref(), text)?,
-        ScalarValue::FixedSizeList(list) => write_list(list.value(0).as_ref(), text)?,
-        ScalarValue::Struct(row) => {
-            text.push('{');
-            for (at, (field, column)) in row.fields().iter().zip(row.columns()).enumerate() {
-                if at > 0 {
-                    text.push(',');
-                }
-                write_text(field.name(), text);
-                text.push(':');
-                write(&ScalarValue::try_from_array(column, 0)?, text)?;
-            }
-            text.push('}');
-        }
-        ScalarValue::Dictionary(_, value) => write(value, text)?,
-        value => {
-            let shown = text_of(value)?.unwrap_or_default();
-            let is_number = value.data_type().is_numeric();
-            match is_number && shown.bytes().any(|b| b.is_ascii_digit()) {
-                true => text.push_str(&shown),
-                false => match matches!(value.data_type(), DataType::Timestamp(_, _)) {
-                    true => write_text(&shown.replacen(' ', "T", 1), text),
-                    false => write_text(&shown, text),
-                },
-            }
-        }
-    }
-    Ok(())
-}
-
-fn write_list(values: &dyn Array, text: &mut String) -> Result<()> {
-    text.push('[');
-    for at in 0..values.len() {
-        if at > 0 {
-            text.push(',');
-        }
-        write(&ScalarValue::try_from_array(values, at)?, text)?;
-    }
-    text.push(']');
-    Ok(())
-}
-
-fn write_text(value: &str, text: &mut String) {
-    // A string can always be written as JSON.
-    text.push_str(&serde_json::Value::from(value).to_string());
+fn explained(error: EncodeError) -> datafusion::common::DataFusionError {
+    ValueError::of(error.sqlstate(), error.to_string())
 }
 
 #[cfg(test)]
@@ -137,14 +109,26 @@ mod tests {
     #[test]
     fn texts_are_escaped_and_numbers_are_not() {
         let shown = |value: ScalarValue| {
-            let mut text = String::new();
-            write(&value, &mut text).unwrap();
-            text
+            let field = Field::new("", value.data_type(), true);
+            json_of(&value, &field, "Asia/Kolkata").unwrap()
         };
-        assert_eq!(shown(ScalarValue::from("a\"b\n")), r#""a\"b\n""#);
-        assert_eq!(shown(ScalarValue::from(7)), "7");
-        assert_eq!(shown(ScalarValue::from(true)), "true");
-        assert_eq!(shown(ScalarValue::Null), "null");
-        assert_eq!(shown(ScalarValue::from(f64::NAN)), "\"NaN\"");
+        let noon = Some(43_200_000_001);
+        for (value, expected) in [
+            (ScalarValue::from("a\"b\n"), r#""a\"b\n""#),
+            (ScalarValue::from(7), "7"),
+            (ScalarValue::from(true), "true"),
+            (ScalarValue::Null, "null"),
+            (ScalarValue::from(f64::NAN), "\"NaN\""),
+            (ScalarValue::Decimal128(Some(150), 5, 2), "1.50"),
+            (ScalarValue::Binary(Some(b"NULL".to_vec())), r#""\\x4e554c4c""#),
+            (ScalarValue::Date32(Some(-1)), r#""1969-12-31""#),
+            (ScalarValue::TimestampMicrosecond(noon, None), r#""1970-01-01T12:00:00.000001""#),
+            (
+                ScalarValue::TimestampMicrosecond(noon, Some("UTC".into())),
+                r#""1970-01-01T17:30:00.000001+05:30""#,
+            ),
+        ] {
+            assert_eq!(shown(value), expected);
+        }
     }
 }

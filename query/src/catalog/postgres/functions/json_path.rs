@@ -41,10 +41,10 @@ const fn length(name: &'static str) -> Definition {
 }
 
 /// The JSON of an argument; a struct or a list is JSON here.
-fn whole(row: Row<'_>) -> Result<Option<Cow<'_, str>>> {
+fn whole<'a>(context: &FunctionContext, row: Row<'a>) -> Result<Option<Cow<'a, str>>> {
     match row.text(0) {
         Some(text) => Ok(Some(Cow::Borrowed(text))),
-        None => Ok(as_json(&row.any(0)?)?.map(Cow::Owned)),
+        None => Ok(as_json(context, row, 0)?.map(Cow::Owned)),
     }
 }
 
@@ -101,8 +101,8 @@ fn follow<'a>(value: &'a RawValue, step: &Step, of_path: bool) -> Result<Option<
 }
 
 /// The text of the part to which the arguments lead.
-fn part_of(row: Row<'_>) -> Result<Option<String>> {
-    let Some(whole) = whole(row)? else { return Ok(None) };
+fn part_of(context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
+    let Some(whole) = whole(context, row)? else { return Ok(None) };
     let mut value = read(&whole)?;
     for argument in 1..row.count() {
         let Some(step) = step(&row.any(argument)?)? else { return Ok(None) };
@@ -114,12 +114,12 @@ fn part_of(row: Row<'_>) -> Result<Option<String>> {
     Ok(Some(value.get().to_owned()))
 }
 
-fn path(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
-    part_of(row)
+fn path(context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
+    part_of(context, row)
 }
 
-fn path_text(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
-    let Some(part) = part_of(row)? else { return Ok(None) };
+fn path_text(context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
+    let Some(part) = part_of(context, row)? else { return Ok(None) };
     Ok(match part.as_bytes().first() {
         Some(b'n') => None,
         Some(b'"') => serde_json::from_str(&part).ok(),
@@ -127,8 +127,8 @@ fn path_text(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>>
     })
 }
 
-fn kind(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
-    let Some(whole) = whole(row)? else { return Ok(None) };
+fn kind(context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
+    let Some(whole) = whole(context, row)? else { return Ok(None) };
     let kind = match read(&whole)?.get().as_bytes().first() {
         Some(b'{') => "object",
         Some(b'[') => "array",
@@ -140,8 +140,8 @@ fn kind(_context: &FunctionContext, row: Row<'_>) -> Result<Option<String>> {
     Ok(Some(kind.to_owned()))
 }
 
-fn array_length(_context: &FunctionContext, row: Row<'_>) -> Result<Option<i64>> {
-    let Some(whole) = whole(row)? else { return Ok(None) };
+fn array_length(context: &FunctionContext, row: Row<'_>) -> Result<Option<i64>> {
+    let Some(whole) = whole(context, row)? else { return Ok(None) };
     match serde_json::from_str::<Vec<&RawValue>>(read(&whole)?.get()) {
         Ok(all) => Ok(i64::try_from(all.len()).ok()),
         Err(_) => exec_err!("cannot get array length of a non-array"),

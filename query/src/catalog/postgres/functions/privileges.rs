@@ -47,7 +47,7 @@ pub(super) const DEFINITIONS: &[Definition] = &[
         // The user has all of the roles that it knows of, but for the owner's.
         Ok(role.map(|role| role == user || context.known.roles.iter().skip(1).any(|r| r.1 == role)))
     }),
-    may("row_security_active", &["O"], |_, row| Ok(row.int(0).map(|_| false))),
+    may("row_security_active", &["O"], |_, row| Ok((!row.any(0)?.is_null()).then_some(false))),
     may("pg_relation_is_publishable", &["O"], |_, row| Ok(row.int(0).map(|_| false))),
     may("pg_table_is_visible", &["O"], |context, row| {
         let path = context.settings.search_path();

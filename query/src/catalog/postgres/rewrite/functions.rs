@@ -104,6 +104,12 @@ fn changed(name: &str, function: &mut Function) -> Option<Expr> {
             }
             _ => None,
         },
+        // The columns of a row without names are called so.
+        "row" => {
+            let values = arguments_mut(function).into_iter().map(take);
+            let named = (1..).zip(values).flat_map(|(at, value)| [text(&format!("f{at}")), value]);
+            Some(call("named_struct", named.collect()))
+        }
         "variance" => Some(renamed(whole(), "var_samp")),
         "localtimestamp" => Some(local_timestamp()),
         name if CASTS.contains(&name) => match arguments_mut(function).as_mut_slice() {

@@ -13,7 +13,7 @@ use super::put::{put_bytea, put_hexadecimal};
 use super::scalar::write_value;
 
 /// Appends what a row holds as JSON.
-pub(super) fn write_json(
+pub(in crate::postgres::values) fn write_json(
     item: &Item<'_, '_>,
     settings: &ValueSettings,
     out: &mut BytesMut,

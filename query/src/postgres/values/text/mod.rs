@@ -9,5 +9,6 @@ mod put;
 mod scalar;
 
 pub(super) use item::write_item;
+pub(super) use json::write_json;
 pub(super) use json_string::json_key;
 pub(super) use put::{enclose, escape};
