@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, i256};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -58,16 +58,7 @@ impl ScalarUDFImpl for Fixed {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [values] = arguments.args.as_slice() else {
-            return plan_err!("function {} takes one value", self.name());
-        };
-        let scalar = matches!(values, ColumnarValue::Scalar(_));
-        let values = values.to_array(if scalar { 1 } else { arguments.number_rows })?;
-        let numbers = self.numbers(&values)?;
-        match scalar {
-            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&numbers, 0)?)),
-            false => Ok(ColumnarValue::Array(numbers)),
-        }
+        field::each_of(&arguments, self.name(), |values| self.numbers(values))
     }
 }
 

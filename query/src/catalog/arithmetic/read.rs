@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, new_empty_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -82,16 +82,7 @@ impl ScalarUDFImpl for Read {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [texts] = arguments.args.as_slice() else {
-            return plan_err!("function {} takes one text", self.name());
-        };
-        let scalar = matches!(texts, ColumnarValue::Scalar(_));
-        let texts = texts.to_array(if scalar { 1 } else { arguments.number_rows })?;
-        let values = self.values(&texts)?;
-        match scalar {
-            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&values, 0)?)),
-            false => Ok(ColumnarValue::Array(values)),
-        }
+        field::each_of(&arguments, self.name(), |values| self.values(values))
     }
 }
 

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use bytes::BytesMut;
-use datafusion::common::{DataFusionError, Result, ScalarValue, exec_datafusion_err, plan_err};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -58,16 +58,9 @@ impl ScalarUDFImpl for Text {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [values] = arguments.args.as_slice() else {
-            return plan_err!("function {} takes one value", self.name());
-        };
-        let scalar = matches!(values, ColumnarValue::Scalar(_));
-        let values = values.to_array(if scalar { 1 } else { arguments.number_rows })?;
-        let texts = cast(&self.texts(&values)?, self.to.data_type())?;
-        match scalar {
-            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?)),
-            false => Ok(ColumnarValue::Array(texts)),
-        }
+        field::each_of(&arguments, self.name(), |values| {
+            Ok(cast(&self.texts(values)?, self.to.data_type())?)
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, FieldRef, Float64Type, Int64Type, i256};
-use datafusion::common::{Result, ScalarValue, plan_err};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
@@ -51,16 +51,7 @@ impl ScalarUDFImpl for Whole {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [values] = arguments.args.as_slice() else {
-            return plan_err!("function {} takes one number", self.name());
-        };
-        let scalar = matches!(values, ColumnarValue::Scalar(_));
-        let values = values.to_array(if scalar { 1 } else { arguments.number_rows })?;
-        let integers = integers(&values, self.to.data_type())?;
-        match scalar {
-            true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&integers, 0)?)),
-            false => Ok(ColumnarValue::Array(integers)),
-        }
+        field::each_of(&arguments, self.name(), |values| integers(values, self.to.data_type()))
     }
 }
 
